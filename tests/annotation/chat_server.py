@@ -57,3 +57,6 @@ class Server:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+Serve = Callable[[Script], Server]

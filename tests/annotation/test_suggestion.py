@@ -20,7 +20,10 @@ from paratopic.inference.scores import Array
 from paratopic.project.passages import Passage
 from tests.samples import TARIFF, paragraph_table
 
-SINGLE = mode_of("single")
+
+def chosen_of(scores: Array, features: Array, n: int, seed: int = 0) -> list[int]:
+    """Numbers of the n rows that are chosen by these scores."""
+    return choose(mode_of("single").doubt(scores), features.__getitem__, n, seed).tolist()
 
 
 def unit(rows: Array) -> Array:
@@ -35,17 +38,17 @@ def test_uncertain_rows_of_different_kinds_are_chosen() -> None:
     features = unit(np.eye(4)[kind] + 0.01 * rng.standard_normal((124, 4)))
     scores = np.where((kind == 3)[:, None], [0.99, 0.01], [0.52, 0.48])
     scores = scores + np.linspace(0, 1e-3, 124)[:, None] * [1, -1]
-    assert sorted(kind[choose(SINGLE.doubt(scores), features.__getitem__, 2, 0)]) != [3, 3]
-    assert sorted(kind[choose(SINGLE.doubt(scores[:24]), features.__getitem__, 3, 0)]) == [0, 1, 2]
+    assert sorted(kind[chosen_of(scores, features, 2)]) != [3, 3]
+    assert sorted(kind[chosen_of(scores[:24], features, 3)]) == [0, 1, 2]
     # Only the most uncertain are candidates at all.
     doubt = np.argsort(scores[:, 0], kind="stable")[: 2 * CANDIDATES]
-    assert set(choose(SINGLE.doubt(scores), features.__getitem__, 2, 0)) <= set(doubt)
+    assert set(chosen_of(scores, features, 2)) <= set(doubt)
 
 
 def test_a_row_that_clearly_has_none_of_the_topics_is_not_uncertain() -> None:
     # 1 minus the sum of a row is the probability of none of the topics.
     scores = np.array([[0.01, 0.01], [0.8, 0.1], [0.45, 0.1], [0.02, 0.01]])
-    assert choose(SINGLE.doubt(scores), np.eye(4).__getitem__, 4, 0).tolist() == [2, 1, 3, 0]
+    assert chosen_of(scores, np.eye(4), 4) == [2, 1, 3, 0]
 
 
 def test_what_else_a_label_would_tell_makes_a_paragraph_come_first(
@@ -62,8 +65,8 @@ def test_the_choice_is_reproducible_and_the_most_uncertain_row_comes_first() -> 
     rng = np.random.default_rng(1)
     scores = rng.dirichlet([1.0, 1.0, 1.0], size=300)
     features = unit(rng.standard_normal((300, 8)))
-    chosen = choose(SINGLE.doubt(scores), features.__getitem__, 12, 5)
-    assert (chosen == choose(SINGLE.doubt(scores), features.__getitem__, 12, 5)).all()
+    chosen = chosen_of(scores, features, 12, 5)
+    assert chosen == chosen_of(scores, features, 12, 5)
     assert len(set(chosen)) == 12
     ordered = np.sort(scores[chosen], axis=1)
     assert (np.diff(ordered[:, -1] - ordered[:, -2]) >= 0).all()
@@ -71,10 +74,10 @@ def test_the_choice_is_reproducible_and_the_most_uncertain_row_comes_first() -> 
 
 def test_choosing_more_rows_than_there_are_or_among_equal_rows() -> None:
     scores = np.array([[0.9, 0.1], [0.5, 0.5], [0.6, 0.4]])
-    assert choose(SINGLE.doubt(scores), np.eye(3).__getitem__, 5, 0).tolist() == [1, 2, 0]
+    assert chosen_of(scores, np.eye(3), 5) == [1, 2, 0]
     same = np.tile([0.6, 0.4], (9, 1))
     with pytest.warns(match="distinct clusters"):
-        assert sorted(choose(SINGLE.doubt(same), np.ones((9, 1)).__getitem__, 3, 0)) == [0, 1, 2]
+        assert sorted(chosen_of(same, np.ones((9, 1)), 3)) == [0, 1, 2]
 
 
 @pytest.fixture

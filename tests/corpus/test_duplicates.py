@@ -77,9 +77,7 @@ def test_the_groups_are_those_of_comparing_all_pairs(texts: list[str]) -> None:
         assert near_duplicates(texts).tolist() == compared_with_all(texts)
 
 
-@given(
-    st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=8), min_size=1, max_size=12),
-)
+@given(st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=8), min_size=1, max_size=12))
 def test_the_articles_are_those_of_comparing_all_pairs(articles: list[list[int]]) -> None:
     sets = [set(article) for article in articles]
     n_articles = Counter(chain.from_iterable({frozenset(s): s for s in sets}.values()))

@@ -10,10 +10,7 @@ import pytest
 
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.labelled import labelled_in, labelled_rows
-from paratopic.corpus.table import (
-    passages,
-    with_passages,
-)
+from paratopic.corpus.table import passages, with_passages
 from paratopic.project.passages import Passage
 from paratopic.project.paths import ANSWERS, PARAGRAPHS
 from paratopic.project.topics import ModeName, Topics

@@ -34,11 +34,7 @@ from tests.labels.lines import BY_HAND, HEADER, answers_in, write
         (BY_HAND, "a:1,trade,The talks, and more", "line 2: more cells than columns"),
         (HEADER, "a:1,trade,x,ann,15/09/2025 10:00,", '2: "15/09/2025 10:00" is not an ISO 8601'),
         *(
-            (
-                HEADER,
-                f'a:2,trade,x,,,,"{drawn}"',
-                f'line 2: "{drawn}" in the column drawn is neither',
-            )
+            (HEADER, f'a:2,trade,x,,,,"{drawn}"', f'2: "{drawn}" in the column drawn is neither')
             for drawn in ("0", "-1", "nan", "inf", "articles", "15. Jul", "0,3")
         ),
         ("paragraph:topics", "a:1:trade", 'line 1: there is no column "paragraph"'),
@@ -60,16 +56,6 @@ def test_how_a_paragraph_was_drawn_is_a_number_or_article_and_is_kept(path: Path
     lines = read_lines(path)
     assert [line.drawn for line in lines] == [*cells, "17.1"]
     assert [line.chance for line in lines] == [*cells.values(), 17.1]
-
-
-def test_a_missing_file_is_refused(path: Path) -> None:
-    with pytest.raises(UserError, match=r"labels.csv not found"):
-        read_lines(path)
-
-
-def test_a_last_line_by_hand_without_a_line_end_is_read(path: Path) -> None:
-    write(path, "a:1,trade,x", end="")
-    assert answers_in(path) == [("a:1", "", "trade")]
 
 
 def test_an_appended_line_is_the_last_one_and_has_a_later_time(path: Path) -> None:
@@ -104,12 +90,8 @@ def test_an_appended_line_leaves_the_others_as_they_are(path: Path) -> None:
 
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_a_file_with_another_separator_keeps_it(path: Path, separator: str) -> None:
-    lines = [BY_HAND, 'a:1,"trade,security","Tariffs, up"']
-    text = (
-        "".join(f"{line}\n" for line in lines)
-        .replace(",", separator)
-        .replace(f"trade{separator}", "trade;")
-    )
+    cells = [["paragraph", "topics", "text"], ["a:1", '"trade;security"', '"Tariffs, up"']]
+    text = "".join(f"{separator.join(row)}\n" for row in cells)
     path.write_text(text, encoding="utf-8-sig")
     append(path, Label("", "a:2", "trade;security", "x, y; z", "ann"))
     read = [(line.paragraph, line.cell, line.text) for line in read_lines(path)]
@@ -121,10 +103,31 @@ def test_a_file_with_another_separator_keeps_it(path: Path, separator: str) -> N
     assert path.read_text(encoding="utf-8").splitlines()[0] == names
 
 
-def test_labels_in_a_workbook_are_refused(path: Path) -> None:
+@pytest.mark.parametrize("above", ["sep=,\n", "\n\n"])
+def test_columns_are_added_to_the_header_and_not_to_what_stands_above_it(
+    path: Path, above: str
+) -> None:
+    write(path, "a:1,trade,x", header=f"{above}{BY_HAND}")
+    for id_ in ("a:2", "a:3"):
+        append(path, Label("", id_, "trade", "y", "ann"))
+    assert [line.paragraph for line in read_lines(path)] == ["a:1", "a:2", "a:3"]
+    assert path.read_text(encoding="utf-8").startswith(f"{above}{BY_HAND},annotator")
+
+
+def test_a_file_with_a_title_that_could_not_be_read_again_is_left_as_it_was(path: Path) -> None:
+    write(path, "a:1,trade,x", "a:2,trade,y", header=f"Our labels,,\n{BY_HAND}")
+    before = path.read_bytes()
+    with pytest.raises(UserError, match='line 1: there is no column "paragraph"'):
+        append(path, Label("", "a:3", "trade", "y", "ann"))
+    assert path.read_bytes() == before
+
+
+def test_a_workbook_and_a_missing_file_are_refused(path: Path) -> None:
     write_workbook(path.with_suffix(".xlsx"), Tab([["paragraph", "topics"]]))
     with pytest.raises(UserError, match=r"which a workbook does not allow: set prepare\.labels"):
         read_lines(path.with_suffix(".xlsx"))
+    with pytest.raises(UserError, match=r"labels.csv not found"):
+        read_lines(path)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])

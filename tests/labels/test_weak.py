@@ -15,13 +15,7 @@ from paratopic.labels.answers import of_people, of_weak_sources
 from paratopic.labels.log import Label
 from paratopic.labels.resolve import resolve_answers
 from paratopic.labels.summary import describe_sources
-from paratopic.labels.weak import (
-    certainty_of,
-    gain_of_labels,
-    learn_sources,
-    teach,
-    weak_answers,
-)
+from paratopic.labels.weak import certainty_of, gain_of_labels, learn_sources, teach, weak_answers
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.article import Article, paragraphs_of
@@ -74,11 +68,7 @@ def test_headings_rules_and_annotators_answer(frame: pd.DataFrame) -> None:
     ids = list(frame["id"])
     of_model = line(ids[0], ""), line(ids[1], "trade"), line(ids[2], "?")
     heading, rule = ("headings", "security"), ("rules", "security")
-    assert given(frame, *of_model) == [
-        [("llm-x",)],
-        [("llm-x", "trade"), heading, rule],
-        [heading],
-    ]
+    assert given(frame, *of_model) == [[("llm-x",)], [("llm-x", "trade"), heading, rule], [heading]]
 
 
 def test_headings_answer_in_articles_that_nobody_looked_at(frame: pd.DataFrame) -> None:

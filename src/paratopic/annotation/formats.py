@@ -31,10 +31,7 @@ from paratopic.tables.sheets import LineFeeds, read_sheet
 from paratopic.tables.workbook import Tab, write_workbook
 
 # Columns of a sheet.
-SHEET = (
-    *("paragraph", "topics", "text", "heading", "suggestion", "confidence", "reason"),
-    *("annotator", "note", "drawn", "when"),
-)
+SHEET = [*COLUMNS, *"heading suggestion confidence reason annotator note drawn when".split()]
 # Widths of the columns of a workbook, in characters, and that of all others.
 WIDTHS = {"paragraph": 24, "topics": 22, "text": 80, "heading": 24, "reason": 24, "note": 32}
 WIDTH = 16
@@ -92,11 +89,9 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
     answers = chain.from_iterable(_annotated(task, str(path)) for task in tasks)
     imported = _imported(answers, frame, topics)
     labelled = {label.paragraph for label in imported.labels}
-    imported.drawn_after = {
-        task.cell("paragraph"): task.cell("drawn_after")
-        for task in tasks
-        if task.cell("drawn_after") and task.cell("paragraph") in labelled
-    }
+    drawn_after = {task.cell("paragraph"): task.cell("drawn_after") for task in tasks}
+    drawn = ((id_, before) for id_, before in drawn_after.items() if before and id_ in labelled)
+    imported.drawn_after = dict(drawn)
     return imported
 
 

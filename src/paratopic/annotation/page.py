@@ -249,12 +249,7 @@ def application(session: Session, token: str = "") -> ASGIApp:
     """
     page = files("paratopic.annotation").joinpath("page.html").read_text(encoding="utf-8")
     headers = HEADERS | {"Content-Security-Policy": policy(page)}
-
-    async def missing(request: Request, error: Exception) -> Response:
-        return PlainTextResponse("not found: open the whole address that was printed", 404)
-
-    async def show(request: Request) -> Response:
-        return HTMLResponse(page)
+    missing = PlainTextResponse("not found: open the whole address that was printed", 404)
 
     async def guard(request: Request, call_next: RequestResponseEndpoint) -> Response:
         response = refusal(request) or await call_next(request)
@@ -271,7 +266,7 @@ def application(session: Session, token: str = "") -> ASGIApp:
         return session.undo(Shown.model_validate_json(body))
 
     routes = [
-        Route("/", show),
+        Route("/", HTMLResponse(page), methods=["GET"]),
         Route("/state", answering(lambda *_: session.state(), 409)),
         Route("/why", answering(why, 409)),
         Route("/save", answering(save, 400), methods=["POST"]),
@@ -282,8 +277,9 @@ def application(session: Session, token: str = "") -> ASGIApp:
         Middleware(BaseHTTPMiddleware, dispatch=guard),
         Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
     ]
-    mount = Mount(f"/{token}" if token else "", routes=routes)
-    return Starlette(routes=[mount], middleware=middleware, exception_handlers={404: missing})
+    mounts = [Mount(f"/{token}" if token else "", routes=routes)]
+    handlers = {404: lambda *_: missing}
+    return Starlette(routes=mounts, middleware=middleware, exception_handlers=handlers)
 
 
 def policy(page: str) -> str:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import aside
-from paratopic.project.passages import Passage, table_passages
+from paratopic.project.passages import BESIDE, Passage, table_passages
 
 SCHEMA = pa.schema(
     [
@@ -73,17 +73,13 @@ def passages(frame: pd.DataFrame, rows: npt.NDArray[np.int64]) -> list[Passage]:
     rows
         Numbers of n rows of it, from 0.
     """
-    of_rows = zip(frame["position"].tolist(), frame["ordered"].tolist(), strict=True)
+    beside = [frame[name].tolist() for name in ("before", "after", "heading", "title")]
+    places = frame["position"].astype(object).where(frame["ordered"], None)
     return table_passages(
         frame["text"].tolist(),
         frame["article"].tolist(),
-        [place if is_ordered else None for place, is_ordered in of_rows],
-        {
-            "text_preceding": frame["before"].tolist(),
-            "text_following": frame["after"].tolist(),
-            "heading": frame["heading"].tolist(),
-            "title": frame["title"].tolist(),
-        },
+        places.tolist(),
+        dict(zip(BESIDE, beside, strict=True)),
         rows.tolist(),
     )
 

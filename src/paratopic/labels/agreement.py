@@ -14,6 +14,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from paratopic.corpus.table import targets_of
 from paratopic.labels.log import Label
 from paratopic.project.topics import ModeName, Topics
 
@@ -67,20 +68,14 @@ def agreement(answers: Iterable[Label], topics: Topics) -> Agreement | None:
         return None
     annotators = sorted({annotator for unit in units.values() for annotator in unit})
     pairs = list(_pairs(units, annotators, topics.names))
-    return Agreement(
-        tuple(annotators),
-        len(units),
-        krippendorff_alpha([list(unit.values()) for unit in units.values()]),
-        {
-            name: _mean(_kappa(one[:, topic], other[:, topic]) for one, other in pairs)
-            for topic, name in enumerate(topics.names)
-        },
-        _mean(
-            _macro_f1(true, given, topics.mode)
-            for one, other in pairs
-            for true, given in ((one, other), (other, one))
-        ),
-    )
+    kappa = {
+        name: _mean(_kappa(one[:, topic], other[:, topic]) for one, other in pairs)
+        for topic, name in enumerate(topics.names)
+    }
+    both_ways = [each for one, other in pairs for each in ((one, other), (other, one))]
+    macro_f1 = _mean(_macro_f1(true, given, topics.mode) for true, given in both_ways)
+    alpha = krippendorff_alpha([list(unit.values()) for unit in units.values()])
+    return Agreement(tuple(annotators), len(units), alpha, kappa, macro_f1)
 
 
 def krippendorff_alpha(units: Iterable[Sequence[Answer]]) -> float | None:
@@ -137,9 +132,7 @@ def _pairs(
     for pair in combinations(annotators, 2):
         both = [unit for unit in units.values() if unit.keys() >= set(pair)]
         if both:
-            one, other = (
-                np.array([[name in unit[who] for name in names] for unit in both]) for who in pair
-            )
+            one, other = (targets_of([unit[who] for unit in both], names) for who in pair)
             yield one, other
 
 

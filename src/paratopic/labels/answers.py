@@ -302,8 +302,9 @@ def _in_order(lines: Sequence[Label], order: Mapping[str, int]) -> list[Label]:
     """Lines without an annotator as they are, then the others by paragraph, annotator and time."""
 
     def rank(line: Label) -> tuple[object, ...]:
+        if not line.annotator:
+            return ()
         place = order.get(line.paragraph, len(order))
         return place, line.paragraph, line.annotator, line.time, line.names, line.note
 
-    unnamed = [line for line in lines if not line.annotator]
-    return [*unnamed, *sorted((line for line in lines if line.annotator), key=rank)]
+    return sorted(lines, key=rank)

@@ -252,8 +252,10 @@ def append(path: Path, label: Label) -> Label:
         text = _decode(path.read_bytes() if path.exists() else _HEADER, path)
         columns, _ = _parse(text, path)
         missing = [name for name in needed if name not in columns]
-        line = _csv([label], [*columns, *missing], find_separator(text, COLUMNS[0])).encode()
-        _replace(path, _appendable(text, missing).encode() + line)
+        line = _csv([label], [*columns, *missing], find_separator(text, COLUMNS[0]))
+        text = _appendable(text, columns, missing) + line
+        _parse(text, path)  # what could not be read again is not written
+        _replace(path, text.encode())
         return label
 
 
@@ -354,14 +356,13 @@ def _label(where: str, row: dict[str, str]) -> Label:
     return checked(Label(where, own.pop("paragraph"), own.pop("topics"), **own, more=more))
 
 
-def _appendable(text: str, missing: Sequence[str]) -> str:
+def _appendable(text: str, columns: Sequence[str], missing: Sequence[str]) -> str:
     """The text with further columns in its header, and a line end at its end."""
     if missing:
         separator = find_separator(text, COLUMNS[0])
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        next(reader)
-        header = "".join(islice(io.StringIO(text, newline=""), reader.line_num))
-        names = header.rstrip("\r\n")
+        next(row for row in reader if row == columns)  # blank lines may stand above it
+        names = "".join(islice(io.StringIO(text, newline=""), reader.line_num)).rstrip("\r\n")
         text = separator.join([names, *missing]) + text[len(names) :]
     return text if text.endswith(("\n", "\r")) else text + "\n"
 

@@ -24,6 +24,9 @@ from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.params import Labels
 from paratopic.project.topics import Topics
 
+# Name of a source → figures of it, as in a report.
+Figures = Mapping[str, Mapping[str, Any]]
+
 
 def summarise(
     frame: pd.DataFrame, resolved: Resolved, topics: Topics, notes: Sequence[str]
@@ -104,11 +107,7 @@ def cost(tokens: Sequence[float], price: tuple[float, float]) -> float:
     return sum(n * each for n, each in zip(tokens, price, strict=True)) / 1e6
 
 
-def describe_beside(
-    measured: Mapping[str, Mapping[str, Any]],
-    champion: str,
-    effort: Mapping[str, Mapping[str, float]],
-) -> list[str]:
+def describe_beside(measured: Figures, champion: str, effort: Figures) -> list[str]:
     """Say how good each source is beside the champion, and what 1,000 of its answers take.
 
     Parameters
