@@ -114,7 +114,7 @@ def test_topics_that_come_lower_the_forecast_and_widen_it() -> None:
     )
     labels = np.array([50.0, 50, 1, 0])
     (few,), (more,) = (
-        forecast(points, outcomes, labels[: outcomes.k], [150], 0.8, 100, 1)
+        forecast(points, outcomes, labels[: outcomes.true.shape[1]], [150], 0.8, 100, 1)
         for outcomes in (measured, wider)
     )
     assert few.low is not None and more.low is not None

@@ -51,7 +51,6 @@ STYLED = matplotlib.style.context(
             "axes.titlesize": "medium",
             "axes.xmargin": 0,
             "axes.ymargin": 0,
-            "figure.labelsize": "medium",
             "figure.titlesize": "medium",
             "figure.titleweight": "bold",
             "font.family": FONT,
