@@ -138,7 +138,7 @@ def _judge_whole(probabilities: Array, has: Targets, thresholds: Array) -> tuple
     """Mode single: contradicted if the most probable topic is not one of the label's topics."""
     highest = probabilities.max(axis=1)
     doubt = np.where(has.any(axis=1), 1 - (probabilities * has).sum(axis=1), highest)
-    return doubt, ~has[np.arange(len(has)), probabilities.argmax(axis=1)]
+    return doubt, np.asarray(~has[np.arange(len(has)), probabilities.argmax(axis=1)])
 
 
 def _judge_each(probabilities: Array, has: Targets, thresholds: Array) -> tuple[Array, Targets]:

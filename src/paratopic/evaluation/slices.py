@@ -163,10 +163,8 @@ def _places(frame: pd.DataFrame) -> list[str]:
     """The third of its article that each paragraph is in; "" where rows are in no order."""
     grouped = frame.groupby("article")["position"]
     thirds = 3 * (grouped.rank(method="first") - 0.5) / grouped.transform("size")
-    return [
-        PLACES[int(third)] if is_ordered else ""
-        for third, is_ordered in zip(thirds, frame["ordered"], strict=True)
-    ]
+    places = np.where(frame["ordered"], np.array(PLACES)[thirds.astype(int)], "")
+    return [str(place) for place in places]
 
 
 def find_slices(
