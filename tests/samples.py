@@ -17,6 +17,7 @@ from paratopic.corpus.answers import answer_rows, with_labels, write_answer_rows
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of, write_paragraphs
 from paratopic.evaluation.outcomes import Outcomes
+from paratopic.evaluation.shares import Estimate
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, one_hot
@@ -99,6 +100,12 @@ def of_one_topic(true: Integers, groups: Integers, scores: Array) -> Outcomes:
     """Outcomes in mode single, from class numbers (n,); the most probable topic is predicted."""
     mode = mode_of("single")
     return Outcomes(mode, one_hot(true, scores.shape[2]), groups, scores, mode.candidates(scores))
+
+
+def bounds(estimate: Estimate) -> tuple[float, float]:
+    """Both ends of an interval that has to be there."""
+    assert estimate.low is not None and estimate.high is not None
+    return estimate.low, estimate.high
 
 
 def weak_table(ids: Iterable[str], given: Iterable[Mapping[str, Sequence[str]]]) -> pd.DataFrame:

@@ -57,6 +57,3 @@ class Server:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
-
-
-Serve = Callable[[Script], Server]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from paratopic.evaluation.forecast import EXPONENT, CurvePoint, forecast
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.evaluation.shares import Estimate
-from tests.samples import of_one_topic
+from tests.samples import bounds, of_one_topic
 
 
 def with_errors(n: int, wrong: int, k: int = 2) -> Outcomes:
@@ -55,12 +55,9 @@ def test_a_flat_curve_promises_less_and_a_rising_error_is_taken_for_chance() -> 
 
 def test_the_further_the_forecast_the_wider_its_interval() -> None:
     near, far = forecast_of(curve(200, 80, 60, 50), [110, 800])
-    assert near.low is not None and near.high is not None
-    assert far.low is not None and far.high is not None
-    assert far.high - far.low > near.high - near.low
+    assert np.diff(bounds(far)) > np.diff(bounds(near))
     sure, unsure = (forecast_of(curve(n, n // 3, n // 4, n // 5), [150])[0] for n in (1000, 40))
-    assert sure.low is not None and unsure.low is not None
-    assert unsure.low < sure.low < sure.value
+    assert bounds(unsure)[0] < bounds(sure)[0] < sure.value
 
 
 @given(st.integers(4, 60), st.data(), st.integers(2, 4), st.floats(0.5, 0.95))
@@ -74,8 +71,8 @@ def test_any_curve_has_a_forecast(n: int, data: st.DataObject, k: int, confidenc
     sizes = [n, n + 1, 10 * n]
     estimates = forecast(points, measured, sizes, confidence, 50, 1)
     for estimate in estimates:
-        assert estimate.low is not None and estimate.high is not None
-        assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
+        low, high = bounds(estimate)
+        assert 0 <= low <= estimate.value <= high <= 1
     values = [estimate.value for estimate in estimates]
     assert values == sorted(values)
     assert estimates == forecast(points, measured, sizes, confidence, 50, 1)

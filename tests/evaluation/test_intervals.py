@@ -41,11 +41,10 @@ from paratopic.evaluation.outcomes import (
     learnt_shares,
     outcomes,
 )
-from paratopic.evaluation.shares import Estimate
 from paratopic.inference.scores import one_hot
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.topics import ModeName, Topics
-from tests.samples import held_out, of_one_topic
+from tests.samples import bounds, held_out, of_one_topic
 
 
 def made(
@@ -57,12 +56,6 @@ def made(
         scores[repeat, np.arange(len(true)), row] = 0.8
     numbers = np.arange(len(true)) if groups is None else np.array(groups)
     return of_one_topic(np.array(true), numbers, scores)
-
-
-def bounds(estimate: Estimate) -> tuple[float, float]:
-    """Both ends of an interval that has to be there."""
-    assert estimate.low is not None and estimate.high is not None
-    return estimate.low, estimate.high
 
 
 def quantile_of(n_groups: int) -> float:

@@ -82,11 +82,8 @@ def render_card(shipped: Shipped, data: Labelled, report: Mapping[str, Any]) -> 
     card = ModelCard.from_template(
         _metadata(shipped, report),
         template_path=str(TEMPLATE),
-        kind=kind.name,
         shipped=shipped,
-        final=shipped.final,
         topics=topics,
-        thresholds=shipped.model.calibration.thresholds,
         **_training_data(data),
         report=report,
         reads=reads(shipped.final["context"]),

@@ -18,13 +18,7 @@ import pandas as pd
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
-from paratopic.evaluation.intervals import (
-    Difference,
-    difference,
-    measure,
-    share_estimates,
-    write_p,
-)
+from paratopic.evaluation.intervals import Difference, difference, measure, share_estimates, write_p
 from paratopic.evaluation.metrics import Metric, shares_of, shares_of_answers
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
 from paratopic.evaluation.shares import Estimate
@@ -245,24 +239,22 @@ def as_json(
     alpha
         Level at which differences are significant, such as 0.05.
     """
-    content = asdict(comparison)
-    about = {"mode": comparison.mode, "n": comparison.n}
+    measured = asdict(comparison)
+    content: dict[str, Any] = {"mode": comparison.mode, "n": comparison.n}
     if comparison.n:
-        about["labels"] = "hand"
-        about |= {name: split[name] for name in ("split_unit", "n_folds", "n_repeats")}
-    about["split_unit"] = split["split_unit"]
-    about["notes"] = [*split["messages"], *comparison.cautions]
-    differences, leads = (
-        {
+        content["labels"] = "hand"
+        content |= {name: split[name] for name in ("split_unit", "n_folds", "n_repeats")}
+    content["split_unit"] = split["split_unit"]
+    content["notes"] = [*split["messages"], *comparison.cautions]
+    content["models"] = measured["models"]
+    for name in ("differences", "leads"):
+        content[name] = {
             " - ".join(pair): lead | {"significant": lead["p"] <= alpha}
-            for pair, lead in content[name].items()
+            for pair, lead in measured[name].items()
         }
-        for name in ("differences", "leads")
-    )
-    about |= {"models": content["models"], "differences": differences, "leads": leads}
-    about |= {"champion": comparison.champion, "reason": comparison.reason}
-    about["annotators"] = annotators
-    return about | ({"sources": content["sources"]} if comparison.sources else {})
+    content |= {"champion": comparison.champion, "reason": comparison.reason}
+    content["annotators"] = annotators
+    return content | ({"sources": measured["sources"]} if comparison.sources else {})
 
 
 def beside_model(

@@ -51,7 +51,6 @@ STYLED = matplotlib.style.context(
             "axes.titlesize": "medium",
             "axes.xmargin": 0,
             "axes.ymargin": 0,
-            "figure.labelsize": "medium",
             "figure.titlesize": "medium",
             "figure.titleweight": "bold",
             "font.family": FONT,
@@ -366,11 +365,10 @@ def confusion_chart(model: ModelReport) -> Figure:
             if count:
                 bold = "bold" if place == line else "normal"
                 axes.text(place, line, str(count), ha="center", va="center", fontweight=bold)
-    low, high = -0.5, len(names) - 0.5
     words = [_short(name) for name in names]
-    axes.set(xlim=(low, high), ylim=(high, low), xlabel="answer", ylabel="label")
+    _name_lines(axes, words)
+    axes.set(xlim=(-0.5, len(names) - 0.5), xlabel="answer", ylabel="label")
     axes.set_xticks(range(len(names)), words, rotation=45, ha="right", color=INK)
-    axes.set_yticks(range(len(names)), words, color=INK)
     axes.grid(False)
     for border in np.arange(-0.5, len(names)):
         axes.axhline(border, color=COLOURS["line"], linewidth=0.8, clip_on=False)

@@ -36,7 +36,7 @@ from paratopic.evaluation.metrics import (
 )
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.evaluation.shares import Estimate
-from paratopic.inference.scores import Array, Scores, Targets, squared_distances
+from paratopic.inference.scores import Array, squared_distances
 
 # Number of draws at a time, and of weights in them at most: more than ten thousand paragraphs take
 # fewer draws at a time, so that these stay under 100 MB.
@@ -266,11 +266,7 @@ def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[Metric, Estim
     mistaken = [mode.likeliest_mistake(true, repeat) for repeat in scores]
     quantile = float(ndtri((1 + confidence) / 2)) * few_groups(outcomes, confidence)
     measured: dict[Metric, Estimate] = {}
-    functions: Mapping[Metric, Callable[[Targets, Scores], Array]] = {
-        "brier": squared_distances,
-        "log_loss": mode.losses,
-    }
-    for name, losses in functions.items():
+    for name, losses in (("brier", squared_distances), ("log_loss", mode.losses)):
         of_rows = np.mean([losses(true, repeat) for repeat in scores], axis=0)
         if_mistaken = np.mean([losses(m, s) for m, s in zip(mistaken, scores, strict=True)], axis=0)
         counts, total = outcomes.counts, outcomes.counts.sum()

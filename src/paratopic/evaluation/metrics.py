@@ -283,7 +283,7 @@ def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
     support = np.maximum(_equal_rows((counts * answers.true).T), 1)
     of_repeats = _equal_rows((counts * answers.predicted).swapaxes(1, 2))
     predicted = np.maximum(of_repeats.mean(axis=0), 1)
-    for topic in range(answers.k):
+    for topic in range(answers.true.shape[1]):
         if answers.topic_shares is not None:
             learnt = float(answers.topic_shares[topic])
         for name, sizes in (("precision", predicted), ("recall", support), ("f1", support)):

@@ -76,11 +76,6 @@ class Outcomes:
         return np.ones(len(self.true)) if self.weights is None else self.weights
 
     @property
-    def k(self) -> int:
-        """Number of topics."""
-        return int(self.scores.shape[2])
-
-    @property
     def present(self) -> Targets:
         """Whether each topic has a true example that counts, (k,)."""
         return topical(self.true[self.counts > 0].T)

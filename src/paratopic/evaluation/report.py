@@ -120,18 +120,15 @@ def abstention(
     if 0 < is_topical.sum() < len(true):
         of_repeats = np.tile(is_topical, len(scores))
         auroc = float(roc_auc_score(of_repeats, scores.sum(axis=-1).ravel()))
-    effect: dict[str, Any] = {
-        "auroc_topical": auroc,
-        "sure": {
-            "threshold": threshold if threshold < NEVER else None,
-            "target": out_of_fold.promise.precision,
-            "coverage": float(sure.any(axis=-1).mean()),
-            "precision": float((sure & true).sum() / sure.sum()) if sure.any() else None,
-            "groups_needed": out_of_fold.promise.least_groups,
-            "groups": len(np.unique(answers.groups[is_topical])),
-        },
+    of_sure = {
+        "threshold": threshold if threshold < NEVER else None,
+        "target": out_of_fold.promise.precision,
+        "coverage": float(sure.any(axis=-1).mean()),
+        "precision": float((sure & true).sum() / sure.sum()) if sure.any() else None,
+        "groups_needed": out_of_fold.promise.least_groups,
+        "groups": len(np.unique(answers.groups[is_topical])),
     }
-    return {"abstention": effect}
+    return {"abstention": {"auroc_topical": auroc, "sure": of_sure}}
 
 
 def naming(
@@ -224,12 +221,10 @@ def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.Data
     """Precision-recall curve of each topic against the others, in one repeat."""
     from sklearn.metrics import precision_recall_curve
 
-    scores = outcome.scores[0]
     parts = []
-    for number, name in enumerate(names):
-        if outcome.present[number]:
-            true = outcome.true[:, number]
-            precision, recall, _ = precision_recall_curve(true, scores[:, number])
+    for name, true, scores in zip(names, outcome.true.T, outcome.scores[0].T, strict=True):
+        if true[outcome.counts > 0].any():
+            precision, recall, _ = precision_recall_curve(true, scores)
             parts.append(pd.DataFrame({"topic": name, "recall": recall, "precision": precision}))
     return pd.concat(parts, ignore_index=True)
 

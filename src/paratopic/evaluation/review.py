@@ -17,7 +17,7 @@ from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import read_parquet, targets_of
 from paratopic.evaluation.outcomes import mean_over_repeats
-from paratopic.inference.scores import Array, Targets
+from paratopic.inference.scores import Array, Targets, one_hot, topical
 from paratopic.project.files import outdated
 from paratopic.project.paths import SCORES
 from paratopic.project.topics import Topics, topics_in_words
@@ -138,7 +138,8 @@ def _judge_whole(probabilities: Array, has: Targets, thresholds: Array) -> tuple
     """Mode single: contradicted if the most probable topic is not one of the label's topics."""
     highest = probabilities.max(axis=1)
     doubt = np.where(has.any(axis=1), 1 - (probabilities * has).sum(axis=1), highest)
-    return doubt, ~has[np.arange(len(has)), probabilities.argmax(axis=1)]
+    best = one_hot(probabilities.argmax(axis=1), has.shape[1])
+    return doubt, ~topical(has & best)
 
 
 def _judge_each(probabilities: Array, has: Targets, thresholds: Array) -> tuple[Array, Targets]:

@@ -102,12 +102,11 @@ class Sample:
         """Number of labels in a part, or of articles if these were drawn; 0 if too few for any
         interval.
         """
-        n_labels, least = self.size(masses), 0
-        units = n_labels
-        if self.articles is not None:
-            units = len(np.unique(self.articles[self.weights * masses[self.labelled] > 0]))
-            least = LEAST_ARTICLES
-        return units if n_labels >= LEAST_LABELS and units >= least else 0
+        n_labels = self.size(masses)
+        if n_labels < LEAST_LABELS or self.articles is None:
+            return n_labels if n_labels >= LEAST_LABELS else 0
+        n_articles = len(np.unique(self.articles[self.weights * masses[self.labelled] > 0]))
+        return n_articles if n_articles >= LEAST_ARTICLES else 0
 
 
 @dataclass(frozen=True)
@@ -165,17 +164,15 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
         values = masses[sample.labelled] @ sample.truth / masses.sum()
         n = int(np.count_nonzero(masses[sample.labelled]))
         return Part(_shares(values, values, values), n, counted=True)
-    weights = sample.weights * masses[sample.labelled]
     n_labels, units = sample.size(masses), sample.units(masses)
     everywhere = masses @ sample.probabilities / masses.sum()
     if not n_labels:
         return Part(_shares(everywhere), 0, borrowed=True)
-    of_labels = weights / weights.sum()
-    values = sample.factor * everywhere + of_labels @ sample.residuals
-    values = np.clip(values, 0.0, 1.0)
+    own = _correction(sample, masses)
+    values = np.clip(sample.factor * everywhere + own.mean, 0.0, 1.0)
     if not units:
         return Part(_shares(values), n_labels)
-    sizes = _sizes(sample, masses, weights, values)
+    sizes = _sizes(sample, masses, own, values)
     quantile = float(stdtrit(units - 1, (1 + confidence) / 2))
     return Part(_shares(values, *wilson(values, sizes, confidence, quantile)), n_labels)
 
@@ -247,7 +244,6 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tup
     times
         (N,) times of the texts; those with mass 0 may have any.
     """
-    weights = sample.weights * masses[sample.labelled]
     n_labels, units = sample.size(masses), sample.units(masses)
     times = np.where(masses > 0, times, 0.0)
     away = times - masses @ times / masses.sum()
@@ -255,10 +251,9 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tup
     if not spread or not n_labels:
         return _shares(np.zeros(sample.truth.shape[1]))
     slopes = sample.factor * ((masses * away) @ sample.probabilities) / masses.sum() / spread
-    of_labels = weights / weights.sum()
-    centred = sample.residuals - of_labels @ sample.residuals
-    leverage = away[sample.labelled] / spread
-    leans = leverage[:, None] * centred
+    own = _correction(sample, masses)
+    of_labels, leverage = own.of_labels, away[sample.labelled] / spread
+    leans = leverage[:, None] * (sample.residuals - own.mean)
     slopes = slopes + of_labels @ leans
     if not units:
         return _shares(slopes)
@@ -306,8 +301,19 @@ def wilson(values: Array, sizes: Array, confidence: float, quantile: float) -> t
 
 @dataclass(frozen=True)
 class _Correction:
-    """Mean and variance (K,) of the residuals in a part, and its number of equal labels."""
+    """What the labels of a part say of the residuals.
 
+    Parameters
+    ----------
+    of_labels
+        (n,) how much each label counts in the part; they sum to 1.
+    mean, variance
+        (K,) of the residuals.
+    size
+        Number of labels of equal weight that tell as much (Kish 1965).
+    """
+
+    of_labels: Array
     mean: Array
     variance: Array
     size: float
@@ -318,7 +324,8 @@ def _correction(sample: Sample, masses: Array) -> _Correction:
     of_labels = weights / weights.sum()
     mean = of_labels @ sample.residuals
     variance = of_labels @ (sample.residuals - mean) ** 2
-    return _Correction(mean, variance, _equal_labels(weights))
+    size = float(weights.sum() ** 2 / (weights @ weights))
+    return _Correction(of_labels, mean, variance, size)
 
 
 def _spread_of_parts(sample: Sample, masses: Sequence[Array], overall: _Correction) -> Array:
@@ -334,26 +341,18 @@ def _spread_of_parts(sample: Sample, masses: Sequence[Array], overall: _Correcti
     return spread
 
 
-def _equal_labels(weights: Array) -> float:
-    """Number of labels of equal weight that tell as much (Kish 1965)."""
-    return float(weights.sum() ** 2 / (weights @ weights))
-
-
-def _sizes(sample: Sample, masses: Array, weights: Array, values: Array) -> Array:
+def _sizes(sample: Sample, masses: Array, own: _Correction, values: Array) -> Array:
     """Number of independent labels that each share rests on, (K,)."""
-    of_labels = weights / weights.sum()
-    residuals = sample.residuals - of_labels @ sample.residuals
-    labels = sample.truth - of_labels @ sample.truth
+    residuals, labels = sample.residuals - own.mean, sample.truth - own.of_labels @ sample.truth
     # In units of the mean label: the extra errors are worth as much with any weights.
-    n_equal = _equal_labels(weights)
-    squared = (of_labels * n_equal) ** 2
+    squared = (own.of_labels * own.size) ** 2
     noise = squared @ residuals**2 + EXTRA
-    sizes: Array = n_equal * (squared @ labels**2 + EXTRA) / noise
+    sizes: Array = own.size * (squared @ labels**2 + EXTRA) / noise
     if sample.articles is None:
         # What is labelled is known: of a corpus that is labelled as a whole nothing is uncertain.
         unknown = 1 - sample.size(masses) / (np.count_nonzero(masses) + 1)
         return sizes / unknown
-    by_article = summed(of_labels[:, None] * residuals, sample.articles)
+    by_article = summed(own.of_labels[:, None] * residuals, sample.articles)
     n_articles = sample.units(masses)
     variance = n_articles / (n_articles - 1) * (by_article**2).sum(axis=0)
     independent = np.divide(

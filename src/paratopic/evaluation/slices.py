@@ -23,7 +23,7 @@ from paratopic.corpus.metadata import values_of, with_metadata
 from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, write_p
 from paratopic.evaluation.outcomes import Answered
 from paratopic.evaluation.shares import summed
-from paratopic.inference.scores import Array, Integers, Targets
+from paratopic.inference.scores import Array, Integers, Targets, ratio
 from paratopic.project.errors import UserError, plural
 from paratopic.project.periods import PERIODS
 
@@ -163,10 +163,8 @@ def _places(frame: pd.DataFrame) -> list[str]:
     """The third of its article that each paragraph is in; "" where rows are in no order."""
     grouped = frame.groupby("article")["position"]
     thirds = 3 * (grouped.rank(method="first") - 0.5) / grouped.transform("size")
-    return [
-        PLACES[int(third)] if is_ordered else ""
-        for third, is_ordered in zip(thirds, frame["ordered"], strict=True)
-    ]
+    places = np.where(frame["ordered"], np.array(PLACES)[thirds.astype(int)], "")
+    return [str(place) for place in places]
 
 
 def find_slices(
@@ -188,7 +186,7 @@ def find_slices(
     members = _members(columns, outcomes.counts > 0)
     if not members:
         return []
-    inside = np.array(list(members.values())).T * outcomes.counts[:, None]
+    inside = np.array([chosen for _, _, chosen in members]).T * outcomes.counts[:, None]
     outside = outcomes.counts[:, None] - inside
     right, inside_share = answers.right, inside / inside.sum(axis=0)
     gaps_of = outside / outside.sum(axis=0) - inside_share
@@ -196,14 +194,17 @@ def find_slices(
         outcomes, confidence
     )
     gaps = right @ gaps_of
-    chances = _permuted(right, gaps_of, seed)
+    rng, steps = np.random.default_rng(seed), range(0, N_PERMUTATIONS, STEP)
+    chances = np.concatenate(
+        [rng.permuted(np.tile(right, (STEP, 1)), axis=1) @ gaps_of for _ in steps]
+    )
     noises = chances.std(axis=0)
     noises[noises < ROUNDING] = np.inf  # all answers are right, or all are wrong
     largest = (chances / noises).max(axis=1)
     reached = largest[:, None] >= gaps / noises / effect - ROUNDING
     p = (reached.sum(axis=0) + 1) / (N_PERMUTATIONS + 1)
     slices = []
-    for number, (column, value) in enumerate(members):
+    for number, (column, value, _) in enumerate(members):
         shares = inside_share[:, number]
         accuracy = float(right @ shares)
         low, high = _interval(accuracy, shares, right, outcomes.groups, confidence)
@@ -215,18 +216,16 @@ def find_slices(
 
 def _members(
     columns: Mapping[str, Sequence[str]], counted: Targets
-) -> dict[tuple[str, str], Targets]:
-    """Column and value of each slice → whether each paragraph is in it, (n,)."""
-    members: dict[tuple[str, str], Targets] = {}
-    known: set[bytes] = set()
+) -> list[tuple[str, str, Targets]]:
+    """Column and value of each slice, and whether each paragraph is in it, (n,)."""
+    members: dict[bytes, tuple[str, str, Targets]] = {}
     for column, values in columns.items():
         cells = np.array(values, dtype=object)
         for value in sorted(set(values) - {""}):
             chosen = (cells == value) & counted
-            if LEAST <= chosen.sum() <= counted.sum() - LEAST and chosen.tobytes() not in known:
-                known.add(chosen.tobytes())
-                members[column, value] = chosen
-    return members
+            if LEAST <= chosen.sum() <= counted.sum() - LEAST:
+                members.setdefault(chosen.tobytes(), (column, value, chosen))
+    return list(members.values())
 
 
 def _design_effects(gaps_of: Array, right: Array, groups: Integers) -> Array:
@@ -245,17 +244,7 @@ def _design_effects(gaps_of: Array, right: Array, groups: Integers) -> Array:
     # A gap that all groups have within them is no noise.
     parts = gaps_of * errors - ((gaps_of - between) * errors).mean(axis=0)
     together, alone = (summed(parts, groups) ** 2).sum(axis=0), (parts**2).sum(axis=0)
-    effects = np.divide(together, alone, out=np.ones_like(alone), where=alone > 0)
-    return np.asarray(np.maximum(effects, 1.0))
-
-
-def _permuted(right: Array, gaps_of: Array, seed: int) -> Array:
-    """Gaps in each permutation of the answers, (permutations, slices)."""
-    rng = np.random.default_rng(seed)
-    steps = range(0, N_PERMUTATIONS, STEP)
-    return np.concatenate(
-        [rng.permuted(np.tile(right, (STEP, 1)), axis=1) @ gaps_of for _ in steps]
-    )
+    return np.asarray(np.maximum(ratio(together, alone), 1.0))
 
 
 def _interval(

@@ -11,31 +11,22 @@ from paratopic.corpus.labelled import read_with_folds
 from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.comparison import as_json, compare, unmeasured
 from paratopic.evaluation.figures import plot_comparison
-from paratopic.project import errors, files
+from paratopic.project import errors, files, paths
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import by_simplicity
 from paratopic.project.params import read_params
-from paratopic.project.paths import (
-    BY_DEFINITIONS,
-    CHAMPION,
-    COMPARISON,
-    PICTURE,
-    PREPARED,
-    SCORES,
-    SPLIT,
-)
 
 
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
-    split = files.read_json(SPLIT, "stage split")
-    annotators = files.read_json(PREPARED, "stage prepare").get("annotators")
+    split = files.read_json(paths.SPLIT, "stage split")
+    annotators = files.read_json(paths.PREPARED, "stage prepare").get("annotators")
     models = by_simplicity(params.models)
     if split["n_folds"]:
         comparison = compare(
             read_with_folds(params.topics),
-            {name: read_parquet(SCORES / name / "scores.parquet") for name in models},
+            {name: read_parquet(paths.SCORES / name / "scores.parquet") for name in models},
             _by_definitions(models),
             params.evaluate,
             params.compare,
@@ -46,24 +37,24 @@ def main() -> None:
         comparison = unmeasured(models, params.topics.mode)
     confidence = params.evaluate.confidence
     content = as_json(comparison, split, annotators, 1 - confidence)
-    files.write_json(COMPARISON, content)
-    plot_comparison(PICTURE, content, confidence)
-    files.write_text(CHAMPION, json.dumps({"champion": comparison.champion}) + "\n")
-    print(f"champion: {comparison.champion}: {comparison.reason}; see {COMPARISON}")
+    files.write_json(paths.COMPARISON, content)
+    plot_comparison(paths.PICTURE, content, confidence)
+    files.write_text(paths.CHAMPION, json.dumps({"champion": comparison.champion}) + "\n")
+    print(f"champion: {comparison.champion}: {comparison.reason}; see {paths.COMPARISON}")
 
 
 def _by_definitions(models: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Scores of models that know the definitions alone, where stage score has written them."""
-    paths = {name: SCORES / name / BY_DEFINITIONS for name in models}
-    if not all(path.exists() for path in paths.values()):
+    tables = {name: paths.SCORES / name / paths.BY_DEFINITIONS for name in models}
+    if not all(path.exists() for path in tables.values()):
         return {}
-    return {name: read_parquet(path) for name, path in paths.items()}
+    return {name: read_parquet(path) for name, path in tables.items()}
 
 
 def _incumbent() -> str | None:
     """The champion of the last comparison, which DVC leaves in place until it is replaced."""
     try:
-        return str(files.read_json(COMPARISON, "stage compare").get("champion"))
+        return str(files.read_json(paths.COMPARISON, "stage compare").get("champion"))
     except UserError:
         return None  # there is none, or it is damaged, and about to be written anew
 

@@ -16,19 +16,17 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.metrics import HEADLINE, metrics_in
-from paratopic.project.params import read_params
+from paratopic.project.params import Params, read_params
 from paratopic.project.paths import ALONE, METADATA, MODEL_REPORTS, SCORES, SPLIT
-from paratopic.project.topics import Topics
 
 
 def main() -> None:
     """Run the stage in the current directory for the model that the command line names."""
     name = sys.argv[1]
     params = read_params()
-    promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     metrics, tables = build_report(
         read_with_folds(params.topics),
-        read_out_of_fold(SCORES / name, promise, params.topics),
+        read_out_of_fold(SCORES / name, params),
         files.read_json(SPLIT, "stage split"),
         params.evaluate,
         params.seed,
@@ -66,8 +64,8 @@ def main_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {headline: figures.pop(headline)} | ends | figures
 
 
-def read_out_of_fold(folder: Path, promise: Promise, topics: Topics) -> OutOfFold:
-    """Read what stage score wrote to a folder for a promise.
+def read_out_of_fold(folder: Path, params: Params) -> OutOfFold:
+    """Read what stage score wrote to a folder.
 
     Raises
     ------
@@ -77,10 +75,11 @@ def read_out_of_fold(folder: Path, promise: Promise, topics: Topics) -> OutOfFol
     path = folder / "calibration.json"
     calibration = read_calibration(files.read_json(path, "stage score"))
     scores, alone = read_parquet(folder / "scores.parquet"), folder / ALONE
-    n_logits = mode_of(topics.mode).n_logits(len(topics.names))
-    of_topics = {*topics.scores} <= {*scores} and len(calibration.shift) == n_logits
+    n_logits = mode_of(params.topics.mode).n_logits(len(params.topics.names))
+    of_topics = {*params.topics.scores} <= {*scores} and len(calibration.shift) == n_logits
     if not of_topics and len(scores):
         raise files.outdated(path)
+    promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     history = files.read_csv(folder / "history.csv", "stage score")
     read_alone = read_parquet(alone) if alone.exists() else None
     return OutOfFold(scores, history, calibration, promise, read_alone)
