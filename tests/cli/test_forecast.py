@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.project.paths import COMPARISON, PARAMS
+from paratopic.project.paths import COMPARISON
+from tests.cli.test_codebook import edit_params
 from tests.cli.test_labels import prepare
 from tests.programs import Cli, sh
 
@@ -33,11 +34,8 @@ def test_what_is_not_measured_has_no_curve(
     shutil.copytree(project, tmp_path / "clone", ignore=shutil.ignore_patterns("mlruns"))
     monkeypatch.chdir(tmp_path / "clone")
     changed = "changed since the last scores: run `dvc repro` first"
-    text = PARAMS.read_text()
-    for old, new in (("inner_folds: 3", "inner_folds: 2"), ("epochs: 6", "epochs: 5")):
-        assert old in text
-        text = text.replace(old, new)
-    PARAMS.write_text(text)
+    edit_params("inner_folds: 3", "inner_folds: 2")
+    edit_params("epochs: 6", "epochs: 5")
     section = json.loads(COMPARISON.read_text())["champion"]
     assert f"{section} in params.yaml {changed}" in cli("forecast", status=1)
     sh(tmp_path / "clone", "git", "checkout", "-q", "params.yaml")

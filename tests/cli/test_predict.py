@@ -52,8 +52,7 @@ def lines_of(printed: str) -> list[dict[str, Any]]:
 
 def test_predict_prints_a_table_or_json_lines(cli: Cli, model: Path, article: Path) -> None:
     table = cli("predict", article).out
-    assert "news (baseline)" in table and "trade" in table and "security" in table
-    assert "sure" in table and "✓" in table
+    assert all(cell in table for cell in ("news (baseline)", "trade", "security", "sure", "✓"))
     lines = lines_of(cli("predict", "--json", article).out)
     assert [line["topic"] for line in lines] == ["trade", "security"]
     assert [line["heading"] for line in lines] == ["Tariffs", "Tariffs"]
@@ -142,10 +141,8 @@ def test_why_shows_the_nearest_labelled_paragraphs_of_the_project(
     monkeypatch.chdir(tmp_path / "below")
 
     def nearest() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = lines_of(cli("predict", "--why", article, "--json").out)[0][
-            "why"
-        ]["nearest"]
-        return found
+        line = lines_of(cli("predict", "--why", article, "--json").out)[0]
+        return list(line["why"]["nearest"])
 
     assert nearest() == []  # outside a project
     given = {name: rows[name] for name in ("id", "article", "text", "label_source")}

@@ -25,15 +25,8 @@ from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
 from paratopic.project.params import Params, read_params
 from paratopic.project.terminal import bar, terminal
+from paratopic.training import crossval
 from paratopic.training.calibration import calibrate_rows
-from paratopic.training.crossval import (
-    advance_from,
-    cross_validate,
-    fitter,
-    labelled_for,
-    n_fits,
-    processes_for,
-)
 
 # Shares of the labels that the champion learns from anew, beside all of them.
 SHARES = (0.25, 0.5)
@@ -56,7 +49,7 @@ def forecast(
     params = read_params()
     champion, scores = read_champion()
     check_measured(scores, "there is no trend to forecast from")
-    data = labelled_for(KINDS[champion], params)
+    data = crossval.labelled_for(KINDS[champion], params)
     n_labels, measured = len(data.rows), outcomes(data, scores)
     if measured.too_few:
         raise UserError(f"macro-F1 has no forecast: {measured.too_few}; label more paragraphs")
@@ -85,14 +78,14 @@ def _curve(params: Params, champion: str, data: Labelled, known: pd.DataFrame) -
     """The champion's learning curve; `known` are its scores with all labels."""
     kind, n_labels = KINDS[champion], len(data.rows)
     first = replace(data, folds=data.folds[data.folds["repeat"] == 0])
-    fit = fitter(kind, params)
+    fit = crossval.fitter(kind, params)
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
-    processes = processes_for(kind, n_labels)
-    tables, total = {1.0: known[known["repeat"] == 0]}, n_fits(first.folds)
+    processes = crossval.processes_for(kind, n_labels)
+    tables, total = {1.0: known[known["repeat"] == 0]}, crossval.n_fits(first.folds)
     with bar(f"{champion}: fit", total * len(SHARES)) as advance:
         for number, share in enumerate(SHARES):
-            step = partial(advance_from, number * total, advance)
-            scores = cross_validate(first, fit, params.seed, step, processes, share).scores
+            step = partial(crossval.advance_from, number * total, advance)
+            scores = crossval.cross_validate(first, fit, params.seed, step, processes, share).scores
             tables[share] = calibrate_rows(first, scores, promise)[0]
     curve = []
     for share, table in sorted(tables.items()):

@@ -9,15 +9,7 @@ import pandas as pd
 import typer
 
 from paratopic.cli.predict import neighbourhood
-from paratopic.cli.project import (
-    Again,
-    Project,
-    check_measured,
-    print_listing,
-    read_champion,
-    read_project,
-    write_again,
-)
+from paratopic.cli.project import Again, Project, check_measured, read_champion, read_project
 from paratopic.corpus.labelled import read_with_folds
 from paratopic.evaluation.outcomes import Answered, answered, confusions
 from paratopic.evaluation.slices import columns_of, find_slices, in_words
@@ -64,11 +56,11 @@ def mistakes(
         print(f"  and {plural(len(kinds) - MOST_KINDS, 'rarer kind')}")
     if n_wrong:
         verdicts = _verdicts(listed, labelled_by(champion))
-        print_listing(project, listed.assign(verdict=list(verdicts)))
+        project.print_labels(listed.assign(verdict=list(verdicts)))
     print("\n  ".join(slices))
     if out is not None:
         listed = listed.rename(columns={"most_probable": "suggestion"})
-        write_again(project, listed.assign(reason=REASON), champion, out)
+        project.write_again(listed.assign(reason=REASON), champion, out)
 
 
 def answers_of(project: Project, scores: pd.DataFrame) -> Answered:

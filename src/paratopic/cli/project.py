@@ -23,13 +23,7 @@ from paratopic.corpus.answers import read_answer_rows, with_labels
 from paratopic.corpus.labelled import Labelled, labelled_rows
 from paratopic.corpus.metadata import in_words, read_metadata
 from paratopic.corpus.table import read_paragraphs, read_parquet
-from paratopic.labels.answers import (
-    CurrentAnswers,
-    by_paragraph,
-    of_people,
-    read_answers,
-    tied,
-)
+from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
 from paratopic.labels.log import Label, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
 from paratopic.project.errors import UserError, plural
@@ -120,6 +114,41 @@ class Project:
         if self.params.prepare.labels is None:
             raise UserError("params.yaml names no file of labels: set prepare.labels")
         return Path(self.params.prepare.labels)
+
+    def print_labels(self, rows: pd.DataFrame) -> None:
+        """Print where labels are, and beside each its paragraph and what there is to say of it.
+
+        Parameters
+        ----------
+        rows
+            Columns paragraph (id), text, verdict and, where labels are not people's, where.
+        """
+        if rows.empty:
+            return
+        names, listed = in_words(self.about, list(rows["paragraph"])), []
+        for row in rows.to_dict("records"):
+            id_ = row["paragraph"]
+            where = row["where"] if "where" in row else lines_of(self.answers_on.get(id_, []))
+            listed.append((where, (names[id_], row["text"], row["verdict"])))
+        terminal().print(listing(listed))
+
+    def write_again(self, doubtful: pd.DataFrame, models: str, out: Path) -> None:
+        """Write paragraphs to be labelled again, with a suggestion and the reason.
+
+        Parameters
+        ----------
+        doubtful
+            Columns paragraph (id), suggestion (a topic, "" for none), confidence (its probability)
+            and reason.
+        """
+        paragraphs = in_context(self.paragraphs, dict.fromkeys(doubtful["paragraph"], ""))
+        suggestions = []
+        for paragraph, row in zip(paragraphs, doubtful.to_dict("records"), strict=True):
+            scores = {row["suggestion"]: row["confidence"]} if row["suggestion"] else {}
+            suggestions.append(replace(paragraph, scores=scores, reason=row["reason"]))
+        written = formats.write_tasks(out, suggestions, self.params.topics, models)
+        listed = plural(len(suggestions), "paragraph")
+        print(f"{listed} to label again: {', '.join(map(str, written))}")
 
 
 def read_project() -> Project:
@@ -245,44 +274,6 @@ def lines_of(answers: Iterable[Label]) -> str:
     """
     lines = ", ".join(answer.line for answer in answers)
     return f"line {lines}" if lines else "table"
-
-
-def print_listing(project: Project, rows: pd.DataFrame) -> None:
-    """Print where labels are, and beside each its paragraph and what there is to say of it.
-
-    Parameters
-    ----------
-    rows
-        Columns paragraph (id), text, verdict and, where labels are not people's, where.
-    """
-    if rows.empty:
-        return
-    names, answers_on = in_words(project.about, list(rows["paragraph"])), project.answers_on
-    listed = []
-    for row in rows.to_dict("records"):
-        id_ = row["paragraph"]
-        where = row["where"] if "where" in row else lines_of(answers_on.get(id_, []))
-        listed.append((where, (names[id_], row["text"], row["verdict"])))
-    terminal().print(listing(listed))
-
-
-def write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Path) -> None:
-    """Write paragraphs to be labelled again, with a suggestion and the reason.
-
-    Parameters
-    ----------
-    doubtful
-        Columns paragraph (id), suggestion (a topic, "" for none), confidence (its probability) and
-        reason.
-    """
-    paragraphs = in_context(project.paragraphs, dict.fromkeys(doubtful["paragraph"], ""))
-    suggestions = []
-    for paragraph, row in zip(paragraphs, doubtful.to_dict("records"), strict=True):
-        scores = {row["suggestion"]: row["confidence"]} if row["suggestion"] else {}
-        suggestions.append(replace(paragraph, scores=scores, reason=row["reason"]))
-    written = formats.write_tasks(out, suggestions, project.params.topics, models)
-    listed = plural(len(suggestions), "paragraph")
-    print(f"{listed} to label again: {', '.join(map(str, written))}")
 
 
 def name_of_user(annotator: str | None) -> str:

@@ -13,13 +13,7 @@ import typer
 from rich.table import Column, Table
 
 from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
-from paratopic.cli.project import (
-    Project,
-    measured,
-    note_changes,
-    read_champion,
-    read_project,
-)
+from paratopic.cli.project import Project, measured, note_changes, read_champion, read_project
 from paratopic.cli.shares import read_corpus
 from paratopic.evaluation.figures import write_figures
 from paratopic.evaluation.findings import overview

@@ -7,15 +7,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from paratopic.cli.project import (
-    Again,
-    Project,
-    lines_of,
-    note_changes,
-    print_listing,
-    read_project,
-    write_again,
-)
+from paratopic.cli.project import Again, Project, lines_of, note_changes, read_project
 from paratopic.evaluation.review import rank_contradicted, rank_doubtful, read_scores
 from paratopic.labels.answers import current, of_weak_sources
 from paratopic.labels.log import UNNAMED, first_words
@@ -69,7 +61,7 @@ def review(
         print(f"the models contradict {n_answers} of weak sources ({len(of_sources)} listed)")
     if out is not None:
         listed = pd.concat([tied, doubtful, of_sources]).drop_duplicates("paragraph")
-        write_again(project, listed, " and ".join(models), out)
+        project.write_again(listed, " and ".join(models), out)
 
 
 def _ties(project: Project) -> pd.DataFrame:
@@ -105,6 +97,6 @@ def _printed(rows: pd.DataFrame, project: Project, n: int) -> pd.DataFrame:
         if row["suggestion"]:
             label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
         verdicts.append(f"{label}: {row['reason']}")
-    shown = listed.assign(text=listed["text"].map(first_words), verdict=verdicts)
-    print_listing(project, shown)
+    shortened = listed["text"].map(first_words)
+    project.print_labels(listed.assign(text=shortened, verdict=verdicts))
     return listed

@@ -132,12 +132,10 @@ def _predict(champion: str, texts: Sequence[Any]) -> Scores:
     """Probabilities of the distinct texts by the champion; kept, because they may take minutes."""
     model = load(str(MODELS / champion))
     digest = " ".join(map(files.sha256, (PARAGRAPHS, MODELS / champion / MANIFEST)))
-    try:
+    with suppress(OSError, pa.ArrowException):  # there is none, or it is damaged
         kept = pq.read_table(PREDICTED)
         if (kept.schema.metadata or {}).get(b"of") == digest.encode():
             return np.column_stack([column.to_numpy() for column in kept.columns])
-    except (OSError, pa.ArrowException):
-        pass  # there is none, or it is damaged: it is made anew
     parts = []
     with bar("paragraphs", len(texts)) as advance:
         for start in range(0, len(texts), STEP):

@@ -141,10 +141,11 @@ def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
     write_text(folder / LABELS, "paragraph,topics,text\n")
     readme = Path(__file__).with_name("readme.md").read_text(encoding="utf-8")
     write_text(folder / README, readme.format(name=folder.resolve().name))
+    ours = [*map(str, new), str(LABELS.parent)]
     # A table elsewhere is not the repository's, and a dataset may be large.
-    inside = table is not None and not Path(table.path).is_absolute()
-    tables = [table.path] if table and inside and (folder / table.path).is_file() else []
-    return _commit(folder, [*map(str, new), str(LABELS.parent), *tables])
+    if table and not Path(table.path).is_absolute() and (folder / table.path).is_file():
+        ours.append(table.path)
+    return _commit(folder, ours)
 
 
 def _init_with_table(folder: Path, names: list[str], table: str) -> None:
@@ -215,25 +216,20 @@ def _print_proposal(
         print(f"  kept   {', '.join(kept)}")
     for key in (key for key in KEYS if key in names and getattr(proposal.source, key) is None):
         print(f"  {key:6} not read: the column {key} does not have what is expected of it")
-    counts = Counter(name for names in answers["topics"] for name in names)
-    for name in proposal.topics:
-        meant = [label for label, topic in labels.items() if topic == name]
-        print(f"  topic  {name}: {plural(counts[name], 'row')}{_of(meant)}")
-    if n_none := int((answers["topics"].str.len() == 0).sum()):
-        meant = [label for label, topic in labels.items() if topic == NONE]
-        print(f"  none   of the topics: {plural(n_none, 'row')}{_of(meant)}")
+    counts = Counter(name for names in answers["topics"] for name in names or [NONE])
+    for name in filter(counts.get, [*proposal.topics, NONE]):
+        what = "none   of the topics" if name == NONE else f"topic  {name}"
+        meant = ", ".join(label for label, topic in labels.items() if topic == name)
+        labelled = f", labelled {meant}" if meant else ""
+        print(f"  {what}: {plural(counts[name], 'row')}{labelled}")
 
 
 def _dates(dates: Sequence[str]) -> str:
     """The range of dates, and how many of them are none."""
     known = [iso for date in dates if (iso := iso_date(date))]
-    unknown = len(dates) - len(known)
     span = f"{min(known)} to {max(known)}" if known else "no date"
-    return f"{span}{f', and {unknown} that cannot be read' if unknown else ''}"
-
-
-def _of(labels: Sequence[str]) -> str:
-    return f", labelled {', '.join(labels)}" if labels else ""
+    unknown = len(dates) - len(known)
+    return f"{span}, and {unknown} that cannot be read" if unknown else span
 
 
 def _print_created(folder: Path, note: str) -> None:

@@ -9,13 +9,7 @@ from typing import Any
 import pandas as pd
 from rich.table import Column, Table
 
-from paratopic.cli.project import (
-    Project,
-    champion_name,
-    measured,
-    note_changes,
-    read_project,
-)
+from paratopic.cli.project import Project, champion_name, measured, note_changes, read_project
 from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.folds import LEAST_FOLDS
 from paratopic.corpus.labelled import Labelled
