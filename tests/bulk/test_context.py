@@ -21,7 +21,7 @@ from paratopic.inference.prediction import Prediction
 from paratopic.project.passages import Passage, Text
 from paratopic.tables.shards import Chunk, Columns
 from tests.bulk.bulk_runs import predict, read_rows
-from tests.documents import write_table
+from tests.documents import save, write_table
 from tests.samples import paragraph_table
 
 TEXTS = [
@@ -106,17 +106,15 @@ def test_a_row_without_a_group_or_a_position_stands_alone(reading: Model, tmp_pa
         {"text": TEXTS[2], "group": "a", "position": 1},
         {"text": TEXTS[4], "group": "a", "position": "second"},
     ]
-    path = tmp_path / "in.jsonl"
-    path.write_text("\n".join(map(json.dumps, rows)))
+    path = save(tmp_path, "in.jsonl", "\n".join(map(json.dumps, rows)))
     expected = reading.predict([str(row["text"]) for row in rows])
     assert predicted(reading, path, tmp_path / "out") == confidences(expected)
 
 
 def test_a_row_with_an_error_is_no_neighbour(reading: Model, tmp_path: Path) -> None:
-    path = tmp_path / "in.jsonl"
     texts = [TEXTS[0], None, TEXTS[2]]
     rows = [{"text": text, "group": 1, "position": n} for n, text in enumerate(texts)]
-    path.write_text("\n".join(map(json.dumps, rows)))
+    path = save(tmp_path, "in.jsonl", "\n".join(map(json.dumps, rows)))
     (chunk,) = (chunk for _, _, chunk in work_of(reading, path).chunks())
     assert chunk.texts == [Passage(TEXTS[0], (), TEXTS[2]), None, Passage(TEXTS[2], TEXTS[0])]
 

@@ -12,10 +12,7 @@ from paratopic.project.kinds import KINDS
 from tests.conftest import TRACE
 
 Digests = dict[str, str]
-ALL = {
-    *("installed", "prepare", "split", "evaluate", "card", "compare", "report"),
-    "track",
-}
+ALL = {"installed", "prepare", "split", "evaluate", "card", "compare", "report", "track"}
 FITS = {f"{stage}.{kind}" for stage in ("score", "train") for kind in KINDS}
 
 

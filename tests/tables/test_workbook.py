@@ -14,7 +14,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from paratopic.project.errors import UserError
 from paratopic.tables import workbook
-from paratopic.tables.workbook import Tab, length, read_workbook, write_workbook
+from paratopic.tables.workbook import Tab, read_workbook, write_workbook
 
 CELLS = (
     st.none()
@@ -139,7 +139,3 @@ def test_what_is_no_workbook_or_too_large_is_refused(
     monkeypatch.setattr(workbook, "MOST_BYTES", 1_000)
     with pytest.raises(UserError, match="has more than 1,000 bytes when unpacked"):
         read_workbook(path)
-
-
-def test_an_emoji_counts_as_two_characters() -> None:
-    assert length("né 🙂") == 5

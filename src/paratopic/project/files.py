@@ -5,7 +5,6 @@ The contents are the callers' business. Only the form of text, CSV and JSON is f
 
 from __future__ import annotations
 
-import codecs
 import errno
 import functools
 import hashlib
@@ -15,6 +14,7 @@ import os
 import re
 import shutil
 import time
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,11 +32,7 @@ log = logging.getLogger(__name__)
 # Characters that show nothing and that `str.strip` keeps; a table for `str.translate`.
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
+_BOMS = {BOM_UTF8: "utf-8", BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"}
 # What stands in no word of Western languages, but where text has another encoding: a sign between
 # letters, or a capital after a small letter. And the largest share of letters with accents.
 _NO_WORD = re.compile(
@@ -267,7 +263,9 @@ def decode(data: bytes, source: str) -> str:
     UserError
         The bytes are not text in any encoding, or the text is blank.
     """
-    bom, encoding = next((pair for pair in _BOMS if data.startswith(pair[0])), (b"", "utf-8"))
+    bom, encoding = next(
+        (pair for pair in _BOMS.items() if data.startswith(pair[0])), (b"", "utf-8")
+    )
     body = data[len(bom) :]
     try:
         text = body.decode(encoding)
@@ -316,9 +314,6 @@ def _guess(data: bytes, source: str, first: int) -> tuple[str, str]:
                 "encoding fits. Save it as UTF-8."
             )
         text, encoding = str(best), best.encoding
-    log.warning(
-        "%s: is not UTF-8, and is read as %s. If letters are wrong, save it as UTF-8",
-        source,
-        encoding,
-    )
+    note = "%s: is not UTF-8, and is read as %s. If letters are wrong, save it as UTF-8"
+    log.warning(note, source, encoding)
     return text, encoding

@@ -337,18 +337,18 @@ def _messages(error: ValidationError, section: type, place: tuple[str, ...]) -> 
         key = ".".join(parts) or "the file"
         match item["type"]:
             case "string_type" if item["loc"][-1] == "str":
-                pass
+                continue
             case "too_short" if item["input"]:  # but for its entries, which are refused themselves
-                pass
+                continue
             case "unexpected_keyword_argument":
                 *parents, name = item["loc"]
-                known = _known_keys(section, parents)
-                messages.append(f"{key}: unknown key{nearest(str(name), known)}")
+                problem = f"unknown key{nearest(str(name), _known_keys(section, parents))}"
             case "missing":
-                messages.append(f"{key}: this key is missing")
+                problem = "this key is missing"
             case _:
-                problem = item["msg"].removeprefix("Value error, ")
-                messages.append(f"{key}: {problem} (got {_short(json.dumps(item['input']))})")
+                given = _short(json.dumps(item["input"]))
+                problem = f"{item['msg'].removeprefix('Value error, ')} (got {given})"
+        messages.append(f"{key}: {problem}")
     return messages
 
 

@@ -126,13 +126,9 @@ def written(source: Source, indent: str) -> str:
     """
     if source == Source(source.path):
         return f"{indent}- {scalar(source.path)}\n"
-    lines = [f"{indent}- path: {scalar(source.path)}"]
-    for key in KEYS:
-        name = getattr(source, key)
-        if name != "":
-            lines.append(f"{indent}  {key}: {'null' if name is None else scalar(name)}")
-    if source.labels:
-        lines.append(f"{indent}  labels:")
-    for label, topics in source.labels.items():
-        lines.append(f"{indent}    {scalar(label)}: {scalar(topics)}")
-    return "\n".join(lines) + "\n"
+    named = ((key, getattr(source, key)) for key in ("path", *KEYS))
+    cells = {key: "null" if name is None else scalar(name) for key, name in named if name != ""}
+    lines = [f"{key}: {cell}" for key, cell in cells.items()]
+    lines += ["labels:"] if source.labels else []
+    lines += [f"  {scalar(label)}: {scalar(topics)}" for label, topics in source.labels.items()]
+    return f"{indent}- " + f"\n{indent}  ".join(lines) + "\n"

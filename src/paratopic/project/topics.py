@@ -173,9 +173,8 @@ class Topics:
     retired: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        names = self.names
-        if len(names) < 2:
-            raise ValueError(f"the codebook needs at least two topics, it has {len(names)}")
+        if len(self.topics) < 2:
+            raise ValueError(f"the codebook needs at least two topics, it has {len(self.topics)}")
         self._check_places()
         names_of: dict[str, list[str]] = {}
         for topic in self.topics:

@@ -9,7 +9,6 @@ import csv
 import io
 import json
 import re
-import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import inert
-from paratopic.tables.sheets import LineFeeds, find_separator
+from paratopic.tables.sheets import LineFeeds, csv_rows, find_separator
 from paratopic.tables.workbook import read_values, shown
 
 if TYPE_CHECKING:
@@ -166,13 +165,12 @@ class Csv(BulkFormat[Cells]):
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk[Cells]]:
         size = max(1, path.stat().st_size)
-        csv.field_size_limit(sys.maxsize)
         # Bytes that are not UTF-8 become surrogates, so that one bad row does not end the run.
         decoding: Any = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
         with path.open("rb") as raw, io.TextIOWrapper(raw, **decoding) as file:
             separator = find_separator(file.readline(), column)
             file.seek(0)
-            lines = _csv_rows(path, csv.reader(file, delimiter=separator, strict=True))
+            lines = csv_rows(file, separator, lambda _, n: f"{path}: the row that ends on line {n}")
             header = next(lines, [])
             _check_columns(path, header, column, added)
             for rows in batches(row for row in lines if row):  # an empty line is not a row
@@ -344,17 +342,6 @@ def inert_value(cell: object) -> object:
     ["'=A1", "''=A1", '-1.5', 'a=b']
     """
     return inert(cell) if isinstance(cell, str) and not _NUMBER.fullmatch(cell) else cell
-
-
-def _csv_rows(path: Path, reader: Any) -> Iterator[list[str]]:
-    """The rows of a strict reader of CSV."""
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise UserError(
-            f"{path}: the row that ends on line {reader.line_num} cannot be read ({error}); quotes "
-            'stand around a whole cell, and a quote inside it is written ""'
-        ) from None
 
 
 def _json_object(

@@ -10,7 +10,7 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -74,22 +74,41 @@ def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line")
     named = _SEPARATOR.match(text)
     separator = named[1] if named else find_separator(text, *required[:1])
     first = 2 if named else 1
+    file = io.StringIO(text[named.end() if named else 0 :], newline="")
+    place = f"{path}, {unit}"
+    lines = csv_rows(file, separator, lambda row, _: f"{place} {row + first - 1}: this {unit}")
+    rows = [(f"{place} {n}", cells) for n, cells in enumerate(lines, start=first) if cells]
+    return _sheet(rows or [(f"{place} 1", [])], required)
+
+
+def csv_rows(
+    lines: Iterable[str], separator: str, named: Callable[[int, int], str]
+) -> Iterator[list[str]]:
+    """Read the rows of CSV; an empty line is one without cells.
+
+    Parameters
+    ----------
+    named
+        Number of a row, from 1, and of the line that it ends on → what a message calls the row.
+
+    Raises
+    ------
+    UserError
+        The quotes of a row do not match.
+    """
     csv.field_size_limit(sys.maxsize)  # a text may be long
     # Strict: otherwise a quote that is never closed would silently hide all rows after it.
-    file = io.StringIO(text[named.end() if named else 0 :], newline="")
-    reader = csv.reader(file, delimiter=separator, strict=True)
-    rows: list[tuple[str, list[str]]] = []
-    number = first - 1
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    number = 1
     try:
-        for number, cells in enumerate(reader, start=first):
-            if cells:  # an empty line has no cells
-                rows.append((f"{path}, {unit} {number}", cells))
+        for cells in reader:
+            yield cells
+            number += 1
     except csv.Error as error:
         raise UserError(
-            f"{path}, {unit} {number + 1}: this {unit} cannot be read ({error}); quotes stand "
-            'around a whole cell, and a quote inside it is written ""'
+            f"{named(number, reader.line_num)} cannot be read ({error}); quotes stand around a "
+            'whole cell, and a quote inside it is written ""'
         ) from None
-    return _sheet(rows or [(f"{path}, {unit} 1", [])], required)
 
 
 def _without_title(rows: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:

@@ -207,7 +207,11 @@ def shown(value: object) -> str:
 
 
 def length(text: str) -> int:
-    """Number of characters that a cell takes for a text: an emoji takes two, as in spreadsheets."""
+    """Number of characters that a cell takes for a text: an emoji takes two, as in spreadsheets.
+
+    >>> length("né 🙂")
+    5
+    """
     return len(_escaped(text).encode("utf-16-le")) // 2
 
 
