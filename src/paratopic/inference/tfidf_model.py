@@ -52,26 +52,20 @@ class BaselineClassifier:
     def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
         from safetensors.numpy import load_file
 
-        for name, keywords in settings["features"].items():
-            low, high = keywords["ngram_range"]
-            sizes = range(low, high + 1)
-            if not sizes or sizes[0] < 1 or sizes[-1] > MOST_NGRAM:
-                raise ValueError(f"settings: {name} has n-grams of {low} to {high}")
         self.context = read_weights(settings["context"])
         terms = json.loads((folder / self.VOCABULARY).read_text(encoding="utf-8"))
         idf = load_file(folder / self.IDF)
-        self._union = TfIdfUnion(
-            {
-                name: TfIdf(terms[name], idf[name], keywords)
-                for name, keywords in settings["features"].items()
-            }
-        )
-        self._head, self._mode = read_head(folder / self.HEAD), mode
-        features = self._union.features.values()
-        d = sum(len(feature.terms) for feature in features)
-        if self._head.coef.shape[1] != d or any(
-            len(feature.idf) != len(feature.terms) for feature in features
-        ):
+        features: dict[str, TfIdf] = {}
+        for name, keywords in settings["features"].items():
+            low, high = keywords["ngram_range"]
+            if not 1 <= low <= high <= MOST_NGRAM:
+                raise ValueError(f"settings: {name} has n-grams of {low} to {high}")
+            if len(idf[name]) != len(terms[name]):
+                raise ValueError(f"{len(idf[name])} weights of {name} do not fit its terms")
+            features[name] = TfIdf(terms[name], idf[name], keywords)
+        self._union, self._head = TfIdfUnion(features), read_head(folder / self.HEAD)
+        d = sum(map(len, idf.values()))
+        if self._head.coef.shape[1] != d:
             raise ValueError(f"weights of {self._head.coef.shape} do not fit {d} terms")
 
     def read(self, texts: Sequence[Text]) -> Reading:
