@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import functools
 import os
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -265,8 +265,7 @@ class OnnxModel:
 
 
 # The open sessions of each model by their number of threads.
-_sessions: weakref.WeakKeyDictionary[OnnxModel, dict[int, InferenceSession]]
-_sessions = weakref.WeakKeyDictionary()
+_sessions: WeakKeyDictionary[OnnxModel, dict[int, InferenceSession]] = WeakKeyDictionary()
 
 
 def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:

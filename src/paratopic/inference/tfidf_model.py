@@ -246,7 +246,8 @@ class TfIdf:
         The fitted transform, and the features of the texts, (n, n terms).
         """
         empty = cls((), np.zeros(0), keywords)
-        pieces = set(chain.from_iterable(map(empty._pieces, texts)))
+        # N-grams of characters are each in one word.
+        pieces = set(texts if empty._of_words else " ".join(texts).split())
         found = set(chain.from_iterable(map(empty._ngrams, pieces)))
         terms = np.array(sorted(found), dtype=object)
         counts = cls(terms.tolist(), np.ones(len(terms)), keywords).count(texts)
@@ -256,21 +257,20 @@ class TfIdf:
         fitted = cls(terms[kept].tolist(), idf, keywords)
         return fitted, fitted._weigh(counts[:, kept])
 
-    def _pieces(self, text: str) -> list[str]:
-        """Parts of a text that no n-gram reaches beyond: of characters, it is in one word."""
-        return [text] if self._of_words else text.split()
+    def _ngrams(self, text: str) -> Iterable[str]:
+        """N-grams of each size of a text, or of a word where they are of characters.
 
-    def _ngrams(self, piece: str) -> Iterable[str]:
-        """N-grams of each size: of words, "a b c" in sizes 1 and 2 → a, b, c, a b, b c."""
+        Those of words in "a b c" in sizes 1 and 2: a, b, c, a b, b c.
+        """
         if not self._of_words:
-            return _char_ngrams(f" {piece} ", self._sizes)
-        words = _WORD.findall(piece)
+            return _char_ngrams(f" {text} ", self._sizes)
+        words = _WORD.findall(text)
         ngrams = (zip(*(words[at:] for at in range(n)), strict=False) for n in self._sizes)
         return map(" ".join, chain.from_iterable(ngrams))
 
-    def _find_columns(self, piece: str) -> list[int]:
-        """Columns of a piece's n-grams that are terms."""
-        found = map(self._column.get, self._ngrams(piece))
+    def _find_columns(self, text: str) -> list[int]:
+        """Columns of those of the `_ngrams` that are terms."""
+        found = map(self._column.get, self._ngrams(text))
         return [column for column in found if column is not None]
 
 
