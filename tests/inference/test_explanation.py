@@ -15,9 +15,9 @@ from paratopic import Explanation, load
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
-from paratopic.inference.prediction import NONE, sentences
+from paratopic.inference.prediction import sentences
 from paratopic.project.passages import REACH, Passage, Text, plain
-from paratopic.project.topics import Topics
+from paratopic.project.topics import NONE, Topics
 from paratopic.training.examples import Examples, Fitted
 from tests.samples import KINDS, READING, WORDS, examples, fit, fit_reading
 

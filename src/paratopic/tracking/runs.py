@@ -250,18 +250,14 @@ def _log_model(client: MlflowClient, run: Run, record: Record) -> str:
         tags=source | {view.DESCRIPTION: _body(record.card)},
         params=dict(record.params),
     )
-    ids = Model(
-        artifact_path=logged.artifact_location,
-        run_id=run_id,
-        model_uuid=logged.model_id,
-        model_id=logged.model_id,
-    )
+    model_id = str(logged.model_id)
+    ids = Model(logged.artifact_location, run_id, model_uuid=model_id, model_id=model_id)
     with tempfile.TemporaryDirectory() as draft:
         pyfunc.save(record.model, Path(draft) / MODEL, record.card, ids)
-        client.log_model_artifacts(logged.model_id, str(Path(draft) / MODEL))
-    client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    return str(logged.model_id)
+        client.log_model_artifacts(model_id, str(Path(draft) / MODEL))
+    client.finalize_logged_model(model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    return model_id
 
 
 def _promote(client: MlflowClient, name: str, run: Run, card: str) -> None:
