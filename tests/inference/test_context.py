@@ -23,7 +23,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.onnx_model import EncoderClassifier, read_windows
 from paratopic.inference.scores import Array
 from paratopic.inference.tfidf_model import BaselineClassifier, transform_passages
-from paratopic.project.passages import PARTS, REACH, Passage, Text, article_passages
+from paratopic.project.passages import PARTS, REACH, Passage, Text, article_passages, plain
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.examples import Examples, Fitted
@@ -72,14 +72,16 @@ def head_of(model: Model) -> LinearHead:
 
 
 def test_a_text_is_read_as_a_passage_with_nothing_around_it(reading: tuple[Fitted, Path]) -> None:
-    texts = [TARIFF, LONG, "\u2603 unheard-of", "The navy."]
-    passages = [Passage(text) for text in texts]
+    passages = [*map(Passage, (TARIFF, LONG, "\u2603 unheard-of", "The navy.")), *NOTHING]
+    texts = plain(passages)
     model = load(reading[1])
     assert model.context == reading[0].context == READING
+    assert not any(map(model.context.reads, passages))
     for able in (*reading[:1], model):
         np.testing.assert_array_equal(able.predict_proba(passages), able.predict_proba(texts))
     assert model.predict(passages) == model.predict(texts)
-    assert model.explain(passages[1]) == model.explain(texts[1])
+    for passage in passages[1:2] + NOTHING:
+        assert model.explain(passage) == model.explain(passage.text)
 
 
 def test_an_answer_does_not_depend_on_other_texts_what_stands_around_them_or_on_threads(
@@ -97,13 +99,6 @@ def test_an_answer_does_not_depend_on_other_texts_what_stands_around_them_or_on_
     with ThreadPoolExecutor(1) as pool:
         monkeypatch.setattr("paratopic.inference.onnx_model.thread_pool", lambda: pool)
         np.testing.assert_array_equal(model.predict_proba(texts), together)
-
-
-@pytest.mark.parametrize("passage", NOTHING)
-def test_what_is_missing_weighs_nothing(model: Model, passage: Passage) -> None:
-    np.testing.assert_array_equal(model.predict_proba([passage]), model.predict_proba([TARIFF]))
-    assert not model.context.reads(passage)
-    assert model.explain(passage) == model.explain(TARIFF)
 
 
 def test_a_model_without_weights_reads_texts_alone(trained: tuple[Fitted, Path]) -> None:

@@ -15,9 +15,9 @@ from paratopic import Explanation, load
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
-from paratopic.inference.prediction import NONE, sentences
+from paratopic.inference.prediction import sentences
 from paratopic.project.passages import REACH, Passage, Text, plain
-from paratopic.project.topics import Topics
+from paratopic.project.topics import NONE, Topics
 from paratopic.training.examples import Examples, Fitted
 from tests.samples import KINDS, READING, WORDS, examples, fit, fit_reading
 
@@ -153,22 +153,10 @@ def test_only_a_text_is_explained(trained: tuple[Fitted, Path]) -> None:
         load(trained[1]).explain([TEXT])  # type: ignore[arg-type]  # the mistake that is tested
 
 
-def test_sentences_end_where_readers_end_them() -> None:
-    text = 'Mr. Li said: "No deal." The U.S. Navy left. Then 3.5 per cent?! (It did.) And so\non.'
-    assert [text[start:end] for start, end in sentences(text)] == [
-        'Mr. Li said: "No deal."',
-        "The U.S. Navy left.",
-        "Then 3.5 per cent?!",
-        "(It did.)",
-        "And so",
-        "on.",
-    ]
-    assert list(sentences(" \n ")) == []
-
-
 # They were written for this test.
 OF_LANGUAGES = {
-    "en": ['He said "No."', "Mr. Smith stayed.", "“Stay,” she said.", "The U.S. replied."],
+    "en": ['He said "No."', "Mr. Smith stayed.", "“Stay,” she said.", "The U.S. Navy left."],
+    "marks": ['Mr. Li said: "No deal."', "Then 3.5 per cent?!", "(It did.)", "And so"],
     "de": [
         "Der Minister sagte: „Wir verhandeln.“",
         "Am 3. Oktober trifft er Dr. Meier, z. B. in Wien.",
@@ -176,16 +164,18 @@ OF_LANGUAGES = {
     ],
     "fr": ["M. Dupont a dit : « Nous partons. »", "« Écoutez ! »", "État et droit restent."],
     "es": ["¿Qué pasa?", "¡Nada!", "El Sr. López dijo: «Vamos».", "Él también."],
+    # There is no blank between.
+    "zh": ["部长说：“我们会谈判。”", "会议在十月三日举行。", "真的吗？"],
 }
 
 
 @pytest.mark.parametrize("language", OF_LANGUAGES)
 def test_a_sentence_ends_where_readers_of_its_language_end_it(language: str) -> None:
-    text = " ".join(OF_LANGUAGES[language])
-    assert [text[start:end] for start, end in sentences(text)] == OF_LANGUAGES[language]
+    expected = OF_LANGUAGES[language]
+    text = ("" if language == "zh" else " ").join(expected)
+    assert [text[start:end] for start, end in sentences(text)] == expected
 
 
-def test_chinese_sentences_need_no_blank_between() -> None:
-    parts = ["部长说：“我们会谈判。”", "会议在十月三日举行。", "真的吗？"]
-    text = "".join(parts)
-    assert [text[start:end] for start, end in sentences(text)] == parts
+def test_a_line_ends_a_sentence_and_a_blank_text_has_none() -> None:
+    assert list(sentences("And so\non.")) == [(0, 6), (7, 10)]
+    assert list(sentences(" \n ")) == []

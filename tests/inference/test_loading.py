@@ -28,7 +28,7 @@ def test_the_default_model_comes_from_the_environment_or_the_projects_champion(
         load(tmp_path / "nowhere")
     folder = trained[1]
     monkeypatch.setenv("PARATOPIC_MODEL", str(folder))
-    by_environment = predict("A tariff on goods.")
+    by_environment = predict(TARIFF)
     monkeypatch.delenv("PARATOPIC_MODEL")
     models = tmp_path / "models"
     shutil.copytree(folder, models / folder.name)
@@ -36,7 +36,7 @@ def test_the_default_model_comes_from_the_environment_or_the_projects_champion(
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
-    assert predict("A tariff on goods.") == by_environment
+    assert predict(TARIFF) == by_environment
     assert load(models / "champion").folder == models / folder.name
     (models / "champion").write_text("{")
     with pytest.raises(UserError, match="neither a model's folder nor a champion"):

@@ -22,18 +22,13 @@ def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def both(baseline_folder: Path, tmp_path: Path) -> tuple[Record, Record]:
-    return records_of(baseline_folder, tmp_path)
+def baseline(baseline_folder: Path, tmp_path: Path) -> Record:
+    return records_of(baseline_folder, tmp_path)[0]
 
 
 @pytest.fixture
-def baseline(both: tuple[Record, Record]) -> Record:
-    return both[0]
-
-
-@pytest.fixture
-def transformer(both: tuple[Record, Record]) -> Record:
-    return both[1]
+def transformer(baseline_folder: Path, tmp_path: Path) -> Record:
+    return records_of(baseline_folder, tmp_path)[1]
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,18 @@ def loaded(saved: Path) -> mlflow.pyfunc.PyFuncModel:
     return mlflow.pyfunc.load_model(str(saved))
 
 
+def expected(model: Model, texts: list[str]) -> dict[str, list[Any]]:
+    """The columns of the answers to texts."""
+    answers = model.predict(texts)
+    columns: dict[str, list[Any]] = {
+        "topic": [answer.topic for answer in answers],
+        "confidence": [answer.confidence for answer in answers],
+        "sure": [answer.sure for answer in answers],
+    }
+    scores = {name: [answer.scores[name] for answer in answers] for name in model.classes_}
+    return columns | {f"score_{name}": values for name, values in scores.items()}
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -61,17 +73,9 @@ def loaded(saved: Path) -> mlflow.pyfunc.PyFuncModel:
 def test_every_form_of_input_gives_one_row_per_text(
     model: Model, loaded: mlflow.pyfunc.PyFuncModel, given: Any
 ) -> None:
-    answers = model.predict(TEXTS)
     table = loaded.predict(given)
-    scores = [f"score_{name}" for name in model.classes_]
-    assert list(table) == ["topic", "confidence", "sure", *scores]
-    assert table["topic"].tolist() == [answer.topic for answer in answers]
-    assert table["topic"][1] is None
-    assert table["confidence"].tolist() == [answer.confidence for answer in answers]
-    assert table["sure"].tolist() == [answer.sure for answer in answers]
-    assert table["sure"].dtype == bool
-    for name in model.classes_:
-        assert table[f"score_{name}"].tolist() == [answer.scores[name] for answer in answers]
+    assert list(table.to_dict("list").items()) == list(expected(model, TEXTS).items())
+    assert table["topic"][1] is None and table["sure"].dtype == bool
 
 
 AROUND: dict[str, list[str | None]] = {
@@ -102,11 +106,12 @@ def test_what_stands_around_texts_comes_as_parameters(
         for text, before, after, heading, title in rows
     ]
     assert names != list(AROUND) or passages == PASSAGES
-    expected = [answer.confidence for answer in model.predict(passages)]
+    in_context, alone = (
+        [answer.confidence for answer in model.predict(texts)] for texts in (passages, TEXTS)
+    )
     table = loaded.predict(given, params={name: AROUND[name] for name in names})
-    assert table["confidence"].tolist() == expected
-    alone = [answer.confidence for answer in model.predict(TEXTS)]
-    assert (expected == alone) == (not names)
+    assert table["confidence"].tolist() == in_context
+    assert (in_context == alone) == (not names)
 
 
 def test_parameters_that_fit_no_texts_are_refused(loaded: mlflow.pyfunc.PyFuncModel) -> None:
@@ -146,14 +151,7 @@ def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
         check=True,
     )
     for texts, line in zip(batches, worker.stdout.splitlines(), strict=True):
-        answers = model.predict(texts)
-        expected = {
-            "topic": [a.topic for a in answers],
-            "confidence": [a.confidence for a in answers],
-            "sure": [a.sure for a in answers],
-        }
-        expected |= {f"score_{name}": [a.scores[name] for a in answers] for name in model.classes_}
-        assert json.loads(line) == expected
+        assert json.loads(line) == expected(model, texts)
 
 
 @pytest.mark.parametrize(

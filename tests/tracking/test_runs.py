@@ -174,15 +174,14 @@ def test_processes_that_write_at_the_same_time_wait_for_each_other(
     assert len(runs_in(uri, "together")) == 1
 
 
-def test_a_half_made_database_is_reported_with_what_to_do(tmp_path: Path, baseline: Record) -> None:
+def test_a_half_made_database_and_an_unreachable_server_are_reported_with_what_to_do(
+    tmp_path: Path, baseline: Record
+) -> None:
     path = tmp_path / "mlflow.db"
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE latest_metrics (x)")
     with pytest.raises(UserError, match=r"(?s)mlflow.db cannot.*already exists.*move that file"):
         write_runs(f"sqlite:///{path}", "half", [baseline], tmp_path / "runs")
-
-
-def test_an_unreachable_server_is_reported(baseline: Record, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"(?s)http://127.0.0.1:9 cannot.*safe on disk.*dvc repro"):
         write_runs("http://127.0.0.1:9", "unreachable", [baseline], tmp_path / "runs")
 

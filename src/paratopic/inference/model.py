@@ -42,11 +42,9 @@ class Classifier(Protocol):
 
     def read(self, texts: Sequence[Text]) -> Reading:
         """Read n texts, none of which is blank."""
-        ...
 
     def embed(self, texts: Sequence[str]) -> Features:
         """Features of n texts alone, (n, d), each row of unit length."""
-        ...
 
     def contributions(self, passage: Passage) -> Contributions:
         """What each token of a text that is not blank, and what is around it, adds to its logits.
@@ -56,7 +54,6 @@ class Classifier(Protocol):
         UserError
             The kind of model cannot tell.
         """
-        ...
 
 
 @dataclass(frozen=True, repr=False)
@@ -127,8 +124,6 @@ class Model:
         TypeError
             `texts` is a single str, a DataFrame or a dict, or an item is not a text.
         """
-        if isinstance(texts, (str, Passage)):
-            raise TypeError("texts must be a list of str; for one text write predict_proba([text])")
         return self._score(listed(texts)).scores
 
     @overload
@@ -205,8 +200,6 @@ class Model:
         ValueError
             There are not as many headings as paragraphs.
         """
-        if isinstance(paragraphs, (str, Passage)):
-            raise TypeError("paragraphs must be a list of str, those of one article")
         return self.predict(article_passages(plain(listed(paragraphs)), headings, title))
 
     def explain(self, text: Text) -> Explanation:
@@ -258,8 +251,6 @@ class Model:
         TypeError
             `texts` is a single str, a DataFrame or a dict, or an item is not a text.
         """
-        if isinstance(texts, (str, Passage)):
-            raise TypeError("texts must be a list of str; for one text write embed([text])")
         return self._classifier.embed([_without_surrogates(text) for text in plain(listed(texts))])
 
     def _score(self, texts: list[Text]) -> _Scored:
@@ -307,6 +298,8 @@ class _Scored(NamedTuple):
 
 def listed(texts: object) -> list[Text]:
     """Make a list of an iterable of texts; a TypeError says what to do about anything else."""
+    if isinstance(texts, (str, Passage)):
+        raise TypeError("texts must be a list of str; for one text write [text]")
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):
         raise TypeError(
             f"texts is a {type(texts).__name__}, which is iterated by names; give the texts alone, "

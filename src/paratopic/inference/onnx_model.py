@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import functools
 import os
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -95,21 +95,17 @@ class EncoderClassifier:
         norms = np.linalg.norm(sums, axis=1, keepdims=True)
         logits = self._head.logits(sums / norms)
         weights = self._mode.window_weights(logits, lengths)
-        adding: dict[tuple[int, int], Array] = {}
-        of_parts = np.zeros((len(PARTS), logits.shape[1]))
-        for window, parts, row, norm, weight in zip(
-            windows, tokens, sums, norms, weights, strict=True
-        ):
+        of_tokens, of_parts = [], np.zeros((len(PARTS), logits.shape[1]))
+        for parts, row, norm, weight in zip(tokens, sums, norms, weights, strict=True):
             coef = self._head.effective(row / norm)
             of_parts += by_part @ coef.T / norm * weight
-            shares = parts @ coef.T / norm * weight
-            for span, special, share in zip(
-                window.offsets, window.special_tokens_mask, shares, strict=True
-            ):
-                if not special:  # what a token in front of every text adds is part of no word
-                    adding[span] = adding.get(span, 0.0) + share
-        spans = np.array(sorted(adding), dtype=np.int64).reshape(-1, 2)
-        shares = np.array([adding[span] for span in sorted(adding)]).reshape(-1, logits.shape[1])
+            of_tokens.append(parts @ coef.T / norm * weight)
+        # What a token in front of every text adds is part of no word.
+        is_own = np.concatenate([window.special_tokens_mask for window in windows]) == 0
+        offsets = np.concatenate([window.offsets for window in windows])[is_own]
+        spans, token = np.unique(offsets, axis=0, return_inverse=True)
+        shares = np.zeros((len(spans), logits.shape[1]))
+        np.add.at(shares, token.ravel(), np.concatenate(of_tokens)[is_own])
         owner = np.zeros(len(windows), dtype=np.int64)
         combined = self._mode.combine_windows(logits, lengths, owner, 1)
         return Contributions(spans, shares, combined[0], of_parts)
@@ -224,8 +220,7 @@ class OnnxModel:
 
         def run(rows: Integers) -> npt.NDArray[np.float32]:
             ids = np.array([windows[row] for row in rows], dtype=np.int64)
-            answers: npt.NDArray[np.float32]
-            (answers,) = session.run([EMBEDDINGS], {"input_ids": ids})
+            answers: npt.NDArray[np.float32] = session.run([EMBEDDINGS], {"input_ids": ids})[0]
             return answers
 
         parts = [run(chunks[0])] if len(chunks) == 1 else list(thread_pool().map(run, chunks))
@@ -270,8 +265,7 @@ class OnnxModel:
 
 
 # The open sessions of each model by their number of threads.
-_sessions: weakref.WeakKeyDictionary[OnnxModel, dict[int, InferenceSession]]
-_sessions = weakref.WeakKeyDictionary()
+_sessions: WeakKeyDictionary[OnnxModel, dict[int, InferenceSession]] = WeakKeyDictionary()
 
 
 def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:

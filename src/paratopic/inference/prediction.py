@@ -19,9 +19,7 @@ from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Integers
 from paratopic.project.passages import PARTS
-
-# Name of the logit of having none of the topics, which is the last one in mode single.
-NONE = "(none)"
+from paratopic.project.topics import NONE
 
 # What a sentence begins with: quotation marks of any language, then a capital letter or a digit.
 _BEGIN = r"""["'“‘„«(\[¿¡]*\s?[\dA-ZÀ-ÖØ-ÞĆČŁŘŚŞŠŻŽİŐŰΑ-ΩА-ЯЁ]"""
@@ -167,6 +165,7 @@ def explain(
     shares, logits, context = (
         mode.centred(each, known)[..., known] for each in (shares * scale, logits, context * scale)
     )
+    # In mode single the last logit is that of having none of the topics.
     topics = list(compress((*classes, NONE), known))
 
     def by_topic(values: Array) -> dict[str, float]:

@@ -52,26 +52,20 @@ class BaselineClassifier:
     def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
         from safetensors.numpy import load_file
 
-        for name, keywords in settings["features"].items():
-            low, high = keywords["ngram_range"]
-            sizes = range(low, high + 1)
-            if not sizes or sizes[0] < 1 or sizes[-1] > MOST_NGRAM:
-                raise ValueError(f"settings: {name} has n-grams of {low} to {high}")
         self.context = read_weights(settings["context"])
         terms = json.loads((folder / self.VOCABULARY).read_text(encoding="utf-8"))
         idf = load_file(folder / self.IDF)
-        self._union = TfIdfUnion(
-            {
-                name: TfIdf(terms[name], idf[name], keywords)
-                for name, keywords in settings["features"].items()
-            }
-        )
-        self._head, self._mode = read_head(folder / self.HEAD), mode
-        features = self._union.features.values()
-        d = sum(len(feature.terms) for feature in features)
-        if self._head.coef.shape[1] != d or any(
-            len(feature.idf) != len(feature.terms) for feature in features
-        ):
+        features: dict[str, TfIdf] = {}
+        for name, keywords in settings["features"].items():
+            low, high = keywords["ngram_range"]
+            if not 1 <= low <= high <= MOST_NGRAM:
+                raise ValueError(f"settings: {name} has n-grams of {low} to {high}")
+            if len(idf[name]) != len(terms[name]):
+                raise ValueError(f"{len(idf[name])} weights of {name} do not fit its terms")
+            features[name] = TfIdf(terms[name], idf[name], keywords)
+        self._union, self._head = TfIdfUnion(features), read_head(folder / self.HEAD)
+        d = sum(map(len, idf.values()))
+        if self._head.coef.shape[1] != d:
             raise ValueError(f"weights of {self._head.coef.shape} do not fit {d} terms")
 
     def read(self, texts: Sequence[Text]) -> Reading:
@@ -252,7 +246,8 @@ class TfIdf:
         The fitted transform, and the features of the texts, (n, n terms).
         """
         empty = cls((), np.zeros(0), keywords)
-        pieces = set(chain.from_iterable(map(empty._pieces, texts)))
+        # N-grams of characters are each in one word.
+        pieces = set(texts if empty._of_words else " ".join(texts).split())
         found = set(chain.from_iterable(map(empty._ngrams, pieces)))
         terms = np.array(sorted(found), dtype=object)
         counts = cls(terms.tolist(), np.ones(len(terms)), keywords).count(texts)
@@ -262,21 +257,20 @@ class TfIdf:
         fitted = cls(terms[kept].tolist(), idf, keywords)
         return fitted, fitted._weigh(counts[:, kept])
 
-    def _pieces(self, text: str) -> list[str]:
-        """Parts of a text that no n-gram reaches beyond: of characters, it is in one word."""
-        return [text] if self._of_words else text.split()
+    def _ngrams(self, text: str) -> Iterable[str]:
+        """N-grams of each size of a text, or of a word where they are of characters.
 
-    def _ngrams(self, piece: str) -> Iterable[str]:
-        """N-grams of each size: of words, "a b c" in sizes 1 and 2 → a, b, c, a b, b c."""
+        Those of words in "a b c" in sizes 1 and 2: a, b, c, a b, b c.
+        """
         if not self._of_words:
-            return _char_ngrams(f" {piece} ", self._sizes)
-        words = _WORD.findall(piece)
+            return _char_ngrams(f" {text} ", self._sizes)
+        words = _WORD.findall(text)
         ngrams = (zip(*(words[at:] for at in range(n)), strict=False) for n in self._sizes)
         return map(" ".join, chain.from_iterable(ngrams))
 
-    def _find_columns(self, piece: str) -> list[int]:
-        """Columns of a piece's n-grams that are terms."""
-        found = map(self._column.get, self._ngrams(piece))
+    def _find_columns(self, text: str) -> list[int]:
+        """Columns of those of the `_ngrams` that are terms."""
+        found = map(self._column.get, self._ngrams(text))
         return [column for column in found if column is not None]
 
 

@@ -7,6 +7,7 @@ predictions come from `inference`; only their form is decided here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,11 @@ TEXT = "text"
 EXAMPLE = ["The ministry raised tariffs on imported steel."]
 
 
+@dataclass(frozen=True)
 class ServedModel:
     """The model inside the wrapper that `mlflow.pyfunc.load_model` returns."""
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    model: Model
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Predict the topics of texts.
@@ -62,14 +63,14 @@ class ServedModel:
 
         try:
             texts = _with_context(_texts(model_input), params or {})
-            answers = self._model.predict(texts)
+            answers = self.model.predict(texts)
         except (TypeError, ValueError) as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
-        first, *others = columns(self._model)
+        first, *others = columns(self.model)
         rows = [(answer.confidence, answer.sure, *answer.scores.values()) for answer in answers]
         table = pd.DataFrame(rows, columns=others).astype({"sure": bool})
         # Of type object, so that a text without a topic has None, not NaN.
-        topics = pd.Series([topic_cell(self._model, answer) for answer in answers], dtype=object)
+        topics = pd.Series([topic_cell(self.model, answer) for answer in answers], dtype=object)
         table.insert(0, first, topics)
         return table
 

@@ -30,7 +30,7 @@ PART, STATE = "paratopic.part", "paratopic.state"
 # Tags of a run: the digests of its data, and of the comparison whose files it has.
 DATA, COMPARED = "dvc.paragraphs", "dvc.comparison"
 
-# Metrics are written in parts; MLflow takes 1000 at once.
+# The losses of steps are written in parts; MLflow takes 1000 metrics at once.
 BATCH = 500
 
 # Name of a run's logged model, and the alias of the registered champion.
@@ -139,7 +139,7 @@ def write_runs(
     )
     lock = FileLock(artifacts.with_name(f".{artifacts.name}.lock"))
     written = 0
-    with reported(f"MLflow at {uri} cannot be written to", advice), lock:
+    with reported(f"MLflow at {uri} cannot be written to", advice), lock, asking(uri):
         client = MlflowClient(uri)
         experiment_id = _experiment_id(client, experiment, artifacts, records[0].tags["mode"])
         for record in records:
@@ -222,21 +222,18 @@ def _input(dataset: PandasDataset, context: str) -> DatasetInput:
 
 def _log_figures(client: MlflowClient, run: Run, record: Record, model_id: str) -> None:
     """Write params and metrics, the latter to the logged model as well."""
-    from mlflow.entities import Metric, Param
+    import mlflow
+    from mlflow.entities import Metric
 
     run_id, now = run.info.run_id, run.info.start_time
-    client.log_batch(run_id, params=[Param(key, value) for key, value in record.params.items()])
-    about = {
-        "model_id": model_id,
-        "dataset_name": record.dataset.name,
-        "dataset_digest": record.dataset.digest,
-        "run_id": run_id,
-    }
-    metrics = [Metric(name, value, now, 0, **about) for name, value in record.metrics.items()]
+    mlflow.log_params(record.params, run_id=run_id)
+    mlflow.log_metrics(
+        record.metrics, run_id=run_id, timestamp=now, model_id=model_id, dataset=record.dataset
+    )
     for name, values in record.steps.items():
-        metrics += [Metric(name, value, now, step) for step, value in enumerate(values, start=1)]
-    for start in range(0, len(metrics), BATCH):
-        client.log_batch(run_id, metrics=metrics[start : start + BATCH])
+        losses = [Metric(name, value, now, step) for step, value in enumerate(values, start=1)]
+        for start in range(0, len(losses), BATCH):
+            client.log_batch(run_id, losses[start : start + BATCH])
 
 
 def _log_model(client: MlflowClient, run: Run, record: Record) -> str:
@@ -253,18 +250,14 @@ def _log_model(client: MlflowClient, run: Run, record: Record) -> str:
         tags=source | {view.DESCRIPTION: _body(record.card)},
         params=dict(record.params),
     )
-    ids = Model(
-        artifact_path=logged.artifact_location,
-        run_id=run_id,
-        model_uuid=logged.model_id,
-        model_id=logged.model_id,
-    )
+    model_id = str(logged.model_id)
+    ids = Model(logged.artifact_location, run_id, model_uuid=model_id, model_id=model_id)
     with tempfile.TemporaryDirectory() as draft:
         pyfunc.save(record.model, Path(draft) / MODEL, record.card, ids)
-        client.log_model_artifacts(logged.model_id, str(Path(draft) / MODEL))
-    client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    return str(logged.model_id)
+        client.log_model_artifacts(model_id, str(Path(draft) / MODEL))
+    client.finalize_logged_model(model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    return model_id
 
 
 def _promote(client: MlflowClient, name: str, run: Run, card: str) -> None:
@@ -287,15 +280,14 @@ def _register(client: MlflowClient, name: str, run: Run, card: str) -> str:
     main = view.main_metrics(run.data.tags["mode"])
     figures = {key: f"{run.data.metrics[key]:.3f}" for key in main if key in run.data.metrics}
     about = {key: run.data.tags[key] for key in ("model", "n") if key in run.data.tags}
-    with asking(client.tracking_uri):  # MLflow looks up the model of a version there
-        created = client.create_model_version(
-            name,
-            f"models:/{model_id}",
-            run.info.run_id,
-            tags=about | figures,
-            description=_body(card)[:LONGEST],
-            model_id=model_id,
-        )
+    created = client.create_model_version(
+        name,
+        f"models:/{model_id}",
+        run.info.run_id,
+        tags=about | figures,
+        description=_body(card)[:LONGEST],
+        model_id=model_id,
+    )
     version = str(created.version)
     if VERSIONS not in client.get_logged_model(model_id).tags:  # a server sets it by itself
         listed = json.dumps([{"name": name, "version": version}])
