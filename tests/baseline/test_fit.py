@@ -68,16 +68,16 @@ def test_texts_are_predicted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_strength_is_chosen_on_a_draw_of_whole_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, groups = np.arange(3, 90), np.arange(90) // 2
+    groups = np.arange(87) // 2
     monkeypatch.setattr(baseline, "MOST_TO_CHOOSE", 30)
-    drawn = baseline._draw(rows, groups, 1)
-    assert 28 <= len(drawn) <= 30 and set(drawn) <= set(rows)
-    assert set(rows[np.isin(groups[rows], groups[drawn])]) == set(drawn)
-    assert (drawn == baseline._draw(rows, groups, 1)).all()
-    assert set(drawn) != set(baseline._draw(rows, groups, 2))
+    drawn = baseline._draw(groups, 1)
+    assert 28 <= len(drawn) <= 30
+    assert set(np.flatnonzero(np.isin(groups, groups[drawn]))) == set(drawn)
+    assert (drawn == baseline._draw(groups, 1)).all()
+    assert set(drawn) != set(baseline._draw(groups, 2))
     # Few rows, or groups so big that a draw could miss topics, are taken whole.
-    assert len(baseline._draw(rows[:30], groups, 1)) == 30
-    assert len(baseline._draw(rows, np.arange(90) // 10, 1)) == len(rows)
+    assert len(baseline._draw(groups[:30], 1)) == 30
+    assert len(baseline._draw(np.arange(90) // 10, 1)) == 90
 
 
 def test_the_history_has_the_strengths_in_the_order_of_the_params() -> None:

@@ -52,8 +52,8 @@ class Recorder:
 
 
 class RecordedModel:
-    classes_ = ("trade", "technology", "security")
-    notes = ()
+    classes_: tuple[str, ...] = ("trade", "technology", "security")
+    notes: tuple[str, ...] = ()
     context = ContextWeights(neighbours=0.5)
 
     def __init__(self, number: int) -> None:
