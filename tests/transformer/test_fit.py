@@ -23,19 +23,21 @@ from paratopic.training.unlabelled import smooth_answers
 from paratopic.transformer import fit as transformer
 from paratopic.transformer import tuning
 from paratopic.transformer.settings import BUNDLED
-from tests.samples import examples, transformer_settings
+from tests.samples import WORDS, examples, transformer_settings
+
+BARE = Topics("single", tuple(WORDS))
 
 
 @pytest.mark.parametrize("many", [40, 1])
 def test_training_lowers_the_loss_and_reports_progress(
-    data: Examples, many: int, topics: Topics, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+    data: Examples, many: int, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "MANY", many)  # on pairs, and by cross-entropy with the head
     monkeypatch.setattr(tuning, "HEAD_RATE", 0.1)
     section = transformer_settings(tiny_encoder, epochs=4, learning_rate=3e-2)
     done: list[float] = []
     data = data.of(np.flatnonzero(data.targets.any(axis=1)))
-    model = transformer.fit(data, Topics("single", topics.names), section, 1, done.append)
+    model = transformer.fit(data, BARE, section, 1, done.append)
     loss = model.history["loss"]
     assert len(loss) == 4 * 2  # 36 texts are two batches of 32
     assert loss[-3:].mean() < 0.8 * loss[:3].mean()
@@ -56,11 +58,7 @@ def test_a_head_begins_with_some_texts_of_every_outcome() -> None:
 
 
 def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
-    data: Examples,
-    topics: Topics,
-    tiny_encoder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    data: Examples, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used: list[torch.autocast] = []
 
@@ -70,8 +68,7 @@ def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
 
     monkeypatch.setattr("paratopic.transformer.network.autocast", bfloat16)
     section = transformer_settings(tiny_encoder, epochs=1)
-    bare = Topics("single", topics.names)
-    model = transformer.fit(data, bare, section, 1)
+    model = transformer.fit(data, BARE, section, 1)
     assert any(context._enabled for context in used) and len(model.history)
     assert model.save(tmp_path / "model", Calibration())["gap"] <= 1e-4
 
@@ -156,7 +153,7 @@ def test_texts_without_a_label_teach_the_head_and_leave_the_encoder(
 
 
 def test_texts_without_a_label_are_answered_once_more_where_labels_are_enough(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+    rows: pd.DataFrame, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered: list[Scores] = []
 
@@ -166,20 +163,19 @@ def test_texts_without_a_label_are_answered_once_more_where_labels_are_enough(
 
     monkeypatch.setattr(transformer, "smooth_answers", recorded)
     section = transformer_settings(tiny_encoder, epochs=0)
-    bare = Topics("single", topics.names)
     for some, n_rounds in ((rows[:9], 1), (rows, 2)):
         answered.clear()
-        data = replace(examples(some, topics.names), unlabelled=list(rows["text"]))
-        transformer.fit(data, bare, section, 1)
+        data = replace(examples(some, BARE.names), unlabelled=list(rows["text"]))
+        transformer.fit(data, BARE, section, 1)
         assert len(answered) == n_rounds
     assert np.abs(answered[1] - answered[0]).max() > 0.01
 
 
 def test_names_of_rare_topics_are_read_where_labels_show_that_they_tell(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+    rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Embeddings by hand: a text is close to the name of its own topic, or to that of another."""
-    names = topics.names
+    names = BARE.names
     data = examples(rows, names)
     none = np.flatnonzero(~data.targets.any(axis=1))
     rare = data.of(np.concatenate([np.arange(len(data.texts)), np.repeat(none, 99)]))
