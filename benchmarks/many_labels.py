@@ -96,7 +96,7 @@ def paratopic(column: str) -> Callable[[Task], Answers]:
         texts: list[Text] = list(task.train[column])
         examples = Examples(texts, one_hot(truth, len(classes)), groups, groups)
         model = transformer.fit(examples, topics, task.params.section("transformer"), task.seed)
-        in_full = Embedder(model._network.with_encoder(model._tuned))
+        in_full = Embedder(model._tuned)
         both = (
             classes[each.predict_proba(list(task.tests[column])).argmax(axis=1)]
             for each in (model, replace(model, _embedder=in_full))

@@ -20,6 +20,7 @@ from paratopic.training.examples import Examples, silent
 from tests.samples import PARAMS, WORDS, paragraph
 
 NAMES = tuple(WORDS)
+TOPICS, SECTION = Topics("single", NAMES), PARAMS.section("baseline")
 
 
 def made_up(n: int) -> Examples:
@@ -33,23 +34,21 @@ def made_up(n: int) -> Examples:
 def test_terms_of_one_text_are_dropped_where_there_are_many_texts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    examples, topics = made_up(60), Topics("single", NAMES)
-    few = baseline.fit(examples, topics, PARAMS.section("baseline"), 1)
+    examples = made_up(60)
+    few = baseline.fit(examples, TOPICS, SECTION, 1)
     monkeypatch.setattr(baseline, "MANY_TEXTS", 60)
-    many = baseline.fit(examples, topics, PARAMS.section("baseline"), 1)
+    many = baseline.fit(examples, TOPICS, SECTION, 1)
     terms = [set(model._union.features["words"].terms) for model in (few, many)]
     assert terms[1] < terms[0] and {"1000", "1059"} <= terms[0] - terms[1]
-    assert (
-        many.predict_proba(examples.texts).argmax(axis=1) == classes(examples.targets)
-    ).mean() > 0.9
+    hits = many.predict_proba(examples.texts).argmax(axis=1) == classes(examples.targets)
+    assert hits.mean() > 0.9
 
 
 def test_of_too_many_texts_some_are_drawn_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    examples, topics = made_up(90), Topics("single", NAMES)
-    section = PARAMS.section("baseline")
-    assert baseline.fit(examples, topics, section, 1).notes == ()
+    examples = made_up(90)
+    assert baseline.fit(examples, TOPICS, SECTION, 1).notes == ()
     monkeypatch.setattr(baseline, "MOST_TEXTS", 60)
-    one, same, other = (baseline.fit(examples, topics, section, seed) for seed in (1, 1, 2))
+    one, same, other = (baseline.fit(examples, TOPICS, SECTION, seed) for seed in (1, 1, 2))
     assert one.notes == ("learnt from 60 of 90 texts, drawn at random",)
     terms = [model._union.features["words"].terms for model in (one, same, other)]
     assert terms[0] == terms[1] != terms[2]
@@ -59,8 +58,8 @@ def test_of_too_many_texts_some_are_drawn_by_the_seed(monkeypatch: pytest.Monkey
 
 
 def test_texts_are_predicted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    examples, topics = made_up(60), Topics("single", NAMES)
-    model = baseline.fit(examples, topics, PARAMS.section("baseline"), 1)
+    examples = made_up(60)
+    model = baseline.fit(examples, TOPICS, SECTION, 1)
     whole = model.predict_proba(examples.texts)
     monkeypatch.setattr(baseline, "AT_ONCE", 7)
     np.testing.assert_array_equal(model.predict_proba(examples.texts), whole)
@@ -68,24 +67,23 @@ def test_texts_are_predicted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_strength_is_chosen_on_a_draw_of_whole_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, groups = np.arange(3, 90), np.arange(90) // 2
+    groups = np.arange(87) // 2
     monkeypatch.setattr(baseline, "MOST_TO_CHOOSE", 30)
-    drawn = baseline._draw(rows, groups, 1)
-    assert 28 <= len(drawn) <= 30 and set(drawn) <= set(rows)
-    assert set(rows[np.isin(groups[rows], groups[drawn])]) == set(drawn)
-    assert (drawn == baseline._draw(rows, groups, 1)).all()
-    assert set(drawn) != set(baseline._draw(rows, groups, 2))
+    drawn = baseline._draw(groups, 1)
+    assert 28 <= len(drawn) <= 30
+    assert set(np.flatnonzero(np.isin(groups, groups[drawn]))) == set(drawn)
+    assert (drawn == baseline._draw(groups, 1)).all()
+    assert set(drawn) != set(baseline._draw(groups, 2))
     # Few rows, or groups so big that a draw could miss topics, are taken whole.
-    assert len(baseline._draw(rows[:30], groups, 1)) == 30
-    assert len(baseline._draw(rows, np.arange(90) // 10, 1)) == len(rows)
+    assert len(baseline._draw(groups[:30], 1)) == 30
+    assert len(baseline._draw(np.arange(90) // 10, 1)) == 90
 
 
 def test_the_history_has_the_strengths_in_the_order_of_the_params() -> None:
-    examples, topics = made_up(60), Topics("single", NAMES)
     losses = {}
     for strengths in ((1.0, 10.0, 100.0), (100.0, 1.0, 10.0)):
-        section = replace(PARAMS.section("baseline"), strengths=strengths)
-        history = baseline.fit(examples, topics, section, 1).history
+        section = replace(SECTION, strengths=strengths)
+        history = baseline.fit(made_up(60), TOPICS, section, 1).history
         assert tuple(history["C"]) == strengths
         losses[strengths] = history.set_index("C")["log_loss"].sort_index().tolist()
     one, other = losses.values()
@@ -98,13 +96,11 @@ def test_a_topic_of_one_group_is_learnt_from_while_the_strength_is_chosen_on_the
     targets = np.vstack([np.pad(examples.targets, ((0, 0), (0, 1))), [False] * 3 + [True]])
     groups = np.append(examples.groups, 30)
     lone = Examples(texts, targets, groups, groups)
-    history = baseline.fit(lone, topics, PARAMS.section("baseline"), 1).history
+    history = baseline.fit(lone, topics, SECTION, 1).history
     assert np.isfinite(history["log_loss"]).all()
     # Where every topic is in one group, nothing can be held out.
     alone = replace(lone, groups=targets.argmax(axis=1))
-    assert (
-        baseline.fit(alone, topics, PARAMS.section("baseline"), 1).history["log_loss"].isna().all()
-    )
+    assert baseline.fit(alone, topics, SECTION, 1).history["log_loss"].isna().all()
 
 
 def test_a_strength_is_measured_after_calibration() -> None:
@@ -120,37 +116,30 @@ def test_a_strength_is_measured_after_calibration() -> None:
 
 
 def test_threads_do_not_change_a_fit(topics: Topics) -> None:
-    examples = made_up(60)
-    weights = []
+    models = []
     for threads in (1, 3):
         with threadpool_limits(threads):
-            model = baseline.fit(examples, topics, PARAMS.section("baseline"), 1)
-        weights.append((model.history, model._head.coef))
-    (history, coef), (other_history, other_coef) = weights
-    pd.testing.assert_frame_equal(history, other_history, check_exact=True)
-    np.testing.assert_array_equal(coef, other_coef)
+            models.append(baseline.fit(made_up(60), topics, SECTION, 1))
+    one, other = models
+    pd.testing.assert_frame_equal(one.history, other.history, check_exact=True)
+    np.testing.assert_array_equal(one._head.coef, other._head.coef)
 
 
 def test_of_strengths_with_like_losses_the_one_with_the_highest_macro_f1_is_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """.1 is worse by more than its standard error; of the others, C = 1 has the best macro-F1."""
-    examples, noise = made_up(60), np.tile([-0.1, 0.1], 30)
-    strengths = (100.0, 0.1, 1.0, 10.0)
-    section = replace(PARAMS.section("baseline"), strengths=strengths)
+    noise, strengths = np.tile([-0.1, 0.1], 30), (100.0, 0.1, 1.0, 10.0)
+    section = replace(SECTION, strengths=strengths)
 
     def scores(train: Integers, test: Integers, candidates: Iterable[float]) -> Iterator[Scores]:
         return (np.zeros((len(test), 3)) for _ in candidates)
 
     def choose(losses: list[float], macro_f1: list[float]) -> float:
-        measured = iter(
-            [
-                (loss + n * noise, f1)
-                for n, (loss, f1) in enumerate(zip(losses, macro_f1, strict=True))
-            ]
-        )
+        noisy = (loss + n * noise for n, loss in enumerate(losses))
+        measured = zip(noisy, macro_f1, strict=True)
         monkeypatch.setattr(baseline, "_measure", lambda *_: next(measured))
-        arguments = examples, mode_of("single"), scores, section, 1, silent
+        arguments = made_up(60), mode_of("single"), scores, section, 1, silent
         strength, history = baseline._choose_strength(*arguments)
         assert history["C"].tolist() == list(strengths)
         assert history["log_loss"].tolist() == pytest.approx([losses[3], *losses[:3]])

@@ -123,7 +123,7 @@ def test_descriptions_say_what_has_none_of_the_topics_by_the_similarity_to_the_n
         features = SentenceTransformer(str(tiny_encoder), device="cpu").encode(
             both, normalize_embeddings=True
         )
-        (nearest,) = transformer.NEAREST.values()
+        nearest = transformer.NEAREST
     similarity = features[3:] @ features[:3].T
     none = nearest.slope * similarity.max(axis=1) + nearest.intercept
     logits = np.column_stack([PRIOR_SCALE * similarity, none])

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from paratopic import load
 from paratopic.inference.neighbours import Neighbour, Neighbourhood
+from paratopic.inference.onnx_model import read_windows
 from paratopic.inference.scores import Array
 from paratopic.training.examples import Fitted
 from paratopic.transformer.fit import FittedTransformer
@@ -64,6 +65,6 @@ def test_the_head_reads_the_embedding(trained: tuple[Fitted, Path], rows: pd.Dat
     model = trained[0]
     texts = [" ".join(text.split()[:8]) for text in rows["text"]]  # in one window each
     assert isinstance(model, FittedTransformer)
-    expected, _ = model._embedder.texts(model._tokenizer, texts)
+    expected = model._embedder(read_windows(model._tokenizer, texts)[0])
     cosines = (dense(trained[1], texts) * expected).sum(axis=1)
     assert cosines.min() > 0.999

@@ -187,8 +187,8 @@ def test_where_all_labels_are_by_hand_weak_answers_change_nothing() -> None:
     folds = make_folds(rows, 5, 1, None, 0).table
     data = Labelled(rows, topics, folds, answers=answers)
     learnt = examples_of(data, slice(None), data.passages, ())
-    # As a fit that knows of no trust and of no soft labels has them.
-    assert learnt.soft is None and learnt.trust is None and learnt.texts == data.passages
+    # As a fit that knows of no soft labels has them.
+    assert learnt.soft is None and learnt.texts == data.passages
     assert (learnt.targets == data.targets).all() and (learnt.groups == data.groups).all()
     assert (learnt.articles == pd.factorize(rows["article"])[0]).all()
 

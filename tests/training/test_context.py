@@ -62,19 +62,21 @@ class Rated:
         return np.asarray(0.1 + 0.7 * answers)
 
 
-def test_without_examples_the_prior_weights_are_used() -> None:
-    assert choose_context(made_up(0, 1), SINGLE, 0, never, coherent) == PRIOR
+NUMBERS = np.arange(9)
 
 
-@pytest.mark.parametrize("n_articles", [1, LEAST_ARTICLES - 1])
-def test_labels_of_few_articles_choose_nothing(n_articles: int) -> None:
-    assert choose_context(made_up(120, n_articles), SINGLE, 0, never, coherent) == PRIOR
-
-
-def test_rows_of_fewer_than_folds_for_each_topic_choose_nothing() -> None:
-    """Of nine rows, three have each topic: scikit-learn deals them to three folds at most."""
-    numbers = np.arange(9)
-    examples = Examples([WHOLE] * 9, one_hot(numbers % 3, 3), numbers, numbers)
+@pytest.mark.parametrize(
+    "examples",
+    [
+        made_up(0, 1),
+        made_up(120, 1),
+        made_up(120, LEAST_ARTICLES - 1),
+        # Of nine rows, three have each topic: scikit-learn deals them to three folds at most.
+        Examples([WHOLE] * 9, one_hot(NUMBERS % 3, 3), NUMBERS, NUMBERS),
+    ],
+    ids=["no examples", "one article", "few articles", "few of each topic"],
+)
+def test_few_labels_choose_nothing(examples: Examples) -> None:
     assert choose_context(examples, SINGLE, 0, never, coherent) == PRIOR
 
 
@@ -152,19 +154,20 @@ def with_neighbours(n_articles: int, topic_of: Callable[[int, random.Random], st
 
 
 @pytest.mark.parametrize("n_articles", [3, 12])
-def test_neighbours_that_share_the_topic_stay_as_the_prior_weights_have_them(
-    n_articles: int,
+@pytest.mark.parametrize(
+    ("topic_of", "expected"),
+    [
+        (lambda article, _: NAMES[article % 3], NEIGHBOURS),
+        (lambda _, rng: rng.choice(NAMES), NOTHING),
+    ],
+    ids=["share the topic", "are of any topic"],
+)
+def test_neighbours_are_read_where_they_share_the_topic(
+    n_articles: int, topic_of: Callable[[int, random.Random], str], expected: ContextWeights
 ) -> None:
-    examples = with_neighbours(n_articles, lambda article, _: NAMES[article % 3])
+    examples = with_neighbours(n_articles, topic_of)
     model = baseline.fit(examples, Topics("single", NAMES), PARAMS.section("baseline"), 1)
-    assert model.context == NEIGHBOURS
-
-
-def test_neighbours_of_any_topic_are_not_read() -> None:
-    for n_articles in (3, 12):
-        examples = with_neighbours(n_articles, lambda _, rng: rng.choice(NAMES))
-        model = baseline.fit(examples, Topics("single", NAMES), PARAMS.section("baseline"), 1)
-        assert model.context == NOTHING
+    assert model.context == expected
 
 
 @pytest.mark.parametrize("n_articles", [1, 10])

@@ -52,8 +52,8 @@ class Recorder:
 
 
 class RecordedModel:
-    classes_ = ("trade", "technology", "security")
-    notes = ()
+    classes_: tuple[str, ...] = ("trade", "technology", "security")
+    notes: tuple[str, ...] = ()
     context = ContextWeights(neighbours=0.5)
 
     def __init__(self, number: int) -> None:
@@ -272,11 +272,8 @@ def test_neighbours_across_the_split_of_an_article_do_not_tell_what_is_held_out(
         scores = cross_validate(data, fit_baseline, 1).scores.set_index("id")
         of_rows = scores.loc[list(rows["id"]), topics.scores].to_numpy()
         answers = np.array(names)[of_rows.argmax(axis=1)]
-        return float(
-            np.mean(
-                [(answer,) == label for answer, label in zip(answers, rows["topic"], strict=True)]
-            )
-        )
+        pairs = zip(answers, rows["topic"], strict=True)
+        return float(np.mean([(answer,) == label for answer, label in pairs]))
 
     assert fit_all(Labelled(rows, topics, dealt.table), fit_baseline, 1).context.neighbours > 0.5
     assert share_right(Unmasked(rows, topics, dealt.table)) > 0.7

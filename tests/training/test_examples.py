@@ -27,6 +27,11 @@ def weights(articles: list[int], described: bool = True) -> np.ndarray:
     return evidence(Examples(["text"] * len(numbers), targets, numbers, numbers), described)
 
 
+def soft(trust: np.ndarray) -> Soft:
+    """Labels that are trusted so far, by hand where that is wholly."""
+    return Soft(trust == 1, np.ones((len(trust), 3)), trust[:, None])
+
+
 def test_evidence_equals_values_by_hand() -> None:
     # One article of 21: 1/4 in all. Three lone paragraphs: 1/2 each.
     np.testing.assert_allclose(weights([0] * 21), 1 / 84)
@@ -46,19 +51,19 @@ def test_labels_weigh_by_how_far_they_are_trusted() -> None:
     """And so do their articles: 1.8 articles, and definitions as three."""
     targets, numbers = one_hot(np.array([0, 1, -1]), 2), np.arange(3)
     trust = np.array([1.0, 0.4, 0.4])
-    trusted = Examples(["text"] * 3, targets, numbers, numbers, trust=trust)
-    weighed = evidence(trusted, True)
-    np.testing.assert_allclose(weighed, trust * 1.8 / 4.8)
-    kept = trusted.of(np.array([0, 2])).trust
-    assert kept is not None and kept.tolist() == [1.0, 0.4]
+    trusted = Examples(["text"] * 3, targets, numbers, numbers, soft=soft(trust))
+    np.testing.assert_allclose(evidence(trusted, True), trust * 1.8 / 4.8)
+    assert trusted.of(np.array([0, 2])).trust.tolist() == [1.0, 0.4]
 
 
 def test_an_article_counts_as_far_as_its_most_trusted_label() -> None:
     articles, trust = np.array([0, 0, 1, 2]), np.array([1.0, 0.2, 0.5, 0.0])
-    assert share_of_labels(articles, True, trust) == 1.5 / 4.5
-    assert share_of_labels(articles, True) == 3 / 6
-    assert share_of_labels(articles, False, trust) == 1
-    assert share_of_labels(articles[:0], True) == 0
+    whole = Examples(["text"] * 4, one_hot(articles, 3), articles, articles)
+    trusted = replace(whole, soft=soft(trust))
+    assert share_of_labels(trusted, True) == 1.5 / 4.5
+    assert share_of_labels(whole, True) == 3 / 6
+    assert share_of_labels(trusted, False) == 1
+    assert share_of_labels(whole.of(articles[:0]), True) == 0
 
 
 @pytest.mark.parametrize("mode", [mode_of("single"), mode_of("multi")], ids=lambda mode: mode.name)
@@ -69,7 +74,7 @@ def test_descriptions_count_less_the_more_articles_have_an_outcome(mode: Mode) -
     k = mode.n_logits(3)
     np.testing.assert_allclose(beside_labels(beside, mode), [1, 4 / 6, 4 / 3, 4 / 3][:k])
     trust = np.array([0.5, 0.2, 1, 1, 0, 1])
-    trusted = Examples(["text"] * 6, topic, articles, articles, trust=trust)
+    trusted = replace(beside, soft=soft(trust))
     np.testing.assert_allclose(beside_labels(trusted, mode), [4 / 3.5, 4 / 5, 4 / 3, 4 / 3][:k])
     nothing = Examples([], topic[:0], articles[:0], articles[:0])
     assert beside_labels(nothing, mode).tolist() == [1] * k
@@ -84,7 +89,7 @@ def test_topics_are_rare_where_half_of_the_labels_say_none_of_them_in_mode_singl
 
 def test_topics_by_hand_are_those_without_weak_labels() -> None:
     numbers, targets = np.arange(3), one_hot(np.array([0, 1, -1]), 2)
-    soft = Soft(np.array([True, False, True]), np.ones((3, 3)), np.ones((3, 1)))
     examples = Examples(["text"] * 3, targets, numbers, numbers)
     np.testing.assert_array_equal(examples.by_hand, targets)
-    np.testing.assert_array_equal(replace(examples, soft=soft).by_hand, targets[[0, 2]])
+    some = replace(examples, soft=soft(np.array([1.0, 0.5, 1.0])))
+    np.testing.assert_array_equal(some.by_hand, targets[[0, 2]])

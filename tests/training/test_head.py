@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 
-from paratopic.inference.head import LinearHead, centre_of
+from paratopic.inference.head import LinearHead
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Targets, one_hot
 from paratopic.training.examples import Examples, Soft
@@ -19,23 +19,20 @@ from paratopic.training.head import (
     LEAST_BY_HAND,
     PRIOR_SCALE,
     WIDE,
+    Described,
     Nearest,
     balanced,
-    fit_binary,
     fit_head,
     fit_heads,
-    fit_logistic,
     lessons,
     lessons_of,
-    prior_of,
-    with_nearest,
-    without_nearest,
 )
+from paratopic.training.logistic import Lessons, Linear, fit_binary, fit_logistic
 
-# Two descriptions of unit length. A text whose similarity to the nearest one is .5 is as likely to
-# have its topic as to have none.
-DESCRIPTIONS = np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]])
-NEAREST = Nearest(slope=2.0, even=0.5)
+# Two descriptions of unit length, and none. A text whose similarity to the nearest one is .5 is as
+# likely to have its topic as to have none.
+DESCRIBED = Described(np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]]), Nearest(slope=2.0, even=0.5))
+UNDESCRIBED = DESCRIBED._replace(features=DESCRIBED.features[:0])
 
 
 def test_balanced_topics_have_the_same_total_weight() -> None:
@@ -44,68 +41,63 @@ def test_balanced_topics_have_the_same_total_weight() -> None:
 
 
 @pytest.fixture
-def data() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def learnt() -> Lessons:
+    """Sixty texts of three topics."""
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 3, size=60)
     features = rng.normal(size=(60, 5)) + labels[:, None] * [1.0, 0, 0.5, 0, 0]
-    return features, labels, rng.uniform(0.5, 2, size=60)
+    return Lessons(features, np.eye(3)[labels], rng.uniform(0.5, 2, size=(60, 1)))
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
 def test_a_logistic_regression_without_a_prior_equals_scikit_learns(
-    data: tuple[np.ndarray, np.ndarray, np.ndarray], form: type
+    learnt: Lessons, form: type
 ) -> None:
-    features, labels, weights = data
     coef, intercept = fit_logistic(
-        form(features), np.eye(3)[labels], weights, 2.0, np.zeros((3, 5))
+        learnt._replace(features=form(learnt.features)), 2.0, np.zeros((3, 5))
     )
     # scikit-learn does not regularise its intercept; the coefficient of a column of ones it does.
-    ones = np.column_stack([features, np.ones(60)])
+    ones = np.column_stack([np.asarray(learnt.features), np.ones(60)])
     expected = LogisticRegression(C=2.0, fit_intercept=False, tol=1e-8, max_iter=1000)
-    expected.fit(ones, labels, sample_weight=weights)
+    expected.fit(ones, learnt.truth.argmax(axis=1), sample_weight=learnt.weights[:, 0])
     np.testing.assert_allclose(np.column_stack([coef, intercept]), expected.coef_, atol=1e-4)
 
 
-def test_the_prior_decides_without_labels_and_gives_way_to_many(
-    data: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> None:
-    features, labels, weights = data
+def test_the_prior_decides_without_labels_and_gives_way_to_many(learnt: Lessons) -> None:
     prior = np.array([[-5.0, 0, 0, 0, 0], [0, 0, 0, 0, 5.0], [5.0, 0, 0, 0, 0]])
-    nothing = np.zeros(0)
-    coef, intercept = fit_logistic(features[:0], np.zeros((0, 3)), nothing, 2.0, prior)
+    coef, intercept = fit_logistic(Lessons._make(part[:0] for part in learnt), 2.0, prior)
     np.testing.assert_array_equal(coef, prior)
     np.testing.assert_array_equal(intercept, 0)
-    light, _ = fit_logistic(features, np.eye(3)[labels], weights * 1e-6, 2.0, prior)
+    light, _ = fit_logistic(learnt._replace(weights=1e-6 * learnt.weights), 2.0, prior)
     np.testing.assert_allclose(light, prior, atol=1e-3)
-    heavy, _ = fit_logistic(features, np.eye(3)[labels], weights * 1e4, 2.0, prior)
-    free, _ = fit_logistic(features, np.eye(3)[labels], weights * 1e4, 2.0, np.zeros((3, 5)))
+    many = learnt._replace(weights=1e4 * learnt.weights)
+    (heavy, _), (free, _) = (fit_logistic(many, 2.0, each) for each in (prior, 0 * prior))
     np.testing.assert_allclose(heavy - heavy.mean(axis=0), free - free.mean(axis=0), atol=0.02)
 
 
-def test_a_topic_without_label_and_prior_gets_no_probability(
-    data: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> None:
-    features, labels, weights = data
-    _, intercept = fit_logistic(features, np.eye(5)[labels], weights, 2.0, np.zeros((5, 5)))
+def test_a_topic_without_label_and_prior_gets_no_probability(learnt: Lessons) -> None:
+    wider = learnt._replace(truth=np.pad(learnt.truth, ((0, 0), (0, 2))))
+    _, intercept = fit_logistic(wider, 2.0, np.zeros((5, 5)))
     assert np.isneginf(intercept[3:]).all() and np.isfinite(intercept[:3]).all()
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
 def test_a_topic_without_label_keeps_its_prior_and_the_others_are_fitted_beside_it(
-    data: tuple[np.ndarray, np.ndarray, np.ndarray], form: type
+    learnt: Lessons, form: type
 ) -> None:
-    features, labels, weights = data
-    truth, prior = np.eye(4)[labels], np.zeros((4, 5))
+    prior = np.zeros((4, 5))
     prior[3, 1] = 4.0
-    coef, intercept = fit_logistic(form(features), truth, weights, 2.0, prior)
+    truth = np.pad(learnt.truth, ((0, 0), (0, 1)))
+    given = Lessons(form(learnt.features), truth, learnt.weights)
+    coef, intercept = fit_logistic(given, 2.0, prior)
     np.testing.assert_array_equal(coef[3], prior[3])
     assert intercept[3] == 0
 
     def loss(flat: np.ndarray) -> float:
         layer = np.vstack([flat.reshape(3, 6), [*prior[3], 0]])
-        logits = features @ layer[:, :-1].T + layer[:, -1]
-        lost = logsumexp(logits, axis=1) - logits[np.arange(60), labels]
-        return float((weights * lost).sum() + flat @ flat / 4)
+        logits = learnt.features @ layer[:, :-1].T + layer[:, -1]
+        lost = logsumexp(logits, axis=1) - (logits * truth).sum(axis=1)
+        return float((learnt.weights[:, 0] * lost).sum() + flat @ flat / 4)
 
     best = minimize(loss, np.zeros(18), tol=1e-9).x.reshape(3, 6)
     np.testing.assert_allclose(np.column_stack([coef, intercept])[:3], best, atol=1e-3)
@@ -160,42 +152,40 @@ def test_heads_of_several_strengths_equal_those_of_each(
 
 def test_a_fit_that_starts_at_the_best_coefficients_ends_there() -> None:
     """Nothing to improve: both classes have the same texts."""
-    features, labels = np.ones((4, 2)), np.array([0, 1, 0, 1])
-    coef, intercept = fit_logistic(features, np.eye(2)[labels], np.ones(4), 2.0, np.zeros((2, 2)))
+    learnt = Lessons(np.ones((4, 2)), np.eye(2)[[0, 1, 0, 1]], np.ones((4, 1)))
+    coef, intercept = fit_logistic(learnt, 2.0, np.zeros((2, 2)))
     assert not coef.any() and not intercept.any()
 
 
 def test_a_property_of_all_or_of_no_examples_is_certain_without_a_prior() -> None:
-    features, weights, no_prior = np.ones((3, 2)), np.ones(3), np.zeros(2)
-    for has, expected in (([True] * 3, np.inf), ([False] * 3, -np.inf)):
-        coef, intercept = fit_binary(features, np.array(has, dtype=float), weights, 2.0, no_prior)
+    every, no_prior = Lessons(np.ones((3, 2)), np.ones((3, 1)), np.ones((3, 1))), np.zeros(2)
+    none = every._replace(truth=np.zeros((3, 1)))
+    nothing = Lessons._make(part[:0] for part in every)
+    for learnt, expected in ((every, np.inf), (none, -np.inf), (nothing, -np.inf)):
+        coef, intercept = fit_binary(learnt, 2.0, no_prior)
         assert intercept == expected and not coef.any()
-    nothing = np.zeros(0)
-    assert fit_binary(features[:0], nothing, weights[:0], 2.0, no_prior)[1] == -np.inf
-    assert np.isfinite(fit_binary(features, np.ones(3), weights, 2.0, np.ones(2))[1])
+    assert np.isfinite(fit_binary(every, 2.0, np.ones(2))[1])
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
 def test_the_column_of_the_nearest_description_by_hand(form: type) -> None:
     features = np.array([[0.6, 0.8, 0, 0], [0.25, 0, 1, 0], [0, 0, 0, 0]])
-    wide = with_nearest(form(features), DESCRIPTIONS, NEAREST)
+    wide = DESCRIBED.widen(form(features))
     assert sparse.issparse(wide) == (form is sparse.csr_matrix)
     wide = wide.toarray() if sparse.issparse(wide) else wide
     np.testing.assert_array_equal(wide[:, :-1], features)
     # Similarities of .8, .25 and 0: at .5 the logit is 5, that of a topic.
     np.testing.assert_allclose(wide[:, -1] * PRIOR_SCALE, [5.6, 4.5, 4])
-    without = with_nearest(form(features), DESCRIPTIONS[:0], NEAREST)
+    without = UNDESCRIBED.widen(form(features))
     assert without.shape == (3, 5) and not without[:, [-1]].sum()
     single, multi = mode_of("single"), mode_of("multi")
     prior = PRIOR_SCALE * np.array([[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 1]])
-    np.testing.assert_array_equal(prior_of(DESCRIPTIONS, 2, single), prior)
+    np.testing.assert_array_equal(DESCRIBED.prior(2, single), prior)
     beside = np.array([1.0, 0.5, 0.2])
-    np.testing.assert_array_equal(
-        prior_of(DESCRIPTIONS, 2, single, beside), beside[:, None] * prior
-    )
+    np.testing.assert_array_equal(DESCRIBED.prior(2, single, beside), beside[:, None] * prior)
     # What both topics have in common tells for neither.
-    np.testing.assert_array_equal(prior_of(DESCRIPTIONS, 2, multi)[0], [5, -5, 0, 0, 0])
-    np.testing.assert_array_equal(prior_of(DESCRIPTIONS[:0], 3, single), np.zeros((4, 5)))
+    np.testing.assert_array_equal(DESCRIBED.prior(2, multi)[0], [5, -5, 0, 0, 0])
+    np.testing.assert_array_equal(UNDESCRIBED.prior(3, single), np.zeros((4, 5)))
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
@@ -211,27 +201,23 @@ def test_logits_without_the_column_equal_those_of_the_wide_features(
     form: type, seed: int, n: int, d: int, k: int, slope: float, even: float
 ) -> None:
     rng = np.random.default_rng(seed)
-    features, descriptions = form(rng.normal(size=(n, d))), rng.normal(size=(k, d))
+    features = form(rng.normal(size=(n, d)))
+    described = Described(rng.normal(size=(k, d)), Nearest(slope, even))
     coef, intercept = rng.normal(size=(3, d + 1)), rng.normal(size=3)
-    nearest = Nearest(slope, even)
-    expected = with_nearest(features, descriptions, nearest) @ coef.T + intercept
+    expected = described.widen(features) @ coef.T + intercept
     if k == 0:  # the column is 0 then, whatever its coefficients; a fit leaves them 0
         coef[:, -1] = 0
-    linear = without_nearest(coef, intercept, nearest)
-    head = LinearHead(*linear, descriptions, *centre_of(features))
+    head = described.head(Linear(coef, intercept), features)
     np.testing.assert_allclose(head.logits(features), expected, atol=1e-9)
 
 
 def single_head(
-    features: Array, targets: Targets, evidence: Array, descriptions: Array = DESCRIPTIONS
+    features: Array, targets: Targets, evidence: Array, described: Described = DESCRIBED
 ) -> LinearHead:
     """A head of mode single for two topics."""
-    wide = with_nearest(features, descriptions, NEAREST)
-    prior = prior_of(descriptions, 2, mode_of("single"))
-    learnt = lessons(wide, targets, evidence, mode_of("single"))
-    coef, intercept = fit_head(learnt, mode_of("single"), 1.0, prior)
-    linear = without_nearest(coef, intercept, NEAREST)
-    return LinearHead(*linear, descriptions, *centre_of(features))
+    mode = mode_of("single")
+    learnt = lessons(described.widen(features), targets, evidence, mode)
+    return described.head(fit_head(learnt, mode, 1.0, described.prior(2, mode)), features)
 
 
 # Near the first description, near the second, even, far from both.
@@ -255,7 +241,7 @@ def test_descriptions_alone_tell_which_texts_have_none_of_the_topics() -> None:
     np.testing.assert_allclose(topical.logits(sparse.csr_matrix(TEXTS))[:, 2], none)
     many = single_head(np.tile(texts, (50, 1)), np.tile(targets, (50, 1)), np.full(100, 10.0))
     assert many.logits(sparse.csr_matrix(TEXTS))[3].argmax() == 2
-    undescribed = single_head(texts, targets, np.ones(2), DESCRIPTIONS[:0])
+    undescribed = single_head(texts, targets, np.ones(2), UNDESCRIBED)
     np.testing.assert_allclose(scores_of(undescribed).sum(axis=1), 1)
 
 

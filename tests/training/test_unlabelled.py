@@ -8,7 +8,8 @@ import pytest
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, one_hot
 from paratopic.training import unlabelled
-from paratopic.training.head import Lessons, Linear, fit_head, lessons, with_answers
+from paratopic.training.head import fit_head, lessons, with_answers
+from paratopic.training.logistic import Linear
 from paratopic.training.unlabelled import NEIGHBOURS, n_rounds, smooth_answers
 
 MODES = [mode_of("single"), mode_of("multi")]
@@ -123,6 +124,6 @@ def _scores(embeddings: Array, head: Linear) -> Array:
 
 def test_lessons_without_labels_give_the_pool_no_weight() -> None:
     nothing = np.zeros((0, 2), dtype=bool)
-    labels: Lessons = lessons(np.zeros((0, 3)), nothing, np.zeros(0), MODES[0])
+    labels = lessons(np.zeros((0, 3)), nothing, np.zeros(0), MODES[0])
     both = with_answers(labels, np.ones((5, 3)), np.full((5, 3), 1 / 3), MODES[0])
     assert not both.weights.any()

@@ -53,12 +53,13 @@ def test_a_device_that_is_not_available_is_reported(monkeypatch: pytest.MonkeyPa
 
 
 def test_mixed_precision_is_used_on_cuda_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    with autocast(torch.device("cpu")):
+    with autocast(torch.device("cpu"), True):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
     arguments: dict[str, object] = {}
     monkeypatch.setattr(torch, "autocast", lambda kind, **rest: arguments.update(rest, kind=kind))
-    autocast(torch.device("cuda"))
-    assert arguments == {"kind": "cuda", "dtype": torch.bfloat16, "enabled": True}
+    for mixed in (True, False):
+        autocast(torch.device("cuda"), mixed)
+        assert arguments == {"kind": "cuda", "dtype": torch.bfloat16, "enabled": mixed}
 
 
 @pytest.mark.parametrize("piece", ["model.safetensors", "tokenizer.json"])

@@ -19,19 +19,18 @@ from tests.samples import TARIFF
 TEXTS = [TARIFF, "The army said.", "Chip, data and software of a new network."]
 
 
-def windows_of(encoder: SentenceTransformer) -> list[list[int]]:
-    ids: list[list[int]] = encoder.tokenizer(TEXTS)["input_ids"]
-    return ids
+@pytest.fixture
+def encoder(tiny_encoder: Path) -> SentenceTransformer:
+    return SentenceTransformer(str(tiny_encoder), device="cpu")
 
 
 def test_embeddings_are_the_encoders_and_the_tokens_add_up_to_them(
-    tiny_encoder: Path, tmp_path: Path
+    encoder: SentenceTransformer, tmp_path: Path
 ) -> None:
-    encoder = SentenceTransformer(str(tiny_encoder), device="cpu")
     network = EmbeddingNetwork(encoder)
     assert network.outputs == [EMBEDDINGS, TOKEN_PARTS]
     export(network, tmp_path / "model.onnx")
-    model, windows = OnnxModel(tmp_path / "model.onnx"), windows_of(encoder)
+    model, windows = OnnxModel(tmp_path / "model.onnx"), encoder.tokenizer(TEXTS)["input_ids"]
     embeddings = model.run(windows)
     expected = encoder.encode(TEXTS, normalize_embeddings=True)
     np.testing.assert_allclose(embeddings, expected, atol=1e-6)
@@ -44,8 +43,9 @@ def test_embeddings_are_the_encoders_and_the_tokens_add_up_to_them(
     np.testing.assert_allclose(here.numpy()[0], embeddings[0], atol=1e-6)
 
 
-def test_attention_is_one_operator_that_moves_no_heads(tiny_encoder: Path, tmp_path: Path) -> None:
-    encoder = SentenceTransformer(str(tiny_encoder), device="cpu")
+def test_attention_is_one_operator_that_moves_no_heads(
+    encoder: SentenceTransformer, tmp_path: Path
+) -> None:
     model = encoder.transformers_model
     assert model is not None
     usual = model.config._attn_implementation
@@ -61,14 +61,13 @@ def test_attention_is_one_operator_that_moves_no_heads(tiny_encoder: Path, tmp_p
 
 
 def test_an_encoder_that_takes_the_first_token_has_no_parts(
-    tiny_encoder: Path, tmp_path: Path
+    encoder: SentenceTransformer, tmp_path: Path
 ) -> None:
-    encoder = SentenceTransformer(str(tiny_encoder), device="cpu")
     first = SentenceTransformer(modules=[encoder[0], Pooling(32, "cls")], device="cpu")
     network = EmbeddingNetwork(first)
     assert network.outputs == [EMBEDDINGS]
     export(network, tmp_path / "model.onnx")
-    model, windows = OnnxModel(tmp_path / "model.onnx"), windows_of(encoder)
+    model, windows = OnnxModel(tmp_path / "model.onnx"), encoder.tokenizer(TEXTS)["input_ids"]
     expected = first.encode(TEXTS, normalize_embeddings=True)
     np.testing.assert_allclose(model.run(windows), expected, atol=1e-6)
     with pytest.raises(UserError, match="cannot say why"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,26 +16,28 @@ from sentence_transformers import SentenceTransformer
 import paratopic
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Integers, Scores, classes, one_hot
+from paratopic.inference.scores import Array, Scores, classes, one_hot
 from paratopic.project.topics import ModeName, Topics
 from paratopic.training.examples import Examples, beside_labels
 from paratopic.training.unlabelled import smooth_answers
 from paratopic.transformer import fit as transformer
 from paratopic.transformer import tuning
 from paratopic.transformer.settings import BUNDLED
-from tests.samples import examples, transformer_settings
+from tests.samples import WORDS, examples, transformer_settings
+
+BARE = Topics("single", tuple(WORDS))
 
 
 @pytest.mark.parametrize("many", [40, 1])
 def test_training_lowers_the_loss_and_reports_progress(
-    data: Examples, many: int, topics: Topics, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+    data: Examples, many: int, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "MANY", many)  # on pairs, and by cross-entropy with the head
     monkeypatch.setattr(tuning, "HEAD_RATE", 0.1)
     section = transformer_settings(tiny_encoder, epochs=4, learning_rate=3e-2)
     done: list[float] = []
     data = data.of(np.flatnonzero(data.targets.any(axis=1)))
-    model = transformer.fit(data, Topics("single", topics.names), section, 1, done.append)
+    model = transformer.fit(data, BARE, section, 1, done.append)
     loss = model.history["loss"]
     assert len(loss) == 4 * 2  # 36 texts are two batches of 32
     assert loss[-3:].mean() < 0.8 * loss[:3].mean()
@@ -56,23 +58,18 @@ def test_a_head_begins_with_some_texts_of_every_outcome() -> None:
 
 
 def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
-    data: Examples,
-    topics: Topics,
-    tiny_encoder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    data: Examples, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used: list[torch.autocast] = []
 
-    def bfloat16(device: torch.device) -> torch.autocast:
-        used.append(torch.autocast(device.type, dtype=torch.bfloat16))
+    def bfloat16(device: torch.device, mixed: bool) -> torch.autocast:
+        used.append(torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed))
         return used[-1]
 
     monkeypatch.setattr("paratopic.transformer.network.autocast", bfloat16)
     section = transformer_settings(tiny_encoder, epochs=1)
-    bare = Topics("single", topics.names)
-    model = transformer.fit(data, bare, section, 1)
-    assert used and len(model.history)
+    model = transformer.fit(data, BARE, section, 1)
+    assert any(context._enabled for context in used) and len(model.history)
     assert model.save(tmp_path / "model", Calibration())["gap"] <= 1e-4
 
 
@@ -109,7 +106,7 @@ def test_definitions_count_as_much_in_the_head_as_labels_leave_them(
 ) -> None:
     """By topic where the encoder was tuned, which knows them already, and all alike where not."""
     counted: list[Array | None] = []
-    monkeypatch.setattr(transformer._HeadFit, "fit", lambda *given: counted.append(given[4]))
+    monkeypatch.setattr(transformer._HeadFit, "fit", lambda *given: counted.append(given[5]))
     data, mode = examples(rows, topics.names), mode_of("single")
     for epochs in (1, 0):
         section = transformer_settings(tiny_encoder, epochs=epochs)
@@ -124,9 +121,8 @@ def test_what_was_not_measured_with_an_encoder_is_noted(
 ) -> None:
     (note,) = untuned[0].notes
     assert f"measured with {BUNDLED}, not with " in note
-    usual = transformer.NEAREST[BUNDLED]
-    assert transformer._nearest(BUNDLED, topics.descriptions) == (usual, ())
-    assert transformer._nearest("other", ()) == (usual, ())
+    assert transformer._notes(BUNDLED, topics.descriptions) == ()
+    assert transformer._notes("other", ()) == ()
 
 
 def test_saved_files_contain_no_path_of_this_machine(
@@ -157,7 +153,7 @@ def test_texts_without_a_label_teach_the_head_and_leave_the_encoder(
 
 
 def test_texts_without_a_label_are_answered_once_more_where_labels_are_enough(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+    rows: pd.DataFrame, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered: list[Scores] = []
 
@@ -167,42 +163,36 @@ def test_texts_without_a_label_are_answered_once_more_where_labels_are_enough(
 
     monkeypatch.setattr(transformer, "smooth_answers", recorded)
     section = transformer_settings(tiny_encoder, epochs=0)
-    bare = Topics("single", topics.names)
     for some, n_rounds in ((rows[:9], 1), (rows, 2)):
         answered.clear()
-        data = replace(examples(some, topics.names), unlabelled=list(rows["text"]))
-        transformer.fit(data, bare, section, 1)
+        data = replace(examples(some, BARE.names), unlabelled=list(rows["text"]))
+        transformer.fit(data, BARE, section, 1)
         assert len(answered) == n_rounds
     assert np.abs(answered[1] - answered[0]).max() > 0.01
 
 
 def test_names_of_rare_topics_are_read_where_labels_show_that_they_tell(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+    rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Embeddings by hand: a text is close to the name of its own topic, or to that of another."""
-    names = topics.names
+    names = BARE.names
     data = examples(rows, names)
     none = np.flatnonzero(~data.targets.any(axis=1))
     rare = data.of(np.concatenate([np.arange(len(data.texts)), np.repeat(none, 99)]))
     number = {text: int(has.argmax()) for text, has in zip(data.texts, data.targets, strict=True)}
     number |= {data.texts[row]: len(names) for row in none.tolist()}
 
-    class Told:
-        def __init__(self, away: int) -> None:
-            self.away = away
-
-        def texts(
-            self, tokenizer: object, texts: Sequence[str], first: bool
-        ) -> tuple[Array, Integers]:
-            places = [
-                names.index(text) if text in names else (number[text] + self.away) % 4
-                for text in texts
-            ]
-            return np.eye(4)[places], np.arange(len(texts))
+    monkeypatch.setattr(transformer, "_first_windows", lambda tokenizer, texts: texts)
 
     def read(examples: Examples, away: int = 0, mode: ModeName = "single") -> tuple[str, ...]:
-        told: Any = Told(away)
-        return transformer._telling_names(examples, Topics(mode, names), told, cast(Any, None))
+        def embed(texts: Sequence[str]) -> Array:
+            places = [
+                names.index(text) if text in names else (number[text] + away) % 4 for text in texts
+            ]
+            return np.eye(4)[places]
+
+        given: Any = embed, None
+        return transformer._telling_names(examples, Topics(mode, names), *given)
 
     assert read(rare) == names
     assert read(rare, away=1) == ()  # as codes would

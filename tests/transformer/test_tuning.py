@@ -5,11 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
@@ -22,10 +24,10 @@ from paratopic.transformer import tuning
 from paratopic.transformer.encoder import load_encoder, pick_device
 from paratopic.transformer.network import Encoded, Network, encode
 from paratopic.transformer.tuning import (
-    _OUTCOMES,
-    _PAIRS,
     Plan,
-    _mixed_batches,
+    _batches,
+    _outcome_loss,
+    _pair_loss,
     _sizes,
     balanced_batches,
     pair_loss,
@@ -87,8 +89,8 @@ def test_few_labels_are_learnt_from_in_pairs_in_fewer_steps_where_neighbours_are
 ) -> None:
     targets = one_hot(np.arange(n) % 2, 2)
     plans = [planned(targets, reads) for reads in (False, True)]
-    assert [plan.n_steps for plan in plans] == [alone, in_context]
-    assert not any(plan.trains_head for plan in plans)
+    expected = [(alone, False), (in_context, False)]
+    assert [(plan.n_steps, plan.trains_head) for plan in plans] == expected
 
 
 def test_many_labels_are_learnt_from_with_the_head_in_three_epochs_or_1000_steps() -> None:
@@ -116,14 +118,19 @@ def test_labels_have_no_more_of_a_batch_than_of_what_is_known() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(8, 0), (0, 8)])
-def test_batches_of_labels_or_of_clauses_alone_are_numbers_of_texts(sizes: tuple[int, int]) -> None:
-    labelled, clauses = (one_hot(np.arange(n) % 3, 3) for n in (30, 12))
-    for recipe in (_PAIRS, _OUTCOMES):
-        drawn = _mixed_batches(recipe, labelled, clauses, 4, sizes, 3, np.random.default_rng(0))
-        for batch in drawn:
-            assert batch.dtype == np.int64 and 6 <= len(batch) - 3 <= 8
-            assert batch[-3:].tolist() == [42, 43, 44]  # the descriptions
-            assert (batch[:-3] < 30).all() if sizes[0] else (batch[:-3] >= 30).all()
+def test_batches_of_labels_or_of_clauses_alone_are_numbers_of_texts(
+    sizes: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = [[number] for number in range(45)]
+    monkeypatch.setattr(tuning, "read_windows", lambda *_: (windows, np.arange(45)))
+    labelled, clauses, descriptions = (one_hot(np.arange(n) % 3, 3) for n in (30, 12, 3))
+    outcomes, tokenizer = (labelled, clauses, descriptions), cast(Any, None)
+    for loss in (_pair_loss, _outcome_loss):
+        plan, rng = Plan(loss, 4, sizes, 1.0, 1e-4), np.random.default_rng(0)
+        for batch in _batches(plan, tokenizer, [""] * 45, outcomes, np.ones(45), rng):
+            *texts, a, b, c = [number for (number,) in batch.windows]
+            assert 6 <= len(texts) <= 8 and (a, b, c) == (42, 43, 44)  # the descriptions
+            assert all(text < 30 for text in texts) == bool(sizes[0])
 
 
 def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
@@ -216,21 +223,19 @@ def test_definitions_and_their_clauses_are_among_the_texts(
 ) -> None:
     definitions = {name: f"Only {name}, or {name} alone." for name in WORDS}
     topics = Topics("single", tuple(Topic(name, text) for name, text in definitions.items()))
-    encoder = load_encoder(str(tiny_encoder), pick_device("cpu"))
-    tokens = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
+    network, tokenizer = untuned(tiny_encoder, 4)
+    tokens = network.encoder.tokenizer.backend_tokenizer
     batches: list[list[str]] = []
 
-    def recorded(network: Network, windows: list[list[int]], mixed: bool) -> list[Encoded]:
+    def recorded(encoder: SentenceTransformer, windows: list[list[int]]) -> list[Encoded]:
         batches.append([tokens.decode(window) for window in windows])
-        return encode(network, windows, mixed=mixed)
+        return encode(encoder, windows)
 
     monkeypatch.setattr(tuning, "encode", recorded)
     monkeypatch.setattr(tuning, "share_of_labels", lambda *_: 0.75)
     section = replace(PARAMS.section("transformer"), epochs=1, batch_size=16)
-    network = Network(encoder, nn.Linear(32, 4))
-    tune(
-        network, windowing(tokens, 16), data, topics, plan_tuning(data, topics, section), 1, silent
-    )
+    plan = plan_tuning(data, topics, section)
+    tune(network, tokenizer, data, topics, plan, 1, silent)
     clauses = {tokens.decode(tokens.encode(text).ids) for text in ("Only trade", "trade alone")}
     whole = {tokens.decode(tokens.encode(text).ids) for text in topics.descriptions}
     for batch in batches:

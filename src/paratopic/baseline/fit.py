@@ -26,25 +26,18 @@ from paratopic.corpus.folds import ALWAYS_TRAIN, deal
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights, surroundings
 from paratopic.inference.folder import write_manifest
-from paratopic.inference.head import LinearHead, centre_of
+from paratopic.inference.head import LinearHead
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
 from paratopic.inference.tfidf_model import BaselineClassifier, TfIdfUnion, transform_passages
 from paratopic.project.files import aside
 from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics
-from paratopic.training.calibration import KnownScores, apply_calibration, fit_calibration
+from paratopic.training.calibration import measure
 from paratopic.training.context import choose_context
-from paratopic.training.examples import Advance, Examples, evidence, silent
-from paratopic.training.head import (
-    Linear,
-    Nearest,
-    fit_heads,
-    lessons_of,
-    prior_of,
-    with_nearest,
-    without_nearest,
-)
+from paratopic.training.examples import Advance, Examples, at_most, evidence, silent
+from paratopic.training.head import Described, Nearest, fit_heads, lessons_of
+from paratopic.training.logistic import Linear
 
 # For TF-IDF features, whose rows have length √2: chosen as the transformer's.
 NEAREST = Nearest(slope=3.0, even=0.16)
@@ -73,21 +66,19 @@ class FittedBaseline:
         How much it reads of what stands around a text.
     notes
         Says so if only some of the texts were learnt from.
+    classes_
+        Topic names in codebook order, including topics without an example.
     """
 
     history: pd.DataFrame
     context: ContextWeights
     notes: tuple[str, ...]
+    classes_: tuple[str, ...]
 
     _topics: Topics
     _keywords: dict[str, dict[str, Any]]
     _union: TfIdfUnion
     _head: LinearHead
-
-    @property
-    def classes_(self) -> tuple[str, ...]:
-        """Topic names in codebook order, including topics without an example."""
-        return self._topics.names
 
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
@@ -128,21 +119,23 @@ def fit(
     advance
         Called with the share of the work done, 0 to 1; reports to nobody by default.
     """
-    examples, notes = _drawn(examples, seed)
     descriptions, mode = topics.descriptions, mode_of(topics.mode)
+    n, notes = len(examples.texts), tuple[str, ...]()
+    if n > MOST_TEXTS:
+        examples = examples.of(at_most(MOST_TEXTS, n, seed))
+        notes = (f"learnt from {MOST_TEXTS:,} of {n:,} texts, drawn at random",)
     keywords = _keywords(params, len(examples.texts))
     own = plain(examples.texts)
     union, every = TfIdfUnion.fit([*descriptions, *own], keywords)
-    described = every[: len(descriptions)].toarray()
+    described = Described(every[: len(descriptions)].toarray(), NEAREST)
     transform = _known(union, own, every[len(descriptions) :], examples.texts)
-    prior = prior_of(described, len(topics.names), mode)
+    prior = described.prior(len(topics.names), mode)
     weights = evidence(examples, bool(topics.descriptions))
     usual = sorted(params.strengths)[len(params.strengths) // 2]
 
     @cache
     def features(read: ContextWeights) -> Features:
-        matrix = transform_passages(transform, examples.texts, read)
-        return with_nearest(matrix, described, NEAREST)
+        return described.widen(transform_passages(transform, examples.texts, read))
 
     def heads(read: ContextWeights, rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
         part, matrix = examples.of(rows), features(read)[rows]
@@ -163,20 +156,10 @@ def fit(
     scores = partial(scores_of, context)
     strength, history = _choose_strength(examples, mode, scores, params, seed, advance)
     with threadpool_limits(1):
-        coef, intercept = next(heads(context, np.arange(len(examples.texts)), [strength]))
+        linear = next(heads(context, np.arange(len(examples.texts)), [strength]))
     advance(1.0)
-    centre = centre_of(transform_passages(transform, examples.texts, context))
-    head = LinearHead(*without_nearest(coef, intercept, NEAREST), described, *centre)
-    return FittedBaseline(history, context, notes, topics, keywords, union, head)
-
-
-def _drawn(examples: Examples, seed: int) -> tuple[Examples, tuple[str, ...]]:
-    """`MOST_TEXTS` of the examples at most, and a note if these are not all."""
-    n = len(examples.texts)
-    if n <= MOST_TEXTS:
-        return examples, ()
-    drawn = np.sort(np.random.default_rng(seed).choice(n, MOST_TEXTS, replace=False))
-    return examples.of(drawn), (f"learnt from {MOST_TEXTS:,} of {n:,} texts, drawn at random",)
+    head = described.head(linear, transform_passages(transform, examples.texts, context))
+    return FittedBaseline(history, context, notes, topics.names, topics, keywords, union, head)
 
 
 def _known(
@@ -224,15 +207,14 @@ def _choose_strength(
     learnt from and not held out. Without others there are no inner folds, and the middle strength
     is taken.
     """
-    rows = np.arange(len(examples.texts))
     n_groups = np.array([len(set(examples.groups[has])) for has in examples.targets.T])
     measurable = n_groups > 1
-    n_folds = min([params.inner_folds, *n_groups[measurable]]) if measurable.any() else 0
     strengths = sorted(params.strengths)
     history = pd.DataFrame({"C": params.strengths, "log_loss": np.nan})
-    if n_folds < 2:
+    if not measurable.any():
         return strengths[len(strengths) // 2], history
-    rows = _draw(rows, examples.groups, seed)
+    n_folds = min(params.inner_folds, *n_groups[measurable])
+    rows = _draw(examples.groups, seed)
     targets, groups = examples.targets[rows], examples.groups[rows]
     dealt = targets[:, measurable].any(axis=1) | ~targets.any(axis=1)
     fold = np.full(len(rows), ALWAYS_TRAIN)
@@ -264,21 +246,18 @@ def _choose_strength(
 
 def _measure(targets: Targets, scores: Scores, mode: Mode) -> tuple[Array, float]:
     """Log loss of each row, (n,), after calibration, and macro-F1 of the answers."""
-    calibration = fit_calibration(KnownScores(targets, scores, np.ones(len(targets))), mode)
-    scores = apply_calibration(scores, calibration, mode)
-    truth = mode.outcomes(targets)
-    answers = mode.outcomes(mode.predicted(scores, calibration.thresholds))
-    macro_f1 = f1_score(truth, answers, average="macro", zero_division=0.0)
-    return mode.losses(truth, mode.complete(scores)), float(macro_f1)
+    losses, predicted = measure(targets, scores, mode)
+    truth, answers = mode.outcomes(targets), mode.outcomes(predicted)
+    return losses, float(f1_score(truth, answers, average="macro", zero_division=0.0))
 
 
-def _draw(rows: Integers, groups: Integers, seed: int) -> Integers:
-    """Draw whole groups of rows at random, `MOST_TO_CHOOSE` rows at most.
+def _draw(groups: Integers, seed: int) -> Integers:
+    """Draw rows at random, whole groups (n,) of them, `MOST_TO_CHOOSE` rows at most.
 
     All rows are taken where groups are so big that a draw could miss topics.
     """
-    numbers, group, sizes = np.unique(groups[rows], return_inverse=True, return_counts=True)
+    numbers, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if sizes.max() > MOST_TO_CHOOSE / 10:
-        return rows
+        return np.arange(len(groups))
     place = np.random.default_rng(seed).permutation(len(numbers))[group]
-    return rows[(np.cumsum(np.bincount(place)) <= MOST_TO_CHOOSE)[place]]
+    return np.flatnonzero((np.cumsum(np.bincount(place)) <= MOST_TO_CHOOSE)[place])

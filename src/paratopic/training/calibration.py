@@ -6,7 +6,7 @@ model has its calibration in the manifest, and `inference.model` applies it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -75,15 +75,12 @@ def calibrate_rows(
     calibration
         Calibration fitted to all evaluated rows, for the final model.
     """
-    rows, topics = data.rows, data.topics
-    mode = mode_of(topics.mode)
-    place = pd.Index(rows["id"]).get_indexer(table["id"])
-    counted = data.by_hand[place]
-    groups = data.groups[place]
+    topics, mode = data.topics, mode_of(data.topics.mode)
+    place = pd.Index(data.rows["id"]).get_indexer(table["id"])
+    counted, groups = data.by_hand[place], data.groups[place]
     raw = table[topics.scores].to_numpy(dtype=np.float64)
-    n_repeats = max(1, table["repeat"].nunique())
-    weights, stands_for = data.hand.weights, np.ones(len(rows))
-    if weights is not None:
+    stands_for = np.ones(len(data.rows))
+    if (weights := data.hand.weights) is not None:
         stands_for[data.by_hand] = weights
     every = KnownScores(data.targets[place], raw, stands_for[place])
     scores, thresholds = raw.copy(), np.zeros(raw.shape)
@@ -93,14 +90,14 @@ def calibrate_rows(
         thresholds[part] = calibration.thresholds
     calibrated = table.copy()
     calibrated[topics.scores], calibrated[topics.thresholds] = scores, thresholds
-    once = every._replace(weights=every.weights / n_repeats)
+    once = every._replace(weights=every.weights / max(1, table["repeat"].nunique()))
     calibration = fit_calibration(once.of(counted), mode)
-    paragraphs = pd.factorize(table["id"])[0][counted]
     final = every._replace(scores=apply_calibration(raw, calibration, mode)).of(counted)
+    paragraph, groups = pd.factorize(table["id"][counted])[0], groups[counted]
     if topics.mode == "single":
-        sure = _sure(final, calibration, paragraphs, groups[counted], promise)
+        sure = _sure(final, calibration, paragraph, groups, promise)
         calibration = replace(calibration, sure=sure)
-    return calibrated, _with_frequencies(calibration, final, paragraphs, groups[counted], mode)
+    return calibrated, _with_frequencies(calibration, final, paragraph, groups, mode)
 
 
 def fit_calibration(known: KnownScores, mode: Mode) -> Calibration:
@@ -110,7 +107,15 @@ def fit_calibration(known: KnownScores, mode: Mode) -> Calibration:
     are such that the shifts change no answer. In mode multi each topic's logits are scaled and
     shifted, and each topic has the threshold with the highest expected F1.
     """
-    return _FITS[mode.name](known, mode)
+    return {"single": _fit_single, "multi": _fit_multi}[mode.name](known, mode)
+
+
+def measure(targets: Targets, scores: Scores, mode: Mode) -> tuple[Array, Targets]:
+    """Log losses of rows, (n,), after calibration by themselves, and what is predicted, (n, k)."""
+    calibration = fit_calibration(KnownScores(targets, scores, np.ones(len(targets))), mode)
+    scores = apply_calibration(scores, calibration, mode)
+    losses = mode.losses(mode.outcomes(targets), mode.complete(scores))
+    return losses, mode.predicted(scores, calibration.thresholds)
 
 
 def with_expected_thresholds(table: pd.DataFrame, topics: Topics) -> pd.DataFrame:
@@ -228,7 +233,7 @@ def measure_certainty(
 
 
 def _with_frequencies(
-    calibration: Calibration, final: KnownScores, paragraphs: Integers, groups: Integers, mode: Mode
+    calibration: Calibration, final: KnownScores, paragraph: Integers, groups: Integers, mode: Mode
 ) -> Calibration:
     """The calibration with how frequent outcomes and right answers are among its rows."""
     if not final.weights.any():
@@ -236,11 +241,11 @@ def _with_frequencies(
     shares = np.average(mode.outcomes(final.targets), axis=0, weights=final.weights)
     predicted = mode.predicted(final.scores, calibration.thresholds)
     right = (predicted == final.targets).all(axis=1)
-    _, first, number = np.unique(paragraphs, return_index=True, return_inverse=True)
     certainty, rights = (
-        np.bincount(number, each) / np.bincount(number)
+        np.bincount(paragraph, each) / np.bincount(paragraph)
         for each in (mode.certainty(final.scores, predicted), right)
     )
+    first = np.unique(paragraph, return_index=True)[1]
     measured = measure_certainty(certainty, rights, final.weights[first], groups[first])
     return replace(calibration, shares=tuple(shares.tolist()), certainty=measured)
 
@@ -261,20 +266,18 @@ def _between_groups(away: Array, of_all: Array, number: Integers) -> float:
 def _sure(
     final: KnownScores,
     calibration: Calibration,
-    paragraphs: Integers,
+    paragraph: Integers,
     groups: Integers,
     promise: Promise,
 ) -> float:
     """Lowest probability of sure predictions, from each paragraph's mean scores over repeats."""
-    numbers, ids = pd.factorize(paragraphs)
-    mean = np.zeros((len(ids), final.scores.shape[1]))
-    np.add.at(mean, numbers, final.scores / np.bincount(numbers)[numbers][:, None])
-    first = np.unique(numbers, return_index=True)[1]
+    first = np.unique(paragraph, return_index=True)[1]
+    mean = np.zeros((len(first), final.scores.shape[1]))
+    np.add.at(mean, paragraph, final.scores / np.bincount(paragraph)[paragraph][:, None])
     predicted = mode_of("single").predicted(mean, calibration.thresholds)
     rows = topical(predicted)
     right = topical(predicted & final.targets[first])
-    confidence = mean[predicted]
-    return sure_threshold(confidence, right[rows], groups[first][rows], promise)
+    return sure_threshold(mean[predicted], right[rows], groups[first][rows], promise)
 
 
 def _parts(
@@ -320,9 +323,3 @@ def _fit_multi(known: KnownScores, mode: Mode) -> Calibration:
         for of_topic, has in zip(scores.T, targets.T, strict=True)
     ]
     return replace(calibration, thresholds=tuple(thresholds))
-
-
-_FITS: dict[str, Callable[[KnownScores, Mode], Calibration]] = {
-    "single": _fit_single,
-    "multi": _fit_multi,
-}

@@ -7,7 +7,7 @@ question are imported; which fold a paragraph is in is for `corpus.folds`.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Integers, Scores
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
-from paratopic.project.passages import Text, as_passage, plain
+from paratopic.project.passages import Passage, Text, as_passage, plain
 from paratopic.project.paths import PARAGRAPHS
 from paratopic.training.examples import (
     Advance,
@@ -134,38 +134,33 @@ def cross_validate(
         Share of the groups of each training part that is learnt from; 1, the default, is all of
         them. A smaller share is part of a larger one.
     """
-    rows, pool, columns = data.rows, data.pool, data.topics.scores
     parts = [
         (repeat, fold, part(train, data.groups, share, (seed, repeat, fold)), test)
-        for repeat, fold, train, test in iterate_folds(data.folds, list(rows["id"]))
+        for repeat, fold, train, test in iterate_folds(data.folds, list(data.rows["id"]))
     ]
-    processes = max(1, min(processes, len(parts)))
-    texts = [data.apart(train, test) for _, _, train, test in parts]
+    if not parts:
+        empty = pd.DataFrame(columns=["id", "repeat", "fold", *data.topics.scores])
+        return CrossValidated(empty, empty[["repeat", "fold"]], empty)
+    processes = min(processes, len(parts))
     fits = Parallel(processes, return_as="generator")(
         delayed(_score)(
             fit,
-            examples_of(data, train, learnt_from, pool.beside(train, test) if pool else ()),
-            held_out,
+            *_apart(data, train, test),
             _seed(seed, done),
             partial(advance_from, done, advance) if processes == 1 else silent,
         )
-        for done, ((_, _, train, test), (learnt_from, held_out)) in enumerate(
-            zip(parts, texts, strict=True)
-        )
+        for done, (_, _, train, test) in enumerate(parts)
     )
-    scores, history, alone = [], [], []
+    scores, histories, alone = [], [], []
     for done, ((repeat, fold, _, test), fitted) in enumerate(zip(parts, fits, strict=True), 1):
         if processes > 1:
             advance(done)
         where = {"repeat": repeat, "fold": fold}
-        ids = pd.DataFrame({"id": rows["id"].to_numpy()[test]} | where)
-        scores.append(ids.join(pd.DataFrame(fitted.scores, columns=columns)))
-        alone.append(ids.join(pd.DataFrame(fitted.alone, columns=columns)))
-        history.append(pd.DataFrame(where, index=fitted.history.index).join(fitted.history))
-    if not scores:
-        empty = pd.DataFrame(columns=["id", "repeat", "fold", *columns])
-        return CrossValidated(empty, empty[["repeat", "fold"]], empty)
-    tables = (pd.concat(each, ignore_index=True) for each in (scores, history, alone))
+        in_context, without, history = fitted
+        scores.append(_table(data, test, in_context, where))
+        alone.append(_table(data, test, without, where))
+        histories.append(pd.DataFrame(where, index=history.index).join(history))
+    tables = (pd.concat(each, ignore_index=True) for each in (scores, histories, alone))
     return CrossValidated(*tables)
 
 
@@ -188,9 +183,8 @@ def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     Columns id, repeat (0) and one of scores for each topic.
     """
     model = fit(examples_of(data, slice(0), (), ()), seed, silent)
-    probabilities = model.predict_proba(plain(data.passages))
-    scores = pd.DataFrame(probabilities, columns=data.topics.scores)
-    return pd.DataFrame({"id": data.rows["id"].to_numpy(), "repeat": 0}).join(scores)
+    scores = model.predict_proba(plain(data.passages))
+    return _table(data, slice(None), scores, {"repeat": 0})
 
 
 def score_apart(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
@@ -206,17 +200,13 @@ def score_apart(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     was held out once.
     """
     held_out = data.folds.groupby("id")["fold"].max() >= 0
-    never = ~held_out[data.rows["id"]].to_numpy() & data.by_hand
-    columns = ["id", *data.topics.scores]
-    apart = np.flatnonzero(never)
+    apart = np.flatnonzero(~held_out[data.rows["id"]].to_numpy() & data.by_hand)
     train = np.flatnonzero(~np.isin(data.groups, data.groups[apart]))
     if n_fits(data.folds) < 2 or not len(apart) or not len(train):
-        return pd.DataFrame(columns=columns)
-    texts, held = data.apart(train, apart)
-    pool = data.pool.beside(train, apart) if data.pool else ()
-    model = fit(examples_of(data, train, texts, pool), _seed(seed, n_fits(data.folds) + 1), silent)
-    scores = pd.DataFrame(model.predict_proba(held), columns=data.topics.scores)
-    return pd.DataFrame({"id": data.rows["id"].to_numpy()[apart]}).join(scores)
+        return pd.DataFrame(columns=["id", *data.topics.scores])
+    examples, texts = _apart(data, train, apart)
+    model = fit(examples, _seed(seed, n_fits(data.folds) + 1), silent)
+    return _table(data, apart, model.predict_proba(texts), {})
 
 
 def part(train: Integers, group: Integers, share: float, seed: tuple[int, ...]) -> Integers:
@@ -228,22 +218,32 @@ def part(train: Integers, group: Integers, share: float, seed: tuple[int, ...]) 
     return train[np.isin(group[train], kept)]
 
 
-class _FoldScores(NamedTuple):
-    """Scores (n, k) of held-out texts in context and alone, and the history of the fit."""
+def _apart(
+    data: Labelled, train: Integers, held_out: Integers
+) -> tuple[Examples, Sequence[Passage]]:
+    """Rows to learn from and texts that are held out, neither of which tells of the other."""
+    learnt_from, texts = data.apart(train, held_out)
+    pool = data.pool.beside(train, held_out) if data.pool else ()
+    return examples_of(data, train, learnt_from, pool), texts
 
-    scores: Scores
-    alone: Scores
-    history: pd.DataFrame
+
+def _table(
+    data: Labelled, part: Integers | slice, scores: Scores, where: Mapping[str, int]
+) -> pd.DataFrame:
+    """Columns id, those of `where` and one of scores for each topic, for a part of the rows."""
+    ids = pd.DataFrame({"id": data.rows["id"].to_numpy()[part], **where})
+    return ids.join(pd.DataFrame(scores, columns=data.topics.scores))
 
 
 def _score(
     fit: Fit, examples: Examples, held_out: Sequence[Text], seed: int, advance: Advance
-) -> _FoldScores:
+) -> tuple[Scores, Scores, pd.DataFrame]:
+    """Scores (n, k) of held-out texts in context and alone, and the history of the fit."""
     model = fit(examples, seed, advance)
     scores = alone = model.predict_proba(held_out)
     if any(model.context.reads(as_passage(text)) for text in held_out):
         alone = model.predict_proba(plain(held_out))
-    return _FoldScores(scores, alone, model.history)
+    return scores, alone, model.history
 
 
 def _seed(seed: int, number: int) -> int:

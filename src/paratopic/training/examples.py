@@ -35,6 +35,13 @@ def silent(done: float) -> None:
     """Report progress to nobody."""
 
 
+def at_most(most: int, n: int, seed: int) -> Integers:
+    """Numbers of n things in their order: of all or, of more than `most`, of as many at random."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+
+
 class Soft(NamedTuple):
     """What is known of n texts, some of which have only weak labels.
 
@@ -45,17 +52,13 @@ class Soft(NamedTuple):
     ratio
         (n, `Mode.n_logits`) how many times as probable weak sources make each outcome; in mode
         multi, the odds of each topic. Of texts with a label by hand it tells nothing.
-    share
-        (n, 1) or, in mode multi, (n, k) share of a text's trust that is in each topic.
+    weights
+        (n, 1) or, in mode multi, (n, k) how far each label is trusted, 0 to 1.
     """
 
     by_hand: Targets
     ratio: Array
-    share: Array
-
-    def of(self, rows: Integers) -> Soft:
-        """Select texts by their numbers."""
-        return Soft(self.by_hand[rows], self.ratio[rows], self.share[rows])
+    weights: Array
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,6 @@ class Examples:
         (n,) group numbers; inner folds hold out whole groups.
     articles
         (n,) numbers of the articles that the texts are from.
-    trust
-        (n,) how far each label is trusted, 0 to 1; wholly by default.
     soft
         What is known of each text where some labels are weak; None, the default, where none is.
     unlabelled
@@ -84,7 +85,6 @@ class Examples:
     targets: Targets
     groups: Integers
     articles: Integers
-    trust: Array | None = field(default=None, kw_only=True)
     soft: Soft | None = field(default=None, kw_only=True)
     unlabelled: Sequence[str] = field(default=(), kw_only=True)
 
@@ -92,6 +92,11 @@ class Examples:
     def by_hand(self) -> Targets:
         """Topics of the examples with a label by hand, (m, k)."""
         return self.targets if self.soft is None else self.targets[self.soft.by_hand]
+
+    @property
+    def trust(self) -> Array:
+        """How far each text's labels are trusted, (n,)."""
+        return np.ones(len(self.texts)) if self.soft is None else self.soft.weights.max(axis=1)
 
     def of(self, rows: Integers) -> Examples:
         """Select examples by their numbers."""
@@ -101,8 +106,7 @@ class Examples:
             targets=self.targets[rows],
             groups=self.groups[rows],
             articles=self.articles[rows],
-            trust=None if self.trust is None else self.trust[rows],
-            soft=None if self.soft is None else self.soft.of(rows),
+            soft=self.soft and Soft._make(part[rows] for part in self.soft),
         )
 
 
@@ -115,20 +119,16 @@ class Fitted(Protocol):
         Course of the fit: two columns of numbers, such as step and loss.
     context
         How much it reads of what stands around a text.
+    notes
+        What a user of the model has to know, such as what was not measured for its encoder.
+    classes_
+        Topic names in codebook order, including topics without an example.
     """
 
     history: pd.DataFrame
     context: ContextWeights
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user of the model has to know, such as what was not measured for its encoder."""
-        ...
-
-    @property
-    def classes_(self) -> tuple[str, ...]:
-        """Topic names in codebook order."""
-        ...
+    notes: tuple[str, ...]
+    classes_: tuple[str, ...]
 
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
@@ -168,7 +168,7 @@ def evidence(examples: Examples, described: bool) -> Array:
     Without descriptions all examples weigh 1. Labels that are not wholly trusted weigh less, and so
     does their article.
     """
-    article, trust = examples.articles, trust_of(examples)
+    article, trust = examples.articles, examples.trust
     if not described:
         return trust
     size = np.bincount(article, minlength=1)[article]
@@ -177,21 +177,13 @@ def evidence(examples: Examples, described: bool) -> Array:
     return weights
 
 
-def share_of_labels(articles: Integers, described: bool, trust: Array | None = None) -> float:
+def share_of_labels(examples: Examples, described: bool) -> float:
     """Share of the labels in what is known of the topics; see `evidence`.
 
-    >>> share_of_labels(np.array([0, 0, 1]), described=True)
-    0.4
-
-    Parameters
-    ----------
-    described
-        Whether topics have descriptions, without which labels are all that is known.
-    trust
-        (n,) how far each label is trusted, 0 to 1; an article counts as far as its most trusted
-        label. Wholly by default.
+    An article counts as far as its most trusted label. Without descriptions, labels are all that is
+    known.
     """
-    g = _n_articles(articles, np.ones(len(articles)) if trust is None else trust)
+    g = _n_articles(examples.articles, examples.trust)
     return g / (g + DESCRIPTION_ARTICLES) if described else 1.0
 
 
@@ -221,24 +213,15 @@ def beside_labels(examples: Examples, mode: Mode) -> Array:
     n_outcomes = mode.n_logits(examples.targets.shape[1])
     if not examples.targets.any():
         return np.ones(n_outcomes)
-    trust = trust_of(examples)
-    g = np.zeros(n_outcomes)
+    g, trust = np.zeros(n_outcomes), examples.trust
     for topic, has in enumerate(examples.targets.T):
         g[topic] = _n_articles(examples.articles[has], trust[has])
     return (DESCRIPTION_ARTICLES + 1) / (DESCRIPTION_ARTICLES + g)
 
 
-def trust_of(examples: Examples) -> Array:
-    """How far each label is trusted, (n,)."""
-    return np.ones(len(examples.texts)) if examples.trust is None else examples.trust
-
-
 def _n_articles(articles: Integers, trust: Array) -> float:
     """Number of articles, each counted as far as its most trusted label is trusted."""
-    numbers, article = np.unique(articles, return_inverse=True)
-    most = np.zeros(len(numbers))
-    np.maximum.at(most, article, trust)
-    return float(most.sum())
+    return float(pd.Series(trust).groupby(articles).max().to_numpy().sum())
 
 
 def examples_of(
@@ -252,17 +235,12 @@ def examples_of(
     data = data.of(part)
     articles = pd.factorize(data.rows["article"])[0].astype(np.int64)
     examples = Examples(texts, data.targets, data.groups, articles, unlabelled=unlabelled)
-    return examples if data.by_hand.all() else _with_weak(examples, data)
-
-
-def _with_weak(examples: Examples, data: Labelled) -> Examples:
-    """The examples, with what weak answers teach of those without a hand label."""
-    by_hand = data.by_hand
+    if data.by_hand.all():
+        return examples
+    by_hand = data.by_hand[:, None]
     sources = learn_sources(data.rows, data.answers, data.topics)
     lesson = teach(data.rows, data.answers, sources)
-    targets = np.where(by_hand[:, None], examples.targets, lesson.targets)
-    weights = np.where(by_hand[:, None], 1.0, lesson.weights)
-    trust = weights.max(axis=1)
-    soft = Soft(by_hand, lesson.ratio, weights / np.where(trust > 0, trust, 1)[:, None])
-    softened = replace(examples, targets=targets, trust=trust, soft=soft)
-    return softened.of(np.flatnonzero(trust > 0))
+    soft = Soft(data.by_hand, lesson.ratio, np.where(by_hand, 1.0, lesson.weights))
+    targets = np.where(by_hand, data.targets, lesson.targets)
+    examples = replace(examples, targets=targets, soft=soft)
+    return examples.of(np.flatnonzero(examples.trust > 0))

@@ -37,12 +37,8 @@ def pick_device(name: str) -> torch.device:
     UserError
         The device is not available on this machine.
     """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    names = [device for device, is_available in available.items() if is_available]
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    names = [*filter(available.get, available), "cpu"]
     if name == "auto":
         return torch.device(names[0])
     if name not in names:
@@ -53,9 +49,10 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """Context of mixed precision: bfloat16 on CUDA, full precision on other devices."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+def autocast(device: torch.device, mixed: bool) -> torch.autocast:
+    """Context of mixed precision, if wanted: bfloat16 on CUDA, full precision on other devices."""
+    enabled = mixed and device.type == "cuda"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 
 
 @functools.cache
@@ -105,6 +102,13 @@ def check_lengths(encoder: SentenceTransformer, params: Transformer) -> None:
                 f"transformer.{key}: {value} is more than the {limit} tokens that "
                 f"{params.encoder} reads at once; longer texts are read in several windows"
             )
+
+
+def dimensions(encoder: SentenceTransformer) -> int:
+    """Number of dimensions of an encoder's embeddings."""
+    number = encoder.get_embedding_dimension()
+    assert number is not None
+    return number
 
 
 def load_encoder(name: str, device: torch.device) -> SentenceTransformer:

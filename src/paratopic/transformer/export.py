@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +65,14 @@ class EmbeddingNetwork(nn.Module):
 
 def export(network: EmbeddingNetwork, path: Path) -> None:
     """Write a network on the CPU as one ONNX model, for any number of windows of any length."""
+    encoder = network.encoder.transformers_model
+    assert encoder is not None
+    usual = encoder.config._attn_implementation
+    if usual == "sdpa":
+        encoder.set_attn_implementation(ATTENTION)
     # The exporter warns of optional packages that are missing, and of its own deprecations.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), torch.no_grad(), _one_attention(network.encoder):
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             network,
@@ -81,6 +84,7 @@ def export(network: EmbeddingNetwork, path: Path) -> None:
             opset_version=OPSET,
             verbose=False,
         )
+    encoder.config._attn_implementation = usual
     assert program is not None
     model = program.model_proto
     # The exporter records the line of source that each node came from, with this machine's paths.
@@ -88,20 +92,6 @@ def export(network: EmbeddingNetwork, path: Path) -> None:
         for node in nodes:
             del node.metadata_props[:]
     onnx.save(model, str(path))
-
-
-@contextmanager
-def _one_attention(encoder: SentenceTransformer) -> Iterator[None]:
-    """Let an encoder compute attention by `_attention`, if its kind can."""
-    model = encoder.transformers_model
-    assert model is not None
-    usual = model.config._attn_implementation
-    if usual == "sdpa":
-        model.set_attn_implementation(ATTENTION)
-    try:
-        yield
-    finally:
-        model.config._attn_implementation = usual
 
 
 def _attention(

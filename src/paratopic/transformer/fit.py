@@ -9,24 +9,22 @@ import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import nn
 
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import write_manifest
-from paratopic.inference.head import LinearHead, centre_of
+from paratopic.inference.head import LinearHead
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.onnx_model import (
     EncoderClassifier,
     OnnxModel,
-    ReadWindows,
     read_passages,
     read_windows,
     text_logits,
@@ -36,7 +34,7 @@ from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.files import aside
 from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics
-from paratopic.training.context import choose_context
+from paratopic.training.context import choose_context, stand_out
 from paratopic.training.examples import (
     Advance,
     Examples,
@@ -45,38 +43,23 @@ from paratopic.training.examples import (
     silent,
     topics_are_rare,
 )
-from paratopic.training.head import (
-    Lessons,
-    Nearest,
-    fit_head,
-    lessons_of,
-    prior_of,
-    with_answers,
-    with_nearest,
-    without_nearest,
-)
+from paratopic.training.head import Described, Nearest, fit_head, lessons_of, with_answers
 from paratopic.training.unlabelled import n_rounds, smooth_answers
-from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
+from paratopic.transformer.encoder import check_lengths, dimensions, load_encoder, pick_device
 from paratopic.transformer.export import EmbeddingNetwork, export
-from paratopic.transformer.network import (
-    Embedder,
-    Network,
-    embed_windows,
-    processes,
-)
+from paratopic.transformer.network import Embedder, Network, embed_windows, processes
 from paratopic.transformer.quantise import quantise
 from paratopic.transformer.settings import BUNDLED, Transformer
 from paratopic.transformer.tuning import balanced_batches, plan_tuning, tune
 
 # Strength (C) of the head's regressions. In mode multi they have two classes, and less freedom.
 HEAD_STRENGTH = {"single": 10.0, "multi": 1.0}
-# Encoder → line with which definitions alone gave the best answers on draws of bills and speeches,
-# which others had labelled, in natural shares: from .26 to .36, macro-F1 differs by 4 points.
-# Cosines of other encoders lie elsewhere.
-NEAREST = {BUNDLED: Nearest(slope=-4.0, even=0.3)}
-# Standard errors by which labelled texts have to be closer to their topic's name than to others.
-# And the number of labelled texts that are compared, at most.
-TELLING, MOST_TO_COMPARE = 2.0, 1000
+# The line with which definitions alone gave the best answers with `BUNDLED`, on draws of bills and
+# speeches, which others had labelled, in natural shares: from .26 to .36, macro-F1 differs by 4
+# points. Cosines of other encoders lie elsewhere.
+NEAREST = Nearest(slope=-4.0, even=0.3)
+# Number of labelled texts that are compared with the topics' names, at most.
+MOST_TO_COMPARE = 1000
 # Number of examples, at most, that the head is fitted to before it is tuned with the encoder.
 TO_BEGIN_WITH = 256
 # Smallest mean cosine between the embeddings of an encoder and of its 8-bit copy for the copy to be
@@ -106,11 +89,14 @@ class FittedTransformer:
         How much it reads of what stands around a text.
     notes
         What was not measured for its encoder.
+    classes_
+        Topic names in codebook order, including topics without an example.
     """
 
     history: pd.DataFrame
     context: ContextWeights
     notes: tuple[str, ...]
+    classes_: tuple[str, ...]
 
     _topics: Topics
     _embedder: Embedder
@@ -122,18 +108,9 @@ class FittedTransformer:
     _windows: Sequence[Sequence[int]]
     _similarity: float
 
-    @property
-    def classes_(self) -> tuple[str, ...]:
-        """Topic names in codebook order, including topics without an example."""
-        return self._topics.names
-
-    @property
-    def _network(self) -> Network:
-        return self._embedder.network
-
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
-        read = read_passages(self._tokenizer, texts, self.context, self._embedder.windows)
+        read = read_passages(self._tokenizer, texts, self.context, self._embedder)
         mode = mode_of(self._topics.mode)
         return mode.scores(text_logits(self._head, read, mode, len(texts)))
 
@@ -162,18 +139,19 @@ class FittedTransformer:
         """
         truncation = self._tokenizer.truncation
         assert truncation is not None
-        settings: dict[str, Any] = {
-            "max_tokens": truncation["max_length"],
-            "context": asdict(self.context),
-        }
-        int8_used = self._network.encoder is not self._tuned
+        settings = {"max_tokens": truncation["max_length"], "context": asdict(self.context)}
+        encoder = self._embedder.encoder
+        int8_used = encoder is not self._tuned
 
         def probabilities(embeddings: Array) -> Scores:
             logits = calibration.apply(self._head.logits(embeddings))
             return mode_of(self._topics.mode).probabilities(logits)
 
-        network = probabilities(self._embed(self._network.encoder))
-        full = probabilities(self._embed(self._tuned))
+        # By this process alone: the others write nothing.
+        network, full = (
+            probabilities(embed_windows(each, self._windows, together=False).cpu().double().numpy())
+            for each in (encoder, self._tuned)
+        )
         with aside(folder) as draft:
             self._tuned.save(str(draft), create_model_card=False)
             tokenizer, model = draft / EncoderClassifier.TOKENIZER, draft / EncoderClassifier.MODEL
@@ -182,7 +160,7 @@ class FittedTransformer:
             # Weights come readable by their owner alone; whoever reads the folder may have them.
             for weights in draft.rglob("*.safetensors"):
                 weights.chmod(tokenizer.stat().st_mode)
-            export(EmbeddingNetwork(copy.deepcopy(self._network.encoder).to("cpu").eval()), model)
+            export(EmbeddingNetwork(copy.deepcopy(encoder).to("cpu").eval()), model)
             gaps = np.abs(probabilities(OnnxModel(model).run(self._windows)) - network)
             gap = float(gaps.mean() if int8_used else gaps.max())
             if not gap <= (INT8_GAP if int8_used else FULL_GAP):
@@ -195,13 +173,6 @@ class FittedTransformer:
             "full_gap": float(np.abs(network - full).max()),
             "full_same": float((network.argmax(axis=1) == full.argmax(axis=1)).mean()),
         }
-
-    def _embed(self, encoder: SentenceTransformer) -> Array:
-        """Embeddings of the windows that an encoder was chosen by, (n windows, d)."""
-        network = self._network.with_encoder(encoder)
-        # By this process alone: the others write nothing.
-        embeddings = embed_windows(network, self._windows, together=False)
-        return np.asarray(embeddings.cpu().double().numpy())
 
 
 def fit(
@@ -232,50 +203,49 @@ def fit(
     """
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    network = _load_network(params, topics)
+    mode, network = mode_of(topics.mode), _load_network(params, topics)
     tokens = network.encoder.tokenizer.backend_tokenizer.to_str()
     short = windowing(Tokenizer.from_str(tokens), params.train_tokens)
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
-    untuned = Embedder(network, remembers=True)
+    untuned = Embedder(network.encoder, remembers=True)
     descriptions = topics.descriptions or _telling_names(examples, topics, untuned, short)
-    nearest, notes = _nearest(params.encoder, descriptions)
-    head_fit = _HeadFit(examples, topics, descriptions, nearest, short)
-    context = _choose_context(head_fit, untuned, seed)
+    head_fit = _HeadFit(topics, descriptions, short)
+    context = _choose_context(head_fit, examples, untuned, seed)
     plan = plan_tuning(examples, topics, params, context.neighbours > 0)
     if plan.trains_head:
-        some = replace(head_fit, examples=_to_begin_with(examples, mode_of(topics.mode), seed))
-        network.use(some.fit(untuned, short, context))
+        some = _to_begin_with(examples, mode, seed)
+        network.use(head_fit.fit(some, untuned, short, context))
     history = tune(network, short, examples, topics, plan, seed, advance, checkpoints)
-    tuned = network.encoder
     windows = _windows(tokenizer, examples, topics, seed)
-    similarity = _quantise_if_close(network, windows)
-    embedder = Embedder(network)
+    encoder, similarity = _quantise_if_close(network.encoder, windows)
+    embedder = Embedder(encoder)
     # A tuned encoder puts texts close to the description of the topic that it takes them for.
-    beside = beside_labels(examples, mode_of(topics.mode)) if len(history) else None
-    head = head_fit.fit(embedder, tokenizer, context, beside)
+    beside = beside_labels(examples, mode) if len(history) else None
+    head = head_fit.fit(examples, embedder, tokenizer, context, beside)
     advance(1.0)
-    return FittedTransformer(
-        history, context, notes, topics, embedder, tokenizer, head, tuned, windows, similarity
-    )
+    model = embedder, tokenizer, head, network.encoder, windows, similarity
+    notes = _notes(params.encoder, descriptions)
+    return FittedTransformer(history, context, notes, topics.names, topics, *model)
 
 
-def _choose_context(head_fit: _HeadFit, embedder: Embedder, seed: int) -> ContextWeights:
+def _choose_context(
+    head_fit: _HeadFit, examples: Examples, embedder: Embedder, seed: int
+) -> ContextWeights:
     """Choose how much is read around texts with the encoder as it is before it is tuned.
 
     A tuned one takes the texts that it was tuned on for clearer than others are.
     """
-    examples, tokenizer = head_fit.examples, head_fit.short
-    mode = mode_of(head_fit.topics.mode)
+    tokenizer, mode = head_fit.short, mode_of(head_fit.topics.mode)
 
     def score(read: ContextWeights, train: Integers, test: Integers) -> Scores:
         part = replace(examples.of(train), unlabelled=())
-        head = replace(head_fit, examples=part).fit(embedder, tokenizer, read)
+        head = head_fit.fit(part, embedder, tokenizer, read)
         texts = examples.of(test).texts
-        windows = read_passages(tokenizer, texts, read, embedder.windows)
+        windows = read_passages(tokenizer, texts, read, embedder)
         return mode.scores(text_logits(head, windows, mode, len(texts)))
 
     def embed(texts: Sequence[str]) -> Array:
-        return embedder.texts(tokenizer, texts, first=True)[0]
+        return embedder(_first_windows(tokenizer, texts))
 
     return choose_context(examples, mode, seed, score, embed)
 
@@ -305,22 +275,19 @@ def _telling_names(
     if has_topic.sum() < 2:
         return ()
     texts, names = (
-        embedder.texts(tokenizer, each, first=True)[0]
-        for each in (plain(examples.texts), topics.names)
+        embedder(_first_windows(tokenizer, each)) for each in (plain(examples.texts), topics.names)
     )
     similarity = texts @ names.T
     similarity -= similarity.mean(axis=0)  # some names are closer to all texts than others
-    own = similarity[examples.targets]
-    lead = own - (similarity[has_topic].sum(axis=1) - own) / (len(names) - 1)
-    telling = lead.mean() > TELLING * lead.std(ddof=1) / np.sqrt(len(lead))
+    telling = stand_out(similarity[has_topic], examples.targets[has_topic])
     return topics.names if telling else ()
 
 
-def _nearest(encoder: str, descriptions: Sequence[str]) -> tuple[Nearest, tuple[str, ...]]:
-    """What the similarity to the nearest definition tells, and a note if it was not measured."""
-    if encoder in NEAREST or not descriptions:
-        return NEAREST.get(encoder, NEAREST[BUNDLED]), ()
-    return NEAREST[BUNDLED], (
+def _notes(encoder: str, descriptions: Sequence[str]) -> tuple[str, ...]:
+    """A note if `NEAREST` was not measured with the encoder, and definitions are read."""
+    if encoder == BUNDLED or not descriptions:
+        return ()
+    return (
         f"how close a text has to be to a definition to have a topic was measured with {BUNDLED}, "
         f"not with {encoder}: with few labels, the probabilities of having a topic may be far off",
     )
@@ -332,10 +299,8 @@ def _load_network(params: Transformer, topics: Topics) -> Network:
     device = pick_device(params.device)
     encoder = load_encoder(params.encoder, device)
     check_lengths(encoder, params)
-    dimensions = encoder.get_embedding_dimension()
-    assert dimensions is not None
     n_logits = mode_of(topics.mode).n_logits(len(topics.names))
-    network = Network(encoder, nn.Linear(dimensions, n_logits).to(device))
+    network = Network(encoder, nn.Linear(dimensions(encoder), n_logits).to(device))
     # Dropout stays off: with so few steps it only adds noise.
     network.eval()
     return network
@@ -351,57 +316,55 @@ def _windows(
     pieces = {token.strip("#▁Ġ") for token in tokenizer.get_vocab()}
     words = sorted(filter(str.isalpha, pieces)) or sorted(pieces)
     drawn = np.random.default_rng(seed).choice(words, (RANDOM_WINDOWS, RANDOM_WORDS))
-    # One window of each text: what is far down a long one is seldom unlike its beginning.
-    windows, owner = read_windows(tokenizer, [*chosen, *topics.descriptions, *map(" ".join, drawn)])
+    # What is far down a long text is seldom unlike its beginning.
+    return _first_windows(tokenizer, [*chosen, *topics.descriptions, *map(" ".join, drawn)])
+
+
+def _first_windows(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """The first window of each text."""
+    windows, owner = read_windows(tokenizer, texts)
     return [windows[row] for row in np.unique(owner, return_index=True)[1]]
 
 
-def _quantise_if_close(network: Network, windows: Sequence[Sequence[int]]) -> float:
-    """Give the network the 8-bit copy of its encoder if its embeddings are close to the encoder's.
+def _quantise_if_close(
+    encoder: SentenceTransformer, windows: Sequence[Sequence[int]]
+) -> tuple[SentenceTransformer, float]:
+    """The 8-bit copy of an encoder if its embeddings are close to the encoder's; else the encoder.
 
     Three of four windows set the ranges of the copy; the rest shows how close it is.
 
     Returns
     -------
-    Mean cosine between the embeddings of either.
+    One of the two, and the mean cosine between the embeddings of either.
     """
-
-    def embed(encoder: SentenceTransformer, some: Sequence[Sequence[int]]) -> Tensor:
-        return embed_windows(network.with_encoder(encoder), some, together=False)
-
     of_ranges = [window for number, window in enumerate(windows) if number % 4]
-    quantised = quantise(network.encoder, lambda encoder: embed(encoder, of_ranges))
+    quantised = quantise(encoder, lambda copied: embed_windows(copied, of_ranges, together=False))
     others = windows[::4]
-    cosines = (embed(network.encoder, others) * embed(quantised, others)).sum(dim=1)
-    similarity = float(cosines.mean())
-    if similarity >= CLOSE:
-        network.encoder = quantised
-    return similarity
+    full, rounded = (embed_windows(each, others, together=False) for each in (encoder, quantised))
+    similarity = float((full * rounded).sum(dim=1).mean())
+    return quantised if similarity >= CLOSE else encoder, similarity
 
 
 @dataclass(frozen=True)
 class _HeadFit:
-    """What a network's head is fitted to.
+    """How a network's head is fitted.
 
     Parameters
     ----------
     descriptions
         Descriptions of the topics, or their names; empty for none.
-    nearest
-        What the similarity to the nearest description tells.
     short
         Tokenizer for texts that nobody labelled, of which the beginnings are enough: no figure
         differs with all of them.
     """
 
-    examples: Examples
     topics: Topics
     descriptions: Sequence[str]
-    nearest: Nearest
     short: Tokenizer
 
     def fit(
         self,
+        examples: Examples,
         embedder: Embedder,
         tokenizer: Tokenizer,
         context: ContextWeights,
@@ -409,44 +372,35 @@ class _HeadFit:
     ) -> LinearHead:
         """Fit the head to embeddings of the examples with what is read around them.
 
-        How much the descriptions count is multiplied by `beside`, as in `prior_of`.
+        How much the descriptions count is multiplied by `beside`, as in `Described.prior`.
         """
-        topics = self.topics
-        mode, strength = mode_of(topics.mode), HEAD_STRENGTH[topics.mode]
-        weights = evidence(self.examples, bool(topics.descriptions))
-        descriptions = _describe(embedder, tokenizer, self.descriptions)
-        prior = prior_of(descriptions, len(topics.names), mode, beside)
-        read = read_passages(tokenizer, self.examples.texts, context, embedder.windows)
-        learnt = self._lessons(read, descriptions, weights, prior)
+        topics, mode = self.topics, mode_of(self.topics.mode)
+        strength, is_described = HEAD_STRENGTH[topics.mode], bool(topics.descriptions)
+        weights = evidence(examples, is_described)
+        described = Described(_describe(embedder, tokenizer, self.descriptions), NEAREST)
+        prior = described.prior(len(topics.names), mode, beside)
+        read = read_passages(tokenizer, examples.texts, context, embedder)
+        features = described.widen(read.features)
+        # The windows of a text share its weight.
+        of_windows = weights[read.owner] * (1 / np.bincount(read.owner)[read.owner])
+        of_each = examples.of(read.owner)
+        learnt = lessons_of(features, of_each, of_windows, mode, strength, prior)
         head = fit_head(learnt, mode, strength, prior)
-        if self.examples.unlabelled:
-            unlabelled, _ = embedder.texts(self.short, self.examples.unlabelled, first=True)
-            features = with_nearest(unlabelled, descriptions, self.nearest)
-            described = bool(topics.descriptions)
-            for _ in range(n_rounds(weights, self.examples.targets, described)):
+        if examples.unlabelled:
+            unlabelled = embedder(_first_windows(self.short, examples.unlabelled))
+            features = described.widen(unlabelled)
+            for _ in range(n_rounds(weights, examples.targets, is_described)):
                 answers = mode.probabilities(features @ head.coef.T + head.intercept)
                 answers = smooth_answers(unlabelled, answers, mode)
-                head = fit_head(
-                    with_answers(learnt, features, answers, mode), mode, strength, prior
-                )
-        linear = without_nearest(*head, self.nearest)
-        return LinearHead(*linear, descriptions, *centre_of(read.features))
-
-    def _lessons(
-        self, read: ReadWindows, descriptions: Array, weights: Array, prior: Array
-    ) -> Lessons:
-        """Lessons from the examples' windows; those of a text share its weight."""
-        owner = read.owner
-        share = 1 / np.bincount(owner, minlength=len(self.examples.texts))[owner]
-        features = with_nearest(read.features, descriptions, self.nearest)
-        mode, strength = mode_of(self.topics.mode), HEAD_STRENGTH[self.topics.mode]
-        examples, evidence = self.examples.of(owner), weights[owner] * share
-        return lessons_of(features, examples, evidence, mode, strength, prior)
+                both = with_answers(learnt, features, answers, mode)
+                head = fit_head(both, mode, strength, prior)
+        return described.head(head, read.features)
 
 
 def _describe(embedder: Embedder, tokenizer: Tokenizer, descriptions: Sequence[str]) -> Array:
     """Embeddings of the topics' descriptions, (k, d), of unit length; (0, d) for none."""
-    embeddings, topic = embedder.texts(tokenizer, descriptions)
+    windows, topic = read_windows(tokenizer, descriptions)
+    embeddings = embedder(windows)
     described = np.zeros((len(descriptions), embeddings.shape[1]))
     np.add.at(described, topic, embeddings)
     described /= np.linalg.norm(described, axis=1, keepdims=True)

@@ -12,20 +12,20 @@ import atexit
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
-from tokenizers import Tokenizer
 from torch import Tensor, distributed, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from paratopic.inference.head import LinearHead
-from paratopic.inference.onnx_model import OnnxModel, read_windows, thread_pool
+from paratopic.inference.onnx_model import OnnxModel, thread_pool
 from paratopic.inference.scores import Array, Integers
-from paratopic.transformer.encoder import autocast
+from paratopic.transformer.encoder import autocast, dimensions
 from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.quantise import is_quantised
 
@@ -41,20 +41,17 @@ Done = TypeVar("Done")
 
 
 class Network(nn.Module):
-    """Encoder and head: token ids and attention mask, both (n, length), to logits (n, n logits).
+    """Encoder, and head from its embeddings (n, d) to logits (n, n logits).
 
     How many logits there are and what they mean is for `inference.modes.Mode`.
     """
-
-    slope: Tensor
-    descriptions: Tensor
 
     def __init__(self, encoder: SentenceTransformer, head: nn.Linear) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
         # What the similarity to the nearest description adds to each logit.
-        self.register_buffer("slope", torch.zeros_like(head.bias))
-        self.register_buffer("descriptions", torch.zeros_like(head.weight[:0]))
+        self.slope: Tensor = nn.Buffer(torch.zeros_like(head.bias))
+        self.descriptions: Tensor = nn.Buffer(torch.zeros_like(head.weight[:0]))
 
     def use(self, head: LinearHead) -> None:
         """Take over the weights of a head."""
@@ -63,17 +60,6 @@ class Network(nn.Module):
             self.head.bias.copy_(torch.from_numpy(np.clip(head.intercept, -CERTAIN, CERTAIN)))
             self.slope = torch.from_numpy(head.slope).to(self.head.bias)
             self.descriptions = torch.from_numpy(head.descriptions).to(self.head.weight)
-
-    def with_encoder(self, encoder: SentenceTransformer) -> Network:
-        """This network with another encoder, before the same head."""
-        network = Network(encoder, self.head)
-        network.slope, network.descriptions = self.slope, self.descriptions
-        return network.eval()
-
-    def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Compute embeddings of unit length, (n, d)."""
-        features = {"input_ids": input_ids, "attention_mask": attention_mask}
-        return nn.functional.normalize(self.encoder(features)["sentence_embedding"], dim=1)
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """Compute logits (n, n logits) of embeddings (n, d)."""
@@ -94,19 +80,16 @@ def chunks(lengths: Sequence[int], size: int) -> list[Integers]:
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def pad(windows: Sequence[Sequence[int]]) -> tuple[Integers, Integers]:
+def pad(windows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Pad windows to token ids and an attention mask, both (n windows, longest).
 
     >>> ids, mask = pad([[7, 8], [9]])
     >>> ids.tolist(), mask.tolist()
     ([[7, 8], [9, 0]], [[1, 1], [1, 0]])
     """
-    shape = len(windows), max(map(len, windows))
-    ids, mask = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    for row, window in enumerate(windows):
-        ids[row, : len(window)] = window
-        mask[row, : len(window)] = 1
-    return ids, mask
+    ids = [torch.tensor(window) for window in windows]
+    mask = [torch.ones_like(window) for window in ids]
+    return pad_sequence(ids, batch_first=True), pad_sequence(mask, batch_first=True)
 
 
 class Encoded(NamedTuple):
@@ -117,36 +100,37 @@ class Encoded(NamedTuple):
 
 
 def embed_windows(
-    network: Network, windows: Sequence[Sequence[int]], together: bool = True
+    encoder: SentenceTransformer, windows: Sequence[Sequence[int]], together: bool = True
 ) -> Tensor:
     """Embed windows, (n windows, d), without gradients; parameters as in `encode`."""
     with torch.no_grad():
-        encoded = encode(network, windows, together)
-        return joined(network, encoded, len(windows), together)
+        encoded = encode(encoder, windows, together)
+        return joined(encoder, encoded, len(windows), together)
 
 
 def encode(
-    network: Network, windows: Sequence[Sequence[int]], together: bool = True, mixed: bool = False
+    encoder: SentenceTransformer, windows: Sequence[Sequence[int]], together: bool = True
 ) -> list[Encoded]:
     """Embed windows in chunks, each of which has a graph of its own for gradients.
+
+    With gradients, CUDA computes in mixed precision. That is for tuning alone: what is scored and
+    saved is what predicts, in full precision.
 
     Parameters
     ----------
     together
         Whether all processes share the work, so that each embeds a part of the windows alone.
-    mixed
-        Whether CUDA may compute in mixed precision, which is for tuning alone: what is scored and
-        saved is what predicts, in full precision.
     """
-    device = network.head.weight.device
+    device, tuning = encoder.device, torch.is_grad_enabled()
     rank, world = processes() if together else (0, 1)
-    with_gradients = torch.is_grad_enabled()
 
     def run(chunk: Integers) -> Encoded:
-        ids, mask = (torch.from_numpy(a).to(device) for a in pad([windows[n] for n in chunk]))
-        precision = autocast(device) if mixed else nullcontext()
-        with torch.set_grad_enabled(with_gradients), precision:  # which each thread has of its own
-            return Encoded(torch.from_numpy(chunk).to(device), network.embed(ids, mask).float())
+        ids, mask = (part.to(device) for part in pad([windows[n] for n in chunk]))
+        # Each thread has both of its own.
+        with torch.set_grad_enabled(tuning), autocast(device, tuning):
+            features = encoder({"input_ids": ids, "attention_mask": mask})
+            embeddings = nn.functional.normalize(features["sentence_embedding"], dim=1)
+        return Encoded(torch.from_numpy(chunk).to(device), embeddings.float())
 
     # The longest first: no thread is to wait for the other at the end.
     of_all = chunks([len(window) for window in windows], CHUNK)[::-1]
@@ -154,11 +138,10 @@ def encode(
 
 
 def joined(
-    network: Network, encoded: Sequence[Encoded], n_windows: int, together: bool = True
+    encoder: SentenceTransformer, encoded: Sequence[Encoded], n_windows: int, together: bool = True
 ) -> Tensor:
     """Embeddings of all windows, (n windows, d), without gradients: those of all processes."""
-    weight = network.head.weight
-    embeddings = torch.zeros(n_windows, network.head.in_features, device=weight.device)
+    embeddings = torch.zeros(n_windows, dimensions(encoder), device=encoder.device)
     for chunk in encoded:
         embeddings[chunk.rows] = chunk.embeddings.detach()
     if together and processes()[1] > 1:
@@ -230,7 +213,7 @@ def processes() -> tuple[int, int]:
 
 
 class Embedder:
-    """Embeds texts of any length with a network's encoder, which must not change meanwhile.
+    """Embeds windows with an encoder, which must not change meanwhile.
 
     PyTorch embeds small numbers of windows. For many it is faster to export the encoder first: then
     it multiplies 8-bit integers, for which PyTorch computes with floats.
@@ -238,38 +221,20 @@ class Embedder:
     Parameters
     ----------
     remembers
-        Whether it keeps what it embedded, for texts that are embedded again; no by default.
+        Whether it keeps what it embedded, for windows that are embedded again; no by default.
     """
 
-    def __init__(self, network: Network, remembers: bool = False) -> None:
-        self.network = network
+    def __init__(self, encoder: SentenceTransformer, remembers: bool = False) -> None:
+        self.encoder = encoder
         self._known: dict[tuple[int, ...], Array] | None = {} if remembers else None
         self._exported: OnnxModel | None = None
-        on_cpu = network.head.weight.device.type == "cpu" and processes() == (0, 1)
-        self._may_export = on_cpu and is_quantised(network.encoder)
+        on_cpu = encoder.device.type == "cpu" and processes() == (0, 1)
+        self._may_export = on_cpu and is_quantised(encoder)
 
-    def texts(
-        self, tokenizer: Tokenizer, texts: Sequence[str], first: bool = False
-    ) -> tuple[Array, Integers]:
-        """Embed all windows of texts or, if so wanted, the first window of each.
-
-        Returns
-        -------
-        embeddings
-            (n windows, d) embeddings of unit length.
-        owner
-            (n windows,) number of the text that each window belongs to.
-        """
-        windows, owner = read_windows(tokenizer, texts)
-        if first:
-            owner, rows = np.unique(owner, return_index=True)
-            windows = [windows[row] for row in rows]
-        return self.windows(windows), owner
-
-    def windows(self, windows: Sequence[Sequence[int]]) -> Array:
-        """Embed windows of token ids, (n windows, d)."""
+    def __call__(self, windows: Sequence[Sequence[int]]) -> Array:
+        """Embed windows of token ids, (n windows, d); embeddings are of unit length."""
         if not windows:
-            return np.zeros((0, self.network.head.in_features))
+            return np.zeros((0, dimensions(self.encoder)))
         if self._known is None:
             return self._embed(windows)
         keys = [tuple(window) for window in windows]
@@ -280,10 +245,10 @@ class Embedder:
 
     def _embed(self, windows: Sequence[Sequence[int]]) -> Array:
         if not self._may_export or len(windows) < MANY:
-            return embed_windows(self.network, windows).cpu().double().numpy()
+            return embed_windows(self.encoder, windows).cpu().double().numpy()
         if self._exported is None:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "encoder.onnx"
-                export(EmbeddingNetwork(self.network.encoder), path)
+                export(EmbeddingNetwork(self.encoder), path)
                 self._exported = OnnxModel(path)
         return self._exported.run(windows)

@@ -12,11 +12,10 @@ such sum is.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Lock, get_ident
+from threading import Lock, local
 from typing import TypeVar
 
 import torch
@@ -74,15 +73,10 @@ class Quantiser(nn.Module):
         Number that stands for 0: a scalar of 8 bits without sign.
     """
 
-    factor: Tensor
-    zero: Tensor
-    one: Tensor
-
     def __init__(self, factor: Tensor, zero: Tensor) -> None:
         super().__init__()
-        self.register_buffer("factor", factor)
-        self.register_buffer("zero", zero)
-        self.register_buffer("one", torch.ones_like(factor[0]))
+        self.factor, self.zero = nn.Buffer(factor), nn.Buffer(zero)
+        self.one = nn.Buffer(torch.ones_like(factor[0]))
         self._low = -int(zero)
 
     def forward(self, activations: Tensor) -> Tensor:
@@ -106,21 +100,14 @@ class QuantisedLinear(nn.Module):
         What rounds the layer's input. Layers with the same input share it.
     """
 
-    weight: Tensor
-    scale: Tensor
-    bias: Tensor
-    product: Tensor
-
     def __init__(self, linear: nn.Linear, quantiser: Quantiser) -> None:
         super().__init__()
         self.quantiser = quantiser
         full = linear.weight.detach() / quantiser.factor
         weight, scale = round_rows(full, largest_pairs(full))
         bias = torch.zeros_like(scale[:, 0]) if linear.bias is None else linear.bias.detach()
-        self.register_buffer("weight", weight.T.contiguous())
-        self.register_buffer("scale", scale[:, 0])
-        self.register_buffer("bias", bias)
-        self.register_buffer("product", weight * scale, persistent=False)
+        self.weight, self.scale = nn.Buffer(weight.T.contiguous()), nn.Buffer(scale[:, 0])
+        self.bias, self.product = nn.Buffer(bias), nn.Buffer(weight * scale, persistent=False)
 
     def forward(self, activations: Tensor) -> Tensor:
         rounded = self.quantiser(activations)
@@ -138,15 +125,12 @@ class QuantisedLinear(nn.Module):
 class QuantisedEmbedding(nn.Module):
     """A table of embeddings in 8 bits: a quarter of the size, of which most is this table."""
 
-    weight: Tensor
-    scale: Tensor
-
     def __init__(self, embedding: nn.Embedding) -> None:
         super().__init__()
         full = embedding.weight.detach()
         weight, scale = round_rows(full, full.abs().amax(dim=1))
-        self.register_buffer("weight", weight)
-        self.register_buffer("scale", scale)
+        self.weight: Tensor = nn.Buffer(weight)
+        self.scale = nn.Buffer(scale)
 
     def forward(self, ids: Tensor) -> Tensor:
         return self.weight[ids].float() * self.scale[ids]
@@ -166,30 +150,23 @@ def quantise(encoder: Encoder, run: Callable[[Encoder], object]) -> Encoder:
         Encodes texts with the encoder that it is given. Their activations set the ranges.
     """
     quantised = copy.deepcopy(encoder)
-    watch = _Watch()
-    with torch.no_grad(), watch.over(quantised):
-        run(quantised)
-    for shared in watch.inputs.values():
+    inputs, embeddings = _watch(quantised, run)
+    for shared in inputs:
         quantiser = _quantiser(shared)
         for name, linear in shared.layers.items():
-            _replace(quantised, name, QuantisedLinear(linear, quantiser))
-    for name, embedding in watch.embeddings.items():
-        _replace(quantised, name, QuantisedEmbedding(embedding))
+            quantised.set_submodule(name, QuantisedLinear(linear, quantiser))
+    for name, embedding in embeddings.items():
+        quantised.set_submodule(name, QuantisedEmbedding(embedding))
     for name, module in encoder.named_modules():
         if isinstance(module, (nn.GELU, GELUActivation)):
             # Takes three quarters of the time, and is off by less than the rounding that follows.
-            _replace(quantised, name, nn.GELU(approximate="tanh"))
+            quantised.set_submodule(name, nn.GELU(approximate="tanh"))
     return quantised
 
 
 def is_quantised(encoder: nn.Module) -> bool:
     """Whether layers of an encoder multiply 8-bit numbers."""
     return any(isinstance(module, QuantisedLinear) for module in encoder.modules())
-
-
-def _replace(encoder: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(encoder.get_submodule(parent), child, module)
 
 
 @dataclass
@@ -201,59 +178,52 @@ class _Input:
     layers: dict[str, nn.Linear] = field(default_factory=dict)
 
 
-class _Watch:
-    """What an encoder's layers read while it runs.
+def _watch(
+    encoder: Encoder, run: Callable[[Encoder], object]
+) -> tuple[Iterable[_Input], dict[str, nn.Embedding]]:
+    """What an encoder's layers read while it runs; it must not be used any more if that fails.
 
-    Attributes
-    ----------
+    Returns
+    -------
     inputs
-        What linear layers multiply, by the name of the first layer that does.
+        What linear layers multiply.
     embeddings
         Tables in which embeddings are looked up, by name; of others only the weights are read.
     """
+    inputs: dict[str, _Input] = {}
+    embeddings: dict[str, nn.Embedding] = {}
+    group_of: dict[str, str] = {}  # layer → first of those that it shares an input with
+    # Of each thread, which all run the encoder: what linear layers read in this batch.
+    batch, lock = local(), Lock()
 
-    def __init__(self) -> None:
-        self.inputs: dict[str, _Input] = {}
-        self.embeddings: dict[str, nn.Embedding] = {}
-        self._group_of: dict[str, str] = {}  # layer → first of those that it shares an input with
-        # Of each thread, which all run the encoder: what it read in this batch.
-        self._of_batch: dict[int, list[tuple[str, Tensor]]] = {}
-        self._lock = Lock()
+    def begin(*_: object) -> None:
+        batch.read = []
 
-    @contextmanager
-    def over(self, encoder: nn.Module) -> Iterator[None]:
-        """Watch an encoder."""
-        hooks = [encoder.register_forward_pre_hook(lambda *_: self._begin())]
-        for name, module in encoder.named_modules():
-            if isinstance(module, nn.Linear) or type(module) is nn.Embedding:
-                hooks.append(module.register_forward_pre_hook(partial(self._note, name)))
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+    def note(name: str, layer: nn.Linear | nn.Embedding, arguments: tuple[Tensor, ...]) -> None:
+        with lock:
+            if isinstance(layer, nn.Embedding):
+                embeddings[name] = layer
+                return
+            activations = arguments[0]
+            of_same = {group for group, seen in batch.read if seen is activations}
+            # A layer that is used twice stays in its group.
+            group = group_of.setdefault(name, min(of_same, default=name))
+            if group not in of_same:
+                batch.read.append((group, activations))
+                low, high = activations.flatten(0, -2).aminmax(dim=0)
+                known = inputs.setdefault(group, _Input(low, high))
+                known.low, known.high = known.low.minimum(low), known.high.maximum(high)
+            inputs[group].layers[name] = layer
 
-    def _begin(self) -> None:
-        self._of_batch[get_ident()] = []
-
-    def _note(self, name: str, layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        with self._lock:
-            if isinstance(layer, nn.Linear):
-                self._note_input(name, layer, arguments[0])
-            elif isinstance(layer, nn.Embedding):
-                self.embeddings[name] = layer
-
-    def _note_input(self, name: str, layer: nn.Linear, activations: Tensor) -> None:
-        of_batch = self._of_batch[get_ident()]
-        of_same = {group for group, seen in of_batch if seen is activations}
-        # A layer that is used twice stays in its group.
-        group = self._group_of.setdefault(name, min(of_same, default=name))
-        if group not in of_same:
-            of_batch.append((group, activations))
-            low, high = activations.flatten(0, -2).aminmax(dim=0)
-            known = self.inputs.setdefault(group, _Input(low, high))
-            known.low, known.high = known.low.minimum(low), known.high.maximum(high)
-        self.inputs[group].layers[name] = layer
+    hooks = [encoder.register_forward_pre_hook(begin)]
+    for name, module in encoder.named_modules():
+        if isinstance(module, nn.Linear) or type(module) is nn.Embedding:
+            hooks.append(module.register_forward_pre_hook(partial(note, name)))
+    with torch.no_grad():
+        run(encoder)
+    for hook in hooks:
+        hook.remove()
+    return inputs.values(), embeddings
 
 
 def _quantiser(shared: _Input) -> Quantiser:

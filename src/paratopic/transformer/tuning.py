@@ -20,10 +20,10 @@ Loading the encoder and fitting heads is for `encoder` and `fit`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,21 +36,9 @@ from paratopic.inference.onnx_model import read_windows
 from paratopic.inference.scores import Array, Integers, Targets, classes, one_hot
 from paratopic.project.passages import plain
 from paratopic.project.topics import Topics
-from paratopic.training.examples import (
-    Advance,
-    Examples,
-    share_of_labels,
-    topics_are_rare,
-    trust_of,
-)
+from paratopic.training.examples import Advance, Examples, share_of_labels, topics_are_rare
 from paratopic.transformer.checkpoint import Checkpoint
-from paratopic.transformer.network import (
-    Network,
-    backpropagate,
-    encode,
-    joined,
-    one_thread_each,
-)
+from paratopic.transformer.network import Network, backpropagate, encode, joined, one_thread_each
 from paratopic.transformer.settings import Transformer
 
 # Labels for each outcome from which on the encoder is tuned by cross-entropy, in mode single. On
@@ -93,23 +81,18 @@ class _Batch(NamedTuple):
         (n, r) outcomes.
     trust
         (n,) how far they are trusted, 0 to 1.
+    rarity
+        (r,) how many times as much having each outcome weighs as not having it.
     """
 
     windows: list[list[int]]
     targets: Targets
     trust: Array
+    rarity: Array
 
 
 # Loss of a batch: of the network and the embeddings (n, d) of its texts.
 Loss = Callable[[Network, Tensor, _Batch], Tensor]
-
-
-class _Recipe(NamedTuple):
-    """What the encoder is tuned by; `loss` takes the outcomes of all texts."""
-
-    batches: Callable[[Targets, int, int, np.random.Generator], Iterator[Integers]]
-    loss: Callable[[Targets], Loss]
-    trains_head: bool
 
 
 class Plan(NamedTuple):
@@ -117,8 +100,8 @@ class Plan(NamedTuple):
 
     Attributes
     ----------
-    recipe
-        Batches and loss.
+    loss
+        Loss of a batch.
     n_steps
         Number of batches; 0 where labels are too few.
     sizes
@@ -129,7 +112,7 @@ class Plan(NamedTuple):
         The encoder's largest learning rate.
     """
 
-    recipe: _Recipe
+    loss: Loss
     n_steps: int
     sizes: tuple[int, int]
     share: float
@@ -138,7 +121,7 @@ class Plan(NamedTuple):
     @property
     def trains_head(self) -> bool:
         """Whether the head is tuned with the encoder, and has to fit it before."""
-        return self.recipe.trains_head
+        return self.loss is not _pair_loss
 
 
 def plan_tuning(
@@ -161,8 +144,7 @@ def plan_tuning(
     mode, k = mode_of(topics.mode), len(topics.names)
     of_clauses = mode.outcomes(_clauses(topics)[1])
     targets = np.vstack([mode.outcomes(examples.targets), of_clauses])
-    known = share_of_labels(examples.articles, bool(topics.descriptions), examples.trust)
-    share = max(OF_CLAUSES, known)
+    share = max(OF_CLAUSES, share_of_labels(examples, bool(topics.descriptions)))
     if in_context:
         share = min(share, OF_TUNED_IN_CONTEXT)
     sizes = _sizes(params.batch_size, len(examples.texts), len(of_clauses), share)
@@ -170,9 +152,9 @@ def plan_tuning(
     in_pairs = topics.mode == "single" and len(examples.by_hand) < MANY * max(n_outcomes, 1)
     if in_pairs and topics_are_rare(examples.by_hand, mode):
         share = min(share, OF_TUNED_IF_RARE)
-    recipe = _TOPICS if topics.mode == "multi" else _PAIRS if in_pairs else _OUTCOMES
+    loss = _topic_loss if topics.mode == "multi" else _pair_loss if in_pairs else _outcome_loss
     n_steps = _n_steps(targets, k, params, in_pairs, in_context)
-    return Plan(recipe, n_steps, sizes, share, params.learning_rate)
+    return Plan(loss, n_steps, sizes, share, params.learning_rate)
 
 
 def _n_steps(
@@ -227,44 +209,42 @@ def tune(
     -------
     One row for each step: step and loss.
     """
-    mode, recipe, n_steps = mode_of(topics.mode), plan.recipe, plan.n_steps
-    clauses, of_clauses = _clauses(topics)
+    mode, (clauses, of_clauses) = mode_of(topics.mode), _clauses(topics)
     of_examples, of_clauses = mode.outcomes(examples.targets), mode.outcomes(of_clauses)
     described = np.eye(of_examples.shape[1], dtype=bool)[: len(topics.descriptions)]
     texts = [*examples.texts, *clauses, *topics.descriptions]
-    targets = np.vstack([of_examples, of_clauses, described])
+    outcomes = of_examples, of_clauses, described
+    trust = np.pad(examples.trust, (0, len(texts) - len(of_examples)), constant_values=1.0)
     tuned = _freeze_all_but_layers(network)
-    head = list(network.head.parameters()) if recipe.trains_head else []
-    optimiser = _optimiser(tuned, head, plan.learning_rate)
-    loss_of = recipe.loss(targets[: len(targets) - len(described)])
-    rng = np.random.default_rng(seed)
-    outcomes = of_examples, of_clauses
-    numbers = _mixed_batches(recipe, *outcomes, n_steps, plan.sizes, len(described), rng)
-    trust = np.pad(trust_of(examples), (0, len(texts) - len(examples.texts)), constant_values=1.0)
-    about = texts, targets.tobytes(), trust.tobytes(), tokenizer.truncation, plan[1:], seed
+    head = list(network.head.parameters()) if plan.trains_head else []
+    rates = (tuned, plan.learning_rate), (head, HEAD_RATE)
+    groups = [{"params": parameters, "largest": rate} for parameters, rate in rates]
+    optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
     start = [parameter.detach().clone() for parameter in tuned]
-    checkpoint = Checkpoint(checkpoints, about, [*tuned, *head], optimiser)
+    given = texts, np.vstack(outcomes).tobytes(), trust.tobytes(), tokenizer.truncation, plan[1:]
+    checkpoint = Checkpoint(checkpoints, (*given, seed), [*tuned, *head], optimiser)
     losses = checkpoint.restore()
-    batches = _draw_windows(tokenizer, plain(texts), targets, trust, numbers, rng)
+    rng = np.random.default_rng(seed)
+    batches = _batches(plan, tokenizer, plain(texts), outcomes, trust, rng)
     for batch in islice(batches, len(losses), None):
-        encoded = encode(network, batch.windows, mixed=True)
-        embeddings = joined(network, encoded, len(batch.windows)).requires_grad_()
-        loss = loss_of(network, embeddings, batch)
+        encoded = encode(network.encoder, batch.windows)
+        embeddings = joined(network.encoder, encoded, len(batch.windows)).requires_grad_()
+        loss = plan.loss(network, embeddings, batch)
         optimiser.zero_grad()
         loss.backward()
         assert embeddings.grad is not None
         backpropagate(encoded, embeddings.grad, tuned)
         nn.utils.clip_grad_norm_(tuned, 1.0)
         for group in optimiser.param_groups:
-            group["lr"] = group["largest"] * _share_of_rate(len(losses), n_steps)
+            group["lr"] = group["largest"] * _share_of_rate(len(losses), plan.n_steps)
         optimiser.step()
         losses.append(float(loss.detach()))
-        advance(len(losses) / (n_steps + 1))
+        advance(len(losses) / (plan.n_steps + 1))
         checkpoint.save(losses)
     with torch.no_grad():
         for parameter, before in zip(tuned, start, strict=True):
             parameter.copy_(torch.lerp(before, parameter, plan.share))
-    return pd.DataFrame({"step": np.arange(1, n_steps + 1), "loss": losses})
+    return pd.DataFrame({"step": np.arange(1, plan.n_steps + 1), "loss": losses})
 
 
 def balanced_batches(
@@ -288,10 +268,8 @@ def balanced_batches(
         if len(targets) <= size:
             yield np.arange(len(targets))
             continue
-        turn = rng.permutation(present)
         batch = []
-        for position in range(size):
-            topic = int(turn[position % len(turn)])
+        for topic in islice(cycle(rng.permutation(present).tolist()), size):
             if not pools.get(topic):
                 pools[topic] = rng.permutation(np.flatnonzero(targets[:, topic])).tolist()
             batch.append(pools[topic].pop())
@@ -354,55 +332,44 @@ def _sizes(size: int, n_labelled: int, n_clauses: int, share: float) -> tuple[in
 
     Labels of few articles have no more of a batch than they have in what is known.
     """
-    labelled = (
-        round(size * min(share, n_labelled / (n_labelled + n_clauses))) if n_clauses else size
-    )
+    share = min(share, n_labelled / (n_labelled + n_clauses)) if n_clauses else 1.0
+    labelled = round(size * share)
     return labelled, size - labelled
 
 
-def _mixed_batches(
-    recipe: _Recipe,
-    targets: Targets,
-    of_clauses: Targets,
-    n_steps: int,
-    sizes: tuple[int, int],
-    n_descriptions: int,
-    rng: np.random.Generator,
-) -> Iterator[Integers]:
-    """Batches of examples and of clauses, which are numbered from where the examples end.
-
-    The topics' descriptions, which follow, are in every batch, so that they keep their meaning.
-    """
-    n, m = len(targets), len(targets) + len(of_clauses)
-    of_examples = recipe.batches(targets, n_steps, sizes[0], rng)
-    of_definitions = balanced_batches(of_clauses, n_steps, sizes[1], rng)
-    for labelled, described in zip(of_examples, of_definitions, strict=True):
-        yield np.concatenate([labelled, n + described, np.arange(m, m + n_descriptions)])
-
-
-def _draw_windows(
+def _batches(
+    plan: Plan,
     tokenizer: Tokenizer,
     texts: Sequence[str],
-    targets: Targets,
+    outcomes: tuple[Targets, Targets, Targets],
     trust: Array,
-    batches: Iterable[Integers],
     rng: np.random.Generator,
 ) -> Iterator[_Batch]:
-    """Batches with a window of each text; the windows of a text take turns."""
+    """Batches of examples and of clauses, with a window of each; the windows of a text take turns.
+
+    Texts and their outcomes are of examples, then of clauses, then of the topics' descriptions.
+    These are in every batch, so that they keep their meaning.
+    """
+    of_examples, of_clauses, _ = outcomes
+    n, m, targets = len(of_examples), len(of_examples) + len(of_clauses), np.vstack(outcomes)
+    rarity = np.clip(m / np.maximum(targets[:m].sum(axis=0), 1) - 1, 1, LARGEST_RARITY)
+    draw = shuffled_batches if plan.trains_head else balanced_batches
+    labelled = draw(of_examples, plan.n_steps, plan.sizes[0], rng)
+    defining = balanced_batches(of_clauses, plan.n_steps, plan.sizes[1], rng)
     windows, owner = read_windows(tokenizer, texts)
     # Windows lie in the order of their texts, each of which has one at least.
     _, first, n_windows = np.unique(owner, return_index=True, return_counts=True)
     turn = rng.integers(n_windows)
-    for batch in batches:
+    for examples, clauses in zip(labelled, defining, strict=True):
+        batch = np.concatenate([examples, n + clauses, np.arange(m, len(texts))])
         rows = first[batch] + turn[batch]
         turn[batch] = (turn[batch] + 1) % n_windows[batch]
-        yield _Batch([windows[row] for row in rows], targets[batch], trust[batch])
+        yield _Batch([windows[row] for row in rows], targets[batch], trust[batch], rarity)
 
 
 def _freeze_all_but_layers(network: Network) -> list[nn.Parameter]:
     """Freeze all of the encoder but its layers, and return the layers' parameters."""
-    for parameter in network.encoder.parameters():
-        parameter.requires_grad_(False)
+    network.encoder.requires_grad_(False)
     model = network.encoder.transformers_model
     assert model is not None
     for name, parameter in model.named_parameters():
@@ -413,60 +380,35 @@ def _freeze_all_but_layers(network: Network) -> list[nn.Parameter]:
     return [parameter for parameter in network.encoder.parameters() if parameter.requires_grad]
 
 
-def _optimiser(
-    tuned: Sequence[nn.Parameter], head: Sequence[nn.Parameter], rate: float
-) -> torch.optim.Optimizer:
-    """AdamW; each group of parameters has its largest learning rate."""
-    groups: list[dict[str, Any]] = [{"params": list(tuned), "largest": rate}]
-    if head:
-        groups.append({"params": list(head), "largest": HEAD_RATE})
-    return torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
-
-
 def _share_of_rate(step: int, n_steps: int) -> float:
     """Share of the largest learning rate: it rises during the warm-up and then falls towards 0."""
     rising = max(1, int(WARMUP * n_steps))
     return min((step + 1) / rising, (n_steps - step) / max(1, n_steps - rising + 1))
 
 
-def _pair_loss(targets: Targets) -> Loss:
-    none = targets.shape[1] - 1
-    return lambda network, embeddings, batch: pair_loss(embeddings, classes(batch.targets), none)
+def _pair_loss(network: Network, embeddings: Tensor, batch: _Batch) -> Tensor:
+    return pair_loss(embeddings, classes(batch.targets), none=batch.targets.shape[1] - 1)
 
 
-def _outcome_loss(targets: Targets) -> Loss:
+def _outcome_loss(network: Network, embeddings: Tensor, batch: _Batch) -> Tensor:
     """Cross-entropy of the outcomes."""
-
-    def loss(network: Network, embeddings: Tensor, batch: _Batch) -> Tensor:
-        truth = torch.from_numpy(classes(batch.targets)).to(embeddings.device)
-        logits = network.logits(embeddings)
-        return _mean(nn.functional.cross_entropy(logits, truth, reduction="none"), batch)
-
-    return loss
+    truth = torch.from_numpy(classes(batch.targets)).to(embeddings.device)
+    logits = network.logits(embeddings)
+    return _mean(nn.functional.cross_entropy(logits, truth, reduction="none"), batch)
 
 
-def _topic_loss(targets: Targets) -> Loss:
+def _topic_loss(network: Network, embeddings: Tensor, batch: _Batch) -> Tensor:
     """Binary cross-entropy of each topic, in which having a rare topic weighs more."""
-    rarity = np.clip(len(targets) / np.maximum(targets.sum(axis=0), 1) - 1, 1, LARGEST_RARITY)
-
-    def loss(network: Network, embeddings: Tensor, batch: _Batch) -> Tensor:
-        losses = nn.functional.binary_cross_entropy_with_logits(
-            network.logits(embeddings),
-            torch.from_numpy(batch.targets).to(embeddings),
-            pos_weight=torch.from_numpy(rarity).to(embeddings),
-            reduction="none",
-        )
-        return _mean(losses.mean(dim=1), batch)
-
-    return loss
+    losses = nn.functional.binary_cross_entropy_with_logits(
+        network.logits(embeddings),
+        torch.from_numpy(batch.targets).to(embeddings),
+        pos_weight=torch.from_numpy(batch.rarity).to(embeddings),
+        reduction="none",
+    )
+    return _mean(losses.mean(dim=1), batch)
 
 
 def _mean(losses: Tensor, batch: _Batch) -> Tensor:
     """Mean of the losses (n,) of a batch's texts, weighted by trust."""
     weight = torch.from_numpy(batch.trust).to(losses)
     return (weight * losses).sum() / weight.sum()
-
-
-_PAIRS = _Recipe(balanced_batches, _pair_loss, trains_head=False)
-_OUTCOMES = _Recipe(shuffled_batches, _outcome_loss, trains_head=True)
-_TOPICS = _Recipe(shuffled_batches, _topic_loss, trains_head=True)
