@@ -154,8 +154,7 @@ def _are_labels(values: Sequence[str], named: bool = True) -> bool:
 
 
 def _is_day(text: str) -> bool:
-    date = iso_date(text)
-    return date is not None and len(date) == len("2025-09-15")
+    return len(iso_date(text) or "") == len("2025-09-15")
 
 
 def _share(values: Sequence[str], fits: Callable[[str], object]) -> float:

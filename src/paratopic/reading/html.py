@@ -265,10 +265,9 @@ def _is_reference(element: Any) -> bool:
 
     <sup><a href="#note-1">[1]</a></sup> is, and so is a wiki's '[edit]' beside a heading.
     """
-    return "mw-editsection" in _classes(element) or (
-        element.tag == "sup"
-        and any((link.get("href") or "").startswith("#") for link in element.iter("a"))
-    )
+    links = element.iter("a") if element.tag == "sup" else ()
+    is_note = any((link.get("href") or "").startswith("#") for link in links)
+    return is_note or "mw-editsection" in _classes(element)
 
 
 def _place(element: Any, outer: Block) -> Block:
