@@ -91,13 +91,10 @@ def test_memory_is_limited_even_if_there_is_time(monkeypatch: pytest.MonkeyPatch
     assert time.monotonic() - started < 110
 
 
-def test_a_missing_library_is_named_with_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_missing_library_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for suffix, library in ((".html", "trafilatura"), (".docx", "mammoth"), (".pdf", "pdfminer")):
-        for name in list(sys.modules):
-            if name.split(".")[0] == library or name.startswith("paratopic.reading."):
-                monkeypatch.delitem(sys.modules, name)
+        for name in [n for n in sys.modules if n.startswith((library, "paratopic.reading."))]:
+            monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, library, None)
         outcome, message = apart._reply(suffix, SAMPLES[suffix], f"a{suffix}", 60)
         assert outcome == "refused"

@@ -30,10 +30,6 @@ from tests.samples import BODIES, plain_article
 
 SEED = ROOT / "seeds" / "us-china-talks-madrid-2025-09-15.txt"
 
-needs_seed = pytest.mark.skipif(
-    not SEED.exists(), reason="the tests run without the project's seeds"
-)
-
 
 @given(documents)
 def test_an_article_ends_in_a_paragraph_and_positions_count_up(text: str) -> None:
@@ -83,20 +79,12 @@ def test_the_title_is_the_first_heading_above_all_paragraphs() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "titles", "headings"),
-    [
-        ("Opening words.\n\n# Trade\n\nOne.", ["", ""], ["", "Trade"]),
-        ("# Talks Open\n\nOne.\n\nTwo.", ["Talks Open"] * 2, ["", ""]),
-    ],
-    ids=["no title", "a title alone is no section heading"],
-)
-def test_titles_and_headings_around_paragraphs(
-    text: str, titles: list[str], headings: list[str]
-) -> None:
-    passages = article_passages(paragraphs_of(plain_article("harbour", text)))
-    assert [passage.title for passage in passages] == titles
-    assert [passage.heading for passage in passages] == headings
+def test_titles_and_headings_around_paragraphs() -> None:
+    no_title = "Opening words.\n\n# Trade\n\nOne.", [("", ""), ("", "Trade")]
+    no_section = "# Talks Open\n\nOne.\n\nTwo.", [("Talks Open", "")] * 2
+    for text, expected in (no_title, no_section):
+        passages = article_passages(paragraphs_of(plain_article("harbour", text)))
+        assert [(passage.title, passage.heading) for passage in passages] == expected
     assert article_passages([]) == []
 
 
@@ -140,19 +128,20 @@ def test_skipped_parts_have_the_position_of_the_next_paragraph() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["", " \n\u00a0\n", "\u200b\ufeff"])
-def test_an_article_without_text_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="^harbour: holds no text. Give an article with at least"):
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        *((blank, "no text") for blank in ("", " \n\u00a0\n", "\u200b\ufeff")),
+        ("© 2031", r'no paragraph but "© 2031" \(notice\)'),
+    ],
+)
+def test_an_article_without_a_paragraph_is_refused(text: str, held: str) -> None:
+    with pytest.raises(UserError, match=rf"^harbour: holds {held}\. Give an article with at least"):
         paragraphs_of(plain_article("harbour", text))
 
 
-def test_an_article_of_boilerplate_alone_is_refused() -> None:
-    with pytest.raises(UserError, match=r'harbour: holds no paragraph but "© 2031" \(notice\)'):
-        paragraphs_of(plain_article("harbour", "© 2031"))
-
-
-@needs_seed
-def test_segments_and_headings_of_the_seed_article() -> None:
+@pytest.mark.skipif(not SEED.exists(), reason="the tests run without the project's seeds")
+def test_segments_headings_and_labels_of_the_seed_article() -> None:
     article = read_file(SEED)
     kinds = "".join(segment.kind[0] for segment in article.segments)
     assert kinds == "bbhbbbhhbbbhbbbbhbbbhbbhbbbbhbbbhb"
@@ -169,14 +158,8 @@ def test_segments_and_headings_of_the_seed_article() -> None:
         "The Global Implications",
         "Conclusion",
     ]
-
-
-@needs_seed
-def test_labels_of_the_seed_match_all_of_its_paragraphs() -> None:
-    article = read_file(SEED)
     lines = SEED.with_name("labels.csv").read_text(encoding="utf-8").splitlines()[1:]
-    ids = [paragraph.id for paragraph in paragraphs_of(article)]
-    assert ids == [line.partition(",")[0] for line in lines]
+    assert [paragraph.id for paragraph in paragraphs] == [line.partition(",")[0] for line in lines]
     assert skipped_of(article) == []
 
 

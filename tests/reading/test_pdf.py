@@ -82,6 +82,11 @@ def texts(data: bytes) -> list[str]:
     return [segment.text for segment in pdf_segments(data, "a.pdf")]
 
 
+def in_lines(lines: list[str], left: float = 72) -> list[Text]:
+    """Lines of 10 points, one below the other."""
+    return [(left, 700 - 14 * number, 10, "F", line) for number, line in enumerate(lines)]
+
+
 @given(
     st.integers(2, 12),
     st.integers(250, 450),
@@ -104,32 +109,26 @@ def test_paragraphs_are_whole_wherever_lines_and_pages_end(
 
 
 def test_two_columns_and_a_title_across_them(tmp_path: Path) -> None:
-    page: list[Text] = [(72, 740, 20, "B", "Harbour Talks Open and Nobody Says for How Long")]
-    columns = [BODIES[0] + " " + BODIES[1], BODIES[2]]
-    for left, text in zip((72, 320), columns, strict=True):
-        for number, line in enumerate(fill(text, 200)):
-            page.append((left, 700 - 14 * number, 10, "F", line))
-    assert kept_segments(save(tmp_path, "a.pdf", pdf([page]))) == [
-        ("heading", "Harbour Talks Open and Nobody Says for How Long"),
-        ("body", columns[0]),
-        ("body", columns[1]),
-    ]
+    title, columns = (
+        "Harbour Talks Open and Nobody Says for How Long",
+        [" ".join(BODIES[:2]), BODIES[2]],
+    )
+    page = [(72.0, 740.0, 20.0, "B", title), *in_lines(fill(columns[0], 200))]
+    page += in_lines(fill(columns[1], 200), 320)
+    expected = [("heading", title), *(("body", column) for column in columns)]
+    assert kept_segments(save(tmp_path, "a.pdf", pdf([page]))) == expected
 
 
-def test_words_broken_at_the_end_of_lines_are_mended_and_compounds_are_not(tmp_path: Path) -> None:
+def test_words_broken_at_the_end_of_lines_are_mended_and_compounds_are_not() -> None:
     lines = [
         "The ministers of both islands came to the nego-",
         "tiations with little hope for a long-",
         "term answer, and the nego-",
         "tiations ended. The negotiations were about steel.",
     ]
-    page: list[Text] = [(72, 700 - 14 * number, 10, "F", line) for number, line in enumerate(lines)]
-    assert kept_segments(save(tmp_path, "a.pdf", pdf([page]))) == [
-        (
-            "body",
-            "The ministers of both islands came to the negotiations with little hope for a "
-            "long-term answer, and the negotiations ended. The negotiations were about steel.",
-        )
+    assert texts(pdf([in_lines(lines)])) == [
+        "The ministers of both islands came to the negotiations with little hope for a "
+        "long-term answer, and the negotiations ended. The negotiations were about steel."
     ]
 
 

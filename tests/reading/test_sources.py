@@ -84,8 +84,11 @@ def test_files_that_cannot_be_read_are_skipped_with_their_reasons(folder: Path) 
     broken = save(folder, "broken.pdf", SAMPLES[".pdf"][:40])
     empty = save(folder, "empty.txt", "")
     notice = save(folder, "notice: day 2.txt", "© 2031")
+    save(folder, "caf\udce9.txt", TEXT)
     frame, _, more, *_ = read_sources([str(folder), str(empty)], [], [])
     assert frame.equals(whole)
+    escaped = Skipped(f"{folder}/caf\\udce9.txt", 0, "", "a name that is not UTF-8")
+    more.remove(escaped)
     left_out = [part for part in more if part not in skipped]
     assert [(part.article, part.position, part.text) for part in left_out] == [
         (str(path), 0, "") for path in (broken, empty, notice)
@@ -103,12 +106,6 @@ def test_sources_none_of_which_can_be_read_are_an_error(folder: Path) -> None:
         read_sources(empty, [], [])
     with pytest.raises(UserError, match=r"gone\.txt names no file"):
         read_sources([str(folder / "plain.txt"), str(folder / "gone.txt")], [], [])
-
-
-def test_names_that_are_not_utf8_are_written_with_escapes(folder: Path) -> None:
-    save(folder, "caf\udce9.txt", TEXT)
-    _, _, skipped, *_ = read_sources([str(folder)], [], [])
-    assert Skipped(f"{folder}/caf\\udce9.txt", 0, "", "a name that is not UTF-8") in skipped
 
 
 def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path) -> None:

@@ -102,12 +102,12 @@ def test_cells_stay_as_they_are_written(tmp_path: Path) -> None:
 
 
 def test_numbers_of_jsonl_and_parquet(tmp_path: Path) -> None:
-    codebook = Topics("single", ("1", "2"))
     lines = '{"text": "a", "label": 1}\n\n{"text": "b\u2028", "label": null}\n'
     jsonl, parquet = save(tmp_path, "a.jsonl", lines), tmp_path / "b.parquet"
     pd.DataFrame({"text": ["a", "b"], "label": [1, None]}).to_parquet(parquet)  # stored as 1.0
     for path in (jsonl, parquet):
-        assert read_joined(path, codebook, [])[0]["topics"].tolist() == [["1"], None]
+        frame, _ = read_joined(path, Topics("single", ("1", "2")), [])
+        assert frame["topics"].tolist() == [["1"], None]
 
 
 def test_numbers_of_names_in_parquet(tmp_path: Path) -> None:
@@ -263,30 +263,6 @@ def test_headings_and_titles_are_kept(tmp_path: Path) -> None:
     assert plain[["title", "heading", "before", "after"]].to_numpy().tolist() == [[""] * 4]
 
 
-each_format = pytest.mark.parametrize("suffix", ["csv", "xlsx", "jsonl", "parquet"])
-FIELDS = pd.DataFrame(
-    {
-        "id": ["x", "y"],
-        "text": ["A", "B"],
-        "label": ["trade", None],
-        "date": ["2025-09-15T10:00:00", "03/04/2025"],
-        "trust": ["007", " two\nlines "],
-        "empty": ["", None],
-    }
-)
-
-
-@each_format
-def test_all_other_columns_are_fields(tmp_path: Path, suffix: str) -> None:
-    path = write_table(FIELDS, tmp_path / f"set.{suffix}")
-    frame, fields = read_joined(path, TOPICS, [])
-    assert frame["text"].tolist() == ["A", "B"] and frame["id"].tolist() == ["set:x", "set:y"]
-    assert fields.to_dict("list") == {
-        "date": ["2025-09-15", "03/04/2025"],
-        "trust": ["007", "two lines"],
-    }
-
-
 def test_fields_of_json_lines_are_what_is_neither_a_list_nor_an_object(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [
         {"n": 1.5, "b": True, "list": [1], "\ud800": "\ud800", " n\t": "", "": "x", "nan": None},
@@ -337,20 +313,21 @@ def test_a_column_says_how_rows_were_drawn(tmp_path: Path) -> None:
 OWN = pd.DataFrame(
     {
         "nr": [7, 8, 9],
-        "when": ["2025-09-15", "2025-09", ""],
+        "when": ["2025-09-15T10:00:00", "2025-09", "03/04/2025"],
         "body": ["Duties rose.", "It rained.", "Chips and duties."],
         "topic": ["Econ", "Other", "Econ; technology"],
         "speech": ["a", "a", "b"],
-        "beat": ["x", "y", "z"],
+        "beat": ["007", " two\nlines ", None],
         "heading": ["not meant", "", ""],
+        "empty": ["", None, ""],
     }
 )
 COLUMNS = {"text": "body", "label": "topic", "group": "speech", "id": "nr", "date": "when"}
 MEANT = Source("set.*", **COLUMNS, heading=None, labels={"Econ": "trade", "Other": "none"})
 
 
-@each_format
-def test_columns_and_labels_of_other_names(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", ["csv", "xlsx", "jsonl", "parquet"])
+def test_columns_and_labels_of_other_names_and_fields(tmp_path: Path, suffix: str) -> None:
     path = write_table(OWN, tmp_path / f"set.{suffix}", ";")
     frame, fields = read_joined(path, TOPICS, [], MEANT)
     assert frame["id"].tolist() == ["set:7", "set:8", "set:9"]
@@ -358,7 +335,10 @@ def test_columns_and_labels_of_other_names(tmp_path: Path, suffix: str) -> None:
     assert frame["topics"].tolist() == [["trade"], [], ["trade", "technology"]]
     assert frame["article"].tolist() == ["set/a", "set/a", "set/b"]
     assert frame["heading"].tolist() == ["", "", ""]
-    assert list(fields) == ["date", "beat"] and fields["date"][1] == "2025-09"
+    assert fields.fillna("").to_dict("list") == {
+        "date": ["2025-09-15", "2025-09", "03/04/2025"],
+        "beat": ["007", "two lines", ""],
+    }
 
 
 @pytest.mark.parametrize(

@@ -109,9 +109,7 @@ _EVERYWHERE = {
         r"Editor[s'’]+ picks?|What to read next)(?: ?[:|] ?.*)?"
     ),
     (CALL, 25): rf"(?:Follow|Join|Find|Like) (?:us|@\w+|our [\w ]+) on (?:our )?{_SOCIAL}\b.*",
-    (CALL, 15): (
-        r"(?:Click here|Leave a (?:comment|reply))\b.*|Listen to this (?:article|story).*"
-    ),
+    (CALL, 15): r"(?:Click here|Leave a (?:comment|reply))\b.*|Listen to this (?:article|story).*",
     (CALL, 10): (
         r"(?:Share|Tweet|Email|Print|Save|Copy)(?: or save)? (?:this|the) "
         r"(?:article|story|page|post|link)(?: (?:on|via|with) .*)?[.!:]?|"

@@ -63,7 +63,7 @@ def propose(columns: Columns, path: str) -> Proposal:
     Raises
     ------
     UserError
-        The table has no rows, or no column has texts.
+        The table has no rows, or nothing but empty ones.
     """
     cells = {
         name: [cell_text(value).strip() for value in values]
@@ -73,10 +73,6 @@ def propose(columns: Columns, path: str) -> Proposal:
     if not any(map(any, cells.values())):
         raise UserError(f"{path}: there are no rows")
     chosen = _chosen(cells)
-    if chosen["text"] is None:
-        raise UserError(
-            f"{path}: there is no column of texts; the columns are {', '.join(columns)}"
-        )
     keys: dict[str, Any] = {key: _entry(key, name, cells) for key, name in chosen.items()}
     columns_of = {key: name for key, name in chosen.items() if name is not None}
     labels, topics = _topics(cells.get(columns_of.get("label", ""), []))
@@ -93,8 +89,10 @@ def _chosen(cells: dict[str, list[str]]) -> dict[str, str | None]:
         free = (name for name in candidates if name not in chosen.values())
         chosen[key] = next((name for name in free if fits(cells[name])), None)
 
+    # Texts are not much shorter than those of the column with the longest ones.
     longest = max(cells, key=lambda name: sum(map(len, cells[name])))
-    choose("text", lambda values: _is_text(values, cells[longest]), [longest])
+    least = sum(map(len, cells[longest])) / 4
+    choose("text", lambda values: sum(map(len, values)) >= least, [longest])
     dated = [name for name in cells if _share(cells[name], _is_day) > 0.5]
     choose("date", lambda values: _share(values, iso_date) > 0.5, dated)
     of_ids = [name for name in cells if all(map(_ID.fullmatch, cells[name]))]
@@ -103,11 +101,9 @@ def _chosen(cells: dict[str, list[str]]) -> dict[str, str | None]:
     choose("label", _are_labels, [name for name in fewest if _are_labels(cells[name], False)])
     repeated_ids = [name for name in cells if _rank(name, NAMES["id"])]
     choose("group", lambda values: 1 < len(set(values)) < len(values), repeated_ids)
-    date = chosen["date"]
-    if chosen["group"] is None and date is not None:
-        n_dates = len(set(cells[date]))
-        if LEAST_GROUPS <= n_dates <= len(cells[date]) / 2:
-            chosen["group"] = date
+    n_dates = len(set(cells.get(chosen["date"] or "", ())))
+    if chosen["group"] is None and LEAST_GROUPS <= n_dates <= len(cells[longest]) / 2:
+        chosen["group"] = chosen["date"]
     is_whole = re.compile(r"-?\d{1,18}").fullmatch
     if not (chosen["group"] and all(map(is_whole, cells.get("position", ())))):
         chosen["position"] = None
@@ -135,11 +131,6 @@ def _rank(name: str, known: Sequence[str]) -> tuple[int, int] | None:
     return min(ranks, default=None)
 
 
-def _is_text(values: Sequence[str], longest: Sequence[str]) -> bool:
-    """Whether cells are texts: not much shorter than those of the column with the longest ones."""
-    return sum(map(len, values)) >= sum(map(len, longest)) / 4 > 0
-
-
 def _are_distinct(values: Sequence[str]) -> bool:
     """Whether each cell is an id of its own, as ids are read."""
     ids = set(map(cleaned, values))
@@ -154,8 +145,7 @@ def _are_labels(values: Sequence[str], named: bool = True) -> bool:
 
 
 def _is_day(text: str) -> bool:
-    date = iso_date(text)
-    return date is not None and len(date) == len("2025-09-15")
+    return len(iso_date(text) or "") == len("2025-09-15")
 
 
 def _share(values: Sequence[str], fits: Callable[[str], object]) -> float:

@@ -55,8 +55,7 @@ class Address:
     keys: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        at = f"@{self.revision}" if self.revision else ""
-        return f"{self.scheme}{self.place}{at}"
+        return f"{self.scheme}{self.place}{f'@{self.revision}' if self.revision else ''}"
 
     @property
     def name(self) -> str:

@@ -233,16 +233,14 @@ def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[boo
     A heading below the title stays when the next block stays, or when it is in the main text and
     not the end of it.
     """
-    texts = [n for n, block in enumerate(blocks) if in_main[n] and not block.level]
+    included = [(n, block) for n, block in enumerate(blocks) if not block.excluded]
+    texts = [n for n, block in included if in_main[n] and not block.level]
     first, last = (texts[0], texts[-1]) if texts else (in_main.index(True), -1)
-    above = enumerate(blocks[:first])
-    titles = [n for n, block in above if block.level == 1 and not block.excluded]
+    titles = [n for n, block in included if n < first and block.level == 1]
     start = titles[-1] if titles else first  # the title is the last h1 above the first text
     kept = list(in_main)
     next_kept = False
-    for n, block in reversed(list(enumerate(blocks))):
-        if block.excluded:
-            continue
+    for n, block in reversed(included):
         if block.level:
             has_text = next_kept or (in_main[n] and n < last)
             kept[n] = n in titles[-1:] or (n > start and has_text)
@@ -265,10 +263,9 @@ def _is_reference(element: Any) -> bool:
 
     <sup><a href="#note-1">[1]</a></sup> is, and so is a wiki's '[edit]' beside a heading.
     """
-    return "mw-editsection" in _classes(element) or (
-        element.tag == "sup"
-        and any((link.get("href") or "").startswith("#") for link in element.iter("a"))
-    )
+    links = element.iter("a") if element.tag == "sup" else ()
+    is_note = any((link.get("href") or "").startswith("#") for link in links)
+    return is_note or "mw-editsection" in _classes(element)
 
 
 def _place(element: Any, outer: Block) -> Block:

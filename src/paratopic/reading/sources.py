@@ -20,15 +20,7 @@ from paratopic.project.sources import Source
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
 from paratopic.reading.datasets import is_address
 from paratopic.reading.files import SUFFIXES, find_files, read_file
-from paratopic.reading.metadata import (
-    DATE,
-    ID,
-    IN_TABLE,
-    ORIGINS,
-    SHEET,
-    article_fields,
-    check_sheets,
-)
+from paratopic.reading.metadata import DATE, IN_TABLE, ORIGINS, SHEET, article_fields, check_sheets
 from paratopic.reading.tables import RAW, read_labelled_table, table_name
 from paratopic.tables.files import LOADERS
 
@@ -188,7 +180,7 @@ def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequenc
     answers = pd.concat([source.answers for source in sources], ignore_index=True)
     metadata = pd.concat([source.metadata for source in sources], ignore_index=True)
     metadata = metadata[sorted(metadata, key=lambda name: (name != DATE, name))]
-    metadata.insert(0, ID, frame[ID])
+    metadata.insert(0, "id", frame["id"])
     origins = sum((source.origins for source in sources), Counter[tuple[str, str]]())
     return Sources(frame, answers, skipped, metadata, origins, notes)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from itertools import compress
 from math import isfinite
@@ -99,7 +99,7 @@ def read_labelled_table(
     }
     before, after = (beside.get(f"text_{side}", none) for side in ("preceding", "following"))
     if ID in columns:
-        ids = _own_ids(path, name, columns[ID], wheres)
+        ids = [f"{name}:{own}" for own in _own_ids(path, columns[ID], wheres)]
     else:
         ids = number_repeats(paragraph_id(name, text) for text in texts)
     groups = beside.get("group") or _runs(texts, before, after)
@@ -107,13 +107,16 @@ def read_labelled_table(
     rows = {"title": none, "heading": none, **beside, "id": ids, "article": articles, "text": texts}
     rows |= {"before": before, "after": after}
     frame = pd.DataFrame(rows, columns=SCHEMA.names)
-    frame["ordered"] = "position" in beside
-    frame["position"] = _positions(path, articles, beside, wheres)
+    frame["ordered"], frame["position"] = "position" in beside, range(len(texts))
+    if "position" in beside:
+        if "group" not in beside:
+            raise UserError(f"{path}: the column position needs a column group, in which it counts")
+        frame["position"] = _positions(articles, beside["position"], wheres)
     draws = list(map(_draw, beside.get(DRAWN, none), wheres))
-    cells = map(_label, columns.get("label", none), wheres)
+    labels = map(_label, columns.get("label", none), wheres)
     answers = [
         (id_, str(path), cell, [] if cell in no_topic else source.meaning(cell), draw, where)
-        for id_, cell, draw, where in zip(ids, cells, draws, wheres, strict=True)
+        for id_, cell, draw, where in zip(ids, labels, draws, wheres, strict=True)
         if cell not in ("", "?")  # nobody has decided yet
     ]
     return LabelledTable(frame, pd.DataFrame(answers, columns=RAW), _fields(columns))
@@ -170,9 +173,8 @@ def _by_key(columns: Columns, path: Path | str, source: Source) -> Columns:
 
     A column that has the name of a key, but which the key does not stand for, is left out.
     """
-    named = source.named
     for key, name in source.columns.items():
-        if name not in columns and (key in named or key in REQUIRED):
+        if name not in columns and (key in source.named or key in REQUIRED):
             or_none = ", or null for a table without labels" if key == "label" else ""
             raise UserError(
                 f'{path}: there is no column "{name}" for {key}; this table has '
@@ -184,10 +186,8 @@ def _by_key(columns: Columns, path: Path | str, source: Source) -> Columns:
     return own | {name: values for name, values in columns.items() if name not in taken}
 
 
-def _own_ids(
-    path: Path | str, name: str, values: Sequence[object], wheres: Sequence[str]
-) -> list[str]:
-    """Paragraph ids that end with the ids of the rows."""
+def _own_ids(path: Path | str, values: Sequence[object], wheres: Sequence[str]) -> list[str]:
+    """The ids of the rows, each of which has one of its own."""
     hint = f"correct it, or write `{{path: {path}, id: null}}` in prepare.sources to go without ids"
     first: dict[str, str] = {}
     for value, where in zip(values, wheres, strict=True):
@@ -197,7 +197,7 @@ def _own_ids(
         if own in first:
             raise UserError(f'{where}: the id "{own}" is that of {first[own]} too; {hint}')
         first[own] = where
-    return [f"{name}:{own}" for own in first]
+    return list(first)
 
 
 def _fields(columns: Columns) -> pd.DataFrame:
@@ -216,19 +216,10 @@ def _fields(columns: Columns) -> pd.DataFrame:
     return pd.DataFrame(fields, index=range(len(columns["text"])), dtype="str")
 
 
-def _positions(
-    path: Path | str,
-    articles: Sequence[str],
-    beside: Mapping[str, Sequence[str]],
-    wheres: Sequence[str],
-) -> Sequence[int]:
-    """Position of each row in its group, or its number in the table if there is no such column."""
-    if "position" not in beside:
-        return range(len(articles))
-    if "group" not in beside:
-        raise UserError(f"{path}: the column position needs a column group, in which it counts")
+def _positions(articles: Sequence[str], cells: Sequence[str], wheres: Sequence[str]) -> list[int]:
+    """Position of each row in its article."""
     positions: dict[tuple[str, int], str] = {}
-    for article, cell, where in zip(articles, beside["position"], wheres, strict=True):
+    for article, cell, where in zip(articles, cells, wheres, strict=True):
         if not re.fullmatch(r"-?\d{1,18}", cell):
             raise UserError(f"{where}: the position is {cell!r}, not a whole number")
         first = positions.setdefault((article, int(cell)), where)
