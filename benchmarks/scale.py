@@ -102,6 +102,7 @@ def make_project(folder: Path, table: Table, n: int, models: list[str]) -> None:
         "labels": None,
         "no_topic": [],
         "ties": "leave_out",
+        "skip_boilerplate": True,
     }
     YAML(typ="safe").dump(settings, folder / "params.yaml")
     seed = settings["seed"]

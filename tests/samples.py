@@ -88,6 +88,7 @@ def paragraph_table(**columns: Sequence[object] | pd.Series) -> pd.DataFrame:
         "ordered": [False] * n,
         "before": empty,
         "after": empty,
+        "boilerplate": [False] * n,
         "topics": [None] * n,
         "label_source": ["none"] * n,
         "draw": empty,

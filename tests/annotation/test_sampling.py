@@ -32,6 +32,9 @@ def test_of_each_text_without_a_label_one_paragraph_is_left() -> None:
     )
     assert unlabelled(frame, {"b", "not prepared yet"})["id"].tolist() == ["a", "f", "g"]
     assert unlabelled(frame, set(frame["id"])).empty
+    slight = frame.assign(boilerplate=frame["id"] == "a")
+    assert unlabelled(slight, {"b"})["id"].tolist() == ["f", "g"]
+    assert set(draw_articles(slight.assign(label_source="none"), [], 9, 0)) == set("bdfg")
 
 
 def test_a_random_draw_is_the_same_until_somebody_labels() -> None:

@@ -18,6 +18,7 @@ from paratopic.evaluation.findings import (
     find,
     group,
     labels_for,
+    outlook,
     overview,
     period_of,
     sentence,
@@ -111,6 +112,31 @@ def test_labels_that_no_fold_holds_out_count_and_their_topics_by_labels_alone() 
 
     assert shares(known[2:], known[:2])["trade"] == pytest.approx(2 / 80)
     assert shares(known[2:], None)["trade"] == 0
+
+
+@pytest.mark.parametrize("counted", ["paragraphs", "articles"])
+def test_boilerplate_and_its_labels_do_not_count(counted: Counted) -> None:
+    """The others are read as they stand, beside boilerplate."""
+    frame, read = table(), list[Passage]()
+    if counted == "articles":
+        frame = frame.assign(label_source="hand", draw="article", weight=1.0)
+    frame["ordered"], frame["position"] = True, frame.groupby("article").cumcount()
+    frame["boilerplate"] = frame["position"] == 1
+    frame["topics"] = [["trade"] if slight else [] for slight in frame["boilerplate"]]
+    scores = frame[["id"]].assign(**{"score trade": 0.3, "score security": 0.3})
+
+    def predict(texts: list[Passage]) -> Scores:
+        read.extend(texts)
+        return np.full((len(texts), 2), 0.3)
+
+    whole = corpus_of(frame, frame[["id"]], predict, scores, TOPICS, counted)
+    findings, n = find(whole, [], 0.95), int(frame["boilerplate"].sum())
+    assert findings.table["share"].iloc[0] == pytest.approx(0)
+    assert counted == "articles" or findings.table["paragraphs"].iloc[0] == N - n
+    assert f"Not counted: {n} paragraphs of boilerplate" in outlook(findings, whole)[0]
+    slight = set(frame["text"][frame["boilerplate"]])
+    assert not slight & {each.text for each in read}
+    assert slight & {text for each in read for text in each.before}
 
 
 def test_copies_and_words_count_as_asked() -> None:

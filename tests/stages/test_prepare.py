@@ -41,10 +41,25 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def settings(sources: tuple[str, ...], labels: str | None = None, skip: bool = True) -> Prepare:
+    return Prepare(sources, labels, (), "leave_out", skip)
+
+
+def test_boilerplate_is_marked_and_counted_unless_it_is_to_be_kept(
+    folder: Path, topics: Topics
+) -> None:
+    path = folder / "notice.txt"
+    path.write_text("Talks on tariffs went on in the harbour town.\n\nBilling code 3295-F1-P\n")
+    for skip in (True, False):
+        prepared = prepare(settings((str(path),), skip=skip), topics)
+        frame, report = prepared.paragraphs, prepared.report
+        assert frame["boilerplate"].tolist() == [False, skip] and report["boilerplate"] == skip
+
+
 def test_a_folder_of_articles_of_every_kind(folder: Path, topics: Topics) -> None:
     (folder / "notes.odt").touch()
     (folder / "labels.csv.bak").touch()  # git and DVC do not see it: no result may tell of it
-    params = Prepare((str(folder),), str(folder / "labels.csv"), (), "leave_out")
+    params = settings((str(folder),), str(folder / "labels.csv"))
     frame, _, _, skipped, report = prepare(params, topics)
     assert frame.groupby("article", sort=False).size().to_dict() == {
         "marked": 1,
@@ -66,7 +81,7 @@ def test_a_folder_of_articles_of_every_kind(folder: Path, topics: Topics) -> Non
 
 def test_two_sources_of_one_name_are_refused(folder: Path, topics: Topics) -> None:
     (folder / "sub" / "plain.pdf").write_bytes(SAMPLES[".pdf"])
-    params = Prepare((str(folder),), None, (), "leave_out")
+    params = settings((str(folder),))
     with pytest.raises(UserError, match=r"plain\.pdf and .*plain\.txt have the same name, which"):
         prepare(params, topics)
 
@@ -78,7 +93,7 @@ def test_sources_that_are_no_articles(folder: Path, topics: Topics) -> None:
     ):
         (folder / "notes.rtf").touch()
         with pytest.raises(UserError, match=told):
-            prepare(Prepare((str(folder / pattern),), None, (), "leave_out"), topics)
+            prepare(settings((str(folder / pattern),)), topics)
 
 
 def test_files_that_cannot_be_read_are_counted_and_named(
@@ -89,7 +104,7 @@ def test_files_that_cannot_be_read_are_counted_and_named(
     monkeypatch.chdir(folder)
     monkeypatch.setattr(
         "paratopic.stages.prepare.read_params",
-        lambda: replace(PARAMS, prepare=Prepare((".",), None, (), "leave_out")),
+        lambda: replace(PARAMS, prepare=settings((".",))),
     )
     main()
     lines = capsys.readouterr().out.splitlines()
@@ -107,7 +122,7 @@ def test_what_paragraphs_are_from_is_written_and_said_once(
     monkeypatch.chdir(folder)
     monkeypatch.setattr(
         "paratopic.stages.prepare.read_params",
-        lambda: replace(PARAMS, prepare=Prepare(("plain.txt", "marked.md"), None, (), "leave_out")),
+        lambda: replace(PARAMS, prepare=settings(("plain.txt", "marked.md"))),
     )
     main()
     assert "metadata" not in capsys.readouterr().out
@@ -127,7 +142,7 @@ def test_what_paragraphs_are_from_is_written_and_said_once(
 
 
 def test_what_is_known_of_a_topic_without_labels_is_said(folder: Path) -> None:
-    params = Prepare((str(folder / "plain.txt"),), None, (), "leave_out")
+    params = settings((str(folder / "plain.txt"),))
     trade = Topic("trade", "Goods.", heading="trade")
     for security, messages in (
         (Topic("security", "Armies."), ["models know only its definition"]),
@@ -144,7 +159,7 @@ def test_what_is_known_of_a_topic_without_labels_is_said(folder: Path) -> None:
 
 def test_paragraphs_in_other_languages_than_the_labelled_ones_are_counted(folder: Path) -> None:
     (folder / "two.txt").write_text(f"Stahl\n\n{GERMAN}\n\n{BODIES[2]}\n", encoding="utf-8")
-    params = Prepare((str(folder / "two.txt"),), None, (), "leave_out")
+    params = settings((str(folder / "two.txt"),))
     for definitions, note in (
         (BODIES, "1 of 2 paragraphs seems to be German, but the definitions are English: label"),
         ([GERMAN, BODIES[1]], ""),
@@ -158,7 +173,7 @@ def test_labels_by_headings_are_trusted_as_far_as_those_by_hand_agree(
     folder: Path, topics: Topics
 ) -> None:
     """One paragraph has both; a heading that is wrong there is trusted less than a right one."""
-    params = Prepare((str(folder / "plain.txt"), str(folder / "marked.md")), None, (), "leave_out")
+    params = settings((str(folder / "plain.txt"), str(folder / "marked.md")))
     weak = with_labels(*prepare(params, topics)[:2])
     assert weak["label_source"].tolist() == ["none", "weak"]  # "Trade" is plain.txt's title
     marked = weak.loc[weak["article"] == "marked", "id"].item()
@@ -170,7 +185,7 @@ def test_labels_by_headings_are_trusted_as_far_as_those_by_hand_agree(
         other = folder / "other.md"
         other.write_text("# News\n\nIt rained.\n\n## Trade\n\nGoods came.\n", encoding="utf-8")
         sources = (str(folder / "marked.md"), str(other))
-        params = Prepare(sources, str(folder / "labels.csv"), (), "leave_out")
+        params = settings(sources, str(folder / "labels.csv"))
         prepared = prepare(params, topics)
         frame, report = with_labels(prepared.paragraphs, prepared.answers), prepared.report
         assert frame.loc[frame["text"] == "Goods came.", "label_source"].item() == "weak"

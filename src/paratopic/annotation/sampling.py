@@ -22,6 +22,8 @@ AT_RANDOM = "1"
 def unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:
     """Select the rows that are left to label: of each text without a label, the first one.
 
+    Boilerplate is not among them.
+
     Parameters
     ----------
     frame
@@ -34,7 +36,8 @@ def unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:
     The rows, sorted by id.
     """
     texts = frame["text"][has_label(frame, judged)]
-    return frame[~frame["text"].isin(texts)].drop_duplicates("text").sort_values("id")
+    rows = frame[~(frame["text"].isin(texts) | frame["boilerplate"])]
+    return rows.drop_duplicates("text").sort_values("id")
 
 
 def draw_random(
@@ -88,7 +91,8 @@ def draw_articles(
     articles and positions.
     """
     begun = frame["article"][has_label(frame, judged)]
-    rows = frame[~frame["article"].isin(begun)].sort_values(["article", "position"])
+    rows = frame[~(frame["article"].isin(begun) | frame["boilerplate"])]
+    rows = rows.sort_values(["article", "position"])
     in_articles = [part for _, part in rows.groupby("article")]
     id_of: dict[str, str] = {}
     for number in _generator(seed, judged).permutation(len(in_articles)):

@@ -1,14 +1,10 @@
 """Suggest unlabelled paragraphs to label next: uncertain ones that differ from each other.
 
-Those that are not worth a label come last: structure, references, fragments and copies. The rules
-for these see words alone and are made for precision: what they miss is suggested as any paragraph
-is. A random draw leaves nothing out (`sampling`). This module does not read labels.csv, write files
-or ask people.
+Copies come last. This module does not read labels.csv, write files or ask people.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
 
 import numpy as np
@@ -19,7 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from paratopic.annotation.context import Suggestion, in_context, with_predictions
 from paratopic.annotation.sampling import unlabelled
-from paratopic.corpus.duplicates import article_groups, near_duplicates
+from paratopic.corpus.boilerplate import DIGIT
+from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.table import passages
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
@@ -29,21 +26,6 @@ from paratopic.inference.scores import Array, Features, Integers
 CANDIDATES = 10
 # Smallest weight of a row in the clustering: k-means needs weights above zero.
 SMALLEST_WEIGHT = 1e-6
-# A text in this many articles that are no copies of each other is part of their structure, such as
-# an agency's note or the closing formula of a law.
-RECURRING = 4
-# Fewer words than this, beside the speaker's name, are too few to judge.
-FEWEST_WORDS = 6
-# A text that breaks off is too short to judge if it has at most as many words as a heading.
-MOST_WORDS_BROKEN = 12
-# A text without a full stop that ends in a date is a reference if it has at most so many words.
-MOST_WORDS_DATED = 16
-
-_DIGITS = re.compile(r"\d")
-_SPEAKER = re.compile(r"(?:Q\b|[^:.?!]{1,40}:)\W*")  # 'Q: Do you…', 'Q Do you…', 'THE PRESIDENT: I'
-_WORD = re.compile(r"[^\s—–]*\w[^\s—–]*")
-_BREAKS_OFF = re.compile(r"(?:[—–…,-]|\.\.\.)$")
-_SENTENCE_END = re.compile(r"[.!?…。！？][\"'’”»)\]]*$")
 
 
 def suggest(
@@ -67,8 +49,8 @@ def suggest(
 
     Returns
     -------
-    At most n suggestions, the most uncertain first. Paragraphs that are not worth a label
-    (`worth_labelling`) come after all others.
+    At most n suggestions, the most uncertain first. Paragraphs that are like one with a label, or
+    like one before them, come after all others.
     """
     rows = unlabelled(frame, judged)
     if rows.empty:
@@ -79,8 +61,8 @@ def suggest(
     scores = np.array([list(answer.scores.values()) for answer in predictions])
 
     chosen: list[int] = []
-    worth = worth_labelling(frame, rows)
-    for part in (np.flatnonzero(worth), np.flatnonzero(~worth)):
+    is_new = _is_new(frame, rows)
+    for part in (np.flatnonzero(is_new), np.flatnonzero(~is_new)):
         if len(chosen) == n:
             break
 
@@ -137,52 +119,12 @@ def _central(features: Features, doubt: Array, n: int, seed: int) -> list[int]:
     return sorted([*nearest, *(next(remaining) for _ in range(n - len(nearest)))])
 
 
-def worth_labelling(frame: pd.DataFrame, left: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Say which paragraphs are worth a label.
+def _is_new(frame: pd.DataFrame, left: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Whether each of the rows that are left to label, (m,), is unlike those that come before it.
 
-    Parameters
-    ----------
-    left
-        The m rows of `frame` that are left to label, from `sampling.unlabelled`.
-
-    Returns
-    -------
-    (m,) whether each is worth a label. Of those that differ in few words or in numbers alone, the
-    first is, unless one has a label. What a row of a table says is not judged: somebody chose
-    it.
+    Of texts that differ in few words or in numbers alone, the first is, unless one has a label.
     """
-    texts = [_DIGITS.sub("0", text) for text in frame["text"]]
-    numbers = near_duplicates(texts)
-    articles = pd.Series(article_groups(pd.factorize(frame["article"])[0], numbers))
-    n_articles = articles.groupby(numbers).nunique()
-    kinds = pd.Series(numbers, frame.index)
-    kind = kinds[left.index]
-    unfit = left["text"].map(_is_reference) | left["text"].map(_is_fragment)
-    worth = ~(left["ordered"] & unfit) & (kind.map(n_articles) < RECURRING)
-    labelled = kinds[~frame["text"].isin(left["text"])]
-    worth &= ~kind.isin(labelled)
-    worth[worth] = ~kind[worth].duplicated()
-    return worth.to_numpy(dtype=np.bool_)
-
-
-def _is_reference(text: str) -> bool:
-    """Whether a text names something and says nothing of it: a code, a citation, a source.
-
-    'Billing code 3295-F1-P', '(a) section 103 (8 U.S.C. 1152);', '"Talks open", May 5, 2008'
-    """
-    # Letters of scripts without capitals count as small ones.
-    n_small = sum(char.isalpha() and not char.isupper() for char in text)
-    if 3 * n_small < len("".join(text.split())):
-        return not text.isupper()
-    words = _WORD.findall(text)
-    has_number = [bool(_DIGITS.search(word)) for word in words]
-    is_dated = len(words) <= MOST_WORDS_DATED and has_number[-1]
-    return (is_dated or 4 * sum(has_number) >= len(words)) and not _SENTENCE_END.search(text)
-
-
-def _is_fragment(text: str) -> bool:
-    """Whether a text is too short to judge: 'Q: Go on, please.', 'THE PRESIDENT: But they —'."""
-    n_words = len(_WORD.findall(_SPEAKER.sub("", text, count=1)))
-    return n_words < FEWEST_WORDS or (
-        n_words <= MOST_WORDS_BROKEN and bool(_BREAKS_OFF.search(text))
-    )
+    kinds = pd.Series(near_duplicates([DIGIT.sub("0", text) for text in frame["text"]]))
+    kind = kinds.set_axis(frame.index)[left.index]
+    labelled = kinds[~frame["text"].isin(left["text"]).to_numpy()]
+    return ~(kind.isin(labelled) | kind.duplicated()).to_numpy(dtype=np.bool_)

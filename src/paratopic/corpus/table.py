@@ -32,6 +32,8 @@ SCHEMA = pa.schema(
         # Neighbours that a table gives, which are no rows of it; "" for none.
         ("before", pa.string()),
         ("after", pa.string()),
+        # Whether it says nothing to judge: such rows are not drawn, and not counted in shares.
+        ("boilerplate", pa.bool_()),
     ]
 )
 

@@ -30,7 +30,7 @@ from paratopic.evaluation.shares import (
     trend,
 )
 from paratopic.inference.scores import Array, ratio
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 from paratopic.project.topics import NO_TOPIC
 
@@ -344,14 +344,18 @@ def counting(counted: Counted, copies: bool) -> str:
 
 
 def outlook(findings: Findings, corpus: Corpus) -> list[str]:
-    """A line on how many labels more make all intervals narrow; none where they are already."""
-    if not (more := labels_for(NARROW, findings, corpus)):
-        return []
-    labels = "labelled articles" if corpus.counted == "articles" else "labels"
-    return [
-        f"About {more:,} more {labels}, drawn at random, would narrow all intervals for the whole "
-        f"corpus to ± {100 * NARROW:.0f} points or less."
-    ]
+    """Lines on what is not counted, and on how many labels more make all intervals narrow."""
+    lines = []
+    if n := corpus.n_boilerplate:
+        left_out = plural(n, "paragraph")
+        lines.append(f"Not counted: {left_out} of boilerplate (prepare.skip_boilerplate).")
+    if more := labels_for(NARROW, findings, corpus):
+        labels = "labelled articles" if corpus.counted == "articles" else "labels"
+        lines.append(
+            f"About {more:,} more {labels}, drawn at random, would narrow all intervals for the "
+            f"whole corpus to ± {100 * NARROW:.0f} points or less."
+        )
+    return lines
 
 
 def labels_for(half_width: float, findings: Findings, corpus: Corpus) -> int:

@@ -42,12 +42,15 @@ class Corpus(Sample):
         (number of rows,) number of each row's text.
     outcomes
         Names of the outcomes that shares are of: the topics, and none of them in mode single.
+    n_boilerplate
+        Number of further paragraphs, which say nothing to judge and are no part of the corpus.
     """
 
     rows: pd.DataFrame
     place: Integers
     outcomes: tuple[str, ...]
     counted: Counted
+    n_boilerplate: int = 0
 
     def masses(self, rows: Array, copies: bool) -> Array:
         """How much each text counts in a part of the corpus, (N,).
@@ -84,7 +87,7 @@ def corpus_of(
     counted: Counted = "paragraphs",
     apart: pd.DataFrame | None = None,
 ) -> Corpus:
-    """Put a project's tables together.
+    """Put a project's tables together. Boilerplate is no part of the corpus.
 
     Parameters
     ----------
@@ -106,8 +109,10 @@ def corpus_of(
         Nothing tells how the labelled paragraphs were chosen, so that they are no sample; or they
         are too few for any interval.
     """
+    whole, frame = frame, frame[~frame["boilerplate"]]
     hand, k = labelled_in(frame, topics).hand, len(topics.names)
     apart = scores[:0] if apart is None else apart
+    scores, apart = (each[each["id"].isin(frame["id"])] for each in (scores, apart))
     of_articles = counted == "articles"
     if of_articles:
         rows = _whole_articles(frame, hand.rows)
@@ -115,7 +120,8 @@ def corpus_of(
         rows = _labelled_texts(hand.rows, {*scores["id"], *apart["id"]})
     place = pd.factorize(frame["text"])[0].astype(np.int64)
     number_of, everything = pd.Series(place, frame["id"]), with_metadata(frame, about)
-    predicted = predict(passages(frame, np.unique(place, return_index=True)[1]))
+    first = frame["id"].iloc[np.unique(place, return_index=True)[1]]
+    predicted = predict(passages(whole, pd.Index(whole["id"]).get_indexer(first)))
     probabilities = with_out_of_fold(predicted, hand, scores, apart, number_of)
     outcomes = (*topics.names, NO_TOPIC)[: probabilities.shape[1]]
     truth = mode_of(topics.mode).outcomes(targets_of(rows["topic"], topics.names)).astype(float)
@@ -138,6 +144,7 @@ def corpus_of(
         place=place,
         outcomes=outcomes,
         counted=counted,
+        n_boilerplate=len(whole) - len(frame),
     )
 
 

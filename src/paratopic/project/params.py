@@ -67,6 +67,7 @@ class Prepare:
     labels: str | None
     no_topic: tuple[str, ...]
     ties: TieRule
+    skip_boilerplate: bool
 
     @property
     def paths(self) -> list[str]:

@@ -151,6 +151,11 @@ def describe_reading(report: Mapping[str, Any], skipped: Iterable[Skipped]) -> I
     if report["skipped"]:
         whys = ", ".join(f"{count} {why}" for why, count in report["skipped"].items())
         yield f"skipped (see {SKIPPED}): {whys}"
+    if n := report["boilerplate"]:
+        yield (
+            f"boilerplate: {plural(n, 'paragraph')}, not drawn for labels and not counted in "
+            "shares (prepare.skip_boilerplate)"
+        )
 
 
 def _kind(part: Skipped) -> str:
@@ -261,6 +266,6 @@ def _refuse_same_names(paths: Sequence[Path | str]) -> None:
 
 def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:
     """Turn paragraphs into rows of the paragraph table (`corpus.table.SCHEMA`)."""
-    usual = {"ordered": True, "before": "", "after": ""}
+    usual = {"ordered": True, "before": "", "after": "", "boilerplate": False}
     rows = [asdict(paragraph) | usual for paragraph in paragraphs]
     return pd.DataFrame(rows, columns=SCHEMA.names)

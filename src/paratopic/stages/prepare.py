@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from paratopic.corpus.answers import with_labels, write_answer_rows
+from paratopic.corpus.boilerplate import is_boilerplate
 from paratopic.corpus.metadata import write_metadata
 from paratopic.corpus.table import describe_size, write_paragraphs
 from paratopic.labels.log import backup, read_lines
@@ -39,10 +40,12 @@ def prepare(params: Params) -> Prepared:
     check_meanings(settings.sources, topics)
     own_files = [log.resolve(), backup(log.resolve())] if log else []
     sources = read_sources(settings.sources, own_files, settings.no_topic)
-    paragraphs = sources.frame
+    skipped = is_boilerplate(sources.frame) if settings.skip_boilerplate else False
+    paragraphs = sources.frame.assign(boilerplate=skipped)
     resolved = resolve_answers(paragraphs, sources.answers, lines, params)
     frame = with_labels(paragraphs, resolved.answers)
     report = summary_of(sources) | {"effort": effort_of(lines, params.labels)}
+    report["boilerplate"] = int(paragraphs["boilerplate"].sum())
     report["read"] = digests_of(settings.sources, *([log] if log else []))
     report |= summarise(frame, resolved, topics, sources.notes)
     return Prepared(paragraphs, resolved.answers, sources.metadata, sources.skipped, report)

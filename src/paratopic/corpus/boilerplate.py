@@ -1,0 +1,70 @@
+"""Paragraphs of articles that say nothing to judge: references, fragments, and what recurs.
+
+The rules see words alone and are made for precision: what they miss is a paragraph as any other. A
+row of a table without positions is never boilerplate, because somebody chose it. What is no
+paragraph at all, such as a byline, was left out before (`reading.boilerplate`).
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from paratopic.corpus.duplicates import article_groups, near_duplicates
+
+# A text in this many articles that are no copies of each other is part of their structure, such as
+# an agency's note or the closing formula of a law.
+RECURRING = 4
+# Fewer words than this, beside the speaker's name, are too few to judge.
+FEWEST_WORDS = 6
+# A text that breaks off is too short to judge if it has at most as many words as a heading.
+MOST_WORDS_BROKEN = 12
+# A text without a full stop that ends in a date is a reference if it has at most so many words.
+MOST_WORDS_DATED = 16
+
+DIGIT = re.compile(r"\d")
+_SPEAKER = re.compile(r"(?:Q\b|[^:.?!]{1,40}:)\W*")  # 'Q: Do you…', 'Q Do you…', 'THE PRESIDENT: I'
+_WORD = re.compile(r"[^\s—–]*\w[^\s—–]*")
+_BREAKS_OFF = re.compile(r"(?:[—–…,-]|\.\.\.)$")
+_SENTENCE_END = re.compile(r"[.!?…。！？][\"'’”»)\]]*$")
+
+
+def is_boilerplate(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Say which of n rows of the paragraph table say nothing to judge, (n,)."""
+    of_articles = frame["ordered"].to_numpy(dtype=bool)
+    rows = frame[of_articles]
+    if rows.empty:
+        return of_articles
+    numbers = near_duplicates([DIGIT.sub("0", text) for text in rows["text"]])
+    articles = pd.Series(article_groups(pd.factorize(rows["article"])[0], numbers))
+    recurs = articles.groupby(numbers).transform("nunique").to_numpy() >= RECURRING
+    slight = [_is_reference(text) or _is_fragment(text) for text in rows["text"]]
+    found = of_articles.copy()
+    found[of_articles] = recurs | slight
+    return found
+
+
+def _is_reference(text: str) -> bool:
+    """Whether a text names something and says nothing of it: a code, a citation, a source.
+
+    'Billing code 3295-F1-P', '(a) section 103 (8 U.S.C. 1152);', '"Talks open", May 5, 2008'
+    """
+    # Letters of scripts without capitals count as small ones.
+    n_small = sum(char.isalpha() and not char.isupper() for char in text)
+    if 3 * n_small < len("".join(text.split())):
+        return not text.isupper()
+    words = _WORD.findall(text)
+    has_number = [bool(DIGIT.search(word)) for word in words]
+    is_dated = len(words) <= MOST_WORDS_DATED and has_number[-1]
+    return (is_dated or 4 * sum(has_number) >= len(words)) and not _SENTENCE_END.search(text)
+
+
+def _is_fragment(text: str) -> bool:
+    """Whether a text is too short to judge: 'Q: Go on, please.', 'THE PRESIDENT: But they —'."""
+    n_words = len(_WORD.findall(_SPEAKER.sub("", text, count=1)))
+    return n_words < FEWEST_WORDS or (
+        n_words <= MOST_WORDS_BROKEN and bool(_BREAKS_OFF.search(text))
+    )

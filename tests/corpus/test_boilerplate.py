@@ -1,0 +1,55 @@
+"""Paragraphs that say nothing to judge are found, and none is that says something."""
+
+from __future__ import annotations
+
+import pytest
+
+from paratopic.corpus.boilerplate import RECURRING, is_boilerplate
+from tests.samples import paragraph_table
+
+UNFIT = [
+    "Billing code 3295-F1-P",
+    "Trump.EPS THE WHITE HOUSE, May 28, 2020. [FR Doc. 2020-12030 Filed 6-1-20; 11:15 am]",
+    "*Filed by the Office of the Federal Register on May 28, 2020*",
+    "(a) section 103 of the Immigration Act of 1990 (8 U.S.C. 1152 note);",
+    '"Document found on street not secret" — The Canadian Press, August 15, 2008',
+    "THE PRESIDENT: Well, they can decide, but —",
+    "Q:...of course, like China and South Korea, but now recently...",
+    "President Trump: Go ahead, please. Right here.",
+]
+ORDINARY = [
+    "The Dow rose 1.2% to 34,000, the S&P 500 rose 1% to 4,300.",
+    "Apple sued Google on Monday in San Jose.",
+    "Q: Twenty million people now are unemployed, sir.",
+    "On May 5, 2008, the talks on tariffs opened in Madrid, and they went on until June 6, 2008",
+    "THE TALKS ON TARIFFS WENT ON UNTIL MAY.",
+    "关税上升了。 中国 和 美国 的 谈判 仍在 继续。",
+]
+WORDS = "vote trial match strike march opera parade".split()
+
+
+def found(texts: list[str], articles: list[str], ordered: bool = True) -> list[bool]:
+    frame = paragraph_table(text=texts, article=articles, ordered=[ordered] * len(texts))
+    return [bool(each) for each in is_boilerplate(frame)]
+
+
+@pytest.mark.parametrize(("texts", "expected"), [(UNFIT, True), (ORDINARY, False)])
+def test_references_and_fragments_are_boilerplate(texts: list[str], expected: bool) -> None:
+    assert found(texts, ["a"] * len(texts)) == [expected] * len(texts)
+    assert not any(found(texts, ["a"] * len(texts), ordered=False))  # in a table they were chosen
+
+
+def test_what_recurs_in_many_articles_is_structure() -> None:
+    texts = [
+        text
+        for day, word in enumerate(WORDS[:RECURRING])
+        for text in (
+            f"Our desk in Lima wrote this story on day {day} of May.",
+            f"The {word} went on in the {word} hall, as ever.",
+        )
+    ]
+    articles = [str(n // 2) for n in range(2 * RECURRING)]
+    assert found(texts, articles) == [True, False] * RECURRING
+    assert not any(found(texts[:-2], articles[:-2]))
+    copies = texts[:2] * RECURRING  # of one article: nothing of it is structure
+    assert not any(found(copies, articles))
