@@ -176,7 +176,7 @@ def test_a_file_that_is_saved_in_another_encoding_between_two_answers(path: Path
     assert [line.text for line in read_lines(path)] == ["Zoë", "Chloë", "Noël"]
 
 
-def test_an_answer_does_not_read_those_before(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_does_not_parse_those_before(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     append(path, Label("", "a:1", "trade", "x", "ann"))
     monkeypatch.setattr(log, "_parse", None)
     append(path, Label("", "a:2", "trade", "x", "ann"))
