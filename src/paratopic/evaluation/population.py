@@ -149,11 +149,7 @@ def corpus_of(
 
 
 def with_out_of_fold(
-    predicted: Scores,
-    hand: Labelled,
-    scores: pd.DataFrame,
-    apart: pd.DataFrame,
-    number_of: pd.Series,
+    predicted: Scores, hand: Labelled, scores: pd.DataFrame, apart: pd.DataFrame, place: pd.Series
 ) -> Array:
     """Probabilities of the outcomes of N texts, out-of-fold where they are labelled, (N, K).
 
@@ -167,12 +163,12 @@ def with_out_of_fold(
         (N, k) probabilities of the topics by the model that ships.
     hand, scores, apart
         The paragraphs with a label by hand, and their scores as of `corpus_of`.
-    number_of
+    place
         Id of each paragraph → number of its text.
     """
     topics, probabilities, k = hand.topics, predicted.copy(), predicted.shape[1]
     known = pd.concat([each[["id", *topics.scores]] for each in (scores, apart)])
-    of_texts = known.groupby(number_of.loc[known["id"]].to_numpy())[topics.scores].mean()
+    of_texts = known.groupby(place.loc[known["id"]].to_numpy())[topics.scores].mean()
     probabilities[of_texts.index] = of_texts.to_numpy(dtype=np.float64)
     measured, there = (
         hand.targets[hand.rows["id"].isin(each["id"])].any(axis=0) for each in (scores, known)

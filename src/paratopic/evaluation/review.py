@@ -150,7 +150,7 @@ def _judge_each(probabilities: Array, has: Targets, thresholds: Array) -> tuple[
     doubt = np.where(has, 1 - probabilities, probabilities).max(axis=1)
     superfluous = has & (probabilities < np.minimum(thresholds, PROBABLE))
     missing = ~has & (probabilities >= np.maximum(thresholds, PROBABLE))
-    return doubt, (superfluous | missing).any(axis=1)
+    return doubt, topical(superfluous | missing)
 
 
 # Mode → function from the models' mean probabilities, the topics that labels have and the mean
