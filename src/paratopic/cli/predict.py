@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -122,7 +122,8 @@ def predict(
                 "--why and --out cannot be used together; --why explains articles on the "
                 "terminal, or with --json"
             )
-        raise typer.Exit(_predict_files(loaded, paths, out, text, resume, engine, by))
+        job = jobs.Job(loaded, find_inputs(paths), text, by=by)
+        raise typer.Exit(_predict_files(job, out, resume, engine))
     if by is not None:
         raise UserError(f"--by {by} needs --out: name a table or a folder for the results")
     _check_articles(paths, engine)
@@ -291,15 +292,7 @@ def _reason(reason: Explanation, nearest: Sequence[Neighbour]) -> Text:
     return Text("\n").join(lines)
 
 
-def _predict_files(
-    model: Model,
-    paths: list[str],
-    out: Path,
-    column: str,
-    resume: bool,
-    engine: str,
-    by: str | None,
-) -> int:
+def _predict_files(job: jobs.Job, out: Path, resume: bool, engine: str) -> int:
     """Predict files, and show progress; returns the exit status."""
     suffix = "" if out.is_dir() else out.suffix.lower()
     one_table = suffix in WRITERS
@@ -310,9 +303,8 @@ def _predict_files(
         )
     if one_table and resume:
         raise UserError(f"--out {out}: --resume works only with a folder; leave it out")
-    if column.encode(errors="ignore").decode() != column:
-        raise UserError(f"--text {column!r}: this name is not UTF-8, so no column has it")
-    inputs = find_inputs(paths)
+    if job.column.encode(errors="ignore").decode() != job.column:
+        raise UserError(f"--text {job.column!r}: this name is not UTF-8, so no column has it")
     try:
         engine_of = cluster.started() if engine == "ray" else nullcontext(jobs.local)
         with engine_of as started, bar("predict", 1) as show:
@@ -320,7 +312,7 @@ def _predict_files(
             def advance(rows: int, share: float) -> None:
                 show(share, f"{rows:,} rows")
 
-            job = jobs.Job(model, inputs, column, started, by)
+            job = replace(job, engine=started)
             if one_table:
                 done = predict_table(job, out, advance)
             else:
@@ -329,13 +321,11 @@ def _predict_files(
         remedy = f"continue the run with --resume; the results so far are in {out}"
         remedy = "run the command again" if one_table else remedy
         raise UserError(f"{error}: fix this, and {remedy}") from None
-    print(
-        f"{out}: {plural(done.rows, 'row')} from {plural(len(inputs), 'file')}, {done.errors} with "
-        "an error"
-    )
+    files = plural(len(job.inputs), "file")
+    print(f"{out}: {plural(done.rows, 'row')} from {files}, {done.errors} with an error")
     if done.answers:
-        _print_counts(model, done)
-        _print_expected(model, done, by)
+        _print_counts(job.model, done)
+        _print_expected(job.model, done, job.by)
     return SOME_ERRORS if done.errors else 0
 
 

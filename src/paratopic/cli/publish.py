@@ -24,6 +24,7 @@ from paratopic.project.paths import PARAGRAPHS
 from paratopic.project.sources import datasets_on_hub
 from paratopic.reading.datasets import LOCAL
 
+Kind = Literal["model", "dataset"]
 publish = typer.Typer(no_args_is_help=True)
 To = Annotated[str, typer.Option(help="A folder to write, or hf://OWNER/NAME to send it to a hub.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -82,13 +83,7 @@ def publish_labels(
     print(f"{address} is its address; its card says how to read it")
 
 
-def _publish(
-    to: str,
-    kind: Literal["model", "dataset"],
-    write: Callable[[Path], None],
-    yes: bool,
-    public: bool,
-) -> str:
+def _publish(to: str, kind: Kind, write: Callable[[Path], None], yes: bool, public: bool) -> str:
     """Show what is to be published, ask, and publish it; returns its address."""
     if not to.startswith(HUB):
         out = Path(to)
@@ -125,9 +120,7 @@ def _ask(draft: Path, where: str, yes: bool) -> None:
         typer.confirm("Publish these files?", abort=True)
 
 
-def _upload(
-    draft: Path, repository: Repository, kind: Literal["model", "dataset"], public: bool
-) -> str:
+def _upload(draft: Path, repository: Repository, kind: Kind, public: bool) -> str:
     """Send the files to the hub; returns the name of the commit."""
     if problem := no_answer(constants.ENDPOINT):
         raise UserError(f"{repository}: the hub cannot be reached ({problem})")

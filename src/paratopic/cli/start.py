@@ -191,9 +191,7 @@ def _from(folder: Path, path: Path) -> str:
     return (whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix()
 
 
-def _print_proposal(
-    table: str, names: Sequence[str], proposal: Proposal, rows: LabelledTable
-) -> None:
+def _print_proposal(table: str, names: list[str], proposal: Proposal, rows: LabelledTable) -> None:
     """Say which of the columns named, and which labels, are taken for what."""
     columns, labels = proposal.columns, proposal.source.labels
     frame, answers, fields = rows
