@@ -229,19 +229,13 @@ class Topics:
         names = tuple(names)
         for name in names:
             if name in self.retired:
-                parts = dict.fromkeys(self._parts(name, set()))
+                ahead = [name]
+                for each in ahead:  # grows, because parts may be retired themselves
+                    ahead += [part for part in self.retired.get(each, ()) if part not in ahead]
+                parts = dict.fromkeys(self._today[part] for part in ahead if part in self._today)
                 how = f"split into {', '.join(parts)}" if parts else "dropped"
                 return Meaning(names, f"{name} was {how}")
         return Meaning(tuple(dict.fromkeys(self._today.get(name, name) for name in names)))
-
-    def _parts(self, name: str, seen: set[str]) -> list[str]:
-        """The topics of today that took the place of a name."""
-        if name in seen:
-            return []
-        seen.add(name)
-        if name not in self.retired:
-            return [self._today[name]]
-        return [part for each in self.retired[name] for part in self._parts(each, seen)]
 
     @cached_property
     def topics(self) -> tuple[Topic, ...]:
