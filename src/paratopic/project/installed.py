@@ -48,17 +48,14 @@ def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
     digests: dict[str, Any] = {}
     for stage in sorted(name for name in arrows if name.startswith("stages.")):
         name = stage.partition(".")[2]
-        if "training.crossval" in closure([stage], arrows):
-            digests[name] = {
-                kind.name: digest(
-                    modules_of([stage], [kind.name], arrows) - {ENTRIES},
-                    package,
-                    repr((kind.fit, kind.settings, kind.learns_from_unlabelled)),
-                )
-                for kind in KINDS.values()
-            }
-        else:
+        if "training.crossval" not in closure([stage], arrows):
             digests[name] = digest(modules_of([stage], KINDS, arrows), package)
+            continue
+        digests[name] = {}
+        for kind in KINDS.values():
+            modules = modules_of([stage], [kind.name], arrows) - {ENTRIES}
+            entry = repr((kind.fit, kind.settings, kind.learns_from_unlabelled))
+            digests[name][kind.name] = digest(modules, package, entry)
     return digests
 
 

@@ -176,13 +176,12 @@ class Topics:
         if len(self.topics) < 2:
             raise ValueError(f"the codebook needs at least two topics, it has {len(self.topics)}")
         self._check_places()
-        names_of: dict[str, list[str]] = {}
-        for topic in self.topics:
-            names_of.setdefault(topic.description, []).append(topic.name)
-        for description, names_alike in names_of.items():
-            if description and len(names_alike) > 1:
+        described = [(topic.description, topic.name) for topic in self.topics]
+        for description, _ in described:
+            alike = [name for other, name in described if other == description]
+            if description and len(alike) > 1:
                 raise ValueError(
-                    f"{' and '.join(names_alike)} have the same definition, up to In: or Out:; "
+                    f"{' and '.join(alike)} have the same definition, up to In: or Out:; "
                     "nothing would tell them apart"
                 )
 
