@@ -119,8 +119,7 @@ def with_context(chunk: Chunk[Rows], columns: Columns) -> Chunk[Rows]:
     places = list(map(_place, groups, positions))
     beside = {
         name: [value if isinstance(value, str) else "" for value in columns[name]]
-        for name in BESIDE
-        if name in columns
+        for name in columns.keys() & BESIDE
     }
     rows = [row for row, text in enumerate(texts) if text is not None]
     passages = iter(table_passages(texts, list(map(str, groups)), places, beside, rows))

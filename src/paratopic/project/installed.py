@@ -48,17 +48,14 @@ def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
     digests: dict[str, Any] = {}
     for stage in sorted(name for name in arrows if name.startswith("stages.")):
         name = stage.partition(".")[2]
-        if "training.crossval" in closure([stage], arrows):
-            digests[name] = {
-                kind.name: digest(
-                    modules_of([stage], [kind.name], arrows) - {ENTRIES},
-                    package,
-                    repr((kind.fit, kind.settings, kind.learns_from_unlabelled)),
-                )
-                for kind in KINDS.values()
-            }
-        else:
+        if "training.crossval" not in closure([stage], arrows):
             digests[name] = digest(modules_of([stage], KINDS, arrows), package)
+            continue
+        digests[name] = {}
+        for kind in KINDS.values():
+            modules = modules_of([stage], [kind.name], arrows) - {ENTRIES}
+            entry = repr((kind.fit, kind.settings, kind.learns_from_unlabelled))
+            digests[name][kind.name] = digest(modules, package, entry)
     return digests
 
 
@@ -108,13 +105,10 @@ def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
 
 def closure(modules: Iterable[str], arrows: Mapping[str, set[str]]) -> set[str]:
     """The modules, and all that they reach by way of arrows of `imports`."""
-    reached: set[str] = set()
-    ahead = set(modules)
-    while ahead:
-        module = ahead.pop()
-        reached.add(module)
-        ahead |= arrows[module] - reached
-    return reached
+    reached = list(modules)
+    for module in reached:  # grows
+        reached += arrows[module].difference(reached)
+    return set(reached)
 
 
 def digest(modules: Iterable[str], package: Path = PACKAGE, more: str = "") -> str:

@@ -213,10 +213,11 @@ def parse_params(text: str, path: Path = PARAMS) -> Params:
     if isinstance(values, dict):
         sections = {name: values.pop(name) for name in KINDS if name in values}
         values.pop("sections", None)
-    messages: list[str] = []
-    params = _checked(Params, values, (), messages)
+    params, messages = _checked(Params, values, ())
     for name, section in sections.items():
-        sections[name] = _checked(named_object(KINDS[name].settings), section, (name,), messages)
+        settings = named_object(KINDS[name].settings)
+        sections[name], more = _checked(settings, section, (name,))
+        messages += more
     if params is not None:
         messages += [f"{n}: this key is missing" for n in params.models if n not in sections]
     if params is None or messages:
@@ -237,24 +238,22 @@ def with_settings(params: Params, kind: str, settings: Mapping[str, Any]) -> Par
     UserError
         The kind has no such setting, or a value is ill-typed.
     """
-    messages: list[str] = []
     values = asdict(params.section(kind)) | {**settings}
-    section = _checked(named_object(KINDS[kind].settings), values, (kind,), messages)
+    section, messages = _checked(named_object(KINDS[kind].settings), values, (kind,))
     if messages:
         raise UserError("\n".join(messages))
     return replace(params, sections={**params.sections, kind: section})
 
 
 def _checked(
-    section: type[Section], values: object, place: tuple[str, ...], messages: list[str]
-) -> Section | None:
-    """Values as the section that they are meant for; None, with messages, where they are not."""
+    section: type[Section], values: object, place: tuple[str, ...]
+) -> tuple[Section | None, list[str]]:
+    """Values as the section that they are meant for; None, and messages, where they are not."""
     try:
         # Strict validation of JSON still takes a list for a tuple and 1 for 1.0.
-        return TypeAdapter(section).validate_json(json.dumps(values))
+        return TypeAdapter(section).validate_json(json.dumps(values)), []
     except ValidationError as error:
-        messages += _messages(error, section, place)
-        return None
+        return None, _messages(error, section, place)
 
 
 class _Constructor(SafeConstructor):

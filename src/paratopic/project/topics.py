@@ -176,13 +176,12 @@ class Topics:
         if len(self.topics) < 2:
             raise ValueError(f"the codebook needs at least two topics, it has {len(self.topics)}")
         self._check_places()
-        names_of: dict[str, list[str]] = {}
-        for topic in self.topics:
-            names_of.setdefault(topic.description, []).append(topic.name)
-        for description, names_alike in names_of.items():
-            if description and len(names_alike) > 1:
+        described = [(topic.description, topic.name) for topic in self.topics]
+        for description, _ in described:
+            alike = [name for other, name in described if other == description]
+            if description and len(alike) > 1:
                 raise ValueError(
-                    f"{' and '.join(names_alike)} have the same definition, up to In: or Out:; "
+                    f"{' and '.join(alike)} have the same definition, up to In: or Out:; "
                     "nothing would tell them apart"
                 )
 
@@ -229,19 +228,13 @@ class Topics:
         names = tuple(names)
         for name in names:
             if name in self.retired:
-                parts = dict.fromkeys(self._parts(name, set()))
+                ahead = [name]
+                for each in ahead:  # grows, because parts may be retired themselves
+                    ahead += [part for part in self.retired.get(each, ()) if part not in ahead]
+                parts = dict.fromkeys(self._today[part] for part in ahead if part in self._today)
                 how = f"split into {', '.join(parts)}" if parts else "dropped"
                 return Meaning(names, f"{name} was {how}")
         return Meaning(tuple(dict.fromkeys(self._today.get(name, name) for name in names)))
-
-    def _parts(self, name: str, seen: set[str]) -> list[str]:
-        """The topics of today that took the place of a name."""
-        if name in seen:
-            return []
-        seen.add(name)
-        if name not in self.retired:
-            return [self._today[name]]
-        return [part for each in self.retired[name] for part in self._parts(each, seen)]
 
     @cached_property
     def topics(self) -> tuple[Topic, ...]:

@@ -114,14 +114,13 @@ def arrow_columns(
         columns[name] = column.to_pylist() if name in whole else _as_texts(column)
     for name, named in class_names.items():
         # Numbers of names, as data sets of Hugging Face have them; -1 is no label.
-        by_number: dict[object, object] = {"-1": None}
-        by_number |= {str(number): each for number, each in enumerate(named)}
+        by_number = {"-1": None, **{str(number): each for number, each in enumerate(named)}}
         columns[name] = [_named(value, by_number) for value in columns[name]]
     return columns
 
 
-def _named(value: object, by_number: Mapping[object, object]) -> object:
-    """The name that a number stands for, or the label of a list of numbers."""
+def _named(value: object, by_number: Mapping[str, object]) -> object:
+    """The name that a number stands for, or those of a list of numbers."""
     if isinstance(value, list):
         return join_cell(str(_named(each, by_number)) for each in value) or NONE
     # Numbers beside an empty cell may be floats.

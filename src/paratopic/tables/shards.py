@@ -300,8 +300,7 @@ def _values(column: pa.ChunkedArray, times: str) -> list[object]:
 
     if pa.types.is_timestamp(column.type):
         column = column.cast("string" if column.type.tz else times, safe=False)
-    values: list[object] = column.to_pylist()
-    return values
+    return list(column.to_pylist())
 
 
 def _text_error(text: object) -> str | None:
