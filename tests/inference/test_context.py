@@ -16,7 +16,7 @@ from scipy.special import softmax
 
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import CLEAR, ContextWeights, around, surroundings
-from paratopic.inference.head import LinearHead, read_head
+from paratopic.inference.head import read_head
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
@@ -58,17 +58,6 @@ only_baseline = pytest.mark.parametrize("reading", ["baseline"], indirect=True)
 def model(reading: tuple[Fitted, Path]) -> Model:
     """A model that reads what stands around texts."""
     return load(reading[1])
-
-
-def classifier_of(model: Model) -> EncoderClassifier | BaselineClassifier:
-    """What answers in a model, and its head."""
-    assert isinstance(model._classifier, (EncoderClassifier, BaselineClassifier))
-    return model._classifier
-
-
-def head_of(model: Model) -> LinearHead:
-    """The head in a model's folder."""
-    return read_head(model.folder / EncoderClassifier.HEAD)
 
 
 def test_a_text_is_read_as_a_passage_with_nothing_around_it(reading: tuple[Fitted, Path]) -> None:
@@ -127,7 +116,7 @@ def test_each_part_moves_the_answer_and_those_too_far_away_do_not(model: Model) 
 
 @only_transformer
 def test_a_window_is_embedded_with_the_sum_of_what_is_around_its_text(model: Model) -> None:
-    classifier, head = classifier_of(model), head_of(model)
+    classifier, head = model._classifier, read_head(model.folder / EncoderClassifier.HEAD)
     assert isinstance(classifier, EncoderClassifier)
     of_context = np.sum([w * np.asarray(model.embed([text])) for w, text in BY_HAND], axis=0)
     own = np.asarray(model.embed([AROUND.text]))
@@ -152,7 +141,7 @@ def test_a_window_is_embedded_with_the_sum_of_what_is_around_its_text(model: Mod
 
 @only_baseline
 def test_features_are_the_sum_of_those_around_the_text_and_as_long_as_its_own(model: Model) -> None:
-    classifier = classifier_of(model)
+    classifier, head = model._classifier, read_head(model.folder / BaselineClassifier.HEAD)
     assert isinstance(classifier, BaselineClassifier)
 
     def rows(*texts: str) -> Array:
@@ -165,7 +154,7 @@ def test_features_are_the_sum_of_those_around_the_text_and_as_long_as_its_own(mo
     assert np.linalg.norm(own) == pytest.approx(np.sqrt(2))
     features = transform_passages(classifier._union.transform, [AROUND], READING).toarray()
     np.testing.assert_allclose(features, expected, atol=1e-12)
-    np.testing.assert_allclose(classifier.read([AROUND]).logits, head_of(model).logits(expected))
+    np.testing.assert_allclose(classifier.read([AROUND]).logits, head.logits(expected))
     # A text without a known word is what is around it.
     unknown = replace(AROUND, text="\u2603")
     features = transform_passages(classifier._union.transform, [unknown], READING).toarray()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -12,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from paratopic.inference.loading import _default_model, load, predict
+from paratopic.inference.onnx_model import EncoderClassifier
 from paratopic.project.errors import UserError
 from paratopic.training.examples import Fitted
 from tests.samples import TARIFF
+from tests.survival.test_models import repacked
 
 
 def test_the_default_model_comes_from_the_environment_or_the_projects_champion(
@@ -86,15 +87,11 @@ def test_a_champion_is_a_folder_beside_its_file(name: object, tmp_path: Path) ->
         load(path)
 
 
-def test_a_piece_that_its_library_cannot_read_is_named(
-    trained: tuple[Fitted, Path], tmp_path: Path
+@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
+@pytest.mark.parametrize("name", EncoderClassifier.FILES)
+def test_a_piece_that_its_library_cannot_read_is_refused(
+    trained: tuple[Fitted, Path], name: str, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(trained[1], folder)
-    manifest = json.loads((folder / "paratopic.json").read_text())
-    name = next(n for n in manifest["files"] if n.endswith((".onnx", ".safetensors")))
-    (folder / name).write_bytes(b"not that")
-    manifest["files"][name] = hashlib.sha256(b"not that").hexdigest()
-    (folder / "paratopic.json").write_text(json.dumps(manifest))
+    folder = repacked(trained[1], tmp_path / "model", name, lambda p: p.write_bytes(b"not that"))
     with pytest.raises(UserError, match="cannot be loaded as a"):
         load(folder)

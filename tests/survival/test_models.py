@@ -23,7 +23,7 @@ from tests.reading.test_any_bytes import damaged
 Weights = dict[str, npt.NDArray[np.float64]]
 
 
-def repacked(folder: Path, copy: Path, name: str, change: Callable[[Path], None]) -> Path:
+def repacked(folder: Path, copy: Path, name: str, change: Callable[[Path], object]) -> Path:
     """A copy of a model's folder in which one file is changed, with its checksum."""
     shutil.copytree(folder, copy)
     change(copy / name)

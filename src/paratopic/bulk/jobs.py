@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 from paratopic.bulk.formats import GROUP, files_read, format_of, with_context
 from paratopic.inference.calibration import Answers
 from paratopic.inference.folder import digest_of
-from paratopic.inference.model import Model, topic_cell
+from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.files import DRAFT, aside, read_json, write_json, write_text
@@ -223,8 +223,9 @@ Advance = Callable[[int, float], None]
 def predict_columns(model: Model, texts: Sequence[Text]) -> Columns:
     """The columns that are added to the rows of these texts, except that of the errors."""
     answers, likeness = model.predict_with_likeness(texts)
+    mode = mode_of(model.mode)
     columns: Columns = {
-        _topics(model): [topic_cell(model, answer) for answer in answers],
+        _topics(model): [mode.cell(answer.topics) for answer in answers],
         "confidence": [answer.confidence for answer in answers],
         "sure": [answer.sure for answer in answers],
         "windows": [answer.windows for answer in answers],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -155,21 +156,16 @@ def _parse(values: Mapping[str, Any]) -> Manifest:
 
 def _check_calibration(calibration: Calibration, topics: Topics) -> None:
     """Raise a ValueError unless the numbers fit a model of these topics."""
-    k = len(topics.names)
-    n_logits = mode_of(topics.mode).n_logits(k)
-    scale, shift, thresholds = calibration.scale, calibration.shift, calibration.thresholds
-    for name, numbers, sizes in (
-        ("scale", scale, (1, n_logits)),
-        ("shift", shift, (1, n_logits)),
-        ("thresholds", thresholds, (1, k)),
-        ("shares", calibration.shares, (0, n_logits)),
-    ):
-        if len(numbers) not in sizes:
-            raise ValueError(f"calibration has {len(numbers)} numbers as {name}")
-    certainty = calibration.certainty
-    of_answers = astuple(certainty) if certainty else ()
+    k, numbers = len(topics.names), vars(calibration)
+    n = mode_of(topics.mode).n_logits(k)
+    sizes = {"scale": (1, n), "shift": (1, n), "thresholds": (1, k), "shares": (0, n)}
+    for name, allowed in sizes.items():
+        if len(numbers[name]) not in allowed:
+            raise ValueError(f"calibration has {len(numbers[name])} numbers as {name}")
+    of_answers = astuple(calibration.certainty) if calibration.certainty else ()
     shares = *calibration.shares, *of_answers[:2]
-    every = [*scale, *shift, *thresholds, calibration.sure, *shares, *of_answers]
+    of_sizes = chain.from_iterable(numbers[name] for name in sizes)
+    every = *of_sizes, calibration.sure, *of_answers
     if not (np.abs(every) <= LARGEST).all():
         raise ValueError("calibration: a number is not finite, or too large")
     if max(shares, default=0) > 1 or min((*shares, *of_answers), default=0) < 0:

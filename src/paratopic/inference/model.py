@@ -161,15 +161,9 @@ class Model:
         return self._predictions(answers), answers.likeness.tolist()
 
     def _predictions(self, answers: _Scored) -> list[Prediction]:
-        rows = zip(
-            answers.scores.tolist(),
-            answers.predicted.tolist(),
-            answers.windows.tolist(),
-            answers.sure_from.tolist(),
-            strict=True,
-        )
         predictions, classes = [], self.classes_
-        for row, is_predicted, n_windows, sure_from in rows:
+        rows = zip(*(part.tolist() for part in answers), strict=True)
+        for row, is_predicted, n_windows, sure_from, _ in rows:
             scores = dict(zip(classes, row, strict=True))
             found = compress(classes, is_predicted)
             topics = tuple(sorted(found, key=scores.__getitem__, reverse=True))
@@ -339,8 +333,3 @@ def _encodable(text: Text) -> Passage:
         _without_surrogates(passage.heading),
         _without_surrogates(passage.title),
     )
-
-
-def topic_cell(model: Model, answer: Prediction) -> str | None:
-    """Cell of a table with the predicted topics; None for no topic in mode single, "" in multi."""
-    return mode_of(model.mode).cell(answer.topics)

@@ -64,8 +64,7 @@ class EncoderClassifier:
         if type(max_tokens) is not int or not 1 <= max_tokens < 2**31:
             raise ValueError(f"settings: max_tokens is {max_tokens}")
         self.context = read_weights(settings["context"])
-        tokenizer = Tokenizer.from_file(str(folder / self.TOKENIZER))
-        self._tokenizer = windowing(tokenizer, max_tokens)
+        self._tokenizer = windowing(Tokenizer.from_file(str(folder / self.TOKENIZER)), max_tokens)
         self._head, self._mode = read_head(folder / self.HEAD), mode
         self._model = OnnxModel(folder / self.MODEL)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
-from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +21,7 @@ from paratopic.inference.model import listed
 from paratopic.inference.modes import HALF, mode_of
 from paratopic.inference.scores import Scores
 from paratopic.project.kinds import KINDS
-from paratopic.project.params import Params, read_params, with_settings
+from paratopic.project.params import read_params, with_settings
 from paratopic.project.passages import Text
 from paratopic.project.paths import PARAMS, template
 from paratopic.project.topics import ModeName, Topic, Topics
@@ -112,7 +111,8 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             raise ValueError(f"definitions: every label needs one, and {lacking[0]!r} has none")
         # Any label can be a topic that is named by its number.
         codebook = [Topic(str(i), defined[label]) for i, label in enumerate(topics)]
-        params = with_settings(_usual(), self.kind, self.settings or {})
+        usual = read_params(template() / PARAMS)  # as in a new project
+        params = with_settings(usual, self.kind, self.settings or {})
         params = replace(params, topics=Topics(self._mode, tuple(codebook)))
         of = np.arange(len(texts)) if groups is None else np.unique(groups, return_inverse=True)[1]
         seed = int(check_random_state(self.random_state).randint(2**31))
@@ -172,9 +172,3 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if not several:
             return np.asarray(column_or_1d(y, warn=True))
         return np.asarray(y.toarray() if hasattr(y, "toarray") else y)
-
-
-@cache
-def _usual() -> Params:
-    """The settings of a new project."""
-    return read_params(template() / PARAMS)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from paratopic.inference.folder import CARD
 from paratopic.inference.loading import load
-from paratopic.inference.model import Model, topic_cell
+from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.project.passages import BESIDE, Passage, Text, section_heading
 
@@ -69,9 +69,9 @@ class ServedModel:
         first, *others = columns(self.model)
         rows = [(answer.confidence, answer.sure, *answer.scores.values()) for answer in answers]
         table = pd.DataFrame(rows, columns=others).astype({"sure": bool})
+        cells = [mode_of(self.model.mode).cell(answer.topics) for answer in answers]
         # Of type object, so that a text without a topic has None, not NaN.
-        topics = pd.Series([topic_cell(self.model, answer) for answer in answers], dtype=object)
-        table.insert(0, first, topics)
+        table.insert(0, first, pd.Series(cells, dtype=object))
         return table
 
 

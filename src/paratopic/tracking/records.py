@@ -157,9 +157,8 @@ def _record(
     verdict = f"The champion is the {champion}: {comparison['reason']}."
     report = files.read_json(folder / "metrics.json", "stage evaluate")
     reports = sorted(folder.glob("[!.]*.*"))
-    about: dict[str, str] = {
-        key: str(report[key]) for key in ("n", "labels", "split_unit") if key in report
-    }
+    told = "n", "labels", "split_unit"
+    about = {key: str(report[key]) for key in told if key in report}
     with files.written_by("stage card", folder / MODEL_CARD):
         card = (folder / MODEL_CARD).read_text(encoding="utf-8")
     digests = {f"dvc.{path}": outputs[str(path)] for path in (MODELS / name, SCORES / name)}

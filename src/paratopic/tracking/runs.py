@@ -97,6 +97,7 @@ def described(
     rows: pd.DataFrame, name: str, source: Path, digest: str, **columns: str
 ) -> PandasDataset:
     """A table as an input of a run; `columns` are for `mlflow.models.evaluate`."""
+    set_defaults()  # MLflow reads some of them when it is imported
     import mlflow.data
 
     with warnings.catch_warnings():
@@ -129,7 +130,6 @@ def write_runs(
     UserError
         The store cannot be reached or written to.
     """
-    set_defaults()
     from mlflow import MlflowClient
 
     advice = (

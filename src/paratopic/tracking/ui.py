@@ -106,12 +106,11 @@ def _free_port(wanted: int | None) -> int:
 
 
 def _answers(port: int) -> bool:
-    with closing(http.client.HTTPConnection(HOST, port, timeout=5)) as connection:
-        try:
-            connection.request("GET", "/health")
-            return connection.getresponse().status == http.client.OK
-        except OSError:
-            return False
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    with closing(connection), suppress(OSError):
+        connection.request("GET", "/health")
+        return connection.getresponse().status == http.client.OK
+    return False
 
 
 def _open(address: str) -> None:
