@@ -132,7 +132,6 @@ class Fitted(Protocol):
 
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
-        ...
 
     def save(
         self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
@@ -145,7 +144,6 @@ class Fitted(Protocol):
         -------
         Metrics of how close the saved model's answers are to this one's; empty if they are equal.
         """
-        ...
 
 
 # Fits one model to examples with a seed, and reports the share of the work done, 0 to 1.

@@ -132,17 +132,14 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
             path, device=str(device), trust_remote_code=False, local_files_only=bool(offline)
         )
     except (OSError, ValueError) as error:
-        if offline:
-            raise UserError(
-                f"transformer.encoder: {name} cannot be loaded: it is no local folder, and the "
-                f"model hub {ENDPOINT} does not answer ({offline}); save the encoder on a machine "
-                "with a network, copy its folder here and name the folder (Other encoders, in "
-                "docs/your-own-project.md)"
-            ) from None
-        raise UserError(
-            f"transformer.encoder: {name} cannot be loaded from a local folder or a model hub "
-            f"({str(error).splitlines()[0]})"
-        ) from None
+        why = (
+            f": it is no local folder, and the model hub {ENDPOINT} does not answer ({offline}); "
+            "save the encoder on a machine with a network, copy its folder here and name the "
+            "folder (Other encoders, in docs/your-own-project.md)"
+            if offline
+            else f" from a local folder or a model hub ({str(error).splitlines()[0]})"
+        )
+        raise UserError(f"transformer.encoder: {name} cannot be loaded{why}") from None
     if not hasattr(encoder.tokenizer, "backend_tokenizer"):
         raise UserError(f"transformer.encoder: {name} has no tokenizer.json (a fast tokenizer)")
     # What describes an encoder in a card refers back to it. Without this circle, its memory is free

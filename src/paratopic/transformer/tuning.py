@@ -127,7 +127,7 @@ class Plan(NamedTuple):
 def plan_tuning(
     examples: Examples, topics: Topics, params: Transformer, in_context: bool = False
 ) -> Plan:
-    """Choose the recipe, the number of steps and how far the encoder goes, by the labels.
+    """Choose the loss, the number of steps and how far the encoder goes, by the labels.
 
     The encoder goes as much of the way from its own weights to the tuned ones as the labels are a
     share of what is known of the topics (`examples.share_of_labels`), but at least `OF_CLAUSES`.
