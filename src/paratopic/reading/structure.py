@@ -123,12 +123,9 @@ def is_title_case(text: str) -> bool:
     """
     words = re.findall(r"[^\W\d_][\w'’-]*", text)
     small = [word for word in words if word[0].islower()]
-    return (
-        len(words) > 1
-        and not words[0][0].islower()
-        and 2 * len(small) <= len(words)
-        and all(len(word) < 5 for word in small)  # 'of', 'and', 'from'
-    )
+    if len(words) < 2 or words[0][0].islower() or 2 * len(small) > len(words):
+        return False
+    return all(len(word) < 5 for word in small)  # 'of', 'and', 'from'
 
 
 def _are_headings(segments: Sequence[Segment]) -> list[bool]:
