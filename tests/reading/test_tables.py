@@ -45,6 +45,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
     assert frame["topics"].tolist() == [["trade"], ["technology"], ["trade"], []]
     assert frame["article"].tolist() == ["set/1", "set/1", "set/2", "set/2"]
     assert frame["id"].is_unique and frame["id"][2] == frame["id"][0] + "-2"
+    assert set(frame["label_source"]) == {"hand"}
 
 
 def test_rows_without_a_group_are_articles_of_their_own(tmp_path: Path) -> None:
@@ -364,6 +365,7 @@ def test_a_table_without_labels_is_read_unlabelled(tmp_path: Path) -> None:
     path = save(tmp_path, "set.csv", "text,label\nA,what it is about\n")
     frame, fields = read_joined(path, TOPICS, [], Source("", label=None))
     assert frame["label_source"].tolist() == ["none"] and not list(fields)
+    assert frame["article"].tolist() == frame["id"].tolist()
 
 
 def test_one_column_may_be_date_and_group_and_of_any_type(tmp_path: Path) -> None:

@@ -117,10 +117,8 @@ def paragraphs_of(article: Article) -> list[Paragraph]:
     size = sum(len(heading) + len(text) for heading, text in bodies)
     check_size(size, MOST_CHARACTERS, "characters, headings counted repeatedly", article.name)
     if not bodies:
-        content = "no text"
-        if article.segments:
-            first = article.segments[0]
-            content = f'no paragraph but "{first.text}" ({first.reason})'
+        first = article.segments[0] if article.segments else None
+        content = f'no paragraph but "{first.text}" ({first.reason})' if first else "no text"
         raise UserError(
             f"{article.name}: holds {content}. Give an article with at least one paragraph."
         )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import glob
 import logging
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from paratopic.project.errors import UserError
@@ -96,7 +97,7 @@ def read_file(path: Path) -> Article:
     if not data.strip():
         raise UserError(f"{path}: is empty. Give a file with at least one paragraph.")
     segments, fields = read_apart(suffix, data, str(path))
-    return _article(path.stem, segments, str(path), fields)
+    return replace(_article(path.stem, segments, str(path)), fields=fields)
 
 
 def read_text(name: str, data: bytes, source: str) -> Article:
@@ -110,13 +111,11 @@ def read_text(name: str, data: bytes, source: str) -> Article:
     return _article(name, plain_segments(decode(data, source)), source)
 
 
-def _article(
-    name: str, segments: Sequence[Segment], source: str, fields: Mapping[str, str] | None = None
-) -> Article:
+def _article(name: str, segments: Sequence[Segment], source: str) -> Article:
     check_size(len(segments), MOST_SEGMENTS, "paragraphs", source)
     size = sum(len(segment.text) for segment in segments)
     check_size(size, MOST_CHARACTERS, "characters", source)
-    return Article(name, tuple(classify(segments)), fields or {})
+    return Article(name, tuple(classify(segments)))
 
 
 def _matches(pattern: str, suffixes: Collection[str]) -> list[tuple[Path, str]]:

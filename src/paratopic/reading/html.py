@@ -272,18 +272,15 @@ def _place(element: Any, outer: Block) -> Block:
     """The place of the text inside an element that itself stands at the place `outer`."""
     tag, role, id_ = element.tag, element.get("role") or "", element.get("id") or ""
     inside, level = _INSIDE.get(tag, outer.inside), _LEVELS.get(tag, outer.level)
-    place = replace(outer, inside=inside, level=level)
     # The notes of Word documents, and of wikis.
     is_note = id_.startswith(("footnote-", "endnote-")) or "references" in _classes(element)
     excluded = _EXCLUDED.get(tag) or _EXCLUDED.get(role)
-    if excluded := excluded or ("note" if is_note else _EXCLUDED.get(id_)):
-        return replace(place, region=excluded, excluded=True)
-    if place.excluded:
-        return place
+    excluded = excluded or ("note" if is_note else _EXCLUDED.get(id_))
     # Of a page that was saved behind an open dialog, everything is hidden.
     is_hidden = element.get("hidden") is not None or element.get("aria-hidden") == "true"
     doubtful = _DOUBTFUL.get(tag) or _DOUBTFUL.get(role) or ("hidden" if is_hidden else "")
-    return replace(place, region=doubtful or place.region)
+    region = excluded or (outer.region if outer.excluded else doubtful or outer.region)
+    return Block("", level, inside, region, bool(excluded) or outer.excluded)
 
 
 def _classes(element: Any) -> list[str]:

@@ -78,9 +78,8 @@ def check_sheets(paths: Collection[Path]) -> list[str]:
         present = {_plain(name) for file in files for name in (file.name, file.stem)}
         if absent := [name for name in rows if name not in present]:
             names = textwrap.shorten(", ".join(absent), LONGEST, placeholder=" …")
-            notes.append(
-                f"{printable(folder / SHEET)} names articles that are not in its folder: {names}"
-            )
+            sheet = printable(folder / SHEET)
+            notes.append(f"{sheet} names articles that are not in its folder: {names}")
     return notes
 
 

@@ -120,14 +120,9 @@ class Hyphens:
         if not first or not second:
             return f"{text} {following}"
         word = first[1][::-1]
-        if text[-1] == "-" and (
-            not self._breaks_words
-            or not second[0][0].islower()
-            or not word.isalpha()
-            or self._is_compound(word.lower(), second[0].lower())
-        ):
-            return text + following
-        return text[:-1] + following
+        may_break = self._breaks_words and second[0][0].islower() and word.isalpha()
+        is_kept = not may_break or self._is_compound(word.lower(), second[0].lower())
+        return (text if text[-1] == "-" and is_kept else text[:-1]) + following
 
     def join_all(self, texts: Iterable[str]) -> str:
         """Join the lines of a paragraph."""

@@ -123,12 +123,9 @@ def is_title_case(text: str) -> bool:
     """
     words = re.findall(r"[^\W\d_][\w'’-]*", text)
     small = [word for word in words if word[0].islower()]
-    return (
-        len(words) > 1
-        and not words[0][0].islower()
-        and 2 * len(small) <= len(words)
-        and all(len(word) < 5 for word in small)  # 'of', 'and', 'from'
-    )
+    if len(words) < 2 or words[0][0].islower() or 2 * len(small) > len(words):
+        return False
+    return all(len(word) < 5 for word in small)  # 'of', 'and', 'from'
 
 
 def _are_headings(segments: Sequence[Segment]) -> list[bool]:
@@ -143,11 +140,12 @@ def _are_headings(segments: Sequence[Segment]) -> list[bool]:
     # In a transcript, a short line without a full stop is speech rather than a heading.
     is_transcript = sum(map(is_utterance, texts)) > 2
 
-    def is_heading(text: str, most_words: int) -> bool:
-        if HEADING_MARK.match(text):
+    def is_heading(number: int, segment: Segment) -> bool:
+        text = segment.text
+        if segment.kind == "heading" or HEADING_MARK.match(text):
             return True
         if (
-            n_words(text) > most_words
+            n_words(text) > (HEADING_WORDS if number else TITLE_WORDS)
             or not _LETTER.search(text)
             or text[0].islower()
             or _BULLET.match(text)
@@ -158,11 +156,7 @@ def _are_headings(segments: Sequence[Segment]) -> list[bool]:
             return not is_transcript and is_title_case(text)
         return not _BODY_END.search(text) and (not is_transcript or is_title_case(text))
 
-    return [
-        segment.kind == "heading"
-        or is_heading(segment.text, HEADING_WORDS if number else TITLE_WORDS)
-        for number, segment in enumerate(segments)
-    ]
+    return [is_heading(number, segment) for number, segment in enumerate(segments)]
 
 
 def _wrapping(lines: Sequence[str]) -> Callable[[str, str], bool]:
