@@ -37,9 +37,7 @@ def test_near_duplicates_share_a_number_and_other_texts_do_not() -> None:
         "yes",
     ]
     assert near_duplicates(texts).tolist() == [0, 1, 0, 0, 2, 3, 4, 4]
-
-
-def test_texts_that_recur_keep_the_number_of_their_first() -> None:
+    # Texts that recur keep the number of their first.
     texts = ["Tariffs rose today.", "tariffs rose TODAY", "It rained.", "Tariffs rose today.", "!"]
     assert near_duplicates(texts).tolist() == [0, 0, 1, 0, 2]
 
@@ -77,9 +75,7 @@ def test_the_groups_are_those_of_comparing_all_pairs(texts: list[str]) -> None:
         assert near_duplicates(texts).tolist() == compared_with_all(texts)
 
 
-@given(
-    st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=8), min_size=1, max_size=12),
-)
+@given(st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=8), min_size=1, max_size=12))
 def test_the_articles_are_those_of_comparing_all_pairs(articles: list[list[int]]) -> None:
     sets = [set(article) for article in articles]
     n_articles = Counter(chain.from_iterable({frozenset(s): s for s in sets}.values()))

@@ -77,9 +77,12 @@ def test_files_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("empty.html", b"", "is empty. Give a file with at least one paragraph"),
         ("empty.pdf", b" \n", "is empty"),
         ("binary.html", b"\x00\x01" * 50, "is not plain text"),
+        ("a.txt", b"a\n" * 100_001, "has more than 100,000 paragraphs. Divide it"),
+        ("a.txt", b"word " * 2_000_001, "has more than 10,000,000 characters. Divide it"),
     ],
+    ids=["empty text", "empty page", "empty PDF", "binary", "paragraphs", "characters"],
 )
-def test_files_without_text_are_refused(
+def test_files_without_text_or_with_too_much_are_refused(
     name: str, data: bytes, message: str, tmp_path: Path
 ) -> None:
     path = save(tmp_path, name, data)
@@ -119,17 +122,3 @@ def test_folders_that_cannot_be_opened_are_left_out(
     assert find_files([str(tmp_path)], SUFFIXES)[1] == [
         (tmp_path / "locked", "a folder that cannot be read: Permission denied")
     ]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a\n" * 100_001, "has more than 100,000 paragraphs. Divide it"),
-        ("word " * 2_000_001, "has more than 10,000,000 characters. Divide it"),
-    ],
-)
-def test_texts_too_long_for_an_article_are_refused(text: str, message: str, tmp_path: Path) -> None:
-    path = save(tmp_path, "a.txt", text)
-    with pytest.raises(UserError) as raised:
-        read_file(path)
-    assert str(raised.value).startswith(f"{path}: {message}")
