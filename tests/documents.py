@@ -5,6 +5,7 @@ Tables are written in the format of their suffix.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -49,6 +50,12 @@ def save(folder: Path, name: str, data: str | bytes) -> Path:
     path = folder / name
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     return path
+
+
+def read_sheet(path: str | Path) -> list[dict[str, str]]:
+    """The rows of a CSV table."""
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def kept_segments(path: Path) -> list[tuple[str, str]]:

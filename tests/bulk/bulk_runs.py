@@ -38,5 +38,14 @@ def read_rows(out: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def predicted(model: Model, *inputs: Path, errors: int = 0) -> list[dict[str, Any]]:
+    """The rows that a run writes into the folder `out` beside its inputs, some with an error."""
+    out = inputs[0].parent / "out"
+    done = predict(model, list(inputs), out)
+    rows = read_rows(out)
+    assert (done.rows, done.errors) == (len(rows), errors)
+    return rows
+
+
 class Interrupted(Exception):
     """Stands for whatever may end a process."""

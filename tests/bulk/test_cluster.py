@@ -20,6 +20,7 @@ from paratopic.cli.predict import SOME_ERRORS
 from paratopic.inference.loading import load
 from paratopic.tables.shards import SHARD
 from tests.bulk.bulk_runs import Interrupted, predict, read_shards
+from tests.documents import save
 from tests.programs import Cli
 
 # Ray gives up a machine that does not answer after two seconds instead of fifteen, and its workers
@@ -40,9 +41,9 @@ def write_inputs(folder: Path) -> list[Path]:
 def resume_on(address: str, inputs: list[Path], model: Path, out: Path) -> subprocess.Popen[str]:
     """Start a process that resumes a run on the cluster at an address."""
     words = ["predict", *map(str, inputs), "--model", str(model), "--out", str(out)]
+    words += ["--resume", "--engine", "ray"]
     return subprocess.Popen(
-        [sys.executable, "-c", "from paratopic.cli.app import main; main()"]
-        + [*words, "--resume", "--engine", "ray"],
+        [sys.executable, "-c", "from paratopic.cli.app import main; main()", *words],
         env=os.environ | {"RAY_ADDRESS": address},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -105,9 +106,9 @@ def test_a_run_is_resumed_on_a_cluster_that_loses_a_machine(
 
 def test_reading_for_the_cluster_ends_without_an_error_at_a_wrong_file(tmp_path: Path) -> None:
     """The process that writes the shards reads the file as well, and reports it."""
-    (tmp_path / "a.csv").write_text("text\n" + "A tariff.\n" * (jobs.STEP + 1))
-    (tmp_path / "b.csv").write_text("title\nx\n")
-    work = jobs.Work([tmp_path / "a.csv", tmp_path / "b.csv"], "text", [], jobs.Done())
+    right = save(tmp_path, "a.csv", "text\n" + "A tariff.\n" * (jobs.STEP + 1))
+    wrong = save(tmp_path, "b.csv", "title\nx\n")
+    work = jobs.Work([right, wrong], "text", [], jobs.Done())
     steps = [json.loads(row["texts"]) for row in cluster._read(work, {})]
     assert [len(texts) for texts in steps] == [jobs.STEP, 1]
 
@@ -115,17 +116,14 @@ def test_reading_for_the_cluster_ends_without_an_error_at_a_wrong_file(tmp_path:
 def test_wrong_addresses_and_a_missing_ray_are_reported(
     cli: Cli, baseline_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "a.csv").write_text("text\nA tariff.\n")
-    words = ["predict", tmp_path / "a.csv", "--model", baseline_folder, "--engine", "ray"]
+    path = save(tmp_path, "a.csv", "text\nA tariff.\n")
+    words = ["predict", path, "--model", baseline_folder, "--engine", "ray"]
     assert "--engine ray needs --out: name a table or a folder" in cli(*words, status=1).out
     words += ["--out", tmp_path / "out"]
-    for address, message in (
-        ("ray://machine:10001", "give HOST:PORT"),
-        ("127.0.0.1:9", "no cluster"),
-    ):
+    wrong = {"ray://machine:10001": "give HOST:PORT", "127.0.0.1:9": "no cluster"}
+    for address, message in wrong.items():
         monkeypatch.setenv("RAY_ADDRESS", address)
         assert message in cli(*words, status=1).out
     monkeypatch.setitem(sys.modules, "ray", None)
-    message = "ray is not installed; pip install 'paratopic[ray]'"
-    assert message in cli(*words, status=1).out
+    assert "ray is not installed; pip install 'paratopic[ray]'" in cli(*words, status=1).out
     assert not (tmp_path / "out").exists()

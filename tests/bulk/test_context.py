@@ -20,7 +20,7 @@ from paratopic.inference.model import Model
 from paratopic.inference.prediction import Prediction
 from paratopic.project.passages import Passage, Text
 from paratopic.tables.shards import Chunk, Columns
-from tests.bulk.bulk_runs import predict, read_rows
+from tests.bulk.bulk_runs import predicted
 from tests.documents import save, write_table
 from tests.samples import paragraph_table
 
@@ -34,10 +34,9 @@ TEXTS = [
 ARTICLE = "# The Navy\n\n## Customs\n\n" + "\n\n".join(TEXTS)
 
 
-def predicted(model: Model, path: Path, out: Path) -> list[float]:
+def written(model: Model, path: Path) -> list[float]:
     """What a run writes of the rows of an input: the confidence of each."""
-    predict(model, [path], out)
-    return [float(row["confidence"]) for row in read_rows(out)]
+    return [float(row["confidence"]) for row in predicted(model, path)]
 
 
 def confidences(answers: Sequence[Prediction]) -> Any:
@@ -51,9 +50,8 @@ any_format = pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 @pytest.mark.usefixtures("small_shards")
 def test_an_article_is_predicted_as_by_predict_article(reading: Model, tmp_path: Path) -> None:
     """Its paragraphs fill two shards; those at the border are read with both neighbours."""
-    (tmp_path / "news.md").write_text(ARTICLE, encoding="utf-8")
     expected = reading.predict_article(TEXTS, ["Customs"] * len(TEXTS), "The Navy")
-    assert predicted(reading, tmp_path / "news.md", tmp_path / "out") == confidences(expected)
+    assert written(reading, save(tmp_path, "news.md", ARTICLE)) == confidences(expected)
     assert confidences(expected) != confidences(reading.predict(TEXTS))
 
 
@@ -80,7 +78,7 @@ def test_neighbours_heading_and_title_of_a_table_are_read(
         ]
     )
     path = write_table(table, tmp_path / f"in{suffix}")
-    assert predicted(reading, path, tmp_path / "out") == confidences(expected)
+    assert written(reading, path) == confidences(expected)
     assert expected[0] != reading.predict(TEXTS[0]) and expected[4] == reading.predict(TEXTS[4])
 
 
@@ -94,27 +92,21 @@ def test_the_order_of_a_group_gives_the_neighbours(
     path = write_table(pd.concat([table, other]), tmp_path / f"in{suffix}")
     whole = reading.predict_article(TEXTS)
     expected = [*(whole[n] for n in order), *reading.predict(TEXTS[:2])]
-    assert predicted(reading, path, tmp_path / "out") == confidences(expected)
+    assert written(reading, path) == confidences(expected)
 
 
 def test_a_row_without_a_group_or_a_position_stands_alone(reading: Model, tmp_path: Path) -> None:
-    rows: list[dict[str, object]] = [
-        {"text": TEXTS[0], "group": None, "position": 1},
-        {"text": TEXTS[1], "group": "", "position": 2},
-        {"text": TEXTS[2], "group": None, "position": 3},
-        {"text": TEXTS[0], "group": "a", "position": None},
-        {"text": TEXTS[2], "group": "a", "position": 1},
-        {"text": TEXTS[4], "group": "a", "position": "second"},
-    ]
-    path = save(tmp_path, "in.jsonl", "\n".join(map(json.dumps, rows)))
-    expected = reading.predict([str(row["text"]) for row in rows])
-    assert predicted(reading, path, tmp_path / "out") == confidences(expected)
+    texts = [TEXTS[n] for n in (0, 1, 2, 0, 2, 4)]
+    groups = [None, "", None, "a", "a", "a"]
+    table = pd.DataFrame({"text": texts, "group": groups}, dtype=object)
+    table["position"] = pd.Series([1, 2, 3, None, 1, "second"], dtype=object)
+    path = write_table(table, tmp_path / "in.jsonl")
+    assert written(reading, path) == confidences(reading.predict(texts))
 
 
 def test_a_row_with_an_error_is_no_neighbour(reading: Model, tmp_path: Path) -> None:
-    texts = [TEXTS[0], None, TEXTS[2]]
-    rows = [{"text": text, "group": 1, "position": n} for n, text in enumerate(texts)]
-    path = save(tmp_path, "in.jsonl", "\n".join(map(json.dumps, rows)))
+    table = pd.DataFrame({"text": [TEXTS[0], None, TEXTS[2]], "group": 1, "position": range(3)})
+    path = write_table(table, tmp_path / "in.jsonl")
     (chunk,) = (chunk for _, _, chunk in work_of(reading, path).chunks())
     assert chunk.texts == [Passage(TEXTS[0], (), TEXTS[2]), None, Passage(TEXTS[2], TEXTS[0])]
 
@@ -125,7 +117,7 @@ def test_a_table_without_these_columns_is_predicted_as_texts_alone(
 ) -> None:
     table = pd.DataFrame({"text": TEXTS, "group": 1, "before": "The navy.", "id": range(5)})
     path = write_table(table, tmp_path / f"in{suffix}")
-    assert predicted(reading, path, tmp_path / "out") == confidences(reading.predict(TEXTS))
+    assert written(reading, path) == confidences(reading.predict(TEXTS))
 
 
 def test_a_model_that_reads_nothing_around_texts_gets_them_alone(
@@ -133,7 +125,7 @@ def test_a_model_that_reads_nothing_around_texts_gets_them_alone(
 ) -> None:
     path = write_table(pd.DataFrame({"text": TEXTS, "heading": "Duty"}), tmp_path / "in.csv")
     assert list(work_of(model, path).texts()) == [TEXTS]
-    assert predicted(model, path, tmp_path / "out") == confidences(model.predict(TEXTS))
+    assert written(model, path) == confidences(model.predict(TEXTS))
 
 
 ODD: st.SearchStrategy[Any] = st.recursive(
@@ -177,7 +169,7 @@ def test_the_cluster_gets_what_stands_around_texts(
     reading: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """What is sent to it is told from what the process that writes the shards reads itself."""
-    (tmp_path / "news.md").write_text(ARTICLE, encoding="utf-8")
+    save(tmp_path, "news.md", ARTICLE)
     table = pd.DataFrame({"text": TEXTS, "group": "a", "position": range(5), "heading": "Duty é"})
     write_table(table, tmp_path / "in.csv")
     write_table(table[["text"]], tmp_path / "alone.csv")

@@ -28,8 +28,8 @@ from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.tables.shards import Parquet
 from paratopic.tables.workbook import Tab, write_workbook
-from tests.bulk.bulk_runs import Interrupted, predict, read_shards
-from tests.documents import PAGE, save, write_table
+from tests.bulk.bulk_runs import Interrupted, predict, predicted, read_rows, read_shards
+from tests.documents import PAGE, save
 from tests.programs import Cli
 
 pytestmark = pytest.mark.usefixtures("small_shards")
@@ -45,8 +45,7 @@ def test_parquet_keeps_its_columns_and_their_types(model: Model, tmp_path: Path)
         }
     )
     pq.write_table(table, tmp_path / "in.parquet")
-    done = predict(model, [tmp_path / "in.parquet"], tmp_path / "out")
-    assert (done.rows, done.errors) == (5, 1)
+    assert len(predicted(model, tmp_path / "in.parquet", errors=1)) == 5
     names = [f"00000-in-0000{number}.parquet" for number in range(2)]
     assert list(read_shards(tmp_path / "out")) == names
     output = pa.concat_tables(map(pq.read_table, sorted((tmp_path / "out").glob("*.parquet"))))
@@ -60,19 +59,12 @@ def test_parquet_keeps_its_columns_and_their_types(model: Model, tmp_path: Path)
     assert good["windows"].to_pylist() == [1, 1, 0, 1]
     assert good["score_trade"].to_pylist() == [answer.scores["trade"] for answer in answers]
     assert output["error"].to_pylist() == [None, None, "no text", None, None]
-    assert output["confidence"].to_pylist()[2] is None
-    assert output["sure"].to_pylist()[2] is None
+    assert output["confidence"].to_pylist()[2] is output["sure"].to_pylist()[2] is None
 
 
-def test_csv_keeps_its_cells_and_bad_rows_get_an_error(
-    model: Model, run: Run, tmp_path: Path
-) -> None:
-    cells = [["id", "text"], ["007", 'a "tariff",\nrose'], ["1"], ["2", "the army", "more"]]
-    with (tmp_path / "in.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([*cells, [], ["", "a chip"]])
-    with (tmp_path / "in.csv").open("ab") as file:
-        file.write(b"5,caf\xe9\n")
-    rows = run(tmp_path / "in.csv", errors=3)
+def test_csv_keeps_its_cells_and_bad_rows_get_an_error(model: Model, tmp_path: Path) -> None:
+    cells = b'007,"a ""tariff"",\nrose"\r\n1\r\n2,the army,more\r\n\r\n,a chip\r\n5,caf\xe9\n'
+    rows = predicted(model, save(tmp_path, "in.csv", b"id,text\r\n" + cells), errors=3)
     assert [row["id"] for row in rows] == ["007", "1", "2", "", "5"]
     assert rows[0]["text"] == 'a "tariff",\nrose'
     assert [row["predicted_topic"] != "" for row in rows] == [True, False, False, True, False]
@@ -85,8 +77,9 @@ def test_csv_keeps_its_cells_and_bad_rows_get_an_error(
 
 
 def test_csv_keeps_what_separates_its_cells(model: Model, tmp_path: Path) -> None:
-    path = save(tmp_path, "in.csv", '\ufeffn;text\n1,5;a "tariff", up\n2;"the; army"\n')
-    predict(model, [path], tmp_path / "out")
+    content = '\ufeffn;text\n1,5;a "tariff", up\n2;"the; army"\n'
+    done = predict(model, [save(tmp_path, "in.csv", content)], tmp_path / "out")
+    assert (done.rows, done.errors) == (2, 0)
     (shard,) = read_shards(tmp_path / "out").values()
     assert [row[:3] for row in csv.reader(shard.decode().splitlines(), delimiter=";")] == [
         ["n", "text", "predicted_topic"],
@@ -95,18 +88,17 @@ def test_csv_keeps_what_separates_its_cells(model: Model, tmp_path: Path) -> Non
     ]
 
 
-def test_a_workbook_gives_the_bytes_of_the_same_csv_file(model: Model, tmp_path: Path) -> None:
+def test_a_workbook_gives_the_bytes_of_the_same_csv_file_or_an_error(
+    model: Model, tmp_path: Path
+) -> None:
     rows: list[list[object]] = [["n", "text"], [1, "a tariff"], [2.5, "=1+1"], [None, "the army"]]
     write_workbook(tmp_path / "a.xlsx", Tab([*rows, [4, None], [5, "a chip", "more"]]))
-    (tmp_path / "a.csv").write_text("n,text\n1,a tariff\n2.5,=1+1\n,the army\n4,\n5,a chip,more\n")
+    save(tmp_path, "a.csv", "n,text\n1,a tariff\n2.5,=1+1\n,the army\n4,\n5,a chip,more\n")
     for suffix in ("xlsx", "csv"):
         done = predict(model, [tmp_path / f"a.{suffix}"], tmp_path / suffix)
         assert (done.rows, done.errors) == (5, 1)
     assert read_shards(tmp_path / "xlsx") == read_shards(tmp_path / "csv")
-
-
-def test_a_damaged_workbook_is_a_row_with_an_error(run: Run, tmp_path: Path) -> None:
-    (row,) = run(save(tmp_path, "a.xlsx", b"PK"), errors=1)
+    (row,) = predicted(model, save(tmp_path, "a.xlsx", b"PK"), errors=1)
     assert "a.xlsx: is not a whole workbook" in row["error"]
 
 
@@ -115,7 +107,8 @@ def test_json_lines_that_are_not_objects_are_kept_with_an_error(
 ) -> None:
     good = [{"text": "a tariff", "n": [1, {"deep": None}]}, {"text": 7}, {"title": "x"}]
     written = [json.dumps(row) for row in good] + ["", "{", "[1]", '{"text": "the army"}']
-    rows = run(save(tmp_path, "in.jsonl", "\n".join(written) + "\n"), errors=4)
+    path = save(tmp_path, "in.jsonl", "\n".join(written) + "\n")
+    rows = predicted(model, path, errors=4)
     assert rows[0]["n"] == [1, {"deep": None}]
     assert [rows[0]["sure"], rows[1]["sure"]] == [model.predict("a tariff").sure, None]
     assert [row["error"] and row["error"].split(" (")[0] for row in rows] == [
@@ -132,15 +125,14 @@ def test_json_lines_that_are_not_objects_are_kept_with_an_error(
 def test_articles_become_paragraphs_and_a_damaged_one_a_row_with_an_error(
     run: Run, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "in"
-    (folder / "sub").mkdir(parents=True)
-    (folder / "b.txt").write_text("Tariffs\n\nThe tariff rose.\n\nThe navy left.\n")
-    (folder / "a.md").write_bytes(b"\x00\x01\x02\xff" * 50)
-    (folder / "sub" / "c.txt").write_text("The app was banned by the ministry.\n")
-    (folder / "picture.png").write_bytes(b"")
-    inputs = find_inputs([str(folder), str(folder / "*.txt")])
+    (tmp_path / "sub").mkdir()
+    save(tmp_path, "b.txt", "Tariffs\n\nThe tariff rose.\n\nThe navy left.\n")
+    save(tmp_path, "a.md", b"\x00\x01\x02\xff" * 50)
+    save(tmp_path / "sub", "c.txt", "The app was banned by the ministry.\n")
+    save(tmp_path, "picture.png", b"")
+    inputs = find_inputs([str(tmp_path), str(tmp_path / "*.txt")])
     assert [path.name for path in inputs] == ["a.md", "b.txt", "c.txt"]
-    rows = run(*inputs, errors=1)
+    rows = predicted(model, *inputs, errors=1)
     assert [row["text"] for row in rows[1:3]] == ["The tariff rose.", "The navy left."]
     assert rows[0]["article"] == "a" and "a.md" in rows[0]["error"]
     assert rows[1]["heading"] == "Tariffs"
@@ -149,14 +141,11 @@ def test_articles_become_paragraphs_and_a_damaged_one_a_row_with_an_error(
 def test_paragraphs_have_the_fields_of_their_article_as_columns(
     model: Model, run: Run, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "in"
-    folder.mkdir()
     for name in ("a-2025-09-15.txt", "b.txt"):
-        (folder / name).write_text("The tariff rose.\n")
-    sheet = folder / "metadata.csv"
-    sheet.write_text("article,source,title,error\nb,Post,x,y\n")
-    inputs = find_inputs([str(folder)])
-    first, second = run(*inputs)
+        save(tmp_path, name, "The tariff rose.\n")
+    sheet = save(tmp_path, "metadata.csv", "article,source,title,error\nb,Post,x,y\n")
+    inputs = find_inputs([str(tmp_path)])
+    first, second = predicted(model, *inputs)
     assert first["date"] == "2025-09-15" and "source" not in first
     # Columns of paragraphs and of predictions keep their meaning.
     assert (second["source"], second["title"], second["error"]) == ("Post", "", None)
@@ -168,9 +157,10 @@ def test_paragraphs_have_the_fields_of_their_article_as_columns(
     assert not (tmp_path / "other").exists()
 
 
-def test_skipped_parts_are_listed_beside_the_shards(run: Run, tmp_path: Path) -> None:
-    articles = {"page.html": PAGE, "plain.txt": "The tariff rose.\n"}
-    assert len(run(*(save(tmp_path, name, text) for name, text in articles.items()))) == 4
+def test_skipped_parts_are_listed_beside_the_shards(model: Model, tmp_path: Path) -> None:
+    save(tmp_path, "page.html", PAGE)
+    save(tmp_path, "plain.txt", "The tariff rose.\n")
+    assert len(predicted(model, *find_inputs([str(tmp_path)]))) == 4
     names = ["00000-page-00000.jsonl", "00001-plain-00000.jsonl"]
     assert list(read_shards(tmp_path / "out")) == names
     (skipped,) = tmp_path.glob("out/_skipped*")
@@ -181,9 +171,12 @@ def test_skipped_parts_are_listed_beside_the_shards(run: Run, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["in.parquet", "in.csv", "in.jsonl"])
-def test_an_empty_table_gives_an_empty_shard(run: Run, tmp_path: Path, name: str) -> None:
-    path = write_table(pd.DataFrame({"text": pd.Series([], dtype="string")}), tmp_path / name)
-    assert run(path) == []
+def test_an_empty_table_gives_an_empty_shard(model: Model, tmp_path: Path, name: str) -> None:
+    frame = pd.DataFrame({"text": pd.Series([], dtype="string")})
+    frame.to_parquet(tmp_path / "in.parquet")
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    (tmp_path / "in.jsonl").write_text("\n")
+    assert predicted(model, tmp_path / name) == []
     assert list(read_shards(tmp_path / "out")) == [f"00000-in-00000{Path(name).suffix}"]
 
 
@@ -272,8 +265,10 @@ def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
         "[" * 1_000_000,
         '{"text": "the army"}',
     ]
-    rows = run(path := save(tmp_path, "in.jsonl", "\n".join(lines)), errors=5)
-    assert predict(model, [path], tmp_path / "out", resume=True).rows == len(rows)
+    path = save(tmp_path, "in.jsonl", "\n".join(lines))
+    done = predict(model, [path], tmp_path / "out")
+    assert done == predict(model, [path], tmp_path / "out", resume=True)
+    rows = read_rows(tmp_path / "out")
     half = "half of a surrogate pair, which is no character"
     assert [row["error"] and row["error"].split(" (")[0] for row in rows] == [
         *(f"line {number}: {half}" for number in (1, 2, 3, 4)),
@@ -288,14 +283,15 @@ def test_csv_holds_no_formulas(run: Run, tmp_path: Path) -> None:
     formulas = "=1+1~+cmd|' /C calc'!A0~-2+3~@SUM(1)~\t=1~\r=1~＝1+1~'=1~ =1".split("~")
     harmless = ["-1", "+1.5e-3", "-0,5%", "1=1", "-", ""]
     cells = [*formulas, *harmless]
-    with (tmp_path / "in.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["=x", "text"], *([cell, "a tariff"] for cell in cells)])
-    written = [row["'=x"] for row in run(tmp_path / "in.csv")]
+    table, path = pd.DataFrame({"=x": cells, "text": "a tariff"}), tmp_path / "in.csv"
+    table.to_csv(path, index=False, lineterminator="\r\n")
+    written = [row["'=x"] for row in predicted(model, path)]
     assert written == [*(f"'{formula}" for formula in formulas), *harmless]
 
 
-def test_names_of_shards_fit_into_a_folder(run: Run, tmp_path: Path) -> None:
-    assert len(run(save(tmp_path, f"{'é' * 120}.csv", "text\na tariff\n"))) == 1
+def test_names_of_shards_fit_into_a_folder(model: Model, tmp_path: Path) -> None:
+    path = save(tmp_path, f"{'é' * 120}.csv", "text\na tariff\n")
+    assert len(predicted(model, path)) == 1
 
 
 @pytest.fixture
@@ -312,10 +308,7 @@ def inputs(tmp_path: Path) -> list[Path]:
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moments=st.lists(st.integers(0, 12), max_size=4))
 def test_interrupted_and_resumed_runs_write_the_same_bytes(
-    model: Model,
-    inputs: list[Path],
-    tmp_path_factory: pytest.TempPathFactory,
-    moments: list[int],
+    model: Model, inputs: list[Path], tmp_path_factory: pytest.TempPathFactory, moments: list[int]
 ) -> None:
     folder = tmp_path_factory.mktemp("resumed")
     whole = predict(model, inputs, folder / "whole")
@@ -342,11 +335,9 @@ def test_a_killed_process_is_resumed(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    (tmp_path / "in").mkdir()
-    tables = [tmp_path / "in" / f"{number}.csv" for number in range(6)]
-    for table in tables:
-        table.write_text("text\n" + "The tariff and the army.\n" * 5_000)
-    words = ["predict", str(tmp_path / "in"), "--model", str(model.folder), "--out"]
+    texts = "text\n" + "The tariff and the army.\n" * 5_000
+    tables = [save(tmp_path, f"{number}.csv", texts) for number in range(6)]
+    words = ["predict", str(tmp_path / "*.csv"), "--model", str(model.folder), "--out"]
     program = "from paratopic.cli.app import main; main()"
     command = [sys.executable, "-c", program, *words, str(tmp_path / "out")]
     process = subprocess.Popen(command)
@@ -384,7 +375,9 @@ def test_resuming_removes_its_own_drafts_alone(
     model: Model, inputs: list[Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    predict(model, inputs, out)
+    out.mkdir()
+    (out / f".{jobs.PLAN}.31775.draft").touch()  # it was killed while it wrote its plan
+    assert predict(model, inputs, out, resume=True).rows == 26
     drafts = [f".{name}.31775.draft" for name in [*read_shards(out), jobs.PLAN, jobs.PROGRESS]]
     for name in [*drafts, ".gitignore", ".00000-one.csv", ".nfs0001"]:
         (out / name).touch()
@@ -392,15 +385,6 @@ def test_resuming_removes_its_own_drafts_alone(
     predict(model, inputs, out, resume=True)
     hidden = {path.name for path in out.iterdir() if path.name.startswith(".")}
     assert hidden == {".gitignore", ".00000-one.csv", ".nfs0001", ".git"}
-
-
-def test_a_run_that_was_killed_while_it_wrote_its_plan_is_resumed(
-    model: Model, inputs: list[Path], tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / f".{jobs.PLAN}.31775.draft").touch()
-    assert predict(model, inputs, out, resume=True).rows == 26
 
 
 @pytest.mark.parametrize("place", [0, 2, -1])
@@ -427,11 +411,7 @@ def test_predict_with_out_on_the_command_line(
 
 
 def test_a_full_disk_is_reported_and_the_run_resumed(
-    cli: Cli,
-    monkeypatch: pytest.MonkeyPatch,
-    model: Model,
-    inputs: list[Path],
-    tmp_path: Path,
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, model: Model, inputs: list[Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     words = ["predict", "--model", model.folder, *inputs, "--out", out]

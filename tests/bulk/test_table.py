@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,7 +23,7 @@ from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.tables.workbook import Tab, write_workbook
 from tests.bulk.bulk_runs import predict, read_shards
-from tests.documents import PAGE
+from tests.documents import PAGE, save, write_table
 from tests.programs import Cli
 
 ADDED = ["predicted_topic", "confidence", "sure", "windows", "likeness"]
@@ -33,8 +34,10 @@ pytestmark = pytest.mark.usefixtures("small_shards")
 
 
 def write(model: Model, inputs: Iterable[Path], out: Path) -> list[list[Any]]:
-    """Predict into a table, and read it: its header and its rows."""
-    predict_table(Job(model, list(inputs), "text"), out, silent)
+    """Predict into a table, and read its header and its rows, unless it is a parquet file."""
+    predict_table(Job(model, list(inputs), "text"), out, lambda rows, share: None)
+    if out.suffix == ".parquet":
+        return []
     if out.suffix == ".xlsx":
         sheet = openpyxl.load_workbook(out).worksheets[0]
         return [list(row) for row in sheet.iter_rows(values_only=True)]
@@ -42,28 +45,26 @@ def write(model: Model, inputs: Iterable[Path], out: Path) -> list[list[Any]]:
         return list(csv.reader(file))
 
 
-def silent(rows: int, share: float) -> None:
-    """Show no progress."""
-
-
 @pytest.fixture
 def inputs(tmp_path: Path) -> list[Path]:
     """An article, and a table of each format."""
     folder = tmp_path / "in"
     folder.mkdir()
-    paths = [folder / name for name in ("news.html", "a.csv", "b.jsonl", "c.parquet")]
-    paths[0].write_text(PAGE, encoding="utf-8")
-    paths[1].write_text("n,text\n007,a tariff\n=1+1,the army\nx,a chip,more\n9,é\n")
     lines = [{"text": "a chip", "tags": ["x"], "n": 10**16}, {"text": 7, "n": 1.5}]
-    paths[2].write_text("".join(json.dumps(line) + "\n" for line in lines))
     when = pa.array([1, None], pa.timestamp("ns"))
-    pq.write_table(pa.table({"when": when, "text": ["the navy", "duty"], "n": [1, 2]}), paths[3])
-    return paths
+    table = pa.table({"when": when, "text": ["the navy", "duty"], "n": [1, 2]})
+    pq.write_table(table, folder / "c.parquet")
+    return [
+        save(folder, "news.html", PAGE),
+        save(folder, "a.csv", "n,text\n007,a tariff\n=1+1,the army\nx,a chip,more\n9,é\n"),
+        save(folder, "b.jsonl", "".join(json.dumps(line) + "\n" for line in lines)),
+        folder / "c.parquet",
+    ]
 
 
 def test_one_csv_file_gives_the_bytes_of_its_shards(model: Model, tmp_path: Path) -> None:
-    path = tmp_path / "in.csv"
-    path.write_text('n,text\n007,a tariff\n\'=1+1,the army\n-1,"a\r\nchip"\n4,=9\n,x,y\n')
+    rows = 'n,text\n007,a tariff\n\'=1+1,the army\n-1,"a\r\nchip"\n4,=9\n,x,y\n'
+    path = save(tmp_path, "in.csv", rows)
     predict(model, [path], tmp_path / "out")
     first, *others = read_shards(tmp_path / "out").values()
     shards = first + b"".join(shard.split(b"\n", 1)[1] for shard in others)
@@ -76,8 +77,7 @@ def test_all_rows_of_all_inputs_are_in_one_table(
     model: Model, inputs: list[Path], tmp_path: Path, suffix: str
 ) -> None:
     header, *rows = write(model, inputs, tmp_path / f"answers{suffix}")
-    own = ["source", "id", "article", "heading", "position", "text", "title"]
-    own += ["n", "tags", "when"]
+    own = ["source", "id", "article", "heading", "position", "text", "title", "n", "tags", "when"]
     assert header == own + ADDED
     assert [row[0] for row in rows] == [str(inputs[i]) for i in (0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3)]
     cells = [dict(zip(header, row, strict=True)) for row in rows]
@@ -112,15 +112,13 @@ def test_a_spreadsheet_gets_numbers_and_dates(model: Model, tmp_path: Path, suff
     ]
     path = tmp_path / f"in{suffix}"
     if suffix == ".csv":
-        cells = [["" if value is None else str(value) for value in row] for row in rows]
         with path.open("w", newline="") as file:
-            csv.writer(file).writerows(cells)
+            csv.writer(file).writerows(rows)
     elif suffix == ".xlsx":
         write_workbook(path, Tab(rows))
     else:
-        table = dict(zip(rows[0], map(list, zip(*rows[1:], strict=True)), strict=True))
-        table["mixed"] = list(map(str, table["mixed"]))
-        pq.write_table(pa.table(table), path)
+        table = pd.DataFrame(rows[1:], columns=list(rows[0]), dtype=object)
+        write_table(table.astype({"mixed": str}), path)
     _, *written = write(model, [path], tmp_path / "out.xlsx")
     midnight = datetime(2021, 1, 5)
     mixed = [1, "n/a", 3] if suffix == ".xlsx" else ["1", "n/a", "3"]
@@ -148,7 +146,7 @@ def test_a_parquet_table_keeps_types_and_values(model: Model, tmp_path: Path) ->
     )
     pq.write_table(rows, tmp_path / "in.parquet")
     out = tmp_path / "out.parquet"
-    predict_table(Job(model, [tmp_path / "in.parquet"], "text"), out, silent)
+    write(model, [tmp_path / "in.parquet"], out)
     table = pq.read_table(out)
     assert table.select(rows.schema.names).equals(rows)
     assert table.schema.names == [*rows.schema.names, *ADDED]
@@ -157,11 +155,9 @@ def test_a_parquet_table_keeps_types_and_values(model: Model, tmp_path: Path) ->
 
 def test_one_parquet_table_of_all_inputs(model: Model, inputs: list[Path], tmp_path: Path) -> None:
     """A column that is text in one input and a number in another one is text in all."""
-    (tmp_path / "d.csv").write_bytes(b"n,text,year\n1,caf\xe9,2020\n=2,duty,2021\n")
-    inputs = [*inputs, tmp_path / "d.csv"]
-    out = tmp_path / "out.parquet"
-    assert predict_table(Job(model, inputs, "text"), out, silent).rows == 13
-    table = pq.read_table(out)
+    more = save(tmp_path, "d.csv", b"n,text,year\n1,caf\xe9,2020\n=2,duty,2021\n")
+    write(model, [*inputs, more], tmp_path / "out.parquet")
+    table = pq.read_table(tmp_path / "out.parquet")
     assert table.schema.names[0] == "source" and table.schema.names[-len(ADDED) :] == ADDED
     n = ["007", "=1+1", "x", "9", "10000000000000000", "1.5", "1", "2", "1", "=2"]
     assert table["n"].to_pylist() == [None, None, None, *n]
@@ -171,8 +167,8 @@ def test_one_parquet_table_of_all_inputs(model: Model, inputs: list[Path], tmp_p
 
 
 def test_an_empty_table_keeps_its_header(model: Model, tmp_path: Path) -> None:
-    (tmp_path / "in.csv").write_text("n,text\n")
-    assert write(model, [tmp_path / "in.csv"], tmp_path / "answers.csv") == [["n", "text", *ADDED]]
+    path = save(tmp_path, "in.csv", "n,text\n")
+    assert write(model, [path], tmp_path / "answers.csv") == [["n", "text", *ADDED]]
 
 
 def test_what_no_spreadsheet_holds_is_refused_before_anything_is_predicted(
@@ -180,25 +176,24 @@ def test_what_no_spreadsheet_holds_is_refused_before_anything_is_predicted(
 ) -> None:
     monkeypatch.setattr(table, "predict_chunk", None)
     monkeypatch.setattr(table, "MOST_ROWS", 10)
-    with pytest.raises(
-        UserError, match=r"10 rows .* name .*answers\.parquet, or a folder, such as .*answers$"
-    ):
+    message = r"10 rows .* name .*answers\.parquet, or a folder, such as .*answers$"
+    with pytest.raises(UserError, match=message):
         write(model, inputs, tmp_path / "answers.xlsx")
     monkeypatch.setattr(table, "MOST_CHARACTERS", 8)
     with pytest.raises(UserError, match=r"a\.csv, row 4: .* 8 characters, text has more"):
-        (tmp_path / "a.csv").write_text("n,text\n1,tariff\n2,army\n3,the navies\n")
-        write(model, [tmp_path / "a.csv"], tmp_path / "answers.xlsx")
+        path = save(tmp_path, "a.csv", "n,text\n1,tariff\n2,army\n3,the navies\n")
+        write(model, [path], tmp_path / "answers.xlsx")
     assert not list(tmp_path.glob("*answers*"))
 
 
 def test_a_column_named_source_is_refused_beside_other_inputs(
     model: Model, inputs: list[Path], tmp_path: Path
 ) -> None:
-    (tmp_path / "in.csv").write_text("source,text\nReuters,a tariff\n")
-    header, _ = write(model, [tmp_path / "in.csv"], tmp_path / "answers.csv")
+    path = save(tmp_path, "in.csv", "source,text\nReuters,a tariff\n")
+    header, _ = write(model, [path], tmp_path / "answers.csv")
     assert header == ["source", "text", *ADDED]
     with pytest.raises(UserError, match="has a column source, which prediction would add"):
-        write(model, [tmp_path / "in.csv", *inputs], tmp_path / "answers.csv")
+        write(model, [path, *inputs], tmp_path / "answers.csv")
 
 
 def test_one_table_on_the_command_line(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from paratopic.cli.app import COMMANDS
-from tests.documents import PAGE
-from tests.programs import Cli, run_cli
+from tests.documents import PAGE, save
+from tests.programs import Cli
 
 
 def test_it_prints_its_version(cli: Cli) -> None:
@@ -19,23 +19,14 @@ def test_it_prints_its_version(cli: Cli) -> None:
 
 @pytest.mark.parametrize("out", [[], ["--out", "answers.csv"]])
 def test_quiet_leaves_out_notes_and_verbose_adds_some(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    baseline_folder: Path,
-    tmp_path: Path,
-    out: list[str],
+    cli: Cli, baseline_folder: Path, here: Path, out: list[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "news.html").write_text(PAGE, encoding="utf-8")
-    words = ["predict", "--model", str(baseline_folder), "news.html", *out]
-    assert run_cli(monkeypatch, *words) == 0
-    plain = capsys.readouterr()
+    words = ["predict", "--model", baseline_folder, save(here, "news.html", PAGE).name, *out]
+    plain = cli(*words)
     assert "news.html: skipped (byline): By Jane Doe, Reuters" in plain.err
     for command in (["-q", *words], [*words, "--quiet"]):
-        assert run_cli(monkeypatch, *command) == 0
-        assert capsys.readouterr() == (plain.out, "")
-    assert run_cli(monkeypatch, *words, "-v") == 0
-    printed = capsys.readouterr()
+        assert cli(*command) == plain.out
+    printed = cli(*words, "-v")
     assert printed.out == plain.out
     assert f"{baseline_folder} (baseline): loaded in " in printed.err
     assert "reading news.html\n" in printed.err

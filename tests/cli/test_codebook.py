@@ -89,11 +89,10 @@ def test_on_a_full_disk_nothing_is_changed(cli: Cli) -> None:
     assert "security is renamed to defence" in cli("codebook", "rename", "security", "defence")
 
 
-def fill(sheet: str, *cells: str) -> None:
-    """Write topics into the first rows of a sheet."""
-    rows = pd.read_csv(sheet, dtype=str, keep_default_na=False)
-    rows.loc[: len(cells) - 1, "topics"] = cells
-    rows.to_csv(sheet, index=False)
+def fill(*cells: str) -> None:
+    """Write topics into all rows of sheet.csv."""
+    sheet = pd.read_csv("sheet.csv", dtype=str, keep_default_na=False)
+    sheet.assign(topics=cells).to_csv("sheet.csv", index=False)
 
 
 def test_what_was_split_is_suggested_first_and_labelled_again(cli: Cli, prepare: Prepare) -> None:
@@ -108,7 +107,7 @@ def test_what_was_split_is_suggested_first_and_labelled_again(cli: Cli, prepare:
     sheet = pd.read_csv("sheet.csv", keep_default_na=False)
     assert list(sheet["reason"]) == ["security was split into army, navy"] * 3
     assert list(sheet["paragraph"]) == list(read_paragraphs(PARAGRAPHS)["id"][:3])
-    fill("sheet.csv", "army", "navy", "army")
+    fill("army", "navy", "army")
     assert "3 new labels" in cli("import", "sheet.csv", "--annotator", "ann")
     assert sorted(answers()) == ["", "army", "army", "navy", "trade"]
     assert "because the codebook changed" not in cli("status")
@@ -116,9 +115,8 @@ def test_what_was_split_is_suggested_first_and_labelled_again(cli: Cli, prepare:
 
 def test_a_sheet_of_before_is_read_with_todays_names_or_is_open(cli: Cli, prepare: Prepare) -> None:
     ids = list(read_paragraphs(PARAGRAPHS)["id"])
-    rows = "".join(
-        f"{id_},{cell},bo\n" for id_, cell in zip(ids[:4], ["Security", "trade"] * 2, strict=True)
-    )
+    cells = zip(ids[:4], ["Security", "trade"] * 2, strict=True)
+    rows = "".join(f"{id_},{cell},bo\n" for id_, cell in cells)
     Path("old.csv").write_text(f"paragraph,topics,annotator\n{rows}", encoding="utf-8")
     LABELS.write_text("paragraph,topics,annotator\n", encoding="utf-8")
     cli("codebook", "rename", "trade", "commerce")
@@ -157,7 +155,7 @@ def test_labels_of_tables_follow(cli: Cli, prepare: Prepare) -> None:
     frame = read_labelled_paragraphs().set_index("text")
     assert frame["topics"]["Duties"] == ["commerce"] and frame["topics"]["Tanks"] is None
     cli("suggest", "--n", "4", "--out", "sheet.csv")
-    fill("sheet.csv", "army", "army", "army", "army")
+    fill(*["army"] * 4)
     cli("import", "sheet.csv")
     assert "5 army" not in (printed := prepare()) and "4 army" in printed
 
@@ -216,9 +214,8 @@ def test_a_mistake_changes_nothing(cli: Cli, words: list[str], message: str) -> 
 
 
 def test_what_cannot_be_edited_is_left_alone(cli: Cli) -> None:
-    params = PARAMS.read_text(encoding="utf-8")
+    params = edit_params("license: null\n", "")
     shared = params.replace("definition: >-", "definition: &text >-", 1)
-    shared = shared.replace("license: null\n", "")
     PARAMS.write_text(f"{shared}\nlicense: *text\n", encoding="utf-8")
     before = PARAMS.read_bytes()
     assert "cannot be edited as it is written" in cli("codebook", "drop", "trade", status=1)

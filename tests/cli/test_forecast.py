@@ -48,8 +48,7 @@ def test_what_is_not_measured_has_no_curve(
     Path("seeds/new.txt").write_text("News\n\nA tariff.\n")
     assert f"seeds/labels.csv and seeds/new.txt {changed}" in cli("shares", status=1)
     prepare(tmp_path / "clone")
-    tables = "data/answers.parquet and data/paragraphs.parquet"
-    assert f"{tables} {changed}" in cli("errors", status=1)
+    printed = cli("errors", status=1)
+    assert f"data/answers.parquet and data/paragraphs.parquet {changed}" in printed
     shutil.rmtree("data/oof")
-    missing = "scores.parquet not found: run `dvc repro` first"
-    assert missing in cli("forecast", status=1)
+    assert "scores.parquet not found: run `dvc repro` first" in cli("forecast", status=1)

@@ -12,15 +12,19 @@ from contextlib import chdir, redirect_stdout
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from paratopic.annotation.page import Answer, Session
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.labels.log import read_lines
 from tests.annotation.small_project import make_project
+from tests.cli.test_codebook import edit_params
+from tests.documents import read_sheet
 from tests.programs import Cli, run_stages
 from tests.samples import WORDS, paragraph
 
+LABELS = Path("seeds/labels.csv")
 ARTICLE = """Harbour news
 
 Exporters feared that the new tariffs on steel would close the market to them.
@@ -56,39 +60,29 @@ def prepare(folder: Path) -> str:
     return printed.getvalue()
 
 
-def read_sheet(folder: Path, name: str) -> list[dict[str, str]]:
-    with (folder / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def fill(folder: Path, name: str, **topic_of: str) -> None:
+def fill(name: str, **topic_of: str) -> None:
     """Save sheet.csv under a name, filled in: word → topic of the paragraphs that contain it."""
-    rows = read_sheet(folder, "sheet.csv")
+    rows = read_sheet("sheet.csv")
     for row in rows:
         row["topics"] = next((t for word, t in topic_of.items() if word in row["text"]), "?")
-    with (folder / name).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    pd.DataFrame(rows).to_csv(name, index=False)
 
 
 def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path, cli: Cli) -> None:
-    labels = clone / "seeds/labels.csv"
-    before = labels.read_bytes()
+    before = LABELS.read_bytes()
     printed = cli("suggest", "--n", "2")
     assert len(list(csv.DictReader(printed.splitlines()))) == 2
     assert cli("suggest", "--n", "2") == printed
     cli("suggest", "--out", "sheet.csv")
     cli("suggest", "--out", "tasks.json")
-    tasks = json.loads((clone / "tasks.json").read_text())
-    assert len(tasks) == len(read_sheet(clone, "sheet.csv")) == 3
-    champion = json.loads((clone / "models/champion").read_text())["champion"]
-    (model,) = {task["predictions"][0]["model_version"] for task in tasks}
-    assert model == champion
-    assert labels.read_bytes() == before
+    tasks = json.loads(Path("tasks.json").read_text())
+    assert len(tasks) == len(read_sheet("sheet.csv")) == 3
+    champion = json.loads(Path("models/champion").read_text())["champion"]
+    assert {task["predictions"][0]["model_version"] for task in tasks} == {champion}
+    assert LABELS.read_bytes() == before
 
-    fill(clone, "ann.csv", tariffs="trade;security", navy="security")
-    fill(clone, "bo.csv", tariffs="trade", navy="trade", chip="technology")
+    fill("ann.csv", tariffs="trade;security", navy="security")
+    fill("bo.csv", tariffs="trade", navy="trade", chip="technology")
     printed = cli("import", "ann.csv", "--annotator", "ann")
     assert "ann.csv: 2 new labels in seeds/labels.csv, 0 already there, " in printed
     assert "0 disputed, 0 not imported, " in printed and "1 undecided" in printed
@@ -96,14 +90,14 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path, cli
     printed = cli("import", "bo.csv", "--annotator", "bo")
     assert printed.count("disputed: harbour:") == 2
     assert "ann: security; bo: trade → a tie; another" in printed
-    after = labels.read_bytes()
+    after = LABELS.read_bytes()
     assert "ann.csv: 0 new labels" in cli("import", "ann.csv", "--annotator", "ann")
-    assert labels.read_bytes() == after
-    labels.write_bytes(before)
+    assert LABELS.read_bytes() == after
+    LABELS.write_bytes(before)
     cli("import", "bo.csv", "--annotator", "bo")
     cli("import", "ann.csv", "--annotator", "ann")
-    assert labels.read_bytes() == after
-    assert labels.with_name("labels.csv.bak").exists()
+    assert LABELS.read_bytes() == after
+    assert LABELS.with_name("labels.csv.bak").exists()
     for command in ("label", "suggest"):
         assert "nothing left to label" in cli(command, status=1)
 
@@ -111,43 +105,38 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path, cli
     assert "1 disputed paragraph gets the answer of most annotators" in prepared
     assert "1 tie between annotators, without a label" in prepared
     assert "Ties between annotators: 1 paragraph, without a label" in cli("status")
-    report = json.loads((clone / "reports/prepare.json").read_text())
-    assert report["annotators"]["annotators"] == ["ann", "bo"]
-    assert report["annotators"]["paragraphs"] == 2
+    people = json.loads(Path("reports/prepare.json").read_text())["annotators"]
+    assert (people["annotators"], people["paragraphs"]) == (["ann", "bo"], 2)
     run_stages("split", "score baseline", "score transformer", "compare")
     printed = cli("review", "--out", "again.csv")
     assert "ann: security; bo: trade: a tie between annotators" in printed
-    assert (
-        "1 tie (1 listed). Another answer settles a tie. Until then, the paragraph has" in printed
-    )
-    assert read_sheet(clone, "again.csv")[0]["reason"] == "a tie between annotators"
+    assert "1 tie (1 listed). Another answer settles a tie. Until then, the" in printed
+    assert read_sheet("again.csv")[0]["reason"] == "a tie between annotators"
     reported = " ".join(cli("report").split())
-    assert f"macro-F1 {report['annotators']['macro_f1']:.3f} against each other" in reported
+    assert f"macro-F1 {people['macro_f1']:.3f} against each other" in reported
 
 
 def test_import_reports_unknown_topics_and_imports_the_rest(clone: Path, cli: Cli) -> None:
     cli("suggest", "--out", "sheet.csv")
-    fill(clone, "ann.csv", tariffs="trade", navy="securty")
+    fill("ann.csv", tariffs="trade", navy="securty")
     printed = cli("import", "ann.csv", status=3)
     assert 'unknown topic "securty" (did you mean "security"?)' in printed
     assert "1 new label in" in printed and "1 not imported" in printed
     assert "the file's ending says" in cli("import", "x.txt", status=1)
     assert "ann.csv is a table: list it in" in cli("paragraphs", "ann.csv", status=1)
-    params = (clone / "params.yaml").read_text(encoding="utf-8")
-    without = params.replace("labels: seeds/labels.csv", "labels: null")
-    (clone / "params.yaml").write_text(without, encoding="utf-8")
+    edit_params("labels: seeds/labels.csv", "labels: null")
     assert "set prepare.labels" in cli("import", "ann.csv", status=1)
-    (clone / "data/paragraphs.parquet").unlink()
+    Path("data/paragraphs.parquet").unlink()
     assert "dvc repro prepare" in cli("suggest", status=1)
 
 
 def test_new_articles_that_are_not_prepared_are_told(clone: Path, cli: Cli) -> None:
-    (clone / "seeds/pier.txt").write_text("The pier\n\nA pier was built.\n", encoding="utf-8")
-    (clone / "seeds/skipped.txt").write_text("By Ann Lee\n", encoding="utf-8")
+    Path("seeds/pier.txt").write_text("The pier\n\nA pier was built.\n", encoding="utf-8")
+    Path("seeds/skipped.txt").write_text("By Ann Lee\n", encoding="utf-8")
     printed = cli("suggest", "--out", "sheet.csv")
     assert "not read yet: seeds/pier.txt and 1 more; `dvc repro prepare` reads" in printed
     assert "3 paragraphs to label: sheet.csv" in printed
-    fill(clone, "ann.csv", tariffs="trade", navy="security", chip="technology")
+    fill("ann.csv", tariffs="trade", navy="security", chip="technology")
     cli("import", "ann.csv", "--annotator", "ann")
     for command in ("suggest", "label"):
         printed = cli(command, status=1)
@@ -162,21 +151,19 @@ def test_a_sheet_that_is_saved_several_times_has_one_annotator(
 ) -> None:
     cli("suggest", "--out", "sheet.csv")
     for name in ("ann.csv", "excel.csv", "excel2.csv"):
-        fill(clone, name, tariffs="trade", navy="security")
-    before = (clone / "seeds/labels.csv").read_bytes()
+        fill(name, tariffs="trade", navy="security")
+    before = LABELS.read_bytes()
     with monkeypatch.context() as patch:  # somebody is there, who is asked and says no
         terminal = io.StringIO("n\n")
         patch.setattr(terminal, "isatty", lambda: True)
         patch.setattr("sys.stdin", terminal)
         printed = cli("import", "ann.csv", "excel.csv", "excel2.csv", status=1)
     assert "Did cy fill in all of these files?" in printed
-    assert (clone / "seeds/labels.csv").read_bytes() == before
+    assert LABELS.read_bytes() == before
     printed = cli("import", "ann.csv", "excel.csv", "excel2.csv")
-    assert (
-        "ann.csv, excel.csv, excel2.csv name no annotator, so they are recorded as cy's" in printed
-    )
-    lines = read_lines(clone / "seeds/labels.csv")
-    assert [line.annotator for line in lines if line.annotator] == ["cy", "cy"]
+    told = "name no annotator, so they are recorded as cy's"
+    assert f"ann.csv, excel.csv, excel2.csv {told}" in printed
+    assert [line.annotator for line in read_lines(LABELS) if line.annotator] == ["cy", "cy"]
 
 
 def test_a_user_without_a_name_is_asked_for_one_where_it_is_needed(
@@ -187,12 +174,12 @@ def test_a_user_without_a_name_is_asked_for_one_where_it_is_needed(
 
     monkeypatch.setattr("getpass.getuser", getuser)
     cli("suggest", "--out", "sheet.csv")
-    fill(clone, "ann.csv", tariffs="trade")
-    before = (clone / "seeds/labels.csv").read_bytes()
+    fill("ann.csv", tariffs="trade")
+    before = LABELS.read_bytes()
     for command in ("import ann.csv", "label"):
         printed = cli(*command.split(), status=1)
         assert "--annotator NAME" in printed and "uid" not in printed
-    assert (clone / "seeds/labels.csv").read_bytes() == before
+    assert LABELS.read_bytes() == before
     assert "1 new label" in cli("import", "ann.csv", "--annotator", "ann")
 
 
@@ -200,9 +187,9 @@ def test_what_the_model_thinks_is_hidden_where_others_labelled_the_same_sheet(
     clone: Path, cli: Cli, served: list[Session]
 ) -> None:
     cli("suggest", "--blind", "--out", "sheet.csv")
-    rows = read_sheet(clone, "sheet.csv")
+    rows = read_sheet("sheet.csv")
     assert len(rows) == 3 and {row["suggestion"] + row["confidence"] for row in rows} == {""}
-    fill(clone, "ann.csv", tariffs="trade")
+    fill("ann.csv", tariffs="trade")
     cli("import", "ann.csv", "--annotator", "ann")
     for annotator, options, blind in (
         ("ann", [], False),
@@ -238,7 +225,7 @@ def small(tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch
 def drawn_by(cli: Cli, *options: str) -> tuple[list[str], list[str], str]:
     """What `suggest` says of how paragraphs were drawn, which article each is of, and its notes."""
     notes = cli("suggest", "--out", "sheet.csv", *options)
-    rows = read_sheet(Path(), "sheet.csv")
+    rows = read_sheet("sheet.csv")
     assert {bool(row["suggestion"]) for row in rows} == {"are hidden" not in notes}
     return [row["drawn"] for row in rows], [row["paragraph"][0] for row in rows], notes
 
@@ -258,18 +245,17 @@ def test_a_sample_is_drawn_labelled_and_weighed(small: Path, cli: Cli) -> None:
     for options in (["--mixed"], ["--random", "--no-blind"]):
         cli("suggest", *options, status=1)
 
-    fill(small, "ann.csv", e="trade")
-    labels = small / "seeds/labels.csv"
+    fill("ann.csv", e="trade")
     cli("import", "ann.csv", "--annotator", "ann")
-    assert [line.drawn for line in read_lines(labels)] == ["1"] * 24
+    assert [line.drawn for line in read_lines(LABELS)] == ["1"] * 24
     sampled = "labels: 24 of 24 were drawn at random (paragraphs)"
     assert sampled in prepare(small)
-    report = json.loads((small / "reports/prepare.json").read_text())
+    report = json.loads(Path("reports/prepare.json").read_text())
     assert report["sample"] == {"kind": "paragraph", "drawn": 24}
     frame = read_labelled_paragraphs(small)
     assert frame["weight"].tolist() == [1.0] * 24 and set(frame["draw"]) == {"paragraph"}
     assert sampled in cli("status")
-    labels.write_text(labels.read_text().replace("drawn", "mine"), encoding="utf-8")
+    LABELS.write_text(LABELS.read_text().replace("drawn", "mine"), encoding="utf-8")
     assert "labels: nothing says how the paragraphs were chosen" in prepare(small)
     assert read_labelled_paragraphs(small)["weight"].isna().all()
 
@@ -279,7 +265,7 @@ def test_label_studio_keeps_how_paragraphs_were_drawn(
     small: Path, cli: Cli, options: list[str]
 ) -> None:
     cli("suggest", "--n", "6", "--out", "tasks.json", *options)
-    tasks = json.loads((small / "tasks.json").read_text())
+    tasks = json.loads(Path("tasks.json").read_text())
     drawn = {task["data"]["paragraph"]: task["data"]["drawn"] for task in tasks}
     assert all(drawn.values()) and not any("predictions" in task for task in tasks)
 
@@ -288,14 +274,14 @@ def test_label_studio_keeps_how_paragraphs_were_drawn(
         value = {"choices": ["trade"]}
         done = {"completed_by": 1, "result": [{"from_name": "dominant", "value": value}]}
         export = [tasks[number] | {"id": number, "annotations": [done]} for number in numbers]
-        (small / "export.json").write_text(json.dumps(export))
+        Path("export.json").write_text(json.dumps(export))
         return cli("import", "export.json")
 
     assert "note:" not in notes_of(0, 1)
     assert "note: 2 paragraphs have an answer although the paragraph drawn" in notes_of(0, 3, 5)
     assert "note:" not in notes_of(4)  # the one before it has an answer in labels.csv
     assert "note:" not in notes_of(*range(6))
-    imported = {line.paragraph: line.drawn for line in read_lines(small / "seeds/labels.csv")}
+    imported = {line.paragraph: line.drawn for line in read_lines(LABELS)}
     assert imported == dict(list(drawn.items())[:6])
 
 
@@ -318,7 +304,7 @@ def test_the_page_hides_what_the_model_thinks_of_a_sample(
         assert served[-1].state()["explains"] == (not hidden)
     codebook = served[-1].state()["codebook"]
     served[-1].save(Answer(id=items[0]["id"], topics=["trade"], note="", codebook=codebook))
-    (line,) = read_lines(small / "seeds/labels.csv")
+    (line,) = read_lines(LABELS)
     assert (line.paragraph, line.drawn) == (items[0]["id"], "1")
 
 
@@ -341,15 +327,13 @@ def test_options_that_contradict_each_other_are_refused(
 
 def test_topics_that_only_the_model_knows_are_named(small: Path, cli: Cli) -> None:
     assert "no longer in" not in drawn_by(cli)[2]
-    params = (small / "params.yaml").read_text(encoding="utf-8")
-    renamed = params.replace("- name: trade\n", "- name: commerce\n")
-    (small / "params.yaml").write_text(renamed, encoding="utf-8")
+    edit_params("- name: trade\n", "- name: commerce\n")
     assert "no longer in the codebook: trade" in drawn_by(cli)[2]
 
 
 def test_articles_with_a_label_are_not_drawn(small: Path, cli: Cli) -> None:
     cli("suggest", "--random", "--by", "article", "--n", "3", "--out", "sheet.csv")
-    lines = "".join(f"{row['paragraph']},trade\n" for row in read_sheet(small, "sheet.csv"))
-    (small / "seeds/labels.csv").write_text(f"paragraph,topics\n{lines}", encoding="utf-8")
+    lines = "".join(f"{row['paragraph']},trade\n" for row in read_sheet("sheet.csv"))
+    LABELS.write_text(f"paragraph,topics\n{lines}", encoding="utf-8")
     printed = cli("suggest", "--random", "--articles", status=1)
     assert "every article has a labelled paragraph" in printed

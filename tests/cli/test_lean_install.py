@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from paratopic.inference.folder import MANIFEST
+from tests.documents import save
 from tests.programs import ROOT
 
 # Hides the packages of the extras from Python and from the programs that it starts.
@@ -50,10 +52,10 @@ def test_it_predicts_and_names_the_extra_that_other_commands_need(
     baseline_folder: Path, tmp_path: Path
 ) -> None:
     assert (baseline_folder / MANIFEST).exists()
-    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    (tmp_path / "in.csv").write_text("text\nA tariff.\n")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    save(tmp_path, "in.csv", "text\nA tariff.\n")
     for suffix in ("html", "docx", "pdf", "parquet"):
-        (tmp_path / f"in.{suffix}").write_text("<p>A tariff.")
+        save(tmp_path, f"in.{suffix}", "<p>A tariff.")
     predict = ["predict", "--model", str(baseline_folder)]
     train, articles = "pip install 'paratopic[train]'", "pip install 'paratopic[articles]'"
     expected: list[tuple[list[str], str]] = [
@@ -64,10 +66,8 @@ def test_it_predicts_and_names_the_extra_that_other_commands_need(
         *(([*predict, f"in.{suffix}"], articles) for suffix in ("html", "docx", "pdf")),
         ([*predict, "in.parquet", "--out", "out"], "parquet needs pyarrow: pip install pyarrow"),
     ]
-    hiding = tmp_path / "hiding"
-    hiding.mkdir()
-    (hiding / "sitecustomize.py").write_text(HIDING)
-    paths = filter(None, [str(hiding), os.environ.get("PYTHONPATH")])
+    save(tmp_path, "sitecustomize.py", HIDING)
+    paths = filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")])
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         input="\n".join(json.dumps(words) for words, _ in expected),

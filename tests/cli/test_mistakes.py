@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import random
 import shutil
 from pathlib import Path
@@ -14,15 +13,9 @@ from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import write_metadata
 from paratopic.project.files import write_json
 from paratopic.project.params import read_params
-from paratopic.project.paths import (
-    COMPARISON,
-    FOLDS,
-    METADATA,
-    MODELS,
-    PARAGRAPHS,
-    PARAMS,
-    SCORES,
-)
+from paratopic.project.paths import COMPARISON, FOLDS, METADATA, MODELS, PARAGRAPHS, PARAMS, SCORES
+from tests.cli.test_codebook import edit_params
+from tests.documents import read_sheet
 from tests.programs import ROOT, Cli
 from tests.samples import paragraph, paragraph_table, write_labelled
 
@@ -62,12 +55,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def rows_of(path: str) -> list[dict[str, str]]:
-    """The rows of a sheet."""
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_mistakes_and_slices_are_listed(folder: Path, baseline_folder: Path, cli: Cli) -> None:
     shutil.copytree(baseline_folder, MODELS / "baseline")
     printed = cli("errors", "--n", "2", "--out", "again.csv")
@@ -82,7 +69,7 @@ def test_mistakes_and_slices_are_listed(folder: Path, baseline_folder: Path, cli
     assert sum(line.startswith("most similar (≈ ") for line in lines) == 2
     named = [line for line in lines if line.startswith("source = ")]
     assert len(named) == 1 and named[0].startswith("source = Post: 33 % of 30 answers right (")
-    rows = rows_of("again.csv")
+    rows = read_sheet("again.csv")
     assert [row["paragraph"] for row in rows] == ["a09:1", "a08:1"]
     assert {(row["topics"], row["suggestion"]) for row in rows} == {("?", "security")}
     assert "trade" not in {cell for row in rows for cell in row.values()}
@@ -91,8 +78,7 @@ def test_mistakes_and_slices_are_listed(folder: Path, baseline_folder: Path, cli
 def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(
     folder: Path, cli: Cli
 ) -> None:
-    params = PARAMS.read_text(encoding="utf-8")
-    PARAMS.write_text(params.replace("mode: single", "mode: multi"), encoding="utf-8")
+    edit_params("mode: single", "mode: multi")
     frame = read_labelled_paragraphs()
     both = pd.Series([["trade", "security"] if n < 40 else ["trade"] for n in range(N)])
     write_labelled(frame.assign(topics=both))
@@ -105,7 +91,7 @@ def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(
     ]
     # 0.9 for each of four topics
     assert "label: trade;security, answer: trade (certainty 0.66)" in lines
-    assert {row["paragraph"] for row in rows_of("again.csv")} == set(frame["id"][:40])
+    assert {row["paragraph"] for row in read_sheet("again.csv")} == set(frame["id"][:40])
 
 
 def test_columns_are_chosen_and_a_model_is_not_needed(folder: Path, cli: Cli) -> None:

@@ -20,7 +20,7 @@ from paratopic.inference.folder import MANIFEST
 from paratopic.inference.loading import load
 from paratopic.inference.promise import NEVER
 from tests.documents import PAGE, save
-from tests.programs import Cli
+from tests.programs import Cli, Printed
 from tests.samples import GERMAN, paragraph_table, write_labelled
 
 TEXT = "Tariffs\n\nThe tariff on goods rose, and so did the quota.\n\nThe navy left the border.\n"
@@ -46,14 +46,15 @@ def changed(model: Path, target: Path, change: Callable[[dict[str, Any]], object
     return target
 
 
-def lines_of(printed: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in printed.splitlines()]
+def lines_of(printed: Printed) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in printed.out.splitlines()]
 
 
 def test_predict_prints_a_table_or_json_lines(cli: Cli, model: Path, article: Path) -> None:
     table = cli("predict", article).out
-    assert all(cell in table for cell in ("news (baseline)", "trade", "security", "sure", "✓"))
-    lines = lines_of(cli("predict", "--json", article).out)
+    assert "news (baseline)" in table and "trade" in table and "security" in table
+    assert "sure" in table and "✓" in table
+    lines = lines_of(cli("predict", "--json", article))
     assert [line["topic"] for line in lines] == ["trade", "security"]
     assert [line["heading"] for line in lines] == ["Tariffs", "Tariffs"]
     assert lines[0]["confidence"] == lines[0]["scores"]["trade"]
@@ -71,26 +72,25 @@ def test_texts_in_a_language_that_the_model_is_not_for_are_counted(
         monkeypatch.setenv("PARATOPIC_MODEL", str(chosen))
         for words in (["--json"], [], ["--out", tmp_path / "out" / chosen.name]):
             printed = cli("predict", *words, article)
-            assert (printed.out + printed.err).count(warning) == count
+            assert printed.count(warning) == count
             if "--json" in words:
-                languages = [line["text_language"] for line in lines_of(printed.out)]
+                languages = [line["text_language"] for line in lines_of(printed)]
                 assert languages == ["en", None, "de"]  # the second is short
     article.write_text(f"{TEXT}\nZeitgeist\n\n3295-F1-P.\n", encoding="utf-8")
     read: list[str] = []
     monkeypatch.setattr(predict, "language_of", read.append)  # no language
     printed = cli("predict", "--json", article)
     assert "warning" not in printed.err
-    assert read == [line["text"] for line in lines_of(printed.out)]  # once each
+    assert read == [line["text"] for line in lines_of(printed)]  # once each
 
 
 def test_why_shows_what_each_sentence_adds(cli: Cli, model: Path, article: Path) -> None:
     article.write_text("The tariff on goods rose. It rained.\n", encoding="utf-8")
-    (line,) = lines_of(cli("predict", "--why", "--json", article).out)
-    tariffs, rain = (sentence["shares"]["trade"] for sentence in line["why"]["sentences"])
+    why = lines_of(cli("predict", "--why", "--json", article))[0]["why"]
+    tariffs, rain = (sentence["shares"]["trade"] for sentence in why["sentences"])
     assert tariffs > 0 and tariffs > rain
-    logit = line["why"]["logits"]["trade"]
-    assert line["why"]["base"]["trade"] + tariffs + rain == pytest.approx(logit)
-    assert line["why"]["context"] == {}  # it reads texts alone
+    assert why["base"]["trade"] + tariffs + rain == pytest.approx(why["logits"]["trade"])
+    assert why["context"] == {}  # it reads texts alone
     printed = cli("predict", "--why", article).out
     assert f"{tariffs:+.2f} The tariff on goods rose." in printed
     assert f"{rain:+.2f} It rained." in printed and "context: " not in printed
@@ -104,12 +104,12 @@ def test_paragraphs_of_an_article_are_read_with_what_stands_around_them(
     texts = ["A tariff.", "Officials said so.", "The navy."]
     expected = load(reading_folder).predict_article(texts, ["Army"] * 3, "Customs")
     words = ["predict", "--model", reading_folder, article]
-    lines = lines_of(cli(*words, "--json").out)
+    lines = lines_of(cli(*words, "--json"))
     assert [line["scores"] for line in lines] == [answer.scores for answer in expected]
     headings = [(line["title"], line["heading"]) for line in lines]
     assert headings == [("Customs", "Customs / Army")] * 3
     assert "why" not in lines[0]
-    explained = lines_of(cli(*words, "--json", "--why").out)
+    explained = lines_of(cli(*words, "--json", "--why"))
     for line, answer in zip(explained, expected, strict=True):
         assert line["scores"] == pytest.approx(answer.scores)
     whys = [line["why"] for line in explained]
@@ -128,21 +128,17 @@ def test_paragraphs_of_an_article_are_read_with_what_stands_around_them(
     assert f"context: {', '.join(around)}" in printed
 
 
+@pytest.mark.usefixtures("model")
 def test_why_shows_the_nearest_labelled_paragraphs_of_the_project(
-    cli: Cli,
-    monkeypatch: pytest.MonkeyPatch,
-    model: Path,
-    article: Path,
-    rows: pd.DataFrame,
-    tmp_path: Path,
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, article: Path, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
 
     def nearest() -> list[dict[str, Any]]:
-        line = lines_of(cli("predict", "--why", article, "--json").out)[0]
-        return list(line["why"]["nearest"])
+        first, *_ = lines_of(cli("predict", "--why", article, "--json"))
+        return list(first["why"]["nearest"])
 
     assert nearest() == []  # outside a project
     given = {name: rows[name] for name in ("id", "article", "text", "label_source")}
@@ -169,7 +165,7 @@ def test_predictions_that_are_not_sure_have_no_mark(
     unsure = changed(model, tmp_path / "unsure", lambda of: of["calibration"].update(sure=NEVER))
     table = cli("predict", "--model", unsure, article).out
     assert "trade" in table and "✓" not in table
-    lines = lines_of(cli("predict", "--model", unsure, article, "--json").out)
+    lines = lines_of(cli("predict", "--model", unsure, article, "--json"))
     assert [line["sure"] for line in lines] == [False, False]
 
 
@@ -189,11 +185,10 @@ def test_predict_imports_no_package_of_training(
     assert run.stdout.splitlines()[-1] == "[]"
 
 
-def test_predict_reads_standard_input(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, model: Path
-) -> None:
+@pytest.mark.usefixtures("model")
+def test_predict_reads_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
-    assert lines_of(cli("predict", "--json", "-").out)[0]["article"] == "stdin"
+    assert lines_of(cli("predict", "--json", "-"))[0]["article"] == "stdin"
 
 
 def test_paragraphs_prints_lines_for_the_labels_file(cli: Cli, article: Path) -> None:
@@ -216,24 +211,19 @@ def test_skipped_parts_and_other_files_are_listed_on_stderr(
     assert f"{page}: skipped (navigation): Home | World | Sport" in printed.err
     assert f"{tmp_path / 'notes.odt'}: not read (a file of another kind)" in printed.err
     printed = cli("predict", "--json", page)
-    assert [line["position"] for line in lines_of(printed.out)] == [0, 1, 2]
+    assert [line["position"] for line in lines_of(printed)] == [0, 1, 2]
     assert "skipped (footer)" in printed.err
 
 
 def test_mistakes_are_reported_without_a_traceback(
-    cli: Cli,
-    monkeypatch: pytest.MonkeyPatch,
-    baseline_folder: Path,
-    article: Path,
-    tmp_path: Path,
+    cli: Cli, baseline_folder: Path, article: Path, here: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    empty = save(tmp_path, "empty.txt", "")
+    save(here, "empty.txt", "")
     for words, message in (
         (["predict", article], "dvc repro"),
-        (["predict", "--model", tmp_path / "gone", article], "does not exist"),
+        (["predict", "--model", "gone", article], "does not exist"),
         (["predict", "--model", baseline_folder, "gone.txt"], "gone.txt"),
-        (["predict", "--model", baseline_folder, empty], "empty.txt"),
+        (["predict", "--model", baseline_folder, "empty.txt"], "empty.txt"),
         (["report"], "dvc repro"),
     ):
         assert message in cli(*words, status=1).out

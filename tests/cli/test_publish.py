@@ -31,10 +31,10 @@ except UserError as error:
 """
 
 
+@pytest.mark.usefixtures("here")
 def test_a_model_is_shown_published_to_a_folder_and_loaded_by_its_digest(
-    baseline_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
+    baseline_folder: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     words = ["publish", "model", "--model", str(baseline_folder), "--to", "out"]
     monkeypatch.setattr("typer.confirm", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     printed = cli(*words, status=130)

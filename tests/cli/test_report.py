@@ -13,14 +13,7 @@ import pytest
 from paratopic.cli import report
 from paratopic.cli.report import ACTIVATE
 from paratopic.project.files import write_json, write_text
-from paratopic.project.paths import (
-    COMPARISON,
-    MODEL_REPORTS,
-    PARAMS,
-    PREPARED,
-    SCORES,
-    WHOLE_PAGE,
-)
+from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PARAMS, PREPARED, SCORES, WHOLE_PAGE
 from tests.programs import ROOT, Cli
 
 FIGURES = {

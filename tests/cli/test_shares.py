@@ -28,16 +28,8 @@ NAMES = tuple(WORDS)
 def make(root: Path, mode: ModeName, labelled: Callable[[int], bool], draw: str) -> Path:
     """A project of 200 paragraphs in 40 articles, in which security grew.
 
-    Parameters
-    ----------
-    root
-        Its folder.
-    mode
-        Mode of the topics. In mode multi a third of the paragraphs have a second topic.
-    labelled
-        Whether a paragraph is labelled, by its number.
-    draw
-        What was drawn at random: "paragraph" or "article".
+    In mode multi a third of the paragraphs have a second topic. `labelled` says whether the
+    paragraph of a number is labelled, `draw` what was drawn at random: "paragraph" or "article".
     """
     rng = random.Random(1)
     late = [rng.random() < 0.5 for _ in range(N_ARTICLES)] * (N // N_ARTICLES)
@@ -66,13 +58,12 @@ def make(root: Path, mode: ModeName, labelled: Callable[[int], bool], draw: str)
     write_metadata(about.assign(source=["Post"] * N), root / METADATA)
     hand = frame[frame["label_source"] == "hand"]
     hand = hand.assign(topic=hand["topics"].map(tuple))
-    topics_of_mode = Topics(mode, NAMES)
-    model = fit("baseline", examples(hand, NAMES), topics_of_mode, root)
+    codes = Topics(mode, NAMES)
+    model = fit("baseline", examples(hand, NAMES), codes, root)
     model.save(root / MODELS / "baseline", Calibration())
-    scores = pd.DataFrame(model.predict_proba(list(hand["text"])), columns=topics_of_mode.scores)
-    scores.insert(0, "id", hand["id"].to_numpy())
+    scores = pd.DataFrame(model.predict_proba(list(hand["text"])), hand["id"], codes.scores)
     (root / SCORES / "baseline").mkdir(parents=True)
-    scores.to_parquet(root / SCORES / "baseline" / "scores.parquet")
+    scores.reset_index().to_parquet(root / SCORES / "baseline" / "scores.parquet")
     files.write_json(root / COMPARISON, {"champion": "baseline"})
     return root
 

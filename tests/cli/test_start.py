@@ -19,7 +19,7 @@ from paratopic.project.params import read_params
 from paratopic.project.paths import METADATA
 from paratopic.project.sources import Source
 from paratopic.stages import prepare
-from tests.documents import write_table
+from tests.documents import save, write_table
 from tests.programs import ROOT, Cli
 from tests.samples import PARAMS
 
@@ -28,11 +28,9 @@ NAMES = ["sport", "diplomacy_venue", "Öffentliche: Räume", "true", "sun ☀ an
 AB = new_topics(["a", "b"])
 
 
-def test_a_new_project_differs_from_this_one_by_its_topics_and_language_alone(
-    tmp_path: Path,
-) -> None:
+def test_a_new_project_differs_by_its_topics_and_language_alone(tmp_path: Path) -> None:
     (tmp_path / "seeds").mkdir()
-    (tmp_path / "seeds" / "match.txt").write_text("The visitors won.")
+    save(tmp_path / "seeds", "match.txt", "The visitors won.")
     create(tmp_path, new_topics(NAMES))
     params = read_params(tmp_path / "params.yaml")
     assert params.topics.names == tuple(NAMES)
@@ -54,10 +52,7 @@ def test_the_wheel_has_the_files_that_are_copied() -> None:
     for source, place in target["wheel"]["force-include"].items():
         assert (ROOT / source).exists() and place == f"paratopic/template/{source}"
     packed = set(target["wheel"]["force-include"])
-    tracked = subprocess.run(
-        ["git", "ls-files", *SAME, "params.yaml"], cwd=ROOT, capture_output=True, text=True
-    )
-    for file in filter(None, tracked.stdout.splitlines()):
+    for file in git(ROOT, "ls-files", *SAME, "params.yaml").splitlines():
         assert any(file == source or file.startswith(f"{source}/") for source in packed), file
         top = file.partition("/")[0]
         assert file in target["sdist"]["include"] or top in target["sdist"]["include"], file
@@ -66,7 +61,7 @@ def test_the_wheel_has_the_files_that_are_copied() -> None:
 def test_inside_a_repository_and_without_git(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    git(tmp_path, "init", "--quiet")
     create(tmp_path / "inner", AB)
     assert not (tmp_path / "inner" / ".git").exists()
     assert "Experiments start from a commit: git add dvc.yaml" in create(tmp_path / "other", AB)
@@ -81,9 +76,8 @@ def test_inside_a_repository_and_without_git(
 
 
 def git(folder: Path, *words: str) -> str:
-    return subprocess.run(
-        ["git", *words], cwd=folder, check=True, capture_output=True, text=True
-    ).stdout
+    words = ("git", *words)
+    return subprocess.run(words, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.mark.parametrize("user", ["Ann", ""])
@@ -98,11 +92,10 @@ def test_the_first_commit_has_all_that_an_experiment_needs(
     if user:
         config.write_text(f"{config.read_text()}[user]\nname = {user}\nemail = ann@example.org\n")
     folder = tmp_path / "new"
-    (folder / "hooks").mkdir(parents=True)
-    (folder / "hooks" / "pre-commit").write_text("#!/bin/sh\nexit 1\n")
-    (folder / "hooks" / "pre-commit").chmod(0o755)
-    (folder / "seeds").mkdir()
-    (folder / "seeds" / "match.txt").write_text("The visitors won.")
+    for name in ("hooks", "seeds"):
+        (folder / name).mkdir(parents=True)
+    save(folder / "hooks", "pre-commit", "#!/bin/sh\nexit 1\n").chmod(0o755)
+    save(folder / "seeds", "match.txt", "The visitors won.")
     assert ("git knows no user" in create(folder, AB)) == (not user)
     assert git(folder, "log", "--format=%an %s") == f"{user or 'paratopic'} Start the project\n"
     assert git(folder, "status", "--short") == "?? hooks/\n"
@@ -130,10 +123,7 @@ TABLE = pd.DataFrame(
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".parquet"])
-def test_a_project_starts_with_a_table(
-    suffix: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_project_starts_with_a_table(suffix: str, cli: Cli, here: Path) -> None:
     table = TABLE.astype({"date": int}) if suffix == ".parquet" else TABLE
     path = write_table(table, Path(f"speeches{suffix}"))
     assert cli("init", "--table", path).out.splitlines()[:12] == [
@@ -156,8 +146,7 @@ def test_a_project_starts_with_a_table(
     (source,) = params.prepare.sources
     labels = {"Law; order": "Law, order", "Other": "none"}
     assert source == Source(str(path), text="body", label="topic", group="date", labels=labels)
-    tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True)
-    assert str(path) in tracked.stdout.splitlines()
+    assert str(path) in git(here, "ls-files").splitlines()
     prepare.main()
     frame = read_labelled_paragraphs()
     assert frame["label_source"].value_counts().to_dict() == {"hand": 30, "none": 10}
@@ -165,10 +154,7 @@ def test_a_project_starts_with_a_table(
     assert list(about) == ["id", "date", "speaker"] and about["id"][1] == "speeches:s1"
 
 
-def test_a_table_elsewhere_without_labels_needs_topics(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_table_elsewhere_without_labels_needs_topics(cli: Cli, here: Path) -> None:
     TABLE[["body"]].to_csv("speeches.csv", index=False)
     words = ["init", "new", "--table", "speeches.csv"]
     assert "no column looks like labels; name the topics" in cli(*words, status=1).out
@@ -176,7 +162,7 @@ def test_a_table_elsewhere_without_labels_needs_topics(
     assert "group  no column: each row counts as an article of its own" in printed
     assert "cd new" in printed and "paratopic label --random" in printed
     params = read_params(Path("new/params.yaml"))
-    table = str(tmp_path / "speeches.csv")
+    table = str(here / "speeches.csv")
     assert params.prepare.sources == (Source(table, text="body", label=None),)
     assert params.topics.descriptions == ("Trade.", "Security.")
 
@@ -196,19 +182,15 @@ def test_a_table_elsewhere_without_labels_needs_topics(
     ],
 )
 def test_nothing_is_written_where_something_is_missing(
-    words: list[str], message: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str], message: str, cli: Cli, here: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     TABLE.to_csv("t.csv", index=False)
     TABLE.replace({"body": {TABLE["body"][1]: ""}}).to_csv("empty.csv", index=False)
     assert message in cli("init", "new", *words, status=1).out
     assert not Path("new").exists()
 
 
-def test_dates_and_columns_that_cannot_be_read_are_said(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_dates_and_columns_that_cannot_be_read_are_said(cli: Cli, here: Path) -> None:
     dates = [("2025-02-01", "March 2024", "2024-01-05")[n % 3] for n in range(N)]
     TABLE.assign(date=dates, position="first").to_csv("t.csv", index=False)
     printed = cli("init", "new", "--table", "t.csv").out
@@ -217,10 +199,9 @@ def test_dates_and_columns_that_cannot_be_read_are_said(
 
 
 def test_a_project_starts_with_a_dataset(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", here / "cache")
     rows = {"text": [f"Speech {n}." for n in range(12)], "label": [n % 2 for n in range(12)]}
     names = datasets.ClassLabel(names=["Trade", "Sports; Culture"])
     features = datasets.Features({"text": datasets.Value("string"), "label": names})

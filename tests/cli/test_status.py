@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -54,24 +55,14 @@ def test_labels_are_counted_by_topic_source_and_article() -> None:
 def test_what_is_missing_goes_away_with_more_labels() -> None:
     few = labelled(("a", "hand", ["trade"]), ("a", "hand", ["trade"]))
     notes = missing(few, FEW)
-    assert [note.split(":")[0] for note in notes] == [
-        "security",
-        NO_TOPIC,
-        "figures for new articles",
-        "sure predictions",
-    ]
+    about = ["security", NO_TOPIC, "figures for new articles", "sure predictions"]
+    assert [note.split(":")[0] for note in notes] == about
     assert notes[0].endswith("too few to be learnt and measured")
     described = Topics("single", (Topic("trade", "Goods."), Topic("security", "Armies.")))
     assert missing(replace(few, topics=described), FEW)[0].endswith("too few to be measured")
     assert "3 distinct paragraphs with a topic" in notes[3] and "there are 2" in notes[3]
     assert "there is 1." in notes[2]
-    many = labelled(
-        *(
-            (article, "hand", topics)
-            for article in "abcd"
-            for topics in (["trade"], ["security"], [])
-        )
-    )
+    many = labelled(*product("abcd", ["hand"], [["trade"], ["security"], []]))
     assert missing(many, MANY) == []
     assert missing(many, None) == []
     (note,) = missing(many, FEW)

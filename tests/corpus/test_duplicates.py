@@ -37,9 +37,7 @@ def test_near_duplicates_share_a_number_and_other_texts_do_not() -> None:
         "yes",
     ]
     assert near_duplicates(texts).tolist() == [0, 1, 0, 0, 2, 3, 4, 4]
-
-
-def test_texts_that_recur_keep_the_number_of_their_first() -> None:
+    # Texts that recur keep the number of their first.
     texts = ["Tariffs rose today.", "tariffs rose TODAY", "It rained.", "Tariffs rose today.", "!"]
     assert near_duplicates(texts).tolist() == [0, 0, 1, 0, 2]
 

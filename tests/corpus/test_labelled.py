@@ -104,9 +104,8 @@ def test_in_no_fold_is_a_text_that_is_held_out_read_with_one_that_is_learnt_from
 ) -> None:
     """Of 24 paragraphs, each has a near-duplicate, in the same article or in another one."""
     letters = [LETTERS[number % 8] * (1 + number // 16) for number in order]
-    texts = [
-        (text_of if number % 16 < 8 else near)(x) for number, x in zip(order, letters, strict=True)
-    ]
+    kinds = [text_of if number % 16 < 8 else near for number in order]
+    texts = [kind(letter) for kind, letter in zip(kinds, letters, strict=True)]
     data = labelled(*texts, articles="".join(str(n * n_articles // 24) for n in range(24)))
     topics = [(TOPICS.names[number % 2],) for number in order]
     rows = data.rows.assign(topic=pd.Series(topics, dtype=object))
@@ -201,13 +200,9 @@ def test_in_no_fold_does_the_pool_have_a_text_that_is_near_one_held_out(
 ) -> None:
     words = "alpha beta gamma delta epsilon zeta eta theta iota kappa".split()
     text = st.lists(st.sampled_from(words), min_size=4, max_size=6).map(" ".join)
-    lines: list[tuple[str, str, str | None]] = [
-        (f"article {n % n_articles}", data.draw(text), ("trade", "security")[n // 4 % 2])
-        for n in range(16)
-    ]
-    near = [line[1] + " end" for line in lines]
-    among = st.sampled_from([f"article {n}" for n in range(n_articles)] + ["other"])
-    table = table_of(*lines, *((data.draw(among), text, None) for text in near))
+    lines = [(f"{n % n_articles}", data.draw(text), TOPICS.names[n // 4 % 2]) for n in range(16)]
+    among = st.sampled_from([*map(str, range(n_articles)), "other"])
+    table = table_of(*lines, *((data.draw(among), f"{line[1]} end", None) for line in lines))
     rows = labelled_rows(table, TOPICS)
     try:
         folds = make_folds(rows, 4, 1, None, 0).table

@@ -26,10 +26,7 @@ def test_fields_are_strings_or_null_whatever_their_names(tmp_path: Path) -> None
     assert read["date"][0] == "007" and read.loc[1, ["date", *names]].isna().all()
     write_metadata(read, path)
     assert path.read_bytes() == first
-
-
-def test_paragraphs_without_any_field_are_rows(tmp_path: Path) -> None:
-    path = tmp_path / "metadata.parquet"
+    # Without any field.
     write_metadata(pd.DataFrame({"id": ["a", "b"]}), path)
     assert read_metadata(path).to_dict("list") == {"id": ["a", "b"]}
 

@@ -30,9 +30,7 @@ def frame() -> pd.DataFrame:
     )
 
 
-def test_none_of_the_topics_and_no_label_are_kept_apart(
-    tmp_path: Path, frame: pd.DataFrame
-) -> None:
+def test_none_of_the_topics_and_no_label_differ(tmp_path: Path, frame: pd.DataFrame) -> None:
     written = []
     for _ in range(2):
         write_labelled(frame, tmp_path)
@@ -59,9 +57,7 @@ def test_hand_labels_alone_are_evaluated(frame: pd.DataFrame) -> None:
     assert data.by_hand.tolist() == [False, True, True]
     assert data.hand.rows["id"].tolist() == ["a:3", "a:4"]
     assert data.measured(frame[:1]).targets.tolist() == [[True, False]]
-
-
-def test_no_labelled_row_has_no_topic(frame: pd.DataFrame) -> None:
+    # Without a labelled row.
     assert labelled_in(frame[:0], Topics("multi", NAMES)).targets.shape == (0, 2)
 
 
