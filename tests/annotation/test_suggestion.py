@@ -22,7 +22,7 @@ from tests.samples import TARIFF, paragraph_table
 
 def chosen_of(scores: Array, features: Array, n: int, seed: int = 0) -> list[int]:
     """Numbers of the n rows that are chosen by these scores."""
-    return choose(mode_of("single").doubt(scores), features.__getitem__, n, seed).tolist()
+    return list(choose(mode_of("single").doubt(scores), features.__getitem__, n, seed))
 
 
 def unit(rows: Array) -> Array:

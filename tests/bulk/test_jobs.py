@@ -123,7 +123,7 @@ def test_json_lines_that_are_not_objects_are_kept_with_an_error(
 
 
 def test_articles_become_paragraphs_and_a_damaged_one_a_row_with_an_error(
-    run: Run, tmp_path: Path
+    model: Model, tmp_path: Path
 ) -> None:
     (tmp_path / "sub").mkdir()
     save(tmp_path, "b.txt", "Tariffs\n\nThe tariff rose.\n\nThe navy left.\n")
@@ -279,7 +279,7 @@ def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
     assert rows[5]["confidence"] == model.predict("the army").confidence
 
 
-def test_csv_holds_no_formulas(run: Run, tmp_path: Path) -> None:
+def test_csv_holds_no_formulas(model: Model, tmp_path: Path) -> None:
     formulas = "=1+1~+cmd|' /C calc'!A0~-2+3~@SUM(1)~\t=1~\r=1~＝1+1~'=1~ =1".split("~")
     harmless = ["-1", "+1.5e-3", "-0,5%", "1=1", "-", ""]
     cells = [*formulas, *harmless]

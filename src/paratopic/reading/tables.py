@@ -105,8 +105,8 @@ def read_labelled_table(
     groups = beside.get("group") or _runs(texts, before, after)
     articles = [f"{name}/{group}" if group else id_ for id_, group in zip(ids, groups, strict=True)]
     rows = {"title": none, "heading": none, **beside, "id": ids, "article": articles, "text": texts}
-    rows |= {"before": before, "after": after, "boilerplate": False}
-    frame = pd.DataFrame(rows, columns=SCHEMA.names)
+    rows |= {"before": before, "after": after}
+    frame = pd.DataFrame(rows, columns=SCHEMA.names).assign(boilerplate=False)
     frame["ordered"], frame["position"] = "position" in beside, range(len(texts))
     if "position" in beside:
         if "group" not in beside:
