@@ -43,7 +43,7 @@ def rules(params: Params) -> dict[str, Callable[[Difference], str]]:
 
     def project(lead: Difference) -> str:
         leads = {Pair(ENCODER, TFIDF): lead}
-        return choose_champion([TFIDF, ENCODER], leads, params.compare.min_lead)
+        return choose_champion([TFIDF, ENCODER], leads, params.compare.min_lead, None)
 
     return {
         "significant at 5 %": lambda d: ENCODER if d.p <= 0.05 and d.value > 0 else TFIDF,

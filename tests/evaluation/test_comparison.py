@@ -101,7 +101,7 @@ def test_of_three_models_each_must_lead_the_best_simpler_one() -> None:
         Pair("c", "a"): difference(0.06, 0.5),
         Pair("c", "b"): difference(0.01, 0.5),
     }
-    assert choose_champion(["a", "b", "c"], leads, 0.02) == "b"
+    assert choose_champion(["a", "b", "c"], leads, 0.02, None) == "b"
     assert choose_champion(["a", "b", "c"], leads, 0.02, "c") == "c"
     assert choose_champion(["a", "b", "c"], leads, 0.02, "a") == "b"
     assert choose_champion(["a"], {}, 0.02, "c") == "a"

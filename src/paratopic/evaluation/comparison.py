@@ -163,10 +163,7 @@ def majority_scores(data: Labelled) -> pd.DataFrame:
 
 
 def choose_champion(
-    models: Sequence[str],
-    leads: Mapping[Pair, Difference],
-    min_lead: float,
-    incumbent: str | None = None,
+    models: Sequence[str], leads: Mapping[Pair, Difference], min_lead: float, incumbent: str | None
 ) -> str:
     """Choose the model that is expected to be best; where leads are small, a simpler one.
 
@@ -180,7 +177,7 @@ def choose_champion(
     models
         Names of the trained models, the simplest one first.
     incumbent
-        The champion so far. It stays if the other one's lead does not count.
+        The champion so far, or None. It stays if the other one's lead does not count.
     """
     champion, *complex_models = models
     for name in complex_models:
