@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.corpus.folds import TooFewLabels, iterate_folds, make_folds, no_folds
-from paratopic.corpus.labelled import Labelled, draw_pool, labelled_rows
+from paratopic.corpus.labelled import Labelled, labelled_rows, make_pool
 from paratopic.corpus.table import with_passages
 from paratopic.project.passages import Passage
 from paratopic.project.topics import Topics
@@ -148,7 +148,7 @@ def test_near_duplicates_of_what_is_held_out_are_not_in_the_pool() -> None:
         ("b", COPY, None),
         ("c", "It rained on the harbour all day.", None),
     )
-    pool = draw_pool(table, labelled_rows(table, TOPICS), 10, 0)
+    pool = make_pool(table, labelled_rows(table, TOPICS), 10, 0)
     assert set(pool.texts) == {COPY, "It rained on the harbour all day."}
     assert pool.beside(positions(1), positions(0)) == ("It rained on the harbour all day.",)
     assert pool.beside(positions(0), positions(1)) == (pool.texts[1],)
@@ -162,7 +162,7 @@ def test_the_rest_of_an_article_that_is_held_out_whole_is_not_in_the_pool() -> N
         ("a", "Nobody labelled this.", None),
         ("b", "Three ships sank.", "security"),
     )
-    pool = draw_pool(table, labelled_rows(table, TOPICS), 10, 0)
+    pool = make_pool(table, labelled_rows(table, TOPICS), 10, 0)
     assert pool.beside(positions(2), positions(0, 1)) == ()
     # With a paragraph of the article in the training part, the article is known anyway.
     assert pool.beside(positions(1, 2), positions(0)) == ("Nobody labelled this.",)
@@ -177,7 +177,7 @@ def test_a_text_of_an_article_that_is_held_out_is_hidden_where_another_article_h
         ("other", "Two armies met.", "security"),
         ("other", "The harbour was quiet.", None),
     )
-    pool = draw_pool(table, labelled_rows(table, TOPICS), 10, 0)
+    pool = make_pool(table, labelled_rows(table, TOPICS), 10, 0)
     assert pool.beside(positions(1), positions(0)) == ("The harbour was quiet.",)
     assert len(pool.beside(positions(0, 1), positions())) == 3
 
@@ -186,11 +186,11 @@ def test_a_large_pool_is_drawn_with_the_seed_and_each_text_counts_once() -> None
     texts = [f"Text number {n} is about {'a b c d e'.split()[n % 5]}." for n in range(50)]
     table = table_of(("a", "A tariff.", "trade"), *(("b", text, None) for text in [*texts, *texts]))
     rows = labelled_rows(table, TOPICS)
-    assert sorted(draw_pool(table, rows, 100, 0).texts) == sorted(texts)
-    drawn = draw_pool(table, rows, 20, 0).texts
-    assert len(set(drawn)) == 20 and drawn == draw_pool(table, rows, 20, 0).texts
-    assert drawn != draw_pool(table, rows, 20, 1).texts
-    assert draw_pool(table, rows, 0, 0).texts == ()
+    assert sorted(make_pool(table, rows, 100, 0).texts) == sorted(texts)
+    drawn = make_pool(table, rows, 20, 0).texts
+    assert len(set(drawn)) == 20 and drawn == make_pool(table, rows, 20, 0).texts
+    assert drawn != make_pool(table, rows, 20, 1).texts
+    assert make_pool(table, rows, 0, 0).texts == ()
 
 
 @pytest.mark.parametrize("n_articles", [1, 8])
@@ -208,7 +208,7 @@ def test_in_no_fold_does_the_pool_have_a_text_that_is_near_one_held_out(
         folds = make_folds(rows, 4, 1, None, 0).table
     except TooFewLabels:
         return
-    pool = draw_pool(table, rows, 100, 0)
+    pool = make_pool(table, rows, 100, 0)
     for _, _, train, held_out in iterate_folds(folds, list(rows["id"])):
         hidden = {text + " end" for text in rows["text"].iloc[held_out]}
         assert not hidden & set(pool.beside(train, held_out))

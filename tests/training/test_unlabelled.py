@@ -7,10 +7,16 @@ import pytest
 
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, one_hot
-from paratopic.training import unlabelled
-from paratopic.training.head import fit_head, lessons, with_answers
+from paratopic.training import head as heads
+from paratopic.training.head import (
+    NEIGHBOURS,
+    fit_head,
+    lessons,
+    n_rounds,
+    smooth_answers,
+    with_answers,
+)
 from paratopic.training.logistic import Linear
-from paratopic.training.unlabelled import NEIGHBOURS, n_rounds, smooth_answers
 
 MODES = [mode_of("single"), mode_of("multi")]
 
@@ -56,7 +62,7 @@ def test_neighbours_do_not_depend_on_how_many_texts_are_compared_at_a_time(
     embeddings, _ = clusters(rng, [NEIGHBOURS + 9, 15], 0.2)
     given = MODES[0].probabilities(rng.normal(size=(len(embeddings), 3)))
     expected = smooth_answers(embeddings, given, MODES[0])
-    monkeypatch.setattr(unlabelled, "_STEP", 7)
+    monkeypatch.setattr(heads, "_STEP", 7)
     np.testing.assert_allclose(smooth_answers(embeddings, given, MODES[0]), expected)
 
 

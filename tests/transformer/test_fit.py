@@ -19,7 +19,7 @@ from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Scores, classes, one_hot
 from paratopic.project.topics import ModeName, Topics
 from paratopic.training.examples import Examples, beside_labels
-from paratopic.training.unlabelled import smooth_answers
+from paratopic.training.head import smooth_answers
 from paratopic.transformer import fit as transformer
 from paratopic.transformer import tuning
 from paratopic.transformer.settings import BUNDLED

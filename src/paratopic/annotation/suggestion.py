@@ -15,7 +15,6 @@ from threadpoolctl import threadpool_limits
 
 from paratopic.annotation.context import Suggestion, in_context, with_predictions
 from paratopic.annotation.sampling import unlabelled
-from paratopic.corpus.boilerplate import DIGIT
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.table import passages
 from paratopic.inference.model import Model
@@ -124,7 +123,7 @@ def _is_new(frame: pd.DataFrame, left: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
     Of texts that differ in few words or in numbers alone, the first is, unless one has a label.
     """
-    kinds = pd.Series(near_duplicates([DIGIT.sub("0", text) for text in frame["text"]]))
+    kinds = pd.Series(near_duplicates(frame["text"].str.replace(r"\d", "0", regex=True).tolist()))
     kind = kinds.set_axis(frame.index)[left.index]
     labelled = kinds[~frame["text"].isin(left["text"]).to_numpy()]
     return ~(kind.isin(labelled) | kind.duplicated()).to_numpy(dtype=np.bool_)

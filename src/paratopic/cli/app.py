@@ -44,6 +44,7 @@ PLACES = {
     "import": "imports:import_labels",
     "label": "suggest:label",
     "errors": "mistakes:mistakes",
+    "pack": "predict:pack",
     "paragraphs": "predict:paragraphs",
     "ui": "start:ui",
 }

@@ -26,6 +26,7 @@ from paratopic.corpus.table import read_paragraphs, read_parquet
 from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
 from paratopic.labels.log import Label, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
+from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import md5, read_json
 from paratopic.project.params import Params, read_params
@@ -90,6 +91,12 @@ class Project:
     def answers_on(self) -> Mapping[str, Sequence[Label]]:
         """Id of each paragraph that people answered on → their answers that count."""
         return by_paragraph(self.current.answers)
+
+    @property
+    def drawing(self) -> str:
+        """A line on what the labels by hand are a sample of; "" without any."""
+        n = int(self.labelled.by_hand.sum())
+        return describe_sample(sample_of(self.paragraphs), n) if n else ""
 
     @property
     def tied(self) -> dict[str, list[Label]]:

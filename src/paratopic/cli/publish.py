@@ -11,8 +11,7 @@ import typer
 from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-from paratopic.cli.pack import copy_model
-from paratopic.cli.predict import ModelName
+from paratopic.cli.predict import ModelName, copy_model
 from paratopic.cli.project import read_project
 from paratopic.inference.folder import digest_of
 from paratopic.inference.loading import load

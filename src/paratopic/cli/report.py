@@ -19,7 +19,6 @@ from paratopic.evaluation.figures import write_figures
 from paratopic.evaluation.findings import overview
 from paratopic.evaluation.outcomes import confusions
 from paratopic.inference.promise import why_none_is_sure
-from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
 from paratopic.project import files
 from paratopic.project.errors import UserError, plural
@@ -112,13 +111,12 @@ def _on_request() -> dict[str, Any]:
         project = read_project()
     except UserError as error:
         return {"shares": str(error), "labels": "", "weaknesses": str(error)}
-    frame, confidence = project.paragraphs, project.params.evaluate.confidence
-    n_by_hand = int(project.labelled.by_hand.sum())
+    confidence = project.params.evaluate.confidence
     return {
         "shares": _or_why(
             lambda: overview(read_corpus(project.params, champion, scores), confidence)
         ),
-        "labels": describe_sample(sample_of(frame), n_by_hand),
+        "labels": project.drawing,
         "weaknesses": _or_why(lambda: _weaknesses(project, champion, scores)),
     }
 

@@ -16,7 +16,6 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import describe_size
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.labels.answers import label_in_a_tie
-from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.labels.summary import describe_sources, sources_that_label
 from paratopic.project import files
 from paratopic.project.errors import plural
@@ -71,8 +70,8 @@ def _print_labels(project: Project) -> None:
     for topic, row in counts.iterrows():
         table.add_row(str(topic), *map(str, row))
     terminal().print(table)
-    if by_hand := int(data.by_hand.sum()):
-        print(describe_sample(sample_of(frame), by_hand))
+    if project.drawing:
+        print(project.drawing)
     annotators = Counter(line.annotator for line in project.current.answers if line.annotator)
     for name, n in annotators.most_common():
         print(f"labelled by {name}: {plural(n, 'paragraph')}")

@@ -240,11 +240,11 @@ def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:
     An answer in a sheet has no time. So that it replaces those before it, it gets the next one.
     """
     lines_on, ids = by_paragraph(project.lines), list(project.retired)[:n]
-    again = []
+    relabel = []
     for item in _in_context(project, dict.fromkeys(ids, ""), model):
         latest = max((line.time for line in lines_on.get(item.id, ())), default=NEVER)
-        again.append(replace(item, reason=project.retired[item.id], when=after(latest)))
-    return again
+        relabel.append(replace(item, reason=project.retired[item.id], when=after(latest)))
+    return relabel
 
 
 def _in_context(

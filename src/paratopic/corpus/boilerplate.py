@@ -25,7 +25,7 @@ MOST_WORDS_BROKEN = 12
 # A text without a full stop that ends in a date is a reference if it has at most so many words.
 MOST_WORDS_DATED = 16
 
-DIGIT = re.compile(r"\d")
+_DIGIT = re.compile(r"\d")
 _SPEAKER = re.compile(r"(?:Q\b|[^:.?!]{1,40}:)\W*")  # 'Q: Do you…', 'Q Do you…', 'THE PRESIDENT: I'
 _WORD = re.compile(r"[^\s—–]*\w[^\s—–]*")
 _BREAKS_OFF = re.compile(r"(?:[—–…,-]|\.\.\.)$")
@@ -38,7 +38,7 @@ def is_boilerplate(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
     rows = frame[of_articles]
     if rows.empty:
         return of_articles
-    numbers = near_duplicates([DIGIT.sub("0", text) for text in rows["text"]])
+    numbers = near_duplicates([_DIGIT.sub("0", text) for text in rows["text"]])
     articles = pd.Series(article_groups(pd.factorize(rows["article"])[0], numbers))
     recurs = articles.groupby(numbers).transform("nunique").to_numpy() >= RECURRING
     slight = [_is_reference(text) or _is_fragment(text) for text in rows["text"]]
@@ -57,7 +57,7 @@ def _is_reference(text: str) -> bool:
     if 3 * n_small < len("".join(text.split())):
         return not text.isupper()
     words = _WORD.findall(text)
-    has_number = [bool(DIGIT.search(word)) for word in words]
+    has_number = [bool(_DIGIT.search(word)) for word in words]
     is_dated = len(words) <= MOST_WORDS_DATED and has_number[-1]
     return (is_dated or 4 * sum(has_number) >= len(words)) and not _SENTENCE_END.search(text)
 

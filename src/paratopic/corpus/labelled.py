@@ -2,7 +2,7 @@
 
 Beside them may be a pool: paragraphs without a label, from which some models learn too. What a fold
 holds out must not be in its pool under another name: as a near-duplicate, or as the rest of an
-article that is held out. How a model learns from the pool is for `training.unlabelled`.
+article that is held out. How a model learns from the pool is for `training.head`.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def read_with_folds(topics: Topics) -> Labelled:
     return replace(read_labelled(topics), folds=read_parquet(FOLDS))
 
 
-def draw_pool(paragraphs: pd.DataFrame, rows: pd.DataFrame, most: int, seed: int) -> Pool:
+def make_pool(paragraphs: pd.DataFrame, rows: pd.DataFrame, most: int, seed: int) -> Pool:
     """Draw paragraphs that have no label.
 
     Parameters

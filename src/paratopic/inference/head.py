@@ -91,8 +91,8 @@ def read_head(path: Path) -> LinearHead:
     """
     from safetensors.numpy import load_file
 
-    weights = load_file(path)
-    head = LinearHead(**{name: weights[name] for name in LinearHead._fields})
+    tensors = load_file(path)
+    head = LinearHead(**{name: tensors[name] for name in LinearHead._fields})
     (r, d), k = head.coef.shape, len(head.descriptions)
     shapes = [part.shape for part in head]
     if shapes != [(r, d), (r,), (r,), (k, d), (d,), (1,)]:

@@ -112,11 +112,11 @@ def join_labels(
     rows += _of_tables(of_tables, replaced, topics)
     lost = [label for label in current.answers if label.paragraph not in known]
     messages = _messages(_absent_articles(lost, paragraphs), disputed, topics, ties)
-    again = {row["paragraph"] for row in rows if row["status"] == "retired"}
-    again -= {label.paragraph for label in joined}
-    if again:
+    relabel = {row["paragraph"] for row in rows if row["status"] == "retired"}
+    relabel -= {label.paragraph for label in joined}
+    if relabel:
         messages.append(
-            f"{plural(len(again), 'paragraph has', 'paragraphs have')} to be labelled again, "
+            f"{plural(len(relabel), 'paragraph has', 'paragraphs have')} to be labelled again, "
             "because the codebook changed: `paratopic suggest` offers them first"
         )
     return answer_rows(rows), messages

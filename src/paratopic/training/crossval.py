@@ -18,7 +18,7 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
 from paratopic.corpus.folds import iterate_folds
-from paratopic.corpus.labelled import Labelled, draw_pool, read_with_folds
+from paratopic.corpus.labelled import Labelled, make_pool, read_with_folds
 from paratopic.corpus.table import read_paragraphs, with_passages
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Integers, Scores
@@ -73,7 +73,7 @@ def labelled_for(kind: Kind, params: Params) -> Labelled:
     data, paragraphs, pool = read_with_folds(params.topics), read_paragraphs(PARAGRAPHS), None
     are_rare = topics_are_rare(data.hand.targets, mode_of(params.topics.mode))
     if kind.learns_from_unlabelled and not are_rare:
-        pool = draw_pool(paragraphs, data.rows, params.section(kind.name).unlabelled, params.seed)
+        pool = make_pool(paragraphs, data.rows, params.section(kind.name).unlabelled, params.seed)
     return replace(data, rows=with_passages(data.rows, paragraphs), pool=pool)
 
 

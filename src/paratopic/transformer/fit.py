@@ -43,8 +43,15 @@ from paratopic.training.examples import (
     silent,
     topics_are_rare,
 )
-from paratopic.training.head import Described, Nearest, fit_head, lessons_of, with_answers
-from paratopic.training.unlabelled import n_rounds, smooth_answers
+from paratopic.training.head import (
+    Described,
+    Nearest,
+    fit_head,
+    lessons_of,
+    n_rounds,
+    smooth_answers,
+    with_answers,
+)
 from paratopic.transformer.encoder import check_lengths, dimensions, load_encoder, pick_device
 from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.network import Embedder, Network, embed_windows, processes
