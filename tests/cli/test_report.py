@@ -151,4 +151,4 @@ def test_where_labels_changed_the_page_says_so_and_has_no_figures_of_them(
     monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "a.csv")
     asked = report._on_request()
     changed = "a.csv changed since the last scores: run `dvc repro` first"
-    assert asked["shares"] == asked["weaknesses"] == changed
+    assert asked["shares"] == asked["mistakes"] == changed

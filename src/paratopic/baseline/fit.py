@@ -130,7 +130,7 @@ def fit(
     described = Described(every[: len(descriptions)].toarray(), NEAREST)
     transform = _known(union, own, every[len(descriptions) :], examples.texts)
     prior = described.prior(len(topics.names), mode)
-    weights = evidence(examples, bool(topics.descriptions))
+    of_rows = evidence(examples, bool(topics.descriptions))
     usual = sorted(params.strengths)[len(params.strengths) // 2]
 
     @cache
@@ -139,7 +139,7 @@ def fit(
 
     def heads(read: ContextWeights, rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
         part, matrix = examples.of(rows), features(read)[rows]
-        learnt = lessons_of(matrix, part, weights[rows], mode, usual, prior)
+        learnt = lessons_of(matrix, part, of_rows[rows], mode, usual, prior)
         return fit_heads(learnt, mode, strengths, prior)
 
     def scores_of(

@@ -110,18 +110,18 @@ def _on_request() -> dict[str, Any]:
         champion, scores = read_champion()
         project = read_project()
     except UserError as error:
-        return {"shares": str(error), "labels": "", "weaknesses": str(error)}
+        return {"shares": str(error), "labels": "", "mistakes": str(error)}
     confidence = project.params.evaluate.confidence
     return {
         "shares": _or_why(
             lambda: overview(read_corpus(project.params, champion, scores), confidence)
         ),
         "labels": project.drawing,
-        "weaknesses": _or_why(lambda: _weaknesses(project, champion, scores)),
+        "mistakes": _or_why(lambda: _mistakes(project, champion, scores)),
     }
 
 
-def _weaknesses(project: Project, champion: str, scores: pd.DataFrame) -> dict[str, Any]:
+def _mistakes(project: Project, champion: str, scores: pd.DataFrame) -> dict[str, Any]:
     answers, labelled = answers_of(project, scores), labelled_by(champion)
     return {
         "confusions": confusions(answers, project.params.topics),

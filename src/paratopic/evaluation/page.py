@@ -60,10 +60,10 @@ def render_page(
     on_request
         Sections that need the champion to be loaded; None, the default, for a page without them.
         These are `shares` (a `findings.Overview`), `labels` (what the labels are a sample of) and
-        `weaknesses`, where the champion goes wrong: `confusions` (what is mistaken for what, in
+        `mistakes`, where the champion goes wrong: `confusions` (what is mistaken for what, in
         words, the most frequent first), `slices` (a line that says whether any slice is worse, and
         a line for each that is) and `nearest` (finds the labelled paragraph that is most like a
-        text, an `inference.neighbours.Neighbour` or None). In place of shares or weaknesses there
+        text, an `inference.neighbours.Neighbour` or None). In place of shares or mistakes there
         may be a line that says what is missing for them.
 
     Returns

@@ -93,12 +93,12 @@ class EncoderClassifier:
         sums = np.array([parts.sum(axis=0) for parts in tokens]) + by_part.sum(axis=0)
         norms = np.linalg.norm(sums, axis=1, keepdims=True)
         logits = self._head.logits(sums / norms)
-        weights = self._mode.window_weights(logits, lengths)
+        shares = self._mode.window_weights(logits, lengths)
         of_tokens, of_parts = [], np.zeros((len(PARTS), logits.shape[1]))
-        for parts, row, norm, weight in zip(tokens, sums, norms, weights, strict=True):
+        for parts, row, norm, share in zip(tokens, sums, norms, shares, strict=True):
             coef = self._head.effective(row / norm)
-            of_parts += by_part @ coef.T / norm * weight
-            of_tokens.append(parts @ coef.T / norm * weight)
+            of_parts += by_part @ coef.T / norm * share
+            of_tokens.append(parts @ coef.T / norm * share)
         # What a token in front of every text adds is part of no word.
         is_own = np.concatenate([window.special_tokens_mask for window in windows]) == 0
         offsets = np.concatenate([window.offsets for window in windows])[is_own]
