@@ -91,9 +91,7 @@ def test_memory_is_limited_even_if_there_is_time(monkeypatch: pytest.MonkeyPatch
     assert time.monotonic() - started < 110
 
 
-def test_a_missing_library_is_named_with_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_missing_library_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for suffix, library in ((".html", "trafilatura"), (".docx", "mammoth"), (".pdf", "pdfminer")):
         for name in list(sys.modules):
             if name.split(".")[0] == library or name.startswith("paratopic.reading."):

@@ -83,20 +83,14 @@ def test_the_title_is_the_first_heading_above_all_paragraphs() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "titles", "headings"),
-    [
+def test_an_article_may_have_no_title_and_a_title_alone_is_no_section_heading() -> None:
+    for text, titles, headings in (
         ("Opening words.\n\n# Trade\n\nOne.", ["", ""], ["", "Trade"]),
         ("# Talks Open\n\nOne.\n\nTwo.", ["Talks Open"] * 2, ["", ""]),
-    ],
-    ids=["no title", "a title alone is no section heading"],
-)
-def test_titles_and_headings_around_paragraphs(
-    text: str, titles: list[str], headings: list[str]
-) -> None:
-    passages = article_passages(paragraphs_of(plain_article("harbour", text)))
-    assert [passage.title for passage in passages] == titles
-    assert [passage.heading for passage in passages] == headings
+    ):
+        passages = article_passages(paragraphs_of(plain_article("harbour", text)))
+        assert [passage.title for passage in passages] == titles
+        assert [passage.heading for passage in passages] == headings
     assert article_passages([]) == []
 
 
@@ -115,12 +109,8 @@ def test_ids_are_ten_hex_digits_of_the_normalised_text() -> None:
 def test_ids_of_repeated_paragraphs_are_numbered() -> None:
     article = plain_article("a", "(Applause.)\nYes.\n(Applause.)\n(Applause.)")
     applause = paragraph_id("a", "(Applause.)")
-    assert [paragraph.id for paragraph in paragraphs_of(article)] == [
-        applause,
-        paragraph_id("a", "Yes."),
-        f"{applause}-2",
-        f"{applause}-3",
-    ]
+    ids = [applause, paragraph_id("a", "Yes."), f"{applause}-2", f"{applause}-3"]
+    assert [paragraph.id for paragraph in paragraphs_of(article)] == ids
 
 
 def test_skipped_parts_have_the_position_of_the_next_paragraph() -> None:
@@ -129,10 +119,8 @@ def test_skipped_parts_have_the_position_of_the_next_paragraph() -> None:
         f"{BODIES[1]}\n\n© 2031"
     )
     article = plain_article("harbour", text)
-    assert [(p.heading, p.position) for p in paragraphs_of(article)] == [
-        ("Harbour Talks Open", 0),
-        ("Trade", 1),
-    ]
+    headings = [(p.heading, p.position) for p in paragraphs_of(article)]
+    assert headings == [("Harbour Talks Open", 0), ("Trade", 1)]
     assert skipped_of(article) == [
         Skipped("harbour", 0, "By Jane Doe", BYLINE),
         Skipped("harbour", 1, "Photo: Harbour Press", CAPTION),
@@ -152,7 +140,7 @@ def test_an_article_of_boilerplate_alone_is_refused() -> None:
 
 
 @needs_seed
-def test_segments_and_headings_of_the_seed_article() -> None:
+def test_segments_headings_and_labels_of_the_seed_article() -> None:
     article = read_file(SEED)
     kinds = "".join(segment.kind[0] for segment in article.segments)
     assert kinds == "bbhbbbhhbbbhbbbbhbbbhbbhbbbbhbbbhb"
@@ -169,13 +157,8 @@ def test_segments_and_headings_of_the_seed_article() -> None:
         "The Global Implications",
         "Conclusion",
     ]
-
-
-@needs_seed
-def test_labels_of_the_seed_match_all_of_its_paragraphs() -> None:
-    article = read_file(SEED)
     lines = SEED.with_name("labels.csv").read_text(encoding="utf-8").splitlines()[1:]
-    ids = [paragraph.id for paragraph in paragraphs_of(article)]
+    ids = [paragraph.id for paragraph in paragraphs]
     assert ids == [line.partition(",")[0] for line in lines]
     assert skipped_of(article) == []
 

@@ -84,11 +84,9 @@ def test_every_form_gives_the_same_rows(
 
 
 def test_a_table_of_the_web_and_lines_of_text(tmp_path: Path) -> None:
+    parts = {"0.txt": "Troops left.", "0.json": json.dumps({"of": "security"})}
     with tarfile.open(tmp_path / "web.tar", "w") as file:
-        for name, content in (
-            ("0.txt", "Troops left."),
-            ("0.json", json.dumps({"of": "security"})),
-        ):
+        for name, content in parts.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             file.addfile(entry, io.BytesIO(content.encode()))
@@ -149,11 +147,8 @@ def test_a_sample_is_evenly_spaced_and_keeps_the_rows_numbers(
     assert list(frame["text"]) == [texts[number] for number in (0, 2, 5, 7)]
     assert f"{path}: a sample of 4 rows is read" in caplog.text
     whole, _ = read_joined(f"{path}?label=", TOPICS, [])
-    of_sample = whole[whole["text"].isin(frame["text"])]
-    assert (
-        frame[["id", "article"]].to_numpy().tolist()
-        == of_sample[["id", "article"]].to_numpy().tolist()
-    )
+    of_sample = whole[whole["text"].isin(frame["text"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(frame[["id", "article"]], of_sample[["id", "article"]])
     caplog.clear()
     more, _ = read_joined(f"{path}?label=&sample=11", TOPICS, [])
     pd.testing.assert_frame_equal(more, whole)
@@ -179,11 +174,7 @@ def test_a_sample_is_evenly_spaced_and_keeps_the_rows_numbers(
     ],
 )
 def test_a_mistake_is_said_in_one_message(
-    data: datasets.Dataset,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    path: str,
-    message: str,
+    data: datasets.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
@@ -221,9 +212,7 @@ def read(endpoint: str, home: Path, *addresses: str) -> list[str]:
     return subprocess.run(words, env=env, capture_output=True, text=True).stdout.splitlines()
 
 
-def test_the_commit_that_is_named_is_read_from_a_hub_and_later_from_the_cache(
-    tmp_path: Path,
-) -> None:
+def test_the_named_commit_is_read_from_a_hub_and_later_from_the_cache(tmp_path: Path) -> None:
     with running() as hub:
         commits = []
         for text in ("Tariffs rose.", "Troops left."):
@@ -257,8 +246,6 @@ def test_without_a_configuration_the_hub_says_which_is_meant(tmp_path: Path) -> 
         )
         rows = read(hub.address, home, f"{both}?config=en", both, one)
         assert rows == ["['en']", "['default']", "['en']"]
-        assert read(hub.address, tmp_path / "other", f"{both}?config=en", one) == [
-            "['en']",
-            "['en']",
-        ]
+        other = read(hub.address, tmp_path / "other", f"{both}?config=en", one)
+        assert other == ["['en']"] * 2
     assert read("http://127.0.0.1:9", home, both, one) == ["['default']", "['en']"]

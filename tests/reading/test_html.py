@@ -15,9 +15,8 @@ from tests.samples import BODIES, DOCUMENT
 
 
 def texts(page: str) -> list[str]:
-    """The paragraphs of a page."""
-    segments = html_segments(page.encode(), "a.html")
-    return [segment.text for segment in segments if segment.kind == "body"]
+    """The texts of a page's segments."""
+    return [segment.text for segment in html_segments(page.encode(), "a.html")]
 
 
 def test_a_page_is_its_article_and_the_rest_is_skipped_with_reasons(tmp_path: Path) -> None:
