@@ -131,10 +131,6 @@ def test_the_model_reads_what_stands_around_a_paragraph(reading_folder: Path) ->
     assert {item.id: item.passage for item in again} == {id_: passages[id_] for id_ in "bc"}
 
 
-def test_a_suggestion_that_is_made_of_a_text_is_read_alone() -> None:
-    assert Suggestion("a", "one", "On it", "A tariff.", ("B",), ("C",)).passage == "A tariff."
-
-
 def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: Model) -> None:
     ids = ["p00", "p18"]
     one, other = model.predict(frame.set_index("id")["text"][ids])
@@ -152,6 +148,8 @@ def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: 
     assert first.topic == max(answer.scores, key=answer.scores.__getitem__)
     assert (plain[0].topic, plain[0].confidence) == ("", 0.0)
     assert blind([first, later]) == plain
+    # One that is made of a text is read alone.
+    assert Suggestion("a", "one", "On it", "A tariff.", ("B",), ("C",)).passage == "A tariff."
 
 
 UNFIT = [

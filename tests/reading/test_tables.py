@@ -52,6 +52,7 @@ def test_rows_without_a_group_are_articles_of_their_own(tmp_path: Path) -> None:
     frame, _ = read_joined(path, TOPICS, [])
     assert frame["article"].tolist() == frame["id"].tolist()
     assert frame["label_source"].tolist() == ["hand", "none"]
+    assert read_joined(save(tmp_path, "set.csv", "text,label\n"), TOPICS, [])[0].empty
 
 
 @pytest.mark.parametrize(
@@ -137,10 +138,6 @@ def test_bad_lines_are_refused_with_their_number(tmp_path: Path, line: str, mess
         read_joined(path, TOPICS, [])
 
 
-def test_a_table_of_a_header_alone_has_no_rows(tmp_path: Path) -> None:
-    assert read_joined(save(tmp_path, "set.csv", "text,label\n"), TOPICS, [])[0].empty
-
-
 def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     TABLE.to_parquet(path, compression=None)
@@ -162,14 +159,10 @@ def read_passages(frame: pd.DataFrame) -> list[Passage]:
 
 
 def test_a_position_in_a_group_tells_the_neighbours(tmp_path: Path) -> None:
-    frame = read(
-        tmp_path,
-        text=["B", "Other", "A", "C", "Alone", "Alone too"],
-        group=[1, 2, 1, 1, "", None],
-        position=[0, 0, -5, 10, 0, 0],
-    )
-    assert frame["ordered"].all()
-    assert frame["position"].tolist() == [0, 0, -5, 10, 0, 0]
+    text: list[object] = ["B", "Other", "A", "C", "Alone", "Alone too"]
+    position: list[object] = [0, 0, -5, 10, 0, 0]
+    frame = read(tmp_path, text=text, group=[1, 2, 1, 1, "", None], position=position)
+    assert frame["ordered"].all() and frame["position"].tolist() == position
     assert read_passages(frame) == [
         Passage("B", ["A"], ["C"]),
         Passage("Other"),
@@ -249,12 +242,8 @@ def test_groups_count_more_than_neighbours(tmp_path: Path) -> None:
 
 
 def test_headings_and_titles_are_kept(tmp_path: Path) -> None:
-    frame = read(
-        tmp_path,
-        text=["A", "B", "C"],
-        heading=["Talks / Trade", None, 2024],
-        title=["Talks", "Talks", ""],
-    )
+    headings, titles = ["Talks / Trade", None, 2024], ["Talks", "Talks", ""]
+    frame = read(tmp_path, text=["A", "B", "C"], heading=headings, title=titles)
     expected = [["Talks / Trade", "Talks"], ["", "Talks"], ["2024", ""]]
     assert frame[["heading", "title"]].to_numpy().tolist() == expected
     around = [(passage.heading, passage.title) for passage in read_passages(frame)]
@@ -281,10 +270,8 @@ def test_all_other_columns_are_fields(tmp_path: Path, suffix: str) -> None:
     path = write_table(FIELDS, tmp_path / f"set.{suffix}")
     frame, fields = read_joined(path, TOPICS, [])
     assert frame["text"].tolist() == ["A", "B"] and frame["id"].tolist() == ["set:x", "set:y"]
-    assert fields.to_dict("list") == {
-        "date": ["2025-09-15", "03/04/2025"],
-        "trust": ["007", "two lines"],
-    }
+    expected = {"date": ["2025-09-15", "03/04/2025"], "trust": ["007", "two lines"]}
+    assert fields.to_dict("list") == expected
 
 
 def test_fields_of_json_lines_are_what_is_neither_a_list_nor_an_object(tmp_path: Path) -> None:
