@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.preprocessing import normalize
 
 from paratopic.annotation import suggestion
 from paratopic.annotation.context import Suggestion, blind, in_context, with_predictions
@@ -16,23 +17,17 @@ from paratopic.annotation.suggestion import CANDIDATES, RECURRING, choose, worth
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array
 from paratopic.project.passages import Passage
 from tests.samples import TARIFF, paragraph_table
 
 SINGLE = mode_of("single")
 
 
-def unit(rows: Array) -> Array:
-    scaled: Array = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return scaled
-
-
 def test_uncertain_rows_of_different_kinds_are_chosen() -> None:
     # Three kinds of doubtful rows, one of them ten times as frequent, and many sure rows.
     rng = np.random.default_rng(0)
     kind = np.array([0] * 20 + [1] * 2 + [2] * 2 + [3] * 100)
-    features = unit(np.eye(4)[kind] + 0.01 * rng.standard_normal((124, 4)))
+    features = normalize(np.eye(4)[kind] + 0.01 * rng.standard_normal((124, 4)))
     scores = np.where((kind == 3)[:, None], [0.99, 0.01], [0.52, 0.48])
     scores = scores + np.linspace(0, 1e-3, 124)[:, None] * [1, -1]
     assert sorted(kind[choose(SINGLE.doubt(scores), features.__getitem__, 2, 0)]) != [3, 3]
@@ -61,7 +56,7 @@ def test_what_else_a_label_would_tell_makes_a_paragraph_come_first(
 def test_the_choice_is_reproducible_and_the_most_uncertain_row_comes_first() -> None:
     rng = np.random.default_rng(1)
     scores = rng.dirichlet([1.0, 1.0, 1.0], size=300)
-    features = unit(rng.standard_normal((300, 8)))
+    features = normalize(rng.standard_normal((300, 8)))
     chosen = choose(SINGLE.doubt(scores), features.__getitem__, 12, 5)
     assert (chosen == choose(SINGLE.doubt(scores), features.__getitem__, 12, 5)).all()
     assert len(set(chosen)) == 12

@@ -23,8 +23,6 @@ from tests.samples import BODIES
 
 TOPICS = Topics("single", ("trade", "technology"))
 TABLE = pd.DataFrame({"text": BODIES, "label": ["trade", "other", None], "group": [1, 1, 2]})
-
-
 PARQUET, XLSX = io.BytesIO(), io.BytesIO()
 TABLE.to_parquet(PARQUET)
 TABLE.to_excel(XLSX, index=False)

@@ -9,13 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from paratopic.corpus.table import passages
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
 from paratopic.project.sources import Source
@@ -23,7 +21,7 @@ from paratopic.project.topics import Topics
 from paratopic.reading.tables import read_labelled_table, read_table
 from paratopic.tables.workbook import Tab, write_workbook
 from tests.documents import save, write_table
-from tests.samples import TOPICS, read_joined
+from tests.samples import TOPICS, passages_of, read_joined
 
 TABLE = pd.DataFrame(
     {
@@ -109,14 +107,11 @@ def test_numbers_of_jsonl_and_parquet(tmp_path: Path) -> None:
     pd.DataFrame({"text": ["a", "b"], "label": [1, None]}).to_parquet(parquet)  # stored as 1.0
     for path in (jsonl, parquet):
         assert read_joined(path, codebook, [])[0]["topics"].tolist() == [["1"], None]
-
-
-def test_numbers_of_names_in_parquet(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
+    # Numbers of names.
     names = {"info": {"features": {"label": {"names": ["trade", "security"]}}}}
     table = pa.table({"text": ["a", "b", "c"], "label": [1, -1, 0]})
-    pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(names)}), path)
-    frame, _ = read_joined(path, TOPICS, [])
+    pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(names)}), parquet)
+    frame, _ = read_joined(parquet, TOPICS, [])
     assert frame["topics"].tolist() == [["security"], None, ["trade"]]
 
 
@@ -154,16 +149,12 @@ def read(folder: Path, **columns: list[object]) -> pd.DataFrame:
     return read_joined(path, TOPICS, [])[0]
 
 
-def read_passages(frame: pd.DataFrame) -> list[Passage]:
-    return passages(frame, np.arange(len(frame)))
-
-
 def test_a_position_in_a_group_tells_the_neighbours(tmp_path: Path) -> None:
     text: list[object] = ["B", "Other", "A", "C", "Alone", "Alone too"]
     position: list[object] = [0, 0, -5, 10, 0, 0]
     frame = read(tmp_path, text=text, group=[1, 2, 1, 1, "", None], position=position)
     assert frame["ordered"].all() and frame["position"].tolist() == position
-    assert read_passages(frame) == [
+    assert passages_of(frame) == [
         Passage("B", ["A"], ["C"]),
         Passage("Other"),
         Passage("A", [], ["B", "C"]),
@@ -174,7 +165,7 @@ def test_a_position_in_a_group_tells_the_neighbours(tmp_path: Path) -> None:
     # Without positions they are no neighbours.
     frame = read(tmp_path, text=["A", "B"], group=[1, 1])
     assert frame["article"].tolist() == ["set/1", "set/1"] and not frame["ordered"].any()
-    assert read_passages(frame) == [Passage("A"), Passage("B")]
+    assert passages_of(frame) == [Passage("A"), Passage("B")]
 
 
 def test_rows_that_name_each_other_as_neighbours_are_one_article(tmp_path: Path) -> None:
@@ -187,7 +178,7 @@ def test_rows_that_name_each_other_as_neighbours_are_one_article(tmp_path: Path)
     )
     one, two, far, three = frame["article"]
     assert one == two == three != far == frame["id"][2]
-    assert read_passages(frame) == [
+    assert passages_of(frame) == [
         Passage("One. ", ["Zero."], ["Two.", "Three."]),
         Passage("Two.", ["Zero.", "One. "], ["Three."]),
         Passage("Far.", [], ["Away."]),
@@ -232,7 +223,7 @@ def test_a_short_answer_that_recurs_connects_no_speeches(tmp_path: Path) -> None
         text_following=["Thank you."] * (n + 1),
     )
     assert frame["article"].nunique() == n + 1
-    passage = read_passages(frame)[0]
+    passage = passages_of(frame)[0]
     assert (passage.before, passage.after) == (("(Applause.)",), ("Thank you.",))
 
 
@@ -246,7 +237,7 @@ def test_headings_and_titles_are_kept(tmp_path: Path) -> None:
     frame = read(tmp_path, text=["A", "B", "C"], heading=headings, title=titles)
     expected = [["Talks / Trade", "Talks"], ["", "Talks"], ["2024", ""]]
     assert frame[["heading", "title"]].to_numpy().tolist() == expected
-    around = [(passage.heading, passage.title) for passage in read_passages(frame)]
+    around = [(passage.heading, passage.title) for passage in passages_of(frame)]
     assert around == [("Trade", "Talks"), ("", "Talks"), ("2024", "")]
     plain = read(tmp_path, text=["A"])
     assert plain[["title", "heading", "before", "after"]].to_numpy().tolist() == [[""] * 4]
