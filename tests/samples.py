@@ -15,7 +15,7 @@ import pytest
 from paratopic.annotation.context import Suggestion
 from paratopic.corpus.answers import answer_rows, with_labels, write_answer_rows
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import targets_of, write_paragraphs
+from paratopic.corpus.table import passages, targets_of, write_paragraphs
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.evaluation.shares import Estimate
 from paratopic.inference.context import ContextWeights
@@ -155,6 +155,11 @@ def joined(paragraphs: pd.DataFrame, of_tables: pd.DataFrame, topics: Topics) ->
     return with_labels(
         paragraphs, join_labels(paragraphs, of_tables, nobody, topics, "leave_out")[0]
     )
+
+
+def passages_of(frame: pd.DataFrame) -> list[Passage]:
+    """All texts of a table with what stands around them."""
+    return passages(frame, np.arange(len(frame)))
 
 
 def plain_article(name: str, text: str) -> Article:

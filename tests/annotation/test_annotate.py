@@ -47,14 +47,13 @@ def start_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     LABELS.parent.mkdir()
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project of 40 paragraphs, two of which have a hand label."""
     start_project(tmp_path, monkeypatch)
     people = "p37,trade,,ann\np38,security,,ann\n"
     LABELS.write_text(f"paragraph,topics,text,annotator\n{people}", encoding="utf-8")
     write_texts([f"p{number:02}" for number in range(40)])
-    return tmp_path
 
 
 def write_texts(ids: list[str]) -> None:
@@ -72,11 +71,7 @@ def answers() -> list[Label]:
 
 
 def test_answers_are_lines_and_paragraphs_with_a_hand_label_come_first(
-    server: Server,
-    here: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    cli: Cli,
-    caplog: pytest.LogCaptureFixture,
+    server: Server, monkeypatch: pytest.MonkeyPatch, cli: Cli, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(chat.KEY, KEY)
     first = cli(*options(server, "--n", "2"))
@@ -93,11 +88,11 @@ def test_answers_are_lines_and_paragraphs_with_a_hand_label_come_first(
     # Nothing leaves this machine, so no note says so; the key was sent, and is nowhere else.
     assert "leave" not in printed + caplog.text
     assert all(each["Authorization"] == f"Bearer {KEY}" for each in server.headers)
-    files = b"".join(path.read_bytes() for path in here.rglob("*") if path.is_file())
+    files = b"".join(path.read_bytes() for path in Path().rglob("*") if path.is_file())
     assert KEY not in printed + caplog.text and KEY.encode() not in files
 
 
-def test_an_estimate_and_a_small_budget_send_little(server: Server, here: Path, cli: Cli) -> None:
+def test_an_estimate_and_a_small_budget_send_little(server: Server, cli: Cli) -> None:
     assert "40 paragraphs to ask m about" in cli(*options(server, "--estimate"))
     assert not server.asked
     printed = cli(*options(server, "--budget", "4000", "--concurrency", "1"))
@@ -106,7 +101,7 @@ def test_an_estimate_and_a_small_budget_send_little(server: Server, here: Path, 
 
 
 def test_another_machine_is_announced_before_anything_is_sent(
-    here: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("paratopic.cli.annotate.ask_all", lambda *rest: iter(()))
     with caplog.at_level(logging.WARNING):
@@ -114,9 +109,7 @@ def test_another_machine_is_announced_before_anything_is_sent(
     assert "leave this machine: they are sent to llm.example" in caplog.text
 
 
-def test_an_annotator_that_would_count_as_a_person_is_refused(
-    server: Server, here: Path, cli: Cli
-) -> None:
+def test_an_annotator_that_would_count_as_a_person_is_refused(server: Server, cli: Cli) -> None:
     params = Path("params.yaml").read_text(encoding="utf-8")
     Path("params.yaml").write_text(params.replace("weak: [llm-*]", "weak: []"), encoding="utf-8")
     assert "would count as those of a person" in cli(*options(server), status=1)
@@ -124,7 +117,7 @@ def test_an_annotator_that_would_count_as_a_person_is_refused(
 
 
 def test_what_gives_no_answer_is_paid_and_asked_about_again_after_all_others(
-    serve: Serve, here: Path, cli: Cli
+    serve: Serve, cli: Cli
 ) -> None:
     def empty(text: str, body: dict[str, Any], number: int) -> bytes:
         fails = text in ("text p37", "text p38") and number == 1
@@ -142,14 +135,14 @@ def test_what_gives_no_answer_is_paid_and_asked_about_again_after_all_others(
     assert server.asked.total() == 42 and len({line.paragraph for line in answers()}) == 40
 
 
-def test_a_model_that_gives_no_answer_ends_the_run(serve: Serve, here: Path, cli: Cli) -> None:
+def test_a_model_that_gives_no_answer_ends_the_run(serve: Serve, cli: Cli) -> None:
     server = serve(lambda text, body, number: reply(""))
     printed = cli(*options(server, "--concurrency", "1"), status=1)
     assert "no answer that is of use; the last one was an empty answer" in printed
     assert server.asked.total() == len(answers()) == 10
 
 
-def test_a_budget_holds_where_questions_take_more(serve: Serve, here: Path, cli: Cli) -> None:
+def test_a_budget_holds_where_questions_take_more_than_expected(serve: Serve, cli: Cli) -> None:
     usage = {"prompt_tokens": 1000, "completion_tokens": 200}
     choice = {"message": {"content": '{"topic": "trade"}'}}
     dear = json.dumps({"choices": [choice], "usage": usage}).encode()
@@ -159,7 +152,7 @@ def test_a_budget_holds_where_questions_take_more(serve: Serve, here: Path, cli:
 
 
 def test_an_interrupt_while_an_answer_is_written_loses_none(
-    server: Server, here: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from paratopic.cli import annotate
 
@@ -236,6 +229,6 @@ def kill_again_and_again(folder: Path, kills: int, seed: int) -> Counter[str]:
     return counts
 
 
-def test_a_run_that_is_killed_loses_no_answer_and_asks_nothing_twice(here: Path) -> None:
-    counts = kill_again_and_again(here, 10, 0)
+def test_a_run_that_is_killed_loses_no_answer_and_asks_nothing_twice() -> None:
+    counts = kill_again_and_again(Path.cwd(), 10, 0)
     assert +counts == Counter(paragraphs=50, killed=10)

@@ -237,10 +237,8 @@ def test_any_content_is_answers_or_one_message(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / f"any{suffix}"
     if suffix == ".csv":
-        cells = st.lists(
-            st.sampled_from(["paragraph", "topics", "trade", ",", ";", "\n", '"', "é"])
-        )
-        path.write_text("".join(data.draw(cells)), encoding="utf-8")
+        cells = st.sampled_from(["paragraph", "topics", "trade", ",", ";", "\n", '"', "é"])
+        path.write_text("".join(data.draw(st.lists(cells))), encoding="utf-8")
     else:
         document = data.draw(st.fixed_dictionaries({}, optional=FIELDS))
         path.write_text(json.dumps([document]))

@@ -48,7 +48,17 @@ def call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
         port = free.getsockname()[1]
     request = partial(send, f"http://127.0.0.1:{port}")
     log = folder / "log.txt"
-    server = start(programs / "label-studio", port, folder / "data", log)
+    options = ["--no-browser", "--internal-host", "127.0.0.1", "--port", str(port)]
+    options += ["--username", "ann@example.org", "--password", "pass-word-1"]
+    options += ["--user-token", TOKEN, "--enable-legacy-api-token"]
+    settings = {"LABEL_STUDIO_BASE_DATA_DIR": str(folder / "data"), "COLLECT_ANALYTICS": "false"}
+    with log.open("wb") as file:
+        server = subprocess.Popen(
+            [programs / "label-studio", "start", *options],
+            env=os.environ | settings,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
     try:
         for _ in range(60 * MINUTES_TO_START):
             assert server.poll() is None, log.read_text(errors="replace")[-3000:]
@@ -63,21 +73,6 @@ def call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
     finally:
         server.terminate()
         server.wait()
-
-
-def start(program: Path, port: int, data: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start a server that keeps its data in a folder and writes what it prints to a file."""
-    options = ["--no-browser", "--internal-host", "127.0.0.1", "--port", str(port)]
-    options += ["--username", "ann@example.org", "--password", "pass-word-1"]
-    options += ["--user-token", TOKEN, "--enable-legacy-api-token"]
-    settings = {"LABEL_STUDIO_BASE_DATA_DIR": str(data), "COLLECT_ANALYTICS": "false"}
-    with log.open("wb") as file:
-        return subprocess.Popen(
-            [program, "start", *options],
-            env=os.environ | settings,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
 
 
 def send(address: str, method: str, path: str, body: Any = None) -> Any:

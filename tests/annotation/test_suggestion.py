@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.preprocessing import normalize
 
 from paratopic.annotation import suggestion
 from paratopic.annotation.context import Suggestion, blind, in_context, with_predictions
@@ -25,16 +26,11 @@ def chosen_of(scores: Array, features: Array, n: int, seed: int = 0) -> list[int
     return list(choose(mode_of("single").doubt(scores), features.__getitem__, n, seed))
 
 
-def unit(rows: Array) -> Array:
-    scaled: Array = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return scaled
-
-
 def test_uncertain_rows_of_different_kinds_are_chosen() -> None:
     # Three kinds of doubtful rows, one of them ten times as frequent, and many sure rows.
     rng = np.random.default_rng(0)
     kind = np.array([0] * 20 + [1] * 2 + [2] * 2 + [3] * 100)
-    features = unit(np.eye(4)[kind] + 0.01 * rng.standard_normal((124, 4)))
+    features = normalize(np.eye(4)[kind] + 0.01 * rng.standard_normal((124, 4)))
     scores = np.where((kind == 3)[:, None], [0.99, 0.01], [0.52, 0.48])
     scores = scores + np.linspace(0, 1e-3, 124)[:, None] * [1, -1]
     assert sorted(kind[chosen_of(scores, features, 2)]) != [3, 3]
@@ -63,7 +59,7 @@ def test_what_else_a_label_would_tell_makes_a_paragraph_come_first(
 def test_the_choice_is_reproducible_and_the_most_uncertain_row_comes_first() -> None:
     rng = np.random.default_rng(1)
     scores = rng.dirichlet([1.0, 1.0, 1.0], size=300)
-    features = unit(rng.standard_normal((300, 8)))
+    features = normalize(rng.standard_normal((300, 8)))
     chosen = chosen_of(scores, features, 12, 5)
     assert chosen == chosen_of(scores, features, 12, 5)
     assert len(set(chosen)) == 12
@@ -133,10 +129,6 @@ def test_the_model_reads_what_stands_around_a_paragraph(reading_folder: Path) ->
     assert {item.id: item.passage for item in again} == {id_: passages[id_] for id_ in "bc"}
 
 
-def test_a_suggestion_that_is_made_of_a_text_is_read_alone() -> None:
-    assert Suggestion("a", "one", "On it", "A tariff.", ("B",), ("C",)).passage == "A tariff."
-
-
 def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: Model) -> None:
     ids = ["p00", "p18"]
     one, other = model.predict(frame.set_index("id")["text"][ids])
@@ -154,6 +146,8 @@ def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: 
     assert first.topic == max(answer.scores, key=answer.scores.__getitem__)
     assert (plain[0].topic, plain[0].confidence) == ("", 0.0)
     assert blind([first, later]) == plain
+    # One that is made of a text is read alone.
+    assert Suggestion("a", "one", "On it", "A tariff.", ("B",), ("C",)).passage == "A tariff."
 
 
 def test_what_is_like_a_labelled_text_comes_last(baseline_folder: Path) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -15,14 +14,13 @@ from hypothesis import strategies as st
 
 from paratopic.bulk import cluster, jobs
 from paratopic.bulk.formats import with_context
-from paratopic.corpus.table import passages
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import Prediction
 from paratopic.project.passages import Passage, Text
 from paratopic.tables.shards import Chunk, Columns
 from tests.bulk.bulk_runs import predicted
 from tests.documents import save, write_table
-from tests.samples import paragraph_table
+from tests.samples import paragraph_table, passages_of
 
 TEXTS = [
     "A tariff on goods and a quota.",
@@ -194,4 +192,4 @@ def test_given_neighbours_lead_on_to_rows_further_away_as_in_training() -> None:
     assert chunk.texts[2] == Passage("C.", ["A.", "B."], ["D.", "Elsewhere."])
     before = ["", *texts[:3]]
     frame = paragraph_table(text=texts, before=before, after=columns["text_following"])
-    assert chunk.texts == passages(frame, np.arange(4))
+    assert chunk.texts == passages_of(frame)

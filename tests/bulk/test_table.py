@@ -70,6 +70,8 @@ def test_one_csv_file_gives_the_bytes_of_its_shards(model: Model, tmp_path: Path
     shards = first + b"".join(shard.split(b"\n", 1)[1] for shard in others)
     write(model, [path], tmp_path / "answers.csv")
     assert (tmp_path / "answers.csv").read_bytes() == shards
+    empty = save(tmp_path, "empty.csv", "n,text\n")
+    assert write(model, [empty], tmp_path / "empty.out.csv") == [["n", "text", *ADDED]]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
@@ -164,11 +166,6 @@ def test_one_parquet_table_of_all_inputs(model: Model, inputs: list[Path], tmp_p
     assert table["year"].to_pylist() == [None] * 11 + [2020, 2021]
     assert table["text"].to_pylist()[-2:] == [r"caf\udce9", "duty"]
     assert str(table.schema.field("when").type) == "timestamp[ns]"
-
-
-def test_an_empty_table_keeps_its_header(model: Model, tmp_path: Path) -> None:
-    path = save(tmp_path, "in.csv", "n,text\n")
-    assert write(model, [path], tmp_path / "answers.csv") == [["n", "text", *ADDED]]
 
 
 def test_what_no_spreadsheet_holds_is_refused_before_anything_is_predicted(

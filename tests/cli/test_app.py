@@ -13,10 +13,6 @@ from tests.documents import PAGE, save
 from tests.programs import Cli
 
 
-def test_it_prints_its_version(cli: Cli) -> None:
-    assert cli("--version") == f"paratopic {version('paratopic')}\n"
-
-
 @pytest.mark.parametrize("out", [[], ["--out", "answers.csv"]])
 def test_quiet_leaves_out_notes_and_verbose_adds_some(
     cli: Cli, baseline_folder: Path, here: Path, out: list[str]
@@ -40,9 +36,10 @@ def test_errors_are_said_quietly_too(cli: Cli, tmp_path: Path) -> None:
     assert "--quiet and --verbose cannot be used together" in cli("-q", "status", "-v", status=1)
 
 
-def test_the_list_of_commands_says_what_each_command_says(
+def test_it_prints_its_version_and_lists_commands_as_each_describes_itself(
     monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
+    assert cli("--version") == f"paratopic {version('paratopic')}\n"
     monkeypatch.setenv("COLUMNS", "200")
     for name, help_text in COMMANDS.items():
         assert help_text in cli(name, "--help")

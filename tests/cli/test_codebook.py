@@ -213,6 +213,21 @@ def test_a_mistake_changes_nothing(cli: Cli, words: list[str], message: str) -> 
     assert PARAMS.read_bytes() == before
 
 
+def test_labels_of_another_codebook_are_not_published(cli: Cli) -> None:
+    edit_params("- name: trade\n", "- name: commerce\n")
+    message = "has the topic trade, which the codebook in params.yaml lacks: run `dvc repro"
+    assert message in cli("publish", "labels", "--to", "out", "--yes", status=1)
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("name", ["sport [men]", "sport [/men]", "sport :soccer:"])
+def test_names_are_shown_as_they_are(name: str, cli: Cli, prepare: Prepare) -> None:
+    edit_params("- name: security\n", "- name: security\n      pattern: army\n")
+    assert f"security is renamed to {name}, in" in cli("codebook", "rename", "security", name)
+    assert f"3 {name}" in prepare()
+    assert name in cli("status")
+
+
 def test_what_cannot_be_edited_is_left_alone(cli: Cli) -> None:
     params = edit_params("license: null\n", "")
     shared = params.replace("definition: >-", "definition: &text >-", 1)

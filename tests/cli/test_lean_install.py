@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from paratopic.inference.folder import MANIFEST
 from tests.documents import save
 from tests.programs import ROOT
 
@@ -51,7 +50,6 @@ print(json.dumps(results))
 def test_it_predicts_and_names_the_extra_that_other_commands_need(
     baseline_folder: Path, tmp_path: Path
 ) -> None:
-    assert (baseline_folder / MANIFEST).exists()
     shutil.copy(ROOT / "params.yaml", tmp_path)
     save(tmp_path, "in.csv", "text\nA tariff.\n")
     for suffix in ("html", "docx", "pdf", "parquet"):

@@ -50,7 +50,9 @@ def lines_of(printed: Printed) -> list[dict[str, Any]]:
     return [json.loads(line) for line in printed.out.splitlines()]
 
 
-def test_predict_prints_a_table_or_json_lines(cli: Cli, model: Path, article: Path) -> None:
+def test_predict_prints_a_table_or_json_lines(
+    cli: Cli, model: Path, article: Path, tmp_path: Path
+) -> None:
     table = cli("predict", article).out
     assert "news (baseline)" in table and "trade" in table and "security" in table
     assert "sure" in table and "✓" in table
@@ -60,6 +62,12 @@ def test_predict_prints_a_table_or_json_lines(cli: Cli, model: Path, article: Pa
     assert lines[0]["confidence"] == lines[0]["scores"]["trade"]
     assert sum(lines[0]["scores"].values()) <= 1
     assert [line["sure"] for line in lines] == [True, True]
+    # Predictions that are not sure have no mark.
+    unsure = changed(model, tmp_path / "unsure", lambda of: of["calibration"].update(sure=NEVER))
+    table = cli("predict", "--model", unsure, article).out
+    assert "trade" in table and "✓" not in table
+    lines = lines_of(cli("predict", "--model", unsure, article, "--json"))
+    assert [line["sure"] for line in lines] == [False, False]
 
 
 def test_texts_in_a_language_that_the_model_is_not_for_are_counted(
@@ -157,16 +165,6 @@ def test_why_shows_the_nearest_labelled_paragraphs_of_the_project(
     shown = cli("predict", "--why", article)
     assert "≈" not in shown.out
     assert "labelled paragraphs are not shown: " in shown.err and "is damaged" in shown.err
-
-
-def test_predictions_that_are_not_sure_have_no_mark(
-    cli: Cli, model: Path, article: Path, tmp_path: Path
-) -> None:
-    unsure = changed(model, tmp_path / "unsure", lambda of: of["calibration"].update(sure=NEVER))
-    table = cli("predict", "--model", unsure, article).out
-    assert "trade" in table and "✓" not in table
-    lines = lines_of(cli("predict", "--model", unsure, article, "--json"))
-    assert [line["sure"] for line in lines] == [False, False]
 
 
 @pytest.mark.parametrize("options", [[], ["--why"]])

@@ -44,11 +44,6 @@ def dealt(rows: pd.DataFrame, n_folds: int = 5, holdout: float | None = None) ->
     return make_folds(rows, n_folds, 1, holdout, 0)
 
 
-def topics_of(rows: pd.DataFrame) -> pd.Series:
-    """The topics of each row, as sets."""
-    return rows["topic"].map(set)
-
-
 def tables(*cells: str) -> st.SearchStrategy[list[tuple[str, int, int]]]:
     """Rows' topics, numbers of their articles, and numbers of their texts."""
     row = st.tuples(st.sampled_from(cells), st.integers(0, 8), st.integers(0, 60))
@@ -69,7 +64,7 @@ def test_what_folds_guarantee(
     items: list[tuple[str, int, int]], n_folds: int, repeats: int, seed: int
 ) -> None:
     rows = table_of(items)
-    topics = topics_of(rows)
+    topics = rows["topic"].map(set)
     texts = rows.assign(topics=topics).explode("topics").groupby("topics")["text"].nunique()
     if (texts >= 2).sum() < 2:
         with pytest.raises(TooFewLabels):

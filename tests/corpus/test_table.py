@@ -14,7 +14,7 @@ from paratopic.corpus.table import passages, with_passages
 from paratopic.project.passages import Passage
 from paratopic.project.paths import ANSWERS, PARAGRAPHS
 from paratopic.project.topics import ModeName, Topics
-from tests.samples import paragraph_table, write_labelled
+from tests.samples import paragraph_table, passages_of, write_labelled
 
 NAMES = ("trade", "security")
 
@@ -61,11 +61,6 @@ def test_hand_labels_alone_are_evaluated(frame: pd.DataFrame) -> None:
     assert labelled_in(frame[:0], Topics("multi", NAMES)).targets.shape == (0, 2)
 
 
-def read(frame: pd.DataFrame) -> list[Passage]:
-    """All texts of a table with what stands around them."""
-    return passages(frame, np.arange(len(frame)))
-
-
 def test_neighbours_are_those_of_the_next_positions_in_the_article() -> None:
     numbers = [3, 0, 4, 1, 2]
     frame = paragraph_table(
@@ -83,14 +78,14 @@ def test_neighbours_are_those_of_the_next_positions_in_the_article() -> None:
         "Text 4.": Passage("Text 4.", texts[1:4], ()),
         "Another.": Passage("Another."),
     }
-    assert read(frame) == [expected[text] for text in frame["text"]]
+    assert passages_of(frame) == [expected[text] for text in frame["text"]]
     # Of some rows, in the order that is asked for.
     assert passages(frame, np.array([4, 1])) == [expected["Text 2."], expected["Text 0."]]
 
 
 def test_rows_that_are_not_ordered_have_no_neighbours_and_are_none() -> None:
     frame = paragraph_table(text=["A.", "B.", "C.", "D."], ordered=[True, False, True, True])
-    assert read(frame) == [
+    assert passages_of(frame) == [
         Passage("A.", (), ["C.", "D."]),
         Passage("B."),
         Passage("C.", "A.", "D."),
@@ -105,13 +100,19 @@ def test_given_neighbours_are_read_and_lead_to_those_farther_away() -> None:
         before=["B.", "Not in the table.", "A.", "D.", ""],
         after=["D.", "B.", "C.", "", ""],
     )
-    assert read(frame) == [
+    assert passages_of(frame) == [
         # D is no row, so what stands behind it is not known.
         Passage("C.", ("Not in the table.", "A.", "B."), ("D.",)),
         Passage("A.", ("Not in the table.",), ("B.", "C.", "D.")),
         Passage("B.", ("Not in the table.", "A."), ("C.", "D.")),
         Passage("E.", ("D.",)),
         Passage("Alone."),
+    ]
+    # In a circle they are read as far as is read at most.
+    frame = paragraph_table(text=["A.", "B."], before=["B.", "A."], after=["B.", "A."])
+    assert passages_of(frame) == [
+        Passage("A.", ("B.", "A.", "B."), ("B.", "A.", "B.")),
+        Passage("B.", ("A.", "B.", "A."), ("A.", "B.", "A.")),
     ]
 
 
@@ -123,19 +124,11 @@ def test_a_given_neighbour_of_another_article_or_of_one_side_only_leads_nowhere(
         after=["B.", "C.", "D.", ""],
     )
     # B is in another article than A. D does not say that it stands behind C.
-    assert read(frame) == [
+    assert passages_of(frame) == [
         Passage("A.", (), "B."),
         Passage("B.", "A.", "C."),
         Passage("C.", "Z.", "D."),
         Passage("D.", "Y."),
-    ]
-
-
-def test_rows_that_give_each_other_in_a_circle_are_read_as_far_as_is_read_at_most() -> None:
-    frame = paragraph_table(text=["A.", "B."], before=["B.", "A."], after=["B.", "A."])
-    assert read(frame) == [
-        Passage("A.", ("B.", "A.", "B."), ("B.", "A.", "B.")),
-        Passage("B.", ("A.", "B.", "A."), ("A.", "B.", "A.")),
     ]
 
 
@@ -145,7 +138,7 @@ def test_the_heading_of_a_section_is_read_without_the_title() -> None:
         title=["Talks open", "Talks open", ""],
         heading=["Talks open / Trade", "Talks open", "Talks open / Trade"],
     )
-    assert read(frame) == [
+    assert passages_of(frame) == [
         Passage("A.", heading="Trade", title="Talks open"),
         Passage("B.", title="Talks open"),
         Passage("C.", heading="Talks open / Trade"),

@@ -10,8 +10,10 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from paratopic.project.errors import UserError
@@ -219,15 +221,8 @@ except KeyboardInterrupt:
         assert parent.stdout.read() == ("Talks went on.\n" if interrupted else "")
         assert parent.stderr.read() == ""
     end = time.monotonic() + 6
-    while is_running(child):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process runs; one that has ended may wait for its parent to take notice."""
-    status = Path(f"/proc/{pid}/stat")
-    try:
-        return status.read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    with suppress(psutil.NoSuchProcess):
+        # One that has ended may wait for its parent to take notice.
+        while psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < end
+            time.sleep(0.1)

@@ -103,12 +103,8 @@ def test_ids_are_ten_hex_digits_of_the_normalised_text() -> None:
 def test_ids_of_repeated_paragraphs_are_numbered() -> None:
     article = plain_article("a", "(Applause.)\nYes.\n(Applause.)\n(Applause.)")
     applause = paragraph_id("a", "(Applause.)")
-    assert [paragraph.id for paragraph in paragraphs_of(article)] == [
-        applause,
-        paragraph_id("a", "Yes."),
-        f"{applause}-2",
-        f"{applause}-3",
-    ]
+    ids = [applause, paragraph_id("a", "Yes."), f"{applause}-2", f"{applause}-3"]
+    assert [paragraph.id for paragraph in paragraphs_of(article)] == ids
 
 
 def test_skipped_parts_have_the_position_of_the_next_paragraph() -> None:
@@ -117,10 +113,8 @@ def test_skipped_parts_have_the_position_of_the_next_paragraph() -> None:
         f"{BODIES[1]}\n\n© 2031"
     )
     article = plain_article("harbour", text)
-    assert [(p.heading, p.position) for p in paragraphs_of(article)] == [
-        ("Harbour Talks Open", 0),
-        ("Trade", 1),
-    ]
+    headings = [(p.heading, p.position) for p in paragraphs_of(article)]
+    assert headings == [("Harbour Talks Open", 0), ("Trade", 1)]
     assert skipped_of(article) == [
         Skipped("harbour", 0, "By Jane Doe", BYLINE),
         Skipped("harbour", 1, "Photo: Harbour Press", CAPTION),
@@ -163,16 +157,11 @@ def test_segments_headings_and_labels_of_the_seed_article() -> None:
     assert skipped_of(article) == []
 
 
-def test_a_paragraph_with_a_million_accents_has_an_id_at_once() -> None:
-    started = time.process_time()
-    paragraph_id("a", "e" + "\u0301\u0316" * 200_000)  # normalising it would take minutes
-    assert time.process_time() - started < 2
-
-
-def test_many_headings_and_links_in_a_row_take_linear_time() -> None:
+def test_many_accents_headings_and_links_in_a_row_take_linear_time() -> None:
     links = [Segment("skipped", "https://example.org/" * 20, "link alone")] * 20_000
     headings = [Segment("heading", "# Trade and Tariffs in the Harbour", "")] * 20_000
     started = time.process_time()
+    paragraph_id("a", "e" + "\u0301\u0316" * 200_000)  # normalising it would take minutes
     assert len(merge_skipped(links)) == 1
     last = paragraphs_of(Article("a", (*headings, Segment("body", "They left."))))[0]
     assert len(last.heading) > 600_000

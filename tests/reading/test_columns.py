@@ -125,15 +125,12 @@ cell = st.text(max_size=6) | st.sampled_from("a;b a b Other 2025-09-15 1 ? ;".sp
         st.lists(cell, min_size=6, max_size=6),
     )
 )
-@settings(
-    max_examples=60,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # the file is written anew
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_proposed_can_be_read(tmp_path: Path, columns: dict[str, list[str]]) -> None:
     path = tmp_path / "t.jsonl"
     table: dict[str, list[str]] = columns | {"body": [f"{text}" for text in TEXTS[:6]]}
     rows = (dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True))
-    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")  # anew
     proposal = propose({name: list(values) for name, values in table.items()}, str(path))
     assert isinstance(proposal.source, Source) and proposal.columns["text"] == "body"
     topics = Topics("single", tuple(proposal.topics) or ("a", "b"))

@@ -174,11 +174,7 @@ def test_a_sample_is_evenly_spaced_and_keeps_the_rows_numbers(
     ],
 )
 def test_a_mistake_is_said_in_one_message(
-    data: datasets.Dataset,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    path: str,
-    message: str,
+    data: datasets.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()

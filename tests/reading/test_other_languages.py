@@ -6,6 +6,7 @@ import pytest
 
 from tests.samples import plain_article
 
+# A blank line stands between two lines.
 ARTICLES = {
     "de": """# Gespräche in Wien
 3. Oktober 2025

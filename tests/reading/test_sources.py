@@ -15,6 +15,10 @@ from tests.documents import PAGE, SAMPLES, save
 
 TEXT = "Trade\n\nThe tariff on goods rose.\n\nPhoto: Harbour Press\n"
 TABLE = "text,label\nThe army crossed the border.,security\nIt rained.,other\nNo label.,\n"
+NAME_IT = (
+    "is a table, which is not read from a folder: name it in prepare.sources of params.yaml to "
+    "read it"
+)
 
 
 @pytest.fixture
@@ -60,8 +64,12 @@ def test_the_projects_own_files_are_not_reported(
     own_files = [Path("table.csv"), Path("sub/../notes.odt")]
     (folder / "notes.odt").touch()
     (folder / "more.odt").touch()
+    save(folder, "caf\udce9.txt", TEXT)  # its name is written with an escape
     _, _, skipped, *_ = read_sources([str(folder)], own_files, [])
-    assert [part.article for part in skipped if not part.text] == [str(folder / "more.odt")]
+    assert [part for part in skipped if not part.text] == [
+        Skipped(f"{folder}/caf\\udce9.txt", 0, "", "a name that is not UTF-8"),
+        Skipped(f"{folder}/more.odt", 0, "", "a file of another kind"),
+    ]
 
 
 def test_two_sources_of_one_name_are_refused(folder: Path) -> None:
@@ -128,20 +136,11 @@ def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path) -> No
         ("printed", "", "", "", ""),
         ("word", "2013-12-23", "python-docx", "", ""),
     }
-    assert origins == {
-        ("date", "metadata.csv"): 1,
-        ("date", "file names"): 1,
-        ("date", "documents"): 1,
-        ("date", "tables"): 1,
-        ("author", "documents"): 1,
-        ("source", "metadata.csv"): 2,
-        ("beat", "tables"): 1,
-    }
-    assert notes == [
-        f"{folder}/metadata.csv names articles that are not in its folder: gone",
-        f"{folder}/table.csv is a table, which is not read from a folder: name it in "
-        "prepare.sources of params.yaml to read it",
-    ]
+    kinds = ("metadata.csv", "file names", "documents", "tables")
+    once = [*(("date", kind) for kind in kinds), ("author", "documents"), ("beat", "tables")]
+    assert origins == dict.fromkeys(once, 1) | {("source", "metadata.csv"): 2}
+    gone = f"{folder}/metadata.csv names articles that are not in its folder: gone"
+    assert notes == [gone, f"{folder}/table.csv {NAME_IT}"]
     assert not [part for part in skipped if "metadata" in part.article]
 
 
@@ -150,12 +149,10 @@ def test_keys_of_a_source_say_what_the_columns_of_a_table_are(folder: Path) -> N
     own = Source(str(folder / "o*.csv"), text="body", label="topic", labels={"Rain": "none"})
     frame, answers, *_ = read_sources([str(folder / "table.csv"), own], [], ["other"])
     assert frame["text"].tolist()[-1] == "It rained." and answers["topics"].tolist()[-1] == []
-    for other, message in (
-        (own, r"prepare\.sources: .*own\.csv is named twice with keys"),
-        (Source(str(folder / "plain.txt"), text="body"), r"plain\.txt is no table \(\.csv, "),
-    ):
-        with pytest.raises(UserError, match=message):
-            read_sources([own, other], [], [])
+    with pytest.raises(UserError, match=r"prepare\.sources: .*own\.csv is named twice with keys"):
+        read_sources([own, own], [], [])
+    with pytest.raises(UserError, match=r"plain\.txt is no table \(\.csv, "):
+        read_sources([own, Source(str(folder / "plain.txt"), text="body")], [], [])
 
 
 def test_a_folder_with_nothing_but_a_table_says_where_to_name_it(tmp_path: Path) -> None:
@@ -164,7 +161,4 @@ def test_a_folder_with_nothing_but_a_table_says_where_to_name_it(tmp_path: Path)
     table = save(tmp_path, "table.csv", TABLE)
     with pytest.raises(UserError, match="names no file") as error:
         read_sources([str(tmp_path)], [labels], [])
-    assert str(error.value).splitlines()[1:] == [
-        f"{table} is a table, which is not read from a folder: name it in prepare.sources of "
-        "params.yaml to read it"
-    ]
+    assert str(error.value).splitlines()[1:] == [f"{table} {NAME_IT}"]

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from paratopic.corpus.table import passages
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
 from paratopic.project.sources import Source
@@ -23,7 +22,7 @@ from paratopic.project.topics import Topics
 from paratopic.reading.tables import read_labelled_table, read_table
 from paratopic.tables.workbook import Tab, write_workbook
 from tests.documents import save, write_table
-from tests.samples import TOPICS, read_joined
+from tests.samples import TOPICS, passages_of, read_joined
 
 TABLE = pd.DataFrame(
     {
@@ -53,6 +52,7 @@ def test_rows_without_a_group_are_articles_of_their_own(tmp_path: Path) -> None:
     frame, _ = read_joined(path, TOPICS, [])
     assert frame["article"].tolist() == frame["id"].tolist()
     assert frame["label_source"].tolist() == ["hand", "none"]
+    assert read_joined(save(tmp_path, "set.csv", "text,label\n"), TOPICS, [])[0].empty
 
 
 @pytest.mark.parametrize(
@@ -138,10 +138,6 @@ def test_bad_lines_are_refused_with_their_number(tmp_path: Path, line: str, mess
         read_joined(path, TOPICS, [])
 
 
-def test_a_table_of_a_header_alone_has_no_rows(tmp_path: Path) -> None:
-    assert read_joined(save(tmp_path, "set.csv", "text,label\n"), TOPICS, [])[0].empty
-
-
 def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     TABLE.to_parquet(path, compression=None)
@@ -152,26 +148,18 @@ def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
             read_joined(path, TOPICS, [])
 
 
-def read(folder: Path, **columns: list[object]) -> pd.DataFrame:
+def read(folder: Path, **columns: Sequence[object]) -> pd.DataFrame:
     """Read an unlabelled table of these columns."""
     path = write_table(pd.DataFrame(columns).assign(label=""), folder / "set.jsonl")
     return read_joined(path, TOPICS, [])[0]
 
 
-def read_passages(frame: pd.DataFrame) -> list[Passage]:
-    return passages(frame, np.arange(len(frame)))
-
-
 def test_a_position_in_a_group_tells_the_neighbours(tmp_path: Path) -> None:
-    frame = read(
-        tmp_path,
-        text=["B", "Other", "A", "C", "Alone", "Alone too"],
-        group=[1, 2, 1, 1, "", None],
-        position=[0, 0, -5, 10, 0, 0],
-    )
-    assert frame["ordered"].all()
-    assert frame["position"].tolist() == [0, 0, -5, 10, 0, 0]
-    assert read_passages(frame) == [
+    text: list[object] = ["B", "Other", "A", "C", "Alone", "Alone too"]
+    position: list[object] = [0, 0, -5, 10, 0, 0]
+    frame = read(tmp_path, text=text, group=[1, 2, 1, 1, "", None], position=position)
+    assert frame["ordered"].all() and frame["position"].tolist() == position
+    assert passages_of(frame) == [
         Passage("B", ["A"], ["C"]),
         Passage("Other"),
         Passage("A", [], ["B", "C"]),
@@ -182,7 +170,7 @@ def test_a_position_in_a_group_tells_the_neighbours(tmp_path: Path) -> None:
     # Without positions they are no neighbours.
     frame = read(tmp_path, text=["A", "B"], group=[1, 1])
     assert frame["article"].tolist() == ["set/1", "set/1"] and not frame["ordered"].any()
-    assert read_passages(frame) == [Passage("A"), Passage("B")]
+    assert passages_of(frame) == [Passage("A"), Passage("B")]
 
 
 def test_rows_that_name_each_other_as_neighbours_are_one_article(tmp_path: Path) -> None:
@@ -195,7 +183,7 @@ def test_rows_that_name_each_other_as_neighbours_are_one_article(tmp_path: Path)
     )
     one, two, far, three = frame["article"]
     assert one == two == three != far == frame["id"][2]
-    assert read_passages(frame) == [
+    assert passages_of(frame) == [
         Passage("One. ", ["Zero."], ["Two.", "Three."]),
         Passage("Two.", ["Zero.", "One. "], ["Three."]),
         Passage("Far.", [], ["Away."]),
@@ -240,7 +228,7 @@ def test_a_short_answer_that_recurs_connects_no_speeches(tmp_path: Path) -> None
         text_following=["Thank you."] * (n + 1),
     )
     assert frame["article"].nunique() == n + 1
-    passage = read_passages(frame)[0]
+    passage = passages_of(frame)[0]
     assert (passage.before, passage.after) == (("(Applause.)",), ("Thank you.",))
 
 
@@ -250,15 +238,11 @@ def test_groups_count_more_than_neighbours(tmp_path: Path) -> None:
 
 
 def test_headings_and_titles_are_kept(tmp_path: Path) -> None:
-    frame = read(
-        tmp_path,
-        text=["A", "B", "C"],
-        heading=["Talks / Trade", None, 2024],
-        title=["Talks", "Talks", ""],
-    )
+    headings, titles = ["Talks / Trade", None, 2024], ["Talks", "Talks", ""]
+    frame = read(tmp_path, text=["A", "B", "C"], heading=headings, title=titles)
     expected = [["Talks / Trade", "Talks"], ["", "Talks"], ["2024", ""]]
     assert frame[["heading", "title"]].to_numpy().tolist() == expected
-    around = [(passage.heading, passage.title) for passage in read_passages(frame)]
+    around = [(passage.heading, passage.title) for passage in passages_of(frame)]
     assert around == [("Trade", "Talks"), ("", "Talks"), ("2024", "")]
     plain = read(tmp_path, text=["A"])
     assert plain[["title", "heading", "before", "after"]].to_numpy().tolist() == [[""] * 4]
