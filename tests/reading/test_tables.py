@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -143,15 +144,14 @@ def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
             read_joined(path, TOPICS, [])
 
 
-def read(folder: Path, **columns: list[object]) -> pd.DataFrame:
+def read(folder: Path, **columns: Sequence[object]) -> pd.DataFrame:
     """Read an unlabelled table of these columns."""
     path = write_table(pd.DataFrame(columns).assign(label=""), folder / "set.jsonl")
     return read_joined(path, TOPICS, [])[0]
 
 
 def test_a_position_in_a_group_tells_the_neighbours(tmp_path: Path) -> None:
-    text: list[object] = ["B", "Other", "A", "C", "Alone", "Alone too"]
-    position: list[object] = [0, 0, -5, 10, 0, 0]
+    text, position = ["B", "Other", "A", "C", "Alone", "Alone too"], [0, 0, -5, 10, 0, 0]
     frame = read(tmp_path, text=text, group=[1, 2, 1, 1, "", None], position=position)
     assert frame["ordered"].all() and frame["position"].tolist() == position
     assert passages_of(frame) == [
