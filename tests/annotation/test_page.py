@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -656,10 +657,7 @@ def wide(
     chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-SCREENS = [(1400, 757), (1920, 1080)]
-
-
-@pytest.mark.parametrize("wide", [(screen, n) for screen in SCREENS for n in (4, 9)], indirect=True)
+@pytest.mark.parametrize("wide", [*product([(1400, 757), (1920, 1080)], (4, 9))], indirect=True)
 def test_topics_and_save_are_in_view_without_scrolling(wide: Browser) -> None:
     buttons = "#answer button, nav button, #help, #fold, #why"
     assert wide.hidden(f".topic, #note, #model, {buttons}") == []

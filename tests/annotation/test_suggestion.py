@@ -136,8 +136,7 @@ def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: 
     plain = in_context(frame, dict.fromkeys(ids, ""))
     first, later = with_predictions(plain, answers)
     article = frame[frame["article"] == "article0"]
-    assert first.before == ()
-    assert first.after == tuple(article["text"][1:3])
+    assert (first.before, first.after) == ((), tuple(article["text"][1:3]))
     assert list(later.before) == [t for t in article["text"] if t != later.text][1:3]
     answer = answers[0]
     assert (first.scores, first.topics) == (answer.scores, answer.topics)

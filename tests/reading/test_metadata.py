@@ -106,9 +106,8 @@ def test_sheets_of_any_separator_name_articles_with_or_without_suffix(
     ]
     text = "\r\n".join(separator.join(row) for row in rows)
     save(tmp_path, "metadata.csv", text.replace("\x07", "\xa0"))
-    first, second, other = (
-        article_fields(tmp_path / name, {}) for name in ("a.txt", "b.md", "b.txt")
-    )
+    names = ("a.txt", "b.md", "b.txt")
+    first, second, other = (article_fields(tmp_path / name, {}) for name in names)
     assert ([*first], [*second], other) == (["source"], ["source"], {})
     assert second["source"].value == "Her ald"
     assert article_fields(tmp_path / "café.v2.txt", {})["source"].value == "Café"

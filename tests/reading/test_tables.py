@@ -155,8 +155,7 @@ def read(folder: Path, **columns: Sequence[object]) -> pd.DataFrame:
 
 
 def test_a_position_in_a_group_tells_the_neighbours(tmp_path: Path) -> None:
-    text: list[object] = ["B", "Other", "A", "C", "Alone", "Alone too"]
-    position: list[object] = [0, 0, -5, 10, 0, 0]
+    text, position = ["B", "Other", "A", "C", "Alone", "Alone too"], [0, 0, -5, 10, 0, 0]
     frame = read(tmp_path, text=text, group=[1, 2, 1, 1, "", None], position=position)
     assert frame["ordered"].all() and frame["position"].tolist() == position
     assert passages_of(frame) == [
