@@ -156,6 +156,9 @@ def test_an_incomplete_run_is_written_again(
         with pytest.raises(KeyboardInterrupt):
             write_runs(uri, "incomplete", [baseline], tmp_path / "runs")
     assert [run.info.status for run in runs_in(uri, "incomplete").values()] == ["RUNNING"]
+    (young,) = runs_in(uri, "incomplete").values()  # on a server, others may be writing it
+    assert runs._present(MlflowClient(uri), young.info.experiment_id, baseline, 60) is None
+    assert len(runs_in(uri, "incomplete")) == 1
     assert write_runs(uri, "incomplete", [baseline], tmp_path / "runs") == 1
     (run,) = runs_in(uri, "incomplete").values()
     assert run.info.status == "FINISHED"

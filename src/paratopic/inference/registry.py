@@ -80,7 +80,7 @@ def reported(problem: str, advice: str = "") -> Iterator[None]:
     """Ask a store of MLflow in the block; if it cannot be read, a `UserError` says what and why."""
     from mlflow.exceptions import MlflowException
 
-    errors: list[type[Exception]] = [MlflowException, OSError]
+    errors: list[type[Exception]] = [MlflowException, OSError, ImportError]  # the last: a driver
     with suppress(ModuleNotFoundError):  # mlflow-skinny has servers' stores alone
         from alembic.util import CommandError
         from sqlalchemy.exc import SQLAlchemyError

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ DATA, COMPARED = "dvc.paragraphs", "dvc.comparison"
 
 # The losses of steps are written in parts; MLflow takes 1000 metrics at once.
 BATCH = 500
+
+# Writing a run takes seconds less than this, also to a busy server.
+LONGEST_WRITE = 3600
 
 # Name of a run's logged model, and the alias of the registered champion.
 MODEL, ALIAS = "model", "champion"
@@ -137,15 +141,17 @@ def write_runs(
         "store answers (MLFLOW_TRACKING_URI is its address). If its database is damaged, move that "
         "file away: a new one is made, with the runs of these models."
     )
+    age = 0 if uri.startswith("sqlite:") else LONGEST_WRITE
     lock = FileLock(artifacts.with_name(f".{artifacts.name}.lock"))
     written = 0
     with reported(f"MLflow at {uri} cannot be written to", advice), lock, asking(uri):
         client = MlflowClient(uri)
         experiment_id = _experiment_id(client, experiment, artifacts, records[0].tags["mode"])
         for record in records:
-            run = _present(client, experiment_id, record)
+            run = _present(client, experiment_id, record, age)
             if run is None:
-                run = _write(client, experiment_id, record)
+                _write(client, experiment_id, record)
+                run = _present(client, experiment_id, record, age)
                 written += 1
             elif not trial and run.data.tags.get(COMPARED) != record.compared:
                 _compare(client, run.info.run_id, record)
@@ -173,21 +179,30 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: Path, mode: str) 
     return str(experiment.experiment_id)
 
 
-def _present(client: MlflowClient, experiment_id: str, record: Record) -> Run | None:
-    """The record's finished run, if there is one; an incomplete one is deleted."""
+def _present(client: MlflowClient, experiment_id: str, record: Record, age: int) -> Run | None:
+    """The record's finished run, if there is one; others, and incomplete ones, are deleted.
+
+    On a server, several may have written the same at one time: the run that ended first stays. The
+    process of an incomplete run of this age was ended; a younger one may be at work.
+    """
     query = f"tags.`{STATE}` = '{record.state}' and tags.`{PART}` = '{record.part}'"
-    for run in client.search_runs([experiment_id], query):
-        if run.info.status == "FINISHED":
-            return run
-        # The process that wrote it was ended.
+    runs = sorted(
+        client.search_runs([experiment_id], query),
+        key=lambda run: (run.info.status != "FINISHED", run.info.end_time or 0, run.info.run_id),
+    )
+    first = runs[0] if runs and runs[0].info.status == "FINISHED" else None
+    before = 1000 * (time.time() - age)
+    for run in runs:
+        if run is first or (run.info.status != "FINISHED" and run.info.start_time > before):
+            continue
         of_run = f"source_run_id = '{run.info.run_id}'"
         for model in client.search_logged_models([experiment_id], of_run):
             client.delete_logged_model(model.model_id)
         client.delete_run(run.info.run_id)
-    return None
+    return first
 
 
-def _write(client: MlflowClient, experiment_id: str, record: Record) -> Run:
+def _write(client: MlflowClient, experiment_id: str, record: Record) -> None:
     """Write a record's run."""
     tags = {PART: record.part, STATE: record.state, DATA: record.dataset.digest}
     run = client.create_run(experiment_id, tags={**record.tags, **tags}, run_name=record.name)
@@ -200,7 +215,6 @@ def _write(client: MlflowClient, experiment_id: str, record: Record) -> Run:
     client.log_table(run_id, record.predictions.df, "predictions.json")
     _compare(client, run_id, record)
     client.set_terminated(run_id)
-    return client.get_run(run_id)
 
 
 def _compare(client: MlflowClient, run_id: str, record: Record) -> None:
