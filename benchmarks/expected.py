@@ -149,7 +149,7 @@ def figures(
         "true": float(right.mean()),
         "plain": float(certainty.mean()),
         "likeness": float(likeness.mean()),
-        "estimated": share is not None,
+        "estimated": not isinstance(share, str),
         "value": value,
         "low": low,
         "high": high,

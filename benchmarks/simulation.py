@@ -66,6 +66,7 @@ def population(table: Table, by_group: bool = False) -> pd.DataFrame:
             "label": rows["label"],
             "topic": rows["label"].map(split_cell),
             "label_source": "hand",
+            "boilerplate": False,
         }
     )
 

@@ -131,7 +131,9 @@ def test_import_reports_unknown_topics_and_imports_the_rest(clone: Path, cli: Cl
 
 
 def test_new_articles_that_are_not_prepared_are_told(clone: Path, cli: Cli) -> None:
-    Path("seeds/pier.txt").write_text("The pier\n\nA pier was built.\n", encoding="utf-8")
+    Path("seeds/pier.txt").write_text(
+        "The pier\n\nA pier was built in the harbour.\n", encoding="utf-8"
+    )
     Path("seeds/skipped.txt").write_text("By Ann Lee\n", encoding="utf-8")
     printed = cli("suggest", "--out", "sheet.csv")
     assert "not read yet: seeds/pier.txt and 1 more; `dvc repro prepare` reads" in printed
@@ -144,6 +146,9 @@ def test_new_articles_that_are_not_prepared_are_told(clone: Path, cli: Cli) -> N
     prepare(clone)
     printed = cli("suggest")  # an article without paragraphs is not new for ever
     assert "pier:" in printed and "note:" not in printed
+    Path("seeds/pier.txt").write_text("The pier\n\nA pier was built.\n", encoding="utf-8")
+    prepare(clone)
+    assert "but for 2 of boilerplate (prepare.skip_boilerplate)" in cli("suggest", status=1)
 
 
 def test_a_sheet_that_is_saved_several_times_has_one_annotator(

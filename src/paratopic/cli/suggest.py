@@ -197,9 +197,11 @@ def _suggestions(
     if not suggestions:
         labelled = "article has a labelled paragraph" if draw.articles else "paragraph has a label"
         paths = ", ".join(project.params.prepare.paths)
+        n = int(project.paragraphs["boilerplate"].sum())
+        but = f", but for {n:,} of boilerplate (prepare.skip_boilerplate)" if n else ""
         raise UserError(
-            f"there is nothing left to label: every {labelled}. Texts are read from {paths}, which "
-            "prepare.sources of params.yaml names"
+            f"there is nothing left to label: every {labelled}{but}. Texts are read from {paths}, "
+            "which prepare.sources of params.yaml names"
         )
     return suggestions, None if hidden else suggesting
 
