@@ -32,9 +32,7 @@ def result(folder: Path, lines: object) -> Path:
     return path
 
 
-def test_a_result_is_older_once_what_its_script_imports_has_changed(
-    record: ModuleType, scripts: Path
-) -> None:
+def test_a_result_is_older_once_its_code_has_changed(record: ModuleType, scripts: Path) -> None:
     made = {"script": "measure.py", "code": record.code_digest(scripts / "measure.py")}
     path = result(scripts, made | {"runs": []})
     (scripts / "beside.py").write_text("# one\nx = 1\n")

@@ -124,9 +124,7 @@ def test_a_hub_reads_it(card: Callable[..., str], report: dict[str, Any], tmp_pa
         assert line in written
 
 
-def test_where_labels_are_too_few_nothing_is_promised(
-    card: Callable[..., str], report: dict[str, Any]
-) -> None:
+def test_too_few_labels_promise_nothing(card: Callable[..., str], report: dict[str, Any]) -> None:
     report["coverage"] = estimate(0.0)
     del report["precision"]
     sure = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None}

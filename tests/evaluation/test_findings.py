@@ -338,9 +338,7 @@ def test_what_cannot_be_estimated_is_refused_with_what_is_missing() -> None:
 
 @pytest.mark.parametrize("columns", [[], ["source"], ["month"], ["month", "source"]])
 @pytest.mark.filterwarnings("error")
-def test_a_picture_is_the_same_bytes_whatever_is_drawn_before(
-    columns: list[str], tmp_path: Path
-) -> None:
+def test_a_picture_is_the_same_after_others(columns: list[str], tmp_path: Path) -> None:
     frame = table()
     findings = find(corpus(frame, dated(frame)), columns, 0.95)
     for suffix in ("png", "svg"):

@@ -117,9 +117,7 @@ labelled = st.tuples(st.sets(st.sampled_from(NAMES)).map(sorted), probability, s
 
 @settings(max_examples=60)
 @given(st.lists(labelled, min_size=1, max_size=25))
-def test_every_label_is_ranked_once_whatever_the_order_of_the_rows(
-    items: list[tuple[list[str], list[float], int]],
-) -> None:
+def test_every_label_is_ranked_once(items: list[tuple[list[str], list[float], int]]) -> None:
     rows = frame([label for label, _, _ in items], [f"text number {kind}" for _, _, kind in items])
     likely = np.array([given for _, given, _ in items])
     table_of_scores = scores((likely / likely.sum(axis=1, keepdims=True)).tolist())

@@ -190,9 +190,7 @@ WEIGHTS = st.builds(ContextWeights, *[st.sampled_from([0.0, 0.5, 1.0])] * 3)
 
 
 @given(st.lists(PASSAGES, max_size=4), WEIGHTS)
-def test_a_passage_is_read_if_and_only_if_something_around_it_weighs(
-    passages: list[Passage], weights: ContextWeights
-) -> None:
+def test_a_passage_is_read_if_parts_weigh(passages: list[Passage], weights: ContextWeights) -> None:
     read = surroundings(passages, weights)
     assert (read.weight > 0).all()
     assert all(text.strip() for text in read.texts)
@@ -200,9 +198,7 @@ def test_a_passage_is_read_if_and_only_if_something_around_it_weighs(
     assert np.isin(np.arange(len(passages)), read.row).tolist() == reads
 
 
-def test_the_paragraphs_of_an_article_are_read_with_each_other(
-    model: Model, rows: pd.DataFrame
-) -> None:
+def test_paragraphs_of_an_article_are_read_together(model: Model, rows: pd.DataFrame) -> None:
     texts = [*rows["text"][:5], " "]
     headings = ["", "Trade", "Trade", "", "Navy", "Navy"]
     answers = model.predict_article(texts, headings, "Talks")
@@ -243,9 +239,7 @@ ALONE = Calibration((2.0,) * 4, (0.0, 0.0, 0.0, -3.0), sure=0.0)
 IN_CONTEXT = Calibration((0.5,) * 4, (0.0, 0.0, 0.0, 1.0), sure=2.0, alone=ALONE)
 
 
-def test_texts_alone_and_in_context_have_calibrations_and_thresholds_of_their_own(
-    reading: tuple[Fitted, Path], tmp_path: Path
-) -> None:
+def test_each_reading_has_its_calibration(reading: tuple[Fitted, Path], tmp_path: Path) -> None:
     fitted = reading[0]
     passages: list[Text] = [TARIFF, AROUND, LONG, replace(AROUND, text=TARIFF), *NOTHING]
     in_context = np.array([False, True, False, True, False, False, False])

@@ -86,9 +86,7 @@ def test_the_same_seed_gives_the_same_bytes(
         assert again.read_bytes() == path.read_bytes(), path.name
 
 
-def test_a_missing_or_changed_file_is_reported_by_name(
-    trained: tuple[Fitted, Path], tmp_path: Path
-) -> None:
+def test_a_missing_or_changed_file_is_named(trained: tuple[Fitted, Path], tmp_path: Path) -> None:
     whole = trained[1]
     files = json.loads((whole / "paratopic.json").read_text())["files"]
     for name in files:
@@ -114,9 +112,7 @@ def test_a_missing_or_changed_file_is_reported_by_name(
         (MANIFEST % (3, b"forest"), "kind 'forest'"),
     ],
 )
-def test_a_folder_that_is_not_a_model_is_refused(
-    tmp_path: Path, manifest: bytes | None, message: str
-) -> None:
+def test_what_is_no_model_is_refused(tmp_path: Path, manifest: bytes | None, message: str) -> None:
     if manifest is not None:
         (tmp_path / "paratopic.json").write_bytes(manifest)
     with pytest.raises(UserError, match=message):
@@ -212,9 +208,7 @@ def test_a_baseline_with_ngrams_out_of_bounds_is_refused(
 
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-def test_the_length_of_a_transformers_windows_is_checked(
-    trained: tuple[Fitted, Path], tmp_path: Path
-) -> None:
+def test_the_length_of_windows_is_checked(trained: tuple[Fitted, Path], tmp_path: Path) -> None:
     for wrong in (-1, 1.5, float("nan"), None, "x", True, 2**31):
         change = setting("settings", "max_tokens", to=wrong)
         with pytest.raises(UserError, match=f"max_tokens is {wrong}"):

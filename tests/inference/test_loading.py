@@ -57,9 +57,7 @@ def test_the_default_model_is_loaded_again_after_it_was_trained_again(
     assert _default_model.cache_info().misses == 2
 
 
-def test_prediction_in_another_process_imports_no_training_package(
-    trained: tuple[Fitted, Path], tmp_path: Path
-) -> None:
+def test_prediction_imports_little(trained: tuple[Fitted, Path], tmp_path: Path) -> None:
     folder = trained[1]
     program = (
         "import sys, paratopic\n"

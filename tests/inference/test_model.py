@@ -108,9 +108,7 @@ def test_descriptions_alone_make_a_model(kind: str, tiny_encoder: Path, tmp_path
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_descriptions_say_what_has_none_of_the_topics_by_the_similarity_to_the_nearest(
-    kind: str, topics: Topics, tiny_encoder: Path
-) -> None:
+def test_descriptions_say_what_has_no_topic(kind: str, topics: Topics, tiny_encoder: Path) -> None:
     """Before any label is seen: a line in that similarity, computed here from the features."""
     nothing = Examples([], np.zeros((0, 3), dtype=bool), *[np.zeros(0, dtype=np.int64)] * 2)
     fitted = fit(kind, nothing, topics, tiny_encoder)
@@ -188,9 +186,7 @@ def test_a_blank_text_has_no_topic(trained: tuple[Fitted, Path], blank: str) -> 
         (7, "iterable of str, not int"),
     ],
 )
-def test_what_is_not_texts_is_refused_with_what_to_do(
-    baseline_folder: Path, wrong: Any, message: str
-) -> None:
+def test_what_is_not_texts_is_refused(baseline_folder: Path, wrong: Any, message: str) -> None:
     model = load(baseline_folder)
     for predict in (model.predict, model.predict_proba):
         with pytest.raises(TypeError, match=message):

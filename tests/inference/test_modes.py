@@ -49,9 +49,7 @@ def test_logits_invert_probabilities(mode: Mode, logits: Scores) -> None:
 
 @both_modes
 @given(logits=LOGITS)
-def test_scores_are_the_topics_probabilities_which_complete_takes_them_for(
-    mode: Mode, logits: Scores
-) -> None:
+def test_scores_are_probabilities_which_complete_reads(mode: Mode, logits: Scores) -> None:
     probabilities, scores = mode.probabilities(logits), mode.scores(logits)
     k = scores.shape[1]
     assert probabilities.shape[1] == mode.n_logits(k)
@@ -72,9 +70,7 @@ def test_scores_are_probabilities(mode: Mode, logits: Scores) -> None:
 
 @both_modes
 @given(logits=LOGITS, threshold=st.floats(0, 1))
-def test_predicted_topics_are_candidates_that_reach_the_threshold(
-    mode: Mode, logits: Scores, threshold: float
-) -> None:
+def test_predicted_topics_reach_the_threshold(mode: Mode, logits: Scores, threshold: float) -> None:
     scores = mode.scores(logits)
     candidates = mode.candidates(scores, [threshold])
     predicted = mode.predicted(scores, [threshold])
@@ -156,9 +152,7 @@ def test_in_mode_multi_a_text_has_the_topics_of_any_window() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("none", [40.0, 104.0, 800.0, 1e300])
-def test_scores_of_a_text_that_surely_has_no_topic_are_numbers(
-    none: float, dtype: type[np.floating]
-) -> None:
+def test_scores_of_texts_without_topic_are_numbers(none: float, dtype: type[np.floating]) -> None:
     probabilities = SINGLE.probabilities(np.array([[2.0, 0.0, none]]))
     stored = probabilities.astype(dtype).astype(np.float64)  # as an ONNX model gives them
     scores = stored[:, :-1]

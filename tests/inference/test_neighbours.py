@@ -26,9 +26,7 @@ def dense(folder: Path, texts: list[str]) -> Array:
     return features.toarray() if sparse.issparse(features) else np.asarray(features)
 
 
-def test_the_text_itself_comes_first_and_then_those_of_its_topic(
-    trained: tuple[Fitted, Path], rows: pd.DataFrame
-) -> None:
+def test_the_text_itself_comes_first(trained: tuple[Fitted, Path], rows: pd.DataFrame) -> None:
     topics = list(rows["topic"])
     ids, texts = list(rows["id"]), list(rows["text"])
     labelled = Neighbourhood(load(trained[1]), ids, topics, texts)
@@ -42,9 +40,7 @@ def test_the_text_itself_comes_first_and_then_those_of_its_topic(
     assert {neighbour.topics for neighbour in tariffs} == {("trade",)}
 
 
-def test_features_have_unit_length_and_are_those_of_each_text_alone(
-    trained: tuple[Fitted, Path], rows: pd.DataFrame
-) -> None:
+def test_features_are_those_of_each_text(trained: tuple[Fitted, Path], rows: pd.DataFrame) -> None:
     texts = [*rows["text"], LONG, "\ud800 tariff"]
     features = dense(trained[1], texts)
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1)

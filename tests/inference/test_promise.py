@@ -103,9 +103,7 @@ def test_a_group_is_right_in_the_share_of_its_predictions_that_is() -> None:
 
 
 @given(st.integers(0, 200), st.integers(44, 200), st.floats(0.5, 0.95))
-def test_right_and_wrong_groups_have_the_exact_binomial_bound(
-    wrong: int, n: int, precision: float
-) -> None:
+def test_groups_have_the_exact_binomial_bound(wrong: int, n: int, precision: float) -> None:
     hits = max(1, n - wrong)
     values = np.repeat([1.0, 0.0], [hits, n - hits])
     exact = stats.beta(hits, n - hits + 1).cdf(precision)

@@ -108,9 +108,7 @@ def test_in_mode_multi_each_topic_counts_that_half_of_the_annotators_name(
         (["elsewhere", ""], "elsewhere", "tie"),
     ],
 )
-def test_which_of_several_annotators_answers_counts(
-    topics: Topics, cells: list[str], winner: str, why: str
-) -> None:
+def test_which_of_several_counts(topics: Topics, cells: list[str], winner: str, why: str) -> None:
     settled(topics, cells, winner, why)
 
 

@@ -40,9 +40,7 @@ from tests.labels.lines import BY_HAND, HEADER, answers_in, write
         ("paragraph:topics", "a:1:trade", 'line 1: there is no column "paragraph"'),
     ],
 )
-def test_a_line_that_cannot_be_read_is_refused_with_its_number(
-    path: Path, header: str, line: str, message: str
-) -> None:
+def test_an_unreadable_line_is_refused(path: Path, header: str, line: str, message: str) -> None:
     write(path, line, header=header, end="")
     with pytest.raises(UserError, match=re.escape(message)):
         read_lines(path)
@@ -104,9 +102,7 @@ def test_a_file_with_another_separator_keeps_it(path: Path, separator: str) -> N
 
 
 @pytest.mark.parametrize("above", ["sep=,\n", "\n\n"])
-def test_columns_are_added_to_the_header_and_not_to_what_stands_above_it(
-    path: Path, above: str
-) -> None:
+def test_columns_are_added_to_the_header_and_not_above_it(path: Path, above: str) -> None:
     write(path, "a:1,trade,x", header=f"{above}{BY_HAND}")
     for id_ in ("a:2", "a:3"):
         append(path, Label("", id_, "trade", "y", "ann"))
@@ -139,9 +135,7 @@ def test_a_file_in_another_encoding_can_be_added_to(path: Path, encoding: str) -
     assert kept == (encoding == "utf-8-sig")
 
 
-def test_a_line_is_there_as_a_whole_or_not_at_all_in_the_file_that_a_link_leads_to(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_line_is_added_whole_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(path, "a:1,trade,Café,,,")
     path.chmod(0o664)
     link = path.with_name("link.csv")

@@ -59,9 +59,7 @@ TABLE = pd.DataFrame({"a": range(10_000)})
         lambda path: write_aside(path, lambda draft: write_aside(draft, refused)),
     ],
 )
-def test_a_file_that_cannot_be_written_is_named(
-    tmp_path: Path, write: Callable[[Path], None]
-) -> None:
+def test_an_unwritable_file_is_named(tmp_path: Path, write: Callable[[Path], None]) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     with largest_file(100), pytest.raises(OSError) as error:
@@ -115,9 +113,7 @@ def test_a_damaged_file_is_reported_with_what_writes_it(
 
 
 @pytest.mark.parametrize("read", [read_json, read_csv])
-def test_a_missing_file_is_reported_with_what_writes_it(
-    tmp_path: Path, read: Callable[[Path, str], object]
-) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path, read: Callable[[Path, str], object]) -> None:
     with pytest.raises(UserError, match="nothing not found: stage x writes it"):
         read(tmp_path / "nothing", "stage x")
 

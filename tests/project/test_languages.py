@@ -88,7 +88,5 @@ def test_a_language_is_learnt_from_a_twentieth_of_the_texts_on() -> None:
         ({}, ["en"], ""),
     ],
 )
-def test_texts_in_other_languages_are_counted_in_words(
-    counts: dict[str, int], languages: list[str], words: str
-) -> None:
+def test_languages_are_counted(counts: dict[str, int], languages: list[str], words: str) -> None:
     assert others(counts, languages, "texts", "labels are") == words

@@ -70,18 +70,14 @@ def test_many_steps_and_one_are_a_line_a_tenth(lines: Lines, total: int) -> None
     assert tenths[7] == f"baseline: fit {share}, about 30 min left"
 
 
-def test_a_note_stands_in_the_line(
-    capsys: pytest.CaptureFixture[str], seconds: list[float]
-) -> None:
+def test_a_note_is_in_the_line(capsys: pytest.CaptureFixture[str], seconds: list[float]) -> None:
     with bar("predict", 1) as advance:
         seconds[0] = 30
         advance(0.5, "1,200 rows")
     assert capsys.readouterr().err == "predict 50%, 1,200 rows, about 30 s left\n"
 
 
-def test_colours_that_are_forced_make_no_bar_of_a_log(
-    lines: Lines, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_forced_colours_make_no_bar_of_a_log(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     (line, *_) = lines(2, 60.0, 600)
     assert line == "baseline: fit 0 of 2, about 50 s left"

@@ -23,9 +23,7 @@ def test_bare_names_are_topics_without_a_definition() -> None:
         ("trade;trade", ("trade",)),
     ],
 )
-def test_a_cell_of_labels_is_read_whatever_its_spaces(
-    topics: Topics, cell: str, parsed: tuple[str, ...]
-) -> None:
+def test_a_cell_is_read_without_spaces(topics: Topics, cell: str, parsed: tuple[str, ...]) -> None:
     assert topics.check(split_cell(cell), "here") == parsed
 
 

@@ -88,9 +88,7 @@ def test_the_checks_of_scikit_learn_pass() -> None:
 
 
 @pytest.mark.parametrize("kind", ["baseline", "transformer"])
-def test_it_stands_in_cross_validation_by_article(
-    kind: str, topical: pd.DataFrame, tiny_encoder: Path
-) -> None:
+def test_it_is_scored_by_article(kind: str, topical: pd.DataFrame, tiny_encoder: Path) -> None:
     small = {"encoder": str(tiny_encoder), "epochs": 1, "max_tokens": 16, "train_tokens": 16}
     model = TopicClassifier(
         kind, settings=SMALL if kind == "baseline" else small, random_state=np.random.RandomState(1)

@@ -45,9 +45,7 @@ def settings(sources: tuple[str, ...], labels: str | None = None, skip: bool = T
     return Prepare(sources, labels, (), "leave_out", skip)
 
 
-def test_boilerplate_is_marked_and_counted_unless_it_is_to_be_kept(
-    folder: Path, topics: Topics
-) -> None:
+def test_boilerplate_is_marked_unless_it_is_to_be_kept(folder: Path, topics: Topics) -> None:
     path = folder / "notice.txt"
     path.write_text("Talks on tariffs went on in the harbour town.\n\nBilling code 3295-F1-P\n")
     for skip in (True, False):
@@ -169,9 +167,7 @@ def test_paragraphs_in_other_languages_than_the_labelled_ones_are_counted(folder
         assert [m.startswith(note) for m in messages if "seems to be" in m] == [True] * bool(note)
 
 
-def test_labels_by_headings_are_trusted_as_far_as_those_by_hand_agree(
-    folder: Path, topics: Topics
-) -> None:
+def test_headings_are_trusted_as_far_as_people_agree(folder: Path, topics: Topics) -> None:
     """One paragraph has both; a heading that is wrong there is trusted less than a right one."""
     params = settings((str(folder / "plain.txt"), str(folder / "marked.md")))
     weak = with_labels(*prepare(params, topics)[:2])

@@ -199,9 +199,7 @@ def test_a_model_that_predicts_at_random_is_worse() -> None:
     assert difference(outcome, outcome, 0.95, 500, 1).p == 1
 
 
-def test_tables_have_all_topics(
-    trained: tuple[Fitted, Path], rows: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_topics_are_told(trained: tuple[Fitted, Path], rows: pd.DataFrame, tmp_path: Path) -> None:
     model = load(trained[1])
     texts = [*rows["text"][:8], " "]
     answers = model.predict(texts)

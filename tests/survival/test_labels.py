@@ -27,9 +27,7 @@ ODD_CELLS = st.text(
 
 
 @pytest.mark.parametrize("name", ["ev\x01il", " Talks open", "Talks open ", "a\rb", "a\u2028b"])
-def test_no_paragraph_is_named_after_a_file_whose_name_labels_cannot_hold(
-    name: str, tmp_path: Path
-) -> None:
+def test_no_paragraph_has_a_name_that_labels_cannot_hold(name: str, tmp_path: Path) -> None:
     path = tmp_path / f"{name}.txt"
     path.write_text("Talks went on.", encoding="utf-8")
     (tmp_path / "good.txt").write_text("Talks went on.", encoding="utf-8")
@@ -50,9 +48,7 @@ def test_a_paragraph_with_a_control_character_is_not_written(tmp_path: Path) -> 
 
 @settings(max_examples=200)
 @given(ODD_CELLS, ODD_CELLS)
-def test_a_cell_that_people_wrote_stays_one_cell_when_the_file_is_written_anew(
-    text: str, further: str
-) -> None:
+def test_a_cell_stays_one_cell_when_the_file_is_written_anew(text: str, further: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.csv"
         with path.open("w", encoding="utf-8", newline="") as file:
@@ -78,9 +74,7 @@ def test_no_part_of_a_cell_becomes_a_row_of_a_sheet(text: str) -> None:
 
 
 @pytest.mark.parametrize("control", ["\x92", "\x7f", "\x01"])
-def test_paragraphs_have_no_character_that_files_of_labels_may_not_have(
-    control: str, tmp_path: Path
-) -> None:
+def test_paragraphs_have_no_character_that_labels_may_not(control: str, tmp_path: Path) -> None:
     text = f"It{control}s a tariff on goods."
     (segment,) = plain_segments(text)
     assert segment.text == "Its a tariff on goods."

@@ -56,9 +56,7 @@ def test_damaged_indices_of_a_dictionary_are_found_before_they_are_written(tmp_p
     assert damaged > 30
 
 
-def test_a_key_that_prediction_would_add_is_an_error_of_its_row(
-    model: Model, tmp_path: Path
-) -> None:
+def test_a_key_that_prediction_adds_is_an_error_of_its_row(model: Model, tmp_path: Path) -> None:
     lines = [{"text": "A tariff."}, {"text": "x", "error": "y"}, {"text": "A navy."}]
     path = tmp_path / "in.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
@@ -69,9 +67,7 @@ def test_a_key_that_prediction_would_add_is_an_error_of_its_row(
     assert rows[1]["error"] == "line 2: has a key error, which prediction would add; rename it"
 
 
-def test_a_table_without_texts_is_refused_before_anything_is_written(
-    model: Model, tmp_path: Path
-) -> None:
+def test_a_table_without_texts_is_refused_before_any_output(model: Model, tmp_path: Path) -> None:
     good, bad = tmp_path / "a.csv", tmp_path / "b.csv"
     good.write_text("text\nA tariff.\n", encoding="utf-8")
     for content in ("", "body\nA tariff.\n"):
@@ -172,9 +168,7 @@ def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_expected_to_be
             assert re.search(r"(?m)^ *2020 +\d+ +\d+ \(\d+–\d+\)", printed)
 
 
-def test_a_column_that_no_row_has_is_named_when_answers_were_to_be_divided_by_it(
-    cli: Cli, baseline_folder: Path, tmp_path: Path
-) -> None:
+def test_a_column_to_divide_by_is_needed(cli: Cli, baseline_folder: Path, tmp_path: Path) -> None:
     table, article = (
         save(tmp_path, "in.csv", "text\nA tariff.\n"),
         save(tmp_path, "a.txt", "A chip."),
@@ -186,9 +180,7 @@ def test_a_column_that_no_row_has_is_named_when_answers_were_to_be_divided_by_it
     assert "--by outlet needs --out: name a table or a folder" in printed
 
 
-def test_a_file_with_a_name_that_is_not_utf8_is_left_out_of_those_that_are_named(
-    tmp_path: Path,
-) -> None:
+def test_a_file_with_a_name_that_is_not_utf8_is_left_out(tmp_path: Path) -> None:
     good, bad = tmp_path / "a.txt", tmp_path / "caf\udce9.txt"
     for path in (good, bad):
         path.write_text("Talks went on.", encoding="utf-8")
@@ -198,9 +190,7 @@ def test_a_file_with_a_name_that_is_not_utf8_is_left_out_of_those_that_are_named
         find_files([str(bad)], SUFFIXES)
 
 
-def test_a_column_that_no_file_can_have_is_refused_before_anything_is_written(
-    cli: Cli, model: Model, tmp_path: Path
-) -> None:
+def test_a_column_that_no_file_can_have_is_refused(cli: Cli, model: Model, tmp_path: Path) -> None:
     article = save(tmp_path, "a.txt", "Talks went on.")
     words = ["--model", model.folder, "--out", tmp_path / "out", "--text", "caf\udce9"]
     printed = cli("predict", article, *words, status=1).out

@@ -64,9 +64,7 @@ def git(*words: str) -> None:
     subprocess.run(["git", "-c", "user.email=a@example.org", *words], check=True)
 
 
-def test_runs_are_named_after_the_experiment_or_the_commit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_are_named_after_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert title_of(git_tags()) is None

@@ -126,9 +126,7 @@ def test_a_project_that_was_copied_or_moved_has_its_models_and_leaves_others_alo
     assert not one.exists() and not two.exists()
 
 
-def test_the_view_of_an_older_version_is_renewed_and_the_description_is_the_owners(
-    uri: str, baseline: Record, tmp_path: Path
-) -> None:
+def test_an_older_view_is_renewed(uri: str, baseline: Record, tmp_path: Path) -> None:
     client = MlflowClient(uri)
     number = client.create_experiment("old", (tmp_path / "runs").as_uri())
     for key in (view.VIEW_TAG, view.DESCRIPTION):
@@ -163,9 +161,7 @@ def test_an_incomplete_run_is_written_again(
     assert model.source_run_id == run.info.run_id
 
 
-def test_processes_that_write_at_the_same_time_wait_for_each_other(
-    uri: str, baseline: Record, tmp_path: Path
-) -> None:
+def test_processes_wait_for_each_other(uri: str, baseline: Record, tmp_path: Path) -> None:
     def write(_: int) -> int:
         return write_runs(uri, "together", [baseline], tmp_path / "runs")
 
@@ -174,9 +170,7 @@ def test_processes_that_write_at_the_same_time_wait_for_each_other(
     assert len(runs_in(uri, "together")) == 1
 
 
-def test_a_half_made_database_and_an_unreachable_server_are_reported_with_what_to_do(
-    tmp_path: Path, baseline: Record
-) -> None:
+def test_a_store_that_cannot_be_written_is_reported(tmp_path: Path, baseline: Record) -> None:
     path = tmp_path / "mlflow.db"
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE latest_metrics (x)")
@@ -186,9 +180,7 @@ def test_a_half_made_database_and_an_unreachable_server_are_reported_with_what_t
         write_runs("http://127.0.0.1:9", "unreachable", [baseline], tmp_path / "runs")
 
 
-def test_the_store_is_the_projects_unless_the_environment_names_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_can_name_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there")
     assert store_uri(tmp_path) == "http://there"

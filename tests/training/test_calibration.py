@@ -274,9 +274,7 @@ def test_topics_that_no_label_calibrates_are_each_predicted_for_their_share_of_r
 
 @pytest.mark.parametrize("n", [60, 500])
 @pytest.mark.parametrize("share", [0.03, 0.1, 0.4])
-def test_topics_of_balanced_heads_are_as_probable_as_they_are_frequent(
-    n: int, share: float
-) -> None:
+def test_topics_of_balanced_heads_are_as_probable_as_frequent(n: int, share: float) -> None:
     rng = np.random.default_rng(3)
     targets = np.zeros((2 * n, 2), dtype=bool)
     targets[::2, 0] = targets[1::2, 0] = np.arange(n) < share * n

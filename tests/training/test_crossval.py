@@ -154,9 +154,7 @@ def test_several_processes_give_the_same_bytes_as_one(data: Labelled) -> None:
     assert done == [1, 2, 3, 4]
 
 
-def test_processes_are_for_many_rows_and_not_for_what_torchrun_started(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_processes_are_for_many_rows_without_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.setattr(crossval, "cpu_count", lambda: 7)
     assert processes_for(KINDS["baseline"], crossval.FEW_ROWS) == 7
@@ -174,9 +172,7 @@ def test_without_folds_there_are_no_scores(rows: pd.DataFrame, topics: Topics) -
     assert history.empty and list(history) == ["repeat", "fold"]
 
 
-def test_definitions_alone_score_every_row_without_having_seen_any(
-    data: Labelled, rows: pd.DataFrame, topics: Topics
-) -> None:
+def test_definitions_alone_score_rows(data: Labelled, rows: pd.DataFrame, topics: Topics) -> None:
     fit = Recorder()
     scores = score_by_definitions(data, fit, 7)
     (examples,) = fit.examples
@@ -195,9 +191,7 @@ def test_only_the_first_of_several_processes_writes(monkeypatch: pytest.MonkeyPa
     assert not is_first_process()
 
 
-def test_each_fit_gets_the_pool_without_what_its_fold_holds_out(
-    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
-) -> None:
+def test_no_pool_has_held_out_rows(rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame) -> None:
     copies = [text.upper() for text in rows["text"]]
     both = [*rows["text"], *copies, "Nobody labelled this paragraph on the weather at sea."]
     pool = Pool(rows, pd.DataFrame({"article": "another", "text": both[len(rows) :]}))
@@ -280,9 +274,7 @@ def test_neighbours_across_the_split_of_an_article_do_not_tell_what_is_held_out(
     assert share_right(Labelled(rows, topics, dealt.table)) < 0.4
 
 
-def test_what_no_fold_holds_out_is_scored_without_its_group(
-    rows: pd.DataFrame, topics: Topics
-) -> None:
+def test_what_is_never_held_out_is_scored_apart(rows: pd.DataFrame, topics: Topics) -> None:
     names = ["security" if n < 2 else topics.names[n % 2] for n in range(len(rows))]
     rare = rows.assign(topic=pd.Series([(name,) for name in names], dtype=object))
     rare["article"] = ["one" if n < 2 else f"article {n % 6}" for n in range(len(rows))]

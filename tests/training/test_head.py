@@ -50,9 +50,7 @@ def learnt() -> Lessons:
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
-def test_a_logistic_regression_without_a_prior_equals_scikit_learns(
-    learnt: Lessons, form: type
-) -> None:
+def test_a_regression_without_prior_equals_scikit_learns(learnt: Lessons, form: type) -> None:
     coef, intercept = fit_logistic(
         learnt._replace(features=form(learnt.features)), 2.0, np.zeros((3, 5))
     )
@@ -82,9 +80,7 @@ def test_a_topic_without_label_and_prior_gets_no_probability(learnt: Lessons) ->
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
-def test_a_topic_without_label_keeps_its_prior_and_the_others_are_fitted_beside_it(
-    learnt: Lessons, form: type
-) -> None:
+def test_a_topic_without_label_keeps_its_prior(learnt: Lessons, form: type) -> None:
     prior = np.zeros((4, 5))
     prior[3, 1] = 4.0
     truth = np.pad(learnt.truth, ((0, 0), (0, 1)))
@@ -134,9 +130,7 @@ def test_a_definition_without_any_feature_of_the_labelled_texts_keeps_its_prior(
 
 @pytest.mark.parametrize("mode", [mode_of("single"), mode_of("multi")])
 @pytest.mark.parametrize("wide", [0, WIDE])
-def test_heads_of_several_strengths_equal_those_of_each(
-    mode: Mode, wide: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_heads_of_a_path_are_alike(mode: Mode, wide: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("paratopic.training.head.WIDE", wide)
     rng = np.random.default_rng(5)
     features, prior = rng.normal(size=(20, 50)), np.zeros((mode.n_logits(4), 50))

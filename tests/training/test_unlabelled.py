@@ -55,9 +55,7 @@ def test_an_answer_against_all_neighbours_is_turned() -> None:
     np.testing.assert_allclose(smooth[0, 0], 0.65**3 / (0.65**3 + 0.35**3), atol=0.01)
 
 
-def test_neighbours_do_not_depend_on_how_many_texts_are_compared_at_a_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_neighbours_are_the_same_in_steps_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     embeddings, _ = clusters(rng, [NEIGHBOURS + 9, 15], 0.2)
     given = MODES[0].probabilities(rng.normal(size=(len(embeddings), 3)))

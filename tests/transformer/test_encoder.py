@@ -37,9 +37,7 @@ PAGE = ROOT / "docs" / "your-own-project.md"
     ("cuda", "mps", "picked"),
     [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
 )
-def test_auto_takes_cuda_then_mps_then_cpu(
-    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, picked: str
-) -> None:
+def test_device_auto(monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, picked: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert pick_device("auto").type == picked
@@ -63,9 +61,7 @@ def test_mixed_precision_is_used_on_cuda_only(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("piece", ["model.safetensors", "tokenizer.json"])
-def test_the_bundled_encoders_checksums_are_checked(
-    piece: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checksums_of_the_bundled_encoder(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Path(resolve_encoder(BUNDLED), piece).exists()
     resolve_encoder.cache_clear()
     monkeypatch.setitem(BUNDLED_SHA256, piece, "0" * 64)

@@ -85,9 +85,7 @@ def test_without_epochs_the_encoder_stays_as_it_was(
     )
 
 
-def test_labels_of_one_article_move_the_encoder_less_than_those_of_many(
-    data: Examples, topics: Topics, tiny_encoder: Path
-) -> None:
+def test_one_article_moves_it_less(data: Examples, topics: Topics, tiny_encoder: Path) -> None:
     section = transformer_settings(tiny_encoder)
     data = data.of(np.flatnonzero(data.targets.any(axis=1)))
     lone = replace(data, articles=np.zeros(len(data.texts), dtype=np.int64))
@@ -135,9 +133,7 @@ def test_saved_files_contain_no_path_of_this_machine(
         assert b"site-packages" not in path.read_bytes(), path.name
 
 
-def test_texts_without_a_label_teach_the_head_and_leave_the_encoder(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
-) -> None:
+def test_a_pool_teaches_the_head(rows: pd.DataFrame, topics: Topics, tiny_encoder: Path) -> None:
     section = transformer_settings(tiny_encoder, epochs=1)
     few = examples(rows.iloc[::6], topics.names)
     others = [text for text in rows["text"] if text not in few.texts]
@@ -171,9 +167,7 @@ def test_texts_without_a_label_are_answered_once_more_where_labels_are_enough(
     assert np.abs(answered[1] - answered[0]).max() > 0.01
 
 
-def test_names_of_rare_topics_are_read_where_labels_show_that_they_tell(
-    rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_names_of_rare_topics_may_tell(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     """Embeddings by hand: a text is close to the name of its own topic, or to that of another."""
     names = BARE.names
     data = examples(rows, names)

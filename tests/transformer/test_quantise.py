@@ -52,9 +52,7 @@ def test_products_are_within_the_steps_of_rounding(seed: int, outlier: float, bi
 
 
 @given(st.integers(0, 2**31), st.integers(1, 9), st.sampled_from([0.1, 1.0, 30.0]))
-def test_rounded_neighbours_of_one_sign_have_sums_that_fit(
-    seed: int, columns: int, power: float
-) -> None:
+def test_sums_of_rounded_neighbours_of_one_sign_fit(seed: int, columns: int, power: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     weight = torch.randn(6, columns, generator=generator) ** 3 * power
     rounded, scale = quantise.round_rows(weight, quantise.largest_pairs(weight))

@@ -84,9 +84,7 @@ def planned(targets: Targets, in_context: bool = False, mode: ModeName = "single
 
 
 @pytest.mark.parametrize(("n", "alone", "in_context"), [(1, 0, 0), (25, 12, 12), (79, 18, 12)])
-def test_few_labels_are_learnt_from_in_pairs_in_fewer_steps_where_neighbours_are_read(
-    n: int, alone: int, in_context: int
-) -> None:
+def test_few_labels_are_learnt_from_in_pairs(n: int, alone: int, in_context: int) -> None:
     targets = one_hot(np.arange(n) % 2, 2)
     plans = [planned(targets, reads) for reads in (False, True)]
     expected = [(alone, False), (in_context, False)]
@@ -118,9 +116,7 @@ def test_labels_have_no_more_of_a_batch_than_of_what_is_known() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(8, 0), (0, 8)])
-def test_batches_of_labels_or_of_clauses_alone_are_numbers_of_texts(
-    sizes: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_of_one_kind(sizes: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     windows = [[number] for number in range(45)]
     monkeypatch.setattr(tuning, "read_windows", lambda *_: (windows, np.arange(45)))
     labelled, clauses, descriptions = (one_hot(np.arange(n) % 3, 3) for n in (30, 12, 3))
