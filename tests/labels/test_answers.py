@@ -41,13 +41,12 @@ def test_the_latest_answer_of_each_annotator_counts(path: Path) -> None:
         f"a:2,?,x,ann,{LATE},",  # taken back
         "a:3,?,x,,,",  # not decided yet
         "a:3,,x,,,",
+        *("a:4,trade,x,ann,,", "a:4,security,x,ann,,", "a:4,trade,x,ann,,"),  # all count
     )
-    assert answers_in(path) == [("a:1", "ann", "trade"), ("a:1", "bo", "security"), ("a:3", "", "")]
-
-
-def test_all_answers_of_an_annotator_at_the_same_time_count(path: Path) -> None:
-    write(path, "a:1,trade,x,ann,,", "a:1,security,x,ann,,", "a:1,trade,x,ann,,")
-    assert answers_in(path) == [("a:1", "ann", "trade"), ("a:1", "ann", "security")]
+    assert answers_in(path) == [
+        *(("a:1", "ann", "trade"), ("a:1", "bo", "security"), ("a:3", "", "")),
+        *(("a:4", "ann", "trade"), ("a:4", "ann", "security")),
+    ]
 
 
 def test_lines_without_an_annotator_that_contradict_each_other_are_refused(path: Path) -> None:

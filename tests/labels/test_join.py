@@ -53,26 +53,21 @@ def test_labels_are_joined_by_paragraph(path: Path, frame: pd.DataFrame, topics:
     assert messages == []
 
 
-def test_an_unknown_topic_is_refused(path: Path, frame: pd.DataFrame, topics: Topics) -> None:
-    with pytest.raises(
-        UserError, match=r'labels.csv, line 2: unknown topic "tradee" .*`paratopic codebook`'
+def test_lines_of_no_topic_or_paragraph_are_refused(
+    path: Path, frame: pd.DataFrame, topics: Topics
+) -> None:
+    first = frame["id"][0]
+    nearest = f"most similar now: {first}"
+    changed = f'(?s)labels.csv, line 2: one:0123456789.*{nearest} "Tariffs rose on all goods."'
+    for line, message in (
+        (f"{first},tradee,Tariffs", 'csv, line 2: unknown topic "tradee" .*`paratopic codebook`'),
+        ("one:0123456789,trade,Tariffs rose on most goods", changed),
+        ("old name:0123456789,trade,Tariffs rose on", nearest),
     ):
-        joined(path, frame, topics, f"{frame['id'][0]},tradee,Tariffs")
-
-
-def test_a_changed_paragraph_is_refused(path: Path, frame: pd.DataFrame, topics: Topics) -> None:
-    with pytest.raises(UserError) as caught:
-        joined(path, frame, topics, "one:0123456789,trade,Tariffs rose on most goods")
-    assert "labels.csv, line 2: one:0123456789" in str(caught.value)
-    assert f'most similar now: {frame["id"][0]} "Tariffs rose on all goods."' in str(caught.value)
-
-
-def test_a_renamed_article_is_refused(path: Path, frame: pd.DataFrame, topics: Topics) -> None:
-    with pytest.raises(UserError, match=f"most similar now: {frame['id'][0]}"):
-        joined(path, frame, topics, "old name:0123456789,trade,Tariffs rose on")
-    _, messages = joined(
-        path, frame, topics, "gone:0123456789,another list's topic,Nothing like it", "gone:1,trade,"
-    )
+        with pytest.raises(UserError, match=message):
+            joined(path, frame, topics, line)
+    lines = "gone:0123456789,another list's topic,Nothing like it", "gone:1,trade,"
+    _, messages = joined(path, frame, topics, *lines)
     assert messages == ["article gone is not among the sources (2 labels ignored)"]
 
 

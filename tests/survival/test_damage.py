@@ -20,9 +20,7 @@ from paratopic.inference.registry import fetch
 from paratopic.project import errors
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
-from paratopic.project.paths import COMPARISON
 from paratopic.project.topics import Topics
-from paratopic.stages.compare import _incumbent
 from tests.samples import read_joined
 
 
@@ -33,14 +31,6 @@ def test_a_damaged_table_of_a_stage_is_named(content: bytes, tmp_path: Path) -> 
     for read in (read_paragraphs, read_parquet):
         with pytest.raises(UserError, match=r"paragraphs.parquet is damaged .*run `dvc repro`"):
             read(path)
-
-
-def test_damaged_comparisons_are_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    COMPARISON.parent.mkdir()
-    for content in ("", "[", "{}"):
-        COMPARISON.write_text(content, encoding="utf-8")
-        assert _incumbent() in (None, "None")
 
 
 def test_a_damaged_store_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
