@@ -22,9 +22,9 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER
-from paratopic.project.topics import Topic, Topics
+from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.examples import Examples, Fitted
+from paratopic.training.examples import Examples
 from paratopic.training.head import PRIOR_SCALE
 from paratopic.transformer import fit as transformer
 from tests.samples import KINDS, TARIFF, WORDS, examples, fit
@@ -89,21 +89,24 @@ def test_examples_with_none_of_the_topics_teach_which_texts_have_none(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_descriptions_alone_make_a_model(kind: str, tiny_encoder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_descriptions_alone_make_a_model(
+    kind: str, mode: ModeName, tiny_encoder: Path, tmp_path: Path
+) -> None:
     descriptions = {"trade": "Tariff, export, customs.", "technology": "Chip, software, app."}
-    described = Topics("single", tuple(Topic(*item) for item in descriptions.items()))
+    described = Topics(mode, tuple(Topic(*item) for item in descriptions.items()))
     nothing = Examples([], np.zeros((0, 2), dtype=bool), *[np.zeros(0, dtype=np.int64)] * 2)
     model = fit(kind, nothing, described, tiny_encoder)
-    model.save(tmp_path / kind, Calibration())
+    model.save(tmp_path / kind, Calibration(thresholds=(1.0 if mode == "single" else 0.5,)))
     loaded = load(tmp_path / kind)
     answers = loaded.predict(list(descriptions.values()))
-    assert [answer.topic for answer in answers] == list(descriptions)
+    assert [answer.topics for answer in answers] == [(name,) for name in descriptions]
     texts = [*descriptions.values(), "Rain and wind all week.", TARIFF]
     scores = loaded.predict_proba(texts)
     np.testing.assert_allclose(scores, model.predict_proba(texts), atol=5e-3)
-    any_topic = scores.sum(axis=1)
-    if kind == "baseline":  # the tiny encoder's embeddings of any two texts are similar
-        assert any_topic[:2].min() > 0.99
+    # The tiny encoder's embeddings of any two texts are similar.
+    if (kind, mode) == ("baseline", "single"):
+        assert scores[:2].sum(axis=1).min() > 0.99
         assert [answer.topic for answer in loaded.predict(["Rain.", TARIFF])] == [None, "trade"]
 
 
@@ -159,15 +162,11 @@ def test_predict_takes_one_text_or_many(model: Model) -> None:
     assert one.confidence == max(one.scores.values()) == one.scores[str(one.topic)]
     assert model.predict([TARIFF]) == [one]
     assert model.predict(iter([])) == []
-
-
-@pytest.mark.parametrize("blank", ["", " \n\t"])
-def test_a_blank_text_has_no_topic(trained: tuple[Fitted, Path], blank: str) -> None:
-    answers = load(trained[1]).predict([blank, TARIFF])
-    assert answers[0].topic is None and not answers[0].sure
-    assert answers[0].topics == ()
-    assert set(answers[0].scores.values()) == {answers[0].confidence} == {0.0}
-    assert answers[1].topic is not None
+    # A blank text has no topic.
+    for text in ("", " \n\t"):
+        blank, other = model.predict([text, TARIFF])
+        assert (blank.topic, blank.topics, blank.sure, other) == (None, (), False, one)
+        assert set(blank.scores.values()) == {blank.confidence} == {0.0}
 
 
 @pytest.mark.parametrize(
@@ -193,11 +192,9 @@ def test_what_is_not_texts_is_refused(baseline_folder: Path, wrong: Any, message
             predict(wrong)
 
 
-def test_a_model_is_shown_in_a_line_and_is_not_pickled(trained: tuple[Fitted, Path]) -> None:
-    kind, folder = trained[1].name, trained[1]
-    model = load(folder)
-    assert repr(model) == f"Model('{kind}', 3 topics, '{folder}')"
-    with pytest.raises(TypeError, match=re.escape(f"load('{folder}')")):
+def test_a_model_is_shown_in_a_line_and_is_not_pickled(model: Model) -> None:
+    assert repr(model) == f"Model('{model.kind}', 3 topics, '{model.folder}')"
+    with pytest.raises(TypeError, match=re.escape(f"load('{model.folder}')")):
         copy.copy(model)  # as pickle asks for it
 
 

@@ -27,7 +27,7 @@ from paratopic.inference.scores import Scores, Targets, sigmoid
 from paratopic.project.topics import Topic, Topics
 from paratopic.tracking import pyfunc
 from paratopic.training import calibration
-from paratopic.training.examples import Examples, Fitted
+from paratopic.training.examples import Fitted
 from tests.samples import KINDS, WORDS, examples, fit, paragraph
 
 NAMES = tuple(WORDS)
@@ -102,17 +102,6 @@ def test_any_part_of_a_long_text_gives_it_a_topic(trained: tuple[Fitted, Path]) 
     calibration = model.calibration
     each = sigmoid(logits * calibration.scale + calibration.shift)
     np.testing.assert_allclose(model.predict_proba([told])[0], each.max(axis=0), atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_descriptions_alone_name_topics(kind: str, tiny_encoder: Path, tmp_path: Path) -> None:
-    told = {name: " ".join(words).capitalize() for name, words in WORDS.items()}
-    topics = Topics("multi", tuple(Topic(name, text) for name, text in told.items()))
-    nothing = Examples([], np.zeros((0, 3), dtype=bool), *[np.zeros(0, dtype=np.int64)] * 2)
-    fit(kind, nothing, topics, tiny_encoder).save(tmp_path / kind, Calibration(thresholds=(0.5,)))
-    answers = load(tmp_path / kind).predict(list(told.values()))
-    assert [answer.topic for answer in answers] == list(told)
-    assert all(len(answer.topics) == 1 for answer in answers)
 
 
 def test_each_topic_is_spread_over_the_folds() -> None:
