@@ -397,7 +397,7 @@ import psutil
 
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
-from tests.samples import PARAMS, WORDS, paragraph
+from tests.samples import PARAMS, TOPICS, WORDS, paragraph
 
 rng = random.Random(0)
 texts = [paragraph(topic, rng, 60) for topic in [*WORDS] * 8 + ["trade"]]
