@@ -49,13 +49,19 @@ def test_logits_invert_probabilities(mode: Mode, logits: Scores) -> None:
 
 @both_modes
 @given(logits=LOGITS)
-def test_scores_are_probabilities_which_complete_reads(mode: Mode, logits: Scores) -> None:
+def test_scores_are_the_topics_probabilities(mode: Mode, logits: Scores) -> None:
+    """`complete` takes them for those, doubt is a share, and a lone window is its text."""
     probabilities, scores = mode.probabilities(logits), mode.scores(logits)
-    k = scores.shape[1]
+    n, k = scores.shape
     assert probabilities.shape[1] == mode.n_logits(k)
     complete = mode.complete(scores)
     np.testing.assert_allclose(complete, probabilities, atol=1e-12)
     np.testing.assert_array_equal(complete[:, :k], scores)
+    doubt = mode.doubt(scores)
+    assert doubt.shape == (n,)
+    assert (doubt >= -1e-12).all() and (doubt <= 1 + 1e-12).all()
+    combined = mode.combine_windows(logits, [7] * n, np.arange(n), n)
+    np.testing.assert_allclose(combined, logits)
 
 
 @both_modes
@@ -108,22 +114,6 @@ def test_an_answer_is_right_as_often_as_its_topics_say() -> None:
     of_rows = MULTI.predicted(scores, np.array([[0.6, 0.2], [0.1, 0.3], [0.0, 0.1]]))
     np.testing.assert_array_equal(of_rows, [[True, False], [True, False], [True, False]])
     np.testing.assert_allclose(MULTI.certainty(scores, of_rows), [0.63, 0.16, 0.0])
-
-
-@both_modes
-@given(logits=LOGITS)
-def test_doubt_is_a_share(mode: Mode, logits: Scores) -> None:
-    doubt = mode.doubt(mode.scores(logits))
-    assert doubt.shape == (len(logits),)
-    assert (doubt >= -1e-12).all() and (doubt <= 1 + 1e-12).all()
-
-
-@both_modes
-@given(logits=LOGITS)
-def test_a_lone_window_is_its_text(mode: Mode, logits: Scores) -> None:
-    n = len(logits)
-    combined = mode.combine_windows(logits, [7] * n, np.arange(n), n)
-    np.testing.assert_allclose(combined, logits)
 
 
 def test_in_mode_single_windows_are_averaged_by_their_length() -> None:

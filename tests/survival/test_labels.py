@@ -16,10 +16,9 @@ from paratopic.annotation.context import Suggestion
 from paratopic.labels.log import Label, append, backup, read_lines, read_table, rewrite
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode
-from paratopic.project.topics import Topics
 from paratopic.reading.files import SUFFIXES, find_files, read_file
 from paratopic.reading.structure import plain_segments
-from tests.samples import read_joined
+from tests.samples import TOPICS, read_joined
 
 ODD_CELLS = st.text(
     st.characters(categories=["L", "N", "P", "Zs"]) | st.sampled_from("\r\n\t,\";'=")
@@ -80,8 +79,8 @@ def test_paragraphs_have_no_character_that_labels_may_not(control: str, tmp_path
     assert segment.text == "Its a tariff on goods."
     path = tmp_path / "table.jsonl"
     path.write_text(f'{{"text": "It\\u{ord(control):04x}s on.", "label": "trade"}}\n', "utf-8")
-    (read,) = read_joined(path, Topics("single", ("trade", "security")), ())[0]["text"]
+    (read,) = read_joined(path, TOPICS, ())[0]["text"]
     assert read == "Its on." and decode(read.encode(), "table")
     path.write_text('{"text": "\\u0000 \\u0001", "label": "trade"}\n', "utf-8")
     with pytest.raises(UserError, match="the text is empty; remove the row"):
-        read_joined(path, Topics("single", ("trade", "security")), ())
+        read_joined(path, TOPICS, ())

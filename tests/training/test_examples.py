@@ -85,11 +85,8 @@ def test_topics_are_rare_where_half_of_the_labels_say_none_of_them_in_mode_singl
     single, multi = mode_of("single"), mode_of("multi")
     assert topics_are_rare(targets, single) and not topics_are_rare(targets, multi)
     assert not topics_are_rare(targets[:3], single) and not topics_are_rare(targets[:0], single)
-
-
-def test_topics_by_hand_are_those_without_weak_labels() -> None:
-    numbers, targets = np.arange(3), one_hot(np.array([0, 1, -1]), 2)
-    examples = Examples(["text"] * 3, targets, numbers, numbers)
+    # Topics by hand are those without weak labels.
+    examples = Examples(["text"] * 4, targets, np.arange(4), np.arange(4))
     np.testing.assert_array_equal(examples.by_hand, targets)
-    some = replace(examples, soft=soft(np.array([1.0, 0.5, 1.0])))
-    np.testing.assert_array_equal(some.by_hand, targets[[0, 2]])
+    some = replace(examples, soft=soft(np.array([1.0, 0.5, 1.0, 1.0])))
+    np.testing.assert_array_equal(some.by_hand, targets[[0, 2, 3]])
