@@ -10,6 +10,7 @@ import pytest
 from paratopic.evaluation import page
 from paratopic.evaluation.report import ModelReport
 from paratopic.project.topics import NONE, Topics
+from tests.samples import paragraph_table
 
 SINGLE = Topics("single", ("trade", "security"))
 MULTI = Topics("multi", ("trade", "security"))
@@ -30,9 +31,8 @@ def report(rows: list[tuple[str, str, float, float]]) -> ModelReport:
 
 def article(texts: list[str]) -> pd.DataFrame:
     """A paragraph table of one article."""
-    table = pd.DataFrame({"id": [f"p{n}" for n in range(len(texts))], "text": texts})
-    table = table.assign(article="a", position=range(len(texts)), ordered=True)
-    return table.assign(before="", after="", heading="", title="")
+    table = paragraph_table(text=texts, ordered=[True] * len(texts))
+    return table.assign(id=[f"p{n}" for n in range(len(texts))])
 
 
 ONE_TOPIC = report(

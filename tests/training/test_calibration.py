@@ -131,25 +131,19 @@ def calibrate(
     """Calibrate rows, each of a group and an article of its own unless groups are given."""
     if groups is None:
         groups = pd.factorize(frame["id"])[0]
-    rows = pd.DataFrame(
-        {
-            "id": frame["id"],
-            "group": groups,
-            "article": groups,
-            "label_source": np.where(True if evaluated is None else evaluated, "hand", "weak"),
-            "topic": [NAMES[number : number + 1] if number >= 0 else () for number in true],
-        }
-    ).drop_duplicates("id")
+    rows = pd.DataFrame({"id": frame["id"], "group": groups, "article": groups})
+    rows["label_source"] = np.where(True if evaluated is None else evaluated, "hand", "weak")
+    rows["topic"] = [NAMES[number : number + 1] if number >= 0 else () for number in true]
+    rows = rows.drop_duplicates("id")
     data = Labelled(rows, topics, rows[["id", "group"]])
     return calibrate_rows(data, frame, promise)
 
 
 def table(n: int) -> tuple[np.ndarray, pd.DataFrame]:
     true, scores = drawn(n, 3.0)
-    frame = pd.DataFrame(scores, columns=TOPICS.scores)
-    frame.insert(0, "id", [f"p{row}" for row in range(n)])
-    frame.insert(1, "repeat", 0)
-    frame.insert(2, "fold", np.arange(n) % 4)
+    frame = pd.DataFrame({"id": [f"p{row}" for row in range(n)], "repeat": 0})
+    frame["fold"] = np.arange(n) % 4
+    frame[TOPICS.scores] = scores
     return true, frame
 
 

@@ -35,9 +35,12 @@ DESCRIBED = Described(np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]]), Nearest(slope=
 UNDESCRIBED = DESCRIBED._replace(features=DESCRIBED.features[:0])
 
 
-def test_balanced_topics_have_the_same_total_weight() -> None:
+def test_balanced_topics_and_none_of_them_have_the_same_total_weight() -> None:
     weights = balanced(np.array([0, 0, 0, 2]), np.array([1.0, 1.0, 2.0, 2.0]))
     np.testing.assert_allclose(weights, [0.75, 0.75, 1.5, 3.0])
+    targets = one_hot(np.array([0, 1, 1, -1, -1, -1, -1, -1]), 2)
+    learnt = lessons(np.ones((8, 3)), targets, np.ones(8), mode_of("single"))
+    np.testing.assert_allclose((learnt.weights * learnt.truth).sum(axis=0), 8 / 3)
 
 
 @pytest.fixture
@@ -51,9 +54,8 @@ def learnt() -> Lessons:
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
 def test_a_regression_without_prior_equals_scikit_learns(learnt: Lessons, form: type) -> None:
-    coef, intercept = fit_logistic(
-        learnt._replace(features=form(learnt.features)), 2.0, np.zeros((3, 5))
-    )
+    given = learnt._replace(features=form(learnt.features))
+    coef, intercept = fit_logistic(given, 2.0, np.zeros((3, 5)))
     # scikit-learn does not regularise its intercept; the coefficient of a column of ones it does.
     ones = np.column_stack([np.asarray(learnt.features), np.ones(60)])
     expected = LogisticRegression(C=2.0, fit_intercept=False, tol=1e-8, max_iter=1000)
@@ -71,9 +73,7 @@ def test_the_prior_decides_without_labels_and_gives_way_to_many(learnt: Lessons)
     many = learnt._replace(weights=1e4 * learnt.weights)
     (heavy, _), (free, _) = (fit_logistic(many, 2.0, each) for each in (prior, 0 * prior))
     np.testing.assert_allclose(heavy - heavy.mean(axis=0), free - free.mean(axis=0), atol=0.02)
-
-
-def test_a_topic_without_label_and_prior_gets_no_probability(learnt: Lessons) -> None:
+    # A topic without label and prior gets no probability.
     wider = learnt._replace(truth=np.pad(learnt.truth, ((0, 0), (0, 2))))
     _, intercept = fit_logistic(wider, 2.0, np.zeros((5, 5)))
     assert np.isneginf(intercept[3:]).all() and np.isfinite(intercept[:3]).all()
@@ -255,12 +255,6 @@ def test_labelled_texts_move_what_descriptions_tell_by_their_weight() -> None:
     near, far = np.transpose([any_topic(weight) for weight in (1e-9, 0.1, 1, 10, 100)])
     assert (np.diff(near) < 0).all() and (np.diff(far) > 0).all()
     assert near[-1] < 0.1 and far[-1] > 0.9
-
-
-def test_none_of_the_topics_weighs_as_much_as_each_topic() -> None:
-    targets = one_hot(np.array([0, 1, 1, -1, -1, -1, -1, -1]), 2)
-    learnt = lessons(np.ones((8, 3)), targets, np.ones(8), mode_of("single"))
-    np.testing.assert_allclose((learnt.weights * learnt.truth).sum(axis=0), 8 / 3)
 
 
 @pytest.mark.parametrize(("n_weak", "share"), [(0, 1.0), (30, 0.5), (300, LEAST_BY_HAND)])
