@@ -66,11 +66,8 @@ def test_examples_with_none_of_the_topics_teach_which_texts_have_none(
     undescribed = Topics("single", topics.names)
     weather = [f"Rain and wind, then sun and rain, on day {n} of the week." for n in range(30)]
     data = examples(rows[rows["topic"].map(bool)], undescribed.names)
-    more = Examples(
-        [*data.texts, *weather],
-        np.vstack([data.targets, np.zeros((30, len(topics.names)), dtype=bool)]),
-        *[np.arange(len(data.texts) + 30)] * 2,
-    )
+    targets = np.vstack([data.targets, np.zeros((30, len(topics.names)), dtype=bool)])
+    more = Examples([*data.texts, *weather], targets, *[np.arange(len(targets))] * 2)
     texts = ["A tariff on goods and customs duty.", "Sun, wind and rain all week."]
     without, model = (fit(kind, each, undescribed, tiny_encoder) for each in (data, more))
     np.testing.assert_allclose(without.predict_proba(texts).sum(axis=1), 1)
@@ -81,11 +78,8 @@ def test_examples_with_none_of_the_topics_teach_which_texts_have_none(
     model.save(tmp_path / kind, calibration)
     loaded = load(tmp_path / kind)
     long = [*texts, " ".join(texts * 20)]
-    np.testing.assert_allclose(
-        loaded.predict_proba(long),
-        apply_calibration(model.predict_proba(long), calibration, mode_of("single")),
-        atol=5e-3,
-    )
+    expected = apply_calibration(model.predict_proba(long), calibration, mode_of("single"))
+    np.testing.assert_allclose(loaded.predict_proba(long), expected, atol=5e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -118,19 +112,15 @@ def test_descriptions_say_what_has_no_topic(kind: str, topics: Topics, tiny_enco
     texts = ["A tariff on goods about trade.", "Rain.", "The army and navy about security."]
     both = [*topics.descriptions, *texts]
     if isinstance(fitted, FittedBaseline):
-        features = fitted._union.transform(both).toarray()
-        nearest = baseline.NEAREST
+        features, nearest = fitted._union.transform(both).toarray(), baseline.NEAREST
     else:
-        features = SentenceTransformer(str(tiny_encoder), device="cpu").encode(
-            both, normalize_embeddings=True
-        )
-        nearest = transformer.NEAREST
+        encoder = SentenceTransformer(str(tiny_encoder), device="cpu")
+        features, nearest = encoder.encode(both, normalize_embeddings=True), transformer.NEAREST
     similarity = features[3:] @ features[:3].T
     none = nearest.slope * similarity.max(axis=1) + nearest.intercept
     logits = np.column_stack([PRIOR_SCALE * similarity, none])
-    np.testing.assert_allclose(
-        fitted.predict_proba(texts), softmax(logits, axis=1)[:, :-1], rtol=1e-4
-    )
+    expected = softmax(logits, axis=1)[:, :-1]
+    np.testing.assert_allclose(fitted.predict_proba(texts), expected, rtol=1e-4)
 
 
 def test_predictions_are_sure_from_the_threshold_on(
