@@ -41,10 +41,8 @@ def test_mistakes_are_answers_that_are_not_the_label_the_most_confident_first() 
     assert answers.right.tolist() == [1, 0, 0, 0, 0, 1]
     shown = answers.mistakes[["id", "label", "answer"]].to_numpy().tolist()
     assert shown == [
-        ["p2", "security", "trade"],
-        ["p3", "", "security"],
-        ["p1", "security", "trade"],
-        ["p4", "trade", ""],
+        *(["p2", "security", "trade"], ["p3", "", "security"]),
+        *(["p1", "security", "trade"], ["p4", "trade", ""]),
     ]
     assert answers.mistakes["certainty"].tolist() == pytest.approx([0.8, 0.7, 0.6, 0.5])
     assert answers.mistakes["most_probable"].tolist() == ["trade", "security", "trade", "trade"]
@@ -79,11 +77,8 @@ def test_confusions_count_each_paragraph_once_and_none_of_the_topics() -> None:
 def test_missed_topics_are_paired_with_wrong_ones() -> None:
     true = np.array([[True, False, True], [False, False, False]])
     predicted = np.array([[True, True, False], [True, False, False]])
-    assert list(confusion_pairs(true, predicted, ("trade", "technology", "security"))) == [
-        ("trade", "trade"),
-        ("security", "technology"),
-        (NONE, "trade"),
-    ]
+    pairs = confusion_pairs(true, predicted, ("trade", "technology", "security"))
+    assert list(pairs) == [("trade", "trade"), ("security", "technology"), (NONE, "trade")]
 
 
 def test_a_paragraph_with_several_topics_is_right_if_all_are() -> None:

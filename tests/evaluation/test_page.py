@@ -37,11 +37,8 @@ def article(texts: list[str]) -> pd.DataFrame:
 
 ONE_TOPIC = report(
     [
-        ("trade", "trade", 0.9, 0.05),
-        ("trade", "security", 0.1, 0.7),
-        ("security", "", 0.2, 0.4),
-        ("", "", 0.3, 0.1),
-        ("", "security", 0.2, 0.6),
+        *(("trade", "trade", 0.9, 0.05), ("trade", "security", 0.1, 0.7)),
+        *(("security", "", 0.2, 0.4), ("", "", 0.3, 0.1), ("", "security", 0.2, 0.6)),
     ]
 )
 
@@ -56,11 +53,8 @@ def test_mistakes_come_by_the_probability_of_the_label() -> None:
     assert third["after"] == " ".join(["word"] * 39) + " …"
     assert (first["label"], first["answers"]) == ("trade", {"baseline": "security"})
     # None of the topics has what the topics leave.
-    assert second["bars"] == [
-        ("security", 0.6, False),
-        ("trade", 0.2, False),
-        (NONE, pytest.approx(0.2), True),
-    ]
+    topics = [("security", 0.6, False), ("trade", 0.2, False)]
+    assert second["bars"] == [*topics, (NONE, pytest.approx(0.2), True)]
 
 
 def test_a_mistake_shows_each_topic_of_its_label() -> None:

@@ -29,14 +29,10 @@ TOPICS = Topics("single", NAMES)
 
 
 def frame(labels: list[list[str]], texts: list[str] | None = None) -> pd.DataFrame:
-    n = len(labels)
-    return pd.DataFrame(
-        {
-            "id": [f"p{i:03}" for i in range(n)],
-            "text": texts or [f"word{i} is {i} and only {i} of its own" for i in range(n)],
-            "topics": labels,
-        }
-    )
+    numbers = range(len(labels))
+    ids = [f"p{i:03}" for i in numbers]
+    texts = texts or [f"word{i} is {i} and only {i} of its own" for i in numbers]
+    return pd.DataFrame({"id": ids, "text": texts, "topics": labels})
 
 
 def scores(given: list[list[float]], repeat: int = 0) -> pd.DataFrame:
@@ -191,14 +187,11 @@ def test_the_list_fits_80_columns_and_shows_id_and_line(here: Path, cli: Cli) ->
     assert long in "".join(line.removeprefix("line 3, 5").strip() for line in printed.splitlines())
 
 
-def test_ties_come_first_with_what_their_paragraphs_are_from(here: Path, cli: Cli) -> None:
+def test_ties_come_first_and_weak_labels_are_no_hand_labels(here: Path, cli: Cli) -> None:
     write_answers("p001,security,x,ann", "p001,trade,x,bo")
     assert cli("review").startswith("line 2, 3  p001 (speaker Ann)")
-
-
-def test_weak_labels_are_no_hand_labels_to_review(here: Path, cli: Cli) -> None:
-    rows = read_labelled_paragraphs()
-    write_labelled(rows.assign(label_source="weak"))
+    Path("seeds/labels.csv").unlink()
+    write_labelled(read_labelled_paragraphs().assign(label_source="weak"))
     params = read_params()
     assert read_scores(read_labelled(params.topics), params.models)[0].empty
     assert "no paragraph has a hand label" in cli("review", status=1)

@@ -126,9 +126,8 @@ def test_a_merge_keeps_what_is_there_and_reports_disputes(path: Path, topics: To
     ]
     done = merged(path, topics, new)
     assert (done.added, done.known) == (2, 1)
-    assert done.disputes == [
-        "a:2 – unnamed annotator: trade; file: security → a tie; another answer settles it"
-    ]
+    tie = "a:2 – unnamed annotator: trade; file: security → a tie; another answer settles it"
+    assert done.disputes == [tie]
     assert path.read_text(encoding="utf-8").splitlines() == [
         "paragraph,topics,mine,text,annotator,when,note,drawn",
         'a:2,trade,"my, own",Tariffs,,,,',

@@ -145,9 +145,8 @@ def test_sources_are_compared_with_hand_labels_by_topic(mode: ModeName) -> None:
     assert (worth["compared"].sum(), worth["right"].sum()) == (30, 24)
     assert worth["trust"].between(0.7, 0.85).all() and worth["counts"].all()
     lesson = teach(frame, answers, sources)
-    assert lesson.targets.tolist() == [
-        [name in each for name in NAMES] for each in answers["topics"]
-    ]
+    expected = [[name in each for name in NAMES] for each in answers["topics"]]
+    assert lesson.targets.tolist() == expected
     line = describe_sources(worth.to_dict("records"))[0]
     assert line.startswith("llm: trade right in 12 of 15 (0.7")
 

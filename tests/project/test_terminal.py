@@ -51,9 +51,8 @@ def lines(capsys: pytest.CaptureFixture[str], seconds: list[float]) -> Lines:
 def test_each_fold_is_a_line_in_a_log(lines: Lines, log: logging.Logger) -> None:
     assert lines(15, 5.0, 600) == []  # because it was quick
     of_folds = lines(15, 300.0, 9_000)
-    assert [re.sub(",.*", "", line) for line in of_folds] == [
-        f"baseline: fit {n} of 15" for n in range(15)
-    ]
+    expected = [f"baseline: fit {n} of 15" for n in range(15)]
+    assert [re.sub(",.*", "", line) for line in of_folds] == expected
     assert of_folds[0] == "baseline: fit 0 of 15, about 5 min left"
     assert of_folds[3] == "baseline: fit 3 of 15, about 4 min left"
     assert of_folds[-1] == "baseline: fit 14 of 15, about 20 s left"

@@ -69,9 +69,8 @@ def test_a_head_of_balanced_outcomes_gets_the_shares_that_they_have() -> None:
     honest = apply_calibration(scores, calibration, SINGLE)
     np.testing.assert_allclose(honest.mean(axis=0), truth.targets.mean(axis=0), atol=1e-4)
     # What is predicted is what is most probable where all outcomes are equally frequent.
-    np.testing.assert_array_equal(
-        SINGLE.predicted(honest, calibration.thresholds), SINGLE.predicted(scores, (1.0,))
-    )
+    predicted = SINGLE.predicted(honest, calibration.thresholds)
+    np.testing.assert_array_equal(predicted, SINGLE.predicted(scores, (1.0,)))
 
 
 def test_few_paragraphs_without_a_mistake_do_not_give_certainty() -> None:

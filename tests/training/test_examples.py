@@ -47,16 +47,14 @@ def test_a_further_article_never_lowers_the_total_evidence(articles: list[int]) 
     assert weights([*articles, 99]).sum() > weights(articles).sum()
 
 
-def test_labels_weigh_by_how_far_they_are_trusted() -> None:
-    """And so do their articles: 1.8 articles, and definitions as three."""
+def test_labels_and_articles_count_as_far_as_they_are_trusted() -> None:
+    # 1.8 articles, and definitions as three.
     targets, numbers = one_hot(np.array([0, 1, -1]), 2), np.arange(3)
     trust = np.array([1.0, 0.4, 0.4])
     trusted = Examples(["text"] * 3, targets, numbers, numbers, soft=soft(trust))
     np.testing.assert_allclose(evidence(trusted, True), trust * 1.8 / 4.8)
     assert trusted.of(np.array([0, 2])).trust.tolist() == [1.0, 0.4]
-
-
-def test_an_article_counts_as_far_as_its_most_trusted_label() -> None:
+    # An article counts as far as its most trusted label.
     articles, trust = np.array([0, 0, 1, 2]), np.array([1.0, 0.2, 0.5, 0.0])
     whole = Examples(["text"] * 4, one_hot(articles, 3), articles, articles)
     trusted = replace(whole, soft=soft(trust))

@@ -144,13 +144,6 @@ def test_heads_of_a_path_are_alike(mode: Mode, wide: int, monkeypatch: pytest.Mo
         np.testing.assert_allclose(path.intercept, alone.intercept, atol=1e-4)
 
 
-def test_a_fit_that_starts_at_the_best_coefficients_ends_there() -> None:
-    """Nothing to improve: both classes have the same texts."""
-    learnt = Lessons(np.ones((4, 2)), np.eye(2)[[0, 1, 0, 1]], np.ones((4, 1)))
-    coef, intercept = fit_logistic(learnt, 2.0, np.zeros((2, 2)))
-    assert not coef.any() and not intercept.any()
-
-
 def test_a_property_of_all_or_of_no_examples_is_certain_without_a_prior() -> None:
     every, no_prior = Lessons(np.ones((3, 2)), np.ones((3, 1)), np.ones((3, 1))), np.zeros(2)
     none = every._replace(truth=np.zeros((3, 1)))
@@ -159,6 +152,10 @@ def test_a_property_of_all_or_of_no_examples_is_certain_without_a_prior() -> Non
         coef, intercept = fit_binary(learnt, 2.0, no_prior)
         assert intercept == expected and not coef.any()
     assert np.isfinite(fit_binary(every, 2.0, np.ones(2))[1])
+    # Nothing to improve: both classes have the same texts.
+    learnt = Lessons(np.ones((4, 2)), np.eye(2)[[0, 1, 0, 1]], np.ones((4, 1)))
+    coef, intercepts = fit_logistic(learnt, 2.0, np.zeros((2, 2)))
+    assert not coef.any() and not intercepts.any()
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
@@ -249,9 +246,8 @@ def test_labelled_texts_move_what_descriptions_tell_by_their_weight() -> None:
         return np.asarray(scores_of(head, TEXTS[[0, 3]]).sum(axis=1))
 
     nothing = single_head(np.zeros((0, 4)), targets[:0], np.zeros(0))
-    np.testing.assert_allclose(
-        any_topic(1e-9), scores_of(nothing, TEXTS[[0, 3]]).sum(axis=1), atol=1e-6
-    )
+    expected = scores_of(nothing, TEXTS[[0, 3]]).sum(axis=1)
+    np.testing.assert_allclose(any_topic(1e-9), expected, atol=1e-6)
     near, far = np.transpose([any_topic(weight) for weight in (1e-9, 0.1, 1, 10, 100)])
     assert (np.diff(near) < 0).all() and (np.diff(far) > 0).all()
     assert near[-1] < 0.1 and far[-1] > 0.9
