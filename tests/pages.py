@@ -9,12 +9,17 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 from tests.programs import ROOT, sh
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 # Their commands are not run: they need data sets, or are for contributors.
 OTHER_PAGES = [ROOT / name for name in ("benchmarks/README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+each_page = pytest.mark.parametrize(
+    "page", [*PAGES, *OTHER_PAGES], ids=lambda page: str(page.relative_to(ROOT))
+)
 _SMALL = (
     "for key in encoder max_tokens n_repeats train_tokens; do "
     r'sed -i "s|^  $key: .*|$(grep "^  $key: " params.yaml)|" \1/params.yaml; done'

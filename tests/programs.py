@@ -60,12 +60,7 @@ def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
     if QUICK in os.environ:
         env["PATH"] = f"{os.environ[QUICK]}{os.pathsep}{env['PATH']}"
     run = subprocess.run(
-        words,
-        cwd=project,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        words, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     assert (run.returncode != 0) == fails, run.stdout
     assert "Traceback" not in run.stdout, run.stdout

@@ -31,9 +31,7 @@ def made_up(n: int) -> Examples:
     return Examples(texts, one_hot(np.arange(n) % 3, 3), groups, groups)
 
 
-def test_terms_of_one_text_are_dropped_where_there_are_many_texts(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_of_many_texts_terms_of_one_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     examples = made_up(60)
     few = baseline.fit(examples, TOPICS, SECTION, 1)
     monkeypatch.setattr(baseline, "MANY_TEXTS", 60)
@@ -125,9 +123,7 @@ def test_threads_do_not_change_a_fit(topics: Topics) -> None:
     np.testing.assert_array_equal(one._head.coef, other._head.coef)
 
 
-def test_of_strengths_with_like_losses_the_one_with_the_highest_macro_f1_is_chosen(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_of_strengths_with_like_losses_macro_f1_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     """.1 is worse by more than its standard error; of the others, C = 1 has the best macro-F1."""
     noise, strengths = np.tile([-0.1, 0.1], 30), (100.0, 0.1, 1.0, 10.0)
     section = replace(SECTION, strengths=strengths)

@@ -95,9 +95,7 @@ def test_shares_are_nearer_to_the_truth_than_counts(told_apart: Path, lines_of: 
             assert (drawn, what, "corrected") in figures
 
 
-def test_shares_of_documents_that_have_a_topic_are_measured(
-    told_apart: Path, lines_of: Benchmark
-) -> None:
+def test_shares_of_documents_are_measured(told_apart: Path, lines_of: Benchmark) -> None:
     options = ["--none", "other", "--sizes", "--documents", "30", "--cut", "4", "--draws", "3"]
     kept = ["--embeddings", str(told_apart)]
     lines = lines_of("shares", told_apart, *options, *kept)
@@ -118,9 +116,7 @@ def test_weights_undo_what_suggestions_do_to_figures(told_apart: Path, lines_of:
     assert all(abs(line["accuracy"]) < 0.15 for line in lines)
 
 
-def test_expected_shares_of_right_answers_are_compared_with_true_ones(
-    told_apart: Path, tmp_path: Path, lines_of: Benchmark
-) -> None:
+def test_expected_shares_are_true(told_apart: Path, tmp_path: Path, lines_of: Benchmark) -> None:
     foreign = pd.read_parquet(told_apart / "table.parquet")
     foreign["text"] += " Elsewhere."
     foreign.to_parquet(tmp_path / "foreign.parquet")

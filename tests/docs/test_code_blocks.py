@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import OTHER_PAGES, PAGES, README, blocks
+from tests.pages import PAGES, README, blocks, each_page
 from tests.programs import ROOT
 
 LONGEST_README = 900  # words
@@ -39,18 +39,13 @@ def test_blocks_are_code_that_runs_or_output(page: Path) -> None:
     assert {language for language, _ in blocks(page)} <= {"bash", "python", "text", "mermaid"}
 
 
-@pytest.mark.parametrize(
-    "page", [*PAGES, *OTHER_PAGES], ids=lambda page: str(page.relative_to(ROOT))
-)
+@each_page
 def test_links_lead_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
 
 
-def test_two_commands_do_everything() -> None:
+def test_the_readme_is_a_page_and_two_commands_do_everything() -> None:
+    assert len(README.read_text(encoding="utf-8").split()) <= LONGEST_README
     first = next(code for language, code in blocks(README) if language == "bash")
     assert first.splitlines()[:2] == ["make repro", "make test"]
-
-
-def test_the_readme_is_a_page() -> None:
-    assert len(README.read_text(encoding="utf-8").split()) <= LONGEST_README

@@ -6,10 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.pages import FENCE, OTHER_PAGES, PAGES
-from tests.programs import ROOT
+from tests.pages import FENCE, each_page
 
 LONGEST = 30  # words
 CODE = re.compile(r"`[^`]*`")
@@ -35,9 +32,7 @@ def test_sentences_end_where_a_reader_takes_a_breath() -> None:
     assert list(sentences(text)) == ["Run `x`.", "It takes .5 s (or more).", "Then see:", "- One."]
 
 
-@pytest.mark.parametrize(
-    "page", [*PAGES, *OTHER_PAGES], ids=lambda page: str(page.relative_to(ROOT))
-)
+@each_page
 def test_no_sentence_is_long(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert [s for s in sentences(text) if len(s.split()) > LONGEST] == []

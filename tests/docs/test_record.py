@@ -32,24 +32,17 @@ def result(folder: Path, lines: object) -> Path:
     return path
 
 
-def test_a_result_is_older_once_what_its_script_imports_has_changed(
-    record: ModuleType, scripts: Path
-) -> None:
-    made = {"script": "measure.py", "code": record.code_digest(scripts / "measure.py")}
-    path = result(scripts, made | {"runs": []})
-    (scripts / "beside.py").write_text("# one\nx = 1\n")
-    record.code_digest.cache_clear()
-    assert not record.older(path, scripts)
-    (scripts / "beside.py").write_text("x = 2\n")
-    record.code_digest.cache_clear()
-    assert record.older(path, scripts)
-
-
-def test_one_old_run_among_others_makes_a_result_old(record: ModuleType, scripts: Path) -> None:
+def test_a_result_is_older_once_its_code_has_changed(record: ModuleType, scripts: Path) -> None:
     made = {"script": "measure.py", "code": record.code_digest(scripts / "measure.py")}
     assert not record.older(result(scripts, {"runs": [made, made]}), scripts)
+    # One old run among others makes it old.
     assert record.older(result(scripts, {"runs": [made, {"seed": 1}]}), scripts)
     assert record.older(result(scripts, {"runs": [{"seed": 1}]}), scripts)
+    path = result(scripts, made | {"runs": []})
+    for content, is_older in (("# one\nx = 1\n", False), ("x = 2\n", True)):
+        (scripts / "beside.py").write_text(content)
+        record.code_digest.cache_clear()
+        assert record.older(path, scripts) == is_older
 
 
 def test_the_page_names_older_results_once(record: ModuleType) -> None:

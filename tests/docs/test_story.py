@@ -74,9 +74,7 @@ def test_the_labelling_loop_runs_to_its_end(project: Path, tmp_path: Path) -> No
     assert not (tmp_path / "other.db").exists()
 
 
-def test_a_missing_browser_is_reported_before_any_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_browser_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     into = tmp_path / "clone"
     printed = sh(ROOT, sys.executable, SCRIPT, "--into", str(into), fails=True, PATH=str(tmp_path))
     assert "apt install chromium chromium-driver" in printed

@@ -25,13 +25,7 @@ from paratopic.project.metrics import metrics_in
 from paratopic.project.passages import Text
 from paratopic.project.topics import Topics
 
-PARITY = {
-    "similarity": 0.998,
-    "int8_used": 1.0,
-    "gap": 2e-4,
-    "full_gap": 0.04,
-    "full_same": 0.992,
-}
+PARITY = {"similarity": 0.998, "int8_used": 1.0, "gap": 2e-4, "full_gap": 0.04, "full_same": 0.992}
 
 
 class Answers:
@@ -124,9 +118,7 @@ def test_a_hub_reads_it(card: Callable[..., str], report: dict[str, Any], tmp_pa
         assert line in written
 
 
-def test_where_labels_are_too_few_nothing_is_promised(
-    card: Callable[..., str], report: dict[str, Any]
-) -> None:
+def test_too_few_labels_promise_nothing(card: Callable[..., str], report: dict[str, Any]) -> None:
     report["coverage"] = estimate(0.0)
     del report["precision"]
     sure = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None}
@@ -140,25 +132,17 @@ def test_where_labels_are_too_few_nothing_is_promised(
     assert "2.00" not in written
 
 
-def test_a_folder_on_this_machine_is_not_mentioned(
-    card: Callable[..., str], report: dict[str, Any], tmp_path: Path
+def test_no_folder_and_nothing_that_was_not_measured_is_mentioned(
+    card: Callable[..., str], report: dict[str, Any], topics: Topics, tmp_path: Path
 ) -> None:
     written = card(report, "transformer", encoder=str(tmp_path))
     assert str(tmp_path) not in written
     assert "sentence-transformers" in written
-
-
-def test_what_was_not_measured_is_not_claimed(card: Callable[..., str]) -> None:
     written = card({"mode": "single", "n": 0, "notes": "no labelled paragraph at all"})
     assert "Nothing was measured: no labelled paragraph at all." in written
-    assert "model-index" not in written and "SentenceTransformer" not in written
-    assert "license" not in written and "torch" not in written
-    assert "language" not in written and "English" not in written
-
-
-def test_neither_are_topics_that_were_not_measured_and_what_taught_nothing(
-    card: Callable[..., str], report: dict[str, Any], topics: Topics
-) -> None:
+    for words in ("model-index", "SentenceTransformer", "license", "torch", "language", "English"):
+        assert words not in written
+    # Neither are topics that were not measured, and what taught nothing.
     report["topics"]["trade"]["support"] = 0
     written = card(report, sure=0.7, topics=Topics("single", topics.names))
     assert "F1 of trade" not in written and "F1 of security" in written

@@ -28,32 +28,14 @@ from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import held_out, weak_table
 
-SPLIT: dict[str, Any] = {
-    "n_folds": 4,
-    "n_repeats": 3,
-    "split_unit": "article",
-    "messages": ["a note"],
-}
+SPLIT: dict[str, Any] = {"n_folds": 4, "n_repeats": 3, "split_unit": "article"}
+SPLIT |= {"messages": ["a note"]}
 METRICS = ("macro_f1", "accuracy", "log_loss", "brier")
 TOPICS = Topics("single", ("trade", "security"))
 
 
 def difference(value: float, p: float, beyond: float = 0.5) -> Difference:
     return Difference(value, value - 0.1, value + 0.1, p, beyond)
-
-
-@pytest.fixture
-def comparison() -> Comparison:
-    estimates = {metric: Estimate(0.5, 0.4, 0.6) for metric in METRICS}
-    return Comparison(
-        mode="single",
-        champion="baseline",
-        n=20,
-        models={"dummy": dict.fromkeys(METRICS, Estimate(0.5)), "baseline": estimates},
-        differences={Pair("baseline", "dummy"): difference(0.2, 0.2)},
-        leads={Pair("baseline", "dummy"): difference(0.3, 0.01, 0.9)},
-        reason="there is no other model",
-    )
 
 
 @pytest.mark.parametrize("mode", ["single", "multi"])
@@ -146,24 +128,27 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     assert (lone.champion, lone.reason) == ("baseline", "there is no other model")
 
 
-def test_comparison_json(comparison: Comparison) -> None:
+def test_comparison_json() -> None:
+    estimates = {metric: Estimate(0.5, 0.4, 0.6) for metric in METRICS}
+    comparison = Comparison(
+        mode="single",
+        champion="baseline",
+        n=20,
+        models={"dummy": dict.fromkeys(METRICS, Estimate(0.5)), "baseline": estimates},
+        differences={Pair("baseline", "dummy"): difference(0.2, 0.2)},
+        leads={Pair("baseline", "dummy"): difference(0.3, 0.01, 0.9)},
+        reason="there is no other model",
+    )
     report = as_json(comparison, SPLIT, None, 0.05)
     assert list(report["differences"]) == ["baseline - dummy"]
     assert report["differences"]["baseline - dummy"]["significant"] is False
-    assert report["leads"]["baseline - dummy"] == {
-        "value": 0.3,
-        "low": pytest.approx(0.2),
-        "high": pytest.approx(0.4),
-        "p": 0.01,
-        "beyond": 0.9,
-        "significant": True,
-    }
+    ends = {"low": pytest.approx(0.2), "high": pytest.approx(0.4)}
+    lead = {"value": 0.3, "p": 0.01, "beyond": 0.9, "significant": True}
+    assert report["leads"]["baseline - dummy"] == lead | ends
     assert (report["champion"], report["reason"]) == ("baseline", "there is no other model")
     assert report["models"]["baseline"]["macro_f1"] == {"value": 0.5, "low": 0.4, "high": 0.6}
     assert (report["mode"], report["n"], report["notes"]) == ("single", 20, ["a note"])
-
-
-def test_without_measurements_the_most_complex_model_is_champion() -> None:
+    # Without measurements the most complex model is the champion.
     comparison = unmeasured(["baseline", "transformer"], "single")
     assert comparison.champion == "transformer"
     report = as_json(comparison, SPLIT, None, 0.05)

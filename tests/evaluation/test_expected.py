@@ -29,12 +29,9 @@ def width(known: Certainty, answers: Answers) -> float:
     return float(high - low)
 
 
-def test_the_mean_certainty_is_corrected_by_what_labels_say() -> None:
+def test_the_mean_certainty_is_corrected_and_wider_where_less_is_known() -> None:
     assert share(KNOWN, ALIKE).value == pytest.approx(0.75)
     assert share(KNOWN, replace(ALIKE, certainty=350.0)).value == pytest.approx(0.65)
-
-
-def test_the_interval_is_wider_where_less_is_known() -> None:
     usual = width(KNOWN, ALIKE)
     assert width(replace(KNOWN, noise=0.002), ALIKE) > usual
     assert width(KNOWN, replace(ALIKE, articles=1)) > usual

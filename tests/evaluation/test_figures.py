@@ -27,9 +27,7 @@ METRICS: dict[str, Any] = {
 CURVE = pd.DataFrame({"coverage": [0.25, 0.5, 0.75, 1.0], "risk": [0.0, 0.5, 1 / 3, 0.25]})
 
 
-def report(
-    metrics: dict[str, Any] = METRICS, name: str = "baseline", **tables: pd.DataFrame
-) -> ModelReport:
+def report(metrics: Any = METRICS, name: str = "baseline", **tables: pd.DataFrame) -> ModelReport:
     usual = {"reliability": BINS, "risk_coverage": CURVE}
     return ModelReport(name, {}, metrics, usual | tables)
 
@@ -83,6 +81,7 @@ def test_risk_ends_at_the_share_of_mistakes() -> None:
         assert axes_of(chart).lines[-1].get_xydata().tolist()[-1] == [1, 0.25]
 
 
+@pytest.mark.filterwarnings("error")
 def test_the_candidates_for_c_are_evenly_spaced_and_losses_start_at_0() -> None:
     past = history("C", [100.0, 1.0, 10.0], folds=2)
     chart = training(past, past[["C", "log_loss"]])
@@ -93,16 +92,10 @@ def test_the_candidates_for_c_are_evenly_spaced_and_losses_start_at_0() -> None:
     assert axes.get_ylim() == (0, 1)
     assert legend(training(past)) == ["a fold", "mean of the folds"]
     assert legend(training(past.iloc[:0], past[["C", "log_loss"]])) == ["the final model"]
-
-
-@pytest.mark.filterwarnings("error")
-def test_there_may_be_one_candidate() -> None:
-    low, high = axes_of(training(history("C", [10.0]))).get_xlim()
+    low, high = axes_of(training(history("C", [10.0]))).get_xlim()  # of one candidate
     assert low < 10 < high
-
-
-def test_losses_that_were_not_measured_make_no_chart() -> None:
-    past = history("C", [1.0, 10.0]).assign(log_loss=float("nan"))
+    # Losses that were not measured make no chart.
+    past = past.assign(log_loss=float("nan"))
     empty = pd.DataFrame(columns=["repeat", "fold"]), pd.DataFrame(columns=["step"])
     for histories, final in ((past, past[["C", "log_loss"]]), empty):
         assert figures.training_chart(report(training=histories, final=final)) is None

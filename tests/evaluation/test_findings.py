@@ -81,21 +81,35 @@ def dated(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"id": frame["id"], "date": date, "source": source})
 
 
+def dated_corpus() -> Corpus:
+    """The corpus of the table with those dates."""
+    return corpus(table(), dated(table()))
+
+
+def check_shares(whole: Corpus, has: pd.Series, mode: ModeName) -> pd.DataFrame:
+    """Check that topics are as frequent as in labels; returns the table of findings."""
+    lines = find(whole, [], 0.95).table
+    expected = {name: has.map(lambda names, n=name: n in names).mean() for name in TOPICS.names}
+    if mode == "single":
+        expected["none of the topics"] = (has.map(len) == 0).mean()
+    assert dict(zip(lines["topic"], lines["share"], strict=True)) == pytest.approx(expected)
+    return lines
+
+
 @pytest.mark.parametrize("mode", ["single", "multi"])
 def test_all_of_a_corpus_is_what_its_labels_say(mode: ModeName) -> None:
     frame = table()
     if mode == "multi":
         some = [["trade", "security"], ["security"], []]
         frame["topics"] = [some[n % 3] for n in range(N)]
-    findings = find(corpus(frame, mode=mode), [], 0.95)
-    shares = dict(zip(findings.table["topic"], findings.table["share"], strict=True))
-    labels = frame["topics"][:80]
-    expected = {name: labels.map(lambda has, n=name: n in has).mean() for name in TOPICS.names}
-    if mode == "single":
-        expected["none of the topics"] = (labels.map(len) == 0).mean()
-    assert shares == pytest.approx(expected)
-    assert (findings.table["labels"] == 80).all()
-    assert (findings.table["paragraphs"] == N).all()
+    lines = check_shares(corpus(frame, mode=mode), frame["topics"][:80], mode)
+    assert (lines["labels"] == 80).all() and (lines["paragraphs"] == N).all()
+    # An article has the topics of its paragraphs.
+    frame = of_whole_articles()
+    labels = frame[frame["label_source"] == "hand"]
+    of_articles = labels.groupby("article")["topics"].sum()
+    lines = check_shares(corpus(frame, mode=mode, counted="articles"), of_articles, mode)
+    assert (lines["labels"] == 30).all() and (lines["articles"] == 60).all()
 
 
 def test_labels_that_no_fold_holds_out_count_and_their_topics_by_labels_alone() -> None:
@@ -151,25 +165,20 @@ def test_copies_and_words_count_as_asked() -> None:
 
 
 def test_periods_follow_each_other_and_what_has_no_date_comes_last() -> None:
-    frame = table()
-    whole = corpus(frame, dated(frame))
-    months = group(whole.rows, ["month"])
+    rows = dated_corpus().rows
+    months = group(rows, ["month"])
     assert months.keys == (("2025-04",), ("2025-09",), (UNKNOWN,))
     assert np.diff([months.times[key] for key in months.keys[:2]]) == 5
     assert np.sum(months.members, axis=0).tolist() == [1] * N
-    pairs = group(whole.rows, ["month", "source"])
+    pairs = group(rows, ["month", "source"])
     assert ("2025-04", "Post") in pairs.keys and not pairs.times
-    sources = group(whole.rows, ["source"])
+    sources = group(rows, ["source"])
     assert sources.keys == (("Post",), ("Times",)) and not sources.times
-
-
-@pytest.mark.parametrize("name", ["year", "month", "date"])
-def test_a_date_that_cannot_be_read_is_not_known(name: str) -> None:
-    rows = pd.DataFrame({"date": ["2025-04-02", "May 2024"]})
-    assert group(rows, [name]).keys[1:] == ((UNKNOWN,),)
-
-
-def test_columns_of_ones_own_may_be_named_like_periods_and_have_numbers_in_their_order() -> None:
+    # A date that cannot be read is not known.
+    for name in ("year", "month", "date"):
+        rows = pd.DataFrame({"date": ["2025-04-02", "May 2024"]})
+        assert group(rows, [name]).keys[1:] == ((UNKNOWN,),)
+    # A column of one's own may be named like a period, and has numbers in their order.
     assert not group(pd.DataFrame({"month": ["May", "June"]}), ["month"]).times
     assert group(pd.DataFrame({"volume": ["10", "9"]}), ["volume"]).keys == (("9",), ("10",))
 
@@ -194,29 +203,23 @@ def test_periods_are_months_or_else_years(dates: list[str | None], period: str |
 
 
 def test_an_overview_has_all_paragraphs_and_the_periods_if_there_are_several() -> None:
-    frame = table()
-    several = overview(corpus(frame, dated(frame)), 0.95)
+    several, one = (overview(each, 0.95) for each in (dated_corpus(), corpus(table())))
     assert several.period == "month" and several.by_period is not None
     assert several.by_period.table["month"].iloc[0] == ALL
     assert len(several.sentences) == 2
-    one = overview(corpus(frame), 0.95)
     assert (one.period, one.by_period, len(one.sentences)) == (None, None, 1)
     pd.testing.assert_frame_equal(one.whole.table, several.whole.table)
 
 
 def test_the_last_period_is_compared_with_the_first_or_as_asked() -> None:
-    frame = table()
-    whole = corpus(frame, dated(frame))
-    changes = find(whole, ["month"], 0.95).changes
+    whole = dated_corpus()
+    findings = find(whole, ["month"], 0.95)
+    changes = findings.changes
     assert set(changes["what"]) == {"2025-09 minus 2025-04"}
     assert changes["change"].sum() == pytest.approx(0)
     other = find(whole, ["month"], 0.95, compare=("2025-04", "2025-09")).changes
     assert other["change"].to_numpy() == pytest.approx(-changes["change"].to_numpy())
-
-
-def test_a_part_with_few_labels_has_no_interval_and_says_what_it_rests_on() -> None:
-    frame = table()
-    findings = find(corpus(frame, dated(frame)), ["month"], 0.95)
+    # A part with few labels has no interval, and says what it rests on.
     unknown = findings.table[findings.table["month"] == UNKNOWN]
     assert (unknown["rests_on"] == BORROWED).all() and unknown["low"].isna().all()
     assert findings.table["month"].iloc[0] == ALL
@@ -231,20 +234,6 @@ def of_whole_articles(n_articles: int = 30) -> pd.DataFrame:
         draw=np.where(is_drawn, "article", ""),
         weight=np.where(is_drawn, 1.0, np.nan),
     )
-
-
-@pytest.mark.parametrize("mode", ["single", "multi"])
-def test_an_article_has_the_topics_of_its_paragraphs(mode: ModeName) -> None:
-    frame = of_whole_articles()
-    findings = find(corpus(frame, mode=mode, counted="articles"), [], 0.95)
-    labels = frame[frame["label_source"] == "hand"]
-    of_articles = labels.groupby("article")["topics"].sum()
-    expected = {name: of_articles.map(lambda has, n=name: n in has).mean() for name in TOPICS.names}
-    if mode == "single":
-        expected["none of the topics"] = (of_articles.map(len) == 0).mean()
-    shares = dict(zip(findings.table["topic"], findings.table["share"], strict=True))
-    assert shares == pytest.approx(expected)
-    assert (findings.table["labels"] == 30).all() and (findings.table["articles"] == 60).all()
 
 
 def test_articles_are_known_where_each_of_their_texts_is_labelled() -> None:
@@ -278,12 +267,11 @@ def test_articles_are_divided_by_what_all_their_paragraphs_share() -> None:
     assert sizes.to_dict() == {ALL: 60, "2025-04": 30, "2025-09": 29, UNKNOWN: 1}
     assert group(whole.rows, ["desk"]).keys == (("home",), (UNKNOWN,))
     assert "of the articles" in sentence(findings, whole, 0.95)
-    text = sentence(find(whole, [], 0.95), whole, 0.95)
+    undivided = find(whole, [], 0.95)
+    text = sentence(undivided, whole, 0.95)
     assert "% of the articles have a paragraph about" in text
-    assert (
-        "by the labels of all 60 articles" in text
-        and (find(whole, [], 0.95).table["rests_on"] == COUNT).all()
-    )
+    assert "by the labels of all 60 articles" in text
+    assert (undivided.table["rests_on"] == COUNT).all()
 
 
 def test_copies_of_articles_count_as_asked() -> None:
@@ -305,8 +293,7 @@ def test_labels_that_are_missing_are_counted_by_what_is_left() -> None:
 
 
 def test_the_sentence_has_the_figures_of_the_table() -> None:
-    frame = table()
-    whole = corpus(frame, dated(frame))
+    whole = dated_corpus()
     findings = find(whole, [], 0.95)
     topical = findings.table[findings.table["topic"] != "none of the topics"]
     row = max(topical.to_dict("records"), key=lambda row: float(row["share"]))
@@ -314,10 +301,8 @@ def test_the_sentence_has_the_figures_of_the_table() -> None:
     assert f"{100 * row['share']:.0f} % of the paragraphs are about {row['topic']}" in text
     assert f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %" in text
     change = sentence(find(whole, ["month"], 0.95), whole, 0.95)
-    assert (
-        "no topic's share of the paragraphs differs significantly between 2025-04 and 2025-09"
-        in change
-    )
+    same = "no topic's share of the paragraphs differs significantly between 2025-04 and 2025-09"
+    assert same in change
 
 
 def test_what_cannot_be_estimated_is_refused_with_what_is_missing() -> None:
@@ -338,11 +323,8 @@ def test_what_cannot_be_estimated_is_refused_with_what_is_missing() -> None:
 
 @pytest.mark.parametrize("columns", [[], ["source"], ["month"], ["month", "source"]])
 @pytest.mark.filterwarnings("error")
-def test_a_picture_is_the_same_bytes_whatever_is_drawn_before(
-    columns: list[str], tmp_path: Path
-) -> None:
-    frame = table()
-    findings = find(corpus(frame, dated(frame)), columns, 0.95)
+def test_a_picture_is_the_same_after_others(columns: list[str], tmp_path: Path) -> None:
+    findings = find(dated_corpus(), columns, 0.95)
     for suffix in ("png", "svg"):
         one, other = tmp_path / f"one.{suffix}", tmp_path / f"other.{suffix}"
         plot_shares(one, findings, columns, "Shares")
@@ -357,7 +339,6 @@ def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> Non
     frame = table()
     about = dated(frame).assign(desk=frame["article"].str[1:].astype(int) % 7)
     findings = find(corpus(frame, about.astype({"desk": str})), ["month", "desk"], 0.95)
-    with pytest.raises(
-        UserError, match="tells 6 values of the second column apart, and desk has 7"
-    ):
+    many = "tells 6 values of the second column apart, and desk has 7"
+    with pytest.raises(UserError, match=many):
         plot_shares(tmp_path / "chart.png", findings, ["month", "desk"], "Shares")

@@ -51,9 +51,7 @@ def test_a_flat_curve_promises_less_and_a_rising_error_is_taken_for_chance() -> 
     )
     assert 0.9 < flat.value < steep.value
     assert 0.9 <= worse.value <= flat.value
-
-
-def test_the_further_the_forecast_the_wider_its_interval() -> None:
+    # The further the forecast, the wider its interval.
     near, far = forecast_of(curve(200, 80, 60, 50), [110, 800])
     assert np.diff(bounds(far)) > np.diff(bounds(near))
     sure, unsure = (forecast_of(curve(n, n // 3, n // 4, n // 5), [150])[0] for n in (1000, 40))

@@ -79,14 +79,10 @@ def test_accuracy_has_jeffreys_interval(hits: int) -> None:
 
 
 def test_a_model_without_mistakes_is_not_called_certain() -> None:
-    measured = estimates(made([0, 1] * 5, [[0, 1] * 5], 2), 0.95, 4000, 1)
-    low, high = bounds(measured["macro_f1"])
-    assert measured["macro_f1"].value == high == 1
-    assert low < 0.9
-
-
-def test_losses_of_a_model_without_mistakes_may_grow() -> None:
     outcome = made([0, 1] * 5, [[0, 1] * 5], 2)
+    macro_f1 = estimates(outcome, 0.95, 4000, 1)["macro_f1"]
+    low, high = bounds(macro_f1)
+    assert macro_f1.value == high == 1 and low < 0.9
     sure = replace(outcome, scores=outcome.true[None].astype(np.float64))
     measured = estimates(sure, 0.95, 500, 1)
     for metric in ("log_loss", "brier"):
@@ -121,20 +117,15 @@ def test_calibration_error_is_measured_where_rows_are_many() -> None:
     assert error.value == pytest.approx(0.2)
 
 
-def test_repeats_are_no_further_evidence() -> None:
-    true, predicted = [0, 1] * 10, [0, 1] * 7 + [1, 0] * 3
+def test_repeats_are_no_further_evidence_and_groups_widen_the_interval() -> None:
+    true, predicted = [0, 1] * 20, [0, 1] * 12 + [1, 0] * 8
     once = estimates(made(true, [predicted], 2), 0.95, 4000, 1)
     thrice = estimates(made(true, [predicted] * 3, 2), 0.95, 4000, 1)
     for metric in ("macro_f1", "log_loss"):
         assert bounds(thrice[metric]) == pytest.approx(bounds(once[metric]))
-
-
-def test_groups_widen_the_interval() -> None:
-    true, predicted = [0, 1] * 20, [0, 1] * 12 + [1, 0] * 8
-    alone = estimates(made(true, [predicted], 2), 0.95, 4000, 1)["accuracy"]
     together = [i // 8 for i in range(40)]
     grouped = estimates(made(true, [predicted], 2, together), 0.95, 4000, 1)["accuracy"]
-    assert np.diff(bounds(grouped)) > 1.5 * np.diff(bounds(alone))
+    assert np.diff(bounds(grouped)) > 1.5 * np.diff(bounds(once["accuracy"]))
 
 
 def test_draws_of_many_rows_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,11 +150,8 @@ def test_few_articles_lean_on_the_usual_design_effect(seen: float) -> None:
             ALIKE_ARTICLES + n_groups - 1
         )
         assert leaning(outcome, seen) == pytest.approx(max(1, by_hand))
-
-
-def test_paragraphs_alone_have_no_design_effect() -> None:
-    outcome = made([0, 1] * 10, [[0, 1] * 7 + [1, 0] * 3], 2)
-    assert design_effects(outcome, {"accuracy": Tally.accuracy}, 10, 1) == {"accuracy": 1}
+    alone = made([0, 1] * 10, [[0, 1] * 7 + [1, 0] * 3], 2)
+    assert design_effects(alone, {"accuracy": Tally.accuracy}, 10, 1) == {"accuracy": 1}
 
 
 def test_an_unused_topic_of_the_codebook_changes_nothing() -> None:
@@ -189,11 +177,6 @@ def test_a_topic_of_two_paragraphs_is_little_known_among_many_others() -> None:
     assert bounds(estimate["accuracy"])[0] > 0.9
 
 
-def normal_p(lead: float, noise: float) -> float:
-    """Two-sided p-value of a lead whose noise is normal."""
-    return float(2 * stats.norm.sf(lead / noise))
-
-
 def opposed(n: int, right: int, groups: list[int] | None = None) -> tuple[Outcomes, Outcomes]:
     """Two models on n paragraphs of two topics: one is right where the other is wrong."""
     true = [t % 2 for t in range(n)]
@@ -211,20 +194,26 @@ def test_a_lead_has_the_noise_of_swaps(min_lead: float) -> None:
     noise = np.sqrt(DESIGN_EFFECT) * 0.1 * quantile_of(100) / stats.norm.ppf(0.975)
     result = difference(one, other, 0.95, 20000, 1, min_lead)
     assert result.value == pytest.approx(0.2)
-    assert result.p == pytest.approx(normal_p(0.2, noise), abs=0.01)
+    assert result.p == pytest.approx(2 * stats.norm.sf(0.2 / noise), abs=0.01)
     assert result.high - result.value == pytest.approx(1.96 * noise, abs=0.01)
     assert result.beyond == pytest.approx(stats.norm.cdf((0.2 - min_lead) / noise), abs=0.01)
     back = difference(other, one, 0.95, 20000, 1, -min_lead)
     assert back.beyond == pytest.approx(1 - result.beyond, abs=0.01)
 
 
-def test_groups_are_swapped_whole() -> None:
+def test_groups_are_swapped_whole_and_a_model_does_not_differ_from_itself() -> None:
     alone, together = (
         difference(*opposed(60, 45, groups), 0.95, 4000, 1)
         for groups in (None, [i // 6 for i in range(60)])
     )
     assert together.high - together.low > 1.5 * (alone.high - alone.low)
     assert together.p > 0.05 > alone.p
+    one = made([0, 1] * 10, [[0, 1] * 7 + [1, 0] * 3], 2)
+    result = difference(one, one, 0.95, 1000, 1)
+    assert (result.value, result.p, result.beyond) == (0, 1, 0.5)
+    # It is known from twenty paragraphs only.
+    assert -0.3 < result.low < 0 < result.high < 0.3
+    assert difference(one, one, 0.95, 1000, 1, 0.3).beyond < 0.05
 
 
 @pytest.mark.parametrize("right", range(10, 31, 2))
@@ -232,15 +221,6 @@ def test_the_interval_excludes_zero_where_p_is_significant(right: int) -> None:
     result = difference(*opposed(20, right // 2, None), 0.95, 4000, 1)
     assert (result.p < 0.05) == (not result.low <= 0 <= result.high)
     assert -1 <= result.low <= result.value <= result.high <= 1
-
-
-def test_a_model_does_not_differ_from_itself() -> None:
-    one = made([0, 1] * 10, [[0, 1] * 7 + [1, 0] * 3], 2)
-    result = difference(one, one, 0.95, 1000, 1)
-    assert (result.value, result.p, result.beyond) == (0, 1, 0.5)
-    # It is known from twenty paragraphs only.
-    assert -0.3 < result.low < 0 < result.high < 0.3
-    assert difference(one, one, 0.95, 1000, 1, 0.3).beyond < 0.05
 
 
 def test_more_labels_may_change_a_difference() -> None:
@@ -264,16 +244,12 @@ def test_answers_include_none_by_hand() -> None:
     assert measured["answer_accuracy"].value == 0.5
     assert measured["answer_macro_f1"].value == pytest.approx((1 + 0 + 0.5) / 3)
     assert [measured["f1", topic].value for topic in range(3)] == [1, 0, 0.5]
-    assert measured["coverage"].value == 0.5
-    assert measured["precision"].value == 0.5
+    assert measured["coverage"].value == measured["precision"].value == 0.5
     assert outcome.train_share == 0.75
-
-
-def test_no_prediction_has_no_precision() -> None:
+    # No prediction has no precision.
     outcome = answered([["x"], []], [[0.3, 0.1], [0.1, 0.1]])
     measured = share_estimates(outcome, shares_of_answers(outcome), 0.95, 500, 1)
-    assert "precision" not in measured
-    assert measured["coverage"].value == 0
+    assert "precision" not in measured and measured["coverage"].value == 0
 
 
 def test_only_hand_labels_are_evaluated() -> None:

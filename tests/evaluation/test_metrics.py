@@ -52,21 +52,15 @@ def test_a_topic_without_examples_is_left_out_of_the_mean() -> None:
     assert metrics.macro_f1(*counts(true, true), np.array([True, True, False])) == 1
 
 
-def test_brier_by_hand() -> None:
+def test_brier_and_calibration_error_by_hand() -> None:
     scores = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0]])
     true = one_hot(np.array([0, 2]), 3)
     assert squared_distances(true, scores) == pytest.approx([0.14, 2.0])
-
-
-def test_calibration_error_by_hand() -> None:
     # Bin .6: two answers, one right: |.65 - .5|. Bin .9: two answers, both right: |.95 - 1|.
     confidence, hit = np.array([0.61, 0.69, 0.95, 0.95]), np.array([1.0, 0.0, 1.0, 1.0])
     in_bin = np.eye(metrics.N_BINS)[metrics.bins(confidence)]
     error = metrics.calibration_error(in_bin.sum(0), confidence @ in_bin, hit @ in_bin)
     assert error == pytest.approx(0.5 * 0.15 + 0.5 * 0.05)
-
-
-def test_bins_at_the_edges() -> None:
     assert metrics.bins(np.array([0.0, 0.05, 0.1, 0.99, 1.0])).tolist() == [0, 0, 1, 9, 9]
 
 

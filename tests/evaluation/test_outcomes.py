@@ -36,19 +36,13 @@ LABELS = [("trade",), ("security",), ("security",), (), ("trade",), ("security",
 PROBABILITIES = [(0.9, 0.05), (0.6, 0.3), (0.8, 0.1), (0.2, 0.7), (0.3, 0.2), (0.3, 0.6)]
 
 
-def single() -> Answered:
-    return answers_of(LABELS, PROBABILITIES, SINGLE)
-
-
 def test_mistakes_are_answers_that_are_not_the_label_the_most_confident_first() -> None:
-    answers = single()
+    answers = answers_of(LABELS, PROBABILITIES, SINGLE)
     assert answers.right.tolist() == [1, 0, 0, 0, 0, 1]
     shown = answers.mistakes[["id", "label", "answer"]].to_numpy().tolist()
     assert shown == [
-        ["p2", "security", "trade"],
-        ["p3", "", "security"],
-        ["p1", "security", "trade"],
-        ["p4", "trade", ""],
+        *(["p2", "security", "trade"], ["p3", "", "security"]),
+        *(["p1", "security", "trade"], ["p4", "trade", ""]),
     ]
     assert answers.mistakes["certainty"].tolist() == pytest.approx([0.8, 0.7, 0.6, 0.5])
     assert answers.mistakes["most_probable"].tolist() == ["trade", "security", "trade", "trade"]
@@ -66,10 +60,14 @@ def counts_of(answers: Answered, topics: Topics) -> list[list[int]]:
 
 
 def test_confusions_count_each_paragraph_once_and_none_of_the_topics() -> None:
-    assert counts_of(single(), SINGLE) == [[1, 0, 1], [2, 1, 0], [0, 1, 0]]
-
-
-def test_a_topic_that_was_missed_is_paired_with_what_was_answered() -> None:
+    answers = answers_of(LABELS, PROBABILITIES, SINGLE)
+    assert counts_of(answers, SINGLE) == [[1, 0, 1], [2, 1, 0], [0, 1, 0]]
+    assert confusions(answers, SINGLE) == [
+        "security mistaken for trade: 2 of 3 labelled security",
+        "trade missed (no topic predicted): 1 of 2 labelled trade",
+        "(none) mistaken for security: 1 of 1 labelled (none)",
+    ]
+    # A topic that was missed is paired with what was answered.
     labels = [("security", "trade"), ("security",), (), ("security", "trade")]
     probabilities = [(0.9, 0.1), (0.9, 0.1), (0.1, 0.1), (0.9, 0.9)]
     answers = answers_of(labels, probabilities, MULTI)
@@ -79,19 +77,8 @@ def test_a_topic_that_was_missed_is_paired_with_what_was_answered() -> None:
 def test_missed_topics_are_paired_with_wrong_ones() -> None:
     true = np.array([[True, False, True], [False, False, False]])
     predicted = np.array([[True, True, False], [True, False, False]])
-    assert list(confusion_pairs(true, predicted, ("trade", "technology", "security"))) == [
-        ("trade", "trade"),
-        ("security", "technology"),
-        (NONE, "trade"),
-    ]
-
-
-def test_confusions_are_told_in_words() -> None:
-    assert confusions(single(), SINGLE) == [
-        "security mistaken for trade: 2 of 3 labelled security",
-        "trade missed (no topic predicted): 1 of 2 labelled trade",
-        "(none) mistaken for security: 1 of 1 labelled (none)",
-    ]
+    pairs = confusion_pairs(true, predicted, ("trade", "technology", "security"))
+    assert list(pairs) == [("trade", "trade"), ("security", "technology"), (NONE, "trade")]
 
 
 def test_a_paragraph_with_several_topics_is_right_if_all_are() -> None:

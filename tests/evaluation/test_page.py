@@ -10,6 +10,7 @@ import pytest
 from paratopic.evaluation import page
 from paratopic.evaluation.report import ModelReport
 from paratopic.project.topics import NONE, Topics
+from tests.samples import paragraph_table
 
 SINGLE = Topics("single", ("trade", "security"))
 MULTI = Topics("multi", ("trade", "security"))
@@ -30,18 +31,14 @@ def report(rows: list[tuple[str, str, float, float]]) -> ModelReport:
 
 def article(texts: list[str]) -> pd.DataFrame:
     """A paragraph table of one article."""
-    table = pd.DataFrame({"id": [f"p{n}" for n in range(len(texts))], "text": texts})
-    table = table.assign(article="a", position=range(len(texts)), ordered=True)
-    return table.assign(before="", after="", heading="", title="")
+    table = paragraph_table(text=texts, ordered=[True] * len(texts))
+    return table.assign(id=[f"p{n}" for n in range(len(texts))])
 
 
 ONE_TOPIC = report(
     [
-        ("trade", "trade", 0.9, 0.05),
-        ("trade", "security", 0.1, 0.7),
-        ("security", "", 0.2, 0.4),
-        ("", "", 0.3, 0.1),
-        ("", "security", 0.2, 0.6),
+        *(("trade", "trade", 0.9, 0.05), ("trade", "security", 0.1, 0.7)),
+        *(("security", "", 0.2, 0.4), ("", "", 0.3, 0.1), ("", "security", 0.2, 0.6)),
     ]
 )
 
@@ -56,11 +53,8 @@ def test_mistakes_come_by_the_probability_of_the_label() -> None:
     assert third["after"] == " ".join(["word"] * 39) + " …"
     assert (first["label"], first["answers"]) == ("trade", {"baseline": "security"})
     # None of the topics has what the topics leave.
-    assert second["bars"] == [
-        ("security", 0.6, False),
-        ("trade", 0.2, False),
-        (NONE, pytest.approx(0.2), True),
-    ]
+    topics = [("security", 0.6, False), ("trade", 0.2, False)]
+    assert second["bars"] == [*topics, (NONE, pytest.approx(0.2), True)]
 
 
 def test_a_mistake_shows_each_topic_of_its_label() -> None:

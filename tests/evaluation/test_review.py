@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,7 @@ from paratopic.annotation import formats
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.labelled import read_labelled
 from paratopic.corpus.metadata import write_metadata
-from paratopic.evaluation.review import (
-    CONTRADICTED,
-    DUPLICATE,
-    rank_doubtful,
-    read_scores,
-)
+from paratopic.evaluation.review import CONTRADICTED, DUPLICATE, rank_doubtful, read_scores
 from paratopic.project.params import read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, SCORES
 from paratopic.project.topics import Topics
@@ -33,14 +29,10 @@ TOPICS = Topics("single", NAMES)
 
 
 def frame(labels: list[list[str]], texts: list[str] | None = None) -> pd.DataFrame:
-    n = len(labels)
-    return pd.DataFrame(
-        {
-            "id": [f"p{i:03}" for i in range(n)],
-            "text": texts or [f"word{i} is {i} and only {i} of its own" for i in range(n)],
-            "topics": labels,
-        }
-    )
+    numbers = range(len(labels))
+    ids = [f"p{i:03}" for i in numbers]
+    texts = texts or [f"word{i} is {i} and only {i} of its own" for i in numbers]
+    return pd.DataFrame({"id": ids, "text": texts, "topics": labels})
 
 
 def scores(given: list[list[float]], repeat: int = 0) -> pd.DataFrame:
@@ -62,11 +54,9 @@ def test_doubt_is_the_probability_of_topics_that_the_label_lacks() -> None:
     assert table["confidence"].to_numpy() == pytest.approx(0.6)
     assert list(table.index) == ["p003", "p001", "p002", "p000"]
     assert table["reason"].tolist() == [CONTRADICTED] * 3 + [""]
-
-
-def test_a_second_topic_of_a_label_does_not_contradict_it() -> None:
-    table_of_scores = scores([[0.1, 0.9, 0.0]] * 2)
-    table = rank_doubtful(frame([["trade", "technology"], ["trade"]]), [table_of_scores], TOPICS)
+    # A second topic of a label does not contradict it.
+    of_second = scores([[0.1, 0.9, 0.0]] * 2)
+    table = rank_doubtful(frame([["trade", "technology"], ["trade"]]), [of_second], TOPICS)
     assert table["paragraph"].tolist() == ["p001", "p000"]
     assert table["reason"].tolist() == [CONTRADICTED, ""]
 
@@ -98,14 +88,10 @@ def test_near_duplicates_with_conflicting_labels() -> None:
     # Equal labels are no conflict, and one common topic is none either.
     same = rank_doubtful(frame([[], [], ["trade"]], [text, text, "x"]), [sure], TOPICS)
     assert not same["reason"].str.startswith(DUPLICATE).any()
-
-
-def test_near_duplicates_are_found_without_scores() -> None:
-    nothing = scores([])
-    rows = frame(
-        [["trade"], ["security"], ["trade"]], ["one and the same", "One and the same", "x"]
-    )
-    table = rank_doubtful(rows, [nothing], TOPICS)
+    # They are found without scores.
+    texts = ["one and the same", "One and the same", "x"]
+    rows = frame([["trade"], ["security"], ["trade"]], texts)
+    table = rank_doubtful(rows, [scores([])], TOPICS)
     assert table["doubt"].tolist() == [0.5, 0.5, 0.0]
     assert table["suggestion"].tolist() == ["", "", ""]
     assert table["reason"].tolist()[2] == ""
@@ -117,9 +103,7 @@ labelled = st.tuples(st.sets(st.sampled_from(NAMES)).map(sorted), probability, s
 
 @settings(max_examples=60)
 @given(st.lists(labelled, min_size=1, max_size=25))
-def test_every_label_is_ranked_once_whatever_the_order_of_the_rows(
-    items: list[tuple[list[str], list[float], int]],
-) -> None:
+def test_every_label_is_ranked_once(items: list[tuple[list[str], list[float], int]]) -> None:
     rows = frame([label for label, _, _ in items], [f"text number {kind}" for _, _, kind in items])
     likely = np.array([given for _, given, _ in items])
     table_of_scores = scores((likely / likely.sum(axis=1, keepdims=True)).tolist())
@@ -133,6 +117,17 @@ def test_every_label_is_ranked_once_whatever_the_order_of_the_rows(
         rows.sample(frac=1, random_state=len(items)), [table_of_scores.iloc[::-1]], TOPICS
     )
     pd.testing.assert_frame_equal(again, table)
+
+
+def change_scores(change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    for path in SCORES.rglob("scores.parquet"):
+        change(pd.read_parquet(path)).to_parquet(path)
+
+
+def write_answers(*lines: str) -> None:
+    rows = "".join(f"{line}\n" for line in lines)
+    Path("seeds").mkdir()
+    Path("seeds/labels.csv").write_text(f"paragraph,topics,text,annotator\n{rows}")
 
 
 @pytest.fixture
@@ -175,44 +170,28 @@ def test_the_command_lists_and_writes_doubtful_labels(here: Path, cli: Cli) -> N
 def test_the_command_says_that_no_label_is_doubtful(here: Path, cli: Cli) -> None:
     rows = read_labelled_paragraphs()
     write_labelled(rows[rows["id"] != "p001"])
-    for path in SCORES.rglob("scores.parquet"):
-        table = pd.read_parquet(path)
-        table[table["id"] != "p001"].to_parquet(path)
+    change_scores(lambda table: table[table["id"] != "p001"])
     assert cli("review") == "0 of 2 hand labels doubtful (0 listed)\n"
 
 
 def test_the_list_fits_80_columns_and_shows_id_and_line(here: Path, cli: Cli) -> None:
     """One paragraph has answers of two annotators, on lines 3 and 5 of labels.csv."""
-    long = (
-        "a-report-with-a-very-long-name-on-the-talks-of-the-two-delegations-2025-09-15:0123456789"
-    )
-    rows = read_labelled_paragraphs()
-    write_labelled(rows.replace({"id": {"p001": long}}))
-    for path in SCORES.rglob("scores.parquet"):
-        pd.read_parquet(path).replace({"id": {"p001": long}}).to_parquet(path)
-    labels = Path("seeds/labels.csv")
-    labels.parent.mkdir()
-    labels.write_text(
-        "paragraph,topics,text,annotator\n"
-        f"p000,trade,x,ann\n{long},security,x,ann\np002,trade,x,ann\n{long},security,x,bo\n"
-    )
+    long = f"a-report-with-a-very-long-name-on-the-talks-of-the-two-{'delegations-' * 2}:0123456789"
+    write_labelled(read_labelled_paragraphs().replace({"id": {"p001": long}}))
+    change_scores(lambda table: table.replace({"id": {"p001": long}}))
+    of_both = (f"{long},security,x,{annotator}" for annotator in ("ann", "bo"))
+    write_answers("p000,trade,x,ann", next(of_both), "p002,trade,x,ann", next(of_both))
     printed = cli("review")
     assert max(map(len, printed.splitlines())) <= 80
     assert printed.startswith("line 3, 5  ")
     assert long in "".join(line.removeprefix("line 3, 5").strip() for line in printed.splitlines())
 
 
-def test_ties_come_first_with_what_their_paragraphs_are_from(here: Path, cli: Cli) -> None:
-    labels = Path("seeds/labels.csv")
-    labels.parent.mkdir()
-    answers = "p001,security,x,ann\np001,trade,x,bo\n"
-    labels.write_text(f"paragraph,topics,text,annotator\n{answers}", encoding="utf-8")
+def test_ties_come_first_and_weak_labels_are_no_hand_labels(here: Path, cli: Cli) -> None:
+    write_answers("p001,security,x,ann", "p001,trade,x,bo")
     assert cli("review").startswith("line 2, 3  p001 (speaker Ann)")
-
-
-def test_weak_labels_are_no_hand_labels_to_review(here: Path, cli: Cli) -> None:
-    rows = read_labelled_paragraphs()
-    write_labelled(rows.assign(label_source="weak"))
+    Path("seeds/labels.csv").unlink()
+    write_labelled(read_labelled_paragraphs().assign(label_source="weak"))
     params = read_params()
     assert read_scores(read_labelled(params.topics), params.models)[0].empty
     assert "no paragraph has a hand label" in cli("review", status=1)
@@ -223,9 +202,7 @@ def test_answers_of_weak_sources_that_the_models_contradict_come_last(here: Path
     given = [["security"], ["trade"], ["technology"]]
     weak = weak_table(rows["id"], [{"llm-a": topics, "rules": topics} for topics in given])
     write_labelled(rows.assign(label_source=["hand", "weak", "weak"]), weak=weak)
-    Path("seeds").mkdir()
-    line = "p002,technology,x,llm-a\n"
-    Path("seeds/labels.csv").write_text(f"paragraph,topics,text,annotator\n{line}")
+    write_answers("p002,technology,x,llm-a")
     printed = cli("review", "--out", "again.csv")
     # What people have decided is not listed, and neither is what the models confirm.
     assert "the models contradict 2 answers of weak sources (2 listed)" in printed
@@ -236,8 +213,7 @@ def test_answers_of_weak_sources_that_the_models_contradict_come_last(here: Path
 
 
 def test_missing_and_outdated_files_are_errors(here: Path, cli: Cli) -> None:
-    rows = read_labelled_paragraphs()
-    write_labelled(rows[1:])
+    write_labelled(read_labelled_paragraphs()[1:])
     assert "dvc repro" in cli("review", status=1)
     for path, maker in (
         (SCORES / "transformer" / "scores.parquet", "dvc repro"),

@@ -49,14 +49,11 @@ def covers(share: Estimate, value: float) -> bool:
     return low <= value <= high
 
 
-@pytest.mark.parametrize(("hits", "n"), [(0, 20), (8, 60), (30, 60), (60, 60)])
-def test_wilson_is_scipys(hits: int, n: int) -> None:
-    low, high = wilson(np.array([hits / n]), np.array([float(n)]), 0.95, QUANTILE)
-    known = binomtest(hits, n).proportion_ci(0.95, method="wilson")
-    assert (low[0], high[0]) == pytest.approx((known.low, known.high))
-
-
-def test_next_to_its_ends_it_is_that_of_brown_cai_and_dasgupta() -> None:
+def test_wilson_is_scipys_and_next_to_its_ends_that_of_brown_cai_and_dasgupta() -> None:
+    for hits, n in ((0, 20), (8, 60), (30, 60), (60, 60)):
+        low, high = wilson(np.array([hits / n]), np.array([float(n)]), 0.95, QUANTILE)
+        known = binomtest(hits, n).proportion_ci(0.95, method="wilson")
+        assert (low[0], high[0]) == pytest.approx((known.low, known.high))
     # The lower limits of one, two and three hits: 0.051, 0.355 and 0.818 of n.
     low, _ = wilson(np.array([1, 2, 3]) / 100, np.full(3, 100.0), 0.95, QUANTILE)
     assert (100 * low).round(3).tolist() == [0.051, 0.355, 0.818]

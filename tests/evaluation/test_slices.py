@@ -33,22 +33,14 @@ def answers_of(
     return Answered(pd.DataFrame({"right": np.asarray(right, dtype=bool)}), outcomes)
 
 
-def halves(n: int) -> list[str]:
-    return ["a"] * (n // 2) + ["b"] * (n - n // 2)
-
-
 def frame() -> pd.DataFrame:
     """60 paragraphs of ten articles; the first one has a heading, the last one no order."""
-    return pd.DataFrame(
-        {
-            "id": [f"p{n}" for n in range(N)],
-            "article": [f"a{n // 6}" for n in range(N)],
-            "position": [n % 6 for n in range(N)],
-            "ordered": [n < 54 for n in range(N)],
-            "heading": ["Trade" if n < 6 else "" for n in range(N)],
-            "text": ["word " * (n + 1) for n in range(N)],
-        }
-    )
+    made = [
+        (f"p{n}", f"a{n // 6}", n % 6, n < 54, "Trade" if n < 6 else "", "word " * (n + 1))
+        for n in range(N)
+    ]
+    columns = ["id", "article", "position", "ordered", "heading", "text"]
+    return pd.DataFrame(made, columns=columns)
 
 
 def test_columns_are_fields_periods_and_what_the_table_says() -> None:
@@ -86,7 +78,7 @@ def test_unknown_columns_and_those_with_many_values_are_refused() -> None:
 
 def test_a_slice_by_hand() -> None:
     right = [True] * 20 + [False] * 20 + [True] * 40
-    bad, good = find_slices({"half": halves(80)}, answers_of(right), 0.95, 1)
+    bad, good = find_slices({"half": ["a"] * 40 + ["b"] * 40}, answers_of(right), 0.95, 1)
     assert (bad.value, bad.n, bad.accuracy, bad.elsewhere) == ("a", 40, 0.5, 1.0)
     assert bad.low < 0.4 and 0.6 < bad.high < 0.7
     assert bad.is_worse and bad.p == pytest.approx(1 / 2001)
@@ -99,7 +91,7 @@ def test_a_slice_by_hand() -> None:
 
 def test_p_is_the_share_of_permutations_in_which_any_slice_is_as_bad() -> None:
     right = [False] * 4 + [True] * 6 + [False] + [True] * 9
-    bad, _ = find_slices({"half": halves(20)}, answers_of(right), 0.95, 1)
+    bad, _ = find_slices({"half": ["a"] * 10 + ["b"] * 10}, answers_of(right), 0.95, 1)
     # Of the C(20, 5) places of the wrong answers: four or all of them in the same half.
     assert bad.p == pytest.approx(2 * (210 * 10 + 252) / 15504, abs=0.03)
 
@@ -117,7 +109,9 @@ def test_weights_count() -> None:
     right = np.tile([True, False], 40)
     weights = np.where(right, 3.0, 1.0)
     weights[:4] = 0
-    bad, _ = find_slices({"half": halves(80)}, answers_of(right, weights=weights), 0.95, 1)
+    bad, _ = find_slices(
+        {"half": ["a"] * 40 + ["b"] * 40}, answers_of(right, weights=weights), 0.95, 1
+    )
     assert bad.accuracy == pytest.approx(0.75) and bad.elsewhere == pytest.approx(0.75)
     assert {bad.n} <= {36, 40} and not bad.is_worse
 

@@ -51,9 +51,15 @@ def trained(request: pytest.FixtureRequest, make: Make) -> tuple[Fitted, Path]:
 
 
 @pytest.fixture(scope="session")
-def model(trained: tuple[Fitted, Path]) -> Model:
+def saved(trained: tuple[Fitted, Path]) -> Path:
+    """That folder."""
+    return trained[1]
+
+
+@pytest.fixture(scope="session")
+def model(saved: Path) -> Model:
     """The model that is loaded from that folder."""
-    return load(trained[1])
+    return load(saved)
 
 
 @pytest.fixture(scope="session", params=KINDS)

@@ -38,13 +38,10 @@ def test_articles_that_differ_make_noise_and_are_known_to_differ() -> None:
     assert more_noise > 2 * noise
 
 
-def test_labels_count_by_their_weights() -> None:
+def test_labels_count_by_their_weights_and_answers_add_up() -> None:
     weights = np.array([3.0, 1.0, 0.0])
     measured = measure_certainty(np.full(3, 0.5), np.array([1.0, 0.0, 0.0]), weights, np.arange(3))
     assert (measured.right, measured.n_labels) == (0.75, 1.6)
-
-
-def test_sums_of_answers_add_up() -> None:
     assert Answers(1, 0.5, -1.0, 1) + Answers(2, 1.0, 0.5, 1) == Answers(3, 1.5, -0.5, 2)
 
 

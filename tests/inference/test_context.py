@@ -95,16 +95,14 @@ def test_a_model_without_weights_reads_texts_alone(trained: tuple[Fitted, Path])
     assert model.context == ContextWeights()
     assert not model.context.reads(AROUND)
     for able in (*trained[:1], model):
-        np.testing.assert_array_equal(
-            able.predict_proba([AROUND, LONG]), able.predict_proba([AROUND.text, LONG])
-        )
+        scores, own = (able.predict_proba([text, LONG]) for text in (AROUND, AROUND.text))
+        np.testing.assert_array_equal(scores, own)
     assert model.explain(AROUND) == model.explain(AROUND.text)
 
 
 def test_each_part_moves_the_answer_and_those_too_far_away_do_not(model: Model) -> None:
-    far = replace(
-        AROUND, before=("Tariff.", "Quota.", *AROUND.before), after=tuple(AROUND.after) * 4
-    )
+    before = ("Tariff.", "Quota.", *AROUND.before)
+    far = replace(AROUND, before=before, after=tuple(AROUND.after) * 4)
     near = replace(far, before=far.before[-REACH:], after=far.after[:REACH])
     at_reach, beyond = model.predict_proba([near, far])
     whole, alone = model.predict_proba([AROUND, AROUND.text])
@@ -161,15 +159,12 @@ def test_features_are_the_sum_of_those_around_the_text_and_as_long_as_its_own(mo
     np.testing.assert_allclose(features, of_context, atol=1e-12)
 
 
-def test_a_blank_neighbour_keeps_those_behind_it_as_far_away_as_they_are() -> None:
+def test_blank_neighbours_keep_others_away_and_each_distinct_text_is_read_once() -> None:
     passage = Passage("Text.", ("Far.", ""), ("", " ", "Farther.", "Too far."))
     read = surroundings([passage], READING)
     assert read.texts == ["Text.", "Far.", "Farther."]
     np.testing.assert_allclose(read.weight, [0.6**2, 0.6**3])
     assert [PARTS[part] for part in read.part] == ["before", "after"]
-
-
-def test_each_distinct_text_is_read_once() -> None:
     passages = article_passages(["A.", "B.", "A."], title="T")
     read = surroundings([*passages, "B.", "C."], ContextWeights(0.5, 0.3, 0.1))
     assert read.texts == ["A.", "B.", "C.", "T"]
@@ -190,9 +185,7 @@ WEIGHTS = st.builds(ContextWeights, *[st.sampled_from([0.0, 0.5, 1.0])] * 3)
 
 
 @given(st.lists(PASSAGES, max_size=4), WEIGHTS)
-def test_a_passage_is_read_if_and_only_if_something_around_it_weighs(
-    passages: list[Passage], weights: ContextWeights
-) -> None:
+def test_a_passage_is_read_if_parts_weigh(passages: list[Passage], weights: ContextWeights) -> None:
     read = surroundings(passages, weights)
     assert (read.weight > 0).all()
     assert all(text.strip() for text in read.texts)
@@ -200,9 +193,7 @@ def test_a_passage_is_read_if_and_only_if_something_around_it_weighs(
     assert np.isin(np.arange(len(passages)), read.row).tolist() == reads
 
 
-def test_the_paragraphs_of_an_article_are_read_with_each_other(
-    model: Model, rows: pd.DataFrame
-) -> None:
+def test_paragraphs_of_an_article_are_read_together(model: Model, rows: pd.DataFrame) -> None:
     texts = [*rows["text"][:5], " "]
     headings = ["", "Trade", "Trade", "", "Navy", "Navy"]
     answers = model.predict_article(texts, headings, "Talks")
@@ -243,9 +234,7 @@ ALONE = Calibration((2.0,) * 4, (0.0, 0.0, 0.0, -3.0), sure=0.0)
 IN_CONTEXT = Calibration((0.5,) * 4, (0.0, 0.0, 0.0, 1.0), sure=2.0, alone=ALONE)
 
 
-def test_texts_alone_and_in_context_have_calibrations_and_thresholds_of_their_own(
-    reading: tuple[Fitted, Path], tmp_path: Path
-) -> None:
+def test_each_reading_has_its_calibration(reading: tuple[Fitted, Path], tmp_path: Path) -> None:
     fitted = reading[0]
     passages: list[Text] = [TARIFF, AROUND, LONG, replace(AROUND, text=TARIFF), *NOTHING]
     in_context = np.array([False, True, False, True, False, False, False])
@@ -256,38 +245,28 @@ def test_texts_alone_and_in_context_have_calibrations_and_thresholds_of_their_ow
     assert model.calibration == IN_CONTEXT
     atol = 0.02 if model.kind == "transformer" else 1e-12
     assert np.abs(with_each[0] - with_each[1]).max(axis=1).min() > 2 * atol
-    np.testing.assert_allclose(
-        model.predict_proba(passages),
-        np.where(in_context[:, None], with_each[1], with_each[0]),
-        rtol=0,
-        atol=atol,
-    )
+    expected = np.where(in_context[:, None], with_each[1], with_each[0])
+    np.testing.assert_allclose(model.predict_proba(passages), expected, rtol=0, atol=atol)
     # Nothing is sure from 2 on, and every topic that is predicted is from 0 on.
     answers = model.predict(passages)
-    expected = [
-        bool(answer.topics) and not read for answer, read in zip(answers, in_context, strict=True)
-    ]
-    assert [answer.sure for answer in answers] == expected and any(expected)
+    sure = [bool(each.topics) and not read for each, read in zip(answers, in_context, strict=True)]
+    assert [answer.sure for answer in answers] == sure and any(sure)
     logits = [list(model.explain(passage).logits.values()) for passage in passages]
-    np.testing.assert_allclose(
-        softmax(logits, axis=1)[:, :-1], model.predict_proba(passages), atol=1e-3
-    )
+    explained = softmax(logits, axis=1)[:, :-1]
+    np.testing.assert_allclose(explained, model.predict_proba(passages), atol=1e-3)
     # Where one is given, it is that of all.
     fitted.save(tmp_path / "one", replace(IN_CONTEXT, alone=None))
-    np.testing.assert_allclose(
-        load(tmp_path / "one").predict_proba(passages), with_each[1], rtol=0, atol=atol
-    )
+    scores = load(tmp_path / "one").predict_proba(passages)
+    np.testing.assert_allclose(scores, with_each[1], rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_mode_multi_the_thresholds_are_those_of_texts_alone_or_in_context(
     data: Examples, kind: str, topics: Topics, tiny_encoder: Path, tmp_path: Path
 ) -> None:
-    topics = replace(topics, mode="multi")
-    fitted = fit_reading(kind, data, topics, tiny_encoder, READING)
+    fitted = fit_reading(kind, data, replace(topics, mode="multi"), tiny_encoder, READING)
     alone = Calibration(thresholds=(0.0, 2.0, 0.0))
     fitted.save(tmp_path / "model", Calibration(thresholds=(2.0,), alone=alone))
-    model = load(tmp_path / "model")
-    first, second, third = model.predict([TARIFF, AROUND, AROUND.text])
+    first, second, third = load(tmp_path / "model").predict([TARIFF, AROUND, AROUND.text])
     assert set(first.topics) == set(third.topics) == {"trade", "security"}
     assert second.topics == ()

@@ -65,8 +65,8 @@ def present(passage: Passage) -> set[str]:
 
 
 @pytest.mark.parametrize("text", [TEXT, LONG], ids=["short", "long"])
-def test_parts_add_up_to_the_logits(trained: tuple[Fitted, Path], text: str) -> None:
-    why = check(load(trained[1]), text)
+def test_parts_add_up_to_the_logits(model: Model, text: str) -> None:
+    why = check(model, text)
     assert [part.text for part in why.sentences[:3]] == [
         "Officials said that the tariff on export goods would rise.",
         "The navy left the port.",
@@ -124,12 +124,9 @@ def test_parts_add_up_in_mode_multi_with_a_calibration(
     data: Examples, kind: str, topics: Topics, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     topics = replace(topics, mode="multi")
-    model = fit_reading(kind, data, topics, tiny_encoder, READING)
     alone = Calibration((3.0,), (0.5,), (0.2,))
-    model.save(
-        tmp_path / kind,
-        Calibration((1.0, 2.0, 0.5), (0.0, 1.0, -1.0), (0.3, 0.5, 0.5), alone=alone),
-    )
+    both = Calibration((1.0, 2.0, 0.5), (0.0, 1.0, -1.0), (0.3, 0.5, 0.5), alone=alone)
+    fit_reading(kind, data, topics, tiny_encoder, READING).save(tmp_path / kind, both)
     loaded = load(tmp_path / kind)
     for text in (TEXT, LONG):
         assert set(check(loaded, text).logits) == set(WORDS)
@@ -137,20 +134,17 @@ def test_parts_add_up_in_mode_multi_with_a_calibration(
         assert set(why.context) == {"before", "after", "heading"}
 
 
-def test_a_topic_without_examples_and_a_logit_without_a_bound_are_left_out(
-    rows: pd.DataFrame, topics: Topics, tmp_path: Path
-) -> None:
+def test_a_topic_without_examples_is_left_out(rows: pd.DataFrame, tmp_path: Path) -> None:
     rows = rows[rows["topic"].isin([("trade",), ("security",)])]
     topics = Topics("single", tuple(WORDS))
-    fit("baseline", examples(rows, topics.names), topics, tmp_path).save(
-        tmp_path / "m", Calibration()
-    )
+    fitted = fit("baseline", examples(rows, topics.names), topics, tmp_path)
+    fitted.save(tmp_path / "m", Calibration())
     assert set(check(load(tmp_path / "m"), TEXT).logits) == {"trade", "security"}
 
 
-def test_only_a_text_is_explained(trained: tuple[Fitted, Path]) -> None:
+def test_only_a_text_is_explained(model: Model) -> None:
     with pytest.raises(TypeError, match="must be a str or a Passage, not list"):
-        load(trained[1]).explain([TEXT])  # type: ignore[arg-type]  # the mistake that is tested
+        model.explain([TEXT])  # type: ignore[arg-type]  # the mistake that is tested
 
 
 # They were written for this test.

@@ -13,13 +13,12 @@ import pytest
 from paratopic.inference.loading import _default_model, load, predict
 from paratopic.inference.onnx_model import EncoderClassifier
 from paratopic.project.errors import UserError
-from paratopic.training.examples import Fitted
 from tests.samples import TARIFF
 from tests.survival.test_models import repacked
 
 
-def test_the_default_model_comes_from_the_environment_or_the_projects_champion(
-    trained: tuple[Fitted, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_default_is_the_champion(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PARATOPIC_MODEL", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -27,40 +26,36 @@ def test_the_default_model_comes_from_the_environment_or_the_projects_champion(
         predict("a text")
     with pytest.raises(UserError, match="does not exist"):
         load(tmp_path / "nowhere")
-    folder = trained[1]
-    monkeypatch.setenv("PARATOPIC_MODEL", str(folder))
+    monkeypatch.setenv("PARATOPIC_MODEL", str(saved))
     by_environment = predict(TARIFF)
     monkeypatch.delenv("PARATOPIC_MODEL")
     models = tmp_path / "models"
-    shutil.copytree(folder, models / folder.name)
-    (models / "champion").write_text(json.dumps({"champion": folder.name}))
+    shutil.copytree(saved, models / saved.name)
+    (models / "champion").write_text(json.dumps({"champion": saved.name}))
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
     assert predict(TARIFF) == by_environment
-    assert load(models / "champion").folder == models / folder.name
+    assert load(models / "champion").folder == models / saved.name
     (models / "champion").write_text("{")
     with pytest.raises(UserError, match="neither a model's folder nor a champion"):
         predict("a text")
 
 
-def test_the_default_model_is_loaded_again_after_it_was_trained_again(
-    trained: tuple[Fitted, Path], monkeypatch: pytest.MonkeyPatch
+def test_a_default_that_was_trained_again_is_loaded_again(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PARATOPIC_MODEL", str(trained[1]))
+    monkeypatch.setenv("PARATOPIC_MODEL", str(saved))
     _default_model.cache_clear()
     predict("one")
     predict("two")
     assert _default_model.cache_info().misses == 1
-    (trained[1] / "paratopic.json").touch()
+    (saved / "paratopic.json").touch()
     predict("three")
     assert _default_model.cache_info().misses == 2
 
 
-def test_prediction_in_another_process_imports_no_training_package(
-    trained: tuple[Fitted, Path], tmp_path: Path
-) -> None:
-    folder = trained[1]
+def test_prediction_imports_little(saved: Path, tmp_path: Path) -> None:
     program = (
         "import sys, paratopic\n"
         "heavy = {'torch', 'transformers', 'mlflow', 'pandas', 'datasets', 'dvc', 'sklearn'}\n"
@@ -71,12 +66,12 @@ def test_prediction_in_another_process_imports_no_training_package(
     run = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,
-        env={"PATH": "", "PARATOPIC_MODEL": str(folder)},
+        env={"PATH": "", "PARATOPIC_MODEL": str(saved)},
         capture_output=True,
         text=True,
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout.strip() == load(folder).predict(TARIFF).topic == "trade"
+    assert run.stdout.strip() == load(saved).predict(TARIFF).topic == "trade"
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", "/etc", "", ["a"]])
@@ -89,9 +84,7 @@ def test_a_champion_is_a_folder_beside_its_file(name: object, tmp_path: Path) ->
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
 @pytest.mark.parametrize("name", EncoderClassifier.FILES)
-def test_a_piece_that_its_library_cannot_read_is_refused(
-    trained: tuple[Fitted, Path], name: str, tmp_path: Path
-) -> None:
-    folder = repacked(trained[1], tmp_path / "model", name, lambda p: p.write_bytes(b"not that"))
+def test_a_piece_that_cannot_be_read_is_refused(saved: Path, name: str, tmp_path: Path) -> None:
+    folder = repacked(saved, tmp_path / "model", name, lambda p: p.write_bytes(b"not that"))
     with pytest.raises(UserError, match="cannot be loaded as a"):
         load(folder)

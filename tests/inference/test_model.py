@@ -22,9 +22,9 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER
-from paratopic.project.topics import Topic, Topics
+from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.examples import Examples, Fitted
+from paratopic.training.examples import Examples
 from paratopic.training.head import PRIOR_SCALE
 from paratopic.transformer import fit as transformer
 from tests.samples import KINDS, TARIFF, WORDS, examples, fit
@@ -66,11 +66,8 @@ def test_examples_with_none_of_the_topics_teach_which_texts_have_none(
     undescribed = Topics("single", topics.names)
     weather = [f"Rain and wind, then sun and rain, on day {n} of the week." for n in range(30)]
     data = examples(rows[rows["topic"].map(bool)], undescribed.names)
-    more = Examples(
-        [*data.texts, *weather],
-        np.vstack([data.targets, np.zeros((30, len(topics.names)), dtype=bool)]),
-        *[np.arange(len(data.texts) + 30)] * 2,
-    )
+    targets = np.vstack([data.targets, np.zeros((30, len(topics.names)), dtype=bool)])
+    more = Examples([*data.texts, *weather], targets, *[np.arange(len(targets))] * 2)
     texts = ["A tariff on goods and customs duty.", "Sun, wind and rain all week."]
     without, model = (fit(kind, each, undescribed, tiny_encoder) for each in (data, more))
     np.testing.assert_allclose(without.predict_proba(texts).sum(axis=1), 1)
@@ -81,55 +78,49 @@ def test_examples_with_none_of_the_topics_teach_which_texts_have_none(
     model.save(tmp_path / kind, calibration)
     loaded = load(tmp_path / kind)
     long = [*texts, " ".join(texts * 20)]
-    np.testing.assert_allclose(
-        loaded.predict_proba(long),
-        apply_calibration(model.predict_proba(long), calibration, mode_of("single")),
-        atol=5e-3,
-    )
+    expected = apply_calibration(model.predict_proba(long), calibration, mode_of("single"))
+    np.testing.assert_allclose(loaded.predict_proba(long), expected, atol=5e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_descriptions_alone_make_a_model(kind: str, tiny_encoder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_descriptions_alone_make_a_model(
+    kind: str, mode: ModeName, tiny_encoder: Path, tmp_path: Path
+) -> None:
     descriptions = {"trade": "Tariff, export, customs.", "technology": "Chip, software, app."}
-    described = Topics("single", tuple(Topic(*item) for item in descriptions.items()))
+    described = Topics(mode, tuple(Topic(*item) for item in descriptions.items()))
     nothing = Examples([], np.zeros((0, 2), dtype=bool), *[np.zeros(0, dtype=np.int64)] * 2)
     model = fit(kind, nothing, described, tiny_encoder)
-    model.save(tmp_path / kind, Calibration())
+    model.save(tmp_path / kind, Calibration(thresholds=(1.0 if mode == "single" else 0.5,)))
     loaded = load(tmp_path / kind)
     answers = loaded.predict(list(descriptions.values()))
-    assert [answer.topic for answer in answers] == list(descriptions)
+    assert [answer.topics for answer in answers] == [(name,) for name in descriptions]
     texts = [*descriptions.values(), "Rain and wind all week.", TARIFF]
     scores = loaded.predict_proba(texts)
     np.testing.assert_allclose(scores, model.predict_proba(texts), atol=5e-3)
-    any_topic = scores.sum(axis=1)
-    if kind == "baseline":  # the tiny encoder's embeddings of any two texts are similar
-        assert any_topic[:2].min() > 0.99
+    # The tiny encoder's embeddings of any two texts are similar.
+    if (kind, mode) == ("baseline", "single"):
+        assert scores[:2].sum(axis=1).min() > 0.99
         assert [answer.topic for answer in loaded.predict(["Rain.", TARIFF])] == [None, "trade"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_descriptions_say_what_has_none_of_the_topics_by_the_similarity_to_the_nearest(
-    kind: str, topics: Topics, tiny_encoder: Path
-) -> None:
+def test_descriptions_say_what_has_no_topic(kind: str, topics: Topics, tiny_encoder: Path) -> None:
     """Before any label is seen: a line in that similarity, computed here from the features."""
     nothing = Examples([], np.zeros((0, 3), dtype=bool), *[np.zeros(0, dtype=np.int64)] * 2)
     fitted = fit(kind, nothing, topics, tiny_encoder)
     texts = ["A tariff on goods about trade.", "Rain.", "The army and navy about security."]
     both = [*topics.descriptions, *texts]
     if isinstance(fitted, FittedBaseline):
-        features = fitted._union.transform(both).toarray()
-        nearest = baseline.NEAREST
+        features, nearest = fitted._union.transform(both).toarray(), baseline.NEAREST
     else:
-        features = SentenceTransformer(str(tiny_encoder), device="cpu").encode(
-            both, normalize_embeddings=True
-        )
-        nearest = transformer.NEAREST
+        encoder = SentenceTransformer(str(tiny_encoder), device="cpu")
+        features, nearest = encoder.encode(both, normalize_embeddings=True), transformer.NEAREST
     similarity = features[3:] @ features[:3].T
     none = nearest.slope * similarity.max(axis=1) + nearest.intercept
     logits = np.column_stack([PRIOR_SCALE * similarity, none])
-    np.testing.assert_allclose(
-        fitted.predict_proba(texts), softmax(logits, axis=1)[:, :-1], rtol=1e-4
-    )
+    expected = softmax(logits, axis=1)[:, :-1]
+    np.testing.assert_allclose(fitted.predict_proba(texts), expected, rtol=1e-4)
 
 
 def test_predictions_are_sure_from_the_threshold_on(
@@ -161,15 +152,11 @@ def test_predict_takes_one_text_or_many(model: Model) -> None:
     assert one.confidence == max(one.scores.values()) == one.scores[str(one.topic)]
     assert model.predict([TARIFF]) == [one]
     assert model.predict(iter([])) == []
-
-
-@pytest.mark.parametrize("blank", ["", " \n\t"])
-def test_a_blank_text_has_no_topic(trained: tuple[Fitted, Path], blank: str) -> None:
-    answers = load(trained[1]).predict([blank, TARIFF])
-    assert answers[0].topic is None and not answers[0].sure
-    assert answers[0].topics == ()
-    assert set(answers[0].scores.values()) == {answers[0].confidence} == {0.0}
-    assert answers[1].topic is not None
+    # A blank text has no topic.
+    for text in ("", " \n\t"):
+        blank, other = model.predict([text, TARIFF])
+        assert (blank.topic, blank.topics, blank.sure, other) == (None, (), False, one)
+        assert set(blank.scores.values()) == {blank.confidence} == {0.0}
 
 
 @pytest.mark.parametrize(
@@ -188,20 +175,16 @@ def test_a_blank_text_has_no_topic(trained: tuple[Fitted, Path], blank: str) -> 
         (7, "iterable of str, not int"),
     ],
 )
-def test_what_is_not_texts_is_refused_with_what_to_do(
-    baseline_folder: Path, wrong: Any, message: str
-) -> None:
+def test_what_is_not_texts_is_refused(baseline_folder: Path, wrong: Any, message: str) -> None:
     model = load(baseline_folder)
     for predict in (model.predict, model.predict_proba):
         with pytest.raises(TypeError, match=message):
             predict(wrong)
 
 
-def test_a_model_is_shown_in_a_line_and_is_not_pickled(trained: tuple[Fitted, Path]) -> None:
-    kind, folder = trained[1].name, trained[1]
-    model = load(folder)
-    assert repr(model) == f"Model('{kind}', 3 topics, '{folder}')"
-    with pytest.raises(TypeError, match=re.escape(f"load('{folder}')")):
+def test_a_model_is_shown_in_a_line_and_is_not_pickled(model: Model) -> None:
+    assert repr(model) == f"Model('{model.kind}', 3 topics, '{model.folder}')"
+    with pytest.raises(TypeError, match=re.escape(f"load('{model.folder}')")):
         copy.copy(model)  # as pickle asks for it
 
 

@@ -49,15 +49,19 @@ def test_logits_invert_probabilities(mode: Mode, logits: Scores) -> None:
 
 @both_modes
 @given(logits=LOGITS)
-def test_scores_are_the_topics_probabilities_which_complete_takes_them_for(
-    mode: Mode, logits: Scores
-) -> None:
+def test_scores_are_the_topics_probabilities(mode: Mode, logits: Scores) -> None:
+    """`complete` takes them for those, doubt is a share, and a lone window is its text."""
     probabilities, scores = mode.probabilities(logits), mode.scores(logits)
-    k = scores.shape[1]
+    n, k = scores.shape
     assert probabilities.shape[1] == mode.n_logits(k)
     complete = mode.complete(scores)
     np.testing.assert_allclose(complete, probabilities, atol=1e-12)
     np.testing.assert_array_equal(complete[:, :k], scores)
+    doubt = mode.doubt(scores)
+    assert doubt.shape == (n,)
+    assert (doubt >= -1e-12).all() and (doubt <= 1 + 1e-12).all()
+    combined = mode.combine_windows(logits, [7] * n, np.arange(n), n)
+    np.testing.assert_allclose(combined, logits)
 
 
 @both_modes
@@ -72,9 +76,7 @@ def test_scores_are_probabilities(mode: Mode, logits: Scores) -> None:
 
 @both_modes
 @given(logits=LOGITS, threshold=st.floats(0, 1))
-def test_predicted_topics_are_candidates_that_reach_the_threshold(
-    mode: Mode, logits: Scores, threshold: float
-) -> None:
+def test_predicted_topics_reach_the_threshold(mode: Mode, logits: Scores, threshold: float) -> None:
     scores = mode.scores(logits)
     candidates = mode.candidates(scores, [threshold])
     predicted = mode.predicted(scores, [threshold])
@@ -114,22 +116,6 @@ def test_an_answer_is_right_as_often_as_its_topics_say() -> None:
     np.testing.assert_allclose(MULTI.certainty(scores, of_rows), [0.63, 0.16, 0.0])
 
 
-@both_modes
-@given(logits=LOGITS)
-def test_doubt_is_a_share(mode: Mode, logits: Scores) -> None:
-    doubt = mode.doubt(mode.scores(logits))
-    assert doubt.shape == (len(logits),)
-    assert (doubt >= -1e-12).all() and (doubt <= 1 + 1e-12).all()
-
-
-@both_modes
-@given(logits=LOGITS)
-def test_a_lone_window_is_its_text(mode: Mode, logits: Scores) -> None:
-    n = len(logits)
-    combined = mode.combine_windows(logits, [7] * n, np.arange(n), n)
-    np.testing.assert_allclose(combined, logits)
-
-
 def test_in_mode_single_windows_are_averaged_by_their_length() -> None:
     # Odds of the topics against none: 9 and 1, 1 and 1; the third window certainly has one.
     logits = np.log([[9, 1, 1], [1, 1, 1]])
@@ -156,9 +142,7 @@ def test_in_mode_multi_a_text_has_the_topics_of_any_window() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("none", [40.0, 104.0, 800.0, 1e300])
-def test_scores_of_a_text_that_surely_has_no_topic_are_numbers(
-    none: float, dtype: type[np.floating]
-) -> None:
+def test_scores_of_texts_without_topic_are_numbers(none: float, dtype: type[np.floating]) -> None:
     probabilities = SINGLE.probabilities(np.array([[2.0, 0.0, none]]))
     stored = probabilities.astype(dtype).astype(np.float64)  # as an ONNX model gives them
     scores = stored[:, :-1]

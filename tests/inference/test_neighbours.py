@@ -26,12 +26,10 @@ def dense(folder: Path, texts: list[str]) -> Array:
     return features.toarray() if sparse.issparse(features) else np.asarray(features)
 
 
-def test_the_text_itself_comes_first_and_then_those_of_its_topic(
-    trained: tuple[Fitted, Path], rows: pd.DataFrame
-) -> None:
+def test_the_text_itself_comes_first(saved: Path, rows: pd.DataFrame) -> None:
     topics = list(rows["topic"])
     ids, texts = list(rows["id"]), list(rows["text"])
-    labelled = Neighbourhood(load(trained[1]), ids, topics, texts)
+    labelled = Neighbourhood(load(saved), ids, topics, texts)
     for row, text in enumerate(texts):
         first, second, third = labelled.nearest(text)
         assert replace(first, similarity=1.0) == Neighbour(ids[row], tuple(topics[row]), text, 1.0)
@@ -42,13 +40,13 @@ def test_the_text_itself_comes_first_and_then_those_of_its_topic(
     assert {neighbour.topics for neighbour in tariffs} == {("trade",)}
 
 
-def test_features_have_unit_length_and_are_those_of_each_text_alone(
-    trained: tuple[Fitted, Path], rows: pd.DataFrame
+def test_features_of_unit_length_are_those_of_each_text_alone(
+    saved: Path, rows: pd.DataFrame
 ) -> None:
     texts = [*rows["text"], LONG, "\ud800 tariff"]
-    features = dense(trained[1], texts)
+    features = dense(saved, texts)
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1)
-    alone = np.concatenate([dense(trained[1], [text]) for text in texts])
+    alone = np.concatenate([dense(saved, [text]) for text in texts])
     np.testing.assert_allclose(features, alone, atol=1e-5)
 
 

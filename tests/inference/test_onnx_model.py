@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from paratopic.inference.model import Model
 from paratopic.inference.onnx_model import EncoderClassifier, OnnxModel, batches
-from paratopic.training.examples import Fitted
 
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
@@ -24,11 +23,11 @@ def test_long_texts_are_read_in_windows(model: Model) -> None:
 
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-def test_weights_in_further_files_are_not_read(
-    trained: tuple[Fitted, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_weights_elsewhere_are_not_read(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """onnxruntime would read them from the current directory, whatever lies there."""
-    model = onnx.load(trained[1] / EncoderClassifier.MODEL)
+    model = onnx.load(saved / EncoderClassifier.MODEL)
     monkeypatch.chdir(tmp_path)
     onnx.save(model, "model.onnx", save_as_external_data=True, location="weights.bin")
     assert Path("weights.bin").stat().st_size > 1000
@@ -62,9 +61,9 @@ def test_a_forked_child_answers(model: Model) -> None:
 
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-def test_no_sum_of_two_products_is_too_large_for_a_processor(trained: tuple[Fitted, Path]) -> None:
+def test_no_sum_of_two_products_is_too_large_for_a_processor(saved: Path) -> None:
     """Without instructions for 8-bit products, sums of two of them have 16 bits."""
-    graph = onnx.load(trained[1] / EncoderClassifier.MODEL).graph
+    graph = onnx.load(saved / EncoderClassifier.MODEL).graph
     arrays = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
     products = [node for node in graph.node if node.op_type == "MatMulIntegerToFloat"]
     assert len(products) == 6  # of one layer: query, key, value, output and two

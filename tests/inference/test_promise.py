@@ -68,9 +68,8 @@ def test_the_order_of_predictions_and_the_numbers_of_groups_do_not_matter() -> N
     threshold = sure_threshold(confidence, right, groups, PROMISE)
     assert threshold < NEVER
     order = rng.permutation(300)
-    assert threshold == sure_threshold(
-        confidence[order], right[order], 7 * groups[order] + 3, PROMISE
-    )
+    given = confidence[order], right[order], 7 * groups[order] + 3
+    assert threshold == sure_threshold(*given, PROMISE)
 
 
 def test_a_group_counts_once() -> None:
@@ -96,16 +95,12 @@ def test_a_group_is_right_in_the_share_of_its_predictions_that_is() -> None:
     place, groups = np.arange(2000) % 20, np.arange(2000) // 20
     # All groups are alike, so they tell more than 100 that are each wholly right or wrong.
     for wrong, expected in ((0, 0.8), (1, 0.8), (2, NEVER)):
-        right = place >= wrong
-        assert sure_threshold(confidence, right, groups, PROMISE) == expected
-    right = groups >= 5
-    assert sure_threshold(confidence, right, groups, PROMISE) == NEVER
+        assert sure_threshold(confidence, place >= wrong, groups, PROMISE) == expected
+    assert sure_threshold(confidence, groups >= 5, groups, PROMISE) == NEVER
 
 
 @given(st.integers(0, 200), st.integers(44, 200), st.floats(0.5, 0.95))
-def test_right_and_wrong_groups_have_the_exact_binomial_bound(
-    wrong: int, n: int, precision: float
-) -> None:
+def test_groups_have_the_exact_binomial_bound(wrong: int, n: int, precision: float) -> None:
     hits = max(1, n - wrong)
     values = np.repeat([1.0, 0.0], [hits, n - hits])
     exact = stats.beta(hits, n - hits + 1).cdf(precision)

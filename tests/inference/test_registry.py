@@ -20,9 +20,7 @@ import pytest
         ("sqlalchemy", "http://127.0.0.1:9", "cannot be loaded from MLflow at http://127.0.0.1:9"),
     ],
 )
-def test_a_missing_package_is_reported_with_its_extra(
-    tmp_path: Path, missing: str, store: str, message: str
-) -> None:
+def test_a_missing_package_is_named(tmp_path: Path, missing: str, store: str, message: str) -> None:
     """In a process of its own: MLflow remembers for good what it could not import."""
     program = (
         f"import sys; sys.modules[{missing!r}] = None\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -23,15 +25,12 @@ TEXTS = st.lists(
 )
 
 
-@pytest.mark.parametrize(
-    "keywords",
-    [
-        {"analyzer": "word", "ngram_range": (1, 2)},
-        {"analyzer": "word", "ngram_range": (2, 3)},
-        {"analyzer": "char_wb", "ngram_range": (3, 5)},
-        {"analyzer": "char_wb", "ngram_range": (1, 2)},
-    ],
-)
+WORDS_OF_TEXTS: dict[str, Any] = {"analyzer": "word", "ngram_range": (1, 2)}
+CHARACTERS: dict[str, Any] = {"analyzer": "char_wb", "ngram_range": (3, 5)}
+OTHERS = WORDS_OF_TEXTS | {"ngram_range": (2, 3)}, CHARACTERS | {"ngram_range": (1, 2)}
+
+
+@pytest.mark.parametrize("keywords", [WORDS_OF_TEXTS, CHARACTERS, *OTHERS])
 @given(texts=TEXTS)
 @example(texts=["a\u00a0b\u2003c\x1cd  e\n\nf", "", "aa aa aa tariff"])
 def test_features_equal_scikit_learns(keywords: dict[str, object], texts: list[str]) -> None:
@@ -46,13 +45,7 @@ def test_features_equal_scikit_learns(keywords: dict[str, object], texts: list[s
         np.testing.assert_array_equal(features.data, expected.data)
 
 
-@pytest.mark.parametrize(
-    "keywords",
-    [
-        {"analyzer": "word", "ngram_range": (1, 2)},
-        {"analyzer": "char_wb", "ngram_range": (3, 5), "min_df": 2},
-    ],
-)
+@pytest.mark.parametrize("keywords", [WORDS_OF_TEXTS, CHARACTERS | {"min_df": 2}])
 def test_what_is_learnt_equals_what_scikit_learn_learns(keywords: dict[str, object]) -> None:
     expected = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode", **keywords)
     matrix = expected.fit(KNOWN).transform(KNOWN)
@@ -64,10 +57,7 @@ def test_what_is_learnt_equals_what_scikit_learn_learns(keywords: dict[str, obje
 
 
 def test_features_side_by_side_are_those_of_each() -> None:
-    keywords = {
-        "words": {"analyzer": "word", "ngram_range": (1, 2)},
-        "characters": {"analyzer": "char_wb", "ngram_range": (3, 5)},
-    }
+    keywords = {"words": WORDS_OF_TEXTS, "characters": CHARACTERS}
     union, matrix = TfIdfUnion.fit(KNOWN, keywords)
     assert list(union.features) == list(keywords)
     cleaned = [clean(text) for text in KNOWN]

@@ -96,18 +96,14 @@ def test_kappa_and_macro_f1_are_those_of_scikit_learn(pairs: list[tuple[str, str
     assert measured.macro_f1 == (pytest.approx(np.mean(f1s)) if f1s else None)
 
 
-def test_nothing_is_measured_where_no_two_annotators_share_a_paragraph() -> None:
+def test_what_cannot_be_measured_is_none() -> None:
     assert agreement([], TOPICS) is None
     assert agreement([*labels("ann", "trade"), *labels("bo", "?", "trade")], TOPICS) is None
     # An annotator with two answers does not count.
     twice = [*labels("ann", "trade"), *labels("ann", "security"), *labels("bo", "trade")]
     assert agreement(twice, TOPICS) is None
-
-
-def test_alpha_and_kappa_are_none_where_all_answers_are_the_same() -> None:
-    measured = agreement(
-        [*labels("ann", "trade", "trade"), *labels("bo", "trade", "trade")], TOPICS
-    )
+    same = [*labels("ann", "trade", "trade"), *labels("bo", "trade", "trade")]
+    measured = agreement(same, TOPICS)
     assert measured is not None
     assert (measured.alpha, measured.macro_f1) == (None, 1)
     assert set(measured.kappa.values()) == {None}

@@ -41,13 +41,12 @@ def test_the_latest_answer_of_each_annotator_counts(path: Path) -> None:
         f"a:2,?,x,ann,{LATE},",  # taken back
         "a:3,?,x,,,",  # not decided yet
         "a:3,,x,,,",
+        *("a:4,trade,x,ann,,", "a:4,security,x,ann,,", "a:4,trade,x,ann,,"),  # all count
     )
-    assert answers_in(path) == [("a:1", "ann", "trade"), ("a:1", "bo", "security"), ("a:3", "", "")]
-
-
-def test_all_answers_of_an_annotator_at_the_same_time_count(path: Path) -> None:
-    write(path, "a:1,trade,x,ann,,", "a:1,security,x,ann,,", "a:1,trade,x,ann,,")
-    assert answers_in(path) == [("a:1", "ann", "trade"), ("a:1", "ann", "security")]
+    assert answers_in(path) == [
+        *(("a:1", "ann", "trade"), ("a:1", "bo", "security"), ("a:3", "", "")),
+        *(("a:4", "ann", "trade"), ("a:4", "ann", "security")),
+    ]
 
 
 def test_lines_without_an_annotator_that_contradict_each_other_are_refused(path: Path) -> None:
@@ -108,9 +107,7 @@ def test_in_mode_multi_each_topic_counts_that_half_of_the_annotators_name(
         (["elsewhere", ""], "elsewhere", "tie"),
     ],
 )
-def test_which_of_several_annotators_answers_counts(
-    topics: Topics, cells: list[str], winner: str, why: str
-) -> None:
+def test_which_of_several_counts(topics: Topics, cells: list[str], winner: str, why: str) -> None:
     settled(topics, cells, winner, why)
 
 
@@ -129,9 +126,8 @@ def test_a_merge_keeps_what_is_there_and_reports_disputes(path: Path, topics: To
     ]
     done = merged(path, topics, new)
     assert (done.added, done.known) == (2, 1)
-    assert done.disputes == [
-        "a:2 – unnamed annotator: trade; file: security → a tie; another answer settles it"
-    ]
+    tie = "a:2 – unnamed annotator: trade; file: security → a tie; another answer settles it"
+    assert done.disputes == [tie]
     assert path.read_text(encoding="utf-8").splitlines() == [
         "paragraph,topics,mine,text,annotator,when,note,drawn",
         'a:2,trade,"my, own",Tariffs,,,,',

@@ -76,13 +76,10 @@ def test_labels_of_tables_follow_also_before_they_are_read_again() -> None:
     now = read_answers(lines, TOPICS)
     after, (message,) = join_labels(frame, raw, now, TOPICS, "leave_out")
     assert message.startswith("1 paragraph has to be labelled again")
+    renamed = table_in_todays_names(before, TOPICS)
     for answers, labels, again in (
         (before, [["security"], ["trade", "army"], ["forces"], [], None], []),
-        (
-            table_in_todays_names(before, TOPICS),
-            [["defence"], ["trade", "defence"], None, [], None],
-            ["002"],
-        ),
+        (renamed, [["defence"], ["trade", "defence"], None, [], None], ["002"]),
         (after, [None, ["trade", "defence"], ["sea"], [], None], ["000"]),
     ):
         assert with_labels(frame, answers)["topics"].tolist() == labels

@@ -57,9 +57,7 @@ def test_the_library_and_a_project_open_it(topics: Topics, tmp_path: Path, mode:
     assert list(frame["topics"]) == [first, ["security"], []]
 
 
-def test_weak_labels_stay_here_and_answers_have_todays_names(
-    topics: Topics, tmp_path: Path
-) -> None:
+def test_weak_labels_stay_and_answers_have_todays_names(topics: Topics, tmp_path: Path) -> None:
     lines = [replace(line, cell=line.cell.replace("trade", "commerce")) for line in LINES]
     first, *rest = topics.topics
     topics = replace(topics, codebook=(replace(first, was=("commerce",)), *rest))

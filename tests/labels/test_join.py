@@ -53,39 +53,26 @@ def test_labels_are_joined_by_paragraph(path: Path, frame: pd.DataFrame, topics:
     assert messages == []
 
 
-def test_an_unknown_topic_is_refused_with_its_line(
+def test_lines_of_no_topic_or_paragraph_are_refused(
     path: Path, frame: pd.DataFrame, topics: Topics
 ) -> None:
-    with pytest.raises(
-        UserError, match=r'labels.csv, line 2: unknown topic "tradee" .*`paratopic codebook`'
+    first = frame["id"][0]
+    nearest = f"most similar now: {first}"
+    changed = f'(?s)labels.csv, line 2: one:0123456789.*{nearest} "Tariffs rose on all goods."'
+    for line, message in (
+        (f"{first},tradee,Tariffs", 'csv, line 2: unknown topic "tradee" .*`paratopic codebook`'),
+        ("one:0123456789,trade,Tariffs rose on most goods", changed),
+        ("old name:0123456789,trade,Tariffs rose on", nearest),
     ):
-        joined(path, frame, topics, f"{frame['id'][0]},tradee,Tariffs")
-
-
-def test_the_label_of_a_changed_paragraph_is_refused_with_the_nearest_one(
-    path: Path, frame: pd.DataFrame, topics: Topics
-) -> None:
-    with pytest.raises(UserError) as caught:
-        joined(path, frame, topics, "one:0123456789,trade,Tariffs rose on most goods")
-    assert "labels.csv, line 2: one:0123456789" in str(caught.value)
-    assert f'most similar now: {frame["id"][0]} "Tariffs rose on all goods."' in str(caught.value)
-
-
-def test_labels_of_a_renamed_article_are_refused_those_of_an_absent_one_ignored(
-    path: Path, frame: pd.DataFrame, topics: Topics
-) -> None:
-    with pytest.raises(UserError, match=f"most similar now: {frame['id'][0]}"):
-        joined(path, frame, topics, "old name:0123456789,trade,Tariffs rose on")
-    _, messages = joined(
-        path, frame, topics, "gone:0123456789,another list's topic,Nothing like it", "gone:1,trade,"
-    )
+        with pytest.raises(UserError, match=message):
+            joined(path, frame, topics, line)
+    lines = "gone:0123456789,another list's topic,Nothing like it", "gone:1,trade,"
+    _, messages = joined(path, frame, topics, *lines)
     assert messages == ["article gone is not among the sources (2 labels ignored)"]
 
 
 @pytest.mark.parametrize("white", [" ", "  ", "\n", "\u00a0"])
-def test_a_renamed_article_is_found_by_first_words_whatever_white_space_is_between(
-    topics: Topics, white: str
-) -> None:
+def test_a_renamed_article_is_found_despite_white_space(topics: Topics, white: str) -> None:
     text = white.join(
         "Tariffs rose on all the goods that crossed the border by ship or rail".split()
     )
@@ -117,9 +104,7 @@ def test_disputed_paragraphs_are_reported(frame: pd.DataFrame, topics: Topics) -
     assert messages == [most, f"1 tie between annotators, {get}. {settled}"]
 
 
-def test_the_order_of_lines_and_undecided_ones_change_no_row(
-    frame: pd.DataFrame, topics: Topics
-) -> None:
+def test_order_and_undecided_lines_change_no_row(frame: pd.DataFrame, topics: Topics) -> None:
     first, second = frame["id"][:2]
     lines = [
         Label("line 2", first, "trade", "", "ann"),

@@ -40,9 +40,7 @@ from tests.labels.lines import BY_HAND, HEADER, answers_in, write
         ("paragraph:topics", "a:1:trade", 'line 1: there is no column "paragraph"'),
     ],
 )
-def test_a_line_that_cannot_be_read_is_refused_with_its_number(
-    path: Path, header: str, line: str, message: str
-) -> None:
+def test_an_unreadable_line_is_refused(path: Path, header: str, line: str, message: str) -> None:
     write(path, line, header=header, end="")
     with pytest.raises(UserError, match=re.escape(message)):
         read_lines(path)
@@ -104,9 +102,7 @@ def test_a_file_with_another_separator_keeps_it(path: Path, separator: str) -> N
 
 
 @pytest.mark.parametrize("above", ["sep=,\n", "\n\n"])
-def test_columns_are_added_to_the_header_and_not_to_what_stands_above_it(
-    path: Path, above: str
-) -> None:
+def test_columns_are_added_to_the_header_and_not_above_it(path: Path, above: str) -> None:
     write(path, "a:1,trade,x", header=f"{above}{BY_HAND}")
     for id_ in ("a:2", "a:3"):
         append(path, Label("", id_, "trade", "y", "ann"))
@@ -114,12 +110,30 @@ def test_columns_are_added_to_the_header_and_not_to_what_stands_above_it(
     assert path.read_text(encoding="utf-8").startswith(f"{above}{BY_HAND},annotator")
 
 
-def test_a_file_with_a_title_that_could_not_be_read_again_is_left_as_it_was(path: Path) -> None:
-    write(path, "a:1,trade,x", "a:2,trade,y", header=f"Our labels,,\n{BY_HAND}")
-    before = path.read_bytes()
-    with pytest.raises(UserError, match='line 1: there is no column "paragraph"'):
-        append(path, Label("", "a:3", "trade", "y", "ann"))
-    assert path.read_bytes() == before
+TITLE = f"Our labels,,\n{BY_HAND}\na:1,trade,x\na:2,trade,y\n"
+OPEN_QUOTE = f'{BY_HAND}\na:1,trade,x\na:2,trade,"Tariffs\na:3,trade,y\n'
+LONGEST = 131_072
+
+
+@pytest.mark.parametrize(
+    ("content", "note", "message"),
+    [
+        (TITLE, "", 'line 1: there is no column "paragraph"'),
+        (OPEN_QUOTE, "", "line 3: this line cannot be read"),
+        (f"{BY_HAND}\n", "n" * (LONGEST + 1), f"the page: a cell has more than {LONGEST} char"),
+    ],
+    ids=["a title", "an open quote", "a long note"],
+)
+def test_what_could_not_be_read_again_is_not_added(
+    path: Path, content: str, note: str, message: str
+) -> None:
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        append(path, Label("the page", "a:4", "trade", "z", "ann", note=note))
+    assert path.read_text(encoding="utf-8") == content
+    if content == OPEN_QUOTE:
+        with pytest.raises(UserError, match=message):
+            read_lines(path)
 
 
 def test_a_workbook_and_a_missing_file_are_refused(path: Path) -> None:
@@ -139,13 +153,14 @@ def test_a_file_in_another_encoding_can_be_added_to(path: Path, encoding: str) -
     assert kept == (encoding == "utf-8-sig")
 
 
-def test_a_line_is_there_as_a_whole_or_not_at_all_in_the_file_that_a_link_leads_to(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_line_is_added_whole_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in the file that a link leads to, which has one lock with it."""
     write(path, "a:1,trade,Café,,,")
     path.chmod(0o664)
-    link = path.with_name("link.csv")
+    link = path.parent / "clone" / "labels.csv"
+    link.parent.mkdir()
     link.symlink_to(path)
+    assert locked(link).lock_file == locked(path).lock_file
     append(link, Label("", "a:2", "trade", "x", "ann"))
     assert link.is_symlink() and path.stat().st_mode & 0o777 == 0o664
     before = path.read_bytes()
@@ -158,14 +173,6 @@ def test_a_line_is_there_as_a_whole_or_not_at_all_in_the_file_that_a_link_leads_
     with pytest.raises(OSError, match="No space"):
         append(path, Label("", "a:3", "trade", "y", "ann"))
     assert path.read_bytes() == before
-
-
-def test_a_file_and_a_link_to_it_have_one_lock(path: Path, tmp_path: Path) -> None:
-    write(path, "a:1,trade,x")
-    link = tmp_path / "clone" / "labels.csv"
-    link.parent.mkdir()
-    link.symlink_to(path)
-    assert locked(link).lock_file == locked(path).lock_file
 
 
 def test_a_file_that_is_saved_in_another_encoding_between_two_answers(path: Path) -> None:
@@ -193,28 +200,11 @@ def test_lines_that_several_append_at_once_are_all_there(path: Path) -> None:
     assert len({line.when for line in lines}) == len(lines)
 
 
-def test_a_quote_that_is_never_closed_hides_no_line(path: Path) -> None:
-    write(path, "a:1,trade,x", 'a:2,trade,"Tariffs', "a:3,trade,y", header=BY_HAND)
-    before = path.read_bytes()
-    for use in (read_lines, lambda path: append(path, Label("", "a:4", "trade", "z", "ann"))):
-        with pytest.raises(UserError, match="line 3: this line cannot be read"):
-            use(path)
-    assert path.read_bytes() == before
-
-
 @pytest.mark.parametrize("bad", ["\x00", "\x01", "\x7f", "\x85", "\u2028", "\n", "\ud800"])
 def test_a_note_cannot_make_the_file_unreadable(path: Path, bad: str) -> None:
     append(path, Label("", "a:1", "trade", f"x{bad}y", f"an{bad}n", note=f"b{bad}c{bad}"))
     (line,) = read_lines(path)
     assert (line.text, line.annotator, line.note) == ("x y", "an n", "b c")
-
-
-def test_a_note_that_could_not_be_read_again_is_refused(path: Path) -> None:
-    write(path, "a:1,trade,x", header=BY_HAND)
-    before = path.read_bytes()
-    with pytest.raises(UserError, match="the page: a cell has more than 131072 characters"):
-        append(path, Label("the page", "a:2", "trade", "x", "ann", note="n" * 131_073))
-    assert path.read_bytes() == before
 
 
 def test_first_words_are_whole_and_as_many_as_fit() -> None:

@@ -98,20 +98,13 @@ def test_weights_worked_out_by_hand() -> None:
     }
 
 
-def test_labels_of_tables_were_there_before() -> None:
-    frame = table(4, ["000", "003"])
-    assert weighed(frame, line("000", "1")) == {
-        "000": ("paragraph", 1.0),
-        "003": ("", pytest.approx(1 / 3)),
-    }
-
-
-def test_rows_of_tables_say_what_was_drawn() -> None:
+def test_labels_of_tables_were_there_before_or_say_what_was_drawn() -> None:
+    before = {"000": ("paragraph", 1.0), "003": ("", pytest.approx(1 / 3))}
+    assert weighed(table(4, ["000", "003"]), line("000", "1")) == before
     frame = table(6, ["000", "003"], draw=["paragraph", "", "", "paragraph", "", ""])
     assert weighed(frame) == {"000": ("paragraph", 1.0), "003": ("paragraph", 1.0)}
-    article = ["a", "a", "b", "b", "b", "c"]
     draw = ["article", "article", "", "", "", ""]
-    frame = table(6, ["000", "001", "003"], draw=draw, article=article)
+    frame = table(6, ["000", "001", "003"], draw=draw, article=list("aabbbc"))
     assert weighed(frame) == {"000": ("article", 1.0), "001": ("article", 1.0)}
 
 

@@ -109,17 +109,14 @@ def test_without_anything_to_learn_weak_answers_are_left_out(frame: pd.DataFrame
     assert resolved.answers["kind"].tolist() == ["person"] * 3
 
 
-def test_certainty_is_a_number_from_0_to_1() -> None:
+def test_unknown_topics_and_certainties_are_refused_with_their_line(frame: pd.DataFrame) -> None:
+    with pytest.raises(UserError, match='line 2: unknown topic "tradee"'):
+        given(frame, line(frame["id"][0], "tradee"))
     assert certainty_of(line("a:1", "trade", certainty="0.9")) == 0.9
     assert certainty_of(line("a:1", "trade")) is None
     for cell in ("1.1", "nan", "high"):
         with pytest.raises(UserError, match="line 2: .* not a number from 0 to 1"):
             certainty_of(line("a:1", "trade", certainty=cell))
-
-
-def test_an_unknown_topic_is_refused_with_its_line(frame: pd.DataFrame) -> None:
-    with pytest.raises(UserError, match='line 2: unknown topic "tradee"'):
-        given(frame, line(frame["id"][0], "tradee"))
 
 
 NAMES = ("trade", "security")
@@ -148,9 +145,8 @@ def test_sources_are_compared_with_hand_labels_by_topic(mode: ModeName) -> None:
     assert (worth["compared"].sum(), worth["right"].sum()) == (30, 24)
     assert worth["trust"].between(0.7, 0.85).all() and worth["counts"].all()
     lesson = teach(frame, answers, sources)
-    assert lesson.targets.tolist() == [
-        [name in each for name in NAMES] for each in answers["topics"]
-    ]
+    expected = [[name in each for name in NAMES] for each in answers["topics"]]
+    assert lesson.targets.tolist() == expected
     line = describe_sources(worth.to_dict("records"))[0]
     assert line.startswith("llm: trade right in 12 of 15 (0.7")
 

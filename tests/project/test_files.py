@@ -59,9 +59,7 @@ TABLE = pd.DataFrame({"a": range(10_000)})
         lambda path: write_aside(path, lambda draft: write_aside(draft, refused)),
     ],
 )
-def test_a_file_that_cannot_be_written_is_named(
-    tmp_path: Path, write: Callable[[Path], None]
-) -> None:
+def test_an_unwritable_file_is_named(tmp_path: Path, write: Callable[[Path], None]) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     with largest_file(100), pytest.raises(OSError) as error:
@@ -80,11 +78,8 @@ def refused(path: Path) -> None:
 
 
 def test_an_error_of_another_kind_stays_as_it_is(tmp_path: Path) -> None:
-    def unreachable(path: Path) -> None:
+    with pytest.raises(ConnectionError, match="no network"), aside(tmp_path / "file"):
         raise ConnectionError("no network")
-
-    with pytest.raises(ConnectionError, match="no network"):
-        write_aside(tmp_path / "file", unreachable)
 
 
 def test_json_rounds_floats_at_any_depth(tmp_path: Path) -> None:
@@ -98,33 +93,27 @@ def test_json_rounds_floats_at_any_depth(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("read", "content"),
     [
-        *((read_json, content) for content in (b"{", b"[]")),
-        *(
-            (read_csv, content)
-            for content in (b"", b"a,b\n1,2,3\n4,5,6,7\n", b"a\n\xff\n", b'a\n"b')
-        ),
+        *((read_json, content) for content in (None, b"{", b"[]")),
+        *((read_csv, content) for content in (None, b"", b"a\n\xff\n", b'a\n"b')),
+        (read_csv, b"a,b\n1,2,3\n4,5,6,7\n"),
     ],
 )
-def test_a_damaged_file_is_reported_with_what_writes_it(
-    tmp_path: Path, read: Callable[[Path, str], object], content: bytes
+def test_a_damaged_or_missing_file_is_reported_with_what_writes_it(
+    tmp_path: Path, read: Callable[[Path, str], object], content: bytes | None
 ) -> None:
     path = tmp_path / "file"
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=r"(?s)file is damaged.*stage x writes it anew"):
+    if content is not None:
+        path.write_bytes(content)
+    message = "file not found: " if content is None else "(?s)file is damaged.*"
+    with pytest.raises(UserError, match=f"{message}stage x writes it"):
         read(path, "stage x")
 
 
-@pytest.mark.parametrize("read", [read_json, read_csv])
-def test_a_missing_file_is_reported_with_what_writes_it(
-    tmp_path: Path, read: Callable[[Path, str], object]
-) -> None:
-    with pytest.raises(UserError, match="nothing not found: stage x writes it"):
-        read(tmp_path / "nothing", "stage x")
-
-
 @pytest.mark.parametrize("encoding", ENCODED)
-def test_encodings(encoding: str) -> None:
+def test_text_of_each_encoding_is_read_with_every_line_break_and_tab(encoding: str) -> None:
     assert decode(ENCODED[encoding], "standard input") == QUOTE
+    text = "a\tb\nc\rd\r\ne\x0bf\x0cg\x85h\u2028i\u2029j\u00a0k"
+    assert decode(text.encode(), "x") == text
 
 
 @pytest.mark.parametrize(
@@ -142,11 +131,6 @@ def test_text_that_is_not_utf_8_is_read_with_a_note(
 ) -> None:
     assert decode(text.encode(encoding), "x.csv") == text
     assert "x.csv: is not UTF-8, and is read as" in caplog.text
-
-
-def test_every_line_break_and_tab_is_text() -> None:
-    text = "a\tb\nc\rd\r\ne\x0bf\x0cg\x85h\u2028i\u2029j\u00a0k"
-    assert decode(text.encode(), "x") == text
 
 
 @pytest.mark.parametrize(

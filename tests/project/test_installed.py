@@ -53,9 +53,7 @@ def changed_by(package: Path, file: str, old: str, new: str) -> set[str]:
         ("cli/app.py", "import", "import re\nimport"),
     ],
 )
-def test_prose_a_new_module_and_other_rooms_run_nothing_again(
-    package: Path, file: str, old: str, new: str
-) -> None:
+def test_prose_and_new_modules_run_nothing(package: Path, file: str, old: str, new: str) -> None:
     assert changed_by(package, file, old, new) == set()
 
 

@@ -59,15 +59,11 @@ def test_every_text_gets_an_answer(text: str) -> None:
     assert language_of(text) in {None, *NAMES}
 
 
-def test_of_many_texts_some_that_lie_evenly_are_counted() -> None:
+def test_of_many_texts_some_are_counted_and_a_language_is_learnt_from_a_twentieth_on() -> None:
     assert count_languages([]) == Counter()
     assert count_languages([GERMAN, "x"]) == Counter({"de": 1, "": 1})
-    assert count_languages(["x"] * LOOKED_AT + [GERMAN] * LOOKED_AT) == Counter(
-        {"": LOOKED_AT // 2, "de": LOOKED_AT // 2}
-    )
-
-
-def test_a_language_is_learnt_from_a_twentieth_of_the_texts_on() -> None:
+    half = Counter({"": LOOKED_AT // 2, "de": LOOKED_AT // 2})  # they lie evenly
+    assert count_languages(["x"] * LOOKED_AT + [GERMAN] * LOOKED_AT) == half
     assert learnt({"de": 5, "en": 95, "": 1000}) == ("en", "de")
     assert learnt({"de": 4, "en": 96}) == ("en",)
     assert learnt({"": 3}) == learnt({}) == ()
@@ -88,7 +84,5 @@ def test_a_language_is_learnt_from_a_twentieth_of_the_texts_on() -> None:
         ({}, ["en"], ""),
     ],
 )
-def test_texts_in_other_languages_are_counted_in_words(
-    counts: dict[str, int], languages: list[str], words: str
-) -> None:
+def test_languages_are_counted(counts: dict[str, int], languages: list[str], words: str) -> None:
     assert others(counts, languages, "texts", "labels are") == words

@@ -24,8 +24,6 @@ DATES = ["2025-09-15", "2025", None, float("nan"), "", pd.NA, date(2024, 1, 2)]
 )
 def test_periods_follow_from_dates(name: str, values: list[str]) -> None:
     assert values_by({"date": DATES}, name, 7) == values
-
-
-def test_a_column_counts_before_a_period_of_its_name() -> None:
+    # A column counts before a period of its name.
     columns: dict[str, list[Any]] = {"date": ["2025-09-15", "2025-09-15"], "year": [1999, None]}
     assert values_by(columns, "year", 2) == ["1999", UNKNOWN]

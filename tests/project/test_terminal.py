@@ -51,9 +51,8 @@ def lines(capsys: pytest.CaptureFixture[str], seconds: list[float]) -> Lines:
 def test_each_fold_is_a_line_in_a_log(lines: Lines, log: logging.Logger) -> None:
     assert lines(15, 5.0, 600) == []  # because it was quick
     of_folds = lines(15, 300.0, 9_000)
-    assert [re.sub(",.*", "", line) for line in of_folds] == [
-        f"baseline: fit {n} of 15" for n in range(15)
-    ]
+    expected = [f"baseline: fit {n} of 15" for n in range(15)]
+    assert [re.sub(",.*", "", line) for line in of_folds] == expected
     assert of_folds[0] == "baseline: fit 0 of 15, about 5 min left"
     assert of_folds[3] == "baseline: fit 3 of 15, about 4 min left"
     assert of_folds[-1] == "baseline: fit 14 of 15, about 20 s left"
@@ -70,18 +69,14 @@ def test_many_steps_and_one_are_a_line_a_tenth(lines: Lines, total: int) -> None
     assert tenths[7] == f"baseline: fit {share}, about 30 min left"
 
 
-def test_a_note_stands_in_the_line(
-    capsys: pytest.CaptureFixture[str], seconds: list[float]
-) -> None:
+def test_a_note_is_in_the_line(capsys: pytest.CaptureFixture[str], seconds: list[float]) -> None:
     with bar("predict", 1) as advance:
         seconds[0] = 30
         advance(0.5, "1,200 rows")
     assert capsys.readouterr().err == "predict 50%, 1,200 rows, about 30 s left\n"
 
 
-def test_colours_that_are_forced_make_no_bar_of_a_log(
-    lines: Lines, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_forced_colours_make_no_bar_of_a_log(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     (line, *_) = lines(2, 60.0, 600)
     assert line == "baseline: fit 0 of 2, about 50 s left"

@@ -8,10 +8,14 @@ from paratopic.project.errors import UserError
 from paratopic.project.topics import Topic, Topics, split_cell
 
 
-def test_bare_names_are_topics_without_a_definition() -> None:
+def test_descriptions_are_what_comes_before_the_doubtful_cases_for_all_topics_or_none() -> None:
     topics = Topics("single", ("World", Topic("Sci/Tech", "Science.")))
     assert topics.names == ("World", "Sci/Tech")
     assert [topic.definition for topic in topics.topics] == ["", "Science."]
+    trade = Topic("trade", "Goods. In: tariffs. Out: chips.")
+    both = Topics("single", (trade, Topic("security", "Armies.")))
+    assert both.descriptions == ("Goods.", "Armies.")
+    assert Topics("single", (trade, "security")).descriptions == ()
 
 
 @pytest.mark.parametrize(
@@ -23,9 +27,7 @@ def test_bare_names_are_topics_without_a_definition() -> None:
         ("trade;trade", ("trade",)),
     ],
 )
-def test_a_cell_of_labels_is_read_whatever_its_spaces(
-    topics: Topics, cell: str, parsed: tuple[str, ...]
-) -> None:
+def test_a_cell_is_read_without_spaces(topics: Topics, cell: str, parsed: tuple[str, ...]) -> None:
     assert topics.check(split_cell(cell), "here") == parsed
 
 
@@ -62,21 +64,9 @@ def test_headings_match_in_upper_or_lower_case_in_the_order_of_the_codebook(topi
         ("Conclusion", []),
     ):
         assert list(topics.matching("heading", heading)) == names
-
-
-def test_descriptions_are_what_comes_before_the_doubtful_cases_for_all_topics_or_none() -> None:
-    trade = Topic("trade", "Goods. In: tariffs. Out: chips.")
-    assert Topics("single", (trade, Topic("security", "Armies."))).descriptions == (
-        "Goods.",
-        "Armies.",
-    )
-    assert Topics("single", (trade, "security")).descriptions == ()
-
-
-def test_a_heading_pattern_that_never_ends_is_refused() -> None:
-    topics = Topics("single", (Topic("trade", "Trade.", "(a|aa)+$"), "security"))
+    endless = Topics("single", (Topic("trade", "Trade.", "(a|aa)+$"), "security"))
     with pytest.raises(UserError, match='the heading pattern of "trade" takes more than 1 s'):
-        list(topics.matching("heading", "a" * 60 + "!"))
+        list(endless.matching("heading", "a" * 60 + "!"))
 
 
 def test_an_accent_may_be_stored_in_either_form() -> None:

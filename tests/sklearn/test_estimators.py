@@ -88,9 +88,7 @@ def test_the_checks_of_scikit_learn_pass() -> None:
 
 
 @pytest.mark.parametrize("kind", ["baseline", "transformer"])
-def test_it_stands_in_cross_validation_by_article(
-    kind: str, topical: pd.DataFrame, tiny_encoder: Path
-) -> None:
+def test_it_is_scored_by_article(kind: str, topical: pd.DataFrame, tiny_encoder: Path) -> None:
     small = {"encoder": str(tiny_encoder), "epochs": 1, "max_tokens": 16, "train_tokens": 16}
     model = TopicClassifier(
         kind, settings=SMALL if kind == "baseline" else small, random_state=np.random.RandomState(1)
@@ -104,7 +102,7 @@ def test_it_stands_in_cross_validation_by_article(
     assert len(scores) == 3 and scores.mean() > (0.9 if kind == "baseline" else 0.4)
 
 
-def test_it_is_cloned_searched_and_calibrated(topical: pd.DataFrame) -> None:
+def test_it_is_cloned_searched_and_calibrated_and_votes(topical: pd.DataFrame) -> None:
     texts, labels = topical["text"], topical["label"]
     model = TopicClassifier(definitions=DEFINITIONS, settings=SMALL, random_state=1)
     again = clone(model)
@@ -113,13 +111,9 @@ def test_it_is_cloned_searched_and_calibrated(topical: pd.DataFrame) -> None:
     assert search.fit(texts, labels).best_score_ > 0.9
     calibrated = CalibratedClassifierCV(again, cv=2).fit(texts, labels)
     assert calibrated.predict([TARIFF]) == ["trade"]
-
-
-def test_it_votes_with_the_model_of_another(topical: pd.DataFrame) -> None:
     other = make_pipeline(TfidfVectorizer(), LogisticRegression())
     estimators = [("fitted", TopicClassifier(settings=SMALL)), ("other", other)]
-    voting = VotingClassifier(estimators, voting="soft")
-    voting.fit(list(topical["text"]), list(topical["label"]))
+    voting = VotingClassifier(estimators, voting="soft").fit(list(texts), list(labels))
     assert voting.predict([TARIFF]) == ["trade"]
 
 

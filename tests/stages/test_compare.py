@@ -22,6 +22,9 @@ def test_the_champion_of_the_last_comparison_is_the_incumbent() -> None:
     COMPARISON.parent.mkdir(parents=True)
     COMPARISON.write_text(json.dumps({"champion": "transformer"}))
     assert _incumbent() == "transformer"
+    for damaged in ("", "[", "{}"):  # it is written anew
+        COMPARISON.write_text(damaged, encoding="utf-8")
+        assert _incumbent() in (None, "None")
 
 
 def test_definitions_alone_decide_where_all_models_were_scored_by_them() -> None:

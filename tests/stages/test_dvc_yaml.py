@@ -121,6 +121,8 @@ def test_files_are_those_that_the_stage_names(name: str) -> None:
                 continue
             folder = path.partition("/${")[0]  # of a model
             assert folder in used, path
+    # `dvc exp show` would take a dep of that name for a parameter, and fail without its columns.
+    assert not set(paths_of(name, "deps")) & {field.name for field in fields(Params)}
 
 
 def test_the_tables_of_dvc_show_the_small_files_alone_and_its_plots_no_pictures() -> None:
@@ -145,18 +147,10 @@ def test_models_have_their_colours_in_plots() -> None:
     names, colours = re.findall(r'"(?:domain|range)": (\["[^]]*\])', text)
     kinds = dict(zip(json.loads(names), json.loads(colours), strict=True))
     assert kinds == {kind.name: kind.colour for kind in KINDS.values()}
-
-
-def test_no_kind_of_model_is_named() -> None:
+    # No kind of model is named in dvc.yaml.
     text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
     assert not [kind for kind in KINDS if kind in text]
     assert "models[" not in text
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_no_dep_has_the_name_of_a_parameter(name: str) -> None:
-    """`dvc exp show` would take one for the other, and fail where its columns are dropped."""
-    assert not set(paths_of(name, "deps")) & {field.name for field in fields(Params)}
 
 
 def test_no_key_of_params_is_read_by_nobody() -> None:

@@ -28,23 +28,17 @@ def run(folder: Path, code: str = RUNS, **env: str) -> subprocess.CompletedProce
 def test_an_environment_that_is_not_active_is_used(tmp_path: Path) -> None:
     (tmp_path / ".venv").symlink_to(sys.prefix)
     assert run(tmp_path).stdout == "runs\n"
-
-
-def test_an_experiment_in_a_folder_of_its_own_uses_that_of_the_project(tmp_path: Path) -> None:
-    (tmp_path / ".venv").symlink_to(sys.prefix)
+    # An experiment in a folder of its own uses that of the project.
     elsewhere = tmp_path / "experiment"
     elsewhere.mkdir()
     assert run(elsewhere, DVC_ROOT=str(tmp_path)).stdout == "runs\n"
+    # Threads that wait do not take the processor from others.
+    policy = "import os; print(os.environ['OMP_WAIT_POLICY'])"
+    assert run(tmp_path, policy).stdout == "passive\n"
+    assert run(tmp_path, policy, OMP_WAIT_POLICY="active").stdout == "active\n"
 
 
 def test_without_an_environment_it_says_how_to_get_one(tmp_path: Path) -> None:
     ended = run(tmp_path)
     assert ended.returncode == 1
     assert "make repro" in ended.stderr and "source .venv/bin/activate" in ended.stderr
-
-
-def test_threads_that_wait_do_not_take_the_processor_from_others(tmp_path: Path) -> None:
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    policy = "import os; print(os.environ['OMP_WAIT_POLICY'])"
-    assert run(tmp_path, policy).stdout == "passive\n"
-    assert run(tmp_path, policy, OMP_WAIT_POLICY="active").stdout == "active\n"

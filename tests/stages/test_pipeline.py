@@ -83,9 +83,7 @@ def test_repeating_changes_nothing_and_adds_no_run(project: Path) -> None:
     assert sh(project, "git", "status", "--porcelain") == ""
 
 
-def test_forcing_every_stage_leaves_the_lock_as_it_was_and_fills_another_store(
-    project: Path, tmp_path: Path
-) -> None:
+def test_forcing_every_stage_leaves_the_lock_as_it_was(project: Path, tmp_path: Path) -> None:
     lock = (project / "dvc.lock").read_bytes()
     store = f"sqlite:///{tmp_path / 'other.db'}"
     output = sh(project, "dvc", "repro", "--force", MLFLOW_TRACKING_URI=store)
@@ -174,9 +172,7 @@ def test_before_anyone_has_labelled_the_descriptions_predict(project: Path, tmp_
         ),
     ],
 )
-def test_wrong_labels_stop_the_pipeline_with_one_message(
-    project: Path, old: str, new: str, told: str
-) -> None:
+def test_wrong_labels_stop_the_pipeline(project: Path, old: str, new: str, told: str) -> None:
     labels = project / "seeds/labels.csv"
     before = labels.read_text(encoding="utf-8")
     assert before.count(old) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,9 +46,7 @@ def settings(sources: tuple[str, ...], labels: str | None = None, skip: bool = T
     return Prepare(sources, labels, (), "leave_out", skip)
 
 
-def test_boilerplate_is_marked_and_counted_unless_it_is_to_be_kept(
-    folder: Path, topics: Topics
-) -> None:
+def test_boilerplate_is_marked_unless_it_is_to_be_kept(folder: Path, topics: Topics) -> None:
     path = folder / "notice.txt"
     path.write_text("Talks on tariffs went on in the harbour town.\n\nBilling code 3295-F1-P\n")
     for skip in (True, False):
@@ -61,13 +60,8 @@ def test_a_folder_of_articles_of_every_kind(folder: Path, topics: Topics) -> Non
     (folder / "labels.csv.bak").touch()  # git and DVC do not see it: no result may tell of it
     params = settings((str(folder),), str(folder / "labels.csv"))
     frame, _, _, skipped, report = prepare(params, topics)
-    assert frame.groupby("article", sort=False).size().to_dict() == {
-        "marked": 1,
-        "page": 3,
-        "plain": 1,
-        "printed": 1,
-        "word": 1,
-    }
+    sizes = frame.groupby("article", sort=False).size().to_dict()
+    assert sizes == {"marked": 1, "page": 3, "plain": 1, "printed": 1, "word": 1}
     assert frame["heading"][0] == "Steel / Trade"
     assert [(part.article, part.reason) for part in skipped if part.article != "page"] == [
         (str(folder / "notes.odt"), "a file of another kind"),
@@ -96,41 +90,40 @@ def test_sources_that_are_no_articles(folder: Path, topics: Topics) -> None:
             prepare(settings((str(folder / pattern),)), topics)
 
 
-def test_files_that_cannot_be_read_are_counted_and_named(
+@pytest.fixture
+def run(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (folder / "empty.txt").touch()
-    (folder / "broken.pdf").write_bytes(b"%PDF-1.4")
+) -> Callable[..., str]:
+    """Run the stage on sources in their folder; gives what it prints."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(
-        "paratopic.stages.prepare.read_params",
-        lambda: replace(PARAMS, prepare=settings((".",))),
-    )
-    main()
-    lines = capsys.readouterr().out.splitlines()
+
+    def printed(*sources: str) -> str:
+        params = replace(PARAMS, prepare=settings(sources))
+        monkeypatch.setattr(stage, "read_params", lambda: params)
+        main()
+        return capsys.readouterr().out
+
+    return printed
+
+
+def test_files_that_cannot_be_read_are_counted_and_named(run: Callable[..., str]) -> None:
+    Path("empty.txt").touch()
+    Path("broken.pdf").write_bytes(b"%PDF-1.4")
+    lines = run(".").splitlines()
     (line,) = [line for line in lines if line.startswith("2 files could not be read")]
     assert line.endswith(": broken.pdf, empty.txt")
-    report = json.loads(Path("reports/prepare.json").read_text(encoding="utf-8"))
+    report = json.loads(PREPARED.read_text(encoding="utf-8"))
     assert report["skipped"]["unreadable"] == 2
     skipped = Path("reports/skipped.csv").read_text(encoding="utf-8")
     assert "empty.txt,0,,unreadable: holds no text. Give a file" in skipped
 
 
-def test_what_paragraphs_are_from_is_written_and_said_once(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(
-        "paratopic.stages.prepare.read_params",
-        lambda: replace(PARAMS, prepare=settings(("plain.txt", "marked.md"))),
-    )
-    main()
-    assert "metadata" not in capsys.readouterr().out
+def test_what_paragraphs_are_from_is_written_and_said_once(run: Callable[..., str]) -> None:
+    assert "metadata" not in run("plain.txt", "marked.md")
     paragraphs = PARAGRAPHS.read_bytes()
     assert list(read_metadata(METADATA)) == ["id"]
     Path("metadata.csv").write_text("article;source;date\nplain;Post;2025\nno;;\n")
-    main()
-    printed = capsys.readouterr().out
+    printed = run("plain.txt", "marked.md")
     said = "metadata: date for 1 of 2 articles (1 from metadata.csv), source for 1\n"
     assert said in printed
     assert "note: metadata.csv names articles that are not in its folder: no\n" in printed
@@ -169,9 +162,7 @@ def test_paragraphs_in_other_languages_than_the_labelled_ones_are_counted(folder
         assert [m.startswith(note) for m in messages if "seems to be" in m] == [True] * bool(note)
 
 
-def test_labels_by_headings_are_trusted_as_far_as_those_by_hand_agree(
-    folder: Path, topics: Topics
-) -> None:
+def test_headings_are_trusted_as_far_as_people_agree(folder: Path, topics: Topics) -> None:
     """One paragraph has both; a heading that is wrong there is trusted less than a right one."""
     params = settings((str(folder / "plain.txt"), str(folder / "marked.md")))
     weak = with_labels(*prepare(params, topics)[:2])

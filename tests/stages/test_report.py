@@ -22,6 +22,7 @@ from paratopic.project.topics import NONE, ModeName
 from tests.programs import ROOT, Cli, run_stages
 from tests.samples import WORDS, paragraph
 
+PIPELINE = "prepare,split,score baseline,evaluate baseline,train baseline,compare".split(",")
 LOADS = ("src", "srcset", "data", "href", "xlink:href", "action", "poster")
 EVIL = '<script src="https://example.org/x.js"></script><b onclick="x">'
 
@@ -174,10 +175,7 @@ def test_all_that_count_mistakes_count_the_same(cli: Cli) -> None:
     table = pd.DataFrame([*made, *both, *wrong], columns=["text", "label", "group"])
     write_csv(Path("table.csv"), table)
     start("single", ["baseline"], "table.csv")
-    run_stages(
-        "prepare", "split", "score baseline", "evaluate baseline", "train baseline", "compare"
-    )
-    run_stages("report")
+    run_stages(*PIPELINE, "report")
 
     folder = MODEL_REPORTS / "baseline"
     rows = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
@@ -222,9 +220,7 @@ def test_all_that_count_mistakes_count_the_same(cli: Cli) -> None:
 def test_before_anyone_has_labelled_the_page_says_so(cli: Cli) -> None:
     Path("plain.txt").write_text("The tariff rose.\n\nThe navy left the port.\n", encoding="utf-8")
     start("single", ["baseline"], "plain.txt")
-    run_stages(
-        "prepare", "split", "score baseline", "evaluate baseline", "train baseline", "compare"
-    )
+    run_stages(*PIPELINE)
     html = written()
     page = Page(html)
     assert "Nothing was measured" in page.text and "2 not labelled" in page.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow.pyfunc
@@ -27,8 +28,8 @@ from paratopic.inference.scores import Scores, Targets, sigmoid
 from paratopic.project.topics import Topic, Topics
 from paratopic.tracking import pyfunc
 from paratopic.training import calibration
-from paratopic.training.examples import Examples, Fitted
-from tests.samples import KINDS, WORDS, examples, fit, paragraph
+from paratopic.training.examples import Fitted
+from tests.samples import KINDS, WORDS, bounds, examples, fit, paragraph
 
 NAMES = tuple(WORDS)
 TOPICS = Topics("multi", tuple(Topic(name, f"About {name}.") for name in NAMES))
@@ -104,17 +105,6 @@ def test_any_part_of_a_long_text_gives_it_a_topic(trained: tuple[Fitted, Path]) 
     np.testing.assert_allclose(model.predict_proba([told])[0], each.max(axis=0), atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_descriptions_alone_name_topics(kind: str, tiny_encoder: Path, tmp_path: Path) -> None:
-    told = {name: " ".join(words).capitalize() for name, words in WORDS.items()}
-    topics = Topics("multi", tuple(Topic(name, text) for name, text in told.items()))
-    nothing = Examples([], np.zeros((0, 3), dtype=bool), *[np.zeros(0, dtype=np.int64)] * 2)
-    fit(kind, nothing, topics, tiny_encoder).save(tmp_path / kind, Calibration(thresholds=(0.5,)))
-    answers = load(tmp_path / kind).predict(list(told.values()))
-    assert [answer.topic for answer in answers] == list(told)
-    assert all(len(answer.topics) == 1 for answer in answers)
-
-
 def test_each_topic_is_spread_over_the_folds() -> None:
     # Sechidis et al. 2011: rare topics are dealt first, so that each fold gets its share of them.
     rng = np.random.default_rng(0)
@@ -142,66 +132,49 @@ def test_scale_shift_and_thresholds_of_each_topic_are_found() -> None:
     np.testing.assert_allclose(found.shift, shift, atol=0.15)
     told = calibration.apply_calibration(raw, found, mode_of("multi"))
     for topic in range(3):
-        f1s = {
-            at: sk.f1_score(true[:, topic], told[:, topic] >= at)
-            for at in np.arange(0.1, 0.8, 0.02)
-        }
-        mine = sk.f1_score(true[:, topic], told[:, topic] >= found.thresholds[topic])
-        assert mine > max(f1s.values()) - 0.01
+        *f1s, mine = (
+            sk.f1_score(true[:, topic], told[:, topic] >= at)
+            for at in (*np.arange(0.1, 0.8, 0.02), found.thresholds[topic])
+        )
+        assert mine > max(f1s) - 0.01
 
 
-def test_a_topic_without_examples_is_not_calibrated_and_asks_for_half() -> None:
+def test_thresholds_by_hand() -> None:
+    # Expected F1 of the first: 2·.9 / (1 + 2) = .6, of two: 2·1.7 / (2 + 2) = .85, of all 4 / 5.
+    assert calibration.f1_threshold(np.array([0.3, 0.9, 0.8])) == pytest.approx(0.425)
+    # A topic without examples is not calibrated, and asks for half.
     true = np.array([[True, False], [False, False]] * 5)
     found = fit_calibration(true, np.full((10, 2), 0.3))
     assert (found.scale[1], found.shift[1], found.thresholds[1]) == (1, 0, 0.5)
 
 
-def test_f1_threshold_by_hand() -> None:
-    # Expected F1 of the first: 2·.9 / (1 + 2) = .6, of two: 2·1.7 / (2 + 2) = .85, of all 4 / 5.
-    assert calibration.f1_threshold(np.array([0.3, 0.9, 0.8])) == pytest.approx(0.425)
-
-
-def outcomes(seed: int = 0, n: int = 60) -> Outcomes:
-    rng = np.random.default_rng(seed)
-    true = rng.random((n, 3)) < 0.4
-    scores = np.clip(true[None] * 0.4 + rng.random((2, n, 3)) * 0.6, 0.01, 0.99)
-    return Outcomes(mode_of("multi"), true, np.arange(n), scores, scores >= 0.5)
-
-
-def test_figures_are_scikit_learns() -> None:
-    outcome = outcomes()
+def test_figures_are_scikit_learns_and_a_model_that_predicts_at_random_is_worse() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.random((60, 3)) < 0.4
+    scores = np.clip(true[None] * 0.4 + rng.random((2, 60, 3)) * 0.6, 0.01, 0.99)
+    outcome = Outcomes(mode_of("multi"), true, np.arange(60), scores, scores >= 0.5)
     measured = measure(outcome, outcome, 0.95, 500, 1)
-    repeats = [
-        (outcome.true, predicted, scores)
-        for predicted, scores in zip(outcome.predicted, outcome.scores, strict=True)
-    ]
+    repeats = list(zip(outcome.predicted, outcome.scores, strict=True))
     expected: dict[Metric, list[float]] = {
-        "macro_f1": [sk.f1_score(t, p, average="macro") for t, p, _ in repeats],
-        "micro_f1": [sk.f1_score(t, p, average="micro") for t, p, _ in repeats],
-        "subset_accuracy": [sk.accuracy_score(t, p) for t, p, _ in repeats],
-        "map": [sk.average_precision_score(t, s) for t, _, s in repeats],
-        "log_loss": [sk.log_loss(t.ravel(), s.ravel()) for t, _, s in repeats],
-        ("recall", 1): [sk.recall_score(t[:, 1], p[:, 1]) for t, p, _ in repeats],
+        "macro_f1": [sk.f1_score(true, p, average="macro") for p, _ in repeats],
+        "micro_f1": [sk.f1_score(true, p, average="micro") for p, _ in repeats],
+        "subset_accuracy": [sk.accuracy_score(true, p) for p, _ in repeats],
+        "map": [sk.average_precision_score(true, s) for _, s in repeats],
+        "log_loss": [sk.log_loss(true.ravel(), s.ravel()) for _, s in repeats],
+        ("recall", 1): [sk.recall_score(true[:, 1], p[:, 1]) for p, _ in repeats],
     }
     for key, values in expected.items():
         assert measured[key].value == pytest.approx(np.mean(values)), key
-        low, high = measured[key].low, measured[key].high
-        assert low is not None and high is not None and low < measured[key].value < high, key
-
-
-def test_a_model_that_predicts_at_random_is_worse() -> None:
-    outcome = outcomes()
-    rng = np.random.default_rng(9)
-    scores = rng.random(outcome.scores.shape)
-    chance = Outcomes(outcome.mode, outcome.true, outcome.groups, scores, scores >= 0.5)
+        low, high = bounds(measured[key])
+        assert low < measured[key].value < high, key
+    random_scores = np.random.default_rng(9).random(scores.shape)
+    chance = replace(outcome, scores=random_scores, predicted=random_scores >= 0.5)
     lead = difference(outcome, chance, 0.95, 2000, 1)
     assert lead.value > 0.2 and lead.p < 0.01 and lead.low > 0
     assert difference(outcome, outcome, 0.95, 500, 1).p == 1
 
 
-def test_tables_have_all_topics(
-    trained: tuple[Fitted, Path], rows: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_topics_are_told(trained: tuple[Fitted, Path], rows: pd.DataFrame, tmp_path: Path) -> None:
     model = load(trained[1])
     texts = [*rows["text"][:8], " "]
     answers = model.predict(texts)
@@ -217,21 +190,12 @@ def test_tables_have_all_topics(
 
 
 def test_each_topic_of_a_label_can_be_doubtful() -> None:
-    rows = pd.DataFrame(
-        {
-            "id": ["a", "b", "c"],
-            "text": ["one text alone", "another text here", "a third one there"],
-            "topics": [["trade", "security"], ["trade"], []],
-        }
-    )
-    scores = pd.DataFrame(
-        {
-            "id": ["a", "b", "c"],
-            "score trade": [0.9, 0.95, 0.05],
-            "score technology": [0.1, 0.8, 0.1],
-            "score security": [0.7, 0.1, 0.02],
-        }
-    ).assign(repeat=0, **{name: 0.4 for name in TOPICS.thresholds})
+    texts = ["one text alone", "another text here", "a third one there"]
+    rows = pd.DataFrame({"id": list("abc"), "text": texts})
+    rows["topics"] = [["trade", "security"], ["trade"], []]
+    given = [[0.9, 0.1, 0.7], [0.95, 0.8, 0.1], [0.05, 0.1, 0.02]]
+    scores = pd.DataFrame(given, columns=TOPICS.scores)
+    scores = scores.assign(id=list("abc"), repeat=0, **dict.fromkeys(TOPICS.thresholds, 0.4))
     found = rank_doubtful(rows, [scores], TOPICS)
     # Of b's label technology is missing; of a's security is the most doubtful, of c's technology.
     assert found["paragraph"].tolist() == ["b", "a", "c"]

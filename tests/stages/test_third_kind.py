@@ -12,9 +12,7 @@ from tests.programs import ROOT, runs, sh
 FOLDER = ROOT / "tests" / "third_kind"
 
 
-def test_three_kinds_go_through_the_pipeline_to_the_page_and_mlflow(
-    project: Path, tmp_path: Path
-) -> None:
+def test_three_kinds_go_through_the_whole_pipeline(project: Path, tmp_path: Path) -> None:
     copy = tmp_path / "project"
     ignored = shutil.ignore_patterns("mlruns", "mlflow.db")
     shutil.copytree(project, copy, ignore=ignored)

@@ -20,9 +20,7 @@ from paratopic.inference.registry import fetch
 from paratopic.project import errors
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
-from paratopic.project.paths import COMPARISON
 from paratopic.project.topics import Topics
-from paratopic.stages.compare import _incumbent
 from tests.samples import read_joined
 
 
@@ -35,19 +33,7 @@ def test_a_damaged_table_of_a_stage_is_named(content: bytes, tmp_path: Path) -> 
             read(path)
 
 
-def test_a_damaged_comparison_is_written_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    COMPARISON.parent.mkdir()
-    for content in ("", "[", "{}"):
-        COMPARISON.write_text(content, encoding="utf-8")
-        assert _incumbent() in (None, "None")
-
-
-def test_a_damaged_store_is_reported_where_a_model_is_fetched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_damaged_store_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     elsewhere = tmp_path / "below"
     elsewhere.mkdir()
@@ -59,9 +45,7 @@ def test_a_damaged_store_is_reported_where_a_model_is_fetched(
     assert list(elsewhere.iterdir()) == [] and not mlflow.is_tracking_uri_set()
 
 
-def test_an_error_of_the_system_is_one_line(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_errors_of_the_system_are_lines(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for refused in (tmp_path / "gone" / "file", tmp_path):
 
         def write(path: Path = refused) -> None:

@@ -16,10 +16,9 @@ from paratopic.annotation.context import Suggestion
 from paratopic.labels.log import Label, append, backup, read_lines, read_table, rewrite
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode
-from paratopic.project.topics import Topics
 from paratopic.reading.files import SUFFIXES, find_files, read_file
 from paratopic.reading.structure import plain_segments
-from tests.samples import read_joined
+from tests.samples import TOPICS, read_joined
 
 ODD_CELLS = st.text(
     st.characters(categories=["L", "N", "P", "Zs"]) | st.sampled_from("\r\n\t,\";'=")
@@ -27,9 +26,7 @@ ODD_CELLS = st.text(
 
 
 @pytest.mark.parametrize("name", ["ev\x01il", " Talks open", "Talks open ", "a\rb", "a\u2028b"])
-def test_no_paragraph_is_named_after_a_file_whose_name_labels_cannot_hold(
-    name: str, tmp_path: Path
-) -> None:
+def test_no_paragraph_has_a_name_that_labels_cannot_hold(name: str, tmp_path: Path) -> None:
     path = tmp_path / f"{name}.txt"
     path.write_text("Talks went on.", encoding="utf-8")
     (tmp_path / "good.txt").write_text("Talks went on.", encoding="utf-8")
@@ -50,9 +47,7 @@ def test_a_paragraph_with_a_control_character_is_not_written(tmp_path: Path) -> 
 
 @settings(max_examples=200)
 @given(ODD_CELLS, ODD_CELLS)
-def test_a_cell_that_people_wrote_stays_one_cell_when_the_file_is_written_anew(
-    text: str, further: str
-) -> None:
+def test_a_cell_stays_one_cell_when_the_file_is_written_anew(text: str, further: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.csv"
         with path.open("w", encoding="utf-8", newline="") as file:
@@ -78,16 +73,14 @@ def test_no_part_of_a_cell_becomes_a_row_of_a_sheet(text: str) -> None:
 
 
 @pytest.mark.parametrize("control", ["\x92", "\x7f", "\x01"])
-def test_paragraphs_have_no_character_that_files_of_labels_may_not_have(
-    control: str, tmp_path: Path
-) -> None:
+def test_paragraphs_have_no_character_that_labels_may_not(control: str, tmp_path: Path) -> None:
     text = f"It{control}s a tariff on goods."
     (segment,) = plain_segments(text)
     assert segment.text == "Its a tariff on goods."
     path = tmp_path / "table.jsonl"
     path.write_text(f'{{"text": "It\\u{ord(control):04x}s on.", "label": "trade"}}\n', "utf-8")
-    (read,) = read_joined(path, Topics("single", ("trade", "security")), ())[0]["text"]
+    (read,) = read_joined(path, TOPICS, ())[0]["text"]
     assert read == "Its on." and decode(read.encode(), "table")
     path.write_text('{"text": "\\u0000 \\u0001", "label": "trade"}\n', "utf-8")
     with pytest.raises(UserError, match="the text is empty; remove the row"):
-        read_joined(path, Topics("single", ("trade", "security")), ())
+        read_joined(path, TOPICS, ())

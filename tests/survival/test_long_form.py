@@ -215,9 +215,7 @@ def answers_in(path: Path) -> set[tuple[str, str, str]]:
     }
 
 
-def test_a_language_model_is_asked_nothing_twice(
-    part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_asked_twice(part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start_project(tmp_path, monkeypatch)
     counts = kill_again_and_again(tmp_path, ASKING_KILLS // PARTS, part)
     log.info("annotate: %s", dict(counts))
@@ -275,9 +273,7 @@ def test_articles_and_tables(suffix: str, part: int) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".xlsx", ".parquet"])
-def test_tables_for_prediction(
-    suffix: str, part: int, baseline_folder: Path, tmp_path: Path
-) -> None:
+def test_tables_to_predict(suffix: str, part: int, baseline_folder: Path, tmp_path: Path) -> None:
     model, path, out = load(baseline_folder), tmp_path / f"any{suffix}", tmp_path / "out"
 
     def read(data: bytes) -> str:
@@ -401,7 +397,7 @@ import psutil
 
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
-from tests.samples import PARAMS, WORDS, paragraph
+from tests.samples import PARAMS, TOPICS, WORDS, paragraph
 
 rng = random.Random(0)
 texts = [paragraph(topic, rng, 60) for topic in [*WORDS] * 8 + ["trade"]]

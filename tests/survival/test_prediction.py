@@ -56,12 +56,9 @@ def test_damaged_indices_of_a_dictionary_are_found_before_they_are_written(tmp_p
     assert damaged > 30
 
 
-def test_a_key_that_prediction_would_add_is_an_error_of_its_row(
-    model: Model, tmp_path: Path
-) -> None:
+def test_a_key_that_prediction_adds_is_an_error_of_its_row(model: Model, tmp_path: Path) -> None:
     lines = [{"text": "A tariff."}, {"text": "x", "error": "y"}, {"text": "A navy."}]
-    path = tmp_path / "in.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    path = save(tmp_path, "in.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     done = predict(model, [path], tmp_path / "out")
     assert (done.rows, done.errors) == (3, 1)
     rows = read_rows(tmp_path / "out")
@@ -69,17 +66,13 @@ def test_a_key_that_prediction_would_add_is_an_error_of_its_row(
     assert rows[1]["error"] == "line 2: has a key error, which prediction would add; rename it"
 
 
-def test_a_table_without_texts_is_refused_before_anything_is_written(
-    model: Model, tmp_path: Path
-) -> None:
-    good, bad = tmp_path / "a.csv", tmp_path / "b.csv"
-    good.write_text("text\nA tariff.\n", encoding="utf-8")
+def test_a_table_without_texts_is_refused_before_any_output(model: Model, tmp_path: Path) -> None:
+    good, bad = save(tmp_path, "a.csv", "text\nA tariff.\n"), tmp_path / "b.csv"
     for content in ("", "body\nA tariff.\n"):
         bad.write_text(content, encoding="utf-8")
         with pytest.raises(UserError, match=r"b.csv has no column text"):
             predict(model, [good, bad], tmp_path / "out")
-    predicted = tmp_path / "predicted.jsonl"
-    predicted.write_text('{"text": "A tariff.", "sure": true}\n', encoding="utf-8")
+    predicted = save(tmp_path, "predicted.jsonl", '{"text": "A tariff.", "sure": true}\n')
     with pytest.raises(UserError, match=r"predicted.jsonl has a column sure"):
         predict(model, [good, predicted], tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -87,21 +80,23 @@ def test_a_table_without_texts_is_refused_before_anything_is_written(
     assert predict(model, [good, bad], tmp_path / "out").rows == 2
 
 
-def test_an_emptied_shard_is_missed_when_a_run_is_resumed(
+def test_files_that_were_damaged_are_found_when_a_run_is_resumed(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shards, "SHARD", 2)
-    path = tmp_path / "in.csv"
-    path.write_text("text\n" + "A tariff.\n" * 6, encoding="utf-8")
-    predict(model, [path], tmp_path / "out")
-    next((tmp_path / "out").glob("*-00000.csv")).write_bytes(b"")
+    path, out = save(tmp_path, "in.csv", "text\n" + "A tariff.\n" * 6), tmp_path / "out"
+    predict(model, [path], out)
+    next(out.glob("*-00000.csv")).write_bytes(b"")
     with pytest.raises(UserError, match="of 3 files that were written 2 are there"):
-        predict(model, [path], tmp_path / "out", resume=True)
+        predict(model, [path], out, resume=True)
+    for content in ("[" * 100_000, "{", "[]", '{"input": 0}'):
+        (out / jobs.PROGRESS).write_text(content, encoding="utf-8")
+        with pytest.raises(UserError, match=f"{jobs.PROGRESS} is damaged"):
+            predict(model, [path], out, resume=True)
 
 
 def test_a_run_with_an_empty_input_is_resumed(model: Model, tmp_path: Path) -> None:
-    path = tmp_path / "empty.jsonl"
-    path.write_bytes(b"")
+    path = save(tmp_path, "empty.jsonl", "")
     done = predict(model, [path], tmp_path / "out")
     assert predict(model, [path], tmp_path / "out", resume=True) == done
 
@@ -110,8 +105,7 @@ def test_what_was_predicted_is_counted_over_an_interruption(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shards, "SHARD", 2)
-    path = tmp_path / "in.csv"
-    path.write_text('text\nA tariff.\nThe navy.\n" "\nA chip.\nNothing.\n', encoding="utf-8")
+    path = save(tmp_path, "in.csv", 'text\nA tariff.\nThe navy.\n" "\nA chip.\nNothing.\n')
     whole = predict(model, [path], tmp_path / "whole")
     answers = whole.all_answers
     assert answers.texts == answers.articles == sum(whole.counts) == 4 and len(whole.counts) == 4
@@ -172,48 +166,26 @@ def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_expected_to_be
             assert re.search(r"(?m)^ *2020 +\d+ +\d+ \(\d+–\d+\)", printed)
 
 
-def test_a_column_that_no_row_has_is_named_when_answers_were_to_be_divided_by_it(
-    cli: Cli, baseline_folder: Path, tmp_path: Path
-) -> None:
-    table, article = (
-        save(tmp_path, "in.csv", "text\nA tariff.\n"),
-        save(tmp_path, "a.txt", "A chip."),
-    )
+def test_a_column_to_divide_by_is_needed(cli: Cli, baseline_folder: Path, tmp_path: Path) -> None:
     words = ["--model", baseline_folder, "--by", "outlet"]
+    table = save(tmp_path, "in.csv", "text\nA tariff.\n")
     printed = cli("predict", table, *words, "--out", tmp_path / "out", status=1).out
     assert "no row has a value in this column; the results are" in printed
-    printed = cli("predict", article, *words, status=1).out
+    printed = cli("predict", save(tmp_path, "a.txt", "A chip."), *words, status=1).out
     assert "--by outlet needs --out: name a table or a folder" in printed
 
 
-def test_a_file_with_a_name_that_is_not_utf8_is_left_out_of_those_that_are_named(
-    tmp_path: Path,
-) -> None:
-    good, bad = tmp_path / "a.txt", tmp_path / "caf\udce9.txt"
-    for path in (good, bad):
-        path.write_text("Talks went on.", encoding="utf-8")
+def test_a_file_with_a_name_that_is_not_utf8_is_left_out(tmp_path: Path) -> None:
+    good, bad = (save(tmp_path, name, "Talks went on.") for name in ("a.txt", "caf\udce9.txt"))
     files, left_out = find_files([str(good), str(bad)], SUFFIXES)
     assert files == [good] and left_out == [(bad, "a name that is not UTF-8")]
     with pytest.raises(UserError, match=r"caf\\udce9.txt: has a name that is not UTF-8"):
         find_files([str(bad)], SUFFIXES)
 
 
-def test_a_column_that_no_file_can_have_is_refused_before_anything_is_written(
-    cli: Cli, model: Model, tmp_path: Path
-) -> None:
+def test_a_column_that_no_file_can_have_is_refused(cli: Cli, model: Model, tmp_path: Path) -> None:
     article = save(tmp_path, "a.txt", "Talks went on.")
     words = ["--model", model.folder, "--out", tmp_path / "out", "--text", "caf\udce9"]
     printed = cli("predict", article, *words, status=1).out
     assert r"--text 'caf\udce9': this name is not UTF-8" in printed
     assert not (tmp_path / "out").exists()
-
-
-def test_a_damaged_progress_is_reported(model: Model, tmp_path: Path) -> None:
-    path = tmp_path / "in.csv"
-    path.write_text("text\nA tariff.\n", encoding="utf-8")
-    predict(model, [path], tmp_path / "out")
-    progress = tmp_path / "out" / jobs.PROGRESS
-    for content in ("[" * 100_000, "{", "[]", '{"input": 0}'):
-        progress.write_text(content, encoding="utf-8")
-        with pytest.raises(UserError, match=f"{jobs.PROGRESS} is damaged"):
-            predict(model, [path], tmp_path / "out", resume=True)

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import mlflow.pyfunc
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
-from mlflow.pyfunc import scoring_server
+from mlflow.pyfunc import PyFuncModel, load_model, scoring_server
 from mlflow.types import DataType
 
 from paratopic import load
@@ -41,8 +41,8 @@ def saved(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def loaded(saved: Path) -> mlflow.pyfunc.PyFuncModel:
-    return mlflow.pyfunc.load_model(str(saved))
+def loaded(saved: Path) -> PyFuncModel:
+    return load_model(str(saved))
 
 
 def expected(model: Model, texts: list[str]) -> dict[str, list[Any]]:
@@ -70,9 +70,7 @@ def expected(model: Model, texts: list[str]) -> dict[str, list[Any]]:
         np.array(TEXTS, dtype=object)[:, None],
     ],
 )
-def test_every_form_of_input_gives_one_row_per_text(
-    model: Model, loaded: mlflow.pyfunc.PyFuncModel, given: Any
-) -> None:
+def test_every_input_gives_a_row_per_text(model: Model, loaded: PyFuncModel, given: Any) -> None:
     table = loaded.predict(given)
     assert list(table.to_dict("list").items()) == list(expected(model, TEXTS).items())
     assert table["topic"][1] is None and table["sure"].dtype == bool
@@ -94,7 +92,7 @@ PASSAGES = [
 @pytest.mark.parametrize("given", [TEXTS, np.array(TEXTS), pd.DataFrame({"text": TEXTS, "id": 1})])
 @pytest.mark.parametrize("names", [list(AROUND), ["text_following"], ["heading", "title"], []])
 def test_what_stands_around_texts_comes_as_parameters(
-    model: Model, loaded: mlflow.pyfunc.PyFuncModel, given: Any, names: list[str]
+    model: Model, loaded: PyFuncModel, given: Any, names: list[str]
 ) -> None:
     nothing = {name: [""] * len(TEXTS) for name in AROUND}
     told = nothing | {name: AROUND[name] for name in names}
@@ -114,15 +112,14 @@ def test_what_stands_around_texts_comes_as_parameters(
     assert (in_context == alone) == (not names)
 
 
-def test_parameters_that_fit_no_texts_are_refused(loaded: mlflow.pyfunc.PyFuncModel) -> None:
+def test_parameters_that_fit_no_texts_are_refused(loaded: PyFuncModel) -> None:
     with pytest.raises(MlflowException, match="heading has 2 items for 3 texts"):
         loaded.predict(TEXTS, params={"heading": ["a", "b"]})
     with pytest.raises(MlflowException, match="Invalid parameters found"):
         loaded.predict(TEXTS, params={"heading": [1, 2, 3]})
     with pytest.raises(MlflowException, match="text is NoneType, not str"):
-        loaded.predict(
-            pd.DataFrame({"text": ["a", None]}, dtype=object), params={"title": ["", ""]}
-        )
+        missing = pd.DataFrame({"text": ["a", None]}, dtype=object)
+        loaded.predict(missing, params={"title": ["", ""]})
 
 
 # What MLflow's spark_udf does in a Spark worker with each batch of rows.
@@ -165,9 +162,7 @@ def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
     ],
     ids=["list", "inputs", "instances", "records", "split"],
 )
-def test_the_server_takes_texts_in_each_of_its_forms(
-    model: Model, loaded: mlflow.pyfunc.PyFuncModel, body: dict[str, Any]
-) -> None:
+def test_the_server_takes_texts(model: Model, loaded: PyFuncModel, body: dict[str, Any]) -> None:
     schema = loaded.metadata.get_input_schema()
     reply = scoring_server.invocations(json.dumps(body), "application/json", loaded, schema)
     answers = [answer["topic"] for answer in json.loads(reply.response)["predictions"]]
@@ -183,16 +178,12 @@ def test_the_server_takes_texts_in_each_of_its_forms(
         ([[]], "missing inputs"),
     ],
 )
-def test_input_without_a_column_of_texts_is_refused(
-    loaded: mlflow.pyfunc.PyFuncModel, given: Any, message: str
-) -> None:
+def test_input_without_texts_is_refused(loaded: PyFuncModel, given: Any, message: str) -> None:
     with pytest.raises(MlflowException, match=message):
         loaded.predict(given)
 
 
-def test_mlflow_evaluates_the_answers(
-    loaded: mlflow.pyfunc.PyFuncModel, rows: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_mlflow_evaluates_answers(loaded: PyFuncModel, rows: pd.DataFrame, tmp_path: Path) -> None:
     table = rows.assign(label=rows["topic"].map(join_cell))[["text", "label"]].iloc[::4]
     answers = loaded.predict(table[["text"]])["topic"].fillna("")
     with asking(f"sqlite:///{tmp_path / 'mlflow.db'}"), mlflow.start_run():

@@ -33,10 +33,7 @@ def test_estimates_become_metrics_with_their_bounds_and_the_main_ones_first() ->
         *(("log_loss", 0.75), ("log_loss_low", 0.5), ("log_loss_high", 1.0)),
         *(("brier", 0.25), ("f1_R_D_ AI_ML", 0.5)),
     ]
-
-
-def test_a_report_without_figures_has_no_metrics() -> None:
-    assert metrics_of({"mode": "single", "n": 0, "split_unit": "article", "notes": "nothing"}) == {}
+    assert metrics_of({"mode": "single", "n": 0, "split_unit": "article", "notes": "none"}) == {}
 
 
 def test_a_models_state_is_what_it_is_and_how_good() -> None:
@@ -64,9 +61,7 @@ def git(*words: str) -> None:
     subprocess.run(["git", "-c", "user.email=a@example.org", *words], check=True)
 
 
-def test_runs_are_named_after_the_experiment_or_the_commit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_are_named_after_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert title_of(git_tags()) is None
@@ -88,7 +83,6 @@ def test_runs_are_named_after_the_experiment_or_the_commit(
 
 
 def test_an_output_that_the_pipeline_has_not_made_yet_is_named() -> None:
-    with pytest.raises(
-        UserError, match=r"^dvc.lock lists no models/baseline: run `dvc repro` first"
-    ):
+    missing = r"^dvc.lock lists no models/baseline: run `dvc repro` first"
+    with pytest.raises(UserError, match=missing):
         outputs_of({"stages": {"prepare": {"cmd": "x"}}})["models/baseline"]

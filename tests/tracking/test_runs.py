@@ -32,7 +32,7 @@ def runs_in(uri: str, experiment: str) -> dict[str, Run]:
     return named
 
 
-def test_a_model_is_written_once(
+def test_a_model_is_written_once_with_its_metrics_data_and_an_example(
     uri: str, baseline: Record, transformer: Record, tmp_path: Path
 ) -> None:
     for written in (2, 0):
@@ -42,13 +42,12 @@ def test_a_model_is_written_once(
     assert write_runs(uri, "once", [other, transformer], tmp_path / "runs") == 1
     found = runs_in(uri, "once")
     assert set(found) == {"baseline · abc", "transformer · abc", "baseline · def"}
-    run = found["baseline · abc"]
+    run, client = found["baseline · abc"], MlflowClient(uri)
     assert run.info.status == "FINISHED"
     assert "mlflow.parentRunId" not in run.data.tags
     assert run.data.tags["mlflow.source.name"] == "dvc.yaml"
     assert run.data.params == baseline.params
     assert run.data.metrics == {**baseline.metrics, "training/loss": 1.0}
-    client = MlflowClient(uri)
     losses = client.get_metric_history(run.info.run_id, "training/loss")
     assert [(metric.step, metric.value) for metric in losses] == [(1, 3.0), (2, 2.0), (3, 1.0)]
     inputs = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
@@ -59,23 +58,16 @@ def test_a_model_is_written_once(
     assert table["answer"].tolist() == ["trade"]
     paths = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert paths == {"comparison", "predictions.json"}
-
-
-def test_a_model_is_logged_with_its_metrics_data_and_an_example(
-    uri: str, baseline: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_runs(uri, "logged", [baseline], tmp_path / "runs")
-    run = runs_in(uri, "logged")["baseline · abc"]
     (output,) = run.outputs.model_outputs
-    model = MlflowClient(uri).get_logged_model(output.model_id)
+    model = client.get_logged_model(output.model_id)
     assert (model.status, model.source_run_id) == ("READY", run.info.run_id)
     assert {metric.key: metric.value for metric in model.metrics} == baseline.metrics
     assert {metric.dataset_digest for metric in model.metrics} == {"d1g35t"}
     assert model.params == baseline.params
     assert model.tags["mlflow.source.name"] == "dvc.yaml"
     assert model.tags["mlflow.note.content"] == "# A card"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    loaded = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
+    with asking(uri):
+        loaded = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
     assert (loaded.metadata.run_id, loaded.model_id) == (run.info.run_id, output.model_id)
     assert len(loaded.predict(loaded.input_example)) == 1
     assert "confidence" in loaded.metadata.signature.outputs.input_names()
@@ -126,9 +118,7 @@ def test_a_project_that_was_copied_or_moved_has_its_models_and_leaves_others_alo
     assert not one.exists() and not two.exists()
 
 
-def test_the_view_of_an_older_version_is_renewed_and_the_description_is_the_owners(
-    uri: str, baseline: Record, tmp_path: Path
-) -> None:
+def test_an_older_view_is_renewed(uri: str, baseline: Record, tmp_path: Path) -> None:
     client = MlflowClient(uri)
     number = client.create_experiment("old", (tmp_path / "runs").as_uri())
     for key in (view.VIEW_TAG, view.DESCRIPTION):
@@ -166,9 +156,7 @@ def test_an_incomplete_run_is_written_again(
     assert model.source_run_id == run.info.run_id
 
 
-def test_processes_that_write_at_the_same_time_wait_for_each_other(
-    uri: str, baseline: Record, tmp_path: Path
-) -> None:
+def test_processes_wait_for_each_other(uri: str, baseline: Record, tmp_path: Path) -> None:
     def write(_: int) -> int:
         return write_runs(uri, "together", [baseline], tmp_path / "runs")
 
@@ -177,9 +165,7 @@ def test_processes_that_write_at_the_same_time_wait_for_each_other(
     assert len(runs_in(uri, "together")) == 1
 
 
-def test_a_half_made_database_and_an_unreachable_server_are_reported_with_what_to_do(
-    tmp_path: Path, baseline: Record
-) -> None:
+def test_a_store_that_cannot_be_written_is_reported(tmp_path: Path, baseline: Record) -> None:
     path = tmp_path / "mlflow.db"
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE latest_metrics (x)")
@@ -189,9 +175,7 @@ def test_a_half_made_database_and_an_unreachable_server_are_reported_with_what_t
         write_runs("http://127.0.0.1:9", "unreachable", [baseline], tmp_path / "runs")
 
 
-def test_the_store_is_the_projects_unless_the_environment_names_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_can_name_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there")
     assert store_uri(tmp_path) == "http://there"

@@ -110,12 +110,9 @@ def test_a_server_is_opened_in_place_of_a_new_one(
     assert opened == [page] and page in capsys.readouterr().out
 
 
-def test_a_store_without_runs_says_what_fills_it(uri: str) -> None:
+def test_a_store_without_runs_and_a_port_that_is_taken_are_refused(uri: str) -> None:
     with pytest.raises(UserError, match=r"has no experiment nothing: `dvc repro`"):
         ui._experiment(uri, "nothing")
-
-
-def test_a_port_that_is_taken_is_refused() -> None:
     assert ui._free_port(0) > 0
     with socket.socket() as other:
         other.bind((ui.HOST, 0))

@@ -69,9 +69,8 @@ def test_a_head_of_balanced_outcomes_gets_the_shares_that_they_have() -> None:
     honest = apply_calibration(scores, calibration, SINGLE)
     np.testing.assert_allclose(honest.mean(axis=0), truth.targets.mean(axis=0), atol=1e-4)
     # What is predicted is what is most probable where all outcomes are equally frequent.
-    np.testing.assert_array_equal(
-        SINGLE.predicted(honest, calibration.thresholds), SINGLE.predicted(scores, (1.0,))
-    )
+    predicted = SINGLE.predicted(honest, calibration.thresholds)
+    np.testing.assert_array_equal(predicted, SINGLE.predicted(scores, (1.0,)))
 
 
 def test_few_paragraphs_without_a_mistake_do_not_give_certainty() -> None:
@@ -131,25 +130,19 @@ def calibrate(
     """Calibrate rows, each of a group and an article of its own unless groups are given."""
     if groups is None:
         groups = pd.factorize(frame["id"])[0]
-    rows = pd.DataFrame(
-        {
-            "id": frame["id"],
-            "group": groups,
-            "article": groups,
-            "label_source": np.where(True if evaluated is None else evaluated, "hand", "weak"),
-            "topic": [NAMES[number : number + 1] if number >= 0 else () for number in true],
-        }
-    ).drop_duplicates("id")
+    rows = pd.DataFrame({"id": frame["id"], "group": groups, "article": groups})
+    rows["label_source"] = np.where(True if evaluated is None else evaluated, "hand", "weak")
+    rows["topic"] = [NAMES[number : number + 1] if number >= 0 else () for number in true]
+    rows = rows.drop_duplicates("id")
     data = Labelled(rows, topics, rows[["id", "group"]])
     return calibrate_rows(data, frame, promise)
 
 
 def table(n: int) -> tuple[np.ndarray, pd.DataFrame]:
     true, scores = drawn(n, 3.0)
-    frame = pd.DataFrame(scores, columns=TOPICS.scores)
-    frame.insert(0, "id", [f"p{row}" for row in range(n)])
-    frame.insert(1, "repeat", 0)
-    frame.insert(2, "fold", np.arange(n) % 4)
+    frame = pd.DataFrame({"id": [f"p{row}" for row in range(n)], "repeat": 0})
+    frame["fold"] = np.arange(n) % 4
+    frame[TOPICS.scores] = scores
     return true, frame
 
 
@@ -274,9 +267,7 @@ def test_topics_that_no_label_calibrates_are_each_predicted_for_their_share_of_r
 
 @pytest.mark.parametrize("n", [60, 500])
 @pytest.mark.parametrize("share", [0.03, 0.1, 0.4])
-def test_topics_of_balanced_heads_are_as_probable_as_they_are_frequent(
-    n: int, share: float
-) -> None:
+def test_topics_of_balanced_heads_are_as_probable_as_frequent(n: int, share: float) -> None:
     rng = np.random.default_rng(3)
     targets = np.zeros((2 * n, 2), dtype=bool)
     targets[::2, 0] = targets[1::2, 0] = np.arange(n) < share * n

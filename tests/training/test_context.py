@@ -112,9 +112,7 @@ def test_what_is_better_by_no_more_than_chance_explains_is_not_chosen() -> None:
     ],
 )
 @pytest.mark.parametrize("n_articles", [2, 10])
-def test_parts_that_no_example_has_weigh_nothing(
-    passage: Text, expected: ContextWeights, n_articles: int
-) -> None:
+def test_no_missing_part_weighs(passage: Text, expected: ContextWeights, n_articles: int) -> None:
     # One example that has them is enough.
     examples = made_up(60, n_articles, ["Text."] * 59 + [passage])
     score = Rated(examples, lambda weights: 100)
@@ -123,9 +121,7 @@ def test_parts_that_no_example_has_weigh_nothing(
     assert expected != NOTHING or not score.tests
 
 
-def test_the_choice_is_made_on_some_of_many_examples_with_a_topic_or_none(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_choice_is_made_on_some_of_many_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(context, "MOST_TO_CHOOSE", 50)
     examples = made_up(200, 10)
     examples.targets[::2] = False
@@ -171,9 +167,7 @@ def test_neighbours_are_read_where_they_share_the_topic(
 
 
 @pytest.mark.parametrize("n_articles", [1, 10])
-def test_neighbours_that_are_no_more_like_the_texts_than_others_are_not_read(
-    n_articles: int,
-) -> None:
+def test_neighbours_that_are_like_any_texts_are_not_read(n_articles: int) -> None:
     examples = made_up(60, n_articles, [WHOLE] * 60)
     rng = np.random.default_rng(0)
 

@@ -82,13 +82,11 @@ def data(rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame) -> Labelled:
     return Labelled(rows, topics, folds)
 
 
-def test_each_row_is_scored_once_in_each_repeat_by_a_model_that_did_not_see_its_fold(
-    data: Labelled, rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
-) -> None:
-    fit = Recorder()
+def test_each_row_is_scored_once_by_a_model_that_did_not_see_its_fold(data: Labelled) -> None:
+    fit, rows, folds = Recorder(), data.rows, data.folds
     scores, _, _ = cross_validate(data, fit, 1)
     assert len(fit.examples) == n_fits(folds) == 4
-    assert list(scores) == ["id", "repeat", "fold", *topics.scores]
+    assert list(scores) == ["id", "repeat", "fold", *data.topics.scores]
     assert not scores.duplicated(["id", "repeat"]).any() and len(scores) == 2 * len(rows)
     merged = scores.merge(folds, on=["id", "repeat"], suffixes=("", " dealt")).merge(rows, on="id")
     assert (merged["fold"] == merged["fold dealt"]).all()
@@ -97,10 +95,8 @@ def test_each_row_is_scored_once_in_each_repeat_by_a_model_that_did_not_see_its_
         assert text not in plain(fit.examples[int(number) - 1].texts)
 
 
-def test_examples_carry_the_groups_of_the_folds_and_the_articles_of_the_rows(
-    data: Labelled, rows: pd.DataFrame, folds: pd.DataFrame
-) -> None:
-    fit = Recorder()
+def test_examples_carry_the_groups_of_the_folds_and_the_articles(data: Labelled) -> None:
+    fit, rows, folds = Recorder(), data.rows, data.folds
     fit_all(data, fit, 1)
     (examples,) = fit.examples
     assert list(examples.texts) == [Passage(text) for text in rows["text"]]
@@ -154,9 +150,7 @@ def test_several_processes_give_the_same_bytes_as_one(data: Labelled) -> None:
     assert done == [1, 2, 3, 4]
 
 
-def test_processes_are_for_many_rows_and_not_for_what_torchrun_started(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_processes_are_for_many_rows_without_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.setattr(crossval, "cpu_count", lambda: 7)
     assert processes_for(KINDS["baseline"], crossval.FEW_ROWS) == 7
@@ -164,6 +158,12 @@ def test_processes_are_for_many_rows_and_not_for_what_torchrun_started(
     assert processes_for(KINDS["baseline"], crossval.FEW_ROWS - 1) == 1
     monkeypatch.setenv("RANK", "0")
     assert processes_for(KINDS["baseline"], crossval.FEW_ROWS) == 1
+    # Only the first of several processes writes.
+    assert is_first_process()
+    monkeypatch.setenv("RANK", "1")
+    assert not is_first_process()
+    monkeypatch.delenv("RANK")
+    assert is_first_process()
 
 
 def test_without_folds_there_are_no_scores(rows: pd.DataFrame, topics: Topics) -> None:
@@ -174,9 +174,7 @@ def test_without_folds_there_are_no_scores(rows: pd.DataFrame, topics: Topics) -
     assert history.empty and list(history) == ["repeat", "fold"]
 
 
-def test_definitions_alone_score_every_row_without_having_seen_any(
-    data: Labelled, rows: pd.DataFrame, topics: Topics
-) -> None:
+def test_definitions_alone_score_rows(data: Labelled, rows: pd.DataFrame, topics: Topics) -> None:
     fit = Recorder()
     scores = score_by_definitions(data, fit, 7)
     (examples,) = fit.examples
@@ -188,16 +186,7 @@ def test_definitions_alone_score_every_row_without_having_seen_any(
     assert scores["score trade"].tolist() == rows["text"].str.len().tolist()
 
 
-def test_only_the_first_of_several_processes_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RANK", raising=False)
-    assert is_first_process()
-    monkeypatch.setenv("RANK", "1")
-    assert not is_first_process()
-
-
-def test_each_fit_gets_the_pool_without_what_its_fold_holds_out(
-    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
-) -> None:
+def test_no_pool_has_held_out_rows(rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame) -> None:
     copies = [text.upper() for text in rows["text"]]
     both = [*rows["text"], *copies, "Nobody labelled this paragraph on the weather at sea."]
     pool = Pool(rows, pd.DataFrame({"article": "another", "text": both[len(rows) :]}))
@@ -213,23 +202,19 @@ def test_each_fit_gets_the_pool_without_what_its_fold_holds_out(
     assert fit.examples[-1].unlabelled == pool.texts
 
 
-def test_what_is_held_out_is_scored_in_context_and_alone(
-    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
-) -> None:
+def test_what_is_held_out_is_scored_in_context_and_alone(data: Labelled) -> None:
+    rows, fit, texts_alone = data.rows, Recorder(), data
     in_context = rows.assign(passage=pd.Series(in_articles(rows), rows.index, dtype=object))
-    data = Labelled(in_context, topics, folds)
-    fit = Recorder()
+    data = Labelled(in_context, data.topics, data.folds)
     scores, _, alone = cross_validate(data, fit, 1)
-    befores = {
-        row: len(passage.before) for row, passage in zip(rows["id"], data.passages, strict=True)
-    }
-    assert scores["score security"].tolist() == [befores[row] for row in scores["id"]]
+    befores = pd.Series([len(passage.before) for passage in data.passages], rows["id"])
+    assert scores["score security"].tolist() == befores[scores["id"]].tolist()
     assert scores["score security"].max() == REACH
     # Articles are held out whole, so that each fit learns from all that stands around its texts.
     assert {each for part in fit.examples for each in part.texts} == set(data.passages)
     pd.testing.assert_frame_equal(alone, scores.assign(**{"score security": 0.0}), check_exact=True)
     # A table of texts alone is scored once.
-    texts, _, same = cross_validate(Labelled(rows, topics, folds), Recorder(), 1)
+    texts, _, same = cross_validate(texts_alone, Recorder(), 1)
     pd.testing.assert_frame_equal(texts, same, check_exact=True)
 
 
@@ -280,9 +265,7 @@ def test_neighbours_across_the_split_of_an_article_do_not_tell_what_is_held_out(
     assert share_right(Labelled(rows, topics, dealt.table)) < 0.4
 
 
-def test_what_no_fold_holds_out_is_scored_without_its_group(
-    rows: pd.DataFrame, topics: Topics
-) -> None:
+def test_what_is_never_held_out_is_scored_apart(rows: pd.DataFrame, topics: Topics) -> None:
     names = ["security" if n < 2 else topics.names[n % 2] for n in range(len(rows))]
     rare = rows.assign(topic=pd.Series([(name,) for name in names], dtype=object))
     rare["article"] = ["one" if n < 2 else f"article {n % 6}" for n in range(len(rows))]

@@ -47,16 +47,14 @@ def test_a_further_article_never_lowers_the_total_evidence(articles: list[int]) 
     assert weights([*articles, 99]).sum() > weights(articles).sum()
 
 
-def test_labels_weigh_by_how_far_they_are_trusted() -> None:
-    """And so do their articles: 1.8 articles, and definitions as three."""
+def test_labels_and_articles_count_as_far_as_they_are_trusted() -> None:
+    # 1.8 articles, and definitions as three.
     targets, numbers = one_hot(np.array([0, 1, -1]), 2), np.arange(3)
     trust = np.array([1.0, 0.4, 0.4])
     trusted = Examples(["text"] * 3, targets, numbers, numbers, soft=soft(trust))
     np.testing.assert_allclose(evidence(trusted, True), trust * 1.8 / 4.8)
     assert trusted.of(np.array([0, 2])).trust.tolist() == [1.0, 0.4]
-
-
-def test_an_article_counts_as_far_as_its_most_trusted_label() -> None:
+    # An article counts as far as its most trusted label.
     articles, trust = np.array([0, 0, 1, 2]), np.array([1.0, 0.2, 0.5, 0.0])
     whole = Examples(["text"] * 4, one_hot(articles, 3), articles, articles)
     trusted = replace(whole, soft=soft(trust))
@@ -85,11 +83,8 @@ def test_topics_are_rare_where_half_of_the_labels_say_none_of_them_in_mode_singl
     single, multi = mode_of("single"), mode_of("multi")
     assert topics_are_rare(targets, single) and not topics_are_rare(targets, multi)
     assert not topics_are_rare(targets[:3], single) and not topics_are_rare(targets[:0], single)
-
-
-def test_topics_by_hand_are_those_without_weak_labels() -> None:
-    numbers, targets = np.arange(3), one_hot(np.array([0, 1, -1]), 2)
-    examples = Examples(["text"] * 3, targets, numbers, numbers)
+    # Topics by hand are those without weak labels.
+    examples = Examples(["text"] * 4, targets, np.arange(4), np.arange(4))
     np.testing.assert_array_equal(examples.by_hand, targets)
-    some = replace(examples, soft=soft(np.array([1.0, 0.5, 1.0])))
-    np.testing.assert_array_equal(some.by_hand, targets[[0, 2]])
+    some = replace(examples, soft=soft(np.array([1.0, 0.5, 1.0, 1.0])))
+    np.testing.assert_array_equal(some.by_hand, targets[[0, 2, 3]])

@@ -35,9 +35,12 @@ DESCRIBED = Described(np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]]), Nearest(slope=
 UNDESCRIBED = DESCRIBED._replace(features=DESCRIBED.features[:0])
 
 
-def test_balanced_topics_have_the_same_total_weight() -> None:
+def test_balanced_topics_and_none_of_them_have_the_same_total_weight() -> None:
     weights = balanced(np.array([0, 0, 0, 2]), np.array([1.0, 1.0, 2.0, 2.0]))
     np.testing.assert_allclose(weights, [0.75, 0.75, 1.5, 3.0])
+    targets = one_hot(np.array([0, 1, 1, -1, -1, -1, -1, -1]), 2)
+    learnt = lessons(np.ones((8, 3)), targets, np.ones(8), mode_of("single"))
+    np.testing.assert_allclose((learnt.weights * learnt.truth).sum(axis=0), 8 / 3)
 
 
 @pytest.fixture
@@ -50,12 +53,9 @@ def learnt() -> Lessons:
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
-def test_a_logistic_regression_without_a_prior_equals_scikit_learns(
-    learnt: Lessons, form: type
-) -> None:
-    coef, intercept = fit_logistic(
-        learnt._replace(features=form(learnt.features)), 2.0, np.zeros((3, 5))
-    )
+def test_a_regression_without_prior_equals_scikit_learns(learnt: Lessons, form: type) -> None:
+    given = learnt._replace(features=form(learnt.features))
+    coef, intercept = fit_logistic(given, 2.0, np.zeros((3, 5)))
     # scikit-learn does not regularise its intercept; the coefficient of a column of ones it does.
     ones = np.column_stack([np.asarray(learnt.features), np.ones(60)])
     expected = LogisticRegression(C=2.0, fit_intercept=False, tol=1e-8, max_iter=1000)
@@ -73,18 +73,14 @@ def test_the_prior_decides_without_labels_and_gives_way_to_many(learnt: Lessons)
     many = learnt._replace(weights=1e4 * learnt.weights)
     (heavy, _), (free, _) = (fit_logistic(many, 2.0, each) for each in (prior, 0 * prior))
     np.testing.assert_allclose(heavy - heavy.mean(axis=0), free - free.mean(axis=0), atol=0.02)
-
-
-def test_a_topic_without_label_and_prior_gets_no_probability(learnt: Lessons) -> None:
+    # A topic without label and prior gets no probability.
     wider = learnt._replace(truth=np.pad(learnt.truth, ((0, 0), (0, 2))))
     _, intercept = fit_logistic(wider, 2.0, np.zeros((5, 5)))
     assert np.isneginf(intercept[3:]).all() and np.isfinite(intercept[:3]).all()
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
-def test_a_topic_without_label_keeps_its_prior_and_the_others_are_fitted_beside_it(
-    learnt: Lessons, form: type
-) -> None:
+def test_a_topic_without_label_keeps_its_prior(learnt: Lessons, form: type) -> None:
     prior = np.zeros((4, 5))
     prior[3, 1] = 4.0
     truth = np.pad(learnt.truth, ((0, 0), (0, 1)))
@@ -134,9 +130,7 @@ def test_a_definition_without_any_feature_of_the_labelled_texts_keeps_its_prior(
 
 @pytest.mark.parametrize("mode", [mode_of("single"), mode_of("multi")])
 @pytest.mark.parametrize("wide", [0, WIDE])
-def test_heads_of_several_strengths_equal_those_of_each(
-    mode: Mode, wide: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_heads_of_a_path_are_alike(mode: Mode, wide: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("paratopic.training.head.WIDE", wide)
     rng = np.random.default_rng(5)
     features, prior = rng.normal(size=(20, 50)), np.zeros((mode.n_logits(4), 50))
@@ -150,13 +144,6 @@ def test_heads_of_several_strengths_equal_those_of_each(
         np.testing.assert_allclose(path.intercept, alone.intercept, atol=1e-4)
 
 
-def test_a_fit_that_starts_at_the_best_coefficients_ends_there() -> None:
-    """Nothing to improve: both classes have the same texts."""
-    learnt = Lessons(np.ones((4, 2)), np.eye(2)[[0, 1, 0, 1]], np.ones((4, 1)))
-    coef, intercept = fit_logistic(learnt, 2.0, np.zeros((2, 2)))
-    assert not coef.any() and not intercept.any()
-
-
 def test_a_property_of_all_or_of_no_examples_is_certain_without_a_prior() -> None:
     every, no_prior = Lessons(np.ones((3, 2)), np.ones((3, 1)), np.ones((3, 1))), np.zeros(2)
     none = every._replace(truth=np.zeros((3, 1)))
@@ -165,6 +152,10 @@ def test_a_property_of_all_or_of_no_examples_is_certain_without_a_prior() -> Non
         coef, intercept = fit_binary(learnt, 2.0, no_prior)
         assert intercept == expected and not coef.any()
     assert np.isfinite(fit_binary(every, 2.0, np.ones(2))[1])
+    # Nothing to improve: both classes have the same texts.
+    learnt = Lessons(np.ones((4, 2)), np.eye(2)[[0, 1, 0, 1]], np.ones((4, 1)))
+    coef, intercepts = fit_logistic(learnt, 2.0, np.zeros((2, 2)))
+    assert not coef.any() and not intercepts.any()
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
@@ -255,18 +246,11 @@ def test_labelled_texts_move_what_descriptions_tell_by_their_weight() -> None:
         return np.asarray(scores_of(head, TEXTS[[0, 3]]).sum(axis=1))
 
     nothing = single_head(np.zeros((0, 4)), targets[:0], np.zeros(0))
-    np.testing.assert_allclose(
-        any_topic(1e-9), scores_of(nothing, TEXTS[[0, 3]]).sum(axis=1), atol=1e-6
-    )
+    expected = scores_of(nothing, TEXTS[[0, 3]]).sum(axis=1)
+    np.testing.assert_allclose(any_topic(1e-9), expected, atol=1e-6)
     near, far = np.transpose([any_topic(weight) for weight in (1e-9, 0.1, 1, 10, 100)])
     assert (np.diff(near) < 0).all() and (np.diff(far) > 0).all()
     assert near[-1] < 0.1 and far[-1] > 0.9
-
-
-def test_none_of_the_topics_weighs_as_much_as_each_topic() -> None:
-    targets = one_hot(np.array([0, 1, 1, -1, -1, -1, -1, -1]), 2)
-    learnt = lessons(np.ones((8, 3)), targets, np.ones(8), mode_of("single"))
-    np.testing.assert_allclose((learnt.weights * learnt.truth).sum(axis=0), 8 / 3)
 
 
 @pytest.mark.parametrize(("n_weak", "share"), [(0, 1.0), (30, 0.5), (300, LEAST_BY_HAND)])

@@ -55,9 +55,7 @@ def test_an_answer_against_all_neighbours_is_turned() -> None:
     np.testing.assert_allclose(smooth[0, 0], 0.65**3 / (0.65**3 + 0.35**3), atol=0.01)
 
 
-def test_neighbours_do_not_depend_on_how_many_texts_are_compared_at_a_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_neighbours_are_the_same_in_steps_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     embeddings, _ = clusters(rng, [NEIGHBOURS + 9, 15], 0.2)
     given = MODES[0].probabilities(rng.normal(size=(len(embeddings), 3)))
@@ -94,6 +92,9 @@ def test_where_no_label_says_that_a_text_has_no_topic_neither_does_the_pool() ->
     # The likelier it is that a text has none of the topics, the less it teaches.
     likelier = with_answers(labels, np.ones((9, 3)), np.tile([0.4, 0.4, 0.2], (9, 1)), mode)
     assert (likelier.weights[4:] > both.weights[4:]).all()
+    # Lessons without labels give the pool no weight.
+    nothing = lessons(np.zeros((0, 3)), targets[:0], np.zeros(0), mode)
+    assert not with_answers(nothing, np.ones((9, 3)), answers, mode).weights.any()
 
 
 def test_texts_are_answered_twice_where_each_topic_has_four_labels() -> None:
@@ -126,10 +127,3 @@ def test_unlabelled_texts_make_a_head_more_often_right() -> None:
 
 def _scores(embeddings: Array, head: Linear) -> Array:
     return MODES[0].probabilities(embeddings @ head.coef.T + head.intercept)
-
-
-def test_lessons_without_labels_give_the_pool_no_weight() -> None:
-    nothing = np.zeros((0, 2), dtype=bool)
-    labels = lessons(np.zeros((0, 3)), nothing, np.zeros(0), MODES[0])
-    both = with_answers(labels, np.ones((5, 3)), np.full((5, 3), 1 / 3), MODES[0])
-    assert not both.weights.any()

@@ -1,25 +1,41 @@
-"""A transformer whose encoder is as it came."""
+"""Transformers of the tiny encoder, one of them with the encoder as it came."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from paratopic.inference.calibration import Calibration
 from paratopic.project.topics import Topics
-from paratopic.training.examples import Examples
-from paratopic.transformer import fit as transformer
+from paratopic.training.examples import Advance, Examples, silent
+from paratopic.transformer.fit import FittedTransformer, fit
 from tests.samples import transformer_settings
+
+Fit = Callable[..., FittedTransformer]
+Untuned = tuple[FittedTransformer, Path]
+
+
+@pytest.fixture(scope="session")
+def fit_tiny(tiny_encoder: Path) -> Fit:
+    """Fit a model to examples of topics, with these settings beside the usual ones."""
+
+    def fitted(
+        data: Examples, topics: Topics, advance: Advance = silent, **settings: Any
+    ) -> FittedTransformer:
+        return fit(data, topics, transformer_settings(tiny_encoder, **settings), 1, advance)
+
+    return fitted
 
 
 @pytest.fixture(scope="session")
 def untuned(
-    data: Examples, topics: Topics, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[transformer.FittedTransformer, Path]:
+    data: Examples, topics: Topics, fit_tiny: Fit, tmp_path_factory: pytest.TempPathFactory
+) -> Untuned:
     """A model of no epochs, and its folder."""
-    section = transformer_settings(tiny_encoder, epochs=0)
-    model = transformer.fit(data, topics, section, 1)
+    model = fit_tiny(data, topics, epochs=0)
     folder = tmp_path_factory.mktemp("untuned") / "model"
     model.save(folder, Calibration())
     return model, folder

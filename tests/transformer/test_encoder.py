@@ -33,21 +33,12 @@ from tests.samples import PARAMS
 PAGE = ROOT / "docs" / "your-own-project.md"
 
 
-@pytest.mark.parametrize(
-    ("cuda", "mps", "picked"),
-    [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
-)
-def test_auto_takes_cuda_then_mps_then_cpu(
-    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, picked: str
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    assert pick_device("auto").type == picked
-    assert pick_device("cpu").type == "cpu"
-
-
-def test_a_device_that_is_not_available_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+def test_auto_takes_cuda_then_mps_then_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cuda, mps, picked in ((True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda is_there=cuda: is_there)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda is_there=mps: is_there)
+        assert pick_device("auto").type == picked
+        assert pick_device("cpu").type == "cpu"
     with pytest.raises(UserError, match=r"transformer.device: cuda is not available.*cpu"):
         pick_device("cuda")
 
@@ -63,9 +54,7 @@ def test_mixed_precision_is_used_on_cuda_only(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("piece", ["model.safetensors", "tokenizer.json"])
-def test_the_bundled_encoders_checksums_are_checked(
-    piece: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checksums_of_the_bundled_encoder(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Path(resolve_encoder(BUNDLED), piece).exists()
     resolve_encoder.cache_clear()
     monkeypatch.setitem(BUNDLED_SHA256, piece, "0" * 64)
@@ -96,9 +85,8 @@ def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["someone/encoder", "/no/such/folder"])
 def test_an_encoder_that_cannot_be_loaded_is_reported_at_once(name: str) -> None:
     started = time.monotonic()
-    with pytest.raises(
-        UserError, match=rf"transformer.encoder: {name} cannot be loaded: .* does not answer \(.*\)"
-    ):
+    told = rf"transformer.encoder: {name} cannot be loaded: .* does not answer \(.*\)"
+    with pytest.raises(UserError, match=told):
         load_encoder(name, torch.device("cpu"))
     assert time.monotonic() - started < 30  # the hub's client would try again for minutes
 

@@ -24,9 +24,7 @@ def encoder(tiny_encoder: Path) -> SentenceTransformer:
     return SentenceTransformer(str(tiny_encoder), device="cpu")
 
 
-def test_embeddings_are_the_encoders_and_the_tokens_add_up_to_them(
-    encoder: SentenceTransformer, tmp_path: Path
-) -> None:
+def test_tokens_add_up_to_the_embeddings(encoder: SentenceTransformer, tmp_path: Path) -> None:
     network = EmbeddingNetwork(encoder)
     assert network.outputs == [EMBEDDINGS, TOKEN_PARTS]
     export(network, tmp_path / "model.onnx")
@@ -43,9 +41,7 @@ def test_embeddings_are_the_encoders_and_the_tokens_add_up_to_them(
     np.testing.assert_allclose(here.numpy()[0], embeddings[0], atol=1e-6)
 
 
-def test_attention_is_one_operator_that_moves_no_heads(
-    encoder: SentenceTransformer, tmp_path: Path
-) -> None:
+def test_attention_is_one_operator(encoder: SentenceTransformer, tmp_path: Path) -> None:
     model = encoder.transformers_model
     assert model is not None
     usual = model.config._attn_implementation
@@ -60,9 +56,7 @@ def test_attention_is_one_operator_that_moves_no_heads(
         assert heads["q_num_heads"] == heads["kv_num_heads"] == model.config.num_attention_heads
 
 
-def test_an_encoder_that_takes_the_first_token_has_no_parts(
-    encoder: SentenceTransformer, tmp_path: Path
-) -> None:
+def test_an_encoder_of_one_token_has_no_parts(encoder: SentenceTransformer, tmp_path: Path) -> None:
     first = SentenceTransformer(modules=[encoder[0], Pooling(32, "cls")], device="cpu")
     network = EmbeddingNetwork(first)
     assert network.outputs == [EMBEDDINGS]

@@ -23,21 +23,21 @@ from paratopic.training.head import smooth_answers
 from paratopic.transformer import fit as transformer
 from paratopic.transformer import tuning
 from paratopic.transformer.settings import BUNDLED
-from tests.samples import WORDS, examples, transformer_settings
+from tests.samples import TARIFF, WORDS, examples
+from tests.transformer.conftest import Fit, Untuned
 
 BARE = Topics("single", tuple(WORDS))
 
 
 @pytest.mark.parametrize("many", [40, 1])
 def test_training_lowers_the_loss_and_reports_progress(
-    data: Examples, many: int, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+    data: Examples, many: int, fit_tiny: Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "MANY", many)  # on pairs, and by cross-entropy with the head
     monkeypatch.setattr(tuning, "HEAD_RATE", 0.1)
-    section = transformer_settings(tiny_encoder, epochs=4, learning_rate=3e-2)
     done: list[float] = []
     data = data.of(np.flatnonzero(data.targets.any(axis=1)))
-    model = transformer.fit(data, BARE, section, 1, done.append)
+    model = fit_tiny(data, BARE, done.append, epochs=4, learning_rate=3e-2)
     loss = model.history["loss"]
     assert len(loss) == 4 * 2  # 36 texts are two batches of 32
     assert loss[-3:].mean() < 0.8 * loss[:3].mean()
@@ -58,7 +58,7 @@ def test_a_head_begins_with_some_texts_of_every_outcome() -> None:
 
 
 def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
-    data: Examples, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Examples, fit_tiny: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used: list[torch.autocast] = []
 
@@ -67,34 +67,42 @@ def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
         return used[-1]
 
     monkeypatch.setattr("paratopic.transformer.network.autocast", bfloat16)
-    section = transformer_settings(tiny_encoder, epochs=1)
-    model = transformer.fit(data, BARE, section, 1)
+    model = fit_tiny(data, BARE, epochs=1)
     assert any(context._enabled for context in used) and len(model.history)
     assert model.save(tmp_path / "model", Calibration())["gap"] <= 1e-4
 
 
-def test_without_epochs_the_encoder_stays_as_it_was(
-    untuned: tuple[transformer.FittedTransformer, Path], rows: pd.DataFrame, tiny_encoder: Path
-) -> None:
+def test_without_epochs_the_encoder_stays(untuned: Untuned, tiny_encoder: Path) -> None:
     model, folder = untuned
     assert model.history.empty
-    texts = list(rows["text"])
-    np.testing.assert_array_equal(
-        SentenceTransformer(str(folder), device="cpu").encode(texts),
-        SentenceTransformer(str(tiny_encoder), device="cpu").encode(texts),
+    own, kept = (
+        SentenceTransformer(str(path), device="cpu").encode([TARIFF, "The army said."])
+        for path in (tiny_encoder, folder)
     )
+    np.testing.assert_array_equal(own, kept)
 
 
-def test_labels_of_one_article_move_the_encoder_less_than_those_of_many(
-    data: Examples, topics: Topics, tiny_encoder: Path
+def test_other_encoders_and_no_paths_are_noted(untuned: Untuned, topics: Topics) -> None:
+    model, folder = untuned
+    (note,) = model.notes
+    assert f"measured with {BUNDLED}, not with " in note
+    assert transformer._notes(BUNDLED, topics.descriptions) == ()
+    assert transformer._notes("other", ()) == ()
+    source = str(Path(paratopic.__file__).parent).encode()
+    for path in (p for p in folder.rglob("*") if p.is_file()):
+        assert source not in path.read_bytes(), path.name
+        assert b"site-packages" not in path.read_bytes(), path.name
+
+
+def test_labels_of_one_article_move_the_encoder_less(
+    data: Examples, topics: Topics, tiny_encoder: Path, fit_tiny: Fit
 ) -> None:
-    section = transformer_settings(tiny_encoder)
     data = data.of(np.flatnonzero(data.targets.any(axis=1)))
     lone = replace(data, articles=np.zeros(len(data.texts), dtype=np.int64))
     own = SentenceTransformer(str(tiny_encoder), device="cpu").state_dict()
     moved = []
     for labelled in (lone, data):
-        model = transformer.fit(labelled, topics, section, 1)
+        model = fit_tiny(labelled, topics)
         assert len(model.history) == 12
         tuned = model._tuned.state_dict()
         moved.append(sum(float((tuned[name] - own[name]).abs().sum()) for name in own))
@@ -102,58 +110,34 @@ def test_labels_of_one_article_move_the_encoder_less_than_those_of_many(
 
 
 def test_definitions_count_as_much_in_the_head_as_labels_leave_them(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+    rows: pd.DataFrame, topics: Topics, fit_tiny: Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By topic where the encoder was tuned, which knows them already, and all alike where not."""
     counted: list[Array | None] = []
     monkeypatch.setattr(transformer._HeadFit, "fit", lambda *given: counted.append(given[5]))
     data, mode = examples(rows, topics.names), mode_of("single")
     for epochs in (1, 0):
-        section = transformer_settings(tiny_encoder, epochs=epochs)
-        transformer.fit(data, topics, section, 1)
+        fit_tiny(data, topics, epochs=epochs)
     tuned, untuned = counted
     assert tuned is not None and tuned.tolist() == beside_labels(data, mode).tolist()
     assert max(tuned[:-1]) < 1 and untuned is None
 
 
-def test_what_was_not_measured_with_an_encoder_is_noted(
-    untuned: tuple[transformer.FittedTransformer, Path], topics: Topics
-) -> None:
-    (note,) = untuned[0].notes
-    assert f"measured with {BUNDLED}, not with " in note
-    assert transformer._notes(BUNDLED, topics.descriptions) == ()
-    assert transformer._notes("other", ()) == ()
-
-
-def test_saved_files_contain_no_path_of_this_machine(
-    untuned: tuple[transformer.FittedTransformer, Path],
-) -> None:
-    _, folder = untuned
-    source = str(Path(paratopic.__file__).parent).encode()
-    for path in (p for p in folder.rglob("*") if p.is_file()):
-        assert source not in path.read_bytes(), path.name
-        assert b"site-packages" not in path.read_bytes(), path.name
-
-
-def test_texts_without_a_label_teach_the_head_and_leave_the_encoder(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
-) -> None:
-    section = transformer_settings(tiny_encoder, epochs=1)
+def test_a_pool_teaches_the_head_alone(rows: pd.DataFrame, topics: Topics, fit_tiny: Fit) -> None:
     few = examples(rows.iloc[::6], topics.names)
     others = [text for text in rows["text"] if text not in few.texts]
-    without, taught = (
-        transformer.fit(replace(few, unlabelled=pool), topics, section, 1) for pool in ((), others)
+    without, taught, again = (
+        fit_tiny(replace(few, unlabelled=pool), topics, epochs=1) for pool in ((), others, others)
     )
     encoders = [model._tuned.state_dict() for model in (without, taught)]
     assert all(torch.equal(encoders[0][name], encoders[1][name]) for name in encoders[0])
     scores = [model.predict_proba(others) for model in (without, taught)]
     assert np.abs(scores[1] - scores[0]).max() > 0.01
-    again = transformer.fit(replace(few, unlabelled=others), topics, section, 1)
     np.testing.assert_array_equal(again.predict_proba(others), scores[1])
 
 
 def test_texts_without_a_label_are_answered_once_more_where_labels_are_enough(
-    rows: pd.DataFrame, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+    rows: pd.DataFrame, fit_tiny: Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered: list[Scores] = []
 
@@ -162,18 +146,15 @@ def test_texts_without_a_label_are_answered_once_more_where_labels_are_enough(
         return smooth_answers(embeddings, probabilities, mode)
 
     monkeypatch.setattr(transformer, "smooth_answers", recorded)
-    section = transformer_settings(tiny_encoder, epochs=0)
     for some, n_rounds in ((rows[:9], 1), (rows, 2)):
         answered.clear()
         data = replace(examples(some, BARE.names), unlabelled=list(rows["text"]))
-        transformer.fit(data, BARE, section, 1)
+        fit_tiny(data, BARE, epochs=0)
         assert len(answered) == n_rounds
     assert np.abs(answered[1] - answered[0]).max() > 0.01
 
 
-def test_names_of_rare_topics_are_read_where_labels_show_that_they_tell(
-    rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_names_of_rare_topics_may_tell(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     """Embeddings by hand: a text is close to the name of its own topic, or to that of another."""
     names = BARE.names
     data = examples(rows, names)

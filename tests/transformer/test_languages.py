@@ -26,15 +26,15 @@ FILLER = ("die", "und", "über", "Gespräche", "in", "neue"), "会谈双方表�
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
 
 
+def pairs_of(chinese: str) -> list[str]:
+    return [chinese[at : at + 2] for at in range(0, len(chinese), 2)]
+
+
 def texts_of(topic: str, rng: random.Random) -> tuple[str, str]:
     """A German and a Chinese text about a topic, both made up."""
     (german, chinese), (some, more) = OF_TOPIC[topic], FILLER
     words = [rng.choice(german if rng.random() < 0.85 else some) for _ in range(8)]
-    pairs = [
-        place[at : at + 2]
-        for place in (chinese if rng.random() < 0.85 else more for _ in range(8))
-        for at in [2 * rng.randrange(5)]
-    ]
+    pairs = [rng.choice(pairs_of(chinese if rng.random() < 0.85 else more)) for _ in range(8)]
     return " ".join(words) + ".", "".join(pairs) + "。"
 
 
@@ -47,11 +47,7 @@ def encoder(tmp_path: Path) -> Path:
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     of_topics = list(OF_TOPIC.values())
     words = [f"▁{word}" for german in (*(g for g, _ in of_topics), FILLER[0]) for word in german]
-    pairs = [
-        chinese[at : at + 2]
-        for chinese in (*(c for _, c in of_topics), FILLER[1])
-        for at in range(0, len(chinese), 2)
-    ]
+    pairs = [pair for _, chinese in (*of_topics, FILLER) for pair in pairs_of(chinese)]
     characters = sorted({character for piece in words + pairs for character in piece})
     pieces = special + words + pairs + characters
     # Longer pieces are likelier than their characters.

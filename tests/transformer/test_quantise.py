@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -18,7 +17,7 @@ from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
 from paratopic.transformer import quantise
-from tests.samples import transformer_settings
+from tests.transformer.conftest import Fit, Untuned
 
 
 class Attention(nn.Module):
@@ -52,9 +51,7 @@ def test_products_are_within_the_steps_of_rounding(seed: int, outlier: float, bi
 
 
 @given(st.integers(0, 2**31), st.integers(1, 9), st.sampled_from([0.1, 1.0, 30.0]))
-def test_rounded_neighbours_of_one_sign_have_sums_that_fit(
-    seed: int, columns: int, power: float
-) -> None:
+def test_sums_of_rounded_neighbours_of_one_sign_fit(seed: int, columns: int, power: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     weight = torch.randn(6, columns, generator=generator) ** 3 * power
     rounded, scale = quantise.round_rows(weight, quantise.largest_pairs(weight))
@@ -105,29 +102,19 @@ def test_activations_beyond_the_range_are_cut_off_to_it() -> None:
 
 
 def test_the_full_model_predicts_if_embeddings_differ(
-    data: Examples,
-    rows: pd.DataFrame,
-    topics: Topics,
-    tiny_encoder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    data: Examples, topics: Topics, fit_tiny: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transformer, "CLOSE", 1.1)
-    section = transformer_settings(tiny_encoder, epochs=0)
-    model = transformer.fit(data, topics, section, 1)
+    model = fit_tiny(data, topics, epochs=0)
     parity = model.save(tmp_path / "model", Calibration())
     assert parity["int8_used"] == 0 and parity["similarity"] > 0.99
     assert parity["full_gap"] == 0 and parity["gap"] < 1e-5
-    texts = list(rows["text"])
-    np.testing.assert_allclose(
-        load(tmp_path / "model").predict_proba(texts), model.predict_proba(texts), atol=1e-5
-    )
+    scores = load(tmp_path / "model").predict_proba(data.texts)
+    np.testing.assert_allclose(scores, model.predict_proba(data.texts), atol=1e-5)
 
 
 def test_an_onnx_model_that_differs_from_its_network_is_not_saved(
-    untuned: tuple[transformer.FittedTransformer, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    untuned: Untuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transformer, "INT8_GAP", -1.0)
     with pytest.raises(RuntimeError, match="off by"):

@@ -83,17 +83,13 @@ def planned(targets: Targets, in_context: bool = False, mode: ModeName = "single
     return plan_tuning(labelled, topics, params, in_context)
 
 
-@pytest.mark.parametrize(("n", "alone", "in_context"), [(1, 0, 0), (25, 12, 12), (79, 18, 12)])
-def test_few_labels_are_learnt_from_in_pairs_in_fewer_steps_where_neighbours_are_read(
-    n: int, alone: int, in_context: int
-) -> None:
-    targets = one_hot(np.arange(n) % 2, 2)
-    plans = [planned(targets, reads) for reads in (False, True)]
-    expected = [(alone, False), (in_context, False)]
-    assert [(plan.n_steps, plan.trains_head) for plan in plans] == expected
-
-
-def test_many_labels_are_learnt_from_with_the_head_in_three_epochs_or_1000_steps() -> None:
+def test_few_labels_are_learnt_from_in_pairs_and_many_with_the_head() -> None:
+    # In fewer steps where neighbours are read.
+    for n, alone, in_context in ((1, 0, 0), (25, 12, 12), (79, 18, 12)):
+        plans = [planned(one_hot(np.arange(n) % 2, 2), reads) for reads in (False, True)]
+        assert [plan.n_steps for plan in plans] == [alone, in_context]
+        assert not any(plan.trains_head for plan in plans)
+    # In three epochs or 1000 steps.
     plans = [planned(one_hot(np.arange(n) % 2, 2)) for n in (79, 80, 320, 1000, 20000)]
     assert [plan.trains_head for plan in plans] == [False] + 4 * [True]
     assert [plan.n_steps for plan in plans] == [18, 18, 32, 3 * 32, 1000]
@@ -118,9 +114,7 @@ def test_labels_have_no_more_of_a_batch_than_of_what_is_known() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(8, 0), (0, 8)])
-def test_batches_of_labels_or_of_clauses_alone_are_numbers_of_texts(
-    sizes: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_of_one_kind(sizes: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     windows = [[number] for number in range(45)]
     monkeypatch.setattr(tuning, "read_windows", lambda *_: (windows, np.arange(45)))
     labelled, clauses, descriptions = (one_hot(np.arange(n) % 3, 3) for n in (30, 12, 3))
