@@ -27,7 +27,7 @@ from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.evaluation import metrics
-from paratopic.evaluation.report import risk_coverage
+from paratopic.evaluation.report import risk_curve
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Scores, classes, conditional, log_losses
@@ -150,13 +150,13 @@ def picture(table: Table, results: dict[str, list[Result]], target: float) -> No
     for number, (name, found) in enumerate(results.items()):
         true = np.concatenate([r.true for r in found])
         scores = np.concatenate([r.calibrated for r in found])
-        curve = risk_coverage(scores.max(axis=1), scores.argmax(axis=1) == true)
-        axis.plot(curve["coverage"], curve["risk"], color=f"C{number}", label=name)
+        curve = risk_curve(scores.max(axis=1), scores.argmax(axis=1) == true)
+        axis.plot(curve["answered"], curve["risk"], color=f"C{number}", label=name)
         lines = pd.DataFrame([r.line() for r in found]).mean()
         axis.plot(lines["coverage"], 1 - lines["precision"], "o", color=f"C{number}")
         axis.plot(lines["coverage_sure"], 1 - lines["precision_sure"], "*", color=f"C{number}")
     axis.axhline(1 - target, color="grey", linestyle="--", label="allowed where sure (*)")
-    axis.set(title="risk and coverage", xlabel="coverage", ylabel="risk", xlim=(0, 1), ylim=(0, 1))
+    axis.set(title="risk", xlabel="share of answers", ylabel="risk", xlim=(0, 1), ylim=(0, 1))
     axis.legend(loc="upper left")
     axis.grid(alpha=0.3)
     figure.suptitle(f"{table.name}, held-out rows")

@@ -24,9 +24,9 @@ FIGURES = {
 KNOWN = {metric: {"value": 0.1, "low": None, "high": None} for metric in FIGURES}
 # What is promised of sure predictions: with few labels nothing.
 NEEDED = {"target": 0.9, "groups_needed": 44}
-FEW = NEEDED | {"threshold": None, "coverage": 0.0, "precision": None, "groups": 21}
+FEW = NEEDED | {"threshold": None, "share": 0.0, "precision": None, "groups": 21}
 WRONG = FEW | {"groups": 44}
-MANY = NEEDED | {"threshold": 0.8, "coverage": 0.21, "precision": 0.96, "groups": 80}
+MANY = NEEDED | {"threshold": 0.8, "share": 0.21, "precision": 0.96, "groups": 80}
 
 
 @pytest.fixture(autouse=True)

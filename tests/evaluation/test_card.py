@@ -77,7 +77,7 @@ def report(topics: Topics) -> dict[str, Any]:
         "notes": "first note · second note",
         "topics": {name: {"support": 12, "f1": estimate(0.7)} for name in topics.names},
         "abstention": {
-            "sure": {"threshold": 0.7, "target": 0.9, "coverage": 0.3, "precision": 0.96},
+            "sure": {"threshold": 0.7, "target": 0.9, "share": 0.3, "precision": 0.96},
         },
     }
 
@@ -121,7 +121,7 @@ def test_a_hub_reads_it(card: Callable[..., str], report: dict[str, Any], tmp_pa
 def test_too_few_labels_promise_nothing(card: Callable[..., str], report: dict[str, Any]) -> None:
     report["coverage"] = estimate(0.0)
     del report["precision"]
-    sure = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None}
+    sure = {"threshold": None, "target": 0.9, "share": 0.0, "precision": None}
     report["abstention"] = {"sure": sure | {"groups_needed": 44, "groups": 6}}
     written = card(report, sure=NEVER)
     assert (

@@ -24,11 +24,11 @@ METRICS: dict[str, Any] = {
     "confidence": 0.95,
     "abstention": {"sure": {"target": 0.9}},
 }
-CURVE = pd.DataFrame({"coverage": [0.25, 0.5, 0.75, 1.0], "risk": [0.0, 0.5, 1 / 3, 0.25]})
+CURVE = pd.DataFrame({"answered": [0.25, 0.5, 0.75, 1.0], "risk": [0.0, 0.5, 1 / 3, 0.25]})
 
 
 def report(metrics: Any = METRICS, name: str = "baseline", **tables: pd.DataFrame) -> ModelReport:
-    usual = {"reliability": BINS, "risk_coverage": CURVE}
+    usual = {"reliability": BINS, "risk": CURVE}
     return ModelReport(name, {}, metrics, usual | tables)
 
 
@@ -76,7 +76,7 @@ def test_risk_ends_at_the_share_of_mistakes() -> None:
     several = {**METRICS, "mode": "multi"}
     del several["abstention"]
     for metrics, guides in ((METRICS, ["allowed if sure"]), (several, [])):
-        chart = figures.risk_coverage_chart([report(metrics)])
+        chart = figures.risk_chart([report(metrics)])
         assert legend(chart) == [*guides, "baseline"]
         assert axes_of(chart).lines[-1].get_xydata().tolist()[-1] == [1, 0.25]
 
@@ -167,5 +167,5 @@ def test_charts_for_a_paper_are_files_in_each_format(tmp_path: Path) -> None:
     assert [cell.get_text() for cell in cells] == ["2", "1", "4"]
     # Lines of models are told apart in a print without colours.
     both = [model, replace(model, name="transformer")]
-    lines = axes_of(figures.risk_coverage_chart(both)).lines
+    lines = axes_of(figures.risk_chart(both)).lines
     assert len({line.get_linestyle() for line in lines}) == 3

@@ -63,8 +63,8 @@ def test_a_mistake_shows_each_topic_of_its_label() -> None:
     assert mistake["bars"] == [("trade", 0.9, True), ("security", 0.45, False)]
 
 
-def test_the_risk_at_a_coverage_is_that_of_the_answers_up_to_it() -> None:
-    curve = pd.DataFrame({"coverage": [1 / 3, 2 / 3, 1.0], "risk": [0.0, 0.5, 1 / 3]})
-    risks = page.risks([replace(ONE_TOPIC, tables={"risk_coverage": curve})])
+def test_the_risk_at_a_share_is_that_of_the_answers_up_to_it() -> None:
+    curve = pd.DataFrame({"answered": [1 / 3, 2 / 3, 1.0], "risk": [0.0, 0.5, 1 / 3]})
+    risks = page.risks([replace(ONE_TOPIC, tables={"risk": curve})])
     of_model = {share: of["baseline"] for share, of in risks.items()}
     assert of_model == {0.25: None, 0.5: 0.0, 0.75: 0.5, 1.0: 1 / 3}

@@ -53,15 +53,15 @@ def test_abstention_by_hand() -> None:
         "sure": {
             "threshold": 0.65,
             "target": 0.9,
-            "coverage": pytest.approx(2 / 6),
+            "share": pytest.approx(2 / 6),
             "precision": 1,
             "groups_needed": 44,
             "groups": 3,
         },
     }
     # What is not predicted is not sure, however low the threshold.
-    assert effect(0.0)["sure"]["coverage"] == pytest.approx(5 / 6)
-    none_sure = {"threshold": None, "coverage": 0, "precision": None}
+    assert effect(0.0)["sure"]["share"] == pytest.approx(5 / 6)
+    none_sure = {"threshold": None, "share": 0, "precision": None}
     assert effect(NEVER)["sure"] == effect(0.65)["sure"] | none_sure
 
 

@@ -61,13 +61,11 @@ def test_kappa_and_macro_f1_of_two_annotators() -> None:
     # Cohen 1960 by hand: trade is in 3 and 2 of 6 answers, in 1 of both: (3/6 - 3/6) / (1 - 3/6).
     assert measured.kappa["trade"] == pytest.approx(0)
     assert measured.kappa["technology"] == pytest.approx(1)
-    # As for models, paragraphs that have none of the topics in truth do not count.
+    # As for models, none of the topics is an answer too.
     scores = []
-    for true, answer in ((one, other), (other, one)):
-        pairs = [(t.split(";")[0], a.split(";")[0]) for t, a in zip(true, answer, strict=True)]
-        kept = [(t, a) for t, a in pairs if t in NAMES and a != "?"]
-        truth, answers = zip(*kept, strict=True)
-        scores.append(f1_score(truth, answers, labels=NAMES, average="macro"))
+    for true, answer in ((one[:6], other[:6]), (other[:6], one[:6])):
+        truth, answers = ([cell.split(";")[0] for cell in cells] for cells in (true, answer))
+        scores.append(f1_score(truth, answers, labels=sorted(set(truth)), average="macro"))
     assert measured.macro_f1 == pytest.approx(np.mean(scores))
     swapped = agreement([*labels("bo", *other), *labels("ann", *one)], TOPICS)
     assert swapped == measured
@@ -108,7 +106,9 @@ def test_what_cannot_be_measured_is_none() -> None:
     assert (measured.alpha, measured.macro_f1) == (None, 1)
     assert set(measured.kappa.values()) == {None}
     nothing = agreement([*labels("ann", ""), *labels("bo", "")], TOPICS)
-    assert nothing is not None and nothing.macro_f1 is None
+    assert nothing is not None and nothing.macro_f1 == 1  # none is an answer
+    several = agreement([*labels("ann", ""), *labels("bo", "")], Topics("multi", NAMES))
+    assert several is not None and several.macro_f1 is None
 
 
 def test_answers_that_share_topics_agree_in_part() -> None:

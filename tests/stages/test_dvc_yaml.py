@@ -129,7 +129,7 @@ def test_the_tables_of_dvc_show_the_small_files_alone_and_its_plots_no_pictures(
     metrics = [path for name in STAGES for path in paths_of(name, "metrics")]
     assert metrics == [f"reports/models/{ITEM}.json"]
     plots = [path for name in STAGES for path in paths_of(name, "plots")]
-    names = ("confusion", "precision_recall", "reliability", "risk_coverage")
+    names = ("confusion", "precision_recall", "reliability", "risk")
     assert plots == [f"reports/models/{ITEM}/{name}.csv" for name in names]
 
 

@@ -33,7 +33,7 @@ def test_reports_of_the_seed(project: Path) -> None:
         assert metrics["topics"]["trade"]["support"] == 8
         assert 0 <= metrics["coverage"]["value"] <= 1
         # 25 paragraphs are too few to promise anything of sure predictions.
-        sure = {"threshold": None, "target": 0.9, "coverage": 0, "precision": None}
+        sure = {"threshold": None, "target": 0.9, "share": 0, "precision": None}
         assert metrics["abstention"]["sure"] == sure | {"groups_needed": 44, "groups": 21}
         manifest = json.loads((project / "models" / name / "paratopic.json").read_text())
         thresholds = manifest["calibration"]["thresholds"]

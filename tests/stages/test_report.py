@@ -191,7 +191,7 @@ def test_all_that_count_mistakes_count_the_same(cli: Cli) -> None:
     assert pairs["count"].sum() == n
     assert pairs["count"][pairs["label"] != pairs["answer"]].sum() == n_wrong
     assert pairs["label"].unique().tolist() == [*WORDS, NONE]
-    curve = pd.read_csv(folder / "risk_coverage.csv")
+    curve = pd.read_csv(folder / "risk.csv")
     assert curve["risk"].iloc[-1] == pytest.approx(n_wrong / n)
     assert read_json(folder / "metrics.json", "").get("mistakes") == n_wrong
 

@@ -187,7 +187,7 @@ def _thresholds(figures: Mapping[str, Any]) -> str:
         return coverage
     sure = figures["abstention"]["sure"]
     promise = (
-        f"{sure['coverage']:.0%} of paragraphs get a prediction that is marked sure; at least "
+        f"{sure['share']:.0%} of paragraphs get a prediction that is marked sure; at least "
         f"{sure['target']:.0%} of these are promised to be right"
     )
     if sure["threshold"] is None:

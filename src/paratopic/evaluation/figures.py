@@ -119,7 +119,7 @@ def write_figures(
     charts = {
         "comparison": _headline(comparison, confidence),
         "topics": (topic_chart(models), f"F1 by topic, {confidence:.0%} intervals"),
-        "risk": (risk_coverage_chart(models), "Risk by coverage, the most certain first"),
+        "risk": (risk_chart(models), "Risk by share of answers, the most certain first"),
     }
     for model in models:
         name = model.name
@@ -292,16 +292,16 @@ def reliability_chart(model: ModelReport) -> Figure:
 
 
 @STYLED
-def risk_coverage_chart(models: Sequence[ModelReport]) -> Figure:
-    """Risk by coverage, the most certain answers first."""
-    figure, axes = _shares("coverage", "risk")
+def risk_chart(models: Sequence[ModelReport]) -> Figure:
+    """Risk by the share of answers that are given, the most certain first."""
+    figure, axes = _shares("share of answers", "risk")
     for model, (_, line) in zip(models, MARKS, strict=False):
         if model.metrics["mode"] == "single":
             allowed = 1 - model.metrics["abstention"]["sure"]["target"]
             _guide(axes, (allowed, allowed), "allowed if sure")
         style = {"ls": line, "ds": "steps-post", "label": model.name}
-        curve = model.tables["risk_coverage"]
-        _curve(axes, curve, "coverage", "risk", COLOURS[model.name], **style)
+        curve = model.tables["risk"]
+        _curve(axes, curve, "answered", "risk", COLOURS[model.name], **style)
     return _legend(figure, axes)
 
 

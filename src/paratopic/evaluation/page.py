@@ -187,8 +187,8 @@ def risks(models: Sequence[ModelReport]) -> dict[float, dict[str, float | None]]
     for share in (0.25, 0.5, 0.75, 1.0):
         of_shares[share] = {}
         for model in models:
-            curve = model.tables["risk_coverage"]
+            curve = model.tables["risk"]
             # Rounding must not leave the last answer out.
-            n = int((curve["coverage"] <= share + 1e-9).sum())
+            n = int((curve["answered"] <= share + 1e-9).sum())
             of_shares[share][model.name] = float(curve["risk"].iloc[n - 1]) if n else None
     return of_shares

@@ -35,7 +35,7 @@ EMPTY = {
     "confusion": ["label", "answer", "count"],
     "precision_recall": ["topic", "recall", "precision"],
     "reliability": ["confidence", "accuracy", "n"],
-    "risk_coverage": ["coverage", "risk"],
+    "risk": ["answered", "risk"],
     "training": ["repeat", "fold", "step", "loss"],
     "predictions": ["id", "text", "answer", "label", "right", "most_probable"],
 }
@@ -123,7 +123,7 @@ def abstention(
     of_sure = {
         "threshold": threshold if threshold < NEVER else None,
         "target": out_of_fold.promise.precision,
-        "coverage": float(sure.any(axis=-1).mean()),
+        "share": float(sure.any(axis=-1).mean()),
         "precision": float((sure & true).sum() / sure.sum()) if sure.any() else None,
         "groups_needed": out_of_fold.promise.least_groups,
         "groups": len(np.unique(answers.groups[is_topical])),
@@ -197,7 +197,7 @@ def build_report(
         "confusion": confusion(answers, topics),
         "precision_recall": precision_recall_table(once, topics.names),
         "reliability": reliability_table(once),
-        "risk_coverage": risk_coverage(certainty, right),
+        "risk": risk_curve(certainty, right),
         "training": out_of_fold.history,
         "predictions": answers.table,
     }
@@ -244,8 +244,8 @@ def reliability_table(outcome: Outcomes) -> pd.DataFrame:
     return grouped.mean().assign(n=grouped.size()).reset_index(drop=True)
 
 
-def risk_coverage(confidence: Array, right: Targets) -> pd.DataFrame:
-    """Risk at each coverage, if the most confident answers are given first.
+def risk_curve(confidence: Array, right: Targets) -> pd.DataFrame:
+    """Risk at each share of answers, if the most confident are given first.
 
     The curve is that of El-Yaniv & Wiener (2010).
 
@@ -258,12 +258,12 @@ def risk_coverage(confidence: Array, right: Targets) -> pd.DataFrame:
 
     Returns
     -------
-    A row for each distinct confidence. coverage: the share of the answers that are given; risk: the
+    A row for each distinct confidence. answered: the share of the answers that are given; risk: the
     share of wrong answers among those given.
     """
     order = np.argsort(-confidence, kind="stable")
     given = np.arange(1, len(order) + 1)
-    curve = {"coverage": given / len(order), "risk": np.cumsum(~right[order]) / given}
+    curve = {"answered": given / len(order), "risk": np.cumsum(~right[order]) / given}
     return pd.DataFrame(curve)[np.append(np.diff(confidence[order]) != 0, True)]
 
 

@@ -42,9 +42,8 @@ class Agreement:
         Topic → Cohen's kappa of having the topic, mean over pairs of annotators; None where each
         pair has only one kind of answer.
     macro_f1
-        Macro-F1 of one annotator against another, mean over pairs in both directions. As for
-        models, mode single counts only paragraphs that the other annotator gives a topic. None
-        where there are none.
+        Macro-F1 of one annotator's answers against another's, mean over pairs in both directions.
+        As for models, none of the topics is an answer too in mode single. None without any pair.
     """
 
     annotators: tuple[str, ...]
@@ -168,14 +167,14 @@ def _kappa(one: npt.ArrayLike, other: npt.ArrayLike) -> float | None:
 
 
 def _macro_f1(true: Targets, given: Targets, mode: ModeName) -> float | None:
-    """Macro-F1 of an annotator's answers over the topics in another's, which are taken as true."""
-    present = np.flatnonzero(true.any(axis=0))
-    if not len(present):
+    """Macro-F1 of an annotator's answers over those of another, which are taken as true."""
+    if mode == "single":
+        true, given = (np.column_stack([each, ~each.any(axis=1)]) for each in (true, given))
+    present = true.any(axis=0)
+    if not present.any():
         return None
-    rows = true.any(axis=1) | (mode == "multi")
-    true, given = true[rows][:, present], given[rows][:, present]
-    of_topics = 2 * (true & given).sum(axis=0) / (true.sum(axis=0) + given.sum(axis=0))
-    return float(of_topics.mean())
+    hits, sums = (true & given).sum(axis=0), true.sum(axis=0) + given.sum(axis=0)
+    return float((2 * hits[present] / sums[present]).mean())
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

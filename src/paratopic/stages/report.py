@@ -22,7 +22,7 @@ TEXTS = dict.fromkeys(("id", "article", "heading", "text", "answer", "label"), s
 # Name of a table with such columns, or without them → how it is read.
 TABLES: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("predictions", "confusion"), {"keep_default_na": False, "dtype": TEXTS}),
-    **dict.fromkeys(("reliability", "risk_coverage", "training", "final"), {}),
+    **dict.fromkeys(("reliability", "risk", "training", "final"), {}),
 }
 
 
