@@ -89,9 +89,8 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
     answers = chain.from_iterable(_annotated(task, str(path)) for task in tasks)
     imported = _imported(answers, frame, topics)
     labelled = {label.paragraph for label in imported.labels}
-    drawn_after = {task.cell("paragraph"): task.cell("drawn_after") for task in tasks}
-    drawn = ((id_, before) for id_, before in drawn_after.items() if before and id_ in labelled)
-    imported.drawn_after = dict(drawn)
+    drawn = ((task.cell("paragraph"), task.cell("drawn_after")) for task in tasks)
+    imported.drawn_after = {id_: before for id_, before in drawn if before and id_ in labelled}
     return imported
 
 

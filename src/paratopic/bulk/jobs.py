@@ -56,7 +56,7 @@ FORMAT = 6
 DIGITS = 9
 # Name of the column with the language of a text; tables may have one of their own.
 LANGUAGE = "text_language"
-_SHARD = re.compile(r"(\d{5,})-.*-\d{5,}\.\w+", re.DOTALL)
+_SHARD = re.compile(r"(\d{5,})-.*-(\d{5,})\.\w+", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -328,7 +328,7 @@ def _begin(job: Job, out: Path, resume: bool) -> Done:
     if not (out / PROGRESS).exists():
         return Done()
     done = _read_progress(out / PROGRESS)
-    written = sum(_is_before(path, done) for path in present)
+    written = sum(_is_before(path, done, job.inputs) for path in present)
     if written != done.shards:
         raise UserError(
             f"{out} cannot be resumed: of {done.shards} files that were written {written} are "
@@ -346,12 +346,14 @@ def _read_progress(path: Path) -> Done:
         raise UserError(f"{path} is damaged; name another folder") from None
 
 
-def _is_before(path: Path, done: Done) -> bool:
+def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
     """Whether a file is a shard of an input before the one that is next."""
     match = _SHARD.fullmatch(path.name)
-    is_before = match is not None and int(match[1]) < done.input
+    if match is None or (number := int(match[1])) >= done.input:
+        return False
+    is_of_run = path.name == _shard_name(number, int(match[2]), inputs[number])
     # JSON lines alone may be none.
-    return is_before and (path.suffix == ".jsonl" or path.stat().st_size > 0)
+    return is_of_run and (path.suffix == ".jsonl" or path.stat().st_size > 0)
 
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> None:
@@ -434,8 +436,10 @@ def _articles(own: Columns, n: int) -> Sequence[object]:
 
     Rows of an article that a table has in several shards count once in each.
     """
-    named = (list(map(str, own[name])) for name in ("article", GROUP) if name in own)
-    return next(named, range(n))
+    for name in ("article", GROUP):
+        if name in own:
+            return list(map(str, own[name]))
+    return range(n)
 
 
 def _topics(model: Model) -> str:

@@ -52,7 +52,7 @@ def forecast(
     data = crossval.labelled_for(KINDS[champion], params)
     n_labels, measured = len(data.rows), outcomes(data, scores)
     if measured.too_few:
-        raise UserError(f"macro-F1 has no forecast: {measured.too_few}; label more paragraphs")
+        raise UserError(f"macro-F1 cannot be forecast: {measured.too_few}; label more paragraphs")
     curve = _curve(params, champion, data, scores)
     numbers = sorted(set(more or MORE))
     sizes, wish = [n_labels + number for number in numbers], params.evaluate

@@ -1,8 +1,8 @@
 """Paragraphs of articles that say nothing to judge: references, fragments, and what recurs.
 
-The rules see words alone and are made for precision: what they miss is a paragraph as any other. A
-row of a table without positions is never boilerplate, because somebody chose it. What is no
-paragraph at all, such as a byline, was left out before (`reading.boilerplate`).
+The rules see words alone and are made for precision: what they miss is treated as any other
+paragraph. A row of a table without positions is never boilerplate, because somebody chose it. What
+is no paragraph at all, such as a byline, was left out before (`reading.boilerplate`).
 """
 
 from __future__ import annotations

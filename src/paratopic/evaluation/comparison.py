@@ -275,7 +275,9 @@ def beside_model(
     def macro_f1(answers: Outcomes) -> Estimate:
         key: Metric = HEADLINE[topics.mode]
         share = {key: (shares_of(answers) | shares_of_answers(answers))[key]}
-        return share_estimates(answers, share, settings.confidence, settings.n_draws, seed)[key]
+        wish = settings.confidence, settings.n_draws, seed
+        estimate = share_estimates(answers, share, *wish)[key]
+        return Estimate(estimate.value) if outcomes(data, scores).too_few else estimate
 
     measured = {}
     for name, answers in part.weak_answers.groupby("source"):

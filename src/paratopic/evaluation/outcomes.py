@@ -83,7 +83,7 @@ class Outcomes:
     @property
     def too_few(self) -> str:
         """Why there is no interval of macro-F1 and no forecast; "" where labels are enough."""
-        n_labels = self.true.sum(axis=0)
+        n_labels = self.true[self.counts > 0].sum(axis=0)
         if n_none := int((n_labels == 0).sum()):
             have = plural(n_none, "topic has", "topics have")
             return f"{have} no label that can be measured"

@@ -6,7 +6,6 @@ right, `evaluation.expected` estimates the share of right answers on other texts
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +62,12 @@ class Answers:
     articles: int = 0
 
     def __add__(self, other: Answers) -> Answers:
-        return Answers(*map(operator.add, vars(self).values(), vars(other).values()))
+        return Answers(
+            self.texts + other.texts,
+            self.certainty + other.certainty,
+            self.likeness + other.likeness,
+            self.articles + other.articles,
+        )
 
 
 @dataclass(frozen=True)

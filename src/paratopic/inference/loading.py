@@ -186,9 +186,10 @@ def _fetch_from_hub(address: str) -> Path:
 
     def whole(**how: Any) -> Path:
         names = sorted({*chain.from_iterable(map(prediction_files, KINDS))})
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=names, **how))
-        if not (folder / MANIFEST).exists():
-            raise UserError(f"{repository} is not a paratopic model: it has no {MANIFEST}")
+        for wanted in ([MANIFEST], names):  # nothing else of what is no model
+            folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted, **how))
+            if not (folder / MANIFEST).exists():
+                raise UserError(f"{repository} is not a paratopic model: it has no {MANIFEST}")
         read_manifest(folder)  # a file in the cache may be damaged
         return folder
 

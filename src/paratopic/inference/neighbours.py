@@ -6,8 +6,7 @@ The paragraphs are given: a model's folder holds no texts, because it may be giv
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -50,10 +49,10 @@ class Neighbourhood:
     ids: Sequence[str]
     topics: Sequence[Sequence[str]]
     texts: Sequence[str]
+    _features: Features = field(init=False)
 
-    @cached_property
-    def _features(self) -> Features:
-        return self.model.embed(self.texts)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_features", self.model.embed(self.texts))
 
     def nearest(self, text: str) -> list[Neighbour]:
         """Find the paragraphs that are most like a text, the most similar first.

@@ -97,7 +97,7 @@ def reported(problem: str, advice: str = "") -> Iterator[None]:
 def asking(store: str) -> Iterator[None]:
     """Make a store the one that MLflow asks, for runs and for registered models.
 
-    For the latter, MLFLOW_REGISTRY_URI names another one, here as where they are written.
+    Registered models are looked up in MLFLOW_REGISTRY_URI if it is set.
     What `download_artifacts` is told of stores it forgets where a model is registered: it would ask
     that of the current directory, and make it where there is none.
     """

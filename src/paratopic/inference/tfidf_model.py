@@ -247,7 +247,7 @@ class TfIdf:
         """
         empty = cls((), np.zeros(0), keywords)
         # N-grams of characters are each in one word.
-        pieces = set(texts if empty._of_words else " ".join(texts).split())
+        pieces = set(texts if empty._of_words else chain.from_iterable(map(str.split, texts)))
         found = set(chain.from_iterable(map(empty._ngrams, pieces)))
         terms = np.array(sorted(found), dtype=object)
         counts = cls(terms.tolist(), np.ones(len(terms)), keywords).count(texts)

@@ -127,7 +127,7 @@ class Label:
 
     @property
     def chance(self) -> float | None:
-        """The number in `drawn`; None where it is "article" or empty, which are all it may be."""
+        """The number in `drawn`; None for "article" and "". Anything else is refused."""
         if self.drawn in ("", ARTICLE):
             return None
         chance = math.nan
@@ -267,7 +267,8 @@ def _header_of(path: Path, needed: Iterable[str]) -> tuple[list[str], str] | Non
     """
     with path.open("rb") as file:
         header = file.readline()
-        lines = b"\n" if _WRITTEN.get(path.resolve()) == _state(path) else header + file.read()
+        is_known = _WRITTEN.get(path.resolve()) == _state(path)
+        lines = b"" if is_known else header + file.read()
     try:
         lines.decode()
         names = header.decode("utf-8-sig").rstrip("\r\n")
@@ -275,8 +276,8 @@ def _header_of(path: Path, needed: Iterable[str]) -> tuple[list[str], str] | Non
         columns = next(csv.reader([names], delimiter=separator, strict=True))
     except (ValueError, StopIteration, csv.Error):
         return None
-    is_whole = lines.endswith(b"\n") and set(needed) <= set(columns)
-    return (columns, separator) if is_whole else None
+    is_whole = is_known or lines.endswith(b"\n")
+    return (columns, separator) if is_whole and set(needed) <= set(columns) else None
 
 
 def _state(path: Path) -> tuple[int, int, int]:
@@ -299,7 +300,7 @@ def _add(path: Path, line: bytes) -> None:
 
 
 def locked(path: Path) -> BaseFileLock:
-    """Keep others from writing to labels.csv, until this thread leaves the last `with` of it."""
+    """Hold the lock on labels.csv; a thread may take it again inside."""
     path = path.resolve()  # one lock for a file and all links to it
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path.with_name(f".{path.name}.lock"), is_singleton=True)

@@ -154,9 +154,11 @@ def _in_order(
 ) -> pd.DataFrame:
     """The answers by paragraph, kind and source, so that the order of files changes no result."""
     place = {id_: row for row, id_ in enumerate(paragraphs["id"])}
-    rows: list[Any] = of_people.to_dict("records") + of_sources.to_dict("records")
-    rows.sort(key=lambda row: (place[row["paragraph"]], row["kind"], row["source"], row["topics"]))
-    return answer_rows(rows)
+    tables = [each for each in (of_people, of_sources) if len(each)]
+    answers = pd.concat(tables, ignore_index=True) if tables else of_people
+    columns = [answers[name] for name in ("paragraph", "kind", "source", "topics")]
+    keys = [(place[id_], *rest) for id_, *rest in zip(*columns, strict=True)]
+    return answers.iloc[sorted(range(len(keys)), key=keys.__getitem__)].reset_index(drop=True)
 
 
 def _row(answer: Label, status: str, label: list[str] | None = None) -> dict[str, Any]:

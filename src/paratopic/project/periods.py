@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import cache
+from functools import lru_cache
 
 # Periods that follow from the column date → number of its characters that name one.
 PERIODS = {"year": 4, "month": 7, "date": 10}
@@ -32,7 +32,7 @@ def values_by(columns: Mapping[str, Sequence[object]], name: str, n: int) -> lis
     return [_written(cell) or UNKNOWN for cell in columns.get(name, [""] * n)]
 
 
-@cache
+@lru_cache(10_000)
 def _period(start: str, name: str) -> str:
     """The beginning of a date, if it is a period in ISO form.
 

@@ -163,7 +163,7 @@ def _limited(seconds: float, read: Callable[..., Any], *arguments: object) -> An
             return read(*arguments)
         except (MemoryError, UserError) as error:
             # A reader may have taken a lack of memory for damage.
-            if MemoryError in (type(error), type(error.__context__)):
+            if any(isinstance(each, MemoryError) for each in (error, error.__context__)):
                 os._exit(1)
             raise
         finally:

@@ -42,9 +42,9 @@ def main() -> None:
         return
     metric = metrics_in(params.topics.mode)[HEADLINE[params.topics.mode]]
     headline = metrics[metric.key]
-    ends = "no interval"
-    if headline["low"] is not None:
-        ends = "{confidence:.0%} interval {low:.3f} to {high:.3f}".format(**metrics, **headline)
+    low, high, ends = headline["low"], headline["high"], "no interval"
+    if low is not None:
+        ends = f"{metrics['confidence']:.0%} interval {low:.3f} to {high:.3f}"
     print(f"{name}: {metric.title} {headline['value']:.3f} ({ends})")
 
 

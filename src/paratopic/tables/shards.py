@@ -185,7 +185,8 @@ class Csv(BulkFormat[Cells]):
                 writer.writerow(map(inert_value, [*map(shown, row), *values]))
 
     def columns(self, rows: Cells, names: Collection[str] = (), typed: bool = False) -> Columns:
-        cells = ((name, [row[n] for row in rows.rows]) for n, name in enumerate(rows.header))
+        asked = [(n, name) for n, name in enumerate(rows.header) if not names or name in names]
+        cells = ((name, [row[n] for row in rows.rows]) for n, name in asked)
         return {name: values if typed else list(map(shown, values)) for name, values in cells}
 
 
@@ -272,7 +273,8 @@ def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Cut items into lists of `SHARD`; no items give one empty list, so that a shard is written."""
     items = iter(items)
     yield list(islice(items, SHARD))
-    yield from iter(lambda: list(islice(items, SHARD)), [])
+    while batch := list(islice(items, SHARD)):
+        yield batch
 
 
 def _check_columns(path: Path, names: Sequence[str], column: str, added: Collection[str]) -> None:

@@ -76,7 +76,7 @@ def git_tags() -> dict[str, str]:
     """
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--", ".", f":!{LOCK}", f":!{REPORTS}")
-    if not commit:
+    if not commit or changes is None:
         return {"git_commit": "unknown"}
     user = _git("config", "user.name")
     return {
@@ -208,10 +208,10 @@ def _training_steps(folder: Path) -> dict[str, list[float]]:
     return {f"training/{y}": list(final[y]), f"training/{y}_of_folds": list(means)}
 
 
-def _git(*arguments: str) -> str:
-    """What git prints; "" without git or outside a repository."""
+def _git(*arguments: str) -> str | None:
+    """What git prints; None without git or outside a repository."""
     command = ["git", *arguments]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return ""
+        return None

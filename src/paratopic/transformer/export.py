@@ -72,19 +72,21 @@ def export(network: EmbeddingNetwork, path: Path) -> None:
         encoder.set_attn_implementation(ATTENTION)
     # The exporter warns of optional packages that are missing, and of its own deprecations.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network,
-            (torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]]),),
-            dynamo=True,
-            input_names=["input_ids"],
-            output_names=network.outputs,
-            dynamic_shapes=({0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC},),
-            opset_version=OPSET,
-            verbose=False,
-        )
-    encoder.config._attn_implementation = usual
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                network,
+                (torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]]),),
+                dynamo=True,
+                input_names=["input_ids"],
+                output_names=network.outputs,
+                dynamic_shapes=({0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC},),
+                opset_version=OPSET,
+                verbose=False,
+            )
+    finally:
+        encoder.config._attn_implementation = usual
     assert program is not None
     model = program.model_proto
     # The exporter records the line of source that each node came from, with this machine's paths.
