@@ -87,6 +87,7 @@ def test_files_that_were_damaged_are_found_when_a_run_is_resumed(
     path, out = save(tmp_path, "in.csv", "text\n" + "A tariff.\n" * 6), tmp_path / "out"
     predict(model, [path], out)
     next(out.glob("*-00000.csv")).write_bytes(b"")
+    save(out, "00000-other-00007.csv", "of nobody")
     with pytest.raises(UserError, match="of 3 files that were written 2 are there"):
         predict(model, [path], out, resume=True)
     for content in ("[" * 100_000, "{", "[]", '{"input": 0}'):
