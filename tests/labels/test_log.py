@@ -101,7 +101,7 @@ def test_a_file_with_another_separator_keeps_it(path: Path, separator: str) -> N
     assert path.read_text(encoding="utf-8").splitlines()[0] == names
 
 
-@pytest.mark.parametrize("above", ["sep=,\n", "\n\n"])
+@pytest.mark.parametrize("above", ["sep=,\n", "\n\n", "Our labels,,\n"])
 def test_columns_are_added_to_the_header_and_not_above_it(path: Path, above: str) -> None:
     write(path, "a:1,trade,x", header=f"{above}{BY_HAND}")
     for id_ in ("a:2", "a:3"):
@@ -110,7 +110,6 @@ def test_columns_are_added_to_the_header_and_not_above_it(path: Path, above: str
     assert path.read_text(encoding="utf-8").startswith(f"{above}{BY_HAND},annotator")
 
 
-TITLE = f"Our labels,,\n{BY_HAND}\na:1,trade,x\na:2,trade,y\n"
 OPEN_QUOTE = f'{BY_HAND}\na:1,trade,x\na:2,trade,"Tariffs\na:3,trade,y\n'
 LONGEST = 131_072
 
@@ -118,11 +117,10 @@ LONGEST = 131_072
 @pytest.mark.parametrize(
     ("content", "note", "message"),
     [
-        (TITLE, "", 'line 1: there is no column "paragraph"'),
         (OPEN_QUOTE, "", "line 3: this line cannot be read"),
         (f"{BY_HAND}\n", "n" * (LONGEST + 1), f"the page: a cell has more than {LONGEST} char"),
     ],
-    ids=["a title", "an open quote", "a long note"],
+    ids=["an open quote", "a long note"],
 )
 def test_what_could_not_be_read_again_is_not_added(
     path: Path, content: str, note: str, message: str

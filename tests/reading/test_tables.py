@@ -10,10 +10,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from openpyxl.worksheet.formula import ArrayFormula
 
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
@@ -64,7 +66,10 @@ def test_rows_without_a_group_are_articles_of_their_own(tmp_path: Path) -> None:
         ("", r"set.csv: holds no text"),
         ("text,label\na,trade,b\n", r"set.csv, row 2: more cells than columns"),
         ('text,label\n"a,trade\n', r"set.csv, row 2: this row cannot be read"),
-        ("text,label,label\na,trade,\n", r"set.csv: there are two columns label; rename one"),
+        (
+            "text,label,label\na,trade,\n",
+            r"set.csv, row 1: there are two columns label; rename one",
+        ),
         ("text;topic\na,b;trade\n", r'there is no column "label".*this table has text, topic'),
         ("text,label\na,NA\n", r'set.csv, row 2: unknown topic "NA".* in prepare.no_topic'),
         # Positions that give no order.
@@ -249,7 +254,7 @@ def test_headings_and_titles_are_kept(tmp_path: Path) -> None:
 
 def test_fields_of_json_lines_are_what_is_neither_a_list_nor_an_object(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [
-        {"n": 1.5, "b": True, "list": [1], "\ud800": "\ud800", " n\t": "", "": "x", "nan": None},
+        {"n": 1.5, "b": True, "list": [1], "\ud800": "\ud800", " m\t": "", "": "x", "nan": None},
         {"n": None, "object": {"a": 1}, "only": "x" * 5000},
     ]
     labelled = [{"text": "A", "label": None} | row for row in rows]
@@ -391,3 +396,59 @@ def test_decimals_lists_and_the_text_nan_are_labels_of_parquet(tmp_path: Path) -
     }
     several = ["trade;security", "none"]
     assert cells == {"one": ["nan", "trade"], "several": several, "number": ["1", "2"]}
+
+
+def test_columns_that_differ_in_blanks_are_two_of_one_name(tmp_path: Path) -> None:
+    path = save(tmp_path, "set.csv", "text,label,date,date \nA,trade,2025-09-15,B1\n")
+    with pytest.raises(UserError, match="there are two columns date; rename one"):
+        read_joined(path, TOPICS, [])
+
+
+def test_the_case_of_a_key_does_not_matter(tmp_path: Path) -> None:
+    path = save(tmp_path, "set.csv", "Text,LABEL,Group ,Date\nA,trade,1,15.09.2025\nB,trade,1,\n")
+    frame, fields = read_joined(path, TOPICS, [])
+    assert frame["article"].tolist() == ["set/1", "set/1"]
+    assert (
+        fields["date"].tolist()[0] == "2025-09-15" and frame["topics"].tolist() == [["trade"]] * 2
+    )
+
+
+def test_an_index_is_no_title_and_titles_may_stand_above_unlabelled_rows(tmp_path: Path) -> None:
+    rows = "".join(f"{n},rain fell on day {n}\n" for n in range(5))
+    frame, _ = read_joined(
+        save(tmp_path, "a.csv", f",text\n{rows}"), TOPICS, [], Source("a.csv", label=None)
+    )
+    assert len(frame) == 5
+    rows = "".join(f"Rain on day {n};{'trade' * (n < 7)};15.09.2025\n" for n in range(10))
+    path = save(tmp_path, "b.csv", f"Export 15.09.2025;;\ntext;label;date\n{rows}")
+    assert len(read_joined(path, TOPICS, [])[0]) == 10
+
+
+def test_a_merged_cell_counts_for_all_of_its_rows(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    rows = [
+        ("Our table", None, None),
+        ("text", "label", "group"),
+        ("A", "trade", 1),
+        ("B",),
+        ("C",),
+    ]
+    for row in rows:
+        sheet.append(row)
+    for place in ("A1:C1", "B3:B5", "C3:C4"):
+        sheet.merge_cells(place)
+    book.save(tmp_path / "set.xlsx")
+    frame, _ = read_joined(tmp_path / "set.xlsx", TOPICS, [])
+    assert frame["topics"].tolist() == [["trade"]] * 3
+    assert frame["article"].tolist() == ["set/1", "set/1", frame["id"][2]]
+
+
+@pytest.mark.parametrize("formula", ["=B2", ArrayFormula("B3", "=B2")])
+def test_a_formula_of_any_kind_needs_its_result(tmp_path: Path, formula: object) -> None:
+    book = openpyxl.Workbook()
+    for row in (("text", "label"), ("A", "trade"), ("B", formula)):
+        book.active.append(row)
+    book.save(tmp_path / "set.xlsx")
+    with pytest.raises(UserError, match=r"row 3: the result of the formula =B2 is not stored"):
+        read_joined(tmp_path / "set.xlsx", TOPICS, [])

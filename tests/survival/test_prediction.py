@@ -154,7 +154,7 @@ def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_expected_to_be
     (tmp_path / "model" / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     path = tmp_path / "in.csv"
     texts = list(rows["text"]) if alike else ["Zyx."] * len(rows)
-    dates = [f"202{number % 2}-01-05" for number in range(len(rows))]
+    dates = [("05.01.2020", "2021-01-05")[number % 2] for number in range(len(rows))]
     pd.DataFrame({"date": dates, "text": texts}).to_csv(path, index=False)
     words = ["predict", str(path), "--model", str(tmp_path / "model"), "--by", "year"]
     for out in ("out", "out.csv"):

@@ -37,6 +37,7 @@ from paratopic.project.languages import language_of
 from paratopic.project.passages import Text, plain
 from paratopic.project.periods import UNKNOWN, values_by
 from paratopic.project.topics import split_cell
+from paratopic.reading.metadata import iso_date
 from paratopic.tables import shards
 from paratopic.tables.shards import Chunk, Columns
 
@@ -115,7 +116,9 @@ class Done:
         answers = [split_cell(columns[_topics(job.model)][row] or "") for row in known]
         predicted = np.array([[name in answer for name in classes] for answer in answers])
         counts = mode.outcomes(predicted).sum(axis=0) + (self.counts or 0)
-        parts = [""] * n if job.by is None else values_by(own, job.by, n)
+        dates = {"date": [iso_date(str(cell)) or cell for cell in own.get("date", ())]}
+        by_what = {**own, **(dates if "date" in own else {})}
+        parts = [""] * n if job.by is None else values_by(by_what, job.by, n)
         articles = _articles(own, n)
         sums, seen = dict(self.answers), set()
         for row, right in zip(known, mode.certainty(scores, predicted).tolist(), strict=True):

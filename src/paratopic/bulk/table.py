@@ -205,9 +205,9 @@ def _write_parquet(path: Path, parts: Sequence[Part]) -> None:
 
     tables = [_arrow(part, columns) for part, columns in zip(parts, _values(parts), strict=True)]
     for name in dict.fromkeys(name for table in tables for name in table.schema.names):
-        fields = [table.schema.field(name) for table in tables if name in table.schema.names]
+        alone = [table.select([name]) for table in tables if name in table.schema.names]
         try:
-            pa.unify_schemas([pa.schema([field]) for field in fields], promote_options="permissive")
+            pa.concat_tables(alone, promote_options="permissive")
         except (pa.ArrowTypeError, pa.ArrowInvalid):  # numbers here, texts there
             for n, table in enumerate(tables):
                 if name in (names := table.schema.names):

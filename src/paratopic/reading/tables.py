@@ -31,6 +31,7 @@ from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.datasets import is_address, parse_address, read_dataset, with_address
 from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
 from paratopic.tables.files import LOADERS, Columns, Table, cell_text
+from paratopic.tables.sheets import refuse_repeated
 
 log = logging.getLogger(__name__)
 
@@ -171,8 +172,14 @@ def _read(path: Path | str, source: Source) -> tuple[Source, Table]:
 def _by_key(columns: Columns, path: Path | str, source: Source) -> Columns:
     """The columns by the keys that stand for them, and the others by their own names.
 
-    A column that has the name of a key, but which the key does not stand for, is left out.
+    A column that has the name of a key, but which the key does not stand for, is left out. Case and
+    blanks at the ends of a key's name do not matter.
     """
+    refuse_repeated(str(path), list(map(cleaned, columns)))
+    plain = {name: cleaned(name).casefold() for name in columns}
+    alike = {name: key for name, key in plain.items() if key in KEYS and key not in columns}
+    if len({*alike.values()}) == len(alike):
+        columns = {alike.get(name, name): values for name, values in columns.items()}
     for key, name in source.columns.items():
         if name not in columns and (key in source.named or key in REQUIRED):
             or_none = ", or null for a table without labels" if key == "label" else ""

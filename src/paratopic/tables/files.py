@@ -19,7 +19,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import read_decoded
 from paratopic.project.sources import NONE
 from paratopic.project.topics import join_cell
-from paratopic.tables.sheets import read_sheet
+from paratopic.tables.sheets import read_sheet, refuse_repeated
 
 # Name of a column → its values.
 Columns = dict[str, list[object]]
@@ -53,7 +53,7 @@ def cell_text(value: object) -> str:
 
 def _read_sheet(path: Path, whole: Collection[str]) -> Table:
     sheet = read_sheet(path, [])
-    _refuse_repeated(path, sheet.columns)
+    refuse_repeated(str(path), sheet.columns)
     rows = [(where, cells) for where, cells in sheet.rows if any(cells.values())]
     columns: Columns = {name: [cells[name] for _, cells in rows] for name in sheet.columns}
     return Table(columns, [where for where, _ in rows])
@@ -83,7 +83,7 @@ def _read_parquet(path: Path, whole: Collection[str]) -> Table:
         # By its path: if Python ends while a thread of Arrow holds an open file, it is aborted.
         file = pq.ParquetFile(path)
         schema = file.schema_arrow
-        _refuse_repeated(path, schema.names)
+        refuse_repeated(str(path), schema.names)
         read = file.read([field.name for field in schema if field.name in whole or is_read(field)])
         columns = arrow_columns(read, schema.names, whole, _class_names(schema))
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
@@ -91,11 +91,6 @@ def _read_parquet(path: Path, whole: Collection[str]) -> Table:
         reason = os.strerror(number) if number else str(error).strip()
         raise UserError(f"{path}: cannot be read as parquet: {reason}") from None
     return Table(columns, [f"{path}, row {row}" for row in range(2, read.num_rows + 2)])
-
-
-def _refuse_repeated(path: Path, names: Sequence[str]) -> None:
-    if repeated := [name for name in names if names.count(name) > 1 and name]:
-        raise UserError(f"{path}: there are two columns {repeated[0]}; rename one")
 
 
 def arrow_columns(

@@ -300,9 +300,14 @@ def _values(column: pa.ChunkedArray, times: str) -> list[object]:
     """
     import pyarrow as pa
 
-    if pa.types.is_timestamp(column.type):
-        column = column.cast("string" if column.type.tz else times, safe=False)
-    return list(column.to_pylist())
+    try:
+        if pa.types.is_timestamp(column.type):
+            column = column.cast("string" if column.type.tz else times, safe=False)
+        return list(column.to_pylist())
+    except (ValueError, OverflowError, pa.ArrowException) as error:
+        raise UserError(
+            f"a column of times cannot be read ({error}); write the times as texts"
+        ) from None
 
 
 def _text_error(text: object) -> str | None:

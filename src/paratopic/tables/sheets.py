@@ -112,11 +112,18 @@ def csv_rows(
 
 
 def _without_title(rows: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
-    """The rows from the header on: rows with one cell above it are a title."""
+    """The rows from the header on: rows with their first cell alone above it are a title."""
     sizes = [sum(map(bool, cells)) for _, cells in rows[:FIRST_ROWS]]
     header = next((number for number, size in enumerate(sizes) if size > 1), 0)
-    of_header = sizes[header:].count(sizes[header]) if header else 0
-    return rows[header:] if of_header > ALIKE * len(sizes[header:]) else rows
+    is_title = all(cells and cells[0] for _, cells in rows[:header])
+    n_alike = sum(size > 1 for size in sizes[header:])
+    return rows[header:] if is_title and n_alike > ALIKE * len(sizes[header:]) else rows
+
+
+def refuse_repeated(where: str, names: Sequence[str]) -> None:
+    """Raise an error where two columns have the same name."""
+    if repeated := [name for name in names if names.count(name) > 1 and name]:
+        raise UserError(f"{where}: there are two columns {repeated[0]}; rename one")
 
 
 def _sheet(rows: list[tuple[str, list[str]]], required: Sequence[str]) -> Sheet:
@@ -127,6 +134,7 @@ def _sheet(rows: list[tuple[str, list[str]]], required: Sequence[str]) -> Sheet:
                 f'{where}: there is no column "{column}"; the columns are {", ".join(columns)}. In '
                 "CSV, columns are separated by commas, semicolons, tabs or vertical bars."
             )
+    refuse_repeated(where, columns)
     least = 1 + max(map(columns.index, required), default=-1)
     named = []
     for place, cells in rows:

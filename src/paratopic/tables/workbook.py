@@ -33,6 +33,9 @@ _OLE = b"\xd0\xcf\x11\xe0"
 _DIGITS = 15
 # When each workbook says that it was made: the same rows give the same bytes.
 _TIME = datetime(1980, 1, 1)
+# Formulas of all kinds, and cells that take several places, in the XML of a sheet.
+_FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
+_MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s+ref=\"([A-Z]+[0-9]+:[A-Z]+[0-9]+)\"")
 # How workbooks are opened: row by row.
 _QUICK: dict[str, bool] = {"read_only": True, "keep_links": False}
 # The first day that all spreadsheets count alike: earlier ones are written as text.
@@ -142,22 +145,52 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
         if sum(part.file_size for part in archive.infolist()) > MOST_BYTES:
             raise _too_large(path)
         sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
-        has_formulas = any(b"<f>" in archive.read(name) for name in sheets)
+        has_formulas = any(_FORMULA.search(archive.read(name)) for name in sheets)
     with warnings.catch_warnings():  # of colours and the like, which are not read
         warnings.simplefilter("ignore")
         sheet = _first_sheet(openpyxl.load_workbook(file, **_QUICK, data_only=True))
         if has_formulas:
             _refuse_formulas(_first_sheet(openpyxl.load_workbook(file, **_QUICK)), sheet, path)
-        n_cells = 0
+        n_cells, merged = 0, _merged(file, sheet)
         for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
             n_cells += 1 + len(values)
             if n_cells > MOST_CELLS:
                 raise _too_large(path)
             cells = [unescape(value) if isinstance(value, str) else value for value in values]
+            for cell in merged:
+                cell.fill(number, cells)
             while cells and cells[-1] in (None, ""):
                 cells.pop()
             if cells:
                 yield number, cells
+
+
+@dataclass
+class _MergedCell:
+    """A cell that takes several rows: what stands in the first counts for all."""
+
+    column: int
+    first: int
+    last: int
+    value: object = None
+
+    def fill(self, row: int, cells: list[object]) -> None:
+        """Take the value from its first row, and put it into the others."""
+        if row == self.first:
+            self.value = cells[self.column - 1] if self.column <= len(cells) else None
+        elif self.first < row <= self.last:
+            cells += [None] * (self.column - len(cells))
+            cells[self.column - 1] = self.value
+
+
+def _merged(file: IO[bytes], sheet: Any) -> list[_MergedCell]:
+    """The cells of a sheet that take several rows, but for those of the header."""
+    from openpyxl.utils import range_boundaries
+
+    with ZipFile(file) as archive:
+        places = _MERGED.findall(archive.read(sheet._worksheet_path.lstrip("/")))
+    bounds = (range_boundaries(place.decode()) for place in places)
+    return [_MergedCell(column, top, low) for column, top, _, low in bounds if 1 < top < low]
 
 
 def _first_sheet(book: Any) -> Any:
@@ -173,9 +206,10 @@ def _refuse_formulas(formulas: Any, results: Any, path: Path) -> None:
     both = (sheet.iter_rows(values_only=True) for sheet in (formulas, results))
     for number, (written, stored) in enumerate(zip(*both, strict=False), start=1):
         for formula, result in zip(written, stored, strict=False):
-            if result is None and isinstance(formula, str) and formula.startswith("="):
+            text = getattr(formula, "text", formula)  # that of an array is an object
+            if result is None and isinstance(text, str) and text.startswith("="):
                 raise UserError(
-                    f"{path}, row {number}: the result of the formula {formula[:40]} is not "
+                    f"{path}, row {number}: the result of the formula {text[:40]} is not "
                     "stored. Open the file in a spreadsheet and save it, or write the values."
                 )
 
