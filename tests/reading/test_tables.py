@@ -452,3 +452,9 @@ def test_a_formula_of_any_kind_needs_its_result(tmp_path: Path, formula: object)
     book.save(tmp_path / "set.xlsx")
     with pytest.raises(UserError, match=r"row 3: the result of the formula =B2 is not stored"):
         read_joined(tmp_path / "set.xlsx", TOPICS, [])
+
+
+def test_a_line_break_that_is_not_quoted_makes_no_paragraph(tmp_path: Path) -> None:
+    path = save(tmp_path, "set.csv", "text,label,speaker\nFirst line\nsecond line,trade,Ann\n")
+    with pytest.raises(UserError, match=r"set\.csv, row 2 ends before the column \"label\""):
+        read_joined(path, TOPICS, [])

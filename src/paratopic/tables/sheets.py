@@ -78,7 +78,8 @@ def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line")
     place = f"{path}, {unit}"
     lines = csv_rows(file, separator, lambda row, _: f"{place} {row + first - 1}: this {unit}")
     rows = [(f"{place} {n}", cells) for n, cells in enumerate(lines, start=first) if cells]
-    return _sheet(rows or [(f"{place} 1", [])], required)
+    # A short row may be part of a text with a line break that is not quoted.
+    return _sheet(rows or [(f"{place} 1", [])], required, is_whole=not required)
 
 
 def csv_rows(
@@ -126,7 +127,9 @@ def refuse_repeated(where: str, names: Sequence[str]) -> None:
         raise UserError(f"{where}: there are two columns {repeated[0]}; rename one")
 
 
-def _sheet(rows: list[tuple[str, list[str]]], required: Sequence[str]) -> Sheet:
+def _sheet(
+    rows: list[tuple[str, list[str]]], required: Sequence[str], is_whole: bool = False
+) -> Sheet:
     (where, columns), *rows = _without_title(rows)
     for column in required:
         if column not in columns:
@@ -135,11 +138,12 @@ def _sheet(rows: list[tuple[str, list[str]]], required: Sequence[str]) -> Sheet:
                 "CSV, columns are separated by commas, semicolons, tabs or vertical bars."
             )
     refuse_repeated(where, columns)
-    least = 1 + max(map(columns.index, required), default=-1)
+    least = len(columns) if is_whole else 1 + max(map(columns.index, required), default=-1)
     named = []
     for place, cells in rows:
         if len(cells) < least:
-            absent = next(name for name in required if columns.index(name) >= len(cells))
+            late = (name for name in required if columns.index(name) >= len(cells))
+            absent = next(late, columns[len(cells)])
             raise UserError(
                 f'{place} ends before the column "{absent}"; each row needs a cell there, even if '
                 "it is empty"
