@@ -22,7 +22,7 @@ from paratopic.reading.article import (
     skipped_of,
 )
 from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file
-from paratopic.reading.metadata import SHEET, article_fields
+from paratopic.reading.metadata import SHEET, article_fields, iso_date
 from paratopic.tables.shards import (
     BulkFormat,
     Chunk,
@@ -136,3 +136,9 @@ def _place(group: Any, position: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return None if math.isnan(place) else place
+
+
+def with_iso_dates(columns: Columns) -> Columns:
+    """The columns, with dates of other forms in ISO form, as stage prepare reads them."""
+    dates = [iso_date(str(cell)) or cell for cell in columns.get("date", ())]
+    return columns | {"date": dates} if "date" in columns else columns

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from paratopic.bulk.formats import GROUP, files_read, format_of, with_context
+from paratopic.bulk.formats import GROUP, files_read, format_of, with_context, with_iso_dates
 from paratopic.inference.calibration import Answers
 from paratopic.inference.folder import digest_of
 from paratopic.inference.model import Model
@@ -37,7 +37,6 @@ from paratopic.project.languages import language_of
 from paratopic.project.passages import Text, plain
 from paratopic.project.periods import UNKNOWN, values_by
 from paratopic.project.topics import split_cell
-from paratopic.reading.metadata import iso_date
 from paratopic.tables import shards
 from paratopic.tables.shards import Chunk, Columns
 
@@ -116,9 +115,7 @@ class Done:
         answers = [split_cell(columns[_topics(job.model)][row] or "") for row in known]
         predicted = np.array([[name in answer for name in classes] for answer in answers])
         counts = mode.outcomes(predicted).sum(axis=0) + (self.counts or 0)
-        dates = {"date": [iso_date(str(cell)) or cell for cell in own.get("date", ())]}
-        by_what = {**own, **(dates if "date" in own else {})}
-        parts = [""] * n if job.by is None else values_by(by_what, job.by, n)
+        parts = [""] * n if job.by is None else values_by(with_iso_dates(own), job.by, n)
         articles = _articles(own, n)
         sums, seen = dict(self.answers), set()
         for row, right in zip(known, mode.certainty(scores, predicted).tolist(), strict=True):

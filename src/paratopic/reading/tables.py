@@ -31,7 +31,6 @@ from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.datasets import is_address, parse_address, read_dataset, with_address
 from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
 from paratopic.tables.files import LOADERS, Columns, Table, cell_text
-from paratopic.tables.sheets import refuse_repeated
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +174,9 @@ def _by_key(columns: Columns, path: Path | str, source: Source) -> Columns:
     A column that has the name of a key, but which the key does not stand for, is left out. Case and
     blanks at the ends of a key's name do not matter.
     """
-    refuse_repeated(str(path), list(map(cleaned, columns)))
+    names = [cleaned(name) for name in columns]
+    if repeated := [name for name in names if names.count(name) > 1 and name]:
+        raise UserError(f"{path}: there are two columns {repeated[0]}; rename one")
     plain = {name: cleaned(name).casefold() for name in columns}
     alike = {name: key for name, key in plain.items() if key in KEYS and key not in columns}
     if len({*alike.values()}) == len(alike):
