@@ -155,6 +155,25 @@ def test_of_whole_articles_labels_stand_for_the_other_paragraphs() -> None:
     assert more["000"] == ("", pytest.approx(1 / 3)) and more["005"] == ("paragraph", 1.0)
 
 
+def test_a_text_of_two_drawn_articles_weighs_as_one_of_one() -> None:
+    texts = ["One.", "Two.", "Three.", "Two.", "Three.", "Four."]
+    frame = table(6, ["000", "001", "002", "005"], text=texts, article=list("aaabbb"))
+    lines = [line(id_, "article") for id_ in ("000", "001", "002", "005")]
+    weights = {id_: weight for id_, (_, weight) in weighed(frame, *lines).items()}
+    assert set(weights.values()) == {1}
+    weights = {id_: weight for id_, (_, weight) in weighed(frame, *lines[:3]).items()}
+    assert weights == {"000": 1, "001": 0.5, "002": 0.5}  # a draw is twice as likely to have them
+
+
+@pytest.mark.parametrize("drawn", ["1", "0.5", "article"])
+def test_boilerplate_changes_no_weight(drawn: str) -> None:
+    frame = table(6, ["000", "003"], article=list("aaabbb"))
+    more = table(9, ["000", "003"], article=list("aaabbb") + list("abc"))
+    more["boilerplate"] = [False] * 6 + [True] * 3
+    lines = in_order(line("000", drawn), line("003", drawn))
+    assert weighed(more, *lines) == weighed(frame, *lines)
+
+
 def test_what_the_labels_are_a_sample_of_is_said() -> None:
     frame = table(4, ["000", "001", "003"], article=list("aabb"))
     for lines, kind, drawn, told in (

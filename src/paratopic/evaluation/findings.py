@@ -281,7 +281,9 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
     if len(changes):
         row = max(changes.to_dict("records"), key=_clarity)
-        one, other = row["what"].split(" minus ")
+        names = {str(name) for name in findings.table.iloc[:, 0]}
+        pairs = {f"{one} minus {other}": (one, other) for one in names for other in names}
+        one, other = pairs[row["what"]]
         change, low, high = (100 * row[name] for name in ("change", "low", "high"))
         interval = f"({confidence:.0%} interval {low:+.0f} to {high:+.0f})"
         if low <= 0 <= high:

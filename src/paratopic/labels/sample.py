@@ -30,7 +30,7 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series
     paragraphs among them that were chosen in another way. Where whole articles were drawn, labels
     stand for the paragraphs of their article. Of the two, the one with more labels is weighed.
 
-    Copies of a text are one paragraph: they share its weight.
+    Copies of a text are one paragraph: they share its weight. Boilerplate is no part of the corpus.
 
     Parameters
     ----------
@@ -45,6 +45,7 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series
     For each of n rows, what was drawn, (n,), "paragraph", "article" or "" for not known; and the
     weight, (n,), NaN for not known. Weights of paragraphs that were all drawn at random are 1.
     """
+    whole, frame = frame, frame[~frame["boilerplate"]]  # which is never drawn
     hand = frame[has_hand_label(frame)]
     first = _first_lines(dict(zip(hand["id"], hand["text"], strict=True)), lines)
     # Labels of tables, which have no line, were there before.
@@ -59,17 +60,22 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series
     of_articles = hand[
         hand["id"].isin([*drawn_whole, *of_tables["id"][of_tables["draw"] == ARTICLE]])
     ]
-    draw = pd.Series("", frame.index, dtype=object)
-    weight = pd.Series(np.nan, frame.index)
+    draw = pd.Series("", whole.index, dtype=object)
+    weight = pd.Series(np.nan, whole.index)
     if n_drawn and n_drawn >= len(of_articles):
         weights = _weights(list(chance_of.values()), frame["text"].nunique())
         copies = hand.groupby("text")["id"].transform("size")
         weight[hand.index] = hand["text"].map(dict(zip(chance_of, weights, strict=True))) / copies
         draw[hand.index[hand["text"].map(chance_of).notna()]] = "paragraph"
     elif len(of_articles):
-        n_labelled = of_articles.groupby("article")["id"].transform("size")
-        n_paragraphs = of_articles["article"].map(frame["article"].value_counts())
-        weight[of_articles.index] = n_paragraphs / n_labelled
+        # A text that several of the articles have is labelled in one of them, and counts once.
+        of_drawn = frame[frame["article"].isin(of_articles["article"])]
+        known = of_drawn[of_drawn["text"].isin(of_articles["text"])]
+        n_known = known.groupby("article")["id"].transform("size")
+        each = known["article"].map(of_drawn["article"].value_counts()) / n_known
+        copies = of_articles.groupby("text")["id"].transform("size")
+        of_text = each.groupby(known["text"]).sum() / frame["text"].value_counts()
+        weight[of_articles.index] = of_articles["text"].map(of_text) / copies
         draw[of_articles.index] = ARTICLE
     return draw, weight
 
