@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from paratopic.annotation.page import Answer, Session, Shown
 from paratopic.corpus.answers import read_labelled_paragraphs
@@ -235,3 +239,15 @@ def test_what_cannot_be_edited_is_left_alone(cli: Cli) -> None:
     before = PARAMS.read_bytes()
     assert "cannot be edited as it is written" in cli("codebook", "drop", "trade", status=1)
     assert PARAMS.read_bytes() == before
+
+
+def test_a_change_waits_for_another_one(cli: Cli) -> None:
+    """Two at once each read params.yaml before the other had written it: one was lost."""
+    word = [sys.executable, "-c", "from paratopic.cli.app import main; main()", "codebook"]
+    with FileLock(".params.yaml.lock"):
+        changes = ("rename", "trade", "commerce"), ("rename", "security", "defence")
+        waiting = [subprocess.Popen([*word, *change]) for change in changes]
+        time.sleep(0.5)
+        assert [process.poll() for process in waiting] == [None, None]
+    assert [process.wait() for process in waiting] == [0, 0]
+    assert {"commerce", "defence"} <= set(read_params(PARAMS).topics.names)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Annotated
 
 import typer
+from filelock import FileLock
 
 from paratopic.cli.project import read_project
 from paratopic.project import files
@@ -76,10 +77,11 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
         change = Change(kind, tuple(names), tuple(into))
     except ValueError as error:
         raise UserError(str(error)) from None
-    text = read_text()
-    params = parse_params(text)
-    with files.aside(PARAMS) as draft:
-        draft.write_bytes(_edited(text, params, change).encode())
+    with FileLock(f".{PARAMS}.lock"):  # another change waits, and is made to this one's codebook
+        text = read_text()
+        params = parse_params(text)
+        with files.aside(PARAMS) as draft:
+            draft.write_bytes(_edited(text, params, change).encode())
     print(f"{change}, in {PARAMS}")
     if change.opens and PARAGRAPHS.exists():
         waiting = plural(len(read_project().retired), "paragraph has", "paragraphs have")

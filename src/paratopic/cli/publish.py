@@ -12,7 +12,7 @@ from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from paratopic.cli.predict import ModelName, copy_model
-from paratopic.cli.project import read_project
+from paratopic.cli.project import note_changes, read_project
 from paratopic.inference.folder import digest_of
 from paratopic.inference.loading import load
 from paratopic.labels.dataset import About, write_dataset
@@ -55,6 +55,7 @@ def publish_labels(
 ) -> None:
     """Publish the paragraphs labelled by hand as a dataset: texts, labels, answers and a card."""
     project = read_project()
+    note_changes()
     params, frame = project.params, project.paragraphs
     names = frame[["id", "topics"]].explode("topics").dropna()
     former = names[~names["topics"].isin(params.topics.names)]
