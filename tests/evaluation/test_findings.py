@@ -305,6 +305,16 @@ def test_the_sentence_has_the_figures_of_the_table() -> None:
     assert same in change
 
 
+@pytest.mark.parametrize("columns", [["outlet"], ["outlet", "desk"]])
+def test_the_sentence_names_two_groups_whatever_they_are_called(columns: list[str]) -> None:
+    frame = table()
+    outlet = np.where(np.arange(N) % 2, "A minus B", "C")
+    about = pd.DataFrame({"id": frame["id"], "outlet": outlet, "desk": outlet})
+    whole = corpus(frame, about)
+    text = sentence(find(whole, columns, 0.95), whole, 0.95)
+    assert "between A minus B" in text or "in A minus B" in text or "than in A minus B" in text
+
+
 def test_what_cannot_be_estimated_is_refused_with_what_is_missing() -> None:
     few = table()
     few.loc[12:, "weight"] = np.nan

@@ -133,8 +133,8 @@ def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
         source = template() / name
         if source.is_dir():
             # Caches and settings of this machine are no part of a project.
-            mine = shutil.ignore_patterns("cache", "tmp", "config.local")
-            shutil.copytree(source, folder / name, ignore=mine)
+            local = shutil.ignore_patterns("cache", "tmp", "config.local")
+            shutil.copytree(source, folder / name, ignore=local)
         else:
             shutil.copyfile(source, folder / name)
     write_text(folder / PARAMS, _params(topics, table))

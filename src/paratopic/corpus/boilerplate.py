@@ -42,9 +42,9 @@ def is_boilerplate(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
     articles = pd.Series(article_groups(pd.factorize(rows["article"])[0], numbers))
     recurs = articles.groupby(numbers).transform("nunique").to_numpy() >= RECURRING
     slight = [_is_reference(text) or _is_fragment(text) for text in rows["text"]]
-    found = of_articles.copy()
-    found[of_articles] = recurs | slight
-    return found
+    boilerplate = of_articles.copy()
+    boilerplate[of_articles] = recurs | slight
+    return boilerplate
 
 
 def _is_reference(text: str) -> bool:

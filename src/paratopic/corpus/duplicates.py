@@ -180,9 +180,9 @@ def _unconnected(rare: sparse.csc_matrix, numbers: Integers) -> Iterator[tuple[I
     for partners in (every, firsts.T.tocsr()):
         of_column = np.diff(partners.indptr)
         work = np.cumsum(others[rows] @ of_column)
-        for some in np.split(rows, np.searchsorted(work, np.arange(_STEP, work[-1:].sum(), _STEP))):
-            common = (others[some] @ partners).tocoo()
-            row, partner = some[common.row], common.col
+        for part in np.split(rows, np.searchsorted(work, np.arange(_STEP, work[-1:].sum(), _STEP))):
+            common = (others[part] @ partners).tocoo()
+            row, partner = part[common.row], common.col
             kept = numbers[row] != numbers[partner]
             if partners is every:  # each pair is there in both orders
                 kept &= row < partner
@@ -217,14 +217,14 @@ def _number_words(texts: Sequence[str]) -> tuple[Integers, list[npt.NDArray[np.i
         Numbers of the words of each distinct sequence. A text without a word is one by itself.
     """
     vocabulary: dict[str, int] = {}
-    found: dict[bytes, int] = {}
+    number_of: dict[bytes, int] = {}
     numbers = np.empty(len(texts), dtype=np.int64)
     for place, text in enumerate(texts):
         words = re.findall(r"\w+", text.lower()) or [text]
         of_text = [vocabulary.setdefault(word, len(vocabulary)) for word in words]
         sequence = np.array(of_text, dtype=np.int32).tobytes()
-        numbers[place] = found.setdefault(sequence, len(found))
-    return numbers, [np.frombuffer(sequence, dtype=np.int32) for sequence in found]
+        numbers[place] = number_of.setdefault(sequence, len(number_of))
+    return numbers, [np.frombuffer(sequence, dtype=np.int32) for sequence in number_of]
 
 
 def _shingles(sequences: Sequence[npt.NDArray[np.int32]]) -> sparse.csr_matrix:

@@ -270,14 +270,14 @@ def beside_model(
     answer of the source; source and model, the macro-F1 of the answers of each; and lead, their
     `Difference`.
     """
-    topics, part = data.topics, data.measured(scores)
+    topics, part, too_few = data.topics, data.measured(scores), outcomes(data, scores).too_few
 
     def macro_f1(answers: Outcomes) -> Estimate:
         key: Metric = HEADLINE[topics.mode]
         share = {key: (shares_of(answers) | shares_of_answers(answers))[key]}
         wish = settings.confidence, settings.n_draws, seed
         estimate = share_estimates(answers, share, *wish)[key]
-        return Estimate(estimate.value) if outcomes(data, scores).too_few else estimate
+        return Estimate(estimate.value) if too_few else estimate
 
     measured = {}
     for name, answers in part.weak_answers.groupby("source"):

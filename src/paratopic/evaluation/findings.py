@@ -150,12 +150,16 @@ class Findings:
         alike everywhere; None where that is not known.
     is_time
         Whether the values of the first column follow each other in time.
+    compared
+        Names of the two groups of the difference, the first minus the second; None where there is
+        none.
     """
 
     table: pd.DataFrame
     changes: pd.DataFrame
     differ: float | None = None
     is_time: bool = False
+    compared: tuple[str, str] | None = None
 
     @property
     def parts(self) -> pd.DataFrame:
@@ -202,10 +206,11 @@ def find(
     parts = shares_of_parts(corpus, of_parts, confidence)
     for key, members, part in zip(grouping.keys, grouping.members, parts, strict=True):
         table.append(_lines(corpus, dict(zip(columns, key, strict=True)), members, part))
-    changes = _changes(corpus, grouping, parts, of_parts, confidence, compare)
+    compared = _compared(grouping, compare)
+    changes = _changes(corpus, grouping, parts, of_parts, confidence, compared)
     differ = errors_differ(corpus, of_parts)
     is_time = bool(grouping.times or group(corpus.rows, columns[:1]).times)
-    return Findings(pd.concat(table, ignore_index=True), changes, differ, is_time)
+    return Findings(pd.concat(table, ignore_index=True), changes, differ, is_time, compared)
 
 
 def _lines(corpus: Corpus, key: Mapping[str, object], members: Array, part: Part) -> pd.DataFrame:
@@ -233,27 +238,34 @@ def _of_outcomes(
 CHANGES = ["what", "topic", "change", "low", "high"]
 
 
+def _compared(grouping: Grouping, compare: tuple[str, str] | None) -> tuple[str, str] | None:
+    """The two groups that are compared: by default the last period and the first, or all two."""
+    names = [", ".join(key) for key in grouping.keys]
+    known = [name for name, key in zip(names, grouping.keys, strict=True) if UNKNOWN not in key]
+    if compare is None and len(known) > 1 and (grouping.times or len(known) == 2):
+        return known[-1], known[0]
+    for name in compare or ():
+        if name not in names:
+            raise UserError(
+                f"--compare {name}: there is no such value; the values are {', '.join(names)}"
+            )
+    return compare
+
+
 def _changes(
     corpus: Corpus,
     grouping: Grouping,
     parts: Sequence[Part],
     masses: Sequence[Array],
     confidence: float,
-    compare: tuple[str, str] | None,
+    compared: tuple[str, str] | None,
 ) -> pd.DataFrame:
     names = [", ".join(key) for key in grouping.keys]
     known = [number for number, key in enumerate(grouping.keys) if UNKNOWN not in key]
-    if compare is None and len(known) > 1 and (grouping.times or len(known) == 2):
-        compare = names[known[-1]], names[known[0]]
     changes: dict[str, Sequence[Estimate]] = {}
-    if compare is not None:
-        for name in compare:
-            if name not in names:
-                raise UserError(
-                    f"--compare {name}: there is no such value; the values are {', '.join(names)}"
-                )
-        both = zip(*(parts[names.index(name)].shares for name in compare), strict=True)
-        changes[" minus ".join(compare)] = [difference(one, other) for one, other in both]
+    if compared is not None:
+        both = zip(*(parts[names.index(name)].shares for name in compared), strict=True)
+        changes[" minus ".join(compared)] = [difference(one, other) for one, other in both]
     if len(known) > 2 and grouping.times:
         total = np.sum([masses[part] for part in known], axis=0)
         weighted = [masses[part] * grouping.times[grouping.keys[part]] for part in known]
@@ -279,11 +291,9 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     what = f"share of the {corpus.counted}"
     changes = findings.changes[~findings.changes["what"].str.startswith("trend")]
     changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
-    if len(changes):
+    if len(changes) and findings.compared:
         row = max(changes.to_dict("records"), key=_clarity)
-        names = {str(name) for name in findings.table.iloc[:, 0]}
-        pairs = {f"{one} minus {other}": (one, other) for one in names for other in names}
-        one, other = pairs[row["what"]]
+        one, other = findings.compared
         change, low, high = (100 * row[name] for name in ("change", "low", "high"))
         interval = f"({confidence:.0%} interval {low:+.0f} to {high:+.0f})"
         if low <= 0 <= high:

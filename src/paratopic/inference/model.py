@@ -165,8 +165,8 @@ class Model:
         rows = zip(*(part.tolist() for part in answers), strict=True)
         for row, is_predicted, n_windows, sure_from, _ in rows:
             scores = dict(zip(classes, row, strict=True))
-            found = compress(classes, is_predicted)
-            topics = tuple(sorted(found, key=scores.__getitem__, reverse=True))
+            predicted = compress(classes, is_predicted)
+            topics = tuple(sorted(predicted, key=scores.__getitem__, reverse=True))
             confidence = scores[topics[0]] if topics else max(row)
             sure = bool(topics) and confidence >= sure_from
             topic = topics[0] if topics else None

@@ -248,8 +248,8 @@ class TfIdf:
         empty = cls((), np.zeros(0), keywords)
         # N-grams of characters are each in one word.
         pieces = set(texts if empty._of_words else chain.from_iterable(map(str.split, texts)))
-        found = set(chain.from_iterable(map(empty._ngrams, pieces)))
-        terms = np.array(sorted(found), dtype=object)
+        ngrams = set(chain.from_iterable(map(empty._ngrams, pieces)))
+        terms = np.array(sorted(ngrams), dtype=object)
         counts = cls(terms.tolist(), np.ones(len(terms)), keywords).count(texts)
         frequency = np.bincount(counts.indices, minlength=len(terms))
         kept = np.flatnonzero(frequency >= keywords.get("min_df", 1))
@@ -270,8 +270,8 @@ class TfIdf:
 
     def _find_columns(self, text: str) -> list[int]:
         """Columns of those of the `_ngrams` that are terms."""
-        found = map(self._column.get, self._ngrams(text))
-        return [column for column in found if column is not None]
+        columns = map(self._column.get, self._ngrams(text))
+        return [column for column in columns if column is not None]
 
 
 class TfIdfUnion:
@@ -303,12 +303,12 @@ class TfIdfUnion:
 
     def occurrences(self, words: Sequence[str]) -> tuple[Integers, Integers, Array]:
         """Words, columns and parts of each occurrence of a term; see `TfIdf.occurrences`."""
-        found: list[tuple[int, int, float]] = []
+        rows: list[tuple[int, int, float]] = []
         first = 0
         for feature in self.features.values():
-            found += [(at, first + column, part) for at, column, part in feature.occurrences(words)]
+            rows += [(at, first + column, part) for at, column, part in feature.occurrences(words)]
             first += len(feature.terms)
-        table = np.array(found, dtype=np.float64).reshape(-1, 3)
+        table = np.array(rows, dtype=np.float64).reshape(-1, 3)
         return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]
 
 

@@ -232,8 +232,8 @@ def gain_of_labels(
     width = (worth["high"] - worth["low"]).to_dict()
     gains, given = np.zeros(len(frame)), [set[tuple[str, ...]]() for _ in range(len(frame))]
     weak = weak_answers_on(frame, answers)
-    for row, source, said in zip(weak["row"], weak["source"], weak["topics"], strict=True):
-        names = topics.counted(said)
+    for row, source, topics_given in zip(weak["row"], weak["source"], weak["topics"], strict=True):
+        names = topics.counted(topics_given)
         given[row].add(tuple(sorted(names)))
         for name in names or (NO_TOPIC,):
             gains[row] = max(gains[row], width.get((source, name), 0.0))

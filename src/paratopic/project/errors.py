@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 # Errors of a full disk, of a quota, and of a limit on the size of files.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -29,6 +29,12 @@ def plural(n: int, one: str, many: str | None = None) -> str:
     ('1 label is', '0 labels are')
     """
     return f"{n:,} {one if n == 1 else many or f'{one}s'}"
+
+
+def refuse_repeated(where: str, names: Sequence[str]) -> None:
+    """Raise an error where two columns have the same name."""
+    if repeated := [name for name in names if names.count(name) > 1 and name]:
+        raise UserError(f"{where}: there are two columns {repeated[0]}; rename one")
 
 
 def run(main: Callable[[], None]) -> None:

@@ -129,13 +129,13 @@ def table_passages(
 
     def near(row: int, given: Sequence[str], next_rows: Mapping[int, int]) -> list[str]:
         """Texts on one side of a row, the nearest first."""
-        found: list[str] = []
+        nearby: list[str] = []
         at: int | None = row
-        while at is not None and len(found) < REACH:
+        while at is not None and len(nearby) < REACH:
             text, at = given[at], next_rows.get(at)
             text = text or (texts[at] if at is not None else None) or ""
-            found += [text] if text else []
-        return found
+            nearby += [text] if text else []
+        return nearby
 
     return [
         Passage(

@@ -230,8 +230,8 @@ def _cached(address: Address, named: str) -> Any:
     if len(copies) != 1:
         return None
     keys = ("config_name", "version", "hash")
-    found = dict(zip(keys, copies[0].parts[-4:-1], strict=True))
-    return Cache(repo_id=address.place, dataset_name=name, **found)
+    place = dict(zip(keys, copies[0].parts[-4:-1], strict=True))
+    return Cache(repo_id=address.place, dataset_name=name, **place)
 
 
 def _on_disk(address: Address) -> Any:

@@ -113,8 +113,8 @@ def date_in_name(name: str) -> str | None:
     """
     days = [_valid(match[1], match[3], match[4]) for match in _DAY_IN_NAME.finditer(name)]
     months = [_valid(match[1], match[2], None) for match in _MONTH_IN_NAME.finditer(name)]
-    found = filter(None, [*days, *months])
-    return next((day for day in found if FIRST_YEAR <= int(day[:4]) <= LAST_YEAR), None)
+    dates = filter(None, [*days, *months])
+    return next((day for day in dates if FIRST_YEAR <= int(day[:4]) <= LAST_YEAR), None)
 
 
 def cleaned(text: str) -> str:

@@ -22,7 +22,7 @@ import pandas as pd
 
 from paratopic.corpus.duplicates import components
 from paratopic.corpus.table import SCHEMA
-from paratopic.project.errors import UserError, plural
+from paratopic.project.errors import UserError, plural, refuse_repeated
 from paratopic.project.files import without_controls
 from paratopic.project.passages import BESIDE
 from paratopic.project.sources import KEYS, NONE, Source
@@ -174,9 +174,7 @@ def _by_key(columns: Columns, path: Path | str, source: Source) -> Columns:
     A column that has the name of a key, but which the key does not stand for, is left out. Case and
     blanks at the ends of a key's name do not matter.
     """
-    names = [cleaned(name) for name in columns]
-    if repeated := [name for name in names if names.count(name) > 1 and name]:
-        raise UserError(f"{path}: there are two columns {repeated[0]}; rename one")
+    refuse_repeated(str(path), list(map(cleaned, columns)))
     plain = {name: cleaned(name).casefold() for name in columns}
     alike = {name: key for name, key in plain.items() if key in KEYS and key not in columns}
     if len({*alike.values()}) == len(alike):

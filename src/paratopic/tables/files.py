@@ -15,11 +15,11 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, refuse_repeated
 from paratopic.project.files import read_decoded
 from paratopic.project.sources import NONE
 from paratopic.project.topics import join_cell
-from paratopic.tables.sheets import read_sheet, refuse_repeated
+from paratopic.tables.sheets import read_sheet
 
 # Name of a column → its values.
 Columns = dict[str, list[object]]
@@ -53,7 +53,6 @@ def cell_text(value: object) -> str:
 
 def _read_sheet(path: Path, whole: Collection[str]) -> Table:
     sheet = read_sheet(path, [])
-    refuse_repeated(str(path), sheet.columns)
     rows = [(where, cells) for where, cells in sheet.rows if any(cells.values())]
     columns: Columns = {name: [cells[name] for _, cells in rows] for name in sheet.columns}
     return Table(columns, [where for where, _ in rows])

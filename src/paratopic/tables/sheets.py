@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import mode
 from typing import NamedTuple, TextIO
 
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, refuse_repeated
 from paratopic.project.files import read_decoded
 from paratopic.tables.workbook import read_workbook
 
@@ -119,12 +119,6 @@ def _without_title(rows: list[tuple[str, list[str]]]) -> list[tuple[str, list[st
     is_title = all(cells and cells[0] for _, cells in rows[:header])
     n_alike = sum(size > 1 for size in sizes[header:])
     return rows[header:] if is_title and n_alike > ALIKE * len(sizes[header:]) else rows
-
-
-def refuse_repeated(where: str, names: Sequence[str]) -> None:
-    """Raise an error where two columns have the same name."""
-    if repeated := [name for name in names if names.count(name) > 1 and name]:
-        raise UserError(f"{where}: there are two columns {repeated[0]}; rename one")
 
 
 def _sheet(

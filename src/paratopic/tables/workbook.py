@@ -145,19 +145,26 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
         if sum(part.file_size for part in archive.infolist()) > MOST_BYTES:
             raise _too_large(path)
         sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
-        has_formulas = any(_FORMULA.search(archive.read(name)) for name in sheets)
+        has_formulas, merged_in = False, dict[str, list[bytes]]()
+        for name in sheets:
+            content = archive.read(name)
+            has_formulas = has_formulas or bool(_FORMULA.search(content))
+            merged_in[name] = _MERGED.findall(content)
     with warnings.catch_warnings():  # of colours and the like, which are not read
         warnings.simplefilter("ignore")
         sheet = _first_sheet(openpyxl.load_workbook(file, **_QUICK, data_only=True))
         if has_formulas:
             _refuse_formulas(_first_sheet(openpyxl.load_workbook(file, **_QUICK)), sheet, path)
-        n_cells, merged = 0, _merged(file, sheet)
+        n_cells, merged = 0, _merged(merged_in[sheet._worksheet_path.lstrip("/")])
+        open_cells: list[_MergedCell] = []
         for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
             n_cells += 1 + len(values)
             if n_cells > MOST_CELLS:
                 raise _too_large(path)
             cells = [unescape(value) if isinstance(value, str) else value for value in values]
-            for cell in merged:
+            open_cells = [cell for cell in open_cells if number <= cell.last]
+            open_cells += merged.get(number, ())
+            for cell in open_cells:
                 cell.fill(number, cells)
             while cells and cells[-1] in (None, ""):
                 cells.pop()
@@ -178,19 +185,20 @@ class _MergedCell:
         """Take the value from its first row, and put it into the others."""
         if row == self.first:
             self.value = cells[self.column - 1] if self.column <= len(cells) else None
-        elif self.first < row <= self.last:
+        else:
             cells += [None] * (self.column - len(cells))
             cells[self.column - 1] = self.value
 
 
-def _merged(file: IO[bytes], sheet: Any) -> list[_MergedCell]:
-    """The cells of a sheet that take several rows, but for those of the header."""
+def _merged(places: Iterable[bytes]) -> dict[int, list[_MergedCell]]:
+    """Row → the cells that begin there and take several rows, but for those of the header."""
     from openpyxl.utils import range_boundaries
 
-    with ZipFile(file) as archive:
-        places = _MERGED.findall(archive.read(sheet._worksheet_path.lstrip("/")))
-    bounds = (range_boundaries(place.decode()) for place in places)
-    return [_MergedCell(column, top, low) for column, top, _, low in bounds if 1 < top < low]
+    cells: dict[int, list[_MergedCell]] = {}
+    for column, top, _, low in (range_boundaries(place.decode()) for place in places):
+        if 1 < top < low:
+            cells.setdefault(top, []).append(_MergedCell(column, top, low))
+    return cells
 
 
 def _first_sheet(book: Any) -> Any:

@@ -157,8 +157,8 @@ def _record(
     verdict = f"The champion is the {champion}: {comparison['reason']}."
     report = files.read_json(folder / "metrics.json", "stage evaluate")
     reports = sorted(folder.glob("[!.]*.*"))
-    told = "n", "labels", "split_unit"
-    about = {key: str(report[key]) for key in told if key in report}
+    keys = "n", "labels", "split_unit"
+    about = {key: str(report[key]) for key in keys if key in report}
     with files.written_by("stage card", folder / MODEL_CARD):
         card = (folder / MODEL_CARD).read_text(encoding="utf-8")
     digests = {f"dvc.{path}": outputs[str(path)] for path in (MODELS / name, SCORES / name)}

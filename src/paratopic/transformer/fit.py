@@ -220,8 +220,8 @@ def fit(
     context = _choose_context(head_fit, examples, untuned, seed)
     plan = plan_tuning(examples, topics, params, context.neighbours > 0)
     if plan.trains_head:
-        some = _to_begin_with(examples, mode, seed)
-        network.use(head_fit.fit(some, untuned, short, context))
+        first = _to_begin_with(examples, mode, seed)
+        network.use(head_fit.fit(first, untuned, short, context))
     history = tune(network, short, examples, topics, plan, seed, advance, checkpoints)
     windows = _windows(tokenizer, examples, topics, seed)
     encoder, similarity = _quantise_if_close(network.encoder, windows)
