@@ -153,6 +153,9 @@ def test_the_key_is_sent_and_shown_nowhere(serve: Serve) -> None:
 def test_nothing_of_another_service_is_sent(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("API_KEY", "ADMIN_KEY", "ORG_ID", "PROJECT_ID", "BASE_URL"):
         monkeypatch.setenv(f"OPENAI_{name}", "https://other.example")
+    # Nor does a proxy get what is for this machine.
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     server = serve(lambda text, body, number: reply("trade"))
     assert ask(server, "goods")["goods"].topics == ("trade",)
     assert not any("other.example" in value for value in server.headers[0].values())

@@ -53,7 +53,7 @@ def test_labels_and_articles_count_as_far_as_they_are_trusted() -> None:
     trust = np.array([1.0, 0.4, 0.4])
     trusted = Examples(["text"] * 3, targets, numbers, numbers, soft=soft(trust))
     np.testing.assert_allclose(evidence(trusted, True), trust * 1.8 / 4.8)
-    assert trusted.of(np.array([0, 2])).trust.tolist() == [1.0, 0.4]
+    assert trusted.of(np.array([0, 2])).sample_weight.tolist() == [1.0, 0.4]
     # An article counts as far as its most trusted label.
     articles, trust = np.array([0, 0, 1, 2]), np.array([1.0, 0.2, 0.5, 0.0])
     whole = Examples(["text"] * 4, one_hot(articles, 3), articles, articles)

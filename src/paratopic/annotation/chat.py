@@ -21,6 +21,8 @@ from paratopic.project.errors import UserError
 TRIES = 6
 # Environment variable with the key of the server.
 KEY = "PARATOPIC_LLM_KEY"
+# Names of this machine.
+HERE = "127.0.0.1", "localhost", "[::1]"
 # Why a reply is of no use that has another form.
 NO_ANSWER = "a reply that is no answer of a chat interface"
 # Tokens of an answer, at most.
@@ -86,7 +88,8 @@ class Chat:
                 "without a name or password in it"
             )
         # Neither a proxy for a server on this machine, nor another address than the URL's.
-        http = openai.DefaultHttpxClient(trust_env=not self.is_here, follow_redirects=False)
+        direct = {f"all://{host}": None for host in HERE}
+        http = openai.DefaultHttpxClient(mounts=direct, follow_redirects=False)
         self._client = openai.OpenAI(
             base_url=self.url,
             # Without one, the library would take the key of another service from the environment.
@@ -106,7 +109,7 @@ class Chat:
     @property
     def is_here(self) -> bool:
         """Whether the server is this machine."""
-        return self.host in ("127.0.0.1", "localhost", "::1")
+        return self.host in [name.strip("[]") for name in HERE]
 
     def ask(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> Reply:
         """Ask for an answer that keeps to a JSON schema, if the server knows schemas.

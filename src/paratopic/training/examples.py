@@ -94,8 +94,8 @@ class Examples:
         return self.targets if self.soft is None else self.targets[self.soft.by_hand]
 
     @property
-    def trust(self) -> Array:
-        """How far each text's labels are trusted, (n,)."""
+    def sample_weight(self) -> Array:
+        """How much each text's labels count, (n,) from 0 to 1: less than 1 if they are weak."""
         return np.ones(len(self.texts)) if self.soft is None else self.soft.weights.max(axis=1)
 
     def of(self, rows: Integers) -> Examples:
@@ -166,12 +166,12 @@ def evidence(examples: Examples, described: bool) -> Array:
     Without descriptions all examples weigh 1. Labels that are not wholly trusted weigh less, and so
     does their article.
     """
-    article, trust = examples.articles, examples.trust
+    article, weight = examples.articles, examples.sample_weight
     if not described:
-        return trust
+        return weight
     size = np.bincount(article, minlength=1)[article]
-    g = _n_articles(article, trust)
-    weights: Array = trust * g / (g + DESCRIPTION_ARTICLES) / (1 + (size - 1) / max(g, 1))
+    g = _n_articles(article, weight)
+    weights: Array = weight * g / (g + DESCRIPTION_ARTICLES) / (1 + (size - 1) / max(g, 1))
     return weights
 
 
@@ -181,7 +181,7 @@ def share_of_labels(examples: Examples, described: bool) -> float:
     An article counts as far as its most trusted label. Without descriptions, labels are all that is
     known.
     """
-    g = _n_articles(examples.articles, examples.trust)
+    g = _n_articles(examples.articles, examples.sample_weight)
     return g / (g + DESCRIPTION_ARTICLES) if described else 1.0
 
 
@@ -211,15 +211,15 @@ def beside_labels(examples: Examples, mode: Mode) -> Array:
     n_outcomes = mode.n_logits(examples.targets.shape[1])
     if not examples.targets.any():
         return np.ones(n_outcomes)
-    g, trust = np.zeros(n_outcomes), examples.trust
+    g, weight = np.zeros(n_outcomes), examples.sample_weight
     for topic, has in enumerate(examples.targets.T):
-        g[topic] = _n_articles(examples.articles[has], trust[has])
+        g[topic] = _n_articles(examples.articles[has], weight[has])
     return (DESCRIPTION_ARTICLES + 1) / (DESCRIPTION_ARTICLES + g)
 
 
-def _n_articles(articles: Integers, trust: Array) -> float:
-    """Number of articles, each counted as far as its most trusted label is trusted."""
-    return float(pd.Series(trust).groupby(articles).max().to_numpy().sum())
+def _n_articles(articles: Integers, weight: Array) -> float:
+    """Number of articles, each counted with the weight of the label that counts most."""
+    return float(pd.Series(weight).groupby(articles).max().to_numpy().sum())
 
 
 def examples_of(
@@ -241,4 +241,4 @@ def examples_of(
     soft = Soft(data.by_hand, lesson.ratio, np.where(by_hand, 1.0, lesson.weights))
     targets = np.where(by_hand, data.targets, lesson.targets)
     examples = replace(examples, targets=targets, soft=soft)
-    return examples.of(np.flatnonzero(examples.trust > 0))
+    return examples.of(np.flatnonzero(examples.sample_weight > 0))

@@ -194,7 +194,7 @@ def lessons_of(
     truth[hand] = learnt.truth[hand]
     of_hand = float(evidence[hand].sum()) / max(float(evidence.sum()), 1.0)
     weights = max(LEAST_BY_HAND, of_hand) * head.weigh(truth, evidence)
-    return Lessons(features, truth, weights * (soft.weights / examples.trust[:, None]))
+    return Lessons(features, truth, weights * (soft.weights / examples.sample_weight[:, None]))
 
 
 def with_answers(learnt: Lessons, features: Features, answers: Array, mode: Mode) -> Lessons:

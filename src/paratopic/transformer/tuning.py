@@ -79,15 +79,15 @@ class _Batch(NamedTuple):
         A window of each.
     targets
         (n, r) outcomes.
-    trust
-        (n,) how far they are trusted, 0 to 1.
+    weights
+        (n,) how much each counts in the loss, 0 to 1.
     rarity
         (r,) how many times as much having each outcome weighs as not having it.
     """
 
     windows: list[list[int]]
     targets: Targets
-    trust: Array
+    weights: Array
     rarity: Array
 
 
@@ -214,18 +214,19 @@ def tune(
     described = np.eye(of_examples.shape[1], dtype=bool)[: len(topics.descriptions)]
     texts = [*examples.texts, *clauses, *topics.descriptions]
     outcomes = of_examples, of_clauses, described
-    trust = np.pad(examples.trust, (0, len(texts) - len(of_examples)), constant_values=1.0)
+    n_more = len(texts) - len(of_examples)
+    weights = np.pad(examples.sample_weight, (0, n_more), constant_values=1.0)
     tuned = _freeze_all_but_layers(network)
     head = list(network.head.parameters()) if plan.trains_head else []
     rates = (tuned, plan.learning_rate), (head, HEAD_RATE)
     groups = [{"params": parameters, "largest": rate} for parameters, rate in rates]
     optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
     start = [parameter.detach().clone() for parameter in tuned]
-    given = texts, np.vstack(outcomes).tobytes(), trust.tobytes(), tokenizer.truncation, plan[1:]
+    given = texts, np.vstack(outcomes).tobytes(), weights.tobytes(), tokenizer.truncation, plan[1:]
     checkpoint = Checkpoint(checkpoints, (*given, seed), [*tuned, *head], optimiser)
     losses = checkpoint.restore()
     rng = np.random.default_rng(seed)
-    batches = _batches(plan, tokenizer, plain(texts), outcomes, trust, rng)
+    batches = _batches(plan, tokenizer, plain(texts), outcomes, weights, rng)
     for batch in islice(batches, len(losses), None):
         encoded = encode(network.encoder, batch.windows)
         embeddings = joined(network.encoder, encoded, len(batch.windows)).requires_grad_()
@@ -342,7 +343,7 @@ def _batches(
     tokenizer: Tokenizer,
     texts: Sequence[str],
     outcomes: tuple[Targets, Targets, Targets],
-    trust: Array,
+    weights: Array,
     rng: np.random.Generator,
 ) -> Iterator[_Batch]:
     """Batches of examples and of clauses, with a window of each; the windows of a text take turns.
@@ -364,7 +365,7 @@ def _batches(
         batch = np.concatenate([examples, n + clauses, np.arange(m, len(texts))])
         rows = first[batch] + turn[batch]
         turn[batch] = (turn[batch] + 1) % n_windows[batch]
-        yield _Batch([windows[row] for row in rows], targets[batch], trust[batch], rarity)
+        yield _Batch([windows[row] for row in rows], targets[batch], weights[batch], rarity)
 
 
 def _freeze_all_but_layers(network: Network) -> list[nn.Parameter]:
@@ -409,6 +410,6 @@ def _topic_loss(network: Network, embeddings: Tensor, batch: _Batch) -> Tensor:
 
 
 def _mean(losses: Tensor, batch: _Batch) -> Tensor:
-    """Mean of the losses (n,) of a batch's texts, weighted by trust."""
-    weight = torch.from_numpy(batch.trust).to(losses)
+    """Mean of the losses (n,) of a batch's texts, by their weights."""
+    weight = torch.from_numpy(batch.weights).to(losses)
     return (weight * losses).sum() / weight.sum()
