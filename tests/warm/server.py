@@ -40,8 +40,9 @@ LATE = (
     "torch.onnx._internal.exporter._registration",
 )
 READ_AT_START = ("PYTHON", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "TORCH", "ORT_", "LD_")
-# Of these, how threads wait, which changes no result, and what torch itself sets.
-NO_MATTER = ("OMP_WAIT_POLICY", "TORCHINDUCTOR_")
+# Of these, how threads wait, which changes no result, what torch itself sets, and what a program
+# that is forked reads itself.
+NO_MATTER = ("OMP_WAIT_POLICY", "TORCHINDUCTOR_", "PYTHONPATH")
 MOST_BYTES = 200_000
 
 
@@ -55,7 +56,7 @@ def read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 # Libraries add variables.
-AT_START = read_at_start(os.environ)
+AT_START, STARTED_WITH = read_at_start(os.environ), os.environ.get("PYTHONPATH")
 
 
 def serve(path: str, watched: int) -> None:
@@ -82,7 +83,9 @@ def answer(connection: socket.socket) -> None:
     """Fork once more, wait for what it does, and send its status; returns in what was forked."""
     request, standard, _, _ = socket.recv_fds(connection, MOST_BYTES, 3)
     name, words, folder, environment = json.loads(request)
-    if read_at_start(environment) != AT_START:
+    path = environment.get("PYTHONPATH")
+    sites = [] if path == STARTED_WITH else [os.path.join(str(path), "sitecustomize.py")]
+    if read_at_start(environment) != AT_START or not all(map(os.path.exists, sites)):
         connection.send(b"no")
         os._exit(0)
     program = os.fork()
@@ -96,6 +99,8 @@ def answer(connection: socket.socket) -> None:
         os.environ.clear()
         os.environ.update(environment)
         sys.argv = [name, *words]
+        for site in sites:
+            start_with(site)
         return
     ended = os.pidfd_open(program)
     while ended not in select.select([connection.fileno(), ended], [], [])[0]:
@@ -108,6 +113,17 @@ def answer(connection: socket.socket) -> None:
     code = os.waitstatus_to_exitcode(status)
     connection.send(str(code if code >= 0 else 128 - code).encode())
     os._exit(0)
+
+
+def start_with(site: str) -> None:
+    """Start as with the folder of a `sitecustomize` on the path: before paratopic is imported.
+
+    The libraries, which take most of the time, stay imported.
+    """
+    for module in [name for name in sys.modules if name.partition(".")[0] == "paratopic"]:
+        del sys.modules[module]
+    sys.path.insert(0, os.path.dirname(site))
+    runpy.run_path(site)
 
 
 def run(name: str, words: list[str]) -> int:
