@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from tests.programs import sh
 
-# Both stages in one process, which is most of the time on the way.
+# Both stages, as programs that two processes run take long to start.
 BOTH = """
 from paratopic.stages import score, train
 score.main()
@@ -29,14 +29,16 @@ def test_two_processes_train_as_one_does(project: Path, tmp_path: Path) -> None:
     folds = pd.read_parquet(copy / "data/folds.parquet")
     folds[folds["repeat"] == 0].to_parquet(copy / "data/folds.parquet")
     (copy / "both.py").write_text(BOTH)
-    found = []
-    for words in (("python",), ("torchrun", "--standalone", "--nproc-per-node", "2")):
-        sh(copy, *words, "both.py", "transformer", OMP_NUM_THREADS="1")
+    results = []
+    alone = [("python", "-m", f"paratopic.stages.{stage}") for stage in ("score", "train")]
+    for commands in (alone, [("torchrun", "--standalone", "--nproc-per-node", "2", "both.py")]):
+        for words in commands:
+            sh(copy, *words, "transformer", OMP_NUM_THREADS="1")
         scores = pd.read_parquet(copy / "data/oof/transformer/scores.parquet")
         losses = pd.read_csv(copy / "reports/models/transformer/final.csv")["loss"]
         weights = load_file(copy / "models/transformer/model.safetensors")
-        found.append((scores, losses, weights))
-    (one, losses, weights), (two, other_losses, other_weights) = found
+        results.append((scores, losses, weights))
+    (one, losses, weights), (two, other_losses, other_weights) = results
     assert len(losses) > 0
     names = one.columns[3:]
     assert one["id"].tolist() == two["id"].tolist()

@@ -34,6 +34,8 @@ LATE = (
     "dvc.rwlock",
     "dvc.stage",
     "mlflow",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
     "onnxscript",
     "pandas",
     "torch.onnx._internal.exporter._core",
@@ -166,5 +168,6 @@ if __name__ == "__main__":
             importlib.import_module(module.name)
     for late in LATE:
         importlib.import_module(late)
+    importlib.import_module("sqlalchemy.orm").configure_mappers()
     serve(sys.argv[1], int(sys.argv[2]))
     end(run(sys.argv[0], sys.argv[1:]))
