@@ -6,17 +6,21 @@ VENV := $(PYTHON) -m venv .venv && python -m pip install --quiet --upgrade pip
 # Stages call `python`: it has to be the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test lint story lock
+.PHONY: repro test pytest lint story lock
 
 repro: .venv/train
 	dvc repro
 	@paratopic report
 
+# Side by side, because mypy uses one processor.
+test: .venv/dev
+	@$(MAKE) --no-print-directory --jobs 2 lint pytest
+
 # More at a time than a small machine has processors, because some tests wait for servers; on one
 # thread each. The tests of one file share a pipeline and stay together, in the order of their
 # folders: the last ones are short.
-test: lint
-	OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --no-loadscope-reorder
+pytest: .venv/dev
+	MAKEFLAGS= OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/dev
 	ruff check src tests benchmarks examples
