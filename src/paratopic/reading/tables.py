@@ -15,6 +15,7 @@ from decimal import Decimal
 from itertools import compress
 from math import isfinite
 from pathlib import Path
+from textwrap import shorten
 from typing import NamedTuple
 
 import numpy as np
@@ -144,6 +145,22 @@ def read_table(path: Path | str, whole: Collection[str] = ()) -> Table:
 def table_name(path: Path | str) -> str:
     """What the paragraph ids of a table begin with: a file's name, or that of a dataset."""
     return parse_address(str(path)).name if is_address(str(path)) else Path(path).stem
+
+
+def unread_dates(fields: pd.DataFrame) -> list[str]:
+    """A note about dates that cannot be read: they stay as they are written, and are in no period.
+
+    Parameters
+    ----------
+    fields
+        Column id, and the fields of each paragraph.
+    """
+    dates = fields[[ID, DATE]].dropna().to_numpy() if DATE in fields else ()
+    unread = [f"{date} ({id_})" for id_, date in dates if not iso_date(date)]
+    number = plural(len(unread), "date is", "dates are")
+    listed = shorten(", ".join(unread), 300, placeholder=" …")
+    note = f"{number} not read and in no period; write 2025-09-15, 2025-09 or 2025: {listed}"
+    return [note] if unread else []
 
 
 def _read(path: Path | str, source: Source) -> tuple[Source, Table]:
