@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import re
+from ast import literal_eval
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from itertools import compress
 from math import isfinite
@@ -26,7 +28,7 @@ from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError, plural, refuse_repeated
 from paratopic.project.files import without_controls
 from paratopic.project.passages import BESIDE
-from paratopic.project.sources import KEYS, NONE, Source
+from paratopic.project.sources import KEYS, NONE, UNDECIDED, Source
 from paratopic.project.topics import join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.datasets import is_address, parse_address, read_dataset, with_address
@@ -114,11 +116,11 @@ def read_labelled_table(
             raise UserError(f"{path}: the column position needs a column group, in which it counts")
         frame["position"] = _positions(articles, beside["position"], wheres)
     draws = list(map(_draw, beside.get(DRAWN, none), wheres))
-    labels = map(_label, columns.get("label", none), wheres)
+    labels = map(_cell, map(unlisted, columns.get("label", none)), wheres)
     answers = [
         (id_, str(path), cell, [] if cell in no_topic else source.meaning(cell), draw, where)
         for id_, cell, draw, where in zip(ids, labels, draws, wheres, strict=True)
-        if cell not in ("", "?")  # nobody has decided yet
+        if source.labels.get(cell, cell) not in ("", UNDECIDED)
     ]
     return LabelledTable(frame, pd.DataFrame(answers, columns=RAW), _fields(columns))
 
@@ -325,11 +327,19 @@ def _cell(value: object, where: str) -> str:
     return _whole(str(value).strip(), where)
 
 
-def _label(value: object, where: str) -> str:
-    """A label, or several of a list; an empty list is none of the topics."""
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return _whole(join_cell(value) or NONE, where)
-    return _cell(value, where)
+def unlisted(value: object) -> object:
+    """A list of texts, which may be written as a text, as a cell of labels; else the value.
+
+    >>> unlisted(["trade", "law"]), unlisted("['law']"), unlisted([]), unlisted("[sic]")
+    ('trade;law', 'law', 'none', '[sic]')
+    """
+    items = value
+    if isinstance(value, str) and value.startswith("["):
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            items = literal_eval(value)
+    if isinstance(items, list) and all(isinstance(each, str) for each in items):
+        return join_cell(items) or NONE
+    return value
 
 
 def _whole(text: str, where: str) -> str:
