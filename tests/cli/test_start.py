@@ -157,7 +157,7 @@ def test_a_project_starts_with_a_table(suffix: str, cli: Cli, here: Path) -> Non
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_a_table_with_lists_of_labels_and_missing_ones(suffix: str, cli: Cli, here: Path) -> None:
     lists = [(["trade"], ["law", "trade"], [], ["NA"], ["law"])[n % 5] for n in range(N)]
-    path = write_table(TABLE.assign(topic=lists), Path(f"speeches{suffix}"))
+    path = write_table(TABLE.assign(topic=pd.Series(lists)), Path(f"speeches{suffix}"))
     printed = cli("init", "--table", path).out
     assert "mode   multi: some rows" in printed and "no label: rows labelled NA" in printed
     topics = read_params().topics
