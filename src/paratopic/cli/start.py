@@ -22,7 +22,7 @@ from paratopic.project.files import write_text
 from paratopic.project.paths import PARAMS, template
 from paratopic.project.sources import KEYS, NONE, UNDECIDED, Source
 from paratopic.project.sources import written as sources_text
-from paratopic.project.topics import Topic, Topics
+from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.columns import Proposal, propose
 from paratopic.reading.datasets import from_project, is_address
 from paratopic.reading.metadata import iso_date
@@ -169,12 +169,15 @@ def _init_with_table(folder: Path, names: list[str], table: str) -> None:
             f"--table {table}: no column looks like labels; name the topics, such as --topics "
             "sport,weather"
         )
-    topics = new_topics(names) if names else Topics(proposal.mode, tuple(proposal.topics))
     # What stage prepare would refuse is said before anything is written.
     here = replace(proposal.source, path=str(place))
     rows = read_labelled_table(place, [], here)
+    mode: ModeName = "multi" if (rows.answers["topics"].map(len) > 1).any() else "single"
+    topics = new_topics(names) if names else Topics(mode, tuple(proposal.topics))
     note = create(folder, topics, proposal.source)
     _print_proposal(table, list(columns), proposal, rows)
+    if mode == "multi":
+        print("  mode   multi: some rows have several topics; in mode single the first would count")
     _print_created(folder, note)
     print("  check the above in params.yaml (prepare.sources), and define each topic there")
     print("  (topics.codebook): with few labels, models rely on the definitions")
@@ -214,8 +217,6 @@ def _print_proposal(table: str, names: list[str], proposal: Proposal, rows: Labe
         print(f"  kept   {', '.join(kept)}")
     for key in (key for key in KEYS if key in names and getattr(proposal.source, key) is None):
         print(f"  {key:6} not read: the column {key} does not have what is expected of it")
-    if proposal.mode == "multi":
-        print("  mode   multi: some rows have several topics; in mode single the first would count")
     if missing := [label for label, topic in labels.items() if topic == UNDECIDED]:
         print(f"  ?      no label: rows labelled {', '.join(missing)}")
     counts = Counter(name for names in answers["topics"] for name in names or [NONE])

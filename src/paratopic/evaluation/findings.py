@@ -331,8 +331,8 @@ def notes(findings: Findings) -> list[str]:
             f"that the model\n  errs here as it does elsewhere.{_verdict(findings.differ)}"
         )
     if findings.is_time and (findings.table.iloc[:, 0] == UNKNOWN).any():
-        missing = f"no {findings.table.columns[0]}, or none that can be read"
-        lines.append(f"{UNKNOWN}: {missing}; `dvc repro` lists the dates that cannot be read.")
+        name = findings.table.columns[0]
+        lines.append(f"{UNKNOWN}: no {name} is known; `dvc repro` lists dates that it cannot read.")
     for row in findings.changes[findings.changes["low"].notna()].to_dict("records"):
         change, low, high = (100 * row[name] for name in ("change", "low", "high"))
         # Changes with each year are small: their intervals say something with two digits.

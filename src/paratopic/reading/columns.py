@@ -16,7 +16,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL
 from paratopic.project.passages import BESIDE
 from paratopic.project.sources import NONE, UNDECIDED, Source
-from paratopic.project.topics import SEPARATOR, ModeName, Topic, split_cell
+from paratopic.project.topics import SEPARATOR, Topic, split_cell
 from paratopic.reading.metadata import cleaned, iso_date
 from paratopic.reading.tables import DRAWS, unlisted
 from paratopic.tables.files import Columns, cell_text
@@ -51,14 +51,11 @@ class Proposal(NamedTuple):
     topics
         Names of the topics that its labels mean, the most frequent first; empty for a table without
         labels.
-    mode
-        Whether some of its rows have several topics.
     """
 
     source: Source
     columns: dict[str, str]
     topics: list[str]
-    mode: ModeName
 
 
 def propose(columns: Columns, path: str) -> Proposal:
@@ -79,11 +76,8 @@ def propose(columns: Columns, path: str) -> Proposal:
     chosen = _chosen(cells)
     keys: dict[str, Any] = {key: _entry(key, name, cells) for key, name in chosen.items()}
     columns_of = {key: name for key, name in chosen.items() if name is not None}
-    label_cells = cells.get(columns_of.get("label", ""), [])
-    labels, topics = _topics(label_cells)
-    source = Source(path, **keys, labels=labels)
-    is_multi = any(len(source.meaning(cell)) > 1 for cell in label_cells)
-    return Proposal(source, columns_of, topics, "multi" if is_multi else "single")
+    labels, topics = _topics(cells.get(columns_of.get("label", ""), []))
+    return Proposal(Source(path, **keys, labels=labels), columns_of, topics)
 
 
 def _chosen(cells: dict[str, list[str]]) -> dict[str, str | None]:
@@ -175,8 +169,8 @@ def _topics(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     counts: Counter[str] = Counter()
     for cell in cells:
         parts = split_cell(cell)
-        are_several = SEPARATOR in cell and all(n_cells[part] > 1 for part in parts)
-        counts.update(parts if are_several else [cell])
+        are_labels = SEPARATOR in cell and all(n_cells[part] > 1 for part in parts)
+        counts.update(parts if are_labels else [cell])
     ranked = [label for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
     other = {label: NO_TOPIC.get(label.lower().strip("()")) for label in ranked}
     topical = [label for label in ranked if not other[label]]

@@ -147,22 +147,15 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
     """The rows with cells; empty cells at their ends are left out."""
     import openpyxl
 
-    with ZipFile(file) as archive:
+    with ZipFile(file) as archive, warnings.catch_warnings():
         if sum(part.file_size for part in archive.infolist()) > MOST_BYTES:
             raise _too_large(path)
-        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
-        has_formulas, merged_in = False, dict[str, list[bytes]]()
-        for name in sheets:
-            content = archive.read(name)
-            has_formulas = has_formulas or bool(_FORMULA.search(content))
-            merged_in[name] = _MERGED.findall(content)
-    with warnings.catch_warnings():  # of colours and the like, which are not read
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # of colours and the like, which are not read
         sheet = _first_sheet(openpyxl.load_workbook(file, **_QUICK, data_only=True))
-        formulas: Iterable[Any] = repeat(())
-        if has_formulas:
+        content, formulas = archive.read(sheet._worksheet_path.lstrip("/")), repeat(())
+        if _FORMULA.search(content):
             formulas = _first_sheet(openpyxl.load_workbook(file, **_QUICK)).iter_rows()
-        n_cells, merged = 0, _merged(merged_in[sheet._worksheet_path.lstrip("/")])
+        n_cells, merged = 0, _merged(_MERGED.findall(content))
         open_cells: list[_MergedCell] = []
         errors: list[str] = []
         rows = zip(sheet.iter_rows(), formulas, strict=False)
@@ -191,13 +184,11 @@ def _value(cell: Any) -> object:
     """What a cell holds: None for an error; of a number, the zeros that its format shows first."""
     from openpyxl.utils.escape import unescape
 
-    match cell.value:
-        case str(text):
-            return None if cell.data_type == "e" else unescape(text)
-        case int(number) if cell.data_type == "n" and _ZEROS.fullmatch(cell.number_format):
-            return f"{number:0{len(cell.number_format)}}"
-        case value:
-            return value
+    if isinstance(cell.value, str):
+        return None if cell.data_type == "e" else unescape(cell.value)
+    if isinstance(cell.value, int) and _ZEROS.fullmatch(cell.number_format):
+        return f"{cell.value:0{len(cell.number_format)}}"
+    return cell.value
 
 
 @dataclass
