@@ -174,15 +174,16 @@ def _sheet(
 
 @dataclass(frozen=True)
 class LineFeeds:
-    """A file whose lines end in LF, for a `csv.writer` that ends them in CR LF.
+    """A file whose lines end in LF, or as it is asked for, for a `csv.writer` with CR LF.
 
     A writer quotes cells with characters of its line end only, but readers end lines at either.
     """
 
     file: TextIO
+    end: str = "\n"
 
     def write(self, line: str) -> None:
-        self.file.write(line.removesuffix("\r\n") + "\n")
+        self.file.write(line.removesuffix("\r\n") + self.end)
 
 
 def find_separator(text: str, column: str = "") -> str:
