@@ -119,7 +119,7 @@ def test_errors_empty_results_and_ids_with_zeros(
             archive.writestr(name, content)
     assert read_workbook(tmp_path / "in.xlsx")[1:] == [(2, ["", "", "00123"])]
     assert caplog.messages == [
-        f"{tmp_path / 'in.xlsx'}, row 2: #N/A (1 cell with an error is read as empty)"
+        f"{tmp_path / 'in.xlsx'}, row 2: #N/A (1 error in all, read as empty cells)"
     ]
 
 

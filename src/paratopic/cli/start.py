@@ -170,8 +170,7 @@ def _init_with_table(folder: Path, names: list[str], table: str) -> None:
             "sport,weather"
         )
     # What stage prepare would refuse is said before anything is written.
-    here = replace(proposal.source, path=str(place))
-    rows = read_labelled_table(place, [], here)
+    rows = read_labelled_table(place, [], replace(proposal.source, path=str(place)))
     mode: ModeName = "multi" if (rows.answers["topics"].map(len) > 1).any() else "single"
     topics = new_topics(names) if names else Topics(mode, tuple(proposal.topics))
     note = create(folder, topics, proposal.source)

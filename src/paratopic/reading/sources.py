@@ -187,8 +187,7 @@ def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequenc
     metadata = metadata[sorted(metadata, key=lambda name: (name != DATE, name))]
     metadata.insert(0, "id", frame["id"])
     origins = sum((source.origins for source in sources), Counter[tuple[str, str]]())
-    notes = [*notes, *unread_dates(metadata)]
-    return Sources(frame, answers, skipped, metadata, origins, notes)
+    return Sources(frame, answers, skipped, metadata, origins, [*notes, *unread_dates(metadata)])
 
 
 def _divided(sources: Iterable[Source | str]) -> tuple[list[Source], list[Source]]:

@@ -176,8 +176,7 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
             if cells:
                 yield number, cells
     if errors:
-        cells_are = plural(len(errors), "cell with an error is", "cells with an error are")
-        log.warning("%s (%s read as empty)", errors[0], cells_are)
+        log.warning("%s (%s in all, read as empty cells)", errors[0], plural(len(errors), "error"))
 
 
 def _value(cell: Any) -> object:
