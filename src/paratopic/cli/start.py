@@ -167,7 +167,7 @@ def _init_with_table(folder: Path, names: list[str], table: str) -> None:
     if not proposal.topics and not names:
         raise UserError(
             f"--table {table}: no column looks like labels; name the topics, such as --topics "
-            "sport,weather"
+            "sport,weather. If a column has labels, name it in params.yaml then (label: COLUMN)."
         )
     # What stage prepare would refuse is said before anything is written.
     rows = read_labelled_table(place, [], replace(proposal.source, path=str(place)))

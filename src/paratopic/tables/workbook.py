@@ -111,7 +111,7 @@ def read_values(path: Path) -> list[tuple[int, list[object]]]:
     """Read the first sheet of a workbook: texts, numbers, booleans, dates and times.
 
     Hidden sheets do not count. Of formulas, the results are read. Errors such as #N/A are read as
-    empty cells, and a warning says where they are.
+    empty cells, and a warning says how many there are and where the first one is.
 
     Returns
     -------
