@@ -154,6 +154,19 @@ def test_a_project_starts_with_a_table(suffix: str, cli: Cli, here: Path) -> Non
     assert list(about) == ["id", "date", "speaker"] and about["id"][1] == "speeches:s1"
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_table_with_lists_of_labels_and_missing_ones(suffix: str, cli: Cli, here: Path) -> None:
+    lists = [(["trade"], ["law", "trade"], [], ["NA"], ["law"])[n % 5] for n in range(N)]
+    path = write_table(TABLE.assign(topic=pd.Series(lists)), Path(f"speeches{suffix}"))
+    printed = cli("init", "--table", path).out
+    assert "mode   multi: some rows" in printed and "no label: rows labelled NA" in printed
+    topics = read_params().topics
+    assert (topics.mode, topics.names) == ("multi", ("law", "trade"))
+    prepare.main()
+    labels = read_labelled_paragraphs()["topics"].iloc[:4].tolist()
+    assert list(map(list, labels[:3])) == [["trade"], ["law", "trade"], []] and labels[3] is None
+
+
 def test_a_table_elsewhere_without_labels_needs_topics(cli: Cli, here: Path) -> None:
     TABLE[["body"]].to_csv("speeches.csv", index=False)
     words = ["init", "new", "--table", "speeches.csv"]

@@ -18,6 +18,7 @@ from paratopic.evaluation.findings import (
     find,
     group,
     labels_for,
+    notes,
     outlook,
     overview,
     period_of,
@@ -222,6 +223,7 @@ def test_the_last_period_is_compared_with_the_first_or_as_asked() -> None:
     # A part with few labels has no interval, and says what it rests on.
     unknown = findings.table[findings.table["month"] == UNKNOWN]
     assert (unknown["rests_on"] == BORROWED).all() and unknown["low"].isna().all()
+    assert "(unknown): no month is known; `dvc repro` lists" in "\n".join(notes(findings))
     assert findings.table["month"].iloc[0] == ALL
 
 

@@ -86,19 +86,23 @@ def test_an_appended_line_leaves_the_others_as_they_are(path: Path) -> None:
     assert [line.paragraph for line in read_lines(path)] == ["a:1", "a:2", "a:3", "a:4", "a:5"]
 
 
-@pytest.mark.parametrize("separator", [";", "\t"])
-def test_a_file_with_another_separator_keeps_it(path: Path, separator: str) -> None:
+@pytest.mark.parametrize(("separator", "end"), [(";", "\r\n"), ("\t", "\n")])
+def test_a_file_keeps_its_separator_line_ends_and_mark(
+    path: Path, separator: str, end: str
+) -> None:
     cells = [["paragraph", "topics", "text"], ["a:1", '"trade;security"', '"Tariffs, up"']]
-    text = "".join(f"{separator.join(row)}\n" for row in cells)
-    path.write_text(text, encoding="utf-8-sig")
+    text = end.join(separator.join(row) for row in cells)
+    path.write_text(text, encoding="utf-8-sig", newline="")
+    append(path, Label("", "a:2", "trade;security", "x, y; z", "ann"))
     append(path, Label("", "a:2", "trade;security", "x, y; z", "ann"))
     read = [(line.paragraph, line.cell, line.text) for line in read_lines(path)]
     assert read[0][:2] == ("a:1", "trade;security")
-    assert read[1:] == [("a:2", "trade;security", "x, y; z")]
+    assert read[1:] == [("a:2", "trade;security", "x, y; z")] * 2
+    assert path.read_bytes().count(end.encode()) == path.read_bytes().count(b"\n") == 4
     rewrite(path, *read_table(path))
     assert [(line.paragraph, line.cell, line.text) for line in read_lines(path)] == read
     names = f"{BY_HAND},annotator,when,note,drawn".replace(",", separator)
-    assert path.read_text(encoding="utf-8").splitlines()[0] == names
+    assert path.read_bytes().startswith(f"\ufeff{names}{end}".encode())
 
 
 @pytest.mark.parametrize("above", ["sep=,\n", "\n\n", "Our labels,,\n"])

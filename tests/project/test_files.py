@@ -143,11 +143,11 @@ def test_text_that_is_not_utf_8_is_read_with_a_note(
         ("Café ".encode() + b"\xe9 x", "x.txt: is not valid UTF-8 at byte 6. The file is damaged"),
         (b"\xef\xbb\xbfcaf\xe9", "x.txt: is not valid UTF-8 at byte 6."),
         (b"\xff\xfea\x00b", "x.txt: is not valid UTF-16-LE at byte 4."),
-        (b"PK\x03\x04", "x.txt: is not plain text: control character U+0003 at byte 2. Give"),
-        ("é\0".encode(), "x.txt: is not plain text: control character U+0000 at byte 2."),
-        (b"\xef\xbb\xbfa\x1b", "control character U+001B at byte 4."),
-        (b"\xfe\xff\x00a\x00\x07", "control character U+0007 at byte 4."),
-        ("ab".encode("utf-16-le"), "control character U+0000 at byte 1."),
+        (b"PK\x03\x04", "x.txt: is not plain text: control character U+0003 in line 1. Rem"),
+        ("é\n\0".encode(), "x.txt: is not plain text: control character U+0000 in line 2."),
+        (b"\xef\xbb\xbfa\x1b", "control character U+001B in line 1."),
+        (b"\xfe\xff\x00a\x00\x07", "control character U+0007 in line 1."),
+        ("ab".encode("utf-16-le"), "control character U+0000 in line 1."),
     ],
 )
 def test_bytes_that_are_not_text_are_refused(data: bytes, message: str) -> None:

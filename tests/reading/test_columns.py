@@ -79,6 +79,8 @@ def test_a_column_that_has_the_name_of_a_key_but_cannot_be_it_is_left_out() -> N
     [
         (["Econ", "Other"], ["Econ", "Other"], {}),
         (["a", "b", "a; b", "c;d"], ["a", "b", "c,d"], {"c;d": "c,d"}),
+        (["a;c", "b;c", "a;b", "c;b"], ["b", "c", "a"], {}),
+        (["a", "b", "NA", ".", "None"], ["a", "b"], {"NA": "?", ".": "?", "None": "none"}),
         (
             ["Sports", "sports", "Sports", "World", "SPORTS", "world"],
             ["Sports", "World"],
@@ -87,7 +89,15 @@ def test_a_column_that_has_the_name_of_a_key_but_cannot_be_it_is_left_out() -> N
         (["sport", "none", "none", "none"], ["other", "sport"], {"none": "other"}),
         ([True, False], ["false", "true"], {}),
     ],
-    ids=["one is called other", "several in a cell", "capitals", "none beside one", "booleans"],
+    ids=[
+        "one is called other",
+        "several in a cell",
+        "several in each",
+        "missing",
+        "capitals",
+        "none beside one",
+        "booleans",
+    ],
 )
 def test_topics_that_labels_mean(
     labels: list[object], topics: list[str], meant: dict[str, str]

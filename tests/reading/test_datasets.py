@@ -98,6 +98,14 @@ def test_a_table_of_the_web_and_lines_of_text(tmp_path: Path) -> None:
     assert list(frame["text"]) == ["Troops left.", "Tariffs rose."]
 
 
+@pytest.mark.parametrize("path", ["set", "set/train.csv"])
+def test_only_empty_cells_of_csv_are_missing(tmp_path: Path, path: str) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "train.csv").write_text("text,label,n\nNA,None,1\nnull,,\n")
+    columns = read_table(f"dataset://{tmp_path / path}").columns
+    assert columns == {"text": ["NA", "null"], "label": ["None", None], "n": ["1", None]}
+
+
 def test_lists_of_classes_are_several_topics(tmp_path: Path) -> None:
     names = datasets.List(datasets.ClassLabel(names=["trade", "security"]))
     features = datasets.Features({"text": datasets.Value("string"), "label": names})

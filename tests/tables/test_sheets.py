@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paratopic.bulk.formats import format_of
 from paratopic.project.errors import UserError
 from paratopic.tables.sheets import read_sheet, reader_of
 
@@ -20,12 +21,18 @@ from paratopic.tables.sheets import read_sheet, reader_of
         "text;label\nTariffs, rose;trade\nTalks;security\n",
         "text|label\nTariffs, rose|trade\nTalks|security\n",
         "sep=;\ntext;label\nTariffs, rose;trade\nTalks;security\n",
+        "Survey of 2025;\n;\ntext;label\nTariffs, rose;trade\nTalks;security\n",
         "Survey, of 2025\n\ntext;label\nTariffs, rose;trade\nTalks;security\n",
     ],
 )
-def test_separators_and_titles_are_found_by_the_rows(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_separators_and_titles_are_found_by_the_rows(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
     path = tmp_path / "t.csv"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding=encoding)
+    (chunk,) = format_of(path).read(path, "text", [])
+    assert chunk.texts == ["Tariffs, rose", "Talks"] and chunk.errors == [None, None]
     columns, rows = read_sheet(path, [])
     assert columns == ["text", "label"]
     assert rows[0] == (

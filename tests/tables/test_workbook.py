@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -98,6 +99,27 @@ def test_cells_are_read_as_they_are_shown(tmp_path: Path) -> None:
         (4, ["007", "two\nlines", "2025-09-15", "2025-09-15 10:30:00"]),
         (5, ["", " ", "", ""]),
         (6, ["1", "2", "3", "4", "5"]),
+    ]
+
+
+def test_errors_empty_results_and_ids_with_zeros(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sheet = saved(tmp_path / "in.xlsx", ["text", "label", "id"], ["=T(1)", "#N/A", 123])
+    assert sheet.parent is not None
+    sheet["C2"].number_format = "00000"
+    sheet.parent.save(tmp_path / "in.xlsx")
+    with zipfile.ZipFile(tmp_path / "in.xlsx") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    # As a spreadsheet stores the result "".
+    name = "xl/worksheets/sheet1.xml"
+    parts[name] = parts[name].replace(b'<c r="A2">', b'<c r="A2" t="str">')
+    with zipfile.ZipFile(tmp_path / "in.xlsx", "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    assert read_workbook(tmp_path / "in.xlsx")[1:] == [(2, ["", "", "00123"])]
+    assert caplog.messages == [
+        f"{tmp_path / 'in.xlsx'}, row 2: #N/A (1 error in all, read as empty cells)"
     ]
 
 

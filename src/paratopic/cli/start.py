@@ -20,9 +20,9 @@ from paratopic.project.codebook import first_definition, written
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import write_text
 from paratopic.project.paths import PARAMS, template
-from paratopic.project.sources import KEYS, NONE, Source
+from paratopic.project.sources import KEYS, NONE, UNDECIDED, Source
 from paratopic.project.sources import written as sources_text
-from paratopic.project.topics import Topic, Topics
+from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.columns import Proposal, propose
 from paratopic.reading.datasets import from_project, is_address
 from paratopic.reading.metadata import iso_date
@@ -167,14 +167,16 @@ def _init_with_table(folder: Path, names: list[str], table: str) -> None:
     if not proposal.topics and not names:
         raise UserError(
             f"--table {table}: no column looks like labels; name the topics, such as --topics "
-            "sport,weather"
+            "sport,weather. If a column has labels, name it in params.yaml then (label: COLUMN)."
         )
-    topics = new_topics(names) if names else Topics("single", tuple(proposal.topics))
     # What stage prepare would refuse is said before anything is written.
-    here = replace(proposal.source, path=str(place))
-    rows = read_labelled_table(place, [], here)
+    rows = read_labelled_table(place, [], replace(proposal.source, path=str(place)))
+    mode: ModeName = "multi" if (rows.answers["topics"].map(len) > 1).any() else "single"
+    topics = new_topics(names) if names else Topics(mode, tuple(proposal.topics))
     note = create(folder, topics, proposal.source)
     _print_proposal(table, list(columns), proposal, rows)
+    if mode == "multi":
+        print("  mode   multi: some rows have several topics; in mode single the first would count")
     _print_created(folder, note)
     print("  check the above in params.yaml (prepare.sources), and define each topic there")
     print("  (topics.codebook): with few labels, models rely on the definitions")
@@ -214,6 +216,8 @@ def _print_proposal(table: str, names: list[str], proposal: Proposal, rows: Labe
         print(f"  kept   {', '.join(kept)}")
     for key in (key for key in KEYS if key in names and getattr(proposal.source, key) is None):
         print(f"  {key:6} not read: the column {key} does not have what is expected of it")
+    if missing := [label for label, topic in labels.items() if topic == UNDECIDED]:
+        print(f"  ?      no label: rows labelled {', '.join(missing)}")
     counts = Counter(name for names in answers["topics"] for name in names or [NONE])
     for name in filter(counts.get, [*proposal.topics, NONE]):
         what = "none   of the topics" if name == NONE else f"topic  {name}"
@@ -249,6 +253,7 @@ def _params(topics: Topics, table: Source | None) -> str:
     params = (template() / PARAMS).read_text(encoding="utf-8")
     params = _LANGUAGE.sub("language: null\n", params)
     params = _CODEBOOK.sub(lambda _: codebook, params)
+    params = re.sub("(?m)^  mode: .*", f"  mode: {topics.mode}", params, count=1)
     if table is None:
         return params
     return _SOURCES.sub(lambda _: f"  sources:\n{sources_text(table, '    ')}", params)

@@ -330,6 +330,9 @@ def notes(findings: Findings) -> list[str]:
             f"* fewer than {LEAST_LABELS} labels of its own, so no interval: the share assumes "
             f"that the model\n  errs here as it does elsewhere.{_verdict(findings.differ)}"
         )
+    if findings.is_time and (findings.table.iloc[:, 0] == UNKNOWN).any():
+        name = findings.table.columns[0]
+        lines.append(f"{UNKNOWN}: no {name} is known; `dvc repro` lists dates that it cannot read.")
     for row in findings.changes[findings.changes["low"].notna()].to_dict("records"):
         change, low, high = (100 * row[name] for name in ("change", "low", "high"))
         # Changes with each year are small: their intervals say something with two digits.

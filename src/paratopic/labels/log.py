@@ -16,6 +16,7 @@ import math
 import os
 import shutil
 import unicodedata
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -252,15 +253,15 @@ def append(path: Path, label: Label) -> Label:
         text = _decode(path.read_bytes() if path.exists() else _HEADER, path)
         columns, _ = _parse(text, path)
         missing = [name for name in needed if name not in columns]
-        line = _csv([label], [*columns, *missing], find_separator(text, COLUMNS[0]))
+        line = _csv([label], [*columns, *missing], *_form(text))
         text = _appendable(text, columns, missing) + line
         _parse(text, path)  # what could not be read again is not written
         _replace(path, text.encode())
         return label
 
 
-def _header_of(path: Path, needed: Iterable[str]) -> tuple[list[str], str] | None:
-    """Columns and separator of a file to which a line can be added as it is; else None.
+def _header_of(path: Path, needed: Iterable[str]) -> tuple[list[str], str, str] | None:
+    """Columns, separator and line end of a file to which a line can be added as it is; else None.
 
     It is UTF-8, has the needed columns, and its last line ends. What nobody has changed since this
     process added a line is not read again.
@@ -271,13 +272,19 @@ def _header_of(path: Path, needed: Iterable[str]) -> tuple[list[str], str] | Non
         lines = b"" if is_known else header + file.read()
     try:
         lines.decode()
-        names = header.decode("utf-8-sig").rstrip("\r\n")
-        separator = find_separator(names, COLUMNS[0])
+        names = header.decode("utf-8-sig")
+        separator, end = _form(names)
         columns = next(csv.reader([names], delimiter=separator, strict=True))
     except (ValueError, StopIteration, csv.Error):
         return None
     is_whole = is_known or lines.endswith(b"\n")
-    return (columns, separator) if is_whole and set(needed) <= set(columns) else None
+    return (columns, separator, end) if is_whole and set(needed) <= set(columns) else None
+
+
+def _form(text: str) -> tuple[str, str]:
+    """What separates the cells of a file, and what its lines end with."""
+    end = "\r\n" if text.partition("\n")[0].endswith("\r") else "\n"
+    return find_separator(text, COLUMNS[0]), end
 
 
 def _state(path: Path) -> tuple[int, int, int]:
@@ -314,7 +321,7 @@ def backup(path: Path) -> Path:
 def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
     """Write the whole file anew, and keep the version before it as `backup`.
 
-    Cells are separated as in the version before.
+    Cells are separated, and lines end, as in the version before.
 
     Parameters
     ----------
@@ -329,8 +336,7 @@ def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
     further = dict.fromkeys(name for line in lines for name, _ in line.more)
     wanted = list(dict.fromkeys([*columns, *_OWN, *further]))
     before = _decode(path.read_bytes(), path) if path.exists() else ""
-    separator = find_separator(before, COLUMNS[0])
-    _replace(path, _csv(lines, wanted, separator, is_whole=True).encode())
+    _replace(path, _csv(lines, wanted, *_form(before), is_whole=True).encode())
 
 
 def _decode(data: bytes, path: Path) -> str:
@@ -359,23 +365,25 @@ def _label(where: str, row: dict[str, str]) -> Label:
 
 def _appendable(text: str, columns: Sequence[str], missing: Sequence[str]) -> str:
     """The text with further columns in its header, and a line end at its end."""
+    separator, end = _form(text)
     if missing:
-        separator = find_separator(text, COLUMNS[0])
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         next(row for row in reader if row == columns)  # blank lines may stand above it
         names = "".join(islice(io.StringIO(text, newline=""), reader.line_num)).rstrip("\r\n")
         text = separator.join([names, *missing]) + text[len(names) :]
-    return text if text.endswith(("\n", "\r")) else text + "\n"
+    return text if text.endswith(("\n", "\r")) else text + end
 
 
 def _replace(path: Path, data: bytes) -> None:
     """Replace the file, on the disk when this returns, and keep the version before as its backup.
 
-    A link stays one, and so do permissions.
+    A link stays one, and so do permissions, and the byte order mark that spreadsheets need.
     """
     if path.exists():
+        before = path.read_bytes()
         with aside(backup(path)) as draft:
-            draft.write_bytes(path.read_bytes())
+            draft.write_bytes(before)
+        data = BOM_UTF8 + data if before.startswith(BOM_UTF8) else data
     target = path.resolve()
     with aside(target) as draft, draft.open("wb") as file:
         if target.exists():
@@ -392,12 +400,12 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _csv(
-    lines: Iterable[Label], columns: Sequence[str], separator: str, is_whole: bool = False
+    lines: Iterable[Label], columns: Sequence[str], separator: str, end: str, is_whole: bool = False
 ) -> str:
     """Lines as they are added to a file; or the whole file, with its header."""
     quoting: Literal[0, 1] = csv.QUOTE_MINIMAL if is_whole else csv.QUOTE_ALL
     text = io.StringIO()
-    writer = csv.DictWriter(LineFeeds(text), columns, quoting=quoting, delimiter=separator)
+    writer = csv.DictWriter(LineFeeds(text, end), columns, quoting=quoting, delimiter=separator)
     if is_whole:
         writer.writeheader()
     for line in lines:

@@ -33,7 +33,7 @@ from paratopic.labels.weak import Sources, learn_sources, teach, weak_answers
 from paratopic.project.errors import UserError, plural
 from paratopic.project.params import Params
 from paratopic.project.paths import PARAMS
-from paratopic.project.sources import NONE, Source
+from paratopic.project.sources import NONE, UNDECIDED, Source
 from paratopic.project.topics import Meaning, TieRule, Topics, split_cell
 
 
@@ -144,7 +144,7 @@ def check_meanings(sources: Iterable[Source | str], topics: Topics) -> None:
         if isinstance(source, str):
             continue
         for label, meant in source.labels.items():
-            if meant != NONE:
+            if meant not in (NONE, UNDECIDED):
                 where = f'{PARAMS}, prepare.sources: labels of {source.path}, "{label}"'
                 _today(split_cell(meant), topics, where)
 

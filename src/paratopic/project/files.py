@@ -279,10 +279,10 @@ def decode(data: bytes, source: str) -> str:
             ) from None
         text, encoding = _guess(body, source, error.start)
     if control := CONTROL.search(text):
-        offset = len(bom) + len(text[: control.start()].encode(encoding))
+        line = 1 + text.count("\n", 0, control.start())
         raise UserError(
-            f"{source}: is not plain text: control character U+{ord(control[0]):04X} at byte "
-            f"{offset}. Give a text file, not a PDF or a Word document; save UTF-16 with its BOM."
+            f"{source}: is not plain text: control character U+{ord(control[0]):04X} in line "
+            f"{line}. Remove it. A PDF or Word document is no text file; UTF-16 needs its BOM."
         )
     if not text.translate(INVISIBLE).strip():
         raise UserError(f"{source}: holds no text. Give a file with at least one paragraph.")

@@ -15,6 +15,8 @@ from paratopic.project.topics import split_cell
 
 # In `Source.labels`, what a label means that is none of the topics.
 NONE = "none"
+# What a label means, or is, where nobody has decided yet.
+UNDECIDED = "?"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Source:
         Column that becomes the field `date`.
     labels
         A label of the table → the topic that it means, or several separated by semicolons, or
-        `NONE`. A label that is not there means the topic of its name. Empty by default.
+        `NONE`, or `UNDECIDED`. A label that is not there means the topic of its name. Empty by
+        default.
     """
 
     # For pydantic, which checks params.yaml.

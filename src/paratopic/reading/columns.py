@@ -15,10 +15,10 @@ from unicodedata import normalize
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL
 from paratopic.project.passages import BESIDE
-from paratopic.project.sources import NONE, Source
+from paratopic.project.sources import NONE, UNDECIDED, Source
 from paratopic.project.topics import SEPARATOR, Topic, split_cell
 from paratopic.reading.metadata import cleaned, iso_date
-from paratopic.reading.tables import DRAWS
+from paratopic.reading.tables import DRAWS, unlisted
 from paratopic.tables.files import Columns, cell_text
 
 # Key → names of columns that it may stand for, the likeliest first.
@@ -29,8 +29,9 @@ NAMES = {
     "date": "date day published datetime timestamp time year".split(),
     "group": "group article document doc speech story url".split(),
 }
-# Names of labels that mean none of the topics.
-NO_TOPIC = ("none", "other", "others", "no topic", "none of the topics", "n/a", "na", "-")
+# Labels that mean none of the topics, or stand where a row has no label → what they mean.
+NO_TOPIC = dict.fromkeys(("none", "other", "others", "no topic", "none of the topics"), NONE)
+NO_TOPIC |= dict.fromkeys("n/a na nan null missing uncoded - .".split(), UNDECIDED)
 
 # More values than these are no topics, unless a column is named after them.
 MOST_TOPICS = 40
@@ -66,7 +67,7 @@ def propose(columns: Columns, path: str) -> Proposal:
         The table has no rows, or nothing but empty ones.
     """
     cells = {
-        name: [cell_text(value).strip() for value in values]
+        name: [cell_text(unlisted(value)).strip() for value in values]
         for name, values in columns.items()
         if name and name not in BESIDE
     }
@@ -141,7 +142,8 @@ def _are_labels(values: Sequence[str], named: bool = True) -> bool:
     """Whether cells look like labels, in a column that is named after labels or not."""
     n = sum(map(bool, values))
     most = max(min(MOST_TOPICS, n / 2), n / 10) if named else min(MOST_TOPICS, n / 5)
-    return len({*values} - {""}) <= most and len(_topics(values)[1]) > 1
+    names = {name for cell in {*values} for name in split_cell(cell)}
+    return len(names) <= most and len(_topics(values)[1]) > 1
 
 
 def _is_day(text: str) -> bool:
@@ -157,19 +159,21 @@ def _share(values: Sequence[str], fits: Callable[[str], object]) -> float:
 def _topics(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """What labels mean that are no topics by themselves, and the topics.
 
-    A cell with semicolons has several labels if each of them is a label elsewhere too.
+    A cell with semicolons has several labels if each of them is in another cell too.
 
     >>> _topics(["Law; order", "Econ", "Econ", "Other", ""])
     ({'Law; order': 'Law, order', 'Other': 'none'}, ['Econ', 'Law, order'])
     """
-    cells = [cell for cell in cells if cell not in ("", "?")]  # where somebody has decided
-    whole = {cell for cell in cells if SEPARATOR not in cell}
+    cells = [cell for cell in cells if cell not in ("", UNDECIDED)]
+    n_cells = Counter(part for cell in {*cells} for part in split_cell(cell))
     counts: Counter[str] = Counter()
     for cell in cells:
         parts = split_cell(cell)
-        counts.update(parts if set(parts) <= whole else [cell])
+        are_labels = SEPARATOR in cell and all(n_cells[part] > 1 for part in parts)
+        counts.update(parts if are_labels else [cell])
     ranked = [label for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
-    topical = [label for label in ranked if label.lower().strip("()") not in NO_TOPIC]
+    other = {label: NO_TOPIC.get(label.lower().strip("()")) for label in ranked}
+    topical = [label for label in ranked if not other[label]]
     if len(set(map(_alike, topical))) < 2:
         topical = ranked
     name_of: dict[str, str] = {}  # one for labels that differ in capitals alone
@@ -179,7 +183,7 @@ def _topics(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             while name in name_of.values():
                 name += " 2"
             name_of[_alike(label)] = name
-    meant = {label: name_of.get(_alike(label), NONE) for label in ranked}
+    meant = {label: name_of.get(_alike(label)) or other[label] or NONE for label in ranked}
     mapped = {k: v for k, v in sorted(meant.items()) if k != v or v == NONE}
     return mapped, list(name_of.values())
 

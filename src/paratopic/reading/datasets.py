@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -186,7 +187,7 @@ def _open(address: Address) -> Any:
         raise
     # Each of the formats and libraries below has errors of its own.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
         raise UserError(f"{address}: cannot be read as a dataset: {reason[:300]}") from None
 
 
@@ -250,7 +251,10 @@ def _on_disk(address: Address) -> Any:
                 f"{address}: there is no split {address.split}; there are {', '.join(data)}"
             )
         return data[address.split]
-    if path.is_dir():
-        return datasets.load_dataset(str(path), address.config, split=address.split)
-    files = {"train": path.name}
-    return datasets.load_dataset(str(path.parent), data_files=files, split=address.split)
+    folder, files = (path, None) if path.is_dir() else (path.parent, {"train": path.name})
+    load = partial(datasets.load_dataset_builder, str(folder), address.config, data_files=files)
+    data = load()
+    if hasattr(data.config, "keep_default_na"):  # CSV, where NA and None are texts like any other
+        data = load(keep_default_na=False, na_values=[""])
+    data.download_and_prepare()
+    return data.as_dataset(split=address.split)

@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, refuse_repeated
 from paratopic.project.files import printable
 from paratopic.reading.structure import clean_line
 from paratopic.tables.sheets import read_sheet
@@ -170,8 +170,7 @@ def _rows_of(folder: Path) -> Mapping[str, _Row]:
 def _read_rows(path: Path, modified: int, size: int) -> Mapping[str, _Row]:
     sheet = read_sheet(path, [ARTICLE])
     columns = [name for name in map(cleaned, sheet.columns) if name]
-    if repeated := [name for name in columns if columns.count(name) > 1]:
-        raise UserError(f"{path}, row 1: there are two columns {repeated[0]}; rename one")
+    refuse_repeated(f"{path}, row 1", columns)
     rows: dict[str, _Row] = {}
     for where, cells in sheet.rows:
         fields = {cleaned(name): cleaned(cell) for name, cell in cells.items()}

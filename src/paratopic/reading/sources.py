@@ -21,7 +21,7 @@ from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped
 from paratopic.reading.datasets import is_address
 from paratopic.reading.files import SUFFIXES, find_files, read_file
 from paratopic.reading.metadata import DATE, IN_TABLE, ORIGINS, SHEET, article_fields, check_sheets
-from paratopic.reading.tables import RAW, read_labelled_table, table_name
+from paratopic.reading.tables import RAW, read_labelled_table, table_name, unread_dates
 from paratopic.tables.files import LOADERS
 
 # What the reason of an article that cannot be read begins with.
@@ -49,7 +49,7 @@ class Sources(NamedTuple):
     origins
         Name of a field and where it was found → number of articles.
     notes
-        Messages about files of metadata, and about tables that are left out.
+        Messages about files of metadata, tables that are left out, and dates that cannot be read.
     """
 
     frame: pd.DataFrame
@@ -187,7 +187,7 @@ def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequenc
     metadata = metadata[sorted(metadata, key=lambda name: (name != DATE, name))]
     metadata.insert(0, "id", frame["id"])
     origins = sum((source.origins for source in sources), Counter[tuple[str, str]]())
-    return Sources(frame, answers, skipped, metadata, origins, notes)
+    return Sources(frame, answers, skipped, metadata, origins, [*notes, *unread_dates(metadata)])
 
 
 def _divided(sources: Iterable[Source | str]) -> tuple[list[Source], list[Source]]:

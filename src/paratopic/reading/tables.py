@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import logging
 import re
+from ast import literal_eval
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from itertools import compress
 from math import isfinite
 from pathlib import Path
+from textwrap import shorten
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +28,7 @@ from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError, plural, refuse_repeated
 from paratopic.project.files import without_controls
 from paratopic.project.passages import BESIDE
-from paratopic.project.sources import KEYS, NONE, Source
+from paratopic.project.sources import KEYS, NONE, UNDECIDED, Source
 from paratopic.project.topics import join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.datasets import is_address, parse_address, read_dataset, with_address
@@ -113,11 +116,11 @@ def read_labelled_table(
             raise UserError(f"{path}: the column position needs a column group, in which it counts")
         frame["position"] = _positions(articles, beside["position"], wheres)
     draws = list(map(_draw, beside.get(DRAWN, none), wheres))
-    labels = map(_label, columns.get("label", none), wheres)
+    labels = map(_cell, map(unlisted, columns.get("label", none)), wheres)
     answers = [
         (id_, str(path), cell, [] if cell in no_topic else source.meaning(cell), draw, where)
         for id_, cell, draw, where in zip(ids, labels, draws, wheres, strict=True)
-        if cell not in ("", "?")  # nobody has decided yet
+        if source.labels.get(cell, cell) not in ("", UNDECIDED)
     ]
     return LabelledTable(frame, pd.DataFrame(answers, columns=RAW), _fields(columns))
 
@@ -144,6 +147,22 @@ def read_table(path: Path | str, whole: Collection[str] = ()) -> Table:
 def table_name(path: Path | str) -> str:
     """What the paragraph ids of a table begin with: a file's name, or that of a dataset."""
     return parse_address(str(path)).name if is_address(str(path)) else Path(path).stem
+
+
+def unread_dates(fields: pd.DataFrame) -> list[str]:
+    """A note about dates that cannot be read: they stay as they are written, and are in no period.
+
+    Parameters
+    ----------
+    fields
+        Column id, and the fields of each paragraph.
+    """
+    dates = fields[[ID, DATE]].dropna().to_numpy() if DATE in fields else ()
+    unread = [f"{date} ({id_})" for id_, date in dates if not iso_date(date)]
+    number = plural(len(unread), "date is", "dates are")
+    listed = shorten(", ".join(unread), 300, placeholder=" …")
+    note = f"{number} not read and in no period; write 2025-09-15, 2025-09 or 2025: {listed}"
+    return [note] if unread else []
 
 
 def _read(path: Path | str, source: Source) -> tuple[Source, Table]:
@@ -308,11 +327,19 @@ def _cell(value: object, where: str) -> str:
     return _whole(str(value).strip(), where)
 
 
-def _label(value: object, where: str) -> str:
-    """A label, or several of a list; an empty list is none of the topics."""
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return _whole(join_cell(value) or NONE, where)
-    return _cell(value, where)
+def unlisted(value: object) -> object:
+    """A list of texts, which may be written as a text, as a cell of labels; else the value.
+
+    >>> unlisted(["trade", "law"]), unlisted("['law']"), unlisted([]), unlisted("[sic]")
+    ('trade;law', 'law', 'none', '[sic]')
+    """
+    items = value
+    if isinstance(value, str) and value.startswith("["):
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            items = literal_eval(value)
+    if isinstance(items, list) and all(isinstance(each, str) for each in items):
+        return join_cell(items) or NONE
+    return value
 
 
 def _whole(text: str, where: str) -> str:

@@ -100,12 +100,13 @@ def arrow_columns(
 ) -> Columns:
     """Columns of these names from an Arrow table, as texts; those that it lacks are empty.
 
-    Those that are read `whole` keep the types of their values, and numbers of a column of
+    Lists and those that are read `whole` keep the types of their values, and numbers of a column of
     `class_names` become the names that they stand for.
     """
     columns: Columns = {name: [None] * read.num_rows for name in names}
     for name, column in zip(read.schema.names, read.columns, strict=True):
-        columns[name] = column.to_pylist() if name in whole else _as_texts(column)
+        is_whole = name in whole or pa.types.is_nested(column.type)
+        columns[name] = column.to_pylist() if is_whole else _as_texts(column)
     for name, named in class_names.items():
         # Numbers of names, as data sets of Hugging Face have them; -1 is no label.
         by_number = {"-1": None, **{str(number): each for number, each in enumerate(named)}}
@@ -122,10 +123,12 @@ def _named(value: object, by_number: Mapping[str, object]) -> object:
 
 
 def is_read(field: pa.Field) -> bool:
-    """Whether a column has a simple type that is no bytes."""
-    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    """Whether a column has a simple type that is no bytes, or lists of texts or whole numbers."""
+    kind = getattr(field.type, "value_type", field.type)  # of lists and dictionaries
     is_text = kind in (pa.string(), pa.large_string(), pa.string_view())
-    return bool(is_text or pa.types.is_primitive(kind) or pa.types.is_decimal(kind))
+    if is_text or pa.types.is_nested(field.type):
+        return bool(is_text or pa.types.is_integer(kind))
+    return bool(pa.types.is_primitive(kind) or pa.types.is_decimal(kind))
 
 
 def _as_texts(column: pa.ChunkedArray) -> list[object]:

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import inert
-from paratopic.tables.sheets import LineFeeds, csv_rows, find_separator
+from paratopic.tables.sheets import LineFeeds, csv_table, without_title
 from paratopic.tables.workbook import read_values, shown
 
 if TYPE_CHECKING:
@@ -165,15 +166,12 @@ class Csv(BulkFormat[Cells]):
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk[Cells]]:
         size = max(1, path.stat().st_size)
-        # Bytes that are not UTF-8 become surrogates, so that one bad row does not end the run.
-        decoding: Any = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
-        with path.open("rb") as raw, io.TextIOWrapper(raw, **decoding) as file:
-            separator = find_separator(file.readline(), column)
-            file.seek(0)
-            lines = csv_rows(file, separator, lambda _, n: f"{path}: the row that ends on line {n}")
+        with path.open("rb") as raw, io.TextIOWrapper(raw, *_encoding(raw), newline="") as file:
+            place = f"{path}: the row that ends on line"
+            separator, lines = csv_table(file, column, lambda _, line: f"{place} {line}")
             header = next(lines, [])
             _check_columns(path, header, column, added)
-            for rows in batches(row for row in lines if row):  # an empty line is not a row
+            for rows in batches(lines):
                 yield _cells_chunk(header, rows, separator, column, raw.tell() / size)
 
     def write(self, path: Path, rows: Cells, columns: Columns, types: Types) -> None:
@@ -198,7 +196,7 @@ class Xlsx(Csv):
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk[Cells]]:
         try:
-            (_, names), *rows = read_values(path)
+            (_, names), *rows = without_title(read_values(path), column)
         except UserError as error:
             yield Chunk(Cells([column], [[None]]), [None], [str(error)], 1.0)
             return
@@ -317,6 +315,13 @@ def _text_error(text: object) -> str | None:
     if not isinstance(text, str):
         return f"the text is {type(text).__name__}, not a string"
     return None
+
+
+def _encoding(file: io.BufferedReader) -> tuple[str, str]:
+    """The encoding of a CSV file, and what becomes of other bytes, so that no row ends the run."""
+    if file.peek(2).startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return "utf-16", "backslashreplace"
+    return "utf-8-sig", "surrogateescape"  # which are an error of the row
 
 
 def _cells_chunk(

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import islice, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from statistics import mode
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from paratopic.project.errors import UserError, refuse_repeated
 from paratopic.project.files import read_decoded
@@ -71,13 +71,10 @@ def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line")
     Rows are numbered as a spreadsheet does. They are called by the `unit`, by default lines, for
     files that have one row a line.
     """
-    named = _SEPARATOR.match(text)
-    separator = named[1] if named else find_separator(text, *required[:1])
-    first = 2 if named else 1
-    file = io.StringIO(text[named.end() if named else 0 :], newline="")
+    file, separator = io.StringIO(text, newline=""), find_separator(text, *required[:1])
     place = f"{path}, {unit}"
-    lines = csv_rows(file, separator, lambda row, _: f"{place} {row + first - 1}: this {unit}")
-    rows = [(f"{place} {n}", cells) for n, cells in enumerate(lines, start=first) if cells]
+    lines = csv_rows(file, separator, lambda row, _: f"{place} {row}: this {unit}")
+    rows = [(f"{place} {n}", cells) for n, cells in enumerate(lines, start=1) if cells]
     # A short row may be part of a text with a line break that is not quoted.
     return _sheet(rows or [(f"{place} 1", [])], required, is_whole=not required)
 
@@ -85,7 +82,7 @@ def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line")
 def csv_rows(
     lines: Iterable[str], separator: str, named: Callable[[int, int], str]
 ) -> Iterator[list[str]]:
-    """Read the rows of CSV; an empty line is one without cells.
+    """Read the rows of CSV; an empty line is one without cells, and so is one that is ``sep=;``.
 
     Parameters
     ----------
@@ -103,7 +100,7 @@ def csv_rows(
     number = 1
     try:
         for cells in reader:
-            yield cells
+            yield [] if cells == ["sep=", ""] else cells
             number += 1
     except csv.Error as error:
         raise UserError(
@@ -112,11 +109,38 @@ def csv_rows(
         ) from None
 
 
-def _without_title(rows: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
-    """The rows from the header on: rows with their first cell alone above it are a title."""
+def csv_table(
+    file: TextIO, column: str, named: Callable[[int, int], str]
+) -> tuple[str, Iterator[list[str]]]:
+    """Separator and rows of a CSV file of any size, from the header on; see `csv_rows`.
+
+    Parameters
+    ----------
+    column
+        A column of the table.
+    """
+    separator = find_separator("".join(islice(file, FIRST_ROWS)), column)
+    file.seek(0)
+    numbered = enumerate(filter(None, csv_rows(file, separator, named)))
+    first = without_title(list(islice(numbered, FIRST_ROWS)), column)
+    return separator, (cells for _, cells in chain(first, numbered))
+
+
+def without_title(rows: list[Any], column: str | None = None) -> list[Any]:
+    """The rows from the header on: rows with their first cell alone above it are a title.
+
+    Parameters
+    ----------
+    rows
+        Where each row is, and its cells.
+    column
+        A column of the table; not known by default.
+    """
+    if rows and column in rows[0][1]:
+        return rows
     sizes = [sum(map(bool, cells)) for _, cells in rows[:FIRST_ROWS]]
     header = next((number for number, size in enumerate(sizes) if size > 1), 0)
-    is_title = all(cells and cells[0] for _, cells in rows[:header])
+    is_title = all(cells[0] for _, cells in rows[:header] if any(cells))
     n_alike = sum(size > 1 for size in sizes[header:])
     return rows[header:] if is_title and n_alike > ALIKE * len(sizes[header:]) else rows
 
@@ -124,7 +148,7 @@ def _without_title(rows: list[tuple[str, list[str]]]) -> list[tuple[str, list[st
 def _sheet(
     rows: list[tuple[str, list[str]]], required: Sequence[str], is_whole: bool = False
 ) -> Sheet:
-    (where, columns), *rows = _without_title(rows)
+    (where, columns), *rows = without_title(rows)
     for column in required:
         if column not in columns:
             raise UserError(
@@ -150,15 +174,16 @@ def _sheet(
 
 @dataclass(frozen=True)
 class LineFeeds:
-    """A file whose lines end in LF, for a `csv.writer` that ends them in CR LF.
+    """A file whose lines end in LF, or as it is asked for, for a `csv.writer` with CR LF.
 
     A writer quotes cells with characters of its line end only, but readers end lines at either.
     """
 
     file: TextIO
+    end: str = "\n"
 
     def write(self, line: str) -> None:
-        self.file.write(line.removesuffix("\r\n") + "\n")
+        self.file.write(line.removesuffix("\r\n") + self.end)
 
 
 def find_separator(text: str, column: str = "") -> str:
@@ -173,6 +198,8 @@ def find_separator(text: str, column: str = "") -> str:
     >>> find_separator("text, in full;label\nTariffs rose, and fell;trade\nTalks;security\n")
     ';'
     """
+    if named := _SEPARATOR.match(text):
+        return named[1]
     header = _LINE_END.split(text.lstrip("\r\n"), maxsplit=1)[0]
     fits = dict.fromkeys(",;\t|", (0.0, 0))
     for separator in fits:

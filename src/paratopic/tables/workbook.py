@@ -5,6 +5,7 @@ What the rows mean is the callers' business. Old workbooks (.xls) are not read.
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import shutil
@@ -13,12 +14,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
+
+log = logging.getLogger(__name__)
 
 # What a sheet holds below its header, and a cell.
 MOST_ROWS, MOST_COLUMNS, MOST_CHARACTERS = 1_048_575, 16_384, 32_767
@@ -36,6 +40,8 @@ _TIME = datetime(1980, 1, 1)
 # Formulas of all kinds, and cells that take several places, in the XML of a sheet.
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s+ref=\"([A-Z]+[0-9]+:[A-Z]+[0-9]+)\"")
+# A number format that shows zeros before a number, as of the id 00123.
+_ZEROS = re.compile("00+")
 # How workbooks are opened: row by row.
 _QUICK: dict[str, bool] = {"read_only": True, "keep_links": False}
 # The first day that all spreadsheets count alike: earlier ones are written as text.
@@ -104,7 +110,8 @@ def read_workbook(path: Path) -> list[tuple[int, list[str]]]:
 def read_values(path: Path) -> list[tuple[int, list[object]]]:
     """Read the first sheet of a workbook: texts, numbers, booleans, dates and times.
 
-    Hidden sheets do not count. Of formulas, the results are read.
+    Hidden sheets do not count. Of formulas, the results are read. Errors such as #N/A are read as
+    empty cells, and a warning says how many there are and where the first one is.
 
     Returns
     -------
@@ -139,29 +146,27 @@ def read_values(path: Path) -> list[tuple[int, list[object]]]:
 def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
     """The rows with cells; empty cells at their ends are left out."""
     import openpyxl
-    from openpyxl.utils.escape import unescape
 
-    with ZipFile(file) as archive:
+    with ZipFile(file) as archive, warnings.catch_warnings():
         if sum(part.file_size for part in archive.infolist()) > MOST_BYTES:
             raise _too_large(path)
-        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
-        has_formulas, merged_in = False, dict[str, list[bytes]]()
-        for name in sheets:
-            content = archive.read(name)
-            has_formulas = has_formulas or bool(_FORMULA.search(content))
-            merged_in[name] = _MERGED.findall(content)
-    with warnings.catch_warnings():  # of colours and the like, which are not read
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # of colours and the like, which are not read
         sheet = _first_sheet(openpyxl.load_workbook(file, **_QUICK, data_only=True))
-        if has_formulas:
-            _refuse_formulas(_first_sheet(openpyxl.load_workbook(file, **_QUICK)), sheet, path)
-        n_cells, merged = 0, _merged(merged_in[sheet._worksheet_path.lstrip("/")])
+        content, formulas = archive.read(sheet._worksheet_path.lstrip("/")), repeat(())
+        if _FORMULA.search(content):
+            formulas = _first_sheet(openpyxl.load_workbook(file, **_QUICK)).iter_rows()
+        n_cells, merged = 0, _merged(_MERGED.findall(content))
         open_cells: list[_MergedCell] = []
-        for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
-            n_cells += 1 + len(values)
+        errors: list[str] = []
+        rows = zip(sheet.iter_rows(), formulas, strict=False)
+        for number, (results, written) in enumerate(rows, start=1):
+            n_cells += 1 + len(results)
             if n_cells > MOST_CELLS:
                 raise _too_large(path)
-            cells = [unescape(value) if isinstance(value, str) else value for value in values]
+            where = f"{path}, row {number}"
+            _refuse_formulas(written, results, where)
+            errors += [f"{where}: {cell.value}" for cell in results if cell.data_type == "e"]
+            cells = list(map(_value, results))
             open_cells = [cell for cell in open_cells if number <= cell.last]
             open_cells += merged.get(number, ())
             for cell in open_cells:
@@ -170,6 +175,19 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
                 cells.pop()
             if cells:
                 yield number, cells
+    if errors:
+        log.warning("%s (%s in all, read as empty cells)", errors[0], plural(len(errors), "error"))
+
+
+def _value(cell: Any) -> object:
+    """What a cell holds: None for an error; of a number, the zeros that its format shows first."""
+    from openpyxl.utils.escape import unescape
+
+    if isinstance(cell.value, str):
+        return None if cell.data_type == "e" else unescape(cell.value)
+    if isinstance(cell.value, int) and _ZEROS.fullmatch(cell.number_format):
+        return f"{cell.value:0{len(cell.number_format)}}"
+    return cell.value
 
 
 @dataclass
@@ -209,17 +227,16 @@ def _first_sheet(book: Any) -> Any:
     return sheet
 
 
-def _refuse_formulas(formulas: Any, results: Any, path: Path) -> None:
+def _refuse_formulas(formulas: Iterable[Any], results: Iterable[Any], where: str) -> None:
     """Refuse formulas whose results are not stored, as programs write them that compute nothing."""
-    both = (sheet.iter_rows(values_only=True) for sheet in (formulas, results))
-    for number, (written, stored) in enumerate(zip(*both, strict=False), start=1):
-        for formula, result in zip(written, stored, strict=False):
-            text = getattr(formula, "text", formula)  # that of an array is an object
-            if result is None and isinstance(text, str) and text.startswith("="):
-                raise UserError(
-                    f"{path}, row {number}: the result of the formula {text[:40]} is not "
-                    "stored. Open the file in a spreadsheet and save it, or write the values."
-                )
+    for formula, result in zip(formulas, results, strict=False):
+        # An empty text is a result, too.
+        if formula.data_type == "f" and result.value is None and result.data_type != "str":
+            text = getattr(formula.value, "text", formula.value)  # that of an array is an object
+            raise UserError(
+                f"{where}: the result of the formula {str(text)[:40]} is not stored. Open the file "
+                "in a spreadsheet and save it, or write the values."
+            )
 
 
 def _too_large(path: Path) -> UserError:
