@@ -20,7 +20,7 @@ from paratopic.project.codebook import first_definition, written
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import write_text
 from paratopic.project.paths import PARAMS, template
-from paratopic.project.sources import KEYS, NONE, UNDECIDED, Source
+from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.sources import written as sources_text
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.columns import Proposal, propose
@@ -216,7 +216,7 @@ def _print_proposal(table: str, names: list[str], proposal: Proposal, rows: Labe
         print(f"  kept   {', '.join(kept)}")
     for key in (key for key in KEYS if key in names and getattr(proposal.source, key) is None):
         print(f"  {key:6} not read: the column {key} does not have what is expected of it")
-    if missing := [label for label, topic in labels.items() if topic == UNDECIDED]:
+    if missing := [label for label in labels if proposal.source.meaning(label) is None]:
         print(f"  ?      no label: rows labelled {', '.join(missing)}")
     counts = Counter(name for names in answers["topics"] for name in names or [NONE])
     for name in filter(counts.get, [*proposal.topics, NONE]):

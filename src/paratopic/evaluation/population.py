@@ -22,7 +22,7 @@ from paratopic.evaluation.shares import LEAST_ARTICLES, LEAST_LABELS, Sample, si
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.errors import UserError, plural
-from paratopic.project.topics import NO_TOPIC, Topics
+from paratopic.project.topics import Topics
 
 # What shares are of.
 Counted = Literal["paragraphs", "words", "articles"]
@@ -123,7 +123,7 @@ def corpus_of(
     first = frame["id"].iloc[np.unique(place, return_index=True)[1]]
     predicted = predict(passages(whole, pd.Index(whole["id"]).get_indexer(first)))
     probabilities = with_out_of_fold(predicted, hand, scores, apart, number_of)
-    outcomes = (*topics.names, NO_TOPIC)[: probabilities.shape[1]]
+    outcomes = topics.choices[: probabilities.shape[1]]
     truth = mode_of(topics.mode).outcomes(targets_of(rows["topic"], topics.names)).astype(float)
     labelled, weights = number_of.loc[rows["id"]].to_numpy(), rows["weight"].to_numpy(np.float64)
     articles = pd.factorize(rows["article"])[0].astype(np.int64)

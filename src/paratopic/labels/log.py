@@ -30,15 +30,13 @@ from filelock import BaseFileLock, FileLock
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, aside, decode, inert, live
-from paratopic.project.topics import join_cell, split_cell
+from paratopic.project.topics import UNDECIDED, join_cell, split_cell
 from paratopic.tables.sheets import LineFeeds, find_separator, read_csv
 
 COLUMNS = ("paragraph", "topics", "text")
 # May be missing: a file that one person writes by hand needs none of them.
 OPTIONAL = ("annotator", "when", "note", "drawn")
 _OWN = (*COLUMNS, *OPTIONAL)
-# In place of the topics: nobody has decided yet, or an answer is taken back.
-UNDECIDED = "?"
 # In place of a chance: the whole article of the paragraph was drawn at random.
 ARTICLE = "article"
 # How an annotator without a name is called in messages.

@@ -33,8 +33,8 @@ from paratopic.labels.weak import Sources, learn_sources, teach, weak_answers
 from paratopic.project.errors import UserError, plural
 from paratopic.project.params import Params
 from paratopic.project.paths import PARAMS
-from paratopic.project.sources import NONE, UNDECIDED, Source
-from paratopic.project.topics import Meaning, TieRule, Topics, split_cell
+from paratopic.project.sources import Source
+from paratopic.project.topics import Meaning, TieRule, Topics
 
 
 class Resolved(NamedTuple):
@@ -143,10 +143,9 @@ def check_meanings(sources: Iterable[Source | str], topics: Topics) -> None:
     for source in sources:
         if isinstance(source, str):
             continue
-        for label, meant in source.labels.items():
-            if meant not in (NONE, UNDECIDED):
-                where = f'{PARAMS}, prepare.sources: labels of {source.path}, "{label}"'
-                _today(split_cell(meant), topics, where)
+        for label in source.labels:
+            where = f'{PARAMS}, prepare.sources: labels of {source.path}, "{label}"'
+            _today(source.meaning(label) or [], topics, where)
 
 
 def _in_order(

@@ -11,12 +11,10 @@ from typing import ClassVar
 
 from paratopic.project.codebook import scalar
 from paratopic.project.hub import HUB, parse_repository
-from paratopic.project.topics import split_cell
+from paratopic.project.topics import UNDECIDED, split_cell
 
 # In `Source.labels`, what a label means that is none of the topics.
 NONE = "none"
-# What a label means, or is, where nobody has decided yet.
-UNDECIDED = "?"
 
 
 @dataclass(frozen=True)
@@ -86,21 +84,24 @@ class Source:
         """The keys that name a column, and these columns."""
         return {key: name for key in KEYS if (name := getattr(self, key))}
 
-    def meaning(self, cell: str) -> list[str]:
-        """The topics that a label means, as a whole or else by the names in it.
+    def meaning(self, cell: str) -> list[str] | None:
+        """The topics that a label means, as a whole or else by the names in it; None for no label.
 
         >>> Source("t.csv", labels={"Econ": "trade"}).meaning("Econ; security")
         ['trade', 'security']
         >>> Source("t.csv", labels={"Law; order": "law"}).meaning("Law; order")
         ['law']
+        >>> Source("t.csv", labels={"N/A": "?"}).meaning("N/A")
         """
         parts = [cell] if cell in self.labels else split_cell(cell)
-        return [
+        names = [
             name
             for part in parts
             for name in split_cell(self.labels.get(part, part))
             if name != NONE or part not in self.labels
         ]
+        is_label = parts and set(names) != {UNDECIDED}
+        return [name for name in names if name != UNDECIDED] if is_label else None
 
 
 def datasets_on_hub(sources: Iterable[Source | str]) -> list[str]:

@@ -19,6 +19,8 @@ from paratopic.project.errors import UserError
 
 # Between the topics in a cell of a file. Between functions labels are tuples of names.
 SEPARATOR = ";"
+# In place of topics: nobody has decided yet, or an answer is taken back.
+UNDECIDED = "?"
 
 # single: a paragraph has at most one topic. multi: it may have several.
 ModeName = Literal["single", "multi"]
@@ -32,7 +34,7 @@ NO_TOPIC = "none of the topics"
 NONE = "(none)"
 
 # Names that no topic has, because they stand for no answer or for none of the topics.
-_TAKEN = ("", "?", NO_TOPIC, f"({NO_TOPIC})", NONE)
+_TAKEN = ("", UNDECIDED, NO_TOPIC, f"({NO_TOPIC})", NONE)
 
 # Characters that the name of a topic must not have: labels are written on one line.
 _REFUSED = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

@@ -15,8 +15,8 @@ from unicodedata import normalize
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL
 from paratopic.project.passages import BESIDE
-from paratopic.project.sources import NONE, UNDECIDED, Source
-from paratopic.project.topics import SEPARATOR, Topic, split_cell
+from paratopic.project.sources import NONE, Source
+from paratopic.project.topics import SEPARATOR, UNDECIDED, Topic, split_cell
 from paratopic.reading.metadata import cleaned, iso_date
 from paratopic.reading.tables import DRAWS, unlisted
 from paratopic.tables.files import Columns, cell_text

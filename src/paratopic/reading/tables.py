@@ -28,7 +28,7 @@ from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError, plural, refuse_repeated
 from paratopic.project.files import without_controls
 from paratopic.project.passages import BESIDE
-from paratopic.project.sources import KEYS, NONE, UNDECIDED, Source
+from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.topics import join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.datasets import is_address, parse_address, read_dataset, with_address
@@ -118,9 +118,9 @@ def read_labelled_table(
     draws = list(map(_draw, beside.get(DRAWN, none), wheres))
     labels = map(_cell, map(unlisted, columns.get("label", none)), wheres)
     answers = [
-        (id_, str(path), cell, [] if cell in no_topic else source.meaning(cell), draw, where)
+        (id_, str(path), cell, [] if cell in no_topic else meant, draw, where)
         for id_, cell, draw, where in zip(ids, labels, draws, wheres, strict=True)
-        if source.labels.get(cell, cell) not in ("", UNDECIDED)
+        if (meant := source.meaning(cell)) is not None
     ]
     return LabelledTable(frame, pd.DataFrame(answers, columns=RAW), _fields(columns))
 
