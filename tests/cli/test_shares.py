@@ -165,6 +165,11 @@ def test_nothing_is_predicted_for_labels_that_are_no_sample(cli: Cli) -> None:
             ["--by", "outlet"],
             "--by outlet: there is no such column; the columns are article, title",
         ),
+        (
+            ["--by", "weight"],
+            "--by weight: there is no such column; the columns are article, title, heading, date, "
+            "source, year, month\n",
+        ),
         (["--by", "month", "--by", "year", "--by", "date"], "name two columns at most"),
         (["--of", "articles"], "0 articles drawn at random have all their paragraphs"),
         (["--compare", "2025-04", "2025-09"], "--compare needs --by: name the column"),

@@ -37,8 +37,6 @@ SCHEMA = pa.schema(
 )
 # Kinds of sources whose labels are by hand.
 BY_HAND = ("person", "table")
-# Columns that come to the paragraph table.
-JOINED = ("topics", "label_source", "draw", "weight")
 # Where a label is from, in the column label_source → words for it.
 LABEL_SOURCES = {"hand": "by hand", "weak": "by weak sources"}
 
