@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.annotation.sampling import draw_mixed
+from paratopic.corpus.answers import answer_rows
 from paratopic.labels.log import Label
 from paratopic.labels.sample import RANDOM_SHARE, describe_sample, sample_of, weigh_sample
 from tests.labels.lines import EARLY, LATE
@@ -182,7 +183,7 @@ def test_what_the_labels_are_a_sample_of_is_said() -> None:
         ([line("000", "article")], "article", 1, "1 of 3 were drawn at random (whole articles)"),
     ):
         draw, weight = weigh_sample(frame, lines)
-        sample = sample_of(frame.assign(draw=draw, weight=weight))
+        sample = sample_of(frame.assign(draw=draw, weight=weight), answer_rows([]))
         assert sample == {"kind": kind, "drawn": drawn}
         assert told in describe_sample(sample, 3)
         assert weight.isna().all() == (kind is None)

@@ -141,6 +141,11 @@ class Label:
         return chance
 
     @property
+    def draw(self) -> str:
+        """What was drawn: "paragraph", "article", or "" where it is not known."""
+        return "paragraph" if self.chance is not None else self.drawn
+
+    @property
     def key(self) -> tuple[str, tuple[str, ...], str, datetime, str]:
         """Equal for two lines that record the same answer."""
         return self.paragraph, self.names, self.annotator, self.time, self.note

@@ -15,6 +15,7 @@ import pandas as pd
 
 from paratopic.corpus.table import has_hand_label
 from paratopic.labels.log import ARTICLE, Label
+from paratopic.project.errors import plural
 
 # Chance that the next paragraph of a mixed draw is drawn at random, and is not a suggestion.
 RANDOM_SHARE = 0.3
@@ -48,13 +49,13 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series
     whole, frame = frame, frame[~frame["boilerplate"]]  # which is never drawn
     hand = frame[has_hand_label(frame)]
     first = _first_lines(dict(zip(hand["id"], hand["text"], strict=True)), lines)
-    # Labels of tables, which have no line, were there before.
-    of_tables = hand[~hand["text"].isin(first)]
+    # Rows of tables that were drawn, and labels without a line, were there before.
+    of_tables = hand[(hand["draw"] != "") | ~hand["text"].isin(first)]
     chance_of: dict[str, float | None] = {
         text: 1.0 if draw == "paragraph" else None
         for text, draw in zip(of_tables["text"], of_tables["draw"], strict=True)
     }
-    chance_of |= {text: line.chance for text, line in first.items()}
+    chance_of |= {text: line.chance for text, line in first.items() if text not in chance_of}
     n_drawn = sum(chance is not None for chance in chance_of.values())
     drawn_whole = [line.paragraph for line in first.values() if line.drawn == ARTICLE]
     of_articles = hand[
@@ -80,21 +81,27 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series
     return draw, weight
 
 
-def sample_of(frame: pd.DataFrame) -> dict[str, Any]:
+def sample_of(frame: pd.DataFrame, answers: pd.DataFrame) -> dict[str, Any]:
     """Say what the hand labels are a sample of.
 
     Parameters
     ----------
     frame
         Paragraph table, with the columns of `weigh_sample`.
+    answers
+        The table of answers.
 
     Returns
     -------
-    ``kind``, what was drawn, "paragraph" or "article", None where it is not known; and ``drawn``,
-    the number of labels that were drawn so.
+    ``kind``, what was drawn, "paragraph" or "article", None where it is not known; ``drawn``, the
+    number of labels that were drawn so; and ``open``, if there are any, that of the paragraphs that
+    were drawn, and whose answers make no label.
     """
     drawn = frame["draw"][frame["draw"].isin(KINDS)]
-    return {"kind": None if drawn.empty else str(drawn.iloc[0]), "drawn": len(drawn)}
+    kind = None if drawn.empty else str(drawn.iloc[0])
+    known = frame["text"].isin(frame["text"][has_hand_label(frame)]) | frame["boilerplate"]
+    n_open = int(frame["id"][~known].isin(answers["paragraph"][answers["draw"] == kind]).sum())
+    return {"kind": kind, "drawn": len(drawn)} | ({"open": n_open} if n_open else {})
 
 
 def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
@@ -109,7 +116,14 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
             "`paratopic suggest --random` draws one"
         )
     kind = KINDS[sample["kind"]]
-    return f"labels: {sample['drawn']} of {n_labels} were drawn at random ({kind})"
+    line = f"labels: {sample['drawn']} of {n_labels} were drawn at random ({kind})"
+    if "open" in sample:
+        lacks = plural(sample["open"], "more was drawn and has", "more were drawn and have")
+        line += (
+            f"; {lacks} no label now, so the sample lacks them: `paratopic suggest` offers first "
+            "what the codebook's changes opened, `paratopic review` lists ties"
+        )
+    return line
 
 
 def _first_lines(text_of: Mapping[str, str], lines: Iterable[Label]) -> dict[str, Label]:
