@@ -96,7 +96,8 @@ class Project:
     def drawing(self) -> str:
         """A line on what the labels by hand are a sample of; "" without any."""
         n = int(self.labelled.by_hand.sum())
-        return describe_sample(sample_of(self.paragraphs, self.answered), n) if n else ""
+        sample = sample_of(self.paragraphs, self.answered, self.current.answers)
+        return describe_sample(sample, n) if n else ""
 
     @property
     def tied(self) -> dict[str, list[Label]]:

@@ -230,8 +230,8 @@ def _weighed(answers: pd.DataFrame, frame: pd.DataFrame, lines: Sequence[Label])
         of_label[id_] if makes_label else (drawn[id_], np.nan)
         for id_, makes_label in zip(answers["paragraph"], answers["label"].notna(), strict=True)
     ]
-    weights = np.array([weight for _, weight in rows], dtype=np.float64)
-    return answers.assign(draw=[draw for draw, _ in rows], weight=weights)
+    table = pd.DataFrame(rows, answers.index, ["draw", "weight"])
+    return answers.assign(draw=table["draw"].astype(object), weight=table["weight"].astype(float))
 
 
 def _taught(given: pd.DataFrame, frame: pd.DataFrame, trusted: Sources) -> pd.DataFrame:

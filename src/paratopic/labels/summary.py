@@ -44,7 +44,8 @@ def summarise(
     -------
     The part of prepare.json that is about labels.
     """
-    data, sample = labelled_in(frame, topics), sample_of(frame, resolved.answers)
+    data = labelled_in(frame, topics)
+    sample = sample_of(frame, resolved.answers, resolved.of_people)
     counts, by = data.counts, data.rows["label_source"].to_numpy()
     _, n_none = counts.popitem()
     report: dict[str, Any] = {
