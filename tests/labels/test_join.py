@@ -142,4 +142,4 @@ def test_what_was_drawn_is_known_of_rows_that_people_correct_and_of_open_answers
     table = with_labels(frame, answers)
     assert table["draw"].tolist() == ["paragraph", "paragraph", "", ""]
     assert table["weight"].tolist()[:2] == [1, 1]
-    assert sample_of(table, answers) == {"kind": "paragraph", "drawn": 2, "open": 1}
+    assert sample_of(table, answers, lines) == {"kind": "paragraph", "drawn": 2, "open": 1}

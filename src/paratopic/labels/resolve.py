@@ -231,7 +231,7 @@ def _weighed(answers: pd.DataFrame, frame: pd.DataFrame, lines: Sequence[Label])
         for id_, makes_label in zip(answers["paragraph"], answers["label"].notna(), strict=True)
     ]
     table = pd.DataFrame(rows, answers.index, ["draw", "weight"])
-    return answers.assign(draw=table["draw"].astype(object), weight=table["weight"].astype(float))
+    return answers.assign(draw=table["draw"].astype(str), weight=table["weight"].astype(float))
 
 
 def _taught(given: pd.DataFrame, frame: pd.DataFrame, trusted: Sources) -> pd.DataFrame:
