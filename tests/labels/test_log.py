@@ -43,7 +43,7 @@ from tests.labels.lines import BY_HAND, HEADER, answers_in, write
                 "articles",
                 "15. Jul",
                 "0,3",
-                "1 of ",
+                "1 of x",
                 "article of x",
             )
         ),
