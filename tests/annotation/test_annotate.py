@@ -81,7 +81,7 @@ def test_answers_are_lines_and_paragraphs_with_a_hand_label_come_first(
     assert len({dict(line.more)["prompt"] for line in lines}) == 1
     printed = first + cli(*options(server, "--n", "5"))
     drawn = answers()[2:]
-    assert len(drawn) == 5 and {line.drawn for line in drawn} == {"1"}
+    assert len(drawn) == 5 and {line.draw for line in drawn} == {"paragraph"}
     assert {line.paragraph for line in drawn}.isdisjoint({"p37", "p38"})
     assert set(server.asked.values()) == {1}
     assert "2 paragraphs to ask m about, with prompt.md: about" in printed

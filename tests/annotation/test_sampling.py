@@ -40,7 +40,7 @@ def test_of_each_text_without_a_label_one_paragraph_is_left() -> None:
 def test_a_random_draw_is_the_same_until_somebody_labels() -> None:
     frame = table(*"abcd" * 5)
     drawn = draw_random(frame, [], 20, 1)
-    assert sorted(drawn) == sorted(frame["id"]) and set(drawn.values()) == {"1"}
+    assert sorted(drawn) == sorted(frame["id"]) and set(drawn.values()) == {"1 of 20"}
     assert list(draw_random(frame.sample(frac=1, random_state=0), [], 7, 1)) == list(drawn)[:7]
     first, *_ = drawn
     again = list(draw_random(frame, [first], 20, 1))
@@ -85,7 +85,7 @@ def test_whole_articles_are_drawn_in_which_nothing_has_a_label() -> None:
     orders = {tuple(draw_articles(frame, ["007"], 9, seed)) for seed in SEEDS}
     assert orders == {("001", "000", "004", "002"), ("004", "002", "001", "000")}
     assert {len(draw_articles(frame, ["007"], 1, seed)) for seed in SEEDS} == {2}
-    assert set(draw_articles(frame, [], 9, 0).values()) == {"article"}
+    assert set(draw_articles(frame, [], 9, 0).values()) == {"article of 8"}
     assert draw_articles(frame, ["007", "000", "002"], 9, 0) == {}
 
 
@@ -100,7 +100,7 @@ def test_a_mixed_draw_says_with_which_chance_each_paragraph_was_drawn() -> None:
         ahead = list(suggested)
         for id_, chance in drawn.items():
             expected = RANDOM_SHARE + (1 - RANDOM_SHARE) * left * (id_ == ahead[0])
-            assert float(chance) == pytest.approx(expected, rel=1e-5)
+            assert float(chance.removesuffix(" of 5")) == pytest.approx(expected, rel=1e-5)
             ahead.remove(id_)
             left -= 1
         assert draw_mixed(frame, [], suggested[:2], 2, seed) == dict(list(drawn.items())[:2])
@@ -113,5 +113,5 @@ def test_a_mixed_draw_says_with_which_chance_each_paragraph_was_drawn() -> None:
 def test_chances_have_six_digits() -> None:
     frame = table(*["a"] * 1234)
     drawn = draw_mixed(frame, [], list(frame["id"]), 40, 0)
-    assert set(map(len, drawn.values())) <= {3, 5, 7}
-    assert {"0.3", "864.1"} <= set(drawn.values())
+    chances = {cell.removesuffix(" of 1234") for cell in drawn.values()}
+    assert set(map(len, chances)) <= {3, 5, 7} and {"0.3", "864.1"} <= chances

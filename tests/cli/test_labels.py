@@ -232,7 +232,11 @@ def drawn_by(cli: Cli, *options: str) -> tuple[list[str], list[str], str]:
     notes = cli("suggest", "--out", "sheet.csv", *options)
     rows = read_sheet("sheet.csv")
     assert {bool(row["suggestion"]) for row in rows} == {"are hidden" not in notes}
-    return [row["drawn"] for row in rows], [row["paragraph"][0] for row in rows], notes
+    return (
+        [row["drawn"].removesuffix(" of 24") for row in rows],
+        [row["paragraph"][0] for row in rows],
+        notes,
+    )
 
 
 def test_a_sample_is_drawn_labelled_and_weighed(small: Path, cli: Cli) -> None:
@@ -252,7 +256,7 @@ def test_a_sample_is_drawn_labelled_and_weighed(small: Path, cli: Cli) -> None:
 
     fill("ann.csv", e="trade")
     cli("import", "ann.csv", "--annotator", "ann")
-    assert [line.drawn for line in read_lines(LABELS)] == ["1"] * 24
+    assert [line.drawn for line in read_lines(LABELS)] == ["1 of 24"] * 24
     sampled = "labels: 24 of 24 were drawn at random (paragraphs)"
     assert sampled in prepare(small)
     report = json.loads(Path("reports/prepare.json").read_text())
@@ -310,7 +314,7 @@ def test_the_page_hides_what_the_model_thinks_of_a_sample(
     codebook = served[-1].state()["codebook"]
     served[-1].save(Answer(id=items[0]["id"], topics=["trade"], note="", codebook=codebook))
     (line,) = read_lines(LABELS)
-    assert (line.paragraph, line.drawn) == (items[0]["id"], "1")
+    assert (line.paragraph, line.draw) == (items[0]["id"], "paragraph")
 
 
 @pytest.mark.parametrize(

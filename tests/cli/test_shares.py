@@ -103,7 +103,7 @@ def test_shares_by_month_are_printed_and_written(cli: Cli) -> None:
     assert "To cite: the share of the paragraphs about security is" in printed
     assert "arXiv:2311.01453" in printed
     table = pd.read_csv("a.csv")
-    assert list(dict.fromkeys(table["month"])) == ["all", "2025-04", "2025-09"]
+    assert list(dict.fromkeys(table["month"])) == ["(all)", "2025-04", "2025-09"]
     written = [row["share"] for row in json.loads(Path("a.json").read_text())["shares"]]
     assert written == pytest.approx(list(table["share"]), abs=1e-6)
     security = table[table["topic"] == "security"].set_index("month")
@@ -120,7 +120,7 @@ def test_of_several_topics_each_has_a_share_of_its_own(of: str, cli: Cli) -> Non
     words = ["--of", of, "--by", "month", "--out", "a.csv", "--out", "a.png"]
     printed = " ".join(cli("shares", *words).split())
     table = pd.read_csv("a.csv")
-    overall = table[table["month"] == "all"].set_index("topic")
+    overall = table[table["month"] == "(all)"].set_index("topic")
     assert [*overall.index] == [*NAMES] and "none" not in printed
     frame = read_labelled_paragraphs()
     labelled = frame[frame["label_source"] == "hand"]
@@ -164,6 +164,11 @@ def test_nothing_is_predicted_for_labels_that_are_no_sample(cli: Cli) -> None:
         (
             ["--by", "outlet"],
             "--by outlet: there is no such column; the columns are article, title",
+        ),
+        (
+            ["--by", "weight"],
+            "--by weight: there is no such column; the columns are article, title, heading, date, "
+            "source, year, month\n",
         ),
         (["--by", "month", "--by", "year", "--by", "date"], "name two columns at most"),
         (["--of", "articles"], "0 articles drawn at random have all their paragraphs"),

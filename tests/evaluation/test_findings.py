@@ -310,10 +310,12 @@ def test_the_sentence_has_the_figures_of_the_table() -> None:
 @pytest.mark.parametrize("columns", [["outlet"], ["outlet", "desk"]])
 def test_the_sentence_names_two_groups_whatever_they_are_called(columns: list[str]) -> None:
     frame = table()
-    outlet = np.where(np.arange(N) % 2, "A minus B", "C")
+    outlet = np.where(np.arange(N) % 2, "A minus B", "all")
     about = pd.DataFrame({"id": frame["id"], "outlet": outlet, "desk": outlet})
     whole = corpus(frame, about)
-    text = sentence(find(whole, columns, 0.95), whole, 0.95)
+    findings = find(whole, columns, 0.95)
+    assert len(findings.table) == 9 and len(findings.parts) == 6  # three outcomes each
+    text = sentence(findings, whole, 0.95)
     assert "between A minus B" in text or "in A minus B" in text or "than in A minus B" in text
 
 

@@ -12,6 +12,7 @@ from paratopic.corpus.answers import with_labels
 from paratopic.labels.answers import CurrentAnswers, read_answers
 from paratopic.labels.log import Label, first_words, read_lines
 from paratopic.labels.resolve import join_labels, resolve_answers
+from paratopic.labels.sample import sample_of
 from paratopic.project.errors import UserError
 from paratopic.project.topics import TieRule, Topics
 from paratopic.reading.article import paragraphs_of
@@ -125,3 +126,20 @@ def test_order_and_undecided_lines_change_no_row(frame: pd.DataFrame, topics: To
         [second, "ann", "counts"],
     ]
     assert by_people["label"].tolist() == [["trade"], ["trade"], []]
+
+
+def test_what_was_drawn_is_known_of_rows_that_people_correct_and_of_open_answers(
+    frame: pd.DataFrame, topics: Topics
+) -> None:
+    ids = list(frame["id"])
+    rows = [[id_, "t.csv", "trade", ("trade",), "paragraph", "row 2"] for id_ in ids[:2]]
+    lines = [
+        Label("line 2", ids[1], "security", "", "ann"),
+        *(Label("line 3", ids[2], cell, "", cell, drawn="1") for cell in ("trade", "security")),
+    ]
+    of_tables = pd.DataFrame(rows, columns=NO_ANSWERS.columns)
+    answers = resolve_answers(frame, of_tables, lines, replace(PARAMS, topics=topics)).answers
+    table = with_labels(frame, answers)
+    assert table["draw"].tolist() == ["paragraph", "paragraph", "", ""]
+    assert table["weight"].tolist()[:2] == [1, 1]
+    assert sample_of(table, answers, lines) == {"kind": "paragraph", "drawn": 2, "open": 1}

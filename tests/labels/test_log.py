@@ -35,7 +35,17 @@ from tests.labels.lines import BY_HAND, HEADER, answers_in, write
         (HEADER, "a:1,trade,x,ann,15/09/2025 10:00,", '2: "15/09/2025 10:00" is not an ISO 8601'),
         *(
             (HEADER, f'a:2,trade,x,,,,"{drawn}"', f'2: "{drawn}" in the column drawn is neither')
-            for drawn in ("0", "-1", "nan", "inf", "articles", "15. Jul", "0,3")
+            for drawn in (
+                "0",
+                "-1",
+                "nan",
+                "inf",
+                "articles",
+                "15. Jul",
+                "0,3",
+                "1 of x",
+                "article of x",
+            )
         ),
         ("paragraph:topics", "a:1:trade", 'line 1: there is no column "paragraph"'),
     ],
@@ -47,7 +57,7 @@ def test_an_unreadable_line_is_refused(path: Path, header: str, line: str, messa
 
 
 def test_how_a_paragraph_was_drawn_is_a_number_or_article_and_is_kept(path: Path) -> None:
-    cells = {"": None, "1": 1.0, "0.3": 0.3, "1e+06": 1e6, "article": None}
+    cells = {"": None, "1": 1.0, "0.3": 0.3, "1e+06": 1e6, "article of 9": None, "1 of 9": 1.0}
     write(path, *(f"a:{n},trade,x,,,,{drawn}" for n, drawn in enumerate(cells)))
     append(path, Label("", "a:9", "trade", "x", "ann", drawn="17.1"))
     rewrite(path, *read_table(path))

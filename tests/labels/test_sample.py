@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.annotation.sampling import draw_mixed
+from paratopic.corpus.answers import answer_rows
 from paratopic.labels.log import Label
 from paratopic.labels.sample import RANDOM_SHARE, describe_sample, sample_of, weigh_sample
 from tests.labels.lines import EARLY, LATE
@@ -182,7 +183,18 @@ def test_what_the_labels_are_a_sample_of_is_said() -> None:
         ([line("000", "article")], "article", 1, "1 of 3 were drawn at random (whole articles)"),
     ):
         draw, weight = weigh_sample(frame, lines)
-        sample = sample_of(frame.assign(draw=draw, weight=weight))
+        sample = sample_of(frame.assign(draw=draw, weight=weight), answer_rows([]), lines)
         assert sample == {"kind": kind, "drawn": drawn}
         assert told in describe_sample(sample, 3)
         assert weight.isna().all() == (kind is None)
+
+
+@pytest.mark.parametrize(("drawn", "is_earlier"), [("1 of 3", True), ("1 of 4", False)])
+def test_a_sample_of_fewer_paragraphs_than_there_are_now_is_said(
+    drawn: str, is_earlier: bool
+) -> None:
+    frame, lines = table(5, ["000", "001"], boilerplate=[False] * 4 + [True]), [line("000", drawn)]
+    draw, weight = weigh_sample(frame, lines)
+    sample = sample_of(frame.assign(draw=draw, weight=weight), answer_rows([]), lines)
+    told = "1 was drawn when there were 3 paragraphs, and there are 4: none of those added since"
+    assert (told in describe_sample(sample, 2)) == is_earlier

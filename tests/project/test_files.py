@@ -94,6 +94,7 @@ def test_json_rounds_floats_at_any_depth(tmp_path: Path) -> None:
     ("read", "content"),
     [
         *((read_json, content) for content in (None, b"{", b"[]")),
+        (lambda path, made_by: read_json(path, made_by)["mode"], b'{"n": 3}'),  # of another version
         *((read_csv, content) for content in (None, b"", b"a\n\xff\n", b'a\n"b')),
         (read_csv, b"a,b\n1,2,3\n4,5,6,7\n"),
     ],

@@ -184,3 +184,14 @@ def test_headings_are_trusted_as_far_as_people_agree(folder: Path, topics: Topic
         assert (worth["right"], worth["compared"]) == (int(topic == "trade"), 1)
         trusts[topic] = worth["trust"]
     assert trusts["security"] < 0.4 < 0.6 < trusts["trade"]
+
+
+def test_copies_with_different_labels_are_named(folder: Path, topics: Topics) -> None:
+    rows = ["1,A tariff.,trade", "2,A tariff.,security", "3,A tariff.,trade", "4,A navy.,security"]
+    path = folder / "table.csv"
+    path.write_text("\n".join(["id,text,label", *rows]), encoding="utf-8")
+    messages = prepare(settings((str(path),)), topics).report["messages"]
+    (message,) = (each for each in messages if "copies" in each)
+    assert message.startswith(
+        "1 text has copies with different labels, such as table:1 and table:2"
+    )

@@ -13,9 +13,9 @@ import pandas as pd
 
 from paratopic.corpus.table import has_hand_label
 from paratopic.labels.log import ARTICLE
-from paratopic.labels.sample import RANDOM_SHARE
+from paratopic.labels.sample import RANDOM_SHARE, n_texts
 
-# `Label.drawn` of a paragraph that is drawn at random from those that are left.
+# How `Label.drawn` begins if a paragraph is drawn at random from those that are left.
 AT_RANDOM = "1"
 
 
@@ -72,7 +72,7 @@ def draw_random(
     starts, sizes = rng.random(len(kinds)), np.bincount(codes, minlength=len(kinds))
     place = (rank + starts[of_shuffled]) / sizes[of_shuffled]
     order = shuffled[np.argsort(place, kind="stable")]
-    return dict.fromkeys(ids.iloc[order[:n]], AT_RANDOM)
+    return dict.fromkeys(ids.iloc[order[:n]], f"{AT_RANDOM} of {n_texts(frame)}")
 
 
 def draw_articles(
@@ -100,7 +100,7 @@ def draw_articles(
             break
         for id_, text in in_articles[number][["id", "text"]].itertuples(index=False):
             id_of.setdefault(text, id_)
-    return dict.fromkeys(id_of.values(), ARTICLE)
+    return dict.fromkeys(id_of.values(), f"{ARTICLE} of {n_texts(frame)}")
 
 
 def draw_mixed(
@@ -120,6 +120,7 @@ def draw_mixed(
     rng = _generator(seed, judged)
     left = list(unlabelled(frame, judged)["id"])
     drawn: dict[str, str] = {}
+    total = n_texts(frame)
     for _ in range(min(n, len(left))):
         suggestion = next(id_ for id_ in suggested if id_ not in drawn)
         at_random = rng.random() < RANDOM_SHARE
@@ -128,7 +129,7 @@ def draw_mixed(
         chance = RANDOM_SHARE
         if chosen == suggestion:
             chance += (1 - RANDOM_SHARE) * len(left)
-        drawn[chosen] = f"{chance:.6g}"
+        drawn[chosen] = f"{chance:.6g} of {total}"
         left.remove(chosen)
     return drawn
 

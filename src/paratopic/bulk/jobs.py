@@ -340,8 +340,8 @@ def _begin(job: Job, out: Path, resume: bool) -> Done:
 def _read_progress(path: Path) -> Done:
     values = read_json(path, "the run that is resumed")
     try:
-        answers = {part: Answers(**each) for part, each in values["answers"].items()}
-        return Done(**values | {"answers": answers})
+        answers = {part: Answers(**each) for part, each in values.pop("answers").items()}
+        return Done(**values, answers=answers)
     except (AttributeError, KeyError, TypeError):
         raise UserError(f"{path} is damaged; name another folder") from None
 

@@ -96,7 +96,8 @@ class Project:
     def drawing(self) -> str:
         """A line on what the labels by hand are a sample of; "" without any."""
         n = int(self.labelled.by_hand.sum())
-        return describe_sample(sample_of(self.paragraphs), n) if n else ""
+        sample = sample_of(self.paragraphs, self.answered, self.current.answers)
+        return describe_sample(sample, n) if n else ""
 
     @property
     def tied(self) -> dict[str, list[Label]]:
@@ -177,7 +178,7 @@ def read_project() -> Project:
 
 def champion_name() -> str:
     """Name of the champion; "" where no models were compared yet."""
-    return str(read_json(COMPARISON, "`dvc repro`").get("champion")) if COMPARISON.exists() else ""
+    return str(read_json(COMPARISON, "`dvc repro`")["champion"]) if COMPARISON.exists() else ""
 
 
 def read_champion() -> tuple[str, pd.DataFrame]:
@@ -188,7 +189,7 @@ def read_champion() -> tuple[str, pd.DataFrame]:
     UserError
         No models were compared yet, or labels or params changed since.
     """
-    champion = str(read_json(COMPARISON, "`dvc repro`").get("champion"))
+    champion = str(read_json(COMPARISON, "`dvc repro`")["champion"])
     scores = read_parquet(SCORES / champion / "scores.parquet")
     if changes := changes_since(read_params(), champion):
         raise UserError(f"{changes} changed since the last scores: run `dvc repro` first")
@@ -227,7 +228,7 @@ def changes_since(params: Params, champion: str) -> str:
         dvc.lock cannot be read.
     """
     log, changes = params.prepare.labels, []
-    if read := read_json(PREPARED, "stage prepare").get("read"):
+    if read := read_json(PREPARED, "`dvc repro`").get("read"):
         now = digests_of(params.prepare.sources, *([Path(log)] if log else []))
         changes = [path for path in {**read, **now} if read.get(path) != now.get(path)]
     # Several stages read the same files.

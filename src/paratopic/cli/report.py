@@ -72,7 +72,7 @@ def _print(comparison: Mapping[str, Any]) -> None:
     console, champion = terminal(), comparison["champion"]
     if comparison["models"]:
         console.print(_table(comparison))
-    people, prepared = comparison.get("annotators"), files.read_json(PREPARED, "stage prepare")
+    people, prepared = comparison.get("annotators"), files.read_json(PREPARED, "`dvc repro`")
     lines = [_agreement(people)] if people else []
     lines += describe_sources(sources_that_label(prepared))
     lines += describe_beside(comparison.get("sources", {}), champion, prepared.get("effort", {}))

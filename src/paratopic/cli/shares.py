@@ -16,7 +16,7 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
-from paratopic.cli.project import read_champion
+from paratopic.cli.project import read_champion, read_project
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import read_metadata
 from paratopic.corpus.table import read_parquet
@@ -28,7 +28,7 @@ from paratopic.inference.loading import load
 from paratopic.inference.scores import Scores
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.params import Params, read_params
+from paratopic.project.params import Params
 from paratopic.project.paths import APART, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
 from paratopic.project.terminal import bar, terminal
 from paratopic.project.topics import NO_TOPIC
@@ -90,7 +90,8 @@ def shares(
     for path in outs:
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"--out {path}: name a file that ends in {', '.join(SUFFIXES)}")
-    params = read_params()
+    project = read_project()
+    params = project.params
     confidence = params.evaluate.confidence
     corpus = read_corpus(params, *read_champion(), of)
     copies = not distinct
@@ -98,7 +99,7 @@ def shares(
     terminal().print(_table(estimated, columns, corpus, confidence))
     cited = sentence(estimated, corpus, confidence)
     method = findings.counting(of, copies), findings.METHOD
-    print(*notes(estimated), cited, *outlook(estimated, corpus), *method, sep="\n")
+    print(*notes(estimated), project.drawing, cited, *outlook(estimated, corpus), *method, sep="\n")
     title = f"Shares of the {of} with {confidence:.0%} intervals (hollow: no interval)"
     for path in outs:
         _write(path, estimated, columns, title)

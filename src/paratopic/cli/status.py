@@ -31,7 +31,7 @@ def status() -> None:
     """
     project = read_project()
     note_changes()
-    prepared = files.read_json(PREPARED, "stage prepare")
+    prepared = files.read_json(PREPARED, "`dvc repro`")
     frame, topics = project.paragraphs, project.params.topics
     unlabelled = frame[frame["label_source"] == "none"]
     _print_labels(project)

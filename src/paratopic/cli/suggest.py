@@ -274,7 +274,7 @@ def _unread(project: Project) -> list[str]:
         paths, _ = find_files(project.params.prepare.paths, SUFFIXES)
     except UserError:
         return []  # what was prepared can be labelled where its sources are not
-    read = read_json(PREPARED, "stage prepare")["read"]
+    read = read_json(PREPARED, "`dvc repro`")["read"]
     return [name for name in map(printable, paths) if name not in read]
 
 

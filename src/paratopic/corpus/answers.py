@@ -29,7 +29,7 @@ SCHEMA = pa.schema(
         ("status", pa.string()),
         # The paragraph's label, in each of the rows that it is from; null where none counts.
         ("label", pa.list_(pa.string())),
-        # How a paragraph with a label by hand was drawn: "paragraph", "article"; "": not known.
+        # How a paragraph that people answered on was drawn: "paragraph", "article"; "": not known.
         ("draw", pa.string()),
         # How many paragraphs it stands for, relative to one drawn at random; null: not known.
         ("weight", pa.float64()),
@@ -37,8 +37,6 @@ SCHEMA = pa.schema(
 )
 # Kinds of sources whose labels are by hand.
 BY_HAND = ("person", "table")
-# Columns that come to the paragraph table.
-JOINED = ("topics", "label_source", "draw", "weight")
 # Where a label is from, in the column label_source → words for it.
 LABEL_SOURCES = {"hand": "by hand", "weak": "by weak sources"}
 

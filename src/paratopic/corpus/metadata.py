@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from paratopic.corpus.table import SCHEMA, read_parquet, write_columns
+from paratopic.corpus.table import JOINED, SCHEMA, read_parquet, write_columns
 from paratopic.project.errors import UserError
 from paratopic.project.periods import PERIODS, values_by
 
@@ -39,7 +39,11 @@ def read_metadata(path: Path) -> pd.DataFrame:
 
 
 def with_metadata(frame: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns of `read_metadata` to the paragraph table, whose own columns stay."""
+    """Add the columns of `read_metadata` to the paragraph table, whose own columns stay.
+
+    Those of labels go: what a paragraph is from may have a column of such a name.
+    """
+    frame = frame.drop(columns=[*JOINED], errors="ignore")
     own = [name for name in about if name in frame and name != "id"]
     return frame.merge(about.drop(columns=own), on="id", how="left")
 

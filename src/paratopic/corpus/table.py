@@ -37,6 +37,9 @@ SCHEMA = pa.schema(
     ]
 )
 
+# Columns that labels bring to it (`answers.with_labels`).
+JOINED = ("topics", "label_source", "draw", "weight")
+
 
 def describe_size(frame: pd.DataFrame) -> str:
     """Say how many paragraphs there are, and in how many articles if these are fewer.

@@ -171,7 +171,8 @@ class Findings:
 # What a share rests on.
 OWN, BORROWED, FEW = "its own labels", "all labels, assuming like errors", "few labels"
 COUNT = "a count: all of it is labelled"
-ALL = "all"
+# As in `UNKNOWN`, brackets: a column may have the value "all".
+ALL = "(all)"
 
 
 def find(

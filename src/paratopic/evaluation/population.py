@@ -14,7 +14,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.answers import JOINED
 from paratopic.corpus.labelled import Labelled, labelled_in
 from paratopic.corpus.metadata import with_metadata
 from paratopic.corpus.table import SCHEMA, passages, targets_of
@@ -262,7 +261,7 @@ def in_articles(outcomes: Array, articles: Integers, k: int) -> Array:
 
 def _article_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each article: its whole text, and the values that all its paragraphs have."""
-    own = {*SCHEMA.names, *JOINED} - {"title", "heading"}
+    own = {*SCHEMA.names} - {"title", "heading"}
     columns = [name for name in rows if name not in own]
     of_article = rows.groupby("article", sort=False)
     alike = of_article[columns].nunique(dropna=False) == 1

@@ -77,7 +77,8 @@ class Label:
     drawn
         How the paragraph was chosen. A number is the chance with which it was drawn next, relative
         to a draw at random from the paragraphs that were left; "1" for such a draw. "article" if
-        its whole article was drawn at random; "" where it is not known.
+        its whole article was drawn at random; "" where it is not known. What follows " of " is the
+        number of paragraphs that there were then: "1 of 940".
     more
         Names and cells of further columns, which are kept.
     """
@@ -127,17 +128,29 @@ class Label:
     @property
     def chance(self) -> float | None:
         """The number in `drawn`; None for "article" and "". Anything else is refused."""
-        if self.drawn in ("", ARTICLE):
+        how, of, total = self.drawn.partition(" of ")
+        if how in ("", ARTICLE) and total.isdecimal() == bool(of):
             return None
         chance = math.nan
         with suppress(ValueError):
-            chance = float(self.drawn)
-        if not 0 < chance < math.inf:
+            chance = float(how)
+        if not 0 < chance < math.inf or total.isdecimal() != bool(of):
             raise UserError(
                 f'{self.where}: "{self.drawn}" in the column drawn is neither a positive number '
                 f'nor "{ARTICLE}"; copy it from the sheet of `paratopic suggest`, or leave it empty'
             )
         return chance
+
+    @property
+    def draw(self) -> str:
+        """What was drawn: "paragraph", "article", or "" where it is not known."""
+        return "paragraph" if self.chance is not None else self.drawn.partition(" of ")[0]
+
+    @property
+    def drawn_from(self) -> int | None:
+        """How many paragraphs there were when it was drawn; None where it is not known."""
+        total = self.drawn.partition(" of ")[2]
+        return int(total) if total else None
 
     @property
     def key(self) -> tuple[str, tuple[str, ...], str, datetime, str]:

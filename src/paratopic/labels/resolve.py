@@ -80,7 +80,10 @@ def resolve_answers(
     by_people, of_sources = of_people(lines, settings), of_weak_sources(lines, settings)
     current = read_answers(by_people, topics)
     answers, messages = join_labels(paragraphs, of_tables, current, topics, params.prepare.ties)
+    # A table's row that was drawn stays so if people label it again.
+    drawn = dict(zip(of_tables["paragraph"], of_tables["draw"], strict=True))
     frame = with_labels(paragraphs, answers)
+    frame = frame.assign(draw=[drawn.get(id_, "") for id_ in frame["id"]])
     answers = _weighed(answers, frame, by_people)
     judged = {answer.paragraph for answer in current.answers}
     given = answer_rows(weak_answers(frame, of_sources, topics, judged))
@@ -218,13 +221,16 @@ def _today(names: Sequence[str], topics: Topics, where: str) -> Meaning:
 
 
 def _weighed(answers: pd.DataFrame, frame: pd.DataFrame, lines: Sequence[Label]) -> pd.DataFrame:
-    """The answers with how their paragraphs were drawn, where they make a label."""
-    of_label = answers["paragraph"].where(answers["label"].notna())
-    draw, weight = (
-        of_label.map(dict(zip(frame["id"], column, strict=True)))
-        for column in weigh_sample(frame, lines)
-    )
-    return answers.assign(draw=draw.fillna(""), weight=weight.astype(np.float64))
+    """The answers with how their paragraphs were drawn, and with the weights of labels."""
+    drawn = dict(zip(frame["id"], frame["draw"], strict=True))
+    drawn |= {line.paragraph: line.draw for line in lines if line.is_decided and line.drawn}
+    of_label = dict(zip(frame["id"], zip(*weigh_sample(frame, lines), strict=True), strict=True))
+    rows = [
+        of_label[id_] if makes_label else (drawn[id_], np.nan)
+        for id_, makes_label in zip(answers["paragraph"], answers["label"].notna(), strict=True)
+    ]
+    table = pd.DataFrame(rows, answers.index, ["draw", "weight"])
+    return answers.assign(draw=table["draw"].astype(str), weight=table["weight"].astype(float))
 
 
 def _taught(given: pd.DataFrame, frame: pd.DataFrame, trusted: Sources) -> pd.DataFrame:

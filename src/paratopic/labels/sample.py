@@ -15,6 +15,7 @@ import pandas as pd
 
 from paratopic.corpus.table import has_hand_label
 from paratopic.labels.log import ARTICLE, Label
+from paratopic.project.errors import plural
 
 # Chance that the next paragraph of a mixed draw is drawn at random, and is not a suggestion.
 RANDOM_SHARE = 0.3
@@ -48,22 +49,22 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series
     whole, frame = frame, frame[~frame["boilerplate"]]  # which is never drawn
     hand = frame[has_hand_label(frame)]
     first = _first_lines(dict(zip(hand["id"], hand["text"], strict=True)), lines)
-    # Labels of tables, which have no line, were there before.
-    of_tables = hand[~hand["text"].isin(first)]
+    # Rows of tables that were drawn, and labels without a line, were there before.
+    of_tables = hand[(hand["draw"] != "") | ~hand["text"].isin(first)]
     chance_of: dict[str, float | None] = {
         text: 1.0 if draw == "paragraph" else None
         for text, draw in zip(of_tables["text"], of_tables["draw"], strict=True)
     }
-    chance_of |= {text: line.chance for text, line in first.items()}
+    chance_of |= {text: line.chance for text, line in first.items() if text not in chance_of}
     n_drawn = sum(chance is not None for chance in chance_of.values())
-    drawn_whole = [line.paragraph for line in first.values() if line.drawn == ARTICLE]
+    drawn_whole = [line.paragraph for line in first.values() if line.draw == ARTICLE]
     of_articles = hand[
         hand["id"].isin([*drawn_whole, *of_tables["id"][of_tables["draw"] == ARTICLE]])
     ]
     draw = pd.Series("", whole.index, dtype=object)
     weight = pd.Series(np.nan, whole.index)
     if n_drawn and n_drawn >= len(of_articles):
-        weights = _weights(list(chance_of.values()), frame["text"].nunique())
+        weights = _weights(list(chance_of.values()), n_texts(frame))
         copies = hand.groupby("text")["id"].transform("size")
         weight[hand.index] = hand["text"].map(dict(zip(chance_of, weights, strict=True))) / copies
         draw[hand.index[hand["text"].map(chance_of).notna()]] = "paragraph"
@@ -80,21 +81,40 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series
     return draw, weight
 
 
-def sample_of(frame: pd.DataFrame) -> dict[str, Any]:
+def n_texts(frame: pd.DataFrame) -> int:
+    """Number of paragraphs that can be drawn: without boilerplate, and copies once."""
+    return int(frame["text"][~frame["boilerplate"]].nunique())
+
+
+def sample_of(
+    frame: pd.DataFrame, answers: pd.DataFrame, people: Iterable[Label]
+) -> dict[str, Any]:
     """Say what the hand labels are a sample of.
 
     Parameters
     ----------
     frame
         Paragraph table, with the columns of `weigh_sample`.
+    answers
+        The table of answers.
+    people
+        The latest answers of people.
 
     Returns
     -------
-    ``kind``, what was drawn, "paragraph" or "article", None where it is not known; and ``drawn``,
-    the number of labels that were drawn so.
+    ``kind``, what was drawn, "paragraph" or "article", None where it is not known; ``drawn``, the
+    number of labels that were drawn so; ``open``, if there are any, that of the paragraphs that
+    were drawn, and whose answers make no label; and ``earlier``, if paragraphs were added since,
+    how many answers are on paragraphs that were drawn before, and from how many.
     """
     drawn = frame["draw"][frame["draw"].isin(KINDS)]
-    return {"kind": None if drawn.empty else str(drawn.iloc[0]), "drawn": len(drawn)}
+    kind = None if drawn.empty else str(drawn.iloc[0])
+    known = frame["text"].isin(frame["text"][has_hand_label(frame)]) | frame["boilerplate"]
+    n_open = int(frame["id"][~known].isin(answers["paragraph"][answers["draw"] == kind]).sum())
+    now = n_texts(frame)
+    sizes = [line.drawn_from for line in people if line.drawn_from and line.drawn_from < now]
+    sample = {"kind": kind, "drawn": len(drawn)} | ({"open": n_open} if n_open else {})
+    return sample | ({"earlier": [len(sizes), min(sizes), now]} if sizes else {})
 
 
 def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
@@ -109,7 +129,21 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
             "`paratopic suggest --random` draws one"
         )
     kind = KINDS[sample["kind"]]
-    return f"labels: {sample['drawn']} of {n_labels} were drawn at random ({kind})"
+    line = f"labels: {sample['drawn']} of {n_labels} were drawn at random ({kind})"
+    if "open" in sample:
+        lacks = plural(sample["open"], "more was drawn and has", "more were drawn and have")
+        line += (
+            f"; {lacks} no label now, so the sample lacks them: `paratopic suggest` offers first "
+            "what the codebook's changes opened, `paratopic review` lists ties"
+        )
+    if "earlier" in sample:
+        n, then, now = sample["earlier"]
+        line += (
+            f"; {plural(n, 'was', 'were')} drawn when there were {then:,} paragraphs, and there "
+            f"are {now:,}: none of those added since was drawn, so labels of the others correct "
+            "their predictions, until `paratopic label --random` draws some of them"
+        )
+    return line
 
 
 def _first_lines(text_of: Mapping[str, str], lines: Iterable[Label]) -> dict[str, Label]:

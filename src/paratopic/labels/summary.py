@@ -44,7 +44,8 @@ def summarise(
     -------
     The part of prepare.json that is about labels.
     """
-    data, sample = labelled_in(frame, topics), sample_of(frame)
+    data = labelled_in(frame, topics)
+    sample = sample_of(frame, resolved.answers, resolved.of_people)
     counts, by = data.counts, data.rows["label_source"].to_numpy()
     _, n_none = counts.popitem()
     report: dict[str, Any] = {
@@ -66,6 +67,7 @@ def summarise(
             else f"{plural(drawn, 'label was', 'labels were')} drawn at random; from "
             f"{LEAST_DRAWN} on, labels are weighted by how they were drawn"
         )
+    report["messages"] += _of_copies(data.hand.rows)
     report["messages"] += _of_topics(frame, list(data.rows["text"]), report["topics"], topics)
     return report
 
@@ -159,6 +161,18 @@ def describe_sources(worth: Iterable[Mapping[Any, Any]]) -> list[str]:
             parts.append(f"counts for nothing on {', '.join(worthless)}: no better than chance")
         lines.append(f"{name}: {', '.join(parts)}")
     return lines
+
+
+def _of_copies(rows: pd.DataFrame) -> Iterator[str]:
+    """A message about texts whose copies have different labels."""
+    kinds = rows.assign(topic=rows["topic"].map(frozenset)).drop_duplicates(["text", "topic"])
+    differ = kinds[kinds["text"].duplicated(keep=False)]
+    if n := differ["text"].nunique():
+        ids = differ["id"][differ["text"] == differ["text"].iloc[0]]
+        yield (
+            f"{plural(n, 'text has copies', 'texts have copies')} with different labels, such as "
+            f"{' and '.join(ids)}: shares count the label of the first; label copies alike"
+        )
 
 
 def _of_topics(

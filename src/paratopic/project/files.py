@@ -199,8 +199,20 @@ def md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
+class _Read(dict[str, Any]):
+    """A JSON object that was read. To ask for a key that it lacks is a `UserError`."""
+
+    def __init__(self, values: Mapping[str, Any], path: Path, made_by: str) -> None:
+        super().__init__(values)
+        self._path, self._made_by = path, made_by
+
+    def __missing__(self, key: str) -> Any:
+        with written_by(self._made_by, self._path):
+            raise ValueError(f'it has no "{key}"')
+
+
 def read_json(path: Path, made_by: str) -> dict[str, Any]:
-    """Read a JSON object.
+    """Read a JSON object, which names its file and its writer if it is asked for a key in vain.
 
     Parameters
     ----------
@@ -216,7 +228,7 @@ def read_json(path: Path, made_by: str) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
-        return values
+        return _Read(values, path, made_by)
 
 
 def read_csv(path: Path, made_by: str, **options: Any) -> pd.DataFrame:

@@ -54,7 +54,7 @@ def _by_definitions(models: Sequence[str]) -> dict[str, pd.DataFrame]:
 def _incumbent() -> str | None:
     """The champion of the last comparison, which DVC leaves in place until it is replaced."""
     try:
-        return str(files.read_json(paths.COMPARISON, "stage compare").get("champion"))
+        return str(files.read_json(paths.COMPARISON, "stage compare")["champion"])
     except UserError:
         return None  # there is none, or it is damaged, and about to be written anew
 

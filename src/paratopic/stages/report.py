@@ -38,9 +38,9 @@ def page(params: Params, on_request: Mapping[str, Any] | None = None) -> str:
     rows, scores = read_scores(labelled_in(frame, params.topics), params.models)
     return render_page(
         params.topics,
-        files.read_json(PREPARED, "stage prepare"),
-        files.read_json(SPLIT, "stage split"),
-        files.read_json(COMPARISON, "stage compare"),
+        files.read_json(PREPARED, "`dvc repro`"),
+        files.read_json(SPLIT, "`dvc repro`"),
+        files.read_json(COMPARISON, "`dvc repro`"),
         [read_report(name) for name in params.models],
         frame,
         rank_doubtful(rows, scores, params.topics),
@@ -59,8 +59,8 @@ def read_report(name: str) -> ModelReport:
     folder = MODEL_REPORTS / name
     return ModelReport(
         name,
-        files.read_json(folder / FINAL, f"stage train@{name}"),
-        files.read_json(folder / "metrics.json", f"stage evaluate@{name}"),
+        files.read_json(folder / FINAL, "`dvc repro`"),
+        files.read_json(folder / "metrics.json", "`dvc repro`"),
         {
             table: files.read_csv(folder / f"{table}.csv", "`dvc repro`", **options)
             for table, options in TABLES.items()
