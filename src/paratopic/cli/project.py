@@ -93,7 +93,7 @@ class Project:
         return by_paragraph(self.current.answers)
 
     @property
-    def drawing(self) -> str:
+    def basis(self) -> str:
         """A line on what the labels by hand are a sample of; "" without any."""
         n = int(self.labelled.by_hand.sum())
         sample = sample_of(self.paragraphs, self.answered, self.current.answers)

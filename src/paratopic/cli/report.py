@@ -116,7 +116,7 @@ def _on_request() -> dict[str, Any]:
         "shares": _or_why(
             lambda: overview(read_corpus(project.params, champion, scores), confidence)
         ),
-        "labels": project.drawing,
+        "labels": project.basis,
         "mistakes": _or_why(lambda: _mistakes(project, champion, scores)),
     }
 

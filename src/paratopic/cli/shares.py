@@ -99,7 +99,7 @@ def shares(
     terminal().print(_table(estimated, columns, corpus, confidence))
     cited = sentence(estimated, corpus, confidence)
     method = findings.counting(of, copies), findings.METHOD
-    print(*notes(estimated), project.drawing, cited, *outlook(estimated, corpus), *method, sep="\n")
+    print(*notes(estimated), project.basis, cited, *outlook(estimated, corpus), *method, sep="\n")
     title = f"Shares of the {of} with {confidence:.0%} intervals (hollow: no interval)"
     for path in outs:
         _write(path, estimated, columns, title)

@@ -70,8 +70,8 @@ def _print_labels(project: Project) -> None:
     for topic, row in counts.iterrows():
         table.add_row(str(topic), *map(str, row))
     terminal().print(table)
-    if drawing := project.drawing:
-        print(drawing)
+    if basis := project.basis:
+        print(basis)
     annotators = Counter(line.annotator for line in project.current.answers if line.annotator)
     for name, n in annotators.most_common():
         print(f"labelled by {name}: {plural(n, 'paragraph')}")
