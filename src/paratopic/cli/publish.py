@@ -13,7 +13,6 @@ from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from paratopic.cli.predict import ModelName, copy_model
 from paratopic.cli.project import note_changes, read_project
-from paratopic.inference.folder import digest_of
 from paratopic.inference.loading import load
 from paratopic.labels.dataset import About, write_dataset
 from paratopic.project.errors import UserError
@@ -40,7 +39,7 @@ def publish_model(
     """Publish a model: the files that prediction reads, and its card."""
     loaded = load(model)
     made = _publish(to, "model", lambda draft: copy_model(loaded, draft), yes, public)
-    print(f'load("{made}#sha256:{digest_of(loaded.folder)}") opens it')
+    print(f'load("{made}#sha256:{loaded.digest}") opens it')
 
 
 @publish.command("labels")
