@@ -30,7 +30,7 @@ from paratopic.labels.resolve import table_in_todays_names
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import md5, read_json
-from paratopic.project.params import Params, read_params
+from paratopic.project.params import Params, read_params, value_at
 from paratopic.project.paths import (
     ANSWERS,
     CHAMPION,
@@ -244,7 +244,9 @@ def changes_since(params: Params, champion: str) -> str:
     for stage in _stages("prepare", "split", *of_champion, *measuring, "compare"):
         for file, settings in stage.get("params", {}).items():
             now = settings_in(Path(file))
-            changes += [f"{key} in {file}" for key in settings if settings[key] != _at(now, key)]
+            changes += [
+                f"{key} in {file}" for key in settings if settings[key] != value_at(now, key)
+            ]
         for result in (*stage.get("deps", ()), *stage.get("outs", ())):
             path = Path(result["path"])
             is_small = any(map(path.is_relative_to, (DATA, REPORTS, CHAMPION)))
@@ -277,13 +279,6 @@ def _stages(*names: str) -> list[dict[str, Any]]:
 def _settings_in(path: Path) -> Any:
     """What a file of settings has; nothing where there is none."""
     return YAML(typ="safe").load(path) if path.exists() else {}
-
-
-def _at(values: Any, key: str) -> Any:
-    """The value of a setting with a dotted name; None if there is none."""
-    for part in key.split("."):
-        values = values.get(part) if isinstance(values, dict) else None
-    return values
 
 
 def measured(model: str) -> dict[str, Any] | None:

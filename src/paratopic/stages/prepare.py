@@ -17,7 +17,7 @@ from paratopic.labels.log import backup, read_lines
 from paratopic.labels.resolve import check_meanings, resolve_answers
 from paratopic.labels.summary import describe_labels, effort_of, summarise
 from paratopic.project import errors, files
-from paratopic.project.params import Params, read_params
+from paratopic.project.params import Params, read_params, run_stage
 from paratopic.project.paths import ANSWERS, METADATA, PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.reading.article import Skipped
 from paratopic.reading.sources import describe_reading, digests_of, read_sources, summary_of
@@ -71,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    run_stage(main)
