@@ -11,6 +11,7 @@ import pytest
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.labelled import labelled_in, labelled_rows
 from paratopic.corpus.table import passages, with_passages
+from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
 from paratopic.project.paths import ANSWERS, PARAGRAPHS
 from paratopic.project.topics import ModeName, Topics
@@ -50,6 +51,12 @@ def test_labelled_rows_are_sorted_and_have_the_topics_that_count(
     assert rows["topic"].tolist() == [("trade",), (), counted]
     read_alone = with_passages(rows, frame)
     assert read_alone["passage"].tolist() == [Passage(text) for text in rows["text"]]
+
+
+def test_labels_of_another_codebook_are_refused(frame: pd.DataFrame) -> None:
+    """So that those of a topic that is renamed between two stages do not count as none."""
+    with pytest.raises(UserError, match="a:4 has the topic security, which the codebook in params"):
+        labelled_in(frame, Topics("single", ("trade", "army")))
 
 
 def test_hand_labels_alone_are_evaluated(frame: pd.DataFrame) -> None:
