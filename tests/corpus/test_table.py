@@ -53,12 +53,6 @@ def test_labelled_rows_are_sorted_and_have_the_topics_that_count(
     assert read_alone["passage"].tolist() == [Passage(text) for text in rows["text"]]
 
 
-def test_labels_of_another_codebook_are_refused(frame: pd.DataFrame) -> None:
-    """So that those of a topic that is renamed between two stages do not count as none."""
-    with pytest.raises(UserError, match="a:4 has the topic security, which the codebook in params"):
-        labelled_in(frame, Topics("single", ("trade", "army")))
-
-
 def test_hand_labels_alone_are_evaluated(frame: pd.DataFrame) -> None:
     data = labelled_in(frame, Topics("single", NAMES))
     assert data.by_hand.tolist() == [False, True, True]
@@ -66,6 +60,9 @@ def test_hand_labels_alone_are_evaluated(frame: pd.DataFrame) -> None:
     assert data.measured(frame[:1]).targets.tolist() == [[True, False]]
     # Without a labelled row.
     assert labelled_in(frame[:0], Topics("multi", NAMES)).targets.shape == (0, 2)
+    # Of a topic that was renamed between two stages.
+    with pytest.raises(UserError, match="a:4 has the topic security, which the codebook in params"):
+        labelled_in(frame, Topics("single", ("trade", "army")))
 
 
 def test_neighbours_are_those_of_the_next_positions_in_the_article() -> None:

@@ -244,9 +244,8 @@ def changes_since(params: Params, champion: str) -> str:
     for stage in _stages("prepare", "split", *of_champion, *measuring, "compare"):
         for file, settings in stage.get("params", {}).items():
             now = settings_in(Path(file))
-            changes += [
-                f"{key} in {file}" for key in settings if settings[key] != value_at(now, key)
-            ]
+            other = (key for key in settings if settings[key] != value_at(now, key))
+            changes += [f"{key} in {file}" for key in other]
         for result in (*stage.get("deps", ()), *stage.get("outs", ())):
             path = Path(result["path"])
             is_small = any(map(path.is_relative_to, (DATA, REPORTS, CHAMPION)))
@@ -255,11 +254,8 @@ def changes_since(params: Params, champion: str) -> str:
     # A model's files may take long to read; its card has its digest.
     model, card = MODELS / champion, MODEL_REPORTS / champion / MODEL_CARD
     if card.exists() and (model / MANIFEST).exists():
-        changes += (
-            []
-            if is_card_of(card.read_text(encoding="utf-8", errors="replace"), model)
-            else [str(model)]
-        )
+        text = card.read_text(encoding="utf-8", errors="replace")
+        changes += [] if is_card_of(text, model) else [str(model)]
     first, *others = list(dict.fromkeys(changes)) or [""]
     return f"{first} and {len(others)} more" if len(others) > 2 else " and ".join([first, *others])
 

@@ -202,8 +202,7 @@ def md5(path: Path) -> str:
             for name, file in sorted(files.items())
             if file.is_file() and not DRAFT.fullmatch(file.name)
         ]
-        text = json.dumps(listed).encode()
-        return f"{hashlib.md5(text, usedforsecurity=False).hexdigest()}.dir"
+        return f"{hashlib.md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest()}.dir"
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 

@@ -278,10 +278,9 @@ def run_stage(main: Callable[[], None]) -> None:
         before = _settings_of_stage()
         main()
         now = _settings_of_stage()
-        if changed := ", ".join(key for key in now if now[key] != before.get(key)):
+        if keys := ", ".join(key for key in now if now[key] != before.get(key)):
             raise UserError(
-                f"{changed} in {PARAMS} changed while the stage ran, and its results are of the "
-                "values before: run `dvc repro` again"
+                f"{keys} in {PARAMS} changed while the stage ran: run `dvc repro` again"
             )
 
     run(whole)
@@ -290,11 +289,9 @@ def run_stage(main: Callable[[], None]) -> None:
 def _settings_of_stage() -> dict[str, Any]:
     """Name of each setting that dvc.yaml lists for the stage that DVC runs → its value now."""
     stage, _, model = os.environ.get("DVC_STAGE", "").rpartition(":")[2].partition("@")
-    if not stage:
-        return {}
-    of_stage = YAML(typ="safe").load(PIPELINE)["stages"].get(stage, {})
-    listed = [key for key in of_stage.get("params", ()) if isinstance(key, str)]
-    keys = [key.replace("${item.model}", model) for key in listed]
+    of_stage = YAML(typ="safe").load(PIPELINE)["stages"].get(stage, {}) if stage else {}
+    # Those of other files, in dicts, have no value in this one.
+    keys = [str(key).replace("${item.model}", model) for key in of_stage.get("params", ())]
     values = _parse_yaml(read_text(), PARAMS)
     return {key: value_at(values, key) for key in keys}
 
