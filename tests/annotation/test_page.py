@@ -117,6 +117,29 @@ def test_undo_leaves_the_answer_of_another_window(path: Path) -> None:
     assert one.state()["items"][0]["answer"]["topics"] == ("security",)
 
 
+def test_an_answer_counts_although_the_clock_was_set_back(path: Path) -> None:
+    taken_back = "paragraph,topics,annotator,when\nnews:0,?,ann,2999-01-01T00:00:00Z\n"
+    path.write_text(taken_back, encoding="utf-8")
+    for _ in range(2):
+        session_of(path).save(trade("news:0"))
+    assert answers_in(path) == [("news:0", "trade", "ann", "")]
+
+
+def test_answers_that_another_program_takes_out_of_the_file_are_noticed(
+    session: page.Session, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.save(trade("news:0"))
+    before = path.read_bytes()
+    session.save(trade("news:1"))
+    path.write_bytes(before)  # as an editor does that was open
+    state = session.save(trade("news:2"))["state"]
+    assert [item["answer"] is None for item in state["items"]] == [False, True, True]
+    assert path.read_bytes() == before
+    monkeypatch.setattr(page, "read_lines", None)  # the file is not read again
+    session.save(trade("news:2"))
+    assert [id_ for id_, *_ in answers_in(path)] == ["news:0", "news:2"]
+
+
 def test_an_answer_that_cannot_be_written_is_not_confirmed(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,13 +247,17 @@ def test_requests_of_other_pages_are_refused(
             assert client.get(address, headers=headers).status_code == status
 
 
-def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
+def test_the_page_loads_nothing_from_elsewhere(client: TestClient, session: page.Session) -> None:
     page = client.get("/")
     assert "http://" not in page.text and "https://" not in page.text and "src=" not in page.text
     rules = dict(rule.split(" ", 1) for rule in page.headers["content-security-policy"].split("; "))
     assert rules["default-src"] == rules["frame-ancestors"] == "'none'"
     assert rules["script-src"].startswith("'sha256-")
     assert client.get("/gone").headers["content-security-policy"]
+    session.read_topics = lambda: [][0]  # a programming error
+    client = TestClient(client.app, HERE, raise_server_exceptions=False)
+    failed = client.get("/state")
+    assert failed.status_code == 500 and failed.headers["content-security-policy"]
 
 
 def test_the_address_is_printed_before_serving(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.labelled import labelled_in, labelled_rows
 from paratopic.corpus.table import passages, with_passages
+from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
 from paratopic.project.paths import ANSWERS, PARAGRAPHS
 from paratopic.project.topics import ModeName, Topics
@@ -59,6 +60,9 @@ def test_hand_labels_alone_are_evaluated(frame: pd.DataFrame) -> None:
     assert data.measured(frame[:1]).targets.tolist() == [[True, False]]
     # Without a labelled row.
     assert labelled_in(frame[:0], Topics("multi", NAMES)).targets.shape == (0, 2)
+    # Of a topic that was renamed between two stages.
+    with pytest.raises(UserError, match="a:4 has the topic security, which the codebook in params"):
+        labelled_in(frame, Topics("single", ("trade", "army")))
 
 
 def test_neighbours_are_those_of_the_next_positions_in_the_article() -> None:

@@ -30,6 +30,8 @@ from tests.labels.lines import BY_HAND, HEADER, answers_in, write
     ("header", "line", "message"),
     [
         (BY_HAND, "a:1", 'line 2 ends before the column "topics"'),
+        (BY_HAND, '"a:1",', "line 2 was not written to its end"),
+        (HEADER, '"a:1","trade","x"', "line 2 was not written to its end"),
         (BY_HAND, ",trade,x", "line 2: a line needs"),
         (BY_HAND, "a:1,trade,The talks, and more", "line 2: more cells than columns"),
         (HEADER, "a:1,trade,x,ann,15/09/2025 10:00,", '2: "15/09/2025 10:00" is not an ISO 8601'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paratopic.project.errors import UserError
-from paratopic.project.params import read_params
+from paratopic.project.params import read_params, run_stage
 from paratopic.project.sources import Source, written
 from tests.programs import ROOT
 
@@ -131,3 +132,15 @@ def test_a_source_is_a_path_or_says_what_the_columns_of_a_table_are(tmp_path: Pa
     params = read_params(changed(tmp_path, r"^  sources: .*", f"  sources:\n{entries}"))
     assert params.prepare.sources == (own, "seeds")
     assert params.prepare.paths == ["t.csv", "seeds"]
+
+
+def test_a_stage_whose_settings_change_while_it_runs_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_STAGE", "score@baseline")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, name)
+    run_stage(lambda: print(changed(tmp_path, EXPERIMENT, "  experiment: x")))  # it reads none
+    with pytest.raises(SystemExit, match="baseline in params.yaml changed while the stage ran"):
+        run_stage(lambda: print(changed(tmp_path, "inner_folds: .*", "inner_folds: 2")))

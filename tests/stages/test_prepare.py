@@ -13,6 +13,7 @@ from paratopic.corpus.answers import with_labels
 from paratopic.corpus.metadata import read_metadata
 from paratopic.corpus.table import read_paragraphs
 from paratopic.project.errors import UserError
+from paratopic.project.files import sha256
 from paratopic.project.params import Labels, Prepare
 from paratopic.project.paths import METADATA, PARAGRAPHS, PREPARED
 from paratopic.project.topics import Topic, Topics
@@ -71,6 +72,17 @@ def test_a_folder_of_articles_of_every_kind(folder: Path, topics: Topics) -> Non
     assert report["skipped"]["caption or credit"] == 3
     assert sum(report["skipped"].values()) == len(skipped)
     assert prepare(params, topics)[0].equals(frame)
+
+
+def test_a_label_that_is_saved_while_articles_are_read_changes_what_was_read(
+    folder: Path, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = folder / "labels.csv"
+    before = sha256(labels)
+    # Once the labels are read.
+    monkeypatch.setattr(stage, "check_meanings", lambda *_: labels.write_text("other"))
+    prepared = prepare(settings((str(folder),), str(labels)), topics)
+    assert prepared.report["read"][str(labels)] == before
 
 
 def test_two_sources_of_one_name_are_refused(folder: Path, topics: Topics) -> None:

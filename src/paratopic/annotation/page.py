@@ -29,7 +29,7 @@ from starlette.types import ASGIApp
 
 from paratopic.annotation.context import Explain, Suggestion
 from paratopic.labels.answers import current
-from paratopic.labels.log import Label, append, cell_of, first_words, locked, read_lines
+from paratopic.labels.log import Label, append, cell_of, first_words, locked, read_lines, state_of
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
 
@@ -82,8 +82,11 @@ class Session:
     explain: Explain | None = None
     _topics: Topics | None = field(default=None, init=False)
     _answers: dict[str, Label] = field(default_factory=dict, init=False)
-    # Each answer with this codebook: its paragraph, and the answer that it replaced.
-    _replaced: list[tuple[Suggestion, Label | None]] = field(default_factory=list, init=False)
+    # The file as it was read or written last, and paragraph → time of its latest line there.
+    _seen: object = field(default=None, init=False)
+    _latest: dict[str, str] = field(default_factory=dict, init=False)
+    # Each answer with this codebook: its paragraph, the answer that it replaced, and what it is.
+    _replaced: list[tuple[Suggestion, Label | None, Any]] = field(default_factory=list, init=False)
 
     def state(self) -> dict[str, Any]:
         """Everything that the page shows.
@@ -143,21 +146,22 @@ class Session:
         Returns
         -------
         The paragraph's id, and its answer as the page shows it. If the codebook is another one than
-        the page shows, nothing is saved, and its new `state` is all that is returned.
+        the page shows, or another program took answers out of the file, nothing is saved, and the
+        new `state` is all that is returned.
 
         Raises
         ------
         UserError
             The paragraph is not in this session, a topic is unknown, or as for `state`.
         """
-        item = self._item(answer.id)
+        item, known = self._item(answer.id), self._answers
         with locked(self.path):  # so that the codebook does not change before the line is written
             topics = self._current_topics()
-            if answer.codebook != version_of(topics):
+            if answer.codebook != version_of(topics) or known.keys() - self._answers.keys():
                 return {"state": self.state()}
             names, replaced = topics.check(answer.topics, item.id), self._answers.get(item.id)
             self._write(item, names, answer.note)
-        self._replaced.append((item, replaced))
+        self._replaced.append((item, replaced, self._answer(item.id)))
         return {"id": item.id, "answer": self._answer(item.id)}
 
     def undo(self, shown: Shown) -> dict[str, Any]:
@@ -179,12 +183,10 @@ class Session:
                 return {"state": self.state()}
             if not self._replaced:
                 raise UserError("there is nothing to undo")
-            item, replaced = self._replaced[-1]
-            undone, answers = self._answer(item.id), self._own_answers(topics)
-            newest, own = (each.get(item.id) for each in (answers, self._answers))
-            if (newest and newest.key) != (own and own.key):
+            item, replaced, undone = self._replaced[-1]
+            self._answers = self._own_answers(topics)
+            if self._answer(item.id) != undone:
                 self._replaced.pop()
-                self._answers = answers
                 raise UserError(
                     f"{item.id} was answered anew in another window; reload the page to see it"
                 )
@@ -196,20 +198,27 @@ class Session:
         return {"id": item.id, "answer": self._answer(item.id), "undone": undone}
 
     def _current_topics(self) -> Topics:
-        """The codebook as it is now; after a change, the answers are read anew in its names."""
-        topics = self.read_topics()
-        if topics != self._topics:
+        """The codebook as it is now; after a change, the answers are read anew in its names.
+
+        So they are if the file lacks the latest line, which others do not remove by adding theirs.
+        """
+        topics, state = self.read_topics(), state_of(self.path)
+        last = max(self._latest.values(), default="").encode()
+        is_known = state == self._seen or (state is not None and last in self.path.read_bytes())
+        if topics != self._topics or not is_known:
             self._answers = self._own_answers(topics)
-            self._replaced.clear()
+            self._replaced = self._replaced if topics == self._topics else []
             self._topics = topics
         return topics
 
     def _own_answers(self, topics: Topics) -> dict[str, Label]:
         """The annotator's latest answers on the session's paragraphs, as the file has them now."""
+        self._seen = state_of(self.path)
         lines = read_lines(self.path) if self.path.exists() else []
-        own = [line for line in current(lines, topics) if line.annotator == self.annotator]
-        shown = {item.id for item in self.items}
-        return {line.paragraph: line for line in own if line.paragraph in shown}
+        shown = {(item.id, self.annotator) for item in self.items}
+        own = [line for line in lines if (line.paragraph, line.annotator) in shown]
+        self._latest = {line.paragraph: line.when for line in sorted(own, key=lambda x: x.time)}
+        return {line.paragraph: line for line in current(own, topics)}
 
     def _item(self, paragraph: str) -> Suggestion:
         for item in self.items:
@@ -220,8 +229,10 @@ class Session:
     def _write(self, item: Suggestion, names: Sequence[str] | None, note: str) -> None:
         """Add a line to the locked file of labels; without names, it takes the answer back."""
         cell, words = cell_of(names), first_words(item.text)
-        line = Label("the page", item.id, cell, words, self.annotator, note=note, drawn=item.drawn)
+        when = self._latest.get(item.id, "")
+        line = Label("the page", item.id, cell, words, self.annotator, when, note, item.drawn)
         written = append(self.path, line)
+        self._seen, self._latest[item.id] = state_of(self.path), written.when
         if names is None:
             del self._answers[item.id]
         else:
@@ -250,6 +261,8 @@ def application(session: Session, token: str = "") -> ASGIApp:
     page = files("paratopic.annotation").joinpath("page.html").read_text(encoding="utf-8")
     headers = HEADERS | {"Content-Security-Policy": policy(page)}
     missing = PlainTextResponse("not found: open the whole address that was printed", 404)
+    # Made outside of the guard.
+    failed = PlainTextResponse("Internal Server Error", 500, headers)
 
     async def guard(request: Request, call_next: RequestResponseEndpoint) -> Response:
         response = refusal(request) or await call_next(request)
@@ -278,7 +291,7 @@ def application(session: Session, token: str = "") -> ASGIApp:
         Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
     ]
     mounts = [Mount(f"/{token}" if token else "", routes=routes)]
-    handlers = {404: lambda *_: missing}
+    handlers = {404: lambda *_: missing, 500: lambda *_: failed}
     return Starlette(routes=mounts, middleware=middleware, exception_handlers=handlers)
 
 

@@ -28,7 +28,6 @@ from filelock import FileLock, Timeout
 
 from paratopic.bulk.formats import GROUP, files_read, format_of, with_context, with_iso_dates
 from paratopic.inference.calibration import Answers
-from paratopic.inference.folder import digest_of
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
@@ -296,7 +295,7 @@ def _plan(job: Job) -> dict[str, Any]:
     """What has to be the same when a run is resumed."""
     inputs = [(str(path), path.stat()) for path in files_read(job.inputs)]
     return {
-        "model": digest_of(job.model.folder),
+        "model": job.model.digest,
         "column": job.column,
         "by": job.by,
         "format": FORMAT,

@@ -23,23 +23,28 @@ from paratopic.corpus.answers import read_answer_rows, with_labels
 from paratopic.corpus.labelled import Labelled, labelled_rows
 from paratopic.corpus.metadata import in_words, read_metadata
 from paratopic.corpus.table import read_paragraphs, read_parquet
+from paratopic.inference.folder import MANIFEST, is_card_of
 from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
 from paratopic.labels.log import Label, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import md5, read_json
-from paratopic.project.params import Params, read_params
+from paratopic.project.params import Params, read_params, value_at
 from paratopic.project.paths import (
     ANSWERS,
+    CHAMPION,
     COMPARISON,
     DATA,
     LOCK,
     METADATA,
+    MODEL_CARD,
     MODEL_REPORTS,
+    MODELS,
     PARAGRAPHS,
     PARAMS,
     PREPARED,
+    REPORTS,
     SCORES,
 )
 from paratopic.project.terminal import listing, terminal
@@ -213,9 +218,11 @@ def note_changes() -> None:
 
 
 def changes_since(params: Params, champion: str) -> str:
-    """Say which files, settings and tables changed since the last `dvc repro`; "" for none.
+    """Say which files, settings and results changed since the last `dvc repro`; "" for none.
 
-    Nothing is written, and DVC is not asked, which needs a folder that it can write to.
+    A result changed if it is not that which dvc.lock says that a stage read or wrote: the stage is
+    to run again, or the result was put back. Nothing is written, and DVC is not asked, which needs
+    a folder that it can write to.
 
     Parameters
     ----------
@@ -233,14 +240,23 @@ def changes_since(params: Params, champion: str) -> str:
         changes = [path for path in {**read, **now} if read.get(path) != now.get(path)]
     # Several stages read the same files.
     settings_in, digest_of = cache(_settings_in), cache(md5)
-    for stage in _stages("prepare", "split", f"score@{champion}", f"train@{champion}", "compare"):
+    of_champion = (f"{stage}@{champion}" for stage in ("score", "train"))
+    measuring = (f"evaluate@{name}" for name in params.models)
+    for stage in _stages("prepare", "split", *of_champion, *measuring, "compare"):
         for file, settings in stage.get("params", {}).items():
             now = settings_in(Path(file))
-            changes += [f"{key} in {file}" for key in settings if settings[key] != _at(now, key)]
-        for table in stage.get("deps", ()):
-            path = Path(table["path"])
-            if path.is_file() and path.is_relative_to(DATA) and digest_of(path) != table["md5"]:
+            other = (key for key in settings if settings[key] != value_at(now, key))
+            changes += [f"{key} in {file}" for key in other]
+        for result in (*stage.get("deps", ()), *stage.get("outs", ())):
+            path = Path(result["path"])
+            is_small = any(map(path.is_relative_to, (DATA, REPORTS, CHAMPION)))
+            if is_small and path.exists() and digest_of(path) != result["md5"]:
                 changes.append(str(path))
+    # A model's files may take long to read; its card has its digest.
+    model, card = MODELS / champion, MODEL_REPORTS / champion / MODEL_CARD
+    if card.exists() and (model / MANIFEST).exists():
+        text = card.read_text(encoding="utf-8", errors="replace")
+        changes += [] if is_card_of(text, model) else [str(model)]
     first, *others = list(dict.fromkeys(changes)) or [""]
     return f"{first} and {len(others)} more" if len(others) > 2 else " and ".join([first, *others])
 
@@ -260,13 +276,6 @@ def _stages(*names: str) -> list[dict[str, Any]]:
 def _settings_in(path: Path) -> Any:
     """What a file of settings has; nothing where there is none."""
     return YAML(typ="safe").load(path) if path.exists() else {}
-
-
-def _at(values: Any, key: str) -> Any:
-    """The value of a setting with a dotted name; None if there is none."""
-    for part in key.split("."):
-        values = values.get(part) if isinstance(values, dict) else None
-    return values
 
 
 def measured(model: str) -> dict[str, Any] | None:

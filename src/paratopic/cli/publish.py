@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from paratopic.cli.predict import ModelName, copy_model
 from paratopic.cli.project import note_changes, read_project
-from paratopic.inference.folder import digest_of
+from paratopic.corpus.labelled import check_names
 from paratopic.inference.loading import load
 from paratopic.labels.dataset import About, write_dataset
 from paratopic.project.errors import UserError
@@ -40,7 +40,7 @@ def publish_model(
     """Publish a model: the files that prediction reads, and its card."""
     loaded = load(model)
     made = _publish(to, "model", lambda draft: copy_model(loaded, draft), yes, public)
-    print(f'load("{made}#sha256:{digest_of(loaded.folder)}") opens it')
+    print(f'load("{made}#sha256:{loaded.digest}") opens it')
 
 
 @publish.command("labels")
@@ -56,15 +56,8 @@ def publish_labels(
     """Publish the paragraphs labelled by hand as a dataset: texts, labels, answers and a card."""
     project = read_project()
     note_changes()
-    params, frame = project.params, project.paragraphs
-    names = frame[["id", "topics"]].explode("topics").dropna()
-    former = names[~names["topics"].isin(params.topics.names)]
-    if len(former):
-        id_, name = former.iloc[0]
-        raise UserError(
-            f"{PARAGRAPHS}: {id_} has the topic {name}, which the codebook in params.yaml lacks: "
-            "run `dvc repro prepare`"
-        )
+    params = project.params
+    check_names(project.paragraphs, params.topics)
     data = project.labelled
     if not data.by_hand.any():
         raise UserError(f"{PARAGRAPHS} has no label by hand, and there is nothing else to publish")

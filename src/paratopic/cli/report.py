@@ -56,6 +56,7 @@ def report(
 ) -> None:
     """Print the comparison of the models, and what to do next."""
     comparison = files.read_json(COMPARISON, "`dvc repro`")
+    note_changes()
     if figures is not None:
         _write_figures(figures, comparison)
     elif open_page:
@@ -64,7 +65,6 @@ def report(
         if not webbrowser.open(whole.as_uri()):
             print(f"The report is {whole}. There is no browser here to open it.")
     else:
-        note_changes()
         _print(comparison)
 
 

@@ -23,7 +23,6 @@ from paratopic.corpus.table import read_parquet
 from paratopic.evaluation import findings
 from paratopic.evaluation.findings import BORROWED, COUNT, Findings, notes, outlook, sentence
 from paratopic.evaluation.population import Corpus, Counted, corpus_of
-from paratopic.inference.folder import MANIFEST
 from paratopic.inference.loading import load
 from paratopic.inference.scores import Scores
 from paratopic.project import files
@@ -132,7 +131,7 @@ def read_corpus(
 def _predict(champion: str, texts: Sequence[Any]) -> Scores:
     """Probabilities of the distinct texts by the champion; kept, because they may take minutes."""
     model = load(str(MODELS / champion))
-    digest = " ".join(map(files.sha256, (PARAGRAPHS, MODELS / champion / MANIFEST)))
+    digest = f"{files.sha256(PARAGRAPHS)} {model.digest}"
     with suppress(OSError, pa.ArrowException):  # there is none, or it is damaged
         kept = pq.read_table(PREDICTED)
         if (kept.schema.metadata or {}).get(b"of") == digest.encode():

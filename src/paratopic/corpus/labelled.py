@@ -19,6 +19,7 @@ from paratopic.corpus.answers import answer_rows, read_answer_rows, weak_answers
 from paratopic.corpus.duplicates import Booleans, Integers, near_duplicates
 from paratopic.corpus.folds import groups_of
 from paratopic.corpus.table import has_hand_label, read_paragraphs, read_parquet, targets_of
+from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage, as_passage
 from paratopic.project.paths import ANSWERS, FOLDS, PARAGRAPHS
 from paratopic.project.topics import NO_TOPIC, Topics
@@ -218,8 +219,21 @@ def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     return rows.assign(topic=pd.Series(counted, rows.index, dtype=object))
 
 
+def check_names(frame: pd.DataFrame, topics: Topics) -> None:
+    """Refuse a paragraph table with labels that are no topics: the codebook has changed since."""
+    labels = frame[["id", "topics"]].explode("topics").dropna()
+    former = labels[~labels["topics"].isin(topics.names)]
+    if len(former):
+        id_, name = former.iloc[0]
+        raise UserError(
+            f"{ANSWERS}: {id_} has the topic {name}, which the codebook in params.yaml lacks: "
+            "run `dvc repro`"
+        )
+
+
 def labelled_in(frame: pd.DataFrame, topics: Topics) -> Labelled:
-    """The labelled paragraphs of a paragraph table with its labels, in no folds."""
+    """The labelled paragraphs of a paragraph table with its labels, in no folds; `check_names`."""
+    check_names(frame, topics)
     return Labelled(labelled_rows(frame, topics), topics)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
+from paratopic.inference.folder import digest_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Contributions, Explanation, Prediction, explain
 from paratopic.inference.scores import Array, Features, Integers, Reading, Scores, Targets
@@ -98,6 +99,11 @@ class Model:
             "a Model cannot be pickled or copied; load it in the other process: "
             f"load({str(self.folder)!r})"
         )
+
+    @property
+    def digest(self) -> str:
+        """Digest of its folder, which tells it from other models."""
+        return digest_of(self.folder)
 
     @property
     def context(self) -> ContextWeights:

@@ -55,7 +55,7 @@ _UNWRITABLE = ("Cc", "Cs")
 # Characters of a cell that every reader of CSV in Python takes.
 LONGEST_CELL = 131_072
 # Resolved path → state of a file after this process added a line to it.
-_WRITTEN: dict[Path, tuple[int, int, int]] = {}
+_WRITTEN: dict[Path, object] = {}
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,8 @@ def append(path: Path, label: Label) -> Label:
     as with 1,000. Only where something is missing, a column is added to the header, a line end to
     the last line, or another encoding becomes UTF-8; then the version before is kept as `backup`.
 
-    The line's time is now.
+    The line's time is now. It is later than that of the given one, which may be of a line that this
+    one replaces, also after the clock was set back.
 
     Returns
     -------
@@ -255,11 +256,12 @@ def append(path: Path, label: Label) -> Label:
         The disk is full, or the file cannot be written. The file is left as it was.
     """
     with locked(path):
-        label = replace(tidy(label), when=datetime.now(UTC).isoformat(timespec="microseconds"))
+        time = max(datetime.now(UTC), label.time + timedelta(microseconds=1))
+        label = replace(tidy(label), when=time.isoformat(timespec="microseconds"))
         needed = (*_OWN, *dict(label.more))
         if path.exists() and (header := _header_of(path, needed)):
             _add(path, _csv([label], *header).encode())
-            _WRITTEN[path.resolve()] = _state(path)
+            _WRITTEN[path.resolve()] = state_of(path)
             return label
         text = _decode(path.read_bytes() if path.exists() else _HEADER, path)
         columns, _ = _parse(text, path)
@@ -279,7 +281,7 @@ def _header_of(path: Path, needed: Iterable[str]) -> tuple[list[str], str, str] 
     """
     with path.open("rb") as file:
         header = file.readline()
-        is_known = _WRITTEN.get(path.resolve()) == _state(path)
+        is_known = _WRITTEN.get(path.resolve()) == state_of(path)
         lines = b"" if is_known else header + file.read()
     try:
         lines.decode()
@@ -298,10 +300,10 @@ def _form(text: str) -> tuple[str, str]:
     return find_separator(text, COLUMNS[0]), end
 
 
-def _state(path: Path) -> tuple[int, int, int]:
-    """What changes when a file is written."""
-    about = path.stat()
-    return about.st_ino, about.st_size, about.st_mtime_ns
+def state_of(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is written; None where there is none."""
+    about = path.stat() if path.exists() else None
+    return about and (about.st_ino, about.st_size, about.st_mtime_ns)
 
 
 def _add(path: Path, line: bytes) -> None:
@@ -362,6 +364,11 @@ def _decode(data: bytes, path: Path) -> str:
 def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
     """Names of the columns, and the lines."""
     columns, rows = read_csv(text, path, COLUMNS[:2])
+    # `append` writes all cells, in quotes, and a line end.
+    last = text[max(map(text.rfind, "\r\n")) + 1 :]
+    cells = next(csv.reader([last], delimiter=find_separator(text, COLUMNS[0])))
+    if last.startswith('"') and len(cells) < len(columns):
+        raise UserError(f"{rows[-1][0]} was not written to its end; complete or remove it")
     return columns, [_label(where, row) for where, row in rows]
 
 

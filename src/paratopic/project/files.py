@@ -194,7 +194,15 @@ def sha256(path: Path) -> str:
 
 
 def md5(path: Path) -> str:
-    """MD5 of a file's bytes, by which DVC knows files."""
+    """MD5 of a file's bytes or of a folder's files, by which DVC knows them."""
+    if path.is_dir():
+        files = {file.relative_to(path).as_posix(): file for file in path.rglob("*")}
+        listed = [
+            {"md5": md5(file), "relpath": name}
+            for name, file in sorted(files.items())
+            if file.is_file() and not DRAFT.fullmatch(file.name)
+        ]
+        return f"{hashlib.md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest()}.dir"
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 

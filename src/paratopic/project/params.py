@@ -8,8 +8,9 @@ are errors that name the key. There are no defaults here: every value is in para
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, field, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -27,9 +28,9 @@ from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, run
 from paratopic.project.kinds import KINDS, named_object
-from paratopic.project.paths import PARAMS
+from paratopic.project.paths import PARAMS, PIPELINE
 from paratopic.project.sources import Source
 from paratopic.project.topics import TieRule, Topic, Topics, nearest
 
@@ -264,6 +265,46 @@ class _Constructor(SafeConstructor):
             return super().construct_object(node, deep)
         except (ValueError, ArithmeticError) as error:
             raise ConstructorError(None, None, str(error), node.start_mark) from None
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Call the `main` of a stage as `errors.run` does; settings that change meanwhile are an error.
+
+    DVC reads the stage's settings once it is done: it would record the new values beside results of
+    the old ones, and not run the stage again.
+    """
+
+    def whole() -> None:
+        before = _settings_of_stage()
+        main()
+        now = _settings_of_stage()
+        if keys := ", ".join(key for key in now if now[key] != before.get(key)):
+            raise UserError(
+                f"{keys} in {PARAMS} changed while the stage ran: run `dvc repro` again"
+            )
+
+    run(whole)
+
+
+def _settings_of_stage() -> dict[str, Any]:
+    """Name of each setting that dvc.yaml lists for the stage that DVC runs → its value now."""
+    stage, _, model = os.environ.get("DVC_STAGE", "").rpartition(":")[2].partition("@")
+    of_stage = YAML(typ="safe").load(PIPELINE)["stages"].get(stage, {}) if stage else {}
+    # Those of other files, in dicts, have no value in this one.
+    keys = [str(key).replace("${item.model}", model) for key in of_stage.get("params", ())]
+    values = _parse_yaml(read_text(), PARAMS)
+    return {key: value_at(values, key) for key in keys}
+
+
+def value_at(values: Any, key: str) -> Any:
+    """The value of a setting with a dotted name; None if there is none.
+
+    >>> value_at({"split": {"n_folds": 5}}, "split.n_folds")
+    5
+    """
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
 
 
 def read_text(path: Path = PARAMS) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
-LOCK = Path("dvc.lock")
+PIPELINE, LOCK = Path("dvc.yaml"), Path("dvc.lock")
 # What language models are asked (`paratopic annotate`).
 PROMPT = Path("prompt.md")
 

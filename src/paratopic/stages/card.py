@@ -7,8 +7,8 @@ import sys
 from paratopic.corpus.labelled import read_labelled
 from paratopic.evaluation.card import Shipped, render_card
 from paratopic.inference.loading import load
-from paratopic.project import errors, files
-from paratopic.project.params import read_params
+from paratopic.project import files
+from paratopic.project.params import read_params, run_stage
 from paratopic.project.paths import FINAL, MODEL_CARD, MODEL_REPORTS, MODELS
 from paratopic.project.sources import datasets_on_hub
 
@@ -36,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    run_stage(main)

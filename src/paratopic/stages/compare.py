@@ -11,10 +11,10 @@ from paratopic.corpus.labelled import read_with_folds
 from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.comparison import as_json, compare, unmeasured
 from paratopic.evaluation.figures import plot_comparison
-from paratopic.project import errors, files, paths
+from paratopic.project import files, paths
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import by_simplicity
-from paratopic.project.params import read_params
+from paratopic.project.params import read_params, run_stage
 
 
 def main() -> None:
@@ -60,4 +60,4 @@ def _incumbent() -> str | None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    run_stage(main)

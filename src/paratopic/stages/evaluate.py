@@ -14,9 +14,9 @@ from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.calibration import read_calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import Promise
-from paratopic.project import errors, files
+from paratopic.project import files
 from paratopic.project.metrics import HEADLINE, metrics_in
-from paratopic.project.params import Params, read_params
+from paratopic.project.params import Params, read_params, run_stage
 from paratopic.project.paths import ALONE, METADATA, MODEL_REPORTS, SCORES, SPLIT
 
 
@@ -86,4 +86,4 @@ def read_out_of_fold(folder: Path, params: Params) -> OutOfFold:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    run_stage(main)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from paratopic.labels.log import backup, read_lines
 from paratopic.labels.resolve import check_meanings, resolve_answers
 from paratopic.labels.summary import describe_labels, effort_of, summarise
 from paratopic.project import errors, files
-from paratopic.project.params import Params, read_params
+from paratopic.project.params import Params, read_params, run_stage
 from paratopic.project.paths import ANSWERS, METADATA, PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.reading.article import Skipped
 from paratopic.reading.sources import describe_reading, digests_of, read_sources, summary_of
@@ -36,6 +37,10 @@ def prepare(params: Params) -> Prepared:
     """Read every source, and decide which labels count."""
     topics, settings = params.topics, params.prepare
     log = None if settings.labels is None else Path(settings.labels)
+    read: dict[str, str] = {}
+    # First: what changes while it is read has changed since. `read_sources` words the errors.
+    with suppress(errors.UserError):
+        read = digests_of(settings.sources, *([log] if log else []))
     lines = read_lines(log) if log else []
     check_meanings(settings.sources, topics)
     own_files = [log.resolve(), backup(log.resolve())] if log else []
@@ -46,7 +51,7 @@ def prepare(params: Params) -> Prepared:
     frame = with_labels(paragraphs, resolved.answers)
     report = summary_of(sources) | {"effort": effort_of(lines, params.labels)}
     report["boilerplate"] = int(paragraphs["boilerplate"].sum())
-    report["read"] = digests_of(settings.sources, *([log] if log else []))
+    report["read"] = read
     report |= summarise(frame, resolved, topics, sources.notes)
     return Prepared(paragraphs, resolved.answers, sources.metadata, sources.skipped, report)
 
@@ -66,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    run_stage(main)

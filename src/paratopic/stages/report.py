@@ -13,8 +13,8 @@ from paratopic.corpus.labelled import labelled_in
 from paratopic.evaluation.page import render_page
 from paratopic.evaluation.report import ModelReport
 from paratopic.evaluation.review import rank_doubtful, read_scores
-from paratopic.project import errors, files
-from paratopic.project.params import Params, read_params
+from paratopic.project import files
+from paratopic.project.params import Params, read_params, run_stage
 from paratopic.project.paths import COMPARISON, FINAL, MODEL_REPORTS, PAGE, PREPARED, SPLIT
 
 # Columns whose cells are texts, also where they look like numbers, or are words like "null".
@@ -69,4 +69,4 @@ def read_report(name: str) -> ModelReport:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    run_stage(main)

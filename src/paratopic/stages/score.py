@@ -12,9 +12,9 @@ import pandas as pd
 
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import Promise
-from paratopic.project import errors, files
+from paratopic.project import files
 from paratopic.project.kinds import KINDS
-from paratopic.project.params import read_params
+from paratopic.project.params import read_params, run_stage
 from paratopic.project.paths import ALONE, APART, BY_DEFINITIONS, CHECKPOINTS, SCORES, SPLIT
 from paratopic.project.terminal import bar
 from paratopic.training import crossval
@@ -69,4 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    run_stage(main)

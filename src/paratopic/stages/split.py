@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from paratopic.corpus.folds import Folds, TooFewLabels, make_folds, no_folds
 from paratopic.corpus.labelled import Labelled, read_labelled
-from paratopic.project import errors, files
+from paratopic.project import files
 from paratopic.project.errors import plural
-from paratopic.project.params import Params, read_params
+from paratopic.project.params import Params, read_params, run_stage
 from paratopic.project.paths import FOLDS, SPLIT
 
 # Number of labelled paragraphs from which on `auto` holds out a share once, and the share.
@@ -61,4 +61,4 @@ def split(data: Labelled, params: Params) -> Folds:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    run_stage(main)

@@ -8,9 +8,8 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from paratopic.inference.registry import ARTIFACTS, store_uri
-from paratopic.project import errors
 from paratopic.project.errors import plural
-from paratopic.project.params import read_params
+from paratopic.project.params import read_params, run_stage
 from paratopic.project.paths import LOCK
 from paratopic.tracking.records import outputs_of, records
 from paratopic.tracking.runs import write_runs
@@ -35,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    run_stage(main)
