@@ -275,24 +275,25 @@ def run_stage(main: Callable[[], None]) -> None:
     """
 
     def whole() -> None:
-        before = _settings_of_stage()
+        before = read_text()
         main()
-        now = _settings_of_stage()
-        if keys := ", ".join(key for key in now if now[key] != before.get(key)):
-            raise UserError(
-                f"{keys} in {PARAMS} changed while the stage ran: run `dvc repro` again"
-            )
+        if (after := read_text()) != before:
+            old, new = map(_settings_of_stage, (before, after))
+            if keys := ", ".join(key for key in new if new[key] != old[key]):
+                raise UserError(
+                    f"{keys} in {PARAMS} changed while the stage ran: run `dvc repro` again"
+                )
 
     run(whole)
 
 
-def _settings_of_stage() -> dict[str, Any]:
-    """Name of each setting that dvc.yaml lists for the stage that DVC runs → its value now."""
+def _settings_of_stage(text: str) -> dict[str, Any]:
+    """Name of each setting of the stage that DVC runs, by dvc.yaml → its value in a text."""
     stage, _, model = os.environ.get("DVC_STAGE", "").rpartition(":")[2].partition("@")
     of_stage = YAML(typ="safe").load(PIPELINE)["stages"].get(stage, {}) if stage else {}
     # Those of other files, in dicts, have no value in this one.
     keys = [str(key).replace("${item.model}", model) for key in of_stage.get("params", ())]
-    values = _parse_yaml(read_text(), PARAMS)
+    values = _parse_yaml(text, PARAMS)
     return {key: value_at(values, key) for key in keys}
 
 
