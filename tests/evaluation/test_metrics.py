@@ -47,11 +47,6 @@ def test_as_scikit_learn_has_them(seed: int, n: int, k: int) -> None:
     )
 
 
-def test_a_topic_without_examples_is_left_out_of_the_mean() -> None:
-    true = one_hot(np.array([0, 1]), 3)
-    assert metrics.macro_f1(*counts(true, true), np.array([True, True, False])) == 1
-
-
 def test_brier_and_calibration_error_by_hand() -> None:
     scores = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0]])
     true = one_hot(np.array([0, 2]), 3)

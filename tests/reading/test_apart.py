@@ -41,7 +41,6 @@ def spaces(size: int) -> bytes:
 
 
 def with_xml(old: bytes, new: bytes) -> bytes:
-    """A Word document whose text has other XML."""
     return with_part(SAMPLES[".docx"], "word/document.xml", lambda xml: xml.replace(old, new, 1))
 
 

@@ -15,7 +15,6 @@ BODY = "The ministers met in the old customs house and said nothing at all to th
 
 
 def reason_in_the_middle(text: str) -> str:
-    """The reason of a text between two paragraphs."""
     return reasons([TITLE, BODY, text, BODY])[2]
 
 
