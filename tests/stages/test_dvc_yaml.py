@@ -82,7 +82,6 @@ def options_of(name: str, kind: str) -> dict[str, dict[str, Any]]:
 
 
 def paths_of(name: str, kind: str) -> list[str]:
-    """Paths among a stage's deps, outs, metrics or plots."""
     return list(options_of(name, kind))
 
 

@@ -34,7 +34,6 @@ def fit_tiny(tiny_encoder: Path) -> Fit:
 def untuned(
     data: Examples, topics: Topics, fit_tiny: Fit, tmp_path_factory: pytest.TempPathFactory
 ) -> Untuned:
-    """A model of no epochs, and its folder."""
     model = fit_tiny(data, topics, epochs=0)
     folder = tmp_path_factory.mktemp("untuned") / "model"
     model.save(folder, Calibration())
