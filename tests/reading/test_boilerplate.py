@@ -19,7 +19,6 @@ def reason_in_the_middle(text: str) -> str:
 
 
 def reason_below_the_title(text: str) -> str:
-    """The reason of a text between the title and the first paragraph."""
     return reasons([TITLE, text, BODY])[1]
 
 

@@ -41,7 +41,6 @@ def code_of(name: str) -> list[str]:
 
 
 def params_of(name: str) -> set[str]:
-    """Declared sections and keys of params.yaml."""
     return {item for item in STAGES[name]["params"] if isinstance(item, str)}
 
 
