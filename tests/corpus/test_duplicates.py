@@ -89,16 +89,9 @@ def test_the_articles_are_those_of_comparing_all_pairs(articles: list[list[int]]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "RECURRING", 3)
         patch.setattr(duplicates, "_STEP", 5)
-        assert groups_of(*articles) == components(row, column, len(articles)).tolist()
-
-
-def groups_of(*articles: list[int]) -> list[int]:
-    """Numbers of the articles' groups, from the numbers of their paragraphs."""
-    article = np.repeat(np.arange(len(articles)), [len(some) for some in articles])
-    groups = article_groups(article, np.concatenate([np.array(some) for some in articles]))
-    by_article = pd.Series(groups).groupby(article)
-    assert by_article.nunique().max() == 1
-    return [int(number) for number in by_article.first()]
+        article = np.repeat(np.arange(len(articles)), [len(some) for some in articles])
+        groups = article_groups(article, np.concatenate(articles))
+    np.testing.assert_array_equal(groups, components(row, column, len(articles))[article])
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=30))

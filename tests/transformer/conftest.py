@@ -20,8 +20,6 @@ Untuned = tuple[FittedTransformer, Path]
 
 @pytest.fixture(scope="session")
 def fit_tiny(tiny_encoder: Path) -> Fit:
-    """Fit a model to examples of topics, with these settings beside the usual ones."""
-
     def fitted(
         data: Examples, topics: Topics, advance: Advance = silent, **settings: Any
     ) -> FittedTransformer:
