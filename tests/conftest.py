@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import random
 import re
@@ -17,10 +16,13 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+from paratopic.inference.loading import load
+from paratopic.inference.model import Model
 from paratopic.project.files import aside
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from tests import pages, warm
+from tests.documents import altered
 from tests.encoders import save_encoder
 from tests.programs import QUICK, ROOT, Cli, Printed, run_cli, sh
 from tests.samples import FILLER, PARAMS, READING, TOPICS, WORDS, examples, paragraph
@@ -69,6 +71,13 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return run
 
 
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, the current directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def topics() -> Topics:
     return TOPICS
@@ -114,7 +123,6 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def baseline_folder(
     rows: pd.DataFrame, topics: Topics, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A trained and saved baseline."""
     from paratopic.baseline import fit as baseline
     from paratopic.inference.calibration import Calibration
 
@@ -125,16 +133,17 @@ def baseline_folder(
 
 
 @pytest.fixture(scope="session")
+def model(baseline_folder: Path) -> Model:
+    return load(baseline_folder)
+
+
+@pytest.fixture(scope="session")
 def reading_folder(baseline_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same baseline, which reads what stands around texts."""
-    from paratopic.inference.folder import MANIFEST
-
     folder = tmp_path_factory.mktemp("reading") / "baseline"
-    shutil.copytree(baseline_folder, folder)
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    manifest["settings"]["context"] = asdict(READING)
-    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
-    return folder
+    return altered(
+        baseline_folder, folder, lambda of: of["settings"].update(context=asdict(READING))
+    )
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,18 @@ Tables are written in the format of their suffix.
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import docx
 import pandas as pd
 
+from paratopic.inference.folder import MANIFEST
 from paratopic.reading.files import read_file
 from tests.samples import BODIES, DOCUMENT
 
@@ -52,8 +56,15 @@ def save(folder: Path, name: str, data: str | bytes) -> Path:
     return path
 
 
+def altered(folder: Path, copy: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """A copy of a model's folder with a change in its manifest."""
+    shutil.copytree(folder, copy)
+    manifest = json.loads((copy / MANIFEST).read_text(encoding="utf-8"))
+    change(manifest)
+    return save(copy, MANIFEST, json.dumps(manifest)).parent
+
+
 def read_sheet(path: str | Path) -> list[dict[str, str]]:
-    """The rows of a CSV table."""
     with Path(path).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -65,7 +76,6 @@ def kept_segments(path: Path) -> list[tuple[str, str]]:
 
 
 def html(body: str, head: str = '<meta charset="utf-8">') -> str:
-    """A web page."""
     return f"<!DOCTYPE html><html><head>{head}<title>News</title></head><body>{body}</body></html>"
 
 
@@ -119,7 +129,6 @@ def _pdf_file(objects: list[str], encrypt: str) -> bytes:
 
 
 def word_document(*paragraphs: str) -> bytes:
-    """A Word document of plain paragraphs."""
     document, file = docx.Document(), BytesIO()
     for paragraph in paragraphs:
         document.add_paragraph(paragraph)

@@ -11,16 +11,9 @@ if TYPE_CHECKING:
 
 
 def save_encoder(folder: Path, tokenizer: Tokenizer, special: Sequence[str]) -> Path:
-    """Save an encoder of one layer that sentence-transformers opens; returns its folder.
+    """Save an encoder of one layer in an empty folder, where sentence-transformers opens it.
 
-    Parameters
-    ----------
-    folder
-        Folder that is there and empty.
-    tokenizer
-        Its tokenizer.
-    special
-        The tokens that pad, are unknown, begin, end and mask.
+    The special tokens are those that pad, are unknown, begin, end and mask.
     """
     # Late: most tests need no torch.
     import torch

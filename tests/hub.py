@@ -25,16 +25,9 @@ _API = re.compile(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/([\w-]+)(?:/([^/]+)(
 
 @dataclass
 class Hub:
-    """A stand-in that is running.
+    """A stand-in that is running, at an address for HF_ENDPOINT; `asked` are its requests.
 
-    Parameters
-    ----------
-    address
-        Its address, for HF_ENDPOINT.
-    repositories
-        ``models`` or ``datasets``, and the name → commit → its files. The last one is ``main``.
-    asked
-        Method and path of every request, in their order.
+    Repositories are ``models`` or ``datasets`` and a name → commit → files; the last is ``main``.
     """
 
     address: str = ""
@@ -53,7 +46,6 @@ class Hub:
 
 @contextmanager
 def running() -> Iterator[Hub]:
-    """Run a stand-in."""
     hub = Hub()
 
     class Handler(_Handler):

@@ -67,13 +67,14 @@ def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
     return run.stdout
 
 
-def killed(folder: Path, words: list[str], seconds: float | None) -> bool:
-    """Run a program and kill it, and all that it started, after so many seconds.
+def python(code: str, *words: str, **given: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program of Python with words; what else is given is for `subprocess.run`."""
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.run(command, capture_output=True, text=True, **given)
 
-    Returns
-    -------
-    Whether it was killed; otherwise it ended well.
-    """
+
+def killed(folder: Path, words: list[str], seconds: float | None) -> bool:
+    """Run a program, kill it and all that it started after so many seconds; False if it ended."""
     process = subprocess.Popen(
         words,
         cwd=folder,

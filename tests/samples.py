@@ -150,7 +150,6 @@ def read_joined(
 
 
 def joined(paragraphs: pd.DataFrame, of_tables: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """Paragraphs with the labels of tables."""
     nobody = CurrentAnswers([], [])
     return with_labels(
         paragraphs, join_labels(paragraphs, of_tables, nobody, topics, "leave_out")[0]
@@ -158,12 +157,10 @@ def joined(paragraphs: pd.DataFrame, of_tables: pd.DataFrame, topics: Topics) ->
 
 
 def passages_of(frame: pd.DataFrame) -> list[Passage]:
-    """All texts of a table with what stands around them."""
     return passages(frame, np.arange(len(frame)))
 
 
 def plain_article(name: str, text: str) -> Article:
-    """An article of plain text."""
     return Article(name, tuple(classify(plain_segments(text))))
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from graphlib import TopologicalSorter
 
 import pytest
@@ -87,13 +85,3 @@ def test_a_library_is_imported_in_its_rooms_alone(library: str) -> None:
         if re.search(pattern, path.read_text(encoding="utf-8"))
     }
     assert rooms == HOME[library]
-
-
-def test_importing_the_package_loads_nothing_heavy() -> None:
-    program = (
-        "import sys, paratopic, paratopic.cli.app\n"
-        "heavy = {'torch', 'transformers', 'sklearn', 'mlflow', 'pandas', 'matplotlib', 'ray'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert run.stdout.strip() == "[]", run.stdout + run.stderr

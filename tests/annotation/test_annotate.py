@@ -41,7 +41,6 @@ def server(serve: Serve) -> Server:
 
 
 def start_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Go to a folder, and start a project there."""
     monkeypatch.chdir(folder)
     Path("params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     LABELS.parent.mkdir()

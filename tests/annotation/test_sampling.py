@@ -82,9 +82,10 @@ def test_whole_articles_are_drawn_in_which_nothing_has_a_label() -> None:
         label_source=["none"] * 5 + ["hand", "none", "none", "none"],
     )
     frame.loc[4, "text"] = "Text 3."  # a copy, of which the one that stands first is drawn
-    orders = {tuple(draw_articles(frame, ["007"], 9, seed)) for seed in SEEDS}
+    few = SEEDS[:30]  # of which each order has about half
+    orders = {tuple(draw_articles(frame, ["007"], 9, seed)) for seed in few}
     assert orders == {("001", "000", "004", "002"), ("004", "002", "001", "000")}
-    assert {len(draw_articles(frame, ["007"], 1, seed)) for seed in SEEDS} == {2}
+    assert {len(draw_articles(frame, ["007"], 1, seed)) for seed in few} == {2}
     assert set(draw_articles(frame, [], 9, 0).values()) == {"article of 8"}
     assert draw_articles(frame, ["007", "000", "002"], 9, 0) == {}
 
@@ -103,7 +104,8 @@ def test_a_mixed_draw_says_with_which_chance_each_paragraph_was_drawn() -> None:
             assert float(chance.removesuffix(" of 5")) == pytest.approx(expected, rel=1e-5)
             ahead.remove(id_)
             left -= 1
-        assert draw_mixed(frame, [], suggested[:2], 2, seed) == dict(list(drawn.items())[:2])
+        if seed < 30:
+            assert draw_mixed(frame, [], suggested[:2], 2, seed) == dict([*drawn.items()][:2])
         seconds[tuple(drawn)[:2]] += 1
     # The suggestion is drawn with .7 + .3 / 5, and so is the next one with .7 + .3 / 4.
     share = seconds[("003", "001")] / len(SEEDS)

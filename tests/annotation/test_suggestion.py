@@ -84,11 +84,6 @@ def frame(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@pytest.fixture
-def model(baseline_folder: Path) -> Model:
-    return load(baseline_folder)
-
-
 def test_labelled_paragraphs_are_not_suggested(frame: pd.DataFrame, model: Model) -> None:
     unlabelled = set(frame["id"][frame["label_source"] == "none"])
     suggestions = suggestion.suggest(frame, {"p00", "p02"}, model, 5, 0)
@@ -149,13 +144,12 @@ def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: 
     assert Suggestion("a", "one", "On it", "A tariff.", ("B",), ("C",)).passage == "A tariff."
 
 
-def test_what_is_like_a_labelled_text_comes_last(baseline_folder: Path) -> None:
+def test_what_is_like_a_labelled_text_comes_last(model: Model) -> None:
     tariffs = [f"{TARIFF[:-1]} on day {day}." for day in (3, 4)]
     frame = paragraph_table(
         text=[tariffs[0], tariffs[1], "The army left the island at the border."],
         label_source=["hand", "none", "none"],
     )
-    model = load(baseline_folder)
     (first,) = suggestion.suggest(frame, set(), model, 1, 0)
     assert first.id == "002"
     assert [item.id for item in suggestion.suggest(frame, set(), model, 5, 0)] == ["002", "001"]

@@ -25,7 +25,6 @@ def read_shards(out: Path) -> dict[str, bytes]:
 
 
 def read_rows(out: Path) -> list[dict[str, Any]]:
-    """The rows of all shards."""
     rows: list[dict[str, Any]] = []
     for name, content in read_shards(out).items():
         match Path(name).suffix:

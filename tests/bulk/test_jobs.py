@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,6 @@ from tests.documents import PAGE, save
 from tests.programs import Cli
 
 pytestmark = pytest.mark.usefixtures("small_shards")
-Run = Callable[..., list[dict[str, Any]]]
 
 
 def test_parquet_keeps_its_columns_and_their_types(model: Model, tmp_path: Path) -> None:
@@ -104,7 +102,7 @@ def test_a_workbook_gives_the_bytes_of_the_same_csv_file_or_an_error(
 
 
 def test_json_lines_that_are_not_objects_are_kept_with_an_error(
-    model: Model, run: Run, tmp_path: Path
+    model: Model, tmp_path: Path
 ) -> None:
     good = [{"text": "a tariff", "n": [1, {"deep": None}]}, {"text": 7}, {"title": "x"}]
     written = [json.dumps(row) for row in good] + ["", "{", "[1]", '{"text": "the army"}']
@@ -140,7 +138,7 @@ def test_articles_become_paragraphs_and_a_damaged_one_a_row_with_an_error(
 
 
 def test_paragraphs_have_the_fields_of_their_article_as_columns(
-    model: Model, run: Run, tmp_path: Path
+    model: Model, tmp_path: Path
 ) -> None:
     for name in ("a-2025-09-15.txt", "b.txt"):
         save(tmp_path, name, "The tariff rose.\n")
@@ -179,6 +177,7 @@ def test_an_empty_table_gives_an_empty_shard(model: Model, tmp_path: Path, name:
     (tmp_path / "in.jsonl").write_text("\n")
     assert predicted(model, tmp_path / name) == []
     assert list(read_shards(tmp_path / "out")) == [f"00000-in-00000{Path(name).suffix}"]
+    assert predict(model, [tmp_path / name], tmp_path / "out", resume=True).rows == 0
 
 
 @pytest.mark.parametrize(
@@ -193,20 +192,23 @@ def test_an_empty_table_gives_an_empty_shard(model: Model, tmp_path: Path, name:
 def test_tables_with_wrong_columns_are_refused(
     model: Model, tmp_path: Path, content: str, message: str
 ) -> None:
+    good = save(tmp_path, "good.csv", "text\nA tariff.\n")
     (tmp_path / "in.csv").write_text(content)
     for _ in range(2):  # the first failure leaves nothing behind that stops a second run
         with pytest.raises(UserError, match=message):
-            predict(model, [tmp_path / "in.csv"], tmp_path / "out")
+            predict(model, [good, tmp_path / "in.csv"], tmp_path / "out")
     pq.write_table(pa.table({"title": ["x"]}), tmp_path / "in.parquet")
-    with pytest.raises(UserError, match=r"in.parquet has no column text"):
-        predict(model, [tmp_path / "in.parquet"], tmp_path / "other")
+    save(tmp_path, "in.jsonl", '{"text": "A tariff.", "sure": true}\n')
+    for name, problem in (("in.parquet", "no column text"), ("in.jsonl", "a column sure")):
+        with pytest.raises(UserError, match=f"{name} has {problem}"):
+            predict(model, [good, tmp_path / name], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match=r"nowhere\* names no file"):
         find_inputs([str(tmp_path / "nowhere*")])
 
 
 @pytest.fixture
 def pages(tmp_path: Path) -> tuple[Path, bytes]:
-    """A parquet file of three row groups, and its bytes."""
     path = tmp_path / "pages.parquet"
     texts = [f"The tariff on goods, number {number:02}." for number in range(12)]
     table = pa.table({"n": range(12), "text": texts})
@@ -256,7 +258,7 @@ def test_a_run_whose_parquet_is_damaged_meanwhile_is_resumed_when_it_is_put_back
 
 
 def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
-    model: Model, run: Run, tmp_path: Path
+    model: Model, tmp_path: Path
 ) -> None:
     lines = [
         r'{"text": "a tariff \ud83d"}',
@@ -384,33 +386,30 @@ def test_resuming_removes_its_own_drafts_alone(
 
 
 @pytest.mark.parametrize("place", [0, 2, -1])
-def test_a_run_whose_shards_are_missing_is_not_resumed(
+def test_a_run_whose_shards_are_missing_or_empty_is_not_resumed(
     model: Model, inputs: list[Path], tmp_path: Path, place: int
 ) -> None:
     out = tmp_path / "out"
     done = predict(model, inputs, out)
     assert done.shards == len(read_shards(out)) == 10
-    (out / list(read_shards(out))[place]).unlink()
+    shard = out / list(read_shards(out))[place]
+    if place:
+        shard.unlink()
+    else:
+        shard.write_bytes(b"")
+    save(out, "00000-other-00007.csv", "of nobody")
     with pytest.raises(UserError, match="of 10 files that were written 9 are there"):
         predict(model, inputs, out, resume=True)
 
 
-def test_predict_with_out_on_the_command_line(
-    cli: Cli, model: Model, inputs: list[Path], tmp_path: Path
-) -> None:
-    words = ["predict", "--model", model.folder, *inputs]
-    message = "one.csv is a table, so name a table or a folder for the results (--out)"
-    assert message in cli(*words, status=1).out
-    printed = cli(*words, "--out", tmp_path / "out", status=SOME_ERRORS).out
-    assert printed.startswith(f"{tmp_path / 'out'}: 26 rows from 4 files, 1 with an error\n")
-    cli(*words[:-1], "--out", tmp_path / "good")
-
-
-def test_a_full_disk_is_reported_and_the_run_resumed(
+def test_on_the_command_line_a_full_disk_is_reported_and_the_run_resumed(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, model: Model, inputs: list[Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    words = ["predict", "--model", model.folder, *inputs, "--out", out]
+    words = ["predict", "--model", model.folder, *inputs]
+    message = "one.csv is a table, so name a table or a folder for the results (--out)"
+    assert message in cli(*words, status=1).out
+    words += ["--out", out]
     with monkeypatch.context() as full:
         write = Parquet.write
 
@@ -421,7 +420,8 @@ def test_a_full_disk_is_reported_and_the_run_resumed(
         full.setattr(Parquet, "write", fail)
         printed = cli(*words, status=1).out
     assert "No space left on device" in printed and "--resume" in printed
-    cli(*words, "--resume", status=SOME_ERRORS)
+    printed = cli(*words, "--resume", status=SOME_ERRORS).out
+    assert printed.startswith(f"{out}: 26 rows from 4 files, 1 with an error\n")
     predict(model, inputs, tmp_path / "whole")
     assert read_shards(out) == read_shards(tmp_path / "whole")
 

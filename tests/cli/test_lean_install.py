@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.documents import save
-from tests.programs import ROOT
+from tests.programs import ROOT, python
 
 # Hides the packages of the extras from Python and from the programs that it starts.
 HIDING = """
@@ -66,14 +64,9 @@ def test_it_predicts_and_names_the_extra_that_other_commands_need(
     ]
     save(tmp_path, "sitecustomize.py", HIDING)
     paths = filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")])
-    run = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        input="\n".join(json.dumps(words) for words, _ in expected),
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    commands = "\n".join(json.dumps(words) for words, _ in expected)
+    run = python(PROGRAM, input=commands, cwd=tmp_path, env=env)
     assert run.returncode == 0, run.stderr
     for (words, message), (code, printed) in zip(expected, json.loads(run.stdout), strict=True):
         if message:

@@ -5,10 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +12,10 @@ import pandas as pd
 import pytest
 
 from paratopic.cli import predict
-from paratopic.inference.folder import MANIFEST
 from paratopic.inference.loading import load
 from paratopic.inference.promise import NEVER
-from tests.documents import PAGE, save
-from tests.programs import Cli, Printed
+from tests.documents import PAGE, altered, save
+from tests.programs import Cli, Printed, python
 from tests.samples import GERMAN, paragraph_table, write_labelled
 
 TEXT = "Tariffs\n\nThe tariff on goods rose, and so did the quota.\n\nThe navy left the border.\n"
@@ -35,15 +30,6 @@ def model(baseline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def article(tmp_path: Path) -> Path:
     return save(tmp_path, "news.txt", TEXT)
-
-
-def changed(model: Path, target: Path, change: Callable[[dict[str, Any]], object]) -> Path:
-    """A copy of a model with another manifest."""
-    shutil.copytree(model, target)
-    manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
-    change(manifest)
-    save(target, MANIFEST, json.dumps(manifest))
-    return target
 
 
 def lines_of(printed: Printed) -> list[dict[str, Any]]:
@@ -63,7 +49,7 @@ def test_predict_prints_a_table_or_json_lines(
     assert sum(lines[0]["scores"].values()) <= 1
     assert [line["sure"] for line in lines] == [True, True]
     # Predictions that are not sure have no mark.
-    unsure = changed(model, tmp_path / "unsure", lambda of: of["calibration"].update(sure=NEVER))
+    unsure = altered(model, tmp_path / "unsure", lambda of: of["calibration"].update(sure=NEVER))
     table = cli("predict", "--model", unsure, article).out
     assert "trade" in table and "✓" not in table
     lines = lines_of(cli("predict", "--model", unsure, article, "--json"))
@@ -73,7 +59,7 @@ def test_predict_prints_a_table_or_json_lines(
 def test_texts_in_a_language_that_the_model_is_not_for_are_counted(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, model: Path, article: Path, tmp_path: Path
 ) -> None:
-    english = changed(model, tmp_path / "english", lambda of: of.update(languages=["en"]))
+    english = altered(model, tmp_path / "english", lambda of: of.update(languages=["en"]))
     article.write_text(f"{TEXT}\n{GERMAN}\n", encoding="utf-8")
     warning = "warning: 1 of 3 texts seems to be German, but the model is for English"
     for chosen, count in ((model, 0), (english, 1)):
@@ -167,19 +153,17 @@ def test_why_shows_the_nearest_labelled_paragraphs_of_the_project(
     assert "labelled paragraphs are not shown: " in shown.err and "is damaged" in shown.err
 
 
-@pytest.mark.parametrize("options", [[], ["--why"]])
-def test_predict_imports_no_package_of_training(
-    model: Path, article: Path, options: list[str]
-) -> None:
+@pytest.mark.usefixtures("model")
+def test_predict_imports_no_package_of_training(article: Path) -> None:
     program = (
         "import sys\n"
         "from paratopic.cli.app import app\n"
-        "app(sys.argv[1:], standalone_mode=False)\n"
+        "for options in ([], ['--why']):\n"
+        "    app([*sys.argv[1:], *options], standalone_mode=False)\n"
         "heavy = {'torch', 'transformers', 'sklearn', 'mlflow', 'pandas', 'matplotlib', 'ray'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
-    words = [sys.executable, "-c", program, "predict", str(article), *options]
-    run = subprocess.run(words, capture_output=True, text=True, check=True, cwd=article.parent)
+    run = python(program, "predict", str(article), check=True, cwd=article.parent)
     assert run.stdout.splitlines()[-1] == "[]"
 
 

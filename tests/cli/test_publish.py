@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from paratopic import UserError, load
 from paratopic.inference.folder import digest_of
 from tests.hub import running
-from tests.programs import Cli
+from tests.programs import Cli, python
 from tests.samples import TARIFF
 
 PROGRAM = """
@@ -20,14 +18,13 @@ import sys
 from paratopic import UserError, load
 from paratopic.cli.app import main
 
-words, address = sys.argv[1:-1], sys.argv[-1]
-if words:
-    sys.argv = ["paratopic", *words]
+if sys.argv[1] == "publish":
     main()
-try:
-    print(load(address).predict(%r).topic)
-except UserError as error:
-    print(error)
+for address in sys.argv[1:]:
+    try:
+        print(load(address).predict(%r).topic)
+    except UserError as error:
+        print(error)
 """
 
 
@@ -58,13 +55,12 @@ def test_a_model_is_sent_to_a_hub_and_loaded_from_there(
 ) -> None:
     def run(endpoint: str, *words: str) -> list[str]:
         home = {"HF_HOME": str(tmp_path / "home"), "HF_TOKEN": "hf_nobody"}
-        program = [sys.executable, "-c", PROGRAM % TARIFF, *words]
         env = {**os.environ, "HF_ENDPOINT": endpoint} | home
-        return subprocess.run(program, env=env, capture_output=True, text=True).stdout.splitlines()
+        return python(PROGRAM % TARIFF, *words, env=env).stdout.splitlines()
 
     publish = ("publish", "model", "--model", str(baseline_folder), "--yes", "--to")
     with running() as hub:
-        run(hub.address, *publish, "hf://press/topics", "")
+        run(hub.address, *publish, "hf://press/topics")
         (commit,) = hub.repositories["models", "press/topics"]
         address = f"hf://press/topics@{commit}#sha256:{digest_of(baseline_folder)}"
         assert run(hub.address, address) == ["trade"]
@@ -72,13 +68,13 @@ def test_a_model_is_sent_to_a_hub_and_loaded_from_there(
         assert not [line for line in fetched if "README" in line]
         for blob in (tmp_path / "home" / "hub").glob("models--press--topics/blobs/*"):
             blob.write_bytes(b"[")
-        assert run(hub.address, address) == ["trade"]  # what is damaged is fetched again
-        wrong = run(hub.address, f"hf://press/topicz@{commit}")
-        other = {"other.txt": b"no model"}
-        none = run(hub.address, f"hf://press/x@{hub.commit('models', 'press/x', other)}")
-    assert "hf://press/topicz" in wrong[0] and "there is no such model" in wrong[0]
-    assert "is not a paratopic model: it has no paratopic.json" in none[0]
-    nobody = "http://127.0.0.1:9"
-    assert run(nobody, address) == ["trade"]  # from the cache
-    assert "the hub cannot be reached" in run(nobody, f"hf://press/topics@{commit[::-1]}")[0]
-    assert "write the commit after the name" in run(nobody, "hf://press/topics")[0]
+        other = f"hf://press/x@{hub.commit('models', 'press/x', {'other.txt': b'no model'})}"
+        again, wrong, none = run(hub.address, address, f"hf://press/topicz@{commit}", other)
+    assert again == "trade"  # what is damaged is fetched again
+    assert "hf://press/topicz" in wrong and "there is no such model" in wrong
+    assert "is not a paratopic model: it has no paratopic.json" in none
+    unknown, bare = f"hf://press/topics@{commit[::-1]}", "hf://press/topics"
+    kept, unreachable, refused = run("http://127.0.0.1:9", address, unknown, bare)
+    assert kept == "trade"  # from the cache
+    assert "the hub cannot be reached" in unreachable
+    assert "write the commit after the name" in refused

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.corpus.folds import TooFewLabels, iterate_folds, make_folds, no_folds
@@ -27,7 +27,6 @@ def text_of(letter: str) -> str:
 
 
 def near(letter: str) -> str:
-    """A near-duplicate of `text_of`."""
     return text_of(letter).capitalize().replace(".", " indeed.")
 
 
@@ -98,6 +97,7 @@ def test_texts_without_a_passage_are_read_alone() -> None:
 
 
 @pytest.mark.parametrize("n_articles", [1, 2, 6])
+@settings(max_examples=20)  # of 24 paragraphs each
 @given(order=st.permutations(range(24)), seed=st.integers(0, 9))
 def test_in_no_fold_is_a_text_that_is_held_out_read_with_one_that_is_learnt_from(
     n_articles: int, order: list[int], seed: int
@@ -194,6 +194,7 @@ def test_a_large_pool_is_drawn_with_the_seed_and_each_text_counts_once() -> None
 
 
 @pytest.mark.parametrize("n_articles", [1, 8])
+@settings(max_examples=25)  # of 32 paragraphs each
 @given(data=st.data())
 def test_in_no_fold_does_the_pool_have_a_text_that_is_near_one_held_out(
     n_articles: int, data: st.DataObject

@@ -7,11 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from paratopic.corpus.metadata import read_metadata, write_metadata
 from paratopic.corpus.table import SCHEMA
-from paratopic.project.errors import UserError
 
 
 def test_fields_are_strings_or_null_whatever_their_names(tmp_path: Path) -> None:
@@ -29,12 +27,3 @@ def test_fields_are_strings_or_null_whatever_their_names(tmp_path: Path) -> None
     # Without any field.
     write_metadata(pd.DataFrame({"id": ["a", "b"]}), path)
     assert read_metadata(path).to_dict("list") == {"id": ["a", "b"]}
-
-
-def test_a_missing_or_damaged_table_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "metadata.parquet"
-    with pytest.raises(UserError, match=r"metadata\.parquet not found: run `dvc repro`"):
-        read_metadata(path)
-    path.write_bytes(b"PAR1")
-    with pytest.raises(UserError, match=r"metadata\.parquet is damaged .*run `dvc repro`"):
-        read_metadata(path)

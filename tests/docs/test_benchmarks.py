@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import random
 import re
@@ -70,11 +71,15 @@ class Benchmark(Protocol):
 
 
 @pytest.fixture
-def lines_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Benchmark:
+def lines_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Benchmark:
     def measured(script: str, folder: Path, *options: str) -> list[dict[str, Any]]:
         results = tmp_path / "results.json"
         files = ["--data", str(folder / "table.parquet"), "--results", str(results)]
         run_benchmark(monkeypatch, ROOT, script, *files, *options)
+        assert "|---|" in capsys.readouterr().out
+        assert not importlib.import_module("record").older(results)
         lines: list[dict[str, Any]] = json.loads(results.read_text())["results"]
         return lines
 

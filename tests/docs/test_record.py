@@ -20,7 +20,6 @@ def record(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def scripts(tmp_path: Path) -> Path:
-    """A folder with a script and what it imports."""
     (tmp_path / "measure.py").write_text("import beside\nfrom paratopic.project import errors\n")
     (tmp_path / "beside.py").write_text("x = 1\n")
     return tmp_path

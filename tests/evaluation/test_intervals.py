@@ -232,7 +232,6 @@ def test_more_labels_may_change_a_difference() -> None:
 
 
 def answered(labels: list[list[str]], scores: list[list[float]]) -> Outcomes:
-    """Answers about paragraphs of the topics x and y."""
     return answer_outcomes(*held_out(Topics("single", ("x", "y")), labels, scores))
 
 

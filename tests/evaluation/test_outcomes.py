@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.evaluation.outcomes import Answered, answered, confusion, confusion_pairs, confusions
+from paratopic.evaluation.outcomes import Answered, answered, confusion, confusions
 from paratopic.project.topics import NONE, Topics
 from tests.samples import held_out
 
@@ -74,13 +73,6 @@ def test_confusions_count_each_paragraph_once_and_none_of_the_topics() -> None:
     assert counts_of(answers, MULTI) == [[2, 0, 0], [1, 1, 1], [0, 0, 1]]
 
 
-def test_missed_topics_are_paired_with_wrong_ones() -> None:
-    true = np.array([[True, False, True], [False, False, False]])
-    predicted = np.array([[True, True, False], [True, False, False]])
-    pairs = confusion_pairs(true, predicted, ("trade", "technology", "security"))
-    assert list(pairs) == [("trade", "trade"), ("security", "technology"), (NONE, "trade")]
-
-
 def test_a_paragraph_with_several_topics_is_right_if_all_are() -> None:
     labels = [("security", "trade"), ("trade",), (), ("trade", "security")]
     probabilities = [(0.9, 0.8), (0.6, 0.7), (0.2, 0.7), (0.9, 0.3)]
@@ -92,8 +84,3 @@ def test_a_paragraph_with_several_topics_is_right_if_all_are() -> None:
         "security wrongly predicted: 2 of 3 predicted",
         "security missed: 1 of 2 labelled security",
     ]
-
-
-def test_without_a_mistake_there_is_nothing_to_tell() -> None:
-    answers = answers_of([("trade",), ()], [(0.8, 0.1), (0.1, 0.1)], SINGLE)
-    assert answers.mistakes.empty and confusions(answers, SINGLE) == []

@@ -30,7 +30,6 @@ def report(rows: list[tuple[str, str, float, float]]) -> ModelReport:
 
 
 def article(texts: list[str]) -> pd.DataFrame:
-    """A paragraph table of one article."""
     table = paragraph_table(text=texts, ordered=[True] * len(texts))
     return table.assign(id=[f"p{n}" for n in range(len(texts))])
 

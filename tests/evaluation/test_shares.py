@@ -38,7 +38,6 @@ def population(n: int, seed: int, bias: float = 0.0) -> tuple[Array, Array]:
 
 
 def drawn(n: int, n_labels: int, seed: int, bias: float = 0.0) -> tuple[Sample, Array]:
-    """A sample of labels drawn at random, and the truth of all texts."""
     predicted, truth = population(n, seed, bias)
     rows = np.sort(np.random.default_rng([seed, 1]).choice(n, n_labels, replace=False))
     return Sample(predicted, rows, truth[rows], np.ones(n_labels)), truth

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,11 +15,12 @@ from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
-from paratopic.project.topics import Topics
+from paratopic.project.topics import ModeName, Topics
 from paratopic.training.examples import Fitted
+from tests.documents import altered
 from tests.samples import KINDS, READING, examples, fit, fit_reading, in_articles
 
-Make = Callable[[str, ContextWeights | None], tuple[Fitted, Path]]
+Make = Callable[..., tuple[Fitted, Path]]
 
 
 @pytest.fixture(scope="session")
@@ -27,21 +28,28 @@ def make(rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, shared_folder: 
     """Fit a model of a kind once; all processes that test side by side have one saved folder."""
 
     @functools.cache
-    def fitted(kind: str, weights: ContextWeights | None) -> tuple[Fitted, Path]:
-        data = examples(rows, topics.names)
+    def fitted(
+        kind: str, weights: ContextWeights | None, mode: ModeName = "single"
+    ) -> tuple[Fitted, Path]:
+        data, asked = examples(rows, topics.names), replace(topics, mode=mode)
         if weights is None:
-            model = fit(kind, data, topics, tiny_encoder)
+            model = fit(kind, data, asked, tiny_encoder)
         else:
             data = replace(data, texts=in_articles(rows))
-            model = fit_reading(kind, data, topics, tiny_encoder, weights)
-        folder = shared_folder / ("trained" if weights is None else "reading") / kind
-        folder.parent.mkdir(exist_ok=True)
+            model = fit_reading(kind, data, asked, tiny_encoder, weights)
+        folder = shared_folder / ("trained" if weights is None else "reading") / mode / kind
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not folder.exists():
                 model.save(folder, Calibration())
         return model, folder
 
     return fitted
+
+
+def calibrated(saved: Path, folder: Path, calibration: Calibration) -> Model:
+    """A saved model with another calibration: saving it again would export its encoder again."""
+    return load(altered(saved, folder, lambda of: of.update(calibration=asdict(calibration))))
 
 
 @pytest.fixture(scope="session", params=KINDS)
@@ -52,17 +60,14 @@ def trained(request: pytest.FixtureRequest, make: Make) -> tuple[Fitted, Path]:
 
 @pytest.fixture(scope="session")
 def saved(trained: tuple[Fitted, Path]) -> Path:
-    """That folder."""
     return trained[1]
 
 
 @pytest.fixture(scope="session")
 def model(saved: Path) -> Model:
-    """The model that is loaded from that folder."""
     return load(saved)
 
 
 @pytest.fixture(scope="session", params=KINDS)
 def reading(request: pytest.FixtureRequest, make: Make) -> tuple[Fitted, Path]:
-    """A model that reads what stands around texts."""
     return make(request.param, READING)

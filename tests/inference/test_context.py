@@ -24,10 +24,10 @@ from paratopic.inference.onnx_model import EncoderClassifier, read_windows
 from paratopic.inference.scores import Array
 from paratopic.inference.tfidf_model import BaselineClassifier, transform_passages
 from paratopic.project.passages import PARTS, REACH, Passage, Text, article_passages, plain
-from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.examples import Examples, Fitted
-from tests.samples import KINDS, READING, TARIFF, fit_reading
+from paratopic.training.examples import Fitted
+from tests.inference.conftest import Make, calibrated
+from tests.samples import KINDS, READING, TARIFF
 
 LONG = "Officials said that the tariff on export goods would rise. " * 10
 AROUND = Passage(
@@ -56,7 +56,6 @@ only_baseline = pytest.mark.parametrize("reading", ["baseline"], indirect=True)
 
 @pytest.fixture(scope="module")
 def model(reading: tuple[Fitted, Path]) -> Model:
-    """A model that reads what stands around texts."""
     return load(reading[1])
 
 
@@ -235,13 +234,11 @@ IN_CONTEXT = Calibration((0.5,) * 4, (0.0, 0.0, 0.0, 1.0), sure=2.0, alone=ALONE
 
 
 def test_each_reading_has_its_calibration(reading: tuple[Fitted, Path], tmp_path: Path) -> None:
-    fitted = reading[0]
     passages: list[Text] = [TARIFF, AROUND, LONG, replace(AROUND, text=TARIFF), *NOTHING]
     in_context = np.array([False, True, False, True, False, False, False])
-    raw, mode = fitted.predict_proba(passages), mode_of("single")
+    raw, mode = reading[0].predict_proba(passages), mode_of("single")
     with_each = [apply_calibration(raw, each, mode) for each in (ALONE, IN_CONTEXT)]
-    fitted.save(tmp_path / "both", IN_CONTEXT)
-    model = load(tmp_path / "both")
+    model = calibrated(reading[1], tmp_path / "both", IN_CONTEXT)
     assert model.calibration == IN_CONTEXT
     atol = 0.02 if model.kind == "transformer" else 1e-12
     assert np.abs(with_each[0] - with_each[1]).max(axis=1).min() > 2 * atol
@@ -255,18 +252,18 @@ def test_each_reading_has_its_calibration(reading: tuple[Fitted, Path], tmp_path
     explained = softmax(logits, axis=1)[:, :-1]
     np.testing.assert_allclose(explained, model.predict_proba(passages), atol=1e-3)
     # Where one is given, it is that of all.
-    fitted.save(tmp_path / "one", replace(IN_CONTEXT, alone=None))
-    scores = load(tmp_path / "one").predict_proba(passages)
+    one = calibrated(reading[1], tmp_path / "one", replace(IN_CONTEXT, alone=None))
+    scores = one.predict_proba(passages)
     np.testing.assert_allclose(scores, with_each[1], rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_mode_multi_the_thresholds_are_those_of_texts_alone_or_in_context(
-    data: Examples, kind: str, topics: Topics, tiny_encoder: Path, tmp_path: Path
+    kind: str, make: Make, tmp_path: Path
 ) -> None:
-    fitted = fit_reading(kind, data, replace(topics, mode="multi"), tiny_encoder, READING)
     alone = Calibration(thresholds=(0.0, 2.0, 0.0))
-    fitted.save(tmp_path / "model", Calibration(thresholds=(2.0,), alone=alone))
-    first, second, third = load(tmp_path / "model").predict([TARIFF, AROUND, AROUND.text])
+    both = Calibration(thresholds=(2.0,), alone=alone)
+    model = calibrated(make(kind, READING, "multi")[1], tmp_path / "model", both)
+    first, second, third = model.predict([TARIFF, AROUND, AROUND.text])
     assert set(first.topics) == set(third.topics) == {"trade", "security"}
     assert second.topics == ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,9 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import sentences
 from paratopic.project.passages import REACH, Passage, Text, plain
 from paratopic.project.topics import NONE, Topics
-from paratopic.training.examples import Examples, Fitted
-from tests.samples import KINDS, READING, WORDS, examples, fit, fit_reading
+from paratopic.training.examples import Fitted
+from tests.inference.conftest import Make, calibrated
+from tests.samples import KINDS, READING, WORDS, examples, fit
 
 TEXT = (
     "Officials said that the tariff on export goods would rise. The navy left the port.\nIt rained."
@@ -121,13 +121,11 @@ def test_what_stands_around_a_text_speaks_for_its_topics(reading: tuple[Fitted, 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_parts_add_up_in_mode_multi_with_a_calibration(
-    data: Examples, kind: str, topics: Topics, tiny_encoder: Path, tmp_path: Path
+    kind: str, make: Make, tmp_path: Path
 ) -> None:
-    topics = replace(topics, mode="multi")
     alone = Calibration((3.0,), (0.5,), (0.2,))
     both = Calibration((1.0, 2.0, 0.5), (0.0, 1.0, -1.0), (0.3, 0.5, 0.5), alone=alone)
-    fit_reading(kind, data, topics, tiny_encoder, READING).save(tmp_path / kind, both)
-    loaded = load(tmp_path / kind)
+    loaded = calibrated(make(kind, READING, "multi")[1], tmp_path / kind, both)
     for text in (TEXT, LONG):
         assert set(check(loaded, text).logits) == set(WORDS)
         why = check(loaded, Passage(text, "The navy left.", ("", "Tariffs."), "Trade", " "))

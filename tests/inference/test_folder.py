@@ -22,6 +22,7 @@ from paratopic.inference.loading import load
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
+from tests.documents import altered
 from tests.inference.conftest import Make
 from tests.programs import Cli
 from tests.samples import KINDS, READING, TARIFF, fit, in_articles
@@ -115,18 +116,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path, manifest: bytes | None, mes
 Manifest = dict[str, Any]
 
 
-def altered(folder: Path, copy: Path, change: Callable[[Manifest], object]) -> Path:
-    """A copy of a model's folder with a change in its manifest."""
-    shutil.copytree(folder, copy)
-    manifest = json.loads((copy / MANIFEST_NAME).read_text())
-    change(manifest)
-    (copy / MANIFEST_NAME).write_text(json.dumps(manifest))
-    return copy
-
-
 def setting(*keys: str, to: Any) -> Callable[[Manifest], None]:
-    """A change of one value of a manifest."""
-
     def change(manifest: Manifest) -> None:
         *parents, last = keys
         for key in parents:

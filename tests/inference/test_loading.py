@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,26 +11,26 @@ import pytest
 from paratopic.inference.loading import _default_model, load, predict
 from paratopic.inference.onnx_model import EncoderClassifier
 from paratopic.project.errors import UserError
+from tests.programs import python
 from tests.samples import TARIFF
 from tests.survival.test_models import repacked
 
 
 def test_the_default_is_the_champion(
-    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    saved: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PARATOPIC_MODEL", raising=False)
-    monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="dvc repro"):
         predict("a text")
     with pytest.raises(UserError, match="does not exist"):
-        load(tmp_path / "nowhere")
+        load(here / "nowhere")
     monkeypatch.setenv("PARATOPIC_MODEL", str(saved))
     by_environment = predict(TARIFF)
     monkeypatch.delenv("PARATOPIC_MODEL")
-    models = tmp_path / "models"
+    models = here / "models"
     shutil.copytree(saved, models / saved.name)
     (models / "champion").write_text(json.dumps({"champion": saved.name}))
-    below = tmp_path / "a" / "b"
+    below = here / "a" / "b"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
     assert predict(TARIFF) == by_environment
@@ -59,17 +57,10 @@ def test_prediction_imports_little(saved: Path, tmp_path: Path) -> None:
     program = (
         "import sys, paratopic\n"
         "heavy = {'torch', 'transformers', 'mlflow', 'pandas', 'datasets', 'dvc', 'sklearn'}\n"
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         f"print(paratopic.predict({TARIFF!r}).topic)\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env={"PATH": "", "PARATOPIC_MODEL": str(saved)},
-        capture_output=True,
-        text=True,
-    )
+    run = python(program, cwd=tmp_path, env={"PATH": "", "PARATOPIC_MODEL": str(saved)})
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == load(saved).predict(TARIFF).topic == "trade"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.programs import python
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,6 @@ def test_a_missing_package_is_named(tmp_path: Path, missing: str, store: str, me
         "from paratopic.project import errors\n"
         "errors.run(lambda: fetch('models:/paratopic@champion', Path()))\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env=os.environ | {"MLFLOW_TRACKING_URI": store},
-        capture_output=True,
-        text=True,
-    )
+    run = python(program, cwd=tmp_path, env=os.environ | {"MLFLOW_TRACKING_URI": store})
     assert run.returncode == 1 and "Traceback" not in run.stderr
     assert re.search(rf"models:/paratopic@champion.* {message}", run.stderr), run.stderr

@@ -27,7 +27,6 @@ def log() -> Iterator[logging.Logger]:
 
 @pytest.fixture
 def seconds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """The time, which tests change."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     yield now

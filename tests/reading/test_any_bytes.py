@@ -97,7 +97,6 @@ def damaged(draw: st.DrawFn, data: bytes, pieces: list[bytes]) -> bytes:
 
 @st.composite
 def with_elements(draw: st.DrawFn, body: bytes, elements: list[bytes]) -> bytes:
-    """Elements with others between them."""
     parts = re.split(rb"(?<=>)", body)
     for _ in range(draw(st.integers(1, 6))):
         parts.insert(draw(st.integers(0, len(parts))), draw(st.sampled_from(elements)))

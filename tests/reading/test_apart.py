@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -27,6 +28,7 @@ from tests.reading.test_pdf import with_content, with_letters
 from tests.samples import BODIES
 
 
+@functools.cache
 def spaces(size: int) -> bytes:
     """So many bytes of blanks, a multiple of 10 million, packed to a thousandth."""
     blanks = b" " * 10_000_000
@@ -41,7 +43,6 @@ def spaces(size: int) -> bytes:
 
 
 def with_xml(old: bytes, new: bytes) -> bytes:
-    """A Word document whose text has other XML."""
     return with_part(SAMPLES[".docx"], "word/document.xml", lambda xml: xml.replace(old, new, 1))
 
 

@@ -88,12 +88,6 @@ def test_titles_and_headings_around_paragraphs() -> None:
     assert article_passages([]) == []
 
 
-def test_of_a_long_article_three_paragraphs_on_each_side_are_around_one() -> None:
-    texts = [f"Paragraph {number}." for number in range(9)]
-    passage = article_passages(paragraphs_of(plain_article("a", "\n\n".join(texts))))[4]
-    assert (passage.before, passage.after) == (tuple(texts[1:4]), tuple(texts[5:8]))
-
-
 def test_ids_are_ten_hex_digits_of_the_normalised_text() -> None:
     assert re.fullmatch(r"harbour:[0-9a-f]{10}", paragraph_id("harbour", "Café."))
     assert paragraph_id("harbour", "Cafe\u0301.") == paragraph_id("harbour", "Caf\u00e9.")

@@ -15,12 +15,10 @@ BODY = "The ministers met in the old customs house and said nothing at all to th
 
 
 def reason_in_the_middle(text: str) -> str:
-    """The reason of a text between two paragraphs."""
     return reasons([TITLE, BODY, text, BODY])[2]
 
 
 def reason_below_the_title(text: str) -> str:
-    """The reason of a text between the title and the first paragraph."""
     return reasons([TITLE, text, BODY])[1]
 
 

@@ -6,8 +6,6 @@ import io
 import json
 import logging
 import os
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from paratopic.reading.datasets import parse_address, read_dataset, with_address
 from paratopic.reading.sources import read_sources
 from paratopic.reading.tables import read_table
 from tests.hub import running
+from tests.programs import python
 from tests.samples import TOPICS, read_joined
 
 COMMIT = "0" * 40
@@ -132,10 +131,7 @@ def test_a_dataset_stands_beside_articles(
         read_sources([source(tmp_path / "set"), f"dataset://{tmp_path}/set"], [], [])
 
 
-def test_a_folder_may_have_the_name_of_a_format(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_folder_may_have_the_name_of_a_format(here: Path) -> None:
     Path("csv").mkdir()
     Path("data.csv").write_text("text\nwrong\n")
     Path("csv/data.csv").write_text("text\nright\n")
@@ -182,11 +178,10 @@ def test_a_sample_is_evenly_spaced_and_keeps_the_rows_numbers(
     ],
 )
 def test_a_mistake_is_said_in_one_message(
-    data: datasets.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, message: str
+    data: datasets.Dataset, here: Path, path: str, message: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "empty" / "news.py").write_text("raise SystemExit('code of the dataset')\n")
+    (here / "empty").mkdir()
+    (here / "empty" / "news.py").write_text("raise SystemExit('code of the dataset')\n")
     datasets.DatasetDict(train=data, test=data).save_to_disk("set")
     with pytest.raises(UserError, match=message) as caught:
         read_joined(path, TOPICS, [])
@@ -216,8 +211,7 @@ for address in sys.argv[1:]:
 def read(endpoint: str, home: Path, *addresses: str) -> list[str]:
     """Read datasets in another process, with a hub and a cache of its own."""
     env = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home)}
-    words = [sys.executable, "-c", READ, *addresses]
-    return subprocess.run(words, env=env, capture_output=True, text=True).stdout.splitlines()
+    return python(READ, *addresses, env=env).stdout.splitlines()
 
 
 def test_a_commit_is_read_from_a_hub_and_later_from_the_cache(tmp_path: Path) -> None:

@@ -103,8 +103,9 @@ def test_files_that_no_article_can_be_named_after_are_left_out(tmp_path: Path) -
         (f"{tmp_path}/link.txt", "not a file"),
         (f"{tmp_path}/pipe.txt", "not a file"),
     ]
-    with pytest.raises(UserError, match=r"caf\\udce9\.txt: has a name that is not UTF-8"):
-        read_file(name)
+    for read in (read_file, lambda path: find_files([str(path)], SUFFIXES)):
+        with pytest.raises(UserError, match=r"caf\\udce9\.txt: has a name that is not UTF-8"):
+            read(name)
 
 
 def test_folders_that_cannot_be_opened_are_left_out(

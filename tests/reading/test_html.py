@@ -15,7 +15,6 @@ from tests.samples import BODIES, DOCUMENT
 
 
 def texts(page: str) -> list[str]:
-    """The texts of a page's segments."""
     return [segment.text for segment in html_segments(page.encode(), "a.html")]
 
 

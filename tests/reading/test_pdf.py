@@ -78,17 +78,11 @@ def made_up_paragraphs(
     return [("body", f"{text[0].upper()}{text[1:].strip(',;')}.") for text in texts]
 
 
-def column(lines: list[str], left: float = 72) -> list[Text]:
-    """Lines of 10-point Helvetica below each other."""
-    return [(left, 700 - 14 * number, 10, "F", line) for number, line in enumerate(lines)]
-
-
 def texts(data: bytes) -> list[str]:
     return [segment.text for segment in pdf_segments(data, "a.pdf")]
 
 
 def in_lines(lines: list[str], left: float = 72) -> list[Text]:
-    """Lines of 10 points, one below the other."""
     return [(left, 700 - 14 * number, 10, "F", line) for number, line in enumerate(lines)]
 
 
@@ -193,7 +187,6 @@ def test_long_paragraphs_take_linear_time() -> None:
 
 
 def with_letters(cmap: str) -> bytes:
-    """A PDF whose font has a map to Unicode."""
     data = SAMPLES[".pdf"].replace(b"/Encoding /WinAnsiEncoding", b"/ToUnicode 7 0 R", 1)
     stream = f"7 0 obj\n<< /Length {len(cmap)} >>\nstream\n{cmap}\nendstream\nendobj\nxref\n"
     return data.replace(b"xref\n", stream.encode(), 1)

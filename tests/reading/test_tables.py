@@ -70,6 +70,9 @@ def test_rows_without_a_group_are_articles_of_their_own(tmp_path: Path) -> None:
             "text,label,label\na,trade,\n",
             r"set.csv, row 1: there are two columns label; rename one",
         ),
+        ("text,label,date,date \nA,trade,2025,B1\n", "there are two columns date; rename one"),
+        # A line break that is not quoted makes no paragraph.
+        ("text,label,n\nFirst line\nnext,trade,1\n", 'row 2 ends before the column "label"'),
         ("text;topic\na,b;trade\n", r'there is no column "label".*this table has text, topic'),
         ("text,label\na,NA\n", r'set.csv, row 2: unknown topic "NA".* in prepare.no_topic'),
         # Positions that give no order.
@@ -174,7 +177,6 @@ def test_a_position_in_a_group_tells_the_neighbours(tmp_path: Path) -> None:
     # Without positions they are no neighbours.
     frame = read(tmp_path, text=["A", "B"], group=[1, 1])
     assert frame["article"].tolist() == ["set/1", "set/1"] and not frame["ordered"].any()
-    assert passages_of(frame) == [Passage("A"), Passage("B")]
 
 
 def test_rows_that_name_each_other_as_neighbours_are_one_article(tmp_path: Path) -> None:
@@ -398,12 +400,6 @@ def test_decimals_lists_and_the_text_nan_are_labels_of_parquet(tmp_path: Path) -
     assert cells == {"one": ["nan", "trade"], "several": several, "number": ["1", "2"]}
 
 
-def test_columns_that_differ_in_blanks_are_two_of_one_name(tmp_path: Path) -> None:
-    path = save(tmp_path, "set.csv", "text,label,date,date \nA,trade,2025-09-15,B1\n")
-    with pytest.raises(UserError, match="there are two columns date; rename one"):
-        read_joined(path, TOPICS, [])
-
-
 def test_the_case_of_a_key_does_not_matter(tmp_path: Path) -> None:
     path = save(tmp_path, "set.csv", "Text,LABEL,Group ,Date\nA,trade,1,15.09.2025\nB,trade,1,\n")
     frame, fields = read_joined(path, TOPICS, [])
@@ -452,9 +448,3 @@ def test_a_formula_of_any_kind_needs_its_result(tmp_path: Path, formula: object)
     book.save(tmp_path / "set.xlsx")
     with pytest.raises(UserError, match=r"row 3: the result of the formula =B2 is not stored"):
         read_joined(tmp_path / "set.xlsx", TOPICS, [])
-
-
-def test_a_line_break_that_is_not_quoted_makes_no_paragraph(tmp_path: Path) -> None:
-    path = save(tmp_path, "set.csv", "text,label,speaker\nFirst line\nsecond line,trade,Ann\n")
-    with pytest.raises(UserError, match=r"set\.csv, row 2 ends before the column \"label\""):
-        read_joined(path, TOPICS, [])

@@ -37,12 +37,10 @@ documents = st.one_of(
 
 
 def segments_of(text: str) -> list[Segment]:
-    """The classified segments of a plain text."""
     return classify(plain_segments(text))
 
 
 def pairs(text: str) -> list[tuple[str, str]]:
-    """Kind and text of each segment."""
     return [(segment.kind, segment.text) for segment in segments_of(text)]
 
 

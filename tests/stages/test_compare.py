@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,10 +10,7 @@ import pytest
 from paratopic.project.paths import BY_DEFINITIONS, COMPARISON, SCORES
 from paratopic.stages.compare import _by_definitions, _incumbent
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def test_the_champion_of_the_last_comparison_is_the_incumbent() -> None:

@@ -41,7 +41,6 @@ def code_of(name: str) -> list[str]:
 
 
 def params_of(name: str) -> set[str]:
-    """Declared sections and keys of params.yaml."""
     return {item for item in STAGES[name]["params"] if isinstance(item, str)}
 
 
@@ -81,15 +80,10 @@ def options_of(name: str, kind: str) -> dict[str, dict[str, Any]]:
     return options
 
 
-def paths_of(name: str, kind: str) -> list[str]:
-    """Paths among a stage's deps, outs, metrics or plots."""
-    return list(options_of(name, kind))
-
-
-@pytest.mark.parametrize("name", DEPENDENT)
-def test_a_stage_depends_on_the_digest_of_its_own_code(name: str) -> None:
+def test_a_stage_depends_on_the_digest_of_its_own_code() -> None:
     digests = stage_digests()
-    assert code_of(name) == [f"{name}.{ITEM}" if name in FITTING else name]
+    for name in DEPENDENT:
+        assert code_of(name) == [f"{name}.{ITEM}" if name in FITTING else name]
     assert digests.keys() == STAGES.keys()
     assert all(isinstance(digests[stage], dict) == (stage in FITTING) for stage in STAGES)
     assert set(digests["score"]) == set(KINDS)
@@ -116,19 +110,19 @@ def test_files_are_those_that_the_stage_names(name: str) -> None:
     names = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
     used = {value.as_posix() for key in names if isinstance(value := vars(paths).get(key), Path)}
     for kind in ("deps", "outs", "metrics", "plots"):
-        for path in paths_of(name, kind):
+        for path in options_of(name, kind):
             if path == "seeds":
                 continue
             folder = path.partition("/${")[0]  # of a model
             assert folder in used, path
     # `dvc exp show` would take a dep of that name for a parameter, and fail without its columns.
-    assert not set(paths_of(name, "deps")) & {field.name for field in fields(Params)}
+    assert not set(options_of(name, "deps")) & {field.name for field in fields(Params)}
 
 
 def test_the_tables_of_dvc_show_the_small_files_alone_and_its_plots_no_pictures() -> None:
-    metrics = [path for name in STAGES for path in paths_of(name, "metrics")]
+    metrics = [path for name in STAGES for path in options_of(name, "metrics")]
     assert metrics == [f"reports/models/{ITEM}.json"]
-    plots = [path for name in STAGES for path in paths_of(name, "plots")]
+    plots = [path for name in STAGES for path in options_of(name, "plots")]
     names = ("confusion", "precision_recall", "reliability", "risk")
     assert plots == [f"reports/models/{ITEM}/{name}.csv" for name in names]
 

@@ -83,7 +83,6 @@ def written() -> str:
 
 
 def on_request(cli: Cli) -> str:
-    """The page of `paratopic report --open`."""
     cli("report", "--open")
     return WHOLE_PAGE.read_text(encoding="utf-8")
 

@@ -23,8 +23,7 @@ from paratopic.evaluation.outcomes import Outcomes
 from paratopic.evaluation.review import CONTRADICTED, rank_doubtful
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
-from paratopic.inference.onnx_model import EncoderClassifier, read_windows
-from paratopic.inference.scores import Scores, Targets, sigmoid
+from paratopic.inference.scores import Scores, Targets
 from paratopic.project.topics import Topic, Topics
 from paratopic.tracking import pyfunc
 from paratopic.training import calibration
@@ -37,7 +36,6 @@ TOPICS = Topics("multi", tuple(Topic(name, f"About {name}.") for name in NAMES))
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
-    """60 paragraphs with none, one or two topics."""
     rng = random.Random(3)
     made = []
     for number in range(60):
@@ -85,24 +83,6 @@ def test_both_models_learn_topics_apart(trained: tuple[Fitted, Path]) -> None:
     )
     assert scores[0, [0, 2]].min() > scores[0, 1]
     assert scores[0].max() > scores[1].max()
-
-
-def test_any_part_of_a_long_text_gives_it_a_topic(trained: tuple[Fitted, Path]) -> None:
-    model = load(trained[1])
-    filler = "the talks on of and in officials said that both sides will a new " * 40
-    told = f"{filler} tariff duty export import market goods quota customs {filler}"
-    if model.kind == "baseline":
-        plain, with_words = model.predict([filler, told])
-        assert with_words.scores["trade"] > plain.scores["trade"]
-        return
-    reader = model._classifier
-    assert isinstance(reader, EncoderClassifier)
-    windows, _ = read_windows(reader._tokenizer, [told])
-    logits = reader._head.logits(reader._model.run(windows))
-    assert len(logits) > 50
-    calibration = model.calibration
-    each = sigmoid(logits * calibration.scale + calibration.shift)
-    np.testing.assert_allclose(model.predict_proba([told])[0], each.max(axis=0), atol=1e-6)
 
 
 def test_each_topic_is_spread_over_the_folds() -> None:

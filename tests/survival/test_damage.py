@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -15,22 +13,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from paratopic.corpus.metadata import read_metadata
 from paratopic.corpus.table import read_paragraphs, read_parquet
 from paratopic.inference.registry import fetch
 from paratopic.project import errors
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.topics import Topics
+from tests.programs import python
 from tests.samples import read_joined
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"\0" * 40])
-def test_a_damaged_table_of_a_stage_is_named(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "paragraphs.parquet"
-    path.write_bytes(content)
-    for read in (read_paragraphs, read_parquet):
-        with pytest.raises(UserError, match=r"paragraphs.parquet is damaged .*run `dvc repro`"):
+def test_a_missing_or_damaged_table_of_a_stage_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "of_a_stage.parquet"
+    for read in (read_paragraphs, read_metadata, read_parquet):
+        with pytest.raises(UserError, match=r"of_a_stage\.parquet not found: run `dvc repro"):
             read(path)
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"of_a_stage\.parquet is damaged .*run `dvc repro`"):
+            read(path)
+        path.unlink()
 
 
 def test_a_damaged_store_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +70,7 @@ def test_what_a_killed_process_left_is_removed_later(tmp_path: Path) -> None:
         "with aside(Path(sys.argv[1])) as draft:\n"
         "    draft.mkdir(); (draft / 'half').write_text('x'); os._exit(9)"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "model")], check=False)
+    python(code, str(tmp_path / "model"))
     (old,) = tmp_path.iterdir()
     assert old.name.startswith(".model.") and old.name.endswith(".draft")
     os.utime(old, (0, 0))

@@ -96,12 +96,7 @@ OF_WEIGHTS = [b"\x00" * 8, b"\xff" * 8, b"\x7f", b'"F64"', b'"F32"', b"[1,", b"9
 
 
 def load_damaged(folder: Path, name: str, data: bytes) -> str:
-    """Load a model one of whose files has other content, with its checksum, and predict.
-
-    Returns
-    -------
-    Whether it was read or refused. The folder is as it was.
-    """
+    """Whether a model is read or refused one of whose files has other content, for a moment."""
     whole = {path: (folder / path).read_bytes() for path in (name, MANIFEST)}
     (folder / name).write_bytes(data)
     correct_checksum(folder, name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from paratopic.bulk import jobs
-from paratopic.inference.folder import MANIFEST
-from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
-from paratopic.reading.files import SUFFIXES, find_files
 from paratopic.tables import shards
 from paratopic.tables.shards import Parquet
 from tests.bulk.bulk_runs import Interrupted, predict, read_rows
-from tests.documents import save
+from tests.documents import altered, save
 from tests.programs import Cli
 
 TEXTS = ["A tariff.", "The navy.", "A chip.", "Nothing."]
-
-
-@pytest.fixture(scope="module")
-def model(baseline_folder: Path) -> Model:
-    return load(baseline_folder)
 
 
 def test_damaged_indices_of_a_dictionary_are_found_before_they_are_written(tmp_path: Path) -> None:
@@ -66,40 +57,15 @@ def test_a_key_that_prediction_adds_is_an_error_of_its_row(model: Model, tmp_pat
     assert rows[1]["error"] == "line 2: has a key error, which prediction would add; rename it"
 
 
-def test_a_table_without_texts_is_refused_before_any_output(model: Model, tmp_path: Path) -> None:
-    good, bad = save(tmp_path, "a.csv", "text\nA tariff.\n"), tmp_path / "b.csv"
-    for content in ("", "body\nA tariff.\n"):
-        bad.write_text(content, encoding="utf-8")
-        with pytest.raises(UserError, match=r"b.csv has no column text"):
-            predict(model, [good, bad], tmp_path / "out")
-    predicted = save(tmp_path, "predicted.jsonl", '{"text": "A tariff.", "sure": true}\n')
-    with pytest.raises(UserError, match=r"predicted.jsonl has a column sure"):
-        predict(model, [good, predicted], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-    bad.write_text("text\nThe navy.\n", encoding="utf-8")
-    assert predict(model, [good, bad], tmp_path / "out").rows == 2
-
-
-def test_files_that_were_damaged_are_found_when_a_run_is_resumed(
-    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_damaged_list_of_files_is_named_when_a_run_is_resumed(
+    model: Model, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(shards, "SHARD", 2)
-    path, out = save(tmp_path, "in.csv", "text\n" + "A tariff.\n" * 6), tmp_path / "out"
+    path, out = save(tmp_path, "in.csv", "text\nA tariff.\n"), tmp_path / "out"
     predict(model, [path], out)
-    next(out.glob("*-00000.csv")).write_bytes(b"")
-    save(out, "00000-other-00007.csv", "of nobody")
-    with pytest.raises(UserError, match="of 3 files that were written 2 are there"):
-        predict(model, [path], out, resume=True)
     for content in ("[" * 100_000, "{", "[]", '{"input": 0}'):
         (out / jobs.PROGRESS).write_text(content, encoding="utf-8")
         with pytest.raises(UserError, match=f"{jobs.PROGRESS} is damaged"):
             predict(model, [path], out, resume=True)
-
-
-def test_a_run_with_an_empty_input_is_resumed(model: Model, tmp_path: Path) -> None:
-    path = save(tmp_path, "empty.jsonl", "")
-    done = predict(model, [path], tmp_path / "out")
-    assert predict(model, [path], tmp_path / "out", resume=True) == done
 
 
 def test_what_was_predicted_is_counted_over_an_interruption(
@@ -147,11 +113,8 @@ def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_expected_to_be
     tmp_path: Path,
     cli: Cli,
 ) -> None:
-    shutil.copytree(baseline_folder, tmp_path / "model")
-    manifest = json.loads((tmp_path / "model" / MANIFEST).read_text(encoding="utf-8"))
-    certainty = CERTAINTY | {"n_labels": n_labels}
-    manifest["calibration"] |= {"shares": [0.2, 0.3, 0.4, 0.1], "certainty": certainty}
-    (tmp_path / "model" / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    known = {"shares": [0.2, 0.3, 0.4, 0.1], "certainty": CERTAINTY | {"n_labels": n_labels}}
+    altered(baseline_folder, tmp_path / "model", lambda of: of["calibration"].update(known))
     path = tmp_path / "in.csv"
     texts = list(rows["text"]) if alike else ["Zyx."] * len(rows)
     dates = [("05.01.2020", "2021-01-05")[number % 2] for number in range(len(rows))]
@@ -174,14 +137,6 @@ def test_a_column_to_divide_by_is_needed(cli: Cli, baseline_folder: Path, tmp_pa
     assert "no row has a value in this column; the results are" in printed
     printed = cli("predict", save(tmp_path, "a.txt", "A chip."), *words, status=1).out
     assert "--by outlet needs --out: name a table or a folder" in printed
-
-
-def test_a_file_with_a_name_that_is_not_utf8_is_left_out(tmp_path: Path) -> None:
-    good, bad = (save(tmp_path, name, "Talks went on.") for name in ("a.txt", "caf\udce9.txt"))
-    files, left_out = find_files([str(good), str(bad)], SUFFIXES)
-    assert files == [good] and left_out == [(bad, "a name that is not UTF-8")]
-    with pytest.raises(UserError, match=r"caf\\udce9.txt: has a name that is not UTF-8"):
-        find_files([str(bad)], SUFFIXES)
 
 
 def test_a_column_that_no_file_can_have_is_refused(cli: Cli, model: Model, tmp_path: Path) -> None:

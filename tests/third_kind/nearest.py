@@ -28,8 +28,6 @@ FILE = "definitions.json"
 
 @dataclass(frozen=True, config=SECTION)
 class Settings:
-    """The section `nearest` of params.yaml."""
-
     slope: Positive
 
 
@@ -57,7 +55,6 @@ class Nearest:
     def save(
         self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
     ) -> dict[str, float]:
-        """Write the folder."""
         with aside(folder) as draft:
             draft.mkdir()
             (draft / FILE).write_text(json.dumps(self._topics.descriptions), encoding="utf-8")

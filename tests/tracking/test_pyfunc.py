@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from paratopic.inference.registry import asking
 from paratopic.project.passages import Passage
 from paratopic.project.topics import join_cell
 from paratopic.tracking import pyfunc
+from tests.programs import python
 
 TEXTS = ["A tariff on goods and a quota.", " ", "The army left the border."]
 
@@ -46,7 +45,6 @@ def loaded(saved: Path) -> PyFuncModel:
 
 
 def expected(model: Model, texts: list[str]) -> dict[str, list[Any]]:
-    """The columns of the answers to texts."""
     answers = model.predict(texts)
     columns: dict[str, list[Any]] = {
         "topic": [answer.topic for answer in answers],
@@ -82,11 +80,6 @@ AROUND: dict[str, list[str | None]] = {
     "heading": ["Talks / Duty", "", ""],
     "title": ["Talks", "", ""],
 }
-PASSAGES = [
-    Passage(TEXTS[0], "The navy.", heading="Duty", title="Talks"),
-    Passage(TEXTS[1]),
-    Passage(TEXTS[2], after="A chip."),
-]
 
 
 @pytest.mark.parametrize("given", [TEXTS, np.array(TEXTS), pd.DataFrame({"text": TEXTS, "id": 1})])
@@ -103,7 +96,6 @@ def test_what_stands_around_texts_comes_as_parameters(
         )
         for text, before, after, heading, title in rows
     ]
-    assert names != list(AROUND) or passages == PASSAGES
     in_context, alone = (
         [answer.confidence for answer in model.predict(texts)] for texts in (passages, TEXTS)
     )
@@ -140,13 +132,7 @@ def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
     assert {column.name: column.type for column in outputs}["sure"] == DataType.boolean
     names = [column.name for column in outputs]
     batches = [TEXTS, [], TEXTS[:1]]
-    worker = subprocess.run(
-        [sys.executable, "-c", WORKER, str(saved), json.dumps(names)],
-        input=json.dumps(batches),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    worker = python(WORKER, str(saved), json.dumps(names), input=json.dumps(batches), check=True)
     for texts, line in zip(batches, worker.stdout.splitlines(), strict=True):
         assert json.loads(line) == expected(model, texts)
 

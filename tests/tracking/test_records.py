@@ -61,24 +61,23 @@ def git(*words: str) -> None:
     subprocess.run(["git", "-c", "user.email=a@example.org", *words], check=True)
 
 
-def test_runs_are_named_after_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+def test_runs_are_named_after_the_commit(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(here.parent))
     assert title_of(git_tags()) is None
-    (tmp_path / "params.yaml").write_text("seed: 1\n", encoding="utf-8")
+    (here / "params.yaml").write_text("seed: 1\n", encoding="utf-8")
     git("init", "-q")
     git("config", "user.name", "Ann")
     git("add", "-A")
     git("commit", "-qm", "start")
     # What the pipeline writes itself is no change.
-    (tmp_path / "reports").mkdir()
+    (here / "reports").mkdir()
     for name in ("dvc.lock", "reports/comparison.json"):
-        (tmp_path / name).write_text("new\n", encoding="utf-8")
+        (here / name).write_text("new\n", encoding="utf-8")
     tags = git_tags()
     assert (tags["git_dirty"], tags["mlflow.user"]) == ("false", "Ann")
     assert title_of(tags) == tags["git_commit"][:7]
     assert title_of(tags | {"dvc_exp": "milder"}) == "milder"
-    (tmp_path / "params.yaml").write_text("seed: 2\n", encoding="utf-8")
+    (here / "params.yaml").write_text("seed: 2\n", encoding="utf-8")
     assert title_of(git_tags()) == f"{tags['git_commit'][:7]}-dirty"
 
 

@@ -24,7 +24,6 @@ from tests.samples import TARIFF
 
 
 def runs_in(uri: str, experiment: str) -> dict[str, Run]:
-    """Name → run."""
     client = MlflowClient(uri)
     found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
     named = {str(run.info.run_name): run for run in found}

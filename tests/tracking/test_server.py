@@ -84,7 +84,6 @@ def served(uri: str, folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a server with that database."""
     with served(database, tmp_path_factory.mktemp("server")) as address:
         yield address
 

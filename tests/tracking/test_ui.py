@@ -29,7 +29,6 @@ SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
 def address(
     uri: str, baseline_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """The address that `paratopic ui` prints."""
     folder = tmp_path_factory.mktemp("served")
     write_runs(uri, "paratopic", records_of(baseline_folder, folder), folder / "mlruns")
     shutil.copy(ROOT / "params.yaml", folder)

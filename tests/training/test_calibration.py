@@ -42,7 +42,6 @@ def drawn(n: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.nda
 
 
 def known(targets: Targets, scores: Scores, weight: float = 1.0) -> KnownScores:
-    """Rows that all weigh the same."""
     return KnownScores(targets, scores, np.full(len(targets), weight))
 
 

@@ -45,7 +45,6 @@ def test_balanced_topics_and_none_of_them_have_the_same_total_weight() -> None:
 
 @pytest.fixture
 def learnt() -> Lessons:
-    """Sixty texts of three topics."""
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 3, size=60)
     features = rng.normal(size=(60, 5)) + labels[:, None] * [1.0, 0, 0.5, 0, 0]
@@ -205,7 +204,6 @@ def test_logits_without_the_column_equal_those_of_the_wide_features(
 def single_head(
     features: Array, targets: Targets, evidence: Array, described: Described = DESCRIBED
 ) -> LinearHead:
-    """A head of mode single for two topics."""
     mode = mode_of("single")
     learnt = lessons(described.widen(features), targets, evidence, mode)
     return described.head(fit_head(learnt, mode, 1.0, described.prior(2, mode)), features)

@@ -20,8 +20,6 @@ Untuned = tuple[FittedTransformer, Path]
 
 @pytest.fixture(scope="session")
 def fit_tiny(tiny_encoder: Path) -> Fit:
-    """Fit a model to examples of topics, with these settings beside the usual ones."""
-
     def fitted(
         data: Examples, topics: Topics, advance: Advance = silent, **settings: Any
     ) -> FittedTransformer:
@@ -34,7 +32,6 @@ def fit_tiny(tiny_encoder: Path) -> Fit:
 def untuned(
     data: Examples, topics: Topics, fit_tiny: Fit, tmp_path_factory: pytest.TempPathFactory
 ) -> Untuned:
-    """A model of no epochs, and its folder."""
     model = fit_tiny(data, topics, epochs=0)
     folder = tmp_path_factory.mktemp("untuned") / "model"
     model.save(folder, Calibration())

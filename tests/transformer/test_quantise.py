@@ -21,8 +21,6 @@ from tests.transformer.conftest import Fit, Untuned
 
 
 class Attention(nn.Module):
-    """Three layers, two of which have the same input."""
-
     def __init__(self) -> None:
         super().__init__()
         self.query, self.key, self.output = (nn.Linear(24, 24) for _ in range(3))

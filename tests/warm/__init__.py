@@ -21,15 +21,7 @@ CLIENT, SERVER = "client.py", "server.py"
 
 
 def start(folder: Path, until: int) -> None:
-    """Write the programs to a folder, and start the process that they ask.
-
-    Parameters
-    ----------
-    folder
-        A folder that is not there yet.
-    until
-        Number of the process with which the new one ends.
-    """
+    """Write the programs to a new folder, and start what they ask; it ends with a process."""
     folder.mkdir()
     here = Path(__file__).parent
     code = (here / CLIENT).read_text(encoding="utf-8")
