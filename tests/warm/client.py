@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(sys.argv[0]))
 NAME, WORDS = os.path.basename(sys.argv[0]), sys.argv[1:]
@@ -17,11 +18,17 @@ def run_as_it_is() -> None:
 
 if NAME == "python" and not " ".join(WORDS).startswith("-m paratopic.stages."):
     run_as_it_is()
-asked = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-try:
-    asked.connect(os.path.join(HERE, "socket"))
-except OSError:
-    run_as_it_is()
+asked, patience = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET), time.monotonic() + 60
+while True:
+    try:
+        asked.connect(os.path.join(HERE, "socket"))
+        break
+    except FileNotFoundError:  # it is about to start
+        time.sleep(0.1)
+        if time.monotonic() > patience:
+            run_as_it_is()
+    except OSError:  # it has ended
+        run_as_it_is()
 request = json.dumps([NAME, WORDS, os.getcwd(), dict(os.environ)]).encode()
 socket.send_fds(asked, [request], [0, 1, 2])
 for each in signal.SIGINT, signal.SIGTERM:
