@@ -254,9 +254,9 @@ def changes_since(params: Params, champion: str) -> str:
                 changes.append(str(path))
     # A model's files may take long to read; its card has its digest.
     model, card = MODELS / champion, MODEL_REPORTS / champion / MODEL_CARD
-    if card.exists() and (model / MANIFEST).exists():
-        text = card.read_text(encoding="utf-8", errors="replace")
-        changes += [] if is_card_of(text, model) else [str(model)]
+    both = card.exists() and (model / MANIFEST).exists()
+    if both and not is_card_of(card.read_text(encoding="utf-8", errors="replace"), model):
+        changes.append(str(model))
     first, *others = list(dict.fromkeys(changes)) or [""]
     return f"{first} and {len(others)} more" if len(others) > 2 else " and ".join([first, *others])
 

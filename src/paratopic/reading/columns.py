@@ -30,8 +30,8 @@ NAMES = {
     "group": "group article document doc speech story url".split(),
 }
 # Labels that mean none of the topics, or stand where a row has no label → what they mean.
-NO_TOPIC = dict.fromkeys(("none", "other", "others", "no topic", "none of the topics"), NONE)
-NO_TOPIC |= dict.fromkeys("n/a na nan null missing uncoded - .".split(), UNDECIDED)
+MEANINGS = dict.fromkeys(("none", "other", "others", "no topic", "none of the topics"), NONE)
+MEANINGS |= dict.fromkeys("n/a na nan null missing uncoded - .".split(), UNDECIDED)
 
 # More values than these are no topics, unless a column is named after them.
 MOST_TOPICS = 40
@@ -172,7 +172,7 @@ def _topics(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         are_labels = SEPARATOR in cell and all(n_cells[part] > 1 for part in parts)
         counts.update(parts if are_labels else [cell])
     ranked = [label for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
-    other = {label: NO_TOPIC.get(label.lower().strip("()")) for label in ranked}
+    other = {label: MEANINGS.get(label.lower().strip("()")) for label in ranked}
     topical = [label for label in ranked if not other[label]]
     if len(set(map(_alike, topical))) < 2:
         topical = ranked
