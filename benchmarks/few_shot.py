@@ -134,7 +134,7 @@ def train_setfit(
     from setfit import SetFitModel, Trainer, TrainingArguments
     from transformers import TrainerCallback
 
-    class Clock(TrainerCallback):
+    class Clock(TrainerCallback):  # type: ignore[misc]  # its types are not read
         started, steps, planned = 0.0, 0, 1
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:

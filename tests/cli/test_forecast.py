@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from paratopic.cli import forecast
 from paratopic.project.paths import COMPARISON
 from tests.cli.test_codebook import edit_params
 from tests.cli.test_labels import prepare
@@ -19,6 +20,7 @@ def test_the_champion_learns_from_shares_of_the_labels(
     project: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
     monkeypatch.chdir(project)
+    monkeypatch.setattr(forecast, "SHARES", (0.25,))  # a share of each takes 6 fits
     printed = cli("forecast", "--more", "30", "--more", "10")
     sizes = [int(size) for size in re.findall(r"(?m)^│ +([\d,]+) │", printed)]
     assert len(sizes) == 2 and sizes[1] == sizes[0] + 20

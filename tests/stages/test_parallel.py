@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from safetensors.numpy import load_file
 
-from tests.programs import sh
-
-# Both stages, as programs that two processes run take long to start.
-BOTH = """
-from paratopic.stages import score, train
-score.main()
-train.main()
-"""
+from tests.programs import QUICK, sh
 
 
-def test_two_processes_train_as_one_does(project: Path, tmp_path: Path) -> None:
+def test_two_processes_train_as_one_does(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".git", ".dvc", "mlruns"))
     paragraphs = pd.read_parquet(copy / "data/paragraphs.parquet")
@@ -28,12 +25,12 @@ def test_two_processes_train_as_one_does(project: Path, tmp_path: Path) -> None:
     paragraphs.to_parquet(copy / "data/paragraphs.parquet")
     folds = pd.read_parquet(copy / "data/folds.parquet")
     folds[folds["repeat"] == 0].to_parquet(copy / "data/folds.parquet")
-    (copy / "both.py").write_text(BOTH)
+    if QUICK in os.environ:  # torchrun starts this in place of its own interpreter
+        monkeypatch.setenv("PYTHON_EXEC", f"{os.environ[QUICK]}/python")
     results = []
-    alone = [("python", "-m", f"paratopic.stages.{stage}") for stage in ("score", "train")]
-    for commands in (alone, [("torchrun", "--standalone", "--nproc-per-node", "2", "both.py")]):
-        for words in commands:
-            sh(copy, *words, "transformer", OMP_NUM_THREADS="1")
+    for words in ["python"], ["torchrun", "--standalone", "--nproc-per-node", "2"]:
+        for stage in "score", "train":
+            sh(copy, *words, "-m", f"paratopic.stages.{stage}", "transformer")
         scores = pd.read_parquet(copy / "data/oof/transformer/scores.parquet")
         losses = pd.read_csv(copy / "reports/models/transformer/final.csv")["loss"]
         weights = load_file(copy / "models/transformer/model.safetensors")

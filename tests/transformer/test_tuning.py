@@ -142,7 +142,8 @@ def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
         plan = plan_tuning(data, topics, section)
         history = tune(network, tokenizer, data, topics, plan, 1, silent)
         assert len(history) == 2  # an epoch has two batches at least
-        return network.encoder.state_dict()
+        weights: dict[str, Tensor] = network.encoder.state_dict()
+        return weights
 
     none, half, whole = (tuned(share) for share in (0.0, 0.5, 1.0))
     moved = [name for name in none if not torch.equal(none[name], whole[name])]

@@ -6,8 +6,8 @@ paragraphs. `start` runs a process that imports once what they import, and forks
 else they run as it is, and so they do if the environment has variables that interpreters or
 libraries read when they start.
 
-Programs that tests kill, two processes that train together and installations do not use it: their
-processes are those that a user starts.
+Programs that tests kill and installations do not use it: their processes are those that a user
+starts.
 """
 
 from __future__ import annotations

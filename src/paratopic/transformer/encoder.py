@@ -106,8 +106,7 @@ def check_lengths(encoder: SentenceTransformer, params: Transformer) -> None:
 
 def dimensions(encoder: SentenceTransformer) -> int:
     """Number of dimensions of an encoder's embeddings."""
-    number = encoder.get_embedding_dimension()
-    assert number is not None
+    number: int = encoder.get_embedding_dimension()
     return number
 
 

@@ -112,9 +112,10 @@ def _attention(
     is (n, length, heads, d).
     """
     if attention_mask is not None or not torch.onnx.is_in_onnx_export():
-        return sdpa_attention_forward(
+        attention: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **others
         )
+        return attention
     beside = [part.transpose(1, 2).flatten(2) for part in (query, key, value)]
     attended: Tensor = torch.onnx.ops.symbolic(
         "Attention",
