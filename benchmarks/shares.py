@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +58,58 @@ def by_document(rows: pd.DataFrame, n_documents: int, seed: int) -> pd.DataFrame
     return rows[rows["article"].isin(drawn)]
 
 
-def sample(
-    rows: pd.DataFrame, labelled: pd.DataFrame, fit: Fit, topics: Topics, params: Params, seed: int
-) -> Sample:
+@dataclass(frozen=True)
+class Corpus:
+    """Rows of a table, all of them labelled, of which models see some labels.
+
+    Parameters
+    ----------
+    truth
+        (n, K) whether each row has each outcome.
+    periods
+        (n,) number of the quarter of the table that each row's time is in.
+    documents
+        (n,) number of each row's document.
+    """
+
+    name: str
+    rows: pd.DataFrame
+    truth: Array
+    periods: Array
+    documents: Integers
+    topics: Topics
+    fit: Fit
+    params: Params
+
+
+def corpus(arguments: argparse.Namespace) -> Corpus:
+    """The table that the arguments name, at most `MOST_ROWS` of it unless documents are drawn."""
+    params, table = read_params(), read(str(arguments.data))
+    times = pd.read_parquet(arguments.data).get(arguments.time)
+    rows = without(population(table), arguments.none)
+    rows["article"] = table.rows["group"]  # as it is: speeches have few documents
+    if cut := getattr(arguments, "cut", None):
+        rows["article"] += "/" + (rows.groupby("article").cumcount() // cut).astype(str)
+    rows["time"] = None if times is None else times
+    if len(rows) > MOST_ROWS and not getattr(arguments, "documents", []):
+        rows = rows.sample(MOST_ROWS, random_state=params.seed)
+    rows = rows.sort_values("id", ignore_index=True)
+    kept = arguments.embeddings and arguments.embeddings / f"{table.name}.npz"
+    names = sorted(set(rows["label"]) - {""})
+    topics = Topics("single", tuple(names))
+    fit = frozen(embeddings(list(rows["text"]), params, kept))(topics)
+    periods = periods_of(rows["time"], params.seed)
+    documents = pd.factorize(rows["article"])[0].astype(np.int64)
+    return Corpus(table.name, rows, outcomes(rows, names), periods, documents, topics, fit, params)
+
+
+def labelled_texts(corpus: Corpus, n: int, number: int) -> pd.DataFrame:
+    """The rows that are drawn at random in a draw."""
+    rng = np.random.default_rng([corpus.params.seed, n, number])
+    return corpus.rows.sample(n, random_state=rng)
+
+
+def sample(corpus: Corpus, labelled: pd.DataFrame, seed: int) -> Sample:
     """The table with predictions, of which some rows are labelled.
 
     Raises
@@ -68,6 +117,7 @@ def sample(
     TooFewLabels
         The labels are too few for folds.
     """
+    rows, fit, topics, params = corpus.rows, corpus.fit, corpus.topics, corpus.params
     labelled = labelled.sort_values("id", ignore_index=True)
     data, scores, calibration = cross_validated(labelled, fit, topics, params, seed)
     model, names = fit_all(data, fit, seed), list(topics.names)
@@ -243,44 +293,25 @@ def main() -> None:
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
     parser.add_argument("--results", type=Path, help="file to write")
     arguments = parser.parse_args()
-    params, started = read_params(), time.perf_counter()
-    table = read(str(arguments.data))
-    times = pd.read_parquet(arguments.data).get(arguments.time)
-    rows = without(population(table), arguments.none)
-    rows["article"] = table.rows["group"]  # as it is: speeches have few documents
-    if arguments.cut:
-        part = rows.groupby("article").cumcount() // arguments.cut
-        rows["article"] += "/" + part.astype(str)
-    rows["time"] = None if times is None else times
-    if len(rows) > MOST_ROWS and not arguments.documents:
-        rows = rows.sample(MOST_ROWS, random_state=params.seed)
-    rows = rows.sort_values("id", ignore_index=True)
-    periods = periods_of(rows["time"], params.seed)
-    kept = arguments.embeddings and arguments.embeddings / f"{table.name}.npz"
-    fit_for = frozen(embeddings(list(rows["text"]), params, kept))
-    names = sorted(set(rows["label"]) - {""})
-    topics = Topics("single", tuple(names))
-    truth = outcomes(rows, names)
-    documents = pd.factorize(rows["article"])[0].astype(np.int64)
+    started, table = time.perf_counter(), corpus(arguments)
     designs = [("texts", n) for n in arguments.sizes]
     designs += [("documents", n) for n in arguments.documents]
     parts: list[pd.DataFrame] = []
     for drawn_as, n in designs:
         for number in range(arguments.draws):
             if drawn_as == "texts":
-                labelled = rows.sample(
-                    n, random_state=np.random.default_rng([params.seed, n, number])
-                )
+                labelled = labelled_texts(table, n, number)
             else:
-                labelled = by_document(rows, n, number)
+                labelled = by_document(table.rows, n, number)
             try:
-                drawn = sample(rows, labelled, fit_for(topics), topics, params, number)
+                drawn = sample(table, labelled, number)
             except TooFewLabels:
                 continue
             if drawn_as == "documents":
-                drawn = replace(drawn, articles=documents[drawn.labelled])
+                drawn = replace(drawn, articles=table.documents[drawn.labelled])
             about = {"table": table.name, "drawn": drawn_as, "n": n, "draw": number}
-            parts.append(pd.DataFrame(lines_of_draw(drawn, truth, periods, documents, about)))
+            of_draw = lines_of_draw(drawn, table.truth, table.periods, table.documents, about)
+            parts.append(pd.DataFrame(of_draw))
         print(f"{n} {drawn_as}: {time.perf_counter() - started:.0f} s", flush=True)
     lines = summary(pd.concat(parts))
     print(markdown(lines))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import write_metadata
+from paratopic.evaluation.findings import COUNT
 from paratopic.inference.calibration import Calibration
 from paratopic.project import files
 from paratopic.project.paths import COMPARISON, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
@@ -154,8 +156,53 @@ def test_predictions_are_kept_until_the_paragraphs_change(cli: Cli) -> None:
 def test_nothing_is_predicted_for_labels_that_are_no_sample(cli: Cli) -> None:
     write_labelled(read_labelled_paragraphs().assign(draw="", weight=np.nan))
     printed = cli("shares", status=1)
-    assert "nothing says how these paragraphs were chosen: label a random sample" in printed
+    assert "nothing says how these paragraphs were chosen. Label a random sample" in printed
     assert not PREDICTED.exists()
+
+
+def test_rows_to_regress_have_metadata_and_the_shares_as_means(cli: Cli) -> None:
+    cli("shares", "--rows", "rows.csv", "--out", "a.csv")
+    rows, shares = pd.read_csv("rows.csv"), pd.read_csv("a.csv").set_index("topic")["share"]
+    names = ["id", "article", "title", "heading", "position", "date", "source", "labelled"]
+    assert list(rows)[:8] == names and "text" not in rows
+    assert len(rows) == len(read_labelled_paragraphs()) and rows["labelled"].sum() == 60
+    outcomes = rows.filter(like="topic_").rename(columns=lambda name: name[len("topic_") :])
+    assert list(outcomes) == list(WORDS)  # no label is none of the topics
+    assert outcomes.mean().tolist() == pytest.approx(shares[list(WORDS)].tolist(), abs=1e-4)
+    assert (outcomes > 1).any(axis=None) and not (outcomes[~rows["labelled"]] > 1).any(axis=None)
+    for words in (["rows.xlsx"], ["rows.csv", "--of", "words"]):
+        assert "its rows are paragraphs or articles" in cli("shares", "--rows", *words, status=1)
+    Path("folder.csv").mkdir()
+    assert "--rows folder.csv: cannot be written" in cli("shares", "--rows", "folder.csv", status=1)
+
+
+def test_the_regression_of_the_documentation_runs(
+    cli: Cli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli("shares", "--rows", "rows.csv")
+    page = (ROOT / "docs/findings.md").read_text(encoding="utf-8")
+    exec(page.partition("In Python:\n\n```text\n")[2].partition("```")[0], {})
+    printed = capsys.readouterr().out
+    assert re.search(r"Covariance Type: +cluster", printed) and re.search(r"\nyear +\S", printed)
+
+
+@pytest.mark.parametrize("mode", ["multi"])
+def test_rows_to_regress_can_be_articles(cli: Cli) -> None:
+    cli("shares", "--of", "articles", "--rows", "rows.csv")
+    rows = pd.read_csv("rows.csv")
+    assert rows["article"].is_unique and rows["labelled"].sum() == 25
+
+
+def test_what_is_labelled_as_a_whole_is_counted_however_it_was_chosen(cli: Cli) -> None:
+    frame = read_labelled_paragraphs()
+    topics = [
+        topics if labelled else []
+        for topics, labelled in zip(frame["topics"], frame["label_source"] == "hand", strict=True)
+    ]
+    write_labelled(frame.assign(draw="", weight=np.nan, topics=topics, label_source="hand"))
+    cli("shares", "--out", "a.csv")
+    table = pd.read_csv("a.csv")
+    assert (table["rests_on"] == COUNT).all() and (table["labels"] == len(frame)).all()
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ OPTIONS = {
     "new_articles": "",
     "predict": "--shots 4 --rows 40 --engines paratopic",
     "promise": "--none other --sizes 60 --draws 2 --cut 4",
+    "regression": "--none other --time year --sizes 60 --draws 2",
     "scale": "--rows 80 --stages prepare 'one fit' scikit-learn",
     "significance": "table.parquet --sizes 24 --draws 2",
     "weak": "--leave-out other --labels 12 --draws 1 --trust-draws 2",

@@ -126,8 +126,8 @@ def test_too_few_labels_promise_nothing(card: Callable[..., str], report: dict[s
     written = card(report, sure=NEVER)
     assert (
         "The model predicted a topic for 0% of the paragraphs (coverage). No prediction is marked "
-        "sure: labels are too few. Promising that 90% are right takes at least 44 distinct "
-        "articles with a topic, all answered right; there are 6."
+        "sure: to promise that 90% are right takes 44 distinct articles with a topic answered "
+        "without a mistake, and there are 6."
     ) in written
     assert "2.00" not in written
 

@@ -118,7 +118,7 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     assert informed.reason.startswith(
         "with the definitions alone, the macro-F1 of its answers is 0.500 higher than"
     )
-    assert informed.reason.endswith("whoever wrote the definitions had read these articles")
+    assert informed.reason.endswith("this is not independent evidence")
 
     alike = compare(data, {"baseline": good, "transformer": good}, {}, *arguments, None, 1)
     assert alike.champion == "baseline"

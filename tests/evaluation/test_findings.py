@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.evaluation.figures import plot_shares
+from paratopic.evaluation.figures import plot_shares, share_chart
 from paratopic.evaluation.findings import (
     ALL,
     BORROWED,
@@ -347,6 +347,21 @@ def test_a_picture_is_the_same_after_others(columns: list[str], tmp_path: Path) 
     text = one.read_text()
     assert all(topic in text for topic in ("trade", "security", "none of the topics"))
     assert ("2025-04" in text) == ("month" in columns) and UNKNOWN not in text
+
+
+def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels() -> None:
+    frame = table()
+    number = frame["article"].str[1:].astype(int)
+    months = np.select([number < 25, number < 30], ["2008-01", "2008-03"], "2011-04")
+    findings = find(corpus(frame, frame[["id"]].assign(date=months)), ["month"], 0.95)
+    rests_on = findings.parts.drop_duplicates("month")["rests_on"]
+    assert (rests_on == BORROWED).tolist() == [False, True, False]
+    (axes,) = share_chart(findings, "trade").axes
+    line = axes.get_lines()[0]
+    places, shares = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+    assert np.diff(places).tolist() == [2, 37] and np.isnan(shares).tolist() == [False, True, False]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2008-01", "2011-04"]
+    assert "need for an interval: 2008-03 16." in notes(findings)[1]
 
 
 def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from paratopic.evaluation.shares import (
     LEAST_LABELS,
     Estimate,
     Sample,
+    adjusted,
     difference,
     errors_differ,
     shares,
@@ -120,6 +121,31 @@ def test_shares_sum_to_one_and_lie_in_their_intervals(seed: int, n: int, bias: f
     assert [s.value for s in scaled.shares] == pytest.approx([s.value for s in part.shares])
 
 
+@given(st.integers(0, 10_000), st.integers(LEAST_LABELS, 80), st.floats(-3, 3))
+def test_outcomes_to_regress_have_the_shares_as_means(seed: int, n: int, bias: float) -> None:
+    sample, truth = drawn(120, n, seed, bias)
+    masses = np.random.default_rng(seed).integers(1, 4, 120).astype(np.float64)
+    outcomes = adjusted(sample, masses)
+    means = masses @ outcomes / masses.sum()
+    values = [share.value for share in shares(sample, masses, 0.95).shares]
+    assert np.clip(means, 0, 1) == pytest.approx(values)
+    whole = replace(sample, labelled=np.arange(120), truth=truth, weights=np.ones(120))
+    assert adjusted(whole, np.ones(120)) == pytest.approx(truth)
+
+
+def test_regressions_on_adjusted_outcomes_are_unbiased_where_errors_depend_on_what_counts() -> None:
+    """A model that sees the first outcome in late texts alone; it is as frequent in early ones."""
+    slopes = []
+    for seed in range(200):
+        sample, _ = drawn(400, 60, seed)
+        late = np.arange(400) >= 200
+        misled = np.where(late[:, None], sample.probabilities, [0.0, 1.0])
+        outcomes = adjusted(replace(sample, probabilities=misled), np.ones(400))[:, 0]
+        slopes.append((outcomes[late].mean() - outcomes[~late].mean(), misled[late, 0].mean()))
+    mean, of_predictions = np.mean(slopes, axis=0)
+    assert abs(mean) < 0.03 and of_predictions > 0.3
+
+
 def test_intervals_hold_where_those_of_counted_predictions_do_not() -> None:
     held, counted = [], []
     for seed in range(200):
@@ -206,3 +232,20 @@ def test_a_trend_is_the_slope_of_the_line_through_all_texts() -> None:
     assert change.value == pytest.approx(np.polyfit(times, truth[:, 0], 1)[0])
     assert bounds(change)[0] > 0
     assert trend(every, np.ones(400), np.zeros(400), 0.95)[0].value == 0
+
+
+def test_a_trend_of_a_topic_that_few_articles_have_is_not_taken_for_certain() -> None:
+    # One article in 20 has the topic, in a third of its texts; 9 of 60 are drawn, mostly others.
+    held = []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        about = np.repeat(rng.random(60) < 0.05, 20)
+        true = about & (rng.random(1200) < 1 / 3)
+        truth = np.column_stack([true, ~true]).astype(np.float64)
+        times = np.repeat(np.arange(60.0), 20)
+        articles = np.repeat(rng.choice(60, 9, replace=False), 20)
+        rows = articles * 20 + np.tile(np.arange(20), 9)
+        sample = Sample(np.full((1200, 2), 0.5), rows, truth[rows], np.ones(180), articles)
+        change = trend(sample, np.ones(1200), times, 0.95)[0]
+        held.append(covers(change, float(np.polyfit(times, truth[:, 0], 1)[0])))
+    assert np.mean(held) >= 0.93

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,6 +70,13 @@ def shares(
         list[Path] | None,
         typer.Option(help="File to write: .csv, .json, .png or .svg; repeat for several."),
     ] = None,
+    rows: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a table (.csv) for regressions: a row for each paragraph or article, with "
+            "metadata and, for each topic, an outcome that labels correct."
+        ),
+    ] = None,
 ) -> None:
     """Estimate how much of the project is about each topic, with confidence intervals.
 
@@ -77,6 +84,34 @@ def shares(
     (`paratopic label --random`; for shares of articles `--random --articles`).
     """
     columns, outs = by or [], out or []
+    _check(columns, compare, outs)
+    if rows and (rows.suffix.lower() != ".csv" or of == "words"):
+        raise UserError(f"--rows {rows}: name a .csv file; its rows are paragraphs or articles")
+    project = read_project()
+    params = project.params
+    confidence = params.evaluate.confidence
+    corpus = read_corpus(params, *read_champion(), of)
+    copies = not distinct
+    estimated = findings.find(corpus, columns, confidence, copies=copies, compare=compare)
+    terminal().print(_table(estimated, columns, corpus, confidence))
+    cited = sentence(estimated, corpus, confidence)
+    lines = [*notes(estimated), cited, *outlook(estimated, corpus), findings.counting(of, copies)]
+    if (estimated.table["rests_on"] != COUNT).any():
+        lines += [project.basis, findings.METHOD]
+    print(*lines, sep="\n")
+    title = f"Shares of the {of}, {confidence:.0%} intervals (hollow: none)"
+    for path in outs:
+        with _writing("--out", path):
+            _write(path, estimated, columns, title)
+        print(f"written: {path}")
+    if rows:
+        with _writing("--rows", rows):
+            files.write_csv(rows, findings.rows_to_regress(corpus))
+        print(f"written: {rows}; cluster standard errors by `article`")
+
+
+def _check(columns: Sequence[str], compare: object, outs: Sequence[Path]) -> None:
+    """Refuse options that contradict each other or cannot be met."""
     if len(columns) > 2:
         raise UserError("--by: name two columns at most")
     if taken := [name for name in columns if name in findings.COLUMNS]:
@@ -89,20 +124,6 @@ def shares(
     for path in outs:
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"--out {path}: name a file that ends in {', '.join(SUFFIXES)}")
-    project = read_project()
-    params = project.params
-    confidence = params.evaluate.confidence
-    corpus = read_corpus(params, *read_champion(), of)
-    copies = not distinct
-    estimated = findings.find(corpus, columns, confidence, copies=copies, compare=compare)
-    terminal().print(_table(estimated, columns, corpus, confidence))
-    cited = sentence(estimated, corpus, confidence)
-    method = findings.counting(of, copies), findings.METHOD
-    print(*notes(estimated), project.basis, cited, *outlook(estimated, corpus), *method, sep="\n")
-    title = f"Shares of the {of} with {confidence:.0%} intervals (hollow: no interval)"
-    for path in outs:
-        _write(path, estimated, columns, title)
-        print(f"written: {path}")
 
 
 def read_corpus(
@@ -178,21 +199,26 @@ def _cell(row: Mapping[Hashable, Any]) -> str:
     return f"{share:.0f}{'*' if row['rests_on'] == BORROWED else ''}"
 
 
+@contextmanager
+def _writing(option: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{option} {path}: cannot be written: {error.strerror}") from None
+
+
 def _write(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:
     suffix = path.suffix.lower()
-    try:
-        if suffix == ".csv":
-            files.write_csv(path, findings.table)
-        elif suffix == ".json":
-            tables = {"shares": findings.table, "changes": findings.changes}
-            lines = {
-                name: table.astype(object).where(table.notna(), None).to_dict("records")
-                for name, table in tables.items()
-            }
-            files.write_json(path, {"about": title, **lines})
-        else:
-            from paratopic.evaluation.figures import plot_shares
+    if suffix == ".csv":
+        files.write_csv(path, findings.table)
+    elif suffix == ".json":
+        tables = {"shares": findings.table, "changes": findings.changes}
+        lines = {
+            name: table.astype(object).where(table.notna(), None).to_dict("records")
+            for name, table in tables.items()
+        }
+        files.write_json(path, {"about": title, **lines})
+    else:
+        from paratopic.evaluation.figures import plot_shares
 
-            plot_shares(path, findings, columns, title)
-    except OSError as error:
-        raise UserError(f"--out {path}: cannot be written: {error.strerror}") from None
+        plot_shares(path, findings, columns, title)

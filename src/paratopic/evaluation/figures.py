@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from paratopic.evaluation.findings import Findings
+from paratopic.evaluation.findings import Findings, time_of
 from paratopic.evaluation.report import ModelReport
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
@@ -39,40 +39,43 @@ COLOURS = {
 }
 INK, DIM, CARD, PALE = (COLOURS[name] for name in ("ink", "dim", "card", "dummy"))
 FONT = "DejaVu Sans"  # comes with matplotlib: the same bytes everywhere
-# Decorates what plots, and what writes: some is plotted only then.
-STYLED = matplotlib.style.context(
-    [
-        "default",
-        {
-            "axes.autolimit_mode": "round_numbers",
-            "axes.grid": True,
-            "axes.labelcolor": INK,
-            **{f"axes.spines.{side}": False for side in ("bottom", "left", "right", "top")},
-            "axes.titlesize": "medium",
-            "axes.xmargin": 0,
-            "axes.ymargin": 0,
-            "figure.titlesize": "medium",
-            "figure.titleweight": "bold",
-            "font.family": FONT,
-            "font.size": 11,
-            "grid.color": COLOURS["line"],
-            "legend.fontsize": 10,
-            "legend.frameon": False,
-            "svg.fonttype": "none",
-            "text.color": INK,
-            "text.parse_math": False,  # topics may have a $
-            "xtick.bottom": False,
-            "xtick.color": DIM,
-            "ytick.color": DIM,
-            "ytick.left": False,
-        },
-    ]
-)
+STYLE = {
+    "axes.autolimit_mode": "round_numbers",
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    **{f"axes.spines.{side}": False for side in ("bottom", "left", "right", "top")},
+    "axes.titlesize": "medium",
+    "axes.xmargin": 0,
+    "axes.ymargin": 0,
+    "figure.titlesize": "medium",
+    "figure.titleweight": "bold",
+    "font.family": FONT,
+    "font.size": 11,
+    "grid.color": COLOURS["line"],
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "lines.markersize": 5,
+    "savefig.dpi": 144,
+    "svg.fonttype": "none",
+    "text.color": INK,
+    "text.parse_math": False,  # topics may have a $
+    "xtick.bottom": False,
+    "xtick.color": DIM,
+    "ytick.color": DIM,
+    "ytick.left": False,
+}
+# Pictures of shares are read at the width of a column of a paper.
+IN_COLUMN = {"font.size": 7, "legend.fontsize": 7, "lines.markersize": 3, "savefig.dpi": 300}
+# Decorate what plots, and what writes: some is plotted only then.
+STYLED = matplotlib.style.context(["default", STYLE])
+STYLED_FOR_COLUMN = matplotlib.style.context(["default", STYLE, IN_COLUMN])
 # Size in inches of the charts that the page has too, and the most points of their curves: more
 # cannot be told apart.
 SIZE, N_POINTS = (5.4, 3.9), 250
-# Size in inches of one of several small charts.
-SMALL = (3.6, 2.6)
+# Size in inches of one of several small charts, and the most names on its axis of time.
+SMALL, MOST_TICKS = (3.6, 2.6), 8
+# Size in inches of one of two charts side by side in a column of a paper.
+HALF_COLUMN = (1.7, 1.3)
 
 
 @STYLED
@@ -132,6 +135,7 @@ def write_figures(
     return list(charts)
 
 
+@STYLED_FOR_COLUMN
 def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:
     """Plot shares of topics by group: lines with bands over time, else points with whiskers.
 
@@ -154,15 +158,15 @@ def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
             f"--out {path}: a picture tells {len(MARKS)} values of the second column apart, and "
             f"{columns[1]} has {n}; name it first, or leave it out"
         )
-    _write(path, _share_charts(findings, columns), title)
+    _save(path, _share_charts(findings, columns), title)
 
 
-@STYLED
 def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
+    width, height = HALF_COLUMN
     if not columns:
         table = findings.table
         topics = table["topic"].tolist()
-        figure, axes = _axes(6, 0.8 + 0.35 * len(topics))
+        figure, axes = _axes(2 * width, 0.5 + 0.2 * len(topics))
         _whiskers(axes, topics, table, MARKS[0][0], 0.0, "")
         _from_zero(axes, False, table, NO_TOPIC)
         return figure
@@ -170,10 +174,10 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
     table, by_time = findings.parts.assign(**{"": ""}), findings.is_time
     divided = ("topic", columns[0], columns[1] if len(columns) > 1 else "")
     topics, names, series = (table[column].unique().tolist() for column in divided)
-    across = min(3, len(topics))
+    across = min(2, len(topics))
     down = -(-len(topics) // across)
-    high = SMALL[1] if by_time else 0.8 + 0.25 * len(names) * len(series)
-    figure = Figure(figsize=(SMALL[0] * across, high * down), layout="constrained")
+    high = height if by_time else 0.5 + 0.15 * len(names) * len(series)
+    figure = Figure(figsize=(2 * width, high * down), layout="constrained")
     # Groups are on the axis that charts share.
     grid = figure.subplots(down, across, squeeze=False, sharex=by_time, sharey=not by_time).ravel()
     for axes, topic in zip(grid, topics, strict=False):
@@ -224,14 +228,22 @@ MARKS = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", (0, (5, 1))), (
 def _band(
     axes: Axes, names: Sequence[str], rows: pd.DataFrame, mark: tuple[str, Any], label: str
 ) -> None:
-    """A line through shares over time, with a band for their intervals."""
-    places = np.arange(len(names))
+    """A line through shares over time, with a band for their intervals.
+
+    Shares without an interval rest on few labels: no line leads to them.
+    """
+    places = np.array([time_of(name) for name in names])
     axes.fill_between(places, rows["low"], rows["high"], color=PALE, alpha=0.25, linewidth=0)
     axes.vlines(places, rows["low"], rows["high"], color=PALE, linewidth=1)
-    axes.plot(places, rows["share"], color=INK, ls=mark[1], linewidth=1.5)
+    known = rows["share"].where(rows["low"].notna())
+    axes.plot(places, known, color=INK, ls=mark[1], linewidth=1.5)
     _marks(axes, places, rows["share"], rows["low"], mark[0], label)
-    every = -(-len(names) // 8)
-    axes.set_xticks(places[::every], list(names)[::every], rotation=45, ha="right", fontsize=9)
+    apart, shown = (places[-1] - places[0]) / MOST_TICKS, [0]
+    for number, place in enumerate(places):
+        if place - places[shown[-1]] >= max(apart, 1):
+            shown.append(number)
+    ticks = [names[number] for number in shown]
+    axes.set_xticks(places[shown], ticks, rotation=45, ha="right", fontsize="small")
 
 
 def _whiskers(
@@ -258,11 +270,11 @@ def _short(name: str) -> str:
 
 def _marks(axes: Axes, x: Any, y: Any, low: pd.Series, mark: str, label: str) -> None:
     """Marks of shares; hollow where they have no interval."""
-    axes.plot(x, y, mark, color=INK, mfc=CARD, ms=5, clip_on=False)
+    axes.plot(x, y, mark, color=INK, mfc=CARD, clip_on=False)
     known = low.notna().to_numpy()
     x, y = np.asarray(x)[known], np.asarray(y)[known]
     # Without any mark, there would be no room for the axes if it were not clipped.
-    axes.plot(x, y, mark, color=INK, ms=5, clip_on=not known.any(), label=label)
+    axes.plot(x, y, mark, color=INK, clip_on=not known.any(), label=label)
 
 
 @STYLED
@@ -445,10 +457,14 @@ WITHOUT = {
 
 @STYLED
 def _write(path: Path, chart: Figure, title: str) -> None:
+    _save(path, chart, title)
+
+
+def _save(path: Path, chart: Figure, title: str) -> None:
     """Write a chart and its title in the format that the file's suffix names."""
     form = path.suffix[1:].lower()
     matplotlib.rcParams["svg.hashsalt"] = title
     chart.suptitle(title, x=0, ha="left")
     metadata = dict.fromkeys(WITHOUT[form])
     with aside(path) as draft:
-        chart.savefig(draft, format=form, dpi=144, bbox_inches="tight", metadata=metadata)
+        chart.savefig(draft, format=form, bbox_inches="tight", metadata=metadata)

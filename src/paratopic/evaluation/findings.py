@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from paratopic.evaluation.shares import (
     LEAST_LABELS,
     Estimate,
     Part,
+    adjusted,
     difference,
     errors_differ,
     shares,
@@ -38,8 +40,10 @@ from paratopic.project.topics import NO_TOPIC
 UNITS = {"year": "year", "month": "month", "date": "day"}
 # Months that a picture has room for; more are shown as years.
 MOST_MONTHS = 24
-# Half of an interval that is narrow enough for most purposes.
-NARROW = 0.02
+# Groups whose lack of labels is listed.
+MOST_LISTED = 8
+# Halves of intervals that labels may be wanted for.
+NARROW = (0.1, 0.05, 0.02)
 # What shares are of → what counts equally much.
 COUNTS: Mapping[Counted, str] = {
     "paragraphs": "All paragraphs count equally.",
@@ -49,6 +53,8 @@ COUNTS: Mapping[Counted, str] = {
 }
 # Columns of the table of shares, beside those that the corpus is divided by.
 COLUMNS = ("topic", "share", "low", "high", "paragraphs", "articles", "labels", "rests_on")
+# Columns of paragraphs that no regression is on.
+NOT_ABOUT = ("text", "before", "after", "ordered", "boilerplate")
 # The method in two lines, to cite.
 METHOD = (
     "Shares are the model's mean probabilities, corrected with the labels drawn at random "
@@ -123,12 +129,12 @@ def _times(column: str, keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...]
     if column not in PERIODS and not all(re.fullmatch(r"-?\d{1,9}", key[0]) for key in keys):
         return {}
     try:
-        return {key: _time(key[0]) for key in keys}
+        return {key: time_of(key[0]) for key in keys}
     except ValueError:  # a column of one's own that is named month, say
         return {}
 
 
-def _time(value: str) -> float:
+def time_of(value: str) -> float:
     """A whole number, or the years, months or days from 1970 to a period: "1971-09" is month 20."""
     return float(np.datetime64(value).astype(np.int64) if "-" in value[1:] else value)
 
@@ -212,6 +218,23 @@ def find(
     differ = errors_differ(corpus, of_parts)
     is_time = bool(grouping.times or group(corpus.rows, columns[:1]).times)
     return Findings(pd.concat(table, ignore_index=True), changes, differ, is_time, compared)
+
+
+def rows_to_regress(corpus: Corpus) -> pd.DataFrame:
+    """A row for each paragraph or article, for a regression in R or statsmodels.
+
+    Returns
+    -------
+    What the row is from, whether it is labelled, and for each outcome a column `topic_NAME` of
+    `shares.adjusted`. Outcomes that no label has are left out: nothing corrects them.
+    """
+    masses = corpus.masses(np.ones(len(corpus.rows)), copies=True)
+    names = ["topic_none" if name == NO_TOPIC else f"topic_{name}" for name in corpus.outcomes]
+    outcomes = pd.DataFrame(adjusted(corpus, masses)[corpus.place], columns=names)
+    outcomes = outcomes[list(compress(names, corpus.truth.max(axis=0).tolist()))]
+    about = corpus.rows[[name for name in corpus.rows if name not in NOT_ABOUT]]
+    is_labelled = np.isin(corpus.place, corpus.labelled)
+    return pd.concat([about.reset_index(drop=True).assign(labelled=is_labelled), outcomes], axis=1)
 
 
 def _lines(corpus: Corpus, key: Mapping[str, object], members: Array, part: Part) -> pd.DataFrame:
@@ -331,6 +354,7 @@ def notes(findings: Findings) -> list[str]:
             f"* fewer than {LEAST_LABELS} labels of its own, so no interval: the share assumes "
             f"that the model\n  errs here as it does elsewhere.{_verdict(findings.differ)}"
         )
+        lines.append(_lacking(findings))
     if findings.is_time and (findings.table.iloc[:, 0] == UNKNOWN).any():
         name = findings.table.columns[0]
         lines.append(f"{UNKNOWN}: no {name} is known; `dvc repro` lists dates that it cannot read.")
@@ -345,12 +369,25 @@ def notes(findings: Findings) -> list[str]:
     return lines
 
 
+def _lacking(findings: Findings) -> str:
+    """How many labels more the groups without an interval need for one."""
+    borrowed = findings.table[findings.table["rests_on"] == BORROWED]
+    keys = [name for name in borrowed if name not in COLUMNS]
+    n_labels = borrowed.groupby(keys, sort=False)["labels"].first()
+    names = [name if isinstance(name, str) else ", ".join(name) for name in n_labels.index]
+    missing = [f"{name} {LEAST_LABELS - n}" for name, n in zip(names, n_labels, strict=True)]
+    listed = ", ".join(missing[:MOST_LISTED])
+    more = f" and {len(missing) - MOST_LISTED} more" if len(missing) > MOST_LISTED else ""
+    return f"  Labels that these groups need for an interval: {listed}{more}."
+
+
 def _verdict(p: float | None) -> str:
     """What labels say of the assumption that the model errs alike in all groups."""
     if p is None:
         return ""
-    verdict = "contradict" if p < 0.05 else "do not contradict"
-    return f" The labels {verdict} this assumption ({write_p(p)})."
+    if p < 0.05:
+        return f" The labels contradict this ({write_p(p)}): do not report these shares."
+    return f" The labels do not contradict this ({write_p(p)})."
 
 
 def counting(counted: Counted, copies: bool) -> str:
@@ -365,11 +402,13 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
     if n := corpus.n_boilerplate:
         left_out = plural(n, "paragraph")
         lines.append(f"Not counted: {left_out} of boilerplate (prepare.skip_boilerplate).")
-    if more := labels_for(NARROW, findings, corpus):
+    lacking = {half: more for half in NARROW if (more := labels_for(half, findings, corpus))}
+    if lacking:
         labels = "labelled articles" if corpus.counted == "articles" else "labels"
+        halves = (f"± {100 * half:.0f} points with about {n:,}" for half, n in lacking.items())
         lines.append(
-            f"About {more:,} more {labels}, drawn at random, would narrow all intervals for the "
-            f"whole corpus to ± {100 * NARROW:.0f} points or less."
+            f"More {labels}, drawn at random, narrow the intervals for the whole corpus: "
+            f"{', '.join(halves)}."
         )
     return lines
 

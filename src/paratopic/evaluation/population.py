@@ -115,6 +115,8 @@ def corpus_of(
     of_articles = counted == "articles"
     if of_articles:
         rows = _whole_articles(frame, hand.rows)
+    elif set(frame["text"]) <= set(hand.rows["text"]):  # a count, however they were chosen
+        rows = hand.rows.assign(weight=1.0).drop_duplicates("text", ignore_index=True)
     else:
         rows = _labelled_texts(hand.rows, {*scores["id"], *apart["id"]})
     place = pd.factorize(frame["text"])[0].astype(np.int64)
@@ -206,8 +208,9 @@ def _check_sample(rows: pd.DataFrame) -> None:
     if not (rows["draw"] != "").any():
         raise UserError(
             "shares need labels of paragraphs that were drawn at random, and nothing says how "
-            "these paragraphs were chosen: label a random sample (`paratopic label --random`), or "
-            "write 1 into a column `drawn` of a table whose rows are one; then run `dvc repro`"
+            "these paragraphs were chosen. Label a random sample (`paratopic label --random --n "
+            f"{3 * LEAST_LABELS}`); or, if the labelled rows of your table are one, write `random: "
+            "true` below its path in params.yaml. Then run `dvc repro`"
         )
     if _by_article(rows):
         _check_size(rows["article"].nunique(), "article", "labels; shares", LEAST_ARTICLES)

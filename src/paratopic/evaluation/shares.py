@@ -258,13 +258,29 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tup
     if not units:
         return _shares(slopes)
     contributions = of_labels[:, None] * (leans - of_labels @ leans)
-    extra = EXTRA_OF_TREND / n_labels * ((of_labels * leverage) ** 2).sum()
+    pull = (of_labels * leverage)[:, None]
     if sample.articles is not None:
-        contributions = summed(contributions, sample.articles)
-    noise = (contributions**2).sum(axis=0) + extra
+        contributions, pull = (summed(each, sample.articles) for each in (contributions, pull))
+    noise = (contributions**2).sum(axis=0) + EXTRA_OF_TREND / n_labels * (pull**2).sum()
     error = np.sqrt(units / (units - 2) * noise)
     reach = stdtrit(units - 2, (1 + confidence) / 2) * error
     return _shares(slopes, slopes - reach, slopes + reach)
+
+
+def adjusted(sample: Sample, masses: Array) -> Array:
+    """Outcomes of single texts to regress on, (N, K), whose mean is the share.
+
+    Each is the prediction times `Sample.factor`, to which labelled texts add their residual over
+    the chance with which they were drawn. Some are below 0 or above 1. Regressions on them are
+    unbiased whatever the model's errors depend on; those on predictions are not (Egami et al.
+    2023, arXiv:2306.04746).
+    """
+    weights = sample.weights * masses[sample.labelled]
+    outcomes = sample.factor * sample.probabilities
+    outcomes[sample.labelled] += (
+        sample.residuals * (sample.weights * masses.sum() / weights.sum())[:, None]
+    )
+    return outcomes
 
 
 def wilson(values: Array, sizes: Array, confidence: float, quantile: float) -> tuple[Array, Array]:
