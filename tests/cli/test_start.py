@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import datasets
 import pandas as pd
@@ -167,13 +169,25 @@ def test_a_table_with_lists_of_labels_and_missing_ones(suffix: str, cli: Cli, he
     assert list(map(list, labels[:3])) == [["trade"], ["law", "trade"], []] and labels[3] is None
 
 
+def test_a_table_is_a_random_sample(cli: Cli, here: Path) -> None:
+    path = write_table(TABLE, Path("speeches.csv"))
+    assert "add --table" in cli("init", "--topics", "a,b", "--random", status=1)
+    cli("init", "--table", path, "--random")
+    assert cast(Source, read_params().prepare.sources[0]).random
+    prepare.main()
+    frame = read_labelled_paragraphs()
+    assert (frame["draw"] == "paragraph").tolist() == (frame["label_source"] == "hand").tolist()
+
+
 def test_a_table_elsewhere_without_labels_needs_topics(cli: Cli, here: Path) -> None:
     TABLE[["body"]].to_csv("speeches.csv", index=False)
     words = ["init", "new", "--table", "speeches.csv"]
     assert "no column looks like labels; name the topics" in cli(*words, status=1).out
     printed = cli(*words, "--topics", "trade,security").out
     assert "group  no column: each row counts as an article of its own" in printed
-    assert "cd new" in printed and "paratopic label --random" in printed
+    steps = re.findall(r"(?m)^  (\S.*?)  ", printed.partition("Next:\n")[2])
+    first = ["cd new", "check params.yaml", "edit params.yaml", "dvc repro prepare"]
+    assert steps == [*first, "paratopic label --random --n 60", "dvc repro", "paratopic report"]
     params = read_params(Path("new/params.yaml"))
     table = str(here / "speeches.csv")
     assert params.prepare.sources == (Source(table, text="body", label=None),)

@@ -65,7 +65,7 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
     many = labelled(*product("abcd", ["hand"], [["trade"], ["security"], []]))
     assert missing(many, MANY) == missing(many, None) == []
     (note,) = missing(many, FEW)
-    assert "It had 1 distinct paragraphs with a topic; there are 8 now" in note
+    assert "had only 1 distinct paragraphs with a topic, and there are 8 now" in note
     (note,) = missing(many, measured(None, 3))
     assert note.endswith("4 of 9 answers are wrong, too many to promise that 90% are right")
 
@@ -76,8 +76,11 @@ def test_the_seed_has_a_status(monkeypatch: pytest.MonkeyPatch, cli: Cli, projec
     assert "25 of 25 paragraphs labelled" in printed
     cells = [[c.strip() for c in line.split("│")[1:-1]] for line in printed.splitlines()]
     assert ["trade", "8", "0", "1"] in cells and [NO_TOPIC, "4", "0", "1"] in cells
-    assert "44 distinct paragraphs with a topic, all answered right; there are 21" in printed
+    assert (
+        "44 distinct paragraphs with a topic answered without a mistake, and there are 21"
+        in printed
+    )
     assert "labels: nothing says how the paragraphs were chosen" in printed
-    assert "add more texts to seeds, and run" in printed
+    assert "read more texts, once you have added some to seeds" in printed
     monkeypatch.chdir(ROOT / "tests")
     assert "params.yaml not found" in cli("status", status=1)

@@ -275,7 +275,7 @@ def test_repeats_and_seeds_deal_differently() -> None:
 
 def test_too_few_labels_are_refused() -> None:
     for topics, message in (
-        (["", ""], "no labelled"),
+        (["", ""], "no labelled paragraph has a topic"),
         (["x", ""], "only one"),
         (["x", "y"], "two distinct paragraphs"),
         (["x", "x", "y"], "two distinct paragraphs"),

@@ -148,7 +148,7 @@ def test_sources_are_compared_with_hand_labels_by_topic(mode: ModeName) -> None:
     expected = [[name in each for name in NAMES] for each in answers["topics"]]
     assert lesson.targets.tolist() == expected
     line = describe_sources(worth.to_dict("records"))[0]
-    assert line.startswith("llm: trade right in 12 of 15 (0.7")
+    assert line.startswith("llm: trade right in 12 of 15 (estimated accuracy 0.7")
 
 
 def test_a_label_tells_most_where_sources_disagree_or_are_little_known() -> None:

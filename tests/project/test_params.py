@@ -52,6 +52,11 @@ def test_an_integer_is_taken_for_a_float_and_1e_4_is_a_number(tmp_path: Path) ->
         (r"^models: .*", "models: [baseline, baseline]", r"models: .*twice"),
         (r"^  mode: .*", "  mode: many", r"topics.mode: .*single"),
         (r"^    - name: trade", "    - nam: trade", r"topics.codebook.0"),
+        (
+            r"^  codebook:",
+            "  codebook:\n    - sport: Matches.",
+            r'write "- name: sport", and on a line below it "definition: Matches."',
+        ),
         (r"^track:", "trakc:", r'trakc: unknown key \(did you mean "track"'),
         (r"^  epochs: .*", "  epochs: !!set {1}", r"transformer.epochs: .* is a set"),
         (EXPERIMENT, "  experiment: 2025-09-15", r"track.experiment: 2025-09-15 is a date"),

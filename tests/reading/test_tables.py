@@ -313,7 +313,8 @@ OWN = pd.DataFrame(
         "empty": ["", None, ""],
     }
 )
-COLUMNS = {"text": "body", "label": "topic", "group": "speech", "id": "nr", "date": "when"}
+COLUMNS: dict[str, Any] = {"text": "body", "label": "topic", "group": "speech", "id": "nr"}
+COLUMNS["date"] = "when"
 MEANT = Source("set.*", **COLUMNS, heading=None, labels={"Econ": "trade", "Other": "none"})
 
 

@@ -97,12 +97,16 @@ class Project:
         """Id of each paragraph that people answered on → their answers that count."""
         return by_paragraph(self.current.answers)
 
+    @cached_property
+    def sample(self) -> Mapping[str, Any]:
+        """What the labels by hand are a sample of (`labels.sample.sample_of`)."""
+        return sample_of(self.paragraphs, self.answered, self.current.answers)
+
     @property
     def basis(self) -> str:
         """A line on what the labels by hand are a sample of; "" without any."""
         n = int(self.labelled.by_hand.sum())
-        sample = sample_of(self.paragraphs, self.answered, self.current.answers)
-        return describe_sample(sample, n) if n else ""
+        return describe_sample(self.sample, n) if n else ""
 
     @property
     def tied(self) -> dict[str, list[Label]]:

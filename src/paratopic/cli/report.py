@@ -13,6 +13,7 @@ import typer
 from rich.table import Column, Table
 
 from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
+from paratopic.cli.next_step import next_steps, print_steps
 from paratopic.cli.project import Project, measured, note_changes, read_champion, read_project
 from paratopic.cli.shares import read_corpus
 from paratopic.evaluation.figures import write_figures
@@ -24,7 +25,7 @@ from paratopic.project import files
 from paratopic.project.errors import UserError, plural
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import read_params
-from paratopic.project.paths import COMPARISON, PREPARED, WHOLE_PAGE
+from paratopic.project.paths import COMPARISON, PARAGRAPHS, PREPARED, WHOLE_PAGE
 from paratopic.project.terminal import terminal
 from paratopic.stages.report import page, read_report
 
@@ -32,6 +33,11 @@ Made = TypeVar("Made")
 
 ACTIVATE = Path(".venv/bin/activate")
 
+# Words of the table.
+CAPTION = (
+    "Each paragraph is predicted by a model that did not learn from it (out-of-fold). macro-F1: "
+    "mean of the topics' F1. champion: the model that predicts. `report --open` explains more."
+)
 # Command or file → what it is for.
 NEXT = {
     "paratopic predict FILE": "predict the topics of an article's paragraphs",
@@ -86,13 +92,10 @@ def _print(comparison: Mapping[str, Any]) -> None:
     for name in comparison["models"]:
         if figures := measured(name):
             lines.append(f"{name}: {_thresholds(figures)}")
-    console.print(*lines, "Next:", sep="\n")
-    steps = NEXT
-    if ACTIVATE.exists() and not os.environ.get("VIRTUAL_ENV"):
-        steps = {f"source {ACTIVATE}": "first, in every new terminal"} | NEXT
-    width = max(map(len, steps))
-    for step, purpose in steps.items():
-        console.print(f"  {step:<{width}}  {purpose}", highlight=False)
+    console.print(*lines, sep="\n")
+    inactive = ACTIVATE.exists() and not os.environ.get("VIRTUAL_ENV")
+    first = {f"source {ACTIVATE}": "first, in every new terminal"} if inactive else {}
+    print_steps(first | NEXT | (next_steps(read_project()) if PARAGRAPHS.exists() else {}))
 
 
 def _write_figures(folder: Path, comparison: Mapping[str, Any]) -> None:
@@ -144,7 +147,9 @@ def _table(comparison: Mapping[str, Any]) -> Table:
     columns = [
         Column(f"{name}\n(champion)", style="bold") if name == champion else name for name in models
     ]
-    table = Table("", *columns, title="Out-of-fold figures")
+    table = Table(
+        "", *columns, title="Out-of-fold figures", caption=CAPTION, caption_justify="left"
+    )
     for metric in metrics_in(comparison["mode"]).values():
         cells = [_cell(figures.get(metric.key)) for figures in models.values()]
         if metric.in_terminal and any(cells):

@@ -51,8 +51,8 @@ def review(
     if n_unsure := int(ranked["unsure"].sum()):
         others = plural(n_unsure, "label names", "labels name")
         print(
-            f"{others} a topic where the models find no topic probable. The models are unsure "
-            "there, which does not make a label doubtful (see `paratopic errors`)."
+            f"{others} a topic where no topic reaches a probability of one half. The models are "
+            "unsure there, which does not make a label doubtful (see `paratopic errors`)."
         )
     contradicted = _contradicted(project, scores)
     of_sources = _printed(contradicted, project, n)

@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from paratopic.cli.next_step import LABEL, TRAIN, print_steps
 from paratopic.project.codebook import first_definition, written
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import write_text
@@ -35,10 +36,20 @@ SAME = ("dvc.yaml", ".gitattributes", ".gitignore", ".dvcignore", ".dvc")
 LABELS = Path("seeds") / "labels.csv"
 README = Path("README.md")
 
+# What comes after the start.
+DEFINE = {"edit params.yaml": "define each topic: with few labels, models rely on it"}
+READ = {"dvc repro prepare": "read the texts"}
+REPORT = {"paratopic report": "see how good they are"}
+
 # Who commits where git knows no user.
 _NOBODY = ("-c", "user.name=paratopic", "-c", "user.email=paratopic@localhost")
 # The codebook in params.yaml, up to the next section.
 _CODEBOOK = re.compile(r"(?ms)^  codebook:\n.*?(?=^\S)")
+# How topics get definitions where they have none.
+_FORM = """  # In place of the name alone, write:
+  #   - name: sport
+  #     definition: "Matches, clubs and athletes."
+"""
 # Where its paragraphs come from.
 _SOURCES = re.compile(r"(?m)^  sources: .*\n")
 # The language of this repository's articles.
@@ -61,21 +72,25 @@ def init(
             show_default=False,
         ),
     ] = None,
+    random: Annotated[
+        bool, typer.Option("--random", help="The labelled rows of the table are a random sample.")
+    ] = False,
 ) -> None:
     """Start a project of your own: its settings, pipeline and a file for labels."""
     names = [] if topics is None else [name.strip() for name in topics.split(",")]
     if table is not None:
-        _init_with_table(folder, names, table)
+        _init_with_table(folder, names, table, random)
         return
+    if random:
+        raise UserError("--random says how the labelled rows of a table were chosen; add --table")
     if not names:
         raise UserError(
             "name the topics (--topics sport,weather), or take them from the labels of a table "
             "(--table FILE)"
         )
-    _print_created(folder, create(folder, new_topics(names)))
-    print("  put articles into seeds/, and define each topic in params.yaml")
-    print("  dvc repro                  train the models and measure them")
-    print("  paratopic predict ARTICLE  predict the topics of an article's paragraphs")
+    note = create(folder, new_topics(names))
+    add = {"cp ARTICLES seeds/": "add your texts (.txt, .md, .html, .docx, .pdf)"}
+    _print_created(folder, note, add | DEFINE | READ | LABEL | TRAIN | REPORT)
 
 
 def ui(
@@ -148,7 +163,7 @@ def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
     return _commit(folder, ours)
 
 
-def _init_with_table(folder: Path, names: list[str], table: str) -> None:
+def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -> None:
     if is_address(table):
         place: Path | str = table
         path = from_project(table, lambda path: _from(folder, path))
@@ -169,6 +184,7 @@ def _init_with_table(folder: Path, names: list[str], table: str) -> None:
             f"--table {table}: no column looks like labels; name the topics, such as --topics "
             "sport,weather. If a column has labels, name it in params.yaml then (label: COLUMN)."
         )
+    proposal = proposal._replace(source=replace(proposal.source, random=random))
     # What stage prepare would refuse is said before anything is written.
     rows = read_labelled_table(place, [], replace(proposal.source, path=str(place)))
     mode: ModeName = "multi" if (rows.answers["topics"].map(len) > 1).any() else "single"
@@ -177,14 +193,9 @@ def _init_with_table(folder: Path, names: list[str], table: str) -> None:
     _print_proposal(table, list(columns), proposal, rows)
     if mode == "multi":
         print("  mode   multi: some rows have several topics; in mode single the first would count")
-    _print_created(folder, note)
-    print("  check the above in params.yaml (prepare.sources), and define each topic there")
-    print("  (topics.codebook): with few labels, models rely on the definitions")
-    if names:
-        print("  dvc repro prepare         read the table")
-        print("  paratopic label --random  label some of its paragraphs")
-    print("  dvc repro                 train the models and measure them")
-    print("  paratopic report          see how good they are")
+    check = {"check params.yaml": "whether the above is right (prepare.sources)"}
+    label = READ | LABEL if names else {}
+    _print_created(folder, note, check | DEFINE | label | TRAIN | REPORT)
 
 
 def _from(folder: Path, path: Path) -> str:
@@ -234,21 +245,22 @@ def _dates(dates: Sequence[str]) -> str:
     return f"{span}, and {unknown} that cannot be read" if unknown else span
 
 
-def _print_created(folder: Path, note: str) -> None:
+def _print_created(folder: Path, note: str, steps: dict[str, str]) -> None:
     """Say that there is a project, what its repository has, and what comes next."""
     print(f"{'This folder' if folder == Path() else folder} is now a paratopic project.")
     if note:
         print(note)
-    print("Next:")
-    if folder != Path():
-        print(f"  cd {folder}")
+    go = {} if folder == Path() else {f"cd {folder}": "go to the project"}
+    print_steps(go | steps)
 
 
 def _params(topics: Topics, table: Source | None) -> str:
     """The settings of this repository with another codebook and other sources."""
+    form = "" if topics.descriptions else _FORM
+    entries = "".join(written(topic, "    ") for topic in topics.topics)
     codebook = (
         "  # Define each topic in a sentence or two: with few labels, models rely on them.\n"
-        f"  codebook:\n{''.join(written(topic, '    ') for topic in topics.topics)}\n"
+        f"{form}  codebook:\n{entries}\n"
     )
     params = (template() / PARAMS).read_text(encoding="utf-8")
     params = _LANGUAGE.sub("language: null\n", params)

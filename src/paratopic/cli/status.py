@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from rich.table import Column, Table
 
+from paratopic.cli.next_step import next_steps, print_steps
 from paratopic.cli.project import Project, champion_name, measured, note_changes, read_project
 from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.folds import LEAST_FOLDS
@@ -46,18 +47,7 @@ def status() -> None:
     if n_retired := len(project.retired):
         waiting = plural(n_retired, "paragraph")
         print(f"To label again, because the codebook changed: {waiting}; `suggest` has them first")
-    print("Next:")
-    if n_tied:
-        print(
-            "  paratopic review --out ties.csv    list the ties, and write a sheet to settle them"
-        )
-    if len(unlabelled):
-        print("  paratopic suggest --out sheet.csv  pick the paragraphs most worth labelling")
-        print("  paratopic label sheet.csv          label them in the browser")
-    else:
-        sources = ", ".join(project.params.prepare.paths)
-        print(f"  add more texts to {sources}, and run `dvc repro prepare`")
-    print("  dvc repro                          train and measure again")
+    print_steps(next_steps(project))
 
 
 def _print_labels(project: Project) -> None:

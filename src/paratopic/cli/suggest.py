@@ -18,6 +18,7 @@ import typer
 
 from paratopic.annotation import context, formats, page, sampling, suggestion
 from paratopic.annotation.context import Suggestion, in_context, with_predictions
+from paratopic.cli.next_step import LABEL, next_steps, print_steps
 from paratopic.cli.predict import ModelName
 from paratopic.cli.project import Project, name_of_user, read_project
 from paratopic.corpus.metadata import values_of, with_metadata
@@ -148,6 +149,9 @@ def label(
             "--random, --mixed, --articles and --by"
         )
     project, name = read_project(), name_of_user(annotator)
+    if not (path or random or mixed or project.labelled.by_hand.any()):
+        ((command, why),) = LABEL.items()
+        log.warning("note: nothing is labelled yet. First %s (`%s`)", why, command)
     # The model may read for a minute. The address is there before; a browser waits for the page.
     greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
     token = secrets.token_urlsafe(16)  # other users of this machine cannot guess the address
@@ -164,6 +168,7 @@ def label(
             project.labels_file, name, suggestions, lambda: read_params().topics, explain
         )
         page.serve(page.application(session, token), listener)
+    print_steps(next_steps(read_project()))
 
 
 def _suggestions(

@@ -205,8 +205,7 @@ def _refuse_too_few(has: pd.DataFrame, duplicates: Integers) -> None:
     """Raise `TooFewLabels` unless two topics have two distinct paragraphs each."""
     if not len(has.columns):
         raise TooFewLabels(
-            "no labelled paragraph at all: give paragraphs topics in the labels' file "
-            "(prepare.labels)"
+            "no labelled paragraph has a topic: label more (`paratopic label --random`)"
         )
     if len(has.columns) < 2:
         raise TooFewLabels(

@@ -215,7 +215,8 @@ def _reason(
             f"{lead.beyond:.0%}, {p})"
         )
     return "; ".join(parts) + by_definitions * (
-        ". It is no evidence from outside if whoever wrote the definitions had read these articles"
+        ". If the author of the definitions had read these articles, this is not independent "
+        "evidence"
     )
 
 

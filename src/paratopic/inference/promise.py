@@ -122,13 +122,13 @@ def why_none_is_sure(measured: Mapping[str, Any], groups: int | None = None) -> 
     units = f"{measured['split_unit']}s with a topic"
     if known < needed:
         return (
-            f"labels are too few. Promising that {sure['target']:.0%} are right takes at least "
-            f"{needed} distinct {units}, all answered right; there are {known}"
+            f"to promise that {sure['target']:.0%} are right takes {needed} distinct {units} "
+            f"answered without a mistake, and there are {known}"
         )
     if sure["groups"] < needed:
         return (
-            f"labels were too few at the last `dvc repro`. It had {sure['groups']} distinct "
-            f"{units}; there are {known} now, so run it again"
+            f"the last `dvc repro` had only {sure['groups']} distinct {units}, and there are "
+            f"{known} now: run it again"
         )
     return (
         f"{measured['mistakes']} of {measured['n']} answers are wrong, too many to promise that "

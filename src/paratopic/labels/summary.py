@@ -62,7 +62,7 @@ def summarise(
         report["annotators"] = asdict(annotators)
     if drawn := sample["drawn"]:
         report["messages"].append(
-            "labels are weighted by how they were drawn, so the figures hold for all paragraphs"
+            "the labels drawn at random stand for all paragraphs, and so do the figures"
             if drawn >= LEAST_DRAWN
             else f"{plural(drawn, 'label was', 'labels were')} drawn at random; from "
             f"{LEAST_DRAWN} on, labels are weighted by how they were drawn"
@@ -196,9 +196,10 @@ def _of_topics(
 
 
 def _right(row: Mapping[Any, Any]) -> str:
-    """How often a source is right: "right in 34 of 41 (0.83, 0.69–0.92)"."""
+    """How often a source is right: "right in 34 of 41 (estimated accuracy 0.83, 0.69–0.92)"."""
     interval = f"{row['low']:.2f}–{row['high']:.2f}"
-    return f"right in {row['right']} of {row['compared']} ({row['trust']:.2f}, {interval})"
+    estimated = f"(estimated accuracy {row['trust']:.2f}, {interval})"
+    return f"right in {row['right']} of {row['compared']} {estimated}"
 
 
 def _mistaken(row: Mapping[Any, Any]) -> str:

@@ -385,6 +385,9 @@ def _messages(error: ValidationError, section: type, place: tuple[str, ...]) -> 
             case "unexpected_keyword_argument":
                 *parents, name = item["loc"]
                 problem = f"unknown key{nearest(str(name), _known_keys(section, parents))}"
+            case "missing" if item["loc"][-2:-1] == ("Topic",) and len(item["input"]) == 1:
+                ((name, about),) = item["input"].items()
+                problem = f'write "- name: {name}", and on a line below it "definition: {about}"'
             case "missing":
                 problem = "this key is missing"
             case _:

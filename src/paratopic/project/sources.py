@@ -45,6 +45,8 @@ class Source:
         Column with the rows' own ids, which paragraph ids then end with.
     date
         Column that becomes the field `date`.
+    random
+        Whether all labelled rows are a random sample of the texts.
     labels
         A label of the table → the topic that it means, or several separated by semicolons, or
         `NONE`, or `UNDECIDED`. A label that is not there means the topic of its name. Empty by
@@ -66,6 +68,7 @@ class Source:
     drawn: str | None = ""
     id: str | None = ""
     date: str | None = ""
+    random: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -116,7 +119,7 @@ def datasets_on_hub(sources: Iterable[Source | str]) -> list[str]:
 
 
 # The keys that stand for columns.
-KEYS = tuple(key.name for key in fields(Source) if key.name not in ("path", "labels"))
+KEYS = tuple(key.name for key in fields(Source) if key.name not in ("path", "random", "labels"))
 
 
 def written(source: Source, indent: str) -> str:
@@ -133,6 +136,7 @@ def written(source: Source, indent: str) -> str:
     named = ((key, getattr(source, key)) for key in ("path", *KEYS))
     cells = {key: "null" if name is None else scalar(name) for key, name in named if name != ""}
     lines = [f"{key}: {cell}" for key, cell in cells.items()]
+    lines += ["random: true"] if source.random else []
     lines += ["labels:"] if source.labels else []
     lines += [f"  {scalar(label)}: {scalar(topics)}" for label, topics in source.labels.items()]
     return f"{indent}- " + f"\n{indent}  ".join(lines) + "\n"

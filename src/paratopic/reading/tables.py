@@ -115,7 +115,8 @@ def read_labelled_table(
         if "group" not in beside:
             raise UserError(f"{path}: the column position needs a column group, in which it counts")
         frame["position"] = _positions(articles, beside["position"], wheres)
-    draws = list(map(_draw, beside.get(DRAWN, none), wheres))
+    chosen = ["1"] * len(texts) if source.random else beside.get(DRAWN, none)
+    draws = list(map(_draw, chosen, wheres))
     labels = map(_cell, map(unlisted, columns.get("label", none)), wheres)
     answers = [
         (id_, str(path), cell, [] if cell in no_topic else meant, draw, where)

@@ -1,0 +1,58 @@
+"""What all commands say is to be done next, wherever a project stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from paratopic.cli import next_step
+from paratopic.cli.next_step import DRAW, RUN, next_steps
+from paratopic.cli.project import Project
+from paratopic.corpus.answers import answer_rows
+from paratopic.labels.log import Label
+from tests.samples import PARAMS, paragraph_table
+
+SUGGEST, SHARES, READ = "paratopic label", "paratopic shares", "dvc repro prepare"
+TIE = [Label("line", "p0", name, "", name) for name in ("trade", "security")]
+
+
+def project(labels: str, draw: str = "", lines: Sequence[Label] = ()) -> Project:
+    """A project of so many paragraphs, by their label_source: "h" for hand, "." for none."""
+    sources = ["hand" if kind == "h" else "none" for kind in labels]
+    table = paragraph_table(
+        id=[f"p{n}" for n in range(len(labels))],
+        text=[f"Text {n}." for n in range(len(labels))],
+        article=["a"] * len(labels),
+        label_source=sources,
+        topics=[["trade"] if source == "hand" else None for source in sources],
+        draw=[draw if source == "hand" else "" for source in sources],
+    )
+    return Project(PARAMS, table, answer_rows([]), list(lines))
+
+
+@pytest.mark.parametrize(
+    ("labels", "draw", "champion", "changes", "steps"),
+    [
+        ("..", "", "", "", [DRAW, RUN]),
+        ("h.", "", "", "", [RUN, DRAW]),
+        ("h.", "", "baseline", "", [DRAW, SUGGEST]),
+        ("h.", "", "baseline", "seeds/labels.csv", [RUN, DRAW, SUGGEST]),
+        ("h" * 20 + ".", "paragraph", "", "", [RUN]),
+        ("h" * 20 + ".", "paragraph", "baseline", "", [SHARES, SUGGEST]),
+        ("h", "", "baseline", "", [SHARES, READ]),
+    ],
+)
+def test_steps_follow_from_where_the_project_stands(
+    labels: str,
+    draw: str,
+    champion: str,
+    changes: str,
+    steps: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(next_step, "champion_name", lambda: champion)
+    monkeypatch.setattr(next_step, "changes_since", lambda *_: changes)
+    assert list(next_steps(project(labels, draw))) == steps
+    with_ties = next_steps(project(labels, draw, TIE))
+    assert list(with_ties) == ["paratopic review --out ties.csv", *steps]
