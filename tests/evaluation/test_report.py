@@ -10,7 +10,14 @@ import pandas as pd
 import pytest
 
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes
-from paratopic.evaluation.report import EFFECTS, OutOfFold, gained, reads, reliability_table
+from paratopic.evaluation.report import (
+    EFFECTS,
+    HURTS,
+    OutOfFold,
+    gained,
+    reads,
+    reliability_table,
+)
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER, Promise
@@ -85,5 +92,7 @@ def test_parts_that_are_read_are_named_with_their_weight_and_gain() -> None:
     assert all_parts.count("0.3") == 2 and "before and after it (weight 0.6)" in all_parts
     assert reads(ALONE | {"title": 0.3}).endswith("the title of its article (weight 0.3)")
     assert gained(ALONE, GAIN) == gained(ALONE, {}) == ""
-    assert "+0.051 (-0.010 to +0.100)" in gained(heading, GAIN)
+    assert "+0.051 (-0.010 to +0.100)" in (line := gained(heading, GAIN)) and HURTS not in line
+    worse = {"context": {"gain": GAIN["context"]["gain"] | {"value": -0.05}}}
+    assert gained(heading, worse).endswith(HURTS)
     assert "not measured" in gained(heading, {"n": 25})

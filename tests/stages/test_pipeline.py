@@ -137,7 +137,7 @@ def test_before_anyone_has_labelled_the_descriptions_predict(project: Path, tmp_
         *("dvc", "exp", "run", "-n", "unlabelled", "-S", f"prepare.sources=[{article}]"),
         *("-S", "prepare.labels=null"),
     )
-    assert "no labelled paragraph at all" in said
+    assert "no labelled paragraph has a topic" in said
     comparison = json.loads((project / "reports/comparison.json").read_text())
     assert (comparison["n"], comparison["champion"]) == (0, "transformer")
     assert "transformer · unlabelled" in runs(project)

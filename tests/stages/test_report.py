@@ -120,7 +120,7 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) 
     page = Page(html)
     assert page.loads == ["data:,"]
     sections = re.findall(r'<section id="(\w+)"', html)
-    assert re.findall(r'<a href="#(\w+)"', html) == sections and len(sections) == 11
+    assert re.findall(r'(?m)^<a href="#(\w+)"', html) == sections and len(sections) == 11
     assert not {"script", "iframe", "img", "object", "embed"} & page.tags
     assert len(page.ids) == len(set(page.ids))
     assert EVIL in page.text
@@ -227,4 +227,4 @@ def test_before_anyone_has_labelled_the_page_says_so(cli: Cli) -> None:
     assert "svg" not in page.tags
     assert "The models" not in page.text and "goes wrong" not in page.text
     shares = on_request(cli).partition("How much is about what")[2]
-    assert "label a random sample (<code>paratopic label --random</code>)" in shares
+    assert "Label a random sample (<code>paratopic label --random --n 60</code>)" in shares

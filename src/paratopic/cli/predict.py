@@ -61,6 +61,7 @@ from paratopic.reading.files import (
     read_file,
     read_text,
 )
+from paratopic.tables.files import LOADERS
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +85,8 @@ def predict(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Articles (.txt, .md, .html, .docx, .pdf); - reads standard input. With --out "
-            "also tables (.csv, .xlsx, .jsonl, .parquet), folders and globs."
+            help=f"Articles ({', '.join(SUFFIXES)}); - reads standard input. With --out also "
+            f"tables ({', '.join(LOADERS)}), folders and globs."
         ),
     ],
     model: ModelName = None,
@@ -155,8 +156,7 @@ def paragraphs(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Articles (.txt, .md, .html, .docx, .pdf), folders and globs; - reads standard "
-            "input."
+            help=f"Articles ({', '.join(SUFFIXES)}), folders and globs; - reads standard input."
         ),
     ],
 ) -> None:

@@ -26,6 +26,7 @@ from paratopic.project.sources import written as sources_text
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.columns import Proposal, propose
 from paratopic.reading.datasets import from_project, is_address
+from paratopic.reading.files import SUFFIXES
 from paratopic.reading.metadata import iso_date
 from paratopic.reading.tables import LabelledTable, read_labelled_table, read_table
 from paratopic.tables.files import LOADERS
@@ -89,7 +90,7 @@ def init(
             "(--table FILE)"
         )
     note = create(folder, new_topics(names))
-    add = {"cp ARTICLES seeds/": "add your texts (.txt, .md, .html, .docx, .pdf)"}
+    add = {"cp ARTICLES seeds/": f"add your texts ({', '.join(SUFFIXES)})"}
     _print_created(folder, note, add | DEFINE | READ | LABEL | TRAIN | REPORT)
 
 
@@ -155,7 +156,9 @@ def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
     write_text(folder / PARAMS, _params(topics, table))
     write_text(folder / LABELS, "paragraph,topics,text\n")
     readme = Path(__file__).with_name("readme.md").read_text(encoding="utf-8")
-    write_text(folder / README, readme.format(name=folder.resolve().name))
+    write_text(
+        folder / README, readme.format(name=folder.resolve().name, suffixes=", ".join(SUFFIXES))
+    )
     ours = [*map(str, new), str(LABELS.parent)]
     # A table elsewhere is not the repository's, and a dataset may be large.
     if table and not Path(table.path).is_absolute() and (folder / table.path).is_file():

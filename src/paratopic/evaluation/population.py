@@ -115,7 +115,8 @@ def corpus_of(
     of_articles = counted == "articles"
     if of_articles:
         rows = _whole_articles(frame, hand.rows)
-    elif set(frame["text"]) <= set(hand.rows["text"]):  # a count, however they were chosen
+    elif len(frame) and {*frame["text"]} == {*hand.rows["text"]}:
+        # However they were chosen, they are counted.
         rows = hand.rows.assign(weight=1.0).drop_duplicates("text", ignore_index=True)
     else:
         rows = _labelled_texts(hand.rows, {*scores["id"], *apart["id"]})

@@ -279,6 +279,13 @@ def reads(context: Mapping[str, float]) -> str:
     return "reads each paragraph with " + ", ".join(parts).replace("(", "(weight ", 1)
 
 
+# Why neighbours are read although they lower macro-F1.
+HURTS = (
+    " Weights are chosen within the training part of each fold, whose labels did not show that "
+    "reading less is better."
+)
+
+
 def gained(context: Mapping[str, float], metrics: Mapping[str, Any]) -> str:
     """What reading around paragraphs gained; "" where nothing is read.
 
@@ -295,7 +302,8 @@ def gained(context: Mapping[str, float], metrics: Mapping[str, Any]) -> str:
             "paragraphs that are read alone."
         )
     gain = metrics["context"]["gain"]
+    why = HURTS if gain["value"] < 0 else ""
     return (
         f"This changes the macro-F1 of the answers by {gain['value']:+.3f} ({gain['low']:+.3f} to "
-        f"{gain['high']:+.3f}), compared with the same model on the paragraphs alone."
+        f"{gain['high']:+.3f}), compared with the same model on the paragraphs alone.{why}"
     )
