@@ -7,6 +7,7 @@ import io
 import json
 import random
 import shutil
+import subprocess
 from collections import Counter
 from contextlib import chdir, redirect_stdout
 from functools import partial
@@ -16,6 +17,8 @@ import pandas as pd
 import pytest
 
 from paratopic.annotation.page import Answer, Session
+from paratopic.cli.next_step import DRAW
+from paratopic.cli.start import create, new_topics
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.labels.log import read_lines
 from tests.annotation.small_project import make_project
@@ -346,3 +349,27 @@ def test_articles_with_a_label_are_not_drawn(small: Path, cli: Cli) -> None:
     LABELS.write_text(f"paragraph,topics\n{lines}", encoding="utf-8")
     printed = cli("suggest", "--random", "--articles", status=1)
     assert "every article has a labelled paragraph" in printed
+
+
+def test_a_new_project_is_read_before_it_is_labelled(
+    here: Path,
+    cli: Cli,
+    served: list[Session],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def run(words: list[str]) -> subprocess.CompletedProcess[str]:
+        assert words[1:] == ["-m", "dvc", "repro", "-q", "prepare"]
+        refuses = not list(Path("seeds").glob("*.txt"))
+        if not refuses:
+            run_stages("prepare")
+        return subprocess.CompletedProcess(words, int(refuses))
+
+    create(here, new_topics(["trade", "security"]))
+    monkeypatch.setattr("paratopic.cli.project.subprocess.run", run)
+    assert "stage prepare failed" in cli("label", "--random", status=1)
+    Path("seeds/harbour.txt").write_text(ARTICLE, encoding="utf-8")
+    printed = cli("label", "--random", "--annotator", "ann")
+    assert len(served[0].items) == 3 and f"Next:\n  {DRAW}" in printed
+    cli("label", "--annotator", "ann", status=1)
+    assert "nothing is labelled yet" in caplog.text and DRAW in caplog.text

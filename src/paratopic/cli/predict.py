@@ -27,7 +27,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from paratopic.bulk import cluster, jobs
-from paratopic.bulk.formats import find_inputs
+from paratopic.bulk.formats import FORMATS, find_inputs
 from paratopic.bulk.table import WRITERS, predict_table
 from paratopic.inference.folder import CARD, is_card_of, prediction_files
 from paratopic.inference.loading import load
@@ -61,7 +61,6 @@ from paratopic.reading.files import (
     read_file,
     read_text,
 )
-from paratopic.tables.files import LOADERS
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +70,8 @@ SOME_ERRORS = 3
 # Confidence of the interval of the share of answers that are right.
 CONFIDENCE = 0.95
 
-TABLES = (".csv", ".xlsx", ".jsonl", ".parquet")
+# Suffixes of the tables that are predicted.
+TABLES = tuple(suffix for suffix in FORMATS if suffix not in SUFFIXES)
 
 # Number of characters that are shown of a labelled paragraph.
 N_CHARACTERS = 80
@@ -86,7 +86,7 @@ def predict(
         list[str],
         typer.Argument(
             help=f"Articles ({', '.join(SUFFIXES)}); - reads standard input. With --out also "
-            f"tables ({', '.join(LOADERS)}), folders and globs."
+            f"tables ({', '.join(TABLES)}), folders and globs."
         ),
     ],
     model: ModelName = None,

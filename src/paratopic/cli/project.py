@@ -6,6 +6,8 @@ Which labels count is decided in `labels`.
 from __future__ import annotations
 
 import getpass
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -183,6 +185,14 @@ def read_project() -> Project:
     lines = read_lines(path) if path and path.exists() else []
     answered = table_in_todays_names(read_answer_rows(ANSWERS), params.topics)
     return Project(params, with_labels(read_paragraphs(PARAGRAPHS), answered), answered, lines)
+
+
+def read_texts() -> None:
+    """Run stage prepare if it never ran, so that a new project can be labelled at once."""
+    if PARAMS.exists() and not PARAGRAPHS.exists():
+        print("reading the texts (dvc repro prepare)")
+        if subprocess.run([sys.executable, "-m", "dvc", "repro", "-q", "prepare"]).returncode:
+            raise UserError("stage prepare failed; what it says above has to be mended first")
 
 
 def champion_name() -> str:

@@ -39,7 +39,6 @@ README = Path("README.md")
 
 # What comes after the start.
 DEFINE = {"edit params.yaml": "define each topic: with few labels, models rely on it"}
-READ = {"dvc repro prepare": "read the texts"}
 REPORT = {"paratopic report": "see how good they are"}
 
 # Who commits where git knows no user.
@@ -91,7 +90,7 @@ def init(
         )
     note = create(folder, new_topics(names))
     add = {"cp ARTICLES seeds/": f"add your texts ({', '.join(SUFFIXES)})"}
-    _print_created(folder, note, add | DEFINE | READ | LABEL | TRAIN | REPORT)
+    _print_created(folder, note, add | DEFINE | LABEL | TRAIN | REPORT)
 
 
 def ui(
@@ -197,7 +196,7 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
     if mode == "multi":
         print("  mode   multi: some rows have several topics; in mode single the first would count")
     check = {"check params.yaml": "whether the above is right (prepare.sources)"}
-    label = READ | LABEL if names else {}
+    label = LABEL if names else {}
     _print_created(folder, note, check | DEFINE | label | TRAIN | REPORT)
 
 

@@ -20,7 +20,7 @@ from paratopic.annotation import context, formats, page, sampling, suggestion
 from paratopic.annotation.context import Suggestion, in_context, with_predictions
 from paratopic.cli.next_step import LABEL, next_steps, print_steps
 from paratopic.cli.predict import ModelName
-from paratopic.cli.project import Project, name_of_user, read_project
+from paratopic.cli.project import Project, name_of_user, read_project, read_texts
 from paratopic.corpus.metadata import values_of, with_metadata
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
@@ -148,6 +148,7 @@ def label(
             f"{path} already says which paragraphs to label; leave out either the file or "
             "--random, --mixed, --articles and --by"
         )
+    read_texts()
     project, name = read_project(), name_of_user(annotator)
     if not (path or random or mixed or project.labelled.by_hand.any()):
         ((command, why),) = LABEL.items()

@@ -38,6 +38,7 @@ PREPARED = REPORTS / "prepare.json"
 SKIPPED = REPORTS / "skipped.csv"
 SPLIT = REPORTS / "split.json"
 COMPARISON = REPORTS / "comparison.json"
+HEADLINES = REPORTS / "macro_f1.json"
 PICTURE = REPORTS / "comparison.png"
 PAGE = REPORTS / "index.html"
 # The same with what `paratopic report --open` adds: no stage writes it.

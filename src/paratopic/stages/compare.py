@@ -14,6 +14,7 @@ from paratopic.evaluation.figures import plot_comparison
 from paratopic.project import files, paths
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import by_simplicity
+from paratopic.project.metrics import HEADLINE
 from paratopic.project.params import read_params, run_stage
 
 
@@ -38,6 +39,11 @@ def main() -> None:
     confidence = params.evaluate.confidence
     content = as_json(comparison, split, annotators, 1 - confidence)
     files.write_json(paths.COMPARISON, content)
+    headline = HEADLINE[params.topics.mode]
+    files.write_json(
+        paths.HEADLINES,
+        {name: content["models"][name][headline]["value"] for name in models if split["n_folds"]},
+    )
     plot_comparison(paths.PICTURE, content, confidence)
     files.write_text(paths.CHAMPION, json.dumps({"champion": comparison.champion}) + "\n")
     print(f"champion: {comparison.champion}: {comparison.reason}; see {paths.COMPARISON}")
