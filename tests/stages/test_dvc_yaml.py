@@ -121,7 +121,7 @@ def test_files_are_those_that_the_stage_names(name: str) -> None:
 
 def test_the_tables_of_dvc_show_the_small_files_alone_and_its_plots_no_pictures() -> None:
     metrics = [path for name in STAGES for path in options_of(name, "metrics")]
-    assert metrics == [f"reports/models/{ITEM}.json"]
+    assert metrics == [f"reports/models/{ITEM}.json", "reports/macro_f1.json"]
     plots = [path for name in STAGES for path in options_of(name, "plots")]
     names = ("confusion", "precision_recall", "reliability", "risk")
     assert plots == [f"reports/models/{ITEM}/{name}.csv" for name in names]
