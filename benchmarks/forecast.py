@@ -39,9 +39,9 @@ from paratopic.cli.forecast import CONFIDENCE, SHARES
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
+from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.forecast import CurvePoint, forecast
 from paratopic.evaluation.outcomes import outcomes
-from paratopic.evaluation.shares import Estimate
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics

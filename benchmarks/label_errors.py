@@ -29,7 +29,7 @@ from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import iterate_folds, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
-from paratopic.evaluation.review import rank_doubtful
+from paratopic.findings.review import rank_doubtful
 from paratopic.inference.scores import Array, classes
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params

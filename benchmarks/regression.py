@@ -25,7 +25,7 @@ from statsmodels.api import OLS
 from tables import RESULTS
 
 from paratopic.corpus.folds import TooFewLabels
-from paratopic.evaluation.shares import Sample, adjusted
+from paratopic.findings.shares import Sample, adjusted
 from paratopic.inference.scores import Array
 from paratopic.project.files import write_json
 

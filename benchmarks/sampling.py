@@ -31,7 +31,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.intervals import share_estimates
 from paratopic.evaluation.metrics import Tally, shares_of_answers, value_of
 from paratopic.evaluation.outcomes import answer_outcomes
-from paratopic.evaluation.shares import Sample, shares
+from paratopic.findings.shares import Sample, shares
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Features, Integers
 from paratopic.labels.log import Label

@@ -25,9 +25,10 @@ from simulation import cross_validated, embeddings, frozen, population, without
 from tables import RESULTS, read
 
 from paratopic.corpus.folds import TooFewLabels
-from paratopic.evaluation import shares
-from paratopic.evaluation.population import in_articles, with_out_of_fold
-from paratopic.evaluation.shares import LEAST_LABELS, Estimate, Part, Sample
+from paratopic.evaluation.estimates import LEAST_LABELS, Estimate, wilson
+from paratopic.findings import shares
+from paratopic.findings.population import in_articles, with_out_of_fold
+from paratopic.findings.shares import Part, Sample
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers
 from paratopic.project.files import write_json
@@ -168,7 +169,7 @@ def of_labels(drawn: Sample, masses: Array) -> Part:
 
 
 def _as_sample(values: Array, n: int) -> list[Estimate]:
-    ends = shares.wilson(values, np.full(len(values), float(n)), CONFIDENCE, 1.96)
+    ends = wilson(values, np.full(len(values), float(n)), CONFIDENCE, 1.96)
     return [Estimate(*map(float, each)) for each in zip(values, *ends, strict=True)]
 
 

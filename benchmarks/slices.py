@@ -25,7 +25,7 @@ from tables import RESULTS, read
 
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.evaluation.outcomes import Answered, answered
-from paratopic.evaluation.slices import Slice, columns_of, find_slices
+from paratopic.findings.slices import Slice, columns_of, find_slices
 from paratopic.project import files
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics

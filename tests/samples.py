@@ -16,8 +16,8 @@ from paratopic.annotation.context import Suggestion
 from paratopic.corpus.answers import answer_rows, with_labels, write_answer_rows
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import passages, targets_of, write_paragraphs
+from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.evaluation.shares import Estimate
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, one_hot

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "baseline": {"corpus", "inference", "training"},
     "transformer": {"corpus", "inference", "training"},
     "evaluation": {"labels", "corpus", "inference"},
+    "findings": {"evaluation", "labels", "corpus", "inference"},
     "tracking": {"corpus", "inference"},
     "tables": set(),
     "bulk": {"tables", "reading", "inference"},
@@ -30,12 +31,12 @@ MAY_IMPORT = {
     "annotation": {"labels", "corpus", "inference", "tables"},
     "stages": {
         *("reading", "labels", "corpus", "inference", "training", "baseline", "transformer"),
-        *("evaluation", "tracking"),
+        *("evaluation", "findings", "tracking"),
     },
     # Late: `training` to forecast, `stages.report` for the page, `tracking` to serve MLflow's page.
     "cli": {
         *("reading", "labels", "corpus", "inference", "evaluation", "annotation", "bulk"),
-        *("training", "stages", "tracking", "tables"),
+        *("findings", "training", "stages", "tracking", "tables"),
     },
     # What `from paratopic import` gives.
     "__init__": {"inference"},
@@ -47,7 +48,7 @@ HOME = {
     "transformers": {"transformer"},
     "ray": {"bulk"},
     "mlflow": {"tracking", "inference"},  # inference.registry fetches models from it
-    "matplotlib": {"evaluation"},
+    "matplotlib": {"findings"},
     "starlette": {"annotation"},
     "trafilatura": {"reading"},
     "onnx": {"transformer"},

@@ -15,7 +15,7 @@ import pytest
 
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import write_metadata
-from paratopic.evaluation.findings import COUNT
+from paratopic.findings.groups import COUNT
 from paratopic.inference.calibration import Calibration
 from paratopic.project import files
 from paratopic.project.paths import COMPARISON, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES

@@ -21,8 +21,8 @@ from paratopic.evaluation.comparison import (
     majority_scores,
     unmeasured,
 )
+from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.intervals import Difference
-from paratopic.evaluation.shares import Estimate
 from paratopic.labels.summary import describe_beside
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import ModeName, Topics

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.forecast import EXPONENT, CurvePoint, forecast
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.evaluation.shares import Estimate
 from tests.samples import bounds, of_one_topic
 
 

@@ -63,9 +63,9 @@ def test_code_runs_the_stages_again_that_import_it(package: Path) -> None:
         "score.transformer",
         "train.transformer",
     }
-    assert changed_by(package, "evaluation/card.md", "##", "## The") == {"card"}
-    assert changed_by(package, "evaluation/card.py", "\n\n\n", more) == {"card"}
-    assert changed_by(package, "evaluation/page.html", "<h1>", "<h1>The ") & FITS == set()
+    assert changed_by(package, "findings/card.md", "##", "## The") == {"card"}
+    assert changed_by(package, "findings/card.py", "\n\n\n", more) == {"card"}
+    assert changed_by(package, "findings/page.html", "<h1>", "<h1>The ") & FITS == set()
     assert changed_by(package, "reading/html.py", "\n\n\n", more) == {"prepare"}
     assert changed_by(package, "training/crossval.py", "\n\n\n", more) == FITS
     # What a kind or a metric is called, and an entry for another one, fit nothing again.

@@ -20,7 +20,7 @@ from paratopic.corpus.folds import deal
 from paratopic.evaluation.intervals import difference, measure
 from paratopic.evaluation.metrics import Metric
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.evaluation.review import CONTRADICTED, rank_doubtful
+from paratopic.findings.review import CONTRADICTED, rank_doubtful
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Scores, Targets

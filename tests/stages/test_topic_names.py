@@ -20,7 +20,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import SCHEMA
 from paratopic.evaluation.comparison import majority_scores
 from paratopic.evaluation.outcomes import answered, confusion, outcomes
-from paratopic.evaluation.review import rank_doubtful
+from paratopic.findings.review import rank_doubtful
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.promise import Promise
 from paratopic.inference.scores import Scores

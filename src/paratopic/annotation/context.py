@@ -1,6 +1,6 @@
 """A paragraph to label, with its neighbours in the article and what the model thinks of it.
 
-This module does not decide which paragraphs to label: `suggestion` and `evaluation.review` do.
+This module does not decide which paragraphs to label: `suggestion` and `findings.review` do.
 """
 
 from __future__ import annotations

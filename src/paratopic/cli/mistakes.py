@@ -12,7 +12,7 @@ from paratopic.cli.predict import neighbourhood
 from paratopic.cli.project import Again, Project, check_measured, read_champion, read_project
 from paratopic.corpus.labelled import read_with_folds
 from paratopic.evaluation.outcomes import Answered, answered, confusions
-from paratopic.evaluation.slices import columns_of, find_slices, in_words
+from paratopic.findings.slices import columns_of, find_slices, in_words
 from paratopic.inference.loading import load
 from paratopic.inference.neighbours import Neighbourhood
 from paratopic.labels.log import UNNAMED, first_words

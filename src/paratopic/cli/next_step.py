@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paratopic.cli.project import Project, champion_name, changes_since
-from paratopic.evaluation.shares import LEAST_LABELS
+from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.project.terminal import terminal
 
 # How many paragraphs a first random sample has: three times what shares need at least.

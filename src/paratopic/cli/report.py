@@ -16,9 +16,9 @@ from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
 from paratopic.cli.next_step import next_steps, print_steps
 from paratopic.cli.project import Project, measured, note_changes, read_champion, read_project
 from paratopic.cli.shares import read_corpus
-from paratopic.evaluation.figures import write_figures
-from paratopic.evaluation.findings import overview
 from paratopic.evaluation.outcomes import confusions
+from paratopic.findings.figures import write_figures
+from paratopic.findings.groups import overview
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
 from paratopic.project import files

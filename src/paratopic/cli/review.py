@@ -8,7 +8,7 @@ import pandas as pd
 import typer
 
 from paratopic.cli.project import Again, Project, lines_of, note_changes, read_project
-from paratopic.evaluation.review import rank_contradicted, rank_doubtful, read_scores
+from paratopic.findings.review import rank_contradicted, rank_doubtful, read_scores
 from paratopic.labels.answers import current, of_weak_sources
 from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import UserError, plural

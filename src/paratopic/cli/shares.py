@@ -20,9 +20,9 @@ from paratopic.cli.project import read_champion, read_project
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import read_metadata
 from paratopic.corpus.table import read_parquet
-from paratopic.evaluation import findings
-from paratopic.evaluation.findings import BORROWED, COUNT, Findings, notes, outlook, sentence
-from paratopic.evaluation.population import Corpus, Counted, corpus_of
+from paratopic.findings import groups
+from paratopic.findings.groups import BORROWED, COUNT, Findings, notes, outlook, sentence
+from paratopic.findings.population import Corpus, Counted, corpus_of
 from paratopic.inference.loading import load
 from paratopic.inference.scores import Scores
 from paratopic.project import files
@@ -92,12 +92,12 @@ def shares(
     confidence = params.evaluate.confidence
     corpus = read_corpus(params, *read_champion(), of)
     copies = not distinct
-    estimated = findings.find(corpus, columns, confidence, copies=copies, compare=compare)
+    estimated = groups.find(corpus, columns, confidence, copies=copies, compare=compare)
     terminal().print(_table(estimated, columns, corpus, confidence))
     cited = sentence(estimated, corpus, confidence)
-    lines = [*notes(estimated), cited, *outlook(estimated, corpus), findings.counting(of, copies)]
+    lines = [*notes(estimated), cited, *outlook(estimated, corpus), groups.counting(of, copies)]
     if (estimated.table["rests_on"] != COUNT).any():
-        lines += [project.basis, findings.METHOD]
+        lines += [project.basis, groups.METHOD]
     print(*lines, sep="\n")
     title = f"Shares of the {of}, {confidence:.0%} intervals (hollow: none)"
     for path in outs:
@@ -106,7 +106,7 @@ def shares(
         print(f"written: {path}")
     if rows:
         with _writing("--rows", rows):
-            files.write_csv(rows, findings.rows_to_regress(corpus))
+            files.write_csv(rows, groups.rows_to_regress(corpus))
         print(f"written: {rows}; cluster standard errors by `article`")
 
 
@@ -114,7 +114,7 @@ def _check(columns: Sequence[str], compare: object, outs: Sequence[Path]) -> Non
     """Refuse options that contradict each other or cannot be met."""
     if len(columns) > 2:
         raise UserError("--by: name two columns at most")
-    if taken := [name for name in columns if name in findings.COLUMNS]:
+    if taken := [name for name in columns if name in groups.COLUMNS]:
         raise UserError(
             f"--by {taken[0]}: the table of shares has such a column itself; rename the column in "
             "what the paragraphs are from"
@@ -219,6 +219,6 @@ def _write(path: Path, findings: Findings, columns: Sequence[str], title: str) -
         }
         files.write_json(path, {"about": title, **lines})
     else:
-        from paratopic.evaluation.figures import plot_shares
+        from paratopic.findings.figures import plot_shares
 
         plot_shares(path, findings, columns, title)

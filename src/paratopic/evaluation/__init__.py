@@ -1,1 +1,1 @@
-"""Figures of how good models are, how sure they are, and the reports that show them."""
+"""Figures of how good models are and how sure they are, and which of them is the champion."""

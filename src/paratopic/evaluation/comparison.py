@@ -18,10 +18,10 @@ import pandas as pd
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
+from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.intervals import Difference, difference, measure, share_estimates, write_p
 from paratopic.evaluation.metrics import Metric, shares_of, shares_of_answers
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
-from paratopic.evaluation.shares import Estimate
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import ModeName

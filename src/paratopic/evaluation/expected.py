@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import stdtrit
 
-from paratopic.evaluation.shares import LEAST_ARTICLES, LEAST_LABELS, Estimate, wilson
+from paratopic.evaluation.estimates import LEAST_ARTICLES, LEAST_LABELS, Estimate, wilson
 from paratopic.inference.calibration import Answers, Certainty
 
 # The models of the folds share training paragraphs, and the final model is another one; as for

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
+from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.intervals import (
     DESIGN_EFFECT,
     LEAST_LEARNT,
@@ -25,7 +26,6 @@ from paratopic.evaluation.intervals import (
 )
 from paratopic.evaluation.metrics import Tally, learnt_of_topics, of_topics, parts_of, value_of
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.evaluation.shares import Estimate
 
 # Odds of macro-F1 usually grow with the number of labels to this power, and models stray from it by
 # so much. It weighs so much beside a curve of one squared natural logarithm. All three were chosen

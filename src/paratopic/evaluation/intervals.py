@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaincinv, ndtr, ndtri, stdtrit
 
+from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.metrics import (
     Metric,
     Proportion,
@@ -35,7 +36,6 @@ from paratopic.evaluation.metrics import (
     value_of,
 )
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.evaluation.shares import Estimate
 from paratopic.inference.scores import Array, squared_distances
 
 # Number of draws at a time, and of weights in them at most: more than ten thousand paragraphs take

@@ -14,6 +14,7 @@ import pandas as pd
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation import metrics
+from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.intervals import difference, measure
 from paratopic.evaluation.outcomes import (
     Outcomes,
@@ -24,7 +25,6 @@ from paratopic.evaluation.outcomes import (
     mean_over_repeats,
     outcomes,
 )
-from paratopic.evaluation.shares import Estimate
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.promise import NEVER, Promise
 from paratopic.inference.scores import Array, Targets, topical

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from paratopic.corpus.labelled import read_labelled
-from paratopic.evaluation.card import Shipped, render_card
+from paratopic.findings.card import Shipped, render_card
 from paratopic.inference.loading import load
 from paratopic.project import files
 from paratopic.project.params import read_params, run_stage

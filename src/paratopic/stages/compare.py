@@ -10,7 +10,7 @@ import pandas as pd
 from paratopic.corpus.labelled import read_with_folds
 from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.comparison import as_json, compare, unmeasured
-from paratopic.evaluation.figures import plot_comparison
+from paratopic.findings.figures import plot_comparison
 from paratopic.project import files, paths
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import by_simplicity

@@ -10,9 +10,9 @@ from typing import Any
 
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.labelled import labelled_in
-from paratopic.evaluation.page import render_page
 from paratopic.evaluation.report import ModelReport
-from paratopic.evaluation.review import rank_doubtful, read_scores
+from paratopic.findings.page import render_page
+from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.project import files
 from paratopic.project.params import Params, read_params, run_stage
 from paratopic.project.paths import COMPARISON, FINAL, MODEL_REPORTS, PAGE, PREPARED, SPLIT

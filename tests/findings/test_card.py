@@ -13,7 +13,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.evaluation.card import Shipped, render_card
+from paratopic.findings.card import Shipped, render_card
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import CARD, is_card_of

@@ -18,17 +18,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import chdtrc, gammaincinv, stdtrit
+from scipy.special import chdtrc, stdtrit
 
+from paratopic.evaluation.estimates import LEAST_ARTICLES, LEAST_LABELS, Estimate, wilson
 from paratopic.inference.scores import Array, Integers, ratio
 
-# With fewer labels of its own, a group has no interval; with fewer labelled articles, if articles
-# were drawn, nothing has one.
-LEAST_LABELS, LEAST_ARTICLES = 20, 6
 # Sums of weights are whole numbers, and predictions all the same, but for rounding.
 ROUNDING = 1e-9
-# Events are rare, for Wilson's interval, if there are fewer labels with them.
-RARE = 3.5
 # Squared errors that are added, because few labels may happen to have none: to both sides where the
 # noise of predictions is compared with that of labels, and to the noise of a trend.
 EXTRA, EXTRA_OF_TREND = 2.0, 0.5
@@ -107,18 +103,6 @@ class Sample:
             return n_labels if n_labels >= LEAST_LABELS else 0
         n_articles = len(np.unique(self.articles[self.weights * masses[self.labelled] > 0]))
         return n_articles if n_articles >= LEAST_ARTICLES else 0
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its interval; `low` and `high` are None where it has none.
-
-    Here it is a share of a corpus, a difference of two, or the change of one for each unit of time.
-    """
-
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -281,38 +265,6 @@ def adjusted(sample: Sample, masses: Array) -> Array:
         sample.residuals * (sample.weights * masses.sum() / weights.sum())[:, None]
     )
     return outcomes
-
-
-def wilson(values: Array, sizes: Array, confidence: float, quantile: float) -> tuple[Array, Array]:
-    """Ends of Wilson's interval of shares, (K,) each.
-
-    Next to 0 and 1, where it holds too seldom, it reaches as far as a one-sided interval of rare
-    events (Brown, Cai & DasGupta 2001, Statistical Science 16, 101-133).
-
-    >>> low, high = wilson(np.array([0.0]), np.array([60.0]), 0.95, 1.96)
-    >>> low.round(3).tolist(), high.round(3).tolist()
-    ([0.0], [0.06])
-
-    Parameters
-    ----------
-    values
-        (K,) shares, 0 to 1.
-    sizes
-        (K,) numbers of independent labels that they rest on, above 0.
-    quantile
-        Number of standard errors on each side.
-    """
-    squared = quantile**2
-    middle = (values + squared / (2 * sizes)) / (1 + squared / sizes)
-    reach = np.sqrt(values * (1 - values) / sizes + squared / (4 * sizes**2))
-    reach = quantile * reach / (1 + squared / sizes)
-    hits, misses = sizes * values, sizes * (1 - values)
-    few_hits, few_misses = (
-        np.where(n < RARE, gammaincinv(np.maximum(n, 1e-9), 1 - confidence) / sizes, 1.0)
-        for n in (hits, misses)
-    )
-    low = np.minimum.reduce([np.maximum(middle - reach, 0.0), values, few_hits])
-    return low, np.maximum.reduce([np.minimum(middle + reach, 1.0), values, 1 - few_misses])
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from paratopic.annotation import formats
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.labelled import read_labelled
 from paratopic.corpus.metadata import write_metadata
-from paratopic.evaluation.review import CONTRADICTED, DUPLICATE, rank_doubtful, read_scores
+from paratopic.findings.review import CONTRADICTED, DUPLICATE, rank_doubtful, read_scores
 from paratopic.project.params import read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, SCORES
 from paratopic.project.topics import Topics

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from paratopic.evaluation.shares import (
-    LEAST_LABELS,
-    Estimate,
+from paratopic.evaluation.estimates import LEAST_LABELS, Estimate, wilson
+from paratopic.findings.shares import (
     Sample,
     adjusted,
     difference,
@@ -20,7 +19,6 @@ from paratopic.evaluation.shares import (
     shares,
     shares_of_parts,
     trend,
-    wilson,
 )
 from paratopic.inference.scores import Array
 from tests.samples import bounds

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from paratopic.evaluation import page
 from paratopic.evaluation.report import ModelReport
+from paratopic.findings import page
 from paratopic.project.topics import NONE, Topics
 from tests.samples import paragraph_table
 

@@ -17,7 +17,8 @@ import pandas as pd
 from paratopic.corpus.labelled import Labelled, labelled_in
 from paratopic.corpus.metadata import with_metadata
 from paratopic.corpus.table import SCHEMA, passages, targets_of
-from paratopic.evaluation.shares import LEAST_ARTICLES, LEAST_LABELS, Sample, size_of
+from paratopic.evaluation.estimates import LEAST_ARTICLES, LEAST_LABELS
+from paratopic.findings.shares import Sample, size_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.errors import UserError, plural

@@ -1,6 +1,6 @@
 """The report as one page for people who were not there: everything in it, and no network needed.
 
-Nothing is measured here: the numbers come from `report`, `comparison`, `findings` and `slices`. The
+Nothing is measured here: the numbers come from `report`, `comparison`, `groups` and `slices`. The
 text is in page.html, and the charts of `figures` are SVG inside it. Which answers are mistakes is
 decided in `outcomes`, which labels are doubtful in `review`.
 """
@@ -22,8 +22,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from paratopic.corpus.table import passages, targets_of
-from paratopic.evaluation import figures, findings, report
+from paratopic.evaluation import report
 from paratopic.evaluation.report import ModelReport
+from paratopic.findings import figures, groups
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
@@ -59,7 +60,7 @@ def render_page(
         From `review.rank_doubtful`; no rows where no label is by hand.
     on_request
         Sections that need the champion to be loaded; None, the default, for a page without them.
-        These are `shares` (a `findings.Overview`), `labels` (what the labels are a sample of) and
+        These are `shares` (a `groups.Overview`), `labels` (what the labels are a sample of) and
         `mistakes`, where the champion goes wrong: `confusions` (what is mistaken for what, in
         words, the most frequent first), `slices` (a line that says whether any slice is worse, and
         a line for each that is) and `nearest` (finds the labelled paragraph that is most like a
@@ -96,7 +97,7 @@ def render_page(
         kinds=KINDS,
         # The page calls these where there is something to show.
         figures=figures,
-        findings=findings,
+        groups=groups,
         report=report,
         risks=risks,
         worst=lambda: worst(models, topics, paragraphs),

@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from paratopic.evaluation.findings import Findings, time_of
 from paratopic.evaluation.report import ModelReport
+from paratopic.findings.groups import Findings, time_of
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS

@@ -18,11 +18,10 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.metadata import values_of
+from paratopic.evaluation.estimates import LEAST_LABELS, Estimate
 from paratopic.evaluation.intervals import write_p
-from paratopic.evaluation.population import Corpus, Counted
-from paratopic.evaluation.shares import (
-    LEAST_LABELS,
-    Estimate,
+from paratopic.findings.population import Corpus, Counted
+from paratopic.findings.shares import (
     Part,
     adjusted,
     difference,

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.evaluation.figures import plot_shares, share_chart
-from paratopic.evaluation.findings import (
+from paratopic.findings.figures import plot_shares, share_chart
+from paratopic.findings.groups import (
     ALL,
     BORROWED,
     COUNT,
@@ -24,7 +24,7 @@ from paratopic.evaluation.findings import (
     period_of,
     sentence,
 )
-from paratopic.evaluation.population import Corpus, Counted, corpus_of
+from paratopic.findings.population import Corpus, Counted, corpus_of
 from paratopic.inference.scores import Scores
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage

@@ -22,7 +22,7 @@ import pandas as pd
 from paratopic.corpus.metadata import values_of, with_metadata
 from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, write_p
 from paratopic.evaluation.outcomes import Answered
-from paratopic.evaluation.shares import summed
+from paratopic.findings.shares import summed
 from paratopic.inference.scores import Array, Integers, Targets, ratio
 from paratopic.project.errors import UserError, plural
 from paratopic.project.periods import PERIODS

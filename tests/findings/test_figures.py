@@ -13,9 +13,9 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from paratopic.evaluation import figures
-from paratopic.evaluation.page import as_svg
 from paratopic.evaluation.report import ModelReport
+from paratopic.findings import figures
+from paratopic.findings.page import as_svg
 from paratopic.project.topics import NONE
 
 BINS = pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.5, 1.0], "n": [10, 30]})

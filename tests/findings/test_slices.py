@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.evaluation.outcomes import Answered, Outcomes
-from paratopic.evaluation.slices import ALPHA, LEAST, columns_of, find_slices
+from paratopic.findings.slices import ALPHA, LEAST, columns_of, find_slices
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Targets
 from paratopic.project.errors import UserError

@@ -1,0 +1,60 @@
+"""Figures with intervals, and when there are too few labels for any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaincinv
+
+from paratopic.inference.scores import Array
+
+# With fewer labels of its own, a group has no interval; with fewer labelled articles, if articles
+# were drawn, nothing has one.
+LEAST_LABELS, LEAST_ARTICLES = 20, 6
+# Events are rare, for Wilson's interval, if there are fewer labels with them.
+RARE = 3.5
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval; `low` and `high` are None where it has none.
+
+    It may be a metric, a share of a corpus, a difference of two, or a change for each unit of time.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+def wilson(values: Array, sizes: Array, confidence: float, quantile: float) -> tuple[Array, Array]:
+    """Ends of Wilson's interval of shares, (K,) each.
+
+    Next to 0 and 1, where it holds too seldom, it reaches as far as a one-sided interval of rare
+    events (Brown, Cai & DasGupta 2001, Statistical Science 16, 101-133).
+
+    >>> low, high = wilson(np.array([0.0]), np.array([60.0]), 0.95, 1.96)
+    >>> low.round(3).tolist(), high.round(3).tolist()
+    ([0.0], [0.06])
+
+    Parameters
+    ----------
+    values
+        (K,) shares, 0 to 1.
+    sizes
+        (K,) numbers of independent labels that they rest on, above 0.
+    quantile
+        Number of standard errors on each side.
+    """
+    squared = quantile**2
+    middle = (values + squared / (2 * sizes)) / (1 + squared / sizes)
+    reach = np.sqrt(values * (1 - values) / sizes + squared / (4 * sizes**2))
+    reach = quantile * reach / (1 + squared / sizes)
+    hits, misses = sizes * values, sizes * (1 - values)
+    few_hits, few_misses = (
+        np.where(n < RARE, gammaincinv(np.maximum(n, 1e-9), 1 - confidence) / sizes, 1.0)
+        for n in (hits, misses)
+    )
+    low = np.minimum.reduce([np.maximum(middle - reach, 0.0), values, few_hits])
+    return low, np.maximum.reduce([np.minimum(middle + reach, 1.0), values, 1 - few_misses])
