@@ -54,5 +54,6 @@ def test_steps_follow_from_where_the_project_stands(
     monkeypatch.setattr(next_step, "champion_name", lambda: champion)
     monkeypatch.setattr(next_step, "changes_since", lambda *_: changes)
     assert list(next_steps(project(labels, draw))) == steps
-    with_ties = next_steps(project(labels, draw, TIE))
-    assert list(with_ties) == ["paratopic review --out ties.csv", *steps]
+    with_ties = list(next_steps(project(labels, draw, TIE)))
+    # Answers that stage prepare has not read are labels.
+    assert with_ties == ["paratopic review --out ties.csv", *(steps if "h" in labels else [RUN])]

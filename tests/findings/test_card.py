@@ -126,8 +126,8 @@ def test_too_few_labels_promise_nothing(card: Callable[..., str], report: dict[s
     written = card(report, sure=NEVER)
     assert (
         "The model predicted a topic for 0% of the paragraphs (coverage). No prediction is marked "
-        "sure: to promise that 90% are right takes 44 distinct articles with a topic answered "
-        "without a mistake, and there are 6."
+        "sure: the promise that 90% are right needs 44 distinct articles with a topic, all "
+        "answered without a mistake, and there are 6."
     ) in written
     assert "2.00" not in written
 

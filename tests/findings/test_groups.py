@@ -22,6 +22,7 @@ from paratopic.findings.groups import (
     outlook,
     overview,
     period_of,
+    rows_to_regress,
     sentence,
 )
 from paratopic.findings.population import Corpus, Counted, corpus_of
@@ -371,3 +372,32 @@ def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> Non
     many = "tells 6 values of the second column apart, and desk has 7"
     with pytest.raises(UserError, match=many):
         plot_shares(tmp_path / "chart.png", findings, ["month", "desk"], "Shares")
+
+
+def test_counts_have_no_intervals_and_a_difference_that_is_not_shown_says_why() -> None:
+    frame = table(label_source="hand", draw="", weight=np.nan)
+    frame["topics"] = frame["topics"].map(lambda names: names or [])
+    months = np.where(frame["article"].str[1:].astype(int) < 30, "2025-04", "2025-09")
+    whole = corpus(frame, frame[["id"]].assign(date=months))
+    findings = find(whole, ["month"], 0.95)
+    assert findings.changes["low"].tolist() == findings.changes["high"].tolist()
+    assert " to " not in "".join(notes(findings))
+    assert sentence(findings, whole, 0.95).endswith("by the labels of all paragraphs of both.")
+    few = table()
+    months = np.where(few["id"].isin(few["id"].iloc[63:120]), "2025-04", "2025-09")
+    findings = find(corpus(few, few[["id"]].assign(date=months)), ["month"], 0.95)
+    why = "2025-09 minus 2025-04: no difference is shown, because 2025-04 has 17 of 20 labels"
+    assert notes(findings)[-1] == why
+
+
+def test_names_of_outcomes_to_regress_are_names_of_formulas() -> None:
+    topics = Topics("single", ("trade", "Law & Order"))
+    frame = table()
+    frame["topics"] = [
+        ["Law & Order" if name == "security" else name for name in names]
+        for names in frame["topics"]
+    ]
+    hand = frame[frame["label_source"] == "hand"]
+    scores = pd.DataFrame({"id": hand["id"], "score trade": 0.3, "score Law & Order": 0.3})
+    rows = rows_to_regress(corpus_of(frame, frame[["id"]], constant(0.3), scores, topics))
+    assert list(rows)[-3:] == ["topic_trade", "topic_Law___Order", "topic_none"]

@@ -13,6 +13,7 @@ import typer
 
 from paratopic.annotation import formats
 from paratopic.annotation.formats import ImportedLabels
+from paratopic.cli.next_step import next_steps, print_steps
 from paratopic.cli.predict import SOME_ERRORS
 from paratopic.cli.project import Project, name_of_user, read_project
 from paratopic.labels.answers import merge
@@ -51,6 +52,7 @@ def import_labels(
     for path, imported in read.items():
         _merge(project, path, imported, name)
     _warn_of_another_order(project, read.values())
+    print_steps(next_steps(read_project()))
     problems = any(imported.problems for imported in read.values())
     raise typer.Exit(SOME_ERRORS if problems else 0)
 

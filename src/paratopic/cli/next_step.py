@@ -22,15 +22,16 @@ def next_steps(project: Project) -> dict[str, str]:
     steps = {}
     if project.tied:
         steps["paratopic review --out ties.csv"] = "list the ties, and write a sheet to settle them"
-    if not project.labelled.by_hand.any() and can_draw:
-        return steps | LABEL | TRAIN
     champion = champion_name()
+    if not project.labelled.by_hand.any() and can_draw:
+        # What prepare has not read yet may be all that there is.
+        return steps | TRAIN if project.current.answers else steps | LABEL | TRAIN
     if not champion or changes_since(project.params, champion):
         steps |= TRAIN
     if project.sample["drawn"] < LEAST_LABELS and can_draw:
         steps |= LABEL
     elif champion:  # of what is labelled as a whole, they are a count
-        steps["paratopic shares"] = "estimate how much of the project is about what"
+        steps["paratopic shares"] = "estimate the shares of the topics"
     if can_draw and champion:
         steps["paratopic label"] = "label the paragraphs that teach the models most"
     elif not can_draw:

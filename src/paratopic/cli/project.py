@@ -227,8 +227,10 @@ def note_changes() -> None:
     """Print that a project's figures are older than its texts, labels or settings, if they are."""
     if not (PARAMS.exists() and PREPARED.exists()):
         return
-    if changes := changes_since(read_params(), champion_name()):
-        print(f"note: {changes} changed since these figures were made: run `dvc repro`")
+    champion = champion_name()
+    if changes := changes_since(read_params(), champion):
+        what = "these figures were made" if champion else "the texts were read"
+        print(f"note: {changes} changed since {what}: run `dvc repro`")
 
 
 def changes_since(params: Params, champion: str) -> str:

@@ -95,11 +95,13 @@ def shares(
     estimated = groups.find(corpus, columns, confidence, copies=copies, compare=compare)
     terminal().print(_table(estimated, columns, corpus, confidence))
     cited = sentence(estimated, corpus, confidence)
+    counted = bool((estimated.table["rests_on"] == COUNT).all())
     lines = [*notes(estimated), cited, *outlook(estimated, corpus), groups.counting(of, copies)]
-    if (estimated.table["rests_on"] != COUNT).any():
+    if not counted:
         lines += [project.basis, groups.METHOD]
     print(*lines, sep="\n")
-    title = f"Shares of the {of}, {confidence:.0%} intervals (hollow: none)"
+    shown = "counted" if counted else f"{confidence:.0%} intervals (hollow: none)"
+    title = f"Shares of the {of}, {shown}"
     for path in outs:
         with _writing("--out", path):
             _write(path, estimated, columns, title)
@@ -107,7 +109,7 @@ def shares(
     if rows:
         with _writing("--rows", rows):
             files.write_csv(rows, groups.rows_to_regress(corpus))
-        print(f"written: {rows}; cluster standard errors by `article`")
+        print(f"written: {rows}; in regressions, cluster standard errors by article")
 
 
 def _check(columns: Sequence[str], compare: object, outs: Sequence[Path]) -> None:

@@ -39,7 +39,10 @@ README = Path("README.md")
 
 # What comes after the start.
 DEFINE = {"edit params.yaml": "define each topic: with few labels, models rely on it"}
-REPORT = {"paratopic report": "see how good they are"}
+REPORT = {
+    "paratopic report": "see how good they are",
+    "paratopic shares": "estimate the shares of the topics",
+}
 
 # Who commits where git knows no user.
 _NOBODY = ("-c", "user.name=paratopic", "-c", "user.email=paratopic@localhost")
@@ -89,7 +92,10 @@ def init(
             "(--table FILE)"
         )
     note = create(folder, new_topics(names))
-    add = {"cp ARTICLES seeds/": f"add your texts ({', '.join(SUFFIXES)})"}
+    add = {
+        "cp ARTICLES seeds/": f"add your texts ({', '.join(SUFFIXES)})",
+        "edit seeds/metadata.csv": "their dates and sources, if you have any (article,date,source)",
+    }
     _print_created(folder, note, add | DEFINE | LABEL | TRAIN | REPORT)
 
 
@@ -193,10 +199,15 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
     topics = new_topics(names) if names else Topics(mode, tuple(proposal.topics))
     note = create(folder, topics, proposal.source)
     _print_proposal(table, list(columns), proposal, rows)
+    if random and len(rows.answers) == len(rows.paragraphs):
+        print(
+            "  note   all rows are labelled: shares are of these rows alone. For those of a larger"
+        )
+        print("         corpus, add its other rows to the table, without labels")
     if mode == "multi":
         print("  mode   multi: some rows have several topics; in mode single the first would count")
     check = {"check params.yaml": "whether the above is right (prepare.sources)"}
-    label = LABEL if names else {}
+    label = LABEL if len(rows.answers) < len(rows.paragraphs) and not random else {}
     _print_created(folder, note, check | DEFINE | label | TRAIN | REPORT)
 
 

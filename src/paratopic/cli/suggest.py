@@ -118,6 +118,7 @@ def suggest(
     Without --out, they are printed as CSV. `paratopic label` opens them in a browser.
     """
     draw = Draw(random, mixed, articles, by)
+    read_texts()
     project = read_project()
     suggestions, shown = _suggestions(project, n, draw, model, blind)
     if out is None:
@@ -127,6 +128,8 @@ def suggest(
     written = formats.write_tasks(out, suggestions, project.params.topics, kind, explain)
     picked = plural(len(suggestions), "paragraph")
     print(f"{picked} to label: {', '.join(map(str, written))}")
+    if out.suffix != ".json":
+        print(f"Next: fill in its column topics, then `paratopic import {out}`")
 
 
 def label(

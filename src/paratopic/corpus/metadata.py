@@ -16,6 +16,7 @@ import pyarrow as pa
 from paratopic.corpus.table import JOINED, SCHEMA, read_parquet, write_columns
 from paratopic.project.errors import UserError
 from paratopic.project.periods import PERIODS, values_by
+from paratopic.project.topics import nearest
 
 # The most characters of fields in a list of paragraphs.
 LONGEST_LINE = 100
@@ -71,7 +72,10 @@ def values_of(rows: pd.DataFrame, name: str) -> list[str]:
             )
     elif name not in known:
         known += [period for period in PERIODS if "date" in own and period not in own]
-        raise UserError(f"--by {name}: there is no such column; the columns are {', '.join(known)}")
+        hint = nearest(name, known)
+        raise UserError(
+            f"--by {name}: there is no such column{hint}; the columns are {', '.join(known)}"
+        )
     columns = {str(column): rows[column].tolist() for column in rows if column in (name, "date")}
     return values_by(columns, name, len(rows))
 

@@ -210,9 +210,8 @@ def _reason(
         p = f"p = {lead.p:.2f}" if lead.p >= 0.005 else write_p(lead.p)
         parts.append(
             f"{evidence} the macro-F1 of its answers is {abs(lead.value):.3f} "
-            f"{'higher' if higher else 'lower'} than the {other}'s (only a lead above "
-            f"{min_lead:g} counts; the probability that the {pair.model} has one is "
-            f"{lead.beyond:.0%}, {p})"
+            f"{'higher' if higher else 'lower'} than the {other}'s (the probability that the "
+            f"{pair.model} is better by more than {min_lead:g} is {lead.beyond:.0%}, {p})"
         )
     return "; ".join(parts) + by_definitions * (
         ". If the author of the definitions had read these articles, this is not independent "

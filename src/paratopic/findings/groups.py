@@ -225,10 +225,12 @@ def rows_to_regress(corpus: Corpus) -> pd.DataFrame:
     Returns
     -------
     What the row is from, whether it is labelled, and for each outcome a column `topic_NAME` of
-    `shares.adjusted`. Outcomes that no label has are left out: nothing corrects them.
+    `shares.adjusted`, whose name formulas can have. Outcomes that no label has are left out:
+    nothing corrects them.
     """
     masses = corpus.masses(np.ones(len(corpus.rows)), copies=True)
-    names = ["topic_none" if name == NO_TOPIC else f"topic_{name}" for name in corpus.outcomes]
+    plain = ["none" if name == NO_TOPIC else re.sub(r"\W", "_", name) for name in corpus.outcomes]
+    names = [f"topic_{name}" for name in plain]
     outcomes = pd.DataFrame(adjusted(corpus, masses)[corpus.place], columns=names)
     outcomes = outcomes[list(compress(names, corpus.truth.max(axis=0).tolist()))]
     about = corpus.rows[[name for name in corpus.rows if name not in NOT_ABOUT]]
@@ -319,16 +321,19 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
         one, other = findings.compared
         change, low, high = (100 * row[name] for name in ("change", "low", "high"))
         interval = f"({confidence:.0%} interval {low:+.0f} to {high:+.0f})"
+        lead = (
+            f"To cite: the {what} {of} {row['topic']} is {abs(change):.0f} points "
+            f"{'higher' if change > 0 else 'lower'} in {one} than in {other}"
+        )
+        if low == high:
+            return f"{lead}, by the labels of all paragraphs of both."
         if low <= 0 <= high:
             return (
                 f"To cite: no topic's {what} differs significantly between {other} and {one}; "
                 f"the share of {row['topic']} differs most, by {change:+.0f} points {interval}, "
                 f"{basis}"
             )
-        return (
-            f"To cite: the {what} {of} {row['topic']} is {abs(change):.0f} points "
-            f"{'higher' if change > 0 else 'lower'} in {one} than in {other} {interval}, {basis}"
-        )
+        return f"{lead} {interval}, {basis}"
     whole = findings.table.iloc[: len(corpus.outcomes)].to_dict("records")
     row = max((row for row in whole if row["topic"] != NO_TOPIC), key=lambda row: row["share"])
     share, low, high = (100 * row[name] for name in ("share", "low", "high"))
@@ -361,11 +366,25 @@ def notes(findings: Findings) -> list[str]:
         change, low, high = (100 * row[name] for name in ("change", "low", "high"))
         # Changes with each year are small: their intervals say something with two digits.
         digits = 1 if high - low >= 1 else 2
-        lines.append(
-            f"{row['what']}, {row['topic']}: {change:+.{digits}f} points "
-            f"({low:+.{digits}f} to {high:+.{digits}f})"
-        )
-    return lines
+        interval = f" ({low:+.{digits}f} to {high:+.{digits}f})" if low < high else ""
+        lines.append(f"{row['what']}, {row['topic']}: {change:+.{digits}f} points{interval}")
+    return lines + _without_interval(findings)
+
+
+def _without_interval(findings: Findings) -> list[str]:
+    """Why a difference that was asked for is not shown."""
+    if findings.compared is None:
+        return []
+    what, first = " minus ".join(findings.compared), findings.table.iloc[:, 0]
+    of_it = findings.changes[findings.changes["what"] == what]
+    n_labels = [int(findings.table["labels"][first == name].min()) for name in findings.compared]
+    few = [
+        f"{name} has {n} of {LEAST_LABELS} labels"
+        for name, n in zip(findings.compared, n_labels, strict=True)
+        if n < LEAST_LABELS
+    ]
+    no_interval = len(of_it) and of_it["low"].isna().all()
+    return [f"{what}: no difference is shown, because {' and '.join(few)}"] if no_interval else []
 
 
 def _lacking(findings: Findings) -> str:
@@ -404,9 +423,9 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
     lacking = {half: more for half in NARROW if (more := labels_for(half, findings, corpus))}
     if lacking:
         labels = "labelled articles" if corpus.counted == "articles" else "labels"
-        halves = (f"± {100 * half:.0f} points with about {n:,}" for half, n in lacking.items())
+        halves = (f"± {100 * half:.0f} points with about {n:,} more" for half, n in lacking.items())
         lines.append(
-            f"More {labels}, drawn at random, narrow the intervals for the whole corpus: "
+            f"Further {labels}, drawn at random, narrow the intervals for the whole corpus: "
             f"{', '.join(halves)}."
         )
     return lines

@@ -239,6 +239,8 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tup
     of_labels, leverage = own.of_labels, away[sample.labelled] / spread
     leans = leverage[:, None] * (sample.residuals - own.mean)
     slopes = slopes + of_labels @ leans
+    if not sample.unknown(masses).any():
+        return _shares(slopes, slopes, slopes)
     if not units:
         return _shares(slopes)
     contributions = of_labels[:, None] * (leans - of_labels @ leans)

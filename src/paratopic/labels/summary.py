@@ -62,7 +62,7 @@ def summarise(
         report["annotators"] = asdict(annotators)
     if drawn := sample["drawn"]:
         report["messages"].append(
-            "the labels drawn at random stand for all paragraphs, and so do the figures"
+            "labels are a random sample, so the figures hold for all paragraphs"
             if drawn >= LEAST_DRAWN
             else f"{plural(drawn, 'label was', 'labels were')} drawn at random; from "
             f"{LEAST_DRAWN} on, labels are weighted by how they were drawn"

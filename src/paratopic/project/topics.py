@@ -317,8 +317,10 @@ class Topics:
         for name in names:
             if name not in self.names:
                 shown = " ".join(name.split())[:60]
+                several = all(part.strip() in self.names for part in name.split(","))
+                hint = " (separate topics by ;)" if several else nearest(name, self.names)
                 raise UserError(
-                    f'{where}: unknown topic "{shown}"{nearest(name, self.names)}; the codebook in '
+                    f'{where}: unknown topic "{shown}"{hint}; the codebook in '
                     f"params.yaml (topics.codebook) has {', '.join(self.names)}"
                 )
         return names

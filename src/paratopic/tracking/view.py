@@ -34,8 +34,8 @@ def main_metrics(mode: str) -> list[str]:
 def experiment_tags(mode: str) -> dict[str, str]:
     """Tags that describe the experiment, whose topics have a mode, to those who open it."""
     metrics = main_metrics(mode)
-    # In pixels. By default names are cut, and those with the same beginning look the same. Both ends
-    # of the interval have room on a screen of 1,500, beside MLflow's assistant.
+    # In pixels. By default names are cut, and those with the same beginning look the same. Both
+    # ends of the interval have room on a screen of 1,500, beside MLflow's assistant.
     columns = ["tags.`champion`", *(f"metrics.`{name}`" for name in metrics)]
     widths = {name: 20 + 7 * len(name.split("`")[1]) for name in columns}
     columns += ["attributes.`Models`", "attributes.`Source`", "attributes.`Dataset`"]
