@@ -103,6 +103,8 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) 
         )
     # One label that the words of its paragraph contradict.
     made.append((f"{paragraph('trade', rng, 60)}", "technology", "article 1"))
+    # What is labelled as a whole would be counted.
+    made += [(paragraph("trade", rng), "", article) for article in ("article 0", "article 7")]
     table = pd.DataFrame(made, columns=["text", "label", "group"]).assign(drawn="1")
     dates = table["group"].map(lambda name: "2025-04" if name < "article 4" else "2025-09")
     write_csv(Path("table.csv"), table.assign(date=dates))
