@@ -7,9 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
-from paratopic.corpus.metadata import read_metadata, write_metadata
+from paratopic.corpus.metadata import read_metadata, values_of, write_metadata
 from paratopic.corpus.table import SCHEMA
+from paratopic.project.errors import UserError
 
 
 def test_fields_are_strings_or_null_whatever_their_names(tmp_path: Path) -> None:
@@ -27,3 +29,10 @@ def test_fields_are_strings_or_null_whatever_their_names(tmp_path: Path) -> None
     # Without any field.
     write_metadata(pd.DataFrame({"id": ["a", "b"]}), path)
     assert read_metadata(path).to_dict("list") == {"id": ["a", "b"]}
+
+
+def test_dates_that_are_years_are_in_no_month() -> None:
+    rows = pd.DataFrame({"id": ["a", "b"], "article": ["a", "b"], "date": ["1971", "1972"]})
+    assert values_of(rows, "year") == ["1971", "1972"]
+    with pytest.raises(UserError, match="no date is so exact; use --by year"):
+        values_of(rows, "month")

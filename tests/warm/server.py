@@ -23,6 +23,7 @@ import traceback
 from collections.abc import Mapping
 
 import paratopic
+from paratopic.project.installed import stage_digests
 
 # Imported late, by what stages and commands call.
 LATE = (
@@ -172,5 +173,6 @@ if __name__ == "__main__":
     for late in LATE:
         importlib.import_module(late)
     importlib.import_module("sqlalchemy.orm").configure_mappers()
+    stage_digests()  # keeps what it reads of each module
     serve(sys.argv[1], int(sys.argv[2]))
     end(run(sys.argv[0], sys.argv[1:]))

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from paratopic.corpus.table import JOINED, SCHEMA, read_parquet, write_columns
 from paratopic.project.errors import UserError
-from paratopic.project.periods import PERIODS, values_by
+from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 from paratopic.project.topics import nearest
 
 # The most characters of fields in a list of paragraphs.
@@ -60,7 +60,7 @@ def values_of(rows: pd.DataFrame, name: str) -> list[str]:
     Raises
     ------
     UserError
-        There is no such column, or no paragraph has a date.
+        There is no such column, or no paragraph has a date, or no such part of one.
     """
     own = [str(column) for column in rows if column not in SCHEMA.names]
     known = ["article", "title", "heading", *own]
@@ -77,7 +77,10 @@ def values_of(rows: pd.DataFrame, name: str) -> list[str]:
             f"--by {name}: there is no such column{hint}; the columns are {', '.join(known)}"
         )
     columns = {str(column): rows[column].tolist() for column in rows if column in (name, "date")}
-    return values_by(columns, name, len(rows))
+    values = values_by(columns, name, len(rows))
+    if name in PERIODS and set(values) == {UNKNOWN}:
+        raise UserError(f"--by {name}: no date is so exact; use --by year")
+    return values
 
 
 def in_words(about: pd.DataFrame, ids: Collection[str]) -> dict[str, str]:
