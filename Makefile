@@ -20,7 +20,7 @@ test: .venv/dev
 # thread each. The tests of one file share a pipeline and stay together, in the order of their
 # folders: the last ones are short.
 pytest: .venv/dev
-	MAKEFLAGS= OMP_NUM_THREADS=1 pytest -n 4 --dist loadfile --no-loadscope-reorder
+	MAKEFLAGS= OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/dev
 	ruff check src tests benchmarks examples
