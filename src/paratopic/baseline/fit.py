@@ -124,8 +124,7 @@ def fit(
     if n > MOST_TEXTS:
         examples = examples.of(at_most(MOST_TEXTS, n, seed))
         notes = (f"learnt from {MOST_TEXTS:,} of {n:,} texts, drawn at random",)
-    keywords = _keywords(params, len(examples.texts))
-    own = plain(examples.texts)
+    own, keywords = plain(examples.texts), _keywords(params, len(examples.texts))
     union, every = TfIdfUnion.fit([*descriptions, *own], keywords)
     described = Described(every[: len(descriptions)].toarray(), NEAREST)
     transform = _known(union, own, every[len(descriptions) :], examples.texts)
