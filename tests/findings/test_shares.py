@@ -247,3 +247,18 @@ def test_a_trend_of_a_topic_that_few_articles_have_is_not_taken_for_certain() ->
         change = trend(sample, np.ones(1200), times, 0.95)[0]
         held.append(covers(change, float(np.polyfit(times, truth[:, 0], 1)[0])))
     assert np.mean(held) >= 0.93
+
+
+def test_few_articles_with_a_topic_tell_little_of_how_it_varies() -> None:
+    # One article in 14 has the topic, in up to all of its 20 texts; 60 of 300 are drawn.
+    held, n_texts = [], 300 * 20
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        much = np.repeat((rng.random(300) < 0.07) * rng.random(300), 20)
+        true = rng.random(n_texts) < much
+        truth = np.column_stack([true, ~true]).astype(np.float64)
+        articles = np.repeat(rng.choice(300, 60, replace=False), 20)
+        rows = articles * 20 + np.tile(np.arange(20), 60)
+        sample = Sample(np.full((n_texts, 2), 0.5), rows, truth[rows], np.ones(1200), articles)
+        held.append(covers(shares(sample, np.ones(n_texts), 0.95).shares[0], true.mean()))
+    assert np.mean(held) >= 0.93

@@ -28,7 +28,9 @@ class Estimate:
     high: float | None = None
 
 
-def wilson(values: Array, sizes: Array, confidence: float, quantile: float) -> tuple[Array, Array]:
+def wilson(
+    values: Array, sizes: Array, confidence: float, quantile: Array | float
+) -> tuple[Array, Array]:
     """Ends of Wilson's interval of shares, (K,) each.
 
     Next to 0 and 1, where it holds too seldom, it reaches as far as a one-sided interval of rare
@@ -45,7 +47,7 @@ def wilson(values: Array, sizes: Array, confidence: float, quantile: float) -> t
     sizes
         (K,) numbers of independent labels that they rest on, above 0.
     quantile
-        Number of standard errors on each side.
+        Number of standard errors on each side, one for each share or for all.
     """
     squared = quantile**2
     middle = (values + squared / (2 * sizes)) / (1 + squared / sizes)

@@ -157,7 +157,11 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
     if not units:
         return Part(_shares(values), n_labels)
     sizes = _sizes(sample, masses, own, values)
-    quantile = float(stdtrit(units - 1, (1 + confidence) / 2))
+    freedom = np.full(len(values), units - 1.0)
+    if sample.articles is not None:
+        errors = own.of_labels[:, None] * (sample.residuals - own.mean)
+        freedom = _freedom(summed(errors, sample.articles), units - 1)
+    quantile = np.asarray(stdtrit(freedom, (1 + confidence) / 2), dtype=np.float64)
     return Part(_shares(values, *wilson(values, sizes, confidence, quantile)), n_labels)
 
 
@@ -245,11 +249,13 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tup
         return _shares(slopes)
     contributions = of_labels[:, None] * (leans - of_labels @ leans)
     pull = (of_labels * leverage)[:, None]
+    freedom = np.full(len(slopes), units - 2.0)
     if sample.articles is not None:
         contributions, pull = (summed(each, sample.articles) for each in (contributions, pull))
+        freedom = _freedom(contributions, units - 2)
     noise = (contributions**2).sum(axis=0) + EXTRA_OF_TREND / n_labels * (pull**2).sum()
     error = np.sqrt(units / (units - 2) * noise)
-    reach = stdtrit(units - 2, (1 + confidence) / 2) * error
+    reach = stdtrit(freedom, (1 + confidence) / 2) * error
     return _shares(slopes, slopes - reach, slopes + reach)
 
 
@@ -330,6 +336,17 @@ def _sizes(sample: Sample, masses: Array, own: _Correction, values: Array) -> Ar
     )
     fewer: Array = np.maximum(np.minimum(sizes, independent), n_articles / 2)
     return fewer
+
+
+def _freedom(errors: Array, most: int) -> Array:
+    """Degrees of freedom of the noise of outcomes, (K,), from the errors of G articles, (G, K).
+
+    They are the effective number of squared errors (as of weights: Kish 1965). A rare topic is in
+    few of the articles, and only these tell how much its share varies between articles.
+    """
+    squared = errors**2
+    number = ratio(squared.sum(axis=0) ** 2, (squared**2).sum(axis=0))
+    return np.clip(number, LEAST_ARTICLES - 2, most)
 
 
 def summed(values: Array, groups: Integers) -> Array:
