@@ -11,16 +11,14 @@ are left out, as `--rows` does.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from record import made_with
-from shares import MODE, RARE, corpus, labelled_texts, sample
+from shares import CONFIDENCE, MODE, RARE, corpus, labelled_texts, options, sample
 from statsmodels.api import OLS
 from tables import RESULTS
 
@@ -30,7 +28,6 @@ from paratopic.inference.scores import Array
 from paratopic.project.files import write_json
 
 TERMS = ("time", "long")
-CONFIDENCE = 0.95
 
 
 def terms(rows: pd.DataFrame, periods: Array) -> Array:
@@ -85,15 +82,7 @@ def markdown(lines: pd.DataFrame) -> str:
 
 def main() -> None:
     """Print a markdown table and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, required=True, help="a parquet file")
-    parser.add_argument("--none", nargs="*", default=[], help="labels that mean: no topic")
-    parser.add_argument("--time", help="column whose order makes four periods; else chance")
-    parser.add_argument("--sizes", type=int, nargs="*", default=[60, 150, 500])
-    parser.add_argument("--draws", type=int, default=200, help="of each size")
-    parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
-    parser.add_argument("--results", type=Path, help="file to write")
-    arguments = parser.parse_args()
+    arguments = options(__doc__).parse_args()
     started, table = time.perf_counter(), corpus(arguments)
     x = terms(table.rows, table.periods)
     lines: list[dict[str, Any]] = []

@@ -281,18 +281,24 @@ def markdown(lines: pd.DataFrame) -> str:
     return "\n".join(out)
 
 
-def main() -> None:
-    """Print a markdown table and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def options(about: str | None) -> argparse.ArgumentParser:
+    """The options of scripts that draw labels from a table, with what the script is about."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0] if about else None)
     parser.add_argument("--data", type=Path, required=True, help="a parquet file")
     parser.add_argument("--none", nargs="*", default=[], help="labels that mean: no topic")
     parser.add_argument("--time", help="column whose order makes four periods; else chance")
     parser.add_argument("--sizes", type=int, nargs="*", default=[60, 150, 500])
-    parser.add_argument("--documents", type=int, nargs="*", default=[], help="drawn as a whole")
-    parser.add_argument("--cut", type=int, help="rows of a document; by default as the table says")
     parser.add_argument("--draws", type=int, default=200, help="of each size")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
     parser.add_argument("--results", type=Path, help="file to write")
+    return parser
+
+
+def main() -> None:
+    """Print a markdown table and write it as JSON."""
+    parser = options(__doc__)
+    parser.add_argument("--documents", type=int, nargs="*", default=[], help="drawn as a whole")
+    parser.add_argument("--cut", type=int, help="rows of a document; by default as the table says")
     arguments = parser.parse_args()
     started, table = time.perf_counter(), corpus(arguments)
     designs = [("texts", n) for n in arguments.sizes]

@@ -375,25 +375,31 @@ def _without_interval(findings: Findings) -> list[str]:
     """Why a difference that was asked for is not shown."""
     if findings.compared is None:
         return []
-    what, first = " minus ".join(findings.compared), findings.table.iloc[:, 0]
-    of_it = findings.changes[findings.changes["what"] == what]
-    n_labels = [int(findings.table["labels"][first == name].min()) for name in findings.compared]
+    unknown = findings.table[findings.table["low"].isna()]
+    n_labels = _labels_of_groups(unknown)
     few = [
-        f"{name} has {n} of {LEAST_LABELS} labels"
-        for name, n in zip(findings.compared, n_labels, strict=True)
-        if n < LEAST_LABELS
+        f"{name} has {n_labels[name]} of {LEAST_LABELS} labels"
+        if n_labels[name] < LEAST_LABELS
+        else f"{name} has labels in too few articles"
+        for name in findings.compared
+        if name in n_labels
     ]
-    no_interval = len(of_it) and of_it["low"].isna().all()
-    return [f"{what}: no difference is shown, because {' and '.join(few)}"] if no_interval else []
+    what = " minus ".join(findings.compared)
+    return [f"{what}: no difference is shown, because {' and '.join(few)}"] if few else []
+
+
+def _labels_of_groups(table: pd.DataFrame) -> dict[str, int]:
+    """Name of each group in a part of the table of findings → its number of labels."""
+    keys = [name for name in table if name not in COLUMNS]
+    first = table.drop_duplicates(keys)
+    names = map(", ".join, first[keys].itertuples(index=False, name=None))
+    return dict(zip(names, first["labels"].tolist(), strict=True))
 
 
 def _lacking(findings: Findings) -> str:
     """How many labels more the groups without an interval need for one."""
-    borrowed = findings.table[findings.table["rests_on"] == BORROWED]
-    keys = [name for name in borrowed if name not in COLUMNS]
-    n_labels = borrowed.groupby(keys, sort=False)["labels"].first()
-    names = [name if isinstance(name, str) else ", ".join(name) for name in n_labels.index]
-    missing = [f"{name} {LEAST_LABELS - n}" for name, n in zip(names, n_labels, strict=True)]
+    n_labels = _labels_of_groups(findings.table[findings.table["rests_on"] == BORROWED])
+    missing = [f"{name} {LEAST_LABELS - n}" for name, n in n_labels.items()]
     listed = ", ".join(missing[:MOST_LISTED])
     more = f" and {len(missing) - MOST_LISTED} more" if len(missing) > MOST_LISTED else ""
     return f"  Labels that these groups need for an interval: {listed}{more}."

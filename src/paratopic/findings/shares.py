@@ -156,11 +156,11 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
     values = np.clip(sample.factor * everywhere + own.mean, 0.0, 1.0)
     if not units:
         return Part(_shares(values), n_labels)
-    sizes = _sizes(sample, masses, own, values)
-    freedom = np.full(len(values), units - 1.0)
+    sizes, freedom = _sizes(sample, masses, own), np.full(len(values), units - 1.0)
     if sample.articles is not None:
-        errors = own.of_labels[:, None] * (sample.residuals - own.mean)
-        freedom = _freedom(summed(errors, sample.articles), units - 1)
+        errors = summed(own.of_labels[:, None] * (sample.residuals - own.mean), sample.articles)
+        sizes = _sizes_of_articles(sizes, errors, units, values)
+        freedom = _freedom(errors, units - 1)
     quantile = np.asarray(stdtrit(freedom, (1 + confidence) / 2), dtype=np.float64)
     return Part(_shares(values, *wilson(values, sizes, confidence, quantile)), n_labels)
 
@@ -317,8 +317,8 @@ def _spread_of_parts(sample: Sample, masses: Sequence[Array], overall: _Correcti
     return spread
 
 
-def _sizes(sample: Sample, masses: Array, own: _Correction, values: Array) -> Array:
-    """Number of independent labels that each share rests on, (K,)."""
+def _sizes(sample: Sample, masses: Array, own: _Correction) -> Array:
+    """Number of independent labels that each share rests on, (K,), if each text was drawn alone."""
     residuals, labels = sample.residuals - own.mean, sample.truth - own.of_labels @ sample.truth
     # In units of the mean label: the extra errors are worth as much with any weights.
     squared = (own.of_labels * own.size) ** 2
@@ -328,9 +328,12 @@ def _sizes(sample: Sample, masses: Array, own: _Correction, values: Array) -> Ar
         # What is labelled is known: of a corpus that is labelled as a whole nothing is uncertain.
         unknown = 1 - sample.size(masses) / (np.count_nonzero(masses) + 1)
         return sizes / unknown
-    by_article = summed(own.of_labels[:, None] * residuals, sample.articles)
-    n_articles = sample.units(masses)
-    variance = n_articles / (n_articles - 1) * (by_article**2).sum(axis=0)
+    return sizes
+
+
+def _sizes_of_articles(sizes: Array, errors: Array, n_articles: int, values: Array) -> Array:
+    """The same if whole articles were drawn, whose errors are (G, K)."""
+    variance = n_articles / (n_articles - 1) * (errors**2).sum(axis=0)
     independent = np.divide(
         values * (1 - values), variance, out=np.full_like(values, np.inf), where=variance > 0
     )
