@@ -7,9 +7,10 @@ import os
 import random
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -55,6 +56,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return [item.path != first, item.path not in before, item.path not in longer]
 
     items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: Sequence[Any]) -> None:
+    """Fork the processes that test side by side from the one that has imported everything."""
+    folder = warm.start()
+    os.environ[QUICK] = str(folder)
+    for spec in specs:
+        spec.python = str(folder / "python")
 
 
 @pytest.fixture
@@ -154,15 +164,10 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> P
 
 
 @pytest.fixture(scope="session")
-def quick_programs(shared_folder: Path, worker_id: str) -> Iterator[None]:
+def quick_programs() -> None:
     """Let the programs that tests run start quickly."""
-    folder = shared_folder / "quick"
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            warm.start(folder, os.getpid() if worker_id == "master" else os.getppid())
-    os.environ[QUICK] = str(folder)
-    yield
-    del os.environ[QUICK]
+    if QUICK not in os.environ:
+        os.environ[QUICK] = str(warm.start())
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,8 @@ def predict(model: Model, inputs: list[Path], out: Path, resume: bool = False) -
 
 
 def read_shards(out: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(out.iterdir()) if path.name[0] != "_"}
+    shards = (path for path in sorted(out.iterdir()) if path.name[0] not in "._")
+    return {path.name: path.read_bytes() for path in shards}
 
 
 def read_rows(out: Path) -> list[dict[str, Any]]:

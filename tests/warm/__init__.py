@@ -15,15 +15,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 CLIENT, SERVER = "client.py", "server.py"
 
 
-def start(folder: Path, until: int) -> None:
-    """Write the programs to a new folder, and start what they ask; it ends with a process."""
-    folder.mkdir()
-    here = Path(__file__).parent
+def start() -> Path:
+    """Write the programs to a new folder, and start what they ask; both end with this process."""
+    folder, here = Path(tempfile.mkdtemp(prefix="paratopic-quick-")), Path(__file__).parent
     code = (here / CLIENT).read_text(encoding="utf-8")
     for name in ("python", "paratopic", "dvc"):
         program = folder / name
@@ -31,7 +31,8 @@ def start(folder: Path, until: int) -> None:
         program.write_text(f"#!{sys.executable} -IS\n{code}", encoding="utf-8")
         program.chmod(0o755)
     subprocess.Popen(
-        [sys.executable, str(here / SERVER), str(folder / "socket"), str(until)],
+        [sys.executable, str(here / SERVER), str(folder / "socket"), str(os.getpid())],
         env=os.environ | {"OMP_WAIT_POLICY": "passive"},
         stdin=subprocess.DEVNULL,
     )
+    return folder

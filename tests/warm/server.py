@@ -1,4 +1,4 @@
-"""Imports what stages and commands import, and forks for each that `client.py` asks for.
+"""Imports what stages, commands and tests import, and forks for each that `client.py` asks for.
 
     python server.py SOCKET PROCESS
 
@@ -8,25 +8,35 @@ ends when a process ends.
 from __future__ import annotations
 
 import atexit
+import functools
 import gc
 import importlib
 import json
+import logging
 import os
 import pkgutil
 import runpy
 import select
+import shutil
 import signal
 import socket
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mlflow.utils import requirements_utils
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 import paratopic
 from paratopic.project.installed import stage_digests
 
-# Imported late, by what stages and commands call.
+# Imported late, by what stages and commands call, or by tests alone.
 LATE = (
+    "docx",
     "dvc.cli.parser",
     "dvc.data_cloud",
     "dvc.lock",
@@ -34,13 +44,18 @@ LATE = (
     "dvc.repo.status",
     "dvc.rwlock",
     "dvc.stage",
+    "hypothesis.strategies",
     "mlflow",
+    "mlflow.pyfunc",
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.store.tracking.sqlalchemy_store",
     "onnxscript",
     "pandas",
+    "pytest",
+    "selenium.webdriver",
+    "sklearn.cluster",
+    "starlette.testclient",
     "torch.onnx._internal.exporter._core",
-    "torch.onnx._internal.exporter._registration",
 )
 READ_AT_START = ("PYTHON", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "TORCH", "ORT_", "LD_")
 # Of these, how threads wait, which changes no result, what torch and torchrun set, and what a
@@ -76,6 +91,7 @@ def serve(path: str, watched: int) -> None:
     while True:
         ready, _, _ = select.select([listener.fileno(), ends], [], [])
         if ends in ready:
+            shutil.rmtree(os.path.dirname(path))
             sys.exit()
         connection, _ = listener.accept()
         if os.fork() == 0:
@@ -132,6 +148,17 @@ def start_with(site: str) -> None:
     runpy.run_path(site)
 
 
+def keep_what_is_computed_once() -> None:
+    """Compute what each process would, if it asks for digests, exports a model or logs one."""
+    stage_digests()
+    registry: Any = ONNXRegistry
+    registry.from_torchlib = staticmethod(functools.cache(registry.from_torchlib))
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(torch.nn.Linear(1, 1), (torch.ones(1, 1),), dynamo=True, verbose=False)
+    requirements_utils._init_packages_to_modules_map()
+
+
 def run(name: str, words: list[str]) -> int:
     """Run a command, or a stage after `-m`; returns its status."""
     try:
@@ -143,6 +170,8 @@ def run(name: str, words: list[str]) -> int:
             from dvc.cli import main as dvc
 
             return int(dvc())
+        elif words[0] == "-c":
+            exec(words[1], {"__name__": "__main__"})
         else:
             sys.argv = words[1:]
             runpy.run_module(words[1], run_name="__main__", alter_sys=True)
@@ -173,6 +202,6 @@ if __name__ == "__main__":
     for late in LATE:
         importlib.import_module(late)
     importlib.import_module("sqlalchemy.orm").configure_mappers()
-    stage_digests()  # keeps what it reads of each module
+    keep_what_is_computed_once()
     serve(sys.argv[1], int(sys.argv[2]))
     end(run(sys.argv[0], sys.argv[1:]))
