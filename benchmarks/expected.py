@@ -25,7 +25,7 @@ from tables import RESULTS, read
 
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.corpus.table import targets_of
-from paratopic.evaluation.expected import expect
+from paratopic.evaluation.estimates import expect
 from paratopic.inference.calibration import Answers, Calibration
 from paratopic.inference.head import centre_of
 from paratopic.inference.modes import mode_of

@@ -23,8 +23,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from tables import RESULTS, Table, read
 
 from paratopic.baseline import fit as baseline
-from paratopic.corpus.answers import read_labelled_paragraphs
-from paratopic.corpus.labelled import labelled_rows
+from paratopic.corpus.labelled import labelled_rows, read_labelled_paragraphs
 from paratopic.corpus.table import targets_of, with_passages
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params

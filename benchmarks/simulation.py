@@ -23,10 +23,9 @@ from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of, iterate_folds, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.outcomes import Outcomes, learnt_shares
-from paratopic.inference.calibration import Calibration
+from paratopic.inference.calibration import Calibration, Promise
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.promise import Promise
 from paratopic.inference.scores import Array, Features, Integers, Scores, one_hot
 from paratopic.project.params import Params
 from paratopic.project.passages import Text, plain

@@ -29,9 +29,8 @@ from simulation import Embeddings, embeddings, frozen, population
 from sklearn.metrics import f1_score
 from tables import RESULTS, read
 
-from paratopic.corpus.answers import answer_rows
 from paratopic.corpus.folds import no_folds
-from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.labelled import Labelled, answer_rows
 from paratopic.inference.scores import Array, Integers
 from paratopic.labels.weak import learn_sources
 from paratopic.project.files import write_json

@@ -13,8 +13,7 @@ import pandas as pd
 import pytest
 
 from paratopic.annotation.context import Suggestion
-from paratopic.corpus.answers import answer_rows, with_labels, write_answer_rows
-from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.labelled import Labelled, answer_rows, with_labels, write_answer_rows
 from paratopic.corpus.table import passages, targets_of, write_paragraphs
 from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.outcomes import Outcomes
@@ -23,9 +22,9 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, one_hot
 from paratopic.labels.answers import CurrentAnswers
 from paratopic.labels.resolve import check_meanings, join_labels
+from paratopic.project.files import ANSWERS, PARAGRAPHS
 from paratopic.project.params import read_params
 from paratopic.project.passages import Passage, article_passages
-from paratopic.project.paths import ANSWERS, PARAGRAPHS
 from paratopic.project.sources import Source
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import Article

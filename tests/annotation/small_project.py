@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from paratopic.project.paths import CHAMPION, MODELS, PARAMS
+from paratopic.project.files import CHAMPION, MODELS, PARAMS
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
 from tests.programs import ROOT

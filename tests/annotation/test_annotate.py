@@ -18,7 +18,7 @@ import pytest
 
 from paratopic.annotation import chat
 from paratopic.labels.log import Label, append, read_lines
-from paratopic.project.paths import PROMPT
+from paratopic.project.files import PROMPT
 from tests.annotation.chat_server import Serve, Server, reply
 from tests.programs import ROOT, Cli, run_cli
 from tests.samples import paragraph_table, write_labelled

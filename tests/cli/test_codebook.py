@@ -13,12 +13,12 @@ import pytest
 from filelock import FileLock
 
 from paratopic.annotation.page import Answer, Session, Shown
-from paratopic.corpus.answers import read_labelled_paragraphs
+from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
+from paratopic.project.files import PARAGRAPHS, PARAMS
 from paratopic.project.params import read_params
-from paratopic.project.paths import PARAGRAPHS, PARAMS
 from paratopic.stages import prepare as stage
 from tests.annotation.small_project import make_project
 from tests.programs import Cli, largest_file

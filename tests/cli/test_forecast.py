@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from paratopic.cli import forecast
-from paratopic.project.paths import COMPARISON
+from paratopic.project.files import COMPARISON
 from tests.cli.test_codebook import edit_params
 from tests.cli.test_labels import prepare
 from tests.programs import Cli, sh

@@ -17,9 +17,9 @@ import pandas as pd
 import pytest
 
 from paratopic.annotation.page import Answer, Session
-from paratopic.cli.next_step import DRAW
+from paratopic.cli.project import DRAW
 from paratopic.cli.start import create, new_topics
-from paratopic.corpus.answers import read_labelled_paragraphs
+from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.labels.log import read_lines
 from tests.annotation.small_project import make_project
 from tests.cli.test_codebook import edit_params

@@ -9,11 +9,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.corpus.answers import read_labelled_paragraphs
-from paratopic.corpus.metadata import write_metadata
-from paratopic.project.files import write_json
+from paratopic.corpus.labelled import read_labelled_paragraphs
+from paratopic.corpus.table import write_metadata
+from paratopic.project.files import (
+    COMPARISON,
+    FOLDS,
+    METADATA,
+    MODELS,
+    PARAGRAPHS,
+    PARAMS,
+    SCORES,
+    write_json,
+)
 from paratopic.project.params import read_params
-from paratopic.project.paths import COMPARISON, FOLDS, METADATA, MODELS, PARAGRAPHS, PARAMS, SCORES
 from tests.cli.test_codebook import edit_params
 from tests.documents import read_sheet
 from tests.programs import ROOT, Cli

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from paratopic.cli import next_step
-from paratopic.cli.next_step import DRAW, RUN, next_steps
-from paratopic.cli.project import Project
-from paratopic.corpus.answers import answer_rows
+from paratopic.cli import project as project_room
+from paratopic.cli.project import DRAW, RUN, Project, next_steps
+from paratopic.corpus.labelled import answer_rows
 from paratopic.labels.log import Label
 from tests.samples import PARAMS, paragraph_table
 
@@ -51,8 +50,8 @@ def test_steps_follow_from_where_the_project_stands(
     steps: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(next_step, "champion_name", lambda: champion)
-    monkeypatch.setattr(next_step, "changes_since", lambda *_: changes)
+    monkeypatch.setattr(project_room, "champion_name", lambda: champion)
+    monkeypatch.setattr(project_room, "changes_since", lambda *_: changes)
     assert list(next_steps(project(labels, draw))) == steps
     with_ties = list(next_steps(project(labels, draw, TIE)))
     # Answers that stage prepare has not read are labels.

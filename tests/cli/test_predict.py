@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from paratopic.cli import predict
+from paratopic.inference.calibration import NEVER
 from paratopic.inference.loading import load
-from paratopic.inference.promise import NEVER
 from tests.documents import PAGE, altered, save
 from tests.programs import Cli, Printed, python
 from tests.samples import GERMAN, paragraph_table, write_labelled

@@ -10,8 +10,16 @@ import pytest
 
 from paratopic.cli.project import changes_since
 from paratopic.inference.folder import MANIFEST, card_mark
-from paratopic.project.files import md5, write_text
-from paratopic.project.paths import LOCK, MODEL_CARD, MODEL_REPORTS, MODELS, PREPARED, SCORES
+from paratopic.project.files import (
+    LOCK,
+    MODEL_CARD,
+    MODEL_REPORTS,
+    MODELS,
+    PREPARED,
+    SCORES,
+    md5,
+    write_text,
+)
 from tests.samples import PARAMS
 
 MODEL, METRICS = MODELS / "baseline", MODEL_REPORTS / "baseline" / "metrics.json"

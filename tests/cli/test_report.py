@@ -12,8 +12,16 @@ import pytest
 
 from paratopic.cli import report
 from paratopic.cli.report import ACTIVATE
-from paratopic.project.files import write_json, write_text
-from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PARAMS, PREPARED, SCORES, WHOLE_PAGE
+from paratopic.project.files import (
+    COMPARISON,
+    MODEL_REPORTS,
+    PARAMS,
+    PREPARED,
+    SCORES,
+    WHOLE_PAGE,
+    write_json,
+    write_text,
+)
 from tests.programs import ROOT, Cli
 
 FIGURES = {

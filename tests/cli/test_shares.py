@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.corpus.answers import read_labelled_paragraphs
-from paratopic.corpus.metadata import write_metadata
+from paratopic.corpus.labelled import read_labelled_paragraphs
+from paratopic.corpus.table import write_metadata
 from paratopic.findings.groups import COUNT
 from paratopic.inference.calibration import Calibration
 from paratopic.project import files
-from paratopic.project.paths import COMPARISON, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
+from paratopic.project.files import COMPARISON, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
 from paratopic.project.topics import ModeName, Topics
 from tests.programs import ROOT, Cli
 from tests.samples import WORDS, examples, fit, paragraph, paragraph_table, write_labelled

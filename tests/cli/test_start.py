@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 
 from paratopic.cli.start import SAME, create, new_topics
-from paratopic.corpus.answers import read_labelled_paragraphs
-from paratopic.corpus.metadata import read_metadata
+from paratopic.corpus.labelled import read_labelled_paragraphs
+from paratopic.corpus.table import read_metadata
 from paratopic.project.errors import UserError
+from paratopic.project.files import METADATA
 from paratopic.project.params import read_params
-from paratopic.project.paths import METADATA
 from paratopic.project.sources import Source
 from paratopic.stages import prepare
 from tests.documents import save, write_table

@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from paratopic.corpus.metadata import read_metadata, values_of, write_metadata
-from paratopic.corpus.table import SCHEMA
+from paratopic.corpus.table import SCHEMA, read_metadata, values_of, write_metadata
 from paratopic.project.errors import UserError
 
 

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.corpus.answers import read_labelled_paragraphs
-from paratopic.corpus.labelled import labelled_in, labelled_rows
+from paratopic.corpus.labelled import labelled_in, labelled_rows, read_labelled_paragraphs
 from paratopic.corpus.table import passages, with_passages
 from paratopic.project.errors import UserError
+from paratopic.project.files import ANSWERS, PARAGRAPHS
 from paratopic.project.passages import Passage
-from paratopic.project.paths import ANSWERS, PARAGRAPHS
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import paragraph_table, passages_of, write_labelled
 

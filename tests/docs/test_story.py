@@ -14,8 +14,8 @@ import pytest
 from paratopic.labels.answers import current
 from paratopic.labels.log import first_words, read_lines
 from paratopic.project.errors import UserError
+from paratopic.project.files import PARAMS
 from paratopic.project.params import read_params
-from paratopic.project.paths import PARAMS
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.files import SUFFIXES, find_files, read_file
 from tests.programs import BROWSER, DRIVER, ROOT, sh

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.evaluation.estimates import Estimate
-from paratopic.evaluation.expected import WIDEST, expect
+from paratopic.evaluation.estimates import WIDEST, Estimate, expect
 from paratopic.inference.calibration import Answers, Certainty
 from paratopic.training.calibration import measure_certainty
 

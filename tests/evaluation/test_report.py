@@ -18,9 +18,8 @@ from paratopic.evaluation.report import (
     reads,
     reliability_table,
 )
-from paratopic.inference.calibration import Calibration
+from paratopic.inference.calibration import NEVER, Calibration, Promise
 from paratopic.inference.modes import mode_of
-from paratopic.inference.promise import NEVER, Promise
 from paratopic.project.topics import Topics
 from tests.samples import held_out
 

@@ -14,12 +14,11 @@ from huggingface_hub import ModelCard
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.findings.card import Shipped, render_card
-from paratopic.inference.calibration import Calibration
+from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import CARD, is_card_of
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
-from paratopic.inference.promise import NEVER
 from paratopic.inference.scores import Reading
 from paratopic.project.metrics import metrics_in
 from paratopic.project.passages import Text

@@ -14,12 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.annotation import formats
-from paratopic.corpus.answers import read_labelled_paragraphs
-from paratopic.corpus.labelled import read_labelled
-from paratopic.corpus.metadata import write_metadata
+from paratopic.corpus.labelled import read_labelled, read_labelled_paragraphs
+from paratopic.corpus.table import write_metadata
 from paratopic.findings.review import CONTRADICTED, DUPLICATE, rank_doubtful, read_scores
+from paratopic.project.files import METADATA, PARAGRAPHS, SCORES
 from paratopic.project.params import read_params
-from paratopic.project.paths import METADATA, PARAGRAPHS, SCORES
 from paratopic.project.topics import Topics
 from tests.programs import ROOT, Cli
 from tests.samples import WORDS, paragraph_table, weak_table, write_labelled

@@ -17,11 +17,10 @@ from sentence_transformers import SentenceTransformer
 
 from paratopic.baseline import fit as baseline
 from paratopic.baseline.fit import FittedBaseline
-from paratopic.inference.calibration import Calibration
+from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
-from paratopic.inference.promise import NEVER
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.examples import Examples, Fitted
 from paratopic.training.head import PRIOR_SCALE

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from paratopic.inference.promise import NEVER, SHARES, Promise, probability_below, sure_threshold
+from paratopic.inference.calibration import (
+    NEVER,
+    SHARES,
+    Promise,
+    probability_below,
+    sure_threshold,
+)
 
 PROMISE = Promise(0.9, 0.95)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.corpus.answers import with_labels
+from paratopic.corpus.labelled import with_labels
 from paratopic.corpus.table import SCHEMA
 from paratopic.labels.answers import CurrentAnswers, disputes, read_answers
 from paratopic.labels.log import Label

@@ -13,7 +13,7 @@ import pytest
 from paratopic.corpus.labelled import labelled_in
 from paratopic.labels.dataset import About, write_dataset
 from paratopic.labels.log import Label
-from paratopic.project.paths import ANSWERS, PARAGRAPHS
+from paratopic.project.files import ANSWERS, PARAGRAPHS
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import paragraph_table, read_joined, write_labelled
 

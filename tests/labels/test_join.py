@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.corpus.answers import with_labels
+from paratopic.corpus.labelled import with_labels
 from paratopic.labels.answers import CurrentAnswers, read_answers
 from paratopic.labels.log import Label, first_words, read_lines
 from paratopic.labels.resolve import join_labels, resolve_answers

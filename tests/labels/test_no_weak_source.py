@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from paratopic.labels import resolve
-from paratopic.project.paths import (
+from paratopic.project.files import (
     ANSWERS,
     FOLDS,
     METADATA,

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.annotation.sampling import draw_mixed
-from paratopic.corpus.answers import answer_rows
+from paratopic.corpus.labelled import answer_rows
 from paratopic.labels.log import Label
 from paratopic.labels.sample import RANDOM_SHARE, describe_sample, sample_of, weigh_sample
 from tests.labels.lines import EARLY, LATE

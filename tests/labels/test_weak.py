@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.corpus.answers import answer_rows, with_labels
 from paratopic.corpus.folds import make_folds
-from paratopic.corpus.labelled import Labelled, labelled_rows
+from paratopic.corpus.labelled import Labelled, answer_rows, labelled_rows, with_labels
 from paratopic.labels.answers import of_people, of_weak_sources
 from paratopic.labels.log import Label
 from paratopic.labels.resolve import resolve_answers

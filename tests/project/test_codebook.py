@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 
 from paratopic.project.codebook import Change, Kind, edited
 from paratopic.project.errors import UserError
+from paratopic.project.files import PARAMS
 from paratopic.project.params import parse_params
-from paratopic.project.paths import PARAMS
 from paratopic.project.topics import Topic, Topics
 from tests.programs import ROOT
 

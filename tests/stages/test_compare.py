@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import pytest
 
-from paratopic.project.paths import BY_DEFINITIONS, COMPARISON, SCORES
+from paratopic.project.files import BY_DEFINITIONS, COMPARISON, SCORES
 from paratopic.stages.compare import _by_definitions, _incumbent
 
 pytestmark = pytest.mark.usefixtures("here")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.inference.promise import NEVER
+from paratopic.inference.calibration import NEVER
 from tests.programs import runs, sh
 from tests.samples import WORDS, paragraph
 

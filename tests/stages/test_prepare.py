@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.corpus.answers import with_labels
-from paratopic.corpus.metadata import read_metadata
-from paratopic.corpus.table import read_paragraphs
+from paratopic.corpus.labelled import with_labels
+from paratopic.corpus.table import read_metadata, read_paragraphs
 from paratopic.project.errors import UserError
-from paratopic.project.files import sha256
+from paratopic.project.files import METADATA, PARAGRAPHS, PREPARED, sha256
 from paratopic.project.params import Labels, Prepare
-from paratopic.project.paths import METADATA, PARAGRAPHS, PREPARED
 from paratopic.project.topics import Topic, Topics
 from paratopic.stages import prepare as stage
 from paratopic.stages.prepare import Prepared, main

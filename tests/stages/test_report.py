@@ -16,8 +16,15 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from paratopic.project.files import read_json, write_csv
-from paratopic.project.paths import FINAL, MODEL_REPORTS, PAGE, SCORES, WHOLE_PAGE
+from paratopic.project.files import (
+    FINAL,
+    MODEL_REPORTS,
+    PAGE,
+    SCORES,
+    WHOLE_PAGE,
+    read_json,
+    write_csv,
+)
 from paratopic.project.topics import NONE, ModeName
 from tests.programs import ROOT, Cli, run_stages
 from tests.samples import WORDS, paragraph

@@ -14,19 +14,17 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from paratopic import load
-from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.folds import make_folds
-from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.labelled import Labelled, read_labelled_paragraphs
 from paratopic.corpus.table import SCHEMA
 from paratopic.evaluation.comparison import majority_scores
 from paratopic.evaluation.outcomes import answered, confusion, outcomes
 from paratopic.findings.review import rank_doubtful
+from paratopic.inference.calibration import Promise
 from paratopic.inference.context import ContextWeights
-from paratopic.inference.promise import Promise
 from paratopic.inference.scores import Scores
 from paratopic.project.errors import UserError
-from paratopic.project.files import read_json
-from paratopic.project.paths import MODEL_REPORTS, MODELS, PREPARED, SCORES
+from paratopic.project.files import MODEL_REPORTS, MODELS, PREPARED, SCORES, read_json
 from paratopic.project.topics import NO_TOPIC, NONE, ModeName, Topic, Topics
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.crossval import cross_validate

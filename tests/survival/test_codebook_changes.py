@@ -13,12 +13,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.corpus.answers import read_answer_rows
+from paratopic.corpus.labelled import read_answer_rows
 from paratopic.labels.answers import read_answers
 from paratopic.labels.log import read_lines
 from paratopic.project.codebook import Change
+from paratopic.project.files import ANSWERS, PARAMS, PREPARED
 from paratopic.project.params import read_params
-from paratopic.project.paths import ANSWERS, PARAMS, PREPARED
 from paratopic.project.topics import Topics
 from tests.annotation.small_project import make_project
 from tests.programs import ask, killed, sh

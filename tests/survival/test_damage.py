@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from paratopic.corpus.metadata import read_metadata
-from paratopic.corpus.table import read_paragraphs, read_parquet
+from paratopic.corpus.table import read_metadata, read_paragraphs, read_parquet
 from paratopic.inference.registry import fetch
 from paratopic.project import errors
 from paratopic.project.errors import UserError

@@ -37,9 +37,8 @@ from paratopic.inference.loading import load
 from paratopic.labels.answers import current
 from paratopic.labels.log import Label, append, read_lines
 from paratopic.project.errors import UserError
-from paratopic.project.files import DRAFT
+from paratopic.project.files import DRAFT, PARAGRAPHS
 from paratopic.project.params import read_params
-from paratopic.project.paths import PARAGRAPHS
 from paratopic.project.topics import Topics
 from tests.annotation.test_annotate import kill_again_and_again, start_project
 from tests.annotation.test_formats import annotation, task

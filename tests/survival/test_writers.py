@@ -20,8 +20,8 @@ from paratopic.annotation import page
 from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
+from paratopic.project.files import PARAGRAPHS, PARAMS
 from paratopic.project.params import read_params
-from paratopic.project.paths import PARAGRAPHS, PARAMS
 from paratopic.stages import prepare
 from tests.annotation.small_project import make_project
 from tests.programs import ROOT, ask, environment, run_cli, sh

@@ -20,7 +20,7 @@ from paratopic.cli.project import Project, read_project
 from paratopic.labels.log import EFFORT, LLM, Label, append, cell_of, first_words, one_line
 from paratopic.labels.summary import cost
 from paratopic.project.errors import UserError, plural
-from paratopic.project.paths import PROMPT
+from paratopic.project.files import PROMPT
 from paratopic.project.terminal import bar
 
 log = logging.getLogger(__name__)

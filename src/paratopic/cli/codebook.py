@@ -17,8 +17,8 @@ from paratopic.cli.project import read_project
 from paratopic.project import files
 from paratopic.project.codebook import Change, Kind, edited
 from paratopic.project.errors import UserError, plural
+from paratopic.project.files import PARAGRAPHS, PARAMS
 from paratopic.project.params import Params, parse_params, read_text
-from paratopic.project.paths import PARAGRAPHS, PARAMS
 
 codebook = typer.Typer(no_args_is_help=True)
 

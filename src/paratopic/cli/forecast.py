@@ -19,7 +19,7 @@ from paratopic.evaluation import forecast as curves
 from paratopic.evaluation.forecast import CurvePoint
 from paratopic.evaluation.metrics import Tally, value_of
 from paratopic.evaluation.outcomes import outcomes
-from paratopic.inference.promise import Promise
+from paratopic.inference.calibration import Promise
 from paratopic.project.errors import UserError, plural
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in

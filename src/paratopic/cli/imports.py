@@ -13,9 +13,8 @@ import typer
 
 from paratopic.annotation import formats
 from paratopic.annotation.formats import ImportedLabels
-from paratopic.cli.next_step import next_steps, print_steps
 from paratopic.cli.predict import SOME_ERRORS
-from paratopic.cli.project import Project, name_of_user, read_project
+from paratopic.cli.project import Project, name_of_user, next_steps, print_steps, read_project
 from paratopic.labels.answers import merge
 from paratopic.project.errors import plural
 

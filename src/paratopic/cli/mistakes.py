@@ -17,7 +17,7 @@ from paratopic.inference.loading import load
 from paratopic.inference.neighbours import Neighbourhood
 from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import plural
-from paratopic.project.paths import MODELS
+from paratopic.project.files import MODELS
 from paratopic.project.topics import NONE
 
 # Kinds of mistakes that are printed.

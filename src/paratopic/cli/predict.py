@@ -35,16 +35,18 @@ from paratopic.inference.model import Model
 from paratopic.inference.neighbours import Neighbour, Neighbourhood
 from paratopic.inference.prediction import Explanation, Prediction
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import aside, inert, written_by
-from paratopic.project.languages import language_of, others
-from paratopic.project.paths import (
+from paratopic.project.files import (
     MODEL_CARD,
     MODEL_REPORTS,
     MODELS,
     PARAGRAPHS,
     PREPARED,
+    aside,
+    inert,
     root_with,
+    written_by,
 )
+from paratopic.project.languages import language_of, others
 from paratopic.project.terminal import bar, terminal, waiting
 from paratopic.reading.article import (
     Article,
@@ -239,7 +241,7 @@ def neighbourhood(load_model: Callable[[], Model]) -> Neighbourhood | None:
     if root is None:
         return None
     try:
-        from paratopic.corpus.answers import read_labelled_paragraphs
+        from paratopic.corpus.labelled import read_labelled_paragraphs
 
         table = read_labelled_paragraphs(root)
         rows = table[table["topics"].notna()]
@@ -359,7 +361,7 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
 
 def _print_expected(model: Model, done: jobs.Done, by: str | None) -> None:
     """Print how many of the answers are expected to be right, of all and of each part."""
-    from paratopic.evaluation.expected import expect
+    from paratopic.evaluation.estimates import expect
 
     # Where the project whose model this is has other texts, labels or settings now.
     if model.folder.resolve().is_relative_to(MODELS.resolve()) and PREPARED.exists():

@@ -1,4 +1,4 @@
-"""The project in the current directory, as the commands see it, and what several of them share.
+"""The project in the current directory, as the commands see it, and what is to be done next there.
 
 Which labels count is decided in `labels`.
 """
@@ -21,19 +21,16 @@ from ruamel.yaml.error import YAMLError
 
 from paratopic.annotation import formats
 from paratopic.annotation.context import in_context
-from paratopic.corpus.answers import read_answer_rows, with_labels
-from paratopic.corpus.labelled import Labelled, labelled_rows
-from paratopic.corpus.metadata import in_words, read_metadata
-from paratopic.corpus.table import read_paragraphs, read_parquet
+from paratopic.corpus.labelled import Labelled, labelled_rows, read_answer_rows, with_labels
+from paratopic.corpus.table import in_words, read_metadata, read_paragraphs, read_parquet
+from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.inference.folder import MANIFEST, is_card_of
 from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
 from paratopic.labels.log import Label, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import md5, read_json
-from paratopic.project.params import Params, read_params, value_at
-from paratopic.project.paths import (
+from paratopic.project.files import (
     ANSWERS,
     CHAMPION,
     COMPARISON,
@@ -48,9 +45,18 @@ from paratopic.project.paths import (
     PREPARED,
     REPORTS,
     SCORES,
+    md5,
+    read_json,
 )
+from paratopic.project.params import Params, read_params, value_at
 from paratopic.project.terminal import listing, terminal
 from paratopic.reading.sources import digests_of
+
+# How many paragraphs a first random sample has: three times what shares need at least.
+SAMPLE = 3 * LEAST_LABELS
+DRAW, RUN = f"paratopic label --random --n {SAMPLE}", "dvc repro"
+TRAIN = {RUN: "train the models and measure them"}
+LABEL = {DRAW: "label a random sample: shares and honest figures need one"}
 
 Again = Annotated[
     Path | None,
@@ -80,7 +86,7 @@ class Project:
 
     @cached_property
     def about(self) -> pd.DataFrame:
-        """What each paragraph is from (`corpus.metadata.read_metadata`)."""
+        """What each paragraph is from (`corpus.table.read_metadata`)."""
         return read_metadata(METADATA)
 
     @cached_property
@@ -320,3 +326,36 @@ def name_of_user(annotator: str | None) -> str:
             "the system has no name for its user, so it is not known who labels: name the "
             "annotator with --annotator NAME, or in the environment variable LOGNAME"
         ) from None
+
+
+def next_steps(project: Project) -> dict[str, str]:
+    """Command → what it is for, in the order in which they are to be run."""
+    unlabelled = project.paragraphs["label_source"] == "none"
+    can_draw = bool((unlabelled & ~project.paragraphs["boilerplate"]).any())
+    steps = {}
+    if project.tied:
+        steps["paratopic review --out ties.csv"] = "list the ties, and write a sheet to settle them"
+    champion = champion_name()
+    if not project.labelled.by_hand.any() and can_draw:
+        # What prepare has not read yet may be all that there is.
+        return steps | TRAIN if project.current.answers else steps | LABEL | TRAIN
+    if not champion or changes_since(project.params, champion):
+        steps |= TRAIN
+    if project.sample["drawn"] < LEAST_LABELS and can_draw:
+        steps |= LABEL
+    elif champion:  # of what is labelled as a whole, they are a count
+        steps["paratopic shares"] = "estimate the shares of the topics"
+    if can_draw and champion:
+        steps["paratopic label"] = "label the paragraphs that teach the models most"
+    elif not can_draw:
+        paths = ", ".join(project.params.prepare.paths)
+        steps["dvc repro prepare"] = f"read more texts, once you have added some to {paths}"
+    return steps
+
+
+def print_steps(steps: Mapping[str, str]) -> None:
+    """Print commands and what they are for."""
+    console, width = terminal(), max(map(len, steps))
+    console.print("Next:")
+    for step, purpose in steps.items():
+        console.print(f"  {step:<{width}}  {purpose}", highlight=False, soft_wrap=True)

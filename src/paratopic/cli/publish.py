@@ -17,9 +17,8 @@ from paratopic.corpus.labelled import check_names
 from paratopic.inference.loading import load
 from paratopic.labels.dataset import About, write_dataset
 from paratopic.project.errors import UserError
-from paratopic.project.files import aside
+from paratopic.project.files import PARAGRAPHS, aside
 from paratopic.project.hub import HUB, Repository, no_answer, parse_repository
-from paratopic.project.paths import PARAGRAPHS
 from paratopic.project.sources import datasets_on_hub
 from paratopic.reading.datasets import LOCAL
 

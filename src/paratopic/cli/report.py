@@ -13,19 +13,26 @@ import typer
 from rich.table import Column, Table
 
 from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
-from paratopic.cli.next_step import next_steps, print_steps
-from paratopic.cli.project import Project, measured, note_changes, read_champion, read_project
+from paratopic.cli.project import (
+    Project,
+    measured,
+    next_steps,
+    note_changes,
+    print_steps,
+    read_champion,
+    read_project,
+)
 from paratopic.cli.shares import read_corpus
 from paratopic.evaluation.outcomes import confusions
 from paratopic.findings.figures import write_figures
 from paratopic.findings.groups import overview
-from paratopic.inference.promise import why_none_is_sure
+from paratopic.inference.calibration import why_none_is_sure
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
 from paratopic.project import files
 from paratopic.project.errors import UserError, plural
+from paratopic.project.files import COMPARISON, PARAGRAPHS, PREPARED, WHOLE_PAGE
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import read_params
-from paratopic.project.paths import COMPARISON, PARAGRAPHS, PREPARED, WHOLE_PAGE
 from paratopic.project.terminal import terminal
 from paratopic.stages.report import page, read_report
 

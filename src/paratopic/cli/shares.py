@@ -17,9 +17,8 @@ from rich import box
 from rich.table import Column, Table
 
 from paratopic.cli.project import read_champion, read_project
-from paratopic.corpus.answers import read_labelled_paragraphs
-from paratopic.corpus.metadata import read_metadata
-from paratopic.corpus.table import read_parquet
+from paratopic.corpus.labelled import read_labelled_paragraphs
+from paratopic.corpus.table import read_metadata, read_parquet
 from paratopic.findings import groups
 from paratopic.findings.groups import BORROWED, COUNT, Findings, notes, outlook, sentence
 from paratopic.findings.population import Corpus, Counted, corpus_of
@@ -27,8 +26,8 @@ from paratopic.inference.loading import load
 from paratopic.inference.scores import Scores
 from paratopic.project import files
 from paratopic.project.errors import UserError
+from paratopic.project.files import APART, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
 from paratopic.project.params import Params
-from paratopic.project.paths import APART, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
 from paratopic.project.terminal import bar, terminal
 from paratopic.project.topics import NO_TOPIC
 

@@ -16,11 +16,10 @@ from typing import Annotated
 
 import typer
 
-from paratopic.cli.next_step import LABEL, TRAIN, print_steps
+from paratopic.cli.project import LABEL, TRAIN, print_steps
 from paratopic.project.codebook import first_definition, written
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import write_text
-from paratopic.project.paths import PARAMS, template
+from paratopic.project.files import PARAMS, template, write_text
 from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.sources import written as sources_text
 from paratopic.project.topics import ModeName, Topic, Topics

@@ -9,18 +9,25 @@ from typing import Any
 import pandas as pd
 from rich.table import Column, Table
 
-from paratopic.cli.next_step import next_steps, print_steps
-from paratopic.cli.project import Project, champion_name, measured, note_changes, read_project
+from paratopic.cli.project import (
+    Project,
+    champion_name,
+    measured,
+    next_steps,
+    note_changes,
+    print_steps,
+    read_project,
+)
 from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.folds import LEAST_FOLDS
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import describe_size
-from paratopic.inference.promise import why_none_is_sure
+from paratopic.inference.calibration import why_none_is_sure
 from paratopic.labels.answers import label_in_a_tie
 from paratopic.labels.summary import describe_sources, sources_that_label
 from paratopic.project import files
 from paratopic.project.errors import plural
-from paratopic.project.paths import PREPARED
+from paratopic.project.files import PREPARED
 from paratopic.project.terminal import terminal
 from paratopic.project.topics import NO_TOPIC
 

@@ -18,19 +18,25 @@ import typer
 
 from paratopic.annotation import context, formats, page, sampling, suggestion
 from paratopic.annotation.context import Suggestion, in_context, with_predictions
-from paratopic.cli.next_step import LABEL, next_steps, print_steps
 from paratopic.cli.predict import ModelName
-from paratopic.cli.project import Project, name_of_user, read_project, read_texts
-from paratopic.corpus.metadata import values_of, with_metadata
+from paratopic.cli.project import (
+    LABEL,
+    Project,
+    name_of_user,
+    next_steps,
+    print_steps,
+    read_project,
+    read_texts,
+)
+from paratopic.corpus.table import values_of, with_metadata
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.labels.answers import by_paragraph
 from paratopic.labels.log import NEVER, UNNAMED, after
 from paratopic.labels.weak import gain_of_labels
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import printable, read_json
+from paratopic.project.files import PREPARED, printable, read_json
 from paratopic.project.params import read_params
-from paratopic.project.paths import PREPARED
 from paratopic.project.terminal import waiting
 from paratopic.reading.files import SUFFIXES, find_files
 

@@ -1,28 +1,120 @@
-"""Labelled paragraphs: what models are fitted to and measured on.
+"""The table of answers, and labelled paragraphs: what models are fitted to and measured on.
 
-Beside them may be a pool: paragraphs without a label, from which some models learn too. What a fold
-holds out must not be in its pool under another name: as a near-duplicate, or as the rest of an
-article that is held out. How a model learns from the pool is for `training.head`.
+The table has a row for each current answer about a paragraph, and what became of it. Which answers
+count is decided in `labels.resolve`.
+
+Beside labelled paragraphs there may be a pool: paragraphs without a label, from which some models
+learn too. What a fold holds out must not be in its pool under another name: as a near-duplicate, or
+as the rest of an article that is held out. How a model learns from it is for `training.head`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
-from paratopic.corpus.answers import answer_rows, read_answer_rows, weak_answers_on, with_labels
 from paratopic.corpus.duplicates import Booleans, Integers, near_duplicates
 from paratopic.corpus.folds import groups_of
-from paratopic.corpus.table import has_hand_label, read_paragraphs, read_parquet, targets_of
+from paratopic.corpus.table import (
+    has_hand_label,
+    read_columns,
+    read_paragraphs,
+    read_parquet,
+    targets_of,
+    write_columns,
+)
 from paratopic.project.errors import UserError
+from paratopic.project.files import ANSWERS, FOLDS, PARAGRAPHS
 from paratopic.project.passages import Passage, as_passage
-from paratopic.project.paths import ANSWERS, FOLDS, PARAGRAPHS
 from paratopic.project.topics import NO_TOPIC, Topics
+
+SCHEMA = pa.schema(
+    [
+        ("paragraph", pa.string()),
+        ("source", pa.string()),  # name of an annotator, a table or a weak source
+        ("kind", pa.string()),  # person, table, rule, heading or model
+        # What was answered, in today's names; empty: none of the topics.
+        ("topics", pa.list_(pa.string())),
+        ("certainty", pa.float64()),  # of the source in its answer, 0 to 1; null: it does not say
+        # counts, outvoted (by other people), tie, overruled (by people; or, of a weak source, worth
+        # nothing) or retired (it has a topic that is no more, and is to be given again)
+        ("status", pa.string()),
+        # The paragraph's label, in each of the rows that it is from; null where none counts.
+        ("label", pa.list_(pa.string())),
+        # How a paragraph that people answered on was drawn: "paragraph", "article"; "": not known.
+        ("draw", pa.string()),
+        # How many paragraphs it stands for, relative to one drawn at random; null: not known.
+        ("weight", pa.float64()),
+    ]
+)
+# Kinds of sources whose labels are by hand.
+BY_HAND = ("person", "table")
+# Where a label is from, in the column label_source → words for it.
+LABEL_SOURCES = {"hand": "by hand", "weak": "by weak sources"}
+
+# What a row has that says nothing else: it makes no label.
+_USUAL = {"status": "overruled", "label": None, "draw": "", "certainty": np.nan, "weight": np.nan}
+
+
+def answer_rows(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Make a table of answers; what a row leaves out is that of an answer without a label."""
+    return pd.DataFrame([{**_USUAL, **row} for row in rows], columns=SCHEMA.names)
+
+
+def with_labels(paragraphs: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    """Join the labels to the paragraph table.
+
+    Returns
+    -------
+    The table with further columns: topics (the label: a list, empty for none of the topics; None
+    for no label), label_source ("hand", "weak" or "none"), draw and weight (see `SCHEMA`).
+    """
+    labels = answers[answers["label"].notna()].drop_duplicates("paragraph").set_index("paragraph")
+    labels = labels.reindex(paragraphs["id"]).set_axis(paragraphs.index)
+    by_hand, is_labelled = labels["kind"].isin(BY_HAND), labels["kind"].notna()
+    return paragraphs.assign(
+        topics=labels["label"].astype(object).where(is_labelled, None),
+        label_source=np.select([by_hand, is_labelled], ["hand", "weak"], "none"),
+        draw=labels["draw"].fillna(""),
+        weight=labels["weight"],
+    )
+
+
+def weak_answers_on(rows: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    """Select the answers of weak sources on n rows of the paragraph table.
+
+    Returns
+    -------
+    Columns row (number of the row, from 0), source, topics and certainty, in the order of the rows.
+    """
+    weak = answers[~answers["kind"].isin(BY_HAND)]
+    weak = weak.assign(row=pd.Index(rows["id"]).get_indexer(weak["paragraph"]))
+    weak = weak[weak["row"] >= 0].sort_values("row", kind="stable", ignore_index=True)
+    return weak[["row", "source", "topics", "certainty"]]
+
+
+def write_answer_rows(answers: pd.DataFrame, path: Path) -> None:
+    """Write a table of answers as parquet."""
+    write_columns(answers, SCHEMA, path)
+
+
+def read_answer_rows(path: Path) -> pd.DataFrame:
+    """Read a table of answers; a UserError says that it is missing or damaged."""
+    return read_columns(path, SCHEMA)
+
+
+def read_labelled_paragraphs(root: Path = Path()) -> pd.DataFrame:
+    """Read the paragraphs of a project with their labels; the current directory's by default."""
+    return with_labels(read_paragraphs(root / PARAGRAPHS), read_answer_rows(root / ANSWERS))
+
 
 # Number of labels that were drawn at random from which on figures are those of the corpus, not of
 # all that are labelled.
@@ -206,7 +298,7 @@ def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     Parameters
     ----------
     frame
-        Paragraph table with its labels (`corpus.answers.with_labels`).
+        Paragraph table with its labels (`with_labels`).
     topics
         The codebook, whose mode says which of a paragraph's topics count (`Topics.counted`).
 

@@ -25,8 +25,7 @@ from paratopic.evaluation.outcomes import (
     mean_over_repeats,
     outcomes,
 )
-from paratopic.inference.calibration import Calibration
-from paratopic.inference.promise import NEVER, Promise
+from paratopic.inference.calibration import NEVER, Calibration, Promise
 from paratopic.inference.scores import Array, Targets, topical
 from paratopic.project.params import Evaluate
 

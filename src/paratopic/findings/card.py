@@ -16,12 +16,11 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from paratopic.corpus.answers import LABEL_SOURCES
-from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.labelled import LABEL_SOURCES, Labelled
 from paratopic.evaluation.report import gained, reads
+from paratopic.inference.calibration import why_none_is_sure
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
-from paratopic.inference.promise import why_none_is_sure
 from paratopic.project.errors import plural
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.metadata import values_of
+from paratopic.corpus.table import values_of
 from paratopic.evaluation.estimates import LEAST_LABELS, Estimate
 from paratopic.evaluation.intervals import write_p
 from paratopic.findings.population import Corpus, Counted

@@ -25,8 +25,8 @@ from paratopic.corpus.table import passages, targets_of
 from paratopic.evaluation import report
 from paratopic.evaluation.report import ModelReport
 from paratopic.findings import figures, groups
+from paratopic.inference.calibration import why_none_is_sure
 from paratopic.inference.modes import mode_of
-from paratopic.inference.promise import why_none_is_sure
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
 from paratopic.project.errors import plural
 from paratopic.project.kinds import KINDS

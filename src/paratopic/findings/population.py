@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.labelled import Labelled, labelled_in
-from paratopic.corpus.metadata import with_metadata
-from paratopic.corpus.table import SCHEMA, passages, targets_of
+from paratopic.corpus.table import SCHEMA, passages, targets_of, with_metadata
 from paratopic.evaluation.estimates import LEAST_ARTICLES, LEAST_LABELS
 from paratopic.findings.shares import Sample, size_of
 from paratopic.inference.modes import mode_of

@@ -18,8 +18,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import read_parquet, targets_of
 from paratopic.evaluation.outcomes import mean_over_repeats
 from paratopic.inference.scores import Array, Targets, one_hot, topical
-from paratopic.project.files import outdated
-from paratopic.project.paths import SCORES
+from paratopic.project.files import SCORES, outdated
 from paratopic.project.topics import Topics, topics_in_words
 
 # A topic below this probability neither contradicts a label nor tells what a paragraph is about.

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.metadata import values_of, with_metadata
+from paratopic.corpus.table import values_of, with_metadata
 from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, write_p
 from paratopic.evaluation.outcomes import Answered
 from paratopic.findings.shares import summed

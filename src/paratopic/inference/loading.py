@@ -31,10 +31,10 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.registry import fetch
 from paratopic.project.errors import UserError
+from paratopic.project.files import CHAMPION, root_with
 from paratopic.project.hub import COMMIT, HUB, check_repository, parse_repository
 from paratopic.project.kinds import KINDS
 from paratopic.project.passages import Text
-from paratopic.project.paths import CHAMPION, root_with
 
 log = logging.getLogger(__name__)
 

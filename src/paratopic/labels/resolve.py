@@ -1,4 +1,4 @@
-"""Decide which answers count: raw answers of people, tables and weak sources → `corpus.answers`.
+"""Decide which answers count: raw answers of people, tables and weak sources → table.
 
 Each step adds rows or fills in columns: the answers of people and tables, how they were drawn, and
 what weak sources say, as far as it is trusted. How several people's answers are settled is for
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.answers import BY_HAND, answer_rows, with_labels
+from paratopic.corpus.labelled import BY_HAND, answer_rows, with_labels
 from paratopic.labels.answers import (
     CurrentAnswers,
     Reason,
@@ -31,8 +31,8 @@ from paratopic.labels.log import Label, first_words
 from paratopic.labels.sample import weigh_sample
 from paratopic.labels.weak import Sources, learn_sources, teach, weak_answers
 from paratopic.project.errors import UserError, plural
+from paratopic.project.files import PARAMS
 from paratopic.project.params import Params
-from paratopic.project.paths import PARAMS
 from paratopic.project.sources import Source
 from paratopic.project.topics import Meaning, TieRule, Topics
 

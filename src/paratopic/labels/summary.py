@@ -12,8 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from paratopic.corpus.answers import LABEL_SOURCES
-from paratopic.corpus.labelled import LEAST_DRAWN, labelled_in
+from paratopic.corpus.labelled import LABEL_SOURCES, LEAST_DRAWN, labelled_in
 from paratopic.labels.agreement import agreement
 from paratopic.labels.answers import of_weak_sources
 from paratopic.labels.log import EFFORT, LLM, Label

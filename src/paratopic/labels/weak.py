@@ -1,7 +1,7 @@
 """Weak sources: what they answer, how far they are trusted, and what models learn from them.
 
 A weak source is a rule, a heading, a language model or another tool. Its answers are rows of
-`corpus.answers`. From those on paragraphs that people labelled too, `trust` learns what they are
+`corpus.labelled`. From those on paragraphs that people labelled too, `trust` learns what they are
 worth.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paratopic.corpus.answers import weak_answers_on
+from paratopic.corpus.labelled import weak_answers_on
 from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.labels.answers import current
 from paratopic.labels.log import Label
@@ -33,7 +33,7 @@ HEADINGS, RULES = "headings", "rules"
 def weak_answers(
     frame: pd.DataFrame, lines: Sequence[Label], topics: Topics, judged: Collection[str]
 ) -> Iterator[dict[str, Any]]:
-    """Collect what weak sources say of paragraphs, as rows of `corpus.answers` without a label.
+    """Collect what weak sources say of paragraphs, as rows of `corpus.labelled` without a label.
 
     A heading stands for the paragraphs of an article that nobody has looked at yet. Beside these it
     answers for paragraphs with a hand label alone, so that it can be compared. A rule answers for

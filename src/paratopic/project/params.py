@@ -29,8 +29,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 
 from paratopic.project.errors import UserError, run
+from paratopic.project.files import PARAMS, PIPELINE
 from paratopic.project.kinds import KINDS, named_object
-from paratopic.project.paths import PARAMS, PIPELINE
 from paratopic.project.sources import Source
 from paratopic.project.topics import TieRule, Topic, Topics, nearest
 

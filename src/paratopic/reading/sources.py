@@ -14,8 +14,7 @@ import pandas as pd
 
 from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import printable, sha256
-from paratopic.project.paths import PARAMS, SKIPPED
+from paratopic.project.files import PARAMS, SKIPPED, printable, sha256
 from paratopic.project.sources import Source
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
 from paratopic.reading.datasets import is_address
@@ -45,7 +44,7 @@ class Sources(NamedTuple):
         The files and texts that are left out. The reasons of articles that cannot be read begin
         with `UNREADABLE`.
     metadata
-        What each row of the paragraph table is from (`corpus.metadata`).
+        What each row of the paragraph table is from (`corpus.table`).
     origins
         Name of a field and where it was found → number of articles.
     notes

@@ -20,10 +20,10 @@ from sklearn.utils.validation import check_is_fitted
 from paratopic.inference.model import listed
 from paratopic.inference.modes import HALF, mode_of
 from paratopic.inference.scores import Scores
+from paratopic.project.files import PARAMS, template
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params, with_settings
 from paratopic.project.passages import Text
-from paratopic.project.paths import PARAMS, template
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.crossval import fitter
 from paratopic.training.examples import Examples, silent

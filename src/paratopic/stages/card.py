@@ -8,8 +8,8 @@ from paratopic.corpus.labelled import read_labelled
 from paratopic.findings.card import Shipped, render_card
 from paratopic.inference.loading import load
 from paratopic.project import files
+from paratopic.project.files import FINAL, MODEL_CARD, MODEL_REPORTS, MODELS
 from paratopic.project.params import read_params, run_stage
-from paratopic.project.paths import FINAL, MODEL_CARD, MODEL_REPORTS, MODELS
 from paratopic.project.sources import datasets_on_hub
 
 

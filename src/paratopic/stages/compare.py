@@ -11,7 +11,7 @@ from paratopic.corpus.labelled import read_with_folds
 from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.comparison import as_json, compare, unmeasured
 from paratopic.findings.figures import plot_comparison
-from paratopic.project import files, paths
+from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import by_simplicity
 from paratopic.project.metrics import HEADLINE
@@ -21,13 +21,13 @@ from paratopic.project.params import read_params, run_stage
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
-    split = files.read_json(paths.SPLIT, "stage split")
-    annotators = files.read_json(paths.PREPARED, "stage prepare").get("annotators")
+    split = files.read_json(files.SPLIT, "stage split")
+    annotators = files.read_json(files.PREPARED, "stage prepare").get("annotators")
     models = by_simplicity(params.models)
     if split["n_folds"]:
         comparison = compare(
             read_with_folds(params.topics),
-            {name: read_parquet(paths.SCORES / name / "scores.parquet") for name in models},
+            {name: read_parquet(files.SCORES / name / "scores.parquet") for name in models},
             _by_definitions(models),
             params.evaluate,
             params.compare,
@@ -38,20 +38,20 @@ def main() -> None:
         comparison = unmeasured(models, params.topics.mode)
     confidence = params.evaluate.confidence
     content = as_json(comparison, split, annotators, 1 - confidence)
-    files.write_json(paths.COMPARISON, content)
+    files.write_json(files.COMPARISON, content)
     headline = HEADLINE[params.topics.mode]
     files.write_json(
-        paths.HEADLINES,
+        files.HEADLINES,
         {name: content["models"][name][headline]["value"] for name in models if split["n_folds"]},
     )
-    plot_comparison(paths.PICTURE, content, confidence)
-    files.write_text(paths.CHAMPION, json.dumps({"champion": comparison.champion}) + "\n")
-    print(f"champion: {comparison.champion}: {comparison.reason}; see {paths.COMPARISON}")
+    plot_comparison(files.PICTURE, content, confidence)
+    files.write_text(files.CHAMPION, json.dumps({"champion": comparison.champion}) + "\n")
+    print(f"champion: {comparison.champion}: {comparison.reason}; see {files.COMPARISON}")
 
 
 def _by_definitions(models: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Scores of models that know the definitions alone, where stage score has written them."""
-    tables = {name: paths.SCORES / name / paths.BY_DEFINITIONS for name in models}
+    tables = {name: files.SCORES / name / files.BY_DEFINITIONS for name in models}
     if not all(path.exists() for path in tables.values()):
         return {}
     return {name: read_parquet(path) for name, path in tables.items()}
@@ -60,7 +60,7 @@ def _by_definitions(models: Sequence[str]) -> dict[str, pd.DataFrame]:
 def _incumbent() -> str | None:
     """The champion of the last comparison, which DVC leaves in place until it is replaced."""
     try:
-        return str(files.read_json(paths.COMPARISON, "stage compare")["champion"])
+        return str(files.read_json(files.COMPARISON, "stage compare")["champion"])
     except UserError:
         return None  # there is none, or it is damaged, and about to be written anew
 

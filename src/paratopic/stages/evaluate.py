@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from paratopic.corpus.labelled import read_with_folds
-from paratopic.corpus.metadata import read_metadata, with_metadata
-from paratopic.corpus.table import read_parquet
+from paratopic.corpus.table import read_metadata, read_parquet, with_metadata
 from paratopic.evaluation.report import OutOfFold, build_report
-from paratopic.inference.calibration import read_calibration
+from paratopic.inference.calibration import Promise, read_calibration
 from paratopic.inference.modes import mode_of
-from paratopic.inference.promise import Promise
 from paratopic.project import files
+from paratopic.project.files import ALONE, METADATA, MODEL_REPORTS, SCORES, SPLIT
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import Params, read_params, run_stage
-from paratopic.project.paths import ALONE, METADATA, MODEL_REPORTS, SCORES, SPLIT
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from paratopic.project import errors, files
+from paratopic.project.files import INSTALLED
 from paratopic.project.installed import stage_digests
-from paratopic.project.paths import INSTALLED
 
 
 def main() -> None:

@@ -9,16 +9,15 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from paratopic.corpus.answers import with_labels, write_answer_rows
 from paratopic.corpus.boilerplate import is_boilerplate
-from paratopic.corpus.metadata import write_metadata
-from paratopic.corpus.table import describe_size, write_paragraphs
+from paratopic.corpus.labelled import with_labels, write_answer_rows
+from paratopic.corpus.table import describe_size, write_metadata, write_paragraphs
 from paratopic.labels.log import backup, read_lines
 from paratopic.labels.resolve import check_meanings, resolve_answers
 from paratopic.labels.summary import describe_labels, effort_of, summarise
 from paratopic.project import errors, files
+from paratopic.project.files import ANSWERS, METADATA, PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.project.params import Params, read_params, run_stage
-from paratopic.project.paths import ANSWERS, METADATA, PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.reading.article import Skipped
 from paratopic.reading.sources import describe_reading, digests_of, read_sources, summary_of
 

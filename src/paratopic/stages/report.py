@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from paratopic.corpus.answers import read_labelled_paragraphs
-from paratopic.corpus.labelled import labelled_in
+from paratopic.corpus.labelled import labelled_in, read_labelled_paragraphs
 from paratopic.evaluation.report import ModelReport
 from paratopic.findings.page import render_page
 from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.project import files
+from paratopic.project.files import COMPARISON, FINAL, MODEL_REPORTS, PAGE, PREPARED, SPLIT
 from paratopic.project.params import Params, read_params, run_stage
-from paratopic.project.paths import COMPARISON, FINAL, MODEL_REPORTS, PAGE, PREPARED, SPLIT
 
 # Columns whose cells are texts, also where they look like numbers, or are words like "null".
 TEXTS = dict.fromkeys(("id", "article", "heading", "text", "answer", "label"), str)

@@ -10,12 +10,12 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 
+from paratopic.inference.calibration import Promise
 from paratopic.inference.modes import mode_of
-from paratopic.inference.promise import Promise
 from paratopic.project import files
+from paratopic.project.files import ALONE, APART, BY_DEFINITIONS, CHECKPOINTS, SCORES, SPLIT
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params, run_stage
-from paratopic.project.paths import ALONE, APART, BY_DEFINITIONS, CHECKPOINTS, SCORES, SPLIT
 from paratopic.project.terminal import bar
 from paratopic.training import crossval
 from paratopic.training.calibration import (

@@ -6,8 +6,8 @@ from paratopic.corpus.folds import Folds, TooFewLabels, make_folds, no_folds
 from paratopic.corpus.labelled import Labelled, read_labelled
 from paratopic.project import files
 from paratopic.project.errors import plural
+from paratopic.project.files import FOLDS, SPLIT
 from paratopic.project.params import Params, read_params, run_stage
-from paratopic.project.paths import FOLDS, SPLIT
 
 # Number of labelled paragraphs from which on `auto` holds out a share once, and the share.
 MANY, SHARE = 2_000, 0.2

@@ -9,8 +9,8 @@ from ruamel.yaml import YAML
 
 from paratopic.inference.registry import ARTIFACTS, store_uri
 from paratopic.project.errors import plural
+from paratopic.project.files import LOCK
 from paratopic.project.params import read_params, run_stage
-from paratopic.project.paths import LOCK
 from paratopic.tracking.records import outputs_of, records
 from paratopic.tracking.runs import write_runs
 

@@ -11,10 +11,10 @@ from dataclasses import asdict
 from paratopic.inference.calibration import read_calibration
 from paratopic.project import files
 from paratopic.project.errors import plural
+from paratopic.project.files import CHECKPOINTS, FINAL, MODEL_REPORTS, MODELS, SCORES
 from paratopic.project.kinds import KINDS
 from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.params import read_params, run_stage
-from paratopic.project.paths import CHECKPOINTS, FINAL, MODEL_REPORTS, MODELS, SCORES
 from paratopic.project.terminal import bar
 from paratopic.training.crossval import fit_all, fitter, is_first_process, labelled_for
 

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from paratopic.corpus.labelled import read_labelled
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.params import Params
-from paratopic.project.paths import (
+from paratopic.project.files import (
     ANSWERS,
     COMPARISON,
     LOCK,
@@ -33,6 +32,7 @@ from paratopic.project.paths import (
     REPORTS,
     SCORES,
 )
+from paratopic.project.params import Params
 from paratopic.project.topics import join_cell
 from paratopic.tracking.runs import Record, described
 from paratopic.tracking.view import main_metrics

@@ -17,9 +17,8 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.inference.calibration import Calibration, Certainty
+from paratopic.inference.calibration import Calibration, Certainty, Promise, sure_threshold
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.promise import Promise, sure_threshold
 from paratopic.inference.scores import Array, Integers, Scores, Targets, sigmoid, softmax, topical
 from paratopic.project.topics import Topics
 

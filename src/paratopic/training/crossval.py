@@ -22,10 +22,10 @@ from paratopic.corpus.labelled import Labelled, make_pool, read_with_folds
 from paratopic.corpus.table import read_paragraphs, with_passages
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Integers, Scores
+from paratopic.project.files import PARAGRAPHS
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
 from paratopic.project.passages import Passage, Text, as_passage, plain
-from paratopic.project.paths import PARAGRAPHS
 from paratopic.training.examples import (
     Advance,
     Examples,
