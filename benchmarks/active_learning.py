@@ -8,7 +8,6 @@ anew on frozen embeddings, as `simulation.frozen` does. Tested on rows that are 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +17,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from record import made_with
+from record import parser_of, save
 from simulation import Embeddings, embeddings, frozen
 from sklearn.metrics import f1_score
-from tables import RESULTS, Table, read
+from tables import Table, markdown, read
 
 from paratopic.annotation.suggestion import choose
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Scores, one_hot
-from paratopic.project.files import write_json
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples, silent
 
 SHOTS = 4  # labels of each class at the start
+KEY = ["data", "seed", "labels", "order"]
 Integers = npt.NDArray[np.int64]
 # Rows to label next, of those whose scores and features are given; how many; a seed.
 Order = Callable[[Scores, Array, int, int], Integers]
@@ -108,25 +107,19 @@ def curve(
 
 def summary(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """A line for each table and order: what it takes to reach what all labels at random reach."""
-    lines = []
+    lines: list[dict[str, Any]] = []
     for name, part in runs.groupby("data", sort=False):
-        means = part.groupby(["order", "labels"])["macro_f1"].mean().unstack("order")
-        spread = part.groupby(["order", "labels"])["macro_f1"].sem().unstack("order")
-        budget, target = int(means.index[-1]), float(means["random"].iloc[-1])
+        of_order = part.groupby(["order", "labels"], sort=False)["macro_f1"]
+        means, spread = of_order.mean().unstack("order"), of_order.sem().unstack("order")
+        budget, target = int(means.index[-1]), means["random"].iloc[-1]
         for order in means.columns:
             reached = means.index[means[order] >= target - 1e-12]
             labels = int(reached[0]) if len(reached) else None
-            lines.append(
-                {
-                    "data": name,
-                    "order": order,
-                    "target": round(target, 4),
-                    "labels_to_target": labels,
-                    "saved": None if labels is None else round(1 - labels / budget, 4),
-                    "macro_f1_at_budget": round(float(means[order].iloc[-1]), 4),
-                    "standard_error": round(float(spread[order].iloc[-1]), 4),
-                }
-            )
+            line: dict[str, Any] = {"data": name, "order": order}
+            line["labels to reach random's"] = labels or "–"
+            line["saved"] = "–" if labels is None else f"{1 - labels / budget:.0%}"
+            f1, error = means[order].iloc[-1], spread[order].iloc[-1]
+            lines.append(line | {"macro-F1 at the end": f"{f1:.3f} ± {error:.3f}"})
     return lines
 
 
@@ -154,8 +147,8 @@ def picture(runs: pd.DataFrame, path: Path) -> None:
 
 
 def main() -> None:
-    """Print a markdown table; write every run as JSON and the learning curves as a picture."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    """Print a table; write every point and the learning curves as a picture."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", nargs="+", required=True, help="parquet files; a glob is one")
     parser.add_argument("--orders", nargs="+", default=list(ORDERS), choices=list(ORDERS))
     parser.add_argument("--first-seed", type=int, default=0)
@@ -165,7 +158,6 @@ def main() -> None:
     parser.add_argument("--pool-rows", type=int, default=3000)
     parser.add_argument("--test-rows", type=int, default=2000)
     parser.add_argument("--kept", type=Path, help="folder that keeps embeddings for another run")
-    parser.add_argument("--results", type=Path, default=RESULTS / "active_learning.json")
     arguments = parser.parse_args()
 
     params, runs = read_params(), []
@@ -180,25 +172,13 @@ def main() -> None:
             for order in arguments.orders:
                 points = curve(one, known, ORDERS[order], arguments.budget, arguments.batch, seed)
                 runs += [
-                    {"data": table.name, "seed": seed, "order": order, "labels": n}
-                    | {"macro_f1": round(f1, 4)}
+                    {"data": table.name, "seed": seed, "labels": n, "order": order, "macro_f1": f1}
                     for n, f1 in points
                 ]
                 print(f"{table.name} {seed} {order}: {points[-1][1]:.3f}", flush=True)
-    lines = summary(pd.DataFrame(runs))
-    options = {"budget": arguments.budget, "batch": arguments.batch, "shots": SHOTS}
-    options |= {"pool_rows": arguments.pool_rows, "test_rows": arguments.test_rows}
-    made_on = made_with(__file__, "scikit-learn", "sentence-transformers")
-    write_json(arguments.results, options | made_on | {"summary": lines, "runs": runs})
-    picture(pd.DataFrame(runs), arguments.results.with_suffix(".png"))
-    print("| data | order | labels to reach random's | saved | macro-F1 at the end |")
-    print("|---|---|---|---|---|")
-    for line in lines:
-        saved = "–" if line["saved"] is None else f"{line['saved']:.0%}"
-        print(
-            f"| {line['data']} | {line['order']} | {line['labels_to_target'] or '–'} | {saved} | "
-            f"{line['macro_f1_at_budget']:.3f} ± {line['standard_error']:.3f} |"
-        )
+    every = save(arguments.results, runs, KEY, __file__)
+    picture(every, arguments.results.with_suffix(".png"))
+    print(markdown(summary(every)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ A run that the file of results already has is not repeated.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -24,11 +23,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import recipes
-from few_shot import codebook, with_error
-from record import made_with
+from few_shot import codebook
+from record import done, only, parser_of, save, saved
 from simulation import calibrated, embeddings, population, trained, without
 from sklearn.metrics import accuracy_score, f1_score
-from tables import RESULTS, Table, read
+from tables import Table, markdown, read, with_error
 
 from paratopic import load
 from paratopic.baseline import fit as baseline
@@ -36,7 +35,6 @@ from paratopic.corpus.folds import TooFewLabels, make_folds, no_folds
 from paratopic.corpus.labelled import Labelled, Pool
 from paratopic.corpus.table import targets_of
 from paratopic.inference.modes import mode_of
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.crossval import cross_validate, fit_all
@@ -46,7 +44,8 @@ from paratopic.transformer import fit as transformer
 TESTS = 1000
 # Cosine similarity by the frozen encoder from which the most similar definition is taken.
 SIMILAR = 0.3
-VERSIONS = ("scikit-learn", "sentence-transformers", "torch", "transformers")
+# What runs differ in. One that the file of results has is not repeated.
+KEY = ["data", "definitions", "labels", "seed", "repeats", "method"]
 
 
 @dataclass(frozen=True)
@@ -182,33 +181,26 @@ def figures(answers: pd.DataFrame, truth: npt.NDArray[Any]) -> dict[str, float]:
         line |= {"any": answers["any"].mean(), "sure": sure.mean()}
         if sure.any():
             line["sure_right"] = (answer == truth)[sure].mean()
-    return {name: round(float(value), 4) for name, value in line.items()}
+    return {name: float(value) for name, value in line.items()}
 
 
-# What runs differ in. One that the file of results has is not repeated.
-KEY = ["data", "definitions", "labels", "seed", "method"]
-LINE = ["data", "definitions", "labels"]
-
-
-def markdown(runs: pd.DataFrame) -> str:
+def lines_of(runs: pd.DataFrame) -> list[dict[str, object]]:
     """A line for each table and number of labels: means over draws, by method."""
     methods = [name for name in METHODS if name in set(runs["method"])]
-    lead = "paratopic" in methods and "frozen" in methods
-    head = ["table", "labels", "draws", "with a topic", *methods] + ["lead, points"] * lead
-    out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for (data, definitions, labels), part in runs.groupby(LINE, sort=False):
+    lines = []
+    for (data, definitions, labels), part in runs.groupby(KEY[:3], sort=False):
         wide = part.pivot(index="seed", columns="method", values="macro_f1")
         mean = part.groupby("method")[["macro_f1", "accuracy", "coverage"]].mean()
-        share = part["true_coverage"].mean()
-        known = f"{labels}, definitions" if definitions else f"{labels}"
-        cells = [str(data), known, str(len(wide)), f"{share:.2f}"]
+        line: dict[str, object] = {"table": data}
+        line["labels"] = f"{labels}, definitions" if definitions else labels
+        line |= {"draws": len(wide), "with a topic": f"{part['true_coverage'].mean():.2f}"}
         for name in methods:
             values = mean[mean.index == name].to_numpy().ravel()  # none if it was not run
-            cells.append(", ".join(f"{x:.{n}f}" for x, n in zip(values, (3, 3, 2), strict=False)))
-        if lead:
-            cells.append(with_error(100 * (wide["paratopic"] - wide["frozen"]).dropna()))
-        out.append("| " + " | ".join(cells) + " |")
-    return "\n".join(out)
+            line[name] = ", ".join(f"{x:.{n}f}" for x, n in zip(values, (3, 3, 2), strict=False))
+        wide = wide.reindex(columns=["paratopic", "frozen"])
+        line["lead, points"] = with_error(100 * (wide["paratopic"] - wide["frozen"]))
+        lines.append(line)
+    return lines
 
 
 def run(
@@ -222,22 +214,22 @@ def run(
     task = Task(labelled, pool, tests, topics, read_params(), seed, options.repeats)
     lines = []
     for method in options.methods:
-        key = (table.name, options.definitions, n, seed, method)
+        key = (table.name, options.definitions, n, seed, options.repeats, method)
         if key in options.have:
             continue
         started = time.perf_counter()
         answers = METHODS[method](task)
         line: dict[str, Any] = dict(zip(KEY, key, strict=True))
         line |= figures(answers, tests["label"].to_numpy())
-        line |= {"seconds": round(time.perf_counter() - started, 1), "repeats": options.repeats}
+        line["seconds"] = time.perf_counter() - started
         print(*(f"{name}={value}" for name, value in line.items()), flush=True)
-        lines.append(line | made_with(__file__, *VERSIONS))
+        lines.append(line)
     return lines
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a markdown table of the draws asked for; write every run as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    """Print a table of the draws asked for; write every run."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
     parser.add_argument("--none", nargs="+", required=True, help="labels that mean: no topic")
     parser.add_argument("--labels", type=int, nargs="+", default=[40, 100, 300])
@@ -253,26 +245,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "but their probabilities are not measured",
     )
     parser.add_argument("--definitions", action="store_true", help="topics have their definitions")
-    parser.add_argument("--results", type=Path, default=RESULTS / "answers.json")
     options = parser.parse_args(arguments)
 
-    kept: list[dict[str, Any]] = []
-    if options.results.exists():
-        kept = json.loads(options.results.read_text(encoding="utf-8"))["runs"]
-    options.have = {tuple(line[key] for key in KEY) for line in kept}
+    options.have = done(options, KEY)
     tables = [read(pattern) for pattern in options.data]
     populations = [without(population(table), options.none) for table in tables]
     seeds = range(options.first_seed, options.first_seed + options.draws)
     for seed in seeds:
         for n in options.labels:
             for table, rows in zip(tables, populations, strict=True):
-                kept += run(table, rows, n, seed, options)
-                write_json(options.results, {"runs": kept})
-    runs = pd.DataFrame(kept)
-    asked = runs["seed"].isin(seeds) & runs["labels"].isin(options.labels)
-    asked &= runs["method"].isin(options.methods) & (runs["definitions"] == options.definitions)
-    asked &= runs["data"].isin([table.name for table in tables])
-    print(markdown(runs[asked]))
+                save(options.results, run(table, rows, n, seed, options), KEY, __file__)
+    runs = only(
+        pd.DataFrame(saved(options.results)),
+        data=[table.name for table in tables],
+        definitions=[options.definitions],
+        labels=options.labels,
+        seed=seeds,
+        repeats=[options.repeats],
+        method=options.methods,
+    )
+    print(markdown(lines_of(runs)))
 
 
 if __name__ == "__main__":

@@ -12,15 +12,17 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from record import made_with
+from record import parser_of, save
 from simulation import Learner, calibrated, embeddings, frozen, population, trained, without
 from sklearn.metrics import roc_auc_score
-from tables import RESULTS, Table, read
+from tables import Table, markdown, read, with_error
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import make_folds
@@ -31,7 +33,6 @@ from paratopic.evaluation.report import risk_curve
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Scores, classes, conditional, log_losses
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
@@ -39,6 +40,7 @@ from paratopic.training.crossval import cross_validate, fit_all
 from paratopic.transformer import fit as transformer
 
 Integers = npt.NDArray[np.int64]
+KEY = ["data", "shots", "repeats", "seed", "model"]
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def run(
     return Result(classes(targets_of(held_out["topic"], names)), raw, told, found, seconds)
 
 
-def picture(table: Table, results: dict[str, list[Result]], target: float) -> None:
+def picture(table: Table, results: dict[str, list[Result]], target: float, path: Path) -> None:
     """Reliability of topical rows before and after, risk against coverage; rows of all draws."""
     figure, axes = plt.subplots(1, len(results) + 1, figsize=(4 * (len(results) + 1), 3.8))
     for axis, (name, found) in zip(axes, results.items(), strict=False):
@@ -161,12 +163,12 @@ def picture(table: Table, results: dict[str, list[Result]], target: float) -> No
     axis.grid(alpha=0.3)
     figure.suptitle(f"{table.name}, held-out rows")
     figure.tight_layout()
-    figure.savefig(RESULTS / f"calibration_{table.name}.png", dpi=120)
+    figure.savefig(path, dpi=120)
 
 
-def main() -> None:
-    """Print a markdown table; write JSON and a picture."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+def options() -> argparse.Namespace:
+    """The options of the command."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", required=True, help="parquet with text, label, optional group")
     parser.add_argument("--none", nargs="+", required=True, help="labels that mean: no topic")
     parser.add_argument("--shots", type=int, default=64)
@@ -174,14 +176,17 @@ def main() -> None:
     parser.add_argument("--tests", type=int, default=100, help="held-out rows of each topic")
     parser.add_argument("--repeats", type=int, help="of the folds; default: params.yaml's")
     parser.add_argument("--models", nargs="+", default=["tfidf", "frozen", "paratopic"])
-    arguments = parser.parse_args()
+    return parser.parse_args()
 
+
+def main() -> None:
+    """Print a table; write every run and a picture."""
+    arguments = options()
     params = read_params()
     if arguments.repeats:
         params = replace(params, split=replace(params.split, n_repeats=arguments.repeats))
     table = read(arguments.data)
-    rows = population(table)
-    rows = without(rows, arguments.none)
+    rows = without(population(table), arguments.none)
     names = tuple(name for name in table.labels if name not in arguments.none)
     learners = {
         "tfidf": trained(baseline, params.section("baseline")),
@@ -205,23 +210,23 @@ def main() -> None:
                 *(f"{key}={value:.3f}" for key, value in found[-1].line().items()),
                 flush=True,
             )
-    lines = {name: pd.DataFrame([r.line() for r in found]) for name, found in results.items()}
-    columns = [str(column) for column in next(iter(lines.values()))]
-    print("| model | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
-    for name, runs in lines.items():
-        means, errors = runs.mean().to_numpy(), runs.sem().to_numpy()
-        cells = [f"{mean:.3f} ± {error:.3f}" for mean, error in zip(means, errors, strict=True)]
-        print(f"| {name} | " + " | ".join(cells) + " |")
-    versions = made_with(__file__, "scikit-learn", "sentence-transformers", "torch", "transformers")
-    told: dict[str, object] = {"data": table.name, "none": arguments.none, "shots": arguments.shots}
-    told |= {"repeats": params.split.n_repeats, "target": params.calibrate.precision}
-    # The precision of no prediction is not defined.
-    told["runs"] = {
-        name: runs.astype(object).where(runs.notna(), None).to_dict("records")
-        for name, runs in lines.items()
-    }
-    write_json(RESULTS / f"calibration_{table.name}.json", told | versions)
-    picture(table, results, params.calibrate.precision)
+    about = (table.name, arguments.shots, params.split.n_repeats)
+    runs = [
+        dict(zip(KEY, (*about, seed, name), strict=True)) | result.line()
+        for name, found in results.items()
+        for seed, result in enumerate(found)
+    ]
+    save(arguments.results, runs, KEY, __file__)
+    means = pd.DataFrame(runs).drop(columns=KEY[:-1]).groupby("model", sort=False)
+    print(markdown([told(str(name), part) for name, part in means]))
+    path = arguments.results.with_name(f"{arguments.results.stem}_{table.name}.png")
+    picture(table, results, params.calibrate.precision, path)
+
+
+def told(model: str, runs: pd.DataFrame) -> dict[str, Any]:
+    """Means over draws, in words."""
+    figures = {str(name): with_error(runs[name], 3, "") for name in runs.columns.drop("model")}
+    return {"model": model} | figures
 
 
 if __name__ == "__main__":

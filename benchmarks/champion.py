@@ -10,24 +10,21 @@ table, of the models fitted on the whole set. The rules see what the project's c
 
 from __future__ import annotations
 
-import argparse
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from record import made_with
+from record import parser_of, save
 from simulation import draw, least_squares, noisy, out_of_fold, products, stand_ins
 from sklearn.metrics import f1_score
-from tables import RESULTS, read
+from tables import markdown, read
 
 from paratopic.corpus.folds import make_folds
 from paratopic.evaluation.comparison import Pair, choose_champion
 from paratopic.evaluation.intervals import Difference, difference
 from paratopic.inference.scores import Array
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 
 NOISE = (0.0, 1.0, 2.0, 3.0)  # length of the noise; that of an embedding is 1
@@ -36,6 +33,7 @@ PERMUTATIONS = 499
 TFIDF, ENCODER = "tfidf", "encoder"
 # The encoder is truly worse by this much.
 WORSE = 0.1
+KEY = ["data", "rule"]
 
 
 def rules(params: Params) -> dict[str, Callable[[Difference], str]]:
@@ -81,8 +79,8 @@ def trial(
 
 
 def main() -> None:
-    """Print a markdown table and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    """Print a table and write it."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
     parser.add_argument(
         "--leave-out", nargs="*", default=[], help="labels to leave out, where they are"
@@ -91,7 +89,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=25, help="of each table, noise and size")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
     arguments = parser.parse_args()
-    params, started = read_params(), time.perf_counter()
+    params = read_params()
     trials: list[dict[str, Any]] = []
     for pattern in arguments.data:
         labels = set(read(pattern).rows["label"])
@@ -106,53 +104,46 @@ def main() -> None:
                     if result:
                         trials.append({"table": table.name, "noise": noise, "n": n} | result)
         print(f"{table.name}: {len(trials)} comparisons so far", flush=True)
-    report(trials, arguments.sizes, rules(params), time.perf_counter() - started)
+    lines = lost_by(trials, arguments.sizes, rules(params))
+    save(arguments.results, lines, KEY, __file__)
+    print(markdown([told(line, arguments.sizes) for line in lines]))
 
 
-def report(
+def lost_by(
     trials: list[dict[str, Any]],
     sizes: Sequence[int],
     choices: dict[str, Callable[[Difference], str]],
-    seconds: float,
-) -> None:
-    """Print and write what each rule loses."""
-    frame = pd.DataFrame(
-        {
-            "noise": [t["noise"] for t in trials],
-            "n": [t["n"] for t in trials],
-            "true lead": [t["truth"][ENCODER] - t["truth"][TFIDF] for t in trials],
-        }
-    )
-    lines: list[dict[str, Any]] = []
+) -> list[dict[str, Any]]:
+    """What each rule loses, in points: on average, and with the real encoder by size."""
+    frame = pd.DataFrame([{"noise": t["noise"], "n": t["n"]} for t in trials])
+    lead = pd.Series([t["truth"][ENCODER] - t["truth"][TFIDF] for t in trials])
+    worse, lines = lead <= -WORSE, []
     for name, choose in choices.items():
         chosen = [choose(t["lead"]) for t in trials]
-        lost = pd.Series(
+        lost = 100 * pd.Series(
             [max(t["truth"].values()) - t["truth"][c] for t, c in zip(trials, chosen, strict=True)]
         )
-        worse = frame["true lead"] <= -WORSE
-        crowned = pd.Series([c == ENCODER for c in chosen])
-        lines.append(
-            {
-                "rule": name,
-                "lost": 100 * lost.mean(),
-                "real encoder": {
-                    str(n): 100 * lost[(frame["noise"] == 0) & (frame["n"] == n)].mean()
-                    for n in sizes
-                },
-                "worse crowned": float(crowned[worse].mean()) if worse.any() else 0.0,
-                "worse": int(worse.sum()),
-            }
-        )
-    print("| rule | points lost | real encoder, n = " + " / ".join(map(str, sizes)) + " | ", end="")
-    print(f"crowned though {WORSE:.0%} worse |\n|---|---|---|---|")
-    for line in lines:
-        real = " / ".join(f"{value:.1f}" for value in line["real encoder"].values())
-        print(f"| {line['rule']} | {line['lost']:.2f} | {real} | {line['worse crowned']:.1%} |")
-    about = made_with(__file__, "scikit-learn", "numpy") | {
-        "comparisons": len(trials),
-        "results": lines,
+        tables = ", ".join(dict.fromkeys(t["table"] for t in trials))
+        line: dict[str, Any] = {"data": tables, "rule": name}
+        line |= {"comparisons": len(trials), "lost": lost.mean()}
+        for n in sizes:
+            line[f"lost_{n}"] = lost[(frame["noise"] == 0) & (frame["n"] == n)].mean()
+        crowned = pd.Series([c == ENCODER for c in chosen])[worse]
+        crowned_share = float(crowned.mean()) if len(crowned) else 0.0
+        lines.append(line | {"worse": len(crowned), "worse_crowned": crowned_share})
+    return lines
+
+
+def told(line: dict[str, Any], sizes: Sequence[int]) -> dict[str, Any]:
+    """What a rule loses, in words."""
+    return {
+        "rule": line["rule"],
+        "points lost": f"{line['lost']:.2f}",
+        "real encoder, n = " + " / ".join(map(str, sizes)): " / ".join(
+            f"{line[f'lost_{n}']:.1f}" for n in sizes
+        ),
+        f"crowned though {WORSE:.0%} worse": f"{line['worse_crowned']:.1%}",
     }
-    write_json(RESULTS / "champion.json", about | {"seconds": round(seconds)})
 
 
 if __name__ == "__main__":

@@ -11,31 +11,28 @@ the models know the classes' definitions, and 0 labels are enough.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from few_shot import codebook, train_setfit
-from record import made_with
+from record import done, only, parser_of, save, saved
 from sklearn.metrics import f1_score
-from tables import RESULTS
+from tables import markdown, with_error
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.table import passages
 from paratopic.inference.scores import one_hot
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.passages import Passage, plain
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples, Fitted
 from paratopic.transformer import fit as transformer
 
-VERSIONS = ("scikit-learn", "sentence-transformers", "torch", "transformers")
 # Share of the documents to learn from, and number of rows of the others to test on, at most.
 TO_LEARN, TESTS = 0.6, 1500
 # Characters of each neighbour in the strings that SetFit reads.
@@ -142,15 +139,10 @@ def project(kind: str, in_context: bool) -> Method:
 
         def score(texts: list[Any]) -> float:
             answers = np.array(names)[model.predict_proba(texts).argmax(axis=1)]
-            return round(float(f1_score(tests["label"], answers, average="macro")), 4)
+            return float(f1_score(tests["label"], answers, average="macro"))
 
-        line: dict[str, Any] = {
-            "macro_f1": score(list(tests[column])),
-            "seconds": round(seconds, 2),
-        }
-        if in_context:
-            line |= {"alone": score(plain(tests["passage"])), "reads": asdict(model.context)}
-        return line
+        line = {"macro_f1": score(list(tests[column])), "seconds": seconds}
+        return line | ({"alone": score(plain(tests["passage"]))} if in_context else {})
 
     return run
 
@@ -173,15 +165,11 @@ def setfit(in_context: bool) -> Method:
             list(map(joined, part["passage"])) if in_context else list(part["text"])
             for part in (train, tests)
         )
-        model, seconds, done = train_setfit(to_learn, labels, task.seed, task.minutes)
+        model, seconds, share = train_setfit(to_learn, labels, task.seed, task.minutes)
         numbers = model.predict(to_answer, use_labels=False, show_progress_bar=False)
         answers = np.array(names)[np.asarray(numbers, dtype=np.int64)]
         f1 = f1_score(tests["label"], answers, average="macro")
-        return {
-            "macro_f1": round(float(f1), 4),
-            "seconds": round(seconds, 2),
-            "done": round(done, 3),
-        }
+        return {"macro_f1": float(f1), "seconds": seconds, "done": share}
 
     return run
 
@@ -194,43 +182,29 @@ METHODS = {
 }
 
 
-def markdown(runs: pd.DataFrame) -> str:
+def lines_of(runs: pd.DataFrame) -> list[dict[str, object]]:
     """A line for each number of labels: means with standard errors, and the paired gain."""
     methods = [name for name in METHODS if name in set(runs["method"])]
-    kinds = [kind for kind in methods if f"{kind} in context" in methods]
-    head = ["data", "labels", "draws", *methods, *(f"{kind}: gain, points" for kind in kinds)]
-    out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines = []
     for key, part in runs.groupby(KEY[:-2], sort=False):
-        data, label, defined, split, near, labels = (str(value) for value in key)
+        data, label, defined, split, near, labels = key
         wide = part.pivot(index="seed", columns="method", values="macro_f1")
-        seconds = part.groupby("method")["seconds"].mean()
-        cells = [
-            f"{_with_error(wide[name], 3)} ({seconds[name]:.0f} s)" if name in wide else ""
-            for name in methods
-        ]
-        cells += [
-            _with_error(100 * (wide[f"{kind} in context"] - wide[kind]), 1, "+")
-            if {kind, f"{kind} in context"} <= set(wide)
-            else ""
-            for kind in kinds
-        ]
         about = f"{data}, {label}, by {split}" + (", false neighbours" if near == "false" else "")
-        about += ", definitions" if defined == "True" else ""
-        out.append(f"| {about} | {labels} | {len(wide)} | " + " | ".join(cells) + " |")
-    return "\n".join(out)
+        line: dict[str, object] = {"data": about + ", definitions" * bool(defined)}
+        line |= {"labels": labels, "draws": len(wide)}
+        for name in methods:
+            seconds = part["seconds"][part["method"] == name].mean()
+            line[name] = f"{with_error(wide[name], 3, '')} ({seconds:.0f} s)"
+        for kind in methods:
+            if (near := f"{kind} in context") in methods:
+                line[f"{kind}: gain, points"] = with_error(100 * (wide[near] - wide[kind]))
+        lines.append(line)
+    return lines
 
 
-def _with_error(values: pd.Series, digits: int, sign: str = "") -> str:
-    """Mean and, of several draws, its standard error: "+2.0 ± 0.6"."""
-    known = values.dropna().to_numpy(dtype=np.float64)
-    n = len(known)
-    error = f" ± {known.std(ddof=1) / n**0.5:.{digits}f}" if n > 1 else ""
-    return f"{known.mean():{sign}.{digits}f}{error}"
-
-
-def main() -> None:
-    """Print a markdown table of the draws asked for; write every run as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+def options() -> argparse.Namespace:
+    """The options of the command."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", type=Path, required=True, help="a parquet file")
     parser.add_argument("--label", default="label", help="column with the classes")
     parser.add_argument(
@@ -245,13 +219,13 @@ def main() -> None:
         "--methods", nargs="+", choices=METHODS, default=["paratopic", "paratopic in context"]
     )
     parser.add_argument("--minutes", type=float, default=30, help="after which SetFit is cut off")
-    parser.add_argument("--results", type=Path, default=RESULTS / "context.json")
-    arguments = parser.parse_args()
+    return parser.parse_args()
 
-    kept: list[dict[str, Any]] = []
-    if arguments.results.exists():
-        kept = json.loads(arguments.results.read_text(encoding="utf-8"))["runs"]
-    have = {tuple(line[key] for key in KEY) for line in kept}
+
+def main() -> None:
+    """Print a table of the draws asked for; write every run."""
+    arguments = options()
+    have = done(arguments, KEY)
     rows = read_rows(arguments.data, arguments.label, arguments.neighbours)
     params = read_params()
     definitions = codebook(arguments.data.stem) if arguments.definitions else {}
@@ -276,14 +250,10 @@ def main() -> None:
                 task = Task(train, tests, definitions, params, seed, arguments.minutes)
                 line |= METHODS[method](task)
                 print(*(f"{name}={value}" for name, value in line.items()), flush=True)
-                kept.append(line | made_with(__file__, *VERSIONS))
-                write_json(arguments.results, {"runs": kept})
-    runs = pd.DataFrame(kept)
-    asked = runs["seed"].isin(seeds) & runs["labels"].isin(arguments.labels)
-    asked &= runs["method"].isin(arguments.methods)
-    for name, value in zip(KEY, about, strict=False):
-        asked &= runs[name] == value
-    print(markdown(runs[asked]))
+                save(arguments.results, [line], KEY, __file__)
+    wanted: dict[str, Any] = {k: [value] for k, value in zip(KEY, about, strict=False)}
+    wanted |= {"labels": arguments.labels, "seed": seeds, "method": arguments.methods}
+    print(markdown(lines_of(only(pd.DataFrame(saved(arguments.results)), **wanted))))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ with the paragraphs and headings of the plain text. White space is ignored.
 
 from __future__ import annotations
 
-import argparse
 import re
 import shutil
 import subprocess
@@ -24,16 +23,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import docx
 import lxml.html
 import mammoth
 import pandas as pd
 from pdfminer.high_level import extract_text
-from record import made_with
-from tables import RESULTS
+from record import parser_of, rows_of, save
+from tables import markdown
 
-from paratopic.project.files import write_json
 from paratopic.reading.article import Segment, skipped_of
 from paratopic.reading.files import read_file
 
@@ -59,6 +58,17 @@ AROUND = {
     "footer": "© 2025 Harbour Press. All rights reserved. Terms of use Privacy policy Contact",
 }
 SITE = "Harbour Press"
+# What is printed of each.
+SHOWN = {
+    "": "{format}",
+    "paragraphs": "{paragraphs}",
+    "found": "{found}",
+    "headings": "{headings}",
+    "headings found": "{headings_found}",
+    "other blocks": "{other_blocks}",
+    "surroundings leaked": "{leaked} of {surroundings}",
+    "seconds": "{seconds:.0f}",
+}
 
 STYLE = """
 body { font: 16px/1.5 Georgia, serif; margin: 0 auto; max-width: 46em }
@@ -316,25 +326,17 @@ def measure(
     return results
 
 
-def print_table(results: Sequence[dict[str, str | float]]) -> None:
-    """Print the sums of each format as a Markdown table."""
-    sums = pd.DataFrame(results).groupby("format", sort=False).sum(numeric_only=True)
-    print(
-        "| | paragraphs | found | headings | found | other blocks | surroundings leaked | seconds |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
-    for name, row in sums.iterrows():
-        print(
-            f"| {name} | {row['paragraphs']:.0f} | {row['found'] / row['paragraphs']:.1%} | "
-            f"{row['headings']:.0f} | {row['headings_found'] / row['headings']:.1%} | "
-            f"{row['other_blocks']:.0f} | {row['leaked']:.0f} of {row['surroundings']:.0f} | "
-            f"{row['seconds']:.0f} |"
-        )
+def sums_of(results: Sequence[dict[str, str | float]]) -> list[dict[str, Any]]:
+    """Sums over articles: a line for each format."""
+    of_format = pd.DataFrame(results).groupby("format", sort=False)
+    sums = of_format.sum(numeric_only=True)
+    sums.insert(0, "articles", of_format.size())
+    return rows_of(sums.reset_index())
 
 
 def main() -> None:
-    """Print a Markdown table and write the counts as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    """Print a table and write the counts."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("folder", type=Path, help="articles in plain text")
     parser.add_argument("--formats", nargs="*", choices=FORMATS, default=list(FORMATS))
     parser.add_argument("--keep", type=Path, help="folder for the rendered files")
@@ -343,9 +345,9 @@ def main() -> None:
     articles = sorted(arguments.folder.glob("*.txt"))
     with tempfile.TemporaryDirectory() as temporary:
         results = measure(articles, arguments.formats, arguments.keep or Path(temporary))
-    print_table(results)
-    versions = made_with(__file__, "trafilatura", "mammoth", "pdfminer.six", "lxml")
-    write_json(RESULTS / "documents.json", versions | {"results": results})
+    lines = sums_of(results)
+    save(arguments.results, lines, ["format"], __file__)
+    print(markdown(lines, SHOWN))
 
 
 if __name__ == "__main__":

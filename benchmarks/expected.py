@@ -11,7 +11,6 @@ expected to be right, without their labels, is compared with the share that is.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from record import made_with
+from record import parser_of, rows_of, save
 from simulation import Embeddings, cross_validated, embeddings, frozen, population, without
-from tables import RESULTS, read
+from tables import markdown, read
 
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.corpus.table import targets_of
@@ -30,7 +29,6 @@ from paratopic.inference.calibration import Answers, Calibration
 from paratopic.inference.head import centre_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics, split_cell
 from paratopic.training.calibration import apply_calibration
@@ -41,6 +39,19 @@ MOST_ROWS = 2500  # of a table
 N_TEXTS = 600  # that are answered, at most
 CONFIDENCE = 0.95
 MODE = mode_of("single")
+KEY = ["data", "labels", "texts"]
+# What is printed of each.
+SHOWN = {
+    "table": "{data}",
+    "texts": "{texts}",
+    "labels": "{labels}",
+    "right": "{true:.0f} %",
+    "plain mean off by": "{plain:.1f}",
+    "estimated": "{estimated:.0%}",
+    "off by": "{error:.1f}",
+    "width": "{width:.0f}",
+    "held": "{held:.0%}",
+}
 
 
 def take(
@@ -167,7 +178,7 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
         width=100 * (runs["high"] - runs["low"]),
         true=100 * runs["true"],
     )
-    lines = runs.groupby(["table", "texts", "labels"], sort=False).agg(
+    lines = runs.groupby(KEY, sort=False).agg(
         draws=("draw", "size"),
         true=("true", "mean"),
         plain=("plain", "mean"),
@@ -180,30 +191,6 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
     )
     lines[["plain", "error"]] **= 0.5
     return lines.reset_index()
-
-
-def markdown(lines: pd.DataFrame) -> str:
-    """The summary as a table."""
-    head = (
-        "| table | texts | labels | right | plain mean off by | no estimate | off by | width "
-        "| held |"
-    )
-    out = [head, "|---" * 9 + "|"]
-    for line in lines.to_dict("records"):
-        rest = ["", "", ""]
-        if line["estimated"]:
-            rest = [f"{line['error']:.1f}", f"{line['width']:.0f}", f"{line['held']:.0%}"]
-        cells = [
-            line["table"],
-            line["texts"],
-            f"{line['labels']}",
-            f"{line['true']:.0f} %",
-            f"{line['plain']:.1f}",
-            f"{1 - line['estimated']:.0%}",
-            *rest,
-        ]
-        out.append("| " + " | ".join(cells) + " |")
-    return "\n".join(out)
 
 
 def prepared(
@@ -223,9 +210,9 @@ def prepared(
     return rows.sort_values("id", ignore_index=True)
 
 
-def main() -> None:
-    """Print a markdown table and add it to the JSON of results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def options() -> argparse.Namespace:
+    """The options of the command."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", type=Path, required=True, help="a parquet file")
     parser.add_argument("--none", nargs="*", default=[], help="labels that mean: no topic")
     parser.add_argument("--time", help="column by which half of the texts are later")
@@ -237,9 +224,13 @@ def main() -> None:
     parser.add_argument("--labels", type=int, nargs="*", default=[100, 300])
     parser.add_argument("--draws", type=int, default=100, help="of each kind")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
-    parser.add_argument("--results", type=Path, help="file to write")
-    arguments = parser.parse_args()
-    params, started = read_params(), time.perf_counter()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print a table and write it, after every ten draws."""
+    arguments = options()
+    params = read_params()
 
     def embedded(path: Path, rows: pd.DataFrame) -> Embeddings:
         kept = arguments.embeddings and arguments.embeddings / f"{path.stem}.npz"
@@ -270,21 +261,14 @@ def main() -> None:
             same = first.drop(labelled.index)
             drawn = to_answer(same, rest, arguments.mixture, arguments.documents, others, rng)
             for what, texts in drawn:
-                about = {"table": path.stem, "texts": what, "labels": n, "draw": number}
+                about = {"data": path.stem, "labels": n, "texts": what, "draw": number}
                 runs.append(about | figures(trained, texts, vectors, arguments.documents))
         if number % 10 != 9 and number != arguments.draws - 1:
             continue
-        seconds = round(time.perf_counter() - started)
-        print(f"{number + 1} draws: {seconds} s", flush=True)
-        lines = summary(pd.DataFrame(runs))
-        about = made_with(__file__, "scikit-learn", "numpy") | {
-            "confidence": CONFIDENCE,
-            "seconds": seconds,
-        }
-        results = arguments.results or RESULTS / f"expected_{path.stem}.json"
-        known = lines.astype(object).where(lines.notna(), None)
-        write_json(results, about | {"results": known.to_dict("records")})
-    print(markdown(lines))
+        print(f"{number + 1} draws", flush=True)
+        lines = rows_of(summary(pd.DataFrame(runs)))
+        save(arguments.results, lines, KEY, __file__)
+    print(markdown(lines, SHOWN))
 
 
 if __name__ == "__main__":

@@ -9,15 +9,14 @@ that is drawn at random, and predicts again.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from record import made_with
-from tables import RESULTS, Table, draw, read
+from record import parser_of, save
+from tables import Table, draw, markdown, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.inference.calibration import Calibration
@@ -25,11 +24,19 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import Explanation
 from paratopic.inference.scores import one_hot
-from paratopic.project.files import write_json
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples, silent
 from paratopic.transformer import fit as transformer
+
+# What is printed of each.
+SHOWN = {
+    "model": "{model}",
+    "texts": "{n}",
+    "lowered without the strongest": "{strongest_lowered:.1%}",
+    "without a random one": "{random_lowered:.1%}",
+    "mean drops": "{strongest_drop:.2f}, {random_drop:.2f}",
+}
 
 
 def train(kind: str, table: Table, rows: pd.DataFrame, folder: Path) -> Model:
@@ -74,16 +81,16 @@ def measure(model: Model, texts: list[str], seed: int) -> dict[str, float]:
     lowered, mean = (falls > 0).mean(axis=0), falls.mean(axis=0)
     return {
         "n": len(falls),
-        "strongest_lowered": round(float(lowered[0]), 4),
-        "random_lowered": round(float(lowered[1]), 4),
-        "strongest_drop": round(float(mean[0]), 4),
-        "random_drop": round(float(mean[1]), 4),
+        "strongest_lowered": float(lowered[0]),
+        "random_lowered": float(lowered[1]),
+        "strongest_drop": float(mean[0]),
+        "random_drop": float(mean[1]),
     }
 
 
 def main() -> None:
-    """Print a markdown table; write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    """Print a table and write it."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", help="parquet file")
     parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
     parser.add_argument("--shots", type=int, default=32)
@@ -94,20 +101,13 @@ def main() -> None:
     seed = read_params().seed
     drawn = draw(table, arguments.shots, seed, arguments.rows)
     texts = list(drawn.natural["text"].sample(frac=1, random_state=seed)[: arguments.rows])
-    lines = {}
-    print("| model | texts | lowered without the strongest | without a random one | mean drops |")
-    print("|---|---|---|---|---|")
+    lines: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for kind in ("baseline", "transformer"):
-            line = measure(train(kind, table, drawn.train, Path(folder)), texts, seed)
-            lines[kind] = line
-            print(
-                f"| {kind} | {line['n']} | {line['strongest_lowered']:.1%} "
-                f"| {line['random_lowered']:.1%} "
-                f"| {line['strongest_drop']:.2f}, {line['random_drop']:.2f} |"
-            )
-    versions = made_with(__file__, "scikit-learn", "sentence-transformers", "torch", "transformers")
-    write_json(RESULTS / f"explanations_{table.name.replace(' ', '_')}.json", lines | versions)
+            figures = measure(train(kind, table, drawn.train, Path(folder)), texts, seed)
+            lines.append({"data": table.name, "model": kind} | figures)
+    save(arguments.results, lines, ["data", "model"], __file__)
+    print(markdown(lines, SHOWN))
 
 
 if __name__ == "__main__":

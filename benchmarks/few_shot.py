@@ -23,13 +23,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import recipes
-from record import made_with
+from record import done, only, parser_of, save, saved
 from sklearn.metrics import accuracy_score, f1_score
-from tables import RESULTS, Draw, Table, draw, read
+from tables import Draw, Table, draw, markdown, read, with_error
 
 from paratopic.baseline import fit as baseline
 from paratopic.inference.scores import classes, one_hot
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.passages import plain
 from paratopic.project.topics import Topic, Topics
@@ -38,7 +37,6 @@ from paratopic.transformer import fit as transformer
 from paratopic.transformer.encoder import resolve_encoder
 
 CODEBOOKS = Path("benchmarks/codebooks.json")
-VERSIONS = ("scikit-learn", "sentence-transformers", "torch", "transformers")
 
 
 @dataclass(frozen=True)
@@ -230,17 +228,13 @@ def run(table: Table, drawn: Draw, seed: int, method: str, options: argparse.Nam
         true = rows["label"].map(number).to_numpy()
         predicted = answer.predicted[answered : answered + len(rows)]
         answered += len(rows)
-        line[f"{name}macro_f1"] = round(float(f1_score(true, predicted, average="macro")), 4)
-        line[f"{name}accuracy"] = round(float(accuracy_score(true, predicted)), 4)
+        line[f"{name}macro_f1"] = float(f1_score(true, predicted, average="macro"))
+        line[f"{name}accuracy"] = float(accuracy_score(true, predicted))
         if new is not None:
             of_new = f1_score(true == number[new], predicted == number[new])
-            line[f"{name}new_topic_f1"] = round(float(of_new), 4)
+            line[f"{name}new_topic_f1"] = float(of_new)
         line[f"{name}n_test"] = len(rows)
-    return line | {
-        "seconds": round(answer.seconds, 2),
-        "done": round(answer.done, 4),
-        "n_train": len(train),
-    }
+    return line | {"seconds": answer.seconds, "done": answer.done, "n_train": len(train)}
 
 
 def codebook(name: str, labels: Sequence[str] = ()) -> dict[str, str]:
@@ -253,7 +247,7 @@ def codebook(name: str, labels: Sequence[str] = ()) -> dict[str, str]:
 
 
 # What runs differ in. One that the file of results has is not repeated.
-KEY = ["data", "test_rows", "definitions", "new_topic", "shots", "seed", "method", "unlabelled"]
+KEY = ["data", "test_rows", "definitions", "new_topic", "shots", "unlabelled", "seed", "method"]
 # The runs of one line of a table.
 LINE = ["data", "definitions", "new_topic", "shots"]
 # Tests of which macro-F1 is shown: in natural shares, and with classes capped.
@@ -264,96 +258,61 @@ def asked_for(
     runs: pd.DataFrame, tables: Sequence[Table], options: argparse.Namespace
 ) -> pd.DataFrame:
     """The runs that the options name, with those seeds alone that each method of a line has."""
-    wanted: dict[str, Sequence[object]] = {
-        "data": [table.name for table in tables] or list(runs["data"]),
-        "test_rows": [options.test_rows],
-        "definitions": [options.definitions],
-        "new_topic": [options.new_topic],
-        "shots": options.shots,
-        "seed": range(options.first_seed, options.first_seed + options.seeds),
-        "method": [*options.methods, *options.against],
-        "unlabelled": [0, options.unlabelled],
-    }
-    rows = runs.to_dict("records")
-    kept = runs[[all(row[key] in values for key, values in wanted.items()) for row in rows]]
+    kept = only(
+        runs,
+        data=[table.name for table in tables] or list(runs["data"]),
+        test_rows=[options.test_rows],
+        definitions=[options.definitions],
+        new_topic=[options.new_topic],
+        shots=options.shots,
+        unlabelled=[0, options.unlabelled],
+        seed=range(options.first_seed, options.first_seed + options.seeds),
+        method=[*options.methods, *options.against],
+    )
     of_line = kept.groupby(LINE)["method"].transform("nunique")
     of_seed = kept.groupby([*LINE, "seed"])["method"].transform("nunique")
-    return kept[of_seed == of_line].sort_values(LINE, kind="stable")
+    return kept[of_seed == of_line]
 
 
-def summary(runs: pd.DataFrame) -> pd.DataFrame:
-    """Means over seeds with standard errors: a line for each of `LINE` and each method."""
-    means = {"seeds": ("seed", "count"), "seconds": ("seconds", "mean"), "done": ("done", "mean")}
-    for name in TESTS:
-        means |= {name: (name, "mean"), f"{name}_error": (name, "sem")}
-    means |= {"accuracy": ("accuracy", "mean")}
-    return runs.groupby([*LINE, "method"], sort=False).agg(**means).reset_index()
-
-
-def markdown(lines: pd.DataFrame, figure: str) -> str:
-    """A table of one figure: its mean ± standard error, and seconds of training."""
-    methods = [name for name in METHODS if name in set(lines["method"])]
-    out = [
-        f"| macro-F1, {TESTS[figure]} | definitions | a class | seeds | "
-        + " | ".join(methods)
-        + " |",
-        "|---|---|---|---|" + "---|" * len(methods),
-    ]
-    for (data, definitions, new_topic, shots), part in lines.groupby(LINE, sort=False):
-        cells = []
+def lines_of(runs: pd.DataFrame, figure: str) -> list[dict[str, object]]:
+    """A figure of each method: its mean ± standard error, and seconds of training."""
+    methods = [name for name in METHODS if name in set(runs["method"])]
+    lines = []
+    for key, part in runs.groupby(LINE, sort=False):
+        line = _about(f"macro-F1, {TESTS[figure]}", key) | {"seeds": part["seed"].nunique()}
         for method in methods:
             here = part[part["method"] == method]
-            if here.empty:
-                cells.append("")
-                continue
-            line = here.iloc[0]
-            error = f" ± {line[f'{figure}_error']:.3f}" if line["seeds"] > 1 else ""
-            cell = f"{line[figure]:.3f}{error} ({line['seconds']:.0f} s"
-            if line["done"] < 1:
-                cell += f", cut off at {line['done']:.0%} of its steps"
-            cells.append(cell + ")")
-        known = _known(definitions, new_topic)
-        out.append(
-            f"| {data} | {known} | {shots} | {part['seeds'].iloc[0]} | " + " | ".join(cells) + " |"
-        )
-    return "\n".join(out)
+            cut_off, seconds = here["done"].mean() < 1, here["seconds"].mean()
+            more = f", cut off at {here['done'].mean():.0%} of its steps" if cut_off else ""
+            cell = f"{with_error(here[figure], 3, '')} ({seconds:.0f} s{more})"
+            line[method] = cell if len(here) else ""
+        lines.append(line)
+    return lines
 
 
-def differences(runs: pd.DataFrame, first: str, second: str) -> str:
-    """A table of one method's lead over another on the same draws, in points of macro-F1."""
-    out = [
-        f"| {first} − {second}, points | definitions | a class | draws | "
-        + " | ".join(TESTS.values())
-        + " |"
-    ]
-    out.append("|---|---|---|---|" + "---|" * len(TESTS))
-    for (data, definitions, new_topic, shots), part in runs.groupby(LINE, sort=False):
-        by_method = part.pivot(index="seed", columns="method", values=list(TESTS))
-        try:
-            pairs = [by_method[name][first] - by_method[name][second] for name in TESTS]
-        except KeyError:  # one of the methods was not run
-            continue
-        cells = [with_error(100 * pair) for pair in pairs]
-        known = _known(definitions, new_topic)
-        out.append(f"| {data} | {known} | {shots} | {len(pairs[0])} | " + " | ".join(cells) + " |")
-    return "\n".join(out)
+def differences(runs: pd.DataFrame, first: str, second: str) -> list[dict[str, object]]:
+    """One method's lead over another on the same draws, in points of macro-F1."""
+    lines = []
+    for key, part in runs.groupby(LINE, sort=False):
+        wide = part.pivot(index="seed", columns="method", values=list(TESTS))
+        if {first, second} <= set(part["method"]):
+            line = _about(f"{first} − {second}, points", key) | {"draws": len(wide)}
+            for name, title in TESTS.items():
+                line[title] = with_error(100 * (wide[name][first] - wide[name][second]))
+            lines.append(line)
+    return lines
 
 
-def _known(definitions: object, new_topic: object) -> str:
-    """What the models know of the definitions, in a cell."""
-    return "yes, one topic without labels" if new_topic else "yes" if definitions else "no"
+def _about(title: str, key: tuple[Any, ...]) -> dict[str, object]:
+    """The first cells of a line, from the values of `LINE`."""
+    data, definitions, new_topic, shots = key
+    known = "yes, one topic without labels" if new_topic else "yes" if definitions else "no"
+    return {title: data, "definitions": known, "a class": shots}
 
 
-def with_error(pair: pd.Series) -> str:
-    """Mean and, of several draws, its standard error: "+2.0 ± 0.6"."""
-    values = pair.to_numpy(dtype=np.float64)
-    error = f" ± {values.std(ddof=1) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""
-    return f"{values.mean():+.1f}{error}"
-
-
-def main() -> None:
-    """Print markdown tables of the draws asked for; write every run as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+def options() -> argparse.Namespace:
+    """The options of the command."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", nargs="*", default=[], help="parquet files; a glob is one table")
     parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
     parser.add_argument("--shots", type=int, nargs="+", default=[8, 16, 64])
@@ -362,7 +321,6 @@ def main() -> None:
     parser.add_argument("--against", nargs="*", default=[], choices=["setfit"])
     parser.add_argument("--test-rows", type=int, default=250, help="at most, of each class")
     parser.add_argument("--minutes", type=float, default=30, help="after which SetFit is cut off")
-    parser.add_argument("--results", type=Path, default=RESULTS / "few_shot.json")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument(
         "--definitions", action="store_true", help="every method knows the classes' definitions"
@@ -376,13 +334,15 @@ def main() -> None:
         "--unlabelled", type=int, default=0, help="rows to learn from without labels"
     )
     parser.add_argument("--keep", type=Path, help="folder that keeps embeddings for later runs")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print tables of the draws asked for; write every run."""
+    arguments = options()
     arguments.definitions |= arguments.new_topic
 
-    kept: list[dict[str, Any]] = []
-    if arguments.results.exists():
-        kept = json.loads(arguments.results.read_text(encoding="utf-8"))["runs"]
-    have = {tuple(line[key] for key in KEY) for line in kept}
+    have = done(arguments, KEY)
     tables = [read(pattern, arguments.leave_out) for pattern in arguments.data]
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         for shots in arguments.shots:
@@ -391,21 +351,19 @@ def main() -> None:
                 for method in (*arguments.methods, *arguments.against):
                     n_pool = arguments.unlabelled if method == "pool" else 0
                     knows = (arguments.definitions, arguments.new_topic)
-                    key = (table.name, arguments.test_rows, *knows, shots, seed, method, n_pool)
+                    key = (table.name, arguments.test_rows, *knows, shots, n_pool, seed, method)
                     if key in have:
                         continue
                     line = dict(zip(KEY, key, strict=True))
                     line |= run(table, drawn, seed, method, arguments)
                     print(*(f"{name}={value}" for name, value in line.items()), flush=True)
-                    versions = (*VERSIONS, "setfit") if method == "setfit" else VERSIONS
-                    kept.append(line | made_with(__file__, *versions))
-                    write_json(arguments.results, {"runs": kept})
-    runs = asked_for(pd.DataFrame(kept), tables, arguments)
-    lines = summary(runs)
+                    save(arguments.results, [line], KEY, __file__)
+    runs = asked_for(pd.DataFrame(saved(arguments.results)), tables, arguments)
     for figure in TESTS:
-        print(markdown(lines, figure) + "\n")
+        print(markdown(lines_of(runs, figure)) + "\n")
     for first, second in (("paratopic", "setfit"), ("pool", "setfit"), ("pool", "paratopic")):
-        print(differences(runs, first, second) + "\n")
+        if lines := differences(runs, first, second):
+            print(markdown(lines) + "\n")
 
 
 if __name__ == "__main__":

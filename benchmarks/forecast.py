@@ -11,15 +11,13 @@ counts against the intervals.
 
 from __future__ import annotations
 
-import argparse
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from record import made_with
+from record import parser_of, rows_of, save
 from simulation import (
     MOST_ROWS,
     Draw,
@@ -32,7 +30,7 @@ from simulation import (
     trained,
 )
 from sklearn.metrics import f1_score
-from tables import RESULTS, read
+from tables import markdown, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.cli.forecast import CONFIDENCE, SHARES
@@ -42,7 +40,6 @@ from paratopic.corpus.table import targets_of
 from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.forecast import CurvePoint, forecast
 from paratopic.evaluation.outcomes import outcomes
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.crossval import cross_validate
@@ -55,6 +52,11 @@ ADDED, LEAST = 0.5, 50
 MOST_TESTED = 1500
 BOOTSTRAP = 400
 ENCODER = "frozen encoder"
+KEY = ["data", "model"]
+FIGURES = ["inside", "below", "above", "error", "width"]
+# What is printed of each.
+SHOWN = {name: f"{{{name}}}" for name in (*KEY, "projects")}
+SHOWN |= {name: f"{{{name}:.3f}}" for name in FIGURES}
 
 
 def project(rows: pd.DataFrame, n: int, seed: int) -> tuple[pd.DataFrame, Draw]:
@@ -109,33 +111,29 @@ def trials(
         except TooFewLabels:
             continue
         truth = truth_of(later, topics, learner, seed)
-        about = {"table": table, "model": name, "n": n, "seed": seed, "later": size}
         figures = {"low": estimate.low, "value": estimate.value, "high": estimate.high}
-        lines.append(about | figures | {"truth": truth})
+        lines.append({"data": table, "model": name} | figures | {"truth": truth})
     return lines
 
 
-def markdown(lines: pd.DataFrame) -> str:
-    """Coverage, below, above, mean error and mean width of each table, model and all."""
-    lines = lines.assign(
-        inside=(lines["low"] <= lines["truth"]) & (lines["truth"] <= lines["high"]),
-        below=lines["truth"] < lines["low"],
-        above=lines["truth"] > lines["high"],
-        error=(lines["value"] - lines["truth"]).abs(),
-        width=lines["high"] - lines["low"],
+def summary(trials: pd.DataFrame) -> list[dict[str, Any]]:
+    """Shares of truths inside, below and above, mean error and width: by table and model."""
+    trials = trials.assign(
+        inside=(trials["low"] <= trials["truth"]) & (trials["truth"] <= trials["high"]),
+        below=trials["truth"] < trials["low"],
+        above=trials["truth"] > trials["high"],
+        error=(trials["value"] - trials["truth"]).abs(),
+        width=trials["high"] - trials["low"],
     )
-    columns = ["inside", "below", "above", "error", "width"]
-    out = ["| table | model | projects | " + " | ".join(columns) + " |", "|---" * 8 + "|"]
-    groups = [*lines.groupby(["table", "model"], sort=False), (("all", ""), lines)]
-    for (table, model), part in groups:
-        means = " | ".join(f"{part[column].mean():.3f}" for column in columns)
-        out.append(f"| {table} | {model} | {len(part)} | {means} |")
-    return "\n".join(out)
+    groups = trials.groupby(KEY, sort=False)
+    means = groups[FIGURES].mean()
+    means.insert(0, "projects", groups.size())
+    return rows_of(means.reset_index())
 
 
 def main() -> None:
-    """Print a markdown table and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    """Print a table and write it."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
     parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
@@ -144,8 +142,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["baseline", ENCODER])
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
     arguments = parser.parse_args()
-    params, started = read_params(), time.perf_counter()
-    lines: list[dict[str, Any]] = []
+    params, lines = read_params(), list[dict[str, Any]]()
     for pattern in arguments.data:
         table = read(pattern)
         rows = population(table)
@@ -164,12 +161,9 @@ def main() -> None:
             for seed in range(arguments.first_seed, arguments.first_seed + arguments.draws):
                 lines += trials(table.name, rows, learners, n, seed, params)
             print(f"{table.name}, {n} labels: done", flush=True)
-    print(markdown(pd.DataFrame(lines)))
-    about = made_with(__file__, "scikit-learn", "numpy") | {
-        "seconds": round(time.perf_counter() - started)
-    }
-    stem = "forecast" if "transformer" not in arguments.models else "forecast_transformer"
-    write_json(RESULTS / f"{stem}.json", about | {"results": lines})
+    found = summary(pd.DataFrame(lines))
+    save(arguments.results, found, KEY, __file__)
+    print(markdown(found, SHOWN))
 
 
 if __name__ == "__main__":

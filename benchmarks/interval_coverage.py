@@ -19,7 +19,6 @@ A cell that the file of results has is not repeated.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,9 +28,9 @@ from typing import Any, NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from record import made_with
+from record import done, parser_of, rows_of, save, saved
 from simulation import is_held_out, least_squares, out_of_fold, products, stand_ins
-from tables import RESULTS, read
+from tables import markdown, read
 
 from paratopic.cli.forecast import CONFIDENCE, SHARES
 from paratopic.corpus.folds import TooFewLabels, make_folds
@@ -40,7 +39,6 @@ from paratopic.evaluation.intervals import difference, share_estimates
 from paratopic.evaluation.metrics import Metric, Proportion, f1, shares_of
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.scores import Array, Integers, Targets
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 
 SIZES = (24, 100, 500)
@@ -52,6 +50,7 @@ BOOTSTRAP = 400
 TFIDF, ENCODER = "TF-IDF", "encoder"
 DIFFERENCE, FORECAST = "difference", "forecast"
 WANTED = (0.93, 0.98)
+KEY = ["data", "of", "n", "figure"]
 
 # Low and high end of a figure's interval.
 Interval = tuple[float, float]
@@ -240,9 +239,9 @@ def lines_of(
     return lines
 
 
-def main() -> None:
-    """Print a markdown table and write it as JSON and picture."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def options() -> argparse.Namespace:
+    """The options of the command."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
     parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
     parser.add_argument("--label", default="label", help="column with the classes")
@@ -253,20 +252,20 @@ def main() -> None:
     parser.add_argument("--cut", type=int, help="rows of a part that is taken for an article")
     parser.add_argument("--draws", type=int, default=100, help="of each table and size")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--results", type=Path, default=RESULTS / "interval_coverage.json")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
-    arguments = parser.parse_args()
-    params = read_params()
-    lines: list[dict[str, Any]] = []
-    if arguments.results.exists():
-        lines = json.loads(arguments.results.read_text(encoding="utf-8"))["results"]
-    have = {(line["table"], line["n"], line["of"]) for line in lines}
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print a table of all that the file of results has; write it and a picture."""
+    arguments = options()
+    params, have = read_params(), done(arguments, KEY[:-1])
     group_rows = arguments.group_rows if arguments.groups else None
     of = "articles" if arguments.groups else "texts"
     of = f"parts of {arguments.cut}" if arguments.cut else of
     for pattern in arguments.data:
         table = read(pattern, arguments.leave_out, arguments.label, arguments.classes)
-        sizes = [n for n in arguments.groups or arguments.sizes if (table.name, n, of) not in have]
+        sizes = [n for n in arguments.groups or arguments.sizes if (table.name, of, n) not in have]
         if not sizes:
             continue
         rows, tfidf, vectors = stand_ins(
@@ -282,38 +281,30 @@ def main() -> None:
                 sets = drawn(known, n, group_rows, seed)
                 with suppress(TooFewLabels):
                     trials.append(trial(known, sets, params, seed))
-            about = {"table": table.name, "n": n, "of": of}
-            cell = lines_of(about, trials)
-            made = made_with(__file__, "scikit-learn", "numpy")
-            lines += [line | made for line in cell]
-            write_json(arguments.results, {"results": lines})
+            about = {"data": table.name, "of": of, "n": n}
+            save(arguments.results, lines_of(about, trials), KEY, __file__)
             seconds = time.perf_counter() - started
             print(f"{table.name}, {n} {of}: {len(trials)} draws in {seconds:.0f} s", flush=True)
-    print(markdown(lines))
+    lines = pd.DataFrame(saved(arguments.results))
+    print(markdown(told(lines)))
     picture(lines, arguments.results.with_suffix(".png"))
 
 
-def markdown(lines: list[dict[str, Any]]) -> str:
-    """The table that is printed: coverage ± its error, and width, of each cell and figure."""
-    frame = pd.DataFrame(lines)
-    names = list(frame["figure"].unique())
-    out = [f"| table | n | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
-    for (table, n, of), part in frame.groupby(["table", "n", "of"], sort=False):
-        cells = [
-            f"{100 * line['coverage']:.0f} ± {100 * line['error']:.0f}, {line['width']:.2f}"
-            + ("" if line["draws"] == line["of_draws"] else f" (given in {line['draws']:.0f})")
-            if line.notna().any()
-            else "none given"
-            for _, line in part.set_index("figure").reindex(names).iterrows()
-        ]
-        out.append(f"| {table} | {n} {of} | {' | '.join(cells)} |")
-    return "\n".join(out)
+def told(lines: pd.DataFrame) -> list[dict[str, str]]:
+    """Coverage ± its error, and width, of each figure: a line for each table and number."""
+    names, out = list(lines["figure"].unique()), []
+    for (table, of, n), part in lines.groupby(KEY[:-1], sort=False):
+        out.append({"table": str(table), "n": f"{n} {of}"} | dict.fromkeys(names, "none given"))
+        for row in rows_of(part):
+            cell = f"{100 * row['coverage']:.0f} ± {100 * row['error']:.0f}, {row['width']:.2f}"
+            some = row["draws"] < row.get("of_draws", row["draws"])
+            out[-1][row["figure"]] = cell + f" (given in {row['draws']})" * some
+    return out
 
 
-def picture(lines: list[dict[str, Any]], path: Path) -> None:
+def picture(frame: pd.DataFrame, path: Path) -> None:
     """Coverage of each figure by n, with error bars of two standard errors; a panel a table."""
-    frame = pd.DataFrame(lines)
-    frame["panel"] = frame["table"] + ", " + frame["of"]
+    frame["panel"] = frame["data"] + ", " + frame["of"]
     tables, names = frame["panel"].unique(), list(frame["figure"].unique())
     lowest = float((frame["coverage"] - 2 * frame["error"]).min())
     figure, panels = plt.subplots(

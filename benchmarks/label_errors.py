@@ -18,12 +18,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from record import made_with
+from record import parser_of, save
 from simulation import Embeddings, Learner, calibrated, embeddings, frozen, trained
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, precision_recall_curve
 from sklearn.model_selection import cross_val_predict
-from tables import RESULTS
+from tables import markdown
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import iterate_folds, make_folds
@@ -31,7 +31,6 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.findings.review import rank_doubtful
 from paratopic.inference.scores import Array, classes
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.crossval import cross_validate
@@ -42,7 +41,10 @@ MODELS = ("baseline", "frozen", "transformer")
 TOGETHER = (("baseline", "frozen"), ("baseline", "transformer"))
 # Points of a curve that are kept.
 POINTS = 100
-VERSIONS = ("scikit-learn", "sentence-transformers", "torch")
+KEY = ["data", "noisy", "rows", "ranked_by"]
+FIGURES = ("precision_first", "average_precision")
+# What is printed of each.
+SHOWN = {"ranked by": "{ranked_by}"} | {name: f"{{{name}:.3f}}" for name in FIGURES}
 
 
 def read(path: Path, noisy: str, n: int | None, seed: int) -> pd.DataFrame:
@@ -115,18 +117,9 @@ def measure(doubt: Array, wrong: npt.NDArray[np.bool_], first: int) -> dict[str,
     return {
         "precision_first": float(wrong[order][:first].mean()),
         "average_precision": float(average_precision_score(wrong, doubt)),
-        "recall": recall[kept].round(4).tolist(),
-        "precision": precision[kept].round(4).tolist(),
+        "recall": recall[kept],
+        "precision": precision[kept],
     }
-
-
-def markdown(found: dict[str, dict[str, Any]], first: int) -> str:
-    """The results as a table."""
-    out = [f"| ranked by | precision of the first {first} | average precision |"]
-    out.append("|---|---|---|")
-    for name, line in found.items():
-        out.append(f"| {name} | {line['precision_first']:.3f} | {line['average_precision']:.3f} |")
-    return "\n".join(out)
 
 
 def picture(found: dict[str, dict[str, Any]], title: str, path: Path) -> None:
@@ -148,9 +141,9 @@ def picture(found: dict[str, dict[str, Any]], title: str, path: Path) -> None:
     plt.close(figure)
 
 
-def main() -> None:
-    """Print a markdown table; write JSON and the precision-recall curves as a picture."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+def options() -> argparse.Namespace:
+    """The options of the command."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", type=Path, required=True, help="parquet: text, label, and COLUMN")
     parser.add_argument("--noisy", required=True, metavar="COLUMN", help="labels to train on")
     parser.add_argument("--rows", type=int, help="draw as many; default: all")
@@ -158,14 +151,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1, help="of the folds")
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
     parser.add_argument("--against", nargs="*", default=[], choices=["cleanlab"])
-    arguments = parser.parse_args()
+    return parser.parse_args()
 
-    params = read_params()
+
+def main() -> None:
+    """Print a table; write it and the precision-recall curves as a picture."""
+    arguments, params = options(), read_params()
     rows = read(arguments.data, arguments.noisy, arguments.rows, params.seed)
     topics = Topics("single", tuple(sorted(set(rows["label"]))))
     wrong = (rows["label"] != rows["true"]).to_numpy()
-    split = params.split
-    folds = make_folds(rows, split.n_folds, arguments.repeats, None, params.seed).table
+    folds = make_folds(rows, params.split.n_folds, arguments.repeats, None, params.seed).table
     print(f"{len(rows)} rows, {wrong.mean():.1%} of their labels wrong", flush=True)
     known = embeddings(list(rows["text"]), params, None)
 
@@ -191,25 +186,16 @@ def main() -> None:
         if scores.keys() >= set(names):
             add(" + ".join(names), reviewed(rows, [scores[name] for name in names], topics))
 
-    stem = f"label_errors_{arguments.data.stem}" + (f"_{len(rows)}" if arguments.rows else "")
-    versions = (*VERSIONS, *arguments.against)
-    write_json(
-        RESULTS / f"{stem}.json",
-        {
-            "data": arguments.data.stem,
-            "noisy": arguments.noisy,
-            "rows": len(rows),
-            "wrong": float(wrong.mean()),
-            "first": arguments.first,
-            "folds": split.n_folds,
-            "repeats": arguments.repeats,
-            "found": found,
-        }
-        | made_with(__file__, *versions),
-    )
-    print(markdown(found, arguments.first))
+    about = dict(zip(KEY, (arguments.data.stem, arguments.noisy, len(rows)), strict=False))
+    told = {"wrong": float(wrong.mean()), "first": arguments.first}
+    lines = [about | {"ranked_by": name} | told | line for name, line in found.items()]
+    for line in lines:
+        del line["recall"], line["precision"]  # the curve is in the picture alone
+    save(arguments.results, lines, KEY, __file__)
+    print(markdown(lines, SHOWN))
     title = f"{arguments.data.stem}: {len(rows):,} labels, {wrong.mean():.0%} wrong"
-    picture(found, title, RESULTS / f"{stem}.png")
+    stem = f"{arguments.results.stem}_{arguments.data.stem}"
+    picture(found, title, arguments.results.with_name(f"{stem}.png"))
 
 
 if __name__ == "__main__":

@@ -15,9 +15,7 @@ near-duplicates and all but one paragraph of an article are left out first.
 
 from __future__ import annotations
 
-import argparse
 import re
-import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -28,7 +26,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from record import made_with
+from record import parser_of, save
 from scipy import sparse
 from simulation import draw, population
 from sklearn.feature_extraction.text import HashingVectorizer
@@ -36,13 +34,12 @@ from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
-from tables import RESULTS, read
+from tables import markdown, read
 
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import iterate_folds, make_folds
 from paratopic.evaluation import metrics
 from paratopic.inference.scores import Array
-from paratopic.project.files import write_json
 from paratopic.project.params import Split, read_params
 
 Integers = npt.NDArray[np.int64]
@@ -56,6 +53,10 @@ MODELS: dict[str, Callable[[], Any]] = {
 }
 EDITED_WORD = 20  # one word in so many is another
 NEW = 600  # new paragraphs that a draw's models answer for
+KEY = ["data", "size", "model", "folds"]
+# What is printed of each.
+SHOWN = {"model": "{model}", "folds": "{folds}", "reported": "{reported:.3f}", "true": "{true:.3f}"}
+SHOWN |= {"reported - true": "{gap:+.4f}", "standard error": "{standard_error:.4f}"}
 STAND_INS = 20  # sets of new paragraphs for each fold: little noise of the truth's own is left
 
 
@@ -150,15 +151,14 @@ def macro_f1(matrix: Matrices) -> Array:
 
 
 def main() -> None:
-    """Print a markdown table and write it as JSON and picture."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    """Print a table; write it and a picture."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("table", help="parquet with text, label and, optionally, group")
     parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
     parser.add_argument("--size", type=int, default=120, help="labelled paragraphs without copies")
     parser.add_argument("--draws", type=int, default=200)
     arguments = parser.parse_args()
 
-    started = time.perf_counter()
     table = read(arguments.table, arguments.leave_out)
     rows = population(table).drop_duplicates("article")
     near = pd.Series(near_duplicates(list(rows["text"])), index=rows.index)
@@ -175,39 +175,18 @@ def main() -> None:
             for folds, deal in FOLDS.items():
                 found[model, folds].append(trial.figures(deal(labelled, split, seed), make, rng))
 
-    lines = []
-    print("| model | folds | reported macro-F1 | true | reported - true | standard error |")
-    print("|---|---|---|---|---|---|")
+    lines: list[dict[str, Any]] = []
     for (model, folds), figures in found.items():
         reported, true = np.array(figures).T
         gap = reported - true
-        line = {
-            "model": model,
-            "folds": folds,
-            "reported": reported.mean(),
-            "true": true.mean(),
-            "gap": gap.mean(),
-            "standard_error": gap.std(ddof=1) / np.sqrt(len(gap)),
-        }
+        line = {"data": table.name, "size": arguments.size, "model": model, "folds": folds}
+        line |= {"draws": len(gap), "reported": reported.mean(), "true": true.mean()}
+        line |= {"gap": gap.mean(), "standard_error": gap.std(ddof=1) / np.sqrt(len(gap))}
         lines.append(line)
-        print(
-            f"| {model} | {folds} | {line['reported']:.3f} | {line['true']:.3f} | "
-            f"{line['gap']:+.4f} | {line['standard_error']:.4f} |"
-        )
-    path = RESULTS / f"leakage_{table.name.replace(' ', '_')}.json"
-    write_json(
-        path,
-        {
-            "table": table.name,
-            "rows": len(rows),
-            "size": arguments.size,
-            "draws": arguments.draws,
-            "seconds": round(time.perf_counter() - started),
-            **made_with(__file__, "scikit-learn", "numpy"),
-            "results": lines,
-        },
-    )
-    picture(lines, path.with_suffix(".png"))
+    save(arguments.results, lines, KEY, __file__)
+    print(markdown(lines, SHOWN))
+    name = f"{arguments.results.stem}_{table.name.replace(' ', '_')}.png"
+    picture(lines, arguments.results.with_name(name))
 
 
 def picture(lines: list[dict[str, Any]], path: Path) -> None:

@@ -11,8 +11,6 @@ that the file of results already has is not repeated.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,14 +22,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import recipes
-from few_shot import with_error
-from record import made_with
+from record import done, parser_of, save, saved
 from simulation import Embeddings, embeddings
 from sklearn.metrics import accuracy_score, f1_score
-from tables import RESULTS, Table, read
+from tables import Table, markdown, read, with_error
 
 from paratopic.inference.scores import one_hot
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.passages import Passage, Text
 from paratopic.project.topics import Topic, Topics
@@ -40,7 +36,6 @@ from paratopic.transformer import fit as transformer
 from paratopic.transformer.network import Embedder
 
 TESTS = 1500
-VERSIONS = ("scikit-learn", "sentence-transformers", "torch", "transformers")
 
 
 @dataclass(frozen=True)
@@ -155,27 +150,24 @@ def figures(answers: Answers, truth: npt.NDArray[Any]) -> dict[str, float]:
     if answers.full is not None:
         line["full_macro_f1"] = f1_score(truth, answers.full, average="macro", labels=classes)
         line["same_in_full"] = (answers.full == predicted).mean()
-    return {name: round(float(value), 4) for name, value in line.items()}
+    return {name: float(value) for name, value in line.items()}
 
 
-def markdown(runs: pd.DataFrame) -> str:
+def lines_of(runs: pd.DataFrame) -> list[dict[str, object]]:
     """A line for each table and number of labels: means over draws, by method."""
     methods = [name for name in METHODS if name in set(runs["method"])]
-    lead = {"plain", "paratopic"} <= set(methods)
-    head = ["table", "labels", "draws", *methods] + ["above plain, points"] * lead
-    out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for (data, labels), part in runs.groupby(["data", "labels"], sort=False):
+    lines = []
+    for (data, labels), part in runs.groupby(KEY[:2], sort=False):
         wide = part.pivot(index="seed", columns="method", values="macro_f1")
         mean = part.groupby("method")[["macro_f1", "accuracy"]].mean()
-        cells = [str(data), f"{labels:,}", str(len(wide))]
+        line: dict[str, object] = {"table": data, "labels": f"{labels:,}", "draws": len(wide)}
         for name in methods:
             values = mean[mean.index == name].to_numpy().ravel()  # none if it was not run
-            cells.append(", ".join(f"{x:.3f}".removeprefix("0") for x in values))
-        if lead:
-            wide = wide.reindex(columns=["paratopic", "plain"])
-            cells.append(with_error(100 * (wide["paratopic"] - wide["plain"]).dropna()))
-        out.append("| " + " | ".join(cells) + " |")
-    return "\n".join(out)
+            line[name] = ", ".join(f"{x:.3f}".removeprefix("0") for x in values)
+        wide = wide.reindex(columns=["paratopic", "plain"])
+        line["above plain, points"] = with_error(100 * (wide["paratopic"] - wide["plain"]))
+        lines.append(line)
+    return lines
 
 
 def picture(runs: pd.DataFrame, path: Path) -> None:
@@ -203,8 +195,8 @@ def picture(runs: pd.DataFrame, path: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a markdown table of all runs; write every run as JSON, and the curves as a picture."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    """Print a table of all runs; write every run, and the curves as a picture."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", required=True, help="parquet file, or glob, with text and label")
     parser.add_argument("--labels", type=int, nargs="+", default=[1000])
     parser.add_argument("--draws", type=int, default=2)
@@ -212,13 +204,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS)
     parser.add_argument("--context", action="store_true", help="texts with what is beside them too")
     parser.add_argument("--keep", type=Path, help="folder that keeps embeddings for later runs")
-    parser.add_argument("--results", type=Path, default=RESULTS / "many_labels.json")
     options = parser.parse_args(arguments)
 
-    kept: list[dict[str, Any]] = []
-    if options.results.exists():
-        kept = json.loads(options.results.read_text(encoding="utf-8"))["runs"]
-    have = {tuple(line[key] for key in KEY) for line in kept}
+    have = done(options, KEY)
     alone = [name for name in METHODS if not name.endswith("in context")]
     methods = options.methods or (list(METHODS) if options.context else alone)
     table, params = read(options.data), read_params()
@@ -236,12 +224,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 answers = METHODS[method](Task(train, tests, known, params, seed))
                 line: dict[str, Any] = dict(zip(KEY, key, strict=True))
                 line |= figures(answers, tests["label"].to_numpy())
-                line |= {"seconds": round(time.perf_counter() - started, 1), "tests": len(tests)}
+                line |= {"seconds": time.perf_counter() - started, "tests": len(tests)}
                 print(*(f"{name}={value}" for name, value in line.items()), flush=True)
-                kept.append(line | made_with(__file__, *VERSIONS))
-                write_json(options.results, {"runs": kept})
-    runs = pd.DataFrame(kept)
-    print(markdown(runs))
+                save(options.results, [line], KEY, __file__)
+    runs = pd.DataFrame(saved(options.results))
+    print(markdown(lines_of(runs)))
     picture(runs, options.results.with_suffix(".png"))
 
 

@@ -12,9 +12,7 @@ already has is not repeated.
 
 from __future__ import annotations
 
-import argparse
 import ast
-import json
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -27,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from few_shot import train_setfit
-from record import made_with
+from record import done, only, parser_of, save, saved
 from simulation import calibrated
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -35,14 +33,13 @@ from sklearn.metrics import average_precision_score, f1_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
-from tables import RESULTS
+from tables import markdown, with_error
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.inference.modes import mode_of
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
@@ -51,7 +48,8 @@ from paratopic.training.examples import Examples, Fitted
 from paratopic.transformer import fit as transformer
 
 Targets = npt.NDArray[np.bool_]
-VERSIONS = ("scikit-learn", "sentence-transformers", "torch", "transformers")
+KEY = ["data", "shots", "seed", "method"]
+FIGURES = ("macro_f1", "micro_f1", "map")
 
 
 @dataclass(frozen=True)
@@ -216,36 +214,25 @@ def figures(task: Task, answer: Answer) -> dict[str, float]:
     truth = task.targets(task.test)
     known = truth.any(axis=0)
     return {
-        "macro_f1": round(
-            float(f1_score(truth, answer.named, average="macro", zero_division=0)), 4
-        ),
-        "micro_f1": round(
-            float(f1_score(truth, answer.named, average="micro", zero_division=0)), 4
-        ),
-        "map": round(float(average_precision_score(truth[:, known], answer.scores[:, known])), 4),
-        "seconds": round(answer.seconds, 2),
-        "done": round(answer.done, 3),
+        "macro_f1": float(f1_score(truth, answer.named, average="macro", zero_division=0)),
+        "micro_f1": float(f1_score(truth, answer.named, average="micro", zero_division=0)),
+        "map": float(average_precision_score(truth[:, known], answer.scores[:, known])),
+        "seconds": answer.seconds,
+        "done": answer.done,
     }
 
 
-def summary(runs: pd.DataFrame) -> list[str]:
-    """A markdown table: means over seeds, and standard errors."""
-    out = [
-        "| shots | method | seeds | macro-F1 | micro-F1 | mAP | seconds |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for _, part in runs.groupby(["shots", "method"], sort=False):
-        shots, method = part["shots"].to_list()[0], part["method"].to_list()[0]
-        values = part[["macro_f1", "micro_f1", "map"]]
-        pairs = zip(values.mean().to_list(), values.sem().to_list(), strict=True)
-        cells = [f"{mean:.3f} ± {error:.3f}" for mean, error in pairs]
+def lines_of(runs: pd.DataFrame) -> list[dict[str, object]]:
+    """Means over seeds, and standard errors: a line for each table, number and method."""
+    lines = []
+    for (data, shots, method), part in runs.groupby(["data", "shots", "method"], sort=False):
+        line: dict[str, object] = {"data": data, "shots": shots, "method": method}
+        line["seeds"] = len(part)
+        for name in FIGURES:
+            line[name] = with_error(part[name], 3, "")
         done = f" ({part['done'].mean():.0%} done)" if part["done"].min() < 1 else ""
-        out.append(
-            f"| {shots} | {method} | {len(part)} | "
-            + " | ".join(cells)
-            + f" | {part['seconds'].mean():.0f}{done} |"
-        )
-    return out
+        lines.append(line | {"seconds": f"{part['seconds'].mean():.0f}{done}"})
+    return lines
 
 
 def picture(runs: pd.DataFrame, path: Path) -> None:
@@ -267,8 +254,8 @@ def picture(runs: pd.DataFrame, path: Path) -> None:
 
 
 def main() -> None:
-    """Print a markdown table; write every run as JSON and a picture."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    """Print a table; write every run and a picture."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument(
         "--data", type=Path, required=True, help="parquet file with text and labels"
     )
@@ -283,31 +270,29 @@ def main() -> None:
     )
     parser.add_argument("--against", nargs="*", default=[], choices=["setfit"])
     parser.add_argument("--minutes", type=float, default=30, help="of training, for peers")
-    parser.add_argument("--results", type=Path)
     arguments = parser.parse_args()
 
     rows, topics = read(arguments.data, arguments.column, arguments.topics)
-    name = f"multi_label_{arguments.data.stem}_{arguments.column}"
-    results = arguments.results or RESULTS / f"{name}.json"
-    runs = json.loads(results.read_text())["runs"] if results.exists() else []
+    data, results = f"{arguments.data.stem} {arguments.column}", arguments.results
+    have = done(arguments, ["data", "shots", "seed", "from"])
     for shots in arguments.shots:
         for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
             train, test = draw(rows, topics, shots, seed, arguments.tests)
             task = Task(train, test, topics, seed, arguments.minutes)
             for method in [*arguments.methods, *arguments.against]:
-                wanted = {"shots": shots, "seed": seed, "from": method}
-                if any(wanted.items() <= run.items() for run in runs):
+                if (data, shots, seed, method) in have:
                     continue
-                made = made_with(__file__, *VERSIONS, *arguments.against)
-                for label, answer in METHODS[method](task).items():
-                    told = wanted | {"method": label, "n": len(train)} | figures(task, answer)
-                    print(told, flush=True)
-                    runs.append(told | made)
-                about = {"data": name, "topics": list(topics.names), "rows": len(rows)}
-                write_json(results, about | {"runs": runs})
-    table = pd.DataFrame(runs).sort_values("shots", kind="stable")
-    picture(table, results.with_suffix(".png"))
-    print("\n".join(summary(table)))
+                about = {"data": data, "shots": shots, "seed": seed}
+                more = {"from": method, "n": len(train)}
+                lines = [
+                    about | {"method": label} | more | figures(task, answer)
+                    for label, answer in METHODS[method](task).items()
+                ]
+                print(*lines, sep="\n", flush=True)
+                save(results, lines, KEY, __file__)
+    runs = only(pd.DataFrame(saved(results)), data=[data])
+    picture(runs, results.with_name(f"{results.stem}_{data.replace(' ', '_')}.png"))
+    print(markdown(lines_of(runs)))
 
 
 if __name__ == "__main__":

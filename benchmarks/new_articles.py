@@ -10,22 +10,21 @@ told from those of a label that means none of the topics. Nothing is tuned here.
 
 from __future__ import annotations
 
-import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from record import made_with
+from record import parser_of, rows_of, save
 from sklearn.metrics import f1_score, roc_auc_score
-from tables import RESULTS, Table, read
+from tables import Table, markdown, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.labelled import labelled_rows, read_labelled_paragraphs
 from paratopic.corpus.table import targets_of, with_passages
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples, Fitted
@@ -34,6 +33,7 @@ from paratopic.transformer import fit as transformer
 PARAGRAPHS = Path("data/paragraphs.parquet")
 MODELS = ("tfidf", "frozen", "fine-tuned")
 MOST_NONE = 2500
+KEY = ["data", "knowledge", "model"]
 KNOWLEDGE = ("labels", "descriptions", "labels and descriptions")
 
 
@@ -68,61 +68,63 @@ def told_apart(model: Fitted, table: Table, none: str) -> float:
     topical = table.rows[table.rows["label"] != none]
     texts = [*topical["text"], *other["text"]]
     truth = [True] * len(topical) + [False] * len(other)
-    return round(float(roc_auc_score(truth, model.predict_proba(texts).sum(axis=1))), 4)
+    return float(roc_auc_score(truth, model.predict_proba(texts).sum(axis=1)))
+
+
+def figures_of(trained: Fitted, table: Table, none: str, topics: Topics) -> dict[str, Any]:
+    """Macro-F1 on the table's rows with a topic, and AUROC of having one."""
+    names = [name for name in topics.names if name in table.labels]
+    rows = table.rows[table.rows["label"].isin(names)]
+    columns = [topics.names.index(name) for name in names]
+    scores = trained.predict_proba(list(rows["text"]))[:, columns]
+    said = np.array(names)[scores.argmax(axis=1)]
+    f1 = float(f1_score(rows["label"], said, average="macro"))
+    return {"rows": len(rows), "macro_f1": f1, "auroc": told_apart(trained, table, none)}
 
 
 def main() -> None:
-    """Print a markdown table and write it as JSON and a picture."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    """Print a table; write it and a picture."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
     parser.add_argument("--none", default="other", help="label that means none of the topics")
     arguments = parser.parse_args()
     params = read_params()
     tables = [read(pattern) for pattern in arguments.data]
-    lines = []
+    lines: list[dict[str, Any]] = []
     for knowledge in KNOWLEDGE:
         for model in MODELS:
             started = time.perf_counter()
             trained = fitted(model, knowledge, params)
             seconds = time.perf_counter() - started
-            line: dict[str, object] = {"knowledge": knowledge, "model": model}
             for table in tables:
-                names = [name for name in params.topics.names if name in table.labels]
-                rows = table.rows[table.rows["label"].isin(names)]
-                columns = [params.topics.names.index(name) for name in names]
-                scores = trained.predict_proba(list(rows["text"]))[:, columns]
-                said = np.array(names)[scores.argmax(axis=1)]
-                f1 = f1_score(rows["label"], said, average="macro")
-                line[table.name] = round(float(f1), 4)
-                line[f"{table.name} rows"] = len(rows)
-                line[f"{table.name} auroc"] = told_apart(trained, table, arguments.none)
-            lines.append(line | {"seconds": round(seconds, 2)})
-            print(*(f"{name}={value}" for name, value in lines[-1].items()), flush=True)
-    found = pd.DataFrame(lines)
-    print("| data | known | " + " | ".join(MODELS) + " |\n|---|---|" + "---|" * len(MODELS))
-    for table in tables:
-        for knowledge in KNOWLEDGE:
-            part = found[found["knowledge"] == knowledge]
-            cells = [f"{value:.3f}" for value in part[table.name]]
-            print(f"| {table.name} | {knowledge} | " + " | ".join(cells) + " |")
-    versions = made_with(__file__, "scikit-learn", "sentence-transformers", "torch", "transformers")
-    write_json(RESULTS / "new_articles.json", versions | {"runs": lines})
+                about = dict(zip(KEY, (table.name, knowledge, model), strict=True))
+                line = about | figures_of(trained, table, arguments.none, params.topics)
+                lines.append(line | {"seconds": seconds})
+                print(*(f"{name}={value}" for name, value in lines[-1].items()), flush=True)
+    save(arguments.results, lines, KEY, __file__)
+    found = pd.DataFrame(lines).pivot(index=KEY[:2], columns="model", values="macro_f1")
+    found = found.loc[[(table.name, known) for table in tables for known in KNOWLEDGE]]
+    print(markdown(rows_of(found[[*MODELS]].round(3).reset_index())))
+    picture(found, [table.name for table in tables], arguments.results.with_suffix(".png"))
 
+
+def picture(found: pd.DataFrame, names: list[str], path: Path) -> None:
+    """Macro-F1 by model and knowledge, a panel for each table."""
     figure, axes = plt.subplots(
-        1, len(tables), figsize=(4.5 * len(tables), 3.4), sharey=True, squeeze=False
+        1, len(names), figsize=(4.5 * len(names), 3.4), sharey=True, squeeze=False
     )
-    for axis, table in zip(axes[0], tables, strict=True):
+    for axis, name in zip(axes[0], names, strict=True):
         for number, knowledge in enumerate(KNOWLEDGE):
-            part = found[found["knowledge"] == knowledge]
             place = np.arange(len(MODELS)) + 0.27 * (number - 1)
-            bars = axis.bar(place, part[table.name], width=0.25, label=knowledge)
+            values = found.loc[(name, knowledge), [*MODELS]]
+            bars = axis.bar(place, values, width=0.25, label=knowledge)
             axis.bar_label(bars, fmt="%.2f", fontsize=7)
         axis.set_xticks(range(len(MODELS)), MODELS)
-        axis.set(title=table.name, ylim=(0, 1.05))
+        axis.set(title=name, ylim=(0, 1.05))
     axes[0][0].set_ylabel("macro-F1")
     axes[0][0].legend(fontsize=8)
     figure.tight_layout()
-    figure.savefig(RESULTS / "new_articles.png", dpi=120)
+    figure.savefig(path, dpi=120)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ transformers should answer.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -23,28 +22,36 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from engines import ENGINES, REPEATS, SIZES
-from record import made_with
+from record import parser_of, save
 from sklearn.metrics import f1_score
-from tables import RESULTS, Draw, draw, read
+from tables import Draw, draw, markdown, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.scores import one_hot
-from paratopic.project.files import write_json
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
 
 SCRIPT = str(Path(__file__).with_name("engines.py"))
+KEY = ["data", "rows", "engine"]
+# What is printed of each.
+SHOWN = {
+    "": "{engine}",
+    **{f"{n} at once": f"{{rate_{n}:,.0f}}/s" for n in (*SIZES, "bulk")},
+    "cold start": "{cold_start_s:.2f} s",
+    "memory": "{peak_mb} MB",
+    "macro-F1": "{macro_f1:.3f}",
+}
 
 
-def train(rows: Draw, names: tuple[str, ...], models: Path) -> tuple[list[int], dict[str, float]]:
+def train(rows: Draw, names: tuple[str, ...], models: Path) -> list[int]:
     """Write the models: the baseline, the transformer as it ships, and in full precision.
 
     Returns
     -------
-    Answers of the network in full precision, and how close the model that ships is to its network.
+    Answers of the network in full precision.
     """
     labels = np.array([names.index(label) for label in rows.train["label"]])
     groups = pd.factorize(rows.train["group"])[0].astype(np.int64)
@@ -53,7 +60,7 @@ def train(rows: Draw, names: tuple[str, ...], models: Path) -> tuple[list[int], 
     simple = baseline.fit(examples, topics, params.section("baseline"), 0)
     simple.save(models / "baseline", Calibration())
     shipped = transformer.fit(examples, topics, params.section("transformer"), 0)
-    parity = shipped.save(models / "shipped", Calibration())
+    shipped.save(models / "shipped", Calibration())
     transformer.CLOSE = 2.0  # No cosine is: so nothing is rounded.
     model = transformer.fit(examples, topics, params.section("transformer"), 0)
     model.save(models / "full", Calibration())
@@ -61,7 +68,7 @@ def train(rows: Draw, names: tuple[str, ...], models: Path) -> tuple[list[int], 
     coef, intercept = model._head.coef[:-1], model._head.intercept[:-1]
     np.savez(models / "full" / "head.npz", coef=coef, intercept=intercept)
     answers = model.predict_proba(list(rows.capped["text"])).argmax(axis=1)
-    return [int(n) for n in answers], parity
+    return [int(n) for n in answers]
 
 
 def first_answer(engine: str, models: Path) -> tuple[float, float]:
@@ -85,40 +92,26 @@ def run(engine: str, models: Path, rows: Path, true: list[int], network: list[in
     told = json.loads(done.stdout.splitlines()[-1])
     answers = told.pop("answers")
     cold, memory = first_answer(engine, models)
-    same = np.mean(np.array(answers) == np.array(network))
-    return told | {
-        "cold_start_s": round(cold, 3),
+    return {f"rate_{size}": rate for size, rate in told.items()} | {
+        "cold_start_s": cold,
         "peak_mb": round(memory),
-        "macro_f1": round(float(f1_score(true, answers, average="macro")), 4),
-        "same_as_network": round(float(same), 4),
+        "macro_f1": float(f1_score(true, answers, average="macro")),
+        "same_as_network": float(np.mean(np.array(answers) == np.array(network))),
     }
-
-
-def markdown(lines: pd.DataFrame) -> str:
-    """A table, an engine a line."""
-    rates = [*map(str, SIZES), "bulk"]
-    heads = [f"{size} at once" for size in SIZES] + ["bulk", "cold start", "memory", "macro-F1"]
-    out = ["| | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
-    for line in lines.to_dict("records"):
-        cells = [f"{line[rate]:,.0f}/s" for rate in rates]
-        cells += [f"{line['cold_start_s']:.2f} s", f"{line['peak_mb']:.0f} MB"]
-        cells.append(f"{line['macro_f1']:.3f}")
-        out.append(f"| {line['engine']} | " + " | ".join(cells) + " |")
-    return "\n".join(out)
 
 
 def picture(lines: pd.DataFrame, title: str, path: Path) -> None:
     """Bulk rates and cold starts, an engine a bar."""
     figure, axes = plt.subplots(1, 2, figsize=(10, 2.8), sharey=True)
     for axis, column, label, form in (
-        (axes[0], "bulk", "texts a second, bulk (log scale)", "{:,.0f}"),
+        (axes[0], "rate_bulk", "texts a second, bulk (log scale)", "{:,.0f}"),
         (axes[1], "cold_start_s", "seconds to the first answer of a process", "{:.2f}"),
     ):
         bars = axis.barh(lines["engine"], lines[column], color="C0")
         axis.bar_label(bars, fmt=form, padding=3)
         axis.margins(x=0.15)
         axis.set(xlabel=label)
-    axes[0].set(xscale="log", xlim=(10, 4 * lines["bulk"].max()))
+    axes[0].set(xscale="log", xlim=(10, 4 * lines["rate_bulk"].max()))
     axes[0].invert_yaxis()
     figure.suptitle(title)
     figure.tight_layout()
@@ -126,8 +119,8 @@ def picture(lines: pd.DataFrame, title: str, path: Path) -> None:
 
 
 def main() -> None:
-    """Print a markdown table; write JSON and a picture."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    """Print a table; write it and a picture."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", required=True, help="parquet with text, label, optional group")
     parser.add_argument("--shots", type=int, default=64, help="rows of each class to train on")
     parser.add_argument("--rows", type=int, default=2000, help="to answer, at most")
@@ -139,21 +132,17 @@ def main() -> None:
     true = [table.labels.index(label) for label in drawn.capped["label"]]
     with tempfile.TemporaryDirectory() as folder:
         models, rows = Path(folder), Path(folder) / "rows.json"
-        network, parity = train(drawn, table.labels, models)
+        network = train(drawn, table.labels, models)
         rows.write_text(json.dumps(list(drawn.capped["text"])), encoding="utf-8")
         lines = []
         for engine in arguments.engines:
-            lines.append({"engine": engine} | run(engine, models, rows, true, network))
+            about = {"data": table.name, "rows": len(true), "engine": engine}
+            lines.append(about | run(engine, models, rows, true, network))
             print(*(f"{name}={value}" for name, value in lines[-1].items()), flush=True)
-    told: dict[str, Any] = {"data": table.name, "rows": len(true), "parity": parity}
-    told["network_macro_f1"] = round(float(f1_score(true, network, average="macro")), 4)
-    print({name: value for name, value in told.items()})
-    frame = pd.DataFrame(lines)
-    print(markdown(frame))
-    versions = made_with(__file__, "onnxruntime", "sentence-transformers", "torch", "transformers")
-    write_json(RESULTS / f"predict_{table.name}.json", told | {"engines": lines} | versions)
-    title = f"{len(true)} texts of {table.name}"
-    picture(frame, title, RESULTS / f"predict_{table.name}.png")
+    save(arguments.results, lines, KEY, __file__)
+    print(markdown(lines, SHOWN))
+    path = arguments.results.with_name(f"{arguments.results.stem}_{table.name}.png")
+    picture(pd.DataFrame(lines), f"{len(true)} texts of {table.name}", path)
 
 
 if __name__ == "__main__":

@@ -12,23 +12,21 @@ model then answers the rest of the table, mixed in the same way. The promise is 
 
 from __future__ import annotations
 
-import argparse
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from record import made_with
+from record import parser_of, save
 from simulation import calibrated, embeddings, frozen, population, without
-from tables import RESULTS, read
+from tables import markdown, read
 
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import topical
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
@@ -39,6 +37,19 @@ SIZES = (25, 60, 150, 500)
 NONE_SHARE = 0.16  # of the rows that are drawn, and of those that are answered
 MOST_ROWS = 3000  # with a topic, of a table
 MODE = mode_of("single")
+KEY = ["data", "documents_of", "n"]
+# What is printed of each.
+SHOWN = {
+    "table": "{data}",
+    "n": "{n}",
+    "sets": "{sets}",
+    "with any sure": "{some_sure}",
+    "of these kept": "{kept}",
+    "lowest": "{lowest:.1%}",
+    "sure": "{sure:.0%}",
+    "predicted": "{coverage:.0%}",
+    "right, None included": "{right:.0%}",
+}
 
 
 def mixed(rows: pd.DataFrame, n: int) -> pd.DataFrame:
@@ -104,23 +115,16 @@ def trial(
 
 
 def main() -> None:
-    """Print a markdown table and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    """Print a table and write it."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
     parser.add_argument("--none", nargs="+", required=True, help="labels that mean: no topic")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--draws", type=int, default=25, help="of each table and size")
     parser.add_argument("--cut", type=int, help="rows of made-up documents; default: the table's")
-    parser.add_argument("--results", type=Path, default=RESULTS / "promise.json")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
     arguments = parser.parse_args()
-    params, started = read_params(), time.perf_counter()
-    lines: list[dict[str, Any]] = []
-    print(
-        "| table | n | sets | with any sure | of these kept | lowest | sure | predicted "
-        "| right, None included |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
+    params, lines = read_params(), list[dict[str, Any]]()
     for pattern in arguments.data:
         table = read(pattern)
         rows = population(table)
@@ -132,31 +136,25 @@ def main() -> None:
         learner = frozen(embeddings(list(rows["text"]), params, kept))
         topics = Topics("single", tuple(sorted(set(rows["label"]) - {""})))
         for n in arguments.sizes:
-            results = [
-                trial(rows, learner(topics), topics, n, seed, params)
-                for seed in range(arguments.draws)
-            ]
-            figures = pd.DataFrame([figures for figures in results if figures])
-            right = figures["sure_right"].dropna()
-            line: dict[str, Any] = {
-                "table": table.name,
-                "n": n,
-                "documents of": arguments.cut,
-                "sets": len(figures),
-                "some_sure": len(right),
-                "kept": int((right >= params.calibrate.precision).sum()),
-                "lowest": float(right.min()) if len(right) else None,
-            }
-            line |= {str(key): float(figures[key].mean()) for key in ("sure", "coverage", "right")}
-            lines.append(line)
-            cells = [str(line[key]) for key in ("sets", "some_sure", "kept")]
-            cells.append(f"{line['lowest']:.1%}" if len(right) else "–")
-            cells += [f"{line[key]:.0%}" for key in ("sure", "coverage", "right")]
-            print(f"| {table.name} | {n} | {' | '.join(cells)} |", flush=True)
-    about = made_with(__file__, "scikit-learn", "numpy") | {"precision": params.calibrate.precision}
-    about |= {"confidence": params.evaluate.confidence}
-    seconds = round(time.perf_counter() - started)
-    write_json(arguments.results, about | {"seconds": seconds, "results": lines})
+            draws = range(arguments.draws)
+            found = [trial(rows, learner(topics), topics, n, seed, params) for seed in draws]
+            line = {"data": table.name, "documents_of": arguments.cut, "n": n}
+            lines.append(line | summary(found, params.calibrate.precision))
+            print(f"{table.name}, {n} labels: done", flush=True)
+    save(arguments.results, lines, KEY, __file__)
+    print(markdown(lines, SHOWN))
+
+
+def summary(found: Sequence[dict[str, float] | None], promised: float) -> dict[str, Any]:
+    """Figures of all labelled sets of a cell."""
+    figures = pd.DataFrame([each for each in found if each])
+    right = figures["sure_right"].dropna()
+    return {
+        "sets": len(figures),
+        "some_sure": len(right),
+        "kept": int((right >= promised).sum()),
+        "lowest": right.min(),
+    } | {key: figures[key].mean() for key in ("sure", "coverage", "right")}
 
 
 if __name__ == "__main__":

@@ -1,25 +1,32 @@
-"""What each result was made with, and which results are older than the code that they are about.
+"""Files of results, what each row was made with, and which are older than the code.
 
-A result has a digest of the code of its script, of what the script imports of this folder, and of
-what these run of the package; comments and docstrings do not count. A result whose digest is no
-longer that of the code is named in README.md, below the table of scripts. Nothing is measured here,
-and an older result is not an error: run its script again.
+A script adds its figures to `results/SCRIPT.csv`, one row for each cell, in place of those with the
+same key. The column `made` names a row of `made.csv`: a digest of the code of the script, of what
+it imports of this folder, and of what these run of the package; the commit, the machine and the
+versions. Comments and docstrings do not count. A script whose digest has changed since is named in
+README.md. Nothing is measured here, and an older result is not an error: run its script again.
 
     python benchmarks/record.py
 """
 
 from __future__ import annotations
 
+import argparse
+import csv
 import hashlib
-import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
+from filelock import FileLock
 
 from paratopic.project import installed
 from paratopic.project.files import aside
@@ -27,22 +34,126 @@ from paratopic.project.kinds import KINDS
 
 FOLDER = Path(__file__).parent
 README = FOLDER / "README.md"
+RESULTS = Path("benchmarks/results")
+MADE = "made.csv"
 # The lines of README.md between which older results are named.
 START, END = "<!-- older -->\n", "<!-- end of older -->\n"
 # Instruction sets that change how fast models are, and in 8 bits what they answer.
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni")
+# Distributions whose versions are recorded where they are installed.
+PACKAGES = (
+    *("numpy", "scipy", "scikit-learn", "torch", "transformers", "sentence-transformers"),
+    *("onnxruntime", "setfit", "cleanlab", "statsmodels"),
+    *("trafilatura", "mammoth", "pdfminer.six", "lxml"),
+)
+
+Row = dict[str, Any]
 
 
-def made_with(script: str, *packages: str) -> dict[str, object]:
-    """What a script's figures were measured with: its code, the processor, threads and versions.
+def parser_of(script: str, about: str | None) -> argparse.ArgumentParser:
+    """A parser for a script, `__file__`, with its docstring and the options of results."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0] if about else None)
+    path = RESULTS / f"{Path(script).stem}.csv"
+    parser.add_argument("--results", type=Path, default=path, help="CSV file to add figures to")
+    parser.add_argument("--again", action="store_true", help="measure what the file has, too")
+    return parser
+
+
+def saved(path: Path) -> list[Row]:
+    """Rows of a file of results, with numbers and truth values; none if it is not there."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{k: _value(k, cell) for k, cell in row.items()} for row in csv.DictReader(file)]
+
+
+def rows_of(frame: pd.DataFrame) -> list[Row]:
+    """Rows of a frame."""
+    return [{str(k): value for k, value in row.items()} for row in frame.to_dict("records")]
+
+
+def done(options: argparse.Namespace, key: Sequence[str]) -> set[tuple[Any, ...]]:
+    """Keys of the rows that the file of results has, and that are not to be measured again."""
+    rows = [] if options.again else saved(options.results)
+    return {tuple(row.get(name) for name in key) for row in rows}
+
+
+def only(rows: pd.DataFrame, **wanted: Iterable[object]) -> pd.DataFrame:
+    """Rows that have one of the wanted values in each of these columns."""
+    for name, values in wanted.items():
+        rows = rows[rows[name].isin(list(values))]
+    return rows
+
+
+def save(path: Path, rows: Sequence[Row], key: Sequence[str], script: str) -> pd.DataFrame:
+    """Add rows to a file of results, in place of those with the same key.
 
     Parameters
     ----------
+    path
+        The file.
+    rows
+        The same names in each; floats are rounded to six decimals.
+    key
+        Names that tell rows apart. Rows are sorted by all but the last one, by which they stay in
+        the order in which they came.
     script
         `__file__` of the script.
-    packages
-        Distributions whose versions matter.
+
+    Returns
+    -------
+    All rows of the file.
     """
+    made = made_with(script)
+    made = {"id": hashlib.sha256(repr(made).encode()).hexdigest()[:8]} | made
+    new = [{k: _value(k, _cell(v)) for k, v in row.items()} | {"made": made["id"]} for row in rows]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{MADE}.lock")):
+        about = path.with_name(MADE)
+        write(about, [*saved(about), made], ["script", "id"])
+        return write(path, [*saved(path), *new], key)
+
+
+def write(path: Path, rows: Iterable[Row], key: Sequence[str]) -> pd.DataFrame:
+    """Write rows, of each key the last one, sorted as for `save`; returns them."""
+    last = {tuple(row.get(name) for name in key): row for row in rows}
+    ordered = sorted(last.values(), key=lambda row: [_rank(row.get(name)) for name in key[:-1]])
+    names = dict.fromkeys([*key, *(name for row in ordered for name in row if name != "made")])
+    if any("made" in row for row in ordered):
+        names |= {"made": None}
+    with aside(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([_cell(row.get(name)) for name in names] for row in ordered)
+    return pd.DataFrame(ordered, columns=[*names]).drop(columns="made", errors="ignore")
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6f}".rstrip("0").rstrip(".")
+    return str(value)
+
+
+def _value(name: str, cell: str) -> Any:
+    if name in ("data", "made", "id", "code", "commit", "python"):
+        return cell
+    if cell in ("", "True", "False"):
+        return {"": None, "True": True, "False": False}[cell]
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(cell)
+    return cell
+
+
+def _rank(value: Any) -> tuple[bool, Any]:
+    """Numbers before words, and nothing before both."""
+    return isinstance(value, str), float("-inf") if value is None else value
+
+
+def made_with(script: str) -> Row:
+    """What a script's figures were measured with: its code, the processor, threads and versions."""
     path, threads = Path(script), os.environ.get("OMP_NUM_THREADS")
     return {
         "script": path.name,
@@ -52,7 +163,15 @@ def made_with(script: str, *packages: str) -> dict[str, object]:
         **processor(),
         "cores": int(threads) if threads else len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
-    } | {package: version(package) for package in packages}
+        "packages": " ".join(filter(None, map(_version, PACKAGES))),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package}={version(package)}"
+    except PackageNotFoundError:
+        return ""
 
 
 @cache
@@ -83,12 +202,12 @@ def _module_digest(module: str) -> str:
 
 
 @cache
-def commit() -> str | None:
-    """Commit of the code, with "+" if it was changed since; None outside a repository."""
+def commit() -> str:
+    """Commit of the code, with "+" if it was changed since; nothing outside a repository."""
     git = ["git", "-C", str(FOLDER)]
     head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     if head.returncode:
-        return None
+        return ""
     changed = subprocess.run(
         [*git, "status", "--porcelain", "--", "*.py", "../src"], capture_output=True
     )
@@ -96,7 +215,7 @@ def commit() -> str | None:
 
 
 @cache
-def processor() -> dict[str, object]:
+def processor() -> Row:
     """Name of the processor, and those of `INSTRUCTIONS` that it has; nothing if not known."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []
@@ -104,58 +223,52 @@ def processor() -> dict[str, object]:
         key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)
     }
     flags = fields.get("flags", "").split()
-    instructions = [name for name in INSTRUCTIONS if name in flags]
+    instructions = " ".join(name for name in INSTRUCTIONS if name in flags)
     return {"processor": fields.get("model name"), "instructions": instructions}
 
 
-def older(results: Path, scripts: Path = FOLDER) -> bool:
-    """Whether any figure of a file of results is older than the code of its script.
+def older(path: Path, scripts: Path = FOLDER) -> list[str]:
+    """Tables of which a file of results has rows that are older than the code of their script.
 
     Parameters
     ----------
-    results
-        JSON file that a script wrote.
+    path
+        The file.
     scripts
         Folder of the scripts.
     """
-    return any(
-        not script or code_digest((scripts / script).resolve()) != code
-        for script, code in set(_made(json.loads(results.read_text(encoding="utf-8"))))
-    )
+    rows = saved(path)
+    used = {row["made"] for row in rows}
+    is_new = {
+        made["id"]: made["code"] == code_digest((scripts / made["script"]).resolve())
+        for made in saved(path.with_name(MADE))
+        if made["id"] in used
+    }
+    return sorted({row.get("data", "") for row in rows if not is_new[row["made"]]})
 
 
-def _made(results: Any) -> Iterator[tuple[str, str]]:
-    """Script and digest of the code of all results, or of each that was added to others.
-
-    They are empty where the result is older than records.
-    """
-    match results:
-        case {"script": str(script), "code": str(code)}:
-            yield script, code
-        case {"runs": [_, *_] as lines} | {"results": [_, *_] as lines}:
-            for line in lines:
-                yield from _made(line)
-        case _:
-            yield "", ""
+def named(path: Path) -> str:
+    """A file of results in which rows are older: its script, and the tables if not all are."""
+    tables, every = older(path), {row.get("data", "") for row in saved(path)}
+    return path.stem if len(tables) == len(every) else f"{path.stem} of {', '.join(tables)}"
 
 
-def mark(page: str, files: list[Path]) -> str:
-    """The page with these files of results named as older than the code."""
+def mark(page: str, names: Sequence[str]) -> str:
+    """The page with these results named as older than the code."""
     before, _, rest = page.partition(START)
     _, _, after = rest.partition(END)
-    links = [f"- [{path.stem}]({path.parent.name}/{path.name})" for path in files]
-    lines = ["These results are older than the code that they are about:", "", *links]
-    named = "".join(f"{line}\n" for line in lines) if files else ""
-    return f"{before}{START}{named}{END}{after}"
+    line = f"These results are older than the code that they are about: `{', '.join(names)}`."
+    lines = textwrap.wrap(line, 100, break_on_hyphens=False) if names else []
+    return before + START + "".join(f"{line}\n" for line in lines) + END + after
 
 
 def main() -> None:
     """Print which results are older than the code, and name them in README.md."""
-    files = [path for path in sorted((FOLDER / "results").glob("*.json")) if older(path)]
-    for path in files:
-        print(f"{path.name}: older than the code")
+    files = [path for path in sorted((FOLDER / "results").glob("*.csv")) if path.name != MADE]
+    names = [named(path) for path in files if older(path)]
+    print(f"older than the code: {', '.join(names) or 'none'}")
     page = README.read_text(encoding="utf-8")
-    marked = mark(page, files)
+    marked = mark(page, names)
     if marked != page:
         with aside(README) as draft:
             draft.write_text(marked, encoding="utf-8")

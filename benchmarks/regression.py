@@ -11,23 +11,32 @@ are left out, as `--rows` does.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from record import made_with
+from record import rows_of, save
 from shares import CONFIDENCE, MODE, RARE, corpus, labelled_texts, options, sample
 from statsmodels.api import OLS
-from tables import RESULTS
+from tables import markdown
 
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.findings.shares import Sample, adjusted
 from paratopic.inference.scores import Array
-from paratopic.project.files import write_json
 
 TERMS = ("time", "long")
+KEY = ["data", "n", "rare", "term", "method"]
+# What is printed of each.
+SHOWN = {
+    "labels": "{n}",
+    "outcome": "{method}",
+    "term": "{term}",
+    "rare topics": "{rare}",
+    "off by": "{bias:.1f}",
+    "width": "{width:.1f}",
+    "holds": "{held:.0%}",
+}
 
 
 def terms(rows: pd.DataFrame, periods: Array) -> Array:
@@ -62,28 +71,17 @@ def lines_of_draw(drawn: Sample, truth: Array, x: Array, n: int) -> Iterator[dic
 
 def summary(lines: pd.DataFrame) -> pd.DataFrame:
     """Bias and width in points, and how often intervals hold: means over outcomes."""
-    key = ["n", "method", "term", "rare"]
     figures = {"bias": ("error", "mean"), "width": ("width", "mean"), "held": ("held", "mean")}
-    of_outcome = lines.groupby([*key, "outcome"], sort=False).agg(**figures)
+    of_outcome = lines.groupby([*KEY, "outcome"], sort=False).agg(**figures)
     of_outcome["bias"] = of_outcome["bias"].abs()
-    means = of_outcome.groupby(key, sort=False).mean().reset_index()
+    means = of_outcome.groupby(KEY, sort=False).mean().reset_index()
     return means.assign(bias=100 * means["bias"], width=100 * means["width"])
 
 
-def markdown(lines: pd.DataFrame) -> str:
-    """The summary as a table."""
-    out = ["| labels | outcome | term | topics | off by | width | holds |", "|---" * 7 + "|"]
-    for line in lines.to_dict("records"):
-        kind = "rare" if line["rare"] else "common"
-        figures = f"{line['bias']:.1f} | {line['width']:.1f} | {line['held']:.0%}"
-        out.append(f"| {line['n']} | {line['method']} | {line['term']} | {kind} | {figures} |")
-    return "\n".join(out)
-
-
 def main() -> None:
-    """Print a markdown table and write it as JSON."""
-    arguments = options(__doc__).parse_args()
-    started, table = time.perf_counter(), corpus(arguments)
+    """Print a table and write it."""
+    arguments = options(__file__, __doc__).parse_args()
+    table = corpus(arguments)
     x = terms(table.rows, table.periods)
     lines: list[dict[str, Any]] = []
     for n in arguments.sizes:
@@ -94,13 +92,11 @@ def main() -> None:
             except TooFewLabels:
                 continue
             lines += lines_of_draw(drawn, table.truth, x, n)
-        print(f"{n} labels: {time.perf_counter() - started:.0f} s", flush=True)
-    figures = summary(pd.DataFrame(lines))
-    print(markdown(figures))
-    about = made_with(__file__, "scikit-learn", "numpy", "statsmodels")
-    about |= {"draws": arguments.draws, "seconds": round(time.perf_counter() - started)}
-    results = arguments.results or RESULTS / f"regression_{table.name}.json"
-    write_json(results, about | {"results": figures.to_dict("records")})
+        print(f"{n} labels: done", flush=True)
+    figures = summary(pd.DataFrame(lines).assign(data=table.name))
+    found = rows_of(figures.assign(draws=arguments.draws))
+    save(arguments.results, found, KEY, __file__)
+    print(markdown(found, SHOWN))
 
 
 if __name__ == "__main__":

@@ -10,19 +10,18 @@ those on all other texts of the table, and shares with the table's own.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from record import made_with
+from record import parser_of, save
 from shares import outcomes
 from simulation import Frozen, Learner, calibrated, embeddings, frozen, population, without
 from sklearn.metrics import f1_score
-from tables import RESULTS, read
+from tables import markdown, read
 
 from paratopic.annotation.sampling import draw_mixed, draw_random, unlabelled
 from paratopic.annotation.suggestion import choose
@@ -36,7 +35,6 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Features, Integers
 from paratopic.labels.log import Label
 from paratopic.labels.sample import weigh_sample
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
@@ -47,6 +45,19 @@ MOST_ROWS = 2500  # of a table
 N_FOLDS = 10
 CONFIDENCE = 0.95
 MODE = mode_of("single")
+KEY = ["data", "first", "more", "labels"]
+FIGURES = ("accuracy_gap", "accuracy_held", "macro_f1_gap", "accuracy", "macro_f1")
+# What is printed of each.
+SHOWN = {
+    "table": "{data}",
+    "labels": "{labels}",
+    "accuracy: off by": "{accuracy_gap:+.1%}",
+    "its interval holds": "{accuracy_held:.0%}",
+    "macro-F1: off by": "{macro_f1_gap:+.1%} ± {macro_f1_error:.1f}",
+    "shares: off by": "{shares_gap:.1f}",
+    "true accuracy": "{accuracy:.3f}",
+    "true macro-F1": "{macro_f1:.3f}",
+}
 
 
 class Sizes(NamedTuple):
@@ -134,35 +145,30 @@ def project(
         results.append(
             {
                 "labels": how + (", weighted" if weighted else ""),
-                "accuracy": value_of(answered, Tally.accuracy) - accuracy,
-                "covered": float((figure.low or 0) <= accuracy <= (figure.high or 1)),
-                "macro_f1": value_of(answered, Tally.macro_f1) - float(macro_f1),
+                "accuracy_gap": value_of(answered, Tally.accuracy) - accuracy,
+                "accuracy_held": float((figure.low or 0) <= accuracy <= (figure.high or 1)),
+                "macro_f1_gap": value_of(answered, Tally.macro_f1) - float(macro_f1),
+                "accuracy": accuracy,
+                "macro_f1": float(macro_f1),
                 **{f"share {k}": float(gap) for k, gap in enumerate(gaps)},
-                "true accuracy": accuracy,
-                "true macro_f1": float(macro_f1),
             }
         )
     return results
 
 
 def main() -> None:
-    """Print a markdown table and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    """Print a table and write it."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
     parser.add_argument("--none", nargs="*", default=[], help="labels that mean: no topic")
     parser.add_argument("--first", type=int, default=40, help="labels at random to begin with")
     parser.add_argument("--more", type=int, default=160, help="labels that follow")
     parser.add_argument("--draws", type=int, default=100, help="of each table")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
-    parser.add_argument("--results", type=Path, default=RESULTS / "sampling.json")
     arguments = parser.parse_args()
-    params, started = read_params(), time.perf_counter()
+    params = read_params()
     sizes = Sizes(arguments.first, arguments.more)
     results: list[dict[str, Any]] = []
-    print(
-        "| table | labels | accuracy: off by | its interval holds | macro-F1: off by | "
-        "shares: off by | true accuracy | true macro-F1 |\n" + "|---" * 8 + "|"
-    )
     for pattern in arguments.data:
         table = read(pattern)
         frame = without(population(table), arguments.none)
@@ -178,23 +184,25 @@ def main() -> None:
             for how in ("random", "suggested", "mixed"):
                 with contextlib.suppress(TooFewLabels):
                     runs += project(frame, learner, topics, params, how, sizes, seed)
-        for how in dict.fromkeys(run["labels"] for run in runs):
-            part = pd.DataFrame([run for run in runs if run["labels"] == how])
-            mean = part.drop(columns="labels").mean()
-            off = 100 * mean.filter(like="share").abs().mean()
-            error = 100 * part["macro_f1"].std(ddof=1) / len(part) ** 0.5
-            line = {"table": table.name, "labels": how, "draws": len(part), "shares": float(off)}
-            figures = {str(name): float(value) for name, value in mean.items()}
-            results.append(line | {"macro_f1_error": error} | figures)
-            print(
-                f"| {table.name} | {how} | {100 * mean['accuracy']:+.1f} | {mean['covered']:.0%} | "
-                f"{100 * mean['macro_f1']:+.1f} ± {error:.1f} | {off:.1f} | "
-                f"{mean['true accuracy']:.3f} | {mean['true macro_f1']:.3f} |",
-                flush=True,
-            )
-    about = made_with(__file__, "scikit-learn", "numpy") | sizes._asdict()
-    seconds = round(time.perf_counter() - started)
-    write_json(arguments.results, about | {"seconds": seconds, "results": results})
+        about = {"data": table.name} | sizes._asdict()
+        results += [about | line for line in summary(pd.DataFrame(runs))]
+    save(arguments.results, results, KEY, __file__)
+    print(markdown(results, SHOWN))
+
+
+def summary(runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Means over draws, and how far shares of topics are off on average: by kind of labels."""
+    for how, part in runs.groupby("labels", sort=False):
+        mean = part.drop(columns="labels").mean()
+        gaps = part["macro_f1_gap"].to_numpy(dtype=np.float64)
+        off = part.filter(like="share ").mean().abs().to_numpy(dtype=np.float64)
+        yield {
+            "labels": how,
+            "draws": len(part),
+            "macro_f1_error": 100 * gaps.std(ddof=1) / len(gaps) ** 0.5,
+            "shares_gap": 100 * off.mean(),
+            **{name: mean[name] for name in FIGURES},
+        }
 
 
 if __name__ == "__main__":

@@ -10,15 +10,13 @@ A stage that the file of results has is not run again. So stages of large tables
 time, in a folder that keeps the project.
 
     python benchmarks/scale.py --data BILLS --rows 1000 2000 4000 10000
-    python benchmarks/scale.py --data BILLS --rows 100000 --models transformer --results FILE
-    python benchmarks/scale.py --data BILLS --rows 1000000 --results FILE --keep FOLDER \
-        --stages prepare split
+    python benchmarks/scale.py --data BILLS --rows 100000 --models transformer
+    python benchmarks/scale.py --data BILLS --rows 1000000 --keep FOLDER --stages prepare split
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import subprocess
@@ -31,17 +29,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from record import made_with
+from record import done, only, parser_of, rows_of, save, saved
 from ruamel.yaml import YAML
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_union
-from tables import RESULTS, Table, read
+from tables import Table, markdown, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.inference.scores import one_hot
-from paratopic.project.files import write_json
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
 from paratopic.stages import compare, evaluate, prepare, score, split, train
@@ -53,6 +50,7 @@ FITS = ("one fit", "scikit-learn")
 PROGRAM = "from paratopic.cli.app import main; main()"
 # Share of recombined texts that are copies of another, but for a word.
 COPIES = 0.03
+KEY = ["data", "models", "rows", "stage"]
 
 
 def measure(command: list[str], folder: Path) -> dict[str, float]:
@@ -170,27 +168,24 @@ def power(rows: pd.Series[int], cost: pd.Series[float]) -> float:
     return float(np.polyfit(np.log(rows), np.log(cost), 1)[0]) if len(rows) > 1 else np.nan
 
 
-def markdown(lines: pd.DataFrame) -> str:
+def lines_of(found: pd.DataFrame) -> list[dict[str, str]]:
     """Seconds (CPU seconds, MB) by stage and rows, and the power of growth of CPU seconds."""
-    sizes = sorted(set(lines["rows"]))
-    out = [f"| stage | {' | '.join(f'{n:,}' for n in sizes)} | power |"]
-    out.append("|---" * (len(sizes) + 2) + "|")
-    for stage, part in lines.groupby("stage", sort=False):
-        cells = [
-            f"{line.seconds:.1f} s ({line.cpu:.1f} s, {line.memory:.0f} MB)"
-            for line in part.itertuples()
-        ]
-        out.append(f"| {stage} | {' | '.join(cells)} | {power(part['rows'], part['cpu']):.2f} |")
-    return "\n".join(out)
+    lines = []
+    for stage, part in found.groupby("stage", sort=False):
+        line = {"stage": str(stage)} | {f"{n:,}": "" for n in sorted(set(found["rows"]))}
+        for row in rows_of(part):
+            cell = f"{row['seconds']:.1f} s ({row['cpu']:.1f} s, {row['memory']:.0f} MB)"
+            line[f"{row['rows']:,}"] = cell
+        lines.append(line | {"power": f"{power(part['rows'], part['cpu']):.2f}"})
+    return lines
 
 
 def main() -> None:
-    """Print a markdown table and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    """Print a table and write it."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", help="parquet file with text, label")
     parser.add_argument("--rows", type=int, nargs="+", default=[1000, 2000, 4000, 10000])
     parser.add_argument("--models", nargs="+", default=["baseline"])
-    parser.add_argument("--results", type=Path, help="whose stages are not run again")
     parser.add_argument("--keep", type=Path, help="folder of the projects, which are kept")
     parser.add_argument("--stages", nargs="+", help="stages to run; default: all")
     parser.add_argument("--fit", choices=FITS, help=argparse.SUPPRESS)
@@ -198,21 +193,18 @@ def main() -> None:
     if arguments.fit:
         fit(arguments.fit)
         return
-    table, models = read(arguments.data), arguments.models
-    name = "_".join(["scale", table.name, *(models if models != ["baseline"] else [])])
-    path, lines = arguments.results or RESULTS / f"{name}.json", []
-    if arguments.results and path.exists():
-        lines = json.loads(path.read_text(encoding="utf-8"))["results"]
-    about = made_with(__file__, "scikit-learn", "scipy", "numpy")
+    table, models, path = read(arguments.data), arguments.models, arguments.results
+    about = {"data": table.name, "models": " ".join(models)}
+    have = done(arguments, KEY)
     with tempfile.TemporaryDirectory() as temporary:
         for n in sorted(arguments.rows):
             stages = set(arguments.stages or commands_of(n, models))
-            stages -= {line["stage"] for line in lines if line["rows"] == n}
+            stages -= {stage for *cell, stage in have if cell == [*about.values(), n]}
             folder = (arguments.keep or Path(temporary)) / str(n)
             for line in measured(table, n, models, stages, folder):
-                lines.append(line)
-                write_json(path, about | {"results": lines})
-    print(markdown(pd.DataFrame(lines)))
+                save(path, [about | line], KEY, __file__)
+    found = only(pd.DataFrame(saved(path)), **{name: [value] for name, value in about.items()})
+    print(markdown(lines_of(found)))
 
 
 if __name__ == "__main__":

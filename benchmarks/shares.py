@@ -12,7 +12,6 @@ too.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +19,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from record import made_with
+from record import parser_of, rows_of, save
 from simulation import cross_validated, embeddings, frozen, population, without
-from tables import RESULTS, read
+from tables import markdown, read
 
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.evaluation.estimates import LEAST_LABELS, Estimate, wilson
@@ -31,7 +30,6 @@ from paratopic.findings.population import in_articles, with_out_of_fold
 from paratopic.findings.shares import Part, Sample
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers
-from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
@@ -44,6 +42,19 @@ CONFIDENCE = 0.95
 # A topic of no larger share is rare.
 RARE = 0.024
 MODE = mode_of("single")
+KEY = ["data", "cut", "drawn", "n", "rare", "what", "method"]
+# What is printed of each.
+SHOWN = {
+    "table": "{data}",
+    "n": "{n} {drawn}",
+    "share of": "{what}",
+    "method": "{method}",
+    "rare topics": "{rare}",
+    "off by": "{bias:.1f}",
+    "error": "{rmse:.1f}",
+    "width": "{width:.1f}",
+    "covered": "{covered:.0%}",
+}
 
 
 def outcomes(rows: pd.DataFrame, names: list[str]) -> Array:
@@ -241,8 +252,7 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
         width=100 * (runs["high"] - runs["low"]),
         covered=held.where(known).astype(float),
     )
-    key = ["table", "drawn", "n", "what", "method", "rare"]
-    of_outcome = runs.groupby([*key, "outcome"], sort=False).agg(
+    of_outcome = runs.groupby([*KEY, "outcome"], sort=False, dropna=False).agg(
         bias=("error", "mean"),
         squared=("squared", "mean"),
         width=("width", "mean"),
@@ -252,55 +262,30 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
     )
     of_outcome["bias"] = 100 * of_outcome["bias"].abs()
     of_outcome["rmse"] = 100 * of_outcome["squared"] ** 0.5
-    lines = of_outcome.groupby(key, sort=False)
+    lines = of_outcome.groupby(KEY, sort=False, dropna=False)
     means = lines[["bias", "rmse", "width", "covered", "draws"]].mean()
     return means.assign(intervals=lines["intervals"].sum()).reset_index()
 
 
-def markdown(lines: pd.DataFrame) -> str:
-    """The summary as a table."""
-    head = "| table | n | share of | method | topics | off by | error | width | covered |"
-    out = [head, "|---" * 9 + "|"]
-    for line in lines.to_dict("records"):
-        rest = (
-            [f"{line['width']:.1f}", f"{line['covered']:.0%}"]
-            if line["intervals"]
-            else ["none", "–"]
-        )
-        cells = [
-            line["table"],
-            f"{line['n']} {line['drawn']}",
-            line["what"],
-            line["method"],
-            "rare" if line["rare"] else "common",
-            f"{line['bias']:.1f}",
-            f"{line['rmse']:.1f}",
-            *rest,
-        ]
-        out.append("| " + " | ".join(cells) + " |")
-    return "\n".join(out)
-
-
-def options(about: str | None) -> argparse.ArgumentParser:
-    """The options of scripts that draw labels from a table, with what the script is about."""
-    parser = argparse.ArgumentParser(description=about.splitlines()[0] if about else None)
+def options(script: str, about: str | None) -> argparse.ArgumentParser:
+    """The options of scripts that draw labels from a table, as for `parser_of`."""
+    parser = parser_of(script, about)
     parser.add_argument("--data", type=Path, required=True, help="a parquet file")
     parser.add_argument("--none", nargs="*", default=[], help="labels that mean: no topic")
     parser.add_argument("--time", help="column whose order makes four periods; else chance")
     parser.add_argument("--sizes", type=int, nargs="*", default=[60, 150, 500])
     parser.add_argument("--draws", type=int, default=200, help="of each size")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
-    parser.add_argument("--results", type=Path, help="file to write")
     return parser
 
 
 def main() -> None:
-    """Print a markdown table and write it as JSON."""
-    parser = options(__doc__)
+    """Print a table and write it."""
+    parser = options(__file__, __doc__)
     parser.add_argument("--documents", type=int, nargs="*", default=[], help="drawn as a whole")
     parser.add_argument("--cut", type=int, help="rows of a document; by default as the table says")
     arguments = parser.parse_args()
-    started, table = time.perf_counter(), corpus(arguments)
+    table = corpus(arguments)
     designs = [("texts", n) for n in arguments.sizes]
     designs += [("documents", n) for n in arguments.documents]
     parts: list[pd.DataFrame] = []
@@ -316,20 +301,14 @@ def main() -> None:
                 continue
             if drawn_as == "documents":
                 drawn = replace(drawn, articles=table.documents[drawn.labelled])
-            about = {"table": table.name, "drawn": drawn_as, "n": n, "draw": number}
+            about = {"data": table.name, "cut": arguments.cut, "drawn": drawn_as, "n": n}
+            about |= {"draw": number}
             of_draw = lines_of_draw(drawn, table.truth, table.periods, table.documents, about)
             parts.append(pd.DataFrame(of_draw))
-        print(f"{n} {drawn_as}: {time.perf_counter() - started:.0f} s", flush=True)
-    lines = summary(pd.concat(parts))
-    print(markdown(lines))
-    seconds = round(time.perf_counter() - started)
-    about = made_with(__file__, "scikit-learn", "numpy") | {
-        "confidence": CONFIDENCE,
-        "seconds": seconds,
-    }
-    results = arguments.results or RESULTS / f"shares_{table.name}.json"
-    known = lines.astype(object).where(lines.notna(), None)
-    write_json(results, about | {"results": known.to_dict("records")})
+        print(f"{n} {drawn_as}: done", flush=True)
+    lines = rows_of(summary(pd.concat(parts)))
+    save(arguments.results, lines, KEY, __file__)
+    print(markdown(lines, SHOWN))
 
 
 if __name__ == "__main__":

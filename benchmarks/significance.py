@@ -14,46 +14,49 @@ models' answers differ more than those of two real models that learn from the sa
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from record import made_with
+from record import parser_of, save
 from simulation import draw, embeddings, noisy, out_of_fold, population, products
-from tables import RESULTS, read
+from tables import markdown, read
 
 from paratopic.corpus.folds import make_folds
 from paratopic.evaluation.intervals import difference
-from paratopic.project.files import write_json
 from paratopic.project.params import read_params
 
 # Length of the noise of the two models; that of an embedding is 1.
 NOISE = ((1.0, 1.0), (2.0, 2.0), (2.0, 1.5), (2.0, 1.0), (2.0, 0.0))
 SIZES = (24, 100, 500)
 PERMUTATIONS = 499
+KEY = ["data", "n", "first", "second"]
+# What is printed of each.
+SHOWN = {"n": "{n}", "noise": "{first}, {second}", "draws": "{draws}", "gained": "{gain:+.3f}"}
+SHOWN |= {"significant": "{significant:.3f}", "crowned": "{crowned:.3f}"}
 MOST_OFTEN = 0.06  # that a difference of nothing may be significant
 
 
-def main() -> None:
-    """Print a markdown table and write it as JSON and picture."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def options() -> argparse.Namespace:
+    """The options of the command."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("table", help="parquet with text, label and, optionally, group")
     parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--draws", type=int, nargs="+", default=[500], help="of all or each size")
     parser.add_argument("--embeddings", type=Path, help="npz to keep the embeddings in")
-    arguments = parser.parse_args()
+    return parser.parse_args()
 
+
+def main() -> None:
+    """Print a table; write it and a picture."""
+    arguments = options()
     params = read_params()
     table = read(arguments.table, arguments.leave_out)
     rows = population(table)
     known = embeddings(list(rows["text"]), params, arguments.embeddings)
-    started = time.perf_counter()
-    print("| n | noise of the models | draws | macro-F1 gained | significant | crowned |")
-    print("|---|---|---|---|---|---|")
     lines: list[dict[str, Any]] = []
     draws = np.broadcast_to(arguments.draws, len(arguments.sizes)).tolist()
     for n, n_draws in zip(arguments.sizes, draws, strict=True):
@@ -78,33 +81,14 @@ def main() -> None:
                 found[pair, seed] = result.value, result.p
         for strengths, (gain, p) in zip(NOISE, found.transpose(0, 2, 1), strict=True):
             significant = p <= 1 - params.evaluate.confidence
-            line = {
-                "n": n,
-                "noise": strengths,
-                "draws": n_draws,
-                "gain": gain.mean(),
-                "significant": significant.mean(),
-                "crowned": (gain > params.compare.min_lead).mean(),
-            }
-            lines.append(line)
-            print(
-                f"| {n} | {strengths[0]}, {strengths[1]} | {n_draws} | {line['gain']:+.3f} | "
-                f"{line['significant']:.3f} | {line['crowned']:.3f} |",
-                flush=True,
-            )
-    path = RESULTS / f"significance_{table.name.replace(' ', '_')}.json"
-    write_json(
-        path,
-        {
-            "table": table.name,
-            "rows": len(rows),
-            "permutations": PERMUTATIONS,
-            "seconds": round(time.perf_counter() - started),
-            **made_with(__file__, "scikit-learn", "numpy"),
-            "results": lines,
-        },
-    )
-    picture(lines, path.with_suffix(".png"))
+            line = dict(zip(KEY, (table.name, n, *strengths), strict=True))
+            line |= {"draws": n_draws, "gain": gain.mean(), "significant": significant.mean()}
+            lines.append(line | {"crowned": (gain > params.compare.min_lead).mean()})
+        print(f"{n} labels: done", flush=True)
+    save(arguments.results, lines, KEY, __file__)
+    print(markdown(lines, SHOWN))
+    name = f"{arguments.results.stem}_{table.name.replace(' ', '_')}.png"
+    picture(lines, arguments.results.with_name(name))
 
 
 def picture(lines: list[dict[str, Any]], path: Path) -> None:

@@ -12,21 +12,19 @@ Slices that are worse are planted: some of their answers, drawn at random, are m
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from record import made_with
+from record import parser_of, rows_of, save
 from simulation import cross_validated, embeddings, frozen, population, without
-from tables import RESULTS, read
+from tables import markdown, read
 
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.evaluation.outcomes import Answered, answered
 from paratopic.findings.slices import Slice, columns_of, find_slices
-from paratopic.project import files
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Fit
@@ -35,6 +33,9 @@ MOST_ROWS = 2500  # of a table
 CONFIDENCE = 0.95
 # Share of a planted slice's answers that are made wrong.
 PLANTED = 0.3
+# What is printed of each.
+SHOWN = {"table": "{data}", "slices": "{what}", "texts": "{n:.0f}", "reports": "{reports}"}
+SHOWN |= {"named": "{named:.1%} ± {error:.1%}"}
 # Numbers of values of the columns that are dealt to documents.
 MADE_UP = (2, 3, 5, 10)
 
@@ -99,21 +100,9 @@ def lines_of_draw(
             yield {"what": what, "n": int(chosen.sum()), "named": found}
 
 
-def markdown(lines: pd.DataFrame) -> str:
-    """The shares of reports that name a slice as a table."""
-    head = "| table | slices | texts | reports | named, % |"
-    out = [head, "|---" * 5 + "|"]
-    for line in lines.to_dict("records"):
-        named = f"{100 * line['named']:.1f} ± {100 * line['error']:.1f}"
-        out.append(
-            f"| {line['table']} | {line['what']} | {line['n']:.0f} | {line['reports']} | {named} |"
-        )
-    return "\n".join(out)
-
-
-def main() -> None:
-    """Print a markdown table and write it as JSON; lines of other tables stay there."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def options() -> argparse.Namespace:
+    """The options of the command."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", type=Path, required=True, help="a parquet file")
     parser.add_argument("--none", nargs="*", default=[], help="labels that mean: no topic")
     parser.add_argument("--date", help="column with dates, whose years and months make slices")
@@ -122,9 +111,13 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=300, help="texts that are drawn")
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
-    parser.add_argument("--results", type=Path, default=RESULTS / "slices.json")
-    arguments = parser.parse_args()
-    params, path, started = read_params(), arguments.results, time.perf_counter()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print a table and write it."""
+    arguments = options()
+    params = read_params()
     table, whole = read(str(arguments.data)), pd.read_parquet(arguments.data)
     rows = without(population(table), arguments.none)
     rows["article"] = table.rows["group"]  # as it is: speeches have few documents
@@ -153,15 +146,9 @@ def main() -> None:
     runs = pd.DataFrame(lines).groupby("what", sort=False)
     shares = runs.agg(n=("n", "mean"), reports=("named", "size"), named=("named", "mean"))
     shares["error"] = (shares["named"] * (1 - shares["named"]) / shares["reports"]) ** 0.5
-    shares = shares.reset_index().assign(table=table.name)
-    print(markdown(shares))
-    seconds = round(time.perf_counter() - started)
-    known = files.read_json(path, "this script")["results"] if path.exists() else []
-    made = made_with(__file__, "scikit-learn", "numpy")
-    made |= {"planted": PLANTED, "seconds": seconds}
-    results = [line for line in known if line["table"] != table.name]
-    results += [line | made for line in shares.to_dict("records")]
-    files.write_json(path, {"results": results})
+    found = shares.reset_index().assign(data=table.name)
+    save(arguments.results, rows_of(found), ["data", "what"], __file__)
+    print(markdown(rows_of(found), SHOWN))
 
 
 if __name__ == "__main__":

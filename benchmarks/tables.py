@@ -5,14 +5,15 @@ from __future__ import annotations
 import ast
 import glob
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-RESULTS = Path("benchmarks/results")
 # Number of rows, at most, to test on in their natural shares.
 NATURAL = 1500
 
@@ -143,3 +144,39 @@ def draw(table: Table, shots: int, seed: int, test_rows: int, unlabelled: int = 
     capped = rest[rest.groupby("label").cumcount() < test_rows]
     parts = known[few], rest[:NATURAL], capped, known[~few][:unlabelled]
     return Draw(*(part.sort_index() for part in parts))
+
+
+def markdown(lines: Sequence[Mapping[str, Any]], columns: Mapping[str, str] | None = None) -> str:
+    """Lines as a table in Markdown.
+
+    Parameters
+    ----------
+    lines
+        Name → value; nothing is shown for None and NaN.
+    columns
+        Head of a column → format of its cells, such as ``"{n} {drawn}"``; by default the values are
+        shown as they are, below the names of the first line.
+    """
+    if columns is None:
+        rows = [[str(line[name]) for name in lines[0]] for line in lines]
+    else:
+        rows = [[_cell(line, form) for form in columns.values()] for line in lines]
+    head = [*(columns or lines[0])]
+    out = ["| " + " | ".join(row) + " |" for row in (head, *rows)]
+    return "\n".join([out[0], "|" + "---|" * len(head), *out[1:]])
+
+
+def _cell(line: Mapping[str, Any], form: str) -> str:
+    names = [name for _, name, _, _ in Formatter().parse(form) if name]
+    values = [line.get(name) for name in names]
+    return form.format_map(line) if all(x is not None and x == x for x in values) else ""
+
+
+def with_error(values: pd.Series, digits: int = 1, sign: str = "+") -> str:
+    """Mean and, of several values, its standard error: "+2.0 ± 0.6"; nothing of none."""
+    known = values.dropna().to_numpy(dtype=np.float64)
+    if not len(known):
+        return ""
+    error = known.std(ddof=1) / len(known) ** 0.5 if len(known) > 1 else None
+    more = "" if error is None else f" ± {error:.{digits}f}"
+    return f"{known.mean():{sign}.{digits}f}{more}"

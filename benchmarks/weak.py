@@ -12,7 +12,6 @@ that it needs. A frozen encoder stands in for the transformer (see `simulation`)
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from collections import Counter
@@ -24,16 +23,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from record import made_with
+from record import parser_of, save
 from simulation import Embeddings, embeddings, frozen, population
 from sklearn.metrics import f1_score
-from tables import RESULTS, read
+from tables import markdown, read
 
 from paratopic.corpus.folds import no_folds
 from paratopic.corpus.labelled import Labelled, answer_rows
 from paratopic.inference.scores import Array, Integers
 from paratopic.labels.weak import learn_sources
-from paratopic.project.files import write_json
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
 from paratopic.training.crossval import fit_all
@@ -41,6 +39,16 @@ from paratopic.training.crossval import fit_all
 RULES = Path("benchmarks/rules.json")
 # What learns, in the order of the printed columns.
 METHODS = "hand", "weak", "both", "vote", "snorkel"
+KEY = ["data", "labels", "source"]
+# What is printed of each.
+SHOWN = {
+    "source": "{source}",
+    "labels": "{labels}",
+    **{name: f"{{{name}:.1f}}" for name in METHODS},
+    "lead": "{lead:+.1f} ± {lead_error:.1f}",
+    "trust off by": "{trust_bias:+.3f}",
+    "interval right": "{interval_right:.2f}",
+}
 # Column of a table with the labels of a second annotator.
 SECOND = "annotator_label"
 # Column with the answers on each row.
@@ -258,12 +266,12 @@ def measure(
                 figures.setdefault(name, []).append(score)
     compared = np.concatenate(trusts)
     lead = np.array(figures["both"]) - np.array(figures["hand"])
-    return {name: round(float(np.mean(each)), 1) for name, each in figures.items()} | {
-        "lead": round(float(lead.mean()), 1),
-        "lead_error": round(float(lead.std() / np.sqrt(len(seeds))), 2),
-        "trust_bias": round(float((compared[:, 0] - compared[:, 1]).mean()), 3),
-        "trust_error": round(float(np.abs(compared[:, 0] - compared[:, 1]).mean()), 3),
-        "interval_right": round(float(compared[:, 2].mean()), 3),
+    return {name: float(np.mean(each)) for name, each in figures.items()} | {
+        "lead": float(lead.mean()),
+        "lead_error": float(lead.std() / np.sqrt(len(seeds))),
+        "trust_bias": float((compared[:, 0] - compared[:, 1]).mean()),
+        "trust_error": float(np.abs(compared[:, 0] - compared[:, 1]).mean()),
+        "interval_right": float(compared[:, 2].mean()),
     }
 
 
@@ -291,8 +299,8 @@ def sources_of(rows: pd.DataFrame, name: str) -> dict[str, Callable[[np.random.G
 
 
 def main() -> None:
-    """Print a line for each source and number of hand labels, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print a line for each source and number of hand labels, and write it."""
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--leave-out", nargs="*", default=[])
     parser.add_argument("--labels", type=int, nargs="+", default=[40], help="labels by hand")
@@ -303,7 +311,6 @@ def main() -> None:
     parser.add_argument("--trust-draws", type=int, default=100, help="draws of trust alone")
     parser.add_argument("--only", nargs="*", help="names of the sources; default: all")
     parser.add_argument("--embeddings", type=Path, help="folder to keep embeddings in")
-    parser.add_argument("--results", type=Path)
     wish = parser.parse_args()
     params = read_params()
     table = read(wish.data, wish.leave_out)
@@ -317,26 +324,19 @@ def main() -> None:
     rows = rows.assign(topics=rows["topic"].map(list))
     kept = wish.embeddings and wish.embeddings / f"weak_{table.name}.npz"
     known = embeddings([*rows["text"], *tests["text"]], params, kept)
-    results = []
+    results: list[dict[str, Any]] = []
+    about = {"texts": len(rows), "tests": len(tests), "draws": wish.draws}
+    about["trust_draws"] = wish.trust_draws
     seeds = range(wish.first, wish.first + wish.draws)
-    print(f"| source | labels | {' | '.join(METHODS)} | lead | trust off by | interval right |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
     for name, cells in sources_of(rows, table.name).items():
         if wish.only and name not in wish.only:
             continue
         for hand in wish.labels:
             line = measure(rows, tests, cells, known, hand, seeds, wish.trust_draws)
-            results.append({"source": name, "labels": hand} | line)
-            shown = " | ".join(f"{line[key]:.1f}" if key in line else "" for key in METHODS)
-            print(
-                f"| {name} | {hand} | {shown} | {line['lead']:+.1f} ± {line['lead_error']:.1f} | "
-                f"{line['trust_bias']:+.3f} | {line['interval_right']:.2f} |",
-                flush=True,
-            )
-    about = {"table": table.name, "texts": len(rows), "tests": len(tests)}
-    about |= {"first": wish.first, "draws": wish.draws, "trust_draws": wish.trust_draws}
-    out = wish.results or RESULTS / f"weak_{'_'.join(table.name.split())}.json"
-    write_json(out, about | made_with(__file__, "scikit-learn", "torch") | {"results": results})
+            results.append(dict(zip(KEY, (table.name, hand, name), strict=True)) | about | line)
+            print(f"{name}, {hand} labels: done", flush=True)
+    save(wish.results, results, KEY, __file__)
+    print(markdown(results, SHOWN))
 
 
 if __name__ == "__main__":

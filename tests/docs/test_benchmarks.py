@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import random
 import re
 import shutil
@@ -34,11 +33,11 @@ def test_context_is_measured_on_pairs_of_the_same_draw(
     table["text_preceding"] = near.shift(1).fillna("")
     table["text_following"] = near.shift(-1).fillna("")
     table.to_parquet(tmp_path / "table.parquet")
-    results = tmp_path / "results.json"
+    results = tmp_path / "results.csv"
     files = ["--data", str(tmp_path / "table.parquet"), "--results", str(results)]
     options = ["--labels", "60", "--draws", "2", "--methods", "tfidf", "tfidf in context"]
     run_benchmark(monkeypatch, ROOT, "context", *files, *options)
-    runs = pd.DataFrame(json.loads(results.read_text())["runs"])
+    runs = pd.read_csv(results)
     macro_f1 = runs.pivot(index="seed", columns="method", values="macro_f1")
     assert macro_f1.shape == (2, 2)
     gains = 100 * (macro_f1["tfidf in context"] - macro_f1["tfidf"])
@@ -75,12 +74,13 @@ def lines_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Benchmark:
     def measured(script: str, folder: Path, *options: str) -> list[dict[str, Any]]:
-        results = tmp_path / "results.json"
+        results = tmp_path / "results.csv"
         files = ["--data", str(folder / "table.parquet"), "--results", str(results)]
         run_benchmark(monkeypatch, ROOT, script, *files, *options)
         assert "|---|" in capsys.readouterr().out
-        assert not importlib.import_module("record").older(results)
-        lines: list[dict[str, Any]] = json.loads(results.read_text())["results"]
+        record = importlib.import_module("record")
+        assert not record.older(results)
+        lines: list[dict[str, Any]] = record.saved(results)
         return lines
 
     return measured
@@ -117,8 +117,8 @@ def test_weights_undo_what_suggestions_do_to_figures(told_apart: Path, lines_of:
     assert [*kinds] == ["random", "suggested", "mixed", "mixed, weighted"]
     assert all(line["draws"] == 3 for line in lines)
     # The model is nearly always right, so that its shares are too, however labels were chosen.
-    assert all(line["shares"] < 2 and 0.9 < line["true accuracy"] <= 1 for line in lines)
-    assert all(abs(line["accuracy"]) < 0.15 for line in lines)
+    assert all(line["shares_gap"] < 2 and 0.9 < line["accuracy"] <= 1 for line in lines)
+    assert all(abs(line["accuracy_gap"]) < 0.15 for line in lines)
 
 
 def test_expected_shares_are_true(told_apart: Path, tmp_path: Path, lines_of: Benchmark) -> None:

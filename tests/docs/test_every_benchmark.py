@@ -46,6 +46,9 @@ OPTIONS = {
     "significance": "table.parquet --sizes 24 --draws 2",
     "weak": "--leave-out other --labels 12 --draws 1 --trust-draws 2",
 }
+# Scripts that add to their results, and do not repeat a run.
+RESUMED = {"answers", "context", "few_shot", "interval_coverage", "many_labels", "multi_label"}
+RESUMED |= {"scale"}
 # Scripts that take their table by position, or none.
 BY_POSITION = {"documents", "leakage", "significance"}
 
@@ -113,5 +116,19 @@ def test_a_script_runs_and_says_what_its_results_were_made_with(
     table = [] if script in BY_POSITION else ["--data", "table.parquet"]
     run_benchmark(monkeypatch, tmp_path, script, *table, *shlex.split(OPTIONS[script]))
     assert "|---|" in capsys.readouterr().out
-    (results,) = (tmp_path / "benchmarks" / "results").glob("*.json")
-    assert not importlib.import_module("record").older(results)
+    results = tmp_path / "benchmarks" / "results" / f"{script}.csv"
+    record = importlib.import_module("record")
+    assert record.saved(results) and not record.older(results)
+
+
+@pytest.mark.parametrize("script", RESUMED)
+def test_what_the_results_have_is_not_measured_again(
+    script: str, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(workplace, tmp_path, dirs_exist_ok=True)
+    words = ["--data", "table.parquet", *shlex.split(OPTIONS[script])]
+    run_benchmark(monkeypatch, tmp_path, script, *words)
+    results = tmp_path / "benchmarks" / "results" / f"{script}.csv"
+    before = results.read_text()
+    run_benchmark(monkeypatch, tmp_path, script, *words)
+    assert results.read_text() == before  # seconds of another run would differ

@@ -1,11 +1,12 @@
-"""Results of benchmarks that are older than the code."""
+"""Files of results, and which of them are older than the code."""
 
 from __future__ import annotations
 
 import importlib
-import json
+from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -25,29 +26,58 @@ def scripts(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def result(folder: Path, lines: object) -> Path:
-    path = folder / "result.json"
-    path.write_text(json.dumps(lines))
+def save(record: ModuleType, folder: Path, *rows: dict[str, Any]) -> Path:
+    path, key = folder / "measure.csv", ["data", "labels", "method"]
+    record.save(path, rows, key, str(folder / "measure.py"))
     return path
 
 
+def test_rows_are_added_or_replaced_by_their_key(record: ModuleType, scripts: Path) -> None:
+    first = {"data": "2024", "labels": 300, "method": "tuned", "f1": 0.5, "sure": None}
+    second = first | {"labels": 40, "f1": 2 / 3, "definitions": True}
+    path = save(record, scripts, first, second)
+    save(record, scripts, first | {"f1": 1.0}, second | {"method": "frozen"})
+    header, *lines = path.read_text().splitlines()
+    assert header == "data,labels,method,f1,sure,definitions,made"
+    assert [line.rpartition(",")[0] for line in lines] == [
+        "2024,40,tuned,0.666667,,True",
+        "2024,40,frozen,0.666667,,True",
+        "2024,300,tuned,1,,",
+    ]
+    options = Namespace(results=path, again=False)
+    assert record.done(options, ["data", "labels"]) == {("2024", 40), ("2024", 300)}
+    assert record.done(Namespace(results=path, again=True), ["data"]) == set()
+    assert record.saved(path)[0]["definitions"] is True and record.saved(path)[2]["sure"] is None
+
+
+def test_what_was_measured_alike_is_described_once(record: ModuleType, scripts: Path) -> None:
+    for labels in (40, 300):
+        path = save(record, scripts, {"data": "a", "labels": labels, "method": "tuned"})
+    (made,) = record.saved(path.with_name(record.MADE))
+    assert {row["made"] for row in record.saved(path)} == {made["id"]}
+    assert made["script"] == "measure.py" and "numpy=" in made["packages"]
+
+
 def test_a_result_is_older_once_its_code_has_changed(record: ModuleType, scripts: Path) -> None:
-    made = {"script": "measure.py", "code": record.code_digest(scripts / "measure.py")}
-    assert not record.older(result(scripts, {"runs": [made, made]}), scripts)
-    # One old run among others makes it old.
-    assert record.older(result(scripts, {"runs": [made, {"seed": 1}]}), scripts)
-    assert record.older(result(scripts, {"runs": [{"seed": 1}]}), scripts)
-    path = result(scripts, made | {"runs": []})
-    for content, is_older in (("# one\nx = 1\n", False), ("x = 2\n", True)):
+    path = save(record, scripts, *({"data": data, "labels": 4, "method": "a"} for data in "xy"))
+    assert record.older(path, scripts) == []
+    for content, older in (("# one\nx = 1\n", []), ("x = 2\n", ["x", "y"])):
         (scripts / "beside.py").write_text(content)
         record.code_digest.cache_clear()
-        assert record.older(path, scripts) == is_older
+        assert record.older(path, scripts) == older
+    save(record, scripts, {"data": "x", "labels": 4, "method": "a"})
+    assert record.older(path, scripts) == ["y"]
+    save(record, scripts, {"data": "x", "labels": 4, "method": "b"})
+    (scripts / "beside.py").write_text("x = 3\n")
+    record.code_digest.cache_clear()
+    # One old run among others makes it old.
+    save(record, scripts, {"data": "x", "labels": 4, "method": "b"})
+    assert record.older(path, scripts) == ["x", "y"]
 
 
 def test_the_page_names_older_results_once(record: ModuleType) -> None:
     page = f"before\n{record.START}old line\n{record.END}after\n"
-    marked = record.mark(page, [Path("results/a.json"), Path("results/b.json")])
-    links = "- [a](results/a.json)\n- [b](results/b.json)\n"
-    assert marked.count(links) == 1 and "old line" not in marked
+    marked = record.mark(page, ["answers", "shares of bills"])
+    assert marked.count("`answers, shares of bills`") == 1 and "old line" not in marked
     assert marked.startswith("before\n") and marked.endswith("after\n")
     assert record.mark(marked, []) == f"before\n{record.START}{record.END}after\n"
