@@ -32,7 +32,7 @@ from paratopic.evaluation.metrics import Tally, shares_of_answers, value_of
 from paratopic.evaluation.outcomes import answer_outcomes
 from paratopic.findings.shares import Sample, shares
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Features, Integers
+from paratopic.inference.scores import Array, Features, Integers
 from paratopic.labels.log import Label
 from paratopic.labels.sample import weigh_sample
 from paratopic.project.params import Params, read_params
@@ -93,6 +93,27 @@ def drawn_ids(
     return first | draw_mixed(frame, first, suggested, sizes.more, seed)
 
 
+def shares_off(probabilities: Array, labelled: Integers, truth: Array, weights: Array) -> Array:
+    """How far the shares of outcomes are off, (k + 1,).
+
+    Parameters
+    ----------
+    probabilities
+        (n, k) probabilities of all texts.
+    labelled
+        Numbers of the texts with labels, ascending.
+    truth
+        (n, k + 1) whether each text has each outcome.
+    weights
+        (n,) weights of the texts, of which those of labelled ones count.
+    """
+    complete = MODE.complete(probabilities)
+    sample = Sample(complete, labelled, truth[labelled], weights[labelled])
+    estimate = shares(sample, np.ones(len(truth)), CONFIDENCE).shares
+    gaps: Array = np.array([share.value for share in estimate]) - truth.mean(axis=0)
+    return gaps
+
+
 def project(
     frame: pd.DataFrame,
     learner: Learner,
@@ -114,9 +135,8 @@ def project(
     scored = cross_validate(Labelled(rows, topics, folds), fit, seed).scores
     model = fit_all(Labelled(rows, topics, folds), fit, seed)
     raw = model.predict_proba(list(frame["text"]))
-    others, names = frame[~labelled], list(topics.names)
-    truth = outcomes(frame, names)
-    results = []
+    truth, results = outcomes(frame, list(topics.names)), []
+    true = truth[~labelled]
     for weighted in (False, True) if how == "mixed" else (False,):
         part = rows if weighted else rows.assign(draw="")
         data = Labelled(part, topics, folds)
@@ -128,20 +148,12 @@ def project(
         probabilities = apply_calibration(raw, calibration, MODE)
         given = MODE.predicted(probabilities, calibration.thresholds)
         predicted = MODE.outcomes(given)[~labelled]
-        true = outcomes(others, names)
         accuracy = float((predicted == true).all(axis=1).mean())
         macro_f1 = f1_score(true.argmax(axis=1), predicted.argmax(axis=1), average="macro")
         place = pd.Index(frame["id"]).get_indexer(scores["id"])
         probabilities[place] = scores[topics.scores].to_numpy()
-        weights = frame["weight"].iloc[np.sort(place)].to_numpy() if weighted else None
-        sample = Sample(
-            MODE.complete(probabilities),
-            np.sort(place),
-            truth[np.sort(place)],
-            np.ones(len(place)) if weights is None else weights,
-        )
-        estimate = shares(sample, np.ones(len(frame)), CONFIDENCE).shares
-        gaps = np.array([share.value for share in estimate]) - truth.mean(axis=0)
+        weights = frame["weight"].to_numpy() if weighted else np.ones(len(frame))
+        gaps = shares_off(probabilities, np.sort(place), truth, weights)
         results.append(
             {
                 "labels": how + (", weighted" if weighted else ""),
