@@ -247,6 +247,18 @@ def older(path: Path, scripts: Path = FOLDER) -> list[str]:
     return sorted({row.get("data", "") for row in rows if not is_new[row["made"]]})
 
 
+def tidy(folder: Path) -> list[Path]:
+    """Files of results of a folder; what none of them was made with is left out of `MADE`."""
+    about = folder / MADE
+    with FileLock(about.with_name(f".{MADE}.lock")):
+        files = [path for path in sorted(folder.glob("*.csv")) if path != about]
+        used = {row["made"] for path in files for row in saved(path)}
+        kept = [row for row in saved(about) if row["id"] in used]
+        if kept != saved(about):
+            write(about, kept, ["script", "id"])
+    return files
+
+
 def named(path: Path) -> str:
     """A file of results in which rows are older: its script, and the tables if not all are."""
     tables, every = older(path), {row.get("data", "") for row in saved(path)}
@@ -264,8 +276,7 @@ def mark(page: str, names: Sequence[str]) -> str:
 
 def main() -> None:
     """Print which results are older than the code, and name them in README.md."""
-    files = [path for path in sorted((FOLDER / "results").glob("*.csv")) if path.name != MADE]
-    names = [named(path) for path in files if older(path)]
+    names = [named(path) for path in tidy(FOLDER / "results") if older(path)]
     print(f"older than the code: {', '.join(names) or 'none'}")
     page = README.read_text(encoding="utf-8")
     marked = mark(page, names)

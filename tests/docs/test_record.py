@@ -56,6 +56,13 @@ def test_what_was_measured_alike_is_described_once(record: ModuleType, scripts: 
     (made,) = record.saved(path.with_name(record.MADE))
     assert {row["made"] for row in record.saved(path)} == {made["id"]}
     assert made["script"] == "measure.py" and "numpy=" in made["packages"]
+    (scripts / "beside.py").write_text("x = 2\n")
+    record.code_digest.cache_clear()
+    save(record, scripts, *({"data": "a", "labels": n, "method": "tuned"} for n in (40, 300)))
+    assert len(record.saved(path.with_name(record.MADE))) == 2
+    assert record.tidy(scripts) == [path]
+    (kept,) = record.saved(path.with_name(record.MADE))
+    assert kept["code"] != made["code"]
 
 
 def test_a_result_is_older_once_its_code_has_changed(record: ModuleType, scripts: Path) -> None:
