@@ -23,8 +23,7 @@ from simulation import Frozen, Learner, calibrated, embeddings, frozen, populati
 from sklearn.metrics import f1_score
 from tables import markdown, read
 
-from paratopic.annotation.sampling import draw_mixed, draw_random, unlabelled
-from paratopic.annotation.suggestion import choose
+from paratopic.annotation.suggestion import choose, draw_mixed, draw_random, unlabelled
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.intervals import share_estimates

@@ -27,7 +27,7 @@ LABELS = Path("seeds/labels.csv")
 KEY = "sk-secret"
 # What a run imports, so that one takes no seconds to start.
 PRELOADED = [__name__, "paratopic.cli.app"] + [
-    f"paratopic.{name}" for name in ("annotation.asking", "annotation.sampling", "corpus.table")
+    f"paratopic.{name}" for name in ("annotation.asking", "annotation.suggestion", "corpus.table")
 ]
 
 

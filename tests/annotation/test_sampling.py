@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.annotation.sampling import draw_articles, draw_mixed, draw_random, unlabelled
+from paratopic.annotation.suggestion import draw_articles, draw_mixed, draw_random, unlabelled
 from paratopic.labels.sample import RANDOM_SHARE
 from tests.samples import paragraph_table
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.annotation.sampling import draw_mixed
+from paratopic.annotation.suggestion import draw_mixed
 from paratopic.corpus.labelled import answer_rows
 from paratopic.labels.log import Label
 from paratopic.labels.sample import RANDOM_SHARE, describe_sample, sample_of, weigh_sample

@@ -25,6 +25,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -37,23 +38,45 @@ from paratopic.project.installed import stage_digests
 # Imported late, by what stages and commands call, or by tests alone.
 LATE = (
     "docx",
+    "dulwich.porcelain",
     "dvc.cli.parser",
     "dvc.data_cloud",
     "dvc.lock",
-    "dvc.repo.experiments",
+    "dvc.repo.artifacts",
+    "dvc.repo.datasets",
+    "dvc.repo.experiments.queue.celery",
+    "dvc.repo.experiments.queue.workspace",
+    "dvc.repo.experiments.run",
+    "dvc.repo.graph",
+    "dvc.repo.index",
+    "dvc.repo.open_repo",
+    "dvc.repo.plots",
+    "dvc.repo.stage",
     "dvc.repo.status",
+    "dvc.repo.trie",
     "dvc.rwlock",
     "dvc.stage",
+    "dvc.utils.hydra",
+    "dvc.utils.strictyaml",
+    "dvc_data.hashfile.db.local",
+    "dvc_data.hashfile.status",
+    "dvc_data.index.checkout",
+    "dvc.cachemgr",
+    "dvc_task.proc.manager",
+    "hydra._internal.config_loader_impl",
     "hypothesis.strategies",
     "mlflow",
     "mlflow.pyfunc",
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.store.tracking.sqlalchemy_store",
+    "networkx",
     "onnxscript",
     "pandas",
+    "pygit2",
     "pytest",
+    "scmrepo.git.backend.dulwich",
+    "scmrepo.git.backend.pygit2",
     "selenium.webdriver",
-    "sklearn.cluster",
     "starlette.testclient",
     "torch.onnx._internal.exporter._core",
 )
@@ -86,55 +109,82 @@ def serve(path: str, watched: int) -> None:
     listener.bind(path)
     listener.listen(64)
     ends = os.pidfd_open(watched)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # Descriptors of programs that run → their processes, and connections to who asked for them.
+    running: dict[int, tuple[int, socket.socket]] = {}
     gc.freeze()
     while True:
-        ready, _, _ = select.select([listener.fileno(), ends], [], [])
+        program_of = {asked.fileno(): program for program, asked in running.values()}
+        ready, _, _ = select.select([listener.fileno(), ends, *running, *program_of], [], [])
         if ends in ready:
             shutil.rmtree(os.path.dirname(path))
             sys.exit()
-        connection, _ = listener.accept()
-        if os.fork() == 0:
-            listener.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            return answer(connection)
-        connection.close()
+        for number in ready:
+            if number in running:
+                os.close(number)
+                report(*running.pop(number))
+            elif number in program_of and (asked := connection_of(number, running)):
+                pass_on(asked, program_of[number])
+        if listener.fileno() in ready:
+            asked, _ = listener.accept()
+            program = begin(asked)
+            if program == 0:
+                for number, (_, other) in running.items():
+                    os.close(number)
+                    other.close()
+                os.close(ends)
+                listener.close()
+                asked.close()
+                return
+            if program is None:
+                asked.close()
+            else:
+                running[os.pidfd_open(program)] = program, asked
 
 
-def answer(connection: socket.socket) -> None:
-    """Fork once more, wait for what it does, and send its status; returns in what was forked."""
-    request, standard, _, _ = socket.recv_fds(connection, MOST_BYTES, 3)
+def connection_of(
+    number: int, running: Mapping[int, tuple[int, socket.socket]]
+) -> socket.socket | None:
+    """The connection with a descriptor; None if its program has ended meanwhile."""
+    return next((asked for _, asked in running.values() if asked.fileno() == number), None)
+
+
+def begin(asked: socket.socket) -> int | None:
+    """Fork for a request: gives the process, 0 in the fork, or None for what it is not for."""
+    request, standard, _, _ = socket.recv_fds(asked, MOST_BYTES, 3)
     name, words, folder, environment = json.loads(request)
     path = environment.get("PYTHONPATH")
     sites = [] if path == STARTED_WITH else [os.path.join(str(path), "sitecustomize.py")]
     if read_at_start(environment) != AT_START or not all(map(os.path.exists, sites)):
-        connection.send(b"no")
-        os._exit(0)
-    program = os.fork()
-    if program == 0:
-        connection.close()
+        asked.send(b"no")
+        program = None
+    elif (program := os.fork()) == 0:
         os.setsid()
         for number, descriptor in enumerate(standard):
             os.dup2(descriptor, number)
-            os.close(descriptor)
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)
         sys.argv = [name, *words]
         for site in sites:
             start_with(site)
-        return
-    ended = os.pidfd_open(program)
-    while ended not in select.select([connection.fileno(), ended], [], [])[0]:
-        if sent := connection.recv(16):
-            os.kill(program, int(sent))
-        else:  # whoever asked was killed, and nobody waits for a status
-            os.kill(program, signal.SIGKILL)
-            os._exit(1)
+    for descriptor in standard:
+        os.close(descriptor)
+    return program
+
+
+def pass_on(asked: socket.socket, program: int) -> None:
+    """Send a program the signal that whoever asked for it got, or end it with them."""
+    sent = asked.recv(16)
+    os.kill(program, int(sent) if sent else signal.SIGKILL)
+
+
+def report(program: int, asked: socket.socket) -> None:
+    """Send the status of a program that has ended."""
     _, status = os.waitpid(program, 0)
     code = os.waitstatus_to_exitcode(status)
-    connection.send(str(code if code >= 0 else 128 - code).encode())
-    os._exit(0)
+    with suppress(OSError):  # whoever asked was killed
+        asked.send(str(code if code >= 0 else 128 - code).encode())
+    asked.close()
 
 
 def start_with(site: str) -> None:

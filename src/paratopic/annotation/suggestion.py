@@ -1,30 +1,28 @@
-"""Suggest unlabelled paragraphs to label next: uncertain ones that differ from each other.
+"""Which unlabelled paragraphs to label: those that a model is most unsure about, or at random.
 
-Copies come last. This module does not read labels.csv, write files or ask people.
+Suggestions may be mixed with draws at random, by chances that are known: `labels.sample` weighs
+their labels. This module does not read labels.csv, write files or ask people.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits
 
 from paratopic.annotation.context import Suggestion, in_context, with_predictions
-from paratopic.annotation.sampling import unlabelled
 from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.table import passages
+from paratopic.corpus.table import has_hand_label, passages
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Features, Integers
+from paratopic.inference.scores import Array
+from paratopic.labels.log import ARTICLE
+from paratopic.labels.sample import RANDOM_SHARE, n_texts
 
-# Number of candidates for each paragraph that is to be chosen.
-CANDIDATES = 10
-# Smallest weight of a row in the clustering: k-means needs weights above zero.
-SMALLEST_WEIGHT = 1e-6
+# How `Label.drawn` begins if a paragraph is drawn at random from those that are left.
+AT_RANDOM = "1"
 
 
 def suggest(
@@ -32,19 +30,15 @@ def suggest(
     judged: Collection[str],
     model: Model,
     n: int,
-    seed: int,
     gains: Array | float = 0.0,
 ) -> list[Suggestion]:
     """Suggest the n unlabelled paragraphs that are most worth labelling.
 
     Parameters
     ----------
-    model
-        Model whose scores tell which paragraphs are uncertain, and whose embeddings tell which are
-        alike.
     gains
         How much else a label of each row of `frame` would tell, 0 to 1, which is added to the
-        model's doubt; nothing by default.
+        model's doubt (`modes.Mode.doubt`); nothing by default.
 
     Returns
     -------
@@ -54,68 +48,13 @@ def suggest(
     rows = unlabelled(frame, judged)
     if rows.empty:
         return []
-    places_of = frame.index.get_indexer(rows.index)
-    texts, beside = passages(frame, places_of), np.broadcast_to(gains, len(frame))[places_of]
-    predictions = model.predict(texts)
+    places = frame.index.get_indexer(rows.index)
+    predictions = model.predict(passages(frame, places))
     scores = np.array([list(answer.scores.values()) for answer in predictions])
-
-    chosen: list[int] = []
-    is_new = _is_new(frame, rows)
-    for part in (np.flatnonzero(is_new), np.flatnonzero(~is_new)):
-        if len(chosen) == n:
-            break
-
-        def embed_part(numbers: Integers, part: Integers = part) -> Features:
-            return model.embed([texts[number] for number in part[numbers]])
-
-        doubt = mode_of(model.mode).doubt(scores[part]) + beside[part]
-        places = choose(doubt, embed_part, n - len(chosen), seed)
-        chosen += part[places].tolist()
-    suggestions = in_context(frame, dict.fromkeys(rows["id"].iloc[chosen], ""))
-    return with_predictions(suggestions, [predictions[number] for number in chosen])
-
-
-def choose(doubt: Array, embed: Callable[[Integers], Features], n: int, seed: int) -> Integers:
-    """Choose the n rows that are most worth labelling.
-
-    The 10 n rows with the highest doubt are clustered into n by k-means, each row weighted by its
-    doubt. The row nearest to each centre is chosen (Zhdanov 2019,
-    https://arxiv.org/abs/1901.05954).
-
-    Parameters
-    ----------
-    doubt
-        (m,) doubt about each row, from 0 on.
-    embed
-        Function from row numbers (r,) to the features of these rows, (r, d).
-
-    Returns
-    -------
-    (min(n, m),) row numbers, the most uncertain row first.
-    """
-    order = np.argsort(-doubt, kind="stable")
-    if n >= len(order):
-        return order
-    candidates = order[: CANDIDATES * n]
-    return candidates[_central(embed(candidates), doubt[candidates], n, seed)]
-
-
-def _central(features: Features, doubt: Array, n: int, seed: int) -> list[int]:
-    """Numbers of n of the rows, in ascending order: the one nearest to the centre of each cluster.
-
-    Equal rows can leave fewer than n clusters; the first of the remaining rows then fill up.
-    """
-    weights = np.maximum(doubt, SMALLEST_WEIGHT)
-    with threadpool_limits(1):  # one order of summation, so that all machines choose the same
-        means = KMeans(n, n_init=3, random_state=seed).fit(features, sample_weight=weights)
-        distances = means.transform(features)
-    nearest = set()
-    for cluster in range(n):
-        members = np.flatnonzero(means.labels_ == cluster)
-        if len(members):
-            nearest.add(int(members[distances[members, cluster].argmin()]))
-    remaining = (row for row in range(len(doubt)) if row not in nearest)
-    return sorted([*nearest, *(next(remaining) for _ in range(n - len(nearest)))])
+    doubt = mode_of(model.mode).doubt(scores) + np.broadcast_to(gains, len(frame))[places]
+    order = np.lexsort((-doubt, ~_is_new(frame, rows)))[:n]
+    suggestions = in_context(frame, dict.fromkeys(rows["id"].iloc[order], ""))
+    return with_predictions(suggestions, [predictions[number] for number in order])
 
 
 def _is_new(frame: pd.DataFrame, left: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -127,3 +66,128 @@ def _is_new(frame: pd.DataFrame, left: pd.DataFrame) -> npt.NDArray[np.bool_]:
     kind = kinds.set_axis(frame.index)[left.index]
     labelled = kinds[~frame["text"].isin(left["text"]).to_numpy()]
     return ~(kind.isin(labelled) | kind.duplicated()).to_numpy(dtype=np.bool_)
+
+
+def unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:
+    """Select the rows that are left to label: of each text without a label, the first one.
+
+    Boilerplate is not among them.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table. Weak labels do not count.
+    judged
+        Ids of the paragraphs with an answer in labels.csv, which may be newer than `frame`.
+
+    Returns
+    -------
+    The rows, sorted by id.
+    """
+    texts = frame["text"][has_label(frame, judged)]
+    rows = frame[~(frame["text"].isin(texts) | frame["boilerplate"])]
+    return rows.drop_duplicates("text").sort_values("id")
+
+
+def draw_random(
+    frame: pd.DataFrame,
+    judged: Collection[str],
+    n: int,
+    seed: int,
+    strata: pd.Series | None = None,
+) -> dict[str, str]:
+    """Draw unlabelled paragraphs at random.
+
+    Parameters
+    ----------
+    seed
+        Seed of the draw; the number of judged paragraphs is part of it.
+    strata
+        Value of each paragraph, by id. However many are drawn, each value has about the share of
+        them that it has of all unlabelled paragraphs. None, the default, is a simple random sample.
+
+    Returns
+    -------
+    Id → `Label.drawn` of at most n paragraphs, in the order in which they are drawn.
+    """
+    ids = unlabelled(frame, judged)["id"]
+    values = pd.Series("", ids) if strata is None else strata.reindex(ids)
+    codes, kinds = pd.factorize(values, use_na_sentinel=False)
+    rng = _generator(seed, judged)
+    shuffled = rng.permutation(len(ids))
+    of_shuffled = codes[shuffled]
+    rank = pd.Series(of_shuffled).groupby(of_shuffled).cumcount().to_numpy()
+    # Each stratum is spread evenly from 0 to 1, from a start of its own.
+    starts, sizes = rng.random(len(kinds)), np.bincount(codes, minlength=len(kinds))
+    place = (rank + starts[of_shuffled]) / sizes[of_shuffled]
+    order = shuffled[np.argsort(place, kind="stable")]
+    return dict.fromkeys(ids.iloc[order[:n]], f"{AT_RANDOM} of {n_texts(frame)}")
+
+
+def draw_articles(
+    frame: pd.DataFrame, judged: Collection[str], n: int, seed: int
+) -> dict[str, str]:
+    """Draw whole articles at random from those in which nothing has a label.
+
+    Parameters
+    ----------
+    n
+        Number of paragraphs from which on no further article is drawn.
+
+    Returns
+    -------
+    Id → `Label.drawn` of the paragraphs of the articles, each text once, in the order of their
+    articles and positions.
+    """
+    begun = frame["article"][has_label(frame, judged)]
+    rows = frame[~(frame["article"].isin(begun) | frame["boilerplate"])]
+    rows = rows.sort_values(["article", "position"])
+    in_articles = [part for _, part in rows.groupby("article")]
+    id_of: dict[str, str] = {}
+    for number in _generator(seed, judged).permutation(len(in_articles)):
+        if len(id_of) >= n:
+            break
+        for id_, text in in_articles[number][["id", "text"]].itertuples(index=False):
+            id_of.setdefault(text, id_)
+    return dict.fromkeys(id_of.values(), f"{ARTICLE} of {n_texts(frame)}")
+
+
+def draw_mixed(
+    frame: pd.DataFrame, judged: Collection[str], suggested: Sequence[str], n: int, seed: int
+) -> dict[str, str]:
+    """Draw suggested paragraphs, with some at random among them, so that all have a known chance.
+
+    Parameters
+    ----------
+    suggested
+        Ids of min(n, number of unlabelled) suggestions or more, in the order of `suggest`.
+
+    Returns
+    -------
+    Id → `Label.drawn` of at most n paragraphs, in the order in which they are drawn.
+    """
+    rng = _generator(seed, judged)
+    left = list(unlabelled(frame, judged)["id"])
+    drawn: dict[str, str] = {}
+    total = n_texts(frame)
+    for _ in range(min(n, len(left))):
+        suggestion = next(id_ for id_ in suggested if id_ not in drawn)
+        at_random = rng.random() < RANDOM_SHARE
+        chosen = left[rng.integers(len(left))] if at_random else suggestion
+        # However it was drawn: a suggestion can also be drawn at random.
+        chance = RANDOM_SHARE
+        if chosen == suggestion:
+            chance += (1 - RANDOM_SHARE) * len(left)
+        drawn[chosen] = f"{chance:.6g} of {total}"
+        left.remove(chosen)
+    return drawn
+
+
+def has_label(frame: pd.DataFrame, judged: Collection[str]) -> pd.Series:
+    """Which paragraphs, (n,), people have labelled or answered on."""
+    return has_hand_label(frame) | frame["id"].isin(judged)
+
+
+def _generator(seed: int, judged: Collection[str]) -> np.random.Generator:
+    """The same draw until somebody labels."""
+    return np.random.default_rng(np.random.SeedSequence((seed, len(judged))))

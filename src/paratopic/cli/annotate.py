@@ -15,7 +15,7 @@ import typer
 from paratopic.annotation.asking import Answer, Prompt, ask_all, expected_tokens, read_prompt
 from paratopic.annotation.chat import KEY, Chat
 from paratopic.annotation.context import Suggestion, in_context
-from paratopic.annotation.sampling import draw_random, has_label
+from paratopic.annotation.suggestion import draw_random, has_label
 from paratopic.cli.project import Project, read_project
 from paratopic.labels.log import EFFORT, LLM, Label, append, cell_of, first_words, one_line
 from paratopic.labels.summary import cost

@@ -16,7 +16,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from paratopic.annotation import context, formats, page, sampling, suggestion
+from paratopic.annotation import context, formats, page, suggestion
 from paratopic.annotation.context import Suggestion, in_context, with_predictions
 from paratopic.cli.predict import ModelName
 from paratopic.cli.project import (
@@ -227,18 +227,18 @@ def _chosen(
     """At most n paragraphs that are drawn, or suggested by a model, which may be hidden."""
     frame, judged, seed = project.paragraphs, set(project.answers_on), project.params.seed
     if draw.articles:
-        drawn = sampling.draw_articles(frame, judged, n, seed)
+        drawn = suggestion.draw_articles(frame, judged, n, seed)
     elif draw.random or model is None:
         strata = None
         if draw.by is not None:
             rows = with_metadata(frame, project.about)
             strata = pd.Series(values_of(rows, draw.by), rows["id"])
-        drawn = sampling.draw_random(frame, judged, n, seed, strata)
+        drawn = suggestion.draw_random(frame, judged, n, seed, strata)
     else:
         first = [] if draw.mixed else _to_label_again(project, n, model)
         left_out = judged | {item.id for item in first}
         gains, disputed = gain_of_labels(frame, project.answered, project.params.topics)
-        suggestions = suggestion.suggest(frame, left_out, model, n - len(first), seed, gains)
+        suggestions = suggestion.suggest(frame, left_out, model, n - len(first), gains)
         if not draw.mixed:
             is_disputed = set(frame["id"][disputed])
             suggestions = first + [
@@ -247,7 +247,7 @@ def _chosen(
             ]
             return context.blind(suggestions) if hidden else suggestions
         ids = [item.id for item in suggestions]
-        drawn = sampling.draw_mixed(frame, judged, ids, n, seed)
+        drawn = suggestion.draw_mixed(frame, judged, ids, n, seed)
     return _in_context(project, drawn, None if hidden else model)
 
 

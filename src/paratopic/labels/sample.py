@@ -1,6 +1,6 @@
 """Labels as a sample of the corpus: weights that undo with what chances paragraphs were drawn.
 
-This module does not draw paragraphs (`annotation.sampling` does) or compute figures from labels.
+This module does not draw paragraphs (`annotation.suggestion` does) or compute figures from labels.
 """
 
 from __future__ import annotations
