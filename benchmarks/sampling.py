@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 from record import parser_of, save
 from shares import outcomes
-from simulation import Frozen, Learner, calibrated, embeddings, frozen, population, without
+from simulation import Learner, calibrated, embeddings, frozen, population, without
 from sklearn.metrics import f1_score
 from tables import markdown, read
 
-from paratopic.annotation.suggestion import choose, draw_mixed, draw_random, unlabelled
+from paratopic.annotation.suggestion import draw_mixed, draw_random, unlabelled
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.intervals import share_estimates
@@ -31,7 +31,7 @@ from paratopic.evaluation.metrics import Tally, shares_of_answers, value_of
 from paratopic.evaluation.outcomes import answer_outcomes
 from paratopic.findings.shares import Sample, shares
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Features, Integers
+from paratopic.inference.scores import Array, Integers
 from paratopic.labels.log import Label
 from paratopic.labels.sample import weigh_sample
 from paratopic.project.params import Params, read_params
@@ -77,16 +77,9 @@ def drawn_ids(
     rows = rows.assign(label_source="hand")
     folds = make_folds(rows, N_FOLDS, 1, None, seed).table
     model = fit_all(Labelled(rows, topics, folds), learner(topics), seed)
-    assert isinstance(model, Frozen)
     rest = unlabelled(frame, first)
-    texts, known = list(rest["text"]), model.known
-
-    def embed(numbers: Integers) -> Features:
-        return np.array([known[texts[number]] for number in numbers])
-
-    suggested = list(
-        rest["id"].iloc[choose(MODE.doubt(model.predict_proba(texts)), embed, sizes.more, seed)]
-    )
+    doubt = MODE.doubt(model.predict_proba(list(rest["text"])))
+    suggested = list(rest["id"].iloc[np.argsort(-doubt, kind="stable")[: sizes.more]])
     if how == "suggested":
         return first | dict.fromkeys(suggested, "")
     return first | draw_mixed(frame, first, suggested, sizes.more, seed)

@@ -28,9 +28,9 @@ from tests.programs import Cli
 QUICK = {"health_check_period_ms": 400, "worker_niceness": 0}
 
 
-def write_inputs(folder: Path) -> list[Path]:
-    """Write 30,642 rows in three files; two of the rows have an error."""
-    texts = [f"The tariff and the army, number {n}." for n in range(30_000)]
+def write_inputs(folder: Path, n: int) -> list[Path]:
+    """Write n rows and 642 more in three files; two of the rows have an error."""
+    texts = [f"The tariff and the army, number {n}." for n in range(n)]
     table, article, lines = (folder / name for name in ("a.csv", "b.txt", "c.jsonl"))
     pd.DataFrame({"n": range(len(texts)), "text": texts}).to_csv(table, index=False)
     article.write_text("\n\n".join(texts[:40]))
@@ -62,11 +62,24 @@ def suspend_worker(machine: psutil.Process) -> psutil.Process | None:
     return None
 
 
+def test_a_cluster_of_this_machine_writes_the_same_bytes(
+    cli: Cli, baseline_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    inputs, out = write_inputs(tmp_path, 700), tmp_path / "out"
+    whole = predict(load(baseline_folder), inputs, tmp_path / "whole")
+    words = ["predict", *inputs, "--model", baseline_folder, "--out", out, "--engine", "ray"]
+    printed = cli(*words, status=SOME_ERRORS)
+    assert f"{out}: {whole.rows:,} rows from 3 files, 2 with an error\n" in printed.out
+    assert read_shards(out) == read_shards(tmp_path / "whole")
+
+
+@pytest.mark.long
 def test_a_run_is_resumed_on_a_cluster_that_loses_a_machine(
     baseline_folder: Path, tmp_path: Path
 ) -> None:
     """One process begins and is interrupted, two machines continue, one of them finishes."""
-    inputs, out = write_inputs(tmp_path), tmp_path / "out"
+    inputs, out = write_inputs(tmp_path, 30_000), tmp_path / "out"
     model = load(baseline_folder)
     done = predict(model, inputs, tmp_path / "whole")
     assert (done.rows, done.errors) == (30_642, 2)

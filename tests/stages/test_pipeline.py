@@ -83,12 +83,11 @@ def test_repeating_changes_nothing_and_adds_no_run(project: Path) -> None:
     assert sh(project, "git", "status", "--porcelain") == ""
 
 
-def test_forcing_every_stage_leaves_the_lock_as_it_was(project: Path, tmp_path: Path) -> None:
+def test_forcing_every_stage_leaves_the_lock_as_it_was(project: Path) -> None:
     lock = (project / "dvc.lock").read_bytes()
-    store = f"sqlite:///{tmp_path / 'other.db'}"
-    output = sh(project, "dvc", "repro", "--force", MLFLOW_TRACKING_URI=store)
+    output = sh(project, "dvc", "repro", "--force")
     assert output.count("Running stage") == 14
-    assert "2 new MLflow runs" in output
+    assert "MLflow is up to date" in output  # the models are the same
     assert (project / "dvc.lock").read_bytes() == lock
 
 

@@ -14,8 +14,7 @@ FOLDER = ROOT / "tests" / "third_kind"
 
 def test_three_kinds_go_through_the_whole_pipeline(project: Path, tmp_path: Path) -> None:
     copy = tmp_path / "project"
-    ignored = shutil.ignore_patterns("mlruns", "mlflow.db")
-    shutil.copytree(project, copy, ignore=ignored)
+    shutil.copytree(project, copy)
     params = (copy / "params.yaml").read_text(encoding="utf-8")
     params = re.sub(r"(?m)^models: .*", "models: [baseline, transformer, nearest]", params)
     params += "\nnearest:\n  slope: 20\n"
