@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -29,16 +28,6 @@ def _doubt(scores: dict[str, float]) -> float:
     """One minus the margin; 1 minus the sum is the probability of none of the topics."""
     *_, second, highest = sorted([*scores.values(), 1 - sum(scores.values())])
     return round(1 - (highest - second), 9)
-
-
-def test_what_else_a_label_would_tell_makes_a_paragraph_come_first(
-    frame: pd.DataFrame, model: Model
-) -> None:
-    usual = suggestion.suggest(frame, set(), model, len(frame))
-    last = usual[-1].id
-    gains = np.asarray(frame["id"] == last, dtype=np.float64)
-    first = suggestion.suggest(frame, set(), model, len(frame), gains)[0]
-    assert first.id == last != usual[0].id
 
 
 @pytest.fixture

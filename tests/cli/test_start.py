@@ -15,7 +15,7 @@ import pytest
 
 from paratopic.cli.start import SAME, create, new_topics
 from paratopic.corpus.labelled import read_labelled_paragraphs
-from paratopic.corpus.table import read_metadata
+from paratopic.corpus.table import read_parquet
 from paratopic.project.errors import UserError
 from paratopic.project.files import METADATA
 from paratopic.project.params import read_params
@@ -152,7 +152,7 @@ def test_a_project_starts_with_a_table(suffix: str, cli: Cli, here: Path) -> Non
     prepare.main()
     frame = read_labelled_paragraphs()
     assert frame["label_source"].value_counts().to_dict() == {"hand": 30, "none": 10}
-    about = read_metadata(METADATA)
+    about = read_parquet(METADATA)
     assert list(about) == ["id", "date", "speaker"] and about["id"][1] == "speeches:s1"
 
 
@@ -240,4 +240,4 @@ def test_a_project_starts_with_a_dataset(
     meant = {"Sports; Culture": "Sports, Culture"}
     assert source == Source("dataset://speeches?split=test&sample=500", labels=meant)
     printed = cli("init", "other", "--table", "dataset://new/speeches?text=text", status=1).out
-    assert "leave out text: which columns are meant is proposed" in printed
+    assert "write text beside path" in printed

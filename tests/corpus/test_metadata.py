@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from paratopic.corpus.table import SCHEMA, read_metadata, values_of, write_metadata
+from paratopic.corpus.table import SCHEMA, read_parquet, values_of, write_metadata
 from paratopic.project.errors import UserError
 
 
@@ -20,14 +20,14 @@ def test_fields_are_strings_or_null_whatever_their_names(tmp_path: Path) -> None
     write_metadata(frame, path)
     assert set(pq.read_schema(path).types) == {pa.string()}
     first = path.read_bytes()
-    read = read_metadata(path)
+    read = read_parquet(path)
     assert list(read) == ["id", "date", *names]
     assert read["date"][0] == "007" and read.loc[1, ["date", *names]].isna().all()
     write_metadata(read, path)
     assert path.read_bytes() == first
     # Without any field.
     write_metadata(pd.DataFrame({"id": ["a", "b"]}), path)
-    assert read_metadata(path).to_dict("list") == {"id": ["a", "b"]}
+    assert read_parquet(path).to_dict("list") == {"id": ["a", "b"]}
 
 
 def test_dates_that_are_years_are_in_no_month() -> None:

@@ -36,22 +36,22 @@ MANIFEST = b"""
 DAMAGED = [b"", b"{", b"{}", b"[]", b"[" * 1_000_000, b"<html>", b"\xff\xfe{"]
 
 
-def test_a_packed_model_has_only_what_prediction_reads(
+def test_a_published_model_has_only_what_prediction_reads(
     saved: Path, tmp_path: Path, cli: Cli
 ) -> None:
     folder = tmp_path / "whole"
     shutil.copytree(saved, folder)
     (folder / CARD).write_text("# A card")
-    out = tmp_path / "out" / "packed"
-    assert f"{out}: 5 files of {folder}, 0." in cli("pack", "--model", folder, out).out
+    out = tmp_path / "copy"
+    words = ("publish", "model", "--model", folder, "--to", out, "--yes")
+    assert f"To the folder {out}:" in cli(*words).out
     names = {path.name for path in out.iterdir()}
     assert names == {*prediction_files(saved.name), CARD}
     texts = [TARIFF, "tariff " * 300, "", "☃ unheard-of"]
     assert load(out).predict(texts) == load(folder).predict(texts)
     for name in names:
         assert (out / name).read_bytes() == (folder / name).read_bytes()
-    printed = cli("pack", "--model", folder, out, status=1).out
-    assert "packed exists already; name another folder" in printed
+    assert "copy exists already; name another folder" in cli(*words, status=1).out
 
 
 @pytest.mark.parametrize("weights", [None, READING], ids=["alone", "in context"])

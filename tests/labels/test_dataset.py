@@ -9,11 +9,13 @@ from pathlib import Path
 import datasets
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from paratopic.corpus.labelled import labelled_in
 from paratopic.labels.dataset import About, write_dataset
 from paratopic.labels.log import Label
 from paratopic.project.files import ANSWERS, PARAGRAPHS
+from paratopic.project.sources import Source
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import paragraph_table, read_joined, write_labelled
 
@@ -50,9 +52,9 @@ def test_the_library_and_a_project_open_it(topics: Topics, tmp_path: Path, mode:
     answers = datasets.load_dataset(str(folder), "answers", split="train")
     assert answers["annotator"] == ["Ann", "Bo", "Ann"] and answers[0]["note"] == "Bo asked"
     card = (folder / "README.md").read_text(encoding="utf-8")
-    address, no_topic = re.findall("`([^`]+)`", card.splitlines()[-1])[:2]
-    path = address.replace("this/folder", str(folder))
-    frame, _ = read_joined(path, topics, [no_topic])
+    entry, no_topic = re.findall("`([^`]+)`", card.splitlines()[-1])[:2]
+    source = Source(**YAML(typ="safe").load(entry.replace("this/folder", str(folder))))
+    frame, _ = read_joined(source.path, topics, [no_topic], source)
     first = ["trade"] if mode == "single" else ["trade", "security"]
     assert list(frame["topics"]) == [first, ["security"], []]
 

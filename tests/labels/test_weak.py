@@ -14,7 +14,7 @@ from paratopic.labels.answers import of_people, of_weak_sources
 from paratopic.labels.log import Label
 from paratopic.labels.resolve import resolve_answers
 from paratopic.labels.summary import describe_sources
-from paratopic.labels.weak import certainty_of, gain_of_labels, learn_sources, teach, weak_answers
+from paratopic.labels.weak import certainty_of, learn_sources, teach, weak_answers
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.article import Article, paragraphs_of
@@ -148,16 +148,6 @@ def test_sources_are_compared_with_hand_labels_by_topic(mode: ModeName) -> None:
     assert lesson.targets.tolist() == expected
     line = describe_sources(worth.to_dict("records"))[0]
     assert line.startswith("llm: trade right in 12 of 15 (estimated accuracy 0.7")
-
-
-def test_a_label_tells_most_where_sources_disagree_or_are_little_known() -> None:
-    frame, answers, topics = answered()
-    of_rule = weak_table(["000", "002"], [{"rules": ["trade"]}] * 2)
-    others = answers[~answers["paragraph"].isin(["001", "002"])]
-    gains, disputed = gain_of_labels(frame, pd.concat([others, of_rule]), topics)
-    assert disputed.tolist() == [True] + [False] * (N - 1)
-    # The rule for trade has been compared once, the language model many times.
-    assert gains[0] == 1 > gains[2] > gains[3] > gains[1] == 0
 
 
 def test_hand_labels_that_are_held_out_teach_no_trust() -> None:

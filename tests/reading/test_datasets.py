@@ -15,7 +15,7 @@ import pytest
 
 from paratopic.project.errors import UserError
 from paratopic.project.sources import Source
-from paratopic.reading.datasets import parse_address, read_dataset, with_address
+from paratopic.reading.datasets import parse_address, read_dataset
 from paratopic.reading.sources import read_sources
 from paratopic.reading.tables import read_table
 from tests.hub import running
@@ -82,6 +82,11 @@ def test_every_form_gives_the_same_rows(
     assert fields["about.paper"].tolist() == ["Press"] * 4
 
 
+def read_texts(path: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read a dataset without labels."""
+    return read_joined(path, TOPICS, [], Source(path, label=None))
+
+
 def test_a_table_of_the_web_and_lines_of_text(tmp_path: Path) -> None:
     contents = {"0.txt": "Troops left.", "0.json": json.dumps({"of": "security"})}
     with tarfile.open(tmp_path / "web.tar", "w") as file:
@@ -89,11 +94,11 @@ def test_a_table_of_the_web_and_lines_of_text(tmp_path: Path) -> None:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             file.addfile(entry, io.BytesIO(content.encode()))
-    path = f"dataset://{tmp_path / 'web.tar'}?text=txt&label=json.of&group="
-    frame, _ = read_joined(path, TOPICS, [])
+    web = Source(f"dataset://{tmp_path / 'web.tar'}", text="txt", label="json.of", group=None)
+    frame, _ = read_joined(web.path, TOPICS, [], web)
     assert list(frame["topics"]) == [["security"]]
     (tmp_path / "lines.txt").write_text("Troops left.\n\nTariffs rose.\n", encoding="utf-8")
-    frame, _ = read_joined(f"dataset://{tmp_path / 'lines.txt'}?label=", TOPICS, [])
+    frame, _ = read_texts(f"dataset://{tmp_path / 'lines.txt'}")
     assert list(frame["text"]) == ["Troops left.", "Tariffs rose."]
 
 
@@ -125,7 +130,7 @@ def test_a_dataset_stands_beside_articles(
     assert f"dataset://{tmp_path / 'set'}: 1 row has no text and is left out" in caplog.text
     rows = {"text": ["", " ", "Rain fell."]}
     datasets.Dataset.from_dict(rows).save_to_disk(tmp_path / "blank")
-    read_joined(f"dataset://{tmp_path / 'blank'}?label=", TOPICS, [])
+    read_texts(f"dataset://{tmp_path / 'blank'}")
     assert "2 rows have no text and are left out" in caplog.text
     with pytest.raises(UserError, match="have the same name"):
         read_sources([source(tmp_path / "set"), f"dataset://{tmp_path}/set"], [], [])
@@ -147,14 +152,14 @@ def test_a_sample_is_evenly_spaced_and_keeps_the_rows_numbers(
     datasets.Dataset.from_dict({"text": texts}).save_to_disk(tmp_path / "ships")
     path = f"dataset://{tmp_path / 'ships'}"
     with caplog.at_level(logging.WARNING):
-        frame, _ = read_joined(f"{path}?label=&sample=4", TOPICS, [])
+        frame, _ = read_texts(f"{path}?sample=4")
     assert list(frame["text"]) == [texts[number] for number in (0, 2, 5, 7)]
-    assert f"{path}: a sample of 4 rows is read" in caplog.text
-    whole, _ = read_joined(f"{path}?label=", TOPICS, [])
+    assert f"{path}?sample=4: a sample of 4 rows is read" in caplog.text
+    whole, _ = read_texts(path)
     of_sample = whole[whole["text"].isin(frame["text"])].reset_index()
     pd.testing.assert_frame_equal(frame[["id", "article"]], of_sample[["id", "article"]])
     caplog.clear()
-    more, _ = read_joined(f"{path}?label=&sample=11", TOPICS, [])
+    more, _ = read_texts(f"{path}?sample=11")
     pd.testing.assert_frame_equal(more, whole)
     assert not caplog.text
     assert read_table(f"{path}?sample=4").wheres[-1] == f"{path}, row 7"
@@ -166,14 +171,13 @@ def test_a_sample_is_evenly_spaced_and_keeps_the_rows_numbers(
         ("hf://press/news", "write the whole commit after the name, hf://press/news@COMMIT"),
         ("hf://press/news@main", "write the whole commit"),
         ("hf://press/the/news", "press/the/news: is no address on a hub"),
-        (f"hf://press/news@{COMMIT}?txt=a", r'unknown key txt \(did you mean "text"\?\)'),
-        ("dataset://set?split=a&split=b", "has split twice"),
+        (f"hf://press/news@{COMMIT}?splt=a", r'unknown key splt \(did you mean "split"\?\)'),
+        ("dataset://set?text=body", "write text beside path, as a key of the source"),
         ("dataset://set?sample=0", "sample is a number of rows from 1 on, not 0"),
         ("dataset://set?sample=10%", "sample is a number of rows from 1 on, not 10%"),
         ("dataset://gone", "dataset://gone: there is no such folder or file"),
         ("dataset://set?split=valid", "there is no split valid; there are train, test"),
-        ("dataset://set?text=body", 'there is no column "body" for text; this table has content'),
-        ("dataset://set?text=content&label=category", 'unknown topic "World".*labels: {"World"'),
+        ("dataset://set", 'there is no column "text" for text; this table has content'),
         ("dataset://empty", "dataset://empty: cannot be read as a dataset: "),
     ],
 )
@@ -186,14 +190,6 @@ def test_a_mistake_is_said_in_one_message(
     with pytest.raises(UserError, match=message) as caught:
         read_joined(path, TOPICS, [])
     assert "\n" not in str(caught.value)
-
-
-def test_a_key_is_named_once() -> None:
-    address = parse_address("dataset://set?text=content&group=")
-    merged = with_address(Source("dataset://set", label="category"), address)
-    assert (merged.text, merged.label, merged.group) == ("content", "category", None)
-    with pytest.raises(UserError, match="text is in the address dataset://set and beside it"):
-        with_address(Source("dataset://set", text="body"), address)
 
 
 READ = """

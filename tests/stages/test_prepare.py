@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from paratopic.corpus.labelled import with_labels
-from paratopic.corpus.table import read_metadata, read_paragraphs
+from paratopic.corpus.table import read_paragraphs, read_parquet
 from paratopic.project.errors import UserError
 from paratopic.project.files import METADATA, PARAGRAPHS, PREPARED, sha256
 from paratopic.project.params import Labels, Prepare
@@ -131,14 +131,14 @@ def test_files_that_cannot_be_read_are_counted_and_named(run: Callable[..., str]
 def test_what_paragraphs_are_from_is_written_and_said_once(run: Callable[..., str]) -> None:
     assert "metadata" not in run("plain.txt", "marked.md")
     paragraphs = PARAGRAPHS.read_bytes()
-    assert list(read_metadata(METADATA)) == ["id"]
+    assert list(read_parquet(METADATA)) == ["id"]
     Path("metadata.csv").write_text("article;source;date\nplain;Post;2025\nno;;\n")
     printed = run("plain.txt", "marked.md")
     said = "metadata: date for 1 of 2 articles (1 from metadata.csv), source for 1\n"
     assert said in printed
     assert "note: metadata.csv names articles that are not in its folder: no\n" in printed
     assert PARAGRAPHS.read_bytes() == paragraphs
-    metadata = read_metadata(METADATA)
+    metadata = read_parquet(METADATA)
     assert list(metadata["id"]) == list(read_paragraphs(PARAGRAPHS)["id"])
     report = json.loads(PREPARED.read_text(encoding="utf-8"))
     assert report["metadata"] == {"date": {"metadata.csv": 1}, "source": {"metadata.csv": 1}}

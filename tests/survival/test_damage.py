@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from paratopic.corpus.table import read_metadata, read_paragraphs, read_parquet
+from paratopic.corpus.table import read_paragraphs, read_parquet
 from paratopic.inference.registry import fetch
 from paratopic.project import errors
 from paratopic.project.errors import UserError
@@ -26,7 +26,7 @@ from tests.samples import read_joined
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"\0" * 40])
 def test_a_missing_or_damaged_table_of_a_stage_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "of_a_stage.parquet"
-    for read in (read_paragraphs, read_metadata, read_parquet):
+    for read in (read_paragraphs, read_parquet):
         with pytest.raises(UserError, match=r"of_a_stage\.parquet not found: run `dvc repro"):
             read(path)
         path.write_bytes(content)

@@ -17,7 +17,6 @@ from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.table import has_hand_label, passages
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array
 from paratopic.labels.log import ARTICLE
 from paratopic.labels.sample import RANDOM_SHARE, n_texts
 
@@ -25,25 +24,13 @@ from paratopic.labels.sample import RANDOM_SHARE, n_texts
 AT_RANDOM = "1"
 
 
-def suggest(
-    frame: pd.DataFrame,
-    judged: Collection[str],
-    model: Model,
-    n: int,
-    gains: Array | float = 0.0,
-) -> list[Suggestion]:
+def suggest(frame: pd.DataFrame, judged: Collection[str], model: Model, n: int) -> list[Suggestion]:
     """Suggest the n unlabelled paragraphs that are most worth labelling.
-
-    Parameters
-    ----------
-    gains
-        How much else a label of each row of `frame` would tell, 0 to 1, which is added to the
-        model's doubt (`modes.Mode.doubt`); nothing by default.
 
     Returns
     -------
-    At most n suggestions, the most uncertain first. Paragraphs that are like one with a label, or
-    like one before them, come after all others.
+    At most n suggestions, the most uncertain (`modes.Mode.doubt`) first. Paragraphs that are like
+    one with a label, or like one before them, come after all others.
     """
     rows = unlabelled(frame, judged)
     if rows.empty:
@@ -51,7 +38,7 @@ def suggest(
     places = frame.index.get_indexer(rows.index)
     predictions = model.predict(passages(frame, places))
     scores = np.array([list(answer.scores.values()) for answer in predictions])
-    doubt = mode_of(model.mode).doubt(scores) + np.broadcast_to(gains, len(frame))[places]
+    doubt = mode_of(model.mode).doubt(scores)
     order = np.lexsort((-doubt, ~_is_new(frame, rows)))[:n]
     suggestions = in_context(frame, dict.fromkeys(rows["id"].iloc[order], ""))
     return with_predictions(suggestions, [predictions[number] for number in order])
@@ -90,11 +77,7 @@ def unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:
 
 
 def draw_random(
-    frame: pd.DataFrame,
-    judged: Collection[str],
-    n: int,
-    seed: int,
-    strata: pd.Series | None = None,
+    frame: pd.DataFrame, judged: Collection[str], n: int, seed: int, strata: pd.Series | None = None
 ) -> dict[str, str]:
     """Draw unlabelled paragraphs at random.
 

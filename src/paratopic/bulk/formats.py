@@ -15,12 +15,7 @@ from typing import Any
 
 from paratopic.project.errors import UserError
 from paratopic.project.passages import BESIDE, table_passages
-from paratopic.reading.article import (
-    Paragraph,
-    article_passages,
-    paragraphs_of,
-    skipped_of,
-)
+from paratopic.reading.article import Paragraph, article_passages, paragraphs_of, skipped_of
 from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file
 from paratopic.reading.metadata import SHEET, article_fields, iso_date
 from paratopic.tables.shards import (

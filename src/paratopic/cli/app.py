@@ -27,7 +27,6 @@ COMMANDS = {
     "sample.",
     "import": "Add labels from other files to the project's labels.csv.",
     "label": "Label paragraphs by keyboard, on a page that only this machine can open.",
-    "pack": "Copy only the files of a model that prediction reads, and the model card.",
     "report": "Print the comparison of the models, and what to do next.",
     "shares": "Estimate how much of the project is about each topic, with confidence intervals.",
     "errors": "List the champion's wrong out-of-fold answers, and the slices where it does worse.",
@@ -44,7 +43,6 @@ PLACES = {
     "import": "imports:import_labels",
     "label": "suggest:label",
     "errors": "mistakes:mistakes",
-    "pack": "predict:pack",
     "paragraphs": "predict:paragraphs",
     "ui": "start:ui",
 }

@@ -45,10 +45,7 @@ def merge(
 
 @codebook.command()
 def split(
-    names: Annotated[
-        list[str],
-        typer.Argument(metavar="NAME", help="Name of the topic to split."),
-    ],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Name of the topic to split.")],
     into: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME NAME ...", help="Topics that replace it, with new names."),

@@ -1,4 +1,4 @@
-"""The commands `paratopic predict`, `paragraphs` and `pack`: models and articles.
+"""The commands `paratopic predict` and `paragraphs`: models and articles.
 
 The predictions come from `inference`, the files of --out from `bulk`. This module must not
 import pandas, scikit-learn, torch or MLflow, which would slow down the start of the commands.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import shutil
 import sys
 import textwrap
 import time
@@ -29,23 +28,12 @@ from rich.text import Text
 from paratopic.bulk import cluster, jobs
 from paratopic.bulk.formats import FORMATS, find_inputs
 from paratopic.bulk.table import WRITERS, predict_table
-from paratopic.inference.folder import CARD, is_card_of, prediction_files
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.neighbours import Neighbour, Neighbourhood
 from paratopic.inference.prediction import Explanation, Prediction
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import (
-    MODEL_CARD,
-    MODEL_REPORTS,
-    MODELS,
-    PARAGRAPHS,
-    PREPARED,
-    aside,
-    inert,
-    root_with,
-    written_by,
-)
+from paratopic.project.files import MODELS, PARAGRAPHS, PREPARED, inert, root_with
 from paratopic.project.languages import language_of, others
 from paratopic.project.terminal import bar, terminal, waiting
 from paratopic.reading.article import (
@@ -402,44 +390,3 @@ def _of_languages(model: Model, counts: Mapping[str, int]) -> str:
     """A warning if some texts, counted by language, are in one that the model is not for, or ""."""
     unread = others(counts, model.languages, "texts", "the model is for")
     return f"warning: {unread}: do not rely on the answers for them." if unread else ""
-
-
-def pack(
-    out: Annotated[Path, typer.Argument(help="Folder to write; it must not exist yet.")],
-    model: ModelName = None,
-) -> None:
-    """Copy only the files of a model that prediction reads, and the model card.
-
-    The copy gives the same answers. The files that only sentence-transformers needs are left out.
-    """
-    loaded = load(model)
-    if out.exists():
-        raise UserError(f"{out} exists already; name another folder")
-    with aside(out) as draft:
-        draft.mkdir()
-        copy_model(loaded, draft)
-    sizes = [path.stat().st_size for path in out.iterdir()]
-    print(f"{out}: {len(sizes)} files of {loaded.folder}, {sum(sizes) / 1e6:.1f} MB")
-
-
-def copy_model(model: Model, target: Path) -> None:
-    """Copy the files of a model that prediction reads to an empty folder, and check the copy.
-
-    Its card goes with them: that of its project, or else the one in its folder.
-
-    Raises
-    ------
-    UserError
-        The card is out of date.
-    """
-    folder = model.folder
-    for name in prediction_files(model.kind):
-        shutil.copyfile(folder / name, target / name)
-    card = folder.parents[1] / MODEL_REPORTS / folder.name / MODEL_CARD
-    if card.exists():
-        with written_by("`dvc repro`", card):
-            text = card.read_text(encoding="utf-8")
-        if not is_card_of(text, folder):
-            raise UserError(f"{card} is out of date; {folder} changed since: run `dvc repro`")
-    shutil.copyfile(card if card.exists() else folder / CARD, target / CARD)
-    load(target)

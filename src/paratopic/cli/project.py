@@ -22,7 +22,7 @@ from ruamel.yaml.error import YAMLError
 from paratopic.annotation import formats
 from paratopic.annotation.context import in_context
 from paratopic.corpus.labelled import Labelled, labelled_rows, read_answer_rows, with_labels
-from paratopic.corpus.table import in_words, read_metadata, read_paragraphs, read_parquet
+from paratopic.corpus.table import in_words, read_paragraphs, read_parquet
 from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.inference.folder import MANIFEST, is_card_of
 from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
@@ -62,7 +62,7 @@ Again = Annotated[
     Path | None,
     typer.Option(
         help="Write the listed paragraphs to a file, to label them again: .json (Label Studio), "
-        ".csv or .xlsx (a spreadsheet, `paratopic label`).",
+        ".csv or .xlsx (a spreadsheet, `paratopic label`)."
     ),
 ]
 
@@ -86,8 +86,8 @@ class Project:
 
     @cached_property
     def about(self) -> pd.DataFrame:
-        """What each paragraph is from (`corpus.table.read_metadata`)."""
-        return read_metadata(METADATA)
+        """What each paragraph is from (`corpus.table.write_metadata`)."""
+        return read_parquet(METADATA)
 
     @cached_property
     def labelled(self) -> Labelled:
@@ -261,7 +261,8 @@ def changes_since(params: Params, champion: str) -> str:
         now = digests_of(params.prepare.sources, *([Path(log)] if log else []))
         changes = [path for path in {**read, **now} if read.get(path) != now.get(path)]
     # Several stages read the same files.
-    settings_in, digest_of = cache(_settings_in), cache(md5)
+    settings_in = cache(lambda path: YAML(typ="safe").load(path) if path.exists() else {})
+    digest_of = cache(md5)
     of_champion = (f"{stage}@{champion}" for stage in ("score", "train"))
     measuring = (f"evaluate@{name}" for name in params.models)
     for stage in _stages("prepare", "split", *of_champion, *measuring, "compare"):
@@ -293,11 +294,6 @@ def _stages(*names: str) -> list[dict[str, Any]]:
             "repro`"
         ) from None
     return [stages[name] for name in names if name in stages]
-
-
-def _settings_in(path: Path) -> Any:
-    """What a file of settings has; nothing where there is none."""
-    return YAML(typ="safe").load(path) if path.exists() else {}
 
 
 def measured(model: str) -> dict[str, Any] | None:

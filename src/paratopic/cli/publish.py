@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +12,15 @@ import typer
 from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-from paratopic.cli.predict import ModelName, copy_model
+from paratopic.cli.predict import ModelName
 from paratopic.cli.project import note_changes, read_project
 from paratopic.corpus.labelled import check_names
+from paratopic.inference.folder import CARD, is_card_of, prediction_files
 from paratopic.inference.loading import load
+from paratopic.inference.model import Model
 from paratopic.labels.dataset import About, write_dataset
 from paratopic.project.errors import UserError
-from paratopic.project.files import PARAGRAPHS, aside
+from paratopic.project.files import MODEL_CARD, MODEL_REPORTS, PARAGRAPHS, aside, written_by
 from paratopic.project.hub import HUB, Repository, no_answer, parse_repository
 from paratopic.project.sources import datasets_on_hub
 from paratopic.reading.datasets import LOCAL
@@ -27,8 +30,7 @@ publish = typer.Typer(no_args_is_help=True)
 To = Annotated[str, typer.Option(help="A folder to write, or hf://OWNER/NAME to send it to a hub.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Public = Annotated[
-    bool,
-    typer.Option("--public", help="Let everybody see a repository that is made for it."),
+    bool, typer.Option("--public", help="Let everybody see a repository that is made for it.")
 ]
 
 
@@ -38,7 +40,7 @@ def publish_model(
 ) -> None:
     """Publish a model: the files that prediction reads, and its card."""
     loaded = load(model)
-    made = _publish(to, "model", lambda draft: copy_model(loaded, draft), yes, public)
+    made = _publish(to, "model", lambda draft: _copy_model(loaded, draft), yes, public)
     print(f'load("{made}#sha256:{loaded.digest}") opens it')
 
 
@@ -46,8 +48,7 @@ def publish_model(
 def publish_labels(
     to: To,
     anonymous: Annotated[
-        bool,
-        typer.Option("--anonymous", help="Number the annotators, and leave out their notes."),
+        bool, typer.Option("--anonymous", help="Number the annotators, and leave out their notes.")
     ] = False,
     yes: Yes = False,
     public: Public = False,
@@ -132,3 +133,26 @@ def _upload(draft: Path, repository: Repository, kind: Kind, public: bool) -> st
             "that you may write there"
         ) from None
     return str(sent.oid)
+
+
+def _copy_model(model: Model, target: Path) -> None:
+    """Copy the files of a model that prediction reads to an empty folder, and check the copy.
+
+    Its card goes with them: that of its project, or else the one in its folder.
+
+    Raises
+    ------
+    UserError
+        The card is out of date.
+    """
+    folder = model.folder
+    for name in prediction_files(model.kind):
+        shutil.copyfile(folder / name, target / name)
+    card = folder.parents[1] / MODEL_REPORTS / folder.name / MODEL_CARD
+    if card.exists():
+        with written_by("`dvc repro`", card):
+            text = card.read_text(encoding="utf-8")
+        if not is_card_of(text, folder):
+            raise UserError(f"{card} is out of date; {folder} changed since: run `dvc repro`")
+    shutil.copyfile(card if card.exists() else folder / CARD, target / CARD)
+    load(target)

@@ -159,7 +159,7 @@ def _table(comparison: Mapping[str, Any]) -> Table:
     )
     for metric in metrics_in(comparison["mode"]).values():
         cells = [_cell(figures.get(metric.key)) for figures in models.values()]
-        if metric.in_terminal and any(cells):
+        if metric.is_main and any(cells):
             table.add_row(metric.title, *cells)
     return table
 

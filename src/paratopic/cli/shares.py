@@ -18,7 +18,7 @@ from rich.table import Column, Table
 
 from paratopic.cli.project import read_champion, read_project
 from paratopic.corpus.labelled import read_labelled_paragraphs
-from paratopic.corpus.table import read_metadata, read_parquet
+from paratopic.corpus.table import read_parquet
 from paratopic.findings import groups
 from paratopic.findings.groups import BORROWED, COUNT, Findings, notes, outlook, sentence
 from paratopic.findings.population import Corpus, Counted, corpus_of
@@ -62,8 +62,7 @@ def shares(
         ),
     ] = "paragraphs",
     distinct: Annotated[
-        bool,
-        typer.Option("--distinct", help="Count copies of a text once for each value of --by."),
+        bool, typer.Option("--distinct", help="Count copies of a text once for each value of --by.")
     ] = False,
     out: Annotated[
         list[Path] | None,
@@ -143,7 +142,7 @@ def read_corpus(
         The labels are no sample or too few, which nothing is predicted for; or a file cannot be
         read.
     """
-    frame, about = read_labelled_paragraphs(), read_metadata(METADATA)
+    frame, about = read_labelled_paragraphs(), read_parquet(METADATA)
     path = SCORES / champion / APART
     apart = read_parquet(path) if path.exists() else None
     predict = partial(_predict, champion)

@@ -33,7 +33,6 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.labels.answers import by_paragraph
 from paratopic.labels.log import NEVER, UNNAMED, after
-from paratopic.labels.weak import gain_of_labels
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import PREPARED, printable, read_json
 from paratopic.project.params import read_params
@@ -74,8 +73,6 @@ By = Annotated[
 ]
 # Why what the model thinks is hidden where labels are to measure it.
 DRAWN = "paragraphs are drawn at random"
-# Why a paragraph is suggested that weak sources do not agree on.
-DISPUTED = "weak sources disagree"
 log = logging.getLogger(__name__)
 
 
@@ -237,14 +234,9 @@ def _chosen(
     else:
         first = [] if draw.mixed else _to_label_again(project, n, model)
         left_out = judged | {item.id for item in first}
-        gains, disputed = gain_of_labels(frame, project.answered, project.params.topics)
-        suggestions = suggestion.suggest(frame, left_out, model, n - len(first), gains)
+        suggestions = suggestion.suggest(frame, left_out, model, n - len(first))
         if not draw.mixed:
-            is_disputed = set(frame["id"][disputed])
-            suggestions = first + [
-                replace(item, reason=DISPUTED) if item.id in is_disputed else item
-                for item in suggestions
-            ]
+            suggestions = first + suggestions
             return context.blind(suggestions) if hidden else suggestions
         ids = [item.id for item in suggestions]
         drawn = suggestion.draw_mixed(frame, judged, ids, n, seed)

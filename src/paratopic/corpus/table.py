@@ -174,13 +174,8 @@ def write_metadata(frame: pd.DataFrame, path: Path) -> None:
     write_columns(frame, pa.schema([(name, pa.string()) for name in frame]), path)
 
 
-def read_metadata(path: Path) -> pd.DataFrame:
-    """Read the table, see `write_metadata`; a UserError says that it is missing or damaged."""
-    return read_parquet(path)
-
-
 def with_metadata(frame: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns of `read_metadata` to the paragraph table, whose own columns stay.
+    """Add the columns of the table of metadata to the paragraph table, whose own columns stay.
 
     Those of labels go: what a paragraph is from may have a column of such a name.
     """

@@ -76,8 +76,6 @@ def wilson(
 # The models of the folds share training paragraphs, and the final model is another one; as for
 # other figures, see `intervals.DESIGN_EFFECT`.
 DESIGN_EFFECT = 1.25
-# Difference in mean certainty from the labelled paragraphs → standard error of what it hides.
-DRIFT = 1.0
 # Texts are unlike the labelled ones if their mean likeness is lower.
 LEAST_LIKENESS = -0.75
 # A wider interval tells nothing.
@@ -110,7 +108,7 @@ def expect(known: Certainty | None, answers: Answers, confidence: float) -> Esti
     variance = (
         DESIGN_EFFECT * known.noise
         + known.between / answers.articles
-        + (DRIFT * (certainty - known.mean)) ** 2
+        + (certainty - known.mean) ** 2  # what another certainty may hide
         + spread / answers.texts
     )
     quantile = float(stdtrit(known.n_groups - 1, (1 + confidence) / 2))

@@ -192,10 +192,7 @@ def write_p(p: float) -> str:
 
 
 def design_effects(
-    outcomes: Outcomes,
-    figures: Mapping[Metric, Callable[[Tally], Array]],
-    n_draws: int,
-    seed: int,
+    outcomes: Outcomes, figures: Mapping[Metric, Callable[[Tally], Array]], n_draws: int, seed: int
 ) -> dict[Metric, float]:
     """How many times larger the variance of each figure is than with independent paragraphs.
 

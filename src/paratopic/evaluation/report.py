@@ -148,11 +148,7 @@ EFFECTS = {"single": abstention, "multi": naming}
 
 
 def build_report(
-    data: Labelled,
-    out_of_fold: OutOfFold,
-    split: Mapping[str, Any],
-    settings: Evaluate,
-    seed: int,
+    data: Labelled, out_of_fold: OutOfFold, split: Mapping[str, Any], settings: Evaluate, seed: int
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     """Measure one model; where nothing was held out, report that.
 

@@ -39,36 +39,15 @@ COLOURS = {
 }
 INK, DIM, CARD, PALE = (COLOURS[name] for name in ("ink", "dim", "card", "dummy"))
 FONT = "DejaVu Sans"  # comes with matplotlib: the same bytes everywhere
-STYLE = {
-    "axes.autolimit_mode": "round_numbers",
-    "axes.grid": True,
-    "axes.labelcolor": INK,
-    **{f"axes.spines.{side}": False for side in ("bottom", "left", "right", "top")},
-    "axes.titlesize": "medium",
-    "axes.xmargin": 0,
-    "axes.ymargin": 0,
-    "figure.titlesize": "medium",
-    "figure.titleweight": "bold",
-    "font.family": FONT,
-    "font.size": 11,
-    "grid.color": COLOURS["line"],
-    "legend.fontsize": 10,
-    "legend.frameon": False,
-    "lines.markersize": 5,
-    "savefig.dpi": 144,
-    "svg.fonttype": "none",
-    "text.color": INK,
-    "text.parse_math": False,  # topics may have a $
-    "xtick.bottom": False,
-    "xtick.color": DIM,
-    "ytick.color": DIM,
-    "ytick.left": False,
-}
+# Charts have this style, and the colours of the page.
+STYLE = Path(__file__).with_name("charts.mplstyle")
+INKS = {"axes.labelcolor": INK, "text.color": INK, "xtick.color": DIM, "ytick.color": DIM}
+INKS |= {"grid.color": COLOURS["line"], "font.family": FONT}
 # Pictures of shares are read at the width of a column of a paper.
 IN_COLUMN = {"font.size": 7, "legend.fontsize": 7, "lines.markersize": 3, "savefig.dpi": 300}
 # Decorate what plots, and what writes: some is plotted only then.
-STYLED = matplotlib.style.context(["default", STYLE])
-STYLED_FOR_COLUMN = matplotlib.style.context(["default", STYLE, IN_COLUMN])
+STYLED = matplotlib.style.context(["default", STYLE, INKS])
+STYLED_FOR_COLUMN = matplotlib.style.context(["default", STYLE, INKS, IN_COLUMN])
 # Size in inches of the charts that the page has too, and the most points of their curves: more
 # cannot be told apart.
 SIZE, N_POINTS = (5.4, 3.9), 250

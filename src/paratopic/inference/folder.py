@@ -25,7 +25,7 @@ from paratopic.project.languages import NAMES
 from paratopic.project.topics import ModeName, Topic, Topics
 
 MANIFEST = "paratopic.json"
-# The model card; until `paratopic pack` or MLflow adds it, a note on what the folder is.
+# The model card; until `paratopic publish` or MLflow adds it, a note on what the folder is.
 CARD = "README.md"
 NOTE = """# A model of paratopic
 
@@ -37,7 +37,7 @@ from paratopic import load
 print(load("this/folder").predict("A paragraph."))
 ```
 
-It has no figures here: `paratopic pack` makes a copy with the model card, which has them.
+It has no figures here: `paratopic publish model` makes a copy with the model card, which has them.
 """
 FORMAT = 11
 

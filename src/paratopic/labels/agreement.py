@@ -38,9 +38,6 @@ class Agreement:
         Names of those who judged any of these paragraphs.
     alpha
         Krippendorff's alpha; None where all answers are the same.
-    kappa
-        Topic → Cohen's kappa of having the topic, mean over pairs of annotators; None where each
-        pair has only one kind of answer.
     macro_f1
         Macro-F1 of one annotator's answers against another's, mean over pairs in both directions.
         As for models, none of the topics is an answer too in mode single. None without any pair.
@@ -49,7 +46,6 @@ class Agreement:
     annotators: tuple[str, ...]
     paragraphs: int
     alpha: float | None
-    kappa: dict[str, float | None]
     macro_f1: float | None
 
 
@@ -67,14 +63,10 @@ def agreement(answers: Iterable[Label], topics: Topics) -> Agreement | None:
         return None
     annotators = sorted({annotator for unit in units.values() for annotator in unit})
     pairs = list(_pairs(units, annotators, topics.names))
-    kappa = {
-        name: _mean(_kappa(one[:, topic], other[:, topic]) for one, other in pairs)
-        for topic, name in enumerate(topics.names)
-    }
     both_ways = [each for one, other in pairs for each in ((one, other), (other, one))]
     macro_f1 = _mean(_macro_f1(true, given, topics.mode) for true, given in both_ways)
     alpha = krippendorff_alpha([list(unit.values()) for unit in units.values()])
-    return Agreement(tuple(annotators), len(units), alpha, kappa, macro_f1)
+    return Agreement(tuple(annotators), len(units), alpha, macro_f1)
 
 
 def krippendorff_alpha(units: Iterable[Sequence[Answer]]) -> float | None:
@@ -152,18 +144,6 @@ def _masi(one: Answer, other: Answer) -> float:
         return 0.0
     monotonicity = 2 / 3 if one <= other or other <= one else 1 / 3
     return 1 - monotonicity * len(one & other) / len(one | other)
-
-
-def _kappa(one: npt.ArrayLike, other: npt.ArrayLike) -> float | None:
-    """Cohen's kappa of two annotators' answers; None where both always give the same one."""
-    # Not that of scikit-learn, which takes a second to load: stage prepare runs every time.
-    kinds, codes = np.unique([one, other], return_inverse=True)
-    if len(kinds) == 1:
-        return None
-    first, second = codes.reshape(2, -1)
-    by_chance = np.bincount(first, minlength=len(kinds)) @ np.bincount(second, minlength=len(kinds))
-    expected = by_chance / len(first) ** 2
-    return float(((first == second).mean() - expected) / (1 - expected))
 
 
 def _macro_f1(true: Targets, given: Targets, mode: ModeName) -> float | None:

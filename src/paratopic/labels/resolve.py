@@ -297,10 +297,7 @@ def _absent_articles(labels: Sequence[Label], frame: pd.DataFrame) -> Counter[st
 
 
 def _messages(
-    absent: Mapping[str, int],
-    disputed: Mapping[Reason, int],
-    topics: Topics,
-    ties: TieRule,
+    absent: Mapping[str, int], disputed: Mapping[Reason, int], topics: Topics, ties: TieRule
 ) -> list[str]:
     messages = [
         f"article {article} is not among the sources ({plural(count, 'label')} ignored)"

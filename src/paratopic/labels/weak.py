@@ -218,29 +218,6 @@ def teach(rows: pd.DataFrame, answers: pd.DataFrame, sources: Sources) -> Lesson
     return Lesson(targets & (weights > 0), ratio, weights)
 
 
-def gain_of_labels(
-    frame: pd.DataFrame, answers: pd.DataFrame, topics: Topics
-) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """How much a label by hand would tell of the weak answers on each of n rows.
-
-    Returns
-    -------
-    (n,) 1 where sources give different answers, else the widest interval of the trust in an answer,
-    0 without one; and (n,) where they give different answers.
-    """
-    worth = learn_sources(frame, answers, topics).table().set_index(["source", "topic"])
-    width = (worth["high"] - worth["low"]).to_dict()
-    gains, given = np.zeros(len(frame)), [set[tuple[str, ...]]() for _ in range(len(frame))]
-    weak = weak_answers_on(frame, answers)
-    for row, source, topics_given in zip(weak["row"], weak["source"], weak["topics"], strict=True):
-        names = topics.counted(topics_given)
-        given[row].add(tuple(sorted(names)))
-        for name in names or (NO_TOPIC,):
-            gains[row] = max(gains[row], width.get((source, name), 0.0))
-    disputed = np.array([len(each) > 1 for each in given], dtype=np.bool_)
-    return np.where(disputed, 1.0, gains), disputed
-
-
 def _questions(
     rows: pd.DataFrame, weak: pd.DataFrame, topics: Topics, names: Sequence[str]
 ) -> Iterator[tuple[npt.NDArray[np.int64], Answers, npt.NDArray[np.int64]]]:

@@ -24,10 +24,7 @@ _BEFORE = {NEWLINE, NL, COMMENT, INDENT, DEDENT}
 
 
 # What a module imports by the names in `kinds`: module → entries of the kind.
-BY_KIND = {
-    "inference.folder": ("classifier",),
-    "training.crossval": ("settings", "fit"),
-}
+BY_KIND = {"inference.folder": ("classifier",), "training.crossval": ("settings", "fit")}
 # The entries are words for people, too: a fit depends on its own entry, and on that in part.
 ENTRIES = "project.kinds"
 

@@ -22,10 +22,8 @@ class Metric:
     modes
         Modes that it is measured in. Default: both.
     is_main
-        Whether it is shown where there is room for few: in MLflow's columns and charts, as a tag of
-        a registered model, and in DVC's tables. Default: no.
-    in_terminal
-        Whether `paratopic report` prints it. Default: no.
+        Whether it is shown where there is room for few: by `paratopic report`, in MLflow's columns
+        and charts, as a tag of a registered model, and in DVC's tables. Default: no.
     hub
         Name of the metric on a model hub, for the head of the card. None, the default, leaves it
         out there.
@@ -36,7 +34,6 @@ class Metric:
     meaning: str
     modes: tuple[str, ...] = ("single", "multi")
     is_main: bool = False
-    in_terminal: bool = False
     hub: str | None = None
 
 
@@ -47,7 +44,6 @@ METRICS = (
         "F1 averaged over the topics and none of them",
         ("single",),
         is_main=True,
-        in_terminal=True,
     ),
     Metric(
         "answer_accuracy",
@@ -55,22 +51,12 @@ METRICS = (
         "share of answers that are right, none of the topics included",
         ("single",),
         is_main=True,
-        in_terminal=True,
     ),
     Metric(
-        "coverage",
-        "coverage",
-        "share of paragraphs that get a topic",
-        ("single",),
-        is_main=True,
-        in_terminal=True,
+        "coverage", "coverage", "share of paragraphs that get a topic", ("single",), is_main=True
     ),
     Metric(
-        "precision",
-        "precision",
-        "share of these topics that are right",
-        ("single",),
-        in_terminal=True,
+        "precision", "precision", "share of these topics that are right", ("single",), is_main=True
     ),
     Metric(
         "macro_f1",
@@ -78,31 +64,18 @@ METRICS = (
         "F1 averaged over the topics, on paragraphs that have one; every answer is a topic",
         ("single",),
         is_main=True,
-        in_terminal=True,
         hub="f1",
     ),
     Metric(
-        "macro_f1",
-        "macro-F1",
-        "F1 averaged over the topics",
-        ("multi",),
-        is_main=True,
-        in_terminal=True,
-        hub="f1",
+        "macro_f1", "macro-F1", "F1 averaged over the topics", ("multi",), is_main=True, hub="f1"
     ),
-    Metric(
-        "micro_f1",
-        "micro-F1",
-        "F1 of all topics counted together",
-        ("multi",),
-        in_terminal=True,
-    ),
+    Metric("micro_f1", "micro-F1", "F1 of all topics counted together", ("multi",), is_main=True),
     Metric(
         "map",
         "mean average precision",
         "how high a topic's paragraphs rank by its probability",
         ("multi",),
-        in_terminal=True,
+        is_main=True,
     ),
     Metric(
         "accuracy",
@@ -123,13 +96,10 @@ METRICS = (
         "log loss",
         "mean penalty for low probabilities of the labels; lower is better",
         is_main=True,
-        in_terminal=True,
     ),
     Metric("brier", "Brier score", "squared error of the probabilities; lower is better"),
     Metric(
-        "ece",
-        "expected calibration error",
-        "gap between confidence and accuracy; lower is better",
+        "ece", "expected calibration error", "gap between confidence and accuracy; lower is better"
     ),
 )
 

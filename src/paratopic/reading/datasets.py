@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,15 @@ from urllib.parse import unquote
 
 from paratopic.project.errors import UserError
 from paratopic.project.hub import COMMIT, HUB, Repository, check_repository, parse_repository
-from paratopic.project.sources import KEYS, Source
+from paratopic.project.sources import KEYS
 from paratopic.project.topics import nearest
 from paratopic.tables.files import Table, arrow_columns, is_read
 
 log = logging.getLogger(__name__)
 
 LOCAL = "dataset://"
+# What may come after the question mark of an address.
+PARTS = ("config", "split", "sample")
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,6 @@ class Address:
         Split, or a part of it such as ``train[:10%]``.
     sample
         Number of rows that are read at most, evenly spaced; None for all.
-    keys
-        Key of `Source` → the column that the address names.
     """
 
     scheme: str
@@ -53,7 +53,6 @@ class Address:
     config: str | None = None
     split: str = "train"
     sample: int | None = None
-    keys: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.scheme}{self.place}{f'@{self.revision}' if self.revision else ''}"
@@ -77,11 +76,11 @@ def is_address(path: str) -> bool:
 def parse_address(text: str) -> Address:
     """Read an address.
 
-    >>> parse_address("hf://owner/news@" + 40 * "0" + "?split=test&text=body&group=").keys
-    {'text': 'body', 'group': None}
+    >>> parse_address("hf://owner/news@" + 40 * "0" + "?split=test&sample=100").sample
+    100
 
     It is ``hf://OWNER/NAME@COMMIT`` or ``dataset://PATH``, and after a question mark any of config,
-    split, sample and the keys of `Source`, where an empty value is null.
+    split and sample.
 
     Raises
     ------
@@ -90,17 +89,14 @@ def parse_address(text: str) -> Address:
     """
     scheme = HUB if text.startswith(HUB) else LOCAL
     place, _, query = text.removeprefix(scheme).partition("?")
-    given: dict[str, str | None] = {}
-    known = ("config", "split", "sample", *KEYS)
-    for part in filter(None, query.split("&")):
-        key, _, value = part.partition("=")
-        if key not in known:
-            raise UserError(f"{text}: unknown key {key}{nearest(key, known)}")
-        if key in given:
-            raise UserError(f"{text}: has {key} twice")
-        given[key] = unquote(value) or None
-    config, split, sample = (given.pop(key, None) for key in ("config", "split", "sample"))
-    if sample is not None and not re.fullmatch("[1-9][0-9]*", sample):
+    given = dict(part.partition("=")[::2] for part in filter(None, query.split("&")))
+    for key in given:
+        if key in KEYS:
+            raise UserError(f"{text}: write {key} beside path, as a key of the source")
+        if key not in PARTS:
+            raise UserError(f"{text}: unknown key {key}{nearest(key, PARTS)}")
+    config, split, sample = (unquote(given.get(key, "")) for key in PARTS)
+    if sample and not re.fullmatch("[1-9][0-9]*", sample):
         raise UserError(f"{text}: sample is a number of rows from 1 on, not {sample}")
     name, revision = (place, "") if scheme == LOCAL else parse_repository(place)
     if scheme == HUB and not COMMIT.fullmatch(revision):
@@ -109,33 +105,15 @@ def parse_address(text: str) -> Address:
             "stay the same; the dataset's page has it under Files, History"
         )
     n_rows = int(sample) if sample else None
-    return Address(scheme, name, revision, config, split or "train", n_rows, given)
+    return Address(scheme, name, revision, config or None, split or "train", n_rows)
 
 
 def from_project(text: str, written: Callable[[Path], str]) -> str:
-    """Write an address with its path as a project writes it; a `UserError` if it names columns."""
+    """Write an address with its path as a project writes it."""
     address = parse_address(text)
-    if address.keys:
-        raise UserError(
-            f"{text}: leave out {', '.join(address.keys)}: which columns are meant is proposed, "
-            "and you correct it in params.yaml"
-        )
-    if address.scheme == LOCAL:
-        address = replace(address, place=written(Path(address.place)))
-    split = address.split if address.split != "train" else None
-    given = {"config": address.config, "split": split, "sample": address.sample}
-    query = "&".join(f"{key}={value}" for key, value in given.items() if value)
-    return f"{address}?{query}" if query else str(address)
-
-
-def with_address(source: Source, address: Address) -> Source:
-    """The source with the columns that its address names; a `UserError` if it has them, too."""
-    for key in address.keys:
-        if getattr(source, key) != "":
-            raise UserError(
-                f"prepare.sources: {key} is in the address {address} and beside it; remove one"
-            )
-    return replace(source, **address.keys)
+    if address.scheme != LOCAL:
+        return text
+    return text.replace(address.place, written(Path(address.place)), 1)
 
 
 def read_dataset(address: Address, whole: Collection[str]) -> Table:

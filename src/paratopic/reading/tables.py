@@ -31,7 +31,7 @@ from paratopic.project.passages import BESIDE
 from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.topics import join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
-from paratopic.reading.datasets import is_address, parse_address, read_dataset, with_address
+from paratopic.reading.datasets import is_address, parse_address, read_dataset
 from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
 from paratopic.tables.files import LOADERS, Columns, Table, cell_text
 
@@ -92,7 +92,7 @@ def read_labelled_table(
         twice, or a position is no number or is there twice in a group.
     """
     source, name = source or Source(str(path)), table_name(path)
-    source, (columns, wheres) = _read(path, source)
+    columns, wheres = _read(path, source)
     texts = list(map(_text, columns["text"], wheres))
     none = [""] * len(texts)
     beside = {
@@ -166,26 +166,24 @@ def unread_dates(fields: pd.DataFrame) -> list[str]:
     return [note] if unread else []
 
 
-def _read(path: Path | str, source: Source) -> tuple[Source, Table]:
-    """The source with the columns of its address, if it is a dataset, and its rows; see `_by_key`.
+def _read(path: Path | str, source: Source) -> Table:
+    """The rows, whose columns have the names of the keys that stand for them; see `_by_key`.
 
     Rows of a dataset without a text are left out: nobody can remove them from somebody else's data.
     """
-    address = parse_address(source.path) if is_address(source.path) else None
-    source = with_address(source, address) if address else source
     table = read_table(path, [source.columns[key] for key in REQUIRED if key in source.columns])
     columns, wheres = _by_key(table.columns, path, source), table.wheres
-    if address is None:
-        return source, Table(columns, wheres)
-    if len(wheres) == address.sample:
-        log.warning("%s: a sample of %s is read", address, plural(len(wheres), "row"))
+    if not is_address(source.path):
+        return Table(columns, wheres)
+    if len(wheres) == parse_address(source.path).sample:
+        log.warning("%s: a sample of %s is read", source.path, plural(len(wheres), "row"))
     texts = ("" if text is None else str(text) for text in columns["text"])
     has_text = [without_controls(text).strip() != "" for text in texts]
     if n_left_out := has_text.count(False):
         rows = plural(n_left_out, "row has no text and is", "rows have no text and are")
         log.warning("%s: %s left out", source.path, rows)
     columns = {name: list(compress(values, has_text)) for name, values in columns.items()}
-    return source, Table(columns, list(compress(wheres, has_text)))
+    return Table(columns, list(compress(wheres, has_text)))
 
 
 def _by_key(columns: Columns, path: Path | str, source: Source) -> Columns:

@@ -1,4 +1,4 @@
-"""Stage card@MODEL: the card of the model, which `paratopic pack` and MLflow add to the model."""
+"""Stage card@MODEL: the card of the model, which `paratopic publish` and MLflow add to it."""
 
 from __future__ import annotations
 

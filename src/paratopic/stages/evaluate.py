@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from paratopic.corpus.labelled import read_with_folds
-from paratopic.corpus.table import read_metadata, read_parquet, with_metadata
+from paratopic.corpus.table import read_parquet, with_metadata
 from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.calibration import Promise, read_calibration
 from paratopic.inference.modes import mode_of
@@ -32,7 +32,7 @@ def main() -> None:
     folder = MODEL_REPORTS / name
     files.write_json(folder / "metrics.json", metrics)
     files.write_json(MODEL_REPORTS / f"{name}.json", main_figures(metrics), digits=3)
-    tables["predictions"] = with_metadata(tables["predictions"], read_metadata(METADATA))
+    tables["predictions"] = with_metadata(tables["predictions"], read_parquet(METADATA))
     for table, rows in tables.items():
         files.write_csv(folder / f"{table}.csv", rows)
     if not metrics["n"]:
