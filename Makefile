@@ -18,9 +18,9 @@ test: .venv/dev
 
 # More at a time than a small machine has processors, because some tests wait for servers; on one
 # thread each. The tests of one file share a pipeline and stay together, in the order of their
-# folders: the last ones are short.
+# folders: the last ones are short. Compiled code is kept, for the many programs that tests start.
 pytest: .venv/dev
-	MAKEFLAGS= OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --no-loadscope-reorder
+	MAKEFLAGS= OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/dev
 	ruff check src tests benchmarks examples
