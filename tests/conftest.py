@@ -198,6 +198,7 @@ def _first_results(folder: Path, encoder: Path) -> None:
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     for key, value in (
         ("encoder", str(encoder)),
+        ("epochs", "2"),
         ("max_tokens", "32"),
         ("n_repeats", "2"),
         ("train_tokens", "16"),

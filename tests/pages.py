@@ -21,7 +21,7 @@ each_page = pytest.mark.parametrize(
     "page", [*PAGES, *OTHER_PAGES], ids=lambda page: str(page.relative_to(ROOT))
 )
 _SMALL = (
-    "for key in encoder max_tokens n_repeats train_tokens; do "
+    "for key in encoder epochs max_tokens n_repeats train_tokens; do "
     r'sed -i "s|^  $key: .*|$(grep "^  $key: " params.yaml)|" \1/params.yaml; done'
 )
 FENCE = re.compile(r"(?ms)^( *)```(\w+)\n(.*?)^ *```$")

@@ -37,7 +37,7 @@ def test_what_is_not_measured_has_no_curve(
     monkeypatch.chdir(tmp_path / "clone")
     changed = "changed since the last scores: run `dvc repro` first"
     edit_params("inner_folds: 3", "inner_folds: 2")
-    edit_params("epochs: 6", "epochs: 5")
+    edit_params("epochs: 2", "epochs: 1")
     section = json.loads(COMPARISON.read_text())["champion"]
     assert f"{section} in params.yaml {changed}" in cli("forecast", status=1)
     sh(tmp_path / "clone", "git", "checkout", "-q", "params.yaml")
