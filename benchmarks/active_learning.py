@@ -22,8 +22,9 @@ from simulation import Embeddings, embeddings, frozen
 from sklearn.metrics import f1_score
 from tables import Table, markdown, read
 
+from paratopic.annotation.suggestion import choose
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Scores, one_hot
+from paratopic.inference.scores import Array, Scores, one_hot
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples, silent
@@ -31,21 +32,27 @@ from paratopic.training.examples import Examples, silent
 SHOTS = 4  # labels of each class at the start
 KEY = ["data", "seed", "labels", "order"]
 Integers = npt.NDArray[np.int64]
-# Numbers of rows in the order in which to label them, from their scores and a seed.
-Order = Callable[[Scores, int], Integers]
+# Rows to label next, of those whose scores and features are given; how many; a seed.
+Order = Callable[[Scores, Array, int, int], Integers]
 
 
-def at_random(scores: Scores, seed: int) -> Integers:
+def at_random(scores: Scores, features: Array, n: int, seed: int) -> Integers:
     """Whatever comes."""
-    return np.random.default_rng(seed).permutation(len(scores))
+    return np.random.default_rng(seed).permutation(len(scores))[:n]
 
 
-def suggested(scores: Scores, seed: int) -> Integers:
-    """As `paratopic suggest`: the most doubtful first."""
-    return np.argsort(-mode_of("single").doubt(scores), kind="stable")
+def suggested(scores: Scores, features: Array, n: int, seed: int) -> Integers:
+    """What `paratopic suggest` picks."""
+    return choose(mode_of("single").doubt(scores), features.__getitem__, n, seed)
 
 
-ORDERS: dict[str, Order] = {"random": at_random, "suggested": suggested}
+def uncertain(scores: Scores, features: Array, n: int, seed: int) -> Integers:
+    """The smallest margins, however alike."""
+    highest = np.sort(scores, axis=1)
+    return np.argsort(highest[:, -1] - highest[:, -2], kind="stable")[:n]
+
+
+ORDERS: dict[str, Order] = {"random": at_random, "suggested": suggested, "uncertain": uncertain}
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,7 @@ def curve(
     names = tuple(sorted(set(drawn.pool["label"])))
     fit = frozen(known)(Topics("single", names))
     texts = drawn.pool["text"].to_numpy(dtype=object)
+    features = np.array([known[text] for text in texts])
     truth = one_hot(np.array([names.index(n) for n in drawn.pool["label"]]), len(names))
     tests = list(drawn.test["text"])
     place = drawn.pool.groupby("label").cumcount().to_numpy()
@@ -94,7 +102,7 @@ def curve(
         rest = np.setdiff1d(np.arange(len(texts)), labelled)
         scores = model.predict_proba(list(texts[rest]))
         wanted = min(batch, budget - len(labelled))
-        labelled += list(rest[order(scores, seed * 1000 + len(labelled))[:wanted]])
+        labelled += list(rest[order(scores, features[rest], wanted, seed * 1000 + len(labelled))])
 
 
 def summary(runs: pd.DataFrame) -> list[dict[str, Any]]:

@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 from record import parser_of, save
 from shares import outcomes
-from simulation import Learner, calibrated, embeddings, frozen, population, without
+from simulation import Frozen, Learner, calibrated, embeddings, frozen, population, without
 from sklearn.metrics import f1_score
 from tables import markdown, read
 
-from paratopic.annotation.suggestion import draw_mixed, draw_random, unlabelled
+from paratopic.annotation.suggestion import choose, draw_mixed, draw_random, unlabelled
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.intervals import share_estimates
@@ -31,7 +31,7 @@ from paratopic.evaluation.metrics import Tally, shares_of_answers, value_of
 from paratopic.evaluation.outcomes import answer_outcomes
 from paratopic.findings.shares import Sample, shares
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Integers
+from paratopic.inference.scores import Array, Features, Integers
 from paratopic.labels.log import Label
 from paratopic.labels.sample import weigh_sample
 from paratopic.project.params import Params, read_params
@@ -45,6 +45,8 @@ N_FOLDS = 10
 CONFIDENCE = 0.95
 MODE = mode_of("single")
 KEY = ["data", "first", "more", "labels"]
+# How labels that follow are chosen; "uncertain" are the smallest margins, however alike.
+HOW = ("random", "suggested", "uncertain", "mixed")
 FIGURES = ("accuracy_gap", "accuracy_held", "macro_f1_gap", "accuracy", "macro_f1")
 # What is printed of each.
 SHOWN = {
@@ -77,10 +79,18 @@ def drawn_ids(
     rows = rows.assign(label_source="hand")
     folds = make_folds(rows, N_FOLDS, 1, None, seed).table
     model = fit_all(Labelled(rows, topics, folds), learner(topics), seed)
+    assert isinstance(model, Frozen)
     rest = unlabelled(frame, first)
-    doubt = MODE.doubt(model.predict_proba(list(rest["text"])))
-    suggested = list(rest["id"].iloc[np.argsort(-doubt, kind="stable")[: sizes.more]])
-    if how == "suggested":
+    texts, known = list(rest["text"]), model.known
+
+    def embed(numbers: Integers) -> Features:
+        return np.array([known[texts[number]] for number in numbers])
+
+    doubt = MODE.doubt(model.predict_proba(texts))
+    margins = np.argsort(-doubt, kind="stable")[: sizes.more]
+    order = margins if how == "uncertain" else choose(doubt, embed, sizes.more, seed)
+    suggested = list(rest["id"].iloc[order])
+    if how != "mixed":
         return first | dict.fromkeys(suggested, "")
     return first | draw_mixed(frame, first, suggested, sizes.more, seed)
 
@@ -185,7 +195,7 @@ def main() -> None:
         topics = Topics("single", tuple(sorted(set(frame["label"]) - {""})))
         runs: list[dict[str, Any]] = []
         for seed in range(arguments.draws):
-            for how in ("random", "suggested", "mixed"):
+            for how in HOW:
                 with contextlib.suppress(TooFewLabels):
                     runs += project(frame, learner, topics, params, how, sizes, seed)
         about = {"data": table.name} | sizes._asdict()

@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 # `pytest -m hypothesis --hypothesis-profile fresh` draws others. No example has a deadline, because
 # the machine may be busy.
 settings.register_profile("fresh", deadline=None)
-settings.register_profile("same", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("same", deadline=None, derandomize=True, max_examples=30)
 settings.load_profile("same")
 # What programs import that the tests start.
 collect_ignore = ["third_kind", "trace", "warm"]

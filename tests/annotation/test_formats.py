@@ -17,13 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.annotation import formats
-from paratopic.annotation.context import Explain, Suggestion, blind, in_context, with_predictions
+from paratopic.annotation.context import Suggestion, in_context
 from paratopic.annotation.label_studio import NONE, configuration
-from paratopic.inference.model import Model
-from paratopic.inference.prediction import Explanation
 from paratopic.project.errors import UserError
 from paratopic.project.files import inert, live
-from paratopic.project.passages import Passage, Text
+from paratopic.project.passages import Passage
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
@@ -67,8 +65,8 @@ def read(path: Path, topics: Topics = TOPICS) -> formats.ImportedLabels:
     return formats.read_answers(path, FRAME, topics)
 
 
-def write(path: Path, items: list[Suggestion] = SUGGESTIONS, *explain: Explain) -> list[Path]:
-    return formats.write_tasks(path, items, TOPICS, "baseline", *explain)
+def write(path: Path, items: list[Suggestion] = SUGGESTIONS) -> list[Path]:
+    return formats.write_tasks(path, items, TOPICS, "baseline")
 
 
 def rows_of(imported: formats.ImportedLabels) -> list[tuple[str, str, str, str, str]]:
@@ -277,46 +275,17 @@ def test_label_studio_tasks_carry_the_model_s_suggestion(tmp_path: Path) -> None
     assert controls[choice["from_name"]].get("toName") == choice["to_name"]
     assert choice["value"]["choices"] == ["security"]
     shown = {item.get("value", "")[1:] for item in root.iter("Text")}
-    assert {"text", "why"} <= shown <= set(first["data"])
+    assert {"text", "before"} <= shown <= set(first["data"])
     # The paragraph to label alone is not paler.
     assert [item.get("name") for item in root.findall("Text")] == ["text"]
 
 
-def test_label_studio_tasks_carry_the_strongest_sentence_where_suggestions_are_shown(
-    tmp_path: Path, model: Model
-) -> None:
-    text = "It rained on the talks. The tariff on goods and the quota rose."
-    item = replace(SUGGESTIONS[0], text=text, passage=text)
-    shown = with_predictions([item], model.predict([text]))
-
-    def why(items: list[Suggestion], *explain: Explain) -> str:
-        path, _ = write(tmp_path / "tasks.json", items, *explain)
-        written: str = json.loads(path.read_text(encoding="utf-8"))[0]["data"]["why"]
-        return written
-
-    def cannot(_: Text) -> Explanation:
-        raise UserError("this model cannot say why")
-
-    told = "Strongest evidence for trade: The tariff on goods and the quota rose."
-    assert why(shown, model.explain) == told
-    assert why(blind(shown), model.explain) == why(shown) == why(shown, cannot) == ""
-
-
-def test_label_studio_tasks_carry_the_title_and_are_explained_in_context(
-    tmp_path: Path, model: Model
-) -> None:
-    asked: list[Text] = []
-
-    def explain(text: Text) -> Explanation:
-        asked.append(text)
-        return model.explain(text)
-
+def test_label_studio_tasks_carry_the_title(tmp_path: Path) -> None:
     passage = Passage(SUGGESTIONS[0].text, "Before.", "After.", "Trade", "Talks open")
     items = [replace(SUGGESTIONS[0], passage=passage), SUGGESTIONS[1]]
-    tasks, _ = write(tmp_path / "a.json", items, explain)
+    tasks, _ = write(tmp_path / "a.json", items)
     written = json.loads(tasks.read_text(encoding="utf-8"))
     assert [task["data"]["title"] for task in written] == ["Talks open", ""]
-    assert asked == [passage, SUGGESTIONS[1].text]
 
 
 def test_quotes_in_a_definition_are_escaped_in_the_configuration() -> None:

@@ -5,29 +5,64 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.preprocessing import normalize
 
 from paratopic.annotation import suggestion
 from paratopic.annotation.context import Suggestion, blind, in_context, with_predictions
+from paratopic.annotation.suggestion import CANDIDATES, choose
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
+from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Array
 from paratopic.project.passages import Passage
 from tests.samples import TARIFF, paragraph_table
 
 
-def test_the_paragraphs_that_the_model_is_most_unsure_about_come_first(
-    frame: pd.DataFrame, model: Model
-) -> None:
-    found = suggestion.suggest(frame, set(), model, 5)
-    doubt = [_doubt(item.scores) for item in suggestion.suggest(frame, set(), model, len(frame))]
-    assert [_doubt(item.scores) for item in found] == doubt[:5] == sorted(doubt[:5], reverse=True)
+def chosen_of(scores: Array, features: Array, n: int, seed: int = 0) -> list[int]:
+    """Numbers of the n rows that are chosen by these scores."""
+    return list(choose(mode_of("single").doubt(scores), features.__getitem__, n, seed))
 
 
-def _doubt(scores: dict[str, float]) -> float:
-    """One minus the margin; 1 minus the sum is the probability of none of the topics."""
-    *_, second, highest = sorted([*scores.values(), 1 - sum(scores.values())])
-    return round(1 - (highest - second), 9)
+def test_uncertain_rows_of_different_kinds_are_chosen() -> None:
+    # Three kinds of doubtful rows, one of them ten times as frequent, and many sure rows.
+    rng = np.random.default_rng(0)
+    kind = np.array([0] * 20 + [1] * 2 + [2] * 2 + [3] * 100)
+    features = normalize(np.eye(4)[kind] + 0.01 * rng.standard_normal((124, 4)))
+    scores = np.where((kind == 3)[:, None], [0.99, 0.01], [0.52, 0.48])
+    scores = scores + np.linspace(0, 1e-3, 124)[:, None] * [1, -1]
+    assert sorted(kind[chosen_of(scores, features, 2)]) != [3, 3]
+    assert sorted(kind[chosen_of(scores[:24], features, 3)]) == [0, 1, 2]
+    # Only the most uncertain are candidates at all.
+    doubt = np.argsort(scores[:, 0], kind="stable")[: 2 * CANDIDATES]
+    assert set(chosen_of(scores, features, 2)) <= set(doubt)
+
+
+def test_a_row_that_clearly_has_none_of_the_topics_is_not_uncertain() -> None:
+    # 1 minus the sum of a row is the probability of none of the topics.
+    scores = np.array([[0.01, 0.01], [0.8, 0.1], [0.45, 0.1], [0.02, 0.01]])
+    assert chosen_of(scores, np.eye(4), 4) == [2, 1, 3, 0]
+
+
+def test_the_choice_is_reproducible_and_the_most_uncertain_row_comes_first() -> None:
+    rng = np.random.default_rng(1)
+    scores = rng.dirichlet([1.0, 1.0, 1.0], size=300)
+    features = normalize(rng.standard_normal((300, 8)))
+    chosen = chosen_of(scores, features, 12, 5)
+    assert chosen == chosen_of(scores, features, 12, 5)
+    assert len(set(chosen)) == 12
+    ordered = np.sort(scores[chosen], axis=1)
+    assert (np.diff(ordered[:, -1] - ordered[:, -2]) >= 0).all()
+
+
+def test_choosing_more_rows_than_there_are_or_among_equal_rows() -> None:
+    scores = np.array([[0.9, 0.1], [0.5, 0.5], [0.6, 0.4]])
+    assert chosen_of(scores, np.eye(3), 5) == [1, 2, 0]
+    same = np.tile([0.6, 0.4], (9, 1))
+    with pytest.warns(match="distinct clusters"):
+        assert sorted(chosen_of(same, np.ones((9, 1)), 3)) == [0, 1, 2]
 
 
 @pytest.fixture
@@ -41,13 +76,13 @@ def frame(rows: pd.DataFrame) -> pd.DataFrame:
 
 def test_labelled_paragraphs_are_not_suggested(frame: pd.DataFrame, model: Model) -> None:
     unlabelled = set(frame["id"][frame["label_source"] == "none"])
-    suggestions = suggestion.suggest(frame, {"p00", "p02"}, model, 5)
+    suggestions = suggestion.suggest(frame, {"p00", "p02"}, model, 5, 0)
     assert len(suggestions) == 5
     assert {item.id for item in suggestions} <= unlabelled - {"p00", "p02"}
     predictions = model.predict([item.text for item in suggestions])
     assert [item.topics for item in suggestions] == [answer.topics for answer in predictions]
     assert [item.scores for item in suggestions] == [answer.scores for answer in predictions]
-    assert suggestion.suggest(frame, set(frame["id"]), model, 5) == []
+    assert suggestion.suggest(frame, set(frame["id"]), model, 5, 0) == []
 
 
 def test_the_model_reads_what_stands_around_a_paragraph(reading_folder: Path) -> None:
@@ -69,13 +104,13 @@ def test_the_model_reads_what_stands_around_a_paragraph(reading_folder: Path) ->
         "z": Passage("The talks went on.", "A missile.", title="The Navy"),
     }
     model = load(reading_folder)
-    found = suggestion.suggest(frame, set(), model, 5)
+    found = suggestion.suggest(frame, set(), model, 5, 0)
     assert {item.id: item.passage for item in found} == passages
     for item in found:
         assert item.scores == pytest.approx(model.predict(item.passage).scores)
     # Another table of the same rows has them in another order, and with other row names.
     turned = frame.iloc[::-1].set_axis([7, 3, 5, 1])
-    again = suggestion.suggest(turned, {"z"}, model, 5)
+    again = suggestion.suggest(turned, {"z"}, model, 5, 0)
     assert {item.id: item.passage for item in again} == {id_: passages[id_] for id_ in "bc"}
 
 
@@ -105,6 +140,6 @@ def test_what_is_like_a_labelled_text_comes_last(model: Model) -> None:
         text=[tariffs[0], tariffs[1], "The army left the island at the border."],
         label_source=["hand", "none", "none"],
     )
-    (first,) = suggestion.suggest(frame, set(), model, 1)
+    (first,) = suggestion.suggest(frame, set(), model, 1, 0)
     assert first.id == "002"
-    assert [item.id for item in suggestion.suggest(frame, set(), model, 5)] == ["002", "001"]
+    assert [item.id for item in suggestion.suggest(frame, set(), model, 5, 0)] == ["002", "001"]

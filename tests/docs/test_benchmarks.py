@@ -114,7 +114,7 @@ def test_weights_undo_what_suggestions_do_to_figures(told_apart: Path, lines_of:
     sizes = ["--first", "40", "--more", "60"]
     lines = lines_of("sampling", told_apart, *options, *sizes)
     kinds = {line["labels"]: line for line in lines}
-    assert [*kinds] == ["random", "suggested", "mixed", "mixed, weighted"]
+    assert [*kinds] == ["random", "suggested", "uncertain", "mixed", "mixed, weighted"]
     assert all(line["draws"] == 3 for line in lines)
     # The model is nearly always right, so that its shares are too, however labels were chosen.
     assert all(line["shares_gap"] < 2 and 0.9 < line["accuracy"] <= 1 for line in lines)

@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from paratopic.annotation import label_studio
-from paratopic.annotation.context import Explain, Suggestion
+from paratopic.annotation.context import Suggestion
 from paratopic.annotation.label_studio import NONE
 from paratopic.labels.log import COLUMNS, OPTIONAL, Label, cell_of, checked, first_words, tidy
 from paratopic.project import files
@@ -133,7 +133,6 @@ def write_tasks(
     suggestions: Sequence[Suggestion],
     topics: Topics,
     model: str,
-    explain: Explain | None = None,
 ) -> list[Path]:
     """Write suggestions for Label Studio (.json) or a spreadsheet (.csv, .xlsx).
 
@@ -143,9 +142,6 @@ def write_tasks(
         File to write; its ending says for which tool.
     suggestions
         Paragraphs to label, in the order in which people should label them.
-    explain
-        Function that explains a text with this model, for tasks of Label Studio; None, the default,
-        if they are not to say why a topic is suggested.
 
     Returns
     -------
@@ -154,7 +150,7 @@ def write_tasks(
     if not _is_sheet(path):
         before = ["", *(suggestion.id for suggestion in suggestions)]
         tasks = [
-            label_studio.task_of(suggestion, id_, topics.mode, model, explain)
+            label_studio.task_of(suggestion, id_, topics.mode, model)
             for suggestion, id_ in zip(suggestions, before, strict=False)
         ]
         files.write_text(path, json.dumps(tasks, indent=2, ensure_ascii=False) + "\n")

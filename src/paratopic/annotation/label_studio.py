@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 import jinja2
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from paratopic.annotation.context import Explain, Suggestion
+from paratopic.annotation.context import Suggestion
 from paratopic.project.errors import UserError
 from paratopic.project.passages import as_passage
 from paratopic.project.topics import ModeName, Topics, topics_in_words
@@ -124,9 +124,7 @@ def configuration(topics: Topics) -> str:
     return f"{template.render(about, attribute=quoteattr)}\n"
 
 
-def task_of(
-    suggestion: Suggestion, before: str, mode: ModeName, model: str, explain: Explain | None
-) -> dict[str, Any]:
+def task_of(suggestion: Suggestion, before: str, mode: ModeName, model: str) -> dict[str, Any]:
     """A task to import; see `formats.write_tasks`.
 
     Its data name the paragraph `before` it if it was drawn: an export lacks tasks without an
@@ -143,7 +141,6 @@ def task_of(
         "reason": suggestion.reason,
         "drawn": suggestion.drawn,
         "drawn_after": before if suggestion.drawn else "",
-        "why": _why(suggestion, explain) if explain and suggestion.scores else "",
     }
     if not suggestion.scores:
         return {"data": data}
@@ -152,15 +149,3 @@ def task_of(
     choice = {"from_name": CONTROL[mode], "to_name": "text", "type": "choices", "value": value}
     predicted = {"model_version": model, "score": score, "result": [choice]}
     return {"data": data, "predictions": [predicted]}
-
-
-def _why(suggestion: Suggestion, explain: Explain) -> str:
-    """The sentence that speaks most for the suggested topic; "" if none speaks for it."""
-    try:
-        explanation = explain(suggestion.passage)
-    except UserError:  # not every encoder can say why
-        return ""
-    topic = explanation.topic
-    shares = {sentence.text: sentence.shares.get(topic, 0.0) for sentence in explanation.sentences}
-    strongest = max(shares, key=shares.__getitem__, default="")
-    return f"Strongest evidence for {topic}: {strongest}" if shares.get(strongest, 0.0) > 0 else ""

@@ -1,4 +1,4 @@
-"""Which unlabelled paragraphs to label: those that a model is most unsure about, or at random.
+"""Which unlabelled paragraphs to label: doubtful ones that differ from each other, or at random.
 
 Suggestions may be mixed with draws at random, by chances that are known: `labels.sample` weighs
 their labels. This module does not read labels.csv, write files or ask people.
@@ -6,7 +6,7 @@ their labels. This module does not read labels.csv, write files or ask people.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,31 +17,106 @@ from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.table import has_hand_label, passages
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Array, Features, Integers
 from paratopic.labels.log import ARTICLE
 from paratopic.labels.sample import RANDOM_SHARE, n_texts
 
+# Number of candidates for each paragraph that is to be chosen.
+CANDIDATES = 10
+# Smallest weight of a row in the clustering: k-means needs weights above zero.
+SMALLEST_WEIGHT = 1e-6
 # How `Label.drawn` begins if a paragraph is drawn at random from those that are left.
 AT_RANDOM = "1"
 
 
-def suggest(frame: pd.DataFrame, judged: Collection[str], model: Model, n: int) -> list[Suggestion]:
+def suggest(
+    frame: pd.DataFrame,
+    judged: Collection[str],
+    model: Model,
+    n: int,
+    seed: int,
+) -> list[Suggestion]:
     """Suggest the n unlabelled paragraphs that are most worth labelling.
+
+    Parameters
+    ----------
+    model
+        Model whose scores tell which paragraphs are uncertain, and whose embeddings tell which are
+        alike.
 
     Returns
     -------
-    At most n suggestions, the most uncertain (`modes.Mode.doubt`) first. Paragraphs that are like
-    one with a label, or like one before them, come after all others.
+    At most n suggestions, the most uncertain first. Paragraphs that are like one with a label, or
+    like one before them, come after all others.
     """
     rows = unlabelled(frame, judged)
     if rows.empty:
         return []
-    places = frame.index.get_indexer(rows.index)
-    predictions = model.predict(passages(frame, places))
+    places_of = frame.index.get_indexer(rows.index)
+    texts = passages(frame, places_of)
+    predictions = model.predict(texts)
     scores = np.array([list(answer.scores.values()) for answer in predictions])
-    doubt = mode_of(model.mode).doubt(scores)
-    order = np.lexsort((-doubt, ~_is_new(frame, rows)))[:n]
-    suggestions = in_context(frame, dict.fromkeys(rows["id"].iloc[order], ""))
-    return with_predictions(suggestions, [predictions[number] for number in order])
+
+    chosen: list[int] = []
+    is_new = _is_new(frame, rows)
+    for part in (np.flatnonzero(is_new), np.flatnonzero(~is_new)):
+        if len(chosen) == n:
+            break
+
+        def embed_part(numbers: Integers, part: Integers = part) -> Features:
+            return model.embed([texts[number] for number in part[numbers]])
+
+        doubt = mode_of(model.mode).doubt(scores[part])
+        places = choose(doubt, embed_part, n - len(chosen), seed)
+        chosen += part[places].tolist()
+    suggestions = in_context(frame, dict.fromkeys(rows["id"].iloc[chosen], ""))
+    return with_predictions(suggestions, [predictions[number] for number in chosen])
+
+
+def choose(doubt: Array, embed: Callable[[Integers], Features], n: int, seed: int) -> Integers:
+    """Choose the n rows that are most worth labelling.
+
+    The 10 n rows with the highest doubt are clustered into n by k-means, each row weighted by its
+    doubt. The row nearest to each centre is chosen (Zhdanov 2019,
+    https://arxiv.org/abs/1901.05954).
+
+    Parameters
+    ----------
+    doubt
+        (m,) doubt about each row, from 0 on.
+    embed
+        Function from row numbers (r,) to the features of these rows, (r, d).
+
+    Returns
+    -------
+    (min(n, m),) row numbers, the most uncertain row first.
+    """
+    order = np.argsort(-doubt, kind="stable")
+    if n >= len(order):
+        return order
+    candidates = order[: CANDIDATES * n]
+    return candidates[_central(embed(candidates), doubt[candidates], n, seed)]
+
+
+def _central(features: Features, doubt: Array, n: int, seed: int) -> list[int]:
+    """Numbers of n of the rows, in ascending order: the one nearest to the centre of each cluster.
+
+    Equal rows can leave fewer than n clusters; the first of the remaining rows then fill up.
+    """
+    from sklearn.cluster import KMeans  # slow to load, and nothing that is drawn needs it
+    from threadpoolctl import threadpool_limits
+
+    weights = np.maximum(doubt, SMALLEST_WEIGHT)
+    with threadpool_limits(1):  # one order of summation, so that all machines choose the same
+        means = KMeans(n, n_init=3, random_state=seed).fit(features, sample_weight=weights)
+        distances = means.transform(features)
+    nearest = set()
+    for cluster in range(n):
+        members = np.flatnonzero(means.labels_ == cluster)
+        if len(members):
+            nearest.add(int(members[distances[members, cluster].argmin()]))
+    remaining = (row for row in range(len(doubt)) if row not in nearest)
+    return sorted([*nearest, *(next(remaining) for _ in range(n - len(nearest)))])
 
 
 def _is_new(frame: pd.DataFrame, left: pd.DataFrame) -> npt.NDArray[np.bool_]:

@@ -127,8 +127,8 @@ def suggest(
     if out is None:
         sys.stdout.write(formats.sheet(suggestions))
         return
-    kind, explain = (shown.kind, shown.explain) if shown else ("", None)
-    written = formats.write_tasks(out, suggestions, project.params.topics, kind, explain)
+    kind = shown.kind if shown else ""
+    written = formats.write_tasks(out, suggestions, project.params.topics, kind)
     picked = plural(len(suggestions), "paragraph")
     print(f"{picked} to label: {', '.join(map(str, written))}")
     if out.suffix != ".json":
@@ -234,7 +234,7 @@ def _chosen(
     else:
         first = [] if draw.mixed else _to_label_again(project, n, model)
         left_out = judged | {item.id for item in first}
-        suggestions = suggestion.suggest(frame, left_out, model, n - len(first))
+        suggestions = suggestion.suggest(frame, left_out, model, n - len(first), seed)
         if not draw.mixed:
             suggestions = first + suggestions
             return context.blind(suggestions) if hidden else suggestions

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -190,12 +190,7 @@ class Answers:
     articles: int = 0
 
     def __add__(self, other: Answers) -> Answers:
-        return Answers(
-            self.texts + other.texts,
-            self.certainty + other.certainty,
-            self.likeness + other.likeness,
-            self.articles + other.articles,
-        )
+        return Answers(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)
