@@ -15,7 +15,7 @@ import pytest
 
 from paratopic.project.errors import UserError
 from paratopic.project.sources import Source
-from paratopic.reading.datasets import parse_address, read_dataset
+from paratopic.reading.datasets import from_project, parse_address, read_dataset
 from paratopic.reading.sources import read_sources
 from paratopic.reading.tables import read_table
 from tests.hub import running
@@ -172,6 +172,7 @@ def test_a_sample_is_evenly_spaced_and_keeps_the_rows_numbers(
         ("hf://press/news@main", "write the whole commit"),
         ("hf://press/the/news", "press/the/news: is no address on a hub"),
         (f"hf://press/news@{COMMIT}?splt=a", r'unknown key splt \(did you mean "split"\?\)'),
+        ("dataset://set?split=a&split=b", "has split twice"),
         ("dataset://set?text=body", "write text beside path, as a key of the source"),
         ("dataset://set?sample=0", "sample is a number of rows from 1 on, not 0"),
         ("dataset://set?sample=10%", "sample is a number of rows from 1 on, not 10%"),
@@ -192,10 +193,17 @@ def test_a_mistake_is_said_in_one_message(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("place", ["data", "set", "a/data"])
+def test_the_path_alone_is_rewritten(place: str) -> None:
+    """Also where the word `dataset` has it in it."""
+    path = from_project(f"dataset://{place}?split=test", lambda path: f"../{path}")
+    assert path == f"dataset://../{place}?split=test"
+
+
 READ = """
 import sys
 from paratopic.project.errors import UserError
-from paratopic.reading.datasets import parse_address, read_dataset
+from paratopic.reading.datasets import from_project, parse_address, read_dataset
 for address in sys.argv[1:]:
     try:
         print(read_dataset(parse_address(address), ["text"]).columns["text"])

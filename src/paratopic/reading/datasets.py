@@ -85,16 +85,21 @@ def parse_address(text: str) -> Address:
     Raises
     ------
     UserError
-        The address names no dataset, no commit, or an unknown key, or its sample is no number.
+        The address names no dataset, no commit, an unknown key or one key twice; or its sample is
+        no number.
     """
     scheme = HUB if text.startswith(HUB) else LOCAL
     place, _, query = text.removeprefix(scheme).partition("?")
-    given = dict(part.partition("=")[::2] for part in filter(None, query.split("&")))
-    for key in given:
+    given: dict[str, str] = {}
+    for part in filter(None, query.split("&")):
+        key, _, value = part.partition("=")
         if key in KEYS:
             raise UserError(f"{text}: write {key} beside path, as a key of the source")
         if key not in PARTS:
             raise UserError(f"{text}: unknown key {key}{nearest(key, PARTS)}")
+        if key in given:
+            raise UserError(f"{text}: has {key} twice")
+        given[key] = value
     config, split, sample = (unquote(given.get(key, "")) for key in PARTS)
     if sample and not re.fullmatch("[1-9][0-9]*", sample):
         raise UserError(f"{text}: sample is a number of rows from 1 on, not {sample}")
@@ -113,7 +118,7 @@ def from_project(text: str, written: Callable[[Path], str]) -> str:
     address = parse_address(text)
     if address.scheme != LOCAL:
         return text
-    return text.replace(address.place, written(Path(address.place)), 1)
+    return LOCAL + written(Path(address.place)) + text.removeprefix(LOCAL + address.place)
 
 
 def read_dataset(address: Address, whole: Collection[str]) -> Table:
