@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,11 @@ import pytest
 
 from paratopic.corpus.labelled import with_labels
 from paratopic.corpus.table import read_paragraphs, read_parquet
-from paratopic.project.errors import UserError
 from paratopic.project.files import METADATA, PARAGRAPHS, PREPARED, sha256
 from paratopic.project.params import Labels, Prepare
 from paratopic.project.topics import Topic, Topics
 from paratopic.stages import prepare as stage
 from paratopic.stages.prepare import Prepared, main
-from tests.documents import PAGE, SAMPLES
 from tests.samples import BODIES, GERMAN, PARAMS
 
 TEXT = "Trade\n\nThe tariff on goods rose.\n\nPhoto: Harbour Press\n"
@@ -31,12 +30,8 @@ def prepare(params: Prepare, topics: Topics) -> Prepared:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "sub").mkdir()
     (tmp_path / "plain.txt").write_text(TEXT, encoding="utf-8")
     (tmp_path / "marked.md").write_text(f"# Steel\n\n{TEXT}", encoding="utf-8")
-    (tmp_path / "page.html").write_text(PAGE, encoding="utf-8")
-    (tmp_path / "sub" / "printed.pdf").write_bytes(SAMPLES[".pdf"])
-    (tmp_path / "sub" / "word.docx").write_bytes(SAMPLES[".docx"])
     (tmp_path / "labels.csv").write_text("paragraph,topics,text\n", encoding="utf-8")
     return tmp_path
 
@@ -54,22 +49,14 @@ def test_boilerplate_is_marked_unless_it_is_to_be_kept(folder: Path, topics: Top
         assert frame["boilerplate"].tolist() == [False, skip] and report["boilerplate"] == skip
 
 
-def test_a_folder_of_articles_of_every_kind(folder: Path, topics: Topics) -> None:
+def test_the_file_of_labels_and_its_backup_are_no_sources(folder: Path, topics: Topics) -> None:
     (folder / "notes.odt").touch()
     (folder / "labels.csv.bak").touch()  # git and DVC do not see it: no result may tell of it
     params = settings((str(folder),), str(folder / "labels.csv"))
-    frame, _, _, skipped, report = prepare(params, topics)
-    sizes = frame.groupby("article", sort=False).size().to_dict()
-    assert sizes == {"marked": 1, "page": 3, "plain": 1, "printed": 1, "word": 1}
-    assert frame["heading"][0] == "Steel / Trade"
-    assert [(part.article, part.reason) for part in skipped if part.article != "page"] == [
-        (str(folder / "notes.odt"), "a file of another kind"),
-        ("marked", "caption or credit"),
-        ("plain", "caption or credit"),
-    ]
-    assert report["skipped"]["caption or credit"] == 3
-    assert sum(report["skipped"].values()) == len(skipped)
-    assert prepare(params, topics)[0].equals(frame)
+    prepared = prepare(params, topics)
+    left_out = Counter(part.reason for part in prepared.skipped)
+    assert left_out == {"a file of another kind": 1, "caption or credit": 2}
+    assert prepared.report["skipped"] == left_out
 
 
 def test_a_label_that_is_saved_while_articles_are_read_changes_what_was_read(
@@ -81,23 +68,6 @@ def test_a_label_that_is_saved_while_articles_are_read_changes_what_was_read(
     monkeypatch.setattr(stage, "check_meanings", lambda *_: labels.write_text("other"))
     prepared = prepare(settings((str(folder),), str(labels)), topics)
     assert prepared.report["read"][str(labels)] == before
-
-
-def test_two_sources_of_one_name_are_refused(folder: Path, topics: Topics) -> None:
-    (folder / "sub" / "plain.pdf").write_bytes(SAMPLES[".pdf"])
-    params = settings((str(folder),))
-    with pytest.raises(UserError, match=r"plain\.pdf and .*plain\.txt have the same name, which"):
-        prepare(params, topics)
-
-
-def test_sources_that_are_no_articles(folder: Path, topics: Topics) -> None:
-    for pattern, told in (
-        ("*.odt", r"prepare\.sources: .*\*\.odt names no file"),
-        ("notes.rtf", r"notes\.rtf: sources are \.txt, \.md, \.html, \.htm, \.docx, \.pdf, \.csv"),
-    ):
-        (folder / "notes.rtf").touch()
-        with pytest.raises(UserError, match=told):
-            prepare(settings((str(folder / pattern),)), topics)
 
 
 @pytest.fixture
