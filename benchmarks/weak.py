@@ -106,7 +106,7 @@ def answered(given: Sequence[Sequence[Sequence[str]]], names: Sequence[str]) -> 
     """Cells of weak answers, from the topics that each source gives each row: none is no answer."""
     return [
         [
-            {"source": name, "topics": [topic], "certainty": None}
+            {"source": name, "topics": [topic], "confidence": None}
             for name, of_row in zip(names, row, strict=True)
             for topic in of_row
         ]

@@ -31,7 +31,7 @@ def ask(server: Server, *texts: str, timeout: float = 5, **more: Any) -> dict[st
     return {answer.item.text: answer for answer in answers}
 
 
-def test_answers_are_read_with_their_certainty_and_tokens(serve: Serve) -> None:
+def test_answers_are_read_with_their_confidence_and_tokens(serve: Serve) -> None:
     logs = {"content": [{"logprob": -0.1}, {"logprob": -0.2}]}
 
     def script(text: str, body: dict[str, Any], number: int) -> bytes:
@@ -42,7 +42,7 @@ def test_answers_are_read_with_their_certainty_and_tokens(serve: Serve) -> None:
 
     answer = ask(serve(script), "goods")["goods"]
     assert answer.topics == ("trade",) and answer.tokens == (90, 7)
-    assert answer.certainty == pytest.approx(0.7408, abs=1e-3)
+    assert answer.confidence == pytest.approx(0.7408, abs=1e-3)
 
 
 WRONG: dict[str, bytes | int] = {

@@ -97,14 +97,14 @@ def test_a_topic_that_a_source_answers_at_random_counts_for_nothing() -> None:
 
 def test_certain_answers_are_trusted_more_where_they_are_right_more_often() -> None:
     rng = np.random.default_rng(3)
-    truth, certainty = rng.integers(0, K, 1000), rng.uniform(0.3, 0.99, 1000)
-    is_right = rng.random(1000) < certainty
+    truth, confidence = rng.integers(0, K, 1000), rng.uniform(0.3, 0.99, 1000)
+    is_right = rng.random(1000) < confidence
     given = np.where(is_right, truth, (truth + 1) % K)
-    answers = answers_of(given)._replace(certainty=certainty)
+    answers = answers_of(given)._replace(confidence=confidence)
     trust = learn_trust(np.where(np.arange(1000) < 200, truth, UNKNOWN), answers, 1, KINDS)
     assert trust.slope[0] > 0.5
     weight = combine(answers, trust, 1000).weight
-    assert weight[certainty > 0.9].mean() > weight[certainty < 0.5].mean() + 0.1
+    assert weight[confidence > 0.9].mean() > weight[confidence < 0.5].mean() + 0.1
 
 
 @given(

@@ -14,7 +14,7 @@ from paratopic.labels.answers import of_people, of_weak_sources
 from paratopic.labels.log import Label
 from paratopic.labels.resolve import resolve_answers
 from paratopic.labels.summary import describe_sources
-from paratopic.labels.weak import certainty_of, learn_sources, teach, weak_answers
+from paratopic.labels.weak import confidence_of, learn_sources, teach, weak_answers
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.article import Article, paragraphs_of
@@ -108,14 +108,14 @@ def test_without_anything_to_learn_weak_answers_are_left_out(frame: pd.DataFrame
     assert resolved.answers["kind"].tolist() == ["person"] * 3
 
 
-def test_unknown_topics_and_certainties_are_refused_with_their_line(frame: pd.DataFrame) -> None:
+def test_unknown_topics_and_confidences_are_refused_with_their_line(frame: pd.DataFrame) -> None:
     with pytest.raises(UserError, match='line 2: unknown topic "tradee"'):
         given(frame, line(frame["id"][0], "tradee"))
-    assert certainty_of(line("a:1", "trade", certainty="0.9")) == 0.9
-    assert certainty_of(line("a:1", "trade")) is None
+    assert confidence_of(line("a:1", "trade", confidence="0.9")) == 0.9
+    assert confidence_of(line("a:1", "trade")) is None
     for cell in ("1.1", "nan", "high"):
         with pytest.raises(UserError, match="line 2: .* not a number from 0 to 1"):
-            certainty_of(line("a:1", "trade", certainty=cell))
+            confidence_of(line("a:1", "trade", confidence=cell))
 
 
 NAMES = ("trade", "security")

@@ -175,7 +175,7 @@ class Answer:
     ----------
     topics
         The topics that it names; None where it gave no answer.
-    certainty
+    confidence
         Probability of the answer, 0 to 1; None where the server does not say.
     problem
         Why there is no answer; "" where there is one.
@@ -185,7 +185,7 @@ class Answer:
 
     item: Suggestion
     topics: tuple[str, ...] | None
-    certainty: float | None
+    confidence: float | None
     problem: str
     tokens: tuple[int, int]
     seconds: float
@@ -270,7 +270,7 @@ def expected_tokens(prompt: Prompt, items: Sequence[Suggestion]) -> tuple[int, i
 def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Answer:
     """Ask about one paragraph, and once more if the answer is not in the form that is wanted."""
     messages: list[Message] = [{"role": "user", "content": prompt.about(item)}]
-    topics, certainty, tokens, problem = None, None, (0, 0), ""
+    topics, confidence, tokens, problem = None, None, (0, 0), ""
     started = time.monotonic()
     for _ in range(2):
         try:
@@ -280,7 +280,7 @@ def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Answer:
             break
         tokens = _sum(tokens, reply.tokens)
         try:
-            topics, certainty, problem = prompt.read(reply.text), reply.certainty, ""
+            topics, confidence, problem = prompt.read(reply.text), reply.confidence, ""
             break
         except BadReply as bad:
             problem = str(bad)
@@ -288,7 +288,7 @@ def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Answer:
                 {"role": "assistant", "content": reply.text[:1000]},
                 {"role": "user", "content": f"That is {bad}. Answer with the JSON alone."},
             ]
-    return Answer(item, topics, certainty, problem, tokens, time.monotonic() - started)
+    return Answer(item, topics, confidence, problem, tokens, time.monotonic() - started)
 
 
 def _sum(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:

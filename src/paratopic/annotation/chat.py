@@ -45,14 +45,14 @@ class Reply:
 
     Parameters
     ----------
-    certainty
+    confidence
         Probability of the answer by its tokens', 0 to 1; None where the server does not give them.
     tokens
         Number of tokens read and written; estimated where the server does not count them.
     """
 
     text: str
-    certainty: float | None
+    confidence: float | None
     tokens: tuple[int, int]
 
 
@@ -208,10 +208,10 @@ def _parse(completion: ChatCompletion, read: int, key: str) -> Reply:
         raise BadReply("the model refuses to answer", tokens)
     if not isinstance(text, str) or not text.strip():
         raise BadReply("an empty answer", tokens)
-    return Reply(text.replace(key, "[key]") if key else text, _certainty(choice), tokens)
+    return Reply(text.replace(key, "[key]") if key else text, _confidence(choice), tokens)
 
 
-def _certainty(choice: Any) -> float | None:
+def _confidence(choice: Any) -> float | None:
     try:
         total = math.fsum(token.logprob for token in choice.logprobs.content)
     except (AttributeError, TypeError):

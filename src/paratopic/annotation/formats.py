@@ -38,7 +38,7 @@ WIDTH = 16
 # The tab of a workbook from which topics are chosen.
 CODEBOOK_TAB = "codebook"
 # Column of a tool's answers, which stays in labels.csv: how certain it is of each.
-CERTAINTY = "certainty"
+CONFIDENCE = "confidence"
 # Why a row or a task gives no label although nothing is wrong with it.
 UNCHOSEN = "undecided"
 EMPTY = 'empty (write "none" for none of the topics)'
@@ -219,8 +219,8 @@ def _in_sheet(path: Path) -> Iterator[Label | str]:
     for where, row in rows:
         cells = {name: live(row.get(name, "").strip()) for name in SHEET}
         own = {name: cells[name] for name in OPTIONAL}
-        certainty = live(row.get(CERTAINTY, "").strip())
-        more = ((CERTAINTY, certainty),) if certainty else ()
+        confidence = live(row.get(CONFIDENCE, "").strip())
+        more = ((CONFIDENCE, confidence),) if confidence else ()
         answer = Label(where, cells["paragraph"], cells["topics"], "", **own, more=more)
         if not answer.cell and "suggestion" in columns:
             yield EMPTY

@@ -158,9 +158,9 @@ class _Run:
 
     def _line(self, answer: Answer) -> Label:
         """An answer as a line of labels.csv, with what it was asked and what it took."""
-        sure = "" if answer.certainty is None else f"{answer.certainty:.4f}"
+        sure = "" if answer.confidence is None else f"{answer.confidence:.4f}"
         effort = map(str, (round(answer.seconds, 3), *answer.tokens))
-        more = {"certainty": sure, "prompt": self.prompt.digest}
+        more = {"confidence": sure, "prompt": self.prompt.digest}
         more |= dict(zip(EFFORT, effort, strict=True))
         return Label(
             self.annotator,

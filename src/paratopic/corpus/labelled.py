@@ -43,7 +43,7 @@ SCHEMA = pa.schema(
         ("kind", pa.string()),  # person, table, rule, heading or model
         # What was answered, in today's names; empty: none of the topics.
         ("topics", pa.list_(pa.string())),
-        ("certainty", pa.float64()),  # of the source in its answer, 0 to 1; null: it does not say
+        ("confidence", pa.float64()),  # of the source in its answer, 0 to 1; null: it does not say
         # counts, outvoted (by other people), tie, overruled (by people; or, of a weak source, worth
         # nothing) or retired (it has a topic that is no more, and is to be given again)
         ("status", pa.string()),
@@ -61,7 +61,7 @@ BY_HAND = ("person", "table")
 LABEL_SOURCES = {"hand": "by hand", "weak": "by weak sources"}
 
 # What a row has that says nothing else: it makes no label.
-_USUAL = {"status": "overruled", "label": None, "draw": "", "certainty": np.nan, "weight": np.nan}
+_USUAL = {"status": "overruled", "label": None, "draw": "", "confidence": np.nan, "weight": np.nan}
 
 
 def answer_rows(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -93,12 +93,12 @@ def weak_answers_on(rows: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    Columns row (number of the row, from 0), source, topics and certainty, in the order of the rows.
+    Columns row (its number, from 0), source, topics and confidence, in the order of the rows.
     """
     weak = answers[~answers["kind"].isin(BY_HAND)]
     weak = weak.assign(row=pd.Index(rows["id"]).get_indexer(weak["paragraph"]))
     weak = weak[weak["row"] >= 0].sort_values("row", kind="stable", ignore_index=True)
-    return weak[["row", "source", "topics", "certainty"]]
+    return weak[["row", "source", "topics", "confidence"]]
 
 
 def write_answer_rows(answers: pd.DataFrame, path: Path) -> None:

@@ -30,7 +30,7 @@ ASSUMED_OF_ERRORS = 5.0
 STRENGTHS = 2.0 ** np.arange(1, 9)
 # Means that a source may have.
 MEANS = (np.arange(60) + 0.5) / 60
-# Spread around 0 of what one standard deviation of certainty adds to the logit of being right.
+# Spread around 0 of what one standard deviation of confidence adds to the logit of being right.
 SPREAD = 0.5
 # Answers that tell less than this tell nothing: below it is what rounding leaves.
 NEGLIGIBLE = 1e-9
@@ -53,14 +53,14 @@ class Answers(NamedTuple):
         (m,) numbers of the sources.
     outcome
         (m,) numbers of the outcomes that they give.
-    certainty
+    confidence
         (m,) how certain the source is, 0 to 1; NaN where it does not say.
     """
 
     row: Integers
     source: Integers
     outcome: Integers
-    certainty: Array
+    confidence: Array
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Trust:
     posterior
         (s, K, K) probabilities of the true outcomes given an answer.
     slope
-        (s,) what one standard deviation of certainty adds to the logit of being right.
+        (s,) what one standard deviation of confidence adds to the logit of being right.
     copies
         (s, s) how far sources copy each other, 0 to 1; 1 of each with itself.
     """
@@ -197,7 +197,7 @@ def combine(answers: Answers, trust: Trust, n: int) -> Consensus:
     """
     counts = ~trust.worthless[answers.source, answers.outcome]
     row, source, outcome = (part[counts] for part in answers[:3])
-    answers = Answers(row, source, outcome, answers.certainty[counts])
+    answers = Answers(row, source, outcome, answers.confidence[counts])
     mean = trust.mean[source, outcome]
     own = expit(logit(mean) + trust.slope[source] * _standard(answers, len(trust.slope)))
     posterior = trust.posterior[source, outcome]
@@ -291,11 +291,11 @@ def _as_of_all(table: Array, weights: Array) -> Array:
 
 
 def _standard(answers: Answers, n_sources: int) -> Array:
-    """(m,) logits of certainty in standard deviations from their source's mean; 0 for unknown."""
+    """(m,) logits of confidence in standard deviations from their source's mean; 0 for unknown."""
     standard = np.zeros(len(answers.row))
     for source in range(n_sources):
-        of_source = (answers.source == source) & np.isfinite(answers.certainty)
-        values = logit(np.clip(answers.certainty[of_source], 1e-4, 1 - 1e-4))
+        of_source = (answers.source == source) & np.isfinite(answers.confidence)
+        values = logit(np.clip(answers.confidence[of_source], 1e-4, 1 - 1e-4))
         if len(values) and values.std() > 0:
             standard[of_source] = (values - values.mean()) / values.std()
     return standard
@@ -304,7 +304,7 @@ def _standard(answers: Answers, n_sources: int) -> Array:
 def _slopes(
     answers: Answers, both: npt.NDArray[np.bool_], true: Integers, mean: Array, n_sources: int
 ) -> Array:
-    """(s,) slopes of the logit of being right in certainty; 0 where no certainty is given."""
+    """(s,) slopes of the logit of being right in confidence; 0 where no confidence is given."""
     standard, slopes = _standard(answers, n_sources), np.zeros(n_sources)
     for source in np.unique(answers.source[both & (standard != 0)]):
         chosen = both & (answers.source == source)

@@ -53,13 +53,13 @@ def weak_answers(
     Raises
     ------
     UserError
-        A pattern takes too long, or a line has an unknown topic or no number as its certainty.
+        A pattern takes too long, or a line has an unknown topic or no number as its confidence.
     """
     answers: dict[str, list[dict[str, Any]]] = {}
     for line in current(lines, topics):
         names = list(topics.check(line.names, line.where))
         row = {"source": line.annotator, "kind": "model", "topics": names}
-        answers.setdefault(line.paragraph, []).append(row | {"certainty": certainty_of(line)})
+        answers.setdefault(line.paragraph, []).append(row | {"confidence": confidence_of(line)})
     by_hand = has_hand_label(frame)
     seen = set(frame["article"][frame["id"].isin(list(judged))])
     columns = [frame[name] for name in ("id", "article", "heading", "title", "text")]
@@ -77,26 +77,26 @@ def weak_answers(
         yield from ({"paragraph": id_} | row for row in rows)
 
 
-def certainty_of(line: Label) -> float | None:
+def confidence_of(line: Label) -> float | None:
     """How certain a weak source is of its answer, 0 to 1; None where it does not say.
 
     Raises
     ------
     UserError
-        The cell of the column certainty is no such number.
+        The cell of the column confidence is no such number.
     """
-    cell = dict(line.more).get("certainty", "").strip()
+    cell = dict(line.more).get("confidence", "").strip()
     if not cell:
         return None
-    certainty = math.nan
+    confidence = math.nan
     with suppress(ValueError):
-        certainty = float(cell)
-    if not 0 <= certainty <= 1:
+        confidence = float(cell)
+    if not 0 <= confidence <= 1:
         raise UserError(
-            f'{line.where}: "{cell}" in the column certainty is not a number from 0 to 1; correct '
-            "it, or leave it empty"
+            f'{line.where}: "{cell}" in the column confidence is not a number from 0 to 1; '
+            "correct it, or leave it empty"
         )
-    return certainty
+    return confidence
 
 
 class Lesson(NamedTuple):
@@ -223,7 +223,7 @@ def _questions(
 ) -> Iterator[tuple[npt.NDArray[np.int64], Answers, npt.NDArray[np.int64]]]:
     """Of each question, the truth as people gave it, the answers, and the kinds of the outcomes."""
     k, by_hand = len(topics.names), has_hand_label(rows).to_numpy()
-    row, certainty = weak["row"].to_numpy(np.int64), weak["certainty"].to_numpy(np.float64)
+    row, confidence = weak["row"].to_numpy(np.int64), weak["confidence"].to_numpy(np.float64)
     source = pd.Index(names).get_indexer(pd.Index(weak["source"]))
     labels = rows["topics"].where(by_hand, None)
     of_people, of_sources = (
@@ -235,8 +235,8 @@ def _questions(
             np.where(has.any(axis=1), has.argmax(axis=1), k) for has in (of_people, of_sources)
         )
         kinds = (np.arange(k + 1) == k).astype(np.int64)
-        yield np.where(by_hand, truth, UNKNOWN), Answers(row, source, outcome, certainty), kinds
+        yield np.where(by_hand, truth, UNKNOWN), Answers(row, source, outcome, confidence), kinds
         return
     for truth, outcome in zip(of_people.T, of_sources.T, strict=True):
-        given = Answers(row, source, outcome.astype(np.int64), certainty)
+        given = Answers(row, source, outcome.astype(np.int64), confidence)
         yield np.where(by_hand, truth, UNKNOWN), given, np.arange(2)
