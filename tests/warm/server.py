@@ -28,12 +28,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-import torch
-from mlflow.utils import requirements_utils
-from torch.onnx._internal.exporter._registration import ONNXRegistry
-
 import paratopic
-from paratopic.project.installed import stage_digests
 
 # Imported late, by what stages and commands call, or by tests alone.
 LATE = (
@@ -200,6 +195,13 @@ def start_with(site: str) -> None:
 
 def keep_what_is_computed_once() -> None:
     """Compute what each process would, if it asks for digests, exports a model or logs one."""
+    # Here: what a test forks or spawns imports this module anew, and would import these.
+    import torch
+    from mlflow.utils import requirements_utils
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    from paratopic.project.installed import stage_digests
+
     stage_digests()
     registry: Any = ONNXRegistry
     registry.from_torchlib = staticmethod(functools.cache(registry.from_torchlib))
