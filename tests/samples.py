@@ -171,12 +171,13 @@ def examples(rows: pd.DataFrame, names: Sequence[str]) -> Examples:
 
 def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:
     """Fit either kind of model, the transformer with few tokens and one epoch."""
-    # Late: most tests need no torch.
-    from paratopic.baseline import fit as baseline
+    # Late: most tests need no scikit-learn, and fewer need torch.
+    if kind == "baseline":
+        from paratopic.baseline import fit as baseline
+
+        return baseline.fit(examples, topics, PARAMS.section("baseline"), 1)
     from paratopic.transformer import fit as transformer
 
-    if kind == "baseline":
-        return baseline.fit(examples, topics, PARAMS.section("baseline"), 1)
     section = transformer_settings(encoder, epochs=1, max_tokens=16)
     return transformer.fit(examples, topics, section, 1)
 

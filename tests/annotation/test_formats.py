@@ -142,13 +142,6 @@ def test_reading_a_sheet_with_any_separator_or_a_workbook(tmp_path: Path, separa
     ]
 
 
-def test_a_blank_row_of_a_workbook_counts_as_a_row(tmp_path: Path) -> None:
-    path = tmp_path / "sheet.xlsx"
-    write_workbook(path, Tab([["paragraph", "topics"], [None, None], ["one:gone", "trade"]]))
-    (problem,) = read(path).problems
-    assert problem.startswith(f"{path}, row 3: ")
-
-
 def test_a_sheet_as_a_workbook_has_the_same_cells(tmp_path: Path) -> None:
     (path,) = write(tmp_path / "sheet.xlsx")
     rows = [cells for _, cells in read_workbook(path)]

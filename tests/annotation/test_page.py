@@ -53,9 +53,8 @@ def session(path: Path) -> page.Session:
     return session_of(path)
 
 
-def session_of(path: Path, name: str = "ann", drawn: str = "") -> page.Session:
-    items = [replace(item, drawn=drawn) for item in suggestions(TOPICS)]
-    return page.Session(path, name, items, lambda: TOPICS)
+def session_of(path: Path, name: str = "ann") -> page.Session:
+    return page.Session(path, name, suggestions(TOPICS), lambda: TOPICS)
 
 
 @pytest.fixture
@@ -75,6 +74,7 @@ def test_an_answer_is_in_the_file_before_it_is_confirmed(client: TestClient, pat
     state = client.get("/state").json()
     assert [item["answer"] for item in state["items"]] == [None] * 3
     assert state["items"][0]["scores"]["technology"] == 0.5
+    assert "drawn" not in state["items"][0]  # the page does not show it
     saved = client.post("/save", json=answer("news:0", "security", "trade", note="why"))
     assert saved.json()["answer"] == {"topics": ["security", "trade"], "note": "why"}
     assert answers_in(path) == [("news:0", "security;trade", "ann", "why")]
@@ -84,14 +84,6 @@ def test_an_answer_is_in_the_file_before_it_is_confirmed(client: TestClient, pat
     assert answers_in(path)[1] == ("news:1", "", "ann", "")
     state = client.get("/state").json()
     assert [item["answer"] is None for item in state["items"]] == [False, False, True]
-
-
-def test_an_answer_says_how_the_paragraph_was_drawn(path: Path) -> None:
-    session = session_of(path, drawn="0.3")
-    session.save(trade("news:0"))
-    (line,) = read_lines(path)
-    assert line.drawn == "0.3"
-    assert "drawn" not in session.state()["items"][0]  # the page does not show it
 
 
 def test_undo_brings_back_the_answer_before(client: TestClient, path: Path) -> None:
@@ -714,20 +706,3 @@ def test_the_page_can_be_used_400_pixels_wide(wide: Browser, path: Path) -> None
     wide.driver.find_element(By.ID, "save").click()
     wide.wait_for("count", "1 of 2 labelled")
     assert answers_in(path) == [("news:0", "a topic with number 1", "ann", "")]
-
-
-def test_a_page_from_elsewhere_cannot_save_answers(browser: Browser, path: Path) -> None:
-    browser.press("1" + Keys.ENTER)
-    browser.wait_for("count", "1 of 3 labelled")
-    browser.driver.get("data:text/html,<title>evil</title>")
-    browser.driver.execute_script(
-        "window.done = 0;"
-        # A browser may hold such a request back for ever, to ask the person first.
-        "const signal = AbortSignal.timeout(5000);"
-        "const request = {method: 'POST', mode: 'no-cors', body: arguments[1], signal};"
-        "fetch(arguments[0] + '/save', request).finally(() => { window.done = 1; })",
-        browser.address,
-        json.dumps(answer("news:1", "trade")),
-    )
-    browser.wait.until(lambda _: browser.driver.execute_script("return window.done"))
-    assert answers_in(path) == [("news:0", "trade", "ann", "")]

@@ -187,16 +187,6 @@ def test_a_dropped_topic_is_labelled_again_on_the_page(cli: Cli, served: list[Se
     assert sorted(answers()) == ["", "trade"]
 
 
-def test_of_several_topics_all_follow(cli: Cli, prepare: Prepare) -> None:
-    edit_params("mode: single", "mode: multi")
-    assert "2 trade, 3 security" in prepare()
-    cli("codebook", "rename", "trade", "defence")
-    assert answers() == ["security;defence", "security", "security", "defence", ""]
-    assert "2 defence, 3 security" in prepare()
-    assert "3 paragraphs have to" in cli("codebook", "split", "security", "--into", "army", "sea")
-    assert answers() == ["defence", ""]
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -50,13 +50,14 @@ def test_it_predicts_and_names_the_extra_that_other_commands_need(
 ) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     save(tmp_path, "in.csv", "text\nA tariff.\n")
-    for suffix in ("html", "docx", "pdf", "parquet"):
+    for suffix in ("txt", "html", "docx", "pdf", "parquet"):
         save(tmp_path, f"in.{suffix}", "<p>A tariff.")
     predict = ["predict", "--model", str(baseline_folder)]
     train, articles = "pip install 'paratopic[train]'", "pip install 'paratopic[articles]'"
     expected: list[tuple[list[str], str]] = [
         (["--version"], ""),
         ([*predict, "in.csv", "--out", "answers.xlsx"], ""),
+        ([*predict, "in.txt", "--why"], ""),
         *(([command], train) for command in ("suggest", "label", "review", "status", "report")),
         (["import", "in.csv"], train),
         *(([*predict, f"in.{suffix}"], articles) for suffix in ("html", "docx", "pdf")),

@@ -15,7 +15,7 @@ from paratopic.cli import predict
 from paratopic.inference.calibration import NEVER
 from paratopic.inference.loading import load
 from tests.documents import PAGE, altered, save
-from tests.programs import Cli, Printed, python
+from tests.programs import Cli, Printed
 from tests.samples import GERMAN, paragraph_table, write_labelled
 
 TEXT = "Tariffs\n\nThe tariff on goods rose, and so did the quota.\n\nThe navy left the border.\n"
@@ -151,20 +151,6 @@ def test_why_shows_the_nearest_labelled_paragraphs_of_the_project(
     shown = cli("predict", "--why", article)
     assert "≈" not in shown.out
     assert "labelled paragraphs are not shown: " in shown.err and "is damaged" in shown.err
-
-
-@pytest.mark.usefixtures("model")
-def test_predict_imports_no_package_of_training(article: Path) -> None:
-    program = (
-        "import sys\n"
-        "from paratopic.cli.app import app\n"
-        "for options in ([], ['--why']):\n"
-        "    app([*sys.argv[1:], *options], standalone_mode=False)\n"
-        "heavy = {'torch', 'transformers', 'sklearn', 'mlflow', 'pandas', 'matplotlib', 'ray'}\n"
-        "print(sorted(heavy & set(sys.modules)))\n"
-    )
-    run = python(program, "predict", str(article), check=True, cwd=article.parent)
-    assert run.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.usefixtures("model")

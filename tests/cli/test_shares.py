@@ -6,7 +6,6 @@ import json
 import random
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from paratopic.findings.groups import COUNT
 from paratopic.inference.calibration import Calibration
 from paratopic.project import files
 from paratopic.project.files import COMPARISON, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
-from paratopic.project.topics import ModeName, Topics
+from paratopic.project.topics import Topics
 from tests.programs import ROOT, Cli
 from tests.samples import WORDS, examples, fit, paragraph, paragraph_table, write_labelled
 
@@ -27,31 +26,25 @@ N, N_ARTICLES = 200, 40
 NAMES = tuple(WORDS)
 
 
-def make(root: Path, mode: ModeName, labelled: Callable[[int], bool], draw: str) -> Path:
-    """A project of 200 paragraphs in 40 articles, in which security grew.
-
-    In mode multi a third of the paragraphs have a second topic. `labelled` says whether the
-    paragraph of a number is labelled, `draw` what was drawn at random: "paragraph" or "article".
-    """
-    rng = random.Random(1)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of 200 paragraphs in 40 articles, in which security grew; 60 were drawn."""
+    root, rng = tmp_path_factory.mktemp("made"), random.Random(1)
     late = [rng.random() < 0.5 for _ in range(N_ARTICLES)] * (N // N_ARTICLES)
     chance = {False: (5, 4, 1), True: (2, 2, 6)}
-    topics = [[rng.choices(NAMES, chance[is_late])[0]] for is_late in late]
-    if mode == "multi":
-        for names in topics[::3]:
-            names.append(next(name for name in NAMES if name not in names))
-    label = [names if labelled(n) else None for n, names in enumerate(topics)]
+    topics = [rng.choices(NAMES, chance[is_late])[0] for is_late in late]
+    drawn = pd.Series(np.arange(N) < 60)
     frame = paragraph_table(
-        text=[" ".join(paragraph(name, rng) for name in names) for names in topics],
+        text=[paragraph(name, rng) for name in topics],
         article=[f"a{n % N_ARTICLES}" for n in range(N)],
-        topics=label,
-        label_source=["hand" if names else "none" for names in label],
-        draw=[draw if names else "" for names in label],
-        weight=[1.0 if names else np.nan for names in label],
+        topics=[[name] if n < 60 else None for n, name in enumerate(topics)],
+        label_source=drawn.map({True: "hand", False: "none"}),
+        draw=drawn.map({True: "paragraph", False: ""}),
+        weight=drawn.map({True: 1.0, False: np.nan}),
     )
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     codebook = "".join(f"    - {{name: {name}, definition: About {name}.}}\n" for name in NAMES)
-    before, _, rest = params.replace("mode: single", f"mode: {mode}").partition("  codebook:\n")
+    before, _, rest = params.partition("  codebook:\n")
     after = rest[rest.index("\nprepare:") :]
     (root / "params.yaml").write_text(f"{before}  codebook:\n{codebook}{after}", encoding="utf-8")
     (root / PARAGRAPHS.parent).mkdir()
@@ -60,7 +53,7 @@ def make(root: Path, mode: ModeName, labelled: Callable[[int], bool], draw: str)
     write_metadata(about.assign(source=["Post"] * N), root / METADATA)
     hand = frame[frame["label_source"] == "hand"]
     hand = hand.assign(topic=hand["topics"].map(tuple))
-    codes = Topics(mode, NAMES)
+    codes = Topics("single", NAMES)
     model = fit("baseline", examples(hand, NAMES), codes, root)
     model.save(root / MODELS / "baseline", Calibration())
     scores = pd.DataFrame(model.predict_proba(list(hand["text"])), hand["id"], codes.scores)
@@ -70,27 +63,10 @@ def make(root: Path, mode: ModeName, labelled: Callable[[int], bool], draw: str)
     return root
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModeName, Path]:
-    """A project of which 60 paragraphs were drawn, and one in mode multi, of which 25 articles."""
-    single, multi = (tmp_path_factory.mktemp(name) for name in ("single", "multi"))
-    return {
-        "single": make(single, "single", lambda n: n < 60, "paragraph"),
-        "multi": make(multi, "multi", lambda n: n % N_ARTICLES < 25, "article"),
-    }
-
-
 @pytest.fixture
-def mode() -> ModeName:
-    return "single"
-
-
-@pytest.fixture
-def project(
-    made: dict[ModeName, Path], mode: ModeName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy that is the current directory, and that DVC takes to be up to date."""
-    shutil.copytree(made[mode], tmp_path / "project")
+    shutil.copytree(made, tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")
     monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "")
 
@@ -113,28 +89,6 @@ def test_shares_by_month_are_printed_and_written(cli: Cli) -> None:
     for month, row in security.iterrows():
         assert f"{100 * row['share']:.0f} ({100 * row['low']:.0f}–" in printed, month
     assert Path("a.png").stat().st_size > 5000 and "security" in Path("a.svg").read_text()
-
-
-@pytest.mark.parametrize("mode", ["multi"])
-@pytest.mark.parametrize("of", ["paragraphs", "articles"])
-@pytest.mark.filterwarnings("error")
-def test_of_several_topics_each_has_a_share_of_its_own(of: str, cli: Cli) -> None:
-    words = ["--of", of, "--by", "month", "--out", "a.csv", "--out", "a.png"]
-    printed = " ".join(cli("shares", *words).split())
-    table = pd.read_csv("a.csv")
-    overall = table[table["month"] == "(all)"].set_index("topic")
-    assert [*overall.index] == [*NAMES] and "none" not in printed
-    frame = read_labelled_paragraphs()
-    labelled = frame[frame["label_source"] == "hand"]
-    has = pd.DataFrame({name: [name in names for names in labelled["topics"]] for name in NAMES})
-    if of == "articles":
-        has = has.groupby(labelled["article"].to_numpy()).any()
-    assert (overall["labels"] == len(has)).all() and (overall["articles"] == N_ARTICLES).all()
-    assert ((overall["share"] - has.mean()).abs() < 0.1).all() and overall["share"].sum() > 1
-    assert ((overall["low"] <= overall["share"]) & (overall["share"] <= overall["high"])).all()
-    assert f"% of {of}, 95% intervals" in printed and "for the whole corpus" in printed
-    assert ("has a topic if any of its paragraphs has it" in printed) == (of == "articles")
-    assert Path("a.png").stat().st_size > 5000
 
 
 def test_predictions_are_kept_until_the_paragraphs_change(cli: Cli) -> None:
@@ -186,9 +140,16 @@ def test_the_regression_of_the_documentation_runs(
     assert re.search(r"Covariance Type: +cluster", printed) and re.search(r"\nyear +\S", printed)
 
 
-@pytest.mark.parametrize("mode", ["multi"])
-def test_rows_to_regress_can_be_articles(cli: Cli) -> None:
-    cli("shares", "--of", "articles", "--rows", "rows.csv")
+def test_shares_and_rows_to_regress_can_be_of_articles(cli: Cli) -> None:
+    frame = read_labelled_paragraphs()
+    drawn = frame["article"].isin([f"a{n}" for n in range(25)])
+    topics = pd.Series([["trade"] if each else None for each in drawn])
+    source = np.where(drawn, "hand", "none")
+    frame = frame.assign(topics=topics, label_source=source, weight=1.0)
+    write_labelled(frame.assign(draw=np.where(drawn, "article", "")))
+    printed = " ".join(cli("shares", "--of", "articles", "--rows", "rows.csv").split())
+    assert "% of articles, 95% intervals" in printed and "for the whole corpus" in printed
+    assert "has a topic if any of its paragraphs has it" in printed
     rows = pd.read_csv("rows.csv")
     assert rows["article"].is_unique and rows["labelled"].sum() == 25
 
