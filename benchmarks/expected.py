@@ -153,7 +153,7 @@ def figures(
     likeness = np.array([vectors[text] for text in texts]) @ trained.centre - trained.usual
     n_articles = rows["article"].nunique() if documents else len(texts)
     answers = Answers(len(texts), float(certainty.sum()), float(likeness.sum()), n_articles)
-    share = expect(trained.calibration.certainty, answers, CONFIDENCE)
+    share = expect(trained.calibration, answers, CONFIDENCE)
     value, low, high = (None, None, None) if isinstance(share, str) else astuple(share)
     right = (predicted == targets_of(rows["topic"], names)).all(axis=1)
     return {

@@ -10,15 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.evaluation.estimates import WIDEST, Estimate, expect
-from paratopic.inference.calibration import Answers, Certainty
+from paratopic.inference.calibration import Answers, Calibration, Certainty
 from paratopic.training.calibration import measure_certainty
 
 KNOWN = Certainty(mean=0.8, right=0.75, noise=0.001, between=0.01, n_labels=200, n_groups=200)
 ALIKE = Answers(texts=500, certainty=400.0, likeness=0.0, articles=50)
 
 
+def estimate(known: Certainty | None, answers: Answers) -> Estimate | str:
+    return expect(Calibration(certainty=known), answers, 0.95)
+
+
 def share(known: Certainty, answers: Answers) -> Estimate:
-    expected = expect(known, answers, 0.95)
+    expected = estimate(known, answers)
     assert not isinstance(expected, str)
     return expected
 
@@ -41,13 +45,13 @@ def test_the_mean_certainty_is_corrected_and_wider_where_less_is_known() -> None
 def test_what_cannot_be_told_is_not_told() -> None:
     few = "the model has too few labelled paragraphs"
     for known in (None, replace(KNOWN, n_labels=19.0), replace(KNOWN, n_groups=5)):
-        assert expect(known, ALIKE, 0.95) == few
+        assert estimate(known, ALIKE) == few
     unlike = replace(ALIKE, likeness=-376.0)
     too_much = "the texts differ too much from the labelled paragraphs"
-    assert expect(KNOWN, unlike, 0.95) == too_much
+    assert estimate(KNOWN, unlike) == too_much
     learnt = replace(ALIKE, certainty=498.0)  # as of the labelled paragraphs themselves
     anything = "the interval would be from 0% to 100%"
-    assert expect(replace(KNOWN, mean=0.3, right=0.3), learnt, 0.95) == anything
+    assert estimate(replace(KNOWN, mean=0.3, right=0.3), learnt) == anything
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.1), st.floats(0, 1), st.integers(1, 10**6))
@@ -55,7 +59,7 @@ def test_the_interval_holds_the_share_and_is_possible(
     mean: float, right: float, noise: float, certainty: float, texts: int
 ) -> None:
     known = replace(KNOWN, mean=mean, right=right, noise=noise)
-    expected = expect(known, Answers(texts, certainty * texts, 0.0, 1), 0.95)
+    expected = estimate(known, Answers(texts, certainty * texts, 0.0, 1))
     if not isinstance(expected, str):
         value, low, high = astuple(expected)
         assert 0 <= low <= value <= high <= low + WIDEST and high <= 1

@@ -17,9 +17,9 @@ from paratopic.findings.card import Shipped, render_card
 from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import CARD, is_card_of
+from paratopic.inference.head import Reading
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Reading
 from paratopic.project.metrics import metrics_in
 from paratopic.project.passages import Text
 from paratopic.project.topics import Topics

@@ -15,8 +15,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import write_manifest
+from paratopic.inference.head import Reading
 from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Array, Reading, Scores, softmax
+from paratopic.inference.scores import Array, Scores, softmax
 from paratopic.project.files import aside
 from paratopic.project.params import SECTION, Positive
 from paratopic.project.passages import Text, plain

@@ -349,7 +349,7 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
 
 def _print_expected(model: Model, done: jobs.Done, by: str | None) -> None:
     """Print how many of the answers are expected to be right, of all and of each part."""
-    from paratopic.evaluation.estimates import expect
+    from paratopic.evaluation.estimates import describe_expected, expect
 
     # Where the project whose model this is has other texts, labels or settings now.
     if model.folder.resolve().is_relative_to(MODELS.resolve()) and PREPARED.exists():
@@ -357,27 +357,15 @@ def _print_expected(model: Model, done: jobs.Done, by: str | None) -> None:
             from paratopic.cli.project import note_changes
 
             note_changes()
-    known = model.calibration.certainty
-    share = expect(known, done.all_answers, CONFIDENCE)
-    if isinstance(share, str):
-        print(
-            f"The share of right answers cannot be estimated, because {share}. Label some of "
-            "these texts (`paratopic suggest`), and train again."
-        )
-    else:
-        of_labelled = f" On the labelled paragraphs, {known.right:.0%} are." if known else ""
-        print(
-            f"{share.value:.0%} of the answers are expected to be right ({CONFIDENCE:.0%} interval "
-            f"{share.low:.0%} to {share.high:.0%}).{of_labelled}"
-        )
+    print(describe_expected(model.calibration, done.all_answers, CONFIDENCE))
     if by is None:
         return
     if not done.is_divided:
         raise UserError(f"--by {by}: no row has a value in this column; the results are complete")
-    expected = f"% expected to be right ({CONFIDENCE:.0%} interval)"
-    table = Table(by, "answers", expected, box=box.SIMPLE_HEAD)
+    share_right = f"% expected to be right ({CONFIDENCE:.0%} interval)"
+    table = Table(by, "answers", share_right, box=box.SIMPLE_HEAD)
     for part, answers in sorted(done.answers.items()):
-        share = expect(known, answers, CONFIDENCE)
+        share = expect(model.calibration, answers, CONFIDENCE)
         cell = f"unknown, because {share}"
         if not isinstance(share, str):
             value, low, high = (f"{100 * end:.0f}" for end in astuple(share))

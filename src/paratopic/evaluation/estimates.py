@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaincinv, stdtrit
 
-from paratopic.inference.calibration import Answers, Certainty
+from paratopic.inference.calibration import Answers, Calibration
 from paratopic.inference.scores import Array
 
 # With fewer labels of its own, a group has no interval; with fewer labelled articles, if articles
@@ -84,13 +84,11 @@ WIDEST = 0.8
 LEAST_SPREAD = 0.001
 
 
-def expect(known: Certainty | None, answers: Answers, confidence: float) -> Estimate | str:
-    """Estimate the share of right answers.
+def expect(calibration: Calibration, answers: Answers, confidence: float) -> Estimate | str:
+    """Estimate the share of right answers of the model that a calibration is of.
 
     Parameters
     ----------
-    known
-        How certain and how right the model was on the labelled paragraphs; None if it has none.
     answers
         The answers, at least one.
 
@@ -98,6 +96,7 @@ def expect(known: Certainty | None, answers: Answers, confidence: float) -> Esti
     -------
     The share, 0 to 1, with its interval; or the reason why it cannot be told.
     """
+    known = calibration.certainty
     if known is None or known.n_labels < LEAST_LABELS or known.n_groups < LEAST_ARTICLES:
         return "the model has too few labelled paragraphs"
     if answers.likeness / answers.texts < LEAST_LIKENESS:
@@ -117,3 +116,17 @@ def expect(known: Certainty | None, answers: Answers, confidence: float) -> Esti
     if high - low > WIDEST:
         return f"the interval would be from {low:.0%} to {high:.0%}"
     return Estimate(value, float(low), float(high))
+
+
+def describe_expected(calibration: Calibration, answers: Answers, confidence: float) -> str:
+    """Say how many answers should be right, or why that cannot be told; parameters as `expect`."""
+    known, share = calibration.certainty, expect(calibration, answers, confidence)
+    if known is None or isinstance(share, str):
+        return (
+            f"The share of right answers cannot be estimated, because {share}. Label some of "
+            "these texts (`paratopic suggest`), and train again."
+        )
+    return (
+        f"{share.value:.0%} of the answers are expected to be right ({confidence:.0%} interval "
+        f"{share.low:.0%} to {share.high:.0%}). On the labelled paragraphs, {known.right:.0%} are."
+    )

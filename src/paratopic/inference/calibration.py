@@ -20,6 +20,8 @@ from paratopic.inference.scores import Array, Integers, Targets
 SHARES = 1.0, 0.8, 0.6, 0.4, 0.2
 # Threshold that no probability reaches: no prediction is called sure.
 NEVER = 2.0
+# Largest number in a calibration: with more, logits could overflow.
+LARGEST = 1e9
 
 
 class Promise(NamedTuple):
@@ -181,7 +183,7 @@ class Answers:
     certainty
         Sum of the probabilities that their answers are right.
     likeness
-        Sum of their likeness to the labelled texts (see `scores.Reading`).
+        Sum of their likeness to the labelled texts (see `head.Reading`).
     """
 
     texts: int = 0
@@ -233,6 +235,23 @@ class Calibration:
     def apply(self, logits: Array) -> Array:
         """Calibrated logits (..., r) of logits (..., r)."""
         return logits * self.scale + self.shift
+
+    def check(self, k: int, n_logits: int) -> None:
+        """Raise a ValueError unless the numbers, and those of `alone`, fit a model of k topics."""
+        n = n_logits
+        sizes = {"scale": (1, n), "shift": (1, n), "thresholds": (1, k), "shares": (0, n)}
+        for name, allowed in sizes.items():
+            if len(getattr(self, name)) not in allowed:
+                raise ValueError(f"calibration has {len(getattr(self, name))} numbers as {name}")
+        of_answers = astuple(self.certainty) if self.certainty else ()
+        shares = *self.shares, *of_answers[:2]
+        every = *self.scale, *self.shift, *self.thresholds, *shares, self.sure, *of_answers
+        if not (np.abs(every) <= LARGEST).all():
+            raise ValueError("calibration: a number is not finite, or too large")
+        if max(shares, default=0) > 1 or min((*shares, *of_answers), default=0) < 0:
+            raise ValueError("calibration: a share is not from 0 to 1, or another is negative")
+        if self.alone is not None:
+            self.alone.check(k, n_logits)
 
 
 def read_calibration(values: Mapping[str, Any]) -> Calibration:

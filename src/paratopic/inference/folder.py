@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple
-from itertools import chain
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
-
-import numpy as np
 
 from paratopic.inference.calibration import Calibration, read_calibration
 from paratopic.inference.modes import mode_of
@@ -43,8 +40,6 @@ FORMAT = 11
 
 # What reading a damaged manifest raises.
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
-# Largest number in a calibration: with more, logits could overflow.
-LARGEST = 1e9
 
 
 class Manifest(NamedTuple):
@@ -146,30 +141,12 @@ def _parse(values: Mapping[str, Any]) -> Manifest:
         raise ValueError(f"topics.mode is {mode!r}")
     topics = Topics(mode, tuple(Topic(topic["name"], topic["definition"]) for topic in codebook))
     calibration = read_calibration(values["calibration"])
-    for part in filter(None, (calibration, calibration.alone)):
-        _check_calibration(part, topics)
+    k = len(topics.names)
+    calibration.check(k, mode_of(mode).n_logits(k))
     languages = tuple(values["languages"])
     if not set(languages) <= set(NAMES):
         raise ValueError(f"languages are {languages!r}")
     return Manifest(values["kind"], topics, calibration, languages, values["settings"])
-
-
-def _check_calibration(calibration: Calibration, topics: Topics) -> None:
-    """Raise a ValueError unless the numbers fit a model of these topics."""
-    k, numbers = len(topics.names), vars(calibration)
-    n = mode_of(topics.mode).n_logits(k)
-    sizes = {"scale": (1, n), "shift": (1, n), "thresholds": (1, k), "shares": (0, n)}
-    for name, allowed in sizes.items():
-        if len(numbers[name]) not in allowed:
-            raise ValueError(f"calibration has {len(numbers[name])} numbers as {name}")
-    of_answers = astuple(calibration.certainty) if calibration.certainty else ()
-    shares = *calibration.shares, *of_answers[:2]
-    of_sizes = chain.from_iterable(numbers[name] for name in sizes)
-    every = *of_sizes, calibration.sure, *of_answers
-    if not (np.abs(every) <= LARGEST).all():
-        raise ValueError("calibration: a number is not finite, or too large")
-    if max(shares, default=0) > 1 or min((*shares, *of_answers), default=0) < 0:
-        raise ValueError("calibration: a share is not from 0 to 1, or another number is negative")
 
 
 def prediction_files(kind: str) -> list[str]:

@@ -1,16 +1,59 @@
-"""The linear head of a model: from features to logits, and its file."""
+"""The linear head of a model, and its file: from features to logits, and to likeness.
+
+How like the labelled texts another is tells whether anything is known of the answers to it
+(`evaluation.estimates`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from paratopic.inference.scores import Array, Features
+from paratopic.inference.modes import Mode
+from paratopic.inference.scores import Array, Features, Integers
 
 # Labelled texts whose products with their centre differ by less are all the same.
 ROUNDING = 1e-9
+
+
+class Windows(NamedTuple):
+    """What a head reads of n texts, each of which is read in one window or several.
+
+    Attributes
+    ----------
+    features
+        (n windows, d) features of each window.
+    owner
+        (n windows,) number of the text that each window belongs to.
+    lengths
+        Number of tokens of each window, by which windows of one text are weighed.
+    """
+
+    features: Features
+    owner: Integers
+    lengths: Sequence[int]
+
+
+class Reading(NamedTuple):
+    """What a kind of model makes of n texts.
+
+    Attributes
+    ----------
+    logits
+        (n, `Mode.n_logits`) logits before calibration.
+    windows
+        (n,) number of windows that each text was read in.
+    likeness
+        (n,) how like the labelled texts each text is: 0 as a usual one of them, and 1 less for each
+        standard deviation among them.
+    """
+
+    logits: Array
+    windows: Integers
+    likeness: Array
 
 
 class LinearHead(NamedTuple):
@@ -49,12 +92,13 @@ class LinearHead(NamedTuple):
             logits += similarity.max(axis=1, keepdims=True) * self.slope
         return logits
 
-    def likeness(self, features: Features) -> Array:
-        """How like the labelled texts others are, (n,), from features (n, d).
-
-        It is 0 for a usual labelled text, and falls by 1 for each standard deviation among these.
-        """
-        return np.asarray(features @ self.centre - self.usual)
+    def read(self, windows: Windows, mode: Mode, n_texts: int) -> Reading:
+        """Read n texts by their windows; the likeness of a text is the mean of its windows'."""
+        features, owner, lengths = windows
+        number = np.bincount(owner, minlength=n_texts)
+        likeness = np.bincount(owner, features @ self.centre - self.usual, n_texts) / number
+        logits = mode.combine_windows(self.logits(features), lengths, owner, n_texts)
+        return Reading(logits, number, likeness)
 
     def save(self, path: Path) -> None:
         """Write the head as safetensors, the same bytes every time."""

@@ -17,9 +17,10 @@ import numpy as np
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import digest_of
+from paratopic.inference.head import Reading
 from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Contributions, Explanation, Prediction, explain
-from paratopic.inference.scores import Array, Features, Integers, Reading, Scores, Targets
+from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
 from paratopic.project.passages import Passage, Text, article_passages, as_passage, plain
 from paratopic.project.topics import ModeName
 

@@ -11,17 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from paratopic.inference.context import ContextWeights, around, read_weights, surroundings
-from paratopic.inference.head import LinearHead, read_head
+from paratopic.inference.head import Reading, Windows, read_head
 from paratopic.inference.modes import Mode
 from paratopic.inference.prediction import Contributions
-from paratopic.inference.scores import Array, Integers, Reading
+from paratopic.inference.scores import Array, Integers
 from paratopic.project.errors import UserError
 from paratopic.project.passages import PARTS, Passage, Text
 
@@ -69,12 +69,9 @@ class EncoderClassifier:
         self._model = OnnxModel(folder / self.MODEL)
 
     def read(self, texts: Sequence[Text]) -> Reading:
-        """Read n texts; the likeness of a long one is the mean of its windows."""
+        """Read n texts, long ones in several windows."""
         windows = read_passages(self._tokenizer, texts, self.context, self._model.run)
-        logits = text_logits(self._head, windows, self._mode, len(texts))
-        number = np.bincount(windows.owner, minlength=len(texts))
-        likeness = self._head.likeness(windows.features)
-        return Reading(logits, number, np.bincount(windows.owner, likeness, len(texts)) / number)
+        return self._head.read(windows, self._mode, len(texts))
 
     def embed(self, texts: Sequence[str]) -> Array:
         """Embeddings of n texts, (n, d): of several windows the mean, weighted by their lengths."""
@@ -110,32 +107,13 @@ class EncoderClassifier:
         return Contributions(spans, shares, combined[0], of_parts)
 
 
-class ReadWindows(NamedTuple):
-    """What a head reads of n texts.
-
-    Attributes
-    ----------
-    features
-        (n windows, d) rows of unit length: the embedding of a window, and of what is around its
-        text.
-    owner
-        (n windows,) number of the text that each window belongs to.
-    lengths
-        Number of tokens of each window.
-    """
-
-    features: Array
-    owner: Integers
-    lengths: list[int]
-
-
 def read_passages(
     tokenizer: Tokenizer,
     texts: Sequence[Text],
     context: ContextWeights,
     embed: Callable[[list[list[int]]], Array],
-) -> ReadWindows:
-    """Embed texts with what is around them. Each distinct text is embedded once.
+) -> Windows:
+    """Embed texts with what is around them, in rows of unit length; each distinct text once.
 
     Parameters
     ----------
@@ -156,13 +134,7 @@ def read_passages(
         means = mean_embeddings(embeddings, windows, text, len(read.texts))
         sums = features[with_context] + around(read, means)[owner[with_context]]
         features[with_context] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
-    return ReadWindows(features, owner, [len(windows[row]) for row in rows.tolist()])
-
-
-def text_logits(head: LinearHead, windows: ReadWindows, mode: Mode, n_texts: int) -> Array:
-    """Logits of n texts, (n, `n_logits`), from those of their windows."""
-    logits = head.logits(windows.features)
-    return mode.combine_windows(logits, windows.lengths, windows.owner, n_texts)
+    return Windows(features, owner, [len(windows[row]) for row in rows.tolist()])
 
 
 def mean_embeddings(

@@ -6,7 +6,7 @@ each text has, (n, k). How a mode of labelling reads them is for `modes`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,26 +21,6 @@ Scores = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.bool_]
 # Features of n texts, (n, d).
 Features: TypeAlias = "Array | sparse.csr_matrix"
-
-
-class Reading(NamedTuple):
-    """What a kind of model makes of n texts.
-
-    Attributes
-    ----------
-    logits
-        (n, `Mode.n_logits`) logits before calibration.
-    windows
-        (n,) number of windows that each text was read in.
-    likeness
-        (n,) how like the labelled texts each text is: 0 as a usual one of them, and 1 less for each
-        standard deviation among them.
-    """
-
-    logits: Array
-    windows: Integers
-    likeness: Array
-
 
 # Smaller probabilities count as this one in log losses, which are thus at most 34.5.
 SMALLEST = 1e-15

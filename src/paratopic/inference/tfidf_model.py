@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from paratopic.inference.context import ContextWeights, Surroundings, read_weights, surroundings
-from paratopic.inference.head import read_head
+from paratopic.inference.head import Reading, Windows, read_head
 from paratopic.inference.modes import Mode
 from paratopic.inference.prediction import Contributions
-from paratopic.inference.scores import Array, Integers, Reading
+from paratopic.inference.scores import Array, Integers
 from paratopic.project.passages import PARTS, Passage, Text
 
 if TYPE_CHECKING:
@@ -63,16 +63,16 @@ class BaselineClassifier:
             if len(idf[name]) != len(terms[name]):
                 raise ValueError(f"{len(idf[name])} weights of {name} do not fit its terms")
             features[name] = TfIdf(terms[name], idf[name], keywords)
-        self._union, self._head = TfIdfUnion(features), read_head(folder / self.HEAD)
+        self._union, self._mode = TfIdfUnion(features), mode
+        self._head = read_head(folder / self.HEAD)
         d = sum(map(len, idf.values()))
         if self._head.coef.shape[1] != d:
             raise ValueError(f"weights of {self._head.coef.shape} do not fit {d} terms")
 
     def read(self, texts: Sequence[Text]) -> Reading:
         """Read n texts, each in one window."""
-        features = transform_passages(self._union.transform, texts, self.context)
-        windows = np.ones(len(texts), dtype=np.int64)
-        return Reading(self._head.logits(features), windows, self._head.likeness(features))
+        features, n = transform_passages(self._union.transform, texts, self.context), len(texts)
+        return self._head.read(Windows(features, np.arange(n), [1] * n), self._mode, n)
 
     def embed(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """TF-IDF features of n texts, (n, d); a row of zeros for a text without a known term."""

@@ -27,7 +27,6 @@ from paratopic.inference.onnx_model import (
     OnnxModel,
     read_passages,
     read_windows,
-    text_logits,
     windowing,
 )
 from paratopic.inference.scores import Array, Integers, Scores
@@ -119,7 +118,7 @@ class FittedTransformer:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
         read = read_passages(self._tokenizer, texts, self.context, self._embedder)
         mode = mode_of(self._topics.mode)
-        return mode.scores(text_logits(self._head, read, mode, len(texts)))
+        return mode.scores(self._head.read(read, mode, len(texts)).logits)
 
     def save(
         self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
@@ -249,7 +248,7 @@ def _choose_context(
         head = head_fit.fit(part, embedder, tokenizer, read)
         texts = examples.of(test).texts
         windows = read_passages(tokenizer, texts, read, embedder)
-        return mode.scores(text_logits(head, windows, mode, len(texts)))
+        return mode.scores(head.read(windows, mode, len(texts)).logits)
 
     def embed(texts: Sequence[str]) -> Array:
         return embedder(_first_windows(tokenizer, texts))
