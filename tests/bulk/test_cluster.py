@@ -32,7 +32,7 @@ def write_inputs(folder: Path, n: int) -> list[Path]:
     """Write n rows and 642 more in three files; two of the rows have an error."""
     texts = [f"The tariff and the army, number {n}." for n in range(n)]
     table, article, lines = (folder / name for name in ("a.csv", "b.txt", "c.jsonl"))
-    pd.DataFrame({"n": range(len(texts)), "text": texts}).to_csv(table, index=False)
+    pd.DataFrame({"heading": "Duty é", "text": texts}).to_csv(table, index=False)
     article.write_text("\n\n".join(texts[:40]))
     lines.write_text("\n".join(["{", *(json.dumps({"text": t}) for t in [None, *texts[:600]])]))
     return [table, article, lines]
@@ -63,12 +63,12 @@ def suspend_worker(machine: psutil.Process) -> psutil.Process | None:
 
 
 def test_a_cluster_of_this_machine_writes_the_same_bytes(
-    cli: Cli, baseline_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, reading_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     inputs, out = write_inputs(tmp_path, 700), tmp_path / "out"
-    whole = predict(load(baseline_folder), inputs, tmp_path / "whole")
-    words = ["predict", *inputs, "--model", baseline_folder, "--out", out, "--engine", "ray"]
+    whole = predict(load(reading_folder), inputs, tmp_path / "whole")
+    words = ["predict", *inputs, "--model", reading_folder, "--out", out, "--engine", "ray"]
     printed = cli(*words, status=SOME_ERRORS)
     assert f"{out}: {whole.rows:,} rows from 3 files, 2 with an error\n" in printed.out
     assert read_shards(out) == read_shards(tmp_path / "whole")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.bulk import cluster, jobs
+from paratopic.bulk import jobs
 from paratopic.bulk.formats import with_context
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import Prediction
-from paratopic.project.passages import Passage, Text
+from paratopic.project.passages import Passage
 from paratopic.tables.shards import Chunk, Columns
 from tests.bulk.bulk_runs import predicted
 from tests.documents import save, write_table
@@ -160,26 +159,6 @@ def test_odd_values_around_a_text_do_no_harm(
 def work_of(model: Model, path: Path) -> jobs.Work:
     job = jobs.Job(model, [path], "text")
     return job.work(job.added, jobs.Done())
-
-
-@pytest.mark.parametrize("name", ["news.md", "in.csv", "alone.csv"])
-def test_the_cluster_gets_what_stands_around_texts(
-    reading: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    """What is sent to it is told from what the process that writes the shards reads itself."""
-    save(tmp_path, "news.md", ARTICLE)
-    table = pd.DataFrame({"text": TEXTS, "group": "a", "position": range(5), "heading": "Duty é"})
-    write_table(table, tmp_path / "in.csv")
-    write_table(table[["text"]], tmp_path / "alone.csv")
-    work = work_of(reading, tmp_path / name)
-    monkeypatch.setattr(cluster, "_model", lambda files: reading)
-    steps: list[list[Text]] = list(work.texts())
-    sent: list[Any] = list(cluster._read(work, {}))
-    files: Any = None
-    for texts, row in zip(steps, sent, strict=True):
-        answer = cluster._predict(files, row)
-        assert answer["texts"] == cluster._digest(cluster._packed(texts))
-        assert json.loads(answer["columns"]) == jobs.predict_columns(reading, texts)
 
 
 def test_given_neighbours_lead_on_to_rows_further_away_as_in_training() -> None:

@@ -238,25 +238,6 @@ def test_damaged_parquet_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_whose_parquet_is_damaged_meanwhile_is_resumed_when_it_is_put_back(
-    model: Model, tmp_path: Path, pages: tuple[Path, bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, content = pages
-    before = path.stat()
-    path.write_bytes(content.replace(b"number 06", b"number !!"))
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with monkeypatch.context() as unchecked:
-        unchecked.setattr(jobs.Job, "check", lambda *_: None)
-        with pytest.raises(UserError, match="after 3 rows it cannot be read"):
-            predict(model, [path], tmp_path / "out")
-    assert list(read_shards(tmp_path / "out")) == ["00000-pages-00000.parquet"]
-    path.write_bytes(content)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    done = predict(model, [path], tmp_path / "out", resume=True)
-    assert done == predict(model, [path], tmp_path / "whole")
-    assert read_shards(tmp_path / "out") == read_shards(tmp_path / "whole")
-
-
 def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
     model: Model, tmp_path: Path
 ) -> None:
@@ -333,8 +314,8 @@ def test_a_killed_process_is_resumed(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    texts = "text\n" + "The tariff and the army.\n" * 5_000
-    tables = [save(tmp_path, f"{number}.csv", texts) for number in range(6)]
+    texts = "text\n" + "The tariff and the army.\n" * 1_500
+    tables = [save(tmp_path, f"{number}.csv", texts) for number in range(4)]
     words = ["predict", str(tmp_path / "*.csv"), "--model", str(model.folder), "--out"]
     program = "from paratopic.cli.app import main; main()"
     command = [sys.executable, "-c", program, *words, str(tmp_path / "out")]
@@ -344,9 +325,9 @@ def test_a_killed_process_is_resumed(
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() != 0
     before = len(read_shards(tmp_path / "out"))
-    assert 0 < before < 7
+    assert 0 < before < 4
     resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True)
-    assert f"{tmp_path / 'out'}: 30,000 rows from 6 files, 0 with an error" in resumed.stdout
+    assert f"{tmp_path / 'out'}: 6,000 rows from 4 files, 0 with an error" in resumed.stdout
     assert resumed.stderr == ""  # no progress bar without a terminal
     predict(model, tables, tmp_path / "whole")
     assert read_shards(tmp_path / "out") == read_shards(tmp_path / "whole")

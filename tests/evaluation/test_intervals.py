@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from paratopic.evaluation import intervals
 from paratopic.evaluation.intervals import (
     ALIKE,
     ALIKE_ARTICLES,
@@ -126,17 +125,6 @@ def test_repeats_are_no_further_evidence_and_groups_widen_the_interval() -> None
     together = [i // 8 for i in range(40)]
     grouped = estimates(made(true, [predicted], 2, together), 0.95, 4000, 1)["accuracy"]
     assert np.diff(bounds(grouped)) > 1.5 * np.diff(bounds(once["accuracy"]))
-
-
-def test_draws_of_many_rows_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    n, groups = 40, [i // 8 for i in range(40)]
-    one, other = opposed(n, 30, groups)
-    whole = estimates(one, 0.95, 500, 1), difference(one, other, 0.95, 500, 1)
-    monkeypatch.setattr(intervals, "WEIGHTS", 3 * n)
-    assert list(intervals._steps(500, n)) == [3] * 166 + [2]
-    parts = estimates(one, 0.95, 500, 1), difference(one, other, 0.95, 500, 1)
-    assert bounds(parts[0]["macro_f1"]) == pytest.approx(bounds(whole[0]["macro_f1"]))
-    assert (parts[1].low, parts[1].p) == pytest.approx((whole[1].low, whole[1].p))
 
 
 @pytest.mark.parametrize("seen", [0.2, 1.0, 3.0])

@@ -12,19 +12,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from scipy.special import softmax
-from sentence_transformers import SentenceTransformer
 
-from paratopic.baseline import fit as baseline
-from paratopic.baseline.fit import FittedBaseline
 from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.examples import Examples, Fitted
-from paratopic.training.head import PRIOR_SCALE
-from paratopic.transformer import fit as transformer
 from tests.samples import KINDS, TARIFF, WORDS, examples, fit
 
 
@@ -50,7 +44,7 @@ def test_topics_without_examples_get_no_probability(
     data = examples(rows[rows["topic"].isin([(name,) for name in present])], topics.names)
     model = fit(kind, data, undescribed, tiny_encoder)
     models: list[Fitted | Model] = [model]
-    if kind == "baseline" or len(present) == 1:  # a transformer is long in saving
+    if kind == "baseline":  # a transformer is long in saving, and has such a head too
         model.save(tmp_path / "model", Calibration())
         models.append(load(tmp_path / "model"))
     for able in models:
@@ -89,36 +83,15 @@ def test_descriptions_alone_make_a_model(
     scores, thresholds = model.predict_proba(texts), (1.0 if mode == "single" else 0.5,)
     predicted = mode_of(mode).predicted(scores[:2], thresholds)
     np.testing.assert_array_equal(predicted, np.eye(2, dtype=bool))
-    if mode == "multi":
+    if mode == "multi" or kind == "transformer":  # which is long in saving
         return
     model.save(tmp_path / kind, Calibration(thresholds=thresholds))
     loaded = load(tmp_path / kind)
     answers = loaded.predict(list(descriptions.values()))
     assert [answer.topic for answer in answers] == list(descriptions)
-    np.testing.assert_allclose(loaded.predict_proba(texts), scores, atol=5e-3)
-    # The tiny encoder's embeddings of any two texts are similar.
-    if kind == "baseline":
-        assert scores[:2].sum(axis=1).min() > 0.99
-        assert [answer.topic for answer in loaded.predict(["Rain.", TARIFF])] == [None, "trade"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_descriptions_say_what_has_no_topic(kind: str, topics: Topics, tiny_encoder: Path) -> None:
-    """Before any label is seen: a line in that similarity, computed here from the features."""
-    nothing = Examples([], np.zeros((0, 3), dtype=bool), *[np.zeros(0, dtype=np.int64)] * 2)
-    fitted = fit(kind, nothing, topics, tiny_encoder)
-    texts = ["A tariff on goods about trade.", "Rain.", "The army and navy about security."]
-    both = [*topics.descriptions, *texts]
-    if isinstance(fitted, FittedBaseline):
-        features, nearest = fitted._union.transform(both).toarray(), baseline.NEAREST
-    else:
-        encoder = SentenceTransformer(str(tiny_encoder), device="cpu")
-        features, nearest = encoder.encode(both, normalize_embeddings=True), transformer.NEAREST
-    similarity = features[3:] @ features[:3].T
-    none = nearest.slope * similarity.max(axis=1) + nearest.intercept
-    logits = np.column_stack([PRIOR_SCALE * similarity, none])
-    expected = softmax(logits, axis=1)[:, :-1]
-    np.testing.assert_allclose(fitted.predict_proba(texts), expected, rtol=1e-4)
+    np.testing.assert_allclose(loaded.predict_proba(texts), scores)
+    assert scores[:2].sum(axis=1).min() > 0.99
+    assert [answer.topic for answer in loaded.predict(["Rain.", TARIFF])] == [None, "trade"]
 
 
 def test_predictions_are_sure_from_the_threshold_on(
@@ -184,13 +157,6 @@ def test_a_model_is_shown_in_a_line_and_is_not_pickled(model: Model) -> None:
     assert repr(model) == f"Model('{model.kind}', 3 topics, '{model.folder}')"
     with pytest.raises(TypeError, match=re.escape(f"load('{model.folder}')")):
         copy.copy(model)  # as pickle asks for it
-
-
-def test_a_million_characters_are_read_to_the_end(model: Model) -> None:
-    filler = "the talks on " * 80_000
-    plain, ending = model.predict_proba([filler, filler + "missile navy troops " * 500])
-    assert len(filler) > 1_000_000
-    assert np.abs(plain - ending).max() > 1e-6
 
 
 def test_words_count_at_any_place_in_a_long_text(model: Model) -> None:

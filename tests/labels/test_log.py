@@ -37,17 +37,7 @@ from tests.labels.lines import BY_HAND, HEADER, answers_in, write
         (HEADER, "a:1,trade,x,ann,15/09/2025 10:00,", '2: "15/09/2025 10:00" is not an ISO 8601'),
         *(
             (HEADER, f'a:2,trade,x,,,,"{drawn}"', f'2: "{drawn}" in the column drawn is neither')
-            for drawn in (
-                "0",
-                "-1",
-                "nan",
-                "inf",
-                "articles",
-                "15. Jul",
-                "0,3",
-                "1 of x",
-                "article of x",
-            )
+            for drawn in "0|-1|nan|inf|articles|15. Jul|0,3|1 of x|article of x".split("|")
         ),
         ("paragraph:topics", "a:1:trade", 'line 1: there is no column "paragraph"'),
     ],

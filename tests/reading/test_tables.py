@@ -146,16 +146,6 @@ def test_bad_lines_are_refused_with_their_number(tmp_path: Path, line: str, mess
         read_joined(path, TOPICS, [])
 
 
-def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    TABLE.to_parquet(path, compression=None)
-    data = path.read_bytes()
-    for damaged in (data[:100], data.replace(b"Tariffs", b"\xff\xff\xff\xff\xff\xff\xff"), b"PAR1"):
-        path.write_bytes(damaged)
-        with pytest.raises(UserError, match=r"a\.parquet: cannot be read as parquet: "):
-            read_joined(path, TOPICS, [])
-
-
 def read(folder: Path, **columns: Sequence[object]) -> pd.DataFrame:
     """Read an unlabelled table of these columns."""
     path = write_table(pd.DataFrame(columns).assign(label=""), folder / "set.jsonl")
@@ -223,19 +213,6 @@ def test_which_neighbours_connect_rows(
     frame = read(tmp_path, text=text, text_preceding=before, text_following=after)
     first, second, third = frame["article"]
     assert (first == second) == connected and third not in (first, second)
-
-
-def test_a_short_answer_that_recurs_connects_no_speeches(tmp_path: Path) -> None:
-    n = 20
-    frame = read(
-        tmp_path,
-        text=[*(f"Speech {number}." for number in range(n)), "(Applause.)"],
-        text_preceding=["(Applause.)"] * (n + 1),
-        text_following=["Thank you."] * (n + 1),
-    )
-    assert frame["article"].nunique() == n + 1
-    passage = passages_of(frame)[0]
-    assert (passage.before, passage.after) == (("(Applause.)",), ("Thank you.",))
 
 
 def test_groups_count_more_than_neighbours(tmp_path: Path) -> None:
@@ -350,13 +327,6 @@ def test_keys_that_do_not_fit_a_table_are_named(
 ) -> None:
     with pytest.raises(UserError, match=message):
         read_joined(write_table(OWN, tmp_path / "set.csv"), TOPICS, [], source)
-
-
-def test_a_table_without_labels_is_read_unlabelled(tmp_path: Path) -> None:
-    path = save(tmp_path, "set.csv", "text,label\nA,what it is about\n")
-    frame, fields = read_joined(path, TOPICS, [], Source("", label=None))
-    assert frame["label_source"].tolist() == ["none"] and not list(fields)
-    assert frame["article"].tolist() == frame["id"].tolist()
 
 
 def test_one_column_may_be_date_and_group_and_of_any_type(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from paratopic.training.calibration import (
     fit_scale_and_shifts,
     with_expected_thresholds,
 )
-from paratopic.training.head import fit_head, lessons
 
 NAMES = ("a", "b", "c")
 TOPICS = Topics("single", NAMES)
@@ -261,25 +260,6 @@ def test_topics_that_no_label_calibrates_are_each_predicted_for_their_share_of_r
     pd.testing.assert_frame_equal(given[list(frame)], frame)
     predicted = frame[TOPICS.scores].to_numpy() >= given[TOPICS.thresholds].to_numpy()
     np.testing.assert_array_equal(predicted.sum(axis=0), 20)
-
-
-@pytest.mark.parametrize("n", [60, 500])
-@pytest.mark.parametrize("share", [0.03, 0.1, 0.4])
-def test_topics_of_balanced_heads_are_as_probable_as_frequent(n: int, share: float) -> None:
-    rng = np.random.default_rng(3)
-    targets = np.zeros((2 * n, 2), dtype=bool)
-    targets[::2, 0] = targets[1::2, 0] = np.arange(n) < share * n
-    targets[:, 1] = ~targets[:, 0]
-    features = rng.normal(size=(2 * n, 20)) + targets[:, [0]]
-    features /= np.linalg.norm(features, axis=1, keepdims=True)
-    learnt = lessons(features[::2], targets[::2], np.ones(n), MULTI)
-    head = fit_head(learnt, MULTI, 1.0, np.zeros((2, 20)))
-    raw = MULTI.scores(features[1::2] @ head[0].T + head[1])
-    unseen = known(targets[1::2], raw)
-    calibrated = apply_calibration(raw, fit_calibration(unseen, MULTI), MULTI)
-    np.testing.assert_allclose(calibrated.mean(axis=0), unseen.targets.mean(axis=0), rtol=0.01)
-    # The head itself takes a rare topic to be more frequent.
-    assert share > 0.3 or raw[:, 0].mean() > 1.5 * share
 
 
 def test_the_scale_has_a_prior_and_the_shift_has_none() -> None:

@@ -20,7 +20,6 @@ from paratopic.project.errors import UserError
 from paratopic.transformer import encoder
 from paratopic.transformer.encoder import (
     BUNDLED_SHA256,
-    autocast,
     check_lengths,
     load_encoder,
     pick_device,
@@ -41,16 +40,6 @@ def test_auto_takes_cuda_then_mps_then_cpu(monkeypatch: pytest.MonkeyPatch) -> N
         assert pick_device("cpu").type == "cpu"
     with pytest.raises(UserError, match=r"transformer.device: cuda is not available.*cpu"):
         pick_device("cuda")
-
-
-def test_mixed_precision_is_used_on_cuda_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    with autocast(torch.device("cpu"), True):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
-    arguments: dict[str, object] = {}
-    monkeypatch.setattr(torch, "autocast", lambda kind, **rest: arguments.update(rest, kind=kind))
-    for mixed in (True, False):
-        autocast(torch.device("cuda"), mixed)
-        assert arguments == {"kind": "cuda", "dtype": torch.bfloat16, "enabled": mixed}
 
 
 @pytest.mark.parametrize("piece", ["model.safetensors", "tokenizer.json"])

@@ -15,11 +15,10 @@ from sentence_transformers import SentenceTransformer
 
 import paratopic
 from paratopic.inference.calibration import Calibration
-from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Scores, classes, one_hot
+from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Array, classes, one_hot
 from paratopic.project.topics import ModeName, Topics
-from paratopic.training.examples import Examples, beside_labels
-from paratopic.training.head import smooth_answers
+from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
 from paratopic.transformer import tuning
 from paratopic.transformer.settings import BUNDLED
@@ -109,20 +108,6 @@ def test_labels_of_one_article_move_the_encoder_less(
     assert 0 < moved[0] < 0.5 * moved[1]
 
 
-def test_definitions_count_as_much_in_the_head_as_labels_leave_them(
-    rows: pd.DataFrame, topics: Topics, fit_tiny: Fit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By topic where the encoder was tuned, which knows them already, and all alike where not."""
-    counted: list[Array | None] = []
-    monkeypatch.setattr(transformer._HeadFit, "fit", lambda *given: counted.append(given[5]))
-    data, mode = examples(rows, topics.names), mode_of("single")
-    for epochs in (1, 0):
-        fit_tiny(data, topics, epochs=epochs)
-    tuned, untuned = counted
-    assert tuned is not None and tuned.tolist() == beside_labels(data, mode).tolist()
-    assert max(tuned[:-1]) < 1 and untuned is None
-
-
 def test_a_pool_teaches_the_head_alone(rows: pd.DataFrame, topics: Topics, fit_tiny: Fit) -> None:
     few = examples(rows.iloc[::6], topics.names)
     others = [text for text in rows["text"] if text not in few.texts]
@@ -134,24 +119,6 @@ def test_a_pool_teaches_the_head_alone(rows: pd.DataFrame, topics: Topics, fit_t
     scores = [model.predict_proba(others) for model in (without, taught)]
     assert np.abs(scores[1] - scores[0]).max() > 0.01
     np.testing.assert_array_equal(again.predict_proba(others), scores[1])
-
-
-def test_texts_without_a_label_are_answered_once_more_where_labels_are_enough(
-    rows: pd.DataFrame, fit_tiny: Fit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answered: list[Scores] = []
-
-    def recorded(embeddings: Array, probabilities: Scores, mode: Mode) -> Scores:
-        answered.append(probabilities)
-        return smooth_answers(embeddings, probabilities, mode)
-
-    monkeypatch.setattr(transformer, "smooth_answers", recorded)
-    for some, n_rounds in ((rows[:9], 1), (rows, 2)):
-        answered.clear()
-        data = replace(examples(some, BARE.names), unlabelled=list(rows["text"]))
-        fit_tiny(data, BARE, epochs=0)
-        assert len(answered) == n_rounds
-    assert np.abs(answered[1] - answered[0]).max() > 0.01
 
 
 def test_names_of_rare_topics_may_tell(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:

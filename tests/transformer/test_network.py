@@ -1,8 +1,12 @@
-"""Logits of embeddings, and batches of windows that are encoded together."""
+"""Windows that are embedded, by torch or by the exported encoder, and the logits of embeddings."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +14,13 @@ from scipy.sparse import csr_matrix
 from sentence_transformers import SentenceTransformer
 
 from paratopic.inference.head import LinearHead, centre_of
-from paratopic.transformer.network import Network
+from paratopic.inference.onnx_model import read_windows, windowing
+from paratopic.transformer import export as onnx
+from paratopic.transformer import network as networks
+from paratopic.transformer.encoder import load_encoder, pick_device
+from paratopic.transformer.export import EmbeddingNetwork
+from paratopic.transformer.network import Embedder, Network, embed_windows
+from paratopic.transformer.quantise import quantise
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(0, 4))
@@ -32,3 +42,33 @@ def test_logits_are_those_of_the_baselines_head(seed: int, n: int, k: int) -> No
     expected = head.logits(csr_matrix(embeddings))
     np.testing.assert_allclose(logits, expected, atol=1e-9)
     assert (k == 0) == np.allclose(plain, logits)
+
+
+@pytest.fixture
+def encoder(tiny_encoder: Path) -> SentenceTransformer:
+    """One in 8 bits."""
+    full = load_encoder(str(tiny_encoder), pick_device("cpu"))
+    windows = [list(range(5, 5 + length)) for length in (3, 7, 12)]
+    return quantise(full, lambda copied: embed_windows(copied, windows))
+
+
+def test_the_exported_encoder_gives_the_networks_embeddings(
+    rows: pd.DataFrame, encoder: SentenceTransformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = windowing(encoder.tokenizer.backend_tokenizer, 16)
+    windows, _ = read_windows(tokenizer, list(rows["text"]))
+    by_torch = Embedder(encoder)(windows)
+    monkeypatch.setattr(networks, "MANY", 2)
+    exported: list[Path] = []
+
+    def export(network: EmbeddingNetwork, path: Path) -> None:
+        exported.append(path)
+        onnx.export(network, path)
+
+    monkeypatch.setattr(networks, "export", export)
+    embedder = Embedder(encoder)
+    for _ in range(2):
+        by_onnx = embedder(windows)
+        np.testing.assert_allclose(np.linalg.norm(by_onnx, axis=1), 1, atol=1e-6)
+        assert (by_torch * by_onnx).sum(axis=1).min() > 0.999
+    assert len(exported) == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -25,10 +24,6 @@ from paratopic.transformer.encoder import load_encoder, pick_device
 from paratopic.transformer.network import Encoded, Network, encode
 from paratopic.transformer.tuning import (
     Plan,
-    _batches,
-    _outcome_loss,
-    _pair_loss,
-    _sizes,
     balanced_batches,
     pair_loss,
     plan_tuning,
@@ -103,28 +98,6 @@ def test_texts_with_none_of_the_topics_add_no_steps_and_one_topic_is_told_from_t
     assert planned(one_topic).n_steps == 12
     assert planned(one_topic[1:]).n_steps == 0
     assert planned(one_topic[:2]).n_steps == 0
-
-
-def test_labels_have_no_more_of_a_batch_than_of_what_is_known() -> None:
-    assert _sizes(32, 200, 0, 0.25) == (32, 0)  # no definitions
-    assert _sizes(32, 20, 30, 0.25) == (8, 24)
-    assert _sizes(32, 10, 90, 0.5) == (3, 29)  # of few labels and many clauses
-    # One half of a batch can be none.
-    assert _sizes(32, 4000, 30, 0.999) == (32, 0) and _sizes(32, 1, 80, 0.25) == (0, 32)
-
-
-@pytest.mark.parametrize("sizes", [(8, 0), (0, 8)])
-def test_batches_of_one_kind(sizes: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    windows = [[number] for number in range(45)]
-    monkeypatch.setattr(tuning, "read_windows", lambda *_: (windows, np.arange(45)))
-    labelled, clauses, descriptions = (one_hot(np.arange(n) % 3, 3) for n in (30, 12, 3))
-    outcomes, tokenizer = (labelled, clauses, descriptions), cast(Any, None)
-    for loss in (_pair_loss, _outcome_loss):
-        plan, rng = Plan(loss, 4, sizes, 1.0, 1e-4), np.random.default_rng(0)
-        for batch in _batches(plan, tokenizer, [""] * 45, outcomes, np.ones(45), rng):
-            *texts, a, b, c = [number for (number,) in batch.windows]
-            assert 6 <= len(texts) <= 8 and (a, b, c) == (42, 43, 44)  # the descriptions
-            assert all(text < 30 for text in texts) == bool(sizes[0])
 
 
 def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(

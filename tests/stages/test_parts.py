@@ -1,0 +1,74 @@
+"""What stages decide themselves: the incumbent, the main figures, and the languages of a model."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from paratopic.project.files import BY_DEFINITIONS, COMPARISON, SCORES
+from paratopic.stages.compare import _by_definitions, _incumbent
+from paratopic.stages.evaluate import main_figures
+from paratopic.stages.train import languages_of
+from tests.samples import BODIES, GERMAN
+
+
+@pytest.mark.usefixtures("here")
+def test_the_champion_of_the_last_comparison_is_the_incumbent() -> None:
+    assert _incumbent() is None
+    COMPARISON.parent.mkdir(parents=True)
+    COMPARISON.write_text(json.dumps({"champion": "transformer"}))
+    assert _incumbent() == "transformer"
+    for damaged in ("", "[", "{}"):  # it is written anew
+        COMPARISON.write_text(damaged, encoding="utf-8")
+        assert _incumbent() in (None, "None")
+
+
+@pytest.mark.usefixtures("here")
+def test_definitions_alone_decide_where_all_models_were_scored_by_them() -> None:
+    tables = {name: pd.DataFrame({"id": [name]}) for name in ("baseline", "transformer")}
+    for name, table in tables.items():
+        (SCORES / name).mkdir(parents=True)
+        assert _by_definitions(list(tables)) == {}
+        table.to_parquet(SCORES / name / BY_DEFINITIONS)
+    scores = _by_definitions(list(tables))
+    assert {name: table["id"].tolist() for name, table in scores.items()} == {
+        name: [name] for name in tables
+    }
+
+
+def figure(value: float) -> dict[str, float]:
+    return {"value": value, "low": value - 0.1, "high": value + 0.1}
+
+
+def test_main_figures_are_of_the_answers() -> None:
+    of_topics = {"macro_f1": figure(0.8), "accuracy": figure(0.9), "log_loss": figure(0.5)}
+    of_answers = {"answer_macro_f1": figure(0.6), "answer_accuracy": figure(0.7)}
+    of_answers |= {"coverage": figure(0.4)}
+    figures = main_figures({"mode": "single", "n": 9} | of_topics | of_answers)
+    assert list(figures.items()) == [
+        *(("answer_macro_f1", 0.6), ("answer_macro_f1_low", 0.5), ("answer_macro_f1_high", 0.7)),
+        *(("answer_accuracy", 0.7), ("coverage", 0.4), ("macro_f1", 0.8), ("log_loss", 0.5)),
+    ]
+    several = {"macro_f1": figure(0.8), "subset_accuracy": figure(0.3), "log_loss": figure(0.5)}
+    figures = main_figures({"mode": "multi", "n": 9} | several)
+    assert (figures["macro_f1"], figures["subset_accuracy"]) == (0.8, 0.3)
+    assert "coverage" not in figures
+    assert main_figures({"n": 0, "notes": "no labels"}) == {}  # nothing was measured
+
+
+def test_languages_are_those_of_the_encoder_or_else_of_what_is_learnt_from() -> None:
+    assert languages_of(BODIES, (), ["en"]) == (["en"], "")
+    assert languages_of([*BODIES, GERMAN], (), []) == (("en", "de"), "")
+    assert languages_of([], (), []) == ((), "")
+    languages, note = languages_of([*BODIES, GERMAN], (), ["en"])
+    assert languages == ["en"] and note == (
+        "1 of 4 labelled paragraphs seems to be German, but the encoder reads English: "
+        "set transformer.encoder to one that reads them"
+    )
+    # Without labels, definitions are what is learnt from.
+    german = (GERMAN, f"Am Abend: {GERMAN}")
+    assert languages_of([], german, []) == (("de",), "")
+    note = "2 of 2 definitions seem to be German, but the encoder reads English"
+    assert note in languages_of([], german, ["en"])[1]
