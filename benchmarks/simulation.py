@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,14 +26,14 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.outcomes import Outcomes, learnt_shares
 from paratopic.inference.calibration import Calibration, Promise
 from paratopic.inference.context import ContextWeights
-from paratopic.inference.modes import Mode, mode_of
+from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Features, Integers, Scores, one_hot
 from paratopic.project.params import Params
 from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics, split_cell
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.crossval import cross_validate, part
-from paratopic.training.examples import Advance, Examples, Fit, Fitted, evidence
+from paratopic.training.examples import Advance, Examples, Fit, Fitted, Parity, evidence
 from paratopic.training.head import fit_head, lessons_of
 from paratopic.transformer.encoder import load_encoder, pick_device
 
@@ -264,26 +265,19 @@ def products(features: Features) -> Array:
 
 
 @dataclass
-class Frozen:
-    """Frozen embeddings and the project's head on them, as `training.Fitted`."""
+class Frozen(Fitted):
+    """Frozen embeddings and the project's head on them."""
 
-    classes_: tuple[str, ...]
-    history: pd.DataFrame
     known: Embeddings
-    mode: Mode
     coef: Array
     intercept: Array
-    notes: tuple[str, ...] = ()
-    context: ContextWeights = ContextWeights()
 
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Probabilities, (n texts, k topics)."""
         features = np.array([self.known[text] for text in plain(texts)])
-        return self.mode.scores(features @ self.coef.T + self.intercept)
+        return mode_of(self.topics.mode).scores(features @ self.coef.T + self.intercept)
 
-    def save(
-        self, folder: Path, calibration: object, languages: Sequence[str] = ()
-    ) -> dict[str, float]:
+    def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
         """Is never saved."""
         raise NotImplementedError
 
@@ -299,7 +293,7 @@ def frozen(known: Embeddings) -> Learner:
             weights = evidence(examples, bool(topics.descriptions))
             learnt = lessons_of(features, examples, weights, mode, HEAD_STRENGTH, prior)
             head = fit_head(learnt, mode, HEAD_STRENGTH, prior)
-            return Frozen(topics.names, pd.DataFrame(), known, mode, *head)
+            return Frozen(pd.DataFrame(), ContextWeights(), (), topics, known, *head)
 
         return fit
 

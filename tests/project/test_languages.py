@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from paratopic.project.languages import (
     LOOKED_AT,
     NAMES,
+    audience_of,
     count_languages,
     language_of,
     learnt,
     others,
 )
-from tests.samples import GERMAN
+from paratopic.transformer.settings import BUNDLED
+from tests.samples import BODIES, GERMAN
 
 
 @pytest.mark.parametrize(
@@ -86,3 +88,20 @@ def test_of_many_texts_some_are_counted_and_a_language_is_learnt_from_a_twentiet
 )
 def test_languages_are_counted(counts: dict[str, int], languages: list[str], words: str) -> None:
     assert others(counts, languages, "texts", "labels are") == words
+
+
+def test_a_model_is_for_what_its_encoder_reads_or_else_for_what_it_learnt_from() -> None:
+    assert audience_of(BODIES, (), BUNDLED) == (("en",), "")
+    for encoder in (None, "someone/encoder"):
+        assert audience_of([*BODIES, GERMAN], (), encoder) == (("en", "de"), "")
+    assert audience_of([], (), None) == ((), "")
+    codes, note = audience_of([*BODIES, GERMAN], (), BUNDLED)
+    assert codes == ("en",) and note == (
+        "1 of 4 labelled paragraphs seems to be German, but the encoder reads English: "
+        "set transformer.encoder to one that reads them"
+    )
+    # Without labels, definitions are what is learnt from.
+    german = (GERMAN, f"Am Abend: {GERMAN}")
+    assert audience_of([], german, None) == (("de",), "")
+    note = "2 of 2 definitions seem to be German, but the encoder reads English"
+    assert note in audience_of([], german, BUNDLED).note

@@ -14,15 +14,13 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
-from paratopic.inference.folder import write_manifest
 from paratopic.inference.head import Reading
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Scores, softmax
-from paratopic.project.files import aside
 from paratopic.project.params import SECTION, Positive
 from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics
-from paratopic.training.examples import Advance, Examples, silent
+from paratopic.training.examples import Advance, Examples, Fitted, Parity, silent
 
 FILE = "definitions.json"
 
@@ -39,29 +37,23 @@ def score(texts: Sequence[str], definitions: Sequence[str], slope: float) -> Sco
     return 0.9 * softmax(slope * cosines)
 
 
-class Nearest:
+class Nearest(Fitted):
     """A model that is fitted already."""
 
-    history = pd.DataFrame(columns=["step", "loss"], dtype=np.float64)
-    notes: tuple[str, ...] = ("labels teach it nothing",)
-    context = ContextWeights()
+    KIND = "nearest"
 
     def __init__(self, topics: Topics, slope: float) -> None:
-        self.classes_, self._topics, self._slope = topics.names, topics, slope
+        history = pd.DataFrame(columns=["step", "loss"], dtype=np.float64)
+        super().__init__(history, ContextWeights(), ("labels teach it nothing",), topics)
+        self._slope = slope
 
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Probabilities (n, k)."""
-        return score(plain(texts), self._topics.descriptions, self._slope)
+        return score(plain(texts), self.topics.descriptions, self._slope)
 
-    def save(
-        self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
-    ) -> dict[str, float]:
-        with aside(folder) as draft:
-            draft.mkdir()
-            (draft / FILE).write_text(json.dumps(self._topics.descriptions), encoding="utf-8")
-            settings = {"slope": self._slope}
-            write_manifest(draft, "nearest", self._topics, calibration, languages, settings)
-        return {}
+    def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
+        (folder / FILE).write_text(json.dumps(self.topics.descriptions), encoding="utf-8")
+        return {"slope": self._slope}, {}
 
 
 def fit(

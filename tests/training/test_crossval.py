@@ -6,6 +6,7 @@ import random
 import string
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ from paratopic.training.crossval import (
     score_apart,
     score_by_definitions,
 )
-from paratopic.training.examples import Advance, Examples, Fitted
+from paratopic.training.examples import Advance, Examples, Fitted, Parity
 from tests.samples import PARAMS, WORDS, in_articles, paragraph_table
 
 
@@ -51,13 +52,11 @@ class Recorder:
         return RecordedModel(len(self.seeds))
 
 
-class RecordedModel:
-    classes_: tuple[str, ...] = ("trade", "technology", "security")
-    notes: tuple[str, ...] = ()
-    context = ContextWeights(neighbours=0.5)
-
+class RecordedModel(Fitted):
     def __init__(self, number: int) -> None:
-        self.history = pd.DataFrame({"step": [1, 2], "loss": [0.5, number]})
+        history = pd.DataFrame({"step": [1, 2], "loss": [0.5, number]})
+        topics = Topics("single", ("trade", "technology", "security"))
+        super().__init__(history, ContextWeights(neighbours=0.5), (), topics)
         self._number = number
 
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
@@ -66,10 +65,8 @@ class RecordedModel:
             [[len(each.text), self._number, len(each.before)] for each in read], dtype=np.float64
         )
 
-    def save(
-        self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
-    ) -> dict[str, float]:
-        return {}
+    def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
+        return {}, {}
 
 
 @pytest.fixture(scope="module")

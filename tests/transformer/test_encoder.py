@@ -27,7 +27,6 @@ from paratopic.transformer.encoder import (
 )
 from paratopic.transformer.settings import BUNDLED, Transformer
 from tests.programs import ROOT
-from tests.samples import PARAMS
 
 PAGE = ROOT / "docs" / "your-own-project.md"
 
@@ -96,12 +95,6 @@ def test_a_folder_needs_no_hub(tiny_encoder: Path, tmp_path: Path) -> None:
         for path in (tiny_encoder, folder)
     ]
     assert (embeddings[0] == embeddings[1]).all()
-
-
-def test_the_languages_of_an_encoder_are_known_of_the_bundled_one_alone() -> None:
-    bundled = PARAMS.section("transformer")
-    assert bundled.languages == ("en",)
-    assert replace(bundled, encoder="someone/encoder").languages == ()
 
 
 @pytest.mark.parametrize(("padding", "limit"), [(None, 514), (1, 512)])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -25,17 +25,15 @@ from paratopic.baseline.settings import Baseline
 from paratopic.corpus.folds import ALWAYS_TRAIN, deal
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights, surroundings
-from paratopic.inference.folder import write_manifest
 from paratopic.inference.head import LinearHead
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
 from paratopic.inference.tfidf_model import BaselineClassifier, TfIdfUnion, transform_passages
-from paratopic.project.files import aside
 from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import measure
 from paratopic.training.context import choose_context
-from paratopic.training.examples import Advance, Examples, at_most, evidence, silent
+from paratopic.training.examples import Advance, Examples, Fitted, Parity, at_most, evidence, silent
 from paratopic.training.head import Described, Nearest, fit_heads, lessons_of
 from paratopic.training.logistic import Linear
 
@@ -55,54 +53,35 @@ MOST_TO_CHOOSE = 2000
 
 
 @dataclass
-class FittedBaseline:
+class FittedBaseline(Fitted):
     """A trained baseline, as `fit` returns it.
 
-    Attributes
-    ----------
-    history
-        One row for each candidate strength: C and its mean log_loss on the inner folds.
-    context
-        How much it reads of what stands around a text.
-    notes
-        Says so if only some of the texts were learnt from.
-    classes_
-        Topic names in codebook order, including topics without an example.
+    Its history has one row for each candidate strength: C and its mean log_loss on inner folds. A
+    note says so if only some of the texts were learnt from.
     """
 
-    history: pd.DataFrame
-    context: ContextWeights
-    notes: tuple[str, ...]
-    classes_: tuple[str, ...]
+    KIND = "baseline"
 
-    _topics: Topics
     _keywords: dict[str, dict[str, Any]]
     _union: TfIdfUnion
     _head: LinearHead
 
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
-        """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
         starts = range(0, max(1, len(texts)), AT_ONCE)
         transform = partial(transform_passages, self._union.transform, context=self.context)
         parts = (transform(texts=texts[start : start + AT_ONCE]) for start in starts)
         logits = np.vstack([self._head.logits(features) for features in parts])
-        return mode_of(self._topics.mode).scores(logits)
+        return mode_of(self.topics.mode).scores(logits)
 
-    def save(
-        self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
-    ) -> dict[str, float]:
-        """Write terms, weights and manifest, the same bytes every time; answers stay the same."""
+    def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
+        """Write terms and weights; answers stay the same."""
         features = self._union.features
         terms = {name: feature.terms for name, feature in features.items()}
         vocabulary, idf, head = BaselineClassifier.FILES
-        with aside(folder) as draft:
-            draft.mkdir()
-            (draft / vocabulary).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
-            save_file({name: feature.idf for name, feature in features.items()}, draft / idf)
-            self._head.save(draft / head)
-            settings = {"features": self._keywords, "context": asdict(self.context)}
-            write_manifest(draft, "baseline", self._topics, calibration, languages, settings)
-        return {}
+        (folder / vocabulary).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
+        save_file({name: feature.idf for name, feature in features.items()}, folder / idf)
+        self._head.save(folder / head)
+        return {"features": self._keywords}, {}
 
 
 def fit(
@@ -158,7 +137,7 @@ def fit(
         linear = next(heads(context, np.arange(len(examples.texts)), [strength]))
     advance(1.0)
     head = described.head(linear, transform_passages(transform, examples.texts, context))
-    return FittedBaseline(history, context, notes, topics.names, topics, keywords, union, head)
+    return FittedBaseline(history, context, notes, topics, keywords, union, head)
 
 
 def _known(

@@ -1,8 +1,7 @@
 """The language of a text, and what there is to say about texts in a language that a model lacks.
 
 Languages are found offline, with the library py3langid. The same text always gets the same
-language. Short texts get none, and nor do texts that may be in one of several languages. This
-module does not know which languages an encoder reads (`transformer.encoder` does).
+language. Short texts get none, and nor do texts that may be in one of several languages.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +28,8 @@ _LANGUAGES = (
 )
 # ISO 639-1 code → name. Bosnian and Malay are too close to another language to be told from it.
 NAMES = {pair[:2]: pair[3:] for pair in _LANGUAGES.split(", ")}
+# Encoder → codes of the languages that it reads, where that is known.
+READ_BY = {"sentence-transformers/all-MiniLM-L6-v2": ("en",)}
 # What the library calls numbers, codes and markup.
 NO_LANGUAGE = "zxx"
 # A language counts from this probability on. In 42,000 English texts, one question to twenty
@@ -81,6 +82,41 @@ def learnt(counts: Mapping[str, int]) -> tuple[str, ...]:
     """
     known = Counter({code: count for code, count in counts.items() if code})
     return tuple(code for code, count in known.most_common() if count >= LEARNT * known.total())
+
+
+class Audience(NamedTuple):
+    """Which languages a model is for.
+
+    Attributes
+    ----------
+    codes
+        Codes of the languages: those that its encoder reads or, where these are not known, those of
+        the texts that it learnt from; empty where neither is known.
+    note
+        What there is to say about texts in others, or "".
+    """
+
+    codes: tuple[str, ...]
+    note: str
+
+
+def audience_of(
+    labelled: Sequence[str], definitions: Sequence[str], encoder: str | None
+) -> Audience:
+    """Say which languages a model is for, and which of its texts it cannot read.
+
+    Parameters
+    ----------
+    labelled, definitions
+        Labelled texts; where there are none, models learn from the topics' definitions.
+    encoder
+        Encoder of the model; None for none.
+    """
+    counts, read = count_languages(labelled or definitions), READ_BY.get(encoder or "", ())
+    what = "labelled paragraphs" if labelled else "definitions"
+    unread = others(counts, read, what, "the encoder reads")
+    note = f"{unread}: set transformer.encoder to one that reads them" if unread else ""
+    return Audience(read or learnt(counts), note)
 
 
 def others(counts: Mapping[str, int], languages: Collection[str], what: str, but: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 
 from paratopic.inference.calibration import read_calibration
@@ -13,36 +12,9 @@ from paratopic.project import files
 from paratopic.project.errors import plural
 from paratopic.project.files import CHECKPOINTS, FINAL, MODEL_REPORTS, MODELS, SCORES
 from paratopic.project.kinds import KINDS
-from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.params import read_params, run_stage
 from paratopic.project.terminal import bar
 from paratopic.training.crossval import fit_all, fitter, is_first_process, labelled_for
-
-
-def languages_of(
-    labelled: Sequence[str], definitions: Sequence[str], read: Sequence[str]
-) -> tuple[Sequence[str], str]:
-    """Say which languages a model is for, and which texts it cannot read.
-
-    Parameters
-    ----------
-    labelled, definitions
-        Labelled texts; where there are none, models learn from the topics' definitions.
-    read
-        Codes of the languages that the model's encoder reads; empty where they are not known.
-
-    Returns
-    -------
-    languages
-        Codes of the languages: those of the encoder, or those of the texts.
-    note
-        What there is to say about texts in others, or "".
-    """
-    counts = count_languages(labelled or definitions)
-    what = "labelled paragraphs" if labelled else "definitions"
-    unread = others(counts, read, what, "the encoder reads")
-    note = f"{unread}: set transformer.encoder to one that reads them" if unread else ""
-    return read or learnt(counts), note
 
 
 def main() -> None:
@@ -59,11 +31,9 @@ def main() -> None:
         model = fit_all(data, fit, params.seed, advance)
     if not is_first_process():
         return
-    read = getattr(params.section(name), "languages", ())
-    languages, unread = languages_of(list(data.rows["text"]), params.topics.descriptions, read)
-    with files.aside(MODELS / name) as draft:
-        parity = model.save(draft, calibration, languages)
-    notes = [*model.notes, *filter(None, [unread])]
+    audience = model.audience(list(data.rows["text"]))
+    parity = model.save(MODELS / name, calibration, audience.codes)
+    notes = [*model.notes, *filter(None, [audience.note])]
     # Without labels nothing says what the others are about.
     n_labelled, pool = len(data.rows), data.pool
     n_unlabelled = len(pool.texts) if pool is not None and n_labelled else 0

