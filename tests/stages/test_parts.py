@@ -1,4 +1,4 @@
-"""What stages decide themselves: the incumbent, the main figures, and the languages of a model."""
+"""What stages decide themselves: the incumbent and the main figures."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import pytest
 from paratopic.project.files import BY_DEFINITIONS, COMPARISON, SCORES
 from paratopic.stages.compare import _by_definitions, _incumbent
 from paratopic.stages.evaluate import main_figures
-from paratopic.stages.train import languages_of
-from tests.samples import BODIES, GERMAN
 
 
 @pytest.mark.usefixtures("here")
@@ -56,19 +54,3 @@ def test_main_figures_are_of_the_answers() -> None:
     assert (figures["macro_f1"], figures["subset_accuracy"]) == (0.8, 0.3)
     assert "coverage" not in figures
     assert main_figures({"n": 0, "notes": "no labels"}) == {}  # nothing was measured
-
-
-def test_languages_are_those_of_the_encoder_or_else_of_what_is_learnt_from() -> None:
-    assert languages_of(BODIES, (), ["en"]) == (["en"], "")
-    assert languages_of([*BODIES, GERMAN], (), []) == (("en", "de"), "")
-    assert languages_of([], (), []) == ((), "")
-    languages, note = languages_of([*BODIES, GERMAN], (), ["en"])
-    assert languages == ["en"] and note == (
-        "1 of 4 labelled paragraphs seems to be German, but the encoder reads English: "
-        "set transformer.encoder to one that reads them"
-    )
-    # Without labels, definitions are what is learnt from.
-    german = (GERMAN, f"Am Abend: {GERMAN}")
-    assert languages_of([], german, []) == (("de",), "")
-    note = "2 of 2 definitions seem to be German, but the encoder reads English"
-    assert note in languages_of([], german, ["en"])[1]
