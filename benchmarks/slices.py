@@ -121,12 +121,13 @@ def main() -> None:
     table, whole = read(str(arguments.data)), pd.read_parquet(arguments.data)
     rows = without(population(table), arguments.none)
     rows["article"] = table.rows["group"]  # as it is: speeches have few documents
-    about = whole[arguments.columns].astype(str).assign(id=rows["id"])
+    fields = whole[arguments.columns].astype(str).assign(id=rows["id"])
     if arguments.date:
-        about["date"] = whole[arguments.date].astype(str)
+        fields["date"] = whole[arguments.date].astype(str)
     if len(rows) > MOST_ROWS:
         rows = rows.sample(MOST_ROWS, random_state=params.seed)
-    frame = rows.assign(heading="", position=0, ordered=False)
+    frame = rows[["id", "article", "text"]].assign(heading="", position=0, ordered=False)
+    frame = frame.merge(fields, on="id")
     kept = arguments.embeddings and arguments.embeddings / f"{table.name}.npz"
     topics = Topics("single", tuple(sorted(set(rows["label"]) - {""})))
     where = [(column, value) for column, value in (name.split(": ") for name in arguments.plant)]
@@ -141,7 +142,7 @@ def main() -> None:
             answers = answers_of(drawn, fit, topics, params, number)
         except TooFewLabels:
             continue
-        columns = columns_of(frame, about, list(answers.table["id"]), {})
+        columns = columns_of(frame, list(answers.table["id"]), {})
         lines += list(lines_of_draw(answers, columns, where, number))
     runs = pd.DataFrame(lines).groupby("what", sort=False)
     shares = runs.agg(n=("n", "mean"), reports=("named", "size"), named=("named", "mean"))

@@ -184,8 +184,8 @@ def test_the_prompt_is_a_file_that_people_change(tmp_path: Any) -> None:
     path = tmp_path / "prompt.md"
     first = read_prompt(path, TOPICS)
     assert path.read_text(encoding="utf-8") == DEFAULT
-    about = first.about(item("Costs $5 & more"))
-    assert "- trade: Tariffs." in about and about.endswith("Costs $5 & more\n")
+    question = first.question(item("Costs $5 & more"))
+    assert "- trade: Tariffs." in question and question.endswith("Costs $5 & more\n")
     path.write_text(f"Be brief.\n{DEFAULT}", encoding="utf-8")
     assert read_prompt(path, TOPICS).digest != first.digest
     for text, message in (

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paratopic.corpus.table import JOINED
 from paratopic.findings.figures import plot_shares, share_chart
 from paratopic.findings.groups import (
     ALL,
@@ -57,16 +58,21 @@ def table(**columns: Any) -> pd.DataFrame:
 
 def corpus(
     frame: pd.DataFrame,
-    about: pd.DataFrame | None = None,
+    fields: pd.DataFrame | None = None,
     counted: Counted = "paragraphs",
     mode: ModeName = "single",
 ) -> Corpus:
     """The corpus of a table, whose model says nothing."""
     hand = frame[frame["label_source"] == "hand"]
     scores = pd.DataFrame({"id": hand["id"], "score trade": 0.3, "score security": 0.3})
-    about = frame[["id"]] if about is None else about
+    everything = without_labels(frame)
+    everything = everything if fields is None else everything.merge(fields, on="id")
     topics = Topics(mode, TOPICS.names)
-    return corpus_of(frame, about, constant(0.3), scores, topics, counted)
+    return corpus_of(frame, everything, constant(0.3), scores, topics, counted)
+
+
+def without_labels(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.drop(columns=[*JOINED])
 
 
 def constant(probability: float) -> Callable[[list[Passage]], Scores]:
@@ -121,7 +127,9 @@ def test_labels_that_no_fold_holds_out_count_and_their_topics_by_labels_alone() 
     known = hand[["id"]].assign(**dict.fromkeys(names, 0.4))
 
     def shares(scores: pd.DataFrame, apart: pd.DataFrame | None) -> dict[str, float]:
-        whole = corpus_of(frame, frame[["id"]], constant(0.4), scores, TOPICS, "paragraphs", apart)
+        whole = corpus_of(
+            frame, without_labels(frame), constant(0.4), scores, TOPICS, "paragraphs", apart
+        )
         lines = find(whole, [], 0.95).table
         assert (lines["labels"] == (80 if apart is not None else 78)).all()
         return dict(zip(lines["topic"], lines["share"], strict=True))
@@ -145,7 +153,7 @@ def test_boilerplate_and_its_labels_do_not_count(counted: Counted) -> None:
         read.extend(texts)
         return np.full((len(texts), 2), 0.3)
 
-    whole = corpus_of(frame, frame[["id"]], predict, scores, TOPICS, counted)
+    whole = corpus_of(frame, without_labels(frame), predict, scores, TOPICS, counted)
     findings, n = find(whole, [], 0.95), int(frame["boilerplate"].sum())
     assert findings.table["share"].iloc[0] == pytest.approx(0)
     assert counted == "articles" or findings.table["paragraphs"].iloc[0] == N - n
@@ -254,7 +262,7 @@ def test_shares_of_articles_are_corrected_by_predictions_out_of_fold() -> None:
     sharp = [[0.9 if name in names else 0.05 for name in TOPICS.names] for names in frame["topics"]]
     scores = pd.DataFrame(sharp, columns=TOPICS.scores).loc[hand.index]
     scores.insert(0, "id", hand["id"])
-    whole = corpus_of(frame, frame[["id"]], constant(0.5), scores, TOPICS, "articles")
+    whole = corpus_of(frame, without_labels(frame), constant(0.5), scores, TOPICS, "articles")
     known = whole.probabilities[whole.labelled]
     assert (known[:, :2] > 0.5).tolist() == (whole.truth[:, :2] == 1).tolist()
     others = np.delete(whole.probabilities, whole.labelled, axis=0)
@@ -263,8 +271,8 @@ def test_shares_of_articles_are_corrected_by_predictions_out_of_fold() -> None:
 
 def test_articles_are_divided_by_what_all_their_paragraphs_share() -> None:
     frame = of_whole_articles(60)
-    about = dated(frame).assign(desk=np.where(frame["article"] == "a7", frame["id"], "home"))
-    whole = corpus(frame, about, "articles")
+    fields = dated(frame).assign(desk=np.where(frame["article"] == "a7", frame["id"], "home"))
+    whole = corpus(frame, fields, "articles")
     findings = find(whole, ["month"], 0.95)
     sizes = findings.table.drop_duplicates("month").set_index("month")["articles"]
     assert sizes.to_dict() == {ALL: 60, "2025-04": 30, "2025-09": 29, UNKNOWN: 1}
@@ -312,8 +320,8 @@ def test_the_sentence_has_the_figures_of_the_table() -> None:
 def test_the_sentence_names_two_groups_whatever_they_are_called(columns: list[str]) -> None:
     frame = table()
     outlet = np.where(np.arange(N) % 2, "A minus B", "all")
-    about = pd.DataFrame({"id": frame["id"], "outlet": outlet, "desk": outlet})
-    whole = corpus(frame, about)
+    fields = pd.DataFrame({"id": frame["id"], "outlet": outlet, "desk": outlet})
+    whole = corpus(frame, fields)
     findings = find(whole, columns, 0.95)
     assert len(findings.table) == 9 and len(findings.parts) == 6  # three outcomes each
     text = sentence(findings, whole, 0.95)
@@ -367,8 +375,8 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
 
 def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> None:
     frame = table()
-    about = dated(frame).assign(desk=frame["article"].str[1:].astype(int) % 7)
-    findings = find(corpus(frame, about.astype({"desk": str})), ["month", "desk"], 0.95)
+    fields = dated(frame).assign(desk=frame["article"].str[1:].astype(int) % 7)
+    findings = find(corpus(frame, fields.astype({"desk": str})), ["month", "desk"], 0.95)
     many = "tells 6 values of the second column apart, and desk has 7"
     with pytest.raises(UserError, match=many):
         plot_shares(tmp_path / "chart.png", findings, ["month", "desk"], "Shares")
@@ -402,5 +410,5 @@ def test_names_of_outcomes_to_regress_are_names_of_formulas() -> None:
     ]
     hand = frame[frame["label_source"] == "hand"]
     scores = pd.DataFrame({"id": hand["id"], "score trade": 0.3, "score Law & Order": 0.3})
-    rows = rows_to_regress(corpus_of(frame, frame[["id"]], constant(0.3), scores, topics))
+    rows = rows_to_regress(corpus_of(frame, without_labels(frame), constant(0.3), scores, topics))
     assert list(rows)[-3:] == ["topic_trade", "topic_Law___Order", "topic_none"]

@@ -45,10 +45,10 @@ def frame() -> pd.DataFrame:
 
 def test_columns_are_fields_periods_and_what_the_table_says() -> None:
     table = frame()
-    about = pd.DataFrame({"id": table["id"], "source": ["Post", None] * 30})
-    about["date"] = ["2025-04-02"] * 30 + ["2024"] * 30
-    about["page"] = [str(n) for n in range(N)]
-    columns = columns_of(table, about, list(table["id"])[::-1], {"p0": "ann", "p1": "ann and bob"})
+    table = table.assign(source=pd.Series(["Post", None] * 30))
+    table["date"] = ["2025-04-02"] * 30 + ["2024"] * 30
+    table["page"] = [str(n) for n in range(N)]
+    columns = columns_of(table, list(table["id"])[::-1], {"p0": "ann", "p1": "ann and bob"})
     first = {name: values[-1] for name, values in columns.items()}
     assert first == {
         "length": "shortest third",
@@ -64,16 +64,16 @@ def test_columns_are_fields_periods_and_what_the_table_says() -> None:
     assert last["position"] == last["annotator"] == ""
     assert last["source"] == last["month"] == UNKNOWN and last["year"] == "2024"
     assert [columns["position"].count(third) for third in ("first third", "last third")] == [18, 18]
-    assert [*columns_of(table, about, ["p0"], {}, ["source", "length"])] == ["length", "source"]
+    assert [*columns_of(table, ["p0"], {}, ["source", "length"])] == ["length", "source"]
 
 
 def test_unknown_columns_and_those_with_many_values_are_refused() -> None:
     table = frame()
-    about = pd.DataFrame({"id": table["id"], "page": [str(n) for n in range(N)]})
+    table = table.assign(page=[str(n) for n in range(N)])
     with pytest.raises(UserError, match="no such column; the columns are length, position"):
-        columns_of(table, about, list(table["id"]), {}, ["pge"])
+        columns_of(table, list(table["id"]), {}, ["pge"])
     with pytest.raises(UserError, match="--by page: the column has 60 values; slices need a col"):
-        columns_of(table, about, list(table["id"]), {}, ["page"])
+        columns_of(table, list(table["id"]), {}, ["page"])
 
 
 def test_a_slice_by_hand() -> None:

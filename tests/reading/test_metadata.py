@@ -12,16 +12,8 @@ from hypothesis import strategies as st
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL
-from paratopic.reading.metadata import (
-    LONGEST,
-    Field,
-    article_fields,
-    check_sheets,
-    cleaned,
-    date_in_name,
-    document_fields,
-    iso_date,
-)
+from paratopic.reading.cells import LONGEST, cleaned, date_in_name, iso_date
+from paratopic.reading.metadata import Field, article_fields, check_sheets
 from tests.documents import save
 
 
@@ -74,10 +66,13 @@ def test_any_text_is_cleaned(text: str) -> None:
 
 
 def test_what_a_document_says_is_cleaned() -> None:
-    assert document_fields(
-        {"date": "2025-09-15T10:00:00Z", "source": " A\x00\n B\u2028", "author": "x" * 10**6}
-    ) == {"date": "2025-09-15", "source": "A B", "author": "x" * LONGEST}
-    assert document_fields({"date": "yesterday", "source": None, "author": 7}) == {}
+    fields = article_fields(
+        Path("a.pdf"),
+        {"date": "2025-09-15T10:00:00Z", "source": " A\x00\n B\u2028", "author": "x" * 10**6},
+    )
+    values = {name: field.value for name, field in fields.items()}
+    assert values == {"date": "2025-09-15", "source": "A B", "author": "x" * LONGEST}
+    assert article_fields(Path("a.pdf"), {"date": "yesterday", "source": ""}) == {}
 
 
 def test_the_sheet_counts_before_the_document_and_that_before_the_name(tmp_path: Path) -> None:

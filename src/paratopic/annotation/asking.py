@@ -52,7 +52,7 @@ class Prompt:
         text = self.fill(**dict.fromkeys(OWN, ""))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
-    def about(self, item: Suggestion) -> str:
+    def question(self, item: Suggestion) -> str:
         """The question about one paragraph."""
         return self.fill(
             title=as_passage(item.passage).title,
@@ -263,13 +263,13 @@ def _first_interrupt(stopped: threading.Event) -> Iterator[None]:
 
 def expected_tokens(prompt: Prompt, items: Sequence[Suggestion]) -> tuple[int, int]:
     """Estimate the tokens that will be read and written about paragraphs."""
-    read = sum(estimate(len(prompt.about(item))) for item in items)
+    read = sum(estimate(len(prompt.question(item))) for item in items)
     return read, ANSWER_TOKENS * len(items)
 
 
 def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Answer:
     """Ask about one paragraph, and once more if the answer is not in the form that is wanted."""
-    messages: list[Message] = [{"role": "user", "content": prompt.about(item)}]
+    messages: list[Message] = [{"role": "user", "content": prompt.question(item)}]
     topics, confidence, tokens, problem = None, None, (0, 0), ""
     started = time.monotonic()
     for _ in range(2):

@@ -94,8 +94,11 @@ def in_context(frame: pd.DataFrame, drawn: Mapping[str, str]) -> list[Suggestion
         neighbours = [n for n in window if articles[n] == articles[row]]
         before = tuple(texts[n] for n in neighbours if n < row)
         after = tuple(texts[n] for n in neighbours if n > row)
-        about = id_, articles[row], ordered["heading"][row], texts[row]
-        suggestions.append(Suggestion(*about, before, after, passage=passage, drawn=drawn[id_]))
+        place = id_, articles[row], ordered["heading"][row]
+        suggestion = Suggestion(
+            *place, texts[row], before, after, passage=passage, drawn=drawn[id_]
+        )
+        suggestions.append(suggestion)
     return suggestions
 
 

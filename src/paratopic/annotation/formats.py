@@ -238,8 +238,9 @@ def _annotated(task: label_studio.Task, source: str) -> Iterator[Label | str]:
             yield UNCHOSEN
         else:
             paragraph, cell = task.cell("paragraph"), join_cell(annotation.topics)
-            about = annotation.annotator, annotation.when, annotation.note, task.cell("drawn")
-            yield Label(f"{source}, task {task.id}", paragraph, cell, "", *about)
+            person = annotation.annotator, annotation.when, annotation.note
+            where = f"{source}, task {task.id}"
+            yield Label(where, paragraph, cell, "", *person, task.cell("drawn"))
 
 
 def _imported(

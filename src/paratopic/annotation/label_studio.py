@@ -120,8 +120,8 @@ def read_export(path: Path) -> list[Task]:
 def configuration(topics: Topics) -> str:
     """The labelling configuration, as XML (Settings → Labeling Interface → Code)."""
     template = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"))
-    about = {"topics": topics, "control": CONTROL[topics.mode], "note": NOTE, "no_topic": NONE}
-    return f"{template.render(about, attribute=quoteattr)}\n"
+    values = {"topics": topics, "control": CONTROL[topics.mode], "note": NOTE, "no_topic": NONE}
+    return f"{template.render(values, attribute=quoteattr)}\n"
 
 
 def task_of(suggestion: Suggestion, before: str, mode: ModeName, model: str) -> dict[str, Any]:

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from paratopic.project.errors import UserError
+from paratopic.project.files import SHEET
 from paratopic.project.passages import BESIDE, table_passages
 from paratopic.reading.article import Paragraph, article_passages, paragraphs_of, skipped_of
+from paratopic.reading.cells import iso_date
 from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file
-from paratopic.reading.metadata import SHEET, article_fields, iso_date
+from paratopic.reading.metadata import article_fields
 from paratopic.tables.shards import (
     BulkFormat,
     Chunk,
@@ -55,8 +57,8 @@ class Articles(JsonLines):
             yield Chunk([row], [None], [str(error)], 1.0)
             return
         taken = {*added, *(field.name for field in fields(Paragraph))}
-        about = article_fields(path, article.fields)
-        own = {name: field.value for name, field in about.items() if name not in taken}
+        fields_of = article_fields(path, article.fields).items()
+        own = {name: field.value for name, field in fields_of if name not in taken}
         skipped = skipped_of(article)
         for batch in batches(zip(paragraphs, article_passages(paragraphs), strict=True)):
             rows = [

@@ -88,7 +88,7 @@ def slices_of(project: Project, answers: Answered, columns: Sequence[str]) -> li
         for paragraph, lines in project.answers_on.items()
     }
     params, ids = project.params, list(answers.table["id"])
-    values = columns_of(project.paragraphs, project.about, ids, people, columns)
+    values = columns_of(project.everything, ids, people, columns)
     return in_words(find_slices(values, answers, params.evaluate.confidence, params.seed))
 
 

@@ -22,7 +22,7 @@ from ruamel.yaml.error import YAMLError
 from paratopic.annotation import formats
 from paratopic.annotation.context import in_context
 from paratopic.corpus.labelled import Labelled, labelled_rows, read_answer_rows, with_labels
-from paratopic.corpus.table import in_words, read_paragraphs, read_parquet
+from paratopic.corpus.table import in_words, read_paragraphs, read_parquet, with_metadata
 from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.inference.folder import MANIFEST, is_card_of
 from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
@@ -85,9 +85,9 @@ class Project:
     lines: list[Label]
 
     @cached_property
-    def about(self) -> pd.DataFrame:
-        """What each paragraph is from (`corpus.table.write_metadata`)."""
-        return read_parquet(METADATA)
+    def everything(self) -> pd.DataFrame:
+        """The paragraphs with columns of what each is from."""
+        return with_metadata(self.paragraphs)
 
     @cached_property
     def labelled(self) -> Labelled:
@@ -150,7 +150,7 @@ class Project:
         """
         if rows.empty:
             return
-        names, listed = in_words(self.about, list(rows["paragraph"])), []
+        names, listed = in_words(read_parquet(METADATA), list(rows["paragraph"])), []
         for row in rows.to_dict("records"):
             id_ = row["paragraph"]
             where = row["where"] if "where" in row else lines_of(self.answers_on.get(id_, []))

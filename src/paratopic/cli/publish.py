@@ -18,7 +18,7 @@ from paratopic.corpus.labelled import check_names
 from paratopic.inference.folder import CARD, is_card_of, prediction_files
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
-from paratopic.labels.dataset import About, write_dataset
+from paratopic.labels.dataset import Heading, write_dataset
 from paratopic.project.errors import UserError
 from paratopic.project.files import MODEL_CARD, MODEL_REPORTS, PARAGRAPHS, aside, written_by
 from paratopic.project.hub import HUB, Repository, no_answer, parse_repository
@@ -61,7 +61,7 @@ def publish_labels(
     data = project.labelled
     if not data.by_hand.any():
         raise UserError(f"{PARAGRAPHS} has no label by hand, and there is nothing else to publish")
-    about = About(
+    heading = Heading(
         Path(to.removeprefix(HUB)).name,
         params.license,
         params.language,
@@ -69,7 +69,7 @@ def publish_labels(
     )
 
     def write(draft: Path) -> None:
-        write_dataset(draft, data, about, project.lines, anonymous)
+        write_dataset(draft, data, heading, project.lines, anonymous)
 
     made = _publish(to, "dataset", write, yes, public)
     address = made if made.startswith(HUB) else f"{LOCAL}{made}"

@@ -18,7 +18,7 @@ from rich.table import Column, Table
 
 from paratopic.cli.project import read_champion, read_project
 from paratopic.corpus.labelled import read_labelled_paragraphs
-from paratopic.corpus.table import read_parquet
+from paratopic.corpus.table import read_parquet, with_metadata
 from paratopic.findings import groups
 from paratopic.findings.groups import BORROWED, COUNT, Findings, notes, outlook, sentence
 from paratopic.findings.population import Corpus, Counted, corpus_of
@@ -26,7 +26,7 @@ from paratopic.inference.loading import load
 from paratopic.inference.scores import Scores
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.files import APART, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
+from paratopic.project.files import APART, MODELS, PARAGRAPHS, PREDICTED, SCORES
 from paratopic.project.params import Params
 from paratopic.project.terminal import bar, terminal
 from paratopic.project.topics import NO_TOPIC
@@ -142,11 +142,12 @@ def read_corpus(
         The labels are no sample or too few, which nothing is predicted for; or a file cannot be
         read.
     """
-    frame, about = read_labelled_paragraphs(), read_parquet(METADATA)
+    frame = read_labelled_paragraphs()
     path = SCORES / champion / APART
     apart = read_parquet(path) if path.exists() else None
     predict = partial(_predict, champion)
-    return corpus_of(frame, about, predict, scores, params.topics, counted, apart)
+    everything = with_metadata(frame)
+    return corpus_of(frame, everything, predict, scores, params.topics, counted, apart)
 
 
 def _predict(champion: str, texts: Sequence[Any]) -> Scores:

@@ -23,10 +23,10 @@ from paratopic.project.files import PARAMS, template, write_text
 from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.sources import written as sources_text
 from paratopic.project.topics import ModeName, Topic, Topics
+from paratopic.reading.cells import iso_date
 from paratopic.reading.columns import Proposal, propose
 from paratopic.reading.datasets import from_project, is_address
 from paratopic.reading.files import SUFFIXES
-from paratopic.reading.metadata import iso_date
 from paratopic.reading.tables import LabelledTable, read_labelled_table, read_table
 from paratopic.tables.files import LOADERS
 from paratopic.tracking import ui as page
@@ -220,19 +220,19 @@ def _print_proposal(table: str, names: list[str], proposal: Proposal, rows: Labe
     """Say which of the columns named, and which labels, are taken for what."""
     columns, labels = proposal.columns, proposal.source.labels
     frame, answers, fields = rows
-    about = {
+    meanings = {
         "text": f"{frame['text'].str.len().mean():.0f} characters on average",
         "label": f"{len(answers)} rows are labelled, {len(frame) - len(answers)} are not",
         "group": f"{plural(frame['article'].nunique(), 'group')}; a split never divides a group",
         "id": f"ids of paragraphs, such as {frame['id'][0]}",
     }
     if columns.get("group") == columns.get("date"):
-        about["group"] += " (no column names the article)"
+        meanings["group"] += " (no column names the article)"
     if "date" in fields:
-        about["date"] = _dates(fields["date"].dropna().tolist())
+        meanings["date"] = _dates(fields["date"].dropna().tolist())
     print(f"{table}: {plural(len(frame), 'row')}. They are read as follows:")
-    for key in (key for key in about if key in columns):
-        print(f"  {key:6} column {columns[key]}: {about[key]}")
+    for key in (key for key in meanings if key in columns):
+        print(f"  {key:6} column {columns[key]}: {meanings[key]}")
     if "group" not in columns:
         print("  group  no column: each row counts as an article of its own")
     if kept := [str(name) for name in fields if name != "date"]:

@@ -28,7 +28,7 @@ from paratopic.cli.project import (
     read_project,
     read_texts,
 )
-from paratopic.corpus.table import values_of, with_metadata
+from paratopic.corpus.table import values_of
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.labels.answers import by_paragraph
@@ -228,7 +228,7 @@ def _chosen(
     elif draw.random or model is None:
         strata = None
         if draw.by is not None:
-            rows = with_metadata(frame, project.about)
+            rows = project.everything
             strata = pd.Series(values_of(rows, draw.by), rows["id"])
         drawn = suggestion.draw_random(frame, judged, n, seed, strata)
     else:

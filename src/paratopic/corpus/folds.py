@@ -103,7 +103,7 @@ def make_folds(
     n_dealt, reduced = _choose_number(n_folds, holdout, counts, split_unit)
     dealt = by_hand & (has[list(counts)].any(axis=1) | ~has.any(axis=1)).to_numpy()
     n_used = n_dealt if holdout is None else 1
-    about = pd.DataFrame({"id": rows["id"], "group": groups, "duplicates": duplicates})
+    units = pd.DataFrame({"id": rows["id"], "group": groups, "duplicates": duplicates})
     tables = []
     for repeat in range(n_repeats if holdout is None else 1):
         fold = np.full(len(rows), ALWAYS_TRAIN, dtype=np.int64)
@@ -112,7 +112,7 @@ def make_folds(
         if holdout is not None:
             fold = _hold_out_share(fold, n_dealt, holdout)
         fold = _deal_others(fold, by_hand, groups, n_used, own)
-        tables.append(about.assign(repeat=repeat, fold=fold))
+        tables.append(units.assign(repeat=repeat, fold=fold))
     table = pd.concat(tables, ignore_index=True)
     messages += reduced + _untrained_topics(table, every)
     return Folds(table, split_unit, n_used, len(tables), tuple(messages))

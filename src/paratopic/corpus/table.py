@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import aside
+from paratopic.project.files import METADATA, aside
 from paratopic.project.passages import BESIDE, Passage, table_passages
 from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 from paratopic.project.topics import nearest
@@ -174,14 +174,14 @@ def write_metadata(frame: pd.DataFrame, path: Path) -> None:
     write_columns(frame, pa.schema([(name, pa.string()) for name in frame]), path)
 
 
-def with_metadata(frame: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns of the table of metadata to the paragraph table, whose own columns stay.
+def with_metadata(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns of the project's table of metadata to paragraphs, whose own columns stay.
 
     Those of labels go: what a paragraph is from may have a column of such a name.
     """
-    frame = frame.drop(columns=[*JOINED], errors="ignore")
-    own = [name for name in about if name in frame and name != "id"]
-    return frame.merge(about.drop(columns=own), on="id", how="left")
+    frame, metadata = frame.drop(columns=[*JOINED], errors="ignore"), read_parquet(METADATA)
+    own = [name for name in metadata if name in frame and name != "id"]
+    return frame.merge(metadata.drop(columns=own), on="id", how="left")
 
 
 def values_of(rows: pd.DataFrame, name: str) -> list[str]:
@@ -218,15 +218,15 @@ def values_of(rows: pd.DataFrame, name: str) -> list[str]:
     return values
 
 
-def in_words(about: pd.DataFrame, ids: Collection[str]) -> dict[str, str]:
+def in_words(metadata: pd.DataFrame, ids: Collection[str]) -> dict[str, str]:
     """Id of each paragraph → the id with the paragraph's fields, for lists that people read.
 
-    >>> about = pd.DataFrame({"id": ["t:7"], "date": ["2025-09-15"], "speaker": [None]})
-    >>> in_words(about, ["t:7"])
+    >>> metadata = pd.DataFrame({"id": ["t:7"], "date": ["2025-09-15"], "speaker": [None]})
+    >>> in_words(metadata, ["t:7"])
     {'t:7': 't:7 (date 2025-09-15)'}
     """
     words = {id_: id_ for id_ in ids}
-    for row in about[about["id"].isin(list(ids))].to_dict("records"):
+    for row in metadata[metadata["id"].isin(list(ids))].to_dict("records"):
         fields = [f"{k} {v}" for k, v in row.items() if k != "id" and isinstance(v, str)]
         if fields:
             shown = textwrap.shorten(", ".join(fields), LONGEST_LINE, placeholder=" …")

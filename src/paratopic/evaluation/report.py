@@ -162,14 +162,14 @@ def build_report(
     Content of metrics.json, and name of a CSV file → its rows.
     """
     topics, scores = data.topics, out_of_fold.scores
-    about = {
+    basis = {
         "mode": topics.mode,
         "split_unit": split["split_unit"],
         "notes": " · ".join(split["messages"]),
     }
     if scores.empty:
         tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY.items()}
-        return {"n": 0} | about, tables
+        return {"n": 0} | basis, tables
     forced, of_repeats = outcomes(data, scores), answer_outcomes(data, scores)
     answers = answered(data, scores)
     wish = settings.confidence, settings.n_draws, seed
@@ -185,7 +185,7 @@ def build_report(
         alone = answer_outcomes(data, out_of_fold.alone)
         measured["context"] = {"gain": asdict(difference(of_repeats, alone, *wish))}
     measured["confidence"] = settings.confidence
-    about["notes"] = " · ".join([*split["messages"], *cautions(forced, topics.names)])
+    basis["notes"] = " · ".join([*split["messages"], *cautions(forced, topics.names)])
     once = outcomes(data, mean_over_repeats(scores, topics))
     certainty, right = (answers.table[name].to_numpy() for name in ("certainty", "right"))
     tables = {
@@ -196,7 +196,7 @@ def build_report(
         "training": out_of_fold.history,
         "predictions": answers.table,
     }
-    return measured | about, tables
+    return measured | basis, tables
 
 
 def _figures(

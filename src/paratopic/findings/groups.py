@@ -233,9 +233,9 @@ def rows_to_regress(corpus: Corpus) -> pd.DataFrame:
     names = [f"topic_{name}" for name in plain]
     outcomes = pd.DataFrame(adjusted(corpus, masses)[corpus.place], columns=names)
     outcomes = outcomes[list(compress(names, corpus.truth.max(axis=0).tolist()))]
-    about = corpus.rows[[name for name in corpus.rows if name not in NOT_ABOUT]]
+    own = corpus.rows[[name for name in corpus.rows if name not in NOT_ABOUT]]
     is_labelled = np.isin(corpus.place, corpus.labelled)
-    return pd.concat([about.reset_index(drop=True).assign(labelled=is_labelled), outcomes], axis=1)
+    return pd.concat([own.reset_index(drop=True).assign(labelled=is_labelled), outcomes], axis=1)
 
 
 def _lines(corpus: Corpus, key: Mapping[str, object], members: Array, part: Part) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.labelled import Labelled, labelled_in
-from paratopic.corpus.table import SCHEMA, passages, targets_of, with_metadata
+from paratopic.corpus.table import SCHEMA, passages, targets_of
 from paratopic.evaluation.estimates import LEAST_ARTICLES, LEAST_LABELS
 from paratopic.findings.shares import Sample, size_of
 from paratopic.inference.modes import mode_of
@@ -79,7 +79,7 @@ class Corpus(Sample):
 
 def corpus_of(
     frame: pd.DataFrame,
-    about: pd.DataFrame,
+    everything: pd.DataFrame,
     predict: Callable[..., Scores],
     scores: pd.DataFrame,
     topics: Topics,
@@ -90,8 +90,8 @@ def corpus_of(
 
     Parameters
     ----------
-    about
-        What each paragraph is from: a row for each of them, with its id.
+    everything
+        All paragraphs, with columns of what each is from.
     predict
         Gives the calibrated probabilities (N, k) of the topics of a list of N `Passage`, by the
         model that ships. It is not asked if the labels are no sample.
@@ -121,7 +121,8 @@ def corpus_of(
     else:
         rows = _labelled_texts(hand.rows, {*scores["id"], *apart["id"]})
     place = pd.factorize(frame["text"])[0].astype(np.int64)
-    number_of, everything = pd.Series(place, frame["id"]), with_metadata(frame, about)
+    number_of = pd.Series(place, frame["id"])
+    everything = everything[~everything["boilerplate"]].reset_index(drop=True)
     first = frame["id"].iloc[np.unique(place, return_index=True)[1]]
     predicted = predict(passages(whole, pd.Index(whole["id"]).get_indexer(first)))
     probabilities = with_out_of_fold(predicted, hand, scores, apart, number_of)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.table import values_of, with_metadata
+from paratopic.corpus.table import SCHEMA, values_of
 from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, write_p
 from paratopic.evaluation.outcomes import Answered
 from paratopic.findings.shares import summed
@@ -97,8 +97,7 @@ def in_words(slices: Sequence[Slice]) -> list[str]:
 
 
 def columns_of(
-    frame: pd.DataFrame,
-    about: pd.DataFrame,
+    rows: pd.DataFrame,
     ids: Sequence[str],
     annotators: Mapping[str, str],
     wanted: Sequence[str] = (),
@@ -107,8 +106,8 @@ def columns_of(
 
     Parameters
     ----------
-    about
-        What each paragraph is from: a row for each of them, with its id.
+    rows
+        All paragraphs, with columns of what each is from.
     ids
         Ids of the n paragraphs that are evaluated.
     wanted
@@ -116,24 +115,23 @@ def columns_of(
 
     Returns
     -------
-    Name → value of each of the n paragraphs, "" for none. Beside the fields of `about` with at most
-    `MOST_VALUES` values, and the periods of the dates, these are length, position (in the article),
-    heading and annotator.
+    Name → value of each of the n paragraphs, "" for none: length, position (in the article),
+    heading, annotator, the columns of what paragraphs are from that have at most `MOST_VALUES`
+    values, and the periods of their dates.
 
     Raises
     ------
     UserError
         There is no such column, or it has too many values.
     """
-    rows = with_metadata(frame, about)
-    rows = rows.assign(place=_places(frame)).set_index("id", drop=False).loc[list(ids)]
+    fields = [str(name) for name in rows if name not in SCHEMA.names]
+    rows = rows.assign(place=_places(rows)).set_index("id", drop=False).loc[list(ids)]
     columns = {
         "length": _thirds_of([len(text.split()) for text in rows["text"]]),
         "position": rows["place"].tolist(),
         "heading": ["under a heading" if cell else "under none" for cell in rows["heading"]],
         "annotator": [annotators.get(id_, "") for id_ in ids],
     }
-    fields = [str(name) for name in about if name not in frame]
     if "date" in fields and rows["date"].notna().any():
         columns |= {name: values_of(rows, name) for name in PERIODS if name != "date"}
     many: dict[str, list[str]] = {}

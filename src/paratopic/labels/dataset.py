@@ -32,7 +32,7 @@ _COLUMNS = ("id", "article", "title", "heading", "position", "text")
 
 
 @dataclass(frozen=True)
-class About:
+class Heading:
     """What a dataset's card says that the paragraphs do not.
 
     Parameters
@@ -52,7 +52,7 @@ class About:
 
 
 def write_dataset(
-    folder: Path, data: Labelled, about: About, lines: Sequence[Label], anonymous: bool
+    folder: Path, data: Labelled, heading: Heading, lines: Sequence[Label], anonymous: bool
 ) -> None:
     """Write the folder of a dataset.
 
@@ -77,7 +77,7 @@ def write_dataset(
     answers = _answers(in_todays_names(given, data.topics), anonymous)
     if len(answers):
         answers.to_parquet(folder / ANSWERS, index=False)
-    write_text(folder / CARD, _card(folder, data, about, answers))
+    write_text(folder / CARD, _card(folder, data, heading, answers))
 
 
 def _table(data: Labelled) -> Dataset:
@@ -108,22 +108,22 @@ def _answers(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
     return answers.replace({"annotator": codes}).drop(columns="note")
 
 
-def _card(folder: Path, data: Labelled, about: About, answers: pd.DataFrame) -> str:
+def _card(folder: Path, data: Labelled, heading: Heading, answers: pd.DataFrame) -> str:
     topics = data.topics
     configs = [{"config_name": "paragraphs", "data_files": TABLE, "default": True}]
     if len(answers):
         configs.append({"config_name": "answers", "data_files": ANSWERS})
     card = DatasetCard.from_template(
         DatasetCardData(
-            pretty_name=about.name,
-            language=about.language,
-            license=about.license,
+            pretty_name=heading.name,
+            language=heading.language,
+            license=heading.license,
             task_categories=["text-classification"],
             tags=["paratopic"],
             configs=configs,
         ),
         template_path=str(TEMPLATE),
-        about=about,
+        heading=heading,
         rows=data.rows,
         counts=data.counts,
         definition_of={topic.name: topic.definition for topic in topics.topics},

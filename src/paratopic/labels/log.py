@@ -302,8 +302,8 @@ def _form(text: str) -> tuple[str, str]:
 
 def state_of(path: Path) -> tuple[int, int, int] | None:
     """What changes when a file is written; None where there is none."""
-    about = path.stat() if path.exists() else None
-    return about and (about.st_ino, about.st_size, about.st_mtime_ns)
+    stat = path.stat() if path.exists() else None
+    return stat and (stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 def _add(path: Path, line: bytes) -> None:

@@ -34,6 +34,9 @@ PIPELINE, LOCK = Path("dvc.yaml"), Path("dvc.lock")
 # What language models are asked (`paratopic annotate`).
 PROMPT = Path("prompt.md")
 
+# Fields of the articles in a folder, one article a row.
+SHEET = "metadata.csv"
+
 DATA = Path("data")
 PARAGRAPHS = DATA / "paragraphs.parquet"
 ANSWERS = DATA / "answers.parquet"

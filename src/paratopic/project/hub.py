@@ -71,8 +71,8 @@ def check_repository(repository: Repository, kind: Literal["model", "dataset"]) 
             f"({problem}); connect to the network once, or name a local copy"
         )
     try:
-        about = HfApi().model_info if kind == "model" else HfApi().dataset_info
-        about(repository.name, revision=repository.revision or None, timeout=SECONDS)
+        ask = HfApi().model_info if kind == "model" else HfApi().dataset_info
+        ask(repository.name, revision=repository.revision or None, timeout=SECONDS)
     except RevisionNotFoundError:
         raise UserError(f"{repository}: there is no such commit, branch or tag") from None
     except GatedRepoError:

@@ -386,8 +386,8 @@ def _messages(error: ValidationError, section: type, place: tuple[str, ...]) -> 
                 *parents, name = item["loc"]
                 problem = f"unknown key{nearest(str(name), _known_keys(section, parents))}"
             case "missing" if item["loc"][-2:-1] == ("Topic",) and len(item["input"]) == 1:
-                ((name, about),) = item["input"].items()
-                problem = f'write "- name: {name}", and on a line below it "definition: {about}"'
+                ((name, words),) = item["input"].items()
+                problem = f'write "- name: {name}", and on a line below it "definition: {words}"'
             case "missing":
                 problem = "this key is missing"
             case _:

@@ -23,7 +23,6 @@ from typing import Any
 
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Segment
-from paratopic.reading.metadata import document_fields
 
 # Read segments from the bytes of a file, with its path for error messages, and its fields.
 ReadSegments = Callable[[bytes, str], list[Segment]]
@@ -150,9 +149,10 @@ def _reply(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, 
 def _fields(suffix: str, data: bytes, seconds: float) -> dict[str, str]:
     """What the document of a file that can be read is from."""
     try:
-        return document_fields(_limited(seconds, _readers(suffix)[1], data))
+        fields = _limited(seconds, _readers(suffix)[1], data)
     except Exception:  # odd files raise any error inside the libraries
         return {}
+    return {name: text for name, text in fields.items() if isinstance(text, str)}
 
 
 def _limited(seconds: float, read: Callable[..., Any], *arguments: object) -> Any:

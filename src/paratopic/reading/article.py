@@ -44,7 +44,7 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class Article:
-    """An article: its segments in order, and what its document says that it is from."""
+    """An article: its segments in order, and what its document says that it is from, as written."""
 
     name: str
     segments: tuple[Segment, ...]

@@ -17,7 +17,7 @@ from paratopic.project.files import CONTROL
 from paratopic.project.passages import BESIDE
 from paratopic.project.sources import NONE, Source
 from paratopic.project.topics import SEPARATOR, UNDECIDED, Topic, split_cell
-from paratopic.reading.metadata import cleaned, iso_date
+from paratopic.reading.cells import cleaned, iso_date
 from paratopic.reading.tables import DRAWS, unlisted
 from paratopic.tables.files import Columns, cell_text
 

@@ -14,10 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import CONTROL, decode, printable
+from paratopic.project.files import CONTROL, SHEET, decode, printable
 from paratopic.reading.apart import FORMATS, read_apart
 from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, Skipped, check_size
-from paratopic.reading.metadata import SHEET
 from paratopic.reading.structure import classify, plain_segments
 
 log = logging.getLogger(__name__)

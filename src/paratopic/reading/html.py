@@ -22,7 +22,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import decode
 from paratopic.reading.article import Segment, merge_skipped
 from paratopic.reading.boilerplate import CAPTION
-from paratopic.reading.metadata import FIRST_YEAR, LAST_YEAR
+from paratopic.reading.cells import FIRST_YEAR, LAST_YEAR
 
 OUTSIDE = "outside the main text"
 TABLE = "table"

@@ -7,43 +7,26 @@ file's name. The readers of formats find those of documents, and `tables` has th
 from __future__ import annotations
 
 import functools
-import re
 import textwrap
 import unicodedata
 from collections.abc import Collection, Mapping
-from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from paratopic.project.errors import UserError, refuse_repeated
-from paratopic.project.files import printable
-from paratopic.reading.structure import clean_line
+import pandas as pd
+
+from paratopic.project.errors import UserError, plural, refuse_repeated
+from paratopic.project.files import SHEET, printable
+from paratopic.reading.cells import LONGEST, cleaned, date_in_name, iso_date
 from paratopic.tables.sheets import read_sheet
 
-# A file with fields of the articles in its folder, one article a row.
-SHEET = "metadata.csv"
-# Its column with the name of an article, with or without its suffix.
+# Column of a metadata.csv with the name of an article, with or without its suffix.
 ARTICLE = "article"
 DATE = "date"
-# Name of the paragraph's own column in the table of fields, which no field may have.
+# What no field may be called: this is the column of paragraphs in the table of fields.
 ID = "id"
 # Where fields are found. Of an article, the first that has a field counts.
 ORIGINS = IN_SHEET, IN_DOCUMENT, IN_NAME, IN_TABLE = SHEET, "documents", "file names", "tables"
-
-# The most characters of a field, or of its name.
-LONGEST = 300
-# Years that are believed in the name of a file, and on a web page.
-FIRST_YEAR, LAST_YEAR = 1800, 2100
-
-_DATE = re.compile(
-    r"([0-9]{4})(?:(?P<by>[-/._])([0-9]{1,2})(?:(?P=by)([0-9]{1,2})"
-    # The time of day, and its zone.
-    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?: ?(?:Z|UTC|[+-][0-9:]{2,5}))?)?)?)?"
-)
-_YEAR_LAST = re.compile(r"([0-9]{1,2})([./-])([0-9]{1,2})\2([0-9]{4})(?:[ T][0-9:]{4,8})?")
-_COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:T[0-9]{4,6}Z?)?")
-_DAY_IN_NAME = re.compile(r"(?<!\d)([0-9]{4})(?P<by>[-_]?)([0-9]{2})(?P=by)([0-9]{2})(?!\d)")
-_MONTH_IN_NAME = re.compile(r"(?<!\d)(?<!\d[-_])([0-9]{4})-([0-9]{2})(?![-_]?\d)")
 
 
 class Field(NamedTuple):
@@ -54,7 +37,9 @@ class Field(NamedTuple):
 
 
 def article_fields(path: Path, in_document: Mapping[str, str]) -> dict[str, Field]:
-    """The fields of an article by their names, given those that its document has.
+    """The fields of an article by their names, given what its document says that it is from.
+
+    A date of the document that is none is left out.
 
     Raises
     ------
@@ -64,7 +49,9 @@ def article_fields(path: Path, in_document: Mapping[str, str]) -> dict[str, Fiel
     """
     in_name = date_in_name(path.stem)
     fields = {DATE: Field(in_name, IN_NAME)} if in_name else {}
-    fields |= {name: Field(value, IN_DOCUMENT) for name, value in in_document.items()}
+    texts = {name: cleaned(text) for name, text in in_document.items()}
+    texts[DATE] = iso_date(texts.get(DATE, "")) or ""
+    fields |= {name: Field(text, IN_DOCUMENT) for name, text in texts.items() if text}
     return fields | {name: Field(value, IN_SHEET) for name, value in _in_sheet(path).items()}
 
 
@@ -83,63 +70,20 @@ def check_sheets(paths: Collection[Path]) -> list[str]:
     return notes
 
 
-def iso_date(text: str) -> str | None:
-    """A date in ISO form, as precise as it is written; None for what is no date, or ambiguous.
+def unread_dates(metadata: pd.DataFrame) -> list[str]:
+    """A note about dates that cannot be read: they stay as they are written, and are in no period.
 
-    >>> [iso_date(text) for text in ("2025-9-5", "2025/09", "2025", "2025-09-15T10:00Z")]
-    ['2025-09-05', '2025-09', '2025', '2025-09-15']
-    >>> [iso_date(text) for text in ("15.09.2025", "9/15/2025", "15/9/2025")]
-    ['2025-09-15', '2025-09-15', '2025-09-15']
-    >>> iso_date("03/04/2025"), iso_date("2025-02-30")
-    (None, None)
+    Parameters
+    ----------
+    metadata
+        Column id, and the fields of each paragraph.
     """
-    if match := _DATE.fullmatch(text):
-        return _valid(match[1], match[3], match[4])
-    if match := _YEAR_LAST.fullmatch(text):
-        one, by, other, year = match.groups()
-        day_first, month_first = _valid(year, other, one), _valid(year, one, other)
-        if by == "." or not month_first:
-            return day_first
-        return None if day_first else month_first
-    match = _COMPACT.fullmatch(text)
-    return _valid(*match.groups()) if match else None
-
-
-def date_in_name(name: str) -> str | None:
-    """The first date in the name of a file: of a day, or else of a month.
-
-    >>> [date_in_name(name) for name in ("talks-20250915", "2025-09 talks", "call 2025091512")]
-    ['2025-09-15', '2025-09', None]
-    """
-    days = [_valid(match[1], match[3], match[4]) for match in _DAY_IN_NAME.finditer(name)]
-    months = [_valid(match[1], match[2], None) for match in _MONTH_IN_NAME.finditer(name)]
-    dates = filter(None, [*days, *months])
-    return next((day for day in dates if FIRST_YEAR <= int(day[:4]) <= LAST_YEAR), None)
-
-
-def cleaned(text: str) -> str:
-    """A text on one line without control characters, cut to `LONGEST` characters.
-
-    >>> cleaned(" Harbour\\x00\\nPress ")
-    'Harbour Press'
-    """
-    return clean_line(printable(text[: 10 * LONGEST]))[:LONGEST].rstrip()
-
-
-def document_fields(values: Mapping[str, object]) -> dict[str, str]:
-    """The fields that a reader found in a document, cleaned; a date that is none is left out."""
-    texts = {name: cleaned(value) for name, value in values.items() if isinstance(value, str)}
-    texts[DATE] = iso_date(texts.get(DATE, "")) or ""
-    return {name: text for name, text in texts.items() if text}
-
-
-def _valid(year: str, month: str | None, day: str | None) -> str | None:
-    """A date in ISO form, as precise as its parts; None if there is no such day."""
-    try:
-        whole = date(int(year), int(month or 1), int(day or 1)).isoformat()
-    except ValueError:
-        return None
-    return whole[: 4 if month is None else 7 if day is None else 10]
+    dates = metadata[[ID, DATE]].dropna().to_numpy() if DATE in metadata else ()
+    unread = [f"{date} ({id_})" for id_, date in dates if not iso_date(date)]
+    number = plural(len(unread), "date is", "dates are")
+    listed = textwrap.shorten(", ".join(unread), LONGEST, placeholder=" …")
+    note = f"{number} not read and in no period; write 2025-09-15, 2025-09 or 2025: {listed}"
+    return [note] if unread else []
 
 
 def _in_sheet(path: Path) -> Mapping[str, str]:

@@ -14,13 +14,20 @@ import pandas as pd
 
 from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import PARAMS, SKIPPED, printable, sha256
+from paratopic.project.files import PARAMS, SHEET, SKIPPED, printable, sha256
 from paratopic.project.sources import Source
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
 from paratopic.reading.datasets import is_address
 from paratopic.reading.files import SUFFIXES, find_files, read_file
-from paratopic.reading.metadata import DATE, IN_TABLE, ORIGINS, SHEET, article_fields, check_sheets
-from paratopic.reading.tables import RAW, read_labelled_table, table_name, unread_dates
+from paratopic.reading.metadata import (
+    DATE,
+    IN_TABLE,
+    ORIGINS,
+    article_fields,
+    check_sheets,
+    unread_dates,
+)
+from paratopic.reading.tables import RAW, read_labelled_table, table_name
 from paratopic.tables.files import LOADERS
 
 # What the reason of an article that cannot be read begins with.

@@ -17,7 +17,6 @@ from decimal import Decimal
 from itertools import compress
 from math import isfinite
 from pathlib import Path
-from textwrap import shorten
 from typing import NamedTuple
 
 import numpy as np
@@ -31,8 +30,8 @@ from paratopic.project.passages import BESIDE
 from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.topics import join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
+from paratopic.reading.cells import cleaned, iso_date
 from paratopic.reading.datasets import is_address, parse_address, read_dataset
-from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
 from paratopic.tables.files import LOADERS, Columns, Table, cell_text
 
 log = logging.getLogger(__name__)
@@ -101,8 +100,8 @@ def read_labelled_table(
         if column in columns
     }
     before, after = (beside.get(f"text_{side}", none) for side in ("preceding", "following"))
-    if ID in columns:
-        ids = [f"{name}:{own}" for own in _own_ids(path, columns[ID], wheres)]
+    if "id" in columns:
+        ids = [f"{name}:{own}" for own in _own_ids(path, columns["id"], wheres)]
     else:
         ids = number_repeats(paragraph_id(name, text) for text in texts)
     groups = beside.get("group") or _runs(texts, before, after)
@@ -148,22 +147,6 @@ def read_table(path: Path | str, whole: Collection[str] = ()) -> Table:
 def table_name(path: Path | str) -> str:
     """What the paragraph ids of a table begin with: a file's name, or that of a dataset."""
     return parse_address(str(path)).name if is_address(str(path)) else Path(path).stem
-
-
-def unread_dates(fields: pd.DataFrame) -> list[str]:
-    """A note about dates that cannot be read: they stay as they are written, and are in no period.
-
-    Parameters
-    ----------
-    fields
-        Column id, and the fields of each paragraph.
-    """
-    dates = fields[[ID, DATE]].dropna().to_numpy() if DATE in fields else ()
-    unread = [f"{date} ({id_})" for id_, date in dates if not iso_date(date)]
-    number = plural(len(unread), "date is", "dates are")
-    listed = shorten(", ".join(unread), 300, placeholder=" …")
-    note = f"{number} not read and in no period; write 2025-09-15, 2025-09 or 2025: {listed}"
-    return [note] if unread else []
 
 
 def _read(path: Path | str, source: Source) -> Table:
@@ -229,11 +212,11 @@ def _fields(columns: Columns) -> pd.DataFrame:
     fields: dict[str, list[str | None]] = {}
     for column, values in columns.items():
         name = cleaned(column)
-        if column in (*REQUIRED, *OPTIONAL) or name in ("", ID):
+        if column in (*REQUIRED, *OPTIONAL) or name in ("", "id"):
             continue
         # As they are written; "" for a list or an object.
         texts = [cleaned(shown) for shown in map(cell_text, values)]
-        if name == DATE:
+        if name == "date":
             texts = [iso_date(text) or text for text in texts]
         if any(texts):
             fields[name] = [text or None for text in texts]

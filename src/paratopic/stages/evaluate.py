@@ -13,7 +13,7 @@ from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.calibration import Promise, read_calibration
 from paratopic.inference.modes import mode_of
 from paratopic.project import files
-from paratopic.project.files import ALONE, METADATA, MODEL_REPORTS, SCORES, SPLIT
+from paratopic.project.files import ALONE, MODEL_REPORTS, SCORES, SPLIT
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import Params, read_params, run_stage
 
@@ -32,7 +32,7 @@ def main() -> None:
     folder = MODEL_REPORTS / name
     files.write_json(folder / "metrics.json", metrics)
     files.write_json(MODEL_REPORTS / f"{name}.json", main_figures(metrics), digits=3)
-    tables["predictions"] = with_metadata(tables["predictions"], read_parquet(METADATA))
+    tables["predictions"] = with_metadata(tables["predictions"])
     for table, rows in tables.items():
         files.write_csv(folder / f"{table}.csv", rows)
     if not metrics["n"]:

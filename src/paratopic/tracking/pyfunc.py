@@ -81,7 +81,7 @@ def columns(model: Model) -> list[str]:
     return [first, "confidence", "sure", *(f"score_{topic}" for topic in model.classes_)]
 
 
-def save(folder: Path, place: Path, card: str, metadata: mlflow.models.Model | None = None) -> None:
+def save(folder: Path, place: Path, card: str, logged: mlflow.models.Model | None = None) -> None:
     """Save a model's folder in MLflow's format, with its signature and an example of an input.
 
     Parameters
@@ -90,7 +90,7 @@ def save(folder: Path, place: Path, card: str, metadata: mlflow.models.Model | N
         Folder to write; it must not exist.
     card
         The model's card, which is added to its folder.
-    metadata
+    logged
         The ids of the logged model that it becomes. None for a model of no store.
     """
     import mlflow.pyfunc
@@ -101,7 +101,7 @@ def save(folder: Path, place: Path, card: str, metadata: mlflow.models.Model | N
         place,
         loader_module=__name__,
         data_path=str(folder),
-        mlflow_model=metadata,
+        mlflow_model=logged,
         signature=signature(load(folder)),
         input_example=EXAMPLE,
         pip_requirements=[f"paratopic=={__version__}"],

@@ -158,7 +158,7 @@ def _record(
     report = files.read_json(folder / "metrics.json", "stage evaluate")
     reports = sorted(folder.glob("[!.]*.*"))
     keys = "n", "labels", "split_unit"
-    about = {key: str(report[key]) for key in keys if key in report}
+    basis = {key: str(report[key]) for key in keys if key in report}
     with files.written_by("stage card", folder / MODEL_CARD):
         card = (folder / MODEL_CARD).read_text(encoding="utf-8")
     digests = {f"dvc.{path}": outputs[str(path)] for path in (MODELS / name, SCORES / name)}
@@ -174,7 +174,7 @@ def _record(
         },
         metrics=metrics_of(report),
         steps=_training_steps(folder),
-        tags={**tags, **about, **digests, "model": name},
+        tags={**tags, **basis, **digests, "model": name},
         files=[*((path, "reports") for path in reports), (PARAMS, ""), (LOCK, "")],
         model=MODELS / name,
         card=card,

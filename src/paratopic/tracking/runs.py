@@ -281,8 +281,8 @@ def _promote(client: MlflowClient, name: str, run: Run, card: str) -> None:
     registered model is created if it is missing.
     """
     if not client.search_registered_models(f"name = '{name}'"):
-        about = "Topics of paragraphs. The alias champion is the version to predict with."
-        client.create_registered_model(name, description=about)
+        description = "Topics of paragraphs. The alias champion is the version to predict with."
+        client.create_registered_model(name, description=description)
     versions = client.search_model_versions(f"name = '{name}' and run_id = '{run.info.run_id}'")
     version = str(versions[0].version) if versions else _register(client, name, run, card)
     client.set_registered_model_alias(name, ALIAS, version)
@@ -293,12 +293,12 @@ def _register(client: MlflowClient, name: str, run: Run, card: str) -> str:
     model_id = run.outputs.model_outputs[0].model_id
     main = view.main_metrics(run.data.tags["mode"])
     figures = {key: f"{run.data.metrics[key]:.3f}" for key in main if key in run.data.metrics}
-    about = {key: run.data.tags[key] for key in ("model", "n") if key in run.data.tags}
+    tags = {key: run.data.tags[key] for key in ("model", "n") if key in run.data.tags}
     created = client.create_model_version(
         name,
         f"models:/{model_id}",
         run.info.run_id,
-        tags=about | figures,
+        tags=tags | figures,
         description=_body(card)[:LONGEST],
         model_id=model_id,
     )

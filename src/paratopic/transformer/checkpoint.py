@@ -25,7 +25,7 @@ class Checkpoint:
     ----------
     folder
         Folder of the files, one for each tuning; None for no checkpoints.
-    about
+    header
         All that the tuning depends on, beside the parameters as they are now and the code. A file
         that was written with anything else is another tuning's.
     optimiser
@@ -35,12 +35,12 @@ class Checkpoint:
     def __init__(
         self,
         folder: Path | None,
-        about: object,
+        header: object,
         parameters: Sequence[nn.Parameter],
         optimiser: torch.optim.Optimizer,
     ) -> None:
         self._parameters, self._optimiser = parameters, optimiser
-        self._path = folder and folder / f"{self._key(about)}.safetensors"
+        self._path = folder and folder / f"{self._key(header)}.safetensors"
         self._when = time.monotonic()
 
     def restore(self) -> list[float]:
@@ -71,9 +71,9 @@ class Checkpoint:
             save_file(tensors, draft)
         self._when = time.monotonic()
 
-    def _key(self, about: object) -> str:
+    def _key(self, header: object) -> str:
         """Digest of the code, of the parameters and of what else the tuning depends on."""
-        digest = hashlib.sha256(repr((about, torch.__version__)).encode())
+        digest = hashlib.sha256(repr((header, torch.__version__)).encode())
         for path in sorted(Path(__file__).parent.glob("*.py")):
             digest.update(path.read_bytes())
         for parameter in self._parameters:

@@ -1,0 +1,76 @@
+"""What cells of tables, properties of documents and names of files hold: a line of text, a date."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from paratopic.project.files import printable
+from paratopic.reading.structure import clean_line
+
+# The most characters of a field, or of its name.
+LONGEST = 300
+# Years that are believed in the name of a file, and on a web page.
+FIRST_YEAR, LAST_YEAR = 1800, 2100
+
+_DATE = re.compile(
+    r"([0-9]{4})(?:(?P<by>[-/._])([0-9]{1,2})(?:(?P=by)([0-9]{1,2})"
+    # The time of day, and its zone.
+    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?: ?(?:Z|UTC|[+-][0-9:]{2,5}))?)?)?)?"
+)
+_YEAR_LAST = re.compile(r"([0-9]{1,2})([./-])([0-9]{1,2})\2([0-9]{4})(?:[ T][0-9:]{4,8})?")
+_COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:T[0-9]{4,6}Z?)?")
+_DAY_IN_NAME = re.compile(r"(?<!\d)([0-9]{4})(?P<by>[-_]?)([0-9]{2})(?P=by)([0-9]{2})(?!\d)")
+_MONTH_IN_NAME = re.compile(r"(?<!\d)(?<!\d[-_])([0-9]{4})-([0-9]{2})(?![-_]?\d)")
+
+
+def iso_date(text: str) -> str | None:
+    """A date in ISO form, as precise as it is written; None for what is no date, or ambiguous.
+
+    >>> [iso_date(text) for text in ("2025-9-5", "2025/09", "2025", "2025-09-15T10:00Z")]
+    ['2025-09-05', '2025-09', '2025', '2025-09-15']
+    >>> [iso_date(text) for text in ("15.09.2025", "9/15/2025", "15/9/2025")]
+    ['2025-09-15', '2025-09-15', '2025-09-15']
+    >>> iso_date("03/04/2025"), iso_date("2025-02-30")
+    (None, None)
+    """
+    if match := _DATE.fullmatch(text):
+        return _valid(match[1], match[3], match[4])
+    if match := _YEAR_LAST.fullmatch(text):
+        one, by, other, year = match.groups()
+        day_first, month_first = _valid(year, other, one), _valid(year, one, other)
+        if by == "." or not month_first:
+            return day_first
+        return None if day_first else month_first
+    match = _COMPACT.fullmatch(text)
+    return _valid(*match.groups()) if match else None
+
+
+def date_in_name(name: str) -> str | None:
+    """The first date in the name of a file: of a day, or else of a month.
+
+    >>> [date_in_name(name) for name in ("talks-20250915", "2025-09 talks", "call 2025091512")]
+    ['2025-09-15', '2025-09', None]
+    """
+    days = [_valid(match[1], match[3], match[4]) for match in _DAY_IN_NAME.finditer(name)]
+    months = [_valid(match[1], match[2], None) for match in _MONTH_IN_NAME.finditer(name)]
+    dates = filter(None, [*days, *months])
+    return next((day for day in dates if FIRST_YEAR <= int(day[:4]) <= LAST_YEAR), None)
+
+
+def cleaned(text: str) -> str:
+    """A text on one line without control characters, cut to `LONGEST` characters.
+
+    >>> cleaned(" Harbour\\x00\\nPress ")
+    'Harbour Press'
+    """
+    return clean_line(printable(text[: 10 * LONGEST]))[:LONGEST].rstrip()
+
+
+def _valid(year: str, month: str | None, day: str | None) -> str | None:
+    """A date in ISO form, as precise as its parts; None if there is no such day."""
+    try:
+        whole = date(int(year), int(month or 1), int(day or 1)).isoformat()
+    except ValueError:
+        return None
+    return whole[: 4 if month is None else 7 if day is None else 10]
