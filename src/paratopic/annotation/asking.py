@@ -126,7 +126,7 @@ class Prompt:
 
     @property
     def _single(self) -> bool:
-        return self.topics.mode == "single"
+        return self.topics.most == 1
 
     @property
     def _key(self) -> str:

@@ -150,7 +150,7 @@ def write_tasks(
     if not _is_sheet(path):
         before = ["", *(suggestion.id for suggestion in suggestions)]
         tasks = [
-            label_studio.task_of(suggestion, id_, topics.mode, model)
+            label_studio.task_of(suggestion, id_, topics, model)
             for suggestion, id_ in zip(suggestions, before, strict=False)
         ]
         files.write_text(path, json.dumps(tasks, indent=2, ensure_ascii=False) + "\n")
@@ -199,7 +199,7 @@ def _codebook_rows(topics: Topics) -> Iterator[Sequence[str]]:
         yield inert(topic.name), inert(topic.definition)
     yield NONE, "None of the topics. You can also write none."
     yield cell_of(None), "Not decided yet. An empty cell means the same."
-    order = ", the dominant one first" if topics.mode == "single" else ""
+    order = ", the dominant one first" if topics.most == 1 else ""
     yield inert(join_cell(topics.names[:2])), f"Several topics, separated by semicolons{order}."
 
 

@@ -15,12 +15,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from paratopic.annotation.context import Suggestion
 from paratopic.project.errors import UserError
 from paratopic.project.passages import as_passage
-from paratopic.project.topics import ModeName, Topics, topics_in_words
+from paratopic.project.topics import Topics, topics_in_words
 
 # Choice "none of the topics", because choosing nothing means undecided.
 NONE = f"({topics_in_words(())})"
-# Control for the topic that counts, and that shows the model's suggestion, in each mode.
-CONTROL: dict[ModeName, str] = {"single": "dominant", "multi": "topics"}
+# Control for the one topic that counts, or for all that do; it shows the model's suggestion.
+DOMINANT, EVERY = "dominant", "topics"
 # Text field for notes.
 NOTE = "note"
 # What is between neighbouring paragraphs in a task.
@@ -61,7 +61,7 @@ class Annotation(BaseModel):
     @property
     def topics(self) -> tuple[str, ...]:
         """The chosen topics, the dominant one first."""
-        dominant_first = sorted(self.result, key=lambda item: item.from_name != CONTROL["single"])
+        dominant_first = sorted(self.result, key=lambda item: item.from_name != DOMINANT)
         return tuple(name for item in dominant_first for name in item.value.choices)
 
     @property
@@ -120,11 +120,11 @@ def read_export(path: Path) -> list[Task]:
 def configuration(topics: Topics) -> str:
     """The labelling configuration, as XML (Settings → Labeling Interface → Code)."""
     template = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"))
-    values = {"topics": topics, "control": CONTROL[topics.mode], "note": NOTE, "no_topic": NONE}
+    values = {"topics": topics, "control": _control(topics), "note": NOTE, "no_topic": NONE}
     return f"{template.render(values, attribute=quoteattr)}\n"
 
 
-def task_of(suggestion: Suggestion, before: str, mode: ModeName, model: str) -> dict[str, Any]:
+def task_of(suggestion: Suggestion, before: str, topics: Topics, model: str) -> dict[str, Any]:
     """A task to import; see `formats.write_tasks`.
 
     Its data name the paragraph `before` it if it was drawn: an export lacks tasks without an
@@ -145,7 +145,10 @@ def task_of(suggestion: Suggestion, before: str, mode: ModeName, model: str) -> 
     if not suggestion.scores:
         return {"data": data}
     value, score = {"choices": [suggestion.topic]}, round(suggestion.confidence, 4)
-    # In the control that the labelling configuration of this mode has.
-    choice = {"from_name": CONTROL[mode], "to_name": "text", "type": "choices", "value": value}
-    predicted = {"model_version": model, "score": score, "result": [choice]}
+    control = {"from_name": _control(topics), "to_name": "text", "type": "choices"}
+    predicted = {"model_version": model, "score": score, "result": [control | {"value": value}]}
     return {"data": data, "predictions": [predicted]}
+
+
+def _control(topics: Topics) -> str:
+    return DOMINANT if topics.most == 1 else EVERY

@@ -106,7 +106,7 @@ class Session:
         return {
             "annotator": self.annotator,
             "codebook": version_of(topics),
-            "mode": topics.mode,
+            "most": topics.most,
             "topics": [{"name": t.name, "definition": t.definition} for t in topics.topics],
             "items": items,
             "explains": self.explain is not None,

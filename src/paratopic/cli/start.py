@@ -22,7 +22,7 @@ from paratopic.project.errors import UserError, plural
 from paratopic.project.files import PARAMS, template, write_text
 from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.sources import written as sources_text
-from paratopic.project.topics import ModeName, Topic, Topics
+from paratopic.project.topics import Topic, Topics
 from paratopic.reading.cells import iso_date
 from paratopic.reading.columns import Proposal, propose
 from paratopic.reading.datasets import from_project, is_address
@@ -194,8 +194,9 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
     proposal = proposal._replace(source=replace(proposal.source, random=random))
     # What stage prepare would refuse is said before anything is written.
     rows = read_labelled_table(place, [], replace(proposal.source, path=str(place)))
-    mode: ModeName = "multi" if (rows.answers["topics"].map(len) > 1).any() else "single"
-    topics = new_topics(names) if names else Topics(mode, tuple(proposal.topics))
+    several = bool((rows.answers["topics"].map(len) > 1).any())
+    found = tuple(proposal.topics)
+    topics = new_topics(names) if names else Topics("multi" if several else "single", found)
     note = create(folder, topics, proposal.source)
     _print_proposal(table, list(columns), proposal, rows)
     if random and len(rows.answers) == len(rows.paragraphs):
@@ -203,7 +204,7 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
             "  note   all rows are labelled: shares are of these rows alone. For those of a larger"
         )
         print("         corpus, add its other rows to the table, without labels")
-    if mode == "multi":
+    if topics.most > 1:
         print("  mode   multi: some rows have several topics; in mode single the first would count")
     check = {"check params.yaml": "whether the above is right (prepare.sources)"}
     label = LABEL if len(rows.answers) < len(rows.paragraphs) and not random else {}

@@ -48,7 +48,7 @@ def status() -> None:
     if notes := missing(project.labelled, measured(champion_name())):
         print("Missing:", *notes, sep="\n  ")
     if n_tied := len(project.tied):
-        given = label_in_a_tie(project.params.prepare.ties, topics.mode)
+        given = label_in_a_tie(project.params.prepare.ties, topics)
         tied = plural(n_tied, "paragraph")
         print(f"Ties between annotators: {tied}, {given} until another answer settles it")
     if n_retired := len(project.retired):

@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from paratopic.corpus.table import targets_of
 from paratopic.labels.log import Label
-from paratopic.project.topics import ModeName, Topics
+from paratopic.project.topics import Topics
 
-# The topics that an annotator gives a paragraph.
+# The outcomes (`Topics.outcomes`) that an annotator gives a paragraph.
 Answer = frozenset[str]
 
-# (n, k) which topics answers give.
+# (n, K) which outcomes answers give.
 Targets = npt.NDArray[np.bool_]
 
 # Paragraph id → annotator → answer.
@@ -62,9 +62,9 @@ def agreement(answers: Iterable[Label], topics: Topics) -> Agreement | None:
     if not units:
         return None
     annotators = sorted({annotator for unit in units.values() for annotator in unit})
-    pairs = list(_pairs(units, annotators, topics.names))
+    pairs = list(_pairs(units, annotators, topics.outcomes))
     both_ways = [each for one, other in pairs for each in ((one, other), (other, one))]
-    macro_f1 = _mean(_macro_f1(true, given, topics.mode) for true, given in both_ways)
+    macro_f1 = _mean(_macro_f1(true, given) for true, given in both_ways)
     alpha = krippendorff_alpha([list(unit.values()) for unit in units.values()])
     return Agreement(tuple(annotators), len(units), alpha, macro_f1)
 
@@ -104,11 +104,12 @@ def krippendorff_alpha(units: Iterable[Sequence[Answer]]) -> float | None:
 def _units(answers: Iterable[Label], topics: Topics) -> Units:
     """The paragraphs that at least two annotators judged, sorted."""
     given: dict[str, dict[str, set[Answer]]] = {}
+    none = frozenset(topics.outcomes) - frozenset(topics.names)
     for label in answers:
-        names = frozenset(topics.counted(label.names))
-        if names <= set(topics.names):
+        answer = frozenset(topics.counted(label.names)) or none
+        if answer <= set(topics.outcomes):
             of_paragraph = given.setdefault(label.paragraph, {})
-            of_paragraph.setdefault(label.annotator, set()).add(names)
+            of_paragraph.setdefault(label.annotator, set()).add(answer)
     units = {
         paragraph: {who: next(iter(each)) for who, each in of_paragraph.items() if len(each) == 1}
         for paragraph, of_paragraph in sorted(given.items())
@@ -117,13 +118,13 @@ def _units(answers: Iterable[Label], topics: Topics) -> Units:
 
 
 def _pairs(
-    units: Units, annotators: Sequence[str], names: Sequence[str]
+    units: Units, annotators: Sequence[str], outcomes: Sequence[str]
 ) -> Iterator[tuple[Targets, Targets]]:
-    """Which topics, (n, k), each two annotators give the paragraphs that both judged."""
+    """Which outcomes, (n, K), each two annotators give the paragraphs that both judged."""
     for pair in combinations(annotators, 2):
         both = [unit for unit in units.values() if unit.keys() >= set(pair)]
         if both:
-            one, other = (targets_of([unit[who] for unit in both], names) for who in pair)
+            one, other = (targets_of([unit[who] for unit in both], outcomes) for who in pair)
             yield one, other
 
 
@@ -146,10 +147,8 @@ def _masi(one: Answer, other: Answer) -> float:
     return 1 - monotonicity * len(one & other) / len(one | other)
 
 
-def _macro_f1(true: Targets, given: Targets, mode: ModeName) -> float | None:
+def _macro_f1(true: Targets, given: Targets) -> float | None:
     """Macro-F1 of an annotator's answers over those of another, which are taken as true."""
-    if mode == "single":
-        true, given = (np.column_stack([each, ~each.any(axis=1)]) for each in (true, given))
     present = true.any(axis=0)
     if not present.any():
         return None

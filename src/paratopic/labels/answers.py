@@ -18,15 +18,10 @@ from typing import Literal
 from paratopic.labels.log import UNNAMED, Label, locked, one_line, read_table, rewrite, tidy
 from paratopic.project.errors import UserError
 from paratopic.project.params import Labels
-from paratopic.project.topics import ModeName, TieRule, Topics, join_cell, topics_in_words
+from paratopic.project.topics import TieRule, Topics, join_cell, topics_in_words
 
 # How an answer was chosen: all annotators gave it, most did, or they are divided.
 Reason = Literal["agreed", "majority", "tie"]
-# What `resolve` chooses in a tie. It counts only if params.yaml says so (`TieRule`).
-IN_A_TIE: Mapping[ModeName, str] = {
-    "single": "the answer that comes first in the codebook",
-    "multi": "the topics that half of the annotators chose",
-}
 
 
 @dataclass(frozen=True)
@@ -148,7 +143,7 @@ def resolve(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], 
     where two dominant topics were given most often or, in mode multi, exactly half gave some topic,
     else ``"majority"``.
     """
-    return (_resolve_dominant if topics.mode == "single" else _resolve_each)(answers, topics)
+    return (_resolve_dominant if topics.most == 1 else _resolve_each)(answers, topics)
 
 
 def tied(answers: Iterable[Label], topics: Topics) -> dict[str, list[Label]]:
@@ -157,9 +152,13 @@ def tied(answers: Iterable[Label], topics: Topics) -> dict[str, list[Label]]:
     return {paragraph: each for paragraph, each in grouped if resolve(each, topics)[1] == "tie"}
 
 
-def label_in_a_tie(ties: TieRule, mode: ModeName) -> str:
+def label_in_a_tie(ties: TieRule, topics: Topics) -> str:
     """What label a paragraph has while annotators are divided on it, for messages."""
-    return "without a label" if ties == "leave_out" else f"labelled with {IN_A_TIE[mode]}"
+    if ties == "leave_out":
+        return "without a label"
+    if topics.most == 1:
+        return "labelled with the answer that comes first in the codebook"
+    return "labelled with the topics that half of the annotators chose"
 
 
 def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) -> list[str]:
@@ -281,7 +280,7 @@ def _verdict(answers: Sequence[Label], topics: Topics) -> str:
 
 def _shown(names: Iterable[str], topics: Topics) -> str:
     """Topics as messages show them: in the codebook's order, unless their own tells something."""
-    if topics.mode == "multi":
+    if topics.most > 1:
         names = sorted(names, key=lambda name: _place(name, topics))
     return topics_in_words(names)
 

@@ -21,7 +21,7 @@ from paratopic.labels.log import Label
 from paratopic.project.errors import plural
 from paratopic.project.files import sha256, write_text
 from paratopic.project.sources import NONE
-from paratopic.project.topics import NO_TOPIC, Topics
+from paratopic.project.topics import Topics
 
 TEMPLATE = Path(__file__).with_name("dataset.md")
 TABLE, ANSWERS, CARD = "paragraphs.parquet", "answers.parquet", "README.md"
@@ -82,20 +82,19 @@ def write_dataset(
 
 def _table(data: Labelled) -> Dataset:
     """The rows with their label: in mode single a class, in mode multi a list of classes."""
-    topics, single = data.topics, data.topics.mode == "single"
-    names = [*topics.names, *([NO_TOPIC] if single else [])]
+    topics, one = data.topics, data.topics.most == 1
     lists = [np.flatnonzero(has).tolist() for has in data.targets]
     features = {name: Value("int64" if name == "position" else "string") for name in _COLUMNS}
-    classes = ClassLabel(names=names)
-    features[_label(topics)] = classes if single else List(classes)
-    label = [row[0] if row else len(names) - 1 for row in lists] if single else lists
+    classes = ClassLabel(names=list(topics.outcomes))
+    features[_label(topics)] = classes if one else List(classes)
+    label = [row[0] if row else len(topics.names) for row in lists] if one else lists
     columns = {name: data.rows[name].tolist() for name in _COLUMNS} | {_label(topics): label}
     return Dataset.from_dict(columns, features=Features(features))
 
 
 def _label(topics: Topics) -> str:
     """Name of the label's column."""
-    return "label" if topics.mode == "single" else "labels"
+    return "label" if topics.most == 1 else "labels"
 
 
 def _answers(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
@@ -130,7 +129,7 @@ def _card(folder: Path, data: Labelled, heading: Heading, answers: pd.DataFrame)
         answers=answers,
         digest=sha256(folder / TABLE),
         label=_label(topics),
-        no_topic=NO_TOPIC if topics.mode == "single" else NONE,  # what an empty list is read as
+        no_topic="".join(topics.outcomes[len(topics.names) :]) or NONE,  # as an empty list is read
         plural=plural,
     )
     return f"{card}\n"

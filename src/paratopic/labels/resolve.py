@@ -307,7 +307,7 @@ def _messages(
         disputed_ones = plural(majority, "disputed paragraph gets", "disputed paragraphs get")
         messages.append(f"{disputed_ones} the answer of most annotators")
     if tied := disputed["tie"]:
-        how = label_in_a_tie(ties, topics.mode)
+        how = label_in_a_tie(ties, topics)
         messages.append(
             f"{plural(tied, 'tie')} between annotators, {how} (prepare.ties: {ties}). "
             "Another answer settles a tie; `paratopic review` lists all ties."

@@ -72,7 +72,7 @@ def weak_answers(
             named = next(topics.matching("heading", section_heading(heading, title)), None)
             rows += [{"source": HEADINGS, "kind": "heading", "topics": [named]}] if named else []
         names = list(topics.matching("pattern", text))
-        each = [[name] for name in names] if topics.mode == "single" else [names] if names else []
+        each = (names[start : start + topics.most] for start in range(0, len(names), topics.most))
         rows += [{"source": RULES, "kind": "rule", "topics": given} for given in each]
         yield from ({"paragraph": id_} | row for row in rows)
 
@@ -163,7 +163,7 @@ class Sources:
     def _given(self) -> Iterator[tuple[str, Trust, int, Sequence[str]]]:
         """What sources can give: a topic, the trust that it is in, and the outcomes there."""
         names = (*self.topics.names, NO_TOPIC)
-        if self.topics.mode == "single":
+        if self.topics.most == 1:
             for outcome, name in enumerate(names):
                 yield name, self.trusts[0], outcome, names
         else:
@@ -209,7 +209,7 @@ def teach(rows: pd.DataFrame, answers: pd.DataFrame, sources: Sources) -> Lesson
         for (_, given, _), trust in zip(questions, sources.trusts, strict=True)
     ]
     weights = np.column_stack([each.weight for each in of_questions])
-    if topics.mode == "single":
+    if topics.most == 1:
         targets = of_questions[0].truth.argmax(axis=1)[:, None] == np.arange(len(topics.names))
         ratio = of_questions[0].ratio
     else:
@@ -230,7 +230,7 @@ def _questions(
         targets_of([topics.counted(label or ()) for label in column], topics.names)
         for column in (labels, weak["topics"])
     )
-    if topics.mode == "single":
+    if topics.most == 1:
         truth, outcome = (
             np.where(has.any(axis=1), has.argmax(axis=1), k) for has in (of_people, of_sources)
         )

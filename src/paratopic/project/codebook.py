@@ -94,7 +94,7 @@ class Change:
             if self.opens:
                 gone = known[self.names[0]]
                 retired |= dict.fromkeys((gone.name, *gone.was), self.into)
-            return Topics(before.mode, tuple(codebook), retired)
+            return replace(before, codebook=tuple(codebook), retired=retired)
         except ValueError as error:
             raise UserError(f"{self.kind}: {error}") from None
 

@@ -26,7 +26,7 @@ UNDECIDED = "?"
 ModeName = Literal["single", "multi"]
 
 # What becomes of a paragraph on which annotators are divided: it has no label until another answer
-# settles it, or the rule in `labels.answers.IN_A_TIE` decides.
+# settles it, or `labels.answers.resolve` decides.
 TieRule = Literal["leave_out", "first"]
 
 # What is written where a text has none of the topics: in full, and where there is little room.
@@ -251,6 +251,16 @@ class Topics:
         return tuple(topic.name for topic in self.topics)
 
     @property
+    def most(self) -> int:
+        """How many topics of a text count at most: one in mode single, in mode multi each."""
+        return 1 if self.mode == "single" else len(self.topics)
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """All that can be true of a text: each topic and, where one counts, none of them."""
+        return self.choices if self.most == 1 else self.names
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """What an annotator chooses from: the names of the topics, then `NO_TOPIC`."""
         return (*self.names, NO_TOPIC)
@@ -295,7 +305,7 @@ class Topics:
         >>> Topics("multi", ("trade", "security")).counted(["security", "trade"])
         ('security', 'trade')
         """
-        return tuple(names[:1] if self.mode == "single" else names)
+        return tuple(names[:1] if self.most == 1 else names)
 
     def check(self, names: Iterable[str], where: str) -> tuple[str, ...]:
         """Refuse names that the codebook lacks, and drop repeated ones.
