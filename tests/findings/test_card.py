@@ -16,7 +16,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.findings.card import Shipped, render_card
 from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.context import ContextWeights
-from paratopic.inference.folder import CARD, is_card_of
+from paratopic.inference.folder import CARD, Manifest, is_card_of
 from paratopic.inference.head import Reading
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
@@ -42,11 +42,11 @@ class Answers:
 def card(topics: Topics, rows: pd.DataFrame, tmp_path: Path) -> Callable[..., str]:
     """Write the card of a model of a kind, with a threshold of sure answers, from its report."""
     (tmp_path / "paratopic.json").write_text("{}", encoding="utf-8")
-    definitions = {topic.name: topic.definition for topic in topics.topics}
 
     def write(report: Any, kind: str = "baseline", sure: float = 0.0, **about: Any) -> str:
         calibration = Calibration(thresholds=(0.5, 0.25, 1.0), sure=sure)
-        model = Model(kind, tmp_path, "single", definitions, calibration, (), cast(Any, Answers()))
+        manifest = Manifest(kind, topics, calibration, (), {})
+        model = Model(tmp_path, manifest, cast(Any, Answers()))
         context = {"neighbours": 0.0, "heading": 0.0, "title": 0.0}
         final: dict[str, Any] = {"n_unlabelled": 0, "parity": {}, "context": context, "notes": []}
         if kind == "transformer":
@@ -82,8 +82,8 @@ def report(topics: Topics) -> dict[str, Any]:
 
 
 def test_a_hub_reads_it(card: Callable[..., str], report: dict[str, Any], tmp_path: Path) -> None:
-    about = {"encoder": "a/b", "license": "apache-2.0", "language": "en"}
-    written = card(report, "transformer", 0.7, **about)
+    hub = {"license": "apache-2.0", "language": "en"}
+    written = card(report, "transformer", 0.7, encoder="a/b", hub=hub)
     assert is_card_of(written, tmp_path)
     (tmp_path / "paratopic.json").write_text("{ }", encoding="utf-8")
     assert not is_card_of(written, tmp_path)

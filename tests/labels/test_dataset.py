@@ -19,7 +19,8 @@ from paratopic.project.sources import Source
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import paragraph_table, read_joined, write_labelled
 
-HEADING = Heading("harbour", "cc-by-4.0", "en", ["the dataset press/news"])
+HUB = {"license": "cc-by-4.0", "language": "en"}
+HEADING = Heading("harbour", HUB, ["the dataset press/news"])
 FRAME = paragraph_table(
     text=["Tariffs rose.", "Troops left.", "Rain fell.", "Nobody read this."],
     topics=[["trade", "security"], ["security"], [], None],

@@ -63,8 +63,7 @@ def publish_labels(
         raise UserError(f"{PARAGRAPHS} has no label by hand, and there is nothing else to publish")
     heading = Heading(
         Path(to.removeprefix(HUB)).name,
-        params.license,
-        params.language,
+        params.hub,
         [f"the dataset {name}" for name in datasets_on_hub(params.prepare.sources)],
     )
 

@@ -8,7 +8,7 @@ card has no date, since the same labels have to give the same bytes on another d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from textwrap import shorten
@@ -52,8 +52,8 @@ class Shipped:
     encoder
         Encoder that was fine-tuned: a model hub's id, or a local folder, which the card does not
         mention. None for a model without encoder.
-    language
-        Language of the texts that it learnt from, as a code such as ``"en"``.
+    hub
+        What hubs are told of the texts that it learnt from, of `Params.hub`.
     datasets
         Names of the datasets on a hub that its paragraphs are from.
     """
@@ -61,8 +61,7 @@ class Shipped:
     model: Model
     final: Mapping[str, Any]
     encoder: str | None = None
-    license: str | None = None
-    language: str | None = None
+    hub: Mapping[str, Any] = field(default_factory=dict)
     datasets: Sequence[str] = ()
 
 
@@ -116,8 +115,7 @@ def _metadata(shipped: Shipped, report: Mapping[str, Any]) -> ModelCardData:
     ]
     is_hub_id = shipped.encoder and not Path(shipped.encoder).is_dir()
     given: dict[str, Any] = {
-        "language": shipped.language,
-        "license": shipped.license,
+        **shipped.hub,
         "datasets": list(shipped.datasets) or None,
         "base_model": shipped.encoder if is_hub_id else None,
         "eval_results": results or None,

@@ -149,10 +149,10 @@ def _champion(path: Path) -> Path:
 
 
 def _load(folder: Path) -> Model:
-    kind, topics, calibration, languages, settings = read_manifest(folder)
-    mode = mode_of(topics.mode)
+    manifest = read_manifest(folder)
+    kind, topics, mode = manifest.kind, manifest.topics, mode_of(manifest.topics.mode)
     try:
-        classifier = classifier_of(kind)(folder, mode, settings)
+        classifier = classifier_of(kind)(folder, mode, manifest.settings)
         # Pieces that do not fit together, or weights that are no numbers, show in an answer.
         logits, n_logits = classifier.read([PROBE]).logits, mode.n_logits(len(topics.names))
         if logits.shape != (1, n_logits) or np.isnan(logits).any():
@@ -164,8 +164,7 @@ def _load(folder: Path) -> Model:
         raise UserError(
             f"{folder} cannot be loaded as a {kind} ({error!r}); train the model again"
         ) from None
-    definitions = {topic.name: topic.definition for topic in topics.topics}
-    return Model(kind, folder, mode.name, definitions, calibration, languages, classifier)
+    return Model(folder, manifest, classifier)
 
 
 def _fetch_from_hub(address: str) -> Path:

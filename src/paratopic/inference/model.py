@@ -16,7 +16,7 @@ import numpy as np
 
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
-from paratopic.inference.folder import digest_of
+from paratopic.inference.folder import Manifest, digest_of
 from paratopic.inference.head import Reading
 from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Contributions, Explanation, Prediction, explain
@@ -64,35 +64,46 @@ class Model:
 
     Parameters
     ----------
-    kind
-        ``"baseline"`` or ``"transformer"``.
     folder
         Folder that the model was loaded from.
-    mode
-        ``"single"``: a text has one topic at most; ``"multi"``: any number of them.
-    definitions
-        Topic name → definition, in class order.
-    calibration
-        Calibration of the probabilities, and the topics' thresholds.
-    languages
-        Codes of the languages that it is for, such as ``"en"``; empty where they are not known.
     """
 
-    kind: str
     folder: Path
-    mode: ModeName
-    definitions: dict[str, str]
-    calibration: Calibration
-    languages: tuple[str, ...]
+    _manifest: Manifest
     _classifier: Classifier
+
+    @property
+    def kind(self) -> str:
+        """``"baseline"`` or ``"transformer"``."""
+        return self._manifest.kind
+
+    @property
+    def mode(self) -> ModeName:
+        """``"single"``: a text has one topic at most; ``"multi"``: any number of them."""
+        return self._manifest.topics.mode
+
+    @property
+    def definitions(self) -> dict[str, str]:
+        """Topic name → definition, in class order."""
+        return {topic.name: topic.definition for topic in self._manifest.topics.topics}
 
     @property
     def classes_(self) -> tuple[str, ...]:
         """Topic names, in the order of the columns of `predict_proba`."""
-        return tuple(self.definitions)
+        return self._manifest.topics.names
+
+    @property
+    def calibration(self) -> Calibration:
+        """Calibration of the probabilities, and the topics' thresholds."""
+        return self._manifest.calibration
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that it is for, such as ``"en"``; empty where not known."""
+        return self._manifest.languages
 
     def __repr__(self) -> str:
-        return f"Model({self.kind!r}, {len(self.definitions)} topics, {str(self.folder)!r})"
+        return f"Model({self.kind!r}, {len(self.classes_)} topics, {str(self.folder)!r})"
 
     def __reduce__(self) -> NoReturn:
         # The folder may be a temporary one, or hold another model by the time it is read again.

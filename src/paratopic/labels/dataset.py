@@ -6,9 +6,10 @@ The library `datasets` opens its folder, and so does a project, as a source. Not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,17 +38,14 @@ class Heading:
 
     Parameters
     ----------
-    license
-        License of the labels and texts; None where none is given.
-    language
-        Language of the texts, as a code; None where it is not known.
+    hub
+        What hubs are told of the labels and texts, of `Params.hub`.
     sources
         What the paragraphs are from, such as "the dataset press/news".
     """
 
     name: str
-    license: str | None
-    language: str | None
+    hub: Mapping[str, Any]
     sources: Sequence[str]
 
 
@@ -115,8 +113,7 @@ def _card(folder: Path, data: Labelled, heading: Heading, answers: pd.DataFrame)
     card = DatasetCard.from_template(
         DatasetCardData(
             pretty_name=heading.name,
-            language=heading.language,
-            license=heading.license,
+            **heading.hub,
             task_categories=["text-classification"],
             tags=["paratopic"],
             configs=configs,

@@ -190,6 +190,11 @@ class Params:
     track: Track
     sections: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def hub(self) -> dict[str, Any]:
+        """What hubs are told of the texts: their license and language; None where not given."""
+        return {"license": self.license, "language": self.language}
+
     def section(self, kind: str) -> Any:
         """The section of a kind of model, an object of the kind's `settings`."""
         return self.sections[kind]

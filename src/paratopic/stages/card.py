@@ -21,8 +21,7 @@ def main() -> None:
         load(MODELS / name),
         files.read_json(MODEL_REPORTS / name / FINAL, "stage train"),
         getattr(params.section(name), "encoder", None),
-        params.license,
-        params.language,
+        params.hub,
         datasets_on_hub(params.prepare.sources),
     )
     path = MODEL_REPORTS / name / "metrics.json"
