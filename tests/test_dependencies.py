@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from functools import cache
 
 import pytest
 
@@ -56,6 +57,7 @@ def declared(extra: str) -> set[str]:
     return names
 
 
+@cache
 def imported(folder: str) -> set[str]:
     """Declared names of the packages that the programs of a folder import."""
     files = list((ROOT / folder).rglob("*.py"))

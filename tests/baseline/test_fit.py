@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from paratopic.baseline import fit as baseline
@@ -55,15 +54,6 @@ def test_of_too_many_texts_some_are_drawn_by_the_seed(monkeypatch: pytest.Monkey
     assert hits.mean() > 0.9
 
 
-def test_texts_are_predicted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    examples = made_up(60)
-    model = baseline.fit(examples, TOPICS, SECTION, 1)
-    whole = model.predict_proba(examples.texts)
-    monkeypatch.setattr(baseline, "AT_ONCE", 7)
-    np.testing.assert_array_equal(model.predict_proba(examples.texts), whole)
-    assert model.predict_proba([]).shape == (0, 3)
-
-
 def test_the_strength_is_chosen_on_a_draw_of_whole_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     groups = np.arange(87) // 2
     monkeypatch.setattr(baseline, "MOST_TO_CHOOSE", 30)
@@ -99,18 +89,6 @@ def test_a_topic_of_one_group_is_learnt_from_while_the_strength_is_chosen_on_the
     # Where every topic is in one group, nothing can be held out.
     alone = replace(lone, groups=targets.argmax(axis=1))
     assert baseline.fit(alone, topics, SECTION, 1).history["log_loss"].isna().all()
-
-
-def test_a_strength_is_measured_after_calibration() -> None:
-    """Scores whose logits are three times too small or too large have the same log loss."""
-    rng, mode = np.random.default_rng(2), mode_of("single")
-    targets = one_hot(rng.integers(3, size=20_000), 3)
-    logits = rng.normal(size=(20_000, 3)) + 2 * targets
-    (less, f1), (more, same_f1) = (
-        baseline._measure(targets, softmax(factor * logits, axis=1), mode) for factor in (1 / 3, 3)
-    )
-    np.testing.assert_allclose(less, more, rtol=0.02)
-    assert f1 == pytest.approx(same_f1, abs=1e-3)
 
 
 def test_threads_do_not_change_a_fit(topics: Topics) -> None:

@@ -67,17 +67,6 @@ def test_ties_are_sure_together() -> None:
     assert sure_threshold(np.full(44, 0.7), right[:44], groups[:44], PROMISE) == 0.7
 
 
-def test_the_order_of_predictions_and_the_numbers_of_groups_do_not_matter() -> None:
-    rng = np.random.default_rng(1)
-    confidence, right = rng.uniform(0.5, 1, size=300), rng.uniform(size=300) < 0.97
-    groups = rng.integers(0, 150, size=300)
-    threshold = sure_threshold(confidence, right, groups, PROMISE)
-    assert threshold < NEVER
-    order = rng.permutation(300)
-    given = confidence[order], right[order], 7 * groups[order] + 3
-    assert threshold == sure_threshold(*given, PROMISE)
-
-
 def test_a_group_counts_once() -> None:
     # 43 groups are too few however large they are.
     groups = np.repeat(np.arange(43), 20)

@@ -33,6 +33,9 @@ def test_headings(line: str) -> None:
         *("But what did you —", "- Steel", "• Steel", "(a) Steel", "2) Steel", "* * *"),
         *("Q Do you think so", "Q: And Then", "Q—and Then", "THE PRESIDENT: Yes", "DR. STONE: Yes"),
         "A heading would not go on for thirteen words as this one does",
+        *("Die Sprecherin sagte: „Wir bleiben.“", "Le ministre a dit : « Nous restons. »"),
+        *("El portavoz contestó: «Nos quedamos.»", "发言人回答说：“我们留到星期日。”"),
+        "双方是否愿意在明年春天以前降低关税，并让边境上的企业自由买卖货物，现在没有人能够回答？",
     ],
 )
 def test_short_lines_that_are_not_headings(line: str) -> None:

@@ -117,16 +117,6 @@ def test_a_head_of_wide_features_equals_one_fitted_directly(
         np.testing.assert_allclose(part, expected, atol=1e-4)
 
 
-def test_a_definition_without_any_feature_of_the_labelled_texts_keeps_its_prior() -> None:
-    features, prior = np.eye(6, 50), np.zeros((4, 50))
-    prior[[0, 1, 2], [0, 1, 49]] = 10
-    targets, mode = one_hot(np.arange(6) % 2, 3), mode_of("single")
-    learnt = lessons(features, targets, np.ones(6), mode)
-    coef, intercept = fit_head(learnt, mode, 2.0, prior)
-    np.testing.assert_array_equal(coef[2], prior[2])
-    assert intercept[2] == 0
-
-
 @pytest.mark.parametrize("mode", [mode_of("single"), mode_of("multi")])
 @pytest.mark.parametrize("wide", [0, WIDE])
 def test_heads_of_a_path_are_alike(mode: Mode, wide: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +13,8 @@ from sentence_transformers import SentenceTransformer
 
 import paratopic
 from paratopic.inference.calibration import Calibration
-from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, classes, one_hot
-from paratopic.project.topics import ModeName, Topics
+from paratopic.inference.scores import classes
+from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
 from paratopic.transformer import tuning
@@ -43,17 +40,6 @@ def test_training_lowers_the_loss_and_reports_progress(
     assert done == sorted(done) and done[-1] == 1
     hits = model.predict_proba(data.texts).argmax(axis=1)
     assert (hits == classes(data.targets)).mean() > 0.9
-
-
-def test_a_head_begins_with_some_texts_of_every_outcome() -> None:
-    mode, n = mode_of("single"), 5000
-    targets = one_hot(np.where(np.arange(n) < n - 2, 2, np.arange(n) % 2), 3)[:, :2]
-    data = Examples(["text"] * n, targets, np.arange(n), np.arange(n), unlabelled=["other"])
-    some = transformer._to_begin_with(data, mode, seed=1)
-    assert len(some.texts) <= transformer.TO_BEGIN_WITH and not some.unlabelled
-    assert mode.outcomes(some.targets).any(axis=0).all()
-    few = data.of(np.arange(9))
-    np.testing.assert_array_equal(transformer._to_begin_with(few, mode, seed=1).groups, few.groups)
 
 
 def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
@@ -119,30 +105,3 @@ def test_a_pool_teaches_the_head_alone(rows: pd.DataFrame, topics: Topics, fit_t
     scores = [model.predict_proba(others) for model in (without, taught)]
     assert np.abs(scores[1] - scores[0]).max() > 0.01
     np.testing.assert_array_equal(again.predict_proba(others), scores[1])
-
-
-def test_names_of_rare_topics_may_tell(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Embeddings by hand: a text is close to the name of its own topic, or to that of another."""
-    names = BARE.names
-    data = examples(rows, names)
-    none = np.flatnonzero(~data.targets.any(axis=1))
-    rare = data.of(np.concatenate([np.arange(len(data.texts)), np.repeat(none, 99)]))
-    number = {text: int(has.argmax()) for text, has in zip(data.texts, data.targets, strict=True)}
-    number |= {data.texts[row]: len(names) for row in none.tolist()}
-
-    monkeypatch.setattr(transformer, "_first_windows", lambda tokenizer, texts: texts)
-
-    def read(examples: Examples, away: int = 0, mode: ModeName = "single") -> tuple[str, ...]:
-        def embed(texts: Sequence[str]) -> Array:
-            places = [
-                names.index(text) if text in names else (number[text] + away) % 4 for text in texts
-            ]
-            return np.eye(4)[places]
-
-        given: Any = embed, None
-        return transformer._telling_names(examples, Topics(mode, names), *given)
-
-    assert read(rare) == names
-    assert read(rare, away=1) == ()  # as codes would
-    assert read(data) == () and read(rare, mode="multi") == ()
-    assert read(rare.of(np.flatnonzero(~rare.targets.any(axis=1)))) == ()
