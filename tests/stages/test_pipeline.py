@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from paratopic.inference.calibration import NEVER
+from paratopic.project.files import CHECKPOINTS
 from paratopic.project.kinds import KINDS
 from tests.programs import runs, sh
 from tests.samples import WORDS, paragraph
@@ -87,6 +89,7 @@ def test_repeating_changes_nothing_and_adds_no_run(project: Path) -> None:
 def test_forcing_stages_leaves_the_lock_as_it_was(project: Path) -> None:
     """Fits of the transformer are compared byte by byte elsewhere (`tests.inference`)."""
     lock = (project / "dvc.lock").read_bytes()
+    shutil.rmtree(project / CHECKPOINTS)  # the scores before calibration
     of_models = [f"{stage}@{name}" for stage in ("evaluate", "card") for name in KINDS]
     stages = ["prepare", "split", "score@baseline", "train@baseline", *of_models, "compare"]
     output = sh(project, "dvc", "repro", "--force", "--single-item", *stages, "report", "track")
@@ -107,7 +110,8 @@ def test_a_labelled_table_with_other_topics_and_one_model(project: Path, tmp_pat
     rows = [(paragraph(name, rng), name.title(), n % 20) for n in range(40) for name in WORDS]
     rows += [("It rained all day.", "Other", 3)]
     table = tmp_path / "table.csv"
-    pd.DataFrame(rows, columns=["text", "label", "group"]).to_csv(table, index=False)
+    frame = pd.DataFrame(rows, columns=["text", "label", "group"])
+    frame.to_csv(table, index=False)
     names = ",".join(name.title() for name in WORDS)
     sh(
         project,
@@ -128,6 +132,19 @@ def test_a_labelled_table_with_other_topics_and_one_model(project: Path, tmp_pat
         project, "paratopic", "predict", "--json", "seeds/us-china-talks-madrid-2025-09-15.txt"
     )
     assert set(json.loads(said.splitlines()[0])["scores"]) == {name.title() for name in WORDS}
+    # That the rows are a random sample calibrates and measures anew, and fits nothing.
+    frame.assign(drawn=1).to_csv(table, index=False)
+    said = sh(project, "dvc", "repro")
+    assert "baseline: no fit" in said and "transformer" not in said
+    weighed = json.loads((project / "reports/models/baseline/metrics.json").read_text())
+    assert weighed["macro_f1"]["value"] == pytest.approx(
+        comparison["models"]["baseline"]["macro_f1"]["value"]
+    )
+    frame[1:].assign(drawn=1).to_csv(table, index=False)
+    said = sh(project, "paratopic", "status")
+    assert "; the last fits took " in said and "121 labelled paragraphs" in said
+    said = sh(project, "dvc", "repro", "score@baseline")
+    assert "because texts, labels, folds changed; the last ones took " in said
     sh(project, "git", "checkout", "-q", ".")
     sh(project, "dvc", "checkout", "--force")
 

@@ -33,8 +33,10 @@ from paratopic.project.errors import UserError, plural
 from paratopic.project.files import (
     ANSWERS,
     CHAMPION,
+    CHECKPOINTS,
     COMPARISON,
     DATA,
+    FITS,
     LOCK,
     METADATA,
     MODEL_CARD,
@@ -49,7 +51,7 @@ from paratopic.project.files import (
     read_json,
 )
 from paratopic.project.params import Params, read_params, value_at
-from paratopic.project.terminal import listing, terminal
+from paratopic.project.terminal import duration, listing, terminal
 from paratopic.reading.sources import digests_of
 
 # How many paragraphs a first random sample has: three times what shares need at least.
@@ -336,7 +338,7 @@ def next_steps(project: Project) -> dict[str, str]:
         # What prepare has not read yet may be all that there is.
         return steps | TRAIN if project.current.answers else steps | LABEL | TRAIN
     if not champion or changes_since(project.params, champion):
-        steps |= TRAIN
+        steps |= {RUN: f"{TRAIN[RUN]}{_last_fits(project.params)}"}
     if project.sample["drawn"] < LEAST_LABELS and can_draw:
         steps |= LABEL
     elif champion:  # of what is labelled as a whole, they are a count
@@ -347,6 +349,14 @@ def next_steps(project: Project) -> dict[str, str]:
         paths = ", ".join(project.params.prepare.paths)
         steps["dvc repro prepare"] = f"read more texts, once you have added some to {paths}"
     return steps
+
+
+def _last_fits(params: Params) -> str:
+    """How long the last fits of all models took: "; the last fits took 3 min"; "" if unknown."""
+    paths = [CHECKPOINTS / "score" / name / FITS for name in params.models]
+    fits = [read_json(path, "`dvc repro`") for path in paths if path.exists()]
+    took = duration(sum(fit["seconds"] for fit in fits))
+    return f"; the last fits took {took}, of {fits[0]['labelled']}" if fits else ""
 
 
 def print_steps(steps: Mapping[str, str]) -> None:

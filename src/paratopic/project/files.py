@@ -51,8 +51,11 @@ APART = "apart.parquet"
 # What the champion predicts for all paragraphs, kept by the commands `shares` and `report`.
 PREDICTED = DATA / "predicted.parquet"
 
-# What fits that were killed go on from; it goes when the stage is done. DVC keeps it out of git.
+# What fits that were killed go on from, and what fits that ended leave, so that a stage which runs
+# again fits nothing anew: for each stage and model a folder. DVC keeps it out of git.
 CHECKPOINTS = Path(".dvc/tmp/paratopic")
+# In a model's folder of stage score: what the fits read, and how long they took.
+FITS = "fits.json"
 
 MODELS = Path("models")
 CHAMPION = MODELS / "champion"

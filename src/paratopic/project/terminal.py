@@ -109,10 +109,10 @@ def _done(done: float, total: float) -> str:
     return f"{done:.0%}" if total == 1 else f"{int(done):,} of {int(total):,}"
 
 
-def _time(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A time that is about right.
 
-    >>> _time(49.6), _time(170), _time(7000)
+    >>> duration(49.6), duration(170), duration(7000)
     ('50 s', '3 min', '117 min')
     """
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
@@ -131,7 +131,7 @@ def _lines(console: Console, label: str, total: int) -> Advance:
         is_news = part > shown or (when == started and done > 0)
         if is_news and part < n_lines and now - when >= APART:
             shown, when = part, now
-            left = f"about {_time((now - started) * (total - done) / done)} left"
+            left = f"about {duration((now - started) * (total - done) / done)} left"
             words = ", ".join(filter(None, [f"{label} {_done(done, total)}", note, left]))
             console.print(words, highlight=False, soft_wrap=True)
 

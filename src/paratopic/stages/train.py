@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from dataclasses import asdict
@@ -24,7 +23,7 @@ def main() -> None:
     calibration = read_calibration(
         files.read_json(SCORES / name / "calibration.json", "stage score")
     )
-    checkpoints = CHECKPOINTS / name
+    checkpoints = CHECKPOINTS / "train" / name
     fit, data = fitter(kind, params, checkpoints), labelled_for(kind, params)
     started = time.monotonic()
     with bar(f"{name}: final fit", 1) as advance:
@@ -48,7 +47,9 @@ def main() -> None:
     }
     files.write_csv(MODEL_REPORTS / name / "final.csv", model.history)
     files.write_json(MODEL_REPORTS / name / FINAL, final)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    # The last tuning stays: where calibration alone changes, it need not be done again.
+    for earlier in sorted(checkpoints.glob("*"), key=lambda path: path.stat().st_mtime)[:-1]:
+        earlier.unlink()
     seconds = time.monotonic() - started
     for note in notes:
         print(f"note: {note}")

@@ -1,4 +1,7 @@
-"""Checkpoints of a tuning, so that one that was killed goes on and ends with the same bytes."""
+"""Checkpoints of a tuning, so that one that was killed goes on and ends with the same bytes.
+
+One that has ended leaves its parameters, so that the same tuning need not be done again.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +50,7 @@ class Checkpoint:
         """Take over what a file has, and return the losses of the steps that were done."""
         if self._path is None or not self._path.is_file():
             return []
+        self._path.touch()  # the last one that was of use
         file = load_file(self._path)
         with torch.no_grad():
             for number, parameter in enumerate(self._parameters):
@@ -62,14 +66,23 @@ class Checkpoint:
         """Write a file if the last one is `APART` seconds old; only the first process does."""
         if self._path is None or processes()[0] or time.monotonic() - self._when < APART:
             return
-        tensors = {"losses": torch.tensor(losses, dtype=torch.float64)}
+        tensors: dict[str, Tensor] = {}
         for number, parameter in enumerate(self._parameters):
-            tensors[f"{number}"] = parameter.detach().clone()
             state: dict[str, Tensor] = self._optimiser.state[parameter]
             tensors |= {f"{number}.{name}": tensor for name, tensor in state.items()}
-        with aside(self._path) as draft:
-            save_file(tensors, draft)
+        self._write(self._path, losses, tensors)
         self._when = time.monotonic()
+
+    def finish(self, losses: Sequence[float]) -> None:
+        """Write a file of all steps, from which no other is to follow; as `save`."""
+        if self._path is not None and not processes()[0]:
+            self._write(self._path, losses, {})
+
+    def _write(self, path: Path, losses: Sequence[float], tensors: dict[str, Tensor]) -> None:
+        tensors = {"losses": torch.tensor(losses, dtype=torch.float64)} | tensors
+        tensors |= {f"{n}": each.detach().clone() for n, each in enumerate(self._parameters)}
+        with aside(path) as draft:
+            save_file(tensors, draft)
 
     def _key(self, header: object) -> str:
         """Digest of the code, of the parameters and of what else the tuning depends on."""

@@ -202,7 +202,7 @@ def tune(
     advance
         Called with the share of the work done, 0 to 1.
     checkpoints
-        Folder that keeps a checkpoint of long work, once a minute; None, the default, for none.
+        Folder that keeps a checkpoint once a minute, and at the end; None, the default, for none.
         Work that has one goes on from there, and ends as it would have without a pause.
 
     Returns
@@ -242,6 +242,7 @@ def tune(
         losses.append(float(loss.detach()))
         advance(len(losses) / (plan.n_steps + 1))
         checkpoint.save(losses)
+    checkpoint.finish(losses)
     with torch.no_grad():
         for parameter, before in zip(tuned, start, strict=True):
             parameter.copy_(torch.lerp(before, parameter, plan.share))
