@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.annotation.context import Suggestion
+from paratopic.annotation.suggestion import Suggestion
 from paratopic.corpus.labelled import Labelled, answer_rows, with_labels, write_answer_rows
 from paratopic.corpus.table import passages, targets_of, write_paragraphs
 from paratopic.evaluation.estimates import Estimate

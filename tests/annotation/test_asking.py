@@ -11,7 +11,7 @@ import pytest
 from paratopic.annotation import chat as chat_module
 from paratopic.annotation.asking import DEFAULT, Answer, Prompt, ask_all, read_prompt
 from paratopic.annotation.chat import BadReply, Chat
-from paratopic.annotation.context import Suggestion
+from paratopic.annotation.suggestion import Suggestion
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
 from paratopic.project.topics import Topic, Topics

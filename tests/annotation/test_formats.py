@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.annotation import formats
-from paratopic.annotation.context import Suggestion, in_context
 from paratopic.annotation.label_studio import NONE, configuration
+from paratopic.annotation.suggestion import Suggestion, in_context
 from paratopic.project.errors import UserError
 from paratopic.project.files import inert, live
 from paratopic.project.passages import Passage

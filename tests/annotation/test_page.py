@@ -25,7 +25,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from starlette.testclient import TestClient
 
 from paratopic.annotation import page
-from paratopic.annotation.context import Suggestion, blind, with_predictions
+from paratopic.annotation.suggestion import Suggestion, blind, with_predictions
 from paratopic.inference.loading import load
 from paratopic.inference.prediction import Explanation
 from paratopic.labels.answers import current

@@ -16,8 +16,8 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from paratopic.bulk import cluster, jobs
-from paratopic.cli.predict import SOME_ERRORS
 from paratopic.inference.loading import load
+from paratopic.project.errors import SOME_ERRORS
 from paratopic.tables.shards import SHARD
 from tests.bulk.bulk_runs import Interrupted, predict, read_shards
 from tests.documents import save

@@ -19,9 +19,8 @@ import pytest
 from paratopic.bulk import table
 from paratopic.bulk.jobs import Job
 from paratopic.bulk.table import predict_table
-from paratopic.cli.predict import SOME_ERRORS
 from paratopic.inference.model import Model
-from paratopic.project.errors import UserError
+from paratopic.project.errors import SOME_ERRORS, UserError
 from paratopic.tables.workbook import Tab, write_workbook
 from tests.bulk.bulk_runs import predict, read_shards
 from tests.documents import PAGE, save, write_table

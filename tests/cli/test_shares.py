@@ -127,7 +127,7 @@ def test_rows_to_regress_have_metadata_and_the_shares_as_means(cli: Cli) -> None
     for words in (["rows.xlsx"], ["rows.csv", "--of", "words"]):
         assert "its rows are paragraphs or articles" in cli("shares", "--rows", *words, status=1)
     Path("folder.csv").mkdir()
-    assert "--rows folder.csv: cannot be written" in cli("shares", "--rows", "folder.csv", status=1)
+    assert "folder.csv: Is a directory" in cli("shares", "--rows", "folder.csv", status=1)
 
 
 def test_the_regression_of_the_documentation_runs(
@@ -184,7 +184,7 @@ def test_what_is_labelled_as_a_whole_is_counted_however_it_was_chosen(cli: Cli) 
         (["--by", "month", "--compare", "May", "2025-09"], "--compare May: there is no such value"),
         (["--by", "topic"], "--by topic: the table of shares has such a column itself"),
         (["--out", "a.pdf"], "--out a.pdf: name a file that ends in .csv, .json, .png, .svg"),
-        (["--out", "params.yaml/a.csv"], "--out params.yaml/a.csv: cannot be written"),
+        (["--out", "params.yaml/a.csv"], "params.yaml: File exists"),
     ],
 )
 def test_mistakes_are_one_line(words: list[str], message: str, cli: Cli) -> None:

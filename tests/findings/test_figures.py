@@ -127,7 +127,7 @@ def test_pictures_do_not_depend_on_the_settings_of_the_user(tmp_path: Path) -> N
     def written() -> tuple[str, bytes]:
         chart = figures.reliability_chart(report())
         svg, path = as_svg(chart, "title"), tmp_path / "chart.png"
-        figures._write(path, chart, "title")
+        figures.STYLED(figures._save)(path, chart, "title")
         return svg, path.read_bytes()
 
     with matplotlib.rc_context({"lines.linewidth": 9, "font.size": 30, "svg.fonttype": "path"}):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.annotation import formats
-from paratopic.annotation.context import Suggestion
+from paratopic.annotation.suggestion import Suggestion
 from paratopic.labels.log import Label, append, backup, read_lines, read_table, rewrite
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode

@@ -21,10 +21,9 @@ from string import Template
 from typing import Any
 
 from paratopic.annotation.chat import BadReply, Chat, Message, estimate
-from paratopic.annotation.context import Suggestion
+from paratopic.annotation.suggestion import Suggestion
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.passages import as_passage
 from paratopic.project.topics import Topics
 
 # Tokens of an answer, for the estimate of what will be spent.
@@ -55,7 +54,7 @@ class Prompt:
     def question(self, item: Suggestion) -> str:
         """The question about one paragraph."""
         return self.fill(
-            title=as_passage(item.passage).title,
+            title=item.title,
             heading=item.heading,
             before=" ".join(item.before)[-BESIDE:],
             after=" ".join(item.after)[:BESIDE],

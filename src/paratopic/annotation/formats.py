@@ -20,8 +20,8 @@ from pathlib import Path
 import pandas as pd
 
 from paratopic.annotation import label_studio
-from paratopic.annotation.context import Suggestion
 from paratopic.annotation.label_studio import NONE
+from paratopic.annotation.suggestion import Suggestion
 from paratopic.labels.log import COLUMNS, OPTIONAL, Label, cell_of, checked, first_words, tidy
 from paratopic.project import files
 from paratopic.project.errors import UserError

@@ -12,9 +12,8 @@ from xml.sax.saxutils import quoteattr
 import jinja2
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from paratopic.annotation.context import Suggestion
+from paratopic.annotation.suggestion import Suggestion
 from paratopic.project.errors import UserError
-from paratopic.project.passages import as_passage
 from paratopic.project.topics import Topics, topics_in_words
 
 # Choice "none of the topics", because choosing nothing means undecided.
@@ -133,7 +132,7 @@ def task_of(suggestion: Suggestion, before: str, topics: Topics, model: str) -> 
     data = {
         "paragraph": suggestion.id,
         "article": suggestion.article,
-        "title": as_passage(suggestion.passage).title,
+        "title": suggestion.title,
         "heading": suggestion.heading,
         "before": BETWEEN.join(suggestion.before),
         "text": suggestion.text,

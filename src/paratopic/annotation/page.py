@@ -27,7 +27,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from paratopic.annotation.context import Explain, Suggestion
+from paratopic.annotation.suggestion import Explain, Suggestion
 from paratopic.labels.answers import current
 from paratopic.labels.log import Label, append, cell_of, first_words, locked, read_lines, state_of
 from paratopic.project.errors import UserError

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +15,9 @@ import typer
 
 from paratopic.annotation.asking import Answer, Prompt, ask_all, expected_tokens, read_prompt
 from paratopic.annotation.chat import KEY, Chat
-from paratopic.annotation.context import Suggestion, in_context
-from paratopic.annotation.suggestion import draw_random, has_label
+from paratopic.annotation.suggestion import Suggestion, draw_random, has_label, in_context
 from paratopic.cli.project import Project, read_project
 from paratopic.labels.log import EFFORT, LLM, Label, append, cell_of, first_words, one_line
-from paratopic.labels.summary import cost
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import PROMPT
 from paratopic.project.terminal import bar
@@ -73,7 +72,7 @@ def annotate(
     if not items:
         print(f"{annotator} has answered for every paragraph, with the prompt of {PROMPT}")
         return
-    run = _Run(annotator, prompt, settings.prices.get(model), budget, concurrency)
+    run = _Run(annotator, prompt, partial(settings.cost, model), budget, concurrency)
     expected = run.cost(expected_tokens(prompt, items))
     run.expected = expected / len(items)
     asking = f"{plural(len(items), 'paragraph')} to ask {model} about, with {PROMPT}"
@@ -104,8 +103,9 @@ class _Run:
 
     Parameters
     ----------
-    price
-        Prices of a million tokens that the model reads, and that it writes; None if not known.
+    price_of
+        Function from numbers of tokens that are read and written to their cost; None if the model
+        has no price.
     budget
         The most that may be spent; None for no limit.
     concurrency
@@ -120,7 +120,7 @@ class _Run:
 
     annotator: str
     prompt: Prompt
-    price: tuple[float, float] | None
+    price_of: Callable[[tuple[int, int]], float | None]
     budget: float | None
     concurrency: int
     expected: float = 0.0
@@ -175,11 +175,12 @@ class _Run:
 
     def cost(self, tokens: tuple[int, int]) -> float:
         """Cost of tokens read and written."""
-        return float(sum(tokens)) if self.price is None else cost(tokens, self.price)
+        price = self.price_of(tokens)
+        return float(sum(tokens)) if price is None else price
 
     def shown(self, amount: float) -> str:
         """An amount with its unit, for people."""
-        if self.price is None:
+        if self.price_of((0, 0)) is None:
             return f"{amount:,.0f} tokens"
         return f"{amount:,.2f} in money (labels.prices)"
 

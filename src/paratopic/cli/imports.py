@@ -13,10 +13,9 @@ import typer
 
 from paratopic.annotation import formats
 from paratopic.annotation.formats import ImportedLabels
-from paratopic.cli.predict import SOME_ERRORS
 from paratopic.cli.project import Project, name_of_user, next_steps, print_steps, read_project
 from paratopic.labels.answers import merge
-from paratopic.project.errors import plural
+from paratopic.project.errors import SOME_ERRORS, plural
 
 log = logging.getLogger(__name__)
 

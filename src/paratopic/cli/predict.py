@@ -32,7 +32,7 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.neighbours import Neighbour, Neighbourhood
 from paratopic.inference.prediction import Explanation, Prediction
-from paratopic.project.errors import UserError, plural
+from paratopic.project.errors import SOME_ERRORS, UserError, plural
 from paratopic.project.files import MODELS, PARAGRAPHS, PREPARED, inert, root_with
 from paratopic.project.languages import language_of, others
 from paratopic.project.terminal import bar, terminal, waiting
@@ -54,8 +54,6 @@ from paratopic.reading.files import (
 
 log = logging.getLogger(__name__)
 
-# Exit status if all work was done, but some rows or labels have an error.
-SOME_ERRORS = 3
 
 # Confidence of the interval of the share of answers that are right.
 CONFIDENCE = 0.95

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from paratopic.annotation import formats
-from paratopic.annotation.context import in_context
+from paratopic.annotation.suggestion import in_context
 from paratopic.corpus.labelled import Labelled, labelled_rows, read_answer_rows, with_labels
 from paratopic.corpus.table import in_words, read_paragraphs, read_parquet, with_metadata
 from paratopic.evaluation.estimates import LEAST_LABELS

@@ -22,10 +22,10 @@ from paratopic.cli.project import (
     read_champion,
     read_project,
 )
-from paratopic.cli.shares import read_corpus
 from paratopic.evaluation.outcomes import confusions
 from paratopic.findings.figures import write_figures
 from paratopic.findings.groups import overview
+from paratopic.findings.population import read_corpus
 from paratopic.inference.calibration import why_none_is_sure
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
 from paratopic.project import files
@@ -124,7 +124,7 @@ def _on_request() -> dict[str, Any]:
     confidence = project.params.evaluate.confidence
     return {
         "shares": _or_why(
-            lambda: overview(read_corpus(project.params, champion, scores), confidence)
+            lambda: overview(read_corpus(project.params.topics, champion, scores), confidence)
         ),
         "labels": project.basis,
         "mistakes": _or_why(lambda: _mistakes(project, champion, scores)),

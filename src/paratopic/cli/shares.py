@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import typer
 from rich import box
 from rich.table import Column, Table
 
 from paratopic.cli.project import read_champion, read_project
-from paratopic.corpus.labelled import read_labelled_paragraphs
-from paratopic.corpus.table import read_parquet, with_metadata
 from paratopic.findings import groups
 from paratopic.findings.groups import BORROWED, COUNT, Findings, notes, outlook, sentence
-from paratopic.findings.population import Corpus, Counted, corpus_of
-from paratopic.inference.loading import load
-from paratopic.inference.scores import Scores
+from paratopic.findings.population import Corpus, Counted, read_corpus
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.files import APART, MODELS, PARAGRAPHS, PREDICTED, SCORES
-from paratopic.project.params import Params
-from paratopic.project.terminal import bar, terminal
-from paratopic.project.topics import NO_TOPIC
+from paratopic.project.terminal import terminal
 
-# Paragraphs that are predicted between two steps of the progress bar.
-STEP = 256
 SUFFIXES = (".csv", ".json", ".png", ".svg")
 # More outcomes than this are lines of the table, not columns.
 MOST_ACROSS = 6
@@ -88,7 +73,7 @@ def shares(
     project = read_project()
     params = project.params
     confidence = params.evaluate.confidence
-    corpus = read_corpus(params, *read_champion(), of)
+    corpus = read_corpus(params.topics, *read_champion(), of)
     copies = not distinct
     estimated = groups.find(corpus, columns, confidence, copies=copies, compare=compare)
     terminal().print(_table(estimated, columns, corpus, confidence))
@@ -101,12 +86,10 @@ def shares(
     shown = "counted" if counted else f"{confidence:.0%} intervals (hollow: none)"
     title = f"Shares of the {of}, {shown}"
     for path in outs:
-        with _writing("--out", path):
-            _write(path, estimated, columns, title)
+        _write(path, estimated, columns, title)
         print(f"written: {path}")
     if rows:
-        with _writing("--rows", rows):
-            files.write_csv(rows, groups.rows_to_regress(corpus))
+        files.write_csv(rows, groups.rows_to_regress(corpus))
         print(f"written: {rows}; in regressions, cluster standard errors by article")
 
 
@@ -126,55 +109,10 @@ def _check(columns: Sequence[str], compare: object, outs: Sequence[Path]) -> Non
             raise UserError(f"--out {path}: name a file that ends in {', '.join(SUFFIXES)}")
 
 
-def read_corpus(
-    params: Params, champion: str, scores: pd.DataFrame, counted: Counted = "paragraphs"
-) -> Corpus:
-    """Read the project's paragraphs and labels, and predict what is not predicted yet.
-
-    Parameters
-    ----------
-    champion, scores
-        The model that predicts, and its out-of-fold scores, from `read_champion`.
-
-    Raises
-    ------
-    UserError
-        The labels are no sample or too few, which nothing is predicted for; or a file cannot be
-        read.
-    """
-    frame = read_labelled_paragraphs()
-    path = SCORES / champion / APART
-    apart = read_parquet(path) if path.exists() else None
-    predict = partial(_predict, champion)
-    everything = with_metadata(frame)
-    return corpus_of(frame, everything, predict, scores, params.topics, counted, apart)
-
-
-def _predict(champion: str, texts: Sequence[Any]) -> Scores:
-    """Probabilities of the distinct texts by the champion; kept, because they may take minutes."""
-    model = load(str(MODELS / champion))
-    digest = f"{files.sha256(PARAGRAPHS)} {model.digest}"
-    with suppress(OSError, pa.ArrowException):  # there is none, or it is damaged
-        kept = pq.read_table(PREDICTED)
-        if (kept.schema.metadata or {}).get(b"of") == digest.encode():
-            return np.column_stack([column.to_numpy() for column in kept.columns])
-    parts = []
-    with bar("paragraphs", len(texts)) as advance:
-        for start in range(0, len(texts), STEP):
-            parts.append(model.predict_proba(texts[start : start + STEP]))
-            advance(min(start + STEP, len(texts)))
-    predicted = np.concatenate(parts)
-    table = pa.table({name: predicted[:, k] for k, name in enumerate(model.classes_)})
-    # Where nothing can be written, it is predicted anew each time.
-    with suppress(OSError), files.aside(PREDICTED) as draft:
-        pq.write_table(table.replace_schema_metadata({"of": digest}), draft)
-    return predicted
-
-
 def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidence: float) -> Table:
     """A line for each group, or for each topic if there is one group or are many topics."""
     by_group = columns and len(corpus.outcomes) <= MOST_ACROSS
-    names = ["none" if name == NO_TOPIC else name for name in corpus.outcomes]
+    names = map(groups.short, corpus.outcomes)
     keys = [*columns] if by_group else [*columns, "topic"]
     figures = [*names, "labels"] if by_group else ["share", "labels"]
     shown = Table(
@@ -198,14 +136,6 @@ def _cell(row: Mapping[Hashable, Any]) -> str:
     if low == low:  # not NaN
         return f"{share:.0f} ({low:.0f}–{high:.0f})"
     return f"{share:.0f}{'*' if row['rests_on'] == BORROWED else ''}"
-
-
-@contextmanager
-def _writing(option: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{option} {path}: cannot be written: {error.strerror}") from None
 
 
 def _write(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:

@@ -16,8 +16,8 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from paratopic.annotation import context, formats, page, suggestion
-from paratopic.annotation.context import Suggestion, in_context, with_predictions
+from paratopic.annotation import formats, page, suggestion
+from paratopic.annotation.suggestion import Suggestion, blind, in_context, with_predictions
 from paratopic.cli.predict import ModelName
 from paratopic.cli.project import (
     LABEL,
@@ -237,7 +237,7 @@ def _chosen(
         suggestions = suggestion.suggest(frame, left_out, model, n - len(first), seed)
         if not draw.mixed:
             suggestions = first + suggestions
-            return context.blind(suggestions) if hidden else suggestions
+            return blind(suggestions) if hidden else suggestions
         ids = [item.id for item in suggestions]
         drawn = suggestion.draw_mixed(frame, judged, ids, n, seed)
     return _in_context(project, drawn, None if hidden else model)

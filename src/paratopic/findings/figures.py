@@ -45,7 +45,7 @@ INKS = {"axes.labelcolor": INK, "text.color": INK, "xtick.color": DIM, "ytick.co
 INKS |= {"grid.color": COLOURS["line"], "font.family": FONT}
 # Pictures of shares are read at the width of a column of a paper.
 IN_COLUMN = {"font.size": 7, "legend.fontsize": 7, "lines.markersize": 3, "savefig.dpi": 300}
-# Decorate what plots, and what writes: some is plotted only then.
+# Decorate what plots and writes.
 STYLED = matplotlib.style.context(["default", STYLE, INKS])
 STYLED_FOR_COLUMN = matplotlib.style.context(["default", STYLE, INKS, IN_COLUMN])
 # Size in inches of the charts that the page has too, and the most points of their curves: more
@@ -73,7 +73,7 @@ def plot_comparison(path: Path, comparison: Mapping[str, Any], confidence: float
         why = "nothing was held out, so nothing was measured"
         axes.text(0.5, 0.5, why, ha="center", va="center")
         axes.set_axis_off()
-    _write(path, chart, title)
+    _save(path, chart, title)
 
 
 def _headline(comparison: Mapping[str, Any], confidence: float) -> tuple[Figure, str]:
@@ -83,6 +83,7 @@ def _headline(comparison: Mapping[str, Any], confidence: float) -> tuple[Figure,
     return comparison_chart(estimates, confidence), f"{metric.title}, out-of-fold, same folds"
 
 
+@STYLED
 def write_figures(
     folder: Path, comparison: Mapping[str, Any], models: Sequence[ModelReport]
 ) -> list[str]:
@@ -110,7 +111,7 @@ def write_figures(
     folder.mkdir(parents=True, exist_ok=True)
     for name, (chart, title) in charts.items():
         for form in WITHOUT:
-            _write(folder / f"{name}.{form}", chart, title)
+            _save(folder / f"{name}.{form}", chart, title)
     return list(charts)
 
 
@@ -432,11 +433,6 @@ WITHOUT = {
     "svg": ("Creator", "Date"),
     "pdf": ("Creator", "Producer", "CreationDate"),
 }
-
-
-@STYLED
-def _write(path: Path, chart: Figure, title: str) -> None:
-    _save(path, chart, title)
 
 
 def _save(path: Path, chart: Figure, title: str) -> None:

@@ -229,13 +229,17 @@ def rows_to_regress(corpus: Corpus) -> pd.DataFrame:
     nothing corrects them.
     """
     masses = corpus.masses(np.ones(len(corpus.rows)), copies=True)
-    plain = ["none" if name == NO_TOPIC else re.sub(r"\W", "_", name) for name in corpus.outcomes]
-    names = [f"topic_{name}" for name in plain]
+    names = ["topic_" + re.sub(r"\W", "_", short(name)) for name in corpus.outcomes]
     outcomes = pd.DataFrame(adjusted(corpus, masses)[corpus.place], columns=names)
     outcomes = outcomes[list(compress(names, corpus.truth.max(axis=0).tolist()))]
     own = corpus.rows[[name for name in corpus.rows if name not in NOT_ABOUT]]
     is_labelled = np.isin(corpus.place, corpus.labelled)
     return pd.concat([own.reset_index(drop=True).assign(labelled=is_labelled), outcomes], axis=1)
+
+
+def short(outcome: str) -> str:
+    """Name of an outcome where there is little room."""
+    return "none" if outcome == NO_TOPIC else outcome
 
 
 def _lines(corpus: Corpus, key: Mapping[str, object], members: Array, part: Part) -> pd.DataFrame:

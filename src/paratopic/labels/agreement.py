@@ -62,9 +62,13 @@ def agreement(answers: Iterable[Label], topics: Topics) -> Agreement | None:
     if not units:
         return None
     annotators = sorted({annotator for unit in units.values() for annotator in unit})
-    pairs = list(_pairs(units, annotators, topics.outcomes))
-    both_ways = [each for one, other in pairs for each in ((one, other), (other, one))]
-    macro_f1 = _mean(_macro_f1(true, given) for true, given in both_ways)
+    of_pairs = [
+        f1
+        for one, other in _pairs(units, annotators, topics.outcomes)
+        for f1 in (_macro_f1(one, other), _macro_f1(other, one))
+        if f1 is not None
+    ]
+    macro_f1 = float(np.mean(of_pairs)) if of_pairs else None
     alpha = krippendorff_alpha([list(unit.values()) for unit in units.values()])
     return Agreement(tuple(annotators), len(units), alpha, macro_f1)
 
@@ -154,9 +158,3 @@ def _macro_f1(true: Targets, given: Targets) -> float | None:
         return None
     hits, sums = (true & given).sum(axis=0), true.sum(axis=0) + given.sum(axis=0)
     return float((2 * hits[present] / sums[present]).mean())
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    """Mean of the values that are there."""
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None

@@ -98,14 +98,9 @@ def effort_of(lines: Iterable[Label], settings: Labels) -> dict[str, dict[str, f
     effort = {}
     for name, seconds, *tokens in means.itertuples(name=None):
         effort[name] = {"seconds": round(seconds, 1)}
-        if price := settings.prices.get(name.removeprefix(LLM)):
-            effort[name]["cost"] = cost(tokens, price)
+        if (cost := settings.cost(name.removeprefix(LLM), tokens)) is not None:
+            effort[name]["cost"] = cost
     return effort
-
-
-def cost(tokens: Sequence[float], price: tuple[float, float]) -> float:
-    """Cost of tokens read and written, by the prices of a million of each."""
-    return sum(n * each for n, each in zip(tokens, price, strict=True)) / 1e6
 
 
 def describe_beside(measured: Figures, champion: str, effort: Figures) -> list[str]:

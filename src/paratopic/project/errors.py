@@ -9,6 +9,8 @@ import errno
 import sys
 from collections.abc import Callable, Sequence
 
+# Exit status if all work was done, but some rows or labels have an error.
+SOME_ERRORS = 3
 # Errors of a full disk, of a quota, and of a limit on the size of files.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 

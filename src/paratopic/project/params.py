@@ -99,6 +99,12 @@ class Labels:
         """
         return any(fnmatchcase(annotator, pattern) for pattern in self.weak)
 
+    def cost(self, model: str, tokens: Sequence[float]) -> float | None:
+        """Cost of tokens read and written; None where the model has no price."""
+        if model not in self.prices:
+            return None
+        return sum(n * each for n, each in zip(tokens, self.prices[model], strict=True)) / 1e6
+
 
 def _check_holdout(value: object) -> object:
     # A union would be refused with a message for each of its types.

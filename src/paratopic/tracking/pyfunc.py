@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,8 +96,6 @@ def save(folder: Path, place: Path, card: str, logged: mlflow.models.Model | Non
     """
     import mlflow.pyfunc
 
-    from paratopic import __version__
-
     mlflow.pyfunc.save_model(
         place,
         loader_module=__name__,
@@ -104,7 +103,7 @@ def save(folder: Path, place: Path, card: str, logged: mlflow.models.Model | Non
         mlflow_model=logged,
         signature=signature(load(folder)),
         input_example=EXAMPLE,
-        pip_requirements=[f"paratopic=={__version__}"],
+        pip_requirements=[f"paratopic=={version('paratopic')}"],
     )
     (place / "data" / folder.name / CARD).write_text(card, encoding="utf-8")
 
