@@ -236,9 +236,8 @@ class Calibration:
         """Calibrated logits (..., r) of logits (..., r)."""
         return logits * self.scale + self.shift
 
-    def check(self, k: int, n_logits: int) -> None:
-        """Raise a ValueError unless the numbers, and those of `alone`, fit a model of k topics."""
-        n = n_logits
+    def check(self, k: int, n: int) -> None:
+        """Raise a ValueError unless it, and `alone`, fit a model of k topics with n logits."""
         sizes = {"scale": (1, n), "shift": (1, n), "thresholds": (1, k), "shares": (0, n)}
         for name, allowed in sizes.items():
             if len(getattr(self, name)) not in allowed:
@@ -251,7 +250,7 @@ class Calibration:
         if max(shares, default=0) > 1 or min((*shares, *of_answers), default=0) < 0:
             raise ValueError("calibration: a share is not from 0 to 1, or another is negative")
         if self.alone is not None:
-            self.alone.check(k, n_logits)
+            self.alone.check(k, n)
 
 
 def read_calibration(values: Mapping[str, Any]) -> Calibration:

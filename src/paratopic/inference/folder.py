@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from paratopic.inference.calibration import Calibration, read_calibration
-from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.files import sha256
 from paratopic.project.kinds import KINDS, named_object
@@ -141,8 +140,7 @@ def _parse(values: Mapping[str, Any]) -> Manifest:
         raise ValueError(f"topics.mode is {mode!r}")
     topics = Topics(mode, tuple(Topic(topic["name"], topic["definition"]) for topic in codebook))
     calibration = read_calibration(values["calibration"])
-    k = len(topics.names)
-    calibration.check(k, mode_of(mode).n_logits(k))
+    calibration.check(len(topics.names), len(topics.outcomes))
     languages = tuple(values["languages"])
     if not set(languages) <= set(NAMES):
         raise ValueError(f"languages are {languages!r}")

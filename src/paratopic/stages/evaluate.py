@@ -11,7 +11,6 @@ from paratopic.corpus.labelled import read_with_folds
 from paratopic.corpus.table import read_parquet, with_metadata
 from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.calibration import Promise, read_calibration
-from paratopic.inference.modes import mode_of
 from paratopic.project import files
 from paratopic.project.files import ALONE, MODEL_REPORTS, SCORES, SPLIT
 from paratopic.project.metrics import HEADLINE, metrics_in
@@ -73,8 +72,8 @@ def read_out_of_fold(folder: Path, params: Params) -> OutOfFold:
     path = folder / "calibration.json"
     calibration = read_calibration(files.read_json(path, "stage score"))
     scores, alone = read_parquet(folder / "scores.parquet"), folder / ALONE
-    n_logits = mode_of(params.topics.mode).n_logits(len(params.topics.names))
-    of_topics = {*params.topics.scores} <= {*scores} and len(calibration.shift) == n_logits
+    has_scores = {*params.topics.scores} <= {*scores}
+    of_topics = has_scores and len(calibration.shift) == len(params.topics.outcomes)
     if not of_topics and len(scores):
         raise files.outdated(path)
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)

