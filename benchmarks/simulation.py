@@ -21,8 +21,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from tables import Table
 
 from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of, iterate_folds, make_folds
-from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds, make_folds
+from paratopic.corpus.labelled import Labelled, groups_of
 from paratopic.evaluation.outcomes import Outcomes, learnt_shares
 from paratopic.inference.calibration import Calibration, Promise
 from paratopic.inference.context import ContextWeights

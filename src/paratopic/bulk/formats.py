@@ -7,8 +7,9 @@ paragraphs, and of tables some columns tell (`with_context`).
 from __future__ import annotations
 
 import json
+import logging
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,13 @@ from typing import Any
 from paratopic.project.errors import UserError
 from paratopic.project.files import SHEET
 from paratopic.project.passages import BESIDE, table_passages
-from paratopic.reading.article import Paragraph, article_passages, paragraphs_of, skipped_of
+from paratopic.reading.article import (
+    Paragraph,
+    Skipped,
+    article_passages,
+    paragraphs_of,
+    skipped_of,
+)
 from paratopic.reading.cells import iso_date
 from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file
 from paratopic.reading.metadata import article_fields
@@ -31,6 +38,8 @@ from paratopic.tables.shards import (
     Xlsx,
     batches,
 )
+
+log = logging.getLogger(__name__)
 
 # Columns of a table with the place of its texts in a group, of which rows of the same shard are
 # read. Training reads the same columns as these and `BESIDE`.
@@ -97,6 +106,12 @@ def find_inputs(patterns: Sequence[str]) -> list[Path]:
     inputs, left_out = find_files(patterns, FORMATS)
     list_left_out(left_out)
     return inputs
+
+
+def list_skipped(source: str, skipped: Iterable[Skipped]) -> None:
+    """Note the parts of an article that are no paragraphs, and why, on stderr."""
+    for part in skipped:
+        log.warning("%s: skipped (%s): %s", source, part.reason, part.text)
 
 
 def files_read(inputs: Sequence[Path]) -> list[Path]:

@@ -16,11 +16,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paratopic.bulk.formats import FORMATS, format_of
+from paratopic.bulk.formats import FORMATS, format_of, list_skipped
 from paratopic.bulk.jobs import Advance, Done, Job, Work, predict_chunk, share_done
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, printable
-from paratopic.reading.files import list_skipped
 from paratopic.tables.shards import (
     Chunk,
     Columns,

@@ -26,7 +26,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from paratopic.bulk import cluster, jobs
-from paratopic.bulk.formats import FORMATS, find_inputs
+from paratopic.bulk.formats import FORMATS, find_inputs, list_skipped
 from paratopic.bulk.table import WRITERS, predict_table
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
@@ -47,7 +47,6 @@ from paratopic.reading.files import (
     SUFFIXES,
     find_files,
     list_left_out,
-    list_skipped,
     read_file,
     read_text,
 )

@@ -21,9 +21,14 @@ from paratopic.inference.model import Model
 from paratopic.labels.dataset import Heading, write_dataset
 from paratopic.project.errors import UserError
 from paratopic.project.files import MODEL_CARD, MODEL_REPORTS, PARAGRAPHS, aside, written_by
-from paratopic.project.hub import HUB, Repository, no_answer, parse_repository
-from paratopic.project.sources import datasets_on_hub
-from paratopic.reading.datasets import LOCAL
+from paratopic.project.hub import (
+    HUB,
+    LOCAL,
+    Repository,
+    datasets_on_hub,
+    no_answer,
+    parse_repository,
+)
 
 Kind = Literal["model", "dataset"]
 publish = typer.Typer(no_args_is_help=True)
@@ -64,7 +69,7 @@ def publish_labels(
     heading = Heading(
         Path(to.removeprefix(HUB)).name,
         params.hub,
-        [f"the dataset {name}" for name in datasets_on_hub(params.prepare.sources)],
+        [f"the dataset {name}" for name in datasets_on_hub(params.prepare.paths)],
     )
 
     def write(draft: Path) -> None:

@@ -27,8 +27,7 @@ from paratopic.reading.cells import iso_date
 from paratopic.reading.columns import Proposal, propose
 from paratopic.reading.datasets import from_project, is_address
 from paratopic.reading.files import SUFFIXES
-from paratopic.reading.tables import LabelledTable, read_labelled_table, read_table
-from paratopic.tables.files import LOADERS
+from paratopic.reading.tables import TABLES, LabelledTable, read_labelled_table, read_table
 from paratopic.tracking import ui as page
 
 # The files of a project that are the same in each, relative to its root.
@@ -176,8 +175,8 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
         path = from_project(table, lambda path: _from(folder, path))
     else:
         place = Path(table)
-        if place.suffix.lower() not in LOADERS:
-            raise UserError(f"--table {table}: a table can be {', '.join(LOADERS)}")
+        if place.suffix.lower() not in TABLES:
+            raise UserError(f"--table {table}: a table can be {', '.join(TABLES)}")
         path = _from(folder, place)
     columns = read_table(place).columns
     proposal = propose(columns, path)

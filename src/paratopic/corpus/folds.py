@@ -168,12 +168,6 @@ def deal(targets: Booleans, groups: Integers, n_folds: int, seed: int) -> Intege
     return fold
 
 
-def groups_of(table: pd.DataFrame, ids: Sequence[str]) -> Integers:
-    """Numbers of the groups of paragraphs, (n,), from the table of `Folds`."""
-    group = table.drop_duplicates("id").set_index("id")["group"]
-    return group.loc[list(ids)].to_numpy()
-
-
 def iterate_folds(
     table: pd.DataFrame, ids: Sequence[str]
 ) -> Iterator[tuple[int, int, Integers, Integers]]:

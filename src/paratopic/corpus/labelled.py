@@ -22,7 +22,6 @@ import pandas as pd
 import pyarrow as pa
 
 from paratopic.corpus.duplicates import Booleans, Integers, near_duplicates
-from paratopic.corpus.folds import groups_of
 from paratopic.corpus.table import (
     has_hand_label,
     read_columns,
@@ -290,6 +289,12 @@ class Labelled:
             for text in (passage.text, *passage.before, *passage.after)
         )
         return dict(zip(texts, near_duplicates(list(texts)).tolist(), strict=True))
+
+
+def groups_of(table: pd.DataFrame, ids: Sequence[str]) -> Integers:
+    """Numbers of the groups of paragraphs, (n,), from the table of `Folds`."""
+    group = table.drop_duplicates("id").set_index("id")["group"]
+    return group.loc[list(ids)].to_numpy()
 
 
 def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import METADATA, aside
+from paratopic.project.files import METADATA, PARAGRAPHS, aside
 from paratopic.project.passages import BESIDE, Passage, table_passages
 from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 from paratopic.project.topics import nearest
@@ -117,8 +117,8 @@ def write_paragraphs(frame: pd.DataFrame, path: Path) -> None:
     write_columns(frame, SCHEMA, path)
 
 
-def read_paragraphs(path: Path) -> pd.DataFrame:
-    """Read the paragraph table; a UserError says that it is missing or damaged."""
+def read_paragraphs(path: Path = PARAGRAPHS) -> pd.DataFrame:
+    """Read a paragraph table, by default the project's; a UserError says if it is damaged."""
     return read_columns(path, SCHEMA)
 
 

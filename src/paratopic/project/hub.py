@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from paratopic.project.errors import UserError
 
 HUB = "hf://"
+# What the address of a dataset of this machine begins with.
+LOCAL = "dataset://"
 # The name of a commit, which always means the same content.
 COMMIT = re.compile(r"[0-9a-f]{40}")
 # Seconds to wait for an answer.
@@ -52,6 +55,16 @@ def parse_repository(address: str) -> Repository:
     if parts is None:
         raise UserError(f"{address}: is no address on a hub; write hf://OWNER/NAME@COMMIT")
     return Repository(parts[1], parts[2] or "")
+
+
+def datasets_on_hub(sources: Iterable[str]) -> list[str]:
+    """Names of the sources that are datasets on a hub.
+
+    >>> datasets_on_hub(["seeds", "hf://owner/news@main?split=test"])
+    ['owner/news']
+    """
+    places = [source.partition("?")[0] for source in sources if source.startswith(HUB)]
+    return list(dict.fromkeys(parse_repository(place).name for place in places))
 
 
 def check_repository(repository: Repository, kind: Literal["model", "dataset"]) -> None:

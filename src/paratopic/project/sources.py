@@ -5,12 +5,11 @@ This module reads no file and no address (`reading.sources`, `tables` and `datas
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 from paratopic.project.codebook import scalar
-from paratopic.project.hub import HUB, parse_repository
 from paratopic.project.topics import UNDECIDED, split_cell
 
 # In `Source.labels`, what a label means that is none of the topics.
@@ -105,17 +104,6 @@ class Source:
         ]
         is_label = parts and set(names) != {UNDECIDED}
         return [name for name in names if name != UNDECIDED] if is_label else None
-
-
-def datasets_on_hub(sources: Iterable[Source | str]) -> list[str]:
-    """Names of the sources that are datasets on a hub.
-
-    >>> datasets_on_hub(["seeds", "hf://owner/news@main?split=test"])
-    ['owner/news']
-    """
-    paths = [source if isinstance(source, str) else source.path for source in sources]
-    places = [path.partition("?")[0] for path in paths if path.startswith(HUB)]
-    return list(dict.fromkeys(parse_repository(place).name for place in places))
 
 
 # The keys that stand for columns.

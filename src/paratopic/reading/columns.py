@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from unicodedata import normalize
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import CONTROL
 from paratopic.project.passages import BESIDE
 from paratopic.project.sources import NONE, Source
 from paratopic.project.topics import SEPARATOR, UNDECIDED, Topic, split_cell
@@ -195,7 +194,7 @@ def _alike(label: str) -> str:
 
 def _valid(label: str) -> str:
     """The name of a topic that is like a label. `NONE` has a meaning of its own."""
-    name = cleaned(CONTROL.sub(" ", label).replace(SEPARATOR, ","))
+    name = cleaned(label.replace(SEPARATOR, ","))
     try:
         return "other" if name == NONE else Topic(name).name
     except ValueError:

@@ -17,14 +17,13 @@ from typing import Any
 from urllib.parse import unquote
 
 from paratopic.project.errors import UserError
-from paratopic.project.hub import COMMIT, HUB, Repository, check_repository, parse_repository
+from paratopic.project.hub import COMMIT, HUB, LOCAL, Repository, check_repository, parse_repository
 from paratopic.project.sources import KEYS
 from paratopic.project.topics import nearest
 from paratopic.tables.files import Table, arrow_columns, is_read
 
 log = logging.getLogger(__name__)
 
-LOCAL = "dataset://"
 # What may come after the question mark of an address.
 PARTS = ("config", "split", "sample")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, SHEET, decode, printable
 from paratopic.reading.apart import FORMATS, read_apart
-from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, Skipped, check_size
+from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, check_size
 from paratopic.reading.structure import classify, plain_segments
 
 log = logging.getLogger(__name__)
@@ -32,12 +32,6 @@ def list_left_out(left_out: Iterable[tuple[Path, str]]) -> None:
     """Note what `find_files` left out, and why, on stderr."""
     for path, reason in left_out:
         log.warning("%s: not read (%s)", path, reason)
-
-
-def list_skipped(source: str, skipped: Iterable[Skipped]) -> None:
-    """Note the parts of an article that are no paragraphs, and why, on stderr."""
-    for part in skipped:
-        log.warning("%s: skipped (%s): %s", source, part.reason, part.text)
 
 
 def find_files(

@@ -27,8 +27,7 @@ from paratopic.reading.metadata import (
     check_sheets,
     unread_dates,
 )
-from paratopic.reading.tables import RAW, read_labelled_table, table_name
-from paratopic.tables.files import LOADERS
+from paratopic.reading.tables import RAW, TABLES, read_labelled_table, table_name
 
 # What the reason of an article that cannot be read begins with.
 UNREADABLE = "unreadable"
@@ -208,9 +207,9 @@ def _sources_of_tables(entries: Sequence[Source]) -> dict[Path, Source]:
     source_of: dict[Path, Source] = {}
     for entry in (entry for entry in entries if entry != Source(entry.path)):
         for path in find_files([entry.path], SUFFIXES)[0]:
-            if path.suffix.lower() not in LOADERS:
+            if path.suffix.lower() not in TABLES:
                 raise UserError(
-                    f"{printable(path)} is no table ({', '.join(LOADERS)}), so it has no columns "
+                    f"{printable(path)} is no table ({', '.join(TABLES)}), so it has no columns "
                     "and no labels of its own; leave out all keys but path"
                 )
             if path in source_of:
@@ -220,7 +219,7 @@ def _sources_of_tables(entries: Sequence[Source]) -> dict[Path, Source]:
 
 
 def _is_table(path: Path) -> bool:
-    return path.suffix.lower() in LOADERS and path.name != SHEET
+    return path.suffix.lower() in TABLES and path.name != SHEET
 
 
 def _hint(table: Path) -> str:
@@ -234,8 +233,8 @@ def _read_source(path: Path | str, no_topic: Sequence[str], source: Source | Non
     """What a file holds, or the dataset that a str is the address of."""
     if isinstance(path, Path) and path.suffix.lower() in SUFFIXES:
         return _read_article(path)
-    if isinstance(path, Path) and path.suffix.lower() not in LOADERS:
-        raise UserError(f"{path}: sources are {', '.join([*SUFFIXES, *LOADERS])}")
+    if isinstance(path, Path) and path.suffix.lower() not in TABLES:
+        raise UserError(f"{path}: sources are {', '.join([*SUFFIXES, *TABLES])}")
     frame, answers, fields = read_labelled_table(path, no_topic, source)
     counts = {name: frame["article"][fields[name].notna()].nunique() for name in fields}
     origins = Counter({(str(name), IN_TABLE): count for name, count in counts.items()})

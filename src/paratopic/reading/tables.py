@@ -36,6 +36,9 @@ from paratopic.tables.files import LOADERS, Columns, Table, cell_text
 
 log = logging.getLogger(__name__)
 
+# Suffixes of tables.
+TABLES = tuple(LOADERS)
+
 REQUIRED = "text", "label"
 # Column that tells how a labelled row was chosen → what was drawn.
 DRAWN, DRAWS = "drawn", {"": "", "1": "paragraph", "article": "article"}

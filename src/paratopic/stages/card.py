@@ -9,8 +9,8 @@ from paratopic.findings.card import Shipped, render_card
 from paratopic.inference.loading import load
 from paratopic.project import files
 from paratopic.project.files import FINAL, MODEL_CARD, MODEL_REPORTS, MODELS
+from paratopic.project.hub import datasets_on_hub
 from paratopic.project.params import read_params, run_stage
-from paratopic.project.sources import datasets_on_hub
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
         files.read_json(MODEL_REPORTS / name / FINAL, "stage train"),
         getattr(params.section(name), "encoder", None),
         params.hub,
-        datasets_on_hub(params.prepare.sources),
+        datasets_on_hub(params.prepare.paths),
     )
     path = MODEL_REPORTS / name / "metrics.json"
     report = files.read_json(path, "stage evaluate")

@@ -17,8 +17,6 @@ import pyarrow.parquet as pq
 
 from paratopic.project.errors import UserError, refuse_repeated
 from paratopic.project.files import read_decoded
-from paratopic.project.sources import NONE
-from paratopic.project.topics import join_cell
 from paratopic.tables.sheets import read_sheet
 
 # Name of a column → its values.
@@ -117,7 +115,7 @@ def arrow_columns(
 def _named(value: object, by_number: Mapping[str, object]) -> object:
     """The name that a number stands for, or those of a list of numbers."""
     if isinstance(value, list):
-        return join_cell(str(_named(each, by_number)) for each in value) or NONE
+        return [_named(each, by_number) for each in value]
     # Numbers beside an empty cell may be floats.
     return by_number.get(str(value).removesuffix(".0"), value)
 

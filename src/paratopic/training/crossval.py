@@ -22,7 +22,6 @@ from paratopic.corpus.labelled import Labelled, make_pool, read_with_folds
 from paratopic.corpus.table import read_paragraphs, with_passages
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Integers, Scores
-from paratopic.project.files import PARAGRAPHS
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
 from paratopic.project.passages import Passage, Text, as_passage, plain
@@ -70,7 +69,7 @@ def labelled_for(kind: Kind, params: Params) -> Labelled:
     If the kind of model learns from them, paragraphs without a label are drawn too, unless topics
     are rare: most paragraphs have none of them then, and teach no more than chance would.
     """
-    data, paragraphs, pool = read_with_folds(params.topics), read_paragraphs(PARAGRAPHS), None
+    data, paragraphs, pool = read_with_folds(params.topics), read_paragraphs(), None
     are_rare = topics_are_rare(data.hand.targets, mode_of(params.topics.mode))
     if kind.learns_from_unlabelled and not are_rare:
         pool = make_pool(paragraphs, data.rows, params.section(kind.name).unlabelled, params.seed)
