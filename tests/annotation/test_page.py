@@ -15,6 +15,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import uvicorn
@@ -27,12 +28,11 @@ from starlette.testclient import TestClient
 from paratopic.annotation import page
 from paratopic.annotation.suggestion import Suggestion, blind, with_predictions
 from paratopic.inference.loading import load
-from paratopic.inference.prediction import Explanation
 from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
 from paratopic.project.codebook import Change, Kind
 from paratopic.project.errors import UserError
-from paratopic.project.passages import Passage, Text
+from paratopic.project.passages import Passage
 from paratopic.project.topics import ModeName, Topic, Topics
 from tests.programs import BROWSER, DRIVER, ask
 from tests.samples import TOPICS, suggestions
@@ -538,13 +538,14 @@ def test_a_question_mark_shows_the_keys(browser: Browser, path: Path) -> None:
 TWO_SENTENCES = "It rained 🌧 on the talks. The tariff on goods and the quota rose <b>again</b>."
 
 
+AROUND = Passage(TWO_SENTENCES, heading="Customs")
+
+
 @pytest.fixture
 def explained(path: Path, topics: Topics, baseline_folder: Path) -> page.Session:
     """A session with a model that explains, whose second paragraph is shown without suggestions."""
     model = load(baseline_folder)
-    items = [
-        replace(item, text=TWO_SENTENCES, passage=TWO_SENTENCES) for item in suggestions(topics)
-    ]
+    items = [replace(item, text=TWO_SENTENCES, passage=AROUND) for item in suggestions(topics)]
     items = with_predictions(items, model.predict([item.text for item in items]))
     items[1:2] = blind(items[1:2])
     return page.Session(path, "ann", items, lambda: topics, model.explain)
@@ -554,8 +555,11 @@ def test_why_is_answered_where_the_suggestion_is_shown(
     session: page.Session, explained: page.Session, baseline_folder: Path
 ) -> None:
     client = TestClient(page.application(explained), base_url=HERE)
+    explained.explain = explain = Mock(wraps=explained.explain)
     why = client.get("/why", params={"paragraph": "news:0"}).json()
     assert why["topic"] == "trade"
+    explain.assert_called_once_with(AROUND)  # with what stands around the paragraph
+    assert "passage" not in explained.state()["items"][0]  # which the page does not show
     rain, tariffs = load(baseline_folder).explain(TWO_SENTENCES).sentences
     assert why["sentences"] == [
         {"text": part.text, "share": part.shares["trade"]} for part in (rain, tariffs)
@@ -565,23 +569,6 @@ def test_why_is_answered_where_the_suggestion_is_shown(
         assert response.status_code == 409 and message in response.text
     with pytest.raises(UserError, match="hidden"):
         session.why("news:0")  # nothing explains
-
-
-def test_why_is_asked_of_what_stands_around_the_paragraph_too(
-    path: Path, topics: Topics, baseline_folder: Path
-) -> None:
-    asked: list[Text] = []
-
-    def explain(text: Text) -> Explanation:
-        asked.append(text)
-        return load(baseline_folder).explain(text)
-
-    passage = Passage("A tariff.", "It rained.", heading="Customs")
-    items = [replace(item, passage=passage) for item in suggestions(topics)]
-    session = page.Session(path, "ann", items, lambda: topics, explain)
-    session.why("news:0")
-    assert asked == [passage]
-    assert "passage" not in session.state()["items"][0]  # which the page does not show
 
 
 def test_w_shades_the_sentences_that_speak_for_the_suggestion(

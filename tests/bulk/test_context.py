@@ -108,23 +108,6 @@ def test_a_row_with_an_error_is_no_neighbour(reading: Model, tmp_path: Path) -> 
     assert chunk.texts == [Passage(TEXTS[0], (), TEXTS[2]), None, Passage(TEXTS[2], TEXTS[0])]
 
 
-@any_format
-def test_a_table_without_these_columns_is_predicted_as_texts_alone(
-    reading: Model, tmp_path: Path, suffix: str
-) -> None:
-    table = pd.DataFrame({"text": TEXTS, "group": 1, "before": "The navy.", "id": range(5)})
-    path = write_table(table, tmp_path / f"in{suffix}")
-    assert written(reading, path) == confidences(reading.predict(TEXTS))
-
-
-def test_a_model_that_reads_nothing_around_texts_gets_them_alone(
-    model: Model, tmp_path: Path
-) -> None:
-    path = write_table(pd.DataFrame({"text": TEXTS, "heading": "Duty"}), tmp_path / "in.csv")
-    assert list(work_of(model, path).texts()) == [TEXTS]
-    assert written(model, path) == confidences(model.predict(TEXTS))
-
-
 ODD: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=1), inner),

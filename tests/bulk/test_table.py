@@ -6,7 +6,6 @@ import csv
 import json
 from collections.abc import Iterable
 from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -166,14 +165,6 @@ def test_one_parquet_table_of_all_inputs(model: Model, inputs: list[Path], tmp_p
     assert table["year"].to_pylist() == [None] * 11 + [2020, 2021]
     assert table["text"].to_pylist()[-2:] == [r"caf\udce9", "duty"]
     assert str(table.schema.field("when").type) == "timestamp[ns]"
-
-
-def test_numbers_that_no_type_holds_together_are_texts(model: Model, tmp_path: Path) -> None:
-    price = pa.array([Decimal("1.10")])
-    pq.write_table(pa.table({"text": ["a tariff"], "price": price}), tmp_path / "a.parquet")
-    whole = save(tmp_path, "b.csv", "text,price\na navy,2\n")
-    write(model, [tmp_path / "a.parquet", whole], tmp_path / "out.parquet")
-    assert pq.read_table(tmp_path / "out.parquet")["price"].to_pylist() == ["1.10", "2"]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "xlsx"])

@@ -124,12 +124,6 @@ def test_in_no_fold_is_a_text_that_is_held_out_read_with_one_that_is_learnt_from
             assert articles[row] not in divided or passage == Passage(rows["text"].iloc[row])
 
 
-TARIFF = (
-    "The tariff on steel rises to a quarter of its price in the month of May, says the ministry."
-)
-COPY = "the tariff on steel rises to a quarter of its price in the month of May, says a ministry"
-
-
 def table_of(*lines: tuple[str, str, str | None]) -> pd.DataFrame:
     """A paragraph table of articles, texts and topics ("" for none, None for no label)."""
     articles, texts, named = zip(*lines, strict=True)
@@ -139,20 +133,6 @@ def table_of(*lines: tuple[str, str, str | None]) -> pd.DataFrame:
         topics=[None if topic is None else [topic] if topic else [] for topic in named],
         label_source=["none" if topic is None else "hand" for topic in named],
     )
-
-
-def test_near_duplicates_of_what_is_held_out_are_not_in_the_pool() -> None:
-    table = table_of(
-        ("a", TARIFF, "trade"),
-        ("b", "Troops crossed the river at night.", "security"),
-        ("b", COPY, None),
-        ("c", "It rained on the harbour all day.", None),
-    )
-    pool = make_pool(table, labelled_rows(table, TOPICS), 10, 0)
-    assert set(pool.texts) == {COPY, "It rained on the harbour all day."}
-    assert pool.beside(positions(1), positions(0)) == ("It rained on the harbour all day.",)
-    assert pool.beside(positions(0), positions(1)) == (pool.texts[1],)
-    assert pool.beside(positions(0, 1), positions()) == pool.texts
 
 
 def test_the_rest_of_an_article_that_is_held_out_whole_is_not_in_the_pool() -> None:

@@ -157,16 +157,6 @@ def test_the_heading_of_a_section_is_read_without_the_title() -> None:
     ]
 
 
-def test_unlabelled_rows_are_neighbours_of_labelled_ones(frame: pd.DataFrame) -> None:
-    frame = frame.assign(ordered=True)
-    rows = with_passages(labelled_rows(frame, Topics("single", NAMES)), frame)
-    assert rows["passage"].tolist() == [
-        Passage("Text 2.", ("Text 0.", "Text 1."), "Text 3."),
-        Passage("Text 1.", "Text 0.", ("Text 2.", "Text 3.")),
-        Passage("Text 0.", (), ("Text 1.", "Text 2.", "Text 3.")),
-    ]
-
-
 def test_fields_are_strings_or_null_whatever_their_names(tmp_path: Path) -> None:
     path = tmp_path / "metadata.parquet"
     names = [name for name in SCHEMA.names if name != "id"]

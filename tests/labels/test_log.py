@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.labels import log
 from paratopic.labels.log import (
     Label,
     append,
@@ -185,13 +184,6 @@ def test_a_file_that_is_saved_in_another_encoding_between_two_answers(path: Path
         path.write_text(path.read_text("utf-8"), encoding="cp1252")
     append(path, Label("", "a:2", "trade", "Noël", "ann"))
     assert [line.text for line in read_lines(path)] == ["Zoë", "Chloë", "Noël"]
-
-
-def test_an_answer_does_not_parse_those_before(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    append(path, Label("", "a:1", "trade", "x", "ann"))
-    monkeypatch.setattr(log, "_parse", None)
-    append(path, Label("", "a:2", "trade", "x", "ann"))
-    assert len(path.read_text().splitlines()) == 3
 
 
 def test_lines_that_several_append_at_once_are_all_there(path: Path) -> None:

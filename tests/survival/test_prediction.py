@@ -6,7 +6,6 @@ import json
 import random
 import re
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -16,9 +15,8 @@ import pytest
 from paratopic.bulk import jobs
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
-from paratopic.tables import shards
 from paratopic.tables.shards import Parquet
-from tests.bulk.bulk_runs import Interrupted, predict, read_rows
+from tests.bulk.bulk_runs import predict, read_rows
 from tests.documents import altered, save
 from tests.programs import Cli
 
@@ -68,10 +66,7 @@ def test_a_damaged_list_of_files_is_named_when_a_run_is_resumed(
             predict(model, [path], out, resume=True)
 
 
-def test_what_was_predicted_is_counted_over_an_interruption(
-    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shards, "SHARD", 2)
+def test_what_was_predicted_is_counted(model: Model, tmp_path: Path) -> None:
     path = save(tmp_path, "in.csv", 'text\nA tariff.\nThe navy.\n" "\nA chip.\nNothing.\n')
     whole = predict(model, [path], tmp_path / "whole")
     answers = whole.all_answers
@@ -79,18 +74,6 @@ def test_what_was_predicted_is_counted_over_an_interruption(
     assert answers.certainty == pytest.approx(
         sum(a.confidence if a.topic else 1 - sum(a.scores.values()) for a in model.predict(TEXTS))
     )
-    write = jobs._write_shard
-
-    def interrupted(out: Path, number: int, shard: int, *rest: Any) -> None:
-        if shard == 1:
-            raise Interrupted
-        write(out, number, shard, *rest)
-
-    monkeypatch.setattr(jobs, "_write_shard", interrupted)
-    with pytest.raises(Interrupted):
-        predict(model, [path], tmp_path / "out")
-    monkeypatch.setattr(jobs, "_write_shard", write)
-    assert predict(model, [path], tmp_path / "out", resume=True) == whole
 
 
 CERTAINTY = {"mean": 0.9, "right": 0.6, "noise": 0.01, "between": 0.0, "n_groups": 30}

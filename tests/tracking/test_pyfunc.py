@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
-from mlflow.pyfunc import PyFuncModel, load_model, scoring_server
+from mlflow.pyfunc import PyFuncModel, load_model
 from mlflow.types import DataType
 
 from paratopic import load
@@ -135,24 +135,6 @@ def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
     worker = python(WORKER, str(saved), json.dumps(names), input=json.dumps(batches), check=True)
     for texts, line in zip(batches, worker.stdout.splitlines(), strict=True):
         assert json.loads(line) == expected(model, texts)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"inputs": TEXTS},
-        {"inputs": [{"text": text} for text in TEXTS]},
-        {"instances": [{"text": text} for text in TEXTS]},
-        {"dataframe_records": [{"text": text} for text in TEXTS]},
-        {"dataframe_split": {"columns": ["text"], "data": [[text] for text in TEXTS]}},
-    ],
-    ids=["list", "inputs", "instances", "records", "split"],
-)
-def test_the_server_takes_texts(model: Model, loaded: PyFuncModel, body: dict[str, Any]) -> None:
-    schema = loaded.metadata.get_input_schema()
-    reply = scoring_server.invocations(json.dumps(body), "application/json", loaded, schema)
-    answers = [answer["topic"] for answer in json.loads(reply.response)["predictions"]]
-    assert answers == [answer.topic for answer in model.predict(TEXTS)]
 
 
 @pytest.mark.parametrize(

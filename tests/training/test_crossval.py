@@ -20,16 +20,13 @@ from paratopic.corpus.table import with_passages
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.scores import Scores
-from paratopic.project.kinds import KINDS
 from paratopic.project.passages import REACH, Passage, Text, as_passage, plain
 from paratopic.project.topics import Topics
-from paratopic.training import context, crossval
+from paratopic.training import context
 from paratopic.training.crossval import (
     cross_validate,
     fit_all,
-    is_first_process,
     n_fits,
-    processes_for,
     score_apart,
     score_by_definitions,
 )
@@ -145,22 +142,6 @@ def test_several_processes_give_the_same_bytes_as_one(data: Labelled) -> None:
     for here, there in zip(one, two, strict=True):
         pd.testing.assert_frame_equal(here, there, check_exact=True)
     assert done == [1, 2, 3, 4]
-
-
-def test_processes_are_for_many_rows_without_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RANK", raising=False)
-    monkeypatch.setattr(crossval, "cpu_count", lambda: 7)
-    assert processes_for(KINDS["baseline"], crossval.FEW_ROWS) == 7
-    assert processes_for(KINDS["transformer"], crossval.FEW_ROWS) == 1  # a fit takes all of them
-    assert processes_for(KINDS["baseline"], crossval.FEW_ROWS - 1) == 1
-    monkeypatch.setenv("RANK", "0")
-    assert processes_for(KINDS["baseline"], crossval.FEW_ROWS) == 1
-    # Only the first of several processes writes.
-    assert is_first_process()
-    monkeypatch.setenv("RANK", "1")
-    assert not is_first_process()
-    monkeypatch.delenv("RANK")
-    assert is_first_process()
 
 
 def test_without_folds_there_are_no_scores(rows: pd.DataFrame, topics: Topics) -> None:

@@ -7,9 +7,7 @@ import pytest
 
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, one_hot
-from paratopic.training import head as heads
 from paratopic.training.head import (
-    NEIGHBOURS,
     fit_head,
     lessons,
     n_rounds,
@@ -53,15 +51,6 @@ def test_an_answer_against_all_neighbours_is_turned() -> None:
     assert smooth[0, 0] > 0.75 and smooth[0, 0] < smooth[1, 0]
     # Half its own and half its neighbours' .9: .65 to .35, each to the power 3.
     np.testing.assert_allclose(smooth[0, 0], 0.65**3 / (0.65**3 + 0.35**3), atol=0.01)
-
-
-def test_neighbours_are_the_same_in_steps_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(2)
-    embeddings, _ = clusters(rng, [NEIGHBOURS + 9, 15], 0.2)
-    given = MODES[0].probabilities(rng.normal(size=(len(embeddings), 3)))
-    expected = smooth_answers(embeddings, given, MODES[0])
-    monkeypatch.setattr(heads, "_STEP", 7)
-    np.testing.assert_allclose(smooth_answers(embeddings, given, MODES[0]), expected)
 
 
 @pytest.mark.parametrize("mode", MODES)
