@@ -131,7 +131,6 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
 def test_comparison_json() -> None:
     estimates = {metric: Estimate(0.5, 0.4, 0.6) for metric in METRICS}
     comparison = Comparison(
-        mode="single",
         champion="baseline",
         n=20,
         models={"dummy": dict.fromkeys(METRICS, Estimate(0.5)), "baseline": estimates},
@@ -139,7 +138,7 @@ def test_comparison_json() -> None:
         leads={Pair("baseline", "dummy"): difference(0.3, 0.01, 0.9)},
         reason="there is no other model",
     )
-    report = as_json(comparison, SPLIT, None, 0.05)
+    report = as_json(comparison, TOPICS, SPLIT, None, 0.05)
     assert list(report["differences"]) == ["baseline - dummy"]
     assert report["differences"]["baseline - dummy"]["significant"] is False
     ends = {"low": pytest.approx(0.2), "high": pytest.approx(0.4)}
@@ -149,9 +148,9 @@ def test_comparison_json() -> None:
     assert report["models"]["baseline"]["macro_f1"] == {"value": 0.5, "low": 0.4, "high": 0.6}
     assert (report["mode"], report["n"], report["notes"]) == ("single", 20, ["a note"])
     # Without measurements the most complex model is the champion.
-    comparison = unmeasured(["baseline", "transformer"], "single")
+    comparison = unmeasured(["baseline", "transformer"])
     assert comparison.champion == "transformer"
-    report = as_json(comparison, SPLIT, None, 0.05)
+    report = as_json(comparison, TOPICS, SPLIT, None, 0.05)
     assert (report["n"], report["leads"]) == (0, {})
     assert report["reason"].startswith("nothing was measured")
 

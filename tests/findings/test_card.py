@@ -63,7 +63,9 @@ def estimate(value: float) -> dict[str, float | None]:
 
 @pytest.fixture
 def report(topics: Topics) -> dict[str, Any]:
-    measured = {name: estimate(0.5) for name in metrics_in("single")} | {"macro_f1": estimate(0.8)}
+    measured = {name: estimate(0.5) for name in metrics_in({"mode": "single"})} | {
+        "macro_f1": estimate(0.8)
+    }
     measured |= {"coverage": estimate(0.6), "precision": estimate(0.91)}
     measured["ece"] = {"value": 0.05, "low": None, "high": None}
     return measured | {

@@ -21,6 +21,7 @@ from paratopic.evaluation.metrics import Tally, value_of
 from paratopic.evaluation.outcomes import outcomes
 from paratopic.inference.calibration import Promise
 from paratopic.project.errors import UserError, plural
+from paratopic.project.files import COMPARISON, read_json
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
 from paratopic.project.params import Params, read_params
@@ -57,7 +58,7 @@ def forecast(
     numbers = sorted(set(more or MORE))
     sizes, wish = [n_labels + number for number in numbers], params.evaluate
     estimates = curves.forecast(curve, measured, sizes, CONFIDENCE, wish.n_draws, params.seed)
-    title = metrics_in(params.topics.mode)["macro_f1"].title
+    title = metrics_in(read_json(COMPARISON, "`dvc repro`"))["macro_f1"].title
     columns = "labels", title, f"{CONFIDENCE:.0%} interval"
     right = [Column(name, justify="right") for name in columns]
     table = Table(*right, title=f"Forecast: {champion}")

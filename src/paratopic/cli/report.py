@@ -31,7 +31,7 @@ from paratopic.labels.summary import describe_beside, describe_sources, sources_
 from paratopic.project import files
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import COMPARISON, PARAGRAPHS, PREPARED, WHOLE_PAGE
-from paratopic.project.metrics import HEADLINE, metrics_in
+from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.params import read_params
 from paratopic.project.terminal import terminal
 from paratopic.stages.report import page, read_report
@@ -90,7 +90,7 @@ def _print(comparison: Mapping[str, Any]) -> None:
     lines += describe_sources(sources_that_label(prepared))
     lines += describe_beside(comparison.get("sources", {}), champion, prepared.get("effort", {}))
     lines += [f"note: {note}" for note in comparison["notes"]]
-    compared = metrics_in(comparison["mode"])[HEADLINE[comparison["mode"]]]
+    compared = headline(comparison)
     for names, difference in comparison["differences"].items():
         verdict = "significant" if difference["significant"] else "not significant"
         change = f"{difference['value']:+.3f} {compared.title}"
@@ -157,7 +157,7 @@ def _table(comparison: Mapping[str, Any]) -> Table:
     table = Table(
         "", *columns, title="Out-of-fold figures", caption=CAPTION, caption_justify="left"
     )
-    for metric in metrics_in(comparison["mode"]).values():
+    for metric in metrics_in(comparison).values():
         cells = [_cell(figures.get(metric.key)) for figures in models.values()]
         if metric.is_main and any(cells):
             table.add_row(metric.title, *cells)
@@ -188,7 +188,7 @@ def _agreement(people: Mapping[str, Any]) -> str:
 
 def _thresholds(figures: Mapping[str, Any]) -> str:
     """What a model's thresholds do, and what is promised of sure predictions."""
-    if figures["mode"] == "multi":
+    if "naming" in figures:
         numbers = figures["naming"]
         return (
             f"predicts {numbers['named_a_paragraph']:.2f} topics per paragraph; "

@@ -20,11 +20,11 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.intervals import Difference, difference, measure, share_estimates, write_p
-from paratopic.evaluation.metrics import Metric, shares_of, shares_of_answers
+from paratopic.evaluation.metrics import Metric, Proportion, share_of_macro_f1
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
-from paratopic.project.metrics import HEADLINE, metrics_in
+from paratopic.project.metrics import METRICS
 from paratopic.project.params import Compare, Evaluate
-from paratopic.project.topics import ModeName
+from paratopic.project.topics import Topics
 
 DUMMY = "dummy"
 # A weak source is measured from so many paragraphs on.
@@ -57,7 +57,6 @@ class Comparison:
         Name of a weak source → it and the champion, from `beside_model`.
     """
 
-    mode: ModeName
     champion: str
     n: int
     models: dict[str, dict[str, Estimate]]
@@ -92,13 +91,12 @@ def compare(
     answered = {name: answer_outcomes(data, table) for name, table in tables.items()}
     # The dummy answers what is most probable, however improbable it is.
     dummy = answered[DUMMY]
-    answered[DUMMY] = replace(dummy, predicted=dummy.mode.candidates(dummy.scores))
-    mode = data.topics.mode
+    answered[DUMMY] = replace(dummy, predicted=dummy.candidates)
     models = {}
     for name, table in tables.items():
         wish = settings.confidence, settings.n_draws, seed
         measured = measure(outcomes(data, table), answered[name], *wish)
-        models[name] = {key: measured[key] for key in metrics_in(mode) if key in measured}
+        models[name] = {each.key: measured[each.key] for each in METRICS if each.key in measured}
     # What is known beforehand has no interval.
     models[DUMMY] = {metric: Estimate(e.value) for metric, e in models[DUMMY].items()}
     differences = _differences(answered, settings, choice, seed)
@@ -107,7 +105,6 @@ def compare(
     champion = choose_champion(list(scores), leads, choice.min_lead, incumbent)
     reason = _reason(champion, list(scores), leads, choice.min_lead, bool(unlabelled))
     return Comparison(
-        mode,
         champion,
         len(answered[DUMMY].true),
         models,
@@ -130,7 +127,7 @@ def _differences(
     }
 
 
-def unmeasured(models: Sequence[str], mode: ModeName) -> Comparison:
+def unmeasured(models: Sequence[str]) -> Comparison:
     """The comparison where nothing was held out: the most complex model is champion.
 
     An encoder is known to understand a topic's description without labels; that words of the
@@ -142,7 +139,7 @@ def unmeasured(models: Sequence[str], mode: ModeName) -> Comparison:
         Names of the trained models, the simplest one first.
     """
     reason = "nothing was measured, but an encoder understands definitions without labels"
-    return Comparison(mode, models[-1], 0, {}, {}, {}, reason)
+    return Comparison(models[-1], 0, {}, {}, {}, reason)
 
 
 def majority_scores(data: Labelled) -> pd.DataFrame:
@@ -221,6 +218,7 @@ def _reason(
 
 def as_json(
     comparison: Comparison,
+    topics: Topics,
     split: Mapping[str, Any],
     annotators: Mapping[str, Any] | None,
     alpha: float,
@@ -237,7 +235,7 @@ def as_json(
         Level at which differences are significant, such as 0.05.
     """
     measured = asdict(comparison)
-    content: dict[str, Any] = {"mode": comparison.mode, "n": comparison.n}
+    content: dict[str, Any] = {"mode": topics.mode, "n": comparison.n}
     if comparison.n:
         content["labels"] = "hand"
         content |= {name: split[name] for name in ("split_unit", "n_folds", "n_repeats")}
@@ -273,10 +271,9 @@ def beside_model(
     topics, part, too_few = data.topics, data.measured(scores), outcomes(data, scores).too_few
 
     def macro_f1(answers: Outcomes) -> Estimate:
-        key: Metric = HEADLINE[topics.mode]
-        share = {key: (shares_of(answers) | shares_of_answers(answers))[key]}
+        share: dict[Metric, Proportion] = {"macro_f1": share_of_macro_f1(answers)}
         wish = settings.confidence, settings.n_draws, seed
-        estimate = share_estimates(answers, share, *wish)[key]
+        estimate = share_estimates(answers, share, *wish)["macro_f1"]
         return Estimate(estimate.value) if too_few else estimate
 
     measured = {}

@@ -259,11 +259,10 @@ def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[Metric, Estim
 
     The noise includes that of one mistake more, the most probable one, in all paragraphs.
     """
-    mode, true, scores = outcomes.mode, outcomes.true, outcomes.scores
-    mistaken = [mode.likeliest_mistake(true, repeat) for repeat in scores]
+    true, scores, mistaken = outcomes.true, outcomes.scores, outcomes.mistaken
     quantile = float(ndtri((1 + confidence) / 2)) * few_groups(outcomes, confidence)
     measured: dict[Metric, Estimate] = {}
-    for name, losses in (("brier", squared_distances), ("log_loss", mode.losses)):
+    for name, losses in (("brier", squared_distances), ("log_loss", outcomes.log_losses)):
         of_rows = np.mean([losses(true, repeat) for repeat in scores], axis=0)
         if_mistaken = np.mean([losses(m, s) for m, s in zip(mistaken, scores, strict=True)], axis=0)
         counts, total = outcomes.counts, outcomes.counts.sum()

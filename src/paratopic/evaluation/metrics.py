@@ -18,7 +18,7 @@ import numpy as np
 
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.scores import Array, Integers, Scores, Targets, ratio
-from paratopic.project.metrics import metrics_in
+from paratopic.project.metrics import METRICS
 
 # Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).
 Metric = str | tuple[str, int]
@@ -170,7 +170,7 @@ class Tally:
 
     def calibration_error(self) -> Array:
         """Expected calibration error of the answers, (d,)."""
-        answers = self.outcomes.mode.candidates(self.scores)
+        answers = self.outcomes.candidates[self.repeat]
         row, confidence = np.nonzero(answers)[0], self.scores[answers]
         row_and_bin = row * N_BINS + bins(confidence)
         size = len(answers) * N_BINS
@@ -252,14 +252,21 @@ def _equal_rows(counts: Array) -> Array:
     return ratio(np.asarray(counts.sum(axis=-1) ** 2), np.asarray(squared))
 
 
+def share_of_macro_f1(outcomes: Outcomes) -> Proportion:
+    """Macro-F1, and what it rests on."""
+    return Proportion(Tally.macro_f1, of_topics(outcomes), learnt_of_topics(outcomes), Tally.f1)
+
+
 def shares_of(outcomes: Outcomes) -> dict[Metric, Proportion]:
     """Metrics of the topics, which in mode single are forced."""
-    topics, rows, learnt = _bases(outcomes)
-    accuracy = Proportion(Tally.accuracy, rows, learnt)
+    rows, learnt = np.array([n_rows(outcomes)]), outcomes.train_share
+    accuracy, macro_f1 = Proportion(Tally.accuracy, rows, learnt), share_of_macro_f1(outcomes)
     shares = {
-        "macro_f1": Proportion(Tally.macro_f1, *topics, Tally.f1),
+        "macro_f1": macro_f1,
         "micro_f1": Proportion(Tally.micro_f1, rows, learnt),
-        "map": Proportion(Tally.mean_average_precision, *topics, Tally.average_precision),
+        "map": macro_f1._replace(
+            figure=Tally.mean_average_precision, parts=Tally.average_precision
+        ),
         "accuracy": accuracy,
         "subset_accuracy": accuracy,
     }
@@ -268,11 +275,11 @@ def shares_of(outcomes: Outcomes) -> dict[Metric, Proportion]:
 
 def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
     """Metrics of the answers: those of the mode, and precision, recall and F1 of each class."""
-    topics, rows, learnt = _bases(answers)
+    rows, learnt = np.array([n_rows(answers)]), answers.train_share
     of_topic = _equal_rows(answers.counts * ~answers.predicted[:, :, -1]).mean(keepdims=True)
     shares = _in_mode(
         {
-            "answer_macro_f1": Proportion(Tally.macro_f1, *topics, Tally.f1),
+            "answer_macro_f1": share_of_macro_f1(answers),
             "answer_accuracy": Proportion(Tally.accuracy, rows, learnt),
             "coverage": Proportion(Tally.coverage, rows, 1.0),
             "precision": Proportion(Tally.precision, np.asarray(of_topic), learnt),
@@ -292,15 +299,9 @@ def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
     return shares
 
 
-def _bases(outcomes: Outcomes) -> tuple[tuple[Array, float], Array, float]:
-    """What means over topics and shares of all rows rest on: `sizes` and `learnt` of both."""
-    of_means = of_topics(outcomes), learnt_of_topics(outcomes)
-    return of_means, np.array([n_rows(outcomes)]), outcomes.train_share
-
-
 def _in_mode(shares: Mapping[str, Proportion], outcomes: Outcomes) -> dict[Metric, Proportion]:
     """The metrics that the outcomes' mode has, and that rest on something."""
-    keys = metrics_in(outcomes.mode.name)
+    keys = {metric.key for metric in METRICS if outcomes.mode.name in metric.modes}
     return {key: share for key, share in shares.items() if key in keys and share.sizes.any()}
 
 

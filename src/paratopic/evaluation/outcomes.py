@@ -19,7 +19,7 @@ import pandas as pd
 from paratopic.corpus.folds import ALWAYS_TRAIN
 from paratopic.corpus.labelled import Labelled
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Integers, Targets, ratio, topical
+from paratopic.inference.scores import Array, Integers, Scores, Targets, ratio, topical
 from paratopic.project.errors import plural
 from paratopic.project.topics import NONE, Topics
 
@@ -74,6 +74,20 @@ class Outcomes:
     def counts(self) -> Array:
         """How much each row counts, (n,)."""
         return np.ones(len(self.true)) if self.weights is None else self.weights
+
+    @cached_property
+    def candidates(self) -> Targets:
+        """Which topics might be predicted, whatever their thresholds are, (r, n, k)."""
+        return self.mode.candidates(self.scores)
+
+    @property
+    def mistaken(self) -> list[Targets]:
+        """The truth with the most probable mistake in each row, (n, k), of each repeat."""
+        return [self.mode.likeliest_mistake(self.true, repeat) for repeat in self.scores]
+
+    def log_losses(self, targets: Targets, scores: Scores) -> Array:
+        """Log loss of each row, (n,), if these were the truth, (n, k), and scores of a repeat."""
+        return self.mode.losses(targets, scores)
 
     @property
     def present(self) -> Targets:

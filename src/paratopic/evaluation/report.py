@@ -231,7 +231,7 @@ def reliability_table(outcome: Outcomes) -> pd.DataFrame:
     each topic is an answer.
     """
     scores = outcome.scores[0]
-    is_answer = outcome.mode.candidates(scores)
+    is_answer = outcome.candidates[0]
     answers = pd.DataFrame(
         {"confidence": scores[is_answer], "accuracy": outcome.true[is_answer].astype(float)}
     )

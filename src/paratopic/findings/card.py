@@ -110,7 +110,7 @@ def _metadata(shipped: Shipped, report: Mapping[str, Any]) -> ModelCardData:
             metric_value=report[key]["value"],
             metric_args=_interval(report, key),
         )
-        for key, metric in metrics_in(report["mode"]).items()
+        for key, metric in metrics_in(report).items()
         if metric.hub is not None and key in report
     ]
     is_hub_id = shipped.encoder and not Path(shipped.encoder).is_dir()
@@ -151,7 +151,7 @@ def _training_data(data: Labelled) -> dict[str, Any]:
 
 def _figures(report: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]:
     """Title → estimate: the metrics over all topics, then F1 of each topic that was measured."""
-    overall = metrics_in(report["mode"]).items()
+    overall = metrics_in(report).items()
     figures = {metric.title: report[key] for key, metric in overall if key in report}
     return figures | {
         f"F1 of {topic} (n = {measured['support']})": measured["f1"]

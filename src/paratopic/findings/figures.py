@@ -24,7 +24,7 @@ from paratopic.findings.groups import Findings, time_of
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
-from paratopic.project.metrics import HEADLINE, metrics_in
+from paratopic.project.metrics import headline
 from paratopic.project.topics import NO_TOPIC
 
 # Variable of page.html → its value in daylight. Charts have no other colours, so that the page can
@@ -78,7 +78,7 @@ def plot_comparison(path: Path, comparison: Mapping[str, Any], confidence: float
 
 def _headline(comparison: Mapping[str, Any], confidence: float) -> tuple[Figure, str]:
     """The chart of the metric that models are compared by, and its title."""
-    metric = metrics_in(comparison["mode"])[HEADLINE[comparison["mode"]]]
+    metric = headline(comparison)
     estimates = {name: measured[metric.key] for name, measured in comparison["models"].items()}
     return comparison_chart(estimates, confidence), f"{metric.title}, out-of-fold, same folds"
 
@@ -288,7 +288,7 @@ def risk_chart(models: Sequence[ModelReport]) -> Figure:
     """Risk by the share of answers that are given, the most certain first."""
     figure, axes = _shares("share of answers", "risk")
     for model, (_, line) in zip(models, MARKS, strict=False):
-        if model.metrics["mode"] == "single":
+        if "abstention" in model.metrics:
             allowed = 1 - model.metrics["abstention"]["sure"]["target"]
             _guide(axes, (allowed, allowed), "allowed if sure")
         style = {"ls": line, "ds": "steps-post", "label": model.name}

@@ -30,7 +30,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
 from paratopic.project.errors import plural
 from paratopic.project.kinds import KINDS
-from paratopic.project.metrics import HEADLINE, metrics_in
+from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.topics import NONE, Topics, split_cell
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -72,7 +72,7 @@ def render_page(
     HTML that asks no network for anything. Texts of users are escaped.
     """
     models = sorted(models, key=lambda model: model.name != comparison["champion"])
-    metrics, sources = metrics_in(topics.mode), comparison.get("sources", {})
+    metrics, sources = metrics_in(comparison), comparison.get("sources", {})
     lead = comparison["differences"].get(f"{comparison['champion']} - dummy", {})
     known = {key for measured in comparison["models"].values() for key in measured}
     of_training = [f"{model.name}: {note}" for model in models for note in model.shipped["notes"]]
@@ -91,7 +91,7 @@ def render_page(
         notes=[*comparison["notes"], *prepared["messages"], *of_training],
         models=models,
         metrics=[metric for key, metric in metrics.items() if key in known],
-        compared=metrics[HEADLINE[topics.mode]],
+        compared=headline(comparison),
         why_none_is_sure=why_none_is_sure,
         better_than_dummy=bool(lead) and lead["significant"] and lead["value"] > 0,
         kinds=KINDS,

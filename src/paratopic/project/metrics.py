@@ -1,12 +1,14 @@
 """The metrics, one entry each: what a metric is called, what it means and where it is shown.
 
 How a metric is computed is for `evaluation.metrics`, which has a function for each key. The order
-here is the order wherever metrics are listed.
+here is the order wherever metrics are listed; models are compared by the first that a report has.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -103,14 +105,25 @@ METRICS = (
     ),
 )
 
-# The metric that models are compared by: macro-F1 of what `predict` answers.
-HEADLINE: dict[str, str] = {"single": "answer_macro_f1", "multi": "macro_f1"}
 
+def metrics_in(report: Mapping[str, Any]) -> dict[str, Metric]:
+    """Key → metric, of the metrics that a report may have.
 
-def metrics_in(mode: str) -> dict[str, Metric]:
-    """Key → metric, of the metrics that a mode has.
-
-    >>> list(metrics_in("multi"))[:3]
+    >>> list(metrics_in({"mode": "multi"}))[:3]
     ['macro_f1', 'micro_f1', 'map']
+
+    Parameters
+    ----------
+    report
+        Content of metrics.json or comparison.json, or the tags of a run in MLflow.
     """
-    return {metric.key: metric for metric in METRICS if mode in metric.modes}
+    return {metric.key: metric for metric in METRICS if report["mode"] in metric.modes}
+
+
+def headline(report: Mapping[str, Any]) -> Metric:
+    """The metric that models are compared by: macro-F1 of what `predict` answers.
+
+    >>> headline({"mode": "single"}).key
+    'answer_macro_f1'
+    """
+    return next(iter(metrics_in(report).values()))

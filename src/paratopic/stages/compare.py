@@ -14,7 +14,7 @@ from paratopic.findings.figures import plot_comparison
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import by_simplicity
-from paratopic.project.metrics import HEADLINE
+from paratopic.project.metrics import headline
 from paratopic.project.params import read_params, run_stage
 
 
@@ -35,14 +35,14 @@ def main() -> None:
             params.seed,
         )
     else:
-        comparison = unmeasured(models, params.topics.mode)
+        comparison = unmeasured(models)
     confidence = params.evaluate.confidence
-    content = as_json(comparison, split, annotators, 1 - confidence)
+    content = as_json(comparison, params.topics, split, annotators, 1 - confidence)
     files.write_json(files.COMPARISON, content)
-    headline = HEADLINE[params.topics.mode]
+    key = headline(content).key
     files.write_json(
         files.HEADLINES,
-        {name: content["models"][name][headline]["value"] for name in models if split["n_folds"]},
+        {name: content["models"][name][key]["value"] for name in models if split["n_folds"]},
     )
     plot_comparison(files.PICTURE, content, confidence)
     files.write_text(files.CHAMPION, json.dumps({"champion": comparison.champion}) + "\n")

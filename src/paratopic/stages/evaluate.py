@@ -13,7 +13,7 @@ from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.calibration import Promise, read_calibration
 from paratopic.project import files
 from paratopic.project.files import ALONE, MODEL_REPORTS, SCORES, SPLIT
-from paratopic.project.metrics import HEADLINE, metrics_in
+from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.params import Params, read_params, run_stage
 
 
@@ -37,12 +37,12 @@ def main() -> None:
     if not metrics["n"]:
         print(f"{name}: not measured: {metrics['notes']}")
         return
-    metric = metrics_in(params.topics.mode)[HEADLINE[params.topics.mode]]
-    headline = metrics[metric.key]
-    low, high, ends = headline["low"], headline["high"], "no interval"
+    metric = headline(metrics)
+    value, low, high = (metrics[metric.key][name] for name in ("value", "low", "high"))
+    ends = "no interval"
     if low is not None:
         ends = f"{metrics['confidence']:.0%} interval {low:.3f} to {high:.3f}"
-    print(f"{name}: {metric.title} {headline['value']:.3f} ({ends})")
+    print(f"{name}: {metric.title} {value:.3f} ({ends})")
 
 
 def main_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -53,12 +53,12 @@ def main_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
     """
     if not metrics["n"]:
         return {}
-    headline = HEADLINE[metrics["mode"]]
-    known = {end: metrics[headline][end] for end in ("low", "high")}
-    ends = {f"{headline}_{end}": value for end, value in known.items() if value is not None}
-    main = [key for key, metric in metrics_in(metrics["mode"]).items() if metric.is_main]
+    first = headline(metrics).key
+    known = {end: metrics[first][end] for end in ("low", "high")}
+    ends = {f"{first}_{end}": value for end, value in known.items() if value is not None}
+    main = [key for key, metric in metrics_in(metrics).items() if metric.is_main]
     figures = {key: metrics[key]["value"] for key in main if key in metrics}
-    return {headline: figures.pop(headline)} | ends | figures
+    return {first: figures.pop(first)} | ends | figures
 
 
 def read_out_of_fold(folder: Path, params: Params) -> OutOfFold:

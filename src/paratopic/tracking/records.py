@@ -133,7 +133,7 @@ def metrics_of(report: Mapping[str, Any]) -> dict[str, float]:
         key: item for key, item in report.items() if isinstance(item, Mapping) and "value" in item
     }
     values: dict[str, float | None] = {}
-    main = [key for key in main_metrics(report["mode"]) if key in estimates]
+    main = [key for key in main_metrics(report) if key in estimates]
     for key in dict.fromkeys([*main, *estimates]):
         values |= {key: estimates[key]["value"]}
         values |= {f"{key}_{end}": estimates[key].get(end) for end in ("low", "high")}

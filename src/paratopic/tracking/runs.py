@@ -146,7 +146,7 @@ def write_runs(
     written = 0
     with reported(f"MLflow at {uri} cannot be written to", advice), lock, asking(uri):
         client = MlflowClient(uri)
-        experiment_id = _experiment_id(client, experiment, artifacts, records[0].tags["mode"])
+        experiment_id = _experiment_id(client, experiment, artifacts, records[0].tags)
         for record in records:
             run = _present(client, experiment_id, record, age)
             if run is None:
@@ -160,7 +160,9 @@ def write_runs(
     return written
 
 
-def _experiment_id(client: MlflowClient, name: str, artifacts: Path, mode: str) -> str:
+def _experiment_id(
+    client: MlflowClient, name: str, artifacts: Path, of_run: Mapping[str, str]
+) -> str:
     """Id of an experiment, which is created, restored or described if need be.
 
     Its view is renewed, because an older version may have written it. What else describes it is
@@ -173,7 +175,7 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: Path, mode: str) 
         experiment = client.get_experiment(client.create_experiment(name, place))
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
-    for key, value in view.experiment_tags(mode).items():
+    for key, value in view.experiment_tags(of_run).items():
         if key not in experiment.tags or (key == view.VIEW_TAG and experiment.tags[key] != value):
             client.set_experiment_tag(experiment.experiment_id, key, value)
     return str(experiment.experiment_id)
@@ -291,7 +293,7 @@ def _promote(client: MlflowClient, name: str, run: Run, card: str) -> None:
 def _register(client: MlflowClient, name: str, run: Run, card: str) -> str:
     """Create the version of a run's model; returns its number."""
     model_id = run.outputs.model_outputs[0].model_id
-    main = view.main_metrics(run.data.tags["mode"])
+    main = view.main_metrics(run.data.tags)
     figures = {key: f"{run.data.metrics[key]:.3f}" for key in main if key in run.data.metrics}
     tags = {key: run.data.tags[key] for key in ("model", "n") if key in run.data.tags}
     created = client.create_model_version(

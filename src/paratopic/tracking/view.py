@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
-from paratopic.project.metrics import HEADLINE, metrics_in
+from paratopic.project.metrics import metrics_in
 
 # MLflow's tag for the description of a run, an experiment or a model.
 DESCRIPTION = "mlflow.note.content"
@@ -20,20 +21,24 @@ VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 _SECTION = "main"
 
 
-def main_metrics(mode: str) -> list[str]:
+def main_metrics(report: Mapping[str, Any]) -> list[str]:
     """Names in MLflow of the metrics to look at first, with the interval of the headline.
 
-    >>> main_metrics("multi")[:4]
+    >>> main_metrics({"mode": "multi"})[:4]
     ['macro_f1', 'macro_f1_low', 'macro_f1_high', 'micro_f1']
+
+    Parameters
+    ----------
+    report
+        As for `metrics_in`.
     """
-    headline = HEADLINE[mode]
-    others = [key for key, metric in metrics_in(mode).items() if metric.is_main and key != headline]
-    return [headline, f"{headline}_low", f"{headline}_high", *others]
+    first, *others = (key for key, metric in metrics_in(report).items() if metric.is_main)
+    return [first, f"{first}_low", f"{first}_high", *others]
 
 
-def experiment_tags(mode: str) -> dict[str, str]:
-    """Tags that describe the experiment, whose topics have a mode, to those who open it."""
-    metrics = main_metrics(mode)
+def experiment_tags(of_run: Mapping[str, str]) -> dict[str, str]:
+    """Tags that describe the experiment to those who open it, from the tags of one of its runs."""
+    metrics = main_metrics(of_run)
     # In pixels. By default names are cut, and those with the same beginning look the same. Both
     # ends of the interval have room on a screen of 1,500, beside MLflow's assistant.
     columns = ["tags.`champion`", *(f"metrics.`{name}`" for name in metrics)]
@@ -46,7 +51,7 @@ def experiment_tags(mode: str) -> dict[str, str]:
         "compareRunCharts": [
             {"uuid": name, "type": "BAR", "metricKey": name, "metricSectionId": _SECTION}
             for name in metrics
-            if name in metrics_in(mode)
+            if name in metrics_in(of_run)
         ],
         "compareRunSections": [{"uuid": _SECTION, "name": "Main metrics", "display": True}],
         "isAccordionReordered": True,
