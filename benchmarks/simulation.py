@@ -24,7 +24,7 @@ from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds, make_folds
 from paratopic.corpus.labelled import Labelled, groups_of
 from paratopic.evaluation.outcomes import Outcomes, learnt_shares
-from paratopic.inference.calibration import Calibration, Promise
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Features, Integers, Scores, one_hot
@@ -109,8 +109,7 @@ def calibrated(
     data: Labelled, scores: pd.DataFrame, params: Params
 ) -> tuple[pd.DataFrame, Calibration]:
     """Calibrated out-of-fold scores and the final model's calibration, as stage score has them."""
-    promise = Promise(params.calibrate.precision, params.calibrate.confidence)
-    return calibrate_rows(data, scores, promise)
+    return calibrate_rows(data, scores, params.calibrate)
 
 
 def cross_validated(

@@ -18,13 +18,14 @@ from paratopic.evaluation.report import (
     reads,
     reliability_table,
 )
-from paratopic.inference.calibration import NEVER, Calibration, Promise
+from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.modes import mode_of
+from paratopic.project.params import Calibrate
 from paratopic.project.topics import Topics
 from tests.samples import held_out
 
 NAMES = ("trade", "technology", "security")
-PROMISE = Promise(0.9, 0.95)
+PROMISE = Calibrate(0.9, 0.95)
 
 
 def test_naming_by_hand() -> None:

@@ -9,9 +9,10 @@ from scipy.optimize import brentq
 from scipy.special import softmax
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.inference.calibration import NEVER, Calibration, Promise, sure_threshold
+from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Scores, Targets, one_hot
+from paratopic.project.params import Calibrate
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.calibration import (
     SPREAD,
@@ -21,13 +22,14 @@ from paratopic.training.calibration import (
     fit_calibration,
     fit_scale_and_shift,
     fit_scale_and_shifts,
+    sure_threshold,
     with_expected_thresholds,
 )
 
 NAMES = ("a", "b", "c")
 TOPICS = Topics("single", NAMES)
 DESCRIBED = Topics("single", tuple(Topic(name, f"About {name}.") for name in NAMES))
-PROMISE = Promise(0.9, 0.95)
+PROMISE = Calibrate(0.9, 0.95)
 SINGLE, MULTI = mode_of("single"), mode_of("multi")
 
 
@@ -122,7 +124,7 @@ def calibrate(
     evaluated: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     topics: Topics = TOPICS,
-    promise: Promise = PROMISE,
+    promise: Calibrate = PROMISE,
 ) -> tuple[pd.DataFrame, Calibration]:
     """Calibrate rows, each of a group and an article of its own unless groups are given."""
     if groups is None:
@@ -174,7 +176,7 @@ def test_calibration_ignores_rows_not_evaluated() -> None:
     # Rows without a topic make sure predictions rarer.
     none = np.where(np.arange(400) < 200, true, -1)
     frame[TOPICS.scores] *= 0.9
-    promise = Promise(0.5, 0.95)
+    promise = Calibrate(0.5, 0.95)
     assert calibrate(true, frame, promise=promise)[1].sure < NEVER
     assert calibrate(none, frame, promise=promise)[1].sure == NEVER
 

@@ -19,7 +19,6 @@ from paratopic.evaluation import forecast as curves
 from paratopic.evaluation.forecast import CurvePoint
 from paratopic.evaluation.metrics import Tally, value_of
 from paratopic.evaluation.outcomes import outcomes
-from paratopic.inference.calibration import Promise
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import COMPARISON, read_json
 from paratopic.project.kinds import KINDS
@@ -80,14 +79,13 @@ def _curve(params: Params, champion: str, data: Labelled, known: pd.DataFrame) -
     kind, n_labels = KINDS[champion], len(data.rows)
     first = replace(data, folds=data.folds[data.folds["repeat"] == 0])
     fit = crossval.fitter(kind, params)
-    promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     processes = crossval.processes_for(kind, n_labels)
     tables, total = {1.0: known[known["repeat"] == 0]}, crossval.n_fits(first.folds)
     with bar(f"{champion}: fit", total * len(SHARES)) as advance:
         for number, share in enumerate(SHARES):
             step = partial(crossval.advance_from, number * total, advance)
             scores = crossval.cross_validate(first, fit, params.seed, step, processes, share).scores
-            tables[share] = calibrate_rows(first, scores, promise)[0]
+            tables[share] = calibrate_rows(first, scores, params.calibrate)[0]
     curve = []
     for share, table in sorted(tables.items()):
         of_share = outcomes(first, table)

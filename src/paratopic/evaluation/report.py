@@ -25,9 +25,9 @@ from paratopic.evaluation.outcomes import (
     mean_over_repeats,
     outcomes,
 )
-from paratopic.inference.calibration import NEVER, Calibration, Promise
+from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.scores import Array, Targets, topical
-from paratopic.project.params import Evaluate
+from paratopic.project.params import Calibrate, Evaluate
 
 # Columns of the tables where nothing was held out.
 EMPTY = {
@@ -66,7 +66,7 @@ class OutOfFold:
     scores: pd.DataFrame
     history: pd.DataFrame
     calibration: Calibration
-    promise: Promise
+    promise: Calibrate
     alone: pd.DataFrame | None = None
 
 

@@ -1,118 +1,24 @@
 """What a model's folder knows of its probabilities: their calibration, and how certain they are.
 
-Training fits both to out-of-fold scores, and finds from which probability on answers are sure. From
-how certain answers were, and how many of them were right, `evaluation.estimates` tells the share of
-right answers on other texts.
+Training fits both to out-of-fold scores (`training.calibration`). From how certain answers were,
+and how many of them were right, `evaluation.estimates` tells the share of right answers on other
+texts.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from paratopic.inference.scores import Array, Integers, Targets
+from paratopic.inference.scores import Array
 
-# Shares of the most confident predictions that may be called sure.
-SHARES = 1.0, 0.8, 0.6, 0.4, 0.2
 # Threshold that no probability reaches: no prediction is called sure.
 NEVER = 2.0
 # Largest number in a calibration: with more, logits could overflow.
 LARGEST = 1e9
-
-
-class Promise(NamedTuple):
-    """A promise about sure predictions.
-
-    Attributes
-    ----------
-    precision
-        Share of them that is right at least, 0 to 1.
-    confidence
-        Probability that the promise holds, 0 to 1.
-    """
-
-    precision: float
-    confidence: float
-
-    @property
-    def risk(self) -> float:
-        """Probability with which each of the `SHARES` may break the promise."""
-        return (1 - self.confidence) / len(SHARES)
-
-    @property
-    def least_groups(self) -> int:
-        """Number of groups with sure predictions, all of them right, that it takes at least.
-
-        >>> Promise(0.9, 0.95).least_groups
-        44
-        """
-        return math.ceil(math.log(self.risk) / math.log(self.precision))
-
-
-def sure_threshold(confidence: Array, right: Targets, groups: Integers, promise: Promise) -> float:
-    """Find the lowest confidence at and above which predictions keep a promise.
-
-    Of the `SHARES` of the most confident predictions, the largest is taken whose lower bound
-    reaches the precision; they divide the risk among them (Bonferroni, as in Learn then Test:
-    Angelopoulos et al. 2021, https://arxiv.org/abs/2110.01052). A group counts as one observation,
-    right in the share of its predictions that is right.
-
-    Parameters
-    ----------
-    confidence, right, groups
-        (n,) probability of each prediction, whether it is right, and the number of its group.
-
-    Returns
-    -------
-    The threshold; `NEVER` if no share keeps the promise.
-    """
-    ordered = np.sort(confidence)[::-1]
-    for share in SHARES if len(ordered) else ():
-        threshold = float(ordered[math.ceil(share * len(ordered)) - 1])
-        sure = confidence >= threshold
-        number = np.unique(groups[sure], return_inverse=True)[1]
-        shares_right = np.bincount(number, weights=right[sure]) / np.bincount(number)
-        if len(shares_right) >= promise.least_groups and (
-            probability_below(shares_right, promise.precision) <= promise.risk
-        ):
-            return threshold
-    return NEVER
-
-
-def probability_below(values: Array, mean: float) -> float:
-    """Probability that a mean of independent values from 0 to 1 is below a number.
-
-    It is that of the Bayesian bootstrap (Rubin 1981) of the values and of one more, which is 0.
-    That is the bound of Gaffke (2005), see Learned-Miller & Thomas 2019 (arXiv:1905.06208), which
-    holds in simulations and is not proven in general. Where all values are 0 or 1 it is that of
-    Clopper & Pearson (1934), which is; where they vary less, it says more.
-
-    Parameters
-    ----------
-    mean
-        The number, above 0 and below 1.
-
-    >>> round(probability_below(np.ones(44), 0.9), 6) == round(0.9**44, 6)
-    True
-    """
-    from scipy.integrate import quad  # slow, and the command line imports this module
-
-    # The weights are exponential, so that the sum of weighted distances from the number has a
-    # simple characteristic function, which is inverted at 0 (Gil-Pelaez 1951).
-    away = np.append(values, 0.0) - mean
-    away /= np.linalg.norm(away)
-
-    def integrand(at: float) -> float:
-        steps = away * at
-        size = np.exp(-np.log1p(steps**2).sum() / 2)
-        return float(np.sin(np.arctan(steps).sum()) * size / at)
-
-    integral = quad(integrand, 0, np.inf, limit=200)[0]
-    return float(0.5 - integral / np.pi)
 
 
 def why_none_is_sure(measured: Mapping[str, Any], groups: int | None = None) -> str:
@@ -212,7 +118,7 @@ class Calibration:
         One for each topic, or one for all. In mode single, how many times as probable as none of
         the topics a topic has to be to be predicted; in mode multi, how probable.
     sure
-        Lowest probability at which a prediction is sure; `promise.NEVER`, the default, where none
+        Lowest probability at which a prediction is sure; `NEVER`, the default, where none
         is.
     shares
         Share of the labels with each outcome (see `modes.Mode.outcomes`); empty, the default, where

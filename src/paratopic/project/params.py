@@ -8,6 +8,7 @@ are errors that name the key. There are no defaults here: every value is in para
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,8 @@ from paratopic.project.kinds import KINDS, named_object
 from paratopic.project.sources import Source
 from paratopic.project.topics import TieRule, Topic, Topics, nearest
 
+# Shares of the most confident predictions that may be called sure.
+SHARES = 1.0, 0.8, 0.6, 0.4, 0.2
 SECTION = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Section = TypeVar("Section")
 _SURROGATE = re.compile("[\ud800-\udfff]")  # halves of characters that YAML can carry
@@ -142,10 +145,32 @@ class Split:
 
 @dataclass(frozen=True, config=SECTION)
 class Calibrate:
-    """What is promised of sure predictions, and with which probability."""
+    """A promise about sure predictions.
+
+    Parameters
+    ----------
+    precision
+        Share of them that is right at least.
+    confidence
+        Probability that the promise holds.
+    """
 
     precision: Fraction
     confidence: Fraction
+
+    @property
+    def risk(self) -> float:
+        """Probability with which each of the `SHARES` may break the promise."""
+        return (1 - self.confidence) / len(SHARES)
+
+    @property
+    def least_groups(self) -> int:
+        """Number of groups with sure predictions, all of them right, that it takes at least.
+
+        >>> Calibrate(0.9, 0.95).least_groups
+        44
+        """
+        return math.ceil(math.log(self.risk) / math.log(self.precision))
 
 
 @dataclass(frozen=True, config=SECTION)

@@ -10,7 +10,7 @@ from typing import Any
 from paratopic.corpus.labelled import read_with_folds
 from paratopic.corpus.table import read_parquet, with_metadata
 from paratopic.evaluation.report import OutOfFold, build_report
-from paratopic.inference.calibration import Promise, read_calibration
+from paratopic.inference.calibration import read_calibration
 from paratopic.project import files
 from paratopic.project.files import ALONE, MODEL_REPORTS, SCORES, SPLIT
 from paratopic.project.metrics import headline, metrics_in
@@ -76,10 +76,9 @@ def read_out_of_fold(folder: Path, params: Params) -> OutOfFold:
     of_topics = has_scores and len(calibration.shift) == len(params.topics.outcomes)
     if not of_topics and len(scores):
         raise files.outdated(path)
-    promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     history = files.read_csv(folder / "history.csv", "stage score")
     read_alone = read_parquet(alone) if alone.exists() else None
-    return OutOfFold(scores, history, calibration, promise, read_alone)
+    return OutOfFold(scores, history, calibration, params.calibrate, read_alone)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from paratopic.inference.calibration import Promise
 from paratopic.inference.modes import mode_of
 from paratopic.project import files
 from paratopic.project.files import ALONE, APART, BY_DEFINITIONS, SCORES
@@ -36,10 +35,9 @@ def main() -> None:
         alike = scores.assign(**dict.fromkeys(topics.thresholds, 1.0))
         multi = topics.mode == "multi"
         tables[BY_DEFINITIONS] = with_expected_thresholds(scores, topics) if multi else alike
-    promise = Promise(params.calibrate.precision, params.calibrate.confidence)
-    tables["scores.parquet"], calibration = calibrate_rows(data, raw["scores"], promise)
+    tables["scores.parquet"], calibration = calibrate_rows(data, raw["scores"], params.calibrate)
     if not raw["alone"].equals(raw["scores"]):
-        tables[ALONE], of_alone = calibrate_rows(data, raw["alone"], promise)
+        tables[ALONE], of_alone = calibrate_rows(data, raw["alone"], params.calibrate)
         calibration = replace(calibration, alone=of_alone)
     if len(apart := raw["apart"]):
         uncalibrated = apart[topics.scores].to_numpy(dtype=np.float64)

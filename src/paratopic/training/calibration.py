@@ -6,6 +6,7 @@ model has its calibration in the manifest, and `inference.model` applies it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,13 +14,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.integrate import quad
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.inference.calibration import Calibration, Certainty, Promise, sure_threshold
+from paratopic.inference.calibration import NEVER, Calibration, Certainty
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Scores, Targets, sigmoid, softmax, topical
+from paratopic.project.params import SHARES, Calibrate
 from paratopic.project.topics import Topics
 
 # Spreads around 0 of the log scale of logits, and of their shifts in mode single.
@@ -53,7 +56,7 @@ class KnownScores(NamedTuple):
 
 
 def calibrate_rows(
-    data: Labelled, table: pd.DataFrame, promise: Promise
+    data: Labelled, table: pd.DataFrame, promise: Calibrate
 ) -> tuple[pd.DataFrame, Calibration]:
     """Calibrate each fold's scores by the other folds, and fit the final model's calibration.
 
@@ -213,6 +216,68 @@ def f1_threshold(scores: Array) -> float:
     return float(expected.max(initial=0.0) / 2)
 
 
+def sure_threshold(
+    confidence: Array, right: Targets, groups: Integers, promise: Calibrate
+) -> float:
+    """Find the lowest confidence at and above which predictions keep a promise.
+
+    Of the `SHARES` of the most confident predictions, the largest is taken whose lower bound
+    reaches the precision; they divide the risk among them (Bonferroni, as in Learn then Test:
+    Angelopoulos et al. 2021, https://arxiv.org/abs/2110.01052). A group counts as one observation,
+    right in the share of its predictions that is right.
+
+    Parameters
+    ----------
+    confidence, right, groups
+        (n,) probability of each prediction, whether it is right, and the number of its group.
+
+    Returns
+    -------
+    The threshold; `NEVER` if no share keeps the promise.
+    """
+    ordered = np.sort(confidence)[::-1]
+    for share in SHARES if len(ordered) else ():
+        threshold = float(ordered[math.ceil(share * len(ordered)) - 1])
+        sure = confidence >= threshold
+        number = np.unique(groups[sure], return_inverse=True)[1]
+        shares_right = np.bincount(number, weights=right[sure]) / np.bincount(number)
+        if len(shares_right) >= promise.least_groups and (
+            probability_below(shares_right, promise.precision) <= promise.risk
+        ):
+            return threshold
+    return NEVER
+
+
+def probability_below(values: Array, mean: float) -> float:
+    """Probability that a mean of independent values from 0 to 1 is below a number.
+
+    It is that of the Bayesian bootstrap (Rubin 1981) of the values and of one more, which is 0.
+    That is the bound of Gaffke (2005), see Learned-Miller & Thomas 2019 (arXiv:1905.06208), which
+    holds in simulations and is not proven in general. Where all values are 0 or 1 it is that of
+    Clopper & Pearson (1934), which is; where they vary less, it says more.
+
+    Parameters
+    ----------
+    mean
+        The number, above 0 and below 1.
+
+    >>> round(probability_below(np.ones(44), 0.9), 6) == round(0.9**44, 6)
+    True
+    """
+    # The weights are exponential, so that the sum of weighted distances from the number has a
+    # simple characteristic function, which is inverted at 0 (Gil-Pelaez 1951).
+    away = np.append(values, 0.0) - mean
+    away /= np.linalg.norm(away)
+
+    def integrand(at: float) -> float:
+        steps = away * at
+        size = np.exp(-np.log1p(steps**2).sum() / 2)
+        return float(np.sin(np.arctan(steps).sum()) * size / at)
+
+    integral = quad(integrand, 0, np.inf, limit=200)[0]
+    return float(0.5 - integral / np.pi)
+
+
 def measure_certainty(
     certainty: Array, right: Array, weights: Array, groups: Integers
 ) -> Certainty:
@@ -267,7 +332,7 @@ def _sure(
     calibration: Calibration,
     paragraph: Integers,
     groups: Integers,
-    promise: Promise,
+    promise: Calibrate,
 ) -> float:
     """Lowest probability of sure predictions, from each paragraph's mean scores over repeats."""
     first = np.unique(paragraph, return_index=True)[1]

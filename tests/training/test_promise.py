@@ -8,15 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from paratopic.inference.calibration import (
-    NEVER,
-    SHARES,
-    Promise,
-    probability_below,
-    sure_threshold,
-)
+from paratopic.inference.calibration import NEVER
+from paratopic.project.params import SHARES, Calibrate
+from paratopic.training.calibration import probability_below, sure_threshold
 
-PROMISE = Promise(0.9, 0.95)
+PROMISE = Calibrate(0.9, 0.95)
 
 
 def test_the_fewest_groups_are_those_by_hand() -> None:
@@ -25,12 +21,12 @@ def test_the_fewest_groups_are_those_by_hand() -> None:
     assert PROMISE.least_groups == 44
     assert 0.9**44 < PROMISE.risk < 0.9**43
     # .8^20 = .0115, .8^21 = .0092; at a confidence of .75 the risk is .05, and .5^5 = .031.
-    assert Promise(0.8, 0.95).least_groups == 21
-    assert Promise(0.5, 0.75).least_groups == 5
+    assert Calibrate(0.8, 0.95).least_groups == 21
+    assert Calibrate(0.5, 0.75).least_groups == 5
 
 
-@pytest.mark.parametrize("promise", [PROMISE, Promise(0.8, 0.95), Promise(0.5, 0.75)])
-def test_fewer_right_groups_than_that_promise_nothing(promise: Promise) -> None:
+@pytest.mark.parametrize("promise", [PROMISE, Calibrate(0.8, 0.95), Calibrate(0.5, 0.75)])
+def test_fewer_right_groups_than_that_promise_nothing(promise: Calibrate) -> None:
     n = promise.least_groups
     confidence, groups = np.linspace(0.99, 0.5, n), np.arange(n)
     right = np.ones(n, dtype=bool)
