@@ -17,4 +17,4 @@ def reading(reading_folder: Path) -> Model:
 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paratopic.tables.shards.SHARD", 3)
+    monkeypatch.setattr("paratopic.bulk.formats.SHARD", 3)

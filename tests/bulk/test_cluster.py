@@ -16,9 +16,9 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from paratopic.bulk import cluster, jobs
+from paratopic.bulk.formats import SHARD
 from paratopic.inference.loading import load
 from paratopic.project.errors import SOME_ERRORS
-from paratopic.tables.shards import SHARD
 from tests.bulk.bulk_runs import Interrupted, predict, read_shards
 from tests.documents import save
 from tests.programs import Cli

@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.bulk import jobs
-from paratopic.bulk.formats import with_context
+from paratopic.bulk.formats import Chunk, Columns, with_context
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import Prediction
 from paratopic.project.passages import Passage
-from paratopic.tables.shards import Chunk, Columns
 from tests.bulk.bulk_runs import predicted
 from tests.documents import save, write_table
 from tests.samples import paragraph_table, passages_of

@@ -21,10 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paratopic.bulk import jobs
-from paratopic.bulk.formats import find_inputs
+from paratopic.bulk.formats import Parquet, find_inputs
 from paratopic.inference.model import Model
 from paratopic.project.errors import SOME_ERRORS, UserError
-from paratopic.tables.shards import Parquet
 from paratopic.tables.workbook import Tab, write_workbook
 from tests.bulk.bulk_runs import Interrupted, predict, predicted, read_rows, read_shards
 from tests.documents import PAGE, save

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from paratopic.bulk import jobs
+from paratopic.bulk.formats import Parquet
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
-from paratopic.tables.shards import Parquet
 from tests.bulk.bulk_runs import predict, read_rows
 from tests.documents import altered, save
 from tests.programs import Cli

@@ -1,6 +1,6 @@
 """Bulk prediction: files of any size are read, predicted and written shard by shard.
 
-Memory stays constant, since a shard has at most `shards.SHARD` rows. Each input has shards of its
+Memory stays constant, since a shard has at most `formats.SHARD` rows. Each input has shards of its
 own, in its own order and format: tables keep all of their columns, workbooks become CSV, articles
 JSON lines, one per paragraph. A shard appears only when it is complete, and an interrupted run goes
 on with the first input that is not; the result is identical. This module does not decide how a text
@@ -26,7 +26,16 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from paratopic.bulk.formats import GROUP, files_read, format_of, with_context, with_iso_dates
+from paratopic.bulk import formats
+from paratopic.bulk.formats import (
+    GROUP,
+    Chunk,
+    Columns,
+    files_read,
+    format_of,
+    with_context,
+    with_iso_dates,
+)
 from paratopic.inference.calibration import Answers
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
@@ -36,8 +45,6 @@ from paratopic.project.languages import language_of
 from paratopic.project.passages import Text, plain
 from paratopic.project.periods import UNKNOWN, values_by
 from paratopic.project.topics import split_cell
-from paratopic.tables import shards
-from paratopic.tables.shards import Chunk, Columns
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +152,7 @@ class Work:
     done: Done
     in_context: bool = False
 
-    def chunks(self) -> Iterator[tuple[int, int, Chunk[Any]]]:
+    def chunks(self) -> Iterator[tuple[int, int, Chunk]]:
         """Number of the input, number of its shard, and the shard's rows."""
         for number, path in list(enumerate(self.inputs))[self.done.input :]:
             log.info("reading %s", path)
@@ -299,7 +306,7 @@ def _plan(job: Job) -> dict[str, Any]:
         "column": job.column,
         "by": job.by,
         "format": FORMAT,
-        "rows_a_shard": shards.SHARD,
+        "rows_a_shard": formats.SHARD,
         "inputs": [
             {"path": path, "size": stat.st_size, "modified": stat.st_mtime_ns}
             for path, stat in inputs
@@ -368,7 +375,7 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> None:
 
 
 def predict_chunk(
-    predict: Predict, chunk: Chunk[Any], names: Iterable[str], show: Callable[[int], None]
+    predict: Predict, chunk: Chunk, names: Iterable[str], show: Callable[[int], None]
 ) -> Columns:
     """The columns that are added to a chunk's rows; a row with an error has nothing but that.
 
@@ -388,7 +395,7 @@ def predict_chunk(
     return columns
 
 
-def _steps(chunk: Chunk[Any]) -> Iterator[tuple[list[int], list[Text]]]:
+def _steps(chunk: Chunk) -> Iterator[tuple[list[int], list[Text]]]:
     """Numbers and texts of rows that are predicted together; rows with an error are left out."""
     good = [row for row, error in enumerate(chunk.errors) if error is None]
     for start in range(0, len(good), STEP):
@@ -397,7 +404,7 @@ def _steps(chunk: Chunk[Any]) -> Iterator[tuple[list[int], list[Text]]]:
 
 
 def _write_shard(
-    out: Path, number: int, shard: int, job: Job, chunk: Chunk[Any], columns: Columns
+    out: Path, number: int, shard: int, job: Job, chunk: Chunk, columns: Columns
 ) -> None:
     """Write a shard; beside the first of an article, its parts that are no paragraphs."""
     path = job.inputs[number]

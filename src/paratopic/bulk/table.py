@@ -16,20 +16,21 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paratopic.bulk.formats import FORMATS, format_of, list_skipped
-from paratopic.bulk.jobs import Advance, Done, Job, Work, predict_chunk, share_done
-from paratopic.project.errors import UserError
-from paratopic.project.files import aside, printable
-from paratopic.tables.shards import (
+from paratopic.bulk.formats import (
+    FORMATS,
     Chunk,
     Columns,
     JsonLines,
     Types,
-    inert_value,
+    format_of,
+    list_skipped,
     require_pyarrow,
     with_columns,
 )
-from paratopic.tables.sheets import LineFeeds, reader_of
+from paratopic.bulk.jobs import Advance, Done, Job, Work, predict_chunk, share_done
+from paratopic.project.errors import UserError
+from paratopic.project.files import aside, printable
+from paratopic.tables.sheets import LineFeeds, inert_value, reader_of
 from paratopic.tables.workbook import (
     MOST_CHARACTERS,
     MOST_COLUMNS,
@@ -110,7 +111,7 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
     return done
 
 
-def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk[Any]]]:
+def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk]]:
     """The rows of all inputs, if the table holds them."""
     sizes = [path.stat().st_size for path in work.inputs]
     names = dict.fromkeys(work.added)

@@ -10,6 +10,7 @@ import csv
 import io
 import re
 import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from statistics import mode
 from typing import Any, NamedTuple, TextIO
 
 from paratopic.project.errors import UserError, refuse_repeated
-from paratopic.project.files import read_decoded
+from paratopic.project.files import inert, read_decoded
 from paratopic.tables.workbook import read_workbook
 
 _LINE_END = re.compile(r"[\r\n]")
@@ -29,6 +30,9 @@ _SEPARATOR = re.compile(r"sep=(.)\r?\n")
 # Number of rows by which the separator and a title are found; and the share of them that have as
 # many cells as the header below a title, at least.
 FIRST_ROWS, ALIKE = 50, 0.8
+
+# What begins as a formula does, but is a number.
+_NO_FORMULA = re.compile(r"[-+]?(\d[\d.,]*|[.,]\d+)?(e[-+]?\d+)?%?", re.IGNORECASE)
 
 # Numbers as people write them, dates and times. Zeros before a number are those of an id.
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
@@ -77,6 +81,13 @@ def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line")
     rows = [(f"{place} {n}", cells) for n, cells in enumerate(lines, start=1) if cells]
     # A short row may be part of a text with a line break that is not quoted.
     return _sheet(rows or [(f"{place} 1", [])], required, is_whole=not required)
+
+
+def csv_encoding(file: io.BufferedReader) -> tuple[str, str]:
+    """The encoding of a CSV file, and what becomes of other bytes, so that no row ends the run."""
+    if file.peek(2).startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return "utf-16", "backslashreplace"
+    return "utf-8-sig", "surrogateescape"  # which are an error of the row
 
 
 def csv_rows(
@@ -184,6 +195,15 @@ class LineFeeds:
 
     def write(self, line: str) -> None:
         self.file.write(line.removesuffix("\r\n") + self.end)
+
+
+def inert_value(cell: object) -> object:
+    """A cell that no spreadsheet runs as a formula; numbers stay as they are.
+
+    >>> [inert_value(cell) for cell in ("=A1", "'=A1", "-1.5", "a=b")]
+    ["'=A1", "''=A1", '-1.5', 'a=b']
+    """
+    return inert(cell) if isinstance(cell, str) and not _NO_FORMULA.fullmatch(cell) else cell
 
 
 def find_separator(text: str, column: str = "") -> str:

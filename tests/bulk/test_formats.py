@@ -12,9 +12,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from paratopic.bulk.formats import format_of
+from paratopic.bulk.formats import Chunk, Columns, format_of
 from paratopic.project.errors import UserError
-from paratopic.tables.shards import Chunk, Columns
 
 quick = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -32,7 +31,7 @@ LINES = (
 )
 
 
-def rewrite(path: Path, out: Path) -> list[Chunk[object]]:
+def rewrite(path: Path, out: Path) -> list[Chunk]:
     """Read an input, and write each of its chunks to a file, beside its errors."""
     file_format = format_of(path)
     chunks = list(file_format.read(path, "text", ["error"]))
