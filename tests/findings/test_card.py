@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +14,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.findings.card import Shipped, render_card
+from paratopic.findings.card import render_card
 from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import CARD, Manifest, is_card_of
@@ -23,6 +24,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.project.metrics import metrics_in
 from paratopic.project.passages import Text
 from paratopic.project.topics import Topics
+from tests.samples import PARAMS
 
 PARITY = {"similarity": 0.998, "int8_used": 1.0, "gap": 2e-4, "full_gap": 0.04, "full_same": 0.992}
 
@@ -52,7 +54,11 @@ def card(topics: Topics, rows: pd.DataFrame, tmp_path: Path) -> Callable[..., st
         if kind == "transformer":
             final |= {"n_unlabelled": 7, "parity": PARITY}
         data = Labelled(rows if report["n"] else rows[:0], about.pop("topics", topics))
-        return render_card(Shipped(model, final, **about), data, report)
+        sections = PARAMS.sections
+        if encoder := about.pop("encoder", ""):
+            sections = {**sections, kind: replace(PARAMS.section(kind), encoder=encoder)}
+        about = {"sections": sections, "license": None, "language": None} | about
+        return render_card(model, replace(PARAMS, **about), data, final, report)
 
     return write
 
@@ -85,7 +91,7 @@ def report(topics: Topics) -> dict[str, Any]:
 
 def test_a_hub_reads_it(card: Callable[..., str], report: dict[str, Any], tmp_path: Path) -> None:
     hub = {"license": "apache-2.0", "language": "en"}
-    written = card(report, "transformer", 0.7, encoder="a/b", hub=hub)
+    written = card(report, "transformer", 0.7, encoder="a/b", **hub)
     assert is_card_of(written, tmp_path)
     (tmp_path / "paratopic.json").write_text("{ }", encoding="utf-8")
     assert not is_card_of(written, tmp_path)

@@ -12,15 +12,15 @@ import pytest
 from ruamel.yaml import YAML
 
 from paratopic.corpus.labelled import labelled_in
-from paratopic.labels.dataset import Heading, write_dataset
+from paratopic.labels.dataset import write_dataset
 from paratopic.labels.log import Label
 from paratopic.project.files import ANSWERS, PARAGRAPHS
 from paratopic.project.sources import Source
 from paratopic.project.topics import ModeName, Topics
-from tests.samples import paragraph_table, read_joined, write_labelled
+from tests.samples import PARAMS, paragraph_table, read_joined, write_labelled
 
-HUB = {"license": "cc-by-4.0", "language": "en"}
-HEADING = Heading("harbour", HUB, ["the dataset press/news"])
+PREPARE = replace(PARAMS.prepare, sources=("hf://press/news@main",))
+SETTINGS = replace(PARAMS, license="cc-by-4.0", prepare=PREPARE)
 FRAME = paragraph_table(
     text=["Tariffs rose.", "Troops left.", "Rain fell.", "Nobody read this."],
     topics=[["trade", "security"], ["security"], [], None],
@@ -44,7 +44,7 @@ def test_the_library_and_a_project_open_it(topics: Topics, tmp_path: Path, mode:
     topics = replace(topics, mode=mode)
     folder = tmp_path / "harbour"
     folder.mkdir()
-    write_dataset(folder, labelled_in(FRAME, topics), HEADING, LINES, anonymous=False)
+    write_dataset(folder, "harbour", SETTINGS, labelled_in(FRAME, topics), LINES, anonymous=False)
     data = datasets.load_dataset(str(folder), split="train")
     column = "label" if mode == "single" else "labels"
     of = data.features[column] if mode == "single" else data.features[column].feature
@@ -65,7 +65,7 @@ def test_weak_labels_stay_and_answers_have_todays_names(topics: Topics, tmp_path
     first, *rest = topics.topics
     topics = replace(topics, codebook=(replace(first, was=("commerce",)), *rest))
     frame = FRAME.assign(label_source=["hand", "weak", "hand", "none"])
-    write_dataset(tmp_path, labelled_in(frame, topics), HEADING, lines, anonymous=False)
+    write_dataset(tmp_path, "harbour", SETTINGS, labelled_in(frame, topics), lines, anonymous=False)
     assert pd.read_parquet(tmp_path / "paragraphs.parquet")["id"].tolist() == ["000", "002"]
     answers = pd.read_parquet(tmp_path / "answers.parquet")
     assert answers["topics"].tolist() == ["trade", "security"]
@@ -81,7 +81,7 @@ def test_the_tables_of_a_project_are_datasets(tmp_path: Path) -> None:
 
 
 def test_names_and_notes_stay_here_if_asked(topics: Topics, tmp_path: Path) -> None:
-    write_dataset(tmp_path, labelled_in(FRAME, topics), HEADING, LINES, anonymous=True)
+    write_dataset(tmp_path, "harbour", SETTINGS, labelled_in(FRAME, topics), LINES, anonymous=True)
     answers = pd.read_parquet(tmp_path / "answers.parquet")
     assert list(answers) == ["paragraph", "topics", "annotator", "when", "drawn"]
     assert answers.to_numpy().tolist() == [
@@ -92,7 +92,7 @@ def test_names_and_notes_stay_here_if_asked(topics: Topics, tmp_path: Path) -> N
 
 
 def test_its_card_says_what_it_is(topics: Topics, tmp_path: Path) -> None:
-    write_dataset(tmp_path, labelled_in(FRAME, topics), HEADING, [], anonymous=False)
+    write_dataset(tmp_path, "harbour", SETTINGS, labelled_in(FRAME, topics), [], anonymous=False)
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "license: cc-by-4.0\n" in card and "3 labelled paragraphs of 1 article." in card
     assert "| security | 1 | About security. |" in card and "from the dataset press/news" in card

@@ -96,8 +96,8 @@ def test_params_are_the_sections_or_keys_that_the_stage_reads(name: str) -> None
         read |= {ITEM}
     if name in FITTING:  # by `training.crossval`
         read |= {"topics"}
-    if name == "card":  # by `Params.hub` and `Prepare.paths`
-        read = (read | {"language", "license", "prepare.sources"}) - {"prepare.paths"}
+    if name == "card":  # by `findings.card`
+        read |= {"language", "license", "prepare.sources"}
     if name == "score":  # by `training.kept`
         read |= {"seed"}
     if name == "prepare":  # by `labels.resolve`

@@ -18,14 +18,13 @@ from paratopic.corpus.labelled import check_names
 from paratopic.inference.folder import CARD, is_card_of, prediction_files
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
-from paratopic.labels.dataset import Heading, write_dataset
+from paratopic.labels.dataset import write_dataset
 from paratopic.project.errors import UserError
 from paratopic.project.files import MODEL_CARD, MODEL_REPORTS, PARAGRAPHS, aside, written_by
 from paratopic.project.hub import (
     HUB,
     LOCAL,
     Repository,
-    datasets_on_hub,
     no_answer,
     parse_repository,
 )
@@ -66,14 +65,10 @@ def publish_labels(
     data = project.labelled
     if not data.by_hand.any():
         raise UserError(f"{PARAGRAPHS} has no label by hand, and there is nothing else to publish")
-    heading = Heading(
-        Path(to.removeprefix(HUB)).name,
-        params.hub,
-        [f"the dataset {name}" for name in datasets_on_hub(params.prepare.paths)],
-    )
+    name = Path(to.removeprefix(HUB)).name
 
     def write(draft: Path) -> None:
-        write_dataset(draft, data, heading, project.lines, anonymous)
+        write_dataset(draft, name, params, data, project.lines, anonymous)
 
     made = _publish(to, "dataset", write, yes, public)
     address = made if made.startswith(HUB) else f"{LOCAL}{made}"

@@ -7,8 +7,7 @@ card has no date, since the same labels have to give the same bytes on another d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from textwrap import shorten
@@ -22,8 +21,10 @@ from paratopic.inference.calibration import why_none_is_sure
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
 from paratopic.project.errors import plural
+from paratopic.project.hub import datasets_on_hub
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
+from paratopic.project.params import Params
 from paratopic.project.topics import NO_TOPIC, Topics
 
 TEMPLATE = Path(__file__).with_name("card.md")
@@ -41,65 +42,53 @@ def example_text(topics: Topics) -> str:
     return shorten(topic.description or topic.name, 200, placeholder=" …")
 
 
-@dataclass(frozen=True)
-class Shipped:
-    """The model that ships, and what its folder does not say of it.
-
-    Parameters
-    ----------
-    final
-        Content of final.json, which stage train writes.
-    encoder
-        Encoder that was fine-tuned: a model hub's id, or a local folder, which the card does not
-        mention. None for a model without encoder.
-    hub
-        What hubs are told of the texts that it learnt from, of `Params.hub`.
-    datasets
-        Names of the datasets on a hub that its paragraphs are from.
-    """
-
-    model: Model
-    final: Mapping[str, Any]
-    encoder: str | None = None
-    hub: Mapping[str, Any] = field(default_factory=dict)
-    datasets: Sequence[str] = ()
-
-
-def render_card(shipped: Shipped, data: Labelled, report: Mapping[str, Any]) -> str:
+def render_card(
+    model: Model,
+    params: Params,
+    data: Labelled,
+    final: Mapping[str, Any],
+    report: Mapping[str, Any],
+) -> str:
     """Write the card of a model.
 
     Parameters
     ----------
     data
         Labelled paragraphs that the model learnt from.
-    report
-        Content of metrics.json.
+    final, report
+        Content of final.json and of metrics.json.
     """
-    topics = data.topics
-    kind, example = KINDS[shipped.model.kind], example_text(topics)
+    topics, example = data.topics, example_text(data.topics)
+    packages = PACKAGES + KINDS[model.kind].packages
+    encoder = getattr(params.section(model.kind), "encoder", None)
     card = ModelCard.from_template(
-        _metadata(shipped, report),
+        _metadata(model, params, encoder, report),
         template_path=str(TEMPLATE),
-        shipped=shipped,
+        model=model,
+        final=final,
+        encoder=encoder,
+        hub=params.hub,
         topics=topics,
         **_training_data(data),
         report=report,
-        reads=reads(shipped.final["context"]),
-        gained=gained(shipped.final["context"], report),
+        reads=reads(final["context"]),
+        gained=gained(final["context"], report),
         why_none_is_sure=why_none_is_sure,
         plural=plural,
         figures=_figures(report) if report["n"] else {},
         example=repr(example),
-        answer=shipped.model.predict(example),
+        answer=model.predict(example),
         # Builds for one processor are not told.
-        versions={name: version(name).partition("+")[0] for name in PACKAGES + kind.packages},
-        notes=[*filter(None, report["notes"].split(" · ")), *shipped.final["notes"]],
+        versions={name: version(name).partition("+")[0] for name in packages},
+        notes=[*filter(None, report["notes"].split(" · ")), *final["notes"]],
     )
     return f"{card}\n"
 
 
-def _metadata(shipped: Shipped, report: Mapping[str, Any]) -> ModelCardData:
-    """The head of the card, which a hub reads."""
+def _metadata(
+    model: Model, params: Params, encoder: str | None, report: Mapping[str, Any]
+) -> ModelCardData:
+    """The head of the card, which a hub reads; an encoder in a local folder is not mentioned."""
     results = [
         EvalResult(
             task_type="text-classification",
@@ -113,14 +102,13 @@ def _metadata(shipped: Shipped, report: Mapping[str, Any]) -> ModelCardData:
         for key, metric in metrics_in(report).items()
         if metric.hub is not None and key in report
     ]
-    is_hub_id = shipped.encoder and not Path(shipped.encoder).is_dir()
     given: dict[str, Any] = {
-        **shipped.hub,
-        "datasets": list(shipped.datasets) or None,
-        "base_model": shipped.encoder if is_hub_id else None,
+        **params.hub,
+        "datasets": datasets_on_hub(params.prepare.paths) or None,
+        "base_model": encoder if encoder and not Path(encoder).is_dir() else None,
         "eval_results": results or None,
-        "model_name": shipped.model.kind if results else None,
-        **card_mark(shipped.model.folder),
+        "model_name": model.kind if results else None,
+        **card_mark(model.folder),
     }
     return ModelCardData(
         library_name="paratopic",

@@ -6,10 +6,8 @@ The library `datasets` opens its folder, and so does a project, as a source. Not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +19,8 @@ from paratopic.labels.answers import in_todays_names
 from paratopic.labels.log import Label
 from paratopic.project.errors import plural
 from paratopic.project.files import sha256, write_text
+from paratopic.project.hub import datasets_on_hub
+from paratopic.project.params import Params
 from paratopic.project.sources import NONE
 from paratopic.project.topics import Topics
 
@@ -32,25 +32,13 @@ OF_LINES = ["paragraph", "cell", "annotator", "when", "drawn", "note"]
 _COLUMNS = ("id", "article", "title", "heading", "position", "text")
 
 
-@dataclass(frozen=True)
-class Heading:
-    """What a dataset's card says that the paragraphs do not.
-
-    Parameters
-    ----------
-    hub
-        What hubs are told of the labels and texts, of `Params.hub`.
-    sources
-        What the paragraphs are from, such as "the dataset press/news".
-    """
-
-    name: str
-    hub: Mapping[str, Any]
-    sources: Sequence[str]
-
-
 def write_dataset(
-    folder: Path, data: Labelled, heading: Heading, lines: Sequence[Label], anonymous: bool
+    folder: Path,
+    name: str,
+    params: Params,
+    data: Labelled,
+    lines: Sequence[Label],
+    anonymous: bool,
 ) -> None:
     """Write the folder of a dataset.
 
@@ -58,6 +46,8 @@ def write_dataset(
     ----------
     folder
         Folder that is there and empty.
+    name
+        Name of the dataset, for its card.
     data
         The paragraphs, with no topic that the codebook lacks. Those without a hand label are left
         out: whoever reads the dataset could not tell a weak label from one by hand. In mode single
@@ -75,7 +65,7 @@ def write_dataset(
     answers = _answers(in_todays_names(given, data.topics), anonymous)
     if len(answers):
         answers.to_parquet(folder / ANSWERS, index=False)
-    write_text(folder / CARD, _card(folder, data, heading, answers))
+    write_text(folder / CARD, _card(name, params, data, answers, sha256(folder / TABLE)))
 
 
 def _table(data: Labelled) -> Dataset:
@@ -105,26 +95,28 @@ def _answers(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
     return answers.replace({"annotator": codes}).drop(columns="note")
 
 
-def _card(folder: Path, data: Labelled, heading: Heading, answers: pd.DataFrame) -> str:
+def _card(name: str, params: Params, data: Labelled, answers: pd.DataFrame, digest: str) -> str:
     topics = data.topics
     configs = [{"config_name": "paragraphs", "data_files": TABLE, "default": True}]
     if len(answers):
         configs.append({"config_name": "answers", "data_files": ANSWERS})
     card = DatasetCard.from_template(
         DatasetCardData(
-            pretty_name=heading.name,
-            **heading.hub,
+            pretty_name=name,
+            **params.hub,
             task_categories=["text-classification"],
             tags=["paratopic"],
             configs=configs,
         ),
         template_path=str(TEMPLATE),
-        heading=heading,
+        name=name,
+        hub=params.hub,
+        sources=datasets_on_hub(params.prepare.paths),
         rows=data.rows,
         counts=data.counts,
         definition_of={topic.name: topic.definition for topic in topics.topics},
         answers=answers,
-        digest=sha256(folder / TABLE),
+        digest=digest,
         label=_label(topics),
         no_topic="".join(topics.outcomes[len(topics.names) :]) or NONE,  # as an empty list is read
         plural=plural,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 
 from paratopic.corpus.labelled import read_labelled
-from paratopic.findings.card import Shipped, render_card
+from paratopic.findings.card import render_card
 from paratopic.inference.loading import load
 from paratopic.project import files
 from paratopic.project.files import FINAL, MODEL_CARD, MODEL_REPORTS, MODELS
-from paratopic.project.hub import datasets_on_hub
 from paratopic.project.params import read_params, run_stage
 
 
@@ -17,19 +16,14 @@ def main() -> None:
     """Run the stage in the current directory for the model that the command line names."""
     name = sys.argv[1]
     params = read_params()
-    shipped = Shipped(
-        load(MODELS / name),
-        files.read_json(MODEL_REPORTS / name / FINAL, "stage train"),
-        getattr(params.section(name), "encoder", None),
-        params.hub,
-        datasets_on_hub(params.prepare.paths),
-    )
+    final = files.read_json(MODEL_REPORTS / name / FINAL, "stage train")
     path = MODEL_REPORTS / name / "metrics.json"
     report = files.read_json(path, "stage evaluate")
     measured = report.get("topics", params.topics.names)  # there are none before the first label
     if report.get("mode") != params.topics.mode or {*measured} != {*params.topics.names}:
         raise files.outdated(path)
-    card = render_card(shipped, read_labelled(params.topics), report)
+    data = read_labelled(params.topics)
+    card = render_card(load(MODELS / name), params, data, final, report)
     files.write_text(MODEL_REPORTS / name / MODEL_CARD, card)
     print(f"{name}: card in {MODEL_REPORTS / name / MODEL_CARD}")
 
