@@ -51,8 +51,8 @@ log = logging.getLogger(__name__)
 # Texts that are predicted together; progress is reported after them.
 STEP = 250
 
-# Name of the column with how like the labelled texts a text is.
-LIKENESS = "likeness"
+# Fields of a prediction that become columns, and the types of their values.
+ANSWER = {"confidence": float, "sure": bool, "windows": int, "likeness": float}
 
 # Files of the output folder that are not shards. Readers of tables skip names with an underscore.
 PLAN, PROGRESS = "_plan.json", "_progress.json"
@@ -126,7 +126,7 @@ class Done:
         sums, seen = dict(self.answers), set()
         for row, right in zip(known, mode.certainty(scores, predicted).tolist(), strict=True):
             place = parts[row], articles[row]
-            answer = Answers(1, right, columns[LIKENESS][row], articles=place not in seen)
+            answer = Answers(1, right, columns["likeness"][row], articles=place not in seen)
             sums[parts[row]] = sums.get(parts[row], Answers()) + answer
             seen.add(place)
         languages = Counter(self.languages)
@@ -207,9 +207,8 @@ class Job:
     @property
     def added(self) -> dict[str, type]:
         """The columns that are added to a row, and the types of their values."""
-        answer = {"confidence": float, "sure": bool, "windows": int, LIKENESS: float}
         scores = dict.fromkeys((f"score_{topic}" for topic in self.model.classes_), float)
-        return {_topics(self.model): str, **answer, **scores, LANGUAGE: str, "error": str}
+        return {_topics(self.model): str, **ANSWER, **scores, LANGUAGE: str, "error": str}
 
     def work(self, added: Collection[str], done: Done) -> Work:
         """The work that is left, from `done` on."""
@@ -228,15 +227,9 @@ Advance = Callable[[int, float], None]
 
 def predict_columns(model: Model, texts: Sequence[Text]) -> Columns:
     """The columns that are added to the rows of these texts, except that of the errors."""
-    answers, likeness = model.predict_with_likeness(texts)
-    mode = mode_of(model.mode)
-    columns: Columns = {
-        _topics(model): [mode.cell(answer.topics) for answer in answers],
-        "confidence": [answer.confidence for answer in answers],
-        "sure": [answer.sure for answer in answers],
-        "windows": [answer.windows for answer in answers],
-        LIKENESS: likeness,
-    }
+    answers, mode = model.predict(texts), mode_of(model.mode)
+    columns: Columns = {_topics(model): [mode.cell(answer.topics) for answer in answers]}
+    columns |= {name: [getattr(answer, name) for answer in answers] for name in ANSWER}
     scores = {f"score_{t}": [answer.scores[t] for answer in answers] for t in model.classes_}
     return columns | scores | {LANGUAGE: [language_of(text) for text in plain(texts)]}
 

@@ -167,28 +167,17 @@ class Model:
         """
         if isinstance(texts, (str, Passage)):
             return self.predict([texts])[0]
-        return self._predictions(self._score(listed(texts)))
-
-    def predict_with_likeness(self, texts: Sequence[Text]) -> tuple[list[Prediction], list[float]]:
-        """Predict the topics of n texts, and say how like the labelled texts each of them is.
-
-        It is 0 for a text as like the labelled ones as these are to each other, and 1 less for each
-        standard deviation among them; 0 for a blank text.
-        """
-        answers = self._score(listed(texts))
-        return self._predictions(answers), answers.likeness.tolist()
-
-    def _predictions(self, answers: _Scored) -> list[Prediction]:
         predictions, classes = [], self.classes_
-        rows = zip(*(part.tolist() for part in answers), strict=True)
-        for row, is_predicted, n_windows, sure_from, _ in rows:
+        rows = zip(*(part.tolist() for part in self._score(listed(texts))), strict=True)
+        for row, is_predicted, n_windows, sure_from, likeness in rows:
             scores = dict(zip(classes, row, strict=True))
             predicted = compress(classes, is_predicted)
             topics = tuple(sorted(predicted, key=scores.__getitem__, reverse=True))
             confidence = scores[topics[0]] if topics else max(row)
             sure = bool(topics) and confidence >= sure_from
             topic = topics[0] if topics else None
-            predictions.append(Prediction(topic, confidence, scores, n_windows, topics, sure))
+            answer = Prediction(topic, confidence, scores, n_windows, topics, sure, likeness)
+            predictions.append(answer)
         return predictions
 
     def predict_article(

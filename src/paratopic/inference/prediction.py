@@ -62,6 +62,9 @@ class Prediction:
         Whether the prediction is among those of which `calibrate.precision` are promised to be
         right. Always False if the labels are too few for a promise, and in mode multi, where
         thresholds serve F1.
+    likeness
+        How like the labelled texts the text is: 0 as these are to each other, and 1 less for each
+        standard deviation among them; 0 for a blank text.
     """
 
     topic: str | None
@@ -70,6 +73,7 @@ class Prediction:
     windows: int
     topics: tuple[str, ...]
     sure: bool
+    likeness: float
 
 
 class Contributions(NamedTuple):
