@@ -1,6 +1,7 @@
 """A stand-in for a hub on this machine: repositories in memory, by the interface of Hugging Face's.
 
-It has what the libraries ask to read files and to commit some. Nobody is asked who they are.
+It has what the libraries ask to read files, which lie in no folders, and to commit some. Nobody is
+asked who they are.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 Files = dict[str, bytes]
 
 _RESOLVE = re.compile(r"/(?:(datasets)/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
-_API = re.compile(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/([\w-]+)(?:/([^/]+)(?:/(.*))?)?)?")
+_API = re.compile(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/([\w-]+)(?:/([^/]+))?)?")
 
 
 @dataclass
@@ -110,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, files[file], "application/octet-stream", headers | tag)
 
     def _repository(
-        self, body: bytes, kind: str, name: str, what: str | None, revision: str, below: str | None
+        self, body: bytes, kind: str, name: str, what: str | None, revision: str
     ) -> None:
         if what == "commit":
             return self._take(body, kind, name)
@@ -122,18 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
             paths = [file["path"] for file in json.loads(body)["files"]]
             modes = {"uploadMode": "regular", "shouldIgnore": False}
             return self._json({"files": [{"path": path} | modes for path in paths]})
-        listed = [_listed(path, data) for path, data in files.items()]
-        if what == "paths-info":
-            asked = parse_qs(body.decode())["paths"]
-            return self._json([each for each in listed if each["path"] in asked])
         if what == "tree":
-            inside = [each for each in listed if each["path"].startswith(below or "")]
-            folders = {path.rpartition("/")[0] for path in files if "/" in path} - {below or ""}
-            recursive = "true" in parse_qs(urlsplit(self.path).query).get("recursive", ["False"])
-            if not recursive:
-                inside = [e for e in inside if "/" not in e["path"].removeprefix(f"{below}/")]
-            inside += [{"type": "directory", "path": path, "oid": "0" * 40} for path in folders]
-            return self._json(inside)
+            return self._json([_listed(path, data) for path, data in files.items()])
         siblings = [{"rfilename": path} for path in files]
         about: dict[str, Any] = {"id": name, "sha": sha, "siblings": siblings, "private": False}
         return self._json(about | {"tags": [], "downloads": 0, "likes": 0, "gated": False})

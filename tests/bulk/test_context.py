@@ -103,7 +103,8 @@ def test_a_row_without_a_group_or_a_position_stands_alone(reading: Model, tmp_pa
 def test_a_row_with_an_error_is_no_neighbour(reading: Model, tmp_path: Path) -> None:
     table = pd.DataFrame({"text": [TEXTS[0], None, TEXTS[2]], "group": 1, "position": range(3)})
     path = write_table(table, tmp_path / "in.jsonl")
-    (chunk,) = (chunk for _, _, chunk in work_of(reading, path).chunks())
+    job = jobs.Job(reading, [path], "text")
+    (chunk,) = (chunk for _, _, chunk in job.work(job.added, jobs.Done()).chunks())
     assert chunk.texts == [Passage(TEXTS[0], (), TEXTS[2]), None, Passage(TEXTS[2], TEXTS[0])]
 
 
@@ -136,11 +137,6 @@ def test_odd_values_around_a_text_do_no_harm(
             told = [part for part in [*given, *texts] if isinstance(part, str)]
             parts = (*passage.before, *passage.after, passage.heading, passage.title)
             assert all(any(each.endswith(part) for each in told) for part in parts)
-
-
-def work_of(model: Model, path: Path) -> jobs.Work:
-    job = jobs.Job(model, [path], "text")
-    return job.work(job.added, jobs.Done())
 
 
 def test_given_neighbours_lead_on_to_rows_further_away_as_in_training() -> None:

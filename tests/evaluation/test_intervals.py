@@ -10,15 +10,12 @@ import pytest
 from scipy import stats
 
 from paratopic.evaluation.intervals import (
-    ALIKE,
     ALIKE_ARTICLES,
     DESIGN_EFFECT,
     EXPONENT,
     LEAST_FOR_ECE,
-    design_effects,
     difference,
     estimates,
-    leaning,
     measure,
     share_estimates,
     with_all,
@@ -125,21 +122,6 @@ def test_repeats_are_no_further_evidence_and_groups_widen_the_interval() -> None
     together = [i // 8 for i in range(40)]
     grouped = estimates(made(true, [predicted], 2, together), 0.95, 4000, 1)["accuracy"]
     assert np.diff(bounds(grouped)) > 1.5 * np.diff(bounds(once["accuracy"]))
-
-
-@pytest.mark.parametrize("seen", [0.2, 1.0, 3.0])
-def test_few_articles_lean_on_the_usual_design_effect(seen: float) -> None:
-    true = [0, 1] * 20
-    for n_groups in (4, 20):
-        outcome = made(true, [true], 2, [i * n_groups // 40 for i in range(40)])
-        size, correction = 40 // n_groups, (n_groups + 1) * 39 / ((n_groups - 1) * 41)
-        usual = 1 + ALIKE * (size - 1)
-        by_hand = (ALIKE_ARTICLES * usual + (n_groups - 1) * seen * correction) / (
-            ALIKE_ARTICLES + n_groups - 1
-        )
-        assert leaning(outcome, seen) == pytest.approx(max(1, by_hand))
-    alone = made([0, 1] * 10, [[0, 1] * 7 + [1, 0] * 3], 2)
-    assert design_effects(alone, {"accuracy": Tally.accuracy}, 10, 1) == {"accuracy": 1}
 
 
 def test_an_unused_topic_of_the_codebook_changes_nothing() -> None:

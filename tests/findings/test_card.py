@@ -15,7 +15,7 @@ from huggingface_hub import ModelCard
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.findings.card import render_card
-from paratopic.inference.calibration import NEVER, Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import CARD, Manifest, is_card_of
 from paratopic.inference.head import Reading
@@ -123,20 +123,6 @@ def test_a_hub_reads_it(card: Callable[..., str], report: dict[str, Any], tmp_pa
         ", torch ",
     ):
         assert line in written
-
-
-def test_too_few_labels_promise_nothing(card: Callable[..., str], report: dict[str, Any]) -> None:
-    report["coverage"] = estimate(0.0)
-    del report["precision"]
-    sure = {"threshold": None, "target": 0.9, "share": 0.0, "precision": None}
-    report["abstention"] = {"sure": sure | {"groups_needed": 44, "groups": 6}}
-    written = card(report, sure=NEVER)
-    assert (
-        "The model predicted a topic for 0% of the paragraphs (coverage). No prediction is marked "
-        "sure: the promise that 90% are right needs 44 distinct articles with a topic, all "
-        "answered without a mistake, and there are 6."
-    ) in written
-    assert "2.00" not in written
 
 
 def test_no_folder_and_nothing_that_was_not_measured_is_mentioned(

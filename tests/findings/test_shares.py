@@ -42,6 +42,15 @@ def drawn(n: int, n_labels: int, seed: int, bias: float = 0.0) -> tuple[Sample, 
     return Sample(predicted, rows, truth[rows], np.ones(n_labels)), truth
 
 
+def of_whole_articles(true: Array, n_articles: int, rng: np.random.Generator) -> Sample:
+    """Texts in articles of 20, of which so many are drawn and labelled."""
+    truth = np.column_stack([true, ~true]).astype(np.float64)
+    articles = np.repeat(rng.choice(len(true) // 20, n_articles, replace=False), 20)
+    rows = articles * 20 + np.tile(np.arange(20), n_articles)
+    weights = np.ones(len(rows))
+    return Sample(np.full(truth.shape, 0.5), rows, truth[rows], weights, articles)
+
+
 def covers(share: Estimate, value: float) -> bool:
     low, high = bounds(share)
     return low <= value <= high
@@ -163,10 +172,7 @@ def test_articles_err_together() -> None:
     for seed in range(150):
         rng = np.random.default_rng(seed)
         true = np.repeat(rng.random(60) < 0.4, 20)
-        truth = np.column_stack([true, ~true]).astype(np.float64)
-        articles = np.repeat(rng.choice(60, 8, replace=False), 20)
-        rows = articles * 20 + np.tile(np.arange(20), 8)
-        sample = Sample(np.full((1200, 2), 0.5), rows, truth[rows], np.ones(160), articles)
+        sample = of_whole_articles(true, 8, rng)
         value = true.mean()
         held.append(covers(shares(sample, np.ones(1200), 0.95).shares[0], value))
         alone = shares(replace(sample, articles=None), np.ones(1200), 0.95).shares[0]
@@ -239,13 +245,9 @@ def test_a_trend_of_a_topic_that_few_articles_have_is_not_taken_for_certain() ->
         rng = np.random.default_rng(seed)
         about = np.repeat(rng.random(60) < 0.05, 20)
         true = about & (rng.random(1200) < 1 / 3)
-        truth = np.column_stack([true, ~true]).astype(np.float64)
         times = np.repeat(np.arange(60.0), 20)
-        articles = np.repeat(rng.choice(60, 9, replace=False), 20)
-        rows = articles * 20 + np.tile(np.arange(20), 9)
-        sample = Sample(np.full((1200, 2), 0.5), rows, truth[rows], np.ones(180), articles)
-        change = trend(sample, np.ones(1200), times, 0.95)[0]
-        held.append(covers(change, float(np.polyfit(times, truth[:, 0], 1)[0])))
+        change = trend(of_whole_articles(true, 9, rng), np.ones(1200), times, 0.95)[0]
+        held.append(covers(change, float(np.polyfit(times, true, 1)[0])))
     assert np.mean(held) >= 0.93
 
 
@@ -256,9 +258,6 @@ def test_few_articles_with_a_topic_tell_little_of_how_it_varies() -> None:
         rng = np.random.default_rng(seed)
         much = np.repeat((rng.random(300) < 0.07) * rng.random(300), 20)
         true = rng.random(n_texts) < much
-        truth = np.column_stack([true, ~true]).astype(np.float64)
-        articles = np.repeat(rng.choice(300, 60, replace=False), 20)
-        rows = articles * 20 + np.tile(np.arange(20), 60)
-        sample = Sample(np.full((n_texts, 2), 0.5), rows, truth[rows], np.ones(1200), articles)
+        sample = of_whole_articles(true, 60, rng)
         held.append(covers(shares(sample, np.ones(n_texts), 0.95).shares[0], true.mean()))
     assert np.mean(held) >= 0.93

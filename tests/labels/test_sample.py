@@ -55,7 +55,7 @@ def test_paragraphs_that_were_all_drawn_at_random_weigh_1(n: int, data: st.DataO
 
 def test_a_share_of_a_mixed_draw_is_estimated_without_bias() -> None:
     """One in ten of 200 paragraphs is of a rare class, and suggestions prefer it."""
-    n, n_drawn, repeats = 200, 40, 300
+    n, n_drawn, repeats = 200, 40, 150
     rng = np.random.default_rng(0)
     rare = np.arange(n) % 10 == 0
     preferred = rng.permutation(n)
@@ -75,7 +75,7 @@ def test_a_share_of_a_mixed_draw_is_estimated_without_bias() -> None:
             rare[has_label].mean(),
         )
     errors = shares.std(axis=0) / np.sqrt(repeats)
-    assert (errors < 0.004).all()
+    assert (errors < 0.006).all()
     # The second is a ratio, which has a bias, if a small one.
     assert (abs(shares.mean(axis=0) - 0.1) < 3 * errors).tolist() == [True, True, False]
     assert shares[:, 2].mean() > 0.25
