@@ -110,7 +110,7 @@ def test_a_missing_library_is_named_with_what_to_install(monkeypatch: pytest.Mon
         for name in [n for n in sys.modules if n.startswith((library, "paratopic.reading."))]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, library, None)
-        outcome, message = apart._reply(suffix, SAMPLES[suffix], f"a{suffix}", 60)
+        outcome, message, _ = apart._reply(suffix, SAMPLES[suffix], f"a{suffix}", 60)
         assert outcome == "refused"
         assert message.startswith(f"a{suffix}: {suffix} needs {library}")
         assert message.endswith(": pip install 'paratopic[articles]'")
@@ -119,20 +119,17 @@ def test_a_missing_library_is_named_with_what_to_install(monkeypatch: pytest.Mon
 
 def test_a_mistake_in_a_reader_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html_room, "html_segments", lambda data, source: [][0])
-    outcome, report = apart._reply(".html", b"<p>", "a.html", 60)
+    outcome, report, _ = apart._reply(".html", b"<p>", "a.html", 60)
     assert outcome == "failed" and "IndexError" in report
-    monkeypatch.setattr(apart, "_ask", lambda *_: (json.dumps([outcome, report]), "{}"))
+    monkeypatch.setattr(apart, "_ask", lambda *_: json.dumps([outcome, report, {}]))
     with pytest.raises(RuntimeError, match=r"(?s)^a\.html: Traceback .*IndexError"):
         read_apart(".html", b"<p>", "a.html")
 
 
 def test_an_article_is_read_whatever_becomes_of_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html_room, "html_fields", lambda data: [][0])
-    assert apart._fields(".html", SAMPLES[".html"], 60) == {}
-    reply = json.dumps(["read", [["body", "Talks went on.", ""]]]).encode()
-    monkeypatch.setattr(apart, "_ask", lambda *_: (reply, b""))  # the child died of them
-    segments, fields = read_apart(".html", b"<p>", "a.html")
-    assert [segment.text for segment in segments] == ["Talks went on."] and fields == {}
+    outcome, segments, fields = apart._reply(".html", SAMPLES[".html"], "a.html", 60)
+    assert outcome == "read" and segments and fields == {}
 
 
 def run(code: str, folder: Path) -> str:

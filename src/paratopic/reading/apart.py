@@ -43,7 +43,7 @@ _child: subprocess.Popen[bytes] | None = None
 def read_apart(suffix: str, data: bytes, source: str) -> tuple[list[Segment], dict[str, str]]:
     """Read a file in the child process: its segments, and what its document says that it is from.
 
-    The latter is nothing where looking for it fails, or takes too much memory or time.
+    The latter is nothing where looking for it fails.
 
     Raises
     ------
@@ -52,26 +52,23 @@ def read_apart(suffix: str, data: bytes, source: str) -> tuple[list[Segment], di
     """
     seconds = SECONDS + SECONDS_A_MILLION * len(data) / 1_000_000
     with _lock:
-        reply, fields = _ask([suffix, source, seconds, len(data)], data)
+        reply = _ask([suffix, source, seconds, len(data)], data)
     if not reply:
         raise UserError(
             f"{source}: is too large or too slow to read: it takes more than "
             f"{MEMORY // 10**9} GB of memory or {seconds:.0f} seconds. Divide it into several "
             "files, or copy its text into a .txt file."
         )
-    outcome, content = json.loads(reply)
+    outcome, content, fields = json.loads(reply)
     if outcome == "refused":
         raise UserError(content)
     if outcome == "failed":
         raise RuntimeError(f"{source}: {content}")
-    return [Segment(*parts) for parts in content], json.loads(fields or b"{}")
+    return [Segment(*parts) for parts in content], fields
 
 
-def _ask(question: list[object], data: bytes) -> tuple[bytes, bytes]:
-    """The child's reply to a question about a file, and the file's fields, each a line of JSON.
-
-    If the child died of the file, one of the lines or both are empty.
-    """
+def _ask(question: list[object], data: bytes) -> bytes:
+    """The child's reply to a question about a file, in JSON; empty if it died of the file."""
     global _child
     # In a fork, the child of the parent process counts as ended.
     if _child is None or _child.poll() is not None:
@@ -81,13 +78,13 @@ def _ask(question: list[object], data: bytes) -> tuple[bytes, bytes]:
         with suppress(BrokenPipeError):
             _child.stdin.writelines([json.dumps(question).encode(), b"\n", data])
             _child.stdin.flush()
-        reply, fields = _child.stdout.readline(), _child.stdout.readline()
+        reply = _child.stdout.readline()
     except BaseException:  # such as Ctrl+C, after which the next reply would be to this question
         _stop(_child)
         raise
-    if not fields:
+    if not reply:
         _child.wait()
-    return reply, fields
+    return reply
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -129,30 +126,29 @@ def main() -> None:
         data = sys.stdin.buffer.read(size)
         reply = _reply(suffix, data, source, seconds)
         print(json.dumps(reply), file=replies, flush=True)
-        fields = _fields(suffix, data, seconds) if reply[0] == "read" else {}
-        print(json.dumps(fields), file=replies, flush=True)
 
 
-def _reply(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, Any]:
-    """What became of a file, and its segments or a message."""
+def _reply(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, Any, Any]:
+    """What became of a file, its segments or a message, and its fields."""
     try:
-        return "read", _limited(seconds, _readers(suffix)[0], data, source)
+        return "read", *_limited(seconds, _read, *_readers(suffix), data, source)
     except ImportError as error:
         what = f"{suffix} needs {error.name}: pip install 'paratopic[articles]'"
-        return "refused", f"{source}: {what}"
+        return "refused", f"{source}: {what}", {}
     except UserError as error:
-        return "refused", str(error)
+        return "refused", str(error), {}
     except Exception:
-        return "failed", traceback.format_exc()
+        return "failed", traceback.format_exc(), {}
 
 
-def _fields(suffix: str, data: bytes, seconds: float) -> dict[str, str]:
-    """What the document of a file that can be read is from."""
-    try:
-        fields = _limited(seconds, _readers(suffix)[1], data)
-    except Exception:  # odd files raise any error inside the libraries
-        return {}
-    return {name: text for name, text in fields.items() if isinstance(text, str)}
+def _read(
+    read_segments: ReadSegments, read_fields: ReadFields, data: bytes, source: str
+) -> tuple[list[Segment], dict[str, str]]:
+    """The segments of a file, and those fields of its document that are texts."""
+    segments, fields = read_segments(data, source), {}
+    with suppress(Exception):  # odd files raise any error inside the libraries
+        fields = dict(read_fields(data))
+    return segments, {name: text for name, text in fields.items() if isinstance(text, str)}
 
 
 def _limited(seconds: float, read: Callable[..., Any], *arguments: object) -> Any:

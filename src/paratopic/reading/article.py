@@ -12,7 +12,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import accumulate, groupby
 from typing import Literal, NamedTuple
 
@@ -155,9 +154,7 @@ def paragraph_id(article_name: str, text: str) -> str:
     >>> paragraph_id("madrid", "Talks went on.")
     'madrid:5db912d5a3'
     """
-    # Normalising takes time quadratic in the number of accents on one letter.
-    is_text = text.isascii() or not _many_accents().search(text)
-    digest = hashlib.sha256((unicodedata.normalize("NFC", text) if is_text else text).encode())
+    digest = hashlib.sha256(unicodedata.normalize("NFC", text).encode())
     return f"{article_name}:{digest.hexdigest()[:10]}"
 
 
@@ -190,13 +187,6 @@ def merge_skipped(segments: Iterable[Segment], separate: str = "") -> list[Segme
         else:
             merged += group
     return merged
-
-
-@cache
-def _many_accents() -> re.Pattern[str]:
-    """Matches more accents on one letter than any language has (UAX #15 allows 30)."""
-    accents = "".join(filter(unicodedata.combining, map(chr, range(0x300, 0x1F000))))
-    return re.compile(f"[{accents}]{{100}}")
 
 
 def _bodies(segments: Iterable[Segment]) -> Iterator[tuple[str, str]]:
