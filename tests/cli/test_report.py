@@ -91,25 +91,26 @@ UNSURE = f"{PRECISION}. No prediction is marked sure"
         (WRONG, f"{UNSURE}: 100 of 300 answers are wrong, too many to promise that 90% are right."),
         (
             MANY,
-            f"{PRECISION}. 21% of paragraphs get a prediction that is marked sure; at least 90% of "
-            "these are promised to be right.",
+            f"{PRECISION}. Predictions with a probability of at least 0.80 are marked sure (21% of "
+            "paragraphs); at least 90% of these are promised to be right.",
         ),
-        (None, COVERAGE),
     ],
 )
 def test_report_says_what_the_thresholds_do(
-    monkeypatch: pytest.MonkeyPatch, cli: Cli, sure: dict[str, Any] | None, line: str
+    monkeypatch: pytest.MonkeyPatch, cli: Cli, sure: dict[str, Any], line: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     path = MODEL_REPORTS / "baseline" / "metrics.json"
     measured = {"split_unit": "article", "n": 300, "mistakes": 100, "coverage": {"value": 0.36}}
-    if sure:
-        measured |= {"precision": {"value": 0.85}, "abstention": {"sure": sure}}
+    measured |= {"precision": {"value": 0.85}, "abstention": {"sure": sure}}
     write_json(path, {"mode": "single"} | measured)
     assert f"baseline: {line}" in cli("report").splitlines()
+    del measured["precision"]  # no topic is predicted for any paragraph
+    write_json(path, {"mode": "single"} | measured)
+    assert f"baseline: {line.replace(PRECISION, COVERAGE)}" in cli("report").splitlines()
     naming = {"named_a_paragraph": 1.234, "topics_a_paragraph": 1.5}
     write_json(path, {"mode": "multi", "naming": naming})
-    several = "baseline: predicts 1.23 topics per paragraph; people chose 1.50"
+    several = "baseline: predicts 1.23 topics per paragraph; people chose 1.50."
     assert several in cli("report").splitlines()
 
 

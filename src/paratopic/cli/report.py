@@ -23,10 +23,10 @@ from paratopic.cli.project import (
     read_project,
 )
 from paratopic.evaluation.outcomes import confusions
+from paratopic.evaluation.report import thresholds_in_words
 from paratopic.findings.figures import write_figures
 from paratopic.findings.groups import overview
 from paratopic.findings.population import read_corpus
-from paratopic.inference.calibration import why_none_is_sure
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
 from paratopic.project import files
 from paratopic.project.errors import UserError, plural
@@ -98,7 +98,7 @@ def _print(comparison: Mapping[str, Any]) -> None:
     lines.append(f"champion: {champion}: {comparison['reason']}")
     for name in comparison["models"]:
         if figures := measured(name):
-            lines.append(f"{name}: {_thresholds(figures)}")
+            lines.append(f"{name}: {thresholds_in_words(figures)}")
     console.print(*lines, sep="\n")
     inactive = ACTIVATE.exists() and not os.environ.get("VIRTUAL_ENV")
     first = {f"source {ACTIVATE}": "first, in every new terminal"} if inactive else {}
@@ -184,25 +184,3 @@ def _agreement(people: Mapping[str, Any]) -> str:
         parts.append(f"Krippendorff's alpha {people['alpha']:.3f}")
     n = plural(people["paragraphs"], "paragraph")
     return f"annotators ({n}): {'; '.join(parts) or 'not measured'}"
-
-
-def _thresholds(figures: Mapping[str, Any]) -> str:
-    """What a model's thresholds do, and what is promised of sure predictions."""
-    if "naming" in figures:
-        numbers = figures["naming"]
-        return (
-            f"predicts {numbers['named_a_paragraph']:.2f} topics per paragraph; "
-            f"people chose {numbers['topics_a_paragraph']:.2f}"
-        )
-    coverage = f"predicts a topic for {figures['coverage']['value']:.0%} of paragraphs (coverage)"
-    if "precision" not in figures:
-        return coverage
-    sure = figures["abstention"]["sure"]
-    promise = (
-        f"{sure['share']:.0%} of paragraphs get a prediction that is marked sure; at least "
-        f"{sure['target']:.0%} of these are promised to be right"
-    )
-    if sure["threshold"] is None:
-        promise = f"No prediction is marked sure: {why_none_is_sure(figures)}"
-    right = f"{figures['precision']['value']:.0%} of these topics are right (precision)"
-    return f"{coverage}; {right}. {promise}."

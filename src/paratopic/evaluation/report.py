@@ -25,7 +25,7 @@ from paratopic.evaluation.outcomes import (
     mean_over_repeats,
     outcomes,
 )
-from paratopic.inference.calibration import NEVER, Calibration
+from paratopic.inference.calibration import NEVER, Calibration, why_none_is_sure
 from paratopic.inference.scores import Array, Targets, topical
 from paratopic.project.params import Calibrate, Evaluate
 
@@ -260,6 +260,27 @@ def risk_curve(confidence: Array, right: Targets) -> pd.DataFrame:
     given = np.arange(1, len(order) + 1)
     curve = {"answered": given / len(order), "risk": np.cumsum(~right[order]) / given}
     return pd.DataFrame(curve)[np.append(np.diff(confidence[order]) != 0, True)]
+
+
+def thresholds_in_words(metrics: Mapping[str, Any]) -> str:
+    """What a model's thresholds do, and what is promised of sure predictions, by metrics.json."""
+    if "naming" in metrics:
+        numbers = metrics["naming"]
+        return (
+            f"predicts {numbers['named_a_paragraph']:.2f} topics per paragraph; "
+            f"people chose {numbers['topics_a_paragraph']:.2f}."
+        )
+    words = f"predicts a topic for {metrics['coverage']['value']:.0%} of paragraphs (coverage)"
+    if "precision" in metrics:
+        words += f"; {metrics['precision']['value']:.0%} of these topics are right (precision)"
+    sure = metrics["abstention"]["sure"]
+    if sure["threshold"] is None:
+        return f"{words}. No prediction is marked sure: {why_none_is_sure(metrics)}."
+    return (
+        f"{words}. Predictions with a probability of at least {sure['threshold']:.2f} are marked "
+        f"sure ({sure['share']:.0%} of paragraphs); at least {sure['target']:.0%} of these are "
+        "promised to be right."
+    )
 
 
 def reads(context: Mapping[str, float]) -> str:

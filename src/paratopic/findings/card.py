@@ -16,8 +16,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from paratopic.corpus.labelled import LABEL_SOURCES, Labelled
-from paratopic.evaluation.report import gained, reads
-from paratopic.inference.calibration import why_none_is_sure
+from paratopic.evaluation.report import gained, reads, thresholds_in_words
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
 from paratopic.project.errors import plural
@@ -73,7 +72,7 @@ def render_card(
         report=report,
         reads=reads(final["context"]),
         gained=gained(final["context"], report),
-        why_none_is_sure=why_none_is_sure,
+        thresholds_in_words=thresholds_in_words,
         plural=plural,
         figures=_figures(report) if report["n"] else {},
         example=repr(example),

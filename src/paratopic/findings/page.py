@@ -25,7 +25,6 @@ from paratopic.corpus.table import passages, targets_of
 from paratopic.evaluation import report
 from paratopic.evaluation.report import ModelReport
 from paratopic.findings import figures, groups
-from paratopic.inference.calibration import why_none_is_sure
 from paratopic.inference.modes import mode_of
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
 from paratopic.project.errors import plural
@@ -92,7 +91,6 @@ def render_page(
         models=models,
         metrics=[metric for key, metric in metrics.items() if key in known],
         compared=headline(comparison),
-        why_none_is_sure=why_none_is_sure,
         better_than_dummy=bool(lead) and lead["significant"] and lead["value"] > 0,
         kinds=KINDS,
         # The page calls these where there is something to show.
