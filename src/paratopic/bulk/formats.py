@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import SHEET
 from paratopic.project.passages import BESIDE, table_passages
 from paratopic.reading.article import (
     Paragraph,
@@ -30,7 +29,7 @@ from paratopic.reading.article import (
 )
 from paratopic.reading.cells import iso_date
 from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file
-from paratopic.reading.metadata import article_fields
+from paratopic.reading.metadata import article_fields, sheets_beside
 from paratopic.tables.sheets import LineFeeds, csv_encoding, csv_table, inert_value, without_title
 from paratopic.tables.workbook import read_values, shown
 
@@ -334,8 +333,7 @@ def list_skipped(source: str, skipped: Iterable[Skipped]) -> None:
 def files_read(inputs: Sequence[Path]) -> list[Path]:
     """The inputs, and the files of metadata beside articles."""
     articles = [path for path in inputs if isinstance(format_of(path), Articles)]
-    sheets = sorted({path.with_name(SHEET) for path in articles})
-    return [*inputs, *filter(Path.exists, sheets)]
+    return [*inputs, *filter(Path.exists, sorted(sheets_beside(articles)))]
 
 
 def with_context(chunk: Chunk, columns: Columns) -> Chunk:

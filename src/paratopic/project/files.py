@@ -118,15 +118,6 @@ HOUR = 3600.0  # seconds
 UNWRITABLE = {*FULL, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
-def without_controls(text: str) -> str:
-    """A text without control characters; those that part words become a blank.
-
-    >>> without_controls("Talks\\x1fwent\\x92 on")
-    'Talks went on'
-    """
-    return CONTROL.sub(lambda match: " " if match[0].isspace() else "", text)
-
-
 def printable(text: str | Path) -> str:
     """A path, or a text that may quote half of a letter, as text that can be written as UTF-8.
 

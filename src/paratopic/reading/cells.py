@@ -1,12 +1,11 @@
-"""What cells of tables, properties of documents and names of files hold: a line of text, a date."""
+"""What lines of text, cells, properties of documents and names of files hold: a text, a date."""
 
 from __future__ import annotations
 
 import re
 from datetime import date
 
-from paratopic.project.files import printable
-from paratopic.reading.structure import clean_line
+from paratopic.project.files import CONTROL, INVISIBLE, printable
 
 # The most characters of a field, or of its name.
 LONGEST = 300
@@ -56,6 +55,24 @@ def date_in_name(name: str) -> str | None:
     months = [_valid(match[1], match[2], None) for match in _MONTH_IN_NAME.finditer(name)]
     dates = filter(None, [*days, *months])
     return next((day for day in dates if FIRST_YEAR <= int(day[:4]) <= LAST_YEAR), None)
+
+
+def without_controls(text: str) -> str:
+    """A text without control characters; those that part words become a blank.
+
+    >>> without_controls("Talks\\x1fwent\\x92 on")
+    'Talks went on'
+    """
+    return CONTROL.sub(lambda match: " " if match[0].isspace() else "", text)
+
+
+def clean_line(line: str) -> str:
+    """Normalise white space and drop invisible and control characters.
+
+    >>> clean_line("\\xa0Trade\\u2009 and\\u200b tariffs")
+    'Trade and tariffs'
+    """
+    return " ".join(without_controls(line.translate(INVISIBLE)).split())
 
 
 def cleaned(text: str) -> str:

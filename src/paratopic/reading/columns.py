@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from unicodedata import normalize
 
@@ -17,8 +17,7 @@ from paratopic.project.passages import BESIDE
 from paratopic.project.sources import NONE, Source
 from paratopic.project.topics import SEPARATOR, UNDECIDED, Topic, split_cell
 from paratopic.reading.cells import cleaned, iso_date
-from paratopic.reading.tables import DRAWS, unlisted
-from paratopic.tables.files import Columns, cell_text
+from paratopic.reading.tables import DRAWS, label_text
 
 # Key → names of columns that it may stand for, the likeliest first.
 NAMES = {
@@ -57,7 +56,7 @@ class Proposal(NamedTuple):
     topics: list[str]
 
 
-def propose(columns: Columns, path: str) -> Proposal:
+def propose(columns: Mapping[str, Sequence[object]], path: str) -> Proposal:
     """Propose which columns and labels of a table mean what, with its path in `prepare.sources`.
 
     Raises
@@ -66,7 +65,7 @@ def propose(columns: Columns, path: str) -> Proposal:
         The table has no rows, or nothing but empty ones.
     """
     cells = {
-        name: [cell_text(unlisted(value)).strip() for value in values]
+        name: [label_text(value) for value in values]
         for name, values in columns.items()
         if name and name not in BESIDE
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import textwrap
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +53,11 @@ def article_fields(path: Path, in_document: Mapping[str, str]) -> dict[str, Fiel
     texts[DATE] = iso_date(texts.get(DATE, "")) or ""
     fields |= {name: Field(text, IN_DOCUMENT) for name, text in texts.items() if text}
     return fields | {name: Field(value, IN_SHEET) for name, value in _in_sheet(path).items()}
+
+
+def sheets_beside(paths: Iterable[Path]) -> set[Path]:
+    """The metadata.csv of each folder with a file, whether it is there or not."""
+    return {path.with_name(SHEET) for path in paths}
 
 
 def check_sheets(paths: Collection[Path]) -> list[str]:

@@ -25,6 +25,7 @@ from paratopic.reading.metadata import (
     ORIGINS,
     article_fields,
     check_sheets,
+    sheets_beside,
     unread_dates,
 )
 from paratopic.reading.tables import RAW, TABLES, read_labelled_table, table_name
@@ -128,8 +129,7 @@ def digests_of(sources: Sequence[Source | str], *others: Path) -> dict[str, str]
     """
     patterns = [entry.path for entry in _divided(sources)[0]]
     paths = [*find_files(patterns, SUFFIXES)[0], *others]
-    beside = {path.with_name(SHEET) for path in paths}
-    every = sorted({*paths, *beside})
+    every = sorted({*paths, *sheets_beside(paths)})
     return {printable(path): sha256(path) for path in every if path.is_file()}
 
 

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import compress, pairwise
 
-from paratopic.project.files import INVISIBLE, without_controls
 from paratopic.reading.article import HEADING_MARK, Segment
 from paratopic.reading.boilerplate import reasons
+from paratopic.reading.cells import clean_line
 
 _BULLET = re.compile(r"(?:[-*+•‣◦▪·–—]|\(?(?:\d{1,3}|[a-z]|[ivx]+)[.)]|\([A-Z]\)) ")
 # What may follow a full stop: quotes of several languages, after a blank in French; a wiki's '[3]'.
@@ -82,15 +82,6 @@ def classify(segments: Sequence[Segment]) -> list[Segment]:
         is_heading = number in headings and number < last_body
         marked[number] = marked[number]._replace(kind="heading" if is_heading else "body")
     return marked
-
-
-def clean_line(line: str) -> str:
-    """Normalise white space and drop invisible and control characters.
-
-    >>> clean_line("\\xa0Trade\\u2009 and\\u200b tariffs")
-    'Trade and tariffs'
-    """
-    return " ".join(without_controls(line.translate(INVISIBLE)).split())
 
 
 def n_words(text: str) -> int:

@@ -25,12 +25,11 @@ import pandas as pd
 from paratopic.corpus.duplicates import components
 from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError, plural, refuse_repeated
-from paratopic.project.files import without_controls
 from paratopic.project.passages import BESIDE
 from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.topics import join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
-from paratopic.reading.cells import cleaned, iso_date
+from paratopic.reading.cells import cleaned, iso_date, without_controls
 from paratopic.reading.datasets import is_address, parse_address, read_dataset
 from paratopic.tables.files import LOADERS, Columns, Table, cell_text
 
@@ -325,6 +324,11 @@ def unlisted(value: object) -> object:
     if isinstance(items, list) and all(isinstance(each, str) for each in items):
         return join_cell(items) or NONE
     return value
+
+
+def label_text(value: object) -> str:
+    """A value as the text that a label would be; "" for numbers and objects."""
+    return cell_text(unlisted(value)).strip()
 
 
 def _whole(text: str, where: str) -> str:
