@@ -26,6 +26,7 @@ from paratopic.annotation.suggestion import choose
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Scores, one_hot
 from paratopic.project.params import read_params
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples, silent
 
@@ -91,16 +92,16 @@ def curve(
     points = []
     while True:
         alone = np.arange(len(labelled))
-        examples = Examples(list(texts[labelled]), truth[labelled], alone, alone)
+        examples = Examples(numbered(texts[labelled]), truth[labelled], alone, alone)
         model = fit(examples, seed, silent)
-        answers = [names[row] for row in model.predict_proba(tests).argmax(axis=1)]
+        answers = [names[row] for row in model.predict_proba(numbered(tests)).argmax(axis=1)]
         points.append(
             (len(labelled), float(f1_score(drawn.test["label"], answers, average="macro")))
         )
         if len(labelled) >= budget:
             return points
         rest = np.setdiff1d(np.arange(len(texts)), labelled)
-        scores = model.predict_proba(list(texts[rest]))
+        scores = model.predict_proba(numbered(texts[rest]))
         wanted = min(batch, budget - len(labelled))
         labelled += list(rest[order(scores, features[rest], wanted, seed * 1000 + len(labelled))])
 

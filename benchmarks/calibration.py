@@ -34,6 +34,7 @@ from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Scores, classes, conditional, log_losses
 from paratopic.project.params import Params, read_params
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.crossval import cross_validate, fit_all
@@ -127,7 +128,7 @@ def run(
     model = fit_all(data, fit, seed)
     _, found = calibrated(data, scores, params)
     seconds = time.perf_counter() - started
-    raw = model.predict_proba(list(held_out["text"]))
+    raw = model.predict_proba(numbered(held_out["text"]))
     told = apply_calibration(raw, found, mode_of("single"))
     return Result(classes(targets_of(held_out["topic"], names)), raw, told, found, seconds)
 

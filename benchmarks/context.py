@@ -25,10 +25,11 @@ from sklearn.metrics import f1_score
 from tables import markdown, with_error
 
 from paratopic.baseline import fit as baseline
-from paratopic.corpus.table import passages
+from paratopic.corpus.table import texts_of
 from paratopic.inference.scores import one_hot
 from paratopic.project.params import Params, read_params
 from paratopic.project.passages import Passage, plain
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples, Fitted
 from paratopic.transformer import fit as transformer
@@ -63,6 +64,7 @@ def read_rows(path: Path, label: str, neighbours: str) -> pd.DataFrame:
     blank = pd.Series("", index=table.index)
     frame = pd.DataFrame(
         {
+            "id": np.arange(n).astype(str),
             "article": table["group"].astype(str) if "group" in table else np.arange(n).astype(str),
             "title": "",
             "heading": "",
@@ -78,7 +80,7 @@ def read_rows(path: Path, label: str, neighbours: str) -> pd.DataFrame:
             "text": table["text"],
             "label": table[label].astype(str),
             "group": frame["article"],
-            "passage": passages(frame, np.arange(n)),
+            "passage": texts_of(frame, frame["id"]),
         }
     )
 
@@ -128,7 +130,7 @@ def project(kind: str, in_context: bool) -> Method:
         groups = pd.factorize(train["group"])[0].astype(np.int64)
         column = "passage" if in_context else "text"
         targets = one_hot(train["label"].map(number).to_numpy(dtype=np.int64), len(names))
-        examples = Examples(list(train[column]), targets, groups, groups)
+        examples = Examples(numbered(train[column]), targets, groups, groups)
         started = time.perf_counter()
         section = task.params.section("baseline" if kind == "tfidf" else "transformer")
         if kind == "frozen":
@@ -138,7 +140,7 @@ def project(kind: str, in_context: bool) -> Method:
         seconds = time.perf_counter() - started
 
         def score(texts: list[Any]) -> float:
-            answers = np.array(names)[model.predict_proba(texts).argmax(axis=1)]
+            answers = np.array(names)[model.predict_proba(numbered(texts)).argmax(axis=1)]
             return float(f1_score(tests["label"], answers, average="macro"))
 
         line = {"macro_f1": score(list(tests[column])), "seconds": seconds}

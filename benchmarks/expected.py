@@ -30,6 +30,7 @@ from paratopic.inference.head import centre_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array
 from paratopic.project.params import Params, read_params
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics, split_cell
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.crossval import fit_all
@@ -147,7 +148,9 @@ def figures(
 ) -> dict[str, Any]:
     """The expected share, by the project and as the plain mean certainty, and the true one."""
     texts, names = list(rows["text"]), list(trained.model.classes_)
-    scores = apply_calibration(trained.model.predict_proba(texts), trained.calibration, MODE)
+    scores = apply_calibration(
+        trained.model.predict_proba(numbered(texts)), trained.calibration, MODE
+    )
     predicted = MODE.predicted(scores, trained.calibration.thresholds)
     certainty = MODE.certainty(scores, predicted)
     likeness = np.array([vectors[text] for text in texts]) @ trained.centre - trained.usual

@@ -25,6 +25,7 @@ from paratopic.inference.model import Model
 from paratopic.inference.prediction import Explanation
 from paratopic.inference.scores import one_hot
 from paratopic.project.params import read_params
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples, silent
 from paratopic.transformer import fit as transformer
@@ -45,7 +46,7 @@ def train(kind: str, table: Table, rows: pd.DataFrame, folder: Path) -> Model:
     numbers = pd.Categorical(rows["label"], table.labels).codes.astype(np.int64)
     group = pd.factorize(rows["group"])[0].astype(np.int64)
     targets = one_hot(numbers, len(table.labels))
-    examples = Examples(list(rows["text"]), targets, group, group)
+    examples = Examples(numbered(rows["text"]), targets, group, group)
     topics = Topics("single", tuple(Topic(name) for name in table.labels))
     fitted: Any
     if kind == "baseline":

@@ -30,7 +30,7 @@ from tables import Draw, Table, draw, markdown, read, with_error
 from paratopic.baseline import fit as baseline
 from paratopic.inference.scores import classes, one_hot
 from paratopic.project.params import Params, read_params
-from paratopic.project.passages import plain
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
@@ -70,7 +70,7 @@ def tfidf(task: Task) -> Answer:
     started = time.perf_counter()
     model = baseline.fit(task.examples, task.topics, task.params.section("baseline"), task.seed)
     seconds = time.perf_counter() - started
-    return Answer(model.predict_proba(task.tests).argmax(axis=1), seconds)
+    return Answer(model.predict_proba(numbered(task.tests)).argmax(axis=1), seconds)
 
 
 def encoder(task: Task, epochs: int | None = None, pool: bool = False) -> Answer:
@@ -82,7 +82,7 @@ def encoder(task: Task, epochs: int | None = None, pool: bool = False) -> Answer
     started = time.perf_counter()
     model = transformer.fit(examples, task.topics, params, task.seed)
     seconds = time.perf_counter() - started
-    return Answer(model.predict_proba(task.tests).argmax(axis=1), seconds)
+    return Answer(model.predict_proba(numbered(task.tests)).argmax(axis=1), seconds)
 
 
 def regression(task: Task) -> Answer:
@@ -111,7 +111,7 @@ def fine_tuned(task: Task) -> Answer:
 def _plainly(task: Task, recipe: Callable[[list[str], list[str], list[str]], Any]) -> Answer:
     """A plain recipe's answers, with definitions as one more example of each class."""
     started = time.perf_counter()
-    texts, labels = plain(task.examples.texts), classes(task.examples.targets).tolist()
+    texts, labels = task.examples.texts.plain, classes(task.examples.targets).tolist()
     texts += task.topics.descriptions
     labels += range(len(task.topics.descriptions))
     predicted = np.asarray(recipe(texts, list(map(str, labels)), task.tests))
@@ -169,7 +169,7 @@ def setfit(task: Task) -> Answer:
 
     Where there are definitions, they are examples too, as many as SetFit's documentation takes.
     """
-    texts, labels = plain(task.examples.texts), classes(task.examples.targets).tolist()
+    texts, labels = task.examples.texts.plain, classes(task.examples.targets).tolist()
     if task.topics.descriptions:
         from setfit import get_templated_dataset
 
@@ -207,7 +207,7 @@ def run(table: Table, drawn: Draw, seed: int, method: str, options: argparse.Nam
     labelled = drawn.train[drawn.train["label"] != new]
     train = one_hot(np.array([number[label] for label in labelled["label"]]), len(names))
     groups = pd.factorize(labelled["group"])[0].astype(np.int64)
-    examples = Examples(list(labelled["text"]), train, groups, groups)
+    examples = Examples(numbered(labelled["text"]), train, groups, groups)
     tests = {"": drawn.natural, "capped_": drawn.capped}
     texts = [text for rows in tests.values() for text in rows["text"]]
     kept = options.keep and options.keep / f"{table.name}.npz"

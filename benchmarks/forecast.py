@@ -41,6 +41,7 @@ from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.forecast import CurvePoint, forecast
 from paratopic.evaluation.outcomes import outcomes
 from paratopic.project.params import Params, read_params
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.crossval import cross_validate
 from paratopic.training.examples import Examples, silent
@@ -89,10 +90,10 @@ def truth_of(later: Draw, topics: Topics, learner: Learner, seed: int) -> float:
     labelled, rest = later.labelled, later.rest
     articles = pd.factorize(labelled["article"])[0].astype(np.int64)
     targets = targets_of(labelled["topic"], topics.names)
-    examples = Examples(list(labelled["text"]), targets, articles, articles)
+    examples = Examples(numbered(labelled["text"]), targets, articles, articles)
     names = np.array(topics.names)[targets.sum(axis=0) >= 2]
     tested = rest[rest["label"].isin(names)]
-    scores = learner(topics)(examples, seed, silent).predict_proba(list(tested["text"]))
+    scores = learner(topics)(examples, seed, silent).predict_proba(numbered(tested["text"]))
     answers = np.array(topics.names)[scores.argmax(axis=1)]
     return float(f1_score(tested["label"], answers, labels=names, average="macro"))
 

@@ -30,6 +30,7 @@ from tables import Table, markdown, read, with_error
 from paratopic.inference.scores import one_hot
 from paratopic.project.params import Params, read_params
 from paratopic.project.passages import Passage, Text
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
@@ -89,11 +90,11 @@ def paratopic(column: str) -> Callable[[Task], Answers]:
         topics = Topics("single", tuple(Topic(f"class_{n}") for n in range(len(classes))))
         groups = pd.factorize(task.train["group"])[0].astype(np.int64)
         texts: list[Text] = list(task.train[column])
-        examples = Examples(texts, one_hot(truth, len(classes)), groups, groups)
+        examples = Examples(numbered(texts), one_hot(truth, len(classes)), groups, groups)
         model = transformer.fit(examples, topics, task.params.section("transformer"), task.seed)
         in_full = Embedder(model._tuned)
         both = (
-            classes[each.predict_proba(list(task.tests[column])).argmax(axis=1)]
+            classes[each.predict_proba(numbered(task.tests[column])).argmax(axis=1)]
             for each in (model, replace(model, _embedder=in_full))
         )
         return Answers(*both)

@@ -41,6 +41,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.inference.modes import mode_of
 from paratopic.project.params import Params, read_params
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.crossval import cross_validate, fit_all
@@ -129,7 +130,9 @@ def pipeline(task: Task, room: ModuleType, section: object, params: Params) -> A
     model = fit_all(data, fit, task.seed)
     _, found = calibrated(data, scores, params)
     seconds = time.perf_counter() - started
-    told = apply_calibration(model.predict_proba(list(task.test["text"])), found, mode_of("multi"))
+    told = apply_calibration(
+        model.predict_proba(numbered(task.test["text"])), found, mode_of("multi")
+    )
     return Answer(told >= found.thresholds, told, seconds)
 
 

@@ -24,8 +24,9 @@ from tables import Table, markdown, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.labelled import labelled_rows, read_labelled_paragraphs
-from paratopic.corpus.table import targets_of, with_passages
+from paratopic.corpus.table import targets_of, texts_of
 from paratopic.project.params import Params, read_params
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples, Fitted
 from paratopic.transformer import fit as transformer
@@ -40,12 +41,14 @@ KNOWLEDGE = ("labels", "descriptions", "labels and descriptions")
 def known(params: Params, knowledge: str) -> tuple[Examples, Topics]:
     """Examples and codebook with what is to be known, and without what is not."""
     frame = read_labelled_paragraphs()
-    rows = with_passages(labelled_rows(frame, params.topics), frame)
+    rows = labelled_rows(frame, params.topics)
     if knowledge == "descriptions":
         rows = rows[:0]
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
     labels = targets_of(rows["topic"], params.topics.names)
-    examples = Examples(list(rows["passage"]), labels, np.arange(len(rows)), articles)
+    examples = Examples(
+        numbered(texts_of(frame, rows["id"])), labels, np.arange(len(rows)), articles
+    )
     bare = Topics(params.topics.mode, params.topics.names)
     return examples, bare if knowledge == "labels" else params.topics
 
@@ -68,7 +71,7 @@ def told_apart(model: Fitted, table: Table, none: str) -> float:
     topical = table.rows[table.rows["label"] != none]
     texts = [*topical["text"], *other["text"]]
     truth = [True] * len(topical) + [False] * len(other)
-    return float(roc_auc_score(truth, model.predict_proba(texts).sum(axis=1)))
+    return float(roc_auc_score(truth, model.predict_proba(numbered(texts)).sum(axis=1)))
 
 
 def figures_of(trained: Fitted, table: Table, none: str, topics: Topics) -> dict[str, Any]:
@@ -76,7 +79,7 @@ def figures_of(trained: Fitted, table: Table, none: str, topics: Topics) -> dict
     names = [name for name in topics.names if name in table.labels]
     rows = table.rows[table.rows["label"].isin(names)]
     columns = [topics.names.index(name) for name in names]
-    scores = trained.predict_proba(list(rows["text"]))[:, columns]
+    scores = trained.predict_proba(numbered(rows["text"]))[:, columns]
     said = np.array(names)[scores.argmax(axis=1)]
     f1 = float(f1_score(rows["label"], said, average="macro"))
     return {"rows": len(rows), "macro_f1": f1, "auroc": told_apart(trained, table, none)}

@@ -30,6 +30,7 @@ from paratopic.baseline import fit as baseline
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.scores import one_hot
 from paratopic.project.params import read_params
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
@@ -55,7 +56,7 @@ def train(rows: Draw, names: tuple[str, ...], models: Path) -> list[int]:
     """
     labels = np.array([names.index(label) for label in rows.train["label"]])
     groups = pd.factorize(rows.train["group"])[0].astype(np.int64)
-    examples = Examples(list(rows.train["text"]), one_hot(labels, len(names)), groups, groups)
+    examples = Examples(numbered(rows.train["text"]), one_hot(labels, len(names)), groups, groups)
     topics, params = Topics("single", tuple(map(Topic, names))), read_params()
     simple = baseline.fit(examples, topics, params.section("baseline"), 0)
     simple.save(models / "baseline", Calibration())
@@ -67,7 +68,7 @@ def train(rows: Draw, names: tuple[str, ...], models: Path) -> list[int]:
     # But the logit of having a topic at all, which others do not know.
     coef, intercept = model._head.coef[:-1], model._head.intercept[:-1]
     np.savez(models / "full" / "head.npz", coef=coef, intercept=intercept)
-    answers = model.predict_proba(list(rows.capped["text"])).argmax(axis=1)
+    answers = model.predict_proba(numbered(rows.capped["text"])).argmax(axis=1)
     return [int(n) for n in answers]
 
 

@@ -28,6 +28,7 @@ from paratopic.corpus.table import targets_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import topical
 from paratopic.project.params import Params, read_params
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.crossval import cross_validate, fit_all
@@ -101,7 +102,7 @@ def trial(
     scores = cross_validate(data, fit, seed).scores
     model = fit_all(data, fit, seed)
     _, calibration = calibrated(data, scores, params)
-    answers = apply_calibration(model.predict_proba(list(rest["text"])), calibration, MODE)
+    answers = apply_calibration(model.predict_proba(numbered(rest["text"])), calibration, MODE)
     true = targets_of(rest["topic"], topics.names)
     predicted = MODE.predicted(answers, calibration.thresholds)
     right = topical(predicted & true)

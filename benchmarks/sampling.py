@@ -35,6 +35,7 @@ from paratopic.inference.scores import Array, Features, Integers
 from paratopic.labels.log import Label
 from paratopic.labels.sample import weigh_sample
 from paratopic.project.params import Params, read_params
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.crossval import cross_validate, fit_all
@@ -86,7 +87,7 @@ def drawn_ids(
     def embed(numbers: Integers) -> Features:
         return np.array([known[texts[number]] for number in numbers])
 
-    doubt = MODE.doubt(model.predict_proba(texts))
+    doubt = MODE.doubt(model.predict_proba(numbered(texts)))
     margins = np.argsort(-doubt, kind="stable")[: sizes.more]
     order = margins if how == "uncertain" else choose(doubt, embed, sizes.more, seed)
     suggested = list(rest["id"].iloc[order])
@@ -136,7 +137,7 @@ def project(
     fit = learner(topics)
     scored = cross_validate(Labelled(rows, topics, folds), fit, seed).scores
     model = fit_all(Labelled(rows, topics, folds), fit, seed)
-    raw = model.predict_proba(list(frame["text"]))
+    raw = model.predict_proba(numbered(frame["text"]))
     truth, results = outcomes(frame, list(topics.names)), []
     true = truth[~labelled]
     for weighted in (False, True) if how == "mixed" else (False,):

@@ -40,6 +40,7 @@ from tables import Table, markdown, read
 from paratopic.baseline import fit as baseline
 from paratopic.inference.scores import one_hot
 from paratopic.project.params import read_params
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.stages import compare, evaluate, prepare, score, split, train
 from paratopic.training.examples import Examples
@@ -118,7 +119,7 @@ def fit(kind: str) -> None:
     if kind == "one fit":
         group = pd.factorize(rows["group"])[0].astype(np.int64)
         targets = one_hot(labels.astype(np.int64), len(names))
-        examples = Examples(list(rows["text"]), targets, group, group)
+        examples = Examples(numbered(rows["text"]), targets, group, group)
         baseline.fit(examples, Topics("single", tuple(names)), section, params.seed)
         return
     common: dict[str, Any] = {"sublinear_tf": True, "strip_accents": "unicode"}

@@ -31,6 +31,7 @@ from paratopic.findings.shares import Part, Sample
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers
 from paratopic.project.params import Params, read_params
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.crossval import fit_all, score_apart
@@ -133,7 +134,7 @@ def sample(corpus: Corpus, labelled: pd.DataFrame, seed: int) -> Sample:
     labelled = labelled.sort_values("id", ignore_index=True)
     data, scores, calibration = cross_validated(labelled, fit, topics, params, seed)
     model, names = fit_all(data, fit, seed), list(topics.names)
-    answers = apply_calibration(model.predict_proba(list(rows["text"])), calibration, MODE)
+    answers = apply_calibration(model.predict_proba(numbered(rows["text"])), calibration, MODE)
     apart = score_apart(data, fit, seed)
     raw = apart[topics.scores].to_numpy(dtype=np.float64)
     apart[topics.scores] = apply_calibration(raw, calibration, MODE)

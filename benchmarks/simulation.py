@@ -29,7 +29,7 @@ from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Features, Integers, Scores, one_hot
 from paratopic.project.params import Params
-from paratopic.project.passages import Text, plain
+from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics, split_cell
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.crossval import cross_validate, part
@@ -271,9 +271,9 @@ class Frozen(Fitted):
     coef: Array
     intercept: Array
 
-    def predict_proba(self, texts: Sequence[Text]) -> Scores:
+    def predict_proba(self, texts: Texts) -> Scores:
         """Probabilities, (n texts, k topics)."""
-        features = np.array([self.known[text] for text in plain(texts)])
+        features = np.array([self.known[text] for text in texts.plain])
         return mode_of(self.topics.mode).scores(features @ self.coef.T + self.intercept)
 
     def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
@@ -286,7 +286,7 @@ def frozen(known: Embeddings) -> Learner:
 
     def learner(topics: Topics) -> Fit:
         def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
-            features = np.array([known[text] for text in plain(examples.texts)])
+            features = np.array([known[text] for text in examples.texts.plain])
             mode = mode_of(topics.mode)
             prior = np.zeros((mode.n_logits(len(topics.names)), features.shape[1]))
             weights = evidence(examples, bool(topics.descriptions))

@@ -33,6 +33,7 @@ from paratopic.corpus.labelled import Labelled, answer_rows
 from paratopic.inference.scores import Array, Integers
 from paratopic.labels.weak import learn_sources
 from paratopic.project.params import read_params
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.crossval import fit_all
 
@@ -121,7 +122,7 @@ def learn_and_test(
     """Macro-F1 on the tests of a head that is fitted to rows."""
     rows = rows[rows["label_source"] != "none"].reset_index(drop=True)
     data = Labelled(rows, topics, no_folds(rows, "").table, answers=answers_in(rows))
-    scores = fit_all(data, frozen(known)(topics), seed).predict_proba(list(tests["text"]))
+    scores = fit_all(data, frozen(known)(topics), seed).predict_proba(numbered(tests["text"]))
     predicted = np.array(topics.names)[scores.argmax(axis=1)]
     return float(100 * f1_score(tests["label"], predicted, average="macro", zero_division=0))
 

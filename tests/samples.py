@@ -14,18 +14,20 @@ import pytest
 
 from paratopic.annotation.suggestion import Suggestion
 from paratopic.corpus.labelled import Labelled, answer_rows, with_labels, write_answer_rows
-from paratopic.corpus.table import passages, targets_of, write_paragraphs
+from paratopic.corpus.table import targets_of, texts_of, write_paragraphs
 from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.context import ContextWeights
+from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Integers, one_hot
+from paratopic.inference.scores import Array, Integers, Scores, one_hot
 from paratopic.labels.answers import CurrentAnswers
 from paratopic.labels.resolve import check_meanings, join_labels
 from paratopic.project.files import ANSWERS, PARAGRAPHS
 from paratopic.project.params import read_params
-from paratopic.project.passages import Passage, article_passages
+from paratopic.project.passages import Passage, Text, article_passages
 from paratopic.project.sources import Source
+from paratopic.project.texts import Texts, numbered
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import Article
 from paratopic.reading.structure import classify, plain_segments
@@ -156,7 +158,7 @@ def joined(paragraphs: pd.DataFrame, of_tables: pd.DataFrame, topics: Topics) ->
 
 
 def passages_of(frame: pd.DataFrame) -> list[Passage]:
-    return passages(frame, np.arange(len(frame)))
+    return texts_of(frame, frame["id"])
 
 
 def plain_article(name: str, text: str) -> Article:
@@ -166,7 +168,7 @@ def plain_article(name: str, text: str) -> Article:
 def examples(rows: pd.DataFrame, names: Sequence[str]) -> Examples:
     """Labelled rows as training examples, each a group and an article of its own."""
     places = np.arange(len(rows))
-    return Examples(list(rows["text"]), targets_of(rows["topic"], names), places, places)
+    return Examples(numbered(rows["text"]), targets_of(rows["topic"], names), places, places)
 
 
 def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:
@@ -204,6 +206,20 @@ def held_out(
     table = pd.DataFrame(scores, columns=topics.scores).assign(id=ids, repeat=0, fold=numbers)
     table = table.assign(**dict.fromkeys(topics.thresholds, threshold))
     return Labelled(rows.assign(label_source="hand"), topics, folds), table
+
+
+def read_in(texts: Texts) -> list[list[str]]:
+    """Each text, and those at the places around it, "" for none."""
+    distinct = [*texts.distinct, ""]
+    numbers = np.column_stack([texts.own, texts.around])
+    return [[distinct[number] for number in row] for row in numbers.tolist()]
+
+
+def score(able: Fitted | Model, texts: Sequence[Text]) -> Scores:
+    """Probabilities by a fitted model, or by one that is loaded."""
+    if isinstance(able, Model):
+        return able.predict_proba(texts)
+    return able.predict_proba(numbered(texts))
 
 
 def in_articles(rows: pd.DataFrame) -> list[Passage]:

@@ -13,7 +13,6 @@ from paratopic.annotation.asking import DEFAULT, Answer, Prompt, ask_all, read_p
 from paratopic.annotation.chat import BadReply, Chat
 from paratopic.annotation.suggestion import Suggestion
 from paratopic.project.errors import UserError
-from paratopic.project.passages import Passage
 from paratopic.project.topics import Topic, Topics
 from tests.annotation.chat_server import Serve, Server, reply
 
@@ -21,7 +20,7 @@ TOPICS = Topics("single", (Topic("trade", "Tariffs."), Topic("security", "Troops
 
 
 def item(text: str) -> Suggestion:
-    return Suggestion(f"a:{text}", "a", "", text, (), (), passage=Passage(text))
+    return Suggestion(f"a:{text}", "a", "", text, (), ())
 
 
 def ask(server: Server, *texts: str, timeout: float = 5, **more: Any) -> dict[str, Answer]:

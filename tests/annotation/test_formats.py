@@ -21,7 +21,6 @@ from paratopic.annotation.label_studio import NONE, configuration
 from paratopic.annotation.suggestion import Suggestion, in_context
 from paratopic.project.errors import UserError
 from paratopic.project.files import inert, live
-from paratopic.project.passages import Passage
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
@@ -274,8 +273,7 @@ def test_label_studio_tasks_carry_the_model_s_suggestion(tmp_path: Path) -> None
 
 
 def test_label_studio_tasks_carry_the_title(tmp_path: Path) -> None:
-    passage = Passage(SUGGESTIONS[0].text, "Before.", "After.", "Trade", "Talks open")
-    items = [replace(SUGGESTIONS[0], passage=passage), SUGGESTIONS[1]]
+    items = [replace(SUGGESTIONS[0], title="Talks open"), SUGGESTIONS[1]]
     tasks, _ = write(tmp_path / "a.json", items)
     written = json.loads(tasks.read_text(encoding="utf-8"))
     assert [task["data"]["title"] for task in written] == ["Talks open", ""]

@@ -32,7 +32,6 @@ from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
 from paratopic.project.codebook import Change, Kind
 from paratopic.project.errors import UserError
-from paratopic.project.passages import Passage
 from paratopic.project.topics import ModeName, Topic, Topics
 from tests.programs import BROWSER, DRIVER, ask
 from tests.samples import TOPICS, suggestions
@@ -538,17 +537,14 @@ def test_a_question_mark_shows_the_keys(browser: Browser, path: Path) -> None:
 TWO_SENTENCES = "It rained 🌧 on the talks. The tariff on goods and the quota rose <b>again</b>."
 
 
-AROUND = Passage(TWO_SENTENCES, heading="Customs")
-
-
 @pytest.fixture
 def explained(path: Path, topics: Topics, baseline_folder: Path) -> page.Session:
     """A session with a model that explains, whose second paragraph is shown without suggestions."""
     model = load(baseline_folder)
-    items = [replace(item, text=TWO_SENTENCES, passage=AROUND) for item in suggestions(topics)]
+    items = [replace(item, text=TWO_SENTENCES) for item in suggestions(topics)]
     items = with_predictions(items, model.predict([item.text for item in items]))
     items[1:2] = blind(items[1:2])
-    return page.Session(path, "ann", items, lambda: topics, model.explain)
+    return page.Session(path, "ann", items, lambda: topics, lambda _: model.explain(TWO_SENTENCES))
 
 
 def test_why_is_answered_where_the_suggestion_is_shown(
@@ -558,8 +554,7 @@ def test_why_is_answered_where_the_suggestion_is_shown(
     explained.explain = explain = Mock(wraps=explained.explain)
     why = client.get("/why", params={"paragraph": "news:0"}).json()
     assert why["topic"] == "trade"
-    explain.assert_called_once_with(AROUND)  # with what stands around the paragraph
-    assert "passage" not in explained.state()["items"][0]  # which the page does not show
+    explain.assert_called_once_with("news:0")
     rain, tariffs = load(baseline_folder).explain(TWO_SENTENCES).sentences
     assert why["sentences"] == [
         {"text": part.text, "share": part.shares["trade"]} for part in (rain, tariffs)

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from paratopic.baseline import fit as baseline
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Integers, Scores, classes, one_hot
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples, silent
 from tests.samples import PARAMS, WORDS, paragraph
@@ -27,7 +28,7 @@ def made_up(n: int) -> Examples:
     rng = random.Random(3)
     texts = [f"{paragraph(NAMES[row % 3], rng)} {1000 + row}" for row in range(n)]
     groups = np.arange(n) // 2
-    return Examples(texts, one_hot(np.arange(n) % 3, 3), groups, groups)
+    return Examples(numbered(texts), one_hot(np.arange(n) % 3, 3), groups, groups)
 
 
 def test_of_many_texts_terms_of_one_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,10 +81,10 @@ def test_the_history_has_the_strengths_in_the_order_of_the_params() -> None:
 
 def test_a_topic_of_one_group_is_learnt_from_while_the_strength_is_chosen_on_the_others() -> None:
     examples, topics = made_up(60), Topics("single", (*NAMES, "sport"))
-    texts = [*examples.texts, "The team won the cup."]
+    texts = [*examples.texts.plain, "The team won the cup."]
     targets = np.vstack([np.pad(examples.targets, ((0, 0), (0, 1))), [False] * 3 + [True]])
     groups = np.append(examples.groups, 30)
-    lone = Examples(texts, targets, groups, groups)
+    lone = Examples(numbered(texts), targets, groups, groups)
     history = baseline.fit(lone, topics, SECTION, 1).history
     assert np.isfinite(history["log_loss"]).all()
     # Where every topic is in one group, nothing can be held out.

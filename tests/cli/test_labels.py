@@ -20,7 +20,9 @@ from paratopic.annotation.page import Answer, Session
 from paratopic.cli.project import DRAW
 from paratopic.cli.start import create, new_topics
 from paratopic.corpus.labelled import read_labelled_paragraphs
+from paratopic.inference.loading import load
 from paratopic.labels.log import read_lines
+from paratopic.project.passages import Passage
 from tests.annotation.small_project import make_project
 from tests.cli.test_codebook import edit_params
 from tests.documents import read_sheet
@@ -213,6 +215,21 @@ def test_what_the_model_thinks_is_hidden_where_others_labelled_the_same_sheet(
         assert is_noted == (blind and not options)
     cli("label", "--port", "0", "--blind")  # what is suggested, without a sheet
     assert all(not item["scores"] for item in served[-1].state()["items"])
+
+
+def test_why_is_asked_of_what_stands_around_a_paragraph_too(
+    here: Path, reading_folder: Path, cli: Cli, served: list[Session]
+) -> None:
+    make_project(here, reading_folder)
+    (here / LABELS).write_text("paragraph,topics\n", encoding="utf-8")
+    cli("label", "--port", "0", "--annotator", "ann")
+    (session,) = served
+    (item,) = (item for item in session.items if "navy" in item.text)
+    near = Passage(item.text, "Tariffs rose.", ("It rained.", "Chips."), title="Trade")
+    (sentence,) = session.why(item.id)["sentences"]
+    in_context, alone = (load(reading_folder).explain(text) for text in (near, item.text))
+    assert sentence["share"] == in_context.sentences[0].shares[in_context.topic]
+    assert sentence["share"] != alone.sentences[0].shares[in_context.topic]
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from paratopic.findings.groups import COUNT
 from paratopic.inference.calibration import Calibration
 from paratopic.project import files
 from paratopic.project.files import COMPARISON, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from tests.programs import ROOT, Cli
 from tests.samples import WORDS, examples, fit, paragraph, paragraph_table, write_labelled
@@ -56,7 +57,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     codes = Topics("single", NAMES)
     model = fit("baseline", examples(hand, NAMES), codes, root)
     model.save(root / MODELS / "baseline", Calibration())
-    scores = pd.DataFrame(model.predict_proba(list(hand["text"])), hand["id"], codes.scores)
+    scores = pd.DataFrame(model.predict_proba(numbered(hand["text"])), hand["id"], codes.scores)
     (root / SCORES / "baseline").mkdir(parents=True)
     scores.reset_index().to_parquet(root / SCORES / "baseline" / "scores.parquet")
     files.write_json(root / COMPARISON, {"champion": "baseline"})

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from paratopic.corpus.folds import TooFewLabels, iterate_folds, make_folds, no_folds
 from paratopic.corpus.labelled import Labelled, labelled_rows, make_pool
-from paratopic.corpus.table import with_passages
 from paratopic.project.passages import Passage
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
-from tests.samples import paragraph_table
+from tests.samples import paragraph_table, read_in
 
 TOPICS = Topics("single", ("trade", "security"))
 LETTERS = "abcdefgh"
@@ -42,8 +42,12 @@ def labelled(*texts: str, articles: str = "", unlabelled: str = "") -> Labelled:
         topics=[["trade"] if each else None for each in has],
         label_source=["hand" if each else "none" for each in has],
     )
-    rows = with_passages(labelled_rows(frame, TOPICS), frame)
-    return Labelled(rows, TOPICS, no_folds(rows, "").table)
+    rows = labelled_rows(frame, TOPICS)
+    return Labelled(rows, TOPICS, no_folds(rows, "").table, paragraphs=frame)
+
+
+def read(*passages: Passage) -> list[list[str]]:
+    return read_in(numbered(passages))
 
 
 def positions(*numbers: int) -> np.ndarray:
@@ -56,44 +60,46 @@ def test_of_an_article_that_is_divided_neither_part_reads_the_other() -> None:
     to_learn, to_score = data.apart(positions(0, 1, 3, 5), positions(2, 4))
     about = {"heading": "Heading", "title": "Title"}
     # What is left out leaves a gap: what stands behind it is as far away as it was.
-    assert to_learn == [
+    assert read_in(to_learn) == read(
         Passage(texts[0], (), (texts[1], "", texts[3]), **about),
         Passage(texts[1], texts[0], ("", texts[3], ""), **about),
         Passage(texts[3], (texts[0], texts[1], ""), ("", texts[5]), **about),
         Passage(texts[5], ("", texts[3], ""), (), **about),
-    ]
-    assert to_score == [Passage(texts[2]), Passage(texts[4])]
+    )
+    assert read_in(to_score) == read(Passage(texts[2]), Passage(texts[4]))
     # Nothing is changed for good.
-    assert data.passages[0] == Passage(texts[0], (), texts[1:4], **about)
+    assert read_in(data.texts)[0] == read(Passage(texts[0], (), texts[1:4], **about))[0]
 
 
 def test_near_duplicates_of_what_is_held_out_are_not_read_and_other_texts_are() -> None:
     texts = [text_of("a"), near("c"), text_of("b"), text_of("c"), text_of("d")]
     data = labelled(*texts, unlabelled="124")
     to_learn, to_score = data.apart(positions(0), positions(1))
-    assert to_learn[0].after == ("", text_of("b"), "")
-    assert to_score == [Passage(text_of("c"))]
+    after = ("", text_of("b"), "")
+    assert read_in(to_learn) == read(Passage(text_of("a"), (), after, "Heading", "Title"))
+    assert read_in(to_score) == read(Passage(text_of("c")))
 
 
 def test_articles_that_are_not_divided_keep_all() -> None:
     texts = [text_of(letter) for letter in LETTERS]
     data = labelled(*texts, articles="aaaabbcc")
-    whole = data.passages
+    whole = read_in(data.texts)
     # Held out whole.
     to_learn, to_score = data.apart(positions(0, 1, 2, 3), positions(4, 5))
-    assert (to_learn, to_score) == (whole[:4], whole[4:6])
+    assert (read_in(to_learn), read_in(to_score)) == (whole[:4], whole[4:6])
     # One article is divided: c is held out whole, and b is only learnt from.
     to_learn, to_score = data.apart(positions(0, 1, 4, 5), positions(2, 3, 6, 7))
-    assert to_learn[2:] == whole[4:6]
-    assert to_score == [Passage(texts[2]), Passage(texts[3]), *whole[6:]]
-    assert to_learn[1] == replace(whole[1], after=("", ""))
+    assert read_in(to_learn)[2:] == whole[4:6]
+    assert read_in(to_score) == [*read(Passage(texts[2]), Passage(texts[3])), *whole[6:]]
+    assert read_in(to_learn)[1] == read(Passage(texts[1], texts[0], (), "Heading", "Title"))[0]
 
 
-def test_texts_without_a_passage_are_read_alone() -> None:
+def test_texts_without_a_paragraph_table_are_read_alone() -> None:
     rows = pd.DataFrame({"id": ["1", "2"], "article": "a", "text": ["A.", "B."]})
     data = Labelled(rows, TOPICS, no_folds(rows, "").table)
-    assert data.passages == [Passage("A."), Passage("B.")]
-    assert data.apart(positions(0), positions(1)) == ([Passage("A.")], [Passage("B.")])
+    assert read_in(data.texts) == read(Passage("A."), Passage("B."))
+    parts = data.apart(positions(0), positions(1))
+    assert [read_in(part) for part in parts] == [read(Passage("A.")), read(Passage("B."))]
 
 
 @pytest.mark.parametrize("n_articles", [1, 2, 6])
@@ -109,7 +115,7 @@ def test_in_no_fold_is_a_text_that_is_held_out_read_with_one_that_is_learnt_from
     data = labelled(*texts, articles="".join(str(n * n_articles // 24) for n in range(24)))
     topics = [(TOPICS.names[number % 2],) for number in order]
     rows = data.rows.assign(topic=pd.Series(topics, dtype=object))
-    data = Labelled(rows, TOPICS, make_folds(rows, 3, 1, None, seed).table)
+    data = replace(data, rows=rows, folds=make_folds(rows, 3, 1, None, seed).table)
     articles = rows["article"].to_numpy()
     for _, _, train, held_out in iterate_folds(data.folds, list(rows["id"])):
         to_learn, to_score = data.apart(train, held_out)
@@ -117,11 +123,11 @@ def test_in_no_fold_is_a_text_that_is_held_out_read_with_one_that_is_learnt_from
         hidden |= {text.replace(".", " indeed.") for text in hidden}
         hidden |= {text.replace(" indeed.", ".") for text in hidden}
         divided = set(articles[train]) & set(articles[held_out])
-        for row, passage in zip(train, to_learn, strict=True):
+        for row, (_, *around) in zip(train, read_in(to_learn), strict=True):
             if articles[row] in divided:
-                assert not hidden & {text.lower() for text in (*passage.before, *passage.after)}
-        for row, passage in zip(held_out, to_score, strict=True):
-            assert articles[row] not in divided or passage == Passage(rows["text"].iloc[row])
+                assert not hidden & {text.lower() for text in around}
+        for row, (_, *around) in zip(held_out, read_in(to_score), strict=True):
+            assert articles[row] not in divided or not any(around)
 
 
 def table_of(*lines: tuple[str, str, str | None]) -> pd.DataFrame:

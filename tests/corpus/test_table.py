@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,10 +12,9 @@ import pytest
 from paratopic.corpus.labelled import labelled_in, labelled_rows, read_labelled_paragraphs
 from paratopic.corpus.table import (
     SCHEMA,
-    passages,
     read_parquet,
+    texts_of,
     values_of,
-    with_passages,
     write_metadata,
 )
 from paratopic.project.errors import UserError
@@ -57,8 +55,7 @@ def test_labelled_rows_are_sorted_and_have_the_topics_that_count(
     rows = labelled_rows(frame, Topics(mode, NAMES))
     assert rows["id"].tolist() == ["a:2", "a:3", "a:4"]
     assert rows["topic"].tolist() == [("trade",), (), counted]
-    read_alone = with_passages(rows, frame)
-    assert read_alone["passage"].tolist() == [Passage(text) for text in rows["text"]]
+    assert texts_of(frame, rows["id"]) == [Passage(text) for text in rows["text"]]
 
 
 def test_hand_labels_alone_are_evaluated(frame: pd.DataFrame) -> None:
@@ -92,7 +89,7 @@ def test_neighbours_are_those_of_the_next_positions_in_the_article() -> None:
     }
     assert passages_of(frame) == [expected[text] for text in frame["text"]]
     # Of some rows, in the order that is asked for.
-    assert passages(frame, np.array([4, 1])) == [expected["Text 2."], expected["Text 0."]]
+    assert texts_of(frame, frame["id"].iloc[[4, 1]]) == [expected["Text 2."], expected["Text 0."]]
 
 
 def test_rows_that_are_not_ordered_have_no_neighbours_and_are_none() -> None:

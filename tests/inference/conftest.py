@@ -15,6 +15,7 @@ from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
+from paratopic.project.texts import numbered
 from paratopic.project.topics import ModeName, Topics
 from paratopic.training.examples import Fitted
 from tests.documents import altered
@@ -35,7 +36,7 @@ def make(rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, shared_folder: 
         if weights is None:
             model = fit(kind, data, asked, tiny_encoder)
         else:
-            data = replace(data, texts=in_articles(rows))
+            data = replace(data, texts=numbered(in_articles(rows)))
             model = fit_reading(kind, data, asked, tiny_encoder, weights)
         folder = shared_folder / ("trained" if weights is None else "reading") / mode / kind
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -15,19 +15,20 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from paratopic.inference.calibration import Calibration
-from paratopic.inference.context import CLEAR, ContextWeights, around, surroundings
+from paratopic.inference.context import CLEAR, ContextWeights, in_context
 from paratopic.inference.head import read_head
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.inference.onnx_model import EncoderClassifier, read_windows
 from paratopic.inference.scores import Array
-from paratopic.inference.tfidf_model import BaselineClassifier, transform_passages
-from paratopic.project.passages import PARTS, REACH, Passage, Text, article_passages, plain
+from paratopic.inference.tfidf_model import BaselineClassifier, transform_in_context
+from paratopic.project.passages import REACH, Passage, Text, article_passages, plain
+from paratopic.project.texts import PARTS, numbered
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.examples import Fitted
 from tests.inference.conftest import Make, calibrated
-from tests.samples import KINDS, READING, TARIFF
+from tests.samples import KINDS, READING, TARIFF, score
 
 LONG = "Officials said that the tariff on export goods would rise. " * 10
 AROUND = Passage(
@@ -64,9 +65,9 @@ def test_a_text_is_read_as_a_passage_with_nothing_around_it(reading: tuple[Fitte
     texts = plain(passages)
     model = load(reading[1])
     assert model.context == reading[0].context == READING
-    assert not any(map(model.context.reads, passages))
+    assert not model.context.reads(numbered(passages)).any()
     for able in (*reading[:1], model):
-        np.testing.assert_array_equal(able.predict_proba(passages), able.predict_proba(texts))
+        np.testing.assert_array_equal(score(able, passages), score(able, texts))
     assert model.predict(passages) == model.predict(texts)
     for passage in passages[1:2] + NOTHING:
         assert model.explain(passage) == model.explain(passage.text)
@@ -92,9 +93,9 @@ def test_an_answer_does_not_depend_on_other_texts_what_stands_around_them_or_on_
 def test_a_model_without_weights_reads_texts_alone(trained: tuple[Fitted, Path]) -> None:
     model = load(trained[1])
     assert model.context == ContextWeights()
-    assert not model.context.reads(AROUND)
+    assert not model.context.reads(numbered([AROUND])).any()
     for able in (*trained[:1], model):
-        scores, own = (able.predict_proba([text, LONG]) for text in (AROUND, AROUND.text))
+        scores, own = (score(able, [text, LONG]) for text in (AROUND, AROUND.text))
         np.testing.assert_array_equal(scores, own)
     assert model.explain(AROUND) == model.explain(AROUND.text)
 
@@ -119,7 +120,7 @@ def test_a_window_is_embedded_with_the_sum_of_what_is_around_its_text(model: Mod
     own = np.asarray(model.embed([AROUND.text]))
     total = own + of_context
     expected = head.logits(total / np.linalg.norm(total))
-    logits, windows, _ = classifier.read([AROUND])
+    logits, windows, _ = classifier.read(numbered([AROUND]))
     assert windows.tolist() == [1]
     np.testing.assert_allclose(logits, expected, atol=1e-5)
     # Of a long text, what is around it is read with each window; its neighbours weigh less.
@@ -131,7 +132,7 @@ def test_a_window_is_embedded_with_the_sum_of_what_is_around_its_text(model: Mod
     total = classifier._model.run(tokens) + of_context
     of_windows = head.logits(total / np.linalg.norm(total, axis=1, keepdims=True))
     expected = np.average(of_windows, axis=0, weights=[len(window) for window in tokens])[None]
-    logits, windows, _ = classifier.read([replace(AROUND, text=LONG)])
+    logits, windows, _ = classifier.read(numbered([replace(AROUND, text=LONG)]))
     assert windows.tolist() == [len(tokens)] and len(tokens) > 5
     np.testing.assert_allclose(logits, expected, atol=1e-5)
 
@@ -149,31 +150,33 @@ def test_features_are_the_sum_of_those_around_the_text_and_as_long_as_its_own(mo
     total = own + of_context
     expected = total / np.linalg.norm(total) * np.sqrt(2)
     assert np.linalg.norm(own) == pytest.approx(np.sqrt(2))
-    features = transform_passages(classifier._union.transform, [AROUND], READING).toarray()
+    features = transform_in_context(
+        classifier._union.transform, numbered([AROUND]), READING
+    ).toarray()
     np.testing.assert_allclose(features, expected, atol=1e-12)
-    np.testing.assert_allclose(classifier.read([AROUND]).logits, head.logits(expected))
+    np.testing.assert_allclose(classifier.read(numbered([AROUND])).logits, head.logits(expected))
     # A text without a known word is what is around it.
     unknown = replace(AROUND, text="\u2603")
-    features = transform_passages(classifier._union.transform, [unknown], READING).toarray()
+    features = transform_in_context(
+        classifier._union.transform, numbered([unknown]), READING
+    ).toarray()
     np.testing.assert_allclose(features, of_context, atol=1e-12)
 
 
 def test_blank_neighbours_keep_others_away_and_each_distinct_text_is_read_once() -> None:
     passage = Passage("Text.", ("Far.", ""), ("", " ", "Farther.", "Too far."))
-    read = surroundings([passage], READING)
+    read = in_context(numbered([passage]), READING)
     assert read.texts == ["Text.", "Far.", "Farther."]
     np.testing.assert_allclose(read.weight, [0.6**2, 0.6**3])
     assert [PARTS[part] for part in read.part] == ["before", "after"]
     passages = article_passages(["A.", "B.", "A."], title="T")
-    read = surroundings([*passages, "B.", "C."], ContextWeights(0.5, 0.3, 0.1))
+    read = in_context(numbered([*passages, "B.", "C."]), ContextWeights(0.5, 0.3, 0.1))
     assert read.texts == ["A.", "B.", "C.", "T"]
     assert read.own.tolist() == [0, 1, 0, 1, 2]
-    table = np.zeros((5, 4))
-    np.add.at(table, (read.row, read.column), read.weight)
     expected = np.zeros((5, 4))
     expected[:3] = [[0.25, 0.5, 0, 0.1], [1, 0, 0, 0.1], [0.25, 0.5, 0, 0.1]]
-    np.testing.assert_allclose(table, expected)
-    np.testing.assert_allclose(around(read, np.eye(4)), expected)
+    np.testing.assert_allclose(read.sums(np.eye(4)), expected)
+    np.testing.assert_allclose(read.around.toarray(), expected)
 
 
 WORD = st.sampled_from(["", " ", "A.", "B."])
@@ -185,10 +188,10 @@ WEIGHTS = st.builds(ContextWeights, *[st.sampled_from([0.0, 0.5, 1.0])] * 3)
 
 @given(st.lists(PASSAGES, max_size=4), WEIGHTS)
 def test_a_passage_is_read_if_parts_weigh(passages: list[Passage], weights: ContextWeights) -> None:
-    read = surroundings(passages, weights)
+    read = in_context(numbered(passages), weights)
     assert (read.weight > 0).all()
     assert all(text.strip() for text in read.texts)
-    reads = [weights.reads(passage) for passage in passages]
+    reads = weights.reads(numbered(passages)).tolist()
     assert np.isin(np.arange(len(passages)), read.row).tolist() == reads
 
 
@@ -236,7 +239,7 @@ IN_CONTEXT = Calibration((0.5,) * 4, (0.0, 0.0, 0.0, 1.0), sure=2.0, alone=ALONE
 def test_each_reading_has_its_calibration(reading: tuple[Fitted, Path], tmp_path: Path) -> None:
     passages: list[Text] = [TARIFF, AROUND, LONG, replace(AROUND, text=TARIFF), *NOTHING]
     in_context = np.array([False, True, False, True, False, False, False])
-    raw, mode = reading[0].predict_proba(passages), mode_of("single")
+    raw, mode = reading[0].predict_proba(numbered(passages)), mode_of("single")
     with_each = [apply_calibration(raw, each, mode) for each in (ALONE, IN_CONTEXT)]
     model = calibrated(reading[1], tmp_path / "both", IN_CONTEXT)
     assert model.calibration == IN_CONTEXT

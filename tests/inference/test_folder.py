@@ -20,6 +20,7 @@ from paratopic.inference.folder import CARD, prediction_files
 from paratopic.inference.folder import MANIFEST as MANIFEST_NAME
 from paratopic.inference.loading import load
 from paratopic.project.errors import UserError
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from tests.documents import altered
@@ -68,7 +69,7 @@ def test_a_loaded_model_answers_as_the_one_in_memory(
     assert loaded.definitions == {topic.name: topic.definition for topic in topics.topics}
     # Numbers between two of 8 bits may be rounded up here and down there.
     tolerance = 0.01 if loaded.kind == "transformer" else 1e-15
-    expected = model.predict_proba(texts)
+    expected = model.predict_proba(numbered(texts))
     np.testing.assert_allclose(loaded.predict_proba(texts), expected, rtol=0, atol=tolerance)
 
 

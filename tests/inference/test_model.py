@@ -17,9 +17,10 @@ from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
+from paratopic.project.texts import numbered
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.examples import Examples, Fitted
-from tests.samples import KINDS, TARIFF, WORDS, examples, fit
+from tests.samples import KINDS, TARIFF, WORDS, examples, fit, score
 
 
 def test_a_hundred_threads_can_ask_one_model(model: Model, rows: pd.DataFrame) -> None:
@@ -48,7 +49,7 @@ def test_topics_without_examples_get_no_probability(
         model.save(tmp_path / "model", Calibration())
         models.append(load(tmp_path / "model"))
     for able in models:
-        scores = able.predict_proba(["tariff on chips", "an army"])
+        scores = score(able, ["tariff on chips", "an army"])
         absent = [n for n, name in enumerate(topics.names) if name not in present]
         assert (scores[:, absent] == 0).all()
         np.testing.assert_allclose(scores.sum(axis=1), 1)
@@ -62,11 +63,13 @@ def test_examples_with_none_of_the_topics_teach_which_texts_have_none(
     weather = [f"Rain and wind, then sun and rain, on day {n} of the week." for n in range(30)]
     data = examples(rows[rows["topic"].map(bool)], undescribed.names)
     targets = np.vstack([data.targets, np.zeros((30, len(topics.names)), dtype=bool)])
-    more = Examples([*data.texts, *weather], targets, *[np.arange(len(targets))] * 2)
+    more = Examples(
+        numbered([*data.texts.plain, *weather]), targets, *[np.arange(len(targets))] * 2
+    )
     texts = ["A tariff on goods and customs duty.", "Sun, wind and rain all week."]
     without, model = (fit(kind, each, undescribed, tiny_encoder) for each in (data, more))
-    np.testing.assert_allclose(without.predict_proba(texts).sum(axis=1), 1)
-    any_topic = model.predict_proba(texts).sum(axis=1)
+    np.testing.assert_allclose(without.predict_proba(numbered(texts)).sum(axis=1), 1)
+    any_topic = model.predict_proba(numbered(texts)).sum(axis=1)
     assert any_topic[0] > 0.5 > any_topic[1]
 
 
@@ -77,10 +80,12 @@ def test_descriptions_alone_make_a_model(
 ) -> None:
     descriptions = {"trade": "Tariff, export, customs.", "technology": "Chip, software, app."}
     described = Topics(mode, tuple(Topic(*item) for item in descriptions.items()))
-    nothing = Examples([], np.zeros((0, 2), dtype=bool), *[np.zeros(0, dtype=np.int64)] * 2)
+    nothing = Examples(
+        numbered([]), np.zeros((0, 2), dtype=bool), *[np.zeros(0, dtype=np.int64)] * 2
+    )
     model = fit(kind, nothing, described, tiny_encoder)
     texts = [*descriptions.values(), "Rain and wind all week.", TARIFF]
-    scores, thresholds = model.predict_proba(texts), (1.0 if mode == "single" else 0.5,)
+    scores, thresholds = model.predict_proba(numbered(texts)), (1.0 if mode == "single" else 0.5,)
     predicted = mode_of(mode).predicted(scores[:2], thresholds)
     np.testing.assert_array_equal(predicted, np.eye(2, dtype=bool))
     if mode == "multi" or kind == "transformer":  # which is long in saving
@@ -99,7 +104,7 @@ def test_predictions_are_sure_from_the_threshold_on(
 ) -> None:
     model = fit("baseline", data, topics, tiny_encoder)
     texts = [*WORDS, *(" ".join(words) for words in WORDS.values()), "Rain and sun.", ""]
-    scores = model.predict_proba(texts[:-1])
+    scores = model.predict_proba(numbered(texts[:-1]))
     confidence = scores.max(axis=1)
     assert len(set(confidence)) == 7
     places = {}

@@ -157,7 +157,7 @@ def test_hand_labels_that_are_held_out_teach_no_trust() -> None:
 
     def soft_of(frame: pd.DataFrame) -> object:
         data = Labelled(labelled_rows(frame, topics), topics, folds, answers=answers)
-        examples = examples_of(data, part, list("x" * len(part)), ())
+        examples = examples_of(data, part, data.texts.of(part), ())
         assert examples.soft is not None
         return examples.soft.ratio.tolist()
 
@@ -171,9 +171,9 @@ def test_where_all_labels_are_by_hand_weak_answers_change_nothing() -> None:
     rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
     folds = make_folds(rows, 5, 1, None, 0).table
     data = Labelled(rows, topics, folds, answers=answers)
-    learnt = examples_of(data, slice(None), data.passages, ())
+    learnt = examples_of(data, slice(None), data.texts, ())
     # As a fit that knows of no soft labels has them.
-    assert learnt.soft is None and learnt.texts == data.passages
+    assert learnt.soft is None and learnt.texts is data.texts
     assert (learnt.targets == data.targets).all() and (learnt.groups == data.groups).all()
     assert (learnt.articles == pd.factorize(rows["article"])[0]).all()
 

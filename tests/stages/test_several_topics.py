@@ -24,6 +24,7 @@ from paratopic.findings.review import CONTRADICTED, rank_doubtful
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Scores, Targets
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics
 from paratopic.tracking import pyfunc
 from paratopic.training import calibration
@@ -63,7 +64,7 @@ def test_what_is_saved_answers_calibrated(trained: tuple[Fitted, Path], rows: pd
     fitted, folder = trained
     model = load(folder)
     texts = [*rows["text"], " ".join(rows["text"])]
-    raw = fitted.predict_proba(texts)
+    raw = fitted.predict_proba(numbered(texts))
     expected = expit(np.log(raw / (1 - raw)) * [1, 2, 0.5] + [0, 1, -1])
     tolerance = 0.03 if model.kind == "transformer" else 1e-12
     np.testing.assert_allclose(model.predict_proba(texts), expected, rtol=0, atol=tolerance)
@@ -79,7 +80,12 @@ def test_what_is_saved_answers_calibrated(trained: tuple[Fitted, Path], rows: pd
 
 def test_both_models_learn_topics_apart(trained: tuple[Fitted, Path]) -> None:
     scores = trained[0].predict_proba(
-        ["A tariff duty on export goods. The army and navy at the missile border.", "It rained."]
+        numbered(
+            [
+                "A tariff duty on export goods. The army and navy at the missile border.",
+                "It rained.",
+            ]
+        )
     )
     assert scores[0, [0, 2]].min() > scores[0, 1]
     assert scores[0].max() > scores[1].max()

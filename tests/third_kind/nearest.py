@@ -18,7 +18,7 @@ from paratopic.inference.head import Reading
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Scores, softmax
 from paratopic.project.params import SECTION, Positive
-from paratopic.project.passages import Text, plain
+from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Examples, Fitted, Parity, silent
 
@@ -47,9 +47,9 @@ class Nearest(Fitted):
         super().__init__(history, ContextWeights(), ("labels teach it nothing",), topics)
         self._slope = slope
 
-    def predict_proba(self, texts: Sequence[Text]) -> Scores:
+    def predict_proba(self, texts: Texts) -> Scores:
         """Probabilities (n, k)."""
-        return score(plain(texts), self.topics.descriptions, self._slope)
+        return score(texts.plain, self.topics.descriptions, self._slope)
 
     def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
         (folder / FILE).write_text(json.dumps(self.topics.descriptions), encoding="utf-8")
@@ -74,9 +74,9 @@ class NearestClassifier:
         self._definitions = json.loads((folder / FILE).read_text(encoding="utf-8"))
         self._slope, self._mode = settings["slope"], mode
 
-    def read(self, texts: Sequence[Text]) -> Reading:
+    def read(self, texts: Texts) -> Reading:
         """Read texts, each in one window; no text is like the labelled ones or unlike them."""
-        scores = score(plain(texts), self._definitions, self._slope)
+        scores = score(texts.plain, self._definitions, self._slope)
         windows = np.ones(len(texts), dtype=np.int64)
         return Reading(
             self._mode.logits(self._mode.complete(scores)), windows, np.zeros(len(texts))

@@ -14,6 +14,7 @@ from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores, one_hot
 from paratopic.project.passages import Passage, Text
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training import context
 from paratopic.training.context import LEAST_ARTICLES, OTHERS, PRIOR, choose_context
@@ -30,7 +31,9 @@ def made_up(n: int, n_articles: int, texts: Sequence[Text] = ()) -> Examples:
     """Examples of three topics in turn, dealt to articles."""
     numbers = np.arange(n)
     articles = numbers % n_articles
-    return Examples(list(texts) or [WHOLE] * n, one_hot(numbers // 2 % 3, 3), articles, articles)
+    return Examples(
+        numbered(list(texts) or [WHOLE] * n), one_hot(numbers // 2 % 3, 3), articles, articles
+    )
 
 
 def never(weights: ContextWeights, train: Integers, test: Integers) -> Scores:
@@ -72,7 +75,7 @@ NUMBERS = np.arange(9)
         made_up(120, 1),
         made_up(120, LEAST_ARTICLES - 1),
         # Of nine rows, three have each topic: scikit-learn deals them to three folds at most.
-        Examples([WHOLE] * 9, one_hot(NUMBERS % 3, 3), NUMBERS, NUMBERS),
+        Examples(numbered([WHOLE] * 9), one_hot(NUMBERS % 3, 3), NUMBERS, NUMBERS),
     ],
     ids=["no examples", "one article", "few articles", "few of each topic"],
 )
@@ -146,7 +149,7 @@ def with_neighbours(n_articles: int, topic_of: Callable[[int, random.Random], st
             texts.append(Passage(paragraph(topic, rng, 5), near[:2], near[2:]))
             topics.append(article % 3)
     articles = np.repeat(np.arange(n_articles), 6)
-    return Examples(texts, one_hot(np.array(topics), 3), articles, articles)
+    return Examples(numbered(texts), one_hot(np.array(topics), 3), articles, articles)
 
 
 @pytest.mark.parametrize("n_articles", [3, 12])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ import pytest
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import iterate_folds, make_folds, no_folds
 from paratopic.corpus.labelled import Labelled, Pool, labelled_rows
-from paratopic.corpus.table import with_passages
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.scores import Scores
-from paratopic.project.passages import REACH, Passage, Text, as_passage, plain
+from paratopic.project.passages import REACH
+from paratopic.project.texts import NOTHING, Texts
 from paratopic.project.topics import Topics
 from paratopic.training import context
 from paratopic.training.crossval import (
@@ -31,7 +31,7 @@ from paratopic.training.crossval import (
     score_by_definitions,
 )
 from paratopic.training.examples import Advance, Examples, Fitted, Parity
-from tests.samples import PARAMS, WORDS, in_articles, paragraph_table
+from tests.samples import PARAMS, WORDS, paragraph_table, read_in
 
 
 class Recorder:
@@ -56,11 +56,10 @@ class RecordedModel(Fitted):
         super().__init__(history, ContextWeights(neighbours=0.5), (), topics)
         self._number = number
 
-    def predict_proba(self, texts: Sequence[Text]) -> Scores:
-        read = [as_passage(text) for text in texts]
-        return np.array(
-            [[len(each.text), self._number, len(each.before)] for each in read], dtype=np.float64
-        )
+    def predict_proba(self, texts: Texts) -> Scores:
+        before = (texts.beside("before") != NOTHING).sum(axis=1)
+        lengths = [len(text) for text in texts.plain]
+        return np.column_stack([lengths, np.full(len(texts), self._number), before]).astype(float)
 
     def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
         return {}, {}
@@ -86,14 +85,14 @@ def test_each_row_is_scored_once_by_a_model_that_did_not_see_its_fold(data: Labe
     assert (merged["fold"] == merged["fold dealt"]).all()
     assert (merged["score trade"] == merged["text"].str.len()).all()
     for text, number in zip(merged["text"], merged["score technology"], strict=True):
-        assert text not in plain(fit.examples[int(number) - 1].texts)
+        assert text not in fit.examples[int(number) - 1].texts.plain
 
 
 def test_examples_carry_the_groups_of_the_folds_and_the_articles(data: Labelled) -> None:
     fit, rows, folds = Recorder(), data.rows, data.folds
     fit_all(data, fit, 1)
     (examples,) = fit.examples
-    assert list(examples.texts) == [Passage(text) for text in rows["text"]]
+    assert examples.texts.plain == rows["text"].tolist()
     group = folds.drop_duplicates("id").set_index("id")["group"]
     assert examples.groups.tolist() == group[rows["id"]].tolist()
     assert len(set(zip(examples.articles, rows["article"], strict=True))) == 6
@@ -182,14 +181,16 @@ def test_no_pool_has_held_out_rows(rows: pd.DataFrame, topics: Topics, folds: pd
 
 def test_what_is_held_out_is_scored_in_context_and_alone(data: Labelled) -> None:
     rows, fit, texts_alone = data.rows, Recorder(), data
-    in_context = rows.assign(passage=pd.Series(in_articles(rows), rows.index, dtype=object))
-    data = Labelled(in_context, data.topics, data.folds)
+    table = paragraph_table(text=rows["text"], id=rows["id"], article=rows["article"])
+    data = replace(data, paragraphs=table.assign(ordered=True))
     scores, _, alone = cross_validate(data, fit, 1)
-    befores = pd.Series([len(passage.before) for passage in data.passages], rows["id"])
+    befores = pd.Series(data.texts.beside("before").ravel(), rows["id"].repeat(REACH))
+    befores = (befores != NOTHING).groupby(level=0).sum()
     assert scores["score security"].tolist() == befores[scores["id"]].tolist()
     assert scores["score security"].max() == REACH
     # Articles are held out whole, so that each fit learns from all that stands around its texts.
-    assert {each for part in fit.examples for each in part.texts} == set(data.passages)
+    learnt_from = [each for part in fit.examples for each in read_in(part.texts)]
+    assert set(map(tuple, learnt_from)) == set(map(tuple, read_in(data.texts)))
     pd.testing.assert_frame_equal(alone, scores.assign(**{"score security": 0.0}), check_exact=True)
     # A table of texts alone is scored once.
     texts, _, same = cross_validate(texts_alone, Recorder(), 1)
@@ -201,9 +202,8 @@ class Unmasked(Labelled):
 
     def apart(
         self, train: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64]
-    ) -> tuple[list[Passage], list[Passage]]:
-        learnt_from, scored = ([self.passages[row] for row in part] for part in (train, held_out))
-        return learnt_from, scored
+    ) -> tuple[Texts, Texts]:
+        return self.texts.of(train), self.texts.of(held_out)
 
 
 @pytest.mark.parametrize("n_articles", [1, 2])
@@ -227,7 +227,7 @@ def test_neighbours_across_the_split_of_an_article_do_not_tell_what_is_held_out(
     # Texts of random words are no more like their neighbours than like others.
     monkeypatch.setattr(context, "_are_coherent", lambda *given: True)
     topics = Topics("single", names)
-    rows = with_passages(labelled_rows(frame, topics), frame)
+    rows = labelled_rows(frame, topics)
     dealt = make_folds(rows, 4, 1, None, 0)
     assert dealt.split_unit == "paragraph"
 
@@ -238,9 +238,10 @@ def test_neighbours_across_the_split_of_an_article_do_not_tell_what_is_held_out(
         pairs = zip(answers, rows["topic"], strict=True)
         return float(np.mean([(answer,) == label for answer, label in pairs]))
 
-    assert fit_all(Labelled(rows, topics, dealt.table), fit_baseline, 1).context.neighbours > 0.5
-    assert share_right(Unmasked(rows, topics, dealt.table)) > 0.7
-    assert share_right(Labelled(rows, topics, dealt.table)) < 0.4
+    data = Labelled(rows, topics, dealt.table, paragraphs=frame)
+    assert fit_all(data, fit_baseline, 1).context.neighbours > 0.5
+    assert share_right(Unmasked(rows, topics, dealt.table, paragraphs=frame)) > 0.7
+    assert share_right(data) < 0.4
 
 
 def test_what_is_never_held_out_is_scored_apart(rows: pd.DataFrame, topics: Topics) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import one_hot
+from paratopic.project.texts import numbered
 from paratopic.training.examples import (
     Examples,
     Soft,
@@ -24,7 +25,9 @@ from paratopic.training.examples import (
 def weights(articles: list[int], described: bool = True) -> np.ndarray:
     numbers = np.array(articles, dtype=np.int64)
     targets = one_hot(numbers * 0, 2)
-    return evidence(Examples(["text"] * len(numbers), targets, numbers, numbers), described)
+    return evidence(
+        Examples(numbered(["text"] * len(numbers)), targets, numbers, numbers), described
+    )
 
 
 def soft(trust: np.ndarray) -> Soft:
@@ -51,12 +54,12 @@ def test_labels_and_articles_count_as_far_as_they_are_trusted() -> None:
     # 1.8 articles, and definitions as three.
     targets, numbers = one_hot(np.array([0, 1, -1]), 2), np.arange(3)
     trust = np.array([1.0, 0.4, 0.4])
-    trusted = Examples(["text"] * 3, targets, numbers, numbers, soft=soft(trust))
+    trusted = Examples(numbered(["text"] * 3), targets, numbers, numbers, soft=soft(trust))
     np.testing.assert_allclose(evidence(trusted, True), trust * 1.8 / 4.8)
     assert trusted.of(np.array([0, 2])).sample_weight.tolist() == [1.0, 0.4]
     # An article counts as far as its most trusted label.
     articles, trust = np.array([0, 0, 1, 2]), np.array([1.0, 0.2, 0.5, 0.0])
-    whole = Examples(["text"] * 4, one_hot(articles, 3), articles, articles)
+    whole = Examples(numbered(["text"] * 4), one_hot(articles, 3), articles, articles)
     trusted = replace(whole, soft=soft(trust))
     assert share_of_labels(trusted, True) == 1.5 / 4.5
     assert share_of_labels(whole, True) == 3 / 6
@@ -68,13 +71,13 @@ def test_labels_and_articles_count_as_far_as_they_are_trusted() -> None:
 def test_descriptions_count_less_the_more_articles_have_an_outcome(mode: Mode) -> None:
     topic = one_hot(np.array([0, 0, 1, 1, 1, -1]), 3)
     articles = np.array([0, 0, 0, 1, 2, 3])
-    beside = Examples(["text"] * 6, topic, articles, articles)
+    beside = Examples(numbered(["text"] * 6), topic, articles, articles)
     k = mode.n_logits(3)
     np.testing.assert_allclose(beside_labels(beside, mode), [1, 4 / 6, 4 / 3, 4 / 3][:k])
     trust = np.array([0.5, 0.2, 1, 1, 0, 1])
     trusted = replace(beside, soft=soft(trust))
     np.testing.assert_allclose(beside_labels(trusted, mode), [4 / 3.5, 4 / 5, 4 / 3, 4 / 3][:k])
-    nothing = Examples([], topic[:0], articles[:0], articles[:0])
+    nothing = Examples(numbered([]), topic[:0], articles[:0], articles[:0])
     assert beside_labels(nothing, mode).tolist() == [1] * k
 
 
@@ -84,7 +87,7 @@ def test_topics_are_rare_where_half_of_the_labels_say_none_of_them_in_mode_singl
     assert topics_are_rare(targets, single) and not topics_are_rare(targets, multi)
     assert not topics_are_rare(targets[:3], single) and not topics_are_rare(targets[:0], single)
     # Topics by hand are those without weak labels.
-    examples = Examples(["text"] * 4, targets, np.arange(4), np.arange(4))
+    examples = Examples(numbered(["text"] * 4), targets, np.arange(4), np.arange(4))
     np.testing.assert_array_equal(examples.by_hand, targets)
     some = replace(examples, soft=soft(np.array([1.0, 0.5, 1.0, 1.0])))
     np.testing.assert_array_equal(some.by_hand, targets[[0, 2, 3]])

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from paratopic.inference.head import LinearHead
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Targets, one_hot
+from paratopic.project.texts import numbered
 from paratopic.training.examples import Examples, Soft
 from paratopic.training.head import (
     LEAST_BY_HAND,
@@ -247,7 +248,7 @@ def test_lessons_weigh_less_the_more_of_them_are_weak(n_weak: int, share: float)
     n = 30 + n_weak
     features, targets = rng.normal(size=(n, 4)), one_hot(np.arange(n) % 2, 2)
     soft = Soft(np.arange(n) < 30, np.tile([3.0, 1.0, 1.0], (n, 1)), np.ones((n, 1)))
-    examples = Examples([""] * n, targets, np.arange(n), np.arange(n), soft=soft)
+    examples = Examples(numbered([""] * n), targets, np.arange(n), np.arange(n), soft=soft)
     learnt = lessons_of(features, examples, np.ones(n), mode, 10.0, np.zeros((3, 4)))
     by_hand = lessons(features, targets, np.ones(n), mode)
     np.testing.assert_allclose(learnt.truth[:30], by_hand.truth[:30])

@@ -14,6 +14,7 @@ from sentence_transformers import SentenceTransformer
 import paratopic
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.scores import classes
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
@@ -96,12 +97,12 @@ def test_labels_of_one_article_move_the_encoder_less(
 
 def test_a_pool_teaches_the_head_alone(rows: pd.DataFrame, topics: Topics, fit_tiny: Fit) -> None:
     few = examples(rows.iloc[::6], topics.names)
-    others = [text for text in rows["text"] if text not in few.texts]
+    others = [text for text in rows["text"] if text not in few.texts.plain]
     without, taught, again = (
         fit_tiny(replace(few, unlabelled=pool), topics, epochs=1) for pool in ((), others, others)
     )
     encoders = [model._tuned.state_dict() for model in (without, taught)]
     assert all(torch.equal(encoders[0][name], encoders[1][name]) for name in encoders[0])
-    scores = [model.predict_proba(others) for model in (without, taught)]
+    scores = [model.predict_proba(numbered(others)) for model in (without, taught)]
     assert np.abs(scores[1] - scores[0]).max() > 0.01
-    np.testing.assert_array_equal(again.predict_proba(others), scores[1])
+    np.testing.assert_array_equal(again.predict_proba(numbered(others)), scores[1])

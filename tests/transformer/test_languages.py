@@ -11,6 +11,7 @@ import pytest
 from paratopic import load
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.scores import one_hot
+from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
@@ -66,13 +67,13 @@ def test_it_learns_and_ships(encoder: Path, tmp_path: Path) -> None:
     groups = np.arange(len(texts))
     section = transformer_settings(encoder, epochs=4, learning_rate=3e-2, train_tokens=32)
     topics = Topics("single", names)
-    model = transformer.fit(Examples(texts, targets, groups, groups), topics, section, 1)
+    model = transformer.fit(Examples(numbered(texts), targets, groups, groups), topics, section, 1)
     model.save(tmp_path / "model", Calibration(), ["de", "zh"])
     shipped = load(tmp_path / "model")
     assert shipped.languages == ("de", "zh")
     new = [(text, topic) for topic in names for _ in range(50) for text in texts_of(topic, rng)]
     held_out = [text for text, _ in new]
     scores = shipped.predict_proba(held_out)
-    np.testing.assert_allclose(scores, model.predict_proba(held_out), atol=0.1)
+    np.testing.assert_allclose(scores, model.predict_proba(numbered(held_out)), atol=0.1)
     right = [names[best] == topic for best, (_, topic) in zip(scores.argmax(1), new, strict=True)]
     assert np.mean(right[::2]) > 0.8 and np.mean(right[1::2]) > 0.8  # German, Chinese

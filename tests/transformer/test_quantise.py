@@ -91,7 +91,7 @@ def test_the_full_model_predicts_if_embeddings_differ(
     parity = model.save(tmp_path / "model", Calibration())
     assert parity["int8_used"] == 0 and parity["similarity"] > 0.99
     assert parity["full_gap"] == 0 and parity["gap"] < 1e-5
-    scores = load(tmp_path / "model").predict_proba(data.texts)
+    scores = load(tmp_path / "model").predict_proba(data.texts.plain)
     np.testing.assert_allclose(scores, model.predict_proba(data.texts), atol=1e-5)
 
 

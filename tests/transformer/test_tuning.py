@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from paratopic.inference.onnx_model import windowing
 from paratopic.inference.scores import Targets, one_hot
+from paratopic.project.texts import numbered
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.examples import Examples, silent
 from paratopic.transformer import network as networks
@@ -74,7 +75,7 @@ def planned(targets: Targets, in_context: bool = False, mode: ModeName = "single
     params = replace(PARAMS.section("transformer"), batch_size=32, epochs=6)
     topics = Topics(mode, tuple(f"topic {n}" for n in range(targets.shape[1])))
     numbers = np.arange(len(targets))
-    labelled = Examples([""] * len(targets), targets, numbers, numbers)
+    labelled = Examples(numbered([""] * len(targets)), targets, numbers, numbers)
     return plan_tuning(labelled, topics, params, in_context)
 
 

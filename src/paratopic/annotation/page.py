@@ -27,7 +27,8 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from paratopic.annotation.suggestion import Explain, Suggestion
+from paratopic.annotation.suggestion import Suggestion
+from paratopic.inference.prediction import Explanation
 from paratopic.labels.answers import current
 from paratopic.labels.log import Label, append, cell_of, first_words, locked, read_lines, state_of
 from paratopic.project.errors import UserError
@@ -71,15 +72,15 @@ class Session:
     read_topics
         Function that reads the codebook as it is now.
     explain
-        Function from a text to why the model answers as it does, such as `Model.explain`; None,
-        the default, if the page is not to say.
+        Function from the id of a paragraph to why the model answers as it does; None, the default,
+        if the page is not to say.
     """
 
     path: Path
     annotator: str
     items: Sequence[Suggestion]
     read_topics: Callable[[], Topics]
-    explain: Explain | None = None
+    explain: Callable[[str], Explanation] | None = None
     _topics: Topics | None = field(default=None, init=False)
     _answers: dict[str, Label] = field(default_factory=dict, init=False)
     # The file as it was read or written last, and paragraph → time of its latest line there.
@@ -97,7 +98,7 @@ class Session:
             The codebook or the labels cannot be read, or a change is not finished.
         """
         topics = self._current_topics()
-        hidden = {"passage", "drawn", "when"}  # for the model alone, and for the file
+        hidden = {"title", "drawn", "when"}
         items = [
             {name: value for name, value in asdict(item).items() if name not in hidden}
             | {"answer": self._answer(item.id)}
@@ -128,7 +129,7 @@ class Session:
         item = self._item(paragraph)
         if self.explain is None or not item.scores:
             raise UserError(f"the model's prediction for {paragraph} is hidden")
-        explanation = self.explain(item.passage)
+        explanation = self.explain(paragraph)
         topic = explanation.topic
         sentences = [
             {"text": s.text, "share": s.shares.get(topic, 0.0)} for s in explanation.sentences

@@ -16,20 +16,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.table import has_hand_label, passages
+from paratopic.corpus.table import has_hand_label, texts_of
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
-from paratopic.inference.prediction import Explanation, Prediction
+from paratopic.inference.prediction import Prediction
 from paratopic.inference.scores import Array, Features, Integers
 from paratopic.labels.log import ARTICLE
 from paratopic.labels.sample import RANDOM_SHARE, n_texts
-from paratopic.project.passages import Text, as_passage
 
 # Number of neighbouring paragraphs that are shown on each side.
-CONTEXT = 2
-
-# Function from a text to why the model answers as it does.
-Explain = Callable[[Text], Explanation]
+SHOWN = 2
 # Number of candidates for each paragraph that is to be chosen.
 CANDIDATES = 10
 # Smallest weight of a row in the clustering: k-means needs weights above zero.
@@ -51,8 +47,8 @@ class Suggestion:
         it is not to see what the model thinks.
     reason
         Why the paragraph should be labelled; "" if only because the model is unsure.
-    passage
-        What a model reads: the text with what stands around it; the text alone by default.
+    title
+        Title of the article; "" for none.
     drawn
         How the paragraph was chosen, as in `Label.drawn`; "" where it is not known.
     when
@@ -63,23 +59,15 @@ class Suggestion:
     article: str
     heading: str
     text: str
-    before: tuple[str, ...]
-    after: tuple[str, ...]
+    before: Sequence[str]
+    after: Sequence[str]
     scores: dict[str, float] = field(default_factory=dict)
     reason: str = ""
     topics: tuple[str, ...] = ()
     sure: bool = False
-    passage: Text = ""
+    title: str = ""
     drawn: str = ""
     when: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "passage", self.passage or self.text)
-
-    @property
-    def title(self) -> str:
-        """Title of its article; "" where it is not known."""
-        return as_passage(self.passage).title
 
     @property
     def topic(self) -> str:
@@ -105,22 +93,21 @@ def in_context(frame: pd.DataFrame, drawn: Mapping[str, str]) -> list[Suggestion
     -------
     Suggestions in this order, without scores.
     """
-    ordered = frame.sort_values(["article", "position"], ignore_index=True)
-    row_of = {id_: row for row, id_ in enumerate(ordered["id"])}
-    texts, articles = list(ordered["text"]), list(ordered["article"])
-    suggestions = []
-    rows = np.array([row_of[id_] for id_ in drawn], dtype=np.int64)
-    for id_, row, passage in zip(drawn, rows, passages(ordered, rows), strict=True):
-        window = range(max(0, row - CONTEXT), min(len(texts), row + CONTEXT + 1))
-        neighbours = [n for n in window if articles[n] == articles[row]]
-        before = tuple(texts[n] for n in neighbours if n < row)
-        after = tuple(texts[n] for n in neighbours if n > row)
-        place = id_, articles[row], ordered["heading"][row]
-        suggestion = Suggestion(
-            *place, texts[row], before, after, passage=passage, drawn=drawn[id_]
+    places = frame.set_index("id").loc[list(drawn), ["article", "heading"]].to_numpy()
+    each = zip(drawn.items(), places, texts_of(frame, drawn), strict=True)
+    return [
+        Suggestion(
+            id_,
+            article,
+            heading,
+            text=read.text,
+            before=read.before[-SHOWN:],
+            after=read.after[:SHOWN],
+            title=read.title,
+            drawn=how,
         )
-        suggestions.append(suggestion)
-    return suggestions
+        for (id_, how), (article, heading), read in each
+    ]
 
 
 def with_predictions(
@@ -161,8 +148,7 @@ def suggest(
     rows = unlabelled(frame, judged)
     if rows.empty:
         return []
-    places_of = frame.index.get_indexer(rows.index)
-    texts = passages(frame, places_of)
+    texts = texts_of(frame, rows["id"])
     predictions = model.predict(texts)
     scores = np.array([list(answer.scores.values()) for answer in predictions])
 

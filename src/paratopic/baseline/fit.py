@@ -24,12 +24,12 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from paratopic.baseline.settings import Baseline
 from paratopic.corpus.folds import ALWAYS_TRAIN, deal
 from paratopic.inference.calibration import Calibration
-from paratopic.inference.context import ContextWeights, surroundings
+from paratopic.inference.context import ContextWeights, in_context
 from paratopic.inference.head import LinearHead
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
-from paratopic.inference.tfidf_model import BaselineClassifier, TfIdfUnion, transform_passages
-from paratopic.project.passages import Text, plain
+from paratopic.inference.tfidf_model import BaselineClassifier, TfIdfUnion, transform_in_context
+from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import measure
 from paratopic.training.context import choose_context
@@ -66,10 +66,10 @@ class FittedBaseline(Fitted):
     _union: TfIdfUnion
     _head: LinearHead
 
-    def predict_proba(self, texts: Sequence[Text]) -> Scores:
+    def predict_proba(self, texts: Texts) -> Scores:
         starts = range(0, max(1, len(texts)), AT_ONCE)
-        transform = partial(transform_passages, self._union.transform, context=self.context)
-        parts = (transform(texts=texts[start : start + AT_ONCE]) for start in starts)
+        transform = partial(transform_in_context, self._union.transform, context=self.context)
+        parts = (transform(texts=texts.of(slice(start, start + AT_ONCE))) for start in starts)
         logits = np.vstack([self._head.logits(features) for features in parts])
         return mode_of(self.topics.mode).scores(logits)
 
@@ -103,17 +103,17 @@ def fit(
     if n > MOST_TEXTS:
         examples = examples.of(at_most(MOST_TEXTS, n, seed))
         notes = (f"learnt from {MOST_TEXTS:,} of {n:,} texts, drawn at random",)
-    own, keywords = plain(examples.texts), _keywords(params, len(examples.texts))
+    own, keywords = examples.texts.plain, _keywords(params, len(examples.texts))
     union, every = TfIdfUnion.fit([*descriptions, *own], keywords)
     described = Described(every[: len(descriptions)].toarray(), NEAREST)
-    transform = _known(union, own, every[len(descriptions) :], examples.texts)
+    transform = _known(union, every[len(descriptions) :], examples.texts)
     prior = described.prior(len(topics.names), mode)
     of_rows = evidence(examples, bool(topics.descriptions))
     usual = sorted(params.strengths)[len(params.strengths) // 2]
 
     @cache
     def features(read: ContextWeights) -> Features:
-        return described.widen(transform_passages(transform, examples.texts, read))
+        return described.widen(transform_in_context(transform, examples.texts, read))
 
     def heads(read: ContextWeights, rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
         part, matrix = examples.of(rows), features(read)[rows]
@@ -136,18 +136,19 @@ def fit(
     with threadpool_limits(1):
         linear = next(heads(context, np.arange(len(examples.texts)), [strength]))
     advance(1.0)
-    head = described.head(linear, transform_passages(transform, examples.texts, context))
+    head = described.head(linear, transform_in_context(transform, examples.texts, context))
     return FittedBaseline(history, context, notes, topics, keywords, union, head)
 
 
 def _known(
-    union: TfIdfUnion, own: Sequence[str], features: sparse.csr_matrix, texts: Sequence[Text]
+    union: TfIdfUnion, features: sparse.csr_matrix, texts: Texts
 ) -> Callable[[Sequence[str]], sparse.csr_matrix]:
     """What looks up features of texts and of those around them, which are computed once.
 
-    Those of n texts alone (`own`) are known; `texts` are the same with what stands around them.
+    Those of the n texts themselves are known.
     """
-    every = surroundings(texts, ContextWeights(neighbours=1.0, heading=1.0, title=1.0)).texts
+    own = texts.plain
+    every = in_context(texts, ContextWeights(neighbours=1.0, heading=1.0, title=1.0)).texts
     row_of = {text: row for row, text in enumerate(own)}
     others = [text for text in every if text not in row_of]
     row_of |= {text: row for row, text in enumerate(others, start=len(own))}

@@ -10,6 +10,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -28,9 +29,10 @@ from paratopic.cli.project import (
     read_project,
     read_texts,
 )
-from paratopic.corpus.table import values_of
+from paratopic.corpus.table import texts_of, values_of
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
+from paratopic.inference.prediction import Explanation
 from paratopic.labels.answers import by_paragraph
 from paratopic.labels.log import NEVER, UNNAMED, after
 from paratopic.project.errors import UserError, plural
@@ -170,7 +172,7 @@ def label(
             hidden = _hides(blind, _reason_to_hide(project, drawn, name))
             shown = None if hidden else load(model)
             suggestions = _in_context(project, drawn, shown)
-        explain = shown.explain if shown else None
+        explain = partial(_explain, project, shown) if shown else None
         session = page.Session(
             project.labels_file, name, suggestions, lambda: read_params().topics, explain
         )
@@ -263,7 +265,13 @@ def _in_context(
     suggestions = in_context(project.paragraphs, drawn)
     if shown is None:
         return suggestions
-    return with_predictions(suggestions, shown.predict([item.passage for item in suggestions]))
+    return with_predictions(suggestions, shown.predict(texts_of(project.paragraphs, drawn)))
+
+
+def _explain(project: Project, model: Model, paragraph: str) -> Explanation:
+    """Why the model answers as it does on a paragraph."""
+    (text,) = texts_of(project.paragraphs, [paragraph])
+    return model.explain(text)
 
 
 def _hides(blind: bool | None, reason: str) -> bool:

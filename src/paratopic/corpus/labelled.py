@@ -28,11 +28,12 @@ from paratopic.corpus.table import (
     read_paragraphs,
     read_parquet,
     targets_of,
+    texts_of,
     write_columns,
 )
 from paratopic.project.errors import UserError
 from paratopic.project.files import ANSWERS, FOLDS, PARAGRAPHS
-from paratopic.project.passages import Passage, as_passage
+from paratopic.project.texts import NOTHING, Texts, numbered
 from paratopic.project.topics import NO_TOPIC, Topics
 
 SCHEMA = pa.schema(
@@ -166,8 +167,7 @@ class Labelled:
     Parameters
     ----------
     rows
-        The paragraphs, from `labelled_rows`. Without a column `passage`
-        (`corpus.table.with_passages`), texts are read alone.
+        The paragraphs, from `labelled_rows`.
     folds
         The table of `corpus.folds.Folds`; empty, the default, where nothing is dealt yet.
     pool
@@ -176,6 +176,9 @@ class Labelled:
     answers
         The table of answers, where those of weak sources are learnt from or measured; none by
         default.
+    paragraphs
+        The paragraph table, which tells what stands around the rows. None, the default, for texts
+        that are read alone.
     """
 
     rows: pd.DataFrame
@@ -183,6 +186,7 @@ class Labelled:
     folds: pd.DataFrame = field(default_factory=pd.DataFrame)
     pool: Pool | None = None
     answers: pd.DataFrame = field(default_factory=lambda: answer_rows([]))
+    paragraphs: pd.DataFrame | None = None
 
     @property
     def names(self) -> Sequence[str]:
@@ -236,10 +240,11 @@ class Labelled:
         return groups_of(self.folds, list(self.rows["id"]))
 
     @cached_property
-    def passages(self) -> list[Passage]:
+    def texts(self) -> Texts:
         """The texts of the rows with what stands around them."""
-        column = self.rows.get("passage", self.rows["text"])
-        return [as_passage(text) for text in column]
+        if self.paragraphs is None:
+            return numbered(self.rows["text"])
+        return numbered(texts_of(self.paragraphs, self.rows["id"]))
 
     def of(self, part: Booleans | Integers | slice) -> Labelled:
         """Select paragraphs, by their numbers or by whether they are wanted."""
@@ -255,40 +260,31 @@ class Labelled:
         """
         return self.of(self.by_hand & self.rows["id"].isin(scores["id"]).to_numpy())
 
-    def apart(self, train: Integers, held_out: Integers) -> tuple[list[Passage], list[Passage]]:
+    def apart(self, train: Integers, held_out: Integers) -> tuple[Texts, Texts]:
         """Texts to learn from and texts that are held out, neither of which reads the other.
 
         Where articles are held out whole, that is so by itself. Where an article has paragraphs of
         both, what stands around these would tell of them. Then its held-out paragraphs are read
         alone, and near-duplicates of them are left out around the others.
         """
-        articles, passages = self.rows["article"].to_numpy(), self.passages
+        articles = self.rows["article"].to_numpy()
+        to_learn, to_score = self.texts.of(train), self.texts.of(held_out)
         divided = np.intersect1d(articles[train], articles[held_out])
         if not len(divided):
-            return [passages[row] for row in train], [passages[row] for row in held_out]
-        hidden = {self._duplicates[passages[row].text] for row in held_out}
-
-        def without_hidden(near: Sequence[str]) -> tuple[str, ...]:
-            # A text in place of a hidden one would be read as if it stood nearer.
-            return tuple("" if self._duplicates[text] in hidden else text for text in near)
-
-        to_learn, to_score = ([passages[row] for row in rows] for rows in (train, held_out))
-        for number, passage in enumerate(to_learn):
-            before, after = without_hidden(passage.before), without_hidden(passage.after)
-            to_learn[number] = replace(passage, before=before, after=after)
-        for number in np.flatnonzero(np.isin(articles[held_out], divided)).tolist():
-            to_score[number] = Passage(to_score[number].text)
-        return to_learn, to_score
+            return to_learn, to_score
+        hidden = np.isin(self._duplicates, self._duplicates[to_score.own])
+        of_divided = np.isin(articles[held_out], divided)[:, None]
+        return to_learn.without(hidden[to_learn.around]), to_score.without(of_divided)
 
     @cached_property
-    def _duplicates(self) -> dict[str, int]:
-        """Text of a row or of a neighbour → number that its near-duplicates share."""
-        texts = dict.fromkeys(
-            text
-            for passage in self.passages
-            for text in (passage.text, *passage.before, *passage.after)
-        )
-        return dict(zip(texts, near_duplicates(list(texts)).tolist(), strict=True))
+    def _duplicates(self) -> Integers:
+        """Numbers that near-duplicates share, (m,), of the distinct texts; headings have none."""
+        texts = self.texts
+        beside = (texts.beside(part).ravel() for part in ("before", "after"))
+        paragraphs = np.setdiff1d(np.concatenate([texts.own, *beside]), NOTHING)
+        duplicates = np.full(len(texts.distinct), NOTHING)
+        duplicates[paragraphs] = near_duplicates([texts.distinct[n] for n in paragraphs.tolist()])
+        return duplicates
 
 
 def groups_of(table: pd.DataFrame, ids: Sequence[str]) -> Integers:

@@ -59,29 +59,8 @@ def describe_size(frame: pd.DataFrame) -> str:
     return f"{paragraphs} in {plural(n_articles, 'article')}"
 
 
-def with_passages(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """Add a column `passage` to rows: the text with what stands around it.
-
-    Parameters
-    ----------
-    rows
-        Rows of the paragraph table, in any order.
-    frame
-        Paragraph table, whose other rows may be neighbours.
-    """
-    numbers = pd.Index(frame["id"]).get_indexer(rows["id"])
-    column = pd.Series(passages(frame, numbers), rows.index, dtype=object)
-    return rows.assign(passage=column)
-
-
-def passages(frame: pd.DataFrame, rows: npt.NDArray[np.int64]) -> list[Passage]:
-    """Texts of the paragraph table with what stands around them.
-
-    Parameters
-    ----------
-    rows
-        Numbers of n rows of it, from 0.
-    """
+def texts_of(frame: pd.DataFrame, ids: Iterable[str]) -> list[Passage]:
+    """Texts of paragraphs with what stands around them, in the order of their ids."""
     beside = [frame[name].tolist() for name in ("before", "after", "heading", "title")]
     places = frame["position"].astype(object).where(frame["ordered"], None)
     return table_passages(
@@ -89,7 +68,7 @@ def passages(frame: pd.DataFrame, rows: npt.NDArray[np.int64]) -> list[Passage]:
         frame["article"].tolist(),
         places.tolist(),
         dict(zip(BESIDE, beside, strict=True)),
-        rows.tolist(),
+        pd.Index(frame["id"]).get_indexer(list(ids)).tolist(),
     )
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from paratopic.corpus.table import passages, targets_of
+from paratopic.corpus.table import targets_of, texts_of
 from paratopic.evaluation import report
 from paratopic.evaluation.report import ModelReport
 from paratopic.findings import figures, groups
@@ -160,9 +160,9 @@ def worst(
     wrong = np.flatnonzero(~table["right"].to_numpy(dtype=bool))
     wrong = wrong[np.argsort(of_label[wrong], kind="stable")]
     cut: Any = {"width": BESIDE, "placeholder": " …"}  # between words
-    places = pd.Index(paragraphs["id"]).get_indexer(table["id"].iloc[wrong])
+    texts = texts_of(paragraphs, table["id"].iloc[wrong])
     mistakes = []
-    for row, passage in zip(wrong.tolist(), passages(paragraphs, places), strict=True):
+    for row, text in zip(wrong.tolist(), texts, strict=True):
         of_row = zip(classes, probabilities[row].tolist(), outcomes[row].tolist(), strict=True)
         bars = sorted(of_row, key=lambda bar: -bar[1])
         mistake = {
@@ -170,8 +170,8 @@ def worst(
             "heading": table["heading"][row],
             "text": textwrap.shorten(table["text"][row], EXCERPT, placeholder=" …"),
             "whole": table["text"][row],
-            "before": textwrap.shorten("".join(passage.before[-1:])[::-1], **cut)[::-1],
-            "after": textwrap.shorten("".join(passage.after[:1]), **cut),
+            "before": textwrap.shorten("".join(text.before[-1:])[::-1], **cut)[::-1],
+            "after": textwrap.shorten("".join(text.after[:1]), **cut),
             "label": table["label"][row] or NONE,
             "answers": {name: of_model[row] or NONE for name, of_model in answers.items()},
             "bars": [bar for rank, bar in enumerate(bars) if rank < N_PROBABLE or bar[2]],

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paratopic.corpus.labelled import Labelled, labelled_in, read_labelled_paragraphs
-from paratopic.corpus.table import SCHEMA, passages, read_parquet, targets_of, with_metadata
+from paratopic.corpus.table import SCHEMA, read_parquet, targets_of, texts_of, with_metadata
 from paratopic.evaluation.estimates import LEAST_ARTICLES, LEAST_LABELS
 from paratopic.findings.shares import Sample, size_of
 from paratopic.inference.loading import load
@@ -177,7 +177,7 @@ def corpus_of(
     number_of = pd.Series(place, frame["id"])
     everything = everything[~everything["boilerplate"]].reset_index(drop=True)
     first = frame["id"].iloc[np.unique(place, return_index=True)[1]]
-    predicted = predict(passages(whole, pd.Index(whole["id"]).get_indexer(first)))
+    predicted = predict(texts_of(whole, first))
     probabilities = with_out_of_fold(predicted, hand, scores, apart, number_of)
     outcomes = topics.choices[: probabilities.shape[1]]
     truth = mode_of(topics.mode).outcomes(targets_of(rows["topic"], topics.names)).astype(float)

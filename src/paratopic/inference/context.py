@@ -7,15 +7,17 @@ text alone is read as it is. How much each part weighs is chosen in training.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from paratopic.inference.scores import Array, Integers
-from paratopic.project.passages import PARTS, REACH, Passage, Text, plain
+from paratopic.inference.scores import Array, Integers, Targets
+from paratopic.project.texts import NEAR, NOTHING, PARTS, PLACES, Texts
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 # Number of characters from which on the neighbours of a text weigh less.
 CLEAR = 100
@@ -42,18 +44,17 @@ class ContextWeights:
     heading: float = 0.0
     title: float = 0.0
 
-    def parts(self, passage: Passage) -> Iterator[tuple[str, float, str]]:
-        """Part, weight and text of all that is read around a passage."""
-        short = min(1.0, CLEAR / max(1, len(passage.text)))
-        for part, near in (("before", reversed(passage.before)), ("after", iter(passage.after))):
-            for distance, text in enumerate(islice(near, REACH), start=1):
-                yield part, short * self.neighbours**distance, text
-        yield "heading", self.heading, passage.heading
-        yield "title", self.title, passage.title
+    def at_places(self, texts: Texts) -> Array:
+        """Weights of what stands at each of the `PLACES` around n texts, (n, p); 0 for nothing."""
+        near = [self.neighbours**distance for _, distance in NEAR]
+        weights = np.tile([*near, self.heading, self.title], (len(texts), 1))
+        lengths = np.array([[len(text)] for text in texts.plain]).reshape(-1, 1)
+        weights[:, : len(NEAR)] *= np.minimum(1.0, CLEAR / np.maximum(1, lengths))
+        return np.where(texts.around == NOTHING, 0.0, weights)
 
-    def reads(self, passage: Passage) -> bool:
-        """Whether anything around the passage is read."""
-        return any(weight and text.strip() for _, weight, text in self.parts(passage))
+    def reads(self, texts: Texts) -> Targets:
+        """Whether anything around each of n texts is read, (n,)."""
+        return np.asarray(self.at_places(texts).any(axis=1))
 
 
 def read_weights(values: Mapping[str, float]) -> ContextWeights:
@@ -71,17 +72,17 @@ def read_weights(values: Mapping[str, float]) -> ContextWeights:
     return weights
 
 
-class Surroundings(NamedTuple):
-    """What is to be read of n passages: their texts, and those around them.
+class InContext(NamedTuple):
+    """What is read of n texts: a sparse matrix of weights, (n, m), in triplets.
 
     Attributes
     ----------
     texts
         m distinct texts.
     own
-        (n,) number of each passage's own text.
+        (n,) number of each text itself, which weighs 1.
     row, column, weight
-        (r,) number of a passage, number of a text that is read around it, and its weight.
+        (r,) number of a text, number of another that is read around it, and its weight.
     part
         (r,) number of the part (`PARTS`) that it is.
     """
@@ -93,28 +94,38 @@ class Surroundings(NamedTuple):
     weight: Array
     part: Integers
 
+    @property
+    def by_part(self) -> InContext:
+        """What is read around the texts by its part: a row for each of `PARTS`."""
+        return self._replace(own=np.arange(len(PARTS)), row=self.part)
 
-def surroundings(texts: Sequence[Text], weights: ContextWeights) -> Surroundings:
-    """List what is to be read of texts that are not blank; each distinct text is there once.
+    @property
+    def around(self) -> sparse.csr_matrix:
+        """Weights of what is read around the texts, (n, m)."""
+        from scipy import sparse
 
-    Blank parts of what stands around them are left out, and those that weigh nothing.
+        shape = len(self.own), len(self.texts)
+        return sparse.csr_matrix((self.weight, (self.row, self.column)), shape)
+
+    def sums(self, embeddings: Array) -> Array:
+        """Sums of what is read around the texts, (n, d), from embeddings (m, d) of all that is."""
+        total = np.zeros((len(self.own), embeddings.shape[1]))
+        np.add.at(total, self.row, self.weight[:, None] * embeddings[self.column])
+        return total
+
+
+def in_context(texts: Texts, weights: ContextWeights) -> InContext:
+    """Weigh what is read of texts; what weighs nothing is left out.
+
+    Each distinct text is there once, in the order in which they are met.
     """
-    number: dict[str, int] = {}
-    own = [number.setdefault(text, len(number)) for text in plain(texts)]
-    entries = [
-        (row, number.setdefault(text, len(number)), PARTS.index(part), weight)
-        for row, passage in enumerate(texts)
-        if isinstance(passage, Passage)
-        for part, weight, text in weights.parts(passage)
-        if weight and text.strip()
-    ]
-    table = np.array(entries, dtype=np.float64).reshape(-1, 4)
-    row, column, part = table[:, :3].T.astype(np.int64)
-    return Surroundings(list(number), np.array(own, dtype=np.int64), row, column, table[:, 3], part)
-
-
-def around(read: Surroundings, embeddings: Array) -> Array:
-    """Sum of what is read around each passage, (n, d), from embeddings (m, d) of the texts."""
-    total = np.zeros((len(read.own), embeddings.shape[1]))
-    np.add.at(total, read.row, read.weight[:, None] * embeddings[read.column])
-    return total
+    of_places = weights.at_places(texts)
+    row, place = np.nonzero(of_places)
+    numbers = np.concatenate([texts.own, texts.around[row, place]])
+    distinct, first, column = np.unique(numbers, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    column = np.argsort(order)[column]
+    read = [texts.distinct[number] for number in distinct[order].tolist()]
+    part = np.array([PARTS.index(name) for name, _ in PLACES])[place]
+    own, beside = np.split(column, [len(texts)])
+    return InContext(read, own, row, beside, of_places[row, place], part)

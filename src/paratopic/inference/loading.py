@@ -35,6 +35,7 @@ from paratopic.project.files import CHAMPION, root_with
 from paratopic.project.hub import COMMIT, HUB, check_repository, parse_repository
 from paratopic.project.kinds import KINDS
 from paratopic.project.passages import Text
+from paratopic.project.texts import numbered
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +155,10 @@ def _load(folder: Path) -> Model:
     try:
         classifier = classifier_of(kind)(folder, mode, manifest.settings)
         # Pieces that do not fit together, or weights that are no numbers, show in an answer.
-        logits, n_logits = classifier.read([PROBE]).logits, mode.n_logits(len(topics.names))
+        logits, n_logits = (
+            classifier.read(numbered([PROBE])).logits,
+            mode.n_logits(len(topics.names)),
+        )
         if logits.shape != (1, n_logits) or np.isnan(logits).any():
             raise ValueError(f"it gives {logits.tolist()} as {n_logits} logits")
     except (ImportError, KeyboardInterrupt, SystemExit):

@@ -7,7 +7,7 @@ trains, and nothing here imports training code, torch, transformers or mlflow.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
 from typing import ClassVar, NamedTuple, NoReturn, Protocol, overload
@@ -21,7 +21,8 @@ from paratopic.inference.head import Reading
 from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Contributions, Explanation, Prediction, explain
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
-from paratopic.project.passages import Passage, Text, article_passages, as_passage, plain
+from paratopic.project.passages import Passage, Text, article_passages
+from paratopic.project.texts import Texts, numbered
 from paratopic.project.topics import ModeName
 
 
@@ -42,14 +43,14 @@ class Classifier(Protocol):
     FILES: ClassVar[tuple[str, ...]]
     context: ContextWeights
 
-    def read(self, texts: Sequence[Text]) -> Reading:
+    def read(self, texts: Texts) -> Reading:
         """Read n texts, none of which is blank."""
 
     def embed(self, texts: Sequence[str]) -> Features:
         """Features of n texts alone, (n, d), each row of unit length."""
 
-    def contributions(self, passage: Passage) -> Contributions:
-        """What each token of a text that is not blank, and what is around it, adds to its logits.
+    def contributions(self, texts: Texts) -> Contributions:
+        """What each token of a lone text, not blank, and what is around it, adds to its logits.
 
         Raises
         ------
@@ -201,7 +202,7 @@ class Model:
         ValueError
             There are not as many headings as paragraphs.
         """
-        return self.predict(article_passages(plain(listed(paragraphs)), headings, title))
+        return self.predict(article_passages(listed(paragraphs).plain, headings, title))
 
     def explain(self, text: Text) -> Explanation:
         """Predict the topics of a text, and take the logits apart by sentence and by token.
@@ -224,13 +225,14 @@ class Model:
         """
         if not isinstance(text, (str, Passage)):
             raise TypeError(f"text must be a str or a Passage, not {type(text).__name__}")
-        prediction, passage = self.predict(text), _encodable(text)
-        if not passage.text.strip():
+        prediction, texts = self.predict(text), numbered([text])
+        (own,) = texts.plain
+        if not own.strip():
             return Explanation(prediction, {}, {}, [], [], {})
         read, alone = self._calibrations
-        calibration = read if self.context.reads(passage) else alone
-        parts, mode = self._classifier.contributions(passage), mode_of(self.mode)
-        return explain(plain([text])[0], prediction, self.classes_, mode, parts, calibration)
+        calibration = read if self.context.reads(texts).all() else alone
+        parts, mode = self._classifier.contributions(_encodable(texts)), mode_of(self.mode)
+        return explain(own, prediction, self.classes_, mode, parts, calibration)
 
     def embed(self, texts: Sequence[Text]) -> Features:
         """Compute what the model's head reads of texts alone: embeddings, or TF-IDF.
@@ -252,20 +254,20 @@ class Model:
         TypeError
             `texts` is a single str, a DataFrame or a dict, or an item is not a text.
         """
-        return self._classifier.embed([_without_surrogates(text) for text in plain(listed(texts))])
+        return self._classifier.embed(_encodable(listed(texts)).plain)
 
-    def _score(self, texts: list[Text]) -> _Scored:
+    def _score(self, texts: Texts) -> _Scored:
         """Scores of texts, blank ones among them."""
-        filled = [number for number, text in enumerate(plain(texts)) if text.strip()]
-        passages = [_encodable(texts[number]) for number in filled]
-        in_context = np.zeros((len(texts), 1), dtype=bool)
-        in_context[filled, 0] = [self.context.reads(passage) for passage in passages]
+        filled = np.flatnonzero([bool(text.strip()) for text in texts.plain])
+        in_context = self.context.reads(texts)[:, None]
         scores = np.zeros((len(texts), len(self.classes_)))
         windows = np.zeros(len(texts), dtype=np.int64)
         likeness = np.zeros(len(texts))
         mode, (read, alone) = mode_of(self.mode), self._calibrations
-        if filled:
-            logits, windows[filled], likeness[filled] = self._classifier.read(passages)
+        if len(filled):
+            logits, windows[filled], likeness[filled] = self._classifier.read(
+                _encodable(texts.of(filled))
+            )
             logits = np.where(in_context[filled], read.apply(logits), alone.apply(logits))
             scores[filled] = mode.scores(logits)
         predicted = mode.predicted(scores, np.where(in_context, read.thresholds, alone.thresholds))
@@ -297,8 +299,8 @@ class _Scored(NamedTuple):
     likeness: Array
 
 
-def listed(texts: object) -> list[Text]:
-    """Make a list of an iterable of texts; a TypeError says what to do about anything else."""
+def listed(texts: object) -> Texts:
+    """Number an iterable of texts; a TypeError says what to do about anything else."""
     if isinstance(texts, (str, Passage)):
         raise TypeError("texts must be a list of str; for one text write [text]")
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):
@@ -313,7 +315,7 @@ def listed(texts: object) -> list[Text]:
         if not isinstance(text, (str, Passage)):
             kind = type(text).__name__
             raise TypeError(f"texts[{number}] is {kind}, not str{_REMEDIES.get(kind, '')}")
-    return items
+    return numbered(items)
 
 
 # Name of a type → what to do about an item of it.
@@ -325,18 +327,10 @@ _REMEDIES = {
 }
 
 
+def _encodable(texts: Texts) -> Texts:
+    """Texts that can be encoded: "cut off \\ud83d" → "cut off ?"."""
+    return replace(texts, distinct=[_without_surrogates(text) for text in texts.distinct])
+
+
 def _without_surrogates(text: str) -> str:
-    """A text that can be encoded: "cut off \\ud83d" → "cut off ?"."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _encodable(text: Text) -> Passage:
-    """A text as a passage of which each part can be encoded."""
-    passage = as_passage(text)
-    return Passage(
-        _without_surrogates(passage.text),
-        tuple(map(_without_surrogates, passage.before)),
-        tuple(map(_without_surrogates, passage.after)),
-        _without_surrogates(passage.heading),
-        _without_surrogates(passage.title),
-    )

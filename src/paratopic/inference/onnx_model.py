@@ -17,13 +17,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from paratopic.inference.context import ContextWeights, around, read_weights, surroundings
+from paratopic.inference.context import ContextWeights, in_context, read_weights
 from paratopic.inference.head import Reading, Windows, read_head
 from paratopic.inference.modes import Mode
 from paratopic.inference.prediction import Contributions
 from paratopic.inference.scores import Array, Integers
 from paratopic.project.errors import UserError
-from paratopic.project.passages import PARTS, Passage, Text
+from paratopic.project.texts import PARTS, Texts
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -68,9 +68,9 @@ class EncoderClassifier:
         self._head, self._mode = read_head(folder / self.HEAD), mode
         self._model = OnnxModel(folder / self.MODEL)
 
-    def read(self, texts: Sequence[Text]) -> Reading:
+    def read(self, texts: Texts) -> Reading:
         """Read n texts, long ones in several windows."""
-        windows = read_passages(self._tokenizer, texts, self.context, self._model.run)
+        windows = embed_in_context(self._tokenizer, texts, self.context, self._model.run)
         return self._head.read(windows, self._mode, len(texts))
 
     def embed(self, texts: Sequence[str]) -> Array:
@@ -78,15 +78,14 @@ class EncoderClassifier:
         windows, owner = read_windows(self._tokenizer, texts)
         return mean_embeddings(self._model.run(windows), windows, owner, len(texts))
 
-    def contributions(self, passage: Passage) -> Contributions:
+    def contributions(self, texts: Texts) -> Contributions:
         """As `Classifier.contributions`, if embeddings of texts are means of their tokens'."""
-        encoding = self._tokenizer.encode(passage.text)
+        encoding = self._tokenizer.encode(texts.plain[0])
         windows = [encoding, *encoding.overflowing]
         lengths = [len(window.ids) for window in windows]
         tokens = [self._model.token_parts(window.ids) for window in windows]
-        read = surroundings([passage], self.context)
-        in_parts = read._replace(own=np.arange(len(PARTS)), row=read.part)
-        by_part = around(in_parts, self.embed(read.texts))  # of the sum of embeddings
+        read = in_context(texts, self.context)
+        by_part = read.by_part.sums(self.embed(read.texts))  # of the sum of embeddings
         sums = np.array([parts.sum(axis=0) for parts in tokens]) + by_part.sum(axis=0)
         norms = np.linalg.norm(sums, axis=1, keepdims=True)
         logits = self._head.logits(sums / norms)
@@ -107,9 +106,9 @@ class EncoderClassifier:
         return Contributions(spans, shares, combined[0], of_parts)
 
 
-def read_passages(
+def embed_in_context(
     tokenizer: Tokenizer,
-    texts: Sequence[Text],
+    texts: Texts,
     context: ContextWeights,
     embed: Callable[[list[list[int]]], Array],
 ) -> Windows:
@@ -120,7 +119,7 @@ def read_passages(
     embed
         Function from windows of token ids to embeddings of unit length, (n windows, d).
     """
-    read = surroundings(texts, context)
+    read = in_context(texts, context)
     windows, text = read_windows(tokenizer, read.texts)
     embeddings = embed(windows)
     n_windows = np.bincount(text, minlength=len(read.texts))[read.own]
@@ -132,7 +131,7 @@ def read_passages(
     if len(read.row):
         with_context = np.isin(owner, read.row)
         means = mean_embeddings(embeddings, windows, text, len(read.texts))
-        sums = features[with_context] + around(read, means)[owner[with_context]]
+        sums = features[with_context] + read.sums(means)[owner[with_context]]
         features[with_context] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
     return Windows(features, owner, [len(windows[row]) for row in rows.tolist()])
 

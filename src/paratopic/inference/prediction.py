@@ -18,7 +18,7 @@ import numpy as np
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Integers
-from paratopic.project.passages import PARTS
+from paratopic.project.texts import PARTS
 from paratopic.project.topics import NONE
 
 # What a sentence begins with: quotation marks of any language, then a capital letter or a digit.

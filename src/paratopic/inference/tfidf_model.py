@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from paratopic.inference.context import ContextWeights, Surroundings, read_weights, surroundings
+from paratopic.inference.context import ContextWeights, in_context, read_weights
 from paratopic.inference.head import Reading, Windows, read_head
 from paratopic.inference.modes import Mode
 from paratopic.inference.prediction import Contributions
 from paratopic.inference.scores import Array, Integers
-from paratopic.project.passages import PARTS, Passage, Text
+from paratopic.project.texts import Texts
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -69,9 +69,9 @@ class BaselineClassifier:
         if self._head.coef.shape[1] != d:
             raise ValueError(f"weights of {self._head.coef.shape} do not fit {d} terms")
 
-    def read(self, texts: Sequence[Text]) -> Reading:
+    def read(self, texts: Texts) -> Reading:
         """Read n texts, each in one window."""
-        features, n = transform_passages(self._union.transform, texts, self.context), len(texts)
+        features, n = transform_in_context(self._union.transform, texts, self.context), len(texts)
         return self._head.read(Windows(features, np.arange(n), [1] * n), self._mode, n)
 
     def embed(self, texts: Sequence[str]) -> sparse.csr_matrix:
@@ -81,22 +81,22 @@ class BaselineClassifier:
         features = self._union.transform(texts)
         return sparse.csr_matrix(features.multiply(1 / np.maximum(_lengths(features), 1e-9)))
 
-    def contributions(self, passage: Passage) -> Contributions:
-        """What each word of a text, and each part of what is around it, adds to its logits.
+    def contributions(self, texts: Texts) -> Contributions:
+        """What each word of a lone text, and each part of what is around it, adds to its logits.
 
         A term that is there several times adds as much each time, and one of several words adds as
         much in each of them.
         """
         from scipy import sparse
 
-        text = passage.text
+        (text,) = texts.plain
         spans = np.array([match.span() for match in re.finditer(r"\S+", text)], dtype=np.int64)
         # Few characters become several words when they are cleaned.
         cleaned = [clean(text[start:end]).split() for start, end in spans]
         token = np.repeat(np.arange(len(spans)), [len(words) for words in cleaned])
-        read = surroundings([passage], self.context)
+        read = in_context(texts, self.context)
         each = self._union.transform(read.texts)
-        own, parts = each[read.own], _read_into(read, read.part, len(PARTS)) @ each
+        own, parts = each[read.own], read.by_part.around @ each
         total = own + sparse.csr_matrix(parts.sum(axis=0))
         scale = _scale(own, total)
         coef = self._head.effective(total.multiply(scale)) * scale
@@ -108,9 +108,9 @@ class BaselineClassifier:
         return Contributions(spans, shares, logits, np.asarray(parts @ coef.T))
 
 
-def transform_passages(
+def transform_in_context(
     transform: Callable[[Sequence[str]], sparse.csr_matrix],
-    texts: Sequence[Text],
+    texts: Texts,
     context: ContextWeights,
 ) -> sparse.csr_matrix:
     """Features of n texts, (n, d): sums of their own and of those around them.
@@ -124,21 +124,13 @@ def transform_passages(
     """
     from scipy import sparse
 
-    read = surroundings(texts, context)
+    read = in_context(texts, context)
     each = transform(read.texts)
     own = each[read.own]
     if not len(read.row):
         return own
-    total = own + _read_into(read, read.row, len(texts)) @ each
+    total = own + read.around @ each
     return sparse.csr_matrix(total.multiply(_scale(own, total)))
-
-
-def _read_into(read: Surroundings, row: Integers, n_rows: int) -> sparse.csr_matrix:
-    """Weights (n rows, m) with which each of m texts is read into rows."""
-    from scipy import sparse
-
-    shape = (n_rows, len(read.texts))
-    return sparse.csr_matrix((read.weight, (row, read.column)), shape)
 
 
 def _scale(own: sparse.csr_matrix, total: sparse.csr_matrix) -> Array:

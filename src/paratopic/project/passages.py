@@ -14,8 +14,6 @@ from typing import TypeAlias
 HEADING_SEPARATOR = " / "
 # Number of paragraphs that are read on each side, at most.
 REACH = 3
-# Parts of what stands around a text, in the order in which they are shown.
-PARTS = ("title", "heading", "before", "after")
 # Columns of a table that tell what stands around its texts.
 BESIDE = "text_preceding", "text_following", "heading", "title"
 

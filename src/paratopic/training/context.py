@@ -15,7 +15,7 @@ from paratopic.corpus.folds import deal
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
-from paratopic.project.passages import Passage
+from paratopic.project.texts import NOTHING, Texts
 from paratopic.training.calibration import measure
 from paratopic.training.examples import Examples, at_most
 
@@ -63,12 +63,10 @@ def choose_context(
     """
     if not len(examples.texts):
         return PRIOR
-    passages = [text for text in examples.texts if isinstance(text, Passage)]
     is_read = {
-        "neighbours": _are_coherent(passages, seed, embed),
-        "heading": any(passage.heading for passage in passages),
-        "title": any(passage.title for passage in passages),
+        part: bool((examples.texts.beside(part) != NOTHING).any()) for part in ("heading", "title")
     }
+    is_read["neighbours"] = _are_coherent(examples.texts, seed, embed)
     weights = (
         {part: weight for part, weight in asdict(each).items() if is_read[part]}
         for each in (PRIOR, *OTHERS)
@@ -96,20 +94,26 @@ def choose_context(
     return prior if worse.mean() <= chance else others[best - 1]
 
 
-def _are_coherent(passages: Sequence[Passage], seed: int, embed: Embed) -> bool:
+def _are_coherent(texts: Texts, seed: int, embed: Embed) -> bool:
     """Whether texts are more like their neighbours than like those of other texts.
 
-    It has to be by more than chance explains; of fewer than two texts with neighbours, nothing is
-    known, and they are taken to be. Without any neighbours it is false.
+    The neighbour of a text is the text after it or, without one, that before it. It has to be by
+    more than chance explains; of fewer than two texts with neighbours, nothing is known, and they
+    are taken to be. Without any neighbours it is false.
     """
-    pairs = [(passage.text, near) for passage in passages if (near := _next_to(passage))]
-    if len(pairs) < 2:
-        return bool(pairs)
-    pairs = [pairs[number] for number in at_most(MOST_TO_COMPARE, len(pairs), seed).tolist()]
-    own, others = (embed(list(texts)) for texts in zip(*pairs, strict=True))
+    before, after = (texts.beside(part)[:, 0] for part in ("before", "after"))
+    near = np.where(after == NOTHING, before, after)
+    rows = np.flatnonzero(near != NOTHING)
+    if len(rows) < 2:
+        return bool(len(rows))
+    rows = rows[at_most(MOST_TO_COMPARE, len(rows), seed)]
+    own, others = (
+        embed([texts.distinct[number] for number in numbers.tolist()])
+        for numbers in (texts.own[rows], near[rows])
+    )
     products = own @ others.T
     similarity = products if isinstance(products, np.ndarray) else products.toarray()
-    return stand_out(similarity, np.eye(len(pairs), dtype=bool))
+    return stand_out(similarity, np.eye(len(rows), dtype=bool))
 
 
 def stand_out(similarity: Array, own: Targets) -> bool:
@@ -120,9 +124,3 @@ def stand_out(similarity: Array, own: Targets) -> bool:
     of_own = similarity[own]
     lead = of_own - (similarity.sum(axis=1) - of_own) / (similarity.shape[1] - 1)
     return bool(lead.mean() > TELLING * lead.std(ddof=1) / np.sqrt(len(lead)))
-
-
-def _next_to(passage: Passage) -> str:
-    """The text after a passage or, without one, that before it; "" for none."""
-    beside = (*passage.after[:1], *passage.before[-1:])
-    return next((text for text in beside if text.strip()), "")

@@ -7,7 +7,7 @@ question are imported; which fold a paragraph is in is for `corpus.folds`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,12 @@ from joblib import Parallel, cpu_count, delayed
 
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled, make_pool, read_with_folds
-from paratopic.corpus.table import read_paragraphs, with_passages
+from paratopic.corpus.table import read_paragraphs
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Integers, Scores
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
-from paratopic.project.passages import Passage, Text, as_passage, plain
+from paratopic.project.texts import Texts
 from paratopic.training.examples import (
     Advance,
     Examples,
@@ -73,7 +73,7 @@ def labelled_for(kind: Kind, params: Params) -> Labelled:
     are_rare = topics_are_rare(data.hand.targets, mode_of(params.topics.mode))
     if kind.learns_from_unlabelled and not are_rare:
         pool = make_pool(paragraphs, data.rows, params.section(kind.name).unlabelled, params.seed)
-    return replace(data, rows=with_passages(data.rows, paragraphs), pool=pool)
+    return replace(data, paragraphs=paragraphs, pool=pool)
 
 
 def processes_for(kind: Kind, n_rows: int) -> int:
@@ -165,7 +165,7 @@ def cross_validate(
 
 def fit_all(data: Labelled, fit: Fit, seed: int, advance: Advance = silent) -> Fitted:
     """Fit the final model to all labelled paragraphs; parameters as in `cross_validate`."""
-    examples = examples_of(data, slice(None), data.passages, data.pool.texts if data.pool else ())
+    examples = examples_of(data, slice(None), data.texts, data.pool.texts if data.pool else ())
     return fit(examples, _seed(seed, n_fits(data.folds)), advance)
 
 
@@ -181,8 +181,8 @@ def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     -------
     Columns id, repeat (0) and one of scores for each topic.
     """
-    model = fit(examples_of(data, slice(0), (), ()), seed, silent)
-    scores = model.predict_proba(plain(data.passages))
+    model = fit(examples_of(data, slice(0), data.texts.of(slice(0)), ()), seed, silent)
+    scores = model.predict_proba(data.texts.alone)
     return _table(data, slice(None), scores, {"repeat": 0})
 
 
@@ -215,9 +215,7 @@ def part(train: Integers, group: Integers, share: float, seed: tuple[int, ...]) 
     return train[np.isin(group[train], kept)]
 
 
-def _apart(
-    data: Labelled, train: Integers, held_out: Integers
-) -> tuple[Examples, Sequence[Passage]]:
+def _apart(data: Labelled, train: Integers, held_out: Integers) -> tuple[Examples, Texts]:
     """Rows to learn from and texts that are held out, neither of which tells of the other."""
     learnt_from, texts = data.apart(train, held_out)
     pool = data.pool.beside(train, held_out) if data.pool else ()
@@ -233,13 +231,13 @@ def _table(
 
 
 def _score(
-    fit: Fit, examples: Examples, held_out: Sequence[Text], seed: int, advance: Advance
+    fit: Fit, examples: Examples, held_out: Texts, seed: int, advance: Advance
 ) -> tuple[Scores, Scores, pd.DataFrame]:
     """Scores (n, k) of held-out texts in context and alone, and the history of the fit."""
     model = fit(examples, seed, advance)
     scores = alone = model.predict_proba(held_out)
-    if any(model.context.reads(as_passage(text)) for text in held_out):
-        alone = model.predict_proba(plain(held_out))
+    if model.context.reads(held_out).any():
+        alone = model.predict_proba(held_out.alone)
     return scores, alone, model.history
 
 

@@ -24,7 +24,7 @@ from paratopic.inference.scores import Array, Integers, Scores, Targets
 from paratopic.labels.weak import learn_sources, teach
 from paratopic.project.files import aside
 from paratopic.project.languages import Audience, audience_of
-from paratopic.project.passages import Text
+from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics
 
 # Number of labelled articles that count as much as the topics' descriptions.
@@ -89,7 +89,7 @@ class Examples:
         Texts that nobody labelled; none by default.
     """
 
-    texts: Sequence[Text]
+    texts: Texts
     targets: Targets
     groups: Integers
     articles: Integers
@@ -110,7 +110,7 @@ class Examples:
         """Select examples by their numbers."""
         return replace(
             self,
-            texts=[self.texts[row] for row in rows.tolist()],
+            texts=self.texts.of(rows),
             targets=self.targets[rows],
             groups=self.groups[rows],
             articles=self.articles[rows],
@@ -151,7 +151,7 @@ class Fitted(ABC):
         return self.topics.names
 
     @abstractmethod
-    def predict_proba(self, texts: Sequence[Text]) -> Scores:
+    def predict_proba(self, texts: Texts) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
 
     @abstractmethod
@@ -260,7 +260,7 @@ def _n_articles(articles: Integers, weight: Array) -> float:
 
 
 def examples_of(
-    data: Labelled, part: Integers | slice, texts: Sequence[Text], unlabelled: Sequence[str]
+    data: Labelled, part: Integers | slice, texts: Texts, unlabelled: Sequence[str]
 ) -> Examples:
     """Make a part of the rows, with the texts to read, and texts without a label, examples.
 

@@ -24,12 +24,12 @@ from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.onnx_model import (
     EncoderClassifier,
     OnnxModel,
-    read_passages,
+    embed_in_context,
     read_windows,
     windowing,
 )
 from paratopic.inference.scores import Array, Integers, Scores
-from paratopic.project.passages import Text, plain
+from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics
 from paratopic.training.context import choose_context, stand_out
 from paratopic.training.examples import (
@@ -102,8 +102,8 @@ class FittedTransformer(Fitted):
     _windows: Sequence[Sequence[int]]
     _similarity: float
 
-    def predict_proba(self, texts: Sequence[Text]) -> Scores:
-        read = read_passages(self._tokenizer, texts, self.context, self._embedder)
+    def predict_proba(self, texts: Texts) -> Scores:
+        read = embed_in_context(self._tokenizer, texts, self.context, self._embedder)
         mode = mode_of(self.topics.mode)
         return mode.scores(self._head.read(read, mode, len(texts)).logits)
 
@@ -229,7 +229,7 @@ def _choose_context(
         part = replace(examples.of(train), unlabelled=())
         head = head_fit.fit(part, embedder, tokenizer, read)
         texts = examples.of(test).texts
-        windows = read_passages(tokenizer, texts, read, embedder)
+        windows = embed_in_context(tokenizer, texts, read, embedder)
         return mode.scores(head.read(windows, mode, len(texts)).logits)
 
     def embed(texts: Sequence[str]) -> Array:
@@ -263,7 +263,7 @@ def _telling_names(
     if has_topic.sum() < 2:
         return ()
     texts, names = (
-        embedder(_first_windows(tokenizer, each)) for each in (plain(examples.texts), topics.names)
+        embedder(_first_windows(tokenizer, each)) for each in (examples.texts.plain, topics.names)
     )
     similarity = texts @ names.T
     similarity -= similarity.mean(axis=0)  # some names are closer to all texts than others
@@ -298,7 +298,7 @@ def _windows(
     tokenizer: Tokenizer, examples: Examples, topics: Topics, seed: int
 ) -> list[list[int]]:
     """Windows to choose the 8-bit encoder by: of texts, descriptions and, last, random words."""
-    texts = [*plain(examples.texts), *examples.unlabelled]
+    texts = [*examples.texts.plain, *examples.unlabelled]
     evenly = np.linspace(0, len(texts) - 1, min(len(texts), RANGE_TEXTS)).astype(int)
     chosen = [texts[number] for number in evenly]
     pieces = {token.strip("#▁Ġ") for token in tokenizer.get_vocab()}
@@ -367,7 +367,7 @@ class _HeadFit:
         weights = evidence(examples, is_described)
         described = Described(_describe(embedder, tokenizer, self.descriptions), NEAREST)
         prior = described.prior(len(topics.names), mode, beside)
-        read = read_passages(tokenizer, examples.texts, context, embedder)
+        read = embed_in_context(tokenizer, examples.texts, context, embedder)
         features = described.widen(read.features)
         # The windows of a text share its weight.
         of_windows = weights[read.owner] * (1 / np.bincount(read.owner)[read.owner])

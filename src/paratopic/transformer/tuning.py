@@ -34,7 +34,6 @@ from torch import Tensor, nn
 from paratopic.inference.modes import mode_of
 from paratopic.inference.onnx_model import read_windows
 from paratopic.inference.scores import Array, Integers, Targets, classes, one_hot
-from paratopic.project.passages import plain
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Examples, share_of_labels, topics_are_rare
 from paratopic.transformer.checkpoint import Checkpoint
@@ -212,7 +211,7 @@ def tune(
     mode, (clauses, of_clauses) = mode_of(topics.mode), _clauses(topics)
     of_examples, of_clauses = mode.outcomes(examples.targets), mode.outcomes(of_clauses)
     described = np.eye(of_examples.shape[1], dtype=bool)[: len(topics.descriptions)]
-    texts = [*examples.texts, *clauses, *topics.descriptions]
+    texts = [*examples.texts.plain, *clauses, *topics.descriptions]
     outcomes = of_examples, of_clauses, described
     n_more = len(texts) - len(of_examples)
     weights = np.pad(examples.sample_weight, (0, n_more), constant_values=1.0)
@@ -226,7 +225,7 @@ def tune(
     checkpoint = Checkpoint(checkpoints, (*given, seed), [*tuned, *head], optimiser)
     losses = checkpoint.restore()
     rng = np.random.default_rng(seed)
-    batches = _batches(plan, tokenizer, plain(texts), outcomes, weights, rng)
+    batches = _batches(plan, tokenizer, texts, outcomes, weights, rng)
     for batch in islice(batches, len(losses), None):
         encoded = encode(network.encoder, batch.windows)
         embeddings = joined(network.encoder, encoded, len(batch.windows)).requires_grad_()
