@@ -171,10 +171,6 @@ def test_what_is_labelled_as_a_whole_is_counted_however_it_was_chosen(cli: Cli) 
     ("words", "message"),
     [
         (
-            ["--by", "outlet"],
-            "--by outlet: there is no such column; the columns are article, title",
-        ),
-        (
             ["--by", "weight"],
             "--by weight: there is no such column; the columns are article, title, heading, date, "
             "source, year, month\n",

@@ -157,18 +157,13 @@ CERTAIN = asdict(Certainty(0.8, 0.7, noise=0.001, between=0.0, n_labels=50.0, n_
         (setting("calibration", "alone", to=alone(certainty=CERTAIN | {"mean": 2})), "share is"),
         (setting("calibration", "alone", to=alone(certainty=CERTAIN | {"noise": -1})), "negative"),
         (setting("calibration", "alone", to=alone(certainty=CERTAIN | {"noise": 1e999})), "finite"),
-        (setting("calibration", "alone", to=alone(certainty={"mean": 0.5})), "damaged, or not"),
         (setting("calibration", "alone", to=alone(scale=["x"])), "damaged, or not the manifest"),
-        (setting("calibration", "alone", to=alone(other=[1.0])), "damaged, or not the manifest"),
         (setting("calibration", "alone", to="x"), "damaged, or not the manifest"),
         (setting("settings", "context", "neighbours", to=1.5), "weight of neighbours is 1.5"),
-        (setting("settings", "context", "heading", to=-0.1), "weight of heading is -0.1"),
         (setting("settings", "context", "title", to=float("nan")), "weight of title is nan"),
         (setting("settings", "context", "title", to=True), "weight of title is True"),
-        (setting("settings", "context", "title", to=float("inf")), "weight of title is inf"),
         (setting("settings", "context", "title", to="x"), "cannot be loaded as a"),
         (setting("settings", "context", "other", to=0.5), "cannot be loaded as a"),
-        (setting("settings", "context", to=None), "cannot be loaded as a"),
     ],
 )
 def test_a_manifest_that_makes_no_sense_is_refused(

@@ -66,10 +66,7 @@ def test_rows_without_a_group_are_articles_of_their_own(tmp_path: Path) -> None:
         ("", r"set.csv: holds no text"),
         ("text,label\na,trade,b\n", r"set.csv, row 2: more cells than columns"),
         ('text,label\n"a,trade\n', r"set.csv, row 2: this row cannot be read"),
-        (
-            "text,label,label\na,trade,\n",
-            r"set.csv, row 1: there are two columns label; rename one",
-        ),
+        ("text,label,label\na,trade,\n", "row 1: there are two columns label; rename one"),
         ("text,label,date,date \nA,trade,2025,B1\n", "there are two columns date; rename one"),
         # A line break that is not quoted makes no paragraph.
         ("text,label,n\nFirst line\nnext,trade,1\n", 'row 2 ends before the column "label"'),
@@ -81,14 +78,8 @@ def test_rows_without_a_group_are_articles_of_their_own(tmp_path: Path) -> None:
         ("text,label,group,position\na,,g,1.5\n", "row 2: the position is '1.5', not a whole"),
         ("text,label,group,position\na,,g,\n", "row 2: the position is '', not a whole number"),
         (f"text,label,group,position\na,,g,{'9' * 30}\n", "row 2: the position is '999"),
-        (
-            "text,label,group,position\na,,g,1\nb,,h,1\nc,,g,01\n",
-            "row 4: .*row 2 .* position 01 too",
-        ),
-        (
-            "text,label,drawn\nA,trade,1\nB,trade,0.3\n",
-            r'set\.csv, row 3: drawn is "0\.3"; write 1 if',
-        ),
+        ("text,label,group,position\na,,g,1\nb,,h,1\nc,,g,01\n", "row 4: .*row 2 .* 01 too"),
+        ("text,label,drawn\nA,trade,1\nB,trade,0.3\n", r'row 3: drawn is "0\.3"; write 1 if'),
     ],
 )
 def test_a_bad_table_is_refused_with_its_row_or_column(
