@@ -55,19 +55,6 @@ def test_of_too_many_texts_some_are_drawn_by_the_seed(monkeypatch: pytest.Monkey
     assert hits.mean() > 0.9
 
 
-def test_the_strength_is_chosen_on_a_draw_of_whole_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    groups = np.arange(87) // 2
-    monkeypatch.setattr(baseline, "MOST_TO_CHOOSE", 30)
-    drawn = baseline._draw(groups, 1)
-    assert 28 <= len(drawn) <= 30
-    assert set(np.flatnonzero(np.isin(groups, groups[drawn]))) == set(drawn)
-    assert (drawn == baseline._draw(groups, 1)).all()
-    assert set(drawn) != set(baseline._draw(groups, 2))
-    # Few rows, or groups so big that a draw could miss topics, are taken whole.
-    assert len(baseline._draw(groups[:30], 1)) == 30
-    assert len(baseline._draw(np.arange(90) // 10, 1)) == 90
-
-
 def test_the_history_has_the_strengths_in_the_order_of_the_params() -> None:
     losses = {}
     for strengths in ((1.0, 10.0, 100.0), (100.0, 1.0, 10.0)):

@@ -6,10 +6,6 @@ import csv
 import errno
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -306,29 +302,6 @@ def test_interrupted_and_resumed_runs_write_the_same_bytes(
             (out / ".00000-one-00001.csv.1.draft").write_text("half a row")
     assert predict(model, inputs, out, resume=bool(moments)) == whole
     assert read_shards(out) == read_shards(folder / "whole")
-
-
-def test_a_killed_process_is_resumed(
-    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.undo()
-    texts = "text\n" + "The tariff and the army.\n" * 1_500
-    tables = [save(tmp_path, f"{number}.csv", texts) for number in range(4)]
-    words = ["predict", str(tmp_path / "*.csv"), "--model", str(model.folder), "--out"]
-    program = "from paratopic.cli.app import main; main()"
-    command = [sys.executable, "-c", program, *words, str(tmp_path / "out")]
-    process = subprocess.Popen(command)
-    while not list((tmp_path / "out").glob("00000*")) and process.poll() is None:
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() != 0
-    before = len(read_shards(tmp_path / "out"))
-    assert 0 < before < 4
-    resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True)
-    assert f"{tmp_path / 'out'}: 6,000 rows from 4 files, 0 with an error" in resumed.stdout
-    assert resumed.stderr == ""  # no progress bar without a terminal
-    predict(model, tables, tmp_path / "whole")
-    assert read_shards(tmp_path / "out") == read_shards(tmp_path / "whole")
 
 
 def test_another_run_is_not_resumed(model: Model, inputs: list[Path], tmp_path: Path) -> None:

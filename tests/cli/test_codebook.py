@@ -94,7 +94,6 @@ def test_on_a_full_disk_nothing_is_changed(cli: Cli) -> None:
 
 
 def fill(*cells: str) -> None:
-    """Write topics into all rows of sheet.csv."""
     sheet = pd.read_csv("sheet.csv", dtype=str, keep_default_na=False)
     sheet.assign(topics=cells).to_csv("sheet.csv", index=False)
 

@@ -22,7 +22,6 @@ from paratopic.inference.scores import (
 
 
 def counts(true: Targets, predicted: Targets) -> tuple[Array, Array, Array]:
-    """Hits, predictions and true examples of each topic."""
     hit, named, has = ((true & predicted).sum(0), predicted.sum(0), true.sum(0))
     return hit.astype(float), named.astype(float), has.astype(float)
 

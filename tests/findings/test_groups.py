@@ -75,7 +75,6 @@ def without_labels(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def constant(probability: float) -> Callable[[list[Passage]], Scores]:
-    """A model that gives each topic of any text the same probability."""
     return lambda texts: np.full((len(texts), 2), probability)
 
 
@@ -89,7 +88,6 @@ def dated(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def dated_corpus() -> Corpus:
-    """The corpus of the table with those dates."""
     return corpus(table(), dated(table()))
 
 

@@ -1,8 +1,10 @@
-"""Where a model is looked for, when it is loaded again, and what loading does not import."""
+"""Where a model is looked for, when it is loaded again, and what loading needs and imports."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 
@@ -79,3 +81,26 @@ def test_a_piece_that_cannot_be_read_is_refused(saved: Path, name: str, tmp_path
     folder = repacked(saved, tmp_path / "model", name, lambda p: p.write_bytes(b"not that"))
     with pytest.raises(UserError, match="cannot be loaded as a"):
         load(folder)
+
+
+@pytest.mark.parametrize(
+    ("missing", "store", "message"),
+    [
+        ("mlflow.artifacts", "http://127.0.0.1:9", r"a server needs .*paratopic\[registry\]"),
+        ("mlflow.artifacts", "sqlite:///mlflow.db", r"a database needs .*paratopic\[train\]"),
+        ("sqlalchemy", "sqlite:///mlflow.db", r"a database needs sqlalchemy, .*\[train\]"),
+        ("sqlalchemy", "http://127.0.0.1:9", "cannot be loaded from MLflow at http://127.0.0.1:9"),
+    ],
+)
+def test_a_missing_package_is_named(tmp_path: Path, missing: str, store: str, message: str) -> None:
+    """In a process of its own: MLflow remembers for good what it could not import."""
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from pathlib import Path\n"
+        "from paratopic.inference.registry import fetch\n"
+        "from paratopic.project import errors\n"
+        "errors.run(lambda: fetch('models:/paratopic@champion', Path()))\n"
+    )
+    run = python(program, cwd=tmp_path, env=os.environ | {"MLFLOW_TRACKING_URI": store})
+    assert run.returncode == 1 and "Traceback" not in run.stderr
+    assert re.search(rf"models:/paratopic@champion.* {message}", run.stderr), run.stderr

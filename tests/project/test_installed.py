@@ -27,7 +27,6 @@ def flat(package: Path) -> Digests:
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A copy of the package."""
     ignored = shutil.ignore_patterns("__pycache__")
     return Path(shutil.copytree(PACKAGE, tmp_path / PACKAGE.name, ignore=ignored))
 

@@ -83,7 +83,6 @@ def test_every_form_gives_the_same_rows(
 
 
 def read_texts(path: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read a dataset without labels."""
     return read_joined(path, TOPICS, [], Source(path, label=None))
 
 
@@ -252,6 +251,4 @@ def test_without_a_configuration_the_hub_says_which_is_meant(tmp_path: Path) -> 
         )
         rows = read(hub.address, home, f"{both}?config=en", both, one)
         assert rows == ["['en']", "['default']", "['en']"]
-        of_en = read(hub.address, tmp_path / "other", f"{both}?config=en", one)
-        assert of_en == ["['en']", "['en']"]
     assert read("http://127.0.0.1:9", home, both, one) == ["['default']", "['en']"]

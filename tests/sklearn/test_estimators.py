@@ -74,7 +74,6 @@ def labelled(rows: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def topical(labelled: pd.DataFrame) -> pd.DataFrame:
-    """Those that have a topic."""
     return labelled[labelled["label"] != "none"]
 
 

@@ -102,7 +102,6 @@ def test_each_topic_is_spread_over_the_folds() -> None:
 
 
 def fit_calibration(true: Targets, scores: Scores) -> Calibration:
-    """Fit a calibration to rows that all weigh 1."""
     rows = calibration.KnownScores(true, scores, np.ones(len(true)))
     return calibration.fit_calibration(rows, mode_of("multi"))
 

@@ -46,7 +46,6 @@ def random_change(topics: Topics, new: list[str], rng: random.Random) -> Change:
 
 
 def words_of(change: Change) -> list[str]:
-    """The words of the command that makes a change."""
     into = ["--into"] if change.kind in ("merge", "split") else []
     return [*COMMAND, "codebook", change.kind, *change.names, *into, *change.into]
 

@@ -205,7 +205,6 @@ TEXTS = np.array([[0.9, 0, 0.4, 0], [0, 0.8, 0, 0.6], [0.5, 0.3, 0.8, 0], [0.1, 
 
 
 def scores_of(head: LinearHead, texts: Array = TEXTS) -> Array:
-    """Probabilities of the topics, (n, 2)."""
     return mode_of("single").scores(head.logits(sparse.csr_matrix(texts)))
 
 
@@ -223,23 +222,6 @@ def test_descriptions_alone_tell_which_texts_have_none_of_the_topics() -> None:
     assert many.logits(sparse.csr_matrix(TEXTS))[3].argmax() == 2
     undescribed = single_head(texts, targets, np.ones(2), UNDESCRIBED)
     np.testing.assert_allclose(scores_of(undescribed).sum(axis=1), 1)
-
-
-def test_labelled_texts_move_what_descriptions_tell_by_their_weight() -> None:
-    """Texts that are far from the descriptions and have a topic, and near ones that have none."""
-    features = np.tile(TEXTS[[0, 3]], (5, 1))
-    targets = np.tile(np.array([[False, False], [True, False]]), (5, 1))
-
-    def any_topic(weight: float) -> Array:
-        head = single_head(features, targets, np.full(10, weight))
-        return np.asarray(scores_of(head, TEXTS[[0, 3]]).sum(axis=1))
-
-    nothing = single_head(np.zeros((0, 4)), targets[:0], np.zeros(0))
-    expected = scores_of(nothing, TEXTS[[0, 3]]).sum(axis=1)
-    np.testing.assert_allclose(any_topic(1e-9), expected, atol=1e-6)
-    near, far = np.transpose([any_topic(weight) for weight in (1e-9, 0.1, 1, 10, 100)])
-    assert (np.diff(near) < 0).all() and (np.diff(far) > 0).all()
-    assert near[-1] < 0.1 and far[-1] > 0.9
 
 
 @pytest.mark.parametrize(("n_weak", "share"), [(0, 1.0), (30, 0.5), (300, LEAST_BY_HAND)])

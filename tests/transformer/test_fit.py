@@ -80,21 +80,6 @@ def test_other_encoders_and_no_paths_are_noted(untuned: Untuned, topics: Topics)
         assert b"site-packages" not in path.read_bytes(), path.name
 
 
-def test_labels_of_one_article_move_the_encoder_less(
-    data: Examples, topics: Topics, tiny_encoder: Path, fit_tiny: Fit
-) -> None:
-    data = data.of(np.flatnonzero(data.targets.any(axis=1)))
-    lone = replace(data, articles=np.zeros(len(data.texts), dtype=np.int64))
-    own = SentenceTransformer(str(tiny_encoder), device="cpu").state_dict()
-    moved = []
-    for labelled in (lone, data):
-        model = fit_tiny(labelled, topics)
-        assert len(model.history) == 12
-        tuned = model._tuned.state_dict()
-        moved.append(sum(float((tuned[name] - own[name]).abs().sum()) for name in own))
-    assert 0 < moved[0] < 0.5 * moved[1]
-
-
 def test_a_pool_teaches_the_head_alone(rows: pd.DataFrame, topics: Topics, fit_tiny: Fit) -> None:
     few = examples(rows.iloc[::6], topics.names)
     others = [text for text in rows["text"] if text not in few.texts.plain]
