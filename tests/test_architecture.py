@@ -34,10 +34,10 @@ MAY_IMPORT = {
         *("reading", "labels", "corpus", "inference", "training", "baseline", "transformer"),
         *("evaluation", "findings", "tracking"),
     },
-    # Late: `training` to forecast, `stages.report` for the page, `tracking` to serve MLflow's page.
+    # Late: `training` to forecast, `tracking` to serve MLflow's page.
     "cli": {
         *("reading", "labels", "corpus", "inference", "evaluation", "annotation", "bulk"),
-        *("findings", "training", "stages", "tracking", "tables"),
+        *("findings", "training", "tracking", "tables"),
     },
 }
 # Library → the rooms whose code may import it.

@@ -141,7 +141,7 @@ def test_open_shows_the_page_or_says_where_it_is_or_what_is_missing(
 
     monkeypatch.setattr(webbrowser, "open", open_page)
     monkeypatch.setattr(report, "_on_request", lambda: None)
-    monkeypatch.setattr(report, "page", lambda params, asked: "<!doctype html>")
+    monkeypatch.setattr(report, "render_page", lambda *_: "<!doctype html>")
     shutil.copy(ROOT / PARAMS, PARAMS)
     told = f"The report is {WHOLE_PAGE.resolve()}." in cli("report", "--open")
     assert told == (not browser)

@@ -26,6 +26,7 @@ from paratopic.evaluation.outcomes import confusions
 from paratopic.evaluation.report import thresholds_in_words
 from paratopic.findings.figures import write_figures
 from paratopic.findings.groups import overview
+from paratopic.findings.page import read_report, render_page
 from paratopic.findings.population import read_corpus
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
 from paratopic.project import files
@@ -34,7 +35,6 @@ from paratopic.project.files import COMPARISON, PARAGRAPHS, PREPARED, WHOLE_PAGE
 from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.params import read_params
 from paratopic.project.terminal import terminal
-from paratopic.stages.report import page, read_report
 
 Made = TypeVar("Made")
 
@@ -73,7 +73,8 @@ def report(
     if figures is not None:
         _write_figures(figures, comparison)
     elif open_page:
-        files.write_text(WHOLE_PAGE, page(read_params(), _on_request()))
+        params = read_params()
+        files.write_text(WHOLE_PAGE, render_page(params.topics, params.models, _on_request()))
         whole = WHOLE_PAGE.resolve()
         if not webbrowser.open(whole.as_uri()):
             print(f"The report is {whole}. There is no browser here to open it.")

@@ -21,13 +21,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from paratopic.corpus.labelled import labelled_in, read_labelled_paragraphs
 from paratopic.corpus.table import targets_of, texts_of
 from paratopic.evaluation import report
 from paratopic.evaluation.report import ModelReport
 from paratopic.findings import figures, groups
+from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.inference.modes import mode_of
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
+from paratopic.project import files
 from paratopic.project.errors import plural
+from paratopic.project.files import COMPARISON, FINAL, MODEL_REPORTS, PREPARED, SPLIT
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.topics import NONE, Topics, split_cell
@@ -37,26 +41,26 @@ TEMPLATE = Path(__file__).with_name("page.html")
 EXCERPT, BESIDE = 900, 200
 # Number of topics that are shown of those that are probable in a paragraph.
 N_PROBABLE = 6
+# What writes the files that are read.
+REPRO = "`dvc repro`"
+# Columns whose cells are texts, also where they look like numbers, or are words like "null".
+TEXTS = dict.fromkeys(("id", "article", "heading", "text", "answer", "label"), str)
+# Name of a table with such columns, or without them → how it is read.
+TABLES: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("predictions", "confusion"), {"keep_default_na": False, "dtype": TEXTS}),
+    **dict.fromkeys(("reliability", "risk", "training", "final"), {}),
+}
 
 
 def render_page(
-    topics: Topics,
-    prepared: Mapping[str, Any],
-    split: Mapping[str, Any],
-    comparison: Mapping[str, Any],
-    models: Sequence[ModelReport],
-    paragraphs: pd.DataFrame,
-    reviewed: pd.DataFrame,
-    on_request: Mapping[str, Any] | None = None,
+    topics: Topics, names: Sequence[str], on_request: Mapping[str, Any] | None = None
 ) -> str:
-    """Write the page.
+    """Make the page of what stages wrote in the current directory.
 
     Parameters
     ----------
-    models
-        Reports of the trained models, in any order.
-    reviewed
-        From `review.rank_doubtful`; no rows where no label is by hand.
+    names
+        Names of the trained models, in any order.
     on_request
         Sections that need the champion to be loaded; None, the default, for a page without them.
         These are `shares` (a `groups.Overview`), `labels` (what the labels are a sample of) and
@@ -69,8 +73,16 @@ def render_page(
     Returns
     -------
     HTML that asks no network for anything. Texts of users are escaped.
+
+    Raises
+    ------
+    UserError
+        A file is missing or damaged.
     """
-    models = sorted(models, key=lambda model: model.name != comparison["champion"])
+    prepared, comparison = (files.read_json(path, REPRO) for path in (PREPARED, COMPARISON))
+    frame = read_labelled_paragraphs()
+    reviewed = rank_doubtful(*read_scores(labelled_in(frame, topics), names), topics)
+    models = sorted(map(read_report, names), key=lambda each: each.name != comparison["champion"])
     metrics, sources = metrics_in(comparison), comparison.get("sources", {})
     lead = comparison["differences"].get(f"{comparison['champion']} - dummy", {})
     known = {key for measured in comparison["models"].values() for key in measured}
@@ -83,7 +95,7 @@ def render_page(
         plural=plural,
         topics=topics,
         prepared=prepared,
-        split=split,
+        split=files.read_json(SPLIT, REPRO),
         comparison=comparison,
         sources=describe_sources(sources_that_label(prepared)),
         beside=describe_beside(sources, comparison["champion"], prepared.get("effort", {})),
@@ -98,10 +110,30 @@ def render_page(
         groups=groups,
         report=report,
         risks=risks,
-        worst=lambda: worst(models, topics, paragraphs),
+        worst=lambda: worst(models, topics, frame),
         on_request=on_request,
         doubtful=reviewed[reviewed["reason"] != ""].to_dict("records"),
         n_unsure=int(reviewed["unsure"].sum()),
+    )
+
+
+def read_report(name: str) -> ModelReport:
+    """Read what stages evaluate and train wrote of a model.
+
+    Raises
+    ------
+    UserError
+        A file is missing or damaged.
+    """
+    folder = MODEL_REPORTS / name
+    return ModelReport(
+        name,
+        files.read_json(folder / FINAL, REPRO),
+        files.read_json(folder / "metrics.json", REPRO),
+        {
+            table: files.read_csv(folder / f"{table}.csv", REPRO, **options)
+            for table, options in TABLES.items()
+        },
     )
 
 

@@ -31,7 +31,6 @@ from paratopic.labels.log import Label, first_words
 from paratopic.labels.sample import weigh_sample
 from paratopic.labels.weak import Sources, learn_sources, teach, weak_answers
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import PARAMS
 from paratopic.project.params import Params
 from paratopic.project.sources import Source
 from paratopic.project.topics import Meaning, TieRule, Topics
@@ -147,7 +146,7 @@ def check_meanings(sources: Iterable[Source | str], topics: Topics) -> None:
         if isinstance(source, str):
             continue
         for label in source.labels:
-            where = f'{PARAMS}, prepare.sources: labels of {source.path}, "{label}"'
+            where = f'params.yaml, prepare.sources: labels of {source.path}, "{label}"'
             _today(source.meaning(label) or [], topics, where)
 
 
