@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from paratopic.inference.calibration import NEVER
-from paratopic.project.files import CHECKPOINTS
+from paratopic.project.files import CHECKPOINTS, COMPARISON, MODEL_REPORTS, MODELS, SCORES
 from paratopic.project.kinds import KINDS
-from tests.programs import runs, sh
+from tests.programs import Cli, run_stages, runs, sh
 from tests.samples import WORDS, paragraph
 
 
@@ -105,64 +110,86 @@ def test_an_unreachable_server_fails_clearly_and_is_filled_later(project: Path) 
     assert "up to date" in sh(project, "dvc", "repro")
 
 
-def test_a_labelled_table_with_other_topics_and_one_model(project: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def begin(project: Path, here: Path) -> Callable[[dict[str, Any]], None]:
+    """Begin another project in the current directory, with other settings: dotted key → value."""
+
+    def copy(settings: dict[str, Any]) -> None:
+        for name in ("params.yaml", "dvc.yaml", "dvc.lock", "seeds"):
+            whole = project / name
+            shutil.copytree(whole, name) if whole.is_dir() else shutil.copy(whole, name)
+        yaml = YAML()
+        params = yaml.load(Path("params.yaml"))
+        for key, value in settings.items():
+            *sections, last = key.split(".")
+            functools.reduce(operator.getitem, sections, params)[last] = value
+        yaml.dump(params, Path("params.yaml"))
+
+    return copy
+
+
+def of_models(*names: str) -> list[str]:
+    """The stages of the pipeline for some models, but for the last two."""
+    stages = ("score", "evaluate", "train", "card")
+    each = (f"{stage} {name}" for stage in stages for name in names)
+    return ["installed", "prepare", "split", *each, "compare"]
+
+
+def test_a_labelled_table_with_other_topics_and_one_model(
+    begin: Callable[[dict[str, Any]], None], cli: Cli, capsys: pytest.CaptureFixture[str]
+) -> None:
     rng = random.Random(1)
     rows = [(paragraph(name, rng), name.title(), n % 20) for n in range(40) for name in WORDS]
     rows += [("It rained all day.", "Other", 3)]
-    table = tmp_path / "table.csv"
     frame = pd.DataFrame(rows, columns=["text", "label", "group"])
-    frame.to_csv(table, index=False)
-    names = ",".join(name.title() for name in WORDS)
-    sh(
-        project,
-        *("dvc", "exp", "run", "-S", f"prepare.sources=[{table}]"),
-        *("-S", f"topics.codebook=[{names}]", "-S", "prepare.no_topic=[Other]"),
-        *("-S", "models=[baseline]", "-S", "split.holdout=0.25"),
+    frame.to_csv("table.csv", index=False)
+    begin(
+        {
+            "prepare.sources": ["table.csv"],
+            "prepare.no_topic": ["Other"],
+            "topics.codebook": [name.title() for name in WORDS],
+            "models": ["baseline"],
+            "split.holdout": 0.25,
+        }
     )
-    comparison = json.loads((project / "reports/comparison.json").read_text())
+    run_stages(*of_models("baseline"), "report", "track")
+    assert [name.partition(" ")[0] for name in runs(Path.cwd())] == ["baseline"]
+    comparison = json.loads(COMPARISON.read_text())
     assert set(comparison["models"]) == {"dummy", "baseline"}
     assert comparison["champion"] == "baseline"
     assert comparison["split_unit"] == "article"
     assert comparison["leads"] == {
         "baseline - dummy": comparison["differences"]["baseline - dummy"]
     }
-    assert not (project / "data/oof/baseline/definitions.parquet").exists()  # topics have none
-    assert comparison["models"]["baseline"]["macro_f1"]["value"] > 0.8
-    said = sh(
-        project, "paratopic", "predict", "--json", "seeds/us-china-talks-madrid-2025-09-15.txt"
-    )
-    assert set(json.loads(said.splitlines()[0])["scores"]) == {name.title() for name in WORDS}
+    assert not (SCORES / "baseline/definitions.parquet").exists()  # topics have none
+    macro_f1 = comparison["models"]["baseline"]["macro_f1"]["value"]
+    assert macro_f1 > 0.8
+    said = cli("predict", "--json", "seeds/us-china-talks-madrid-2025-09-15.txt")
+    assert set(json.loads(said.out.splitlines()[0])["scores"]) == {n.title() for n in WORDS}
     # That the rows are a random sample calibrates and measures anew, and fits nothing.
-    frame.assign(drawn=1).to_csv(table, index=False)
-    said = sh(project, "dvc", "repro")
-    assert "baseline: no fit" in said and "transformer" not in said
-    weighed = json.loads((project / "reports/models/baseline/metrics.json").read_text())
-    assert weighed["macro_f1"]["value"] == pytest.approx(
-        comparison["models"]["baseline"]["macro_f1"]["value"]
-    )
-    frame[1:].assign(drawn=1).to_csv(table, index=False)
-    said = sh(project, "paratopic", "status")
-    assert "; the last fits took " in said and "121 labelled paragraphs" in said
-    said = sh(project, "dvc", "repro", "score@baseline")
-    assert "because texts, labels, folds changed; the last ones took " in said
-    sh(project, "git", "checkout", "-q", ".")
-    sh(project, "dvc", "checkout", "--force")
+    frame.assign(drawn=1).to_csv("table.csv", index=False)
+    capsys.readouterr()
+    run_stages(*of_models("baseline"))
+    assert "baseline: no fit: texts" in capsys.readouterr().out
+    weighed = json.loads(COMPARISON.read_text())["models"]["baseline"]["macro_f1"]["value"]
+    assert weighed == pytest.approx(macro_f1)
+    frame[1:].assign(drawn=1).to_csv("table.csv", index=False)
+    assert "; the last fits took 0 s, of 121 labelled paragraphs" in cli("status")
+    run_stages("prepare", "split", "score baseline")
+    printed = capsys.readouterr().out
+    assert "because texts, labels, folds changed; the last ones took 0 s, of 121 " in printed
 
 
-def test_before_anyone_has_labelled_the_descriptions_predict(project: Path, tmp_path: Path) -> None:
-    article = tmp_path / "plain.txt"
-    article.write_text("The tariff on goods rose.\n\nThe navy left the port.\n", encoding="utf-8")
-    said = sh(
-        project,
-        *("dvc", "exp", "run", "-n", "unlabelled", "-S", f"prepare.sources=[{article}]"),
-        *("-S", "prepare.labels=null"),
-    )
-    assert "no labelled paragraph has a topic" in said
-    comparison = json.loads((project / "reports/comparison.json").read_text())
+def test_before_anyone_has_labelled_the_descriptions_predict(
+    begin: Callable[[dict[str, Any]], None], cli: Cli
+) -> None:
+    Path("plain.txt").write_text("The tariff on goods rose.\n\nThe navy left the port.\n", "utf-8")
+    begin({"prepare.sources": ["plain.txt"], "prepare.labels": None})
+    run_stages(*of_models("baseline", "transformer"), "report", "track")
+    comparison = json.loads(COMPARISON.read_text())
     assert (comparison["n"], comparison["champion"]) == (0, "transformer")
-    assert "transformer · unlabelled" in runs(project)
-    lines = sh(project, "paratopic", "predict", "--json", str(article)).splitlines()
-    answers = [json.loads(line) for line in lines]
+    assert {name.partition(" ")[0] for name in runs(Path.cwd())} == {"baseline", "transformer"}
+    answers = [json.loads(line) for line in cli("predict", "--json", "plain.txt").out.splitlines()]
     assert len(answers) == 2
     for answer in answers:
         most, confidence = max(answer["scores"].items(), key=lambda item: item[1])
@@ -170,14 +197,12 @@ def test_before_anyone_has_labelled_the_descriptions_predict(project: Path, tmp_
         assert answer["topic"] == (most if confidence >= none else None)
         # The definitions alone say how likely it has a topic, and none is called sure.
         assert 0 < sum(answer["scores"].values()) < 1
-    manifest = json.loads((project / "models/transformer/paratopic.json").read_text())
+    manifest = json.loads((MODELS / "transformer/paratopic.json").read_text())
     assert manifest["calibration"]["thresholds"] == [1.0] * 4
     assert manifest["calibration"]["sure"] == NEVER
-    card = (project / "reports/models/transformer/card.md").read_text(encoding="utf-8")
+    card = (MODEL_REPORTS / "transformer/card.md").read_text(encoding="utf-8")
     assert "Nothing was measured" in card and "No labelled paragraph" in card
-    assert "nothing is measured" in " ".join(sh(project, "paratopic", "report").split())
-    sh(project, "git", "checkout", "-q", ".")
-    sh(project, "dvc", "checkout", "--force")
+    assert "nothing is measured" in " ".join(cli("report").split())
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,9 @@ from paratopic.project.topics import NONE, ModeName
 from tests.programs import ROOT, Cli, run_stages
 from tests.samples import WORDS, paragraph
 
-PIPELINE = "prepare,split,score baseline,evaluate baseline,train baseline,compare".split(",")
+PIPELINE = "installed,prepare,split,score baseline,evaluate baseline,train baseline,compare".split(
+    ","
+)
 LOADS = ("src", "srcset", "data", "href", "xlink:href", "action", "poster")
 EVIL = '<script src="https://example.org/x.js"></script><b onclick="x">'
 
@@ -116,7 +118,7 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) 
     dates = table["group"].map(lambda name: "2025-04" if name < "article 4" else "2025-09")
     write_csv(Path("table.csv"), table.assign(date=dates))
     start(mode, ["baseline", "transformer"], "table.csv")
-    run_stages("prepare", "split", "score baseline")
+    run_stages("installed", "prepare", "split", "score baseline")
     # A second model with the same scores, which has no history.
     shutil.copytree(SCORES / "baseline", SCORES / "transformer")
     empty = pd.DataFrame(columns=["repeat", "fold", "step", "loss"])
