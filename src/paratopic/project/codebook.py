@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -279,35 +279,22 @@ def _in_brackets(topic: Topic) -> str:
 def scalar(text: str) -> str:
     """Write a text on one line of YAML, in quotes where it would mean something else.
 
-    >>> scalar("body"), scalar("16")
-    ('body', '"16"')
+    >>> print(scalar("body"), scalar("16"), scalar(r"\\bnavy"))
+    body "16" '\\bnavy'
     """
-    return text if _PLAIN.fullmatch(text) else _quoted(text)
-
-
-def _verbatim(pattern: str) -> str:
-    """A text in single quotes, in which a backslash means itself."""
-    return "'" + pattern.replace("'", "''") + "'"
+    if _PLAIN.fullmatch(text):
+        return text
+    if "\\" in text and text.isprintable():  # in single quotes, a backslash means itself
+        return "'" + text.replace("'", "''") + "'"
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _listed(names: Sequence[str]) -> str:
     return f"[{', '.join(map(scalar, names))}]"
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
 def _cells(topic: Topic) -> dict[str, str]:
     """Keys of a topic's entry → what is written there, on one line; for all that it has."""
-    return {key: write(value) for key, write in _WRITE.items() if (value := getattr(topic, key))}
-
-
-# Key of a topic → what writes its value.
-_WRITE: dict[str, Callable[[Any], str]] = {
-    "name": scalar,
-    "was": _listed,
-    "definition": _quoted,
-    "heading": _verbatim,
-    "pattern": _verbatim,
-}
+    keys = "name", "was", "definition", "heading", "pattern"
+    values = ((key, getattr(topic, key)) for key in keys)
+    return {k: scalar(v) if isinstance(v, str) else _listed(v) for k, v in values if v}

@@ -156,7 +156,8 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
         if _FORMULA.search(content):
             formulas = _first_sheet(openpyxl.load_workbook(file, **_QUICK)).iter_rows()
         n_cells, merged = 0, _merged(_MERGED.findall(content))
-        open_cells: list[_MergedCell] = []
+        # Column → the last row of the latest cell there that takes several rows, and its value.
+        tall: dict[int, tuple[int, object]] = {}
         errors: list[str] = []
         rows = zip(sheet.iter_rows(), formulas, strict=False)
         for number, (results, written) in enumerate(rows, start=1):
@@ -167,10 +168,12 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
             _refuse_formulas(written, results, where)
             errors += [f"{where}: {cell.value}" for cell in results if cell.data_type == "e"]
             cells = list(map(_value, results))
-            open_cells = [cell for cell in open_cells if number <= cell.last]
-            open_cells += merged.get(number, ())
-            for cell in open_cells:
-                cell.fill(number, cells)
+            for column, last in merged.get(number, ()):
+                tall[column] = last, cells[column - 1] if column <= len(cells) else None
+            for column, (last, value) in tall.items():
+                if number <= last:  # what stands in the first of its rows counts for all
+                    cells += [None] * (column - len(cells))
+                    cells[column - 1] = value
             while cells and cells[-1] in (None, ""):
                 cells.pop()
             if cells:
@@ -190,32 +193,17 @@ def _value(cell: Any) -> object:
     return cell.value
 
 
-@dataclass
-class _MergedCell:
-    """A cell that takes several rows: what stands in the first counts for all."""
+def _merged(places: Iterable[bytes]) -> dict[int, list[tuple[int, int]]]:
+    """Row → column and last row of the cells that begin there and take several rows.
 
-    column: int
-    first: int
-    last: int
-    value: object = None
-
-    def fill(self, row: int, cells: list[object]) -> None:
-        """Take the value from its first row, and put it into the others."""
-        if row == self.first:
-            self.value = cells[self.column - 1] if self.column <= len(cells) else None
-        else:
-            cells += [None] * (self.column - len(cells))
-            cells[self.column - 1] = self.value
-
-
-def _merged(places: Iterable[bytes]) -> dict[int, list[_MergedCell]]:
-    """Row → the cells that begin there and take several rows, but for those of the header."""
+    Those of the header are left out.
+    """
     from openpyxl.utils import range_boundaries
 
-    cells: dict[int, list[_MergedCell]] = {}
+    cells: dict[int, list[tuple[int, int]]] = {}
     for column, top, _, low in (range_boundaries(place.decode()) for place in places):
         if 1 < top < low:
-            cells.setdefault(top, []).append(_MergedCell(column, top, low))
+            cells.setdefault(top, []).append((column, low))
     return cells
 
 
