@@ -34,7 +34,6 @@ from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import TooFewLabels, make_folds, no_folds
 from paratopic.corpus.labelled import Labelled, Pool
 from paratopic.corpus.table import targets_of
-from paratopic.inference.modes import mode_of
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.crossval import cross_validate, fit_all
@@ -84,7 +83,7 @@ def product(room: ModuleType, section: str, **changes: Any) -> Callable[[Task], 
         texts = task.pool.head(getattr(settings, "unlabelled", 0))
         pool: Pool | None = Pool(task.labelled[of_pool], texts[of_pool])
         targets = targets_of(task.labelled["topic"], topics.names)
-        if topics_are_rare(targets, mode_of(topics.mode)):  # as in `training.crossval`
+        if topics_are_rare(targets, topics):  # as in `training.crossval`
             pool = None
         data = Labelled(task.labelled, topics, folds, pool)
         _, calibration = calibrated(data, cross_validate(data, fit, task.seed).scores, params)

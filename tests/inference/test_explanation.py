@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from paratopic import Explanation, load
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.model import Model
-from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import sentences
 from paratopic.project.passages import REACH, Passage, Text, plain
 from paratopic.project.topics import NONE, Topics
@@ -29,11 +28,11 @@ LONG = f"{TEXT} " * 40
 
 def logits_of(model: Model, text: Text) -> dict[str, float]:
     """Relative logits by another way: from the probabilities, with those that are not known out."""
-    mode = mode_of(model.mode)
+    mode = model.mode
     logits = mode.logits(mode.complete(model.predict_proba([text])))[0]
     named = dict(zip((*model.classes_, NONE), logits, strict=False))
     known = {name: logit for name, logit in named.items() if np.isfinite(logit)}
-    if model.mode == "single":
+    if mode.name == "single":
         mean = np.mean(list(known.values()))
         known = {name: logit - mean for name, logit in known.items()}
     return known

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import one_hot
 from paratopic.project.texts import numbered
+from paratopic.project.topics import Topics
 from paratopic.training.examples import (
     Examples,
     Soft,
@@ -83,7 +84,7 @@ def test_descriptions_count_less_the_more_articles_have_an_outcome(mode: Mode) -
 
 def test_topics_are_rare_where_half_of_the_labels_say_none_of_them_in_mode_single() -> None:
     targets = one_hot(np.array([0, 1, -1, -1]), 2)
-    single, multi = mode_of("single"), mode_of("multi")
+    single, multi = Topics("single", ("a", "b")), Topics("multi", ("a", "b"))
     assert topics_are_rare(targets, single) and not topics_are_rare(targets, multi)
     assert not topics_are_rare(targets[:3], single) and not topics_are_rare(targets[:0], single)
     # Topics by hand are those without weak labels.

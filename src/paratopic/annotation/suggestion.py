@@ -18,7 +18,6 @@ import pandas as pd
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.table import has_hand_label, texts_of
 from paratopic.inference.model import Model
-from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.scores import Array, Features, Integers
 from paratopic.labels.log import ARTICLE
@@ -161,7 +160,7 @@ def suggest(
         def embed_part(numbers: Integers, part: Integers = part) -> Features:
             return model.embed([texts[number] for number in part[numbers]])
 
-        doubt = mode_of(model.mode).doubt(scores[part])
+        doubt = model.mode.doubt(scores[part])
         places = choose(doubt, embed_part, n - len(chosen), seed)
         chosen += part[places].tolist()
     suggestions = in_context(frame, dict.fromkeys(rows["id"].iloc[chosen], ""))

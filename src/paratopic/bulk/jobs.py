@@ -38,7 +38,6 @@ from paratopic.bulk.formats import (
 )
 from paratopic.inference.calibration import Answers
 from paratopic.inference.model import Model
-from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.files import DRAFT, aside, read_json, write_json, write_text
 from paratopic.project.languages import language_of
@@ -111,7 +110,7 @@ class Done:
             The rows' own columns, of one shard of an input: at least those that name articles,
             dates and the values of `Job.by`, if there are any.
         """
-        n, classes, mode = len(columns["error"]), job.model.classes_, mode_of(job.model.mode)
+        n, classes, mode = len(columns["error"]), job.model.classes_, job.model.mode
         n_errors = n - columns["error"].count(None)
         done = replace(self, rows=self.rows + n, errors=self.errors + n_errors)
         known = [row for row, windows in enumerate(columns["windows"]) if windows]
@@ -227,7 +226,7 @@ Advance = Callable[[int, float], None]
 
 def predict_columns(model: Model, texts: Sequence[Text]) -> Columns:
     """The columns that are added to the rows of these texts, except that of the errors."""
-    answers, mode = model.predict(texts), mode_of(model.mode)
+    answers, mode = model.predict(texts), model.mode
     columns: Columns = {_topics(model): [mode.cell(answer.topics) for answer in answers]}
     columns |= {name: [getattr(answer, name) for answer in answers] for name in ANSWER}
     scores = {f"score_{t}": [answer.scores[t] for answer in answers] for t in model.classes_}
@@ -443,4 +442,4 @@ def _articles(own: Columns, n: int) -> Sequence[object]:
 
 def _topics(model: Model) -> str:
     """Name of the column of predicted topics."""
-    return f"predicted_{mode_of(model.mode).answer_column}"
+    return f"predicted_{model.mode.answer_column}"

@@ -18,12 +18,11 @@ from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import Manifest, digest_of
 from paratopic.inference.head import Reading
-from paratopic.inference.modes import mode_of
+from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.prediction import Contributions, Explanation, Prediction, explain
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
 from paratopic.project.passages import Passage, Text, article_passages
 from paratopic.project.texts import Texts, numbered
-from paratopic.project.topics import ModeName
 
 
 class Classifier(Protocol):
@@ -79,9 +78,9 @@ class Model:
         return self._manifest.kind
 
     @property
-    def mode(self) -> ModeName:
-        """``"single"``: a text has one topic at most; ``"multi"``: any number of them."""
-        return self._manifest.topics.mode
+    def mode(self) -> Mode:
+        """Whether a text has one topic at most or any number, and what scores mean then."""
+        return mode_of(self._manifest.topics.mode)
 
     @property
     def definitions(self) -> dict[str, str]:
@@ -231,7 +230,7 @@ class Model:
             return Explanation(prediction, {}, {}, [], [], {})
         read, alone = self._calibrations
         calibration = read if self.context.reads(texts).all() else alone
-        parts, mode = self._classifier.contributions(_encodable(texts)), mode_of(self.mode)
+        parts, mode = self._classifier.contributions(_encodable(texts)), self.mode
         return explain(own, prediction, self.classes_, mode, parts, calibration)
 
     def embed(self, texts: Sequence[Text]) -> Features:
@@ -263,7 +262,7 @@ class Model:
         scores = np.zeros((len(texts), len(self.classes_)))
         windows = np.zeros(len(texts), dtype=np.int64)
         likeness = np.zeros(len(texts))
-        mode, (read, alone) = mode_of(self.mode), self._calibrations
+        mode, (read, alone) = self.mode, self._calibrations
         if len(filled):
             logits, windows[filled], likeness[filled] = self._classifier.read(
                 _encodable(texts.of(filled))

@@ -18,7 +18,6 @@ import pandas as pd
 from paratopic.inference.folder import CARD
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
-from paratopic.inference.modes import mode_of
 from paratopic.project.passages import BESIDE, Passage, Text, section_heading
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class ServedModel:
         first, *others = columns(self.model)
         rows = [(answer.confidence, answer.sure, *answer.scores.values()) for answer in answers]
         table = pd.DataFrame(rows, columns=others).astype({"sure": bool})
-        cells = [mode_of(self.model.mode).cell(answer.topics) for answer in answers]
+        cells = [self.model.mode.cell(answer.topics) for answer in answers]
         # Of type object, so that a text without a topic has None, not NaN.
         table.insert(0, first, pd.Series(cells, dtype=object))
         return table
@@ -78,7 +77,7 @@ class ServedModel:
 
 def columns(model: Model) -> list[str]:
     """Names of the output's columns."""
-    first = mode_of(model.mode).answer_column
+    first = model.mode.answer_column
     return [first, "confidence", "sure", *(f"score_{topic}" for topic in model.classes_)]
 
 

@@ -20,7 +20,6 @@ from joblib import Parallel, cpu_count, delayed
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled, make_pool, read_with_folds
 from paratopic.corpus.table import read_paragraphs
-from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Integers, Scores
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
@@ -70,7 +69,7 @@ def labelled_for(kind: Kind, params: Params) -> Labelled:
     are rare: most paragraphs have none of them then, and teach no more than chance would.
     """
     data, paragraphs, pool = read_with_folds(params.topics), read_paragraphs(), None
-    are_rare = topics_are_rare(data.hand.targets, mode_of(params.topics.mode))
+    are_rare = topics_are_rare(data.hand.targets, params.topics)
     if kind.learns_from_unlabelled and not are_rare:
         pool = make_pool(paragraphs, data.rows, params.section(kind.name).unlabelled, params.seed)
     return replace(data, paragraphs=paragraphs, pool=pool)

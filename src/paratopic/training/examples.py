@@ -222,14 +222,14 @@ def share_of_labels(examples: Examples, described: bool) -> float:
     return g / (g + DESCRIPTION_ARTICLES) if described else 1.0
 
 
-def topics_are_rare(targets: Targets, mode: Mode) -> bool:
+def topics_are_rare(targets: Targets, topics: Topics) -> bool:
     """Whether most labels by hand, (n, k), say none of the topics, in mode single.
 
     Then an encoder and a head are taught otherwise than where most texts have a topic: see
     `transformer` and `crossval`.
     """
-    none = mode.outcomes(targets)[:, targets.shape[1] :]
-    return bool(none.sum() >= RARE * max(len(targets), 1))
+    n_none = int((~targets.any(axis=1)).sum())
+    return topics.most == 1 and n_none >= RARE * max(len(targets), 1)
 
 
 def beside_labels(examples: Examples, mode: Mode) -> Array:

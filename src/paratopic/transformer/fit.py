@@ -255,7 +255,7 @@ def _telling_names(
     than chance explains. Codes such as "19" do not tell, and where most texts have a topic, labels
     tell enough.
     """
-    if not topics_are_rare(examples.by_hand, mode_of(topics.mode)):
+    if not topics_are_rare(examples.by_hand, topics):
         return ()
     n = len(examples.texts)
     examples = examples.of(np.unique(np.linspace(0, n - 1, min(n, MOST_TO_COMPARE)).astype(int)))
@@ -287,8 +287,8 @@ def _load_network(params: Transformer, topics: Topics) -> Network:
     device = pick_device(params.device)
     encoder = load_encoder(params.encoder, device)
     check_lengths(encoder, params)
-    n_logits = mode_of(topics.mode).n_logits(len(topics.names))
-    network = Network(encoder, nn.Linear(dimensions(encoder), n_logits).to(device))
+    head = nn.Linear(dimensions(encoder), len(topics.outcomes))
+    network = Network(encoder, head.to(device))
     # Dropout stays off: with so few steps it only adds noise.
     network.eval()
     return network
