@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 
 from paratopic.inference.calibration import Calibration, Certainty
-from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import CARD, prediction_files
 from paratopic.inference.folder import MANIFEST as MANIFEST_NAME
 from paratopic.inference.loading import load
@@ -55,13 +54,13 @@ def test_a_published_model_has_only_what_prediction_reads(
     assert "copy exists already; name another folder" in cli(*words, status=1).out
 
 
-@pytest.mark.parametrize("weights", [None, READING], ids=["alone", "in context"])
+@pytest.mark.parametrize("given", [(None,), (READING,), (READING, "multi")])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_loaded_model_answers_as_the_one_in_memory(
-    kind: str, weights: ContextWeights | None, make: Make, rows: pd.DataFrame, topics: Topics
+    kind: str, given: tuple[Any, ...], make: Make, rows: pd.DataFrame, topics: Topics
 ) -> None:
     assert topics.descriptions  # the similarity to the nearest one is saved too
-    model, folder = make(kind, weights)
+    model, folder = make(kind, *given)
     loaded = load(folder)
     passages, long = in_articles(rows), "tariff " * 300
     texts = [*rows["text"], *passages, long, replace(passages[0], text=long), "☃ unheard-of"]

@@ -22,6 +22,7 @@ from paratopic.evaluation.metrics import Metric
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.findings.review import CONTRADICTED, rank_doubtful
 from paratopic.inference.calibration import Calibration
+from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Scores, Targets
 from paratopic.project.texts import numbered
@@ -47,27 +48,23 @@ def rows() -> pd.DataFrame:
     return frame.assign(label_source="hand", heading="")
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def trained(
-    request: pytest.FixtureRequest,
-    rows: pd.DataFrame,
-    tiny_encoder: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Fitted, Path]:
-    model = fit(request.param, examples(rows, NAMES), TOPICS, tiny_encoder)
-    folder = tmp_path_factory.mktemp("models") / request.param
-    model.save(folder, Calibration((1.0, 2.0, 0.5), (0.0, 1.0, -1.0), (0.3, 0.5, 0.5)))
-    return model, folder
+@pytest.fixture(scope="module")
+def fitted(rows: pd.DataFrame) -> Fitted:
+    return fit("baseline", examples(rows, NAMES), TOPICS, Path())
 
 
-def test_what_is_saved_answers_calibrated(trained: tuple[Fitted, Path], rows: pd.DataFrame) -> None:
-    fitted, folder = trained
-    model = load(folder)
+@pytest.fixture(scope="module")
+def model(fitted: Fitted, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    folder = tmp_path_factory.mktemp("models") / "baseline"
+    fitted.save(folder, Calibration((1.0, 2.0, 0.5), (0.0, 1.0, -1.0), (0.3, 0.5, 0.5)))
+    return load(folder)
+
+
+def test_what_is_saved_answers_calibrated(fitted: Fitted, model: Model, rows: pd.DataFrame) -> None:
     texts = [*rows["text"], " ".join(rows["text"])]
     raw = fitted.predict_proba(numbered(texts))
     expected = expit(np.log(raw / (1 - raw)) * [1, 2, 0.5] + [0, 1, -1])
-    tolerance = 0.03 if model.kind == "transformer" else 1e-12
-    np.testing.assert_allclose(model.predict_proba(texts), expected, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(model.predict_proba(texts), expected, rtol=0, atol=1e-12)
     for answer, row in zip(model.predict(texts), model.predict_proba(texts), strict=True):
         named = [name for name, p, at in zip(NAMES, row, (0.3, 0.5, 0.5), strict=True) if p >= at]
         assert list(answer.topics) == sorted(named, key=lambda name: -answer.scores[name])
@@ -78,8 +75,9 @@ def test_what_is_saved_answers_calibrated(trained: tuple[Fitted, Path], rows: pd
     assert (blank.topics, blank.topic, blank.confidence) == ((), None, 0.0)
 
 
-def test_both_models_learn_topics_apart(trained: tuple[Fitted, Path]) -> None:
-    scores = trained[0].predict_proba(
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_models_learn_topics_apart(kind: str, rows: pd.DataFrame, tiny_encoder: Path) -> None:
+    scores = fit(kind, examples(rows, NAMES), TOPICS, tiny_encoder).predict_proba(
         numbered(
             [
                 "A tariff duty on export goods. The army and navy at the missile border.",
@@ -159,8 +157,7 @@ def test_figures_are_scikit_learns_and_a_model_that_predicts_at_random_is_worse(
     assert difference(outcome, outcome, 0.95, 500, 1).p == 1
 
 
-def test_topics_are_told(trained: tuple[Fitted, Path], rows: pd.DataFrame, tmp_path: Path) -> None:
-    model = load(trained[1])
+def test_topics_are_told(model: Model, rows: pd.DataFrame, tmp_path: Path) -> None:
     texts = [*rows["text"][:8], " "]
     answers = model.predict(texts)
     expected = [";".join(answer.topics) for answer in answers]
