@@ -252,10 +252,11 @@ def test_a_paragraph_like_a_formula_is_read_as_it_was_from_a_sheet(
 
 
 def test_label_studio_tasks_carry_the_model_s_suggestion(tmp_path: Path) -> None:
-    tasks, config = write(tmp_path / "tasks.json")
+    titled = [replace(each, title="Talks open") for each in SUGGESTIONS]
+    tasks, config = write(tmp_path / "tasks.json", titled)
     first = json.loads(tasks.read_text(encoding="utf-8"))[0]
     assert first["data"]["paragraph"] == SUGGESTIONS[0].id
-    assert first["data"]["after"] == "after\n\nmore"
+    assert (first["data"]["after"], first["data"]["title"]) == ("after\n\nmore", "Talks open")
     (prediction,) = first["predictions"]
     assert (prediction["score"], prediction["model_version"]) == (0.5, "baseline")
     root = ElementTree.fromstring(config.read_text(encoding="utf-8"))
@@ -270,13 +271,6 @@ def test_label_studio_tasks_carry_the_model_s_suggestion(tmp_path: Path) -> None
     assert {"text", "before"} <= shown <= set(first["data"])
     # The paragraph to label alone is not paler.
     assert [item.get("name") for item in root.findall("Text")] == ["text"]
-
-
-def test_label_studio_tasks_carry_the_title(tmp_path: Path) -> None:
-    items = [replace(SUGGESTIONS[0], title="Talks open"), SUGGESTIONS[1]]
-    tasks, _ = write(tmp_path / "a.json", items)
-    written = json.loads(tasks.read_text(encoding="utf-8"))
-    assert [task["data"]["title"] for task in written] == ["Talks open", ""]
 
 
 def test_quotes_in_a_definition_are_escaped_in_the_configuration() -> None:

@@ -174,12 +174,6 @@ def test_a_store_that_cannot_be_written_is_reported(tmp_path: Path, baseline: Re
         write_runs("http://127.0.0.1:9", "unreachable", [baseline], tmp_path / "runs")
 
 
-def test_the_environment_can_name_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert store_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there")
-    assert store_uri(tmp_path) == "http://there"
-
-
 def test_a_champion_is_a_registered_version_with_its_figures_and_card(
     uri: str, baseline: Record, transformer: Record, tmp_path: Path
 ) -> None:
