@@ -23,7 +23,7 @@ from paratopic.evaluation.comparison import (
 )
 from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.intervals import Difference
-from paratopic.labels.summary import describe_beside
+from paratopic.labels.summary import describe_weak
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import held_out, weak_table
@@ -171,12 +171,16 @@ def test_a_source_and_the_model_are_measured_on_the_same_paragraphs() -> None:
     # Of security 5 of 10 are answered as trade: F1 of 2/3 and 0.8.
     assert beside["source"].value == np.mean([2 / 3, 0.8])
     assert beside["lead"].value == 1 - beside["source"].value
-    written = {name: asdict(beside[name]) for name in ("source", "model", "lead")} | {"n": 20}
-    (line,) = describe_beside(
-        {"llm-m": written}, "baseline", {"llm-m": {"seconds": 812.3, "cost": 0.214}}
-    )
+    written: dict[str, Any] = {name: asdict(beside[name]) for name in ("source", "model", "lead")}
+    written["n"] = 20
+    prepared = {"labelled_by": {}, "effort": {"llm-m": {"seconds": 812.3, "cost": 0.214}}}
+    report = {"champion": "baseline", "sources": {"llm-m": written}}
+    (line,) = describe_weak(prepared, report)
     assert line.startswith(
         "macro-F1 on the 20 paragraphs that llm-m and people answered: llm-m 0.733"
     )
     assert "baseline 1.000" in line
     assert line.endswith("; 1,000 answers of llm-m take 812 s and cost 0.21")
+    # With too few labels of a topic there is no interval.
+    written["source"] |= {"low": None, "high": None}
+    assert "llm-m 0.733, baseline 1.000 (" in describe_weak(prepared, report)[0]

@@ -28,11 +28,11 @@ from paratopic.findings.figures import write_figures
 from paratopic.findings.groups import overview
 from paratopic.findings.page import read_report, render_page
 from paratopic.findings.population import read_corpus
-from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
+from paratopic.labels.summary import describe_agreement, describe_weak
 from paratopic.project import files
-from paratopic.project.errors import UserError, plural
+from paratopic.project.errors import UserError
 from paratopic.project.files import COMPARISON, PARAGRAPHS, PREPARED, WHOLE_PAGE
-from paratopic.project.metrics import headline, metrics_in
+from paratopic.project.metrics import headline, metrics_in, with_interval
 from paratopic.project.params import read_params
 from paratopic.project.terminal import terminal
 
@@ -86,10 +86,8 @@ def _print(comparison: Mapping[str, Any]) -> None:
     console, champion = terminal(), comparison["champion"]
     if comparison["models"]:
         console.print(_table(comparison))
-    people, prepared = comparison.get("annotators"), files.read_json(PREPARED, "`dvc repro`")
-    lines = [_agreement(people)] if people else []
-    lines += describe_sources(sources_that_label(prepared))
-    lines += describe_beside(comparison.get("sources", {}), champion, prepared.get("effort", {}))
+    lines = describe_agreement(comparison.get("annotators"))
+    lines += describe_weak(files.read_json(PREPARED, "`dvc repro`"), comparison)
     lines += [f"note: {note}" for note in comparison["notes"]]
     compared = headline(comparison)
     for names, difference in comparison["differences"].items():
@@ -159,29 +157,10 @@ def _table(comparison: Mapping[str, Any]) -> Table:
         "", *columns, title="Out-of-fold figures", caption=CAPTION, caption_justify="left"
     )
     for metric in metrics_in(comparison).values():
-        cells = [_cell(figures.get(metric.key)) for figures in models.values()]
+        cells = [
+            with_interval(figures[metric.key]) if metric.key in figures else ""
+            for figures in models.values()
+        ]
         if metric.is_main and any(cells):
             table.add_row(metric.title, *cells)
     return table
-
-
-def _cell(figure: Mapping[str, float | None] | None) -> str:
-    """A figure with its interval: "0.751 (0.526–0.927)"; "" for none."""
-    if figure is None:
-        return ""
-    if figure["low"] is None:
-        return f"{figure['value']:.3f}"
-    return f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
-
-
-def _agreement(people: Mapping[str, Any]) -> str:
-    """How far annotators agree, from comparison.json."""
-    parts = []
-    if people["macro_f1"] is not None:
-        parts.append(
-            f"macro-F1 {people['macro_f1']:.3f} against each other, which a model can hardly exceed"
-        )
-    if people["alpha"] is not None:
-        parts.append(f"Krippendorff's alpha {people['alpha']:.3f}")
-    n = plural(people["paragraphs"], "paragraph")
-    return f"annotators ({n}): {'; '.join(parts) or 'not measured'}"

@@ -28,7 +28,7 @@ from paratopic.evaluation.report import ModelReport
 from paratopic.findings import figures, groups
 from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.inference.modes import mode_of
-from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
+from paratopic.labels.summary import describe_agreement, describe_weak
 from paratopic.project import files
 from paratopic.project.errors import plural
 from paratopic.project.files import COMPARISON, FINAL, MODEL_REPORTS, PREPARED, SPLIT
@@ -83,7 +83,7 @@ def render_page(
     frame = read_labelled_paragraphs()
     reviewed = rank_doubtful(*read_scores(labelled_in(frame, topics), names), topics)
     models = sorted(map(read_report, names), key=lambda each: each.name != comparison["champion"])
-    metrics, sources = metrics_in(comparison), comparison.get("sources", {})
+    metrics = metrics_in(comparison)
     lead = comparison["differences"].get(f"{comparison['champion']} - dummy", {})
     known = {key for measured in comparison["models"].values() for key in measured}
     of_training = [f"{model.name}: {note}" for model in models for note in model.shipped["notes"]]
@@ -97,8 +97,8 @@ def render_page(
         prepared=prepared,
         split=files.read_json(SPLIT, REPRO),
         comparison=comparison,
-        sources=describe_sources(sources_that_label(prepared)),
-        beside=describe_beside(sources, comparison["champion"], prepared.get("effort", {})),
+        people=describe_agreement(comparison["annotators"]),
+        sources=describe_weak(prepared, comparison),
         notes=[*comparison["notes"], *prepared["messages"], *of_training],
         models=models,
         metrics=[metric for key, metric in metrics.items() if key in known],

@@ -20,11 +20,9 @@ from paratopic.labels.resolve import Resolved
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project.errors import plural
 from paratopic.project.languages import count_languages, learnt, others
+from paratopic.project.metrics import with_interval
 from paratopic.project.params import Labels
 from paratopic.project.topics import Topics
-
-# Name of a source → figures of it, as in a report.
-Figures = Mapping[str, Mapping[str, Any]]
 
 
 def summarise(
@@ -103,27 +101,42 @@ def effort_of(lines: Iterable[Label], settings: Labels) -> dict[str, dict[str, f
     return effort
 
 
-def describe_beside(measured: Figures, champion: str, effort: Figures) -> list[str]:
-    """Say how good each source is beside the champion, and what 1,000 of its answers take.
+def describe_agreement(people: Mapping[str, Any] | None) -> list[str]:
+    """Say how far annotators agree; nothing where nobody labelled a paragraph of another.
+
+    >>> both = {"annotators": ["Ann", "Bo"], "paragraphs": 5, "macro_f1": None, "alpha": 0.8}
+    >>> describe_agreement(both)
+    ["2 annotators labelled 5 paragraphs more than once: Krippendorff's alpha 0.800"]
+    """
+    if people is None:
+        return []
+    parts = []
+    if people["macro_f1"] is not None:
+        parts.append(
+            f"macro-F1 {people['macro_f1']:.3f} against each other, which a model can hardly exceed"
+        )
+    if people["alpha"] is not None:
+        parts.append(f"Krippendorff's alpha {people['alpha']:.3f}")
+    names, n = plural(len(people["annotators"]), "annotator"), people["paragraphs"]
+    measured = "; ".join(parts) or "not measured"
+    return [f"{names} labelled {plural(n, 'paragraph')} more than once: {measured}"]
+
+
+def describe_weak(prepared: Mapping[str, Any], comparison: Mapping[str, Any]) -> list[str]:
+    """Say what weak sources are worth, how good they are beside the champion, and what they take.
 
     Parameters
     ----------
-    measured
-        Name of a source → its figures, from `evaluation.comparison.beside_model`.
-    champion
-        Name of the model that it is beside.
-    effort
-        Name of a source → what 1,000 answers take, as in prepare.json.
+    prepared, comparison
+        Content of prepare.json and of comparison.json.
     """
-    lines = []
-    for name, figures in measured.items():
-        of_both = [
-            f"{who} {part['value']:.3f} ({part['low']:.3f}–{part['high']:.3f})"
-            for who, part in ((name, figures["source"]), (champion, figures["model"]))
-        ]
+    lines = describe_sources(sources_that_label(prepared))
+    for name, figures in comparison.get("sources", {}).items():
+        both = (name, figures["source"]), (comparison["champion"], figures["model"])
         line = f"macro-F1 on the {figures['n']} paragraphs that {name} and people answered: "
-        line += f"{', '.join(of_both)}, p = {figures['lead']['p']:.3f}"
-        if taken := effort.get(name):
+        line += ", ".join(f"{who} {with_interval(part)}" for who, part in both)
+        line += f", p = {figures['lead']['p']:.3f}"
+        if taken := prepared.get("effort", {}).get(name):
             line += f"; 1,000 answers of {name} take {taken['seconds']:,.0f} s"
             if "cost" in taken:
                 line += f" and cost {taken['cost']:,.2f}"

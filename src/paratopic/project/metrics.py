@@ -127,3 +127,14 @@ def headline(report: Mapping[str, Any]) -> Metric:
     'answer_macro_f1'
     """
     return next(iter(metrics_in(report).values()))
+
+
+def with_interval(figure: Mapping[str, float | None]) -> str:
+    """A figure of a report with its interval, if it has one.
+
+    >>> with_interval({"value": 0.751, "low": 0.526, "high": 0.927})
+    '0.751 (0.526–0.927)'
+    """
+    if figure["low"] is None:
+        return f"{figure['value']:.3f}"
+    return f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
