@@ -20,7 +20,7 @@ from paratopic.findings.shares import (
     shares_of_parts,
     trend,
 )
-from paratopic.inference.scores import Array
+from paratopic.inference.scores import Array, Targets
 from tests.samples import bounds
 
 # Standard errors on each side of a 95 % interval.
@@ -42,7 +42,7 @@ def drawn(n: int, n_labels: int, seed: int, bias: float = 0.0) -> tuple[Sample, 
     return Sample(predicted, rows, truth[rows], np.ones(n_labels)), truth
 
 
-def of_whole_articles(true: Array, n_articles: int, rng: np.random.Generator) -> Sample:
+def of_whole_articles(true: Targets, n_articles: int, rng: np.random.Generator) -> Sample:
     """Texts in articles of 20, of which so many are drawn and labelled."""
     truth = np.column_stack([true, ~true]).astype(np.float64)
     articles = np.repeat(rng.choice(len(true) // 20, n_articles, replace=False), 20)
