@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from paratopic.bulk import jobs
-from paratopic.bulk.formats import Parquet
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from tests.bulk.bulk_runs import predict, read_rows
@@ -21,28 +17,6 @@ from tests.documents import altered, save
 from tests.programs import Cli
 
 TEXTS = ["A tariff.", "The navy.", "A chip.", "Nothing."]
-
-
-def test_damaged_indices_of_a_dictionary_are_found_before_they_are_written(tmp_path: Path) -> None:
-    """They ended the process when the rows were written, as they are here."""
-    path, rng = tmp_path / "in.parquet", random.Random(0)
-    frame = pd.DataFrame({"text": [f"Talks {n}." for n in range(40)], "kind": list("abcd") * 10})
-    pq.write_table(pa.Table.from_pandas(frame.astype({"kind": "category"})), path)
-    whole, damaged = path.read_bytes(), 0
-    for _ in range(300):
-        content = bytearray(whole)
-        content[rng.randrange(4, len(whole) - 8)] ^= 1 << rng.randrange(8)
-        path.write_bytes(content)
-        try:
-            chunks = list(Parquet().read(path, "text", ["error"]))
-        except UserError:
-            damaged += 1
-            continue
-        for chunk in chunks:
-            Parquet().write(
-                tmp_path / "out.parquet", chunk.rows, {"error": list(chunk.errors)}, {"error": str}
-            )
-    assert damaged > 30
 
 
 def test_a_key_that_prediction_adds_is_an_error_of_its_row(model: Model, tmp_path: Path) -> None:
