@@ -34,7 +34,7 @@ from paratopic.project.topics import Topics, split_cell
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.crossval import cross_validate, part
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, Parity, evidence
-from paratopic.training.head import fit_head, lessons_of
+from paratopic.training.head import fit_head, lessons_of, regression_of
 from paratopic.transformer.encoder import load_encoder, pick_device
 
 Embeddings = dict[str, npt.NDArray[np.float64]]
@@ -287,11 +287,11 @@ def frozen(known: Embeddings) -> Learner:
     def learner(topics: Topics) -> Fit:
         def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
             features = np.array([known[text] for text in examples.texts.plain])
-            mode = mode_of(topics.mode)
-            prior = np.zeros((mode.n_logits(len(topics.names)), features.shape[1]))
+            regression = regression_of(topics)
+            prior = np.zeros((len(topics.outcomes), features.shape[1]))
             weights = evidence(examples, bool(topics.descriptions))
-            learnt = lessons_of(features, examples, weights, mode, HEAD_STRENGTH, prior)
-            head = fit_head(learnt, mode, HEAD_STRENGTH, prior)
+            learnt = lessons_of(features, examples, weights, regression, HEAD_STRENGTH, prior)
+            head = fit_head(learnt, regression, HEAD_STRENGTH, prior)
             return Frozen(pd.DataFrame(), ContextWeights(), (), topics, known, *head)
 
         return fit

@@ -12,7 +12,6 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from paratopic.baseline import fit as baseline
-from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Integers, Scores, classes, one_hot
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
@@ -101,7 +100,7 @@ def test_of_strengths_with_like_losses_macro_f1_chooses(monkeypatch: pytest.Monk
         noisy = (loss + n * noise for n, loss in enumerate(losses))
         measured = zip(noisy, macro_f1, strict=True)
         monkeypatch.setattr(baseline, "_measure", lambda *_: next(measured))
-        arguments = made_up(60), mode_of("single"), scores, section, 1, silent
+        arguments = made_up(60), TOPICS, scores, section, 1, silent
         strength, history = baseline._choose_strength(*arguments)
         assert history["C"].tolist() == list(strengths)
         assert history["log_loss"].tolist() == pytest.approx([losses[3], *losses[:3]])

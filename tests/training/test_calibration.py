@@ -258,7 +258,7 @@ def test_the_threshold_of_sure_predictions_is_that_of_mean_scores_of_repeats() -
 def test_topics_that_no_label_calibrates_are_each_predicted_for_their_share_of_rows() -> None:
     frame = table(60)[1]
     frame[TOPICS.scores] = frame[TOPICS.scores] ** [0.1, 1, 10]  # of any level
-    given = with_expected_thresholds(frame, TOPICS)
+    given = with_expected_thresholds(frame, Topics("multi", NAMES))
     pd.testing.assert_frame_equal(given[list(frame)], frame)
     predicted = frame[TOPICS.scores].to_numpy() >= given[TOPICS.thresholds].to_numpy()
     np.testing.assert_array_equal(predicted.sum(axis=0), 20)

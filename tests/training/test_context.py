@@ -11,7 +11,6 @@ import pytest
 
 from paratopic.baseline import fit as baseline
 from paratopic.inference.context import ContextWeights
-from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores, one_hot
 from paratopic.project.passages import Passage, Text
 from paratopic.project.texts import numbered
@@ -22,7 +21,7 @@ from paratopic.training.examples import Examples
 from tests.samples import PARAMS, WORDS, paragraph
 
 NAMES = tuple(WORDS)
-SINGLE = mode_of("single")
+TOPICS = Topics("single", NAMES)
 WHOLE = Passage("Text.", "Before.", "After.", "Heading", "Title")
 NEIGHBOURS, NOTHING = ContextWeights(neighbours=0.6), ContextWeights()
 
@@ -80,14 +79,14 @@ NUMBERS = np.arange(9)
     ids=["no examples", "one article", "few articles", "few of each topic"],
 )
 def test_few_labels_choose_nothing(examples: Examples) -> None:
-    assert choose_context(examples, SINGLE, 0, never, coherent) == PRIOR
+    assert choose_context(examples, TOPICS, 0, never, coherent) == PRIOR
 
 
 @pytest.mark.parametrize("best", OTHERS)
 def test_labels_of_enough_articles_choose_what_is_much_better(best: ContextWeights) -> None:
     examples = made_up(120, LEAST_ARTICLES)
     score = Rated(examples, lambda weights: 95 if weights == best else 50)
-    assert choose_context(examples, SINGLE, 0, score, coherent) == best
+    assert choose_context(examples, TOPICS, 0, score, coherent) == best
     # Every row is held out once with each of the weights.
     assert set(score.tests) == {PRIOR, *OTHERS}
     assert all(sorted(tests) == list(range(120)) for tests in score.tests.values())
@@ -98,7 +97,7 @@ def test_what_is_better_by_no_more_than_chance_explains_is_not_chosen() -> None:
 
     def chosen(rating: int) -> ContextWeights:
         score = Rated(examples, lambda weights: rating if weights == NOTHING else 80)
-        return choose_context(examples, SINGLE, 0, score, coherent)
+        return choose_context(examples, TOPICS, 0, score, coherent)
 
     assert [chosen(rating) for rating in (60, 80, 82, 95)] == [PRIOR, PRIOR, PRIOR, NOTHING]
 
@@ -119,7 +118,7 @@ def test_no_missing_part_weighs(passage: Text, expected: ContextWeights, n_artic
     # One example that has them is enough.
     examples = made_up(60, n_articles, ["Text."] * 59 + [passage])
     score = Rated(examples, lambda weights: 100)
-    assert choose_context(examples, SINGLE, 0, score, coherent) == expected
+    assert choose_context(examples, TOPICS, 0, score, coherent) == expected
     assert not any(weights.heading > expected.heading for weights in score.tests)
     assert expected != NOTHING or not score.tests
 
@@ -131,7 +130,7 @@ def test_the_choice_is_made_on_some_of_many_examples(monkeypatch: pytest.MonkeyP
     drawn = []
     for seed in (0, 0, 1):
         score = Rated(examples, lambda weights: 80)
-        choose_context(examples, SINGLE, seed, score, coherent)
+        choose_context(examples, TOPICS, seed, score, coherent)
         drawn.append(sorted(score.tests[PRIOR]))
     first, again, other = drawn
     assert len(set(first)) == 50 and len({row % 2 for row in first}) == 2
@@ -178,7 +177,7 @@ def test_neighbours_that_are_like_any_texts_are_not_read(n_articles: int) -> Non
         return rng.normal(size=(len(texts), 50))
 
     score = Rated(examples, lambda weights: 100)
-    chosen = choose_context(examples, SINGLE, 0, score, unlike)
+    chosen = choose_context(examples, TOPICS, 0, score, unlike)
     assert chosen == replace(PRIOR, neighbours=0)
     assert not any(weights.neighbours for weights in score.tests)
-    assert choose_context(examples, SINGLE, 0, score, coherent) == PRIOR
+    assert choose_context(examples, TOPICS, 0, score, coherent) == PRIOR

@@ -12,7 +12,6 @@ from scipy.special import logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 
 from paratopic.inference.head import LinearHead
-from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Targets, one_hot
 from paratopic.project.texts import numbered
 from paratopic.training.examples import Examples, Soft
@@ -21,7 +20,10 @@ from paratopic.training.head import (
     PRIOR_SCALE,
     WIDE,
     Described,
+    MultiRegression,
     Nearest,
+    Regression,
+    SingleRegression,
     balanced,
     fit_head,
     fit_heads,
@@ -40,7 +42,7 @@ def test_balanced_topics_and_none_of_them_have_the_same_total_weight() -> None:
     weights = balanced(np.array([0, 0, 0, 2]), np.array([1.0, 1.0, 2.0, 2.0]))
     np.testing.assert_allclose(weights, [0.75, 0.75, 1.5, 3.0])
     targets = one_hot(np.array([0, 1, 1, -1, -1, -1, -1, -1]), 2)
-    learnt = lessons(np.ones((8, 3)), targets, np.ones(8), mode_of("single"))
+    learnt = lessons(np.ones((8, 3)), targets, np.ones(8), SingleRegression())
     np.testing.assert_allclose((learnt.weights * learnt.truth).sum(axis=0), 8 / 3)
 
 
@@ -99,37 +101,41 @@ def test_a_topic_without_label_keeps_its_prior(learnt: Lessons, form: type) -> N
     np.testing.assert_allclose(np.column_stack([coef, intercept])[:3], best, atol=1e-3)
 
 
-@pytest.mark.parametrize("mode", [mode_of("single"), mode_of("multi")])
+@pytest.mark.parametrize("regression", [SingleRegression(), MultiRegression()])
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
 def test_a_head_of_wide_features_equals_one_fitted_directly(
-    mode: Mode, form: type, monkeypatch: pytest.MonkeyPatch
+    regression: Regression, form: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(5)
-    features, prior = form(rng.normal(size=(20, 50))), rng.normal(size=(mode.n_logits(3), 50))
+    features, prior = form(rng.normal(size=(20, 50))), rng.normal(size=(regression.n_logits(3), 50))
     targets = rng.random((20, 3)) < 0.3
-    if mode.name == "single":
+    if regression.name == "single":
         targets = one_hot(rng.integers(-1, 3, size=20), 3)
     evidence = rng.uniform(0.5, 2, size=20)
-    reduced = fit_head(lessons(features, targets, evidence, mode), mode, 2.0, prior)
+    reduced = fit_head(lessons(features, targets, evidence, regression), regression, 2.0, prior)
     monkeypatch.setattr("paratopic.training.head.WIDE", 0)
-    direct = fit_head(lessons(features, targets, evidence, mode), mode, 2.0, prior)
-    assert reduced[0].shape == (mode.n_logits(3), 50)
+    direct = fit_head(lessons(features, targets, evidence, regression), regression, 2.0, prior)
+    assert reduced[0].shape == (regression.n_logits(3), 50)
     for part, expected in zip(reduced, direct, strict=True):
         np.testing.assert_allclose(part, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("mode", [mode_of("single"), mode_of("multi")])
+@pytest.mark.parametrize("regression", [SingleRegression(), MultiRegression()])
 @pytest.mark.parametrize("wide", [0, WIDE])
-def test_heads_of_a_path_are_alike(mode: Mode, wide: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heads_of_a_path_are_alike(
+    regression: Regression, wide: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("paratopic.training.head.WIDE", wide)
     rng = np.random.default_rng(5)
-    features, prior = rng.normal(size=(20, 50)), np.zeros((mode.n_logits(4), 50))
+    features, prior = rng.normal(size=(20, 50)), np.zeros((regression.n_logits(4), 50))
     targets = one_hot(rng.integers(-1, 3, size=20), 4)  # the last topic is unknown
     evidence = rng.uniform(0.5, 2, size=20)
-    learnt = lessons(features, targets, evidence, mode)
+    learnt = lessons(features, targets, evidence, regression)
     strengths = [1.0, 10.0, 100.0]
-    for strength, path in zip(strengths, fit_heads(learnt, mode, strengths, prior), strict=True):
-        alone = fit_head(learnt, mode, strength, prior)
+    for strength, path in zip(
+        strengths, fit_heads(learnt, regression, strengths, prior), strict=True
+    ):
+        alone = fit_head(learnt, regression, strength, prior)
         np.testing.assert_allclose(path.coef, alone.coef, atol=1e-4)
         np.testing.assert_allclose(path.intercept, alone.intercept, atol=1e-4)
 
@@ -159,7 +165,7 @@ def test_the_column_of_the_nearest_description_by_hand(form: type) -> None:
     np.testing.assert_allclose(wide[:, -1] * PRIOR_SCALE, [5.6, 4.5, 4])
     without = UNDESCRIBED.widen(form(features))
     assert without.shape == (3, 5) and not without[:, [-1]].sum()
-    single, multi = mode_of("single"), mode_of("multi")
+    single, multi = SingleRegression(), MultiRegression()
     prior = PRIOR_SCALE * np.array([[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 1]])
     np.testing.assert_array_equal(DESCRIBED.prior(2, single), prior)
     beside = np.array([1.0, 0.5, 0.2])
@@ -195,9 +201,11 @@ def test_logits_without_the_column_equal_those_of_the_wide_features(
 def single_head(
     features: Array, targets: Targets, evidence: Array, described: Described = DESCRIBED
 ) -> LinearHead:
-    mode = mode_of("single")
-    learnt = lessons(described.widen(features), targets, evidence, mode)
-    return described.head(fit_head(learnt, mode, 1.0, described.prior(2, mode)), features)
+    regression = SingleRegression()
+    learnt = lessons(described.widen(features), targets, evidence, regression)
+    return described.head(
+        fit_head(learnt, regression, 1.0, described.prior(2, regression)), features
+    )
 
 
 # Near the first description, near the second, even, far from both.
@@ -205,7 +213,7 @@ TEXTS = np.array([[0.9, 0, 0.4, 0], [0, 0.8, 0, 0.6], [0.5, 0.3, 0.8, 0], [0.1, 
 
 
 def scores_of(head: LinearHead, texts: Array = TEXTS) -> Array:
-    return mode_of("single").scores(head.logits(sparse.csr_matrix(texts)))
+    return SingleRegression().scores(head.logits(sparse.csr_matrix(texts)))
 
 
 def test_descriptions_alone_tell_which_texts_have_none_of_the_topics() -> None:
@@ -226,12 +234,12 @@ def test_descriptions_alone_tell_which_texts_have_none_of_the_topics() -> None:
 
 @pytest.mark.parametrize(("n_weak", "share"), [(0, 1.0), (30, 0.5), (300, LEAST_BY_HAND)])
 def test_lessons_weigh_less_the_more_of_them_are_weak(n_weak: int, share: float) -> None:
-    rng, mode = np.random.default_rng(0), mode_of("single")
+    rng, regression = np.random.default_rng(0), SingleRegression()
     n = 30 + n_weak
     features, targets = rng.normal(size=(n, 4)), one_hot(np.arange(n) % 2, 2)
     soft = Soft(np.arange(n) < 30, np.tile([3.0, 1.0, 1.0], (n, 1)), np.ones((n, 1)))
     examples = Examples(numbered([""] * n), targets, np.arange(n), np.arange(n), soft=soft)
-    learnt = lessons_of(features, examples, np.ones(n), mode, 10.0, np.zeros((3, 4)))
-    by_hand = lessons(features, targets, np.ones(n), mode)
+    learnt = lessons_of(features, examples, np.ones(n), regression, 10.0, np.zeros((3, 4)))
+    by_hand = lessons(features, targets, np.ones(n), regression)
     np.testing.assert_allclose(learnt.truth[:30], by_hand.truth[:30])
     assert learnt.weights.sum() == pytest.approx(share * by_hand.weights.sum())

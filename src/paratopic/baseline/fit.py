@@ -26,7 +26,6 @@ from paratopic.corpus.folds import ALWAYS_TRAIN, deal
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights, in_context
 from paratopic.inference.head import LinearHead
-from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
 from paratopic.inference.tfidf_model import BaselineClassifier, TfIdfUnion, transform_in_context
 from paratopic.project.texts import Texts
@@ -34,7 +33,7 @@ from paratopic.project.topics import Topics
 from paratopic.training.calibration import measure
 from paratopic.training.context import choose_context
 from paratopic.training.examples import Advance, Examples, Fitted, Parity, at_most, evidence, silent
-from paratopic.training.head import Described, Nearest, fit_heads, lessons_of
+from paratopic.training.head import Described, Nearest, fit_heads, lessons_of, regression_of
 from paratopic.training.logistic import Linear
 
 # For TF-IDF features, whose rows have length √2: chosen as the transformer's.
@@ -71,7 +70,7 @@ class FittedBaseline(Fitted):
         transform = partial(transform_in_context, self._union.transform, context=self.context)
         parts = (transform(texts=texts.of(slice(start, start + AT_ONCE))) for start in starts)
         logits = np.vstack([self._head.logits(features) for features in parts])
-        return mode_of(self.topics.mode).scores(logits)
+        return regression_of(self.topics).scores(logits)
 
     def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
         """Write terms and weights; answers stay the same."""
@@ -98,7 +97,7 @@ def fit(
     advance
         Called with the share of the work done, 0 to 1; reports to nobody by default.
     """
-    descriptions, mode = topics.descriptions, mode_of(topics.mode)
+    descriptions, regression = topics.descriptions, regression_of(topics)
     n, notes = len(examples.texts), tuple[str, ...]()
     if n > MOST_TEXTS:
         examples = examples.of(at_most(MOST_TEXTS, n, seed))
@@ -107,7 +106,7 @@ def fit(
     union, every = TfIdfUnion.fit([*descriptions, *own], keywords)
     described = Described(every[: len(descriptions)].toarray(), NEAREST)
     transform = _known(union, every[len(descriptions) :], examples.texts)
-    prior = described.prior(len(topics.names), mode)
+    prior = described.prior(len(topics.names), regression)
     of_rows = evidence(examples, bool(topics.descriptions))
     usual = sorted(params.strengths)[len(params.strengths) // 2]
 
@@ -117,22 +116,22 @@ def fit(
 
     def heads(read: ContextWeights, rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
         part, matrix = examples.of(rows), features(read)[rows]
-        learnt = lessons_of(matrix, part, of_rows[rows], mode, usual, prior)
-        return fit_heads(learnt, mode, strengths, prior)
+        learnt = lessons_of(matrix, part, of_rows[rows], regression, usual, prior)
+        return fit_heads(learnt, regression, strengths, prior)
 
     def scores_of(
         read: ContextWeights, train: Integers, test: Integers, strengths: Iterable[float]
     ) -> Iterator[Scores]:
         for coef, intercept in heads(read, train, strengths):
-            yield mode.scores(features(read)[test] @ coef.T + intercept)
+            yield regression.scores(features(read)[test] @ coef.T + intercept)
 
     def score(read: ContextWeights, train: Integers, test: Integers) -> Scores:
         return next(scores_of(read, train, test, [usual]))
 
     with threadpool_limits(1):
-        context = choose_context(examples, mode, seed, score, transform)
+        context = choose_context(examples, topics, seed, score, transform)
     scores = partial(scores_of, context)
-    strength, history = _choose_strength(examples, mode, scores, params, seed, advance)
+    strength, history = _choose_strength(examples, topics, scores, params, seed, advance)
     with threadpool_limits(1):
         linear = next(heads(context, np.arange(len(examples.texts)), [strength]))
     advance(1.0)
@@ -170,7 +169,7 @@ def _keywords(params: Baseline, n: int) -> dict[str, dict[str, Any]]:
 
 def _choose_strength(
     examples: Examples,
-    mode: Mode,
+    topics: Topics,
     scores_of: Callable[[Integers, Integers, Iterable[float]], Iterable[Scores]],
     params: Baseline,
     seed: int,
@@ -214,7 +213,7 @@ def _choose_strength(
     with threadpool_limits(1):
         for done, _ in enumerate(parallel(map(delayed(score), tests)), 1):
             advance(done / (n_folds + 1))
-    measures = (_measure(targets[dealt], each[dealt], mode) for each in scores)
+    measures = (_measure(targets[dealt], each[dealt], topics) for each in scores)
     losses, macro_f1 = zip(*measures, strict=True)
     mean = np.mean(losses, axis=1)
     history["log_loss"] = history["C"].map(dict(zip(strengths, mean, strict=True)))
@@ -223,10 +222,9 @@ def _choose_strength(
     return strengths[np.lexsort((-mean, macro_f1, alike))[-1]], history
 
 
-def _measure(targets: Targets, scores: Scores, mode: Mode) -> tuple[Array, float]:
+def _measure(targets: Targets, scores: Scores, topics: Topics) -> tuple[Array, float]:
     """Log loss of each row, (n,), after calibration, and macro-F1 of the answers."""
-    losses, predicted = measure(targets, scores, mode)
-    truth, answers = mode.outcomes(targets), mode.outcomes(predicted)
+    losses, truth, answers = measure(targets, scores, topics)
     return losses, float(f1_score(truth, answers, average="macro", zero_division=0.0))
 
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, replace
 
-import numpy as np
-
-from paratopic.inference.modes import mode_of
 from paratopic.project import files
 from paratopic.project.files import ALONE, APART, BY_DEFINITIONS, SCORES
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params, run_stage
 from paratopic.training.calibration import (
-    apply_calibration,
     calibrate_rows,
+    calibrated,
     with_expected_thresholds,
 )
 from paratopic.training.crossval import is_first_process
@@ -30,19 +27,13 @@ def main() -> None:
     if not is_first_process():
         return
     if "definitions" in raw:
-        scores = raw["definitions"]
-        # In mode single the most probable outcome, as `predict` answers without labels.
-        alike = scores.assign(**dict.fromkeys(topics.thresholds, 1.0))
-        multi = topics.mode == "multi"
-        tables[BY_DEFINITIONS] = with_expected_thresholds(scores, topics) if multi else alike
+        tables[BY_DEFINITIONS] = with_expected_thresholds(raw["definitions"], topics)
     tables["scores.parquet"], calibration = calibrate_rows(data, raw["scores"], params.calibrate)
     if not raw["alone"].equals(raw["scores"]):
         tables[ALONE], of_alone = calibrate_rows(data, raw["alone"], params.calibrate)
         calibration = replace(calibration, alone=of_alone)
-    if len(apart := raw["apart"]):
-        uncalibrated = apart[topics.scores].to_numpy(dtype=np.float64)
-        apart[topics.scores] = apply_calibration(uncalibrated, calibration, mode_of(topics.mode))
-        tables[APART] = apart
+    if len(raw["apart"]):
+        tables[APART] = calibrated(raw["apart"], calibration, topics)
     with files.aside(SCORES / name) as draft:
         draft.mkdir()
         for file, table in tables.items():

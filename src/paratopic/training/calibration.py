@@ -96,8 +96,8 @@ def calibrate_rows(
     calibration = fit_calibration(once.of(counted), mode)
     final = every._replace(scores=apply_calibration(raw, calibration, mode)).of(counted)
     paragraph, groups = pd.factorize(table["id"][counted])[0], groups[counted]
-    if topics.mode == "single":
-        sure = _sure(final, calibration, paragraph, groups, promise)
+    if topics.most == 1:  # of several topics, nothing is promised
+        sure = _sure(mode, final, calibration, paragraph, groups, promise)
         calibration = replace(calibration, sure=sure)
     return calibrated, _with_frequencies(calibration, final, paragraph, groups, mode)
 
@@ -112,23 +112,37 @@ def fit_calibration(known: KnownScores, mode: Mode) -> Calibration:
     return {"single": _fit_single, "multi": _fit_multi}[mode.name](known, mode)
 
 
-def measure(targets: Targets, scores: Scores, mode: Mode) -> tuple[Array, Targets]:
-    """Log losses of rows, (n,), after calibration by themselves, and what is predicted, (n, k)."""
+def measure(targets: Targets, scores: Scores, topics: Topics) -> tuple[Array, Targets, Targets]:
+    """Log losses of rows, (n,), after calibration by themselves.
+
+    Beside them, which outcome holds and which is predicted, both (n, K).
+    """
+    mode = mode_of(topics.mode)
     calibration = fit_calibration(KnownScores(targets, scores, np.ones(len(targets))), mode)
-    scores = apply_calibration(scores, calibration, mode)
-    losses = mode.losses(mode.outcomes(targets), mode.complete(scores))
-    return losses, mode.predicted(scores, calibration.thresholds)
+    scores, truth = apply_calibration(scores, calibration, mode), mode.outcomes(targets)
+    predicted = mode.predicted(scores, calibration.thresholds)
+    return mode.losses(truth, mode.complete(scores)), truth, mode.outcomes(predicted)
 
 
 def with_expected_thresholds(table: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """Add a column of thresholds for each topic to scores that no label calibrates, in mode multi.
+    """Add a column of thresholds for each topic to scores that no label calibrates.
 
-    Such scores rank paragraphs, but do not tell how frequent a topic is. Each of k topics is
-    predicted for the 1/k of the paragraphs where it is most probable, as if paragraphs had one
+    Such scores rank paragraphs, but do not tell how frequent a topic is. In mode single the most
+    probable outcome is predicted, as `predict` does without labels. In mode multi each of k topics
+    is predicted for the 1/k of the paragraphs where it is most probable, as if paragraphs had one
     topic on average and no topic were rarer than another.
     """
+    if topics.most == 1:
+        return table.assign(**dict.fromkeys(topics.thresholds, 1.0))
     thresholds = table[topics.scores].quantile(1 - 1 / len(topics.names))
     return table.assign(**dict(zip(topics.thresholds, thresholds, strict=True)))
+
+
+def calibrated(table: pd.DataFrame, calibration: Calibration, topics: Topics) -> pd.DataFrame:
+    """The table with its columns of scores calibrated."""
+    raw = table[topics.scores].to_numpy(dtype=np.float64)
+    scores = apply_calibration(raw, calibration, mode_of(topics.mode))
+    return table.assign(**dict(zip(topics.scores, scores.T, strict=True)))
 
 
 def apply_calibration(scores: Scores, calibration: Calibration, mode: Mode) -> Scores:
@@ -328,6 +342,7 @@ def _between_groups(away: Array, of_all: Array, number: Integers) -> float:
 
 
 def _sure(
+    mode: Mode,
     final: KnownScores,
     calibration: Calibration,
     paragraph: Integers,
@@ -338,7 +353,7 @@ def _sure(
     first = np.unique(paragraph, return_index=True)[1]
     mean = np.zeros((len(first), final.scores.shape[1]))
     np.add.at(mean, paragraph, final.scores / np.bincount(paragraph)[paragraph][:, None])
-    predicted = mode_of("single").predicted(mean, calibration.thresholds)
+    predicted = mode.predicted(mean, calibration.thresholds)
     rows = topical(predicted)
     right = topical(predicted & final.targets[first])
     return sure_threshold(mean[predicted], right[rows], groups[first][rows], promise)

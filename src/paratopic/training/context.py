@@ -13,9 +13,9 @@ import numpy as np
 
 from paratopic.corpus.folds import deal
 from paratopic.inference.context import ContextWeights
-from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
 from paratopic.project.texts import NOTHING, Texts
+from paratopic.project.topics import Topics
 from paratopic.training.calibration import measure
 from paratopic.training.examples import Examples, at_most
 
@@ -49,7 +49,7 @@ Embed = Callable[[Sequence[str]], Features]
 
 
 def choose_context(
-    examples: Examples, mode: Mode, seed: int, score: Score, embed: Embed
+    examples: Examples, topics: Topics, seed: int, score: Score, embed: Embed
 ) -> ContextWeights:
     """Choose the weights by the log loss of examples that are held out, whole articles at a time.
 
@@ -85,7 +85,7 @@ def choose_context(
         for held_out in np.unique(fold):
             test = fold == held_out
             scores[test] = score(read, rows[~test], rows[test])
-        return measure(targets, scores, mode)[0]
+        return measure(targets, scores, topics)[0]
 
     of_each = np.array([losses(each) for each in (prior, *others)])
     best = int(of_each.mean(axis=1).argmin())

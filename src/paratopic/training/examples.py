@@ -19,7 +19,6 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import write_manifest
-from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Integers, Scores, Targets
 from paratopic.labels.weak import learn_sources, teach
 from paratopic.project.files import aside
@@ -232,7 +231,7 @@ def topics_are_rare(targets: Targets, topics: Topics) -> bool:
     return topics.most == 1 and n_none >= RARE * max(len(targets), 1)
 
 
-def beside_labels(examples: Examples, mode: Mode) -> Array:
+def beside_labels(examples: Examples, n_outcomes: int) -> Array:
     """How much the topics' descriptions count beside labels in a tuned encoder.
 
     The more articles have taught the encoder a topic, the less its closeness to the description
@@ -243,9 +242,8 @@ def beside_labels(examples: Examples, mode: Mode) -> Array:
 
     Returns
     -------
-    (`Mode.n_logits`,) factors.
+    (n_outcomes,) factors.
     """
-    n_outcomes = mode.n_logits(examples.targets.shape[1])
     if not examples.targets.any():
         return np.ones(n_outcomes)
     g, weight = np.zeros(n_outcomes), examples.sample_weight

@@ -14,14 +14,15 @@ more; a topic with few has lost some of its texts to others by then, and would l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from scipy import sparse
 
 from paratopic.inference.head import LinearHead, centre_of
-from paratopic.inference.modes import Mode
+from paratopic.inference.modes import Multi, Single
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets, conditional
+from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from paratopic.training.logistic import Lessons, Linear, fit_binary, fit_logistic
 
@@ -92,7 +93,7 @@ class Described(NamedTuple):
     features: Array
     nearest: Nearest
 
-    def prior(self, k: int, mode: Mode, beside: Array | None = None) -> Array:
+    def prior(self, k: int, regression: Regression, beside: Array | None = None) -> Array:
         """Coefficients of the head of k topics, (`Mode.n_logits`, d + 1).
 
         Parameters
@@ -101,11 +102,11 @@ class Described(NamedTuple):
             (`Mode.n_logits`,) how much the descriptions count beside labels, for each outcome; 1 by
             default.
         """
-        prior = np.zeros((mode.n_logits(k), self.features.shape[1] + 1))
+        prior = np.zeros((regression.n_logits(k), self.features.shape[1] + 1))
         if len(self.features):
             prior[:k, :-1] = PRIOR_SCALE * self.features
             prior[k:, -1] = PRIOR_SCALE
-        return _HEADS[mode.name].centred(prior if beside is None else beside[:, None] * prior)
+        return regression.without_common(prior if beside is None else beside[:, None] * prior)
 
     def widen(self, features: Features) -> Features:
         """Add the prior logit of none of the topics to features (n, d), in units of `PRIOR_SCALE`.
@@ -137,7 +138,9 @@ class Described(NamedTuple):
         return LinearHead(*linear, self.features, *centre_of(features))
 
 
-def lessons(features: Features, targets: Targets, evidence: Array, mode: Mode) -> Lessons:
+def lessons(
+    features: Features, targets: Targets, evidence: Array, regression: Regression
+) -> Lessons:
     """Turn labels into lessons, in which outcomes have the same total weight.
 
     Parameters
@@ -149,15 +152,15 @@ def lessons(features: Features, targets: Targets, evidence: Array, mode: Mode) -
     evidence
         (n,) how much each example tells (`examples.evidence`); a window has a share of its text's.
     """
-    truth = mode.outcomes(targets).astype(np.float64)
-    return Lessons(features, truth, _HEADS[mode.name].weigh(truth, evidence))
+    truth = regression.outcomes(targets).astype(np.float64)
+    return Lessons(features, truth, regression.weigh(truth, evidence))
 
 
 def lessons_of(
     features: Features,
     examples: Examples,
     evidence: Array,
-    mode: Mode,
+    regression: Regression,
     strength: float,
     prior: Array,
 ) -> Lessons:
@@ -179,25 +182,27 @@ def lessons_of(
     strength, prior
         As for `fit_head`, of the head that is fitted to the labels by hand.
     """
-    learnt, soft = lessons(features, examples.targets, evidence, mode), examples.soft
+    learnt, soft = lessons(features, examples.targets, evidence, regression), examples.soft
     if soft is None:
         return learnt
-    head, hand = _HEADS[mode.name], np.flatnonzero(soft.by_hand)
-    known = mode.probabilities(np.zeros(learnt.truth.shape))  # all outcomes alike
+    hand = np.flatnonzero(soft.by_hand)
+    known = regression.probabilities(np.zeros(learnt.truth.shape))  # all outcomes alike
     if len(hand) or prior.any():
-        by_hand = lessons(features[hand], examples.targets[hand], evidence[hand], mode)
-        coef, intercept = fit_head(by_hand, mode, strength, prior)
+        by_hand = lessons(features[hand], examples.targets[hand], evidence[hand], regression)
+        coef, intercept = fit_head(by_hand, regression, strength, prior)
         # What the head has never seen may be true all the same.
-        answers = mode.probabilities(np.asarray(features @ coef.T) + intercept)
+        answers = regression.probabilities(np.asarray(features @ coef.T) + intercept)
         known = (1 - UNSEEN) * answers + UNSEEN * known
-    truth = head.update(known, soft.ratio)
+    truth = regression.update(known, soft.ratio)
     truth[hand] = learnt.truth[hand]
     of_hand = float(evidence[hand].sum()) / max(float(evidence.sum()), 1.0)
-    weights = max(LEAST_BY_HAND, of_hand) * head.weigh(truth, evidence)
+    weights = max(LEAST_BY_HAND, of_hand) * regression.weigh(truth, evidence)
     return Lessons(features, truth, weights * (soft.weights / examples.sample_weight[:, None]))
 
 
-def with_answers(learnt: Lessons, features: Features, answers: Array, mode: Mode) -> Lessons:
+def with_answers(
+    learnt: Lessons, features: Features, answers: Array, regression: Regression
+) -> Lessons:
     """Add texts without a label, and what a head answered, to lessons.
 
     Parameters
@@ -215,7 +220,7 @@ def with_answers(learnt: Lessons, features: Features, answers: Array, mode: Mode
     but each of them no more than a label does on average. Topics are not balanced among them, so
     that they tell which topics are frequent.
     """
-    truth, weights = _HEADS[mode.name].taught_by(answers, learnt.truth)
+    truth, weights = regression.taught_by(answers, learnt.truth)
     n_labels = (learnt.weights > 0).sum(axis=0)
     texts = np.maximum(np.maximum(weights.sum(axis=0), n_labels), 1)
     weights = weights * (learnt.weights.sum(axis=0) / texts)
@@ -223,7 +228,7 @@ def with_answers(learnt: Lessons, features: Features, answers: Array, mode: Mode
     return Lessons(*(np.vstack([np.asarray(part) for part in pair]) for pair in pairs))
 
 
-def fit_head(learnt: Lessons, mode: Mode, strength: float, prior: Array) -> Linear:
+def fit_head(learnt: Lessons, regression: Regression, strength: float, prior: Array) -> Linear:
     """Fit the layer that turns features into logits, as `Mode.probabilities` takes them.
 
     In mode single one regression tells the topics, and none of them, apart. In mode multi each
@@ -245,22 +250,22 @@ def fit_head(learnt: Lessons, mode: Mode, strength: float, prior: Array) -> Line
     intercept
         (`Mode.n_logits`,) intercepts.
     """
-    return next(fit_heads(learnt, mode, [strength], prior))
+    return next(fit_heads(learnt, regression, [strength], prior))
 
 
 def fit_heads(
-    learnt: Lessons, mode: Mode, strengths: Iterable[float], prior: Array
+    learnt: Lessons, regression: Regression, strengths: Iterable[float], prior: Array
 ) -> Iterator[Linear]:
     """Fit a head for each of several strengths; each begins where the one before ended.
 
     Parameters
     ----------
-    learnt, mode, prior
+    learnt, regression, prior
         As for `fit_head`, which describes the heads too.
     strengths
         Strength of the regressions, for each head.
     """
-    head, features = _HEADS[mode.name], learnt.features
+    features = learnt.features
     shared = np.asarray(features @ prior.T)
     n, d = features.shape
     last = None
@@ -268,7 +273,7 @@ def fit_heads(
     apart = prior.any(axis=1) & ~shared.any(axis=0)
     if n == 0 or n >= min(d, WIDE) or apart.any():
         for strength in strengths:
-            last = head.fit(learnt, prior, strength, last)
+            last = regression.fit(learnt, prior, strength, last)
             yield last
         return
     # The best coefficients differ from the prior by a linear combination of the rows (representer
@@ -278,15 +283,15 @@ def fit_heads(
     reduced = learnt._replace(features=coordinates)
     near = shared.T @ basis
     for strength in strengths:
-        last = head.fit(reduced, near, strength, last)
+        last = regression.fit(reduced, near, strength, last)
         change = (features.T @ (basis @ (last.coef - near).T)).T
         yield Linear(prior + change, last.intercept)
 
 
-class _SingleHead:
+class SingleRegression(Single):
     """The topics and none of them against each other.
 
-    `_MultiHead` has the same methods.
+    `MultiRegression` has the same methods.
     """
 
     def weigh(self, truth: Array, evidence: Array) -> Array:
@@ -308,7 +313,7 @@ class _SingleHead:
         raised = probabilities * ratio
         return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
-    def centred(self, prior: Array) -> Array:
+    def without_common(self, prior: Array) -> Array:
         """Prior coefficients (`Mode.n_logits`, d) without what tells for no outcome."""
         return prior
 
@@ -327,7 +332,7 @@ class _SingleHead:
         return Linear(np.vstack([topics.coef, prior[-1]]), np.append(topics.intercept, none))
 
 
-class _MultiHead:
+class MultiRegression(Multi):
     """Each topic against not having it."""
 
     def weigh(self, truth: Array, evidence: Array) -> Array:
@@ -341,7 +346,7 @@ class _MultiHead:
         raised = probabilities * ratio
         return np.asarray(raised / (raised + 1 - probabilities))
 
-    def centred(self, prior: Array) -> Array:
+    def without_common(self, prior: Array) -> Array:
         # Similarity to every topic's description alike tells for none of them.
         return np.asarray(prior - prior.mean(axis=0, keepdims=True))
 
@@ -355,7 +360,12 @@ class _MultiHead:
         return Linear(np.array([coef for coef, _ in fits]), np.array([level for _, level in fits]))
 
 
-_HEADS: dict[str, _SingleHead | _MultiHead] = {"single": _SingleHead(), "multi": _MultiHead()}
+Regression: TypeAlias = SingleRegression | MultiRegression
+
+
+def regression_of(topics: Topics) -> Regression:
+    """How heads are fitted that tell these topics."""
+    return SingleRegression() if topics.most == 1 else MultiRegression()
 
 
 def _row_space(features: Features) -> tuple[Array, Array]:
@@ -386,7 +396,7 @@ def n_rounds(weights: Array, targets: Targets, described: bool) -> int:
     return 2 if (of_topic[described | targets.any(axis=0)] >= ENOUGH).all() else 1
 
 
-def smooth_answers(embeddings: Array, probabilities: Scores, mode: Mode) -> Scores:
+def smooth_answers(embeddings: Array, probabilities: Scores, regression: Regression) -> Scores:
     """Average each text's probabilities with its neighbours', and sharpen them.
 
     Embeddings, (m, d), are of unit length. Probabilities of the outcomes, (m, `Mode.n_logits`), are
@@ -403,4 +413,4 @@ def smooth_answers(embeddings: Array, probabilities: Scores, mode: Mode) -> Scor
         nearest = np.argpartition(distance, n_neighbours - 1, axis=1)[:, :n_neighbours]
         average[rows] = probabilities[nearest].mean(axis=1)
     average = OF_NEIGHBOURS * average + (1 - OF_NEIGHBOURS) * probabilities
-    return mode.sharpen(average, POWER)
+    return regression.sharpen(average, POWER)

@@ -20,7 +20,6 @@ from torch import nn
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.head import LinearHead
-from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.onnx_model import (
     EncoderClassifier,
     OnnxModel,
@@ -48,6 +47,7 @@ from paratopic.training.head import (
     fit_head,
     lessons_of,
     n_rounds,
+    regression_of,
     smooth_answers,
     with_answers,
 )
@@ -104,8 +104,8 @@ class FittedTransformer(Fitted):
 
     def predict_proba(self, texts: Texts) -> Scores:
         read = embed_in_context(self._tokenizer, texts, self.context, self._embedder)
-        mode = mode_of(self.topics.mode)
-        return mode.scores(self._head.read(read, mode, len(texts)).logits)
+        regression = regression_of(self.topics)
+        return regression.scores(self._head.read(read, regression, len(texts)).logits)
 
     def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
         """Write the encoder for sentence-transformers, and as an ONNX model with its head.
@@ -135,7 +135,7 @@ class FittedTransformer(Fitted):
 
         def probabilities(embeddings: Array) -> Scores:
             logits = calibration.apply(self._head.logits(embeddings))
-            return mode_of(self.topics.mode).probabilities(logits)
+            return regression_of(self.topics).probabilities(logits)
 
         # By this process alone: the others write nothing.
         network, full = (
@@ -191,7 +191,7 @@ def fit(
     """
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    mode, network = mode_of(topics.mode), _load_network(params, topics)
+    network = _load_network(params, topics)
     tokens = network.encoder.tokenizer.backend_tokenizer.to_str()
     short = windowing(Tokenizer.from_str(tokens), params.train_tokens)
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
@@ -201,14 +201,14 @@ def fit(
     context = _choose_context(head_fit, examples, untuned, seed)
     plan = plan_tuning(examples, topics, params, context.neighbours > 0)
     if plan.trains_head:
-        first = _to_begin_with(examples, mode, seed)
+        first = _to_begin_with(examples, topics, seed)
         network.use(head_fit.fit(first, untuned, short, context))
     history = tune(network, short, examples, topics, plan, seed, advance, checkpoints)
     windows = _windows(tokenizer, examples, topics, seed)
     encoder, similarity = _quantise_if_close(network.encoder, windows)
     embedder = Embedder(encoder)
     # A tuned encoder puts texts close to the description of the topic that it takes them for.
-    beside = beside_labels(examples, mode) if len(history) else None
+    beside = beside_labels(examples, len(topics.outcomes)) if len(history) else None
     head = head_fit.fit(examples, embedder, tokenizer, context, beside)
     advance(1.0)
     model = embedder, tokenizer, head, network.encoder, windows, similarity
@@ -223,25 +223,26 @@ def _choose_context(
 
     A tuned one takes the texts that it was tuned on for clearer than others are.
     """
-    tokenizer, mode = head_fit.short, mode_of(head_fit.topics.mode)
+    tokenizer, topics = head_fit.short, head_fit.topics
+    regression = regression_of(topics)
 
     def score(read: ContextWeights, train: Integers, test: Integers) -> Scores:
         part = replace(examples.of(train), unlabelled=())
         head = head_fit.fit(part, embedder, tokenizer, read)
         texts = examples.of(test).texts
         windows = embed_in_context(tokenizer, texts, read, embedder)
-        return mode.scores(head.read(windows, mode, len(texts)).logits)
+        return regression.scores(head.read(windows, regression, len(texts)).logits)
 
     def embed(texts: Sequence[str]) -> Array:
         return embedder(_first_windows(tokenizer, texts))
 
-    return choose_context(examples, mode, seed, score, embed)
+    return choose_context(examples, topics, seed, score, embed)
 
 
-def _to_begin_with(examples: Examples, mode: Mode, seed: int) -> Examples:
+def _to_begin_with(examples: Examples, topics: Topics, seed: int) -> Examples:
     """At most `TO_BEGIN_WITH` examples, half of them in equal shares of all outcomes."""
     rng, n = np.random.default_rng(seed), TO_BEGIN_WITH // 2
-    of_each = next(balanced_batches(mode.outcomes(examples.targets), 1, n, rng))
+    of_each = next(balanced_batches(regression_of(topics).outcomes(examples.targets), 1, n, rng))
     at_random = rng.permutation(len(examples.texts))[:n]
     return replace(examples.of(np.union1d(of_each, at_random)), unlabelled=())
 
@@ -362,26 +363,26 @@ class _HeadFit:
 
         How much the descriptions count is multiplied by `beside`, as in `Described.prior`.
         """
-        topics, mode = self.topics, mode_of(self.topics.mode)
-        strength, is_described = HEAD_STRENGTH[topics.mode], bool(topics.descriptions)
+        topics, regression = self.topics, regression_of(self.topics)
+        strength, is_described = HEAD_STRENGTH[regression.name], bool(topics.descriptions)
         weights = evidence(examples, is_described)
         described = Described(_describe(embedder, tokenizer, self.descriptions), NEAREST)
-        prior = described.prior(len(topics.names), mode, beside)
+        prior = described.prior(len(topics.names), regression, beside)
         read = embed_in_context(tokenizer, examples.texts, context, embedder)
         features = described.widen(read.features)
         # The windows of a text share its weight.
         of_windows = weights[read.owner] * (1 / np.bincount(read.owner)[read.owner])
         of_each = examples.of(read.owner)
-        learnt = lessons_of(features, of_each, of_windows, mode, strength, prior)
-        head = fit_head(learnt, mode, strength, prior)
+        learnt = lessons_of(features, of_each, of_windows, regression, strength, prior)
+        head = fit_head(learnt, regression, strength, prior)
         if examples.unlabelled:
             unlabelled = embedder(_first_windows(self.short, examples.unlabelled))
             features = described.widen(unlabelled)
             for _ in range(n_rounds(weights, examples.targets, is_described)):
-                answers = mode.probabilities(features @ head.coef.T + head.intercept)
-                answers = smooth_answers(unlabelled, answers, mode)
-                both = with_answers(learnt, features, answers, mode)
-                head = fit_head(both, mode, strength, prior)
+                answers = regression.probabilities(features @ head.coef.T + head.intercept)
+                answers = smooth_answers(unlabelled, answers, regression)
+                both = with_answers(learnt, features, answers, regression)
+                head = fit_head(both, regression, strength, prior)
         return described.head(head, read.features)
 
 

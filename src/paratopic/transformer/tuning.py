@@ -148,10 +148,10 @@ def plan_tuning(
         share = min(share, OF_TUNED_IN_CONTEXT)
     sizes = _sizes(params.batch_size, len(examples.texts), len(of_clauses), share)
     n_outcomes = int(mode.outcomes(examples.by_hand).any(axis=0).sum())
-    in_pairs = topics.mode == "single" and len(examples.by_hand) < MANY * max(n_outcomes, 1)
+    in_pairs = topics.most == 1 and len(examples.by_hand) < MANY * max(n_outcomes, 1)
     if in_pairs and topics_are_rare(examples.by_hand, topics):
         share = min(share, OF_TUNED_IF_RARE)
-    loss = _topic_loss if topics.mode == "multi" else _pair_loss if in_pairs else _outcome_loss
+    loss = _topic_loss if topics.most > 1 else _pair_loss if in_pairs else _outcome_loss
     n_steps = _n_steps(targets, k, params, in_pairs, in_context)
     return Plan(loss, n_steps, sizes, share, params.learning_rate)
 
