@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
+from paratopic.project.files import CHECKPOINTS
 from tests.programs import QUICK, sh
 
 
@@ -29,6 +30,7 @@ def test_two_processes_train_as_one_does(
         monkeypatch.setenv("PYTHON_EXEC", f"{os.environ[QUICK]}/python")
     results = []
     for words in ["python"], ["torchrun", "--standalone", "--nproc-per-node", "2"]:
+        shutil.rmtree(copy / CHECKPOINTS, ignore_errors=True)  # what the first fits leave
         for stage in "score", "train":
             sh(copy, *words, "-m", f"paratopic.stages.{stage}", "transformer")
         scores = pd.read_parquet(copy / "data/oof/transformer/scores.parquet")
