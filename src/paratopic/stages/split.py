@@ -28,10 +28,8 @@ def main() -> None:
         "messages": list(folds.messages),
     }
     files.write_json(SPLIT, report)
-    print(
-        f"{folds.n_repeats} × {folds.n_folds} folds, split by {folds.split_unit} "
-        f"({plural(n_groups, 'group')})"
-    )
+    groups = f"split by {folds.split_unit} ({plural(n_groups, 'group')})"
+    print(f"{folds.n_repeats} × {folds.n_folds} folds, {groups}" if folds.n_folds else "no folds")
     for message in folds.messages:
         print(f"note: {message}")
 
