@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Annotated
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, NamedTuple
 
 import pandas as pd
 import typer
@@ -14,7 +14,7 @@ from paratopic.corpus.labelled import read_with_folds
 from paratopic.evaluation.outcomes import Answered, answered, confusions
 from paratopic.findings.slices import columns_of, find_slices, in_words
 from paratopic.inference.loading import load
-from paratopic.inference.neighbours import Neighbourhood
+from paratopic.inference.neighbours import Neighbour
 from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import plural
 from paratopic.project.files import MODELS
@@ -43,66 +43,75 @@ def mistakes(
     """
     project = read_project()
     champion, scores = read_champion()
-    answers = answers_of(project, scores)
-    slices = slices_of(project, answers, by or [])
+    answers, kinds, slices, nearest = mistakes_of(project, champion, scores, by or [])
     listed, n_wrong = answers.mistakes.head(n), len(answers.mistakes)
     listed = listed.rename(columns={"id": "paragraph"})
     n_answers = plural(len(answers.table), "answer")
     print(f"{champion}: {n_wrong} of {n_answers} wrong ({len(listed)} listed)")
-    kinds = confusions(answers, project.params.topics)
     for kind in kinds[:MOST_KINDS]:
         print(f"  {kind}")
     if len(kinds) > MOST_KINDS:
         print(f"  and {plural(len(kinds) - MOST_KINDS, 'rarer kind')}")
     if n_wrong:
-        verdicts = _verdicts(listed, labelled_by(champion))
-        project.print_labels(listed.assign(verdict=list(verdicts)))
+        project.print_labels(listed.assign(verdict=list(_verdicts(listed, nearest))))
     print("\n  ".join(slices))
     if out is not None:
         listed = listed.rename(columns={"most_probable": "suggestion"})
         project.write_again(listed.assign(reason=REASON), champion, out)
 
 
-def answers_of(project: Project, scores: pd.DataFrame) -> Answered:
-    """The champion's out-of-fold answers beside their labels, from its scores.
+class Mistakes(NamedTuple):
+    """Where the champion's out-of-fold answers are wrong.
+
+    Attributes
+    ----------
+    answers
+        All of them, beside their labels.
+    confusions
+        What is mistaken for what, in words, the most frequent first.
+    slices
+        A line that says whether any slice is worse, and a line for each that is.
+    nearest
+        Finds the labelled paragraph that is most like a text; None where there is none to compare.
+    """
+
+    answers: Answered
+    confusions: list[str]
+    slices: list[str]
+    nearest: Callable[[str], Neighbour | None]
+
+
+def mistakes_of(
+    project: Project, champion: str, scores: pd.DataFrame, columns: Sequence[str] = ()
+) -> Mistakes:
+    """Find mistakes, and slices of columns, of all by default, where the champion does worse.
 
     Raises
     ------
     UserError
-        Nothing is measured.
+        Nothing is measured; or there is no such column, or it has too many values.
     """
     check_measured(scores, "no mistakes are known")
-    return answered(read_with_folds(project.params.topics), scores)
-
-
-def slices_of(project: Project, answers: Answered, columns: Sequence[str]) -> list[str]:
-    """Whether a slice of columns, of all by default, is worse, and each that is, in words.
-
-    Raises
-    ------
-    UserError
-        There is no such column, or it has too many values.
-    """
+    params = project.params
+    answers = answered(read_with_folds(params.topics), scores)
     people = {
         paragraph: " and ".join(sorted({line.annotator or UNNAMED for line in lines}))
         for paragraph, lines in project.answers_on.items()
     }
-    params, ids = project.params, list(answers.table["id"])
-    values = columns_of(project.everything, ids, people, columns)
-    return in_words(find_slices(values, answers, params.evaluate.confidence, params.seed))
+    values = columns_of(project.everything, list(answers.table["id"]), people, columns)
+    slices = find_slices(values, answers, params.evaluate.confidence, params.seed)
+    wrong = len(answers.mistakes) > 0
+    labelled = neighbourhood(lambda: load(str(MODELS / champion))) if wrong else None
+    nearest = labelled.nearest_other if labelled else lambda text: None
+    return Mistakes(answers, confusions(answers, params.topics), in_words(slices), nearest)
 
 
-def labelled_by(champion: str) -> Neighbourhood | None:
-    """The labelled paragraphs as the champion reads them; None and a note where it is missing."""
-    return neighbourhood(lambda: load(str(MODELS / champion)))
-
-
-def _verdicts(listed: pd.DataFrame, labelled: Neighbourhood | None) -> Iterator[str]:
+def _verdicts(listed: pd.DataFrame, nearest: Callable[[str], Neighbour | None]) -> Iterator[str]:
     """The label and the answer of each mistake, and the labelled paragraph most like it."""
     for row in listed.to_dict("records"):
         answer, label = (row[name] or NONE for name in ("answer", "label"))
         verdict = f"label: {label}, answer: {answer} (certainty {row['certainty']:.2f})"
-        if labelled and (near := labelled.nearest_other(row["text"])):
+        if near := nearest(row["text"]):
             topics = "; ".join(near.topics) or NONE
             verdict += (
                 f"\nmost similar (≈ {near.similarity:.2f}): {near.id}, labelled {topics}: "

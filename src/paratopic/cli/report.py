@@ -8,13 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import pandas as pd
 import typer
 from rich.table import Column, Table
 
-from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
+from paratopic.cli.mistakes import mistakes_of
 from paratopic.cli.project import (
-    Project,
     measured,
     next_steps,
     note_changes,
@@ -22,7 +20,6 @@ from paratopic.cli.project import (
     read_champion,
     read_project,
 )
-from paratopic.evaluation.outcomes import confusions
 from paratopic.evaluation.report import thresholds_in_words
 from paratopic.findings.figures import write_figures
 from paratopic.findings.groups import overview
@@ -126,16 +123,7 @@ def _on_request() -> dict[str, Any]:
             lambda: overview(read_corpus(project.params.topics, champion, scores), confidence)
         ),
         "labels": project.basis,
-        "mistakes": _or_why(lambda: _mistakes(project, champion, scores)),
-    }
-
-
-def _mistakes(project: Project, champion: str, scores: pd.DataFrame) -> dict[str, Any]:
-    answers, labelled = answers_of(project, scores), labelled_by(champion)
-    return {
-        "confusions": confusions(answers, project.params.topics),
-        "slices": slices_of(project, answers, []),
-        "nearest": labelled.nearest_other if labelled else lambda text: None,
+        "mistakes": _or_why(lambda: mistakes_of(project, champion, scores)),
     }
 
 
