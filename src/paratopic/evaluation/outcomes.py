@@ -310,7 +310,7 @@ def confusions(answers: Answered, topics: Topics) -> list[str]:
     In mode single such as "security mistaken for trade: 7 of 31 labelled security"; in mode multi
     how often each topic is missed, and how often it is wrongly predicted.
     """
-    find = _taken if topics.mode == "single" else _missed
+    find = _taken if topics.most == 1 else _missed
     return [text for text, count in sorted(find(answers, topics), key=lambda kind: -kind[1])]
 
 

@@ -96,12 +96,12 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             raise ValueError(f"{self.kind!r} is no kind of model; there are {', '.join(KINDS)}")
         texts, y = listed(X), self._checked(y)
         check_consistent_length(texts, y, groups)
-        is_multi = self._mode == "multi"
-        seen = list(range(y.shape[1])) if is_multi else np.unique(y).tolist()
+        several = y.ndim == 2
+        seen = list(range(y.shape[1])) if several else np.unique(y).tolist()
         self.classes_ = np.unique([*seen, *(self.definitions or ())])
         topics: list[Label] = self.classes_.tolist()
-        self._topics = topics = [label for label in topics if is_multi or label != self.none]
-        targets = y.astype(bool) if is_multi else y[:, None] == np.array(topics)[None]
+        self._topics = topics = [label for label in topics if several or label != self.none]
+        targets = y.astype(bool) if several else y[:, None] == np.array(topics)[None]
         if len(topics) < 2:
             raise ValueError(
                 f"y has {len(topics)} class of topics, and a classifier needs two at least"
@@ -113,7 +113,8 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         codebook = [Topic(str(i), defined[label]) for i, label in enumerate(topics)]
         usual = read_params(template() / PARAMS)  # as in a new project
         params = with_settings(usual, self.kind, self.settings or {})
-        params = replace(params, topics=Topics(self._mode, tuple(codebook)))
+        mode: ModeName = "multi" if several else "single"
+        params = replace(params, topics=Topics(mode, tuple(codebook)))
         of = np.arange(len(texts)) if groups is None else np.unique(groups, return_inverse=True)[1]
         seed = int(check_random_state(self.random_state).randint(2**31))
         fit = fitter(KINDS[self.kind], params)
@@ -135,8 +136,8 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """
         check_is_fitted(self)
         scores, columns = self._fitted.predict_proba(listed(X)), self._topics
-        mode = mode_of(self._mode)
-        if self._mode == "single" and len(columns) < len(self.classes_):
+        mode = mode_of(self._fitted.topics.mode)
+        if len(columns) < len(self.classes_):
             scores, columns = mode.complete(scores), [*columns, self.none]
         else:
             scores = mode.conditional(scores)
@@ -152,7 +153,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         (n,) labels; if texts have several topics, (n, k) whether each has each of `classes_`.
         """
         probabilities = self.predict_proba(X)
-        if self._mode == "multi":
+        if self._fitted.topics.most > 1:
             return (probabilities >= HALF).astype(np.int64)
         return np.asarray(self.classes_[probabilities.argmax(axis=1)])
 
@@ -167,8 +168,6 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if y is None:
             raise ValueError("this classifier requires y to be passed, but the target y is None")
         check_classification_targets(y)
-        several = type_of_target(y) == "multilabel-indicator"
-        self._mode: ModeName = "multi" if several else "single"
-        if not several:
+        if type_of_target(y) != "multilabel-indicator":
             return np.asarray(column_or_1d(y, warn=True))
         return np.asarray(y.toarray() if hasattr(y, "toarray") else y)
