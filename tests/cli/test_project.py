@@ -1,15 +1,19 @@
-"""What the commands say of results that are not those of the last `dvc repro`."""
+"""What all commands say is to be done next, and of results that are not those of `dvc.lock`."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from paratopic.cli.project import changes_since
+from paratopic.cli import project as project_room
+from paratopic.cli.project import DRAW, RUN, Project, changes_since, next_steps
+from paratopic.corpus.labelled import answer_rows
 from paratopic.inference.folder import MANIFEST, card_mark
+from paratopic.labels.log import Label
 from paratopic.project.files import (
     LOCK,
     MODEL_CARD,
@@ -20,7 +24,53 @@ from paratopic.project.files import (
     md5,
     write_text,
 )
-from tests.samples import PARAMS
+from tests.samples import PARAMS, paragraph_table
+
+SUGGEST, SHARES, READ = "paratopic label", "paratopic shares", "dvc repro prepare"
+TIE = [Label("line", "p0", name, "", name) for name in ("trade", "security")]
+
+
+def project(labels: str, draw: str = "", lines: Sequence[Label] = ()) -> Project:
+    """A project of so many paragraphs, by their label_source: "h" for hand, "." for none."""
+    sources = ["hand" if kind == "h" else "none" for kind in labels]
+    table = paragraph_table(
+        id=[f"p{n}" for n in range(len(labels))],
+        text=[f"Text {n}." for n in range(len(labels))],
+        article=["a"] * len(labels),
+        label_source=sources,
+        topics=[["trade"] if source == "hand" else None for source in sources],
+        draw=[draw if source == "hand" else "" for source in sources],
+    )
+    return Project(PARAMS, table, answer_rows([]), list(lines))
+
+
+@pytest.mark.parametrize(
+    ("labels", "draw", "champion", "changes", "steps"),
+    [
+        ("..", "", "", "", [DRAW, RUN]),
+        ("h.", "", "", "", [RUN, DRAW]),
+        ("h.", "", "baseline", "", [DRAW, SUGGEST]),
+        ("h.", "", "baseline", "seeds/labels.csv", [RUN, DRAW, SUGGEST]),
+        ("h" * 20 + ".", "paragraph", "", "", [RUN]),
+        ("h" * 20 + ".", "paragraph", "baseline", "", [SHARES, SUGGEST]),
+        ("h", "", "baseline", "", [SHARES, READ]),
+    ],
+)
+def test_steps_follow_from_where_the_project_stands(
+    labels: str,
+    draw: str,
+    champion: str,
+    changes: str,
+    steps: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(project_room, "champion_name", lambda: champion)
+    monkeypatch.setattr(project_room, "changes_since", lambda *_: changes)
+    assert list(next_steps(project(labels, draw))) == steps
+    with_ties = list(next_steps(project(labels, draw, TIE)))
+    # Answers that stage prepare has not read are labels.
+    assert with_ties == ["paratopic review --out ties.csv", *(steps if "h" in labels else [RUN])]
+
 
 MODEL, METRICS = MODELS / "baseline", MODEL_REPORTS / "baseline" / "metrics.json"
 HISTORY = SCORES / "baseline" / "history.csv"

@@ -1,8 +1,10 @@
-"""The paragraph table and that of metadata: their files, and the labelled rows."""
+"""The paragraph table and that of metadata: their files, the labelled rows, and periods."""
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -20,6 +22,7 @@ from paratopic.corpus.table import (
 from paratopic.project.errors import UserError
 from paratopic.project.files import ANSWERS, PARAGRAPHS
 from paratopic.project.passages import Passage
+from paratopic.project.periods import UNKNOWN, values_by
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import paragraph_table, passages_of, write_labelled
 
@@ -176,3 +179,22 @@ def test_dates_that_are_years_are_in_no_month() -> None:
     assert values_of(rows, "year") == ["1971", "1972"]
     with pytest.raises(UserError, match="no date is so exact; use --by year"):
         values_of(rows, "month")
+
+
+DATES = ["2025-09-15", "2025", None, float("nan"), "", pd.NA, date(2024, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("year", ["2025", "2025", *[UNKNOWN] * 4, "2024"]),
+        ("month", ["2025-09", *[UNKNOWN] * 5, "2024-01"]),
+        ("date", ["2025-09-15", *[UNKNOWN] * 5, "2024-01-02"]),
+        ("outlet", [UNKNOWN] * 7),
+    ],
+)
+def test_periods_follow_from_dates(name: str, values: list[str]) -> None:
+    assert values_by({"date": DATES}, name, 7) == values
+    # A column counts before a period of its name.
+    columns: dict[str, list[Any]] = {"date": ["2025-09-15", "2025-09-15"], "year": [1999, None]}
+    assert values_by(columns, "year", 2) == ["1999", UNKNOWN]
