@@ -174,8 +174,7 @@ def corpus_of(
     else:
         rows = _labelled_texts(hand.rows, {*scores["id"], *apart["id"]})
     place = pd.factorize(frame["text"])[0].astype(np.int64)
-    number_of = pd.Series(place, frame["id"])
-    everything = everything[~everything["boilerplate"]].reset_index(drop=True)
+    number_of, everything = pd.Series(place, frame["id"]), everything[~everything["boilerplate"]]
     first = frame["id"].iloc[np.unique(place, return_index=True)[1]]
     predicted = predict(texts_of(whole, first))
     probabilities = with_out_of_fold(predicted, hand, scores, apart, number_of)
