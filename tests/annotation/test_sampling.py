@@ -15,7 +15,7 @@ from paratopic.annotation.suggestion import draw_articles, draw_mixed, draw_rand
 from paratopic.labels.sample import RANDOM_SHARE
 from tests.samples import paragraph_table
 
-SEEDS = range(400)
+SEEDS = range(200)
 
 
 def table(*articles: str, **columns: Sequence[object]) -> pd.DataFrame:
@@ -53,9 +53,9 @@ def test_each_paragraph_is_as_often_the_first_of_a_random_draw() -> None:
     for strata in (None, pd.Series(list("aaabb"), [f"00{n}" for n in range(5)])):
         frame = table(*"aaabb")
         firsts = Counter(next(iter(draw_random(frame, [], 1, seed, strata))) for seed in SEEDS)
-        # 80 are expected; the standard deviation is 8.
+        # 40 are expected; the standard deviation is 5.7.
         assert sorted(firsts) == sorted(frame["id"])
-        assert max(abs(count - 80) for count in firsts.values()) < 32
+        assert max(abs(count - 40) for count in firsts.values()) < 23
 
 
 @settings(max_examples=50)
