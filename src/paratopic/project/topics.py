@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -38,8 +39,9 @@ _TAKEN = ("", UNDECIDED, NO_TOPIC, f"({NO_TOPIC})", NONE)
 # Characters that the name of a topic must not have: labels are written on one line.
 _REFUSED = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-# Seconds that the search for a pattern may take in a text. Some patterns backtrack for ever.
-LONGEST_SEARCH = 1.0
+# Seconds that the search for a pattern may take: in a heading or a text, and in all together, of
+# which those that are quick do not count. Some patterns backtrack for ever.
+LONGEST_SEARCH, LONGEST_SEARCHES, QUICK = 1.0, 60.0, 0.001
 
 # Where the doubtful cases of a definition begin.
 _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
@@ -339,13 +341,22 @@ class Topics:
         Raises
         ------
         UserError
-            A pattern takes longer than `LONGEST_SEARCH`.
+            A pattern takes longer than `LONGEST_SEARCH`, or than `LONGEST_SEARCHES` in all texts
+            so far.
         """
         what = "heading pattern" if key == "heading" else "pattern"
         for topic in self.topics:
-            pattern = getattr(topic, key)
-            if pattern and _matches(pattern, text, f'{what} of "{topic.name}"'):
-                yield topic.name
+            if pattern := getattr(topic, key):
+                started, spent = time.monotonic() + QUICK, self._spent.get(pattern, 0.0)
+                matches = _matches(pattern, text, f'{what} of "{topic.name}"', spent)
+                self._spent[pattern] = spent + max(0.0, time.monotonic() - started)
+                if matches:
+                    yield topic.name
+
+    @cached_property
+    def _spent(self) -> dict[str, float]:
+        """Seconds that the search for each pattern has taken, without the quick ones."""
+        return {}
 
     def write(self, targets: Iterable[Iterable[bool]]) -> list[str]:
         """Write cells of labels, one for each row of targets (n, k).
@@ -368,21 +379,23 @@ def _check_name(name: str) -> None:
         )
 
 
-def _matches(pattern: str, text: str, what: str) -> bool:
+def _matches(pattern: str, text: str, what: str, spent: float) -> bool:
     """Whether a pattern matches somewhere in a text, in at most `LONGEST_SEARCH`.
 
     Raises
     ------
     UserError
-        It takes longer, or the pattern cannot be searched for; `what` says which it is.
+        It takes longer, or longer than `LONGEST_SEARCHES` with what was spent before, or the
+        pattern cannot be searched for; `what` says which it is.
     """
     import regex  # unlike re, it has a time limit
 
     where = f"params.yaml, topics.codebook: the {what}"
     try:
-        return regex.search(pattern, text, regex.IGNORECASE, timeout=LONGEST_SEARCH) is not None
+        seconds = max(QUICK, min(LONGEST_SEARCH, LONGEST_SEARCHES - spent))
+        return regex.search(pattern, text, regex.IGNORECASE, timeout=seconds) is not None
     except TimeoutError:
-        slow = f'{LONGEST_SEARCH:g} s on "{text[:60]}"'
+        slow = f'{LONGEST_SEARCH:g} s on "{text[:60]}", or {LONGEST_SEARCHES:g} s on all texts'
         raise UserError(f"{where} takes more than {slow}; simplify it") from None
     except regex.error as error:
         raise UserError(f"{where} cannot be searched for: {error}") from None
