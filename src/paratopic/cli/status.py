@@ -22,7 +22,7 @@ from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.folds import LEAST_FOLDS
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import describe_size
-from paratopic.inference.calibration import why_none_is_sure
+from paratopic.evaluation.report import why_none_is_sure
 from paratopic.labels.answers import label_in_a_tie
 from paratopic.labels.summary import describe_sources, sources_that_label
 from paratopic.project import files

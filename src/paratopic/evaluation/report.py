@@ -25,7 +25,7 @@ from paratopic.evaluation.outcomes import (
     mean_over_repeats,
     outcomes,
 )
-from paratopic.inference.calibration import NEVER, Calibration, why_none_is_sure
+from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.scores import Array, Targets, topical
 from paratopic.project.params import Calibrate, Evaluate
 
@@ -260,6 +260,35 @@ def risk_curve(confidence: Array, right: Targets) -> pd.DataFrame:
     given = np.arange(1, len(order) + 1)
     curve = {"answered": given / len(order), "risk": np.cumsum(~right[order]) / given}
     return pd.DataFrame(curve)[np.append(np.diff(confidence[order]) != 0, True)]
+
+
+def why_none_is_sure(measured: Mapping[str, Any], groups: int | None = None) -> str:
+    """Say why no prediction is called sure: labels are too few, or too many answers wrong.
+
+    Parameters
+    ----------
+    measured
+        Content of metrics.json, without a threshold of sure predictions.
+    groups
+        Number of groups that have a topic by now; as many as were measured by default.
+    """
+    sure = measured["abstention"]["sure"]
+    needed, known = sure["groups_needed"], sure["groups"] if groups is None else groups
+    units = f"{measured['split_unit']}s with a topic"
+    if known < needed:
+        return (
+            f"the promise that {sure['target']:.0%} are right needs {needed} distinct {units}, "
+            f"all answered without a mistake, and there are {known}"
+        )
+    if sure["groups"] < needed:
+        return (
+            f"the last `dvc repro` had only {sure['groups']} distinct {units}, and there are "
+            f"{known} now: run it again"
+        )
+    return (
+        f"{measured['mistakes']} of {measured['n']} answers are wrong, too many to promise that "
+        f"{sure['target']:.0%} are right"
+    )
 
 
 def thresholds_in_words(metrics: Mapping[str, Any]) -> str:

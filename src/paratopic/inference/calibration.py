@@ -21,35 +21,6 @@ NEVER = 2.0
 LARGEST = 1e9
 
 
-def why_none_is_sure(measured: Mapping[str, Any], groups: int | None = None) -> str:
-    """Say why no prediction is called sure: labels are too few, or too many answers wrong.
-
-    Parameters
-    ----------
-    measured
-        Content of metrics.json, without a threshold of sure predictions.
-    groups
-        Number of groups that have a topic by now; as many as were measured by default.
-    """
-    sure = measured["abstention"]["sure"]
-    needed, known = sure["groups_needed"], sure["groups"] if groups is None else groups
-    units = f"{measured['split_unit']}s with a topic"
-    if known < needed:
-        return (
-            f"the promise that {sure['target']:.0%} are right needs {needed} distinct {units}, "
-            f"all answered without a mistake, and there are {known}"
-        )
-    if sure["groups"] < needed:
-        return (
-            f"the last `dvc repro` had only {sure['groups']} distinct {units}, and there are "
-            f"{known} now: run it again"
-        )
-    return (
-        f"{measured['mistakes']} of {measured['n']} answers are wrong, too many to promise that "
-        f"{sure['target']:.0%} are right"
-    )
-
-
 @dataclass(frozen=True)
 class Certainty:
     """How certain out-of-fold answers were, and how far from that the share of right ones was.
