@@ -77,7 +77,7 @@ def test_a_column_that_has_the_name_of_a_key_but_cannot_be_it_is_left_out() -> N
 @pytest.mark.parametrize(
     ("labels", "topics", "meant"),
     [
-        (["Econ", "Other"], ["Econ", "Other"], {}),
+        (["Econ", "Other"], ["Econ", "Other"], {}),  # one is called other
         (["a", "b", "a; b", "c;d"], ["a", "b", "c,d"], {"c;d": "c,d"}),
         (["a;c", "b;c", "a;b", "c;b"], ["b", "c", "a"], {}),
         (["a", "b", "NA", ".", "None"], ["a", "b"], {"NA": "?", ".": "?", "None": "none"}),
@@ -86,17 +86,9 @@ def test_a_column_that_has_the_name_of_a_key_but_cannot_be_it_is_left_out() -> N
             ["Sports", "World"],
             {"SPORTS": "Sports", "sports": "Sports", "world": "World"},
         ),
+        # None beside one topic is another one.
         (["sport", "none", "none", "none"], ["other", "sport"], {"none": "other"}),
         ([True, False], ["false", "true"], {}),
-    ],
-    ids=[
-        "one is called other",
-        "several in a cell",
-        "several in each",
-        "missing",
-        "capitals",
-        "none beside one",
-        "booleans",
     ],
 )
 def test_topics_that_labels_mean(
