@@ -13,7 +13,6 @@ from paratopic.cli.project import Again, Project, check_measured, read_champion,
 from paratopic.corpus.labelled import read_with_folds
 from paratopic.evaluation.outcomes import Answered, answered, confusions
 from paratopic.findings.slices import columns_of, find_slices, in_words
-from paratopic.inference.loading import load
 from paratopic.inference.neighbours import Neighbour
 from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import plural
@@ -101,7 +100,7 @@ def mistakes_of(
     values = columns_of(project.everything, list(answers.table["id"]), people, columns)
     slices = find_slices(values, answers, params.evaluate.confidence, params.seed)
     wrong = len(answers.mistakes) > 0
-    labelled = neighbourhood(lambda: load(str(MODELS / champion))) if wrong else None
+    labelled = neighbourhood(MODELS / champion) if wrong else None
     nearest = labelled.nearest_other if labelled else lambda text: None
     return Mistakes(answers, confusions(answers, params.topics), in_words(slices), nearest)
 

@@ -13,7 +13,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, astuple, replace
 from itertools import zip_longest
@@ -124,7 +124,7 @@ def predict(
     if by is not None:
         raise UserError(f"--by {by} needs --out: name a table or a folder for the results")
     _check_articles(paths, engine)
-    labelled = neighbourhood(lambda: loaded) if why else None
+    labelled = neighbourhood(loaded) if why else None
     for article in map(_read_article, paths):
         started = time.monotonic()
         rows = _rows(loaded, paragraphs_of(article), why, labelled)
@@ -217,10 +217,10 @@ def _rows(
     return list(map(_Row, paragraphs, languages, answers, reasons, alike))
 
 
-def neighbourhood(load_model: Callable[[], Model]) -> Neighbourhood | None:
+def neighbourhood(model: Model | Path) -> Neighbourhood | None:
     """The labelled paragraphs of the project that the current directory lies in, if there are any.
 
-    Where a model cannot compare them, a note on stderr says why.
+    Where a model, or that in a folder, cannot compare them, a note on stderr says why.
     """
     root = root_with(PARAGRAPHS)
     if root is None:
@@ -232,7 +232,7 @@ def neighbourhood(load_model: Callable[[], Model]) -> Neighbourhood | None:
         rows = table[table["topics"].notna()]
         if rows.empty:
             return None
-        model = load_model()
+        model = load(str(model)) if isinstance(model, Path) else model
         with waiting("reading the labelled paragraphs"):
             return Neighbourhood(model, *(list(rows[name]) for name in ("id", "topics", "text")))
     except (ImportError, UserError) as error:  # pandas is for training

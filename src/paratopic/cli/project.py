@@ -25,7 +25,14 @@ from paratopic.corpus.labelled import Labelled, labelled_rows, read_answer_rows,
 from paratopic.corpus.table import in_words, read_paragraphs, read_parquet, with_metadata
 from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.inference.folder import MANIFEST, is_card_of
-from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
+from paratopic.labels.answers import (
+    CurrentAnswers,
+    by_paragraph,
+    of_people,
+    of_weak_sources,
+    read_answers,
+    tied,
+)
 from paratopic.labels.log import Label, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
 from paratopic.labels.sample import describe_sample, sample_of
@@ -111,6 +118,12 @@ class Project:
     def sample(self) -> Mapping[str, Any]:
         """What the labels by hand are a sample of (`labels.sample.sample_of`)."""
         return sample_of(self.paragraphs, self.answered, self.current.answers)
+
+    @property
+    def of_sources(self) -> list[Label]:
+        """What weak sources answered in labels.csv, as far as it counts today."""
+        lines = of_weak_sources(self.lines, self.params.labels)
+        return read_answers(lines, self.params.topics).answers
 
     @property
     def basis(self) -> str:

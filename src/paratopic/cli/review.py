@@ -9,7 +9,6 @@ import typer
 
 from paratopic.cli.project import Again, Project, lines_of, note_changes, read_project
 from paratopic.findings.review import rank_contradicted, rank_doubtful, read_scores
-from paratopic.labels.answers import current, of_weak_sources
 from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import UserError, plural
 from paratopic.project.topics import topics_in_words
@@ -78,9 +77,7 @@ def _ties(project: Project) -> pd.DataFrame:
 
 def _contradicted(project: Project, scores: list[pd.DataFrame]) -> pd.DataFrame:
     """Answers of weak sources that the models contradict, with where each is."""
-    lines = of_weak_sources(project.lines, project.params.labels)
-    answers = current(lines, project.params.topics)
-    in_file = {(line.paragraph, line.annotator): lines_of([line]) for line in answers}
+    in_file = {(line.paragraph, line.annotator): lines_of([line]) for line in project.of_sources}
     table = rank_contradicted(project.labelled, scores)
     sources = list(map(str, table["source"]))
     # Rules and headings are in the codebook.

@@ -33,7 +33,6 @@ from paratopic.corpus.table import texts_of, values_of
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import Explanation
-from paratopic.labels.answers import by_paragraph
 from paratopic.labels.log import NEVER, UNNAMED, after
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import PREPARED, printable, read_json
@@ -250,10 +249,10 @@ def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:
 
     An answer in a sheet has no time. So that it replaces those before it, it gets the next one.
     """
-    lines_on, ids = by_paragraph(project.lines), list(project.retired)[:n]
     relabel = []
-    for item in _in_context(project, dict.fromkeys(ids, ""), model):
-        latest = max((line.time for line in lines_on.get(item.id, ())), default=NEVER)
+    for item in _in_context(project, dict.fromkeys(list(project.retired)[:n], ""), model):
+        times = (line.time for line in project.lines if line.paragraph == item.id)
+        latest = max(times, default=NEVER)
         relabel.append(replace(item, reason=project.retired[item.id], when=after(latest)))
     return relabel
 
