@@ -28,8 +28,8 @@ from paratopic.baseline import fit as baseline
 from paratopic.corpus.table import texts_of
 from paratopic.inference.scores import one_hot
 from paratopic.project.params import Params, read_params
-from paratopic.project.passages import Passage, plain
-from paratopic.project.texts import numbered
+from paratopic.project.passages import Passage
+from paratopic.project.texts import numbered, plain
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples, Fitted
 from paratopic.transformer import fit as transformer

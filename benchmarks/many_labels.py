@@ -29,8 +29,8 @@ from tables import Table, markdown, read, with_error
 
 from paratopic.inference.scores import one_hot
 from paratopic.project.params import Params, read_params
-from paratopic.project.passages import Passage, Text
-from paratopic.project.texts import numbered
+from paratopic.project.passages import Passage
+from paratopic.project.texts import Text, numbered
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer

@@ -25,9 +25,9 @@ from paratopic.labels.answers import CurrentAnswers
 from paratopic.labels.resolve import check_meanings, join_labels
 from paratopic.project.files import ANSWERS, PARAGRAPHS
 from paratopic.project.params import read_params
-from paratopic.project.passages import Passage, Text, article_passages
+from paratopic.project.passages import Passage, article_passages
 from paratopic.project.sources import Source
-from paratopic.project.texts import Texts, numbered
+from paratopic.project.texts import Text, Texts, numbered
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import Article
 from paratopic.reading.structure import classify, plain_segments

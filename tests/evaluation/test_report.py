@@ -14,7 +14,6 @@ from paratopic.evaluation.report import (
     EFFECTS,
     HURTS,
     OutOfFold,
-    gained,
     reads,
     reliability_table,
 )
@@ -86,13 +85,15 @@ GAIN = {"context": {"gain": {"value": 0.0512, "low": -0.01, "high": 0.1, "p": 0.
 
 
 def test_parts_that_are_read_are_named_with_their_weight_and_gain() -> None:
-    heading = ALONE | {"heading": 0.3}
-    assert reads(ALONE) == "reads each paragraph alone"
-    all_parts = reads({"neighbours": 0.6, "heading": 0.3, "title": 0.3})
+    def line_of(metrics: dict[str, Any] = GAIN, **weights: float) -> str:
+        return reads({"context": ALONE | weights}, metrics)
+
+    assert line_of() == line_of({}) == "reads each paragraph alone."
+    all_parts = line_of(neighbours=0.6, heading=0.3, title=0.3)
     assert all_parts.count("0.3") == 2 and "before and after it (weight 0.6)" in all_parts
-    assert reads(ALONE | {"title": 0.3}).endswith("the title of its article (weight 0.3)")
-    assert gained(ALONE, GAIN) == gained(ALONE, {}) == ""
-    assert "+0.051 (-0.010 to +0.100)" in (line := gained(heading, GAIN)) and HURTS not in line
+    line = line_of(title=0.3)
+    assert "with the title of its article (weight 0.3). This changes" in line
+    assert "+0.051 (-0.010 to +0.100)" in line and HURTS not in line
     worse = {"context": {"gain": GAIN["context"]["gain"] | {"value": -0.05}}}
-    assert gained(heading, worse).endswith(HURTS)
-    assert "not measured" in gained(heading, {"n": 25})
+    assert line_of(worse, heading=0.3).endswith(HURTS)
+    assert "not measured" in line_of({"n": 25}, heading=0.3)

@@ -22,7 +22,7 @@ from paratopic.inference.head import Reading
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.project.metrics import metrics_in
-from paratopic.project.passages import Text
+from paratopic.project.texts import Text
 from paratopic.project.topics import Topics
 from tests.samples import PARAMS
 

@@ -23,8 +23,8 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.onnx_model import EncoderClassifier, read_windows
 from paratopic.inference.scores import Array
 from paratopic.inference.tfidf_model import BaselineClassifier, transform_in_context
-from paratopic.project.passages import REACH, Passage, Text, article_passages, plain
-from paratopic.project.texts import PARTS, numbered
+from paratopic.project.passages import REACH, Passage, article_passages
+from paratopic.project.texts import PARTS, Text, numbered, plain
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.examples import Fitted
 from tests.inference.conftest import Make, calibrated

@@ -14,7 +14,8 @@ from paratopic import Explanation, load
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import sentences
-from paratopic.project.passages import REACH, Passage, Text, plain
+from paratopic.project.passages import REACH, Passage
+from paratopic.project.texts import Text, plain
 from paratopic.project.topics import NONE, Topics
 from paratopic.training.examples import Fitted
 from tests.inference.conftest import Make, calibrated

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from paratopic.project.passages import REACH, Passage, article_passages, as_passage, plain
+from paratopic.project.passages import REACH, Passage, article_passages
+from paratopic.project.texts import as_passage, plain
 
 
 def test_everything_but_the_text_may_be_missing_and_one_neighbour_may_be_a_str() -> None:

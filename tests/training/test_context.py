@@ -12,8 +12,8 @@ import pytest
 from paratopic.baseline import fit as baseline
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.scores import Array, Integers, Scores, one_hot
-from paratopic.project.passages import Passage, Text
-from paratopic.project.texts import numbered
+from paratopic.project.passages import Passage
+from paratopic.project.texts import Text, numbered
 from paratopic.project.topics import Topics
 from paratopic.training import context
 from paratopic.training.context import LEAST_ARTICLES, OTHERS, PRIOR, choose_context

@@ -33,7 +33,8 @@ from paratopic.inference.folder import prediction_files
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
-from paratopic.project.passages import Passage, Text, as_passage
+from paratopic.project.passages import Passage
+from paratopic.project.texts import Text, as_passage
 
 if TYPE_CHECKING:
     from ray import ObjectRef

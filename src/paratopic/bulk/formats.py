@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from paratopic.project.errors import UserError
-from paratopic.project.passages import BESIDE, table_passages
+from paratopic.project.passages import table_passages
+from paratopic.project.sources import BESIDE
 from paratopic.reading.article import (
     Paragraph,
     Skipped,
@@ -342,12 +343,9 @@ def with_context(chunk: Chunk, columns: Columns) -> Chunk:
         return chunk
     n = len(chunk.texts)
     texts = [text if isinstance(text, str) else None for text in chunk.texts]
-    groups, positions = (columns.get(name, [None] * n) for name in (GROUP, POSITION))
-    places = list(map(_place, groups, positions))
-    beside = {
-        name: [value if isinstance(value, str) else "" for value in columns[name]]
-        for name in columns.keys() & BESIDE
-    }
+    cells = {name: columns.get(name, [None] * n) for name in (GROUP, POSITION, *BESIDE)}
+    groups, places = cells[GROUP], list(map(_place, cells[GROUP], cells[POSITION]))
+    beside = [[cell if isinstance(cell, str) else "" for cell in cells[name]] for name in BESIDE]
     rows = [row for row, text in enumerate(texts) if text is not None]
     passages = iter(table_passages(texts, list(map(str, groups)), places, beside, rows))
     read = [next(passages) if isinstance(text, str) else text for text in chunk.texts]

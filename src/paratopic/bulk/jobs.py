@@ -41,8 +41,8 @@ from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.project.files import DRAFT, aside, read_json, write_json, write_text
 from paratopic.project.languages import language_of
-from paratopic.project.passages import Text, plain
 from paratopic.project.periods import UNKNOWN, values_by
+from paratopic.project.texts import Text, plain
 from paratopic.project.topics import split_cell
 
 log = logging.getLogger(__name__)

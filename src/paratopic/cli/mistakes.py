@@ -8,12 +8,12 @@ from typing import Annotated, NamedTuple
 import pandas as pd
 import typer
 
-from paratopic.cli.predict import neighbourhood
+from paratopic.cli.predict import labelled_paragraphs
 from paratopic.cli.project import Again, Project, check_measured, read_champion, read_project
 from paratopic.corpus.labelled import read_with_folds
 from paratopic.evaluation.outcomes import Answered, answered, confusions
 from paratopic.findings.slices import columns_of, find_slices, in_words
-from paratopic.inference.neighbours import Neighbour
+from paratopic.inference.nearest import LikeParagraph
 from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import plural
 from paratopic.project.files import MODELS
@@ -77,7 +77,7 @@ class Mistakes(NamedTuple):
     answers: Answered
     confusions: list[str]
     slices: list[str]
-    nearest: Callable[[str], Neighbour | None]
+    nearest: Callable[[str], LikeParagraph | None]
 
 
 def mistakes_of(
@@ -100,12 +100,14 @@ def mistakes_of(
     values = columns_of(project.everything, list(answers.table["id"]), people, columns)
     slices = find_slices(values, answers, params.evaluate.confidence, params.seed)
     wrong = len(answers.mistakes) > 0
-    labelled = neighbourhood(MODELS / champion) if wrong else None
+    labelled = labelled_paragraphs(MODELS / champion) if wrong else None
     nearest = labelled.nearest_other if labelled else lambda text: None
     return Mistakes(answers, confusions(answers, params.topics), in_words(slices), nearest)
 
 
-def _verdicts(listed: pd.DataFrame, nearest: Callable[[str], Neighbour | None]) -> Iterator[str]:
+def _verdicts(
+    listed: pd.DataFrame, nearest: Callable[[str], LikeParagraph | None]
+) -> Iterator[str]:
     """The label and the answer of each mistake, and the labelled paragraph most like it."""
     for row in listed.to_dict("records"):
         answer, label = (row[name] or NONE for name in ("answer", "label"))

@@ -30,7 +30,7 @@ from paratopic.bulk.formats import FORMATS, find_inputs, list_skipped
 from paratopic.bulk.table import WRITERS, predict_table
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
-from paratopic.inference.neighbours import Neighbour, Neighbourhood
+from paratopic.inference.nearest import LabelledParagraphs, LikeParagraph
 from paratopic.inference.prediction import Explanation, Prediction
 from paratopic.project.errors import SOME_ERRORS, UserError, plural
 from paratopic.project.files import MODELS, PARAGRAPHS, PREPARED, inert, root_with
@@ -124,7 +124,7 @@ def predict(
     if by is not None:
         raise UserError(f"--by {by} needs --out: name a table or a folder for the results")
     _check_articles(paths, engine)
-    labelled = neighbourhood(loaded) if why else None
+    labelled = labelled_paragraphs(loaded) if why else None
     for article in map(_read_article, paths):
         started = time.monotonic()
         rows = _rows(loaded, paragraphs_of(article), why, labelled)
@@ -201,11 +201,11 @@ class _Row(NamedTuple):
     language: str | None
     answer: Prediction
     reason: Explanation | None = None
-    nearest: Sequence[Neighbour] = ()
+    nearest: Sequence[LikeParagraph] = ()
 
 
 def _rows(
-    model: Model, paragraphs: list[Paragraph], why: bool, labelled: Neighbourhood | None
+    model: Model, paragraphs: list[Paragraph], why: bool, labelled: LabelledParagraphs | None
 ) -> list[_Row]:
     texts = article_passages(paragraphs)
     languages = [language_of(paragraph.text) for paragraph in paragraphs]
@@ -217,7 +217,7 @@ def _rows(
     return list(map(_Row, paragraphs, languages, answers, reasons, alike))
 
 
-def neighbourhood(model: Model | Path) -> Neighbourhood | None:
+def labelled_paragraphs(model: Model | Path) -> LabelledParagraphs | None:
     """The labelled paragraphs of the project that the current directory lies in, if there are any.
 
     Where a model, or that in a folder, cannot compare them, a note on stderr says why.
@@ -234,7 +234,9 @@ def neighbourhood(model: Model | Path) -> Neighbourhood | None:
             return None
         model = load(str(model)) if isinstance(model, Path) else model
         with waiting("reading the labelled paragraphs"):
-            return Neighbourhood(model, *(list(rows[name]) for name in ("id", "topics", "text")))
+            return LabelledParagraphs(
+                model, *(list(rows[name]) for name in ("id", "topics", "text"))
+            )
     except (ImportError, UserError) as error:  # pandas is for training
         log.warning("note: similar labelled paragraphs are not shown: %s", error)
         return None
@@ -270,7 +272,7 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
         )
 
 
-def _reason(reason: Explanation, nearest: Sequence[Neighbour]) -> Text:
+def _reason(reason: Explanation, nearest: Sequence[LikeParagraph]) -> Text:
     """What each sentence and the text's surroundings add, and the labelled texts most like it."""
     shares = [sentence.shares.get(reason.topic, 0.0) for sentence in reason.sentences]
     lines = [
@@ -280,10 +282,10 @@ def _reason(reason: Explanation, nearest: Sequence[Neighbour]) -> Text:
     around = [f"{part} {add.get(reason.topic, 0.0):+.2f}" for part, add in reason.context.items()]
     if around:
         lines.append(Text(f"context: {', '.join(around)}", "italic"))
-    for neighbour in nearest:
-        topics = "; ".join(neighbour.topics) or "–"
-        words = textwrap.shorten(neighbour.text, N_CHARACTERS, placeholder=" …")
-        line = f"≈ {neighbour.similarity:.2f} {topics} ({neighbour.id}): {words}"
+    for near in nearest:
+        topics = "; ".join(near.topics) or "–"
+        words = textwrap.shorten(near.text, N_CHARACTERS, placeholder=" …")
+        line = f"≈ {near.similarity:.2f} {topics} ({near.id}): {words}"
         lines.append(Text(line, "dim"))
     return Text("\n").join(lines)
 

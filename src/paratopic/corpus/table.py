@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import METADATA, PARAGRAPHS, aside
-from paratopic.project.passages import BESIDE, Passage, table_passages
+from paratopic.project.passages import Passage, table_passages
 from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 from paratopic.project.topics import nearest
 
@@ -67,7 +67,7 @@ def texts_of(frame: pd.DataFrame, ids: Iterable[str]) -> list[Passage]:
         frame["text"].tolist(),
         frame["article"].tolist(),
         places.tolist(),
-        dict(zip(BESIDE, beside, strict=True)),
+        beside,
         pd.Index(frame["id"]).get_indexer(list(ids)).tolist(),
     )
 

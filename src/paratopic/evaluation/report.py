@@ -312,18 +312,6 @@ def thresholds_in_words(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def reads(context: Mapping[str, float]) -> str:
-    """What is read around a paragraph.
-
-    >>> reads({"neighbours": 0.6, "heading": 0.3, "title": 0.0})
-    'reads each paragraph with the paragraphs before and after it (weight 0.6), its heading (0.3)'
-    """
-    parts = [f"{NAMES[name]} ({factor:g})" for name, factor in context.items() if factor]
-    if not parts:
-        return "reads each paragraph alone"
-    return "reads each paragraph with " + ", ".join(parts).replace("(", "(weight ", 1)
-
-
 # Why neighbours are read although they lower macro-F1.
 HURTS = (
     " Weights are chosen within the training part of each fold, whose labels did not show that "
@@ -331,24 +319,27 @@ HURTS = (
 )
 
 
-def gained(context: Mapping[str, float], metrics: Mapping[str, Any]) -> str:
-    """What reading around paragraphs gained; "" where nothing is read.
+def reads(final: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    """What a model reads around a paragraph, and what that gained.
 
     Parameters
     ----------
-    metrics
-        Content of metrics.json.
+    final, metrics
+        Content of final.json and of metrics.json.
     """
-    if not any(context.values()):
-        return ""
+    parts = [f"{NAMES[name]} ({factor:g})" for name, factor in final["context"].items() if factor]
+    if not parts:
+        return "reads each paragraph alone."
+    read = f"reads each paragraph with {', '.join(parts).replace('(', '(weight ', 1)}."
     if "context" not in metrics:
         return (
-            "The gain was not measured: because the split is by paragraph, the figures are for "
-            "paragraphs that are read alone."
+            f"{read} The gain was not measured: because the split is by paragraph, the figures are "
+            "for paragraphs that are read alone."
         )
     gain = metrics["context"]["gain"]
     why = HURTS if gain["value"] < 0 else ""
     return (
-        f"This changes the macro-F1 of the answers by {gain['value']:+.3f} ({gain['low']:+.3f} to "
-        f"{gain['high']:+.3f}), compared with the same model on the paragraphs alone.{why}"
+        f"{read} This changes the macro-F1 of the answers by {gain['value']:+.3f} "
+        f"({gain['low']:+.3f} to {gain['high']:+.3f}), compared with the same model on the "
+        f"paragraphs alone.{why}"
     )

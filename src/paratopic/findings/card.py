@@ -16,7 +16,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from paratopic.corpus.labelled import LABEL_SOURCES, Labelled
-from paratopic.evaluation.report import gained, reads, thresholds_in_words
+from paratopic.evaluation.report import reads, thresholds_in_words
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
 from paratopic.project.errors import plural
@@ -70,8 +70,7 @@ def render_card(
         topics=topics,
         **_training_data(data),
         report=report,
-        reads=reads(final["context"]),
-        gained=gained(final["context"], report),
+        reads=reads(final, report),
         thresholds_in_words=thresholds_in_words,
         plural=plural,
         figures=_figures(report) if report["n"] else {},

@@ -67,7 +67,7 @@ def render_page(
         `mistakes`, where the champion goes wrong: `confusions` (what is mistaken for what, in
         words, the most frequent first), `slices` (a line that says whether any slice is worse, and
         a line for each that is) and `nearest` (finds the labelled paragraph that is most like a
-        text, an `inference.neighbours.Neighbour` or None). In place of shares or mistakes there
+        text, an `inference.nearest.LikeParagraph` or None). In place of shares or mistakes there
         may be a line that says what is missing for them.
 
     Returns

@@ -34,8 +34,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import CHAMPION, root_with
 from paratopic.project.hub import COMMIT, HUB, check_repository, parse_repository
 from paratopic.project.kinds import KINDS
-from paratopic.project.passages import Text
-from paratopic.project.texts import numbered
+from paratopic.project.texts import Text, numbered
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from paratopic.inference.head import Reading
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.prediction import Contributions, Explanation, Prediction, explain
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
-from paratopic.project.passages import Passage, Text, article_passages
-from paratopic.project.texts import Texts, numbered
+from paratopic.project.passages import Passage, article_passages
+from paratopic.project.texts import Text, Texts, numbered
 
 
 class Classifier(Protocol):

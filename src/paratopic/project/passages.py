@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
 
 # Between headings with no paragraph between them, such as a title and a section's heading.
 HEADING_SEPARATOR = " / "
 # Number of paragraphs that are read on each side, at most.
 REACH = 3
-# Columns of a table that tell what stands around its texts.
-BESIDE = "text_preceding", "text_following", "heading", "title"
 
 
 @dataclass(frozen=True)
@@ -57,20 +54,6 @@ class Passage:
                 object.__setattr__(self, name, texts)
 
 
-# A text alone, or with what stands around it.
-Text: TypeAlias = str | Passage
-
-
-def as_passage(text: Text) -> Passage:
-    """The text as a passage, with nothing around it if it is a str."""
-    return text if isinstance(text, Passage) else Passage(text)
-
-
-def plain(texts: Iterable[Text]) -> list[str]:
-    """The texts without what stands around them."""
-    return [text.text if isinstance(text, Passage) else text for text in texts]
-
-
 def article_passages(
     paragraphs: Sequence[str], headings: Sequence[str] | None = None, title: str = ""
 ) -> list[Passage]:
@@ -104,7 +87,7 @@ def table_passages(
     texts: Sequence[str | None],
     articles: Sequence[Hashable],
     places: Sequence[float | None],
-    beside: Mapping[str, Sequence[str]],
+    beside: Sequence[Sequence[str]],
     rows: Iterable[int],
 ) -> list[Passage]:
     """Rows of a table with what stands around them.
@@ -116,13 +99,12 @@ def table_passages(
     places
         Place of each row in its article, in any order; None for a row that has no place.
     beside
-        Those of the columns `BESIDE` that the table has, "" for nothing. Rows without a place are
+        The columns `sources.BESIDE` of the table, (4, n), "" for nothing. Rows without a place are
         next to each other if each gives the text of the other as its neighbour.
     rows
         Numbers of the rows that are asked for, each of which has a text.
     """
-    none = [""] * len(texts)
-    before, after, headings, titles = (beside.get(name, none) for name in BESIDE)
+    before, after, headings, titles = beside
     previous, following = _next_to(texts, articles, places, before, after)
 
     def near(row: int, given: Sequence[str], next_rows: Mapping[int, int]) -> list[str]:

@@ -12,6 +12,8 @@ from typing import ClassVar
 from paratopic.project.codebook import scalar
 from paratopic.project.topics import UNDECIDED, split_cell
 
+# Keys of the columns that tell what stands around a text.
+BESIDE = "text_preceding", "text_following", "heading", "title"
 # In `Source.labels`, what a label means that is none of the topics.
 NONE = "none"
 

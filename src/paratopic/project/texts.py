@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, repeat
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from paratopic.project.passages import REACH, Passage, Text, as_passage
+from paratopic.project.passages import REACH, Passage
+
+# A text alone, or with what stands around it.
+Text: TypeAlias = str | Passage
+
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -69,6 +74,16 @@ class Texts:
     def beside(self, part: str) -> Integers:
         """Numbers of the texts at the places of a part around each text, (n, r)."""
         return self.around[:, [name == part for name, _ in PLACES]]
+
+
+def as_passage(text: Text) -> Passage:
+    """The text as a passage, with nothing around it if it is a str."""
+    return text if isinstance(text, Passage) else Passage(text)
+
+
+def plain(texts: Iterable[Text]) -> list[str]:
+    """The texts without what stands around them."""
+    return [text.text if isinstance(text, Passage) else text for text in texts]
 
 
 def numbered(texts: Iterable[Text]) -> Texts:

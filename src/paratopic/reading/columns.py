@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from unicodedata import normalize
 
 from paratopic.project.errors import UserError
-from paratopic.project.passages import BESIDE
-from paratopic.project.sources import NONE, Source
+from paratopic.project.sources import BESIDE, NONE, Source
 from paratopic.project.topics import SEPARATOR, UNDECIDED, Topic, split_cell
 from paratopic.reading.cells import cleaned, iso_date
 from paratopic.reading.tables import DRAWS, label_text

@@ -25,8 +25,7 @@ import pandas as pd
 from paratopic.corpus.duplicates import components
 from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError, plural, refuse_repeated
-from paratopic.project.passages import BESIDE
-from paratopic.project.sources import KEYS, NONE, Source
+from paratopic.project.sources import BESIDE, KEYS, NONE, Source
 from paratopic.project.topics import join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.cells import cleaned, iso_date, without_controls

@@ -23,7 +23,7 @@ from paratopic.inference.scores import Scores
 from paratopic.project.files import PARAMS, template
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params, with_settings
-from paratopic.project.passages import Text
+from paratopic.project.texts import Text
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.crossval import fitter
 from paratopic.training.examples import Examples, silent

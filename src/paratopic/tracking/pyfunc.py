@@ -18,7 +18,9 @@ import pandas as pd
 from paratopic.inference.folder import CARD
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
-from paratopic.project.passages import BESIDE, Passage, Text, section_heading
+from paratopic.project.passages import Passage, section_heading
+from paratopic.project.sources import BESIDE
+from paratopic.project.texts import Text
 
 if TYPE_CHECKING:
     import mlflow.models

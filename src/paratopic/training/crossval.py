@@ -234,10 +234,7 @@ def _score(
 ) -> tuple[Scores, Scores, pd.DataFrame]:
     """Scores (n, k) of held-out texts in context and alone, and the history of the fit."""
     model = fit(examples, seed, advance)
-    scores = alone = model.predict_proba(held_out)
-    if model.context.reads(held_out).any():
-        alone = model.predict_proba(held_out.alone)
-    return scores, alone, model.history
+    return *model.scores(held_out), model.history
 
 
 def _seed(seed: int, number: int) -> int:

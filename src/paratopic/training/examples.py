@@ -153,6 +153,12 @@ class Fitted(ABC):
     def predict_proba(self, texts: Texts) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
 
+    def scores(self, texts: Texts) -> tuple[Scores, Scores]:
+        """Probabilities of n texts in context, and of the same texts alone."""
+        scores = self.predict_proba(texts)
+        reads = self.context.reads(texts).any()
+        return scores, self.predict_proba(texts.alone) if reads else scores
+
     @abstractmethod
     def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
         """Write the files that the kind's classifier reads into an empty folder.

@@ -14,11 +14,11 @@ from paratopic.inference.model import Model
 from paratopic.inference.scores import Features
 
 # Number of paragraphs that are found for a text.
-N_NEIGHBOURS = 3
+N_NEAREST = 3
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class LikeParagraph:
     """A labelled paragraph that is like a text.
 
     Parameters
@@ -36,7 +36,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class Neighbourhood:
+class LabelledParagraphs:
     """Labelled paragraphs as a model reads them.
 
     Parameters
@@ -54,20 +54,20 @@ class Neighbourhood:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_features", self.model.embed(self.texts))
 
-    def nearest(self, text: str) -> list[Neighbour]:
+    def nearest(self, text: str) -> list[LikeParagraph]:
         """Find the paragraphs that are most like a text, the most similar first.
 
         A text that is labelled itself is among them.
         """
         products = self.model.embed([text]) @ self._features.T
         similarity = products if isinstance(products, np.ndarray) else products.toarray()
-        rows = np.argsort(-similarity[0], kind="stable")[:N_NEIGHBOURS]
+        rows = np.argsort(-similarity[0], kind="stable")[:N_NEAREST]
         return [
-            Neighbour(self.ids[row], tuple(self.topics[row]), self.texts[row], near)
+            LikeParagraph(self.ids[row], tuple(self.topics[row]), self.texts[row], near)
             for row, near in zip(rows.tolist(), similarity[0, rows].tolist(), strict=True)
         ]
 
-    def nearest_other(self, text: str) -> Neighbour | None:
+    def nearest_other(self, text: str) -> LikeParagraph | None:
         """Find the paragraph that is most like a text, but for the text itself and its copies.
 
         None where copies alone are near.

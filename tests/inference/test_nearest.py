@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from paratopic import load
-from paratopic.inference.neighbours import Neighbour, Neighbourhood
+from paratopic.inference.nearest import LabelledParagraphs, LikeParagraph
 from paratopic.inference.onnx_model import read_windows
 from paratopic.inference.scores import Array
 from paratopic.training.examples import Fitted
@@ -29,15 +29,17 @@ def dense(folder: Path, texts: list[str]) -> Array:
 def test_the_text_itself_comes_first(saved: Path, rows: pd.DataFrame) -> None:
     topics = list(rows["topic"])
     ids, texts = list(rows["id"]), list(rows["text"])
-    labelled = Neighbourhood(load(saved), ids, topics, texts)
+    labelled = LabelledParagraphs(load(saved), ids, topics, texts)
     for row, text in enumerate(texts):
         first, second, third = labelled.nearest(text)
-        assert replace(first, similarity=1.0) == Neighbour(ids[row], tuple(topics[row]), text, 1.0)
+        assert replace(first, similarity=1.0) == LikeParagraph(
+            ids[row], tuple(topics[row]), text, 1.0
+        )
         assert first.similarity == pytest.approx(1, abs=1e-6)
         assert first.similarity > second.similarity >= third.similarity
         assert labelled.nearest_other(text) == second
     tariffs = labelled.nearest(TARIFF)
-    assert {neighbour.topics for neighbour in tariffs} == {("trade",)}
+    assert {near.topics for near in tariffs} == {("trade",)}
 
 
 def test_features_of_unit_length_are_those_of_each_text_alone(
@@ -52,7 +54,7 @@ def test_features_of_unit_length_are_those_of_each_text_alone(
 
 @pytest.mark.parametrize("trained", ["baseline"], indirect=True)
 def test_a_text_without_a_known_word_is_like_nothing(trained: tuple[Fitted, Path]) -> None:
-    labelled = Neighbourhood(load(trained[1]), ["a"], [["trade"]], ["A tariff."])
+    labelled = LabelledParagraphs(load(trained[1]), ["a"], [["trade"]], ["A tariff."])
     assert labelled.nearest("☃")[0].similarity == 0
     assert labelled.nearest_other("A tariff.") is None
 
