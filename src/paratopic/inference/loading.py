@@ -150,14 +150,11 @@ def _champion(path: Path) -> Path:
 
 def _load(folder: Path) -> Model:
     manifest = read_manifest(folder)
-    kind, topics, mode = manifest.kind, manifest.topics, mode_of(manifest.topics.mode)
+    kind, topics = manifest.kind, manifest.topics
     try:
-        classifier = classifier_of(kind)(folder, mode, manifest.settings)
+        classifier = classifier_of(kind)(folder, mode_of(topics.mode), manifest.settings)
         # Pieces that do not fit together, or weights that are no numbers, show in an answer.
-        logits, n_logits = (
-            classifier.read(numbered([PROBE])).logits,
-            mode.n_logits(len(topics.names)),
-        )
+        logits, n_logits = classifier.read(numbered([PROBE])).logits, len(topics.outcomes)
         if logits.shape != (1, n_logits) or np.isnan(logits).any():
             raise ValueError(f"it gives {logits.tolist()} as {n_logits} logits")
     except (ImportError, KeyboardInterrupt, SystemExit):
