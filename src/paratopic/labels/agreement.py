@@ -101,8 +101,8 @@ def krippendorff_alpha(units: Iterable[Sequence[Answer]]) -> float | None:
             total += counts
             # Each unit gets the weight of the number of its answers.
             observed += _disagreement(counts) / (len(answers) - 1)
-    expected = _disagreement(total)
-    return 1 - (total.total() - 1) * observed / expected if expected else None
+    by_chance = _disagreement(total)
+    return 1 - (total.total() - 1) * observed / by_chance if by_chance else None
 
 
 def _units(answers: Iterable[Label], topics: Topics) -> Units:

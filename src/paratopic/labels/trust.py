@@ -270,12 +270,12 @@ def _shares(table: Array, answered: Integers, labelled: Array, n_known: int) -> 
         confusions.append(confusion / np.maximum(confusion.sum(axis=1, keepdims=True), NEGLIGIBLE))
     shares = labelled
     for _ in range(STEPS):
-        expected = n_known * labelled
+        numbers = n_known * labelled
         for confusion, given in zip(confusions, answered, strict=True):
             joint = shares[:, None] * confusion
             joint /= np.maximum(joint.sum(axis=0), NEGLIGIBLE)
-            expected = expected + joint @ given / len(confusions)
-        shares = expected / expected.sum()
+            numbers = numbers + joint @ given / len(confusions)
+        shares = numbers / numbers.sum()
     return np.asarray(shares)
 
 
