@@ -25,14 +25,7 @@ from paratopic.corpus.labelled import Labelled, labelled_rows, read_answer_rows,
 from paratopic.corpus.table import in_words, read_paragraphs, read_parquet, with_metadata
 from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.inference.folder import MANIFEST, is_card_of
-from paratopic.labels.answers import (
-    CurrentAnswers,
-    by_paragraph,
-    of_people,
-    of_weak_sources,
-    read_answers,
-    tied,
-)
+from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
 from paratopic.labels.log import Label, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
 from paratopic.labels.sample import describe_sample, sample_of
@@ -122,7 +115,7 @@ class Project:
     @property
     def of_sources(self) -> list[Label]:
         """What weak sources answered in labels.csv, as far as it counts today."""
-        lines = of_weak_sources(self.lines, self.params.labels)
+        lines = [line for line in self.lines if self.params.labels.is_weak(line.annotator)]
         return read_answers(lines, self.params.topics).answers
 
     @property
