@@ -73,10 +73,10 @@ def annotate(
         print(f"{annotator} has answered for every paragraph, with the prompt of {PROMPT}")
         return
     run = _Run(annotator, prompt, partial(settings.cost, model), budget, concurrency)
-    estimate = run.cost(expected_tokens(prompt, items))
-    run.estimate = estimate / len(items)
+    cost = run.cost(expected_tokens(prompt, items))
+    run.of_question = cost / len(items)
     asking = f"{plural(len(items), 'paragraph')} to ask {model} about, with {PROMPT}"
-    print(f"{asking}: about {run.shown(estimate)}")
+    print(f"{asking}: about {run.shown(cost)}")
     if estimate:
         return
     if not chat.is_here:
@@ -110,7 +110,7 @@ class _Run:
         The most that may be spent; None for no limit.
     concurrency
         Number of questions that may be under way.
-    estimate
+    of_question
         What a question should cost.
     n, n_answers
         Number of answers and errors, and of answers alone.
@@ -123,7 +123,7 @@ class _Run:
     price_of: Callable[[tuple[int, int]], float | None]
     budget: float | None
     concurrency: int
-    estimate: float = 0.0
+    of_question: float = 0.0
     spent: float = 0.0
     n: int = 0
     n_answers: int = 0
@@ -187,7 +187,7 @@ class _Run:
     @property
     def reaches(self) -> bool:
         """Whether there is enough for another question, beside those that are under way."""
-        each = max(self.estimate, self.spent / self.n if self.n else 0.0)
+        each = max(self.of_question, self.spent / self.n if self.n else 0.0)
         return self.budget is None or self.spent + self.concurrency * each <= self.budget
 
     @property
