@@ -147,10 +147,8 @@ class _Run:
             except KeyboardInterrupt:
                 log.warning("note: stopped; the same command goes on from here")
             finally:
-                seconds, errors = (
-                    time.monotonic() - started,
-                    plural(self.n - self.n_answers, "error"),
-                )
+                seconds, n_errors = time.monotonic() - started, self.n - self.n_answers
+                errors = plural(n_errors, "error")
                 print(
                     f"{self.annotator}: {plural(self.n_answers, 'answer')} in {labels}, {errors}, "
                     f"{self.shown(self.spent)}, {seconds:.0f} s"
