@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Number of characters from which on the neighbours of a text weigh less.
 CLEAR = 100
+# Number of the part that each of the places is.
+PART = np.array([PARTS.index(part) for part, _ in PLACES])
 
 
 @dataclass(frozen=True)
@@ -122,10 +124,8 @@ def in_context(texts: Texts, weights: ContextWeights) -> InContext:
     of_places = weights.at_places(texts)
     row, place = np.nonzero(of_places)
     numbers = np.concatenate([texts.own, texts.around[row, place]])
-    distinct, first, column = np.unique(numbers, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    column = np.argsort(order)[column]
-    read = [texts.distinct[number] for number in distinct[order].tolist()]
-    part = np.array([PARTS.index(name) for name, _ in PLACES])[place]
-    own, beside = np.split(column, [len(texts)])
-    return InContext(read, own, row, beside, of_places[row, place], part)
+    order: dict[int, int] = {}
+    columns = [order.setdefault(number, len(order)) for number in numbers.tolist()]
+    read = [texts.distinct[number] for number in order]
+    own, column = np.split(np.array(columns, dtype=np.int64), [len(texts)])
+    return InContext(read, own, row, column, of_places[row, place], PART[place])
