@@ -20,11 +20,11 @@ from paratopic.cli.project import (
     read_champion,
     read_project,
 )
+from paratopic.cli.shares import read_corpus
 from paratopic.evaluation.report import thresholds_in_words
 from paratopic.findings.figures import write_figures
 from paratopic.findings.groups import overview
 from paratopic.findings.page import read_report, render_page
-from paratopic.findings.population import read_corpus
 from paratopic.labels.summary import describe_agreement, describe_weak
 from paratopic.project import files
 from paratopic.project.errors import UserError

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import typer
 from rich import box
 from rich.table import Column, Table
 
 from paratopic.cli.project import read_champion, read_project
+from paratopic.corpus.labelled import read_labelled_paragraphs
+from paratopic.corpus.table import read_parquet, with_metadata
 from paratopic.findings import groups
 from paratopic.findings.groups import BORROWED, COUNT, Findings, notes, outlook, sentence
-from paratopic.findings.population import Corpus, Counted, read_corpus
+from paratopic.findings.population import Corpus, Counted, corpus_of
+from paratopic.inference.loading import load
+from paratopic.inference.scores import Scores
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.terminal import terminal
+from paratopic.project.files import APART, MODELS, PARAGRAPHS, PREDICTED, SCORES
+from paratopic.project.terminal import bar, terminal
+from paratopic.project.topics import Topics
 
+# Paragraphs that are predicted between two steps of the progress bar.
+STEP = 256
 SUFFIXES = (".csv", ".json", ".png", ".svg")
 # More outcomes than this are lines of the table, not columns.
 MOST_ACROSS = 6
@@ -91,6 +105,50 @@ def shares(
     if rows:
         files.write_csv(rows, groups.rows_to_regress(corpus))
         print(f"written: {rows}; in regressions, cluster standard errors by article")
+
+
+def read_corpus(
+    topics: Topics, champion: str, scores: pd.DataFrame, counted: Counted = "paragraphs"
+) -> Corpus:
+    """Read the project's paragraphs and labels, and predict what is not predicted yet.
+
+    Parameters
+    ----------
+    champion, scores
+        Name of the model that predicts, and its calibrated out-of-fold scores.
+
+    Raises
+    ------
+    UserError
+        The labels are no sample or too few, which nothing is predicted for; or a file cannot be
+        read.
+    """
+    frame = read_labelled_paragraphs()
+    path = SCORES / champion / APART
+    apart = read_parquet(path) if path.exists() else None
+    predict = partial(_predict, champion)
+    return corpus_of(frame, with_metadata(frame), predict, scores, topics, counted, apart)
+
+
+def _predict(champion: str, texts: Sequence[Any]) -> Scores:
+    """Probabilities of the distinct texts by the champion; kept, because they may take minutes."""
+    model = load(str(MODELS / champion))
+    digest = f"{files.sha256(PARAGRAPHS)} {model.digest}"
+    with suppress(OSError, pa.ArrowException):  # there is none, or it is damaged
+        kept = pq.read_table(PREDICTED)
+        if (kept.schema.metadata or {}).get(b"of") == digest.encode():
+            return np.column_stack([column.to_numpy() for column in kept.columns])
+    parts = []
+    with bar("paragraphs", len(texts)) as advance:
+        for start in range(0, len(texts), STEP):
+            parts.append(model.predict_proba(texts[start : start + STEP]))
+            advance(min(start + STEP, len(texts)))
+    predicted = np.concatenate(parts)
+    table = pa.table({name: predicted[:, k] for k, name in enumerate(model.classes_)})
+    # Where nothing can be written, it is predicted anew each time.
+    with suppress(OSError), files.aside(PREDICTED) as draft:
+        pq.write_table(table.replace_schema_metadata({"of": digest}), draft)
+    return predicted
 
 
 def _check(columns: Sequence[str], compare: object, outs: Sequence[Path]) -> None:

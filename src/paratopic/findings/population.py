@@ -6,34 +6,25 @@ The estimates are for `shares`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any, Literal
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from paratopic.corpus.labelled import Labelled, labelled_in, read_labelled_paragraphs
-from paratopic.corpus.table import SCHEMA, read_parquet, targets_of, texts_of, with_metadata
+from paratopic.corpus.labelled import Labelled, labelled_in
+from paratopic.corpus.table import SCHEMA, targets_of, texts_of
 from paratopic.evaluation.estimates import LEAST_ARTICLES, LEAST_LABELS
 from paratopic.findings.shares import Sample, size_of
-from paratopic.inference.loading import load
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores
-from paratopic.project import files
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import APART, MODELS, PARAGRAPHS, PREDICTED, SCORES
-from paratopic.project.terminal import bar
 from paratopic.project.topics import Topics
 
 # What shares are of.
 Counted = Literal["paragraphs", "words", "articles"]
-# Paragraphs that are predicted between two steps of the progress bar.
-STEP = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,50 +75,6 @@ class Corpus(Sample):
         if self.counted != "words":
             return np.ones(len(self.rows))
         return np.array([len(text.split()) for text in self.rows["text"]], dtype=np.float64)
-
-
-def read_corpus(
-    topics: Topics, champion: str, scores: pd.DataFrame, counted: Counted = "paragraphs"
-) -> Corpus:
-    """Read the project's paragraphs and labels, and predict what is not predicted yet.
-
-    Parameters
-    ----------
-    champion, scores
-        Name of the model that predicts, and its calibrated out-of-fold scores.
-
-    Raises
-    ------
-    UserError
-        The labels are no sample or too few, which nothing is predicted for; or a file cannot be
-        read.
-    """
-    frame = read_labelled_paragraphs()
-    path = SCORES / champion / APART
-    apart = read_parquet(path) if path.exists() else None
-    predict = partial(_predict, champion)
-    return corpus_of(frame, with_metadata(frame), predict, scores, topics, counted, apart)
-
-
-def _predict(champion: str, texts: Sequence[Any]) -> Scores:
-    """Probabilities of the distinct texts by the champion; kept, because they may take minutes."""
-    model = load(str(MODELS / champion))
-    digest = f"{files.sha256(PARAGRAPHS)} {model.digest}"
-    with suppress(OSError, pa.ArrowException):  # there is none, or it is damaged
-        kept = pq.read_table(PREDICTED)
-        if (kept.schema.metadata or {}).get(b"of") == digest.encode():
-            return np.column_stack([column.to_numpy() for column in kept.columns])
-    parts = []
-    with bar("paragraphs", len(texts)) as advance:
-        for start in range(0, len(texts), STEP):
-            parts.append(model.predict_proba(texts[start : start + STEP]))
-            advance(min(start + STEP, len(texts)))
-    predicted = np.concatenate(parts)
-    table = pa.table({name: predicted[:, k] for k, name in enumerate(model.classes_)})
-    # Where nothing can be written, it is predicted anew each time.
-    with suppress(OSError), files.aside(PREDICTED) as draft:
-        pq.write_table(table.replace_schema_metadata({"of": digest}), draft)
-    return predicted
 
 
 def corpus_of(
