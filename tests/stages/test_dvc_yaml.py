@@ -98,7 +98,7 @@ def test_params_are_the_sections_or_keys_that_the_stage_reads(name: str) -> None
         read |= {"topics"}
     if name == "card":  # by `findings.card`
         read |= {"language", "license", "prepare.sources"}
-    if name == "score":  # by `training.kept`
+    if name == "score":  # by `training.crossval`
         read |= {"seed"}
     if name == "prepare":  # by `labels.resolve`
         read |= {"evaluate.confidence"}

@@ -14,8 +14,7 @@ from paratopic.training.calibration import (
     calibrated,
     with_expected_thresholds,
 )
-from paratopic.training.crossval import is_first_process
-from paratopic.training.kept import out_of_fold
+from paratopic.training.crossval import is_first_process, out_of_fold
 
 
 def main() -> None:
