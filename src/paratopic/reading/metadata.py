@@ -11,14 +11,16 @@ import textwrap
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import pandas as pd
 
 from paratopic.project.errors import UserError, plural, refuse_repeated
 from paratopic.project.files import SHEET, printable
 from paratopic.reading.cells import LONGEST, cleaned, date_in_name, iso_date
 from paratopic.tables.sheets import read_sheet
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Column of a metadata.csv with the name of an article, with or without its suffix.
 ARTICLE = "article"
