@@ -52,8 +52,8 @@ def test_the_pipeline_takes_any_name(
     params["compare"] |= {"n_permutations": 100}
     params["models"] = ["baseline"]
     YAML(typ="safe").dump(params, Path("params.yaml"))
-    run_stages("prepare", "split", "score baseline", "evaluate baseline", "train baseline")
-    run_stages("card baseline", "compare", "report")
+    run_stages("installed", "prepare", "split", "score baseline", "evaluate baseline")
+    run_stages("train baseline", "card baseline", "compare", "report")
     assert [list(cell) for cell in read_labelled_paragraphs()["topics"]] == [[n] for n in names * 4]
     assert read_json(PREPARED, "")["topics"] == dict.fromkeys(names, 4)
     scores = pd.read_parquet(SCORES / "baseline" / "scores.parquet")
