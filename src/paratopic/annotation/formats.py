@@ -219,7 +219,9 @@ def _in_sheet(path: Path) -> Iterator[Label | str]:
     for where, row in rows:
         cells = {name: live(row.get(name, "").strip()) for name in SHEET}
         own = {name: cells[name] for name in OPTIONAL}
-        confidence = live(row.get(CONFIDENCE, "").strip())
+        # Beside a suggestion, it is the model's, not that of whoever answered.
+        is_own = "suggestion" not in columns
+        confidence = live(row.get(CONFIDENCE, "").strip()) if is_own else ""
         more = ((CONFIDENCE, confidence),) if confidence else ()
         answer = Label(where, cells["paragraph"], cells["topics"], "", **own, more=more)
         if not answer.cell and "suggestion" in columns:

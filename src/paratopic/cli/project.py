@@ -25,7 +25,15 @@ from paratopic.corpus.labelled import Labelled, labelled_rows, read_answer_rows,
 from paratopic.corpus.table import in_words, read_paragraphs, read_parquet, with_metadata
 from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.inference.folder import MANIFEST, is_card_of
-from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
+from paratopic.labels.answers import (
+    CurrentAnswers,
+    by_paragraph,
+    current,
+    of_people,
+    of_weak_sources,
+    read_answers,
+    tied,
+)
 from paratopic.labels.log import Label, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
 from paratopic.labels.sample import describe_sample, sample_of
@@ -33,10 +41,8 @@ from paratopic.project.errors import UserError, plural
 from paratopic.project.files import (
     ANSWERS,
     CHAMPION,
-    CHECKPOINTS,
     COMPARISON,
     DATA,
-    FITS,
     LOCK,
     METADATA,
     MODEL_CARD,
@@ -51,8 +57,9 @@ from paratopic.project.files import (
     read_json,
 )
 from paratopic.project.params import Params, read_params, value_at
-from paratopic.project.terminal import duration, listing, terminal
+from paratopic.project.terminal import listing, terminal
 from paratopic.reading.sources import digests_of
+from paratopic.training.crossval import last_fits, took
 
 # How many paragraphs a first random sample has: three times what shares need at least.
 SAMPLE = 3 * LEAST_LABELS
@@ -115,8 +122,7 @@ class Project:
     @property
     def of_sources(self) -> list[Label]:
         """What weak sources answered in labels.csv, as far as it counts today."""
-        lines = [line for line in self.lines if self.params.labels.is_weak(line.annotator)]
-        return read_answers(lines, self.params.topics).answers
+        return current(of_weak_sources(self.lines, self.params.labels), self.params.topics)
 
     @property
     def basis(self) -> str:
@@ -344,7 +350,7 @@ def next_steps(project: Project) -> dict[str, str]:
         # What prepare has not read yet may be all that there is.
         return steps | TRAIN if project.current.answers else steps | LABEL | TRAIN
     if not champion or changes_since(project.params, champion):
-        steps |= {RUN: f"{TRAIN[RUN]}{_last_fits(project.params)}"}
+        steps |= _run(project.params)
     if project.sample["drawn"] < LEAST_LABELS and can_draw:
         steps |= LABEL
     elif champion:  # of what is labelled as a whole, they are a count
@@ -357,12 +363,11 @@ def next_steps(project: Project) -> dict[str, str]:
     return steps
 
 
-def _last_fits(params: Params) -> str:
-    """How long the last fits of all models took: "; the last fits took 3 min"; "" if unknown."""
-    paths = [CHECKPOINTS / "score" / name / FITS for name in params.models]
-    fits = [read_json(path, "`dvc repro`") for path in paths if path.exists()]
-    took = duration(sum(fit["seconds"] for fit in fits))
-    return f"; the last fits took {took}, of {fits[0]['labelled']}" if fits else ""
+def _run(params: Params) -> dict[str, str]:
+    """The step of a run, with how long the last fits took."""
+    of_models = {name: took(last_fits(name)) for name in params.models}
+    times = "; ".join(f"{name}: {time}" for name, time in of_models.items() if time)
+    return {RUN: f"{TRAIN[RUN]} (if models are fitted: {times})"} if times else TRAIN
 
 
 def print_steps(steps: Mapping[str, str]) -> None:

@@ -278,7 +278,10 @@ class Labelled:
 
     @cached_property
     def _duplicates(self) -> Integers:
-        """Numbers that near-duplicates share, (m,), of the distinct texts; headings have none."""
+        """Numbers that near-duplicates share, (m,), of the distinct texts.
+
+        Headings have none, unless a paragraph has the same text.
+        """
         texts = self.texts
         beside = (texts.beside(part).ravel() for part in ("before", "after"))
         paragraphs = np.setdiff1d(np.concatenate([texts.own, *beside]), NOTHING)

@@ -1,6 +1,7 @@
 """What shares are of: a corpus of paragraphs or articles, and the sample of it that is labelled.
 
-A project's tables are read and put together here, and what cannot stand for a corpus is refused.
+A project's tables are put together here, and what cannot stand for a corpus is refused. No file is
+read.
 The estimates are for `shares`.
 """
 

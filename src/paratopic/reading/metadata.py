@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-
 from paratopic.project.errors import UserError, plural, refuse_repeated
 from paratopic.project.files import SHEET, printable
 from paratopic.reading.cells import LONGEST, cleaned, date_in_name, iso_date

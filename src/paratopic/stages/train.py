@@ -9,11 +9,19 @@ from dataclasses import asdict
 from paratopic.inference.calibration import read_calibration
 from paratopic.project import files
 from paratopic.project.errors import plural
-from paratopic.project.files import CHECKPOINTS, FINAL, MODEL_REPORTS, MODELS, SCORES
+from paratopic.project.files import FINAL, MODEL_REPORTS, MODELS, SCORES
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params, run_stage
 from paratopic.project.terminal import bar
-from paratopic.training.crossval import fit_all, fitter, is_first_process, labelled_for
+from paratopic.training.crossval import (
+    fit_all,
+    fitter,
+    is_first_process,
+    keep_alone,
+    kept_folder,
+    labelled_for,
+    what_fits_read,
+)
 
 
 def main() -> None:
@@ -23,7 +31,7 @@ def main() -> None:
     calibration = read_calibration(
         files.read_json(SCORES / name / "calibration.json", "stage score")
     )
-    checkpoints = CHECKPOINTS / "train" / name
+    checkpoints = kept_folder("train", kind, what_fits_read(kind, params))
     fit, data = fitter(kind, params, checkpoints), labelled_for(kind, params)
     started = time.monotonic()
     with bar(f"{name}: final fit", 1) as advance:
@@ -47,9 +55,7 @@ def main() -> None:
     }
     files.write_csv(MODEL_REPORTS / name / "final.csv", model.history)
     files.write_json(MODEL_REPORTS / name / FINAL, final)
-    # The last tuning stays: where calibration alone changes, it need not be done again.
-    for earlier in sorted(checkpoints.glob("*"), key=lambda path: path.stat().st_mtime)[:-1]:
-        earlier.unlink()
+    keep_alone(checkpoints)  # where calibration alone changes, the encoder is not tuned again
     seconds = time.monotonic() - started
     for note in notes:
         print(f"note: {note}")

@@ -115,7 +115,8 @@ def arrow_columns(
 def _named(value: object, by_number: Mapping[str, object]) -> object:
     """The name that a number stands for, or those of a list of numbers."""
     if isinstance(value, list):
-        return [_named(each, by_number) for each in value]
+        names = [_named(each, by_number) for each in value]
+        return [name for name in names if name is not None]
     # Numbers beside an empty cell may be floats.
     return by_number.get(str(value).removesuffix(".0"), value)
 

@@ -11,17 +11,20 @@ question are imported; which fold a paragraph is in is for `corpus.folds`.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from joblib import Parallel, cpu_count, delayed
 
 from paratopic.corpus.folds import iterate_folds
@@ -29,7 +32,7 @@ from paratopic.corpus.labelled import Labelled, make_pool, read_answer_rows, rea
 from paratopic.corpus.table import read_paragraphs
 from paratopic.inference.scores import Integers, Scores
 from paratopic.project import files
-from paratopic.project.errors import plural
+from paratopic.project.errors import UserError, plural
 from paratopic.project.files import ANSWERS, CHECKPOINTS, FITS, FOLDS, INSTALLED, PARAGRAPHS, SPLIT
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
@@ -45,6 +48,12 @@ from paratopic.training.examples import (
     topics_are_rare,
 )
 
+LIBRARIES = (
+    *("joblib", "numpy", "pandas", "scikit-learn", "scipy", "sentence-transformers"),
+    *("tokenizers", "torch", "transformers"),
+)
+# Columns of the table of answers that say how paragraphs were drawn.
+OF_DRAWS = ["draw", "weight"]
 # With fewer rows, to start processes takes longer than they save.
 FEW_ROWS = 500
 
@@ -258,11 +267,6 @@ def advance_from(done: int, advance: Advance, more: float) -> None:
     advance(done + more)
 
 
-LIBRARIES = "numpy", "scipy", "scikit-learn", "torch", "transformers", "tokenizers"
-# Columns of the table of answers that say how paragraphs were drawn.
-OF_DRAWS = ["draw", "weight"]
-
-
 def out_of_fold(kind: Kind, params: Params) -> tuple[Labelled, dict[str, pd.DataFrame]]:
     """Score the held-out paragraphs of the project in the current directory, or read the scores.
 
@@ -274,29 +278,96 @@ def out_of_fold(kind: Kind, params: Params) -> tuple[Labelled, dict[str, pd.Data
     "definitions" of `score_by_definitions`, where that is to be measured, and "apart" of
     `score_apart`.
     """
-    folder, data = CHECKPOINTS / "score" / kind.name, labelled_for(kind, params)
-    read = _read_by_fits(kind, params)
-    last = files.read_json(folder / FITS, "stage score") if (folder / FITS).exists() else {}
-    changed = [part for part in read if read[part] != last.get("read", {}).get(part)]
-    if not changed:
-        print(f"{kind.name}: no fit: texts, labels and settings are as they were", flush=True)
-        return data, {path.stem: pd.read_parquet(path) for path in folder.glob("*.parquet")}
-    total, labelled = n_fits(data.folds), plural(len(data.rows), "labelled paragraph")
-    line = f"{kind.name}: {plural(total, 'fit')} of {labelled}"
-    if last:
-        line += f", because {', '.join(changed)} changed; the last ones took "
-        line += f"{duration(last['seconds'])}, of {last['labelled']}"
-    print(line, flush=True)
-    started = time.monotonic()
-    tables = _fit(kind, params, data, folder)
-    if is_first_process():
-        made = {"read": read, "seconds": time.monotonic() - started, "labelled": labelled}
-        with files.aside(folder) as draft:
-            draft.mkdir()
-            for name, table in tables.items():
-                table.to_parquet(draft / f"{name}.parquet", index=False)
-            files.write_json(draft / FITS, made)
+    data, read = labelled_for(kind, params), what_fits_read(kind, params)
+    folder = kept_folder("score", kind, read)
+    tables = _kept(folder)
+    if tables is None:
+        number = plural(n_fits(data.folds), "fit")
+        labelled = plural(len(data.rows), "labelled paragraph")
+        _say(f"{kind.name}: {number} of {labelled}{_why(kind, read)}")
+        is_whole, started = not folder.exists(), time.monotonic()
+        tables = _fit(kind, params, data, folder)
+        if is_first_process():
+            seconds = time.monotonic() - started if is_whole else None
+            with files.aside(folder) as draft:
+                draft.mkdir()
+                for name, table in tables.items():
+                    table.to_parquet(draft / f"{name}.parquet", index=False)
+                made = {"read": read, "tables": [*tables], "labelled": labelled, "seconds": seconds}
+                files.write_json(draft / FITS, made)
+    else:
+        _say(f"{kind.name}: no fit: texts, labels and settings are as they were")
+    keep_alone(folder)
     return data, tables
+
+
+def what_fits_read(kind: Kind, params: Params) -> dict[str, str]:
+    """What the fits of a kind of model depend on, in words, and a digest of each."""
+    section = vars(params.section(kind.name))
+    paths = [Path(value) for value in section.values() if isinstance(value, str)]
+    values = {
+        "texts": files.md5(PARAGRAPHS),
+        "labels": read_answer_rows(ANSWERS).drop(columns=OF_DRAWS).to_json(),
+        "folds": files.md5(FOLDS) + files.md5(SPLIT),
+        "topics": params.topics,
+        f"{kind.name} in params.yaml": section,
+        "files that it names": [files.md5(path) for path in paths if path.exists()],
+        "seed": params.seed,
+        "paratopic": files.read_json(INSTALLED, "stage installed")["score"][kind.name],
+        "libraries": [metadata.version(name) for name in LIBRARIES],
+    }
+    return {part: sha256(repr(value).encode()).hexdigest() for part, value in values.items()}
+
+
+def kept_folder(stage: str, kind: Kind, read: Mapping[str, str]) -> Path:
+    """Folder of what the fits of a stage leave, if they read this."""
+    key = sha256(repr(read).encode()).hexdigest()[:16]
+    return CHECKPOINTS / stage / kind.name / key
+
+
+def keep_alone(folder: Path) -> None:
+    """Remove what fits that read anything else left beside a folder."""
+    if is_first_process() and folder.parent.exists():
+        for other in folder.parent.iterdir():
+            if other != folder:
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def last_fits(name: str) -> dict[str, Any]:
+    """What the last fits of a kind of model read, were made of and took; empty if not known."""
+    for path in (CHECKPOINTS / "score" / name).glob(f"*/{FITS}"):
+        with suppress(UserError):
+            return {**files.read_json(path, "stage score")}
+    return {}
+
+
+def took(last: Mapping[str, Any]) -> str:
+    """How long the last fits took: "the last ones, of 312 labelled paragraphs, took 3 min"."""
+    if not (seconds := last.get("seconds")):
+        return ""
+    return f"the last ones, of {last['labelled']}, took {duration(seconds)}"
+
+
+def _why(kind: Kind, read: Mapping[str, str]) -> str:
+    """Why there are fits, and how long the last ones took; "" if there were none."""
+    if not (last := last_fits(kind.name)):
+        return ""
+    changed = [part for part in read if read[part] != last["read"].get(part)]
+    return "; ".join(filter(None, [f", because {' and '.join(changed)} changed", took(last)]))
+
+
+def _say(line: str) -> None:
+    if is_first_process():
+        print(line, flush=True)
+
+
+def _kept(folder: Path) -> dict[str, pd.DataFrame] | None:
+    """The tables in a folder; None where they are not all there, or are damaged."""
+    try:
+        names = files.read_json(folder / FITS, "stage score")["tables"]
+        return {name: pd.read_parquet(folder / f"{name}.parquet") for name in names}
+    except (UserError, OSError, pa.ArrowException):
+        return None
 
 
 def _fit(kind: Kind, params: Params, data: Labelled, folder: Path) -> dict[str, pd.DataFrame]:
@@ -309,20 +380,3 @@ def _fit(kind: Kind, params: Params, data: Labelled, folder: Path) -> dict[str, 
     if params.topics.descriptions and by_paragraph:
         tables["definitions"] = score_by_definitions(data, fit, params.seed)
     return tables | {"apart": score_apart(data, fit, params.seed)}
-
-
-def _read_by_fits(kind: Kind, params: Params) -> dict[str, str]:
-    """What fits depend on, in words, and a digest of each."""
-    answers = read_answer_rows(ANSWERS).drop(columns=OF_DRAWS).to_json()
-    code = files.read_json(INSTALLED, "stage installed")["score"][kind.name]
-    values = {
-        "texts": files.md5(PARAGRAPHS),
-        "labels": answers,
-        "folds": files.md5(FOLDS) + files.md5(SPLIT),
-        "topics": params.topics,
-        f"{kind.name} in params.yaml": params.section(kind.name),
-        "seed": params.seed,
-        "paratopic": code,
-        "libraries": [metadata.version(name) for name in LIBRARIES],
-    }
-    return {part: sha256(repr(value).encode()).hexdigest() for part, value in values.items()}

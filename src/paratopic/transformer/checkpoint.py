@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -50,8 +51,10 @@ class Checkpoint:
         """Take over what a file has, and return the losses of the steps that were done."""
         if self._path is None or not self._path.is_file():
             return []
-        self._path.touch()  # the last one that was of use
-        file = load_file(self._path)
+        try:
+            file = load_file(self._path)
+        except SafetensorError:  # as after a power cut
+            return []
         with torch.no_grad():
             for number, parameter in enumerate(self._parameters):
                 parameter.copy_(file[f"{number}"])

@@ -224,9 +224,10 @@ def tune(
     given = texts, np.vstack(outcomes).tobytes(), weights.tobytes(), tokenizer.truncation, plan[1:]
     checkpoint = Checkpoint(checkpoints, (*given, seed), [*tuned, *head], optimiser)
     losses = checkpoint.restore()
+    n_restored = len(losses)
     rng = np.random.default_rng(seed)
     batches = _batches(plan, tokenizer, texts, outcomes, weights, rng)
-    for batch in islice(batches, len(losses), None):
+    for batch in islice(batches, n_restored, None):
         encoded = encode(network.encoder, batch.windows)
         embeddings = joined(network.encoder, encoded, len(batch.windows)).requires_grad_()
         loss = plan.loss(network, embeddings, batch)
@@ -241,7 +242,8 @@ def tune(
         losses.append(float(loss.detach()))
         advance(len(losses) / (plan.n_steps + 1))
         checkpoint.save(losses)
-    checkpoint.finish(losses)
+    if len(losses) > n_restored:
+        checkpoint.finish(losses)
     with torch.no_grad():
         for parameter, before in zip(tuned, start, strict=True):
             parameter.copy_(torch.lerp(before, parameter, plan.share))
