@@ -152,6 +152,17 @@ def test_a_sheet_as_a_workbook_has_the_same_cells(tmp_path: Path) -> None:
     assert formats.read_drawn(path, FRAME) == dict.fromkeys(FRAME["id"], "")
 
 
+@pytest.mark.parametrize(
+    ("suggestion", "more"), [("suggestion", ()), ("tip", (("confidence", ".53"),))]
+)
+def test_the_confidence_of_a_suggestion_is_not_that_of_the_annotator(
+    tmp_path: Path, suggestion: str, more: tuple[tuple[str, str], ...]
+) -> None:
+    header = f"paragraph,topics,text,{suggestion},confidence"
+    path = save(tmp_path, "sheet.csv", f"{header}\n{IDS[0]},security,,trade,.53\n")
+    assert [label.more for label in read(path).labels] == [more]
+
+
 def test_a_workbook_is_ready_to_be_filled_in(tmp_path: Path) -> None:
     (path,) = write(tmp_path / "sheet.xlsx")
     sheet, codebook = openpyxl.load_workbook(path).worksheets
