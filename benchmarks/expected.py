@@ -123,12 +123,7 @@ class Trained(NamedTuple):
 
 
 def train(
-    labelled: pd.DataFrame,
-    fit: Fit,
-    vectors: Embeddings,
-    topics: Topics,
-    params: Params,
-    seed: int,
+    labelled: pd.DataFrame, fit: Fit, vectors: Embeddings, topics: Topics, params: Params, seed: int
 ) -> Trained:
     """Cross-validate, calibrate and fit a model, as the pipeline does.
 

@@ -211,11 +211,7 @@ def least_squares(train: Array, test: Array, labels: Integers) -> Array:
 
 
 def out_of_fold(
-    each: Array,
-    labels: Integers,
-    folds: pd.DataFrame,
-    ids: Sequence[str],
-    share: float = 1.0,
+    each: Array, labels: Integers, folds: pd.DataFrame, ids: Sequence[str], share: float = 1.0
 ) -> Outcomes:
     """What cross-validation sees of least squares: the rows that are held out.
 

@@ -11,13 +11,7 @@ import pytest
 from sklearn.preprocessing import normalize
 
 from paratopic.annotation import suggestion
-from paratopic.annotation.suggestion import (
-    CANDIDATES,
-    blind,
-    choose,
-    in_context,
-    with_predictions,
-)
+from paratopic.annotation.suggestion import CANDIDATES, blind, choose, in_context, with_predictions
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of

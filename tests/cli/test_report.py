@@ -51,12 +51,7 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "reason": "there is no other model",
         "notes": ["one article: expect lower figures on new articles"],
         "differences": {"baseline - dummy": difference},
-        "annotators": {
-            "annotators": ["Ann", "Bo"],
-            "paragraphs": 5,
-            "macro_f1": 0.9,
-            "alpha": 0.8,
-        },
+        "annotators": {"annotators": ["Ann", "Bo"], "paragraphs": 5, "macro_f1": 0.9, "alpha": 0.8},
     }
     write_json(COMPARISON, comparison)
     write_json(PREPARED, {"labelled_by": {"hand": 5}})

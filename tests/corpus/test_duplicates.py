@@ -13,12 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.corpus import duplicates
-from paratopic.corpus.duplicates import (
-    NEAR_DUPLICATE,
-    article_groups,
-    components,
-    near_duplicates,
-)
+from paratopic.corpus.duplicates import NEAR_DUPLICATE, article_groups, components, near_duplicates
 from tests.samples import WORDS
 
 

@@ -12,13 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from paratopic.corpus.labelled import labelled_in, labelled_rows, read_labelled_paragraphs
-from paratopic.corpus.table import (
-    SCHEMA,
-    read_parquet,
-    texts_of,
-    values_of,
-    write_metadata,
-)
+from paratopic.corpus.table import SCHEMA, read_parquet, texts_of, values_of, write_metadata
 from paratopic.project.errors import UserError
 from paratopic.project.files import ANSWERS, PARAGRAPHS
 from paratopic.project.passages import Passage

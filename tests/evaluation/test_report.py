@@ -10,13 +10,7 @@ import pandas as pd
 import pytest
 
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes
-from paratopic.evaluation.report import (
-    EFFECTS,
-    HURTS,
-    OutOfFold,
-    reads,
-    reliability_table,
-)
+from paratopic.evaluation.report import EFFECTS, HURTS, OutOfFold, reads, reliability_table
 from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.project.params import Calibrate

@@ -83,9 +83,7 @@ def report(topics: Topics) -> dict[str, Any]:
         "confidence": 0.95,
         "notes": "first note · second note",
         "topics": {name: {"support": 12, "f1": estimate(0.7)} for name in topics.names},
-        "abstention": {
-            "sure": {"threshold": 0.7, "target": 0.9, "share": 0.3, "precision": 0.96},
-        },
+        "abstention": {"sure": {"threshold": 0.7, "target": 0.9, "share": 0.3, "precision": 0.96}},
     }
 
 

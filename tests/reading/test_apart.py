@@ -76,8 +76,7 @@ QUICK = (
 
 
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=() if n in QUICK else pytest.mark.long) for n in BOMBS],
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.long) for n in BOMBS]
 )
 def test_small_files_that_take_too_much_are_refused_and_the_next_is_read(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

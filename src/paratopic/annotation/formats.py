@@ -129,10 +129,7 @@ def read_drawn(path: Path, frame: pd.DataFrame) -> dict[str, str]:
 
 
 def write_tasks(
-    path: Path,
-    suggestions: Sequence[Suggestion],
-    topics: Topics,
-    model: str,
+    path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: str
 ) -> list[Path]:
     """Write suggestions for Label Studio (.json) or a spreadsheet (.csv, .xlsx).
 

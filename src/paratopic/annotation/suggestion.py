@@ -125,11 +125,7 @@ def blind(suggestions: Sequence[Suggestion]) -> list[Suggestion]:
 
 
 def suggest(
-    frame: pd.DataFrame,
-    judged: Collection[str],
-    model: Model,
-    n: int,
-    seed: int,
+    frame: pd.DataFrame, judged: Collection[str], model: Model, n: int, seed: int
 ) -> list[Suggestion]:
     """Suggest the n unlabelled paragraphs that are most worth labelling.
 

@@ -43,13 +43,7 @@ from paratopic.reading.article import (
     paragraphs_of,
     skipped_of,
 )
-from paratopic.reading.files import (
-    SUFFIXES,
-    find_files,
-    list_left_out,
-    read_file,
-    read_text,
-)
+from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file, read_text
 
 log = logging.getLogger(__name__)
 

@@ -21,13 +21,7 @@ from paratopic.inference.model import Model
 from paratopic.labels.dataset import write_dataset
 from paratopic.project.errors import UserError
 from paratopic.project.files import MODEL_CARD, MODEL_REPORTS, PARAGRAPHS, aside, written_by
-from paratopic.project.hub import (
-    HUB,
-    LOCAL,
-    Repository,
-    no_answer,
-    parse_repository,
-)
+from paratopic.project.hub import HUB, LOCAL, Repository, no_answer, parse_repository
 
 Kind = Literal["model", "dataset"]
 publish = typer.Typer(no_args_is_help=True)

@@ -109,9 +109,7 @@ class BaselineClassifier:
 
 
 def transform_in_context(
-    transform: Callable[[Sequence[str]], sparse.csr_matrix],
-    texts: Texts,
-    context: ContextWeights,
+    transform: Callable[[Sequence[str]], sparse.csr_matrix], texts: Texts, context: ContextWeights
 ) -> sparse.csr_matrix:
     """Features of n texts, (n, d): sums of their own and of those around them.
 

@@ -33,12 +33,7 @@ _COLUMNS = ("id", "article", "title", "heading", "position", "text")
 
 
 def write_dataset(
-    folder: Path,
-    name: str,
-    params: Params,
-    data: Labelled,
-    lines: Sequence[Label],
-    anonymous: bool,
+    folder: Path, name: str, params: Params, data: Labelled, lines: Sequence[Label], anonymous: bool
 ) -> None:
     """Write the folder of a dataset.
 

@@ -9,11 +9,7 @@ from paratopic.project import files
 from paratopic.project.files import ALONE, APART, BY_DEFINITIONS, SCORES
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params, run_stage
-from paratopic.training.calibration import (
-    calibrate_rows,
-    calibrated,
-    with_expected_thresholds,
-)
+from paratopic.training.calibration import calibrate_rows, calibrated, with_expected_thresholds
 from paratopic.training.crossval import is_first_process, out_of_fold
 
 
