@@ -37,25 +37,8 @@ from paratopic.labels.answers import (
 from paratopic.labels.log import Label, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
 from paratopic.labels.sample import describe_sample, sample_of
+from paratopic.project import files
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import (
-    ANSWERS,
-    CHAMPION,
-    COMPARISON,
-    DATA,
-    LOCK,
-    METADATA,
-    MODEL_CARD,
-    MODEL_REPORTS,
-    MODELS,
-    PARAGRAPHS,
-    PARAMS,
-    PREPARED,
-    REPORTS,
-    SCORES,
-    md5,
-    read_json,
-)
 from paratopic.project.params import Params, read_params, value_at
 from paratopic.project.terminal import listing, terminal
 from paratopic.reading.sources import digests_of
@@ -164,7 +147,7 @@ class Project:
         """
         if rows.empty:
             return
-        names, listed = in_words(read_parquet(METADATA), list(rows["paragraph"])), []
+        names, listed = in_words(read_parquet(files.METADATA), list(rows["paragraph"])), []
         for row in rows.to_dict("records"):
             id_ = row["paragraph"]
             where = row["where"] if "where" in row else lines_of(self.answers_on.get(id_, []))
@@ -199,17 +182,19 @@ def read_project() -> Project:
         Stage prepare has not run, or a file cannot be read.
     """
     params = read_params()
-    if not PARAGRAPHS.exists():
-        raise UserError(f"{PARAGRAPHS} not found: `dvc repro prepare` creates it")
+    if not files.PARAGRAPHS.exists():
+        raise UserError(f"{files.PARAGRAPHS} not found: `dvc repro prepare` creates it")
     path = None if params.prepare.labels is None else Path(params.prepare.labels)
     lines = read_lines(path) if path and path.exists() else []
-    answered = table_in_todays_names(read_answer_rows(ANSWERS), params.topics)
-    return Project(params, with_labels(read_paragraphs(PARAGRAPHS), answered), answered, lines)
+    answered = table_in_todays_names(read_answer_rows(files.ANSWERS), params.topics)
+    return Project(
+        params, with_labels(read_paragraphs(files.PARAGRAPHS), answered), answered, lines
+    )
 
 
 def read_texts() -> None:
     """Run stage prepare if it never ran, so that a new project can be labelled at once."""
-    if PARAMS.exists() and not PARAGRAPHS.exists():
+    if files.PARAMS.exists() and not files.PARAGRAPHS.exists():
         print("reading the texts (dvc repro prepare)")
         if subprocess.run([sys.executable, "-m", "dvc", "repro", "-q", "prepare"]).returncode:
             raise UserError("stage prepare failed; what it says above has to be mended first")
@@ -217,7 +202,11 @@ def read_texts() -> None:
 
 def champion_name() -> str:
     """Name of the champion; "" where no models were compared yet."""
-    return str(read_json(COMPARISON, "`dvc repro`")["champion"]) if COMPARISON.exists() else ""
+    return (
+        str(files.read_json(files.COMPARISON, "`dvc repro`")["champion"])
+        if files.COMPARISON.exists()
+        else ""
+    )
 
 
 def read_champion() -> tuple[str, pd.DataFrame]:
@@ -228,8 +217,8 @@ def read_champion() -> tuple[str, pd.DataFrame]:
     UserError
         No models were compared yet, or labels or params changed since.
     """
-    champion = str(read_json(COMPARISON, "`dvc repro`")["champion"])
-    scores = read_parquet(SCORES / champion / "scores.parquet")
+    champion = str(files.read_json(files.COMPARISON, "`dvc repro`")["champion"])
+    scores = read_parquet(files.SCORES / champion / "scores.parquet")
     if changes := changes_since(read_params(), champion):
         raise UserError(f"{changes} changed since the last scores: run `dvc repro` first")
     return champion, scores
@@ -245,7 +234,7 @@ def check_measured(scores: pd.DataFrame, so: str) -> None:
 
 def note_changes() -> None:
     """Print that a project's figures are older than its texts, labels or settings, if they are."""
-    if not (PARAMS.exists() and PREPARED.exists()):
+    if not (files.PARAMS.exists() and files.PREPARED.exists()):
         return
     champion = champion_name()
     if changes := changes_since(read_params(), champion):
@@ -271,12 +260,12 @@ def changes_since(params: Params, champion: str) -> str:
         dvc.lock cannot be read.
     """
     log, changes = params.prepare.labels, []
-    if read := read_json(PREPARED, "`dvc repro`").get("read"):
+    if read := files.read_json(files.PREPARED, "`dvc repro`").get("read"):
         now = digests_of(params.prepare.sources, *([Path(log)] if log else []))
         changes = [path for path in {**read, **now} if read.get(path) != now.get(path)]
     # Several stages read the same files.
     settings_in = cache(lambda path: YAML(typ="safe").load(path) if path.exists() else {})
-    digest_of = cache(md5)
+    digest_of = cache(files.md5)
     of_champion = (f"{stage}@{champion}" for stage in ("score", "train"))
     measuring = (f"evaluate@{name}" for name in params.models)
     for stage in _stages("prepare", "split", *of_champion, *measuring, "compare"):
@@ -286,11 +275,11 @@ def changes_since(params: Params, champion: str) -> str:
             changes += [f"{key} in {file}" for key in other]
         for result in (*stage.get("deps", ()), *stage.get("outs", ())):
             path = Path(result["path"])
-            is_small = any(map(path.is_relative_to, (DATA, REPORTS, CHAMPION)))
+            is_small = any(map(path.is_relative_to, (files.DATA, files.REPORTS, files.CHAMPION)))
             if is_small and path.exists() and digest_of(path) != result["md5"]:
                 changes.append(str(path))
     # A model's files may take long to read; its card has its digest.
-    model, card = MODELS / champion, MODEL_REPORTS / champion / MODEL_CARD
+    model, card = files.MODELS / champion, files.MODEL_REPORTS / champion / files.MODEL_CARD
     both = card.exists() and (model / MANIFEST).exists()
     if both and not is_card_of(card.read_text(encoding="utf-8", errors="replace"), model):
         changes.append(str(model))
@@ -301,19 +290,19 @@ def changes_since(params: Params, champion: str) -> str:
 def _stages(*names: str) -> list[dict[str, Any]]:
     """What dvc.lock says of stages; of those that never ran, nothing."""
     try:
-        stages = YAML(typ="safe").load(LOCK)["stages"] if LOCK.exists() else {}
+        stages = YAML(typ="safe").load(files.LOCK)["stages"] if files.LOCK.exists() else {}
     except (YAMLError, TypeError, KeyError):
         raise UserError(
-            f"{LOCK} cannot be read. After a merge, run `git checkout --ours {LOCK}`, then `dvc "
-            "repro`"
+            f"{files.LOCK} cannot be read. After a merge, run `git checkout --ours {files.LOCK}`, "
+            "then `dvc repro`"
         ) from None
     return [stages[name] for name in names if name in stages]
 
 
 def measured(model: str) -> dict[str, Any] | None:
     """metrics.json of a model; None where there is none, as of the dummy."""
-    path = MODEL_REPORTS / model / "metrics.json"
-    return read_json(path, "`dvc repro`") if path.exists() else None
+    path = files.MODEL_REPORTS / model / "metrics.json"
+    return files.read_json(path, "`dvc repro`") if path.exists() else None
 
 
 def lines_of(answers: Iterable[Label]) -> str:

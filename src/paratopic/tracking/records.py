@@ -18,20 +18,6 @@ from typing import TYPE_CHECKING, Any
 from paratopic.corpus.labelled import read_labelled
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.files import (
-    ANSWERS,
-    COMPARISON,
-    LOCK,
-    MODEL_CARD,
-    MODEL_REPORTS,
-    MODELS,
-    PAGE,
-    PARAGRAPHS,
-    PARAMS,
-    PICTURE,
-    REPORTS,
-    SCORES,
-)
 from paratopic.project.params import Params
 from paratopic.project.topics import join_cell
 from paratopic.tracking.runs import Record, described
@@ -49,7 +35,7 @@ class Outputs(dict[str, str]):
     """Path → md5 of each output of the pipeline; a UserError says that there is none."""
 
     def __missing__(self, path: str) -> str:
-        raise UserError(f"{LOCK} lists no {path}: run `dvc repro` first")
+        raise UserError(f"{files.LOCK} lists no {path}: run `dvc repro` first")
 
 
 def outputs_of(lock: Mapping[str, Any]) -> Outputs:
@@ -64,8 +50,11 @@ def state_of(outputs: Mapping[str, str], name: str) -> str:
     States of the pipeline that differ only in the other model, or in params that changed nothing,
     share it.
     """
-    files_of = MODEL_REPORTS / name / "metrics.json", MODEL_REPORTS / name / MODEL_CARD
-    own = [outputs[str(path)] for path in (MODELS / name, *files_of)]
+    files_of = (
+        files.MODEL_REPORTS / name / "metrics.json",
+        files.MODEL_REPORTS / name / files.MODEL_CARD,
+    )
+    own = [outputs[str(path)] for path in (files.MODELS / name, *files_of)]
     return hashlib.sha256(" ".join(own).encode()).hexdigest()[:16]
 
 
@@ -75,7 +64,7 @@ def git_tags() -> dict[str, str]:
     What the pipeline itself writes, dvc.lock and reports/, is not looked at.
     """
     commit = _git("rev-parse", "HEAD")
-    changes = _git("status", "--porcelain", "--", ".", f":!{LOCK}", f":!{REPORTS}")
+    changes = _git("status", "--porcelain", "--", ".", f":!{files.LOCK}", f":!{files.REPORTS}")
     if not commit or changes is None:
         return {"git_commit": "unknown"}
     user = _git("config", "user.name")
@@ -105,7 +94,7 @@ def records(params: Params, outputs: Mapping[str, str], experiment: str | None) 
     experiment
         Name of the DVC experiment that the files belong to, if any.
     """
-    comparison = files.read_json(COMPARISON, "stage compare")
+    comparison = files.read_json(files.COMPARISON, "stage compare")
     tags = git_tags() | {
         "mlflow.source.name": "dvc.yaml",
         "mlflow.source.type": "LOCAL",
@@ -116,9 +105,9 @@ def records(params: Params, outputs: Mapping[str, str], experiment: str | None) 
         tags["dvc_exp"] = experiment
     rows = read_labelled(params.topics).rows[["id", "text", "topic"]]
     rows = rows.assign(topic=rows["topic"].map(join_cell))
-    both = "".join(outputs[str(path)] for path in (PARAGRAPHS, ANSWERS))
+    both = "".join(outputs[str(path)] for path in (files.PARAGRAPHS, files.ANSWERS))
     digest = hashlib.sha256(both.encode()).hexdigest()[:32]
-    dataset = described(rows, PARAGRAPHS.stem, PARAGRAPHS, digest)
+    dataset = described(rows, files.PARAGRAPHS.stem, files.PARAGRAPHS, digest)
     return [_record(name, params, outputs, tags, comparison, dataset) for name in params.models]
 
 
@@ -152,16 +141,18 @@ def _record(
     dataset: PandasDataset,
 ) -> Record:
     """The record of one model, from its reports and its folder."""
-    folder, state = MODEL_REPORTS / name, state_of(outputs, name)
+    folder, state = files.MODEL_REPORTS / name, state_of(outputs, name)
     predictions, champion = folder / "predictions.csv", comparison["champion"]
     verdict = f"The champion is the {champion}: {comparison['reason']}."
     report = files.read_json(folder / "metrics.json", "stage evaluate")
     reports = sorted(folder.glob("[!.]*.*"))
     keys = "n", "labels", "split_unit"
     basis = {key: str(report[key]) for key in keys if key in report}
-    with files.written_by("stage card", folder / MODEL_CARD):
-        card = (folder / MODEL_CARD).read_text(encoding="utf-8")
-    digests = {f"dvc.{path}": outputs[str(path)] for path in (MODELS / name, SCORES / name)}
+    with files.written_by("stage card", folder / files.MODEL_CARD):
+        card = (folder / files.MODEL_CARD).read_text(encoding="utf-8")
+    digests = {
+        f"dvc.{path}": outputs[str(path)] for path in (files.MODELS / name, files.SCORES / name)
+    }
     return Record(
         part=name,
         state=state,
@@ -175,8 +166,8 @@ def _record(
         metrics=metrics_of(report),
         steps=_training_steps(folder),
         tags={**tags, **basis, **digests, "model": name},
-        files=[*((path, "reports") for path in reports), (PARAMS, ""), (LOCK, "")],
-        model=MODELS / name,
+        files=[*((path, "reports") for path in reports), (files.PARAMS, ""), (files.LOCK, "")],
+        model=files.MODELS / name,
         card=card,
         dataset=dataset,
         predictions=described(
@@ -187,10 +178,10 @@ def _record(
             targets="label",
             predictions="answer",
         ),
-        compared=outputs[str(COMPARISON)],
+        compared=outputs[str(files.COMPARISON)],
         champion=champion,
         verdict="\n\n".join(filter(None, (verdict, report["notes"]))),
-        comparison=(PAGE, COMPARISON, PICTURE),
+        comparison=(files.PAGE, files.COMPARISON, files.PICTURE),
     )
 
 
