@@ -16,17 +16,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paratopic.bulk.formats import (
-    FORMATS,
-    Chunk,
-    Columns,
-    JsonLines,
-    Types,
-    format_of,
-    list_skipped,
-    require_pyarrow,
-    with_columns,
-)
+from paratopic.bulk import formats
 from paratopic.bulk.jobs import Advance, Done, Job, Work, predict_chunk, share_done
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, printable
@@ -60,9 +50,9 @@ class Part(NamedTuple):
 
     input: Path
     rows: Any
-    source: Columns
-    answers: Columns
-    types: Types
+    source: formats.Columns
+    answers: formats.Columns
+    types: formats.Types
 
 
 def predict_table(job: Job, out: Path, advance: Advance) -> Done:
@@ -89,7 +79,7 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
     if out.exists() and any(out.samefile(path) for path in job.inputs):
         raise UserError(f"--out {out} is one of the inputs; name another file")
     if out.suffix.lower() == ".parquet":
-        require_pyarrow(out)
+        formats.require_pyarrow(out)
     taken = [SOURCE, *job.added] if len(job.inputs) > 1 else job.added
     job.check(taken)
     work = job.work(taken, Done())
@@ -105,20 +95,20 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
         answers = predict_chunk(predict, chunk, job.added, show)
         source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in taken else {}
         parts.append(Part(path, chunk.rows, source, answers, job.added))
-        done = done.add(job, answers, format_of(path).columns(chunk.rows))
+        done = done.add(job, answers, formats.format_of(path).columns(chunk.rows))
     with aside(out) as draft:
         WRITERS[out.suffix.lower()](draft, parts)
     return done
 
 
-def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk]]:
+def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, formats.Chunk]]:
     """The rows of all inputs, if the table holds them."""
     sizes = [path.stat().st_size for path in work.inputs]
     names = dict.fromkeys(work.added)
     rows: Counter[int] = Counter()  # of each input
     for number, _, chunk in work.chunks():
         path = work.inputs[number]
-        columns = format_of(path).columns(chunk.rows)
+        columns = formats.format_of(path).columns(chunk.rows)
         if out.suffix.lower() == ".xlsx":
             _check_lengths(columns | {"error": list(chunk.errors)}, path, rows[number], out)
         names |= dict.fromkeys(columns)
@@ -130,15 +120,15 @@ def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk
                 f"at most, and the inputs have more; name {out.with_suffix('.parquet')}, or a "
                 f"folder, such as {out.with_suffix('')}"
             )
-        list_skipped(printable(path), chunk.skipped)
+        formats.list_skipped(printable(path), chunk.skipped)
         advance(0, share_done(sizes, number, chunk.share))
         yield path, chunk
 
 
-def _check_lengths(columns: Columns, path: Path, first: int, out: Path) -> None:
+def _check_lengths(columns: formats.Columns, path: Path, first: int, out: Path) -> None:
     """Refuse a text that would not fit a cell of a workbook."""
     # A spreadsheet counts the rows of other tables from 2, because the header is row 1.
-    start = first + (1 if isinstance(format_of(path), JsonLines) else 2)
+    start = first + (1 if isinstance(formats.format_of(path), formats.JsonLines) else 2)
     for name, values in columns.items():
         for row, value in enumerate(map(_cell, values), start):
             if isinstance(value, str) and length(value) > MOST_CHARACTERS:
@@ -148,7 +138,7 @@ def _check_lengths(columns: Columns, path: Path, first: int, out: Path) -> None:
                 )
 
 
-def _rows(parts: Sequence[Part], own: Sequence[Columns]) -> Iterator[list[object]]:
+def _rows(parts: Sequence[Part], own: Sequence[formats.Columns]) -> Iterator[list[object]]:
     """The header and all rows; a row has no cell in the columns of other inputs."""
     names = [*dict.fromkeys(chain(*own)), *parts[0].answers]
     yield [_cell(name) for name in names]
@@ -172,11 +162,12 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _values(parts: Sequence[Part]) -> list[Columns]:
+def _values(parts: Sequence[Part]) -> list[formats.Columns]:
     """The own columns of each part, with numbers and dates: in CSV, of which it has the texts."""
-    own = [part.source | format_of(part.input).columns(part.rows, typed=True) for part in parts]
+    read = (formats.format_of(part.input).columns(part.rows, typed=True) for part in parts)
+    own = [part.source | columns for part, columns in zip(parts, read, strict=True)]
     for path in dict.fromkeys(part.input for part in parts):
-        if format_of(path) is FORMATS[".csv"]:
+        if formats.format_of(path) is formats.FORMATS[".csv"]:
             of_input = [c for part, c in zip(parts, own, strict=True) if part.input == path]
             for name in of_input[0]:
                 read = reader_of(chain(*(columns[name] for columns in of_input)))
@@ -186,7 +177,7 @@ def _values(parts: Sequence[Part]) -> list[Columns]:
 
 
 def _write_csv(path: Path, parts: Sequence[Part]) -> None:
-    own = [part.source | format_of(part.input).columns(part.rows) for part in parts]
+    own = [part.source | formats.format_of(part.input).columns(part.rows) for part in parts]
     with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
         csv.writer(LineFeeds(file), lineterminator="\r\n").writerows(_rows(parts, own))
 
@@ -219,7 +210,7 @@ def _write_parquet(path: Path, parts: Sequence[Part]) -> None:
     pq.write_table(table.select([*own, *added]), path)
 
 
-def _arrow(part: Part, columns: Columns) -> pa.Table:
+def _arrow(part: Part, columns: formats.Columns) -> pa.Table:
     """A part with all of its columns; those of parquet keep their types."""
     import pyarrow as pa
 
@@ -227,7 +218,7 @@ def _arrow(part: Part, columns: Columns) -> pa.Table:
         rows = part.rows.add_column(0, SOURCE, part.source.values()) if part.source else part.rows
     else:
         rows = pa.table({printable(name): _array(values) for name, values in columns.items()})
-    return with_columns(rows, part.answers, part.types)
+    return formats.with_columns(rows, part.answers, part.types)
 
 
 def _array(values: Sequence[object]) -> pa.Array:

@@ -28,10 +28,11 @@ class Checkpoint:
     Parameters
     ----------
     folder
-        Folder of the files, one for each tuning; None for no checkpoints.
+        Folder of the files, one for each tuning, of fits that read the same settings, encoder and
+        code; None for no checkpoints.
     header
-        All that the tuning depends on, beside the parameters as they are now and the code. A file
-        that was written with anything else is another tuning's.
+        What tells the tuning from others of the folder. A file that was written with anything else
+        is another tuning's.
     optimiser
         Its optimiser, which has done no step yet.
     """
@@ -44,7 +45,8 @@ class Checkpoint:
         optimiser: torch.optim.Optimizer,
     ) -> None:
         self._parameters, self._optimiser = parameters, optimiser
-        self._path = folder and folder / f"{self._key(header)}.safetensors"
+        key = hashlib.sha256(repr(header).encode()).hexdigest()[:16]
+        self._path = folder and folder / f"{key}.safetensors"
         self._when = time.monotonic()
 
     def restore(self) -> list[float]:
@@ -86,12 +88,3 @@ class Checkpoint:
         tensors |= {f"{n}": each.detach().clone() for n, each in enumerate(self._parameters)}
         with aside(path) as draft:
             save_file(tensors, draft)
-
-    def _key(self, header: object) -> str:
-        """Digest of the code, of the parameters and of what else the tuning depends on."""
-        digest = hashlib.sha256(repr((header, torch.__version__)).encode())
-        for path in sorted(Path(__file__).parent.glob("*.py")):
-            digest.update(path.read_bytes())
-        for parameter in self._parameters:
-            digest.update(parameter.detach().cpu().numpy().tobytes())
-        return digest.hexdigest()[:16]
