@@ -164,8 +164,8 @@ def _text(value: object) -> str:
 
 def _values(parts: Sequence[Part]) -> list[formats.Columns]:
     """The own columns of each part, with numbers and dates: in CSV, of which it has the texts."""
-    read = (formats.format_of(part.input).columns(part.rows, typed=True) for part in parts)
-    own = [part.source | columns for part, columns in zip(parts, read, strict=True)]
+    typed = (formats.format_of(part.input).columns(part.rows, typed=True) for part in parts)
+    own = [part.source | columns for part, columns in zip(parts, typed, strict=True)]
     for path in dict.fromkeys(part.input for part in parts):
         if formats.format_of(path) is formats.FORMATS[".csv"]:
             of_input = [c for part, c in zip(parts, own, strict=True) if part.input == path]
