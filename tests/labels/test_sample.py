@@ -178,7 +178,12 @@ def test_boilerplate_changes_no_weight(drawn: str) -> None:
 def test_what_the_labels_are_a_sample_of_is_said() -> None:
     frame = table(4, ["000", "001", "003"], article=list("aabb"))
     for lines, kind, drawn, told in (
-        ([line("000")], None, 0, "random sample; `paratopic label --random` draws one"),
+        (
+            [line("000")],
+            None,
+            0,
+            "random sample; `paratopic label --random` draws one, and `random: true` ",
+        ),
         ([line("000", "1"), line("001")], "paragraph", 1, "1 of 3 were drawn at random (paragr"),
         ([line("000", "article")], "article", 1, "1 of 3 were drawn at random (whole articles)"),
     ):

@@ -198,7 +198,7 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
     topics = new_topics(names) if names else Topics("multi" if several else "single", found)
     note = create(folder, topics, proposal.source)
     _print_proposal(table, list(columns), proposal, rows)
-    if random and len(rows.answers) == len(rows.paragraphs):
+    if len(rows.answers) == len(rows.paragraphs):
         print(
             "  note   all rows are labelled: shares are of these rows alone. For those of a larger"
         )

@@ -356,7 +356,10 @@ def notes(findings: Findings) -> list[str]:
     """What shares without an interval rest on, and each change that has one; a line each."""
     lines = []
     if (findings.table["rests_on"] == COUNT).any():
-        lines.append("= all of it is labelled: the share is a count, not an estimate.")
+        lines.append(
+            "= all of it is labelled: the share is a count of these rows, not an estimate. For the"
+            "\n  shares of a larger corpus, add its other rows to the table, without labels."
+        )
     if (findings.table["rests_on"] == BORROWED).any():
         lines.append(
             f"* fewer than {LEAST_LABELS} labels of its own, so no interval: the share assumes "

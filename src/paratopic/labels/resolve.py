@@ -201,7 +201,7 @@ def _of_tables(
             raise UserError(
                 f"{error}. If the label means none of the topics, list it in prepare.no_topic; if "
                 "it means a topic of another name, say so in prepare.sources: "
-                f"{{path: {source}, labels: {{{shown}: {topics.names[0]}}}}}"
+                f"{{path: {source}, labels: {{{shown}: TOPIC}}}}"
             ) from None
         names, status = list(meaning.names), "retired" if meaning.retired else "counts"
         status = "overruled" if paragraph in replaced else status

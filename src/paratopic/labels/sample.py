@@ -126,7 +126,8 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
     if sample["kind"] is None:
         return (
             "labels: nothing says how the paragraphs were chosen, so they are no random sample; "
-            "`paratopic label --random` draws one"
+            "`paratopic label --random` draws one, and `random: true` in prepare.sources says that "
+            "a table is one"
         )
     kind = KINDS[sample["kind"]]
     line = f"labels: {sample['drawn']} of {n_labels} were drawn at random ({kind})"

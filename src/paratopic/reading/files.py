@@ -60,8 +60,8 @@ def find_files(
         is_file = os.path.exists(pattern) and not os.path.isdir(pattern)
         if all(reason for _, reason in matches) and not is_file:
             raise UserError(
-                f"{printable(Path(pattern))} names no file: give the path of an article or a "
-                "table, or of a folder that holds some"
+                f"{printable(Path(pattern))} names no file that is there: give the path of an "
+                "article or a table, or of a folder that holds some"
             )
         files += [path for path, reason in matches if not reason]
         left_out |= {path: reason for path, reason in matches if reason}
