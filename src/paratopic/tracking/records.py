@@ -146,13 +146,11 @@ def _record(
     verdict = f"The champion is the {champion}: {comparison['reason']}."
     report = files.read_json(folder / "metrics.json", "stage evaluate")
     reports = sorted(folder.glob("[!.]*.*"))
-    keys = "n", "labels", "split_unit"
-    basis = {key: str(report[key]) for key in keys if key in report}
+    basis = {key: str(report[key]) for key in ("n", "labels", "split_unit") if key in report}
     with files.written_by("stage card", folder / files.MODEL_CARD):
         card = (folder / files.MODEL_CARD).read_text(encoding="utf-8")
-    digests = {
-        f"dvc.{path}": outputs[str(path)] for path in (files.MODELS / name, files.SCORES / name)
-    }
+    own = files.MODELS / name, files.SCORES / name
+    digests = {f"dvc.{path}": outputs[str(path)] for path in own}
     return Record(
         part=name,
         state=state,
@@ -167,7 +165,7 @@ def _record(
         steps=_training_steps(folder),
         tags={**tags, **basis, **digests, "model": name},
         files=[*((path, "reports") for path in reports), (files.PARAMS, ""), (files.LOCK, "")],
-        model=files.MODELS / name,
+        model=own[0],
         card=card,
         dataset=dataset,
         predictions=described(
