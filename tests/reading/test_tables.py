@@ -308,7 +308,7 @@ def test_columns_and_labels_of_other_names_and_fields(tmp_path: Path, suffix: st
         (Source("", text="body", label="topic", group="x"), 'no column "x" for group; this table'),
         (Source("", text="body"), 'no column "label" for label; .*label: COLUMN}, or null'),
         (replace(MEANT, labels={"Econ": "trad"}), 'params.yaml, .*"Econ": unknown topic "trad" '),
-        (replace(MEANT, labels={"Econ": "trade"}), 'row 3: unknown topic "Other".*"Other": trade'),
+        (replace(MEANT, labels={"Econ": "trade"}), 'row 3: unknown topic "Other".*"Other": TOPIC'),
         (replace(MEANT, id="speech"), 'row 3: the id "a" is that of .*row 2 too; .*id: null'),
         (replace(MEANT, id="heading"), "row 3: has no id; correct it"),
     ],
