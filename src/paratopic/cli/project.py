@@ -338,11 +338,11 @@ def next_steps(project: Project) -> dict[str, str]:
     if not project.labelled.by_hand.any() and can_draw:
         # What prepare has not read yet may be all that there is.
         return steps | TRAIN if project.current.answers else steps | LABEL | TRAIN
-    if not champion or changes_since(project.params, champion):
+    if is_stale := not champion or bool(changes_since(project.params, champion)):
         steps |= _run(project.params)
     if project.sample["drawn"] < LEAST_LABELS and can_draw:
         steps |= LABEL
-    elif champion:  # of what is labelled as a whole, they are a count
+    elif not is_stale:  # of what is labelled as a whole, they are a count
         steps["paratopic shares"] = "estimate the shares of the topics"
     if can_draw and champion:
         steps["paratopic label"] = "label the paragraphs that teach the models most"
