@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 import sys
 import time
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from paratopic.corpus.labelled import read_answer_rows
 from paratopic.labels.answers import read_answers
@@ -46,6 +48,7 @@ def random_change(topics: Topics, new: list[str], rng: random.Random) -> Change:
 
 
 def words_of(change: Change) -> list[str]:
+    """The words of the command that makes a change."""
     into = ["--into"] if change.kind in ("merge", "split") else []
     return [*COMMAND, "codebook", change.kind, *change.names, *into, *change.into]
 
@@ -64,6 +67,8 @@ def change_beside_the_page(folder: Path, n_changes: int, n_kills: int) -> set[st
     with served(folder, *COMMAND, "label", "--random", "--n", "100", "--port", "0") as address:
         shown = ask(f"{address}/state")
         for number in range(n_changes):
+            if len(new) < 2:
+                new = [f"{name} {number}" for name in ODD]
             before = read_params(folder / PARAMS).topics
             change = random_change(before, new, rng)
             started = time.monotonic()
@@ -86,13 +91,18 @@ def change_beside_the_page(folder: Path, n_changes: int, n_kills: int) -> set[st
     return confirmed
 
 
-def agree(folder: Path, confirmed: set[str]) -> None:
-    """Check that labels.csv, the table, `status` and `publish labels` say the same."""
+def agree(folder: Path, confirmed: set[str], n_before: int) -> tuple[int, int]:
+    """Check that labels.csv, the table, `status` and `publish labels` say the same.
+
+    Returns
+    -------
+    Numbers of paragraphs with a label by hand, and of those to be labelled again.
+    """
     topics = read_params(folder / PARAMS).topics
     current = read_answers(read_lines(folder / LABELS), topics)
     parts = current.answers, current.retired
     labelled, again = ({line.paragraph for line in part} for part in parts)
-    assert confirmed <= labelled | again and labelled
+    assert confirmed <= labelled | again and len(labelled | again) >= n_before
     assert not labelled & again
     assert {name for line in current.answers for name in line.names} <= set(topics.names)
     table = read_answer_rows(folder / ANSWERS)
@@ -106,14 +116,33 @@ def agree(folder: Path, confirmed: set[str]) -> None:
     assert int(counts[1] if counts else 0) == len(again)
     sh(folder, *COMMAND, "publish", "labels", "--to", "published", "--yes")
     assert set(pd.read_parquet(folder / "published/paragraphs.parquet")["id"]) == labelled
+    return len(labelled), len(again)
+
+
+def write_news(folder: Path) -> None:
+    texts = "\n\n".join(f"The talks of day {day} were on tariffs and troops." for day in range(30))
+    (folder / "seeds/news.txt").write_text(texts, encoding="utf-8")
 
 
 def test_changes_beside_an_open_page_lose_no_answer(tmp_path: Path, baseline_folder: Path) -> None:
     make_project(tmp_path, baseline_folder)
-    texts = "\n\n".join(f"The talks of day {day} were on tariffs and troops." for day in range(30))
-    (tmp_path / "seeds/news.txt").write_text(texts, encoding="utf-8")
+    write_news(tmp_path)
     (tmp_path / LABELS).write_text("paragraph,topics\n", encoding="utf-8")
     sh(tmp_path, sys.executable, "-c", PREPARE)
     confirmed = change_beside_the_page(tmp_path, 3, 1)
     sh(tmp_path, sys.executable, "-c", PREPARE)
-    agree(tmp_path, confirmed)
+    assert agree(tmp_path, confirmed, 2)[0] > 0
+
+
+@pytest.mark.long
+def test_many_changes_beside_an_open_page_lose_no_answer(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder, symlinks=True)
+    n_before = len({line.paragraph for line in read_lines(folder / LABELS)})
+    write_news(folder)
+    sh(folder, "dvc", "repro", "prepare")
+    confirmed = change_beside_the_page(folder, 24, 10)
+    sh(folder, "dvc", "repro")
+    n_labelled, n_again = agree(folder, confirmed, n_before)
+    assert n_labelled and n_again
+    assert f"of {n_labelled} hand labels doubtful" in sh(folder, *COMMAND, "review")

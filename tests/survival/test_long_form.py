@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import json
 import logging
 import random
 import re
@@ -30,6 +31,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from paratopic.annotation import formats
 from paratopic.corpus.table import read_paragraphs
 from paratopic.inference.loading import load
 from paratopic.labels.answers import current
@@ -37,9 +39,11 @@ from paratopic.labels.log import Label, append, read_lines
 from paratopic.project.errors import UserError
 from paratopic.project.files import DRAFT, PARAGRAPHS
 from paratopic.project.params import read_params
+from paratopic.project.topics import Topics
 from tests.annotation.test_annotate import kill_again_and_again, start_project
+from tests.annotation.test_formats import annotation, task
 from tests.bulk.bulk_runs import predict, read_shards
-from tests.programs import ROOT, killed, runs, sh
+from tests.programs import ROOT, environment, killed, runs, sh
 from tests.reading.test_any_bytes import WHOLE, check, contents, damaged
 from tests.samples import TOPICS
 from tests.survival.test_models import OF_JSON, load_damaged, one_damaged
@@ -286,26 +290,58 @@ def test_tables_to_predict(suffix: str, part: int, baseline_folder: Path, tmp_pa
 
 
 LABELS = (ROOT / "seeds" / "labels.csv").read_bytes()
+EXPORTS = {
+    ".json": json.dumps([task("a:1", annotation(["trade"]))]).encode(),
+    ".csv": b"paragraph,topics,text,note\na:1,trade,A tariff.,\na:2,?,A chip.,why\n",
+}
 OF_CSV = [b",", b'"', b"\n", b"\r", b"\x00", b"\xff", b"trade", b"?", b";", b"'=1"]
 
 
+def outcome(path: Path, data: bytes, read: Callable[[Path], object]) -> str:
+    """Whether a file with such content is read, or refused with a message that names it."""
+    path.write_bytes(data)
+    try:
+        read(path)
+    except UserError as error:
+        assert str(path) in str(error)
+        return "refused"
+    return "read"
+
+
+@pytest.mark.parametrize("suffix", EXPORTS)
+def test_exports_of_answers(
+    suffix: str, part: int, tmp_path: Path, topics: Topics, clone: Path
+) -> None:
+    frame = read_paragraphs(clone / PARAGRAPHS)
+    inputs = damaged(EXPORTS[suffix], OF_CSV if suffix == ".csv" else OF_JSON)
+    path = tmp_path / f"any{suffix}"
+    fuzzed(
+        f"export {suffix}",
+        part,
+        inputs,
+        lambda data: outcome(path, data, lambda path: formats.read_answers(path, frame, topics)),
+    )
+
+
 def test_labels(tmp_path: Path, part: int) -> None:
-    """What is read can be added to, and is read again; else the message names the file."""
+    """What is read can be added to, and is read again."""
     path = tmp_path / "labels.csv"
 
-    def read(data: bytes) -> str:
-        path.write_bytes(data)
-        try:
-            before = current(read_lines(path), TOPICS)
-            append(path, Label("", "new:1", "trade", "A tariff.", "zoe"))
-        except UserError as error:
-            assert str(path) in str(error)
-            return "refused"
+    def read(path: Path) -> None:
+        before = current(read_lines(path), TOPICS)
+        append(path, Label("", "new:1", "trade", "A tariff.", "zoe"))
         assert len(current(read_lines(path), TOPICS)) == len(before) + 1
-        return "read"
 
     pieces = damaged(LABELS[:2_000], OF_CSV) | damaged(LABELS[:200], OF_CSV)
-    fuzzed("labels.csv", part, pieces, read)
+    fuzzed("labels.csv", part, pieces, lambda data: outcome(path, data, read))
+
+
+def test_params(tmp_path: Path, part: int) -> None:
+    text = (ROOT / "params.yaml").read_bytes()
+    pieces = [b"\t", b"&a", b"*a", b"? ", b": ", b"!!set ", b".nan", b"2025-01-01", b"---", b"[["]
+    path = tmp_path / "params.yaml"
+    inputs = damaged(text, pieces)
+    fuzzed("params.yaml", part, inputs, lambda data: outcome(path, data, read_params))
 
 
 @pytest.mark.parametrize("kind", ["baseline", "transformer"])
@@ -349,3 +385,38 @@ def test_files_of_model_folders(kind: str, part: int, clone: Path) -> None:
     folder = clone / "models" / kind
     inputs = one_damaged(folder)
     fuzzed(f"files of a {kind}", part, inputs, lambda given: load_damaged(folder, *given))
+
+
+FITS = """
+import random
+from dataclasses import replace
+
+import numpy as np
+import psutil
+
+from paratopic.project.texts import numbered
+from paratopic.training.examples import Examples
+from paratopic.transformer import fit as transformer
+from tests.samples import PARAMS, TOPICS, WORDS, paragraph
+
+rng = random.Random(0)
+texts = [paragraph(topic, rng, 60) for topic in [*WORDS] * 8 + ["trade"]]
+targets = np.eye(3, dtype=bool)[[*range(3)] * 8 + [0]]
+examples = Examples(numbered(texts), targets, np.arange(25), np.arange(25))
+section = replace(PARAMS.section("transformer"), epochs=1, device="cpu")
+for seed in range(100):
+    fitted = transformer.fit(examples, TOPICS, section, seed)
+    fitted.predict_proba(numbered(texts[:3]))
+    print(psutil.Process().memory_info().rss // 1_000_000, flush=True)
+"""
+
+
+def test_fits_leave_no_memory_behind() -> None:
+    """Of the encoder that ships, as `score transformer` fits it again and again."""
+    words = [sys.executable, "-c", FITS]
+    done = subprocess.run(words, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0
+    megabytes = [int(line) for line in done.stdout.splitlines()]
+    log.info("fits: MB after 1, 10, 50, 100: %s", [megabytes[n - 1] for n in (1, 10, 50, 100)])
+    assert len(megabytes) == 100
+    assert max(megabytes[50:]) < 1.1 * max(megabytes[5:15])

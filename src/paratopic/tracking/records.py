@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 # heading of a group of metrics.
 _REFUSED = re.compile(r"[^\w\-. :]")
 
+# What a run's figures rest on, from metrics.json, as tags.
+BASIS = ("n", "labels", "split_unit")
+
 
 class Outputs(dict[str, str]):
     """Path → md5 of each output of the pipeline; a UserError says that there is none."""
@@ -146,7 +149,7 @@ def _record(
     verdict = f"The champion is the {champion}: {comparison['reason']}."
     report = files.read_json(folder / "metrics.json", "stage evaluate")
     reports = sorted(folder.glob("[!.]*.*"))
-    basis = {key: str(report[key]) for key in ("n", "labels", "split_unit") if key in report}
+    basis = {key: str(report[key]) for key in BASIS if key in report}
     with files.written_by("stage card", folder / files.MODEL_CARD):
         card = (folder / files.MODEL_CARD).read_text(encoding="utf-8")
     own = files.MODELS / name, files.SCORES / name
