@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from paratopic.labels import log
 from paratopic.labels.log import (
     Label,
     append,
@@ -210,3 +211,10 @@ def test_first_words_are_whole_and_as_many_as_fit() -> None:
     assert first_words("two\n lines") == "two lines"
     assert first_words("a long-term plan", 10) == "a"
     assert first_words("a" * 20, 10) == "a" * 10
+
+
+def test_an_answer_does_not_parse_those_before(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(path, Label("", "a:1", "trade", "x", "ann"))
+    monkeypatch.setattr(log, "_parse", None)
+    append(path, Label("", "a:2", "trade", "x", "ann"))
+    assert len(path.read_text().splitlines()) == 3
