@@ -1,13 +1,11 @@
-"""How often intervals hold the truth: of single figures, of the difference of models, of forecasts.
+"""How often intervals hold the truth: of single figures, and of the difference of models.
 
 Small labelled sets are drawn from big labelled tables. Two models are measured on the project's own
 folds, with the project's intervals: regularised least squares on TF-IDF, and on a frozen encoder's
 embeddings. The truth is the quality, on the rest of the table, of the models fitted on the whole
-set. A forecast is of a set with half as many labels more; its truth is the macro-F1 of the models
-fitted on that set, over the topics that can be measured then. With `--groups`, whole articles are
-drawn, and some rows of each. The rest is finite, and its own error counts against the intervals:
-where most articles of a table are drawn, it is larger than theirs. With `--cut`, parts of articles
-are drawn instead, which are many.
+set. With `--groups`, whole articles are drawn, and some rows of each. The rest is finite, and its
+own error counts against the intervals: where most articles of a table are drawn, it is larger than
+theirs. With `--cut`, parts of articles are drawn instead, which are many.
 
 A cell that the file of results has is not repeated.
 
@@ -32,9 +30,7 @@ from record import done, parser_of, rows_of, save, saved
 from simulation import is_held_out, least_squares, out_of_fold, products, stand_ins
 from tables import markdown, read
 
-from paratopic.cli.forecast import CONFIDENCE, SHARES
 from paratopic.corpus.folds import TooFewLabels, make_folds
-from paratopic.evaluation.forecast import CurvePoint, forecast
 from paratopic.evaluation.intervals import difference, share_estimates
 from paratopic.evaluation.metrics import Metric, Proportion, f1, shares_of
 from paratopic.evaluation.outcomes import Outcomes
@@ -43,12 +39,10 @@ from paratopic.project.params import Params, read_params
 
 SIZES = (24, 100, 500)
 GROUP_ROWS = 25
-# Labels that a forecast is about, and articles: so many more, but at least this many.
-ADDED, LEAST_ROWS, LEAST_ARTICLES = 0.5, 50, 2
 PERMUTATIONS = 499
 BOOTSTRAP = 400
 TFIDF, ENCODER = "TF-IDF", "encoder"
-DIFFERENCE, FORECAST = "difference", "forecast"
+DIFFERENCE = "difference"
 WANTED = (0.93, 0.98)
 KEY = ["data", "of", "n", "figure"]
 
@@ -89,20 +83,16 @@ class Labelled(NamedTuple):
     answered: dict[str, Array]
 
 
-def drawn(known: Population, n: int, group_rows: int | None, seed: int) -> list[Integers]:
-    """Positions of a labelled set, and of the same with the labels that a forecast is about.
-
-    The set has n rows, or so many rows of n articles.
-    """
+def drawn(known: Population, n: int, group_rows: int | None, seed: int) -> Integers:
+    """Positions of a labelled set: n rows, or so many rows of each of n articles."""
     rng = np.random.default_rng([seed, n])
     rank = rng.permutation(known.article.max() + 1)[known.article]
     order = rng.permutation(len(rank))
     order = order[np.argsort(rank[order], kind="stable")]
     if group_rows is None:
-        return [np.sort(order[:m]) for m in (n, n + max(LEAST_ROWS, round(ADDED * n)))]
+        return np.sort(order[:n])
     order = order[pd.Series(rank[order]).groupby(rank[order]).cumcount().to_numpy() < group_rows]
-    articles = (n, n + max(LEAST_ARTICLES, round(ADDED * n)))
-    return [np.sort(order[rank[order] < m]) for m in articles]
+    return np.sort(order[rank[order] < n])
 
 
 def measure(known: Population, inside: Integers, params: Params, seed: int) -> Labelled:
@@ -147,37 +137,20 @@ def quality(counts: Array, measured: Targets) -> dict[str, float]:
     return {"macro_f1": float(each.mean()), "accuracy": float(hit.sum() / counts.sum())}
 
 
-def forecast_of(
-    known: Population, name: str, sets: Sequence[Integers], params: Params, seed: int
-) -> Interval:
-    """A model's forecast of the second set's macro-F1, from the first set."""
-    now, later = sets
-    rows, each = known.rows.iloc[now], known.each[name][np.ix_(now, now)]
-    folds = make_folds(rows, params.split.n_folds, 1, None, seed).table
-    labels, curve = known.label[now], []
-    for share in (*SHARES, 1.0):
-        outcomes = out_of_fold(each, labels, folds, list(rows["id"]), share)
-        curve.append(CurvePoint(outcomes.train_share * len(now), outcomes))
-    (estimate,) = forecast(curve, curve[-1].outcomes, [len(later)], CONFIDENCE, BOOTSTRAP, seed)
-    assert estimate.low is not None and estimate.high is not None
-    return estimate.low, estimate.high
-
-
 def trial(
-    known: Population, sets: Sequence[Integers], params: Params, seed: int
+    known: Population, inside: Integers, params: Params, seed: int
 ) -> tuple[dict[str, Interval], dict[str, float]]:
     """Intervals of each figure from one labelled set, and the true figures.
 
-    The classes of the table are the codebook. Macro-F1 has an interval and a forecast where the
-    project gives them.
+    The classes of the table are the codebook. Macro-F1 has an interval where the project
+    gives one.
 
     Raises
     ------
     TooFewLabels
         The labels are too few for folds.
     """
-    now, later = sets
-    level, measured = params.evaluate.confidence, measure(known, now, params, seed)
+    level, measured = params.evaluate.confidence, measure(known, inside, params, seed)
     intervals, truth = {}, {}
     for name, outcomes in measured.outcomes.items():
         is_given = measured.measured.all() and not outcomes.too_few
@@ -191,25 +164,11 @@ def trial(
             truth[f"{key} {name}"] = true[str(key)]
             if key != "macro_f1" or is_given:
                 intervals[f"{key} {name}"] = estimate.low, estimate.high
-        if is_given:
-            intervals[f"{FORECAST} {name}"] = forecast_of(known, name, sets, params, seed)
-            truth[f"{FORECAST} {name}"] = true_later(known, name, later)
     encoder, tfidf = (measured.outcomes[name] for name in (ENCODER, TFIDF))
     lead = difference(encoder, tfidf, level, PERMUTATIONS, seed)
     intervals[DIFFERENCE] = lead.low, lead.high
     truth[DIFFERENCE] = truth[f"macro_f1 {ENCODER}"] - truth[f"macro_f1 {TFIDF}"]
     return intervals, truth
-
-
-def true_later(known: Population, name: str, later: Integers) -> float:
-    """Macro-F1 on the rest of a model fitted on the second set, of classes with two articles."""
-    classes = [
-        c
-        for c in np.unique(known.label[later])
-        if len(np.unique(known.article[later][known.label[later] == c])) > 1
-    ]
-    measured = np.isin(np.arange(int(known.label.max()) + 1), classes)
-    return quality(answers_of(known, name, later, measured), measured)["macro_f1"]
 
 
 def lines_of(
@@ -278,9 +237,9 @@ def main() -> None:
         for n in sizes:
             started, trials = time.perf_counter(), []
             for seed in range(arguments.first_seed, arguments.first_seed + arguments.draws):
-                sets = drawn(known, n, group_rows, seed)
+                inside = drawn(known, n, group_rows, seed)
                 with suppress(TooFewLabels):
-                    trials.append(trial(known, sets, params, seed))
+                    trials.append(trial(known, inside, params, seed))
             about = {"data": table.name, "of": of, "n": n}
             save(arguments.results, lines_of(about, trials), KEY, __file__)
             seconds = time.perf_counter() - started

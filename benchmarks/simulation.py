@@ -32,7 +32,7 @@ from paratopic.project.params import Params
 from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics, split_cell
 from paratopic.training.calibration import calibrate_rows
-from paratopic.training.crossval import cross_validate, part
+from paratopic.training.crossval import cross_validate
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, Parity, evidence
 from paratopic.training.head import fit_head, lessons_of, regression_of
 from paratopic.transformer.encoder import load_encoder, pick_device
@@ -210,9 +210,7 @@ def least_squares(train: Array, test: Array, labels: Integers) -> Array:
     return scores
 
 
-def out_of_fold(
-    each: Array, labels: Integers, folds: pd.DataFrame, ids: Sequence[str], share: float = 1.0
-) -> Outcomes:
+def out_of_fold(each: Array, labels: Integers, folds: pd.DataFrame, ids: Sequence[str]) -> Outcomes:
     """What cross-validation sees of least squares: the rows that are held out.
 
     Parameters
@@ -223,14 +221,11 @@ def out_of_fold(
         (n,) class numbers.
     folds, ids
         Folds of the rows, and their ids.
-    share
-        Share of the groups of a training part to learn from, 1.0 by default.
     """
     groups = groups_of(folds, ids)
     scores = np.full((folds["repeat"].nunique(), len(ids), labels.max() + 1), -np.inf)
     shares = []
-    for repeat, fold, train, test in iterate_folds(folds, ids):
-        train = part(train, groups, share, (repeat, fold))
+    for repeat, _, train, test in iterate_folds(folds, ids):
         known = least_squares(each[np.ix_(train, train)], each[np.ix_(test, train)], labels[train])
         scores[repeat, test, : known.shape[1]] = known
         shares.append(len(train) / len(ids))

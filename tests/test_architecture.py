@@ -40,7 +40,7 @@ MAY_IMPORT = {
         *("reading", "labels", "corpus", "inference", "training", "baseline", "transformer"),
         *("evaluation", "findings", "tracking"),
     },
-    # Late: `training` to forecast, `tracking` to serve MLflow's page.
+    # Late: `tracking` to serve MLflow's page.
     "cli": {
         *("reading", "labels", "corpus", "inference", "evaluation", "annotation", "bulk"),
         *("findings", "training", "tracking", "tables"),
@@ -51,7 +51,6 @@ HOME = {
     "torch": {"transformer"},
     "sentence_transformers": {"transformer"},
     "transformers": {"transformer"},
-    "ray": {"bulk"},
     "mlflow": {"tracking", "inference"},  # inference.registry fetches models from it
     "matplotlib": {"findings"},
     "starlette": {"annotation"},

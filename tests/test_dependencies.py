@@ -15,7 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"] | {"": PROJECT["dependencies"]}
 # Folder → the extras that its programs may count on, beside the dependencies of the package.
 ALLOWED = {
-    "src": ("train", "registry", "llm", "ray"),
+    "src": ("train", "registry", "llm"),
     "tests": ("dev",),
     "examples": ("dev",),
     "benchmarks": ("bench",),

@@ -16,7 +16,7 @@ import sys
 
 EXTRAS = (
     "datasets dvc jinja2 joblib lxml mammoth matplotlib mlflow onnx onnxscript pandas pdfminer "
-    "psutil pyarrow ray regex ruamel sentence_transformers sklearn starlette torch "
+    "psutil pyarrow regex ruamel sentence_transformers sklearn starlette torch "
     "trafilatura transformers uvicorn"
 ).split()
 

@@ -32,7 +32,6 @@ OPTIONS = {
     "explanations": "--shots 8 --rows 10",
     "few_shot": "--shots 4 --seeds 1 --unlabelled 40 "
     "--methods scikit-learn regression fine-tuned tfidf frozen paratopic pool",
-    "forecast": "--sizes 30 --draws 1 --models baseline 'frozen encoder' transformer",
     "interval_coverage": "--sizes 24 --draws 2",
     "label_errors": "--noisy noisy --first 20",
     "leakage": "table.parquet --size 40 --draws 2",

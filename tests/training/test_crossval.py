@@ -98,17 +98,6 @@ def test_examples_carry_the_groups_of_the_folds_and_the_articles(data: Labelled)
     assert len(set(zip(examples.articles, rows["article"], strict=True))) == 6
 
 
-def test_a_share_of_the_groups_of_each_training_part_is_learnt_from(data: Labelled) -> None:
-    groups: dict[float, list[set[int]]] = {}
-    for share in (0.25, 0.5, 1.0):
-        fit = Recorder()
-        cross_validate(data, fit, 1, share=share)
-        groups[share] = [set(examples.groups.tolist()) for examples in fit.examples]
-    for quarter, half, every in zip(groups[0.25], groups[0.5], groups[1.0], strict=True):
-        assert quarter < half < every
-        assert len(half) == round(0.5 * len(every))
-
-
 def test_each_fit_has_a_seed_of_its_own_that_the_main_seed_determines(data: Labelled) -> None:
     fit = Recorder()
     for seed in (1, 1, 2):

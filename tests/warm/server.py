@@ -76,10 +76,10 @@ LATE = (
     "torch.onnx._internal.exporter._core",
 )
 READ_AT_START = ("PYTHON", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "TORCH", "ORT_", "LD_")
-# Of these, how threads wait, which changes no result, what torch, torchrun and Ray set, and what a
+# Of these, how threads wait, which changes no result, what torch and torchrun set, and what a
 # program that is forked reads itself.
 NO_MATTER = (
-    *("OMP_WAIT_POLICY", "TORCHINDUCTOR_", "TORCHELASTIC_", "TORCH_NCCL_", "PYTHONBREAKPOINT"),
+    *("OMP_WAIT_POLICY", "TORCHINDUCTOR_", "TORCHELASTIC_", "TORCH_NCCL_"),
     *("PYTHONPATH", "PYTHON_EXEC"),
 )
 MOST_BYTES = 200_000

@@ -4,7 +4,7 @@ Memory stays constant, since a shard has at most `formats.SHARD` rows. Each inpu
 own, in its own order and format: tables keep all of their columns, workbooks become CSV, articles
 JSON lines, one per paragraph. A shard appears only when it is complete, and an interrupted run goes
 on with the first input that is not; the result is identical. This module does not decide how a text
-gets its topic (`inference` does), nor on which machine (an `Engine` does).
+gets its topic (`inference` does).
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -134,53 +133,6 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Work:
-    """The inputs that are left. Every process that reads the same files gets the same texts.
-
-    Parameters
-    ----------
-    column, added
-        Names of a table's column that holds the texts, and of those that are added to a row.
-    in_context
-        Whether the model reads what stands around a text.
-    """
-
-    inputs: Sequence[Path]
-    column: str
-    added: Collection[str]
-    done: Done
-    in_context: bool = False
-
-    def chunks(self) -> Iterator[tuple[int, int, Chunk]]:
-        """Number of the input, number of its shard, and the shard's rows."""
-        for number, path in list(enumerate(self.inputs))[self.done.input :]:
-            log.info("reading %s", path)
-            chunks = format_of(path).read(path, self.column, self.added)
-            for shard, chunk in enumerate(chunks):
-                # Articles know what stands around their paragraphs.
-                if self.in_context and any(isinstance(text, str) for text in chunk.texts):
-                    chunk = with_context(chunk, format_of(path).columns(chunk.rows))
-                yield number, shard, chunk
-
-    def texts(self) -> Iterator[list[Text]]:
-        """The texts of each step."""
-        for _, _, chunk in self.chunks():
-            yield from (texts for _, texts in _steps(chunk))
-
-
-# The texts of a step → the columns added to their rows, but for the errors. Called step by step.
-Predict = Callable[[Sequence[Text]], Columns]
-
-# Where predictions are computed: in this process (`local`) or on a cluster. Called once, before.
-Engine = Callable[[Model, Work], Predict]
-
-
-def local(model: Model, work: Work) -> Predict:
-    """The engine that predicts in this process."""
-    return partial(predict_columns, model)
-
-
-@dataclass(frozen=True)
 class Job:
     """What is to be predicted.
 
@@ -190,8 +142,6 @@ class Job:
         Tables (.csv, .xlsx, .jsonl, .parquet) and articles (every other file).
     column
         Name of a table's column that holds the texts.
-    engine
-        Where predictions are computed; the files are the same with any engine.
     by
         Column of the inputs, or one of `periods.PERIODS`, by whose values answers are summed up;
         None for all of them together.
@@ -200,7 +150,6 @@ class Job:
     model: Model
     inputs: Sequence[Path]
     column: str
-    engine: Engine = local
     by: str | None = None
 
     @property
@@ -209,10 +158,23 @@ class Job:
         scores = dict.fromkeys((f"score_{topic}" for topic in self.model.classes_), float)
         return {_topics(self.model): str, **ANSWER, **scores, LANGUAGE: str, "error": str}
 
-    def work(self, added: Collection[str], done: Done) -> Work:
-        """The work that is left, from `done` on."""
+    def chunks(self, added: Collection[str], first: int = 0) -> Iterator[tuple[int, int, Chunk]]:
+        """Number of the input, from `first` on, number of its shard, and the shard's rows.
+
+        Parameters
+        ----------
+        added
+            Names of the columns that are to be added to a row.
+        """
         in_context = any(asdict(self.model.context).values())  # its weights
-        return Work(self.inputs, self.column, added, done, in_context)
+        for number, path in list(enumerate(self.inputs))[first:]:
+            log.info("reading %s", path)
+            chunks = format_of(path).read(path, self.column, added)
+            for shard, chunk in enumerate(chunks):
+                # Articles know what stands around their paragraphs.
+                if in_context and any(isinstance(text, str) for text in chunk.texts):
+                    chunk = with_context(chunk, format_of(path).columns(chunk.rows))
+                yield number, shard, chunk
 
     def check(self, added: Collection[str]) -> None:
         """Refuse tables without the column of texts, with one of those added, and damaged ones."""
@@ -266,19 +228,17 @@ def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
     if not resume:  # before anything is written: inputs that are mended later are other inputs
         job.check(job.added)
     done = _begin(job, out, resume)
-    work = job.work(job.added, done)
     sizes = [path.stat().st_size for path in job.inputs]
     share = share_done(sizes, done.input)
     advance(done.rows, share)
-    predict = job.engine(job.model, work)
 
     def show(rows: int) -> None:
         advance(done.rows + rows, share)
 
-    for number, of_input in groupby(work.chunks(), key=itemgetter(0)):
+    for number, of_input in groupby(job.chunks(job.added, done.input), key=itemgetter(0)):
         path = job.inputs[number]
         for _, shard, chunk in of_input:
-            columns = predict_chunk(predict, chunk, job.added, show)
+            columns = predict_chunk(job, chunk, show)
             _write_shard(out, number, shard, job, chunk, columns)
             needed = {"article", GROUP, "date", job.by or ""}
             done = done.add(job, columns, format_of(path).columns(chunk.rows, needed))
@@ -366,18 +326,19 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> None:
         )
 
 
-def predict_chunk(
-    predict: Predict, chunk: Chunk, names: Iterable[str], show: Callable[[int], None]
-) -> Columns:
+def predict_chunk(job: Job, chunk: Chunk, show: Callable[[int], None]) -> Columns:
     """The columns that are added to a chunk's rows; a row with an error has nothing but that.
 
     The number of its rows that are done is shown after each step.
     """
-    columns: Columns = {name: [None] * len(chunk.texts) for name in names}
+    columns: Columns = {name: [None] * len(chunk.texts) for name in job.added}
     columns["error"] = list(chunk.errors)
     started = time.monotonic()
-    for rows, texts in _steps(chunk):
-        for name, values in predict(texts).items():
+    good = [row for row, error in enumerate(chunk.errors) if error is None]
+    for start in range(0, len(good), STEP):
+        rows = good[start : start + STEP]
+        texts = [chunk.texts[row] or "" for row in rows]
+        for name, values in predict_columns(job.model, texts).items():
             for row, value in zip(rows, values, strict=True):
                 columns[name][row] = value
         show(rows[-1] + 1)
@@ -385,14 +346,6 @@ def predict_chunk(
     seconds = time.monotonic() - started
     log.info("%d rows, %d windows: %.2f s", len(chunk.texts), windows, seconds)
     return columns
-
-
-def _steps(chunk: Chunk) -> Iterator[tuple[list[int], list[Text]]]:
-    """Numbers and texts of rows that are predicted together; rows with an error are left out."""
-    good = [row for row, error in enumerate(chunk.errors) if error is None]
-    for start in range(0, len(good), STEP):
-        rows = good[start : start + STEP]
-        yield rows, [chunk.texts[row] or "" for row in rows]
 
 
 def _write_shard(

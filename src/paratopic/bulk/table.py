@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
 from itertools import chain, islice
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paratopic.bulk import formats
-from paratopic.bulk.jobs import Advance, Done, Job, Work, predict_chunk, share_done
+from paratopic.bulk.jobs import Advance, Done, Job, predict_chunk, share_done
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, printable
 from paratopic.tables.sheets import LineFeeds, inert_value, reader_of
@@ -82,17 +82,15 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
         formats.require_pyarrow(out)
     taken = [SOURCE, *job.added] if len(job.inputs) > 1 else job.added
     job.check(taken)
-    work = job.work(taken, Done())
-    chunks = list(_read(work, out, advance))
+    chunks = list(_read(job, taken, out, advance))
     n_rows = sum(len(chunk.texts) for _, chunk in chunks)
-    predict, done = job.engine(job.model, work), Done()
-    parts: list[Part] = []
+    done, parts = Done(), list[Part]()
 
     def show(rows: int) -> None:
         advance(done.rows + rows, (done.rows + rows) / n_rows)
 
     for path, chunk in chunks:
-        answers = predict_chunk(predict, chunk, job.added, show)
+        answers = predict_chunk(job, chunk, show)
         source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in taken else {}
         parts.append(Part(path, chunk.rows, source, answers, job.added))
         done = done.add(job, answers, formats.format_of(path).columns(chunk.rows))
@@ -101,13 +99,15 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
     return done
 
 
-def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, formats.Chunk]]:
+def _read(
+    job: Job, added: Collection[str], out: Path, advance: Advance
+) -> Iterator[tuple[Path, formats.Chunk]]:
     """The rows of all inputs, if the table holds them."""
-    sizes = [path.stat().st_size for path in work.inputs]
-    names = dict.fromkeys(work.added)
+    sizes = [path.stat().st_size for path in job.inputs]
+    names = dict.fromkeys(added)
     rows: Counter[int] = Counter()  # of each input
-    for number, _, chunk in work.chunks():
-        path = work.inputs[number]
+    for number, _, chunk in job.chunks(added):
+        path = job.inputs[number]
         columns = formats.format_of(path).columns(chunk.rows)
         if out.suffix.lower() == ".xlsx":
             _check_lengths(columns | {"error": list(chunk.errors)}, path, rows[number], out)

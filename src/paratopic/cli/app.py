@@ -30,7 +30,6 @@ COMMANDS = {
     "report": "Print the comparison of the models, and what to do next.",
     "shares": "Estimate how much of the project is about each topic, with confidence intervals.",
     "errors": "List the champion's wrong out-of-fold answers, and the slices where it does worse.",
-    "forecast": "Forecast the champion's macro-F1 with more labels of the same kind.",
     "review": "List ties between annotators, then the labels that are doubtful, and why.",
     "status": "Show the labels by topic and annotator, what is missing, and what to do next.",
     "codebook": "Change the topics of a project that has labels; the labels follow.",

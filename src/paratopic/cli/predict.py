@@ -14,18 +14,18 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import asdict, astuple, replace
+from contextlib import suppress
+from dataclasses import asdict, astuple
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
-from paratopic.bulk import cluster, jobs
+from paratopic.bulk import jobs
 from paratopic.bulk.formats import FORMATS, find_inputs, list_skipped
 from paratopic.bulk.table import WRITERS, predict_table
 from paratopic.inference.loading import load
@@ -90,10 +90,6 @@ def predict(
         str, typer.Option(help="Name of a table's column that holds the texts.")
     ] = "text",
     resume: Annotated[bool, typer.Option(help="Continue an interrupted run in --out.")] = False,
-    engine: Annotated[
-        Literal["local", "ray"],
-        typer.Option(help="Where --out is computed: here, or on a Ray cluster (RAY_ADDRESS)."),
-    ] = "local",
     by: Annotated[
         str | None,
         typer.Option(
@@ -114,10 +110,10 @@ def predict(
                 "terminal, or with --json"
             )
         job = jobs.Job(loaded, find_inputs(paths), text, by=by)
-        raise typer.Exit(_predict_files(job, out, resume, engine))
+        raise typer.Exit(_predict_files(job, out, resume))
     if by is not None:
         raise UserError(f"--by {by} needs --out: name a table or a folder for the results")
-    _check_articles(paths, engine)
+    _check_articles(paths)
     labelled = labelled_paragraphs(loaded) if why else None
     for article in map(_read_article, paths):
         started = time.monotonic()
@@ -176,10 +172,8 @@ def _read_article(path: str) -> Article:
     return article
 
 
-def _check_articles(paths: list[str], engine: str) -> None:
+def _check_articles(paths: list[str]) -> None:
     """Refuse what only --out can do."""
-    if engine != "local":
-        raise UserError(f"--engine {engine} needs --out: name a table or a folder for the results")
     for path in map(Path, paths):
         if path.is_dir() or path.suffix.lower() in TABLES:
             kind = "folder" if path.is_dir() else "table"
@@ -284,7 +278,7 @@ def _reason(reason: Explanation, nearest: Sequence[LikeParagraph]) -> Text:
     return Text("\n").join(lines)
 
 
-def _predict_files(job: jobs.Job, out: Path, resume: bool, engine: str) -> int:
+def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
     """Predict files, and show progress; returns the exit status."""
     suffix = "" if out.is_dir() else out.suffix.lower()
     one_table = suffix in WRITERS
@@ -298,13 +292,11 @@ def _predict_files(job: jobs.Job, out: Path, resume: bool, engine: str) -> int:
     if job.column.encode(errors="ignore").decode() != job.column:
         raise UserError(f"--text {job.column!r}: this name is not UTF-8, so no column has it")
     try:
-        engine_of = cluster.started() if engine == "ray" else nullcontext(jobs.local)
-        with engine_of as started, bar("predict", 1) as show:
+        with bar("predict", 1) as show:
 
             def advance(rows: int, share: float) -> None:
                 show(share, f"{rows:,} rows")
 
-            job = replace(job, engine=started)
             if one_table:
                 done = predict_table(job, out, advance)
             else:

@@ -26,7 +26,7 @@ from paratopic.project.topics import NONE, Topics
 # A topic with fewer labels is named beside macro-F1, and with fewer labels of all topics than the
 # second number, probabilities are called uncertain.
 FEW_OF_A_TOPIC, FEW = 5, 300
-# Where half of the topics have fewer labels, intervals of macro-F1 and forecasts hold too rarely.
+# Where half of the topics have fewer labels, intervals of macro-F1 hold too rarely.
 FEWEST_OF_MOST = 3
 
 
@@ -96,7 +96,7 @@ class Outcomes:
 
     @property
     def too_few(self) -> str:
-        """Why there is no interval of macro-F1 and no forecast; "" where labels are enough."""
+        """Why there is no interval of macro-F1; "" where labels are enough."""
         n_labels = self.true[self.counts > 0].sum(axis=0)
         if n_none := int((n_labels == 0).sum()):
             have = plural(n_none, "topic has", "topics have")

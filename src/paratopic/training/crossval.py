@@ -128,12 +128,7 @@ class CrossValidated(NamedTuple):
 
 
 def cross_validate(
-    data: Labelled,
-    fit: Fit,
-    seed: int,
-    advance: Advance = silent,
-    processes: int = 1,
-    share: float = 1.0,
+    data: Labelled, fit: Fit, seed: int, advance: Advance = silent, processes: int = 1
 ) -> CrossValidated:
     """Score each held-out paragraph with a model that was fitted without its fold.
 
@@ -148,14 +143,8 @@ def cross_validate(
     processes
         Number of processes, each of which does one fit at a time; 1 stays in this process. The
         results do not depend on it.
-    share
-        Share of the groups of each training part that is learnt from; 1, the default, is all of
-        them. A smaller share is part of a larger one.
     """
-    parts = [
-        (repeat, fold, part(train, data.groups, share, (seed, repeat, fold)), test)
-        for repeat, fold, train, test in iterate_folds(data.folds, list(data.rows["id"]))
-    ]
+    parts = list(iterate_folds(data.folds, list(data.rows["id"])))
     if not parts:
         empty = pd.DataFrame(columns=["id", "repeat", "fold", *data.topics.scores])
         return CrossValidated(empty, empty[["repeat", "fold"]], empty)
@@ -225,13 +214,6 @@ def score_apart(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     examples, texts = _apart(data, train, apart)
     model = fit(examples, _seed(seed, n_fits(data.folds) + 1), silent)
     return _table(data, apart, model.predict_proba(texts), {})
-
-
-def part(train: Integers, group: Integers, share: float, seed: tuple[int, ...]) -> Integers:
-    """The training rows of a share of their groups, in an order that the seed gives."""
-    groups = np.random.default_rng(seed).permutation(np.unique(group[train]))
-    kept = groups[: max(1, round(share * len(groups)))]
-    return train[np.isin(group[train], kept)]
 
 
 def _apart(data: Labelled, train: Integers, held_out: Integers) -> tuple[Examples, Texts]:
