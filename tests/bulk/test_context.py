@@ -104,7 +104,7 @@ def test_a_row_with_an_error_is_no_neighbour(reading: Model, tmp_path: Path) -> 
     table = pd.DataFrame({"text": [TEXTS[0], None, TEXTS[2]], "group": 1, "position": range(3)})
     path = write_table(table, tmp_path / "in.jsonl")
     job = jobs.Job(reading, [path], "text")
-    (chunk,) = (chunk for _, _, chunk in job.work(job.added, jobs.Done()).chunks())
+    (chunk,) = (chunk for _, _, chunk in job.chunks(job.added))
     assert chunk.texts == [Passage(TEXTS[0], (), TEXTS[2]), None, Passage(TEXTS[2], TEXTS[0])]
 
 

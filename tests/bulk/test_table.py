@@ -25,7 +25,7 @@ from tests.bulk.bulk_runs import predict, read_shards
 from tests.documents import PAGE, save, write_table
 from tests.programs import Cli
 
-ADDED = ["predicted_topic", "confidence", "sure", "windows", "likeness"]
+ADDED = ["predicted_topic", "confidence", "sure", "windows"]
 ADDED += ["score_trade", "score_technology", "score_security", "text_language", "error"]
 
 

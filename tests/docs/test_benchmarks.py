@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import random
 import re
-import shutil
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -119,26 +118,6 @@ def test_weights_undo_what_suggestions_do_to_figures(told_apart: Path, lines_of:
     # The model is nearly always right, so that its shares are too, however labels were chosen.
     assert all(line["shares_gap"] < 2 and 0.9 < line["accuracy"] <= 1 for line in lines)
     assert all(abs(line["accuracy_gap"]) < 0.15 for line in lines)
-
-
-def test_expected_shares_are_true(told_apart: Path, tmp_path: Path, lines_of: Benchmark) -> None:
-    foreign = pd.read_parquet(told_apart / "table.parquet")
-    foreign["text"] += " Elsewhere."
-    foreign.to_parquet(tmp_path / "foreign.parquet")
-    vectors = np.zeros((240, 12))
-    vectors[:, -1] = 1
-    np.savez(tmp_path / "foreign.npz", texts=foreign["text"].to_numpy(str), vectors=vectors)
-    shutil.copy(told_apart / "table.npz", tmp_path)
-    options = ["--none", "other", "--time", "year", "--mixture", "label", "--labels", "60"]
-    kept = ["--draws", "3", "--embeddings", str(tmp_path)]
-    kept += ["--foreign", str(tmp_path / "foreign.parquet")]
-    lines = lines_of("expected", told_apart, *options, *kept)
-    figures = {line["texts"]: line for line in lines}
-    assert [*figures] == ["same kind", "later", "mixture of label", "foreign: foreign"]
-    assert figures["foreign: foreign"]["estimated"] == 0
-    for name in ("same kind", "later"):
-        # Of 3 draws; of 60 labels, an interval may be too wide to tell anything.
-        assert figures[name]["estimated"] > 0.6 and figures[name]["held"] > 0.6
 
 
 def test_slices_are_named_where_they_are_planted(tmp_path: Path, lines_of: Benchmark) -> None:

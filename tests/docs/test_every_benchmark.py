@@ -28,8 +28,6 @@ OPTIONS = {
     "champion": "--sizes 60 --draws 1 --leave-out 'not there'",
     "context": "--labels 40 --draws 1 --methods tfidf 'tfidf in context' paratopic",
     "documents": "articles --formats 'html, elements' 'html, divs' docx",
-    "expected": "--none other --time year --labels 60 --draws 2",
-    "explanations": "--shots 8 --rows 10",
     "few_shot": "--shots 4 --seeds 1 --unlabelled 40 "
     "--methods scikit-learn regression fine-tuned tfidf frozen paratopic pool",
     "interval_coverage": "--sizes 24 --draws 2",

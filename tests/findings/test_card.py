@@ -37,7 +37,7 @@ class Answers:
     def read(self, texts: Sequence[Text]) -> Reading:
         mode = mode_of("single")
         logits = mode.logits(mode.complete(np.array([[2 / 3, 0.1, 0.1]] * len(texts))))
-        return Reading(logits, np.ones(len(texts), dtype=np.int64), np.zeros(len(texts)))
+        return Reading(logits, np.ones(len(texts), dtype=np.int64))
 
 
 @pytest.fixture

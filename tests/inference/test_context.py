@@ -120,7 +120,7 @@ def test_a_window_is_embedded_with_the_sum_of_what_is_around_its_text(model: Mod
     own = np.asarray(model.embed([AROUND.text]))
     total = own + of_context
     expected = head.logits(total / np.linalg.norm(total))
-    logits, windows, _ = classifier.read(numbered([AROUND]))
+    logits, windows = classifier.read(numbered([AROUND]))
     assert windows.tolist() == [1]
     np.testing.assert_allclose(logits, expected, atol=1e-5)
     # Of a long text, what is around it is read with each window; its neighbours weigh less.
@@ -132,7 +132,7 @@ def test_a_window_is_embedded_with_the_sum_of_what_is_around_its_text(model: Mod
     total = classifier._model.run(tokens) + of_context
     of_windows = head.logits(total / np.linalg.norm(total, axis=1, keepdims=True))
     expected = np.average(of_windows, axis=0, weights=[len(window) for window in tokens])[None]
-    logits, windows, _ = classifier.read(numbered([replace(AROUND, text=LONG)]))
+    logits, windows = classifier.read(numbered([replace(AROUND, text=LONG)]))
     assert windows.tolist() == [len(tokens)] and len(tokens) > 5
     np.testing.assert_allclose(logits, expected, atol=1e-5)
 
@@ -168,7 +168,7 @@ def test_blank_neighbours_keep_others_away_and_each_distinct_text_is_read_once()
     read = in_context(numbered([passage]), READING)
     assert read.texts == ["Text.", "Far.", "Farther."]
     np.testing.assert_allclose(read.weight, [0.6**2, 0.6**3])
-    assert [PARTS[part] for part in read.part] == ["before", "after"]
+    assert READING.parts(passage) == ["before", "after"]
     passages = article_passages(["A.", "B.", "A."], title="T")
     read = in_context(numbered([*passages, "B.", "C."]), ContextWeights(0.5, 0.3, 0.1))
     assert read.texts == ["A.", "B.", "C.", "T"]

@@ -1,7 +1,8 @@
-"""What sentences and tokens add to the logits adds up to them, whatever the model."""
+"""The share of a sentence is what the logits lose without it, whatever the model."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from paratopic import Explanation, load
+from paratopic import Explanation, Share, load
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import sentences
 from paratopic.project.passages import REACH, Passage
-from paratopic.project.texts import Text, plain
+from paratopic.project.texts import Text, as_passage, plain
 from paratopic.project.topics import NONE, Topics
 from paratopic.training.examples import Fitted
 from tests.inference.conftest import Make, calibrated
@@ -39,17 +40,26 @@ def logits_of(model: Model, text: Text) -> dict[str, float]:
     return known
 
 
+def without(text: Text, part: Share | str) -> Text:
+    """The text without a sentence, or without a part of what stands around it."""
+    if isinstance(part, str):
+        return replace(as_passage(text), **{part: ""})
+    (own,) = plain([text])
+    rest = own[: part.start] + own[part.end :]
+    return replace(text, text=rest) if isinstance(text, Passage) else rest
+
+
 def check(model: Model, text: Text) -> Explanation:
-    """Explain a text, and check that everything adds up."""
+    """Explain a text, and check each part by leaving it out."""
     why, (own,) = model.explain(text), plain([text])
     assert why.prediction == model.predict(text)
     assert why.logits == pytest.approx(logits_of(model, text), abs=2e-4)
-    for parts in (why.sentences, why.tokens):
-        for name, logit in why.logits.items():
-            total = why.base[name] + sum(part.shares[name] for part in parts)
-            total += sum(shares[name] for shares in why.context.values())
-            assert total == pytest.approx(logit)
-        assert all(own[part.start : part.end] == part.text for part in parts)
+    assert all(own[part.start : part.end] == part.text for part in why.sentences)
+    parts = [(part, part.shares) for part in why.sentences] + [*why.context.items()]
+    for part, shares in parts:
+        rest = without(text, part)
+        left = logits_of(model, rest) if plain([rest])[0].strip() else dict.fromkeys(why.logits, 0)
+        assert shares == pytest.approx({n: why.logits[n] - left[n] for n in why.logits}, abs=1e-3)
     return why
 
 
@@ -65,26 +75,27 @@ def present(passage: Passage) -> set[str]:
 
 
 @pytest.mark.parametrize("text", [TEXT, LONG], ids=["short", "long"])
-def test_parts_add_up_to_the_logits(model: Model, text: str) -> None:
+def test_a_sentence_speaks_for_its_topic(model: Model, text: str) -> None:
     why = check(model, text)
     assert [part.text for part in why.sentences[:3]] == [
         "Officials said that the tariff on export goods would rise.",
         "The navy left the port.",
         "It rained.",
     ]
-    first, second, _ = (part.shares for part in why.sentences[:3])
+    if text == LONG:  # where each sentence is there 40 times, one less changes little
+        return
+    first, second, _ = (part.shares for part in why.sentences)
     lead = [shares["security"] - shares["trade"] for shares in (first, second)]
     assert first["trade"] > second["trade"] and lead[1] > lead[0]
-    assert len(why.tokens) >= len(text.split())
 
 
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.text(max_size=80) | st.lists(st.sampled_from([*"ÀÇß¨.", "navy"])).map(" ".join))
-def test_parts_of_any_text_add_up(model: Model, text: str) -> None:
+def test_sentences_of_any_text_are_left_out(model: Model, text: str) -> None:
     if text.strip():
         check(model, text)
     else:
-        assert model.explain(text) == Explanation(model.predict(text), {}, {}, [], [], {})
+        assert model.explain(text) == Explanation(model.predict(text), {}, [], {})
 
 
 KNOWN = st.lists(st.sampled_from([*WORDS["trade"], *WORDS["security"]]), max_size=4).map(" ".join)
@@ -101,7 +112,7 @@ KNOWN = st.lists(st.sampled_from([*WORDS["trade"], *WORDS["security"]]), max_siz
         KNOWN,
     )
 )
-def test_parts_of_any_passage_add_up(reading: tuple[Fitted, Path], passage: Passage) -> None:
+def test_parts_of_any_passage_are_left_out(reading: tuple[Fitted, Path], passage: Passage) -> None:
     assert set(check(load(reading[1]), passage).context) == present(passage)
 
 
@@ -120,7 +131,7 @@ def test_what_stands_around_a_text_speaks_for_its_topics(reading: tuple[Fitted, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_parts_add_up_in_mode_multi_with_a_calibration(
+def test_parts_are_left_out_in_mode_multi_with_a_calibration(
     kind: str, make: Make, tmp_path: Path
 ) -> None:
     alone = Calibration((3.0,), (0.5,), (0.2,))

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.inference.calibration import Calibration, Certainty
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.folder import CARD, prediction_files
 from paratopic.inference.folder import MANIFEST as MANIFEST_NAME
 from paratopic.inference.loading import load
@@ -131,9 +131,6 @@ def alone(**changes: Any) -> dict[str, Any]:
     return asdict(Calibration()) | changes
 
 
-CERTAIN = asdict(Certainty(0.8, 0.7, noise=0.001, between=0.0, n_labels=50.0, n_groups=9))
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -153,9 +150,7 @@ CERTAIN = asdict(Certainty(0.8, 0.7, noise=0.001, between=0.0, n_labels=50.0, n_
         (setting("calibration", "alone", to=alone(scale=[float("inf")])), "finite"),
         (setting("calibration", "alone", to=alone(shift=[0.0] * 7)), "7 numbers as shift"),
         (setting("calibration", "alone", to=alone(shares=[0.5, 0.5, 2.0, 0.1])), "a share is not"),
-        (setting("calibration", "alone", to=alone(certainty=CERTAIN | {"mean": 2})), "share is"),
-        (setting("calibration", "alone", to=alone(certainty=CERTAIN | {"noise": -1})), "negative"),
-        (setting("calibration", "alone", to=alone(certainty=CERTAIN | {"noise": 1e999})), "finite"),
+        (setting("calibration", "shares", to=[0.5, 0.5, -0.1, 0.1]), "a share is not"),
         (setting("calibration", "alone", to=alone(scale=["x"])), "damaged, or not the manifest"),
         (setting("calibration", "alone", to="x"), "damaged, or not the manifest"),
         (setting("settings", "context", "neighbours", to=1.5), "weight of neighbours is 1.5"),

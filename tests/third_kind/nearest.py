@@ -75,9 +75,7 @@ class NearestClassifier:
         self._slope, self._mode = settings["slope"], mode
 
     def read(self, texts: Texts) -> Reading:
-        """Read texts, each in one window; no text is like the labelled ones or unlike them."""
+        """Read texts, each in one window."""
         scores = score(texts.plain, self._definitions, self._slope)
         windows = np.ones(len(texts), dtype=np.int64)
-        return Reading(
-            self._mode.logits(self._mode.complete(scores)), windows, np.zeros(len(texts))
-        )
+        return Reading(self._mode.logits(self._mode.complete(scores)), windows)

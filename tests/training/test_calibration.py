@@ -210,22 +210,11 @@ def test_a_lone_fold_is_calibrated_by_halves_of_whole_groups_and_no_rows_by_noth
     assert calibrate(true[:0], frame[:0])[1] == nothing
 
 
-def test_a_calibration_knows_what_it_was_fitted_to() -> None:
+def test_a_calibration_knows_the_shares_of_its_labels() -> None:
     true, frame = table(300)
     calibration = calibrate(true, frame)[1]
     topics = np.bincount(true, minlength=3) / 300
     np.testing.assert_allclose(calibration.shares, [*topics, 0.0])
-    certainty = calibration.certainty
-    assert certainty is not None
-    scores = apply_calibration(frame[TOPICS.scores].to_numpy(), calibration, mode_of("single"))
-    predicted = SINGLE.predicted(scores, calibration.thresholds)
-    assert predicted.any(axis=1).all()  # no model here gives none any probability
-    assert certainty.mean == pytest.approx(scores[predicted].mean())
-    assert certainty.right == pytest.approx((predicted.argmax(axis=1) == true).mean())
-    # Repeats are no further evidence.
-    twice = pd.concat([frame, frame.assign(repeat=1)], ignore_index=True)
-    again = calibrate(np.tile(true, 2), twice)[1].certainty
-    assert again is not None and again.n_labels == pytest.approx(certainty.n_labels)
 
 
 def test_the_threshold_of_sure_predictions_is_that_of_mean_scores_of_repeats() -> None:

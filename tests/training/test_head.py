@@ -197,7 +197,7 @@ def test_logits_without_the_column_equal_those_of_the_wide_features(
     expected = described.widen(features) @ coef.T + intercept
     if k == 0:  # the column is 0 then, whatever its coefficients; a fit leaves them 0
         coef[:, -1] = 0
-    head = described.head(Linear(coef, intercept), features)
+    head = described.head(Linear(coef, intercept))
     np.testing.assert_allclose(head.logits(features), expected, atol=1e-9)
 
 
@@ -206,9 +206,7 @@ def single_head(
 ) -> LinearHead:
     regression = SingleRegression()
     learnt = lessons(described.widen(features), targets, evidence, regression)
-    return described.head(
-        fit_head(learnt, regression, 1.0, described.prior(2, regression)), features
-    )
+    return described.head(fit_head(learnt, regression, 1.0, described.prior(2, regression)))
 
 
 # Near the first description, near the second, even, far from both.

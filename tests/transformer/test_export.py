@@ -1,4 +1,4 @@
-"""The exported network gives the encoder's embeddings, and what each token adds to them."""
+"""The exported network gives the encoder's embeddings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 
-from paratopic.inference.onnx_model import EMBEDDINGS, TOKEN_PARTS, OnnxModel
-from paratopic.project.errors import UserError
+from paratopic.inference.onnx_model import OnnxModel
 from paratopic.transformer.export import EmbeddingNetwork, export
 from tests.samples import TARIFF
 
@@ -24,20 +23,15 @@ def encoder(tiny_encoder: Path) -> SentenceTransformer:
     return SentenceTransformer(str(tiny_encoder), device="cpu")
 
 
-def test_tokens_add_up_to_the_embeddings(encoder: SentenceTransformer, tmp_path: Path) -> None:
+def test_embeddings_are_those_of_the_encoder(encoder: SentenceTransformer, tmp_path: Path) -> None:
     network = EmbeddingNetwork(encoder)
-    assert network.outputs == [EMBEDDINGS, TOKEN_PARTS]
     export(network, tmp_path / "model.onnx")
     model, windows = OnnxModel(tmp_path / "model.onnx"), encoder.tokenizer(TEXTS)["input_ids"]
     embeddings = model.run(windows)
     expected = encoder.encode(TEXTS, normalize_embeddings=True)
     np.testing.assert_allclose(embeddings, expected, atol=1e-6)
-    for window, embedding in zip(windows, embeddings, strict=True):
-        parts = model.token_parts(window)
-        assert parts.shape == (len(window), 32)
-        np.testing.assert_allclose(parts.sum(axis=0), embedding, atol=1e-6)
     with torch.no_grad():
-        here, _ = network(torch.tensor([windows[0]]))
+        here = network(torch.tensor([windows[0]]))
     np.testing.assert_allclose(here.numpy()[0], embeddings[0], atol=1e-6)
 
 
@@ -56,13 +50,11 @@ def test_attention_is_one_operator(encoder: SentenceTransformer, tmp_path: Path)
         assert heads["q_num_heads"] == heads["kv_num_heads"] == model.config.num_attention_heads
 
 
-def test_an_encoder_of_one_token_has_no_parts(encoder: SentenceTransformer, tmp_path: Path) -> None:
+def test_an_encoder_may_read_its_first_token_alone(
+    encoder: SentenceTransformer, tmp_path: Path
+) -> None:
     first = SentenceTransformer(modules=[encoder[0], Pooling(32, "cls")], device="cpu")
-    network = EmbeddingNetwork(first)
-    assert network.outputs == [EMBEDDINGS]
-    export(network, tmp_path / "model.onnx")
+    export(EmbeddingNetwork(first), tmp_path / "model.onnx")
     model, windows = OnnxModel(tmp_path / "model.onnx"), encoder.tokenizer(TEXTS)["input_ids"]
     expected = first.encode(TEXTS, normalize_embeddings=True)
     np.testing.assert_allclose(model.run(windows), expected, atol=1e-6)
-    with pytest.raises(UserError, match="cannot say why"):
-        model.token_parts(windows[0])

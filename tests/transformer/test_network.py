@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sentence_transformers import SentenceTransformer
 
-from paratopic.inference.head import LinearHead, centre_of
+from paratopic.inference.head import LinearHead
 from paratopic.inference.onnx_model import read_windows, windowing
 from paratopic.transformer import export as onnx
 from paratopic.transformer import network as networks
@@ -38,7 +38,7 @@ def test_logits_are_those_of_the_baselines_head(seed: int, n: int, k: int) -> No
         network.slope, network.descriptions = map(torch.from_numpy, (slope, descriptions))
         logits = network.logits(torch.from_numpy(embeddings)).numpy()
     np.testing.assert_allclose(plain, embeddings @ coef.T + intercept, atol=1e-9)
-    head = LinearHead(coef, slope, intercept, descriptions, *centre_of(embeddings))
+    head = LinearHead(coef, slope, intercept, descriptions)
     expected = head.logits(csr_matrix(embeddings))
     np.testing.assert_allclose(logits, expected, atol=1e-9)
     assert (k == 0) == np.allclose(plain, logits)

@@ -118,13 +118,12 @@ class Session:
 
         Returns
         -------
-        The most probable topic, and the paragraph's sentences with what each adds to its logit.
+        The most probable topic, and by how much its logit falls without each sentence.
 
         Raises
         ------
         UserError
-            The paragraph is not in this session, what the model thinks of it is hidden, or the
-            model cannot say why.
+            The paragraph is not in this session, or what the model thinks of it is hidden.
         """
         item = self._item(paragraph)
         if self.explain is None or not item.scores:

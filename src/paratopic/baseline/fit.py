@@ -135,7 +135,7 @@ def fit(
     with threadpool_limits(1):
         linear = next(heads(context, np.arange(len(examples.texts)), [strength]))
     advance(1.0)
-    head = described.head(linear, transform_in_context(transform, examples.texts, context))
+    head = described.head(linear)
     return FittedBaseline(history, context, notes, topics, keywords, union, head)
 
 

@@ -28,7 +28,6 @@ from paratopic.reading.article import (
     paragraphs_of,
     skipped_of,
 )
-from paratopic.reading.cells import iso_date
 from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file
 from paratopic.reading.metadata import article_fields, sheets_beside
 from paratopic.tables.sheets import LineFeeds, csv_encoding, csv_table, inert_value, without_title
@@ -361,12 +360,6 @@ def _place(group: Any, position: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return None if math.isnan(place) else place
-
-
-def with_iso_dates(columns: Columns) -> Columns:
-    """The columns, with dates of other forms in ISO form, as stage prepare reads them."""
-    dates = [iso_date(str(cell)) or cell for cell in columns.get("date", ())]
-    return columns | {"date": dates} if "date" in columns else columns
 
 
 def require_pyarrow(path: Path) -> None:

@@ -26,21 +26,11 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from paratopic.bulk import formats
-from paratopic.bulk.formats import (
-    GROUP,
-    Chunk,
-    Columns,
-    files_read,
-    format_of,
-    with_context,
-    with_iso_dates,
-)
-from paratopic.inference.calibration import Answers
+from paratopic.bulk.formats import Chunk, Columns, files_read, format_of, with_context
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.project.files import DRAFT, aside, read_json, write_json, write_text
 from paratopic.project.languages import language_of
-from paratopic.project.periods import UNKNOWN, values_by
 from paratopic.project.texts import Text, plain
 from paratopic.project.topics import split_cell
 
@@ -50,12 +40,12 @@ log = logging.getLogger(__name__)
 STEP = 250
 
 # Fields of a prediction that become columns, and the types of their values.
-ANSWER = {"confidence": float, "sure": bool, "windows": int, "likeness": float}
+ANSWER = {"confidence": float, "sure": bool, "windows": int}
 
 # Files of the output folder that are not shards. Readers of tables skip names with an underscore.
 PLAN, PROGRESS = "_plan.json", "_progress.json"
 # Of these two files: a run of another version is not resumed.
-FORMAT = 6
+FORMAT = 7
 # Decimals of sums in them, and so of those of a run that is not interrupted.
 DIGITS = 9
 # Name of the column with the language of a text; tables may have one of their own.
@@ -76,8 +66,8 @@ class Done:
     counts
         Number of rows with a text with each outcome (`Mode.outcomes`), as predicted; empty before
         the first.
-    answers
-        The answers to these texts, by their values of `Job.by`; without it all under "".
+    right
+        Sum of the probabilities that the answers to these texts are right.
     languages
         Language → number of these texts in it; "" for those without one.
     """
@@ -87,28 +77,11 @@ class Done:
     errors: int = 0
     shards: int = 0
     counts: Sequence[int] = ()
-    answers: dict[str, Answers] = field(default_factory=dict)
+    right: float = 0.0
     languages: Mapping[str, int] = field(default_factory=dict)
 
-    @property
-    def all_answers(self) -> Answers:
-        """The answers to all texts."""
-        return sum(self.answers.values(), Answers())
-
-    @property
-    def is_divided(self) -> bool:
-        """Whether some text has a value to divide the answers by."""
-        return list(self.answers) != [UNKNOWN]
-
-    def add(self, job: Job, columns: Columns, own: Columns) -> Done:
-        """Count the rows that columns were added to, and what was predicted for them.
-
-        Parameters
-        ----------
-        own
-            The rows' own columns, of one shard of an input: at least those that name articles,
-            dates and the values of `Job.by`, if there are any.
-        """
+    def add(self, job: Job, columns: Columns) -> Done:
+        """Count the rows that columns were added to, and what was predicted for them."""
         n, classes, mode = len(columns["error"]), job.model.classes_, job.model.mode
         n_errors = n - columns["error"].count(None)
         done = replace(self, rows=self.rows + n, errors=self.errors + n_errors)
@@ -119,17 +92,10 @@ class Done:
         answers = [split_cell(columns[_topics(job.model)][row] or "") for row in known]
         predicted = np.array([[name in answer for name in classes] for answer in answers])
         counts = mode.outcomes(predicted).sum(axis=0) + (self.counts or 0)
-        parts = [""] * n if job.by is None else values_by(with_iso_dates(own), job.by, n)
-        articles = _articles(own, n)
-        sums, seen = dict(self.answers), set()
-        for row, right in zip(known, mode.certainty(scores, predicted).tolist(), strict=True):
-            place = parts[row], articles[row]
-            answer = Answers(1, right, columns["likeness"][row], articles=place not in seen)
-            sums[parts[row]] = sums.get(parts[row], Answers()) + answer
-            seen.add(place)
+        right = self.right + float(mode.certainty(scores, predicted).sum())
         languages = Counter(self.languages)
         languages.update(columns[LANGUAGE][row] or "" for row in known)
-        return replace(done, counts=counts.tolist(), answers=sums, languages=dict(languages))
+        return replace(done, counts=counts.tolist(), right=right, languages=dict(languages))
 
 
 @dataclass(frozen=True)
@@ -142,15 +108,11 @@ class Job:
         Tables (.csv, .xlsx, .jsonl, .parquet) and articles (every other file).
     column
         Name of a table's column that holds the texts.
-    by
-        Column of the inputs, or one of `periods.PERIODS`, by whose values answers are summed up;
-        None for all of them together.
     """
 
     model: Model
     inputs: Sequence[Path]
     column: str
-    by: str | None = None
 
     @property
     def added(self) -> dict[str, type]:
@@ -203,7 +165,7 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
     out
         Folder for the shards, ``NUMBER-NAME-SHARD`` with the suffix of their format. Each row gains
         the columns predicted_topic (in mode multi predicted_topics, separated by ";"), confidence,
-        sure, windows, likeness, ``score_TOPIC`` for each topic, text_language and error.
+        sure, windows, ``score_TOPIC`` for each topic, text_language and error.
     resume
         Continue an interrupted run in the folder, if there is one.
 
@@ -236,13 +198,10 @@ def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
         advance(done.rows + rows, share)
 
     for number, of_input in groupby(job.chunks(job.added, done.input), key=itemgetter(0)):
-        path = job.inputs[number]
         for _, shard, chunk in of_input:
             columns = predict_chunk(job, chunk, show)
             _write_shard(out, number, shard, job, chunk, columns)
-            needed = {"article", GROUP, "date", job.by or ""}
-            done = done.add(job, columns, format_of(path).columns(chunk.rows, needed))
-            done = replace(done, shards=done.shards + 1)
+            done = replace(done.add(job, columns), shards=done.shards + 1)
             share = share_done(sizes, number, chunk.share)
             advance(done.rows, share)
         write_json(out / PROGRESS, asdict(replace(done, input=number + 1)), digits=DIGITS)
@@ -256,7 +215,6 @@ def _plan(job: Job) -> dict[str, Any]:
     return {
         "model": job.model.digest,
         "column": job.column,
-        "by": job.by,
         "format": FORMAT,
         "rows_a_shard": formats.SHARD,
         "inputs": [
@@ -298,9 +256,8 @@ def _begin(job: Job, out: Path, resume: bool) -> Done:
 def _read_progress(path: Path) -> Done:
     values = read_json(path, "the run that is resumed")
     try:
-        answers = {part: Answers(**each) for part, each in values.pop("answers").items()}
-        return Done(**values, answers=answers)
-    except (AttributeError, KeyError, TypeError):
+        return Done(**values)
+    except TypeError:
         raise UserError(f"{path} is damaged; name another folder") from None
 
 
@@ -316,7 +273,7 @@ def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> None:
     begun = read_json(out / PLAN, "`paratopic predict --out` without --resume")
-    titles = {"model": "the model", "inputs": "the inputs", "column": "--text", "by": "--by"}
+    titles = {"model": "the model", "inputs": "the inputs", "column": "--text"}
     for key, what in titles.items():
         if begun.get(key) != plan[key]:
             raise UserError(f"{out} cannot be resumed: {what} changed since; name another folder")
@@ -380,17 +337,6 @@ def share_done(sizes: Sequence[int], number: int, part: float = 0.0) -> float:
     """
     done = sum(sizes[:number]) + part * sum(sizes[number : number + 1])
     return done / max(1, sum(sizes))
-
-
-def _articles(own: Columns, n: int) -> Sequence[object]:
-    """What names the article of each of n rows: of tables the group, without which rows are alone.
-
-    Rows of an article that a table has in several shards count once in each.
-    """
-    for name in ("article", GROUP):
-        if name in own:
-            return list(map(str, own[name]))
-    return range(n)
 
 
 def _topics(model: Model) -> str:

@@ -93,7 +93,7 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
         answers = predict_chunk(job, chunk, show)
         source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in taken else {}
         parts.append(Part(path, chunk.rows, source, answers, job.added))
-        done = done.add(job, answers, formats.format_of(path).columns(chunk.rows))
+        done = done.add(job, answers)
     with aside(out) as draft:
         WRITERS[out.suffix.lower()](draft, parts)
     return done

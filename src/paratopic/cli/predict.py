@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -48,9 +48,6 @@ from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_fi
 log = logging.getLogger(__name__)
 
 
-# Confidence of the interval of the share of answers that are right.
-CONFIDENCE = 0.95
-
 # Suffixes of the tables that are predicted.
 TABLES = tuple(suffix for suffix in FORMATS if suffix not in SUFFIXES)
 
@@ -75,8 +72,8 @@ def predict(
     why: Annotated[
         bool,
         typer.Option(
-            help="Show what each sentence adds to the logit of the most probable topic, and the "
-            "most similar labelled paragraphs of the project."
+            help="Show by how much the logit of the most probable topic falls without each "
+            "sentence, and the most similar labelled paragraphs of the project."
         ),
     ] = False,
     out: Annotated[
@@ -90,13 +87,6 @@ def predict(
         str, typer.Option(help="Name of a table's column that holds the texts.")
     ] = "text",
     resume: Annotated[bool, typer.Option(help="Continue an interrupted run in --out.")] = False,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            help="With --out: also print the share of answers that are expected to be right in "
-            "each year, month or date, or for each value of a column."
-        ),
-    ] = None,
 ) -> None:
     """Predict topics for the paragraphs of articles, or for the rows of tables.
 
@@ -109,10 +99,8 @@ def predict(
                 "--why and --out cannot be used together; --why explains articles on the "
                 "terminal, or with --json"
             )
-        job = jobs.Job(loaded, find_inputs(paths), text, by=by)
+        job = jobs.Job(loaded, find_inputs(paths), text)
         raise typer.Exit(_predict_files(job, out, resume))
-    if by is not None:
-        raise UserError(f"--by {by} needs --out: name a table or a folder for the results")
     _check_articles(paths)
     labelled = labelled_paragraphs(loaded) if why else None
     for article in map(_read_article, paths):
@@ -250,8 +238,8 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
     terminal().print(table)
     if why:
         print(
-            "The number before a sentence is what the sentence adds to the logit of the most "
-            "probable topic."
+            "The number before a sentence is by how much the logit of the most probable topic "
+            "falls without the sentence."
         )
     if any(row.nearest for row in rows):
         print(
@@ -261,7 +249,7 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
 
 
 def _reason(reason: Explanation, nearest: Sequence[LikeParagraph]) -> Text:
-    """What each sentence and the text's surroundings add, and the labelled texts most like it."""
+    """Shares of the sentences and of what is around them, and the labelled texts most like it."""
     shares = [sentence.shares.get(reason.topic, 0.0) for sentence in reason.sentences]
     lines = [
         Text(f"{share:+.2f} {sentence.text}", "bold" if share == max(shares) else "")
@@ -307,15 +295,14 @@ def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
         raise UserError(f"{error}: fix this, and {remedy}") from None
     files = plural(len(job.inputs), "file")
     print(f"{out}: {plural(done.rows, 'row')} from {files}, {done.errors} with an error")
-    if done.answers:
+    if done.counts:
         _print_counts(job.model, done)
-        _print_expected(job.model, done, job.by)
     return SOME_ERRORS if done.errors else 0
 
 
 def _print_counts(model: Model, done: jobs.Done) -> None:
     """Print how often each topic was predicted, beside its share of the labels."""
-    texts = done.all_answers.texts
+    texts = sum(done.counts)
     known = [f"{100 * share:.0f}" for share in model.calibration.shares]
     columns = "count", "% of answers", "% of labels"
     right = [Column(name, justify="right") for name in columns]
@@ -330,33 +317,16 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
     )
     if warning := _of_languages(model, done.languages):
         print(warning)
-
-
-def _print_expected(model: Model, done: jobs.Done, by: str | None) -> None:
-    """Print how many of the answers are expected to be right, of all and of each part."""
-    from paratopic.evaluation.estimates import describe_expected, expect
-
     # Where the project whose model this is has other texts, labels or settings now.
     if model.folder.resolve().is_relative_to(MODELS.resolve()) and PREPARED.exists():
         with suppress(ModuleNotFoundError):  # an install for prediction alone trains no models
             from paratopic.cli.project import note_changes
 
             note_changes()
-    print(describe_expected(model.calibration, done.all_answers, CONFIDENCE))
-    if by is None:
-        return
-    if not done.is_divided:
-        raise UserError(f"--by {by}: no row has a value in this column; the results are complete")
-    share_right = f"% expected to be right ({CONFIDENCE:.0%} interval)"
-    table = Table(by, "answers", share_right, box=box.SIMPLE_HEAD)
-    for part, answers in sorted(done.answers.items()):
-        share = expect(model.calibration, answers, CONFIDENCE)
-        cell = f"unknown, because {share}"
-        if not isinstance(share, str):
-            value, low, high = (f"{100 * end:.0f}" for end in astuple(share))
-            cell = f"{value} ({low}–{high})"
-        table.add_row(part, f"{answers.texts:,}", cell)
-    terminal().print(table)
+    print(
+        f"About {done.right / texts:.0%} of the answers are right (mean probability), if these "
+        "texts are like the labelled ones."
+    )
 
 
 def _of_languages(model: Model, counts: Mapping[str, int]) -> str:

@@ -1,23 +1,12 @@
-"""Figures with intervals, and the share of answers that are right on texts without labels.
-
-The mean probability that such answers are right is corrected by how far it was from the share of
-right ones on the labelled paragraphs. The interval adds up the noise of that comparison, the
-differences between articles, the chance of the texts at hand, and a drift: answers that are less
-certain than those on the labelled paragraphs, or more, may be wrong by as much again. Nothing is
-known of texts that are unlike the labelled ones as a whole, so there is no interval for them.
-benchmarks/expected.py, in which the constants were chosen, says what it does not allow for.
-
-Nothing is read here, and pandas is not needed.
-"""
+"""Figures with intervals, and Wilson's interval of a share. Pandas is not needed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaincinv, stdtrit
+from scipy.special import gammaincinv
 
-from paratopic.inference.calibration import Answers, Calibration
 from paratopic.inference.scores import Array
 
 # With fewer labels of its own, a group has no interval; with fewer labelled articles, if articles
@@ -71,62 +60,3 @@ def wilson(
     )
     low = np.minimum.reduce([np.maximum(middle - reach, 0.0), values, few_hits])
     return low, np.maximum.reduce([np.minimum(middle + reach, 1.0), values, 1 - few_misses])
-
-
-# The models of the folds share training paragraphs, and the final model is another one; as for
-# other figures, see `intervals.DESIGN_EFFECT`.
-DESIGN_EFFECT = 1.25
-# Texts are unlike the labelled ones if their mean likeness is lower.
-LEAST_LIKENESS = -0.75
-# A wider interval tells nothing.
-WIDEST = 0.8
-# Lowest variance of an answer that is right or wrong, as of 999 right answers in 1,000.
-LEAST_SPREAD = 0.001
-
-
-def expect(calibration: Calibration, answers: Answers, confidence: float) -> Estimate | str:
-    """Estimate the share of right answers of the model that a calibration is of.
-
-    Parameters
-    ----------
-    answers
-        The answers, at least one.
-
-    Returns
-    -------
-    The share, 0 to 1, with its interval; or the reason why it cannot be told.
-    """
-    known = calibration.certainty
-    if known is None or known.n_labels < LEAST_LABELS or known.n_groups < LEAST_ARTICLES:
-        return "the model has too few labelled paragraphs"
-    if answers.likeness / answers.texts < LEAST_LIKENESS:
-        return "the texts differ too much from the labelled paragraphs"
-    certainty = answers.certainty / answers.texts
-    value = float(np.clip(certainty + known.right - known.mean, 0.0, 1.0))
-    spread = max(value * (1 - value), LEAST_SPREAD)
-    variance = (
-        DESIGN_EFFECT * known.noise
-        + known.between / answers.articles
-        + (certainty - known.mean) ** 2  # what another certainty may hide
-        + spread / answers.texts
-    )
-    quantile = float(stdtrit(known.n_groups - 1, (1 + confidence) / 2))
-    size = np.array([spread / variance])
-    (low,), (high,) = wilson(np.array([value]), size, confidence, quantile)
-    if high - low > WIDEST:
-        return f"the interval would be from {low:.0%} to {high:.0%}"
-    return Estimate(value, float(low), float(high))
-
-
-def describe_expected(calibration: Calibration, answers: Answers, confidence: float) -> str:
-    """Say how many answers should be right, or why that cannot be told; parameters as `expect`."""
-    known, share = calibration.certainty, expect(calibration, answers, confidence)
-    if known is None or isinstance(share, str):
-        return (
-            f"The share of right answers cannot be estimated, because {share}. Label some of "
-            "these texts (`paratopic suggest`), and train again."
-        )
-    return (
-        f"{share.value:.0%} of the answers are expected to be right ({confidence:.0%} interval "
-        f"{share.low:.0%} to {share.high:.0%}). On the labelled paragraphs, {known.right:.0%} are."
-    )

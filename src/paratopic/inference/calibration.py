@@ -1,14 +1,12 @@
-"""What a model's folder knows of its probabilities: their calibration, and how certain they are.
+"""The calibration of a model's probabilities, which its folder holds.
 
-Training fits both to out-of-fold scores (`training.calibration`). From how certain answers were,
-and how many of them were right, `evaluation.estimates` tells the share of right answers on other
-texts.
+Training fits it to out-of-fold scores (`training.calibration`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,57 +17,6 @@ from paratopic.inference.scores import Array
 NEVER = 2.0
 # Largest number in a calibration: with more, logits could overflow.
 LARGEST = 1e9
-
-
-@dataclass(frozen=True)
-class Certainty:
-    """How certain out-of-fold answers were, and how far from that the share of right ones was.
-
-    Parameters
-    ----------
-    mean
-        Mean probability that an answer is right (see `modes.Mode.certainty`), 0 to 1.
-    right
-        Share of the answers that are right, 0 to 1.
-    noise
-        Variance of the difference of these two.
-    between
-        Variance of that difference between articles, beyond chance; 0 where articles are too few
-        to tell.
-    n_labels
-        Number of labels of equal weight that tell as much.
-    n_groups
-        Number of groups that they are from, which are independent: articles, or paragraphs with
-        their near-duplicates.
-    """
-
-    mean: float
-    right: float
-    noise: float
-    between: float
-    n_labels: float
-    n_groups: int
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Answers to texts, of which it is not known whether they are right, summed up.
-
-    Parameters
-    ----------
-    certainty
-        Sum of the probabilities that their answers are right.
-    likeness
-        Sum of their likeness to the labelled texts (see `head.Reading`).
-    """
-
-    texts: int = 0
-    certainty: float = 0.0
-    likeness: float = 0.0
-    articles: int = 0
-
-    def __add__(self, other: Answers) -> Answers:
-        return Answers(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -94,8 +41,6 @@ class Calibration:
     shares
         Share of the labels with each outcome (see `modes.Mode.outcomes`); empty, the default, where
         it is not known.
-    certainty
-        How certain and how right out-of-fold answers are; None, the default, where it is not known.
     alone
         Calibration of texts of which nothing is read but themselves; None, the default, where it is
         this one.
@@ -106,7 +51,6 @@ class Calibration:
     thresholds: tuple[float, ...] = (1.0,)
     sure: float = NEVER
     shares: tuple[float, ...] = ()
-    certainty: Certainty | None = None
     alone: Calibration | None = None
 
     def apply(self, logits: Array) -> Array:
@@ -119,13 +63,11 @@ class Calibration:
         for name, allowed in sizes.items():
             if len(getattr(self, name)) not in allowed:
                 raise ValueError(f"calibration has {len(getattr(self, name))} numbers as {name}")
-        of_answers = astuple(self.certainty) if self.certainty else ()
-        shares = *self.shares, *of_answers[:2]
-        every = *self.scale, *self.shift, *self.thresholds, *shares, self.sure, *of_answers
+        every = *self.scale, *self.shift, *self.thresholds, *self.shares, self.sure
         if not (np.abs(every) <= LARGEST).all():
             raise ValueError("calibration: a number is not finite, or too large")
-        if max(shares, default=0) > 1 or min((*shares, *of_answers), default=0) < 0:
-            raise ValueError("calibration: a share is not from 0 to 1, or another is negative")
+        if not all(0 <= share <= 1 for share in self.shares):
+            raise ValueError("calibration: a share is not from 0 to 1")
         if self.alone is not None:
             self.alone.check(k, n)
 
@@ -139,8 +81,6 @@ def read_calibration(values: Mapping[str, Any]) -> Calibration:
     parts: dict[str, Any] = {
         name: tuple(part) if isinstance(part, list) else part for name, part in values.items()
     }
-    if parts.get("certainty") is not None:
-        parts["certainty"] = Certainty(**parts["certainty"])
     if parts.get("alone") is not None:
         parts["alone"] = read_calibration(parts["alone"])
     return Calibration(**parts)

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from paratopic.inference.scores import Array, Integers, Targets
-from paratopic.project.texts import NEAR, NOTHING, PARTS, PLACES, Texts
+from paratopic.project.passages import Passage
+from paratopic.project.texts import NEAR, NOTHING, PARTS, PLACES, Texts, numbered
 
 if TYPE_CHECKING:
     from scipy import sparse
 
 # Number of characters from which on the neighbours of a text weigh less.
 CLEAR = 100
-# Number of the part that each of the places is.
-PART = np.array([PARTS.index(part) for part, _ in PLACES])
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,12 @@ class ContextWeights:
         """Whether anything around each of n texts is read, (n,)."""
         return np.asarray(self.at_places(texts).any(axis=1))
 
+    def parts(self, passage: Passage) -> list[str]:
+        """The `PARTS` of a passage of which anything is read."""
+        (weights,) = self.at_places(numbered([passage]))
+        read = {part for (part, _), weight in zip(PLACES, weights, strict=True) if weight > 0}
+        return [part for part in PARTS if part in read]
+
 
 def read_weights(values: Mapping[str, float]) -> ContextWeights:
     """Rebuild weights from `dataclasses.asdict` of them, which come from a file of anybody's.
@@ -85,8 +90,6 @@ class InContext(NamedTuple):
         (n,) number of each text itself, which weighs 1.
     row, column, weight
         (r,) number of a text, number of another that is read around it, and its weight.
-    part
-        (r,) number of the part (`PARTS`) that it is.
     """
 
     texts: list[str]
@@ -94,12 +97,6 @@ class InContext(NamedTuple):
     row: Integers
     column: Integers
     weight: Array
-    part: Integers
-
-    @property
-    def by_part(self) -> InContext:
-        """What is read around the texts by its part: a row for each of `PARTS`."""
-        return self._replace(own=np.arange(len(PARTS)), row=self.part)
 
     @property
     def around(self) -> sparse.csr_matrix:
@@ -128,4 +125,4 @@ def in_context(texts: Texts, weights: ContextWeights) -> InContext:
     columns = [order.setdefault(number, len(order)) for number in numbers.tolist()]
     read = [texts.distinct[number] for number in order]
     own, column = np.split(np.array(columns, dtype=np.int64), [len(texts)])
-    return InContext(read, own, row, column, of_places[row, place], PART[place])
+    return InContext(read, own, row, column, of_places[row, place])

@@ -19,10 +19,11 @@ from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import Manifest, digest_of
 from paratopic.inference.head import Reading
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.prediction import Contributions, Explanation, Prediction, explain
-from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
+from paratopic.inference.prediction import Explanation, Prediction, Share, sentences
+from paratopic.inference.scores import SMALLEST, Array, Features, Integers, Scores, Targets
 from paratopic.project.passages import Passage, article_passages
-from paratopic.project.texts import Text, Texts, numbered
+from paratopic.project.texts import Text, Texts, as_passage, numbered
+from paratopic.project.topics import NONE
 
 
 class Classifier(Protocol):
@@ -47,15 +48,6 @@ class Classifier(Protocol):
 
     def embed(self, texts: Sequence[str]) -> Features:
         """Features of n texts alone, (n, d), each row of unit length."""
-
-    def contributions(self, texts: Texts) -> Contributions:
-        """What each token of a lone text, not blank, and what is around it, adds to its logits.
-
-        Raises
-        ------
-        UserError
-            The kind of model cannot tell.
-        """
 
 
 @dataclass(frozen=True, repr=False)
@@ -169,14 +161,14 @@ class Model:
             return self.predict([texts])[0]
         predictions, classes = [], self.classes_
         rows = zip(*(part.tolist() for part in self._score(listed(texts))), strict=True)
-        for row, is_predicted, n_windows, sure_from, likeness in rows:
+        for row, is_predicted, n_windows, sure_from in rows:
             scores = dict(zip(classes, row, strict=True))
             predicted = compress(classes, is_predicted)
             topics = tuple(sorted(predicted, key=scores.__getitem__, reverse=True))
             confidence = scores[topics[0]] if topics else max(row)
             sure = bool(topics) and confidence >= sure_from
             topic = topics[0] if topics else None
-            answer = Prediction(topic, confidence, scores, n_windows, topics, sure, likeness)
+            answer = Prediction(topic, confidence, scores, n_windows, topics, sure)
             predictions.append(answer)
         return predictions
 
@@ -204,34 +196,45 @@ class Model:
         return self.predict(article_passages(listed(paragraphs).plain, headings, title))
 
     def explain(self, text: Text) -> Explanation:
-        """Predict the topics of a text, and take the logits apart by sentence and by token.
-
-        What the parts add is exact, not an estimate: the logits are sums over the text's tokens and
-        over what is read around it. But each token's embedding depends on the tokens around it, so
-        without a sentence the others add a little more or less.
+        """Predict the topics of a text, also without each of its sentences in turn.
 
         Parameters
         ----------
         text
-            One text of any length, as a str or a `Passage`. A blank one has no parts.
+            One text of any length, as a str or a `Passage`; of the latter, what stands around it is
+            left out in turn, too. A blank one has no parts.
 
         Raises
         ------
         TypeError
             `text` is neither a str nor a `Passage`.
-        UserError
-            The model's encoder makes something else of a text than the mean of its tokens.
         """
         if not isinstance(text, (str, Passage)):
             raise TypeError(f"text must be a str or a Passage, not {type(text).__name__}")
-        prediction, texts = self.predict(text), numbered([text])
-        (own,) = texts.plain
+        prediction, passage = self.predict(text), as_passage(text)
+        own = passage.text
         if not own.strip():
-            return Explanation(prediction, {}, {}, [], [], {})
-        read, alone = self._calibrations
-        calibration = read if self.context.reads(texts).all() else alone
-        parts, mode = self._classifier.contributions(_encodable(texts)), self.mode
-        return explain(own, prediction, self.classes_, mode, parts, calibration)
+            return Explanation(prediction, {}, [], {})
+        borders, around = list(sentences(own)), self.context.parts(passage)
+        without = [replace(passage, text=own[:start] + own[end:]) for start, end in borders]
+        without += [replace(passage, **{part: ""}) for part in around]
+        names, logits = self._relative_logits([passage, *without])
+        shares = [dict(zip(names, row.tolist(), strict=True)) for row in logits[0] - logits[1:]]
+        places = zip(borders, shares, strict=False)
+        return Explanation(
+            prediction,
+            dict(zip(names, logits[0].tolist(), strict=True)),
+            [Share(own[start:end], start, end, each) for (start, end), each in places],
+            dict(zip(around, shares[len(borders) :], strict=True)),
+        )
+
+    def _relative_logits(self, texts: Sequence[Passage]) -> tuple[list[str], Array]:
+        """Names of the r outcomes that the first of n texts may have, and the logits, (n, r)."""
+        probabilities = self.mode.complete(self.predict_proba(texts))
+        known = probabilities[0] > 0
+        logits = self.mode.logits(np.clip(probabilities[:, known], SMALLEST, 1 - SMALLEST))
+        logits[[not text.text.strip() for text in texts]] = 0.0
+        return list(compress((*self.classes_, NONE), known)), self.mode.centred(logits)
 
     def embed(self, texts: Sequence[Text]) -> Features:
         """Compute what the model's head reads of texts alone: embeddings, or TF-IDF.
@@ -261,18 +264,15 @@ class Model:
         in_context = self.context.reads(texts)[:, None]
         scores = np.zeros((len(texts), len(self.classes_)))
         windows = np.zeros(len(texts), dtype=np.int64)
-        likeness = np.zeros(len(texts))
         mode, (read, alone) = self.mode, self._calibrations
         if len(filled):
-            logits, windows[filled], likeness[filled] = self._classifier.read(
-                _encodable(texts.of(filled))
-            )
+            logits, windows[filled] = self._classifier.read(_encodable(texts.of(filled)))
             logits = np.where(in_context[filled], read.apply(logits), alone.apply(logits))
             scores[filled] = mode.scores(logits)
         predicted = mode.predicted(scores, np.where(in_context, read.thresholds, alone.thresholds))
         predicted &= windows[:, None] > 0
         sure_from = np.where(in_context[:, 0], read.sure, alone.sure)
-        return _Scored(scores, predicted, windows, sure_from, likeness)
+        return _Scored(scores, predicted, windows, sure_from)
 
     @property
     def _calibrations(self) -> tuple[Calibration, Calibration]:
@@ -281,21 +281,20 @@ class Model:
 
 
 class _Scored(NamedTuple):
-    """What is made of n texts; the scores, windows and likeness of blank ones are 0.
+    """What is made of n texts; the scores and windows of blank ones are 0.
 
     Attributes
     ----------
     scores, predicted
         (n, k) probabilities of the topics, and whether they are predicted.
-    windows, sure_from, likeness
-        (n,) numbers of windows, lowest probabilities of sure predictions, and likeness.
+    windows, sure_from
+        (n,) numbers of windows, and lowest probabilities of sure predictions.
     """
 
     scores: Scores
     predicted: Targets
     windows: Integers
     sure_from: Array
-    likeness: Array
 
 
 def listed(texts: object) -> Texts:

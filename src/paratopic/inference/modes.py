@@ -85,14 +85,9 @@ class Single:
         with np.errstate(divide="ignore"):  # an outcome without an example has probability 0
             return np.log(probabilities)
 
-    def centred(self, logits: Array, known: Targets) -> Array:
-        """Logits, or parts of them, less their mean, because softmax sees differences alone.
-
-        Both are (..., `n_logits`); `known` says which logits are finite, (`n_logits`,).
-        """
-        less = logits.copy()
-        less[..., known] -= logits[..., known].mean(axis=-1, keepdims=True)
-        return less
+    def centred(self, logits: Array) -> Array:
+        """Logits (n, r) less their mean, because softmax sees differences alone."""
+        return np.asarray(logits - logits.mean(axis=1, keepdims=True))
 
     def sharpen(self, probabilities: Scores, power: float) -> Scores:
         """Raise probabilities (n, `n_logits`) to a power, and scale rows to sum to 1.
@@ -115,14 +110,6 @@ class Single:
         mean = np.zeros((n_texts, logits.shape[1]))
         np.add.at(mean, owner, logits * weight[:, None])
         return mean
-
-    def window_weights(self, logits: Floats, lengths: Sequence[int]) -> Array:
-        """Weights of the windows of one text in its logits, both (n windows, `n_logits`).
-
-        Sums of weighted logits are those of `combine_windows`.
-        """
-        share = np.asarray(lengths, dtype=np.float64) / sum(lengths)
-        return np.repeat(share[:, None], logits.shape[1], axis=1)
 
     def outcomes(self, targets: Targets) -> Targets:
         """Which of all that can be true of a text holds, (n, `n_logits`), from its topics.
@@ -205,7 +192,7 @@ class Multi:
         with np.errstate(divide="ignore"):  # a topic without an example has probability 0
             return np.asarray(np.log(probabilities) - np.log1p(-probabilities))
 
-    def centred(self, logits: Array, known: Targets) -> Array:
+    def centred(self, logits: Array) -> Array:
         """The logits as they are: each tells by itself."""
         return logits
 
@@ -221,9 +208,6 @@ class Multi:
         highest = np.full((n_texts, logits.shape[1]), -np.inf)
         np.maximum.at(highest, owner, logits)
         return highest
-
-    def window_weights(self, logits: Floats, lengths: Sequence[int]) -> Array:
-        return one_hot(np.asarray(logits.argmax(axis=0)), len(logits)).T.astype(np.float64)
 
     def outcomes(self, targets: Targets) -> Targets:
         return targets

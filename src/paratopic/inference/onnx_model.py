@@ -20,10 +20,8 @@ import numpy.typing as npt
 from paratopic.inference.context import ContextWeights, in_context, read_weights
 from paratopic.inference.head import Reading, Windows, read_head
 from paratopic.inference.modes import Mode
-from paratopic.inference.prediction import Contributions
 from paratopic.inference.scores import Array, Integers
-from paratopic.project.errors import UserError
-from paratopic.project.texts import PARTS, Texts
+from paratopic.project.texts import Texts
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -33,10 +31,9 @@ if TYPE_CHECKING:
 OVERLAP = 32
 # Number of tokens that are computed together: on a CPU, more gain nothing and overflow its caches.
 BATCH_TOKENS = 256
-# Names of the ONNX model's outputs: embeddings (n, d) of unit length, and what each token adds to
-# them, (n, length, d), where the encoder lets that be said. PyTorch's operators name the values
-# between, so that an output must not be called as one of them.
-EMBEDDINGS, TOKEN_PARTS = "embeddings", "token_parts"
+# Name of the ONNX model's output: embeddings (n, d) of unit length. PyTorch's operators name the
+# values between, so that an output must not be called as one of them.
+EMBEDDINGS = "embeddings"
 
 
 class EncoderClassifier:
@@ -77,33 +74,6 @@ class EncoderClassifier:
         """Embeddings of n texts, (n, d): of several windows the mean, weighted by their lengths."""
         windows, owner = read_windows(self._tokenizer, texts)
         return mean_embeddings(self._model.run(windows), windows, owner, len(texts))
-
-    def contributions(self, texts: Texts) -> Contributions:
-        """As `Classifier.contributions`, if embeddings of texts are means of their tokens'."""
-        encoding = self._tokenizer.encode(texts.plain[0])
-        windows = [encoding, *encoding.overflowing]
-        lengths = [len(window.ids) for window in windows]
-        tokens = [self._model.token_parts(window.ids) for window in windows]
-        read = in_context(texts, self.context)
-        by_part = read.by_part.sums(self.embed(read.texts))  # of the sum of embeddings
-        sums = np.array([parts.sum(axis=0) for parts in tokens]) + by_part.sum(axis=0)
-        norms = np.linalg.norm(sums, axis=1, keepdims=True)
-        logits = self._head.logits(sums / norms)
-        shares = self._mode.window_weights(logits, lengths)
-        of_tokens, of_parts = [], np.zeros((len(PARTS), logits.shape[1]))
-        for parts, row, norm, share in zip(tokens, sums, norms, shares, strict=True):
-            coef = self._head.effective(row / norm)
-            of_parts += by_part @ coef.T / norm * share
-            of_tokens.append(parts @ coef.T / norm * share)
-        # What a token in front of every text adds is part of no word.
-        is_own = np.concatenate([window.special_tokens_mask for window in windows]) == 0
-        offsets = np.concatenate([window.offsets for window in windows])[is_own]
-        spans, token = np.unique(offsets, axis=0, return_inverse=True)
-        shares = np.zeros((len(spans), logits.shape[1]))
-        np.add.at(shares, token.ravel(), np.concatenate(of_tokens)[is_own])
-        owner = np.zeros(len(windows), dtype=np.int64)
-        combined = self._mode.combine_windows(logits, lengths, owner, 1)
-        return Contributions(spans, shares, combined[0], of_parts)
 
 
 def embed_in_context(
@@ -197,21 +167,6 @@ class OnnxModel:
         answers = np.empty((len(windows), parts[0].shape[1]))
         answers[np.concatenate(chunks)] = np.concatenate(parts)
         return answers
-
-    def token_parts(self, window: Sequence[int]) -> Array:
-        """Compute what each token of a window adds to its embedding, (length, d).
-
-        A UserError says so if the model has no such output.
-        """
-        session = self._open(n_processors())
-        if TOKEN_PARTS not in [output.name for output in session.get_outputs()]:
-            raise UserError(
-                "this model cannot say why: its encoder makes something else of a text than the "
-                "mean of its tokens"
-            )
-        ids = np.array([window], dtype=np.int64)
-        (parts,) = session.run([TOKEN_PARTS], {"input_ids": ids})
-        return np.asarray(parts[0], dtype=np.float64)
 
     def _open(self, threads: int) -> InferenceSession:
         session = _sessions[self].get(threads)

@@ -10,7 +10,7 @@ import functools
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,8 +20,7 @@ import numpy as np
 from paratopic.inference.context import ContextWeights, in_context, read_weights
 from paratopic.inference.head import Reading, Windows, read_head
 from paratopic.inference.modes import Mode
-from paratopic.inference.prediction import Contributions
-from paratopic.inference.scores import Array, Integers
+from paratopic.inference.scores import Array
 from paratopic.project.texts import Texts
 
 if TYPE_CHECKING:
@@ -80,32 +79,6 @@ class BaselineClassifier:
 
         features = self._union.transform(texts)
         return sparse.csr_matrix(features.multiply(1 / np.maximum(_lengths(features), 1e-9)))
-
-    def contributions(self, texts: Texts) -> Contributions:
-        """What each word of a lone text, and each part of what is around it, adds to its logits.
-
-        A term that is there several times adds as much each time, and one of several words adds as
-        much in each of them.
-        """
-        from scipy import sparse
-
-        (text,) = texts.plain
-        spans = np.array([match.span() for match in re.finditer(r"\S+", text)], dtype=np.int64)
-        # Few characters become several words when they are cleaned.
-        cleaned = [clean(text[start:end]).split() for start, end in spans]
-        token = np.repeat(np.arange(len(spans)), [len(words) for words in cleaned])
-        read = in_context(texts, self.context)
-        each = self._union.transform(read.texts)
-        own, parts = each[read.own], read.by_part.around @ each
-        total = own + sparse.csr_matrix(parts.sum(axis=0))
-        scale = _scale(own, total)
-        coef = self._head.effective(total.multiply(scale)) * scale
-        word, column, part = self._union.occurrences(list(chain.from_iterable(cleaned)))
-        of_one = part * own.toarray()[0, column] / np.bincount(column, part)[column]
-        shares = np.zeros((len(spans), len(coef)))
-        np.add.at(shares, token[word], of_one[:, None] * coef.T[column])
-        logits = self._head.logits(total.multiply(scale))[0]
-        return Contributions(spans, shares, logits, np.asarray(parts @ coef.T))
 
 
 def transform_in_context(
@@ -175,29 +148,6 @@ class TfIdf:
     def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """Compute the features of n texts, (n, n terms)."""
         return self._weigh(self.count(texts))
-
-    def occurrences(self, words: Sequence[str]) -> Iterator[tuple[int, int, float]]:
-        """Find each occurrence of a term in a text, word by word.
-
-        Parameters
-        ----------
-        words
-            The m words of the text as white space parts them, which `clean` has prepared.
-
-        Yields
-        ------
-        Number of a word, column of a term that it is part of, and how much of one occurrence of the
-        term it is. For each term the parts add up to its count.
-        """
-        if not self._of_words:
-            for at, word in enumerate(words):
-                yield from ((at, column, 1.0) for column in self._columns_of_word(word))
-            return
-        owner = [at for at, word in enumerate(words) for _ in _WORD.findall(word)]
-        owners = (owner[at : at + n] for n in self._sizes for at in range(len(owner) - n + 1))
-        for term, of_term in zip(self._ngrams(" ".join(words)), owners, strict=True):
-            if term in self._column:
-                yield from ((at, self._column[term], 1 / len(of_term)) for at in of_term)
 
     def count(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """Count the terms of n texts, (n, n terms)."""
@@ -290,16 +240,6 @@ class TfIdfUnion:
         parts = [feature.transform(cleaned) for feature in self.features.values()]
         features: sparse.csr_matrix = sparse.hstack(parts, format="csr")
         return features
-
-    def occurrences(self, words: Sequence[str]) -> tuple[Integers, Integers, Array]:
-        """Words, columns and parts of each occurrence of a term; see `TfIdf.occurrences`."""
-        rows: list[tuple[int, int, float]] = []
-        first = 0
-        for feature in self.features.values():
-            rows += [(at, first + column, part) for at, column, part in feature.occurrences(words)]
-            first += len(feature.terms)
-        table = np.array(rows, dtype=np.float64).reshape(-1, 3)
-        return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]
 
 
 def clean(text: str) -> str:

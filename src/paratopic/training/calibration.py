@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.inference.calibration import NEVER, Calibration, Certainty
+from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Scores, Targets, sigmoid, softmax, topical
 from paratopic.project.params import SHARES, Calibrate
@@ -95,11 +95,14 @@ def calibrate_rows(
     once = every._replace(weights=every.weights / max(1, table["repeat"].nunique()))
     calibration = fit_calibration(once.of(counted), mode)
     final = every._replace(scores=apply_calibration(raw, calibration, mode)).of(counted)
-    paragraph, groups = pd.factorize(table["id"][counted])[0], groups[counted]
+    if final.weights.any():
+        shares = np.average(mode.outcomes(final.targets), axis=0, weights=final.weights)
+        calibration = replace(calibration, shares=tuple(shares.tolist()))
     if topics.most == 1:  # of several topics, nothing is promised
-        sure = _sure(mode, final, calibration, paragraph, groups, promise)
+        paragraph = pd.factorize(table["id"][counted])[0]
+        sure = _sure(mode, final, calibration, paragraph, groups[counted], promise)
         calibration = replace(calibration, sure=sure)
-    return calibrated, _with_frequencies(calibration, final, paragraph, groups, mode)
+    return calibrated, calibration
 
 
 def fit_calibration(known: KnownScores, mode: Mode) -> Calibration:
@@ -290,55 +293,6 @@ def probability_below(values: Array, mean: float) -> float:
 
     integral = quad(integrand, 0, np.inf, limit=200)[0]
     return float(0.5 - integral / np.pi)
-
-
-def measure_certainty(
-    certainty: Array, right: Array, weights: Array, groups: Integers
-) -> Certainty:
-    """Compare how certain n answers are, at least one, with whether they are right, 1 or 0.
-
-    All are (n,). Repeats of a paragraph share its weight.
-    """
-    of_all = weights / weights.sum()
-    mean, share = float(of_all @ certainty), float(of_all @ right)
-    away = right - certainty - (share - mean)
-    number = np.unique(groups, return_inverse=True)[1].astype(np.int64)
-    sums = np.bincount(number, of_all * away)
-    n_labels, n_groups = float(weights.sum() ** 2 / (weights @ weights)), len(sums)
-    noise = max(n_groups / max(n_groups - 1, 1) * float(sums @ sums), float(of_all**2 @ away**2))
-    between = _between_groups(away, of_all, number)
-    return Certainty(mean, share, noise, between, n_labels, n_groups)
-
-
-def _with_frequencies(
-    calibration: Calibration, final: KnownScores, paragraph: Integers, groups: Integers, mode: Mode
-) -> Calibration:
-    """The calibration with how frequent outcomes and right answers are among its rows."""
-    if not final.weights.any():
-        return calibration
-    shares = np.average(mode.outcomes(final.targets), axis=0, weights=final.weights)
-    predicted = mode.predicted(final.scores, calibration.thresholds)
-    right = (predicted == final.targets).all(axis=1)
-    certainty, rights = (
-        np.bincount(paragraph, each) / np.bincount(paragraph)
-        for each in (mode.certainty(final.scores, predicted), right)
-    )
-    first = np.unique(paragraph, return_index=True)[1]
-    measured = measure_certainty(certainty, rights, final.weights[first], groups[first])
-    return replace(calibration, shares=tuple(shares.tolist()), certainty=measured)
-
-
-def _between_groups(away: Array, of_all: Array, number: Integers) -> float:
-    """Variance of groups' means beyond chance (DerSimonian & Laird 1986)."""
-    weight = np.bincount(number, of_all)
-    n, n_groups = len(away), len(weight)
-    uneven = float(weight @ weight)
-    if n - n_groups < n_groups or uneven >= 1:  # single paragraphs, or a single group
-        return 0.0
-    means = np.bincount(number, of_all * away) / np.where(weight > 0, weight, 1.0)
-    within = n * float(of_all @ (away - means[number]) ** 2) / (n - n_groups)
-    beyond = n * float(weight @ means**2) - (n_groups - 1) * within
-    return max(0.0, beyond / (n * (1 - uneven)))
 
 
 def _sure(

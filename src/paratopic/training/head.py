@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from paratopic.inference.head import LinearHead, centre_of
+from paratopic.inference.head import LinearHead
 from paratopic.inference.modes import Multi, Single
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets, conditional
 from paratopic.project.topics import Topics
@@ -124,18 +124,12 @@ class Described(NamedTuple):
             return wider
         return np.hstack([features, column])
 
-    def head(self, wide: Linear, features: Features) -> LinearHead:
-        """The head for features without the column that `widen` adds, from one for those with it.
-
-        Parameters
-        ----------
-        features
-            (n, d) features of the labelled texts, without the column.
-        """
+    def head(self, wide: Linear) -> LinearHead:
+        """The head for features without the column of `widen`, from one for those with it."""
         column = wide.coef[:, -1] / PRIOR_SCALE
         intercept = wide.intercept + column * self.nearest.intercept
         linear = wide.coef[:, :-1], column * self.nearest.slope, intercept
-        return LinearHead(*linear, self.features, *centre_of(features))
+        return LinearHead(*linear, self.features)
 
 
 def lessons(

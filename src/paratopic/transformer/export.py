@@ -13,13 +13,12 @@ from typing import Any
 import onnx
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from paratopic.inference.onnx_model import EMBEDDINGS, TOKEN_PARTS
+from paratopic.inference.onnx_model import EMBEDDINGS
 
 # The first version of ONNX's operators in which attention is one operator.
 OPSET = 23
@@ -28,27 +27,13 @@ ATTENTION = "paratopic"
 
 
 class EmbeddingNetwork(nn.Module):
-    """Encoder: token ids (n, length) of windows of one length → embeddings (n, d).
-
-    Where these are the means of the tokens' embeddings, a second output, (n, length, d), is what
-    each token adds to them.
-    """
+    """Encoder: token ids (n, length) of windows of one length → embeddings (n, d)."""
 
     def __init__(self, encoder: SentenceTransformer) -> None:
         super().__init__()
         self.encoder = encoder
-        self.has_parts = all(
-            isinstance(module, Normalize)
-            or (isinstance(module, Pooling) and module.pooling_mode == "mean")
-            for module in list(encoder)[1:]
-        )
 
-    @property
-    def outputs(self) -> list[str]:
-        """Names of the outputs."""
-        return [EMBEDDINGS, TOKEN_PARTS][: 1 + self.has_parts]
-
-    def forward(self, input_ids: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, input_ids: Tensor) -> Tensor:
         model = self.encoder.transformers_model
         assert model is not None
         # No mask: windows of one length need no padding, and attention is faster without it.
@@ -56,11 +41,7 @@ class EmbeddingNetwork(nn.Module):
         features = {"token_embeddings": tokens, "attention_mask": torch.ones_like(input_ids)}
         for module in list(self.encoder)[1:]:
             features = module(features)
-        embedding = nn.functional.normalize(features["sentence_embedding"], dim=1)
-        if not self.has_parts:
-            return (embedding,)
-        length = tokens.mean(dim=1).norm(dim=1)[:, None, None] * tokens.shape[1]
-        return embedding, tokens / length
+        return nn.functional.normalize(features["sentence_embedding"], dim=1)
 
 
 def export(network: EmbeddingNetwork, path: Path) -> None:
@@ -80,7 +61,7 @@ def export(network: EmbeddingNetwork, path: Path) -> None:
                 (torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]]),),
                 dynamo=True,
                 input_names=["input_ids"],
-                output_names=network.outputs,
+                output_names=[EMBEDDINGS],
                 dynamic_shapes=({0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC},),
                 opset_version=OPSET,
                 verbose=False,

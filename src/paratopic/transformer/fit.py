@@ -383,7 +383,7 @@ class _HeadFit:
                 answers = smooth_answers(unlabelled, answers, regression)
                 both = with_answers(learnt, features, answers, regression)
                 head = fit_head(both, regression, strength, prior)
-        return described.head(head, read.features)
+        return described.head(head)
 
 
 def _describe(embedder: Embedder, tokenizer: Tokenizer, descriptions: Sequence[str]) -> Array:
