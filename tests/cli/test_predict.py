@@ -71,12 +71,11 @@ def test_texts_in_a_language_that_the_model_is_not_for_are_counted(
                 assert languages == ["en", None, "de"]  # the second is short
 
 
-def test_why_shows_what_each_sentence_adds(cli: Cli, model: Path, article: Path) -> None:
+def test_why_shows_the_share_of_each_sentence(cli: Cli, model: Path, article: Path) -> None:
     article.write_text("The tariff on goods rose. It rained.\n", encoding="utf-8")
     why = lines_of(cli("predict", "--why", "--json", article))[0]["why"]
     tariffs, rain = (sentence["shares"]["trade"] for sentence in why["sentences"])
     assert tariffs > 0 and tariffs > rain
-    assert why["base"]["trade"] + tariffs + rain == pytest.approx(why["logits"]["trade"])
     assert why["context"] == {}  # it reads texts alone
     printed = cli("predict", "--why", article).out
     assert f"{tariffs:+.2f} The tariff on goods rose." in printed
