@@ -145,7 +145,7 @@ def read_joined(
     path: Path | str, topics: Topics, no_topic: Sequence[str], source: Source | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a labelled table with its labels resolved, and its fields."""
-    paragraphs, answers, fields = read_labelled_table(path, no_topic, source)
+    paragraphs, answers, fields = read_labelled_table(Path(path), no_topic, source)
     check_meanings([source] if source else [], topics)
     return joined(paragraphs, answers, topics), fields
 

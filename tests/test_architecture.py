@@ -57,7 +57,7 @@ HOME = {
     "trafilatura": {"reading"},
     "onnx": {"transformer"},
     "py3langid": {"project"},
-    "datasets": {"reading", "labels"},
+    "datasets": {"labels"},
 }
 
 

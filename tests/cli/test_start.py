@@ -7,7 +7,7 @@ import subprocess
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import datasets
 import pandas as pd
@@ -225,19 +225,19 @@ def test_dates_and_columns_that_cannot_be_read_are_said(cli: Cli, here: Path) ->
     assert "position not read: the column position does not have what is expected" in printed
 
 
-def test_a_project_starts_with_a_dataset(
-    cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("several", [False, True])
+def test_a_project_starts_with_a_dataset_that_was_written_as_parquet(
+    cli: Cli, here: Path, several: bool
 ) -> None:
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", here / "cache")
-    rows = {"text": [f"Speech {n}." for n in range(12)], "label": [n % 2 for n in range(12)]}
-    names = datasets.ClassLabel(names=["Trade", "Sports; Culture"])
-    features = datasets.Features({"text": datasets.Value("string"), "label": names})
-    data = datasets.Dataset.from_dict(rows, features=features)
-    datasets.DatasetDict(train=data, test=data).save_to_disk("new/speeches")
-    printed = cli("init", "new", "--table", "dataset://new/speeches?split=test&sample=500").out
+    label: Any = datasets.ClassLabel(names=["Trade", "Sports; Culture"])
+    numbers = [n % 2 for n in range(12)]
+    rows = {"text": [f"Speech {n}." for n in range(12)], "label": numbers}
+    if several:
+        rows["label"] = [[n] for n in numbers]
+        label = datasets.List(label)
+    features = datasets.Features({"text": datasets.Value("string"), "label": label})
+    datasets.Dataset.from_dict(rows, features=features).to_parquet("speeches.parquet")
+    printed = cli("init", "new", "--table", "speeches.parquet").out
     assert "topic  Sports, Culture: 6 rows, labelled Sports; Culture" in printed
     (source,) = read_params(Path("new/params.yaml")).prepare.sources
-    meant = {"Sports; Culture": "Sports, Culture"}
-    assert source == Source("dataset://speeches?split=test&sample=500", labels=meant)
-    printed = cli("init", "other", "--table", "dataset://new/speeches?text=text", status=1).out
-    assert "write text beside path" in printed
+    assert isinstance(source, Source) and source.labels == {"Sports; Culture": "Sports, Culture"}

@@ -19,8 +19,7 @@ from paratopic.project.sources import Source
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import PARAMS, paragraph_table, read_joined, write_labelled
 
-PREPARE = replace(PARAMS.prepare, sources=("hf://press/news@main",))
-SETTINGS = replace(PARAMS, license="cc-by-4.0", prepare=PREPARE)
+SETTINGS = replace(PARAMS, license="cc-by-4.0")
 FRAME = paragraph_table(
     text=["Tariffs rose.", "Troops left.", "Rain fell.", "Nobody read this."],
     topics=[["trade", "security"], ["security"], [], None],
@@ -95,5 +94,5 @@ def test_its_card_says_what_it_is(topics: Topics, tmp_path: Path) -> None:
     write_dataset(tmp_path, "harbour", SETTINGS, labelled_in(FRAME, topics), [], anonymous=False)
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "license: cc-by-4.0\n" in card and "3 labelled paragraphs of 1 article." in card
-    assert "| security | 1 | About security. |" in card and "from the dataset press/news" in card
+    assert "| security | 1 | About security. |" in card
     assert not (tmp_path / "answers.parquet").exists() and "config_name: answers" not in card

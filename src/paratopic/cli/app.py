@@ -33,7 +33,7 @@ COMMANDS = {
     "review": "List ties between annotators, then the labels that are doubtful, and why.",
     "status": "Show the labels by topic and annotator, what is missing, and what to do next.",
     "codebook": "Change the topics of a project that has labels; the labels follow.",
-    "publish": "Write a model or the labels for others: a folder, or on a hub.",
+    "publish": "Write a model or the labels for others, as a folder.",
     "ui": "Compare the runs in MLflow: start its server for this project, and open its page.",
 }
 # Where a command is that is not in the module, and not the function, of its name.

@@ -1,16 +1,13 @@
-"""The command `paratopic publish`: a model or labels for others, in a folder or on a hub."""
+"""The command `paratopic publish`: a model or labels for others, in a folder."""
 
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
-from huggingface_hub import HfApi, constants
-from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from paratopic.cli.predict import ModelName
 from paratopic.cli.project import note_changes, read_project
@@ -21,25 +18,18 @@ from paratopic.inference.model import Model
 from paratopic.labels.dataset import write_dataset
 from paratopic.project.errors import UserError
 from paratopic.project.files import MODEL_CARD, MODEL_REPORTS, PARAGRAPHS, aside, written_by
-from paratopic.project.hub import HUB, LOCAL, Repository, no_answer, parse_repository
 
-Kind = Literal["model", "dataset"]
 publish = typer.Typer(no_args_is_help=True)
-To = Annotated[str, typer.Option(help="A folder to write, or hf://OWNER/NAME to send it to a hub.")]
+To = Annotated[Path, typer.Option(help="A folder to write.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-Public = Annotated[
-    bool, typer.Option("--public", help="Let everybody see a repository that is made for it.")
-]
 
 
 @publish.command("model")
-def publish_model(
-    to: To, model: ModelName = None, yes: Yes = False, public: Public = False
-) -> None:
+def publish_model(to: To, model: ModelName = None, yes: Yes = False) -> None:
     """Publish a model: the files that prediction reads, and its card."""
     loaded = load(model)
-    made = _publish(to, "model", lambda draft: _copy_model(loaded, draft), yes, public)
-    print(f'load("{made}#sha256:{loaded.digest}") opens it')
+    _publish(to, lambda draft: _copy_model(loaded, draft), yes)
+    print(f'load("{to}#sha256:{loaded.digest}") opens it')
 
 
 @publish.command("labels")
@@ -49,7 +39,6 @@ def publish_labels(
         bool, typer.Option("--anonymous", help="Number the annotators, and leave out their notes.")
     ] = False,
     yes: Yes = False,
-    public: Public = False,
 ) -> None:
     """Publish the paragraphs labelled by hand as a dataset: texts, labels, answers and a card."""
     project = read_project()
@@ -59,41 +48,24 @@ def publish_labels(
     data = project.labelled
     if not data.by_hand.any():
         raise UserError(f"{PARAGRAPHS} has no label by hand, and there is nothing else to publish")
-    name = Path(to.removeprefix(HUB)).name
 
     def write(draft: Path) -> None:
-        write_dataset(draft, name, params, data, project.lines, anonymous)
+        write_dataset(draft, to.name, params, data, project.lines, anonymous)
 
-    made = _publish(to, "dataset", write, yes, public)
-    address = made if made.startswith(HUB) else f"{LOCAL}{made}"
-    print(f"{address} is its address; its card says how to read it")
+    _publish(to, write, yes)
+    print(f"{to / CARD} says how to read it")
 
 
-def _publish(to: str, kind: Kind, write: Callable[[Path], None], yes: bool, public: bool) -> str:
-    """Show what is to be published, ask, and publish it; returns its address."""
-    if not to.startswith(HUB):
-        out = Path(to)
-        if out.exists():
-            raise UserError(f"{out} exists already; name another folder")
-        if not out.absolute().parent.is_dir():
-            raise UserError(
-                f"{out}: there is no folder {out.parent}; make it, or write {HUB}{to} for a hub"
-            )
-        with aside(out) as draft:
-            draft.mkdir()
-            write(draft)
-            _ask(draft, f"the folder {out}", yes)
-        return to
-    repository = parse_repository(to)
-    if repository.revision or "/" not in repository.name:
-        raise UserError(f"{to}: write hf://OWNER/NAME")
-    with tempfile.TemporaryDirectory(prefix="paratopic-") as name:
-        draft = Path(name)
+def _publish(out: Path, write: Callable[[Path], None], yes: bool) -> None:
+    """Write a folder aside, show what is in it, ask, and give it its name."""
+    if out.exists():
+        raise UserError(f"{out} exists already; name another folder")
+    if not out.absolute().parent.is_dir():
+        raise UserError(f"{out}: there is no folder {out.parent}; make it")
+    with aside(out) as draft:
+        draft.mkdir()
         write(draft)
-        seen = "public" if public else "private"
-        _ask(draft, f"{repository} ({seen}, unless it is there already)", yes)
-        commit = _upload(draft, repository, kind, public)
-    return f"{repository}@{commit}"
+        _ask(draft, f"the folder {out}", yes)
 
 
 def _ask(draft: Path, where: str, yes: bool) -> None:
@@ -104,28 +76,6 @@ def _ask(draft: Path, where: str, yes: bool) -> None:
         print(f"  {path.stat().st_size:>12,} bytes  {path.relative_to(draft)}")
     if not yes:
         typer.confirm("Publish these files?", abort=True)
-
-
-def _upload(draft: Path, repository: Repository, kind: Kind, public: bool) -> str:
-    """Send the files to the hub; returns the name of the commit."""
-    if problem := no_answer(constants.ENDPOINT):
-        raise UserError(f"{repository}: the hub cannot be reached ({problem})")
-    try:
-        hub = HfApi()
-        hub.create_repo(repository.name, repo_type=kind, private=not public, exist_ok=True)
-        sent = hub.upload_folder(
-            repo_id=repository.name,
-            repo_type=kind,
-            folder_path=draft,
-            commit_message=f"Publish a {kind} of paratopic",
-        )
-    except (HfHubHTTPError, LocalTokenNotFoundError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"{repository}: the hub refused it ({reason}); log in with `hf auth login`, and check "
-            "that you may write there"
-        ) from None
-    return str(sent.oid)
 
 
 def _copy_model(model: Model, target: Path) -> None:

@@ -25,7 +25,6 @@ from paratopic.project.sources import written as sources_text
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.cells import iso_date
 from paratopic.reading.columns import Proposal, propose
-from paratopic.reading.datasets import from_project, is_address
 from paratopic.reading.files import SUFFIXES
 from paratopic.reading.tables import TABLES, LabelledTable, read_labelled_table, read_table
 from paratopic.tracking import ui as page
@@ -68,8 +67,7 @@ def init(
     table: Annotated[
         str | None,
         typer.Option(
-            help="Labelled table (.csv, .xlsx, .jsonl, .parquet, or the address of a dataset: "
-            "hf://OWNER/NAME@COMMIT, dataset://PATH), whose labels become the topics.",
+            help="Labelled table (.csv, .xlsx, .jsonl, .parquet), whose labels become the topics.",
             show_default=False,
         ),
     ] = None,
@@ -130,8 +128,7 @@ def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
     Parameters
     ----------
     table
-        The source of paragraphs, with a path from the folder or the address of a dataset; by
-        default the articles in seeds/.
+        The source of paragraphs, with a path from the folder; by default the articles in seeds/.
 
     Returns
     -------
@@ -163,23 +160,18 @@ def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
         folder / README, readme.format(name=folder.resolve().name, suffixes=", ".join(SUFFIXES))
     )
     ours = [*map(str, new), str(LABELS.parent)]
-    # A table elsewhere is not the repository's, and a dataset may be large.
-    if table and not Path(table.path).is_absolute() and (folder / table.path).is_file():
+    # A table elsewhere is not the repository's.
+    if table and not Path(table.path).is_absolute():
         ours.append(table.path)
     return _commit(folder, ours)
 
 
 def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -> None:
-    if is_address(table):
-        place: Path | str = table
-        path = from_project(table, lambda path: _from(folder, path))
-    else:
-        place = Path(table)
-        if place.suffix.lower() not in TABLES:
-            raise UserError(f"--table {table}: a table can be {', '.join(TABLES)}")
-        path = _from(folder, place)
+    place = Path(table)
+    if place.suffix.lower() not in TABLES:
+        raise UserError(f"--table {table}: a table can be {', '.join(TABLES)}")
     columns = read_table(place).columns
-    proposal = propose(columns, path)
+    proposal = propose(columns, _from(folder, place))
     if proposal.topics and names:
         raise UserError(
             f"--table {table}: the labels in its column {proposal.columns['label']} become the "

@@ -20,7 +20,6 @@ from paratopic.evaluation.report import reads, thresholds_in_words
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
 from paratopic.project.errors import plural
-from paratopic.project.hub import datasets_on_hub
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
 from paratopic.project.params import Params
@@ -102,7 +101,6 @@ def _metadata(
     ]
     given: dict[str, Any] = {
         **params.hub,
-        "datasets": datasets_on_hub(params.prepare.paths) or None,
         "base_model": encoder if encoder and not Path(encoder).is_dir() else None,
         "eval_results": results or None,
         "model_name": model.kind if results else None,

@@ -12,27 +12,18 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from itertools import chain
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 
-from paratopic.inference.folder import (
-    MANIFEST,
-    classifier_of,
-    digest_of,
-    prediction_files,
-    read_manifest,
-)
+from paratopic.inference.folder import MANIFEST, classifier_of, digest_of, read_manifest
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.registry import fetch
 from paratopic.project.errors import UserError
 from paratopic.project.files import CHAMPION, root_with
-from paratopic.project.hub import COMMIT, HUB, check_repository, parse_repository
 from paratopic.project.kinds import KINDS
 from paratopic.project.texts import Text, numbered
 
@@ -49,11 +40,10 @@ def load(folder: str | os.PathLike[str] | None = None) -> Model:
     ----------
     folder
         Folder of a model, such as ``models/transformer``, or the URI of a model in MLflow:
-        ``models:/paratopic@champion``, ``runs:/ID/model``, or on a hub: ``hf://OWNER/NAME@COMMIT``.
-        Each may end with the model's digest, ``#sha256:HEX``, as its card has it; another model is
-        then refused. None, the default, takes the value of the environment variable
-        PARATOPIC_MODEL; without one, the champion of the project that the current directory lies
-        in.
+        ``models:/paratopic@champion`` or ``runs:/ID/model``. Each may end with the model's digest,
+        ``#sha256:HEX``, as its card has it; another model is then refused. None, the default, takes
+        the value of the environment variable PARATOPIC_MODEL; without one, the champion of the
+        project that the current directory lies in.
 
     Raises
     ------
@@ -80,7 +70,7 @@ def predict(texts: Iterable[Text]) -> list[Prediction]: ...
 def predict(texts: Text | Iterable[Text]) -> Prediction | list[Prediction]:
     """Predict with the default model (see `load`), which stays loaded until it is trained again.
 
-    A model from MLflow or a hub is fetched once a process.
+    A model from MLflow is fetched once a process.
 
     Parameters
     ----------
@@ -106,16 +96,12 @@ def _default_model(folder: Path, changed: int) -> Model:
     return _load(folder)
 
 
-def _fetch(uri: str, root: Path) -> Path:
-    return _fetch_from_hub(uri) if uri.startswith(HUB) else fetch(uri, root)
-
-
 # Of a process: what an alias points to may change meanwhile.
-_fetch_once = functools.cache(_fetch)
+_fetch_once = functools.cache(fetch)
 
 
 def _folder(
-    folder: str | os.PathLike[str] | None, fetch: Callable[[str, Path], Path] = _fetch
+    folder: str | os.PathLike[str] | None, fetch: Callable[[str, Path], Path] = fetch
 ) -> Path:
     """Find the folder of a model that is given, or of the default one where none is."""
     named = str(folder or os.environ.get("PARATOPIC_MODEL") or "")
@@ -123,7 +109,7 @@ def _folder(
     if mark and not digest:
         raise UserError(f"{named}: the digest after #sha256: is missing")
     here, project = Path.cwd(), root_with(CHAMPION)
-    if chosen.startswith(("models:/", "runs:/", HUB)):
+    if chosen.startswith(("models:/", "runs:/")):
         path = fetch(chosen, project or here)
     elif chosen:
         path = Path(chosen)
@@ -165,37 +151,3 @@ def _load(folder: Path) -> Model:
             f"{folder} cannot be loaded as a {kind} ({error!r}); train the model again"
         ) from None
     return Model(folder, manifest, classifier)
-
-
-def _fetch_from_hub(address: str) -> Path:
-    """Download a model to the cache of the hub's library, and return its folder.
-
-    Only files that prediction reads are fetched: data that run no code. Without network, a commit
-    that was fetched before is taken from the cache, unless it is damaged there; branches and tags
-    are looked up each time. A UserError says so if no revision is named, or the hub has no such
-    model or cannot be reached.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    repository = parse_repository(address)
-    name, revision = repository
-    if not revision:
-        raise UserError(f"{address}: write the commit after the name, such as {address}@COMMIT")
-
-    def whole(**how: Any) -> Path:
-        names = sorted({*chain.from_iterable(map(prediction_files, KINDS))})
-        for wanted in ([MANIFEST], names):  # nothing else of what is no model
-            folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted, **how))
-            if not (folder / MANIFEST).exists():
-                raise UserError(f"{repository} is not a paratopic model: it has no {MANIFEST}")
-        read_manifest(folder)  # a file in the cache may be damaged
-        return folder
-
-    if COMMIT.fullmatch(revision):
-        with suppress(LocalEntryNotFoundError, UserError):
-            return whole(local_files_only=True)
-    check_repository(repository, "model")
-    with suppress(UserError):
-        return whole()
-    return whole(force_download=True)

@@ -19,7 +19,6 @@ from paratopic.labels.answers import in_todays_names
 from paratopic.labels.log import Label
 from paratopic.project.errors import plural
 from paratopic.project.files import sha256, write_text
-from paratopic.project.hub import datasets_on_hub
 from paratopic.project.params import Params
 from paratopic.project.sources import NONE
 from paratopic.project.topics import Topics
@@ -106,7 +105,6 @@ def _card(name: str, params: Params, data: Labelled, answers: pd.DataFrame, dige
         template_path=str(TEMPLATE),
         name=name,
         hub=params.hub,
-        sources=datasets_on_hub(params.prepare.paths),
         rows=data.rows,
         counts=data.counts,
         definition_of={topic.name: topic.definition for topic in topics.topics},

@@ -1,6 +1,6 @@
 """What `prepare.sources` of params.yaml says: where articles and tables are, and a table's columns.
 
-This module reads no file and no address (`reading.sources`, `tables` and `datasets` do).
+This module reads no file (`reading.sources` and `tables` do).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Source:
     Parameters
     ----------
     path
-        A file, a folder, a glob, or the address of a dataset.
+        A file, a folder or a glob.
     text, label
         Columns with the paragraphs, and with their topics.
     group

@@ -17,7 +17,6 @@ from paratopic.project.errors import UserError, plural
 from paratopic.project.files import PARAMS, SHEET, SKIPPED, printable, sha256
 from paratopic.project.sources import Source
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
-from paratopic.reading.datasets import is_address
 from paratopic.reading.files import SUFFIXES, find_files, read_file
 from paratopic.reading.metadata import (
     DATE,
@@ -28,7 +27,7 @@ from paratopic.reading.metadata import (
     sheets_beside,
     unread_dates,
 )
-from paratopic.reading.tables import RAW, TABLES, read_labelled_table, table_name
+from paratopic.reading.tables import RAW, TABLES, read_labelled_table
 
 # What the reason of an article that cannot be read begins with.
 UNREADABLE = "unreadable"
@@ -74,9 +73,8 @@ def read_sources(
     Parameters
     ----------
     sources
-        `prepare.sources` of params.yaml: paths and globs of articles and tables, folders of
-        articles, and addresses of datasets. Tables in a folder are not read: those that are meant
-        are named.
+        `prepare.sources` of params.yaml: paths and globs of articles and tables, and folders of
+        articles. Tables in a folder are not read: those that are meant are named.
     own_files
         The project's own files that may lie in such folders, and are not reported as skipped.
     no_topic
@@ -89,7 +87,7 @@ def read_sources(
         beside an article cannot be read, keys name columns of a file that is no table, or no source
         holds a paragraph.
     """
-    entries, datasets = _divided(sources)
+    entries = _entries(sources)
     patterns = [entry.path for entry in entries]
     own = {file.resolve() for file in own_files}
     try:
@@ -100,8 +98,7 @@ def read_sources(
         inside = [path for folder in folders for path in sorted(folder.rglob("*"))]
         hints = [_hint(path) for path in inside if _is_table(path) and path.resolve() not in own]
         raise UserError("\n".join([f"prepare.sources: {error}", *hints])) from None
-    named: list[tuple[Path | str, Source | None]] = [(path, source_of.get(path)) for path in paths]
-    named += [(dataset.path, dataset) for dataset in datasets]
+    named: list[tuple[Path, Source | None]] = [(path, source_of.get(path)) for path in paths]
     _refuse_same_names([path for path, _ in named])
     left_out = [(path, why) for path, why in left_out if path.resolve() not in own]
     skipped = [
@@ -115,7 +112,7 @@ def read_sources(
     filled = [source for source in read if not source.frame.empty]
     if not filled:
         unreadable = [f"{s.article}: {s.reason}" for s in skipped if _kind(s) == UNREADABLE]
-        all_paths = ", ".join(entry.path for entry in (*entries, *datasets))
+        all_paths = ", ".join(entry.path for entry in entries)
         what = f"prepare.sources: there is no paragraph in {all_paths}"
         raise UserError("\n".join([what, *unreadable]))
     return _together(filled, skipped, notes)
@@ -125,9 +122,9 @@ def digests_of(sources: Sequence[Source | str], *others: Path) -> dict[str, str]
     """Path of each file that sources name, and of some others, with the SHA-256 of its bytes.
 
     By these it is seen later whether figures are of other files than there are. Files that a folder
-    has beside them, and datasets with an address, are not among them.
+    has beside them are not among them.
     """
-    patterns = [entry.path for entry in _divided(sources)[0]]
+    patterns = [entry.path for entry in _entries(sources)]
     paths = [*find_files(patterns, SUFFIXES)[0], *others]
     every = sorted({*paths, *sheets_beside(paths)})
     return {printable(path): sha256(path) for path in every if path.is_file()}
@@ -195,11 +192,9 @@ def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequenc
     return Sources(frame, answers, skipped, metadata, origins, [*notes, *unread_dates(metadata)])
 
 
-def _divided(sources: Iterable[Source | str]) -> tuple[list[Source], list[Source]]:
-    """The sources that are paths, and those that are addresses of datasets."""
-    both = [Source(source) if isinstance(source, str) else source for source in sources]
-    entries = [entry for entry in both if not is_address(entry.path)]
-    return entries, [entry for entry in both if is_address(entry.path)]
+def _entries(sources: Iterable[Source | str]) -> list[Source]:
+    """The sources, of which a path alone stands for one without further keys."""
+    return [Source(source) if isinstance(source, str) else source for source in sources]
 
 
 def _sources_of_tables(entries: Sequence[Source]) -> dict[Path, Source]:
@@ -229,11 +224,11 @@ def _hint(table: Path) -> str:
     )
 
 
-def _read_source(path: Path | str, no_topic: Sequence[str], source: Source | None) -> Sources:
-    """What a file holds, or the dataset that a str is the address of."""
-    if isinstance(path, Path) and path.suffix.lower() in SUFFIXES:
+def _read_source(path: Path, no_topic: Sequence[str], source: Source | None) -> Sources:
+    """What a file holds."""
+    if path.suffix.lower() in SUFFIXES:
         return _read_article(path)
-    if isinstance(path, Path) and path.suffix.lower() not in TABLES:
+    if path.suffix.lower() not in TABLES:
         raise UserError(f"{path}: sources are {', '.join([*SUFFIXES, *TABLES])}")
     frame, answers, fields = read_labelled_table(path, no_topic, source)
     counts = {name: frame["article"][fields[name].notna()].nunique() for name in fields}
@@ -257,11 +252,10 @@ def _read_article(path: Path) -> Sources:
     return Sources(frame, NO_ANSWERS, skipped_of(article), metadata, origins)
 
 
-def _refuse_same_names(paths: Sequence[Path | str]) -> None:
-    names: dict[str, Path | str] = {}
+def _refuse_same_names(paths: Sequence[Path]) -> None:
+    names: dict[str, Path] = {}
     for path in paths:
-        name = table_name(path)
-        if name in names:
+        if (name := path.stem) in names:
             raise UserError(
                 f"{path} and {names[name]} have the same name, which labels refer to: rename or "
                 "remove one of them"

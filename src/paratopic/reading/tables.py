@@ -1,4 +1,4 @@
-"""Labelled tables (CSV, .xlsx, JSON lines, parquet, datasets) → paragraphs and raw answers.
+"""Labelled tables (CSV, .xlsx, JSON lines, parquet) → paragraphs and raw answers.
 
 A table is read as it is: its texts are neither cut into paragraphs nor searched for headings. Its
 columns that no key of `project.sources.Source` stands for become fields of the rows. Whether its
@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from itertools import compress
 from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
@@ -24,12 +23,11 @@ import pandas as pd
 
 from paratopic.corpus.duplicates import components
 from paratopic.corpus.table import SCHEMA
-from paratopic.project.errors import UserError, plural, refuse_repeated
+from paratopic.project.errors import UserError, refuse_repeated
 from paratopic.project.sources import BESIDE, KEYS, NONE, Source
 from paratopic.project.topics import join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.cells import cleaned, iso_date, without_controls
-from paratopic.reading.datasets import is_address, parse_address, read_dataset
 from paratopic.tables.files import LOADERS, Columns, Table, cell_text
 
 log = logging.getLogger(__name__)
@@ -67,7 +65,7 @@ class LabelledTable(NamedTuple):
 
 
 def read_labelled_table(
-    path: Path | str, no_topic: Sequence[str], source: Source | None = None
+    path: Path, no_topic: Sequence[str], source: Source | None = None
 ) -> LabelledTable:
     """Read a labelled table.
 
@@ -77,8 +75,7 @@ def read_labelled_table(
     Parameters
     ----------
     path
-        A .csv, .xlsx, .jsonl or .parquet file, or the address of a dataset. Rows of a dataset
-        without a text are left out.
+        A .csv, .xlsx, .jsonl or .parquet file, whose name paragraph ids begin with.
     no_topic
         Labels that mean none of the topics. An empty label leaves the row unlabelled.
     source
@@ -91,7 +88,7 @@ def read_labelled_table(
         The file cannot be read, a column is missing, a text is empty, an id is missing or there
         twice, or a position is no number or is there twice in a group.
     """
-    source, name = source or Source(str(path)), table_name(path)
+    source, name = source or Source(str(path)), path.stem
     columns, wheres = _read(path, source)
     texts = list(map(_text, columns["text"], wheres))
     none = [""] * len(texts)
@@ -126,51 +123,30 @@ def read_labelled_table(
     return LabelledTable(frame, pd.DataFrame(answers, columns=RAW), _fields(columns))
 
 
-def read_table(path: Path | str, whole: Collection[str] = ()) -> Table:
-    """Read a file with a suffix of `LOADERS`, or the dataset that an address names.
+def read_table(path: Path, whole: Collection[str] = ()) -> Table:
+    """Read a file with a suffix of `LOADERS`.
 
     Parameters
     ----------
     whole
-        Names of the columns whose values keep their types in parquet and datasets. The others
+        Names of the columns whose values keep their types in parquet. The others
         become texts, and lists, objects and bytes are left empty.
 
     Raises
     ------
     UserError
-        The file or dataset cannot be read, or has two columns of the same name.
+        The file cannot be read, or has two columns of the same name.
     """
-    if is_address(str(path)):
-        return read_dataset(parse_address(str(path)), whole)
-    return LOADERS[Path(path).suffix.lower()](Path(path), whole)
+    return LOADERS[path.suffix.lower()](path, whole)
 
 
-def table_name(path: Path | str) -> str:
-    """What the paragraph ids of a table begin with: a file's name, or that of a dataset."""
-    return parse_address(str(path)).name if is_address(str(path)) else Path(path).stem
-
-
-def _read(path: Path | str, source: Source) -> Table:
-    """The rows, whose columns have the names of the keys that stand for them; see `_by_key`.
-
-    Rows of a dataset without a text are left out: nobody can remove them from somebody else's data.
-    """
+def _read(path: Path, source: Source) -> Table:
+    """The rows, whose columns have the names of the keys that stand for them; see `_by_key`."""
     table = read_table(path, [source.columns[key] for key in REQUIRED if key in source.columns])
-    columns, wheres = _by_key(table.columns, path, source), table.wheres
-    if not is_address(source.path):
-        return Table(columns, wheres)
-    if len(wheres) == parse_address(source.path).sample:
-        log.warning("%s: a sample of %s is read", source.path, plural(len(wheres), "row"))
-    texts = ("" if text is None else str(text) for text in columns["text"])
-    has_text = [without_controls(text).strip() != "" for text in texts]
-    if n_left_out := has_text.count(False):
-        rows = plural(n_left_out, "row has no text and is", "rows have no text and are")
-        log.warning("%s: %s left out", source.path, rows)
-    columns = {name: list(compress(values, has_text)) for name, values in columns.items()}
-    return Table(columns, list(compress(wheres, has_text)))
+    return Table(_by_key(table.columns, path, source), table.wheres)
 
 
-def _by_key(columns: Columns, path: Path | str, source: Source) -> Columns:
+def _by_key(columns: Columns, path: Path, source: Source) -> Columns:
     """The columns by the keys that stand for them, and the others by their own names.
 
     A column that has the name of a key, but which the key does not stand for, is left out. Case and
@@ -194,7 +170,7 @@ def _by_key(columns: Columns, path: Path | str, source: Source) -> Columns:
     return own | {name: values for name, values in columns.items() if name not in taken}
 
 
-def _own_ids(path: Path | str, values: Sequence[object], wheres: Sequence[str]) -> list[str]:
+def _own_ids(path: Path, values: Sequence[object], wheres: Sequence[str]) -> list[str]:
     """The ids of the rows, each of which has one of its own."""
     hint = f"correct it, or write `{{path: {path}, id: null}}` in prepare.sources to go without ids"
     first: dict[str, str] = {}

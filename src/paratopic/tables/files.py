@@ -35,7 +35,7 @@ class Table(NamedTuple):
         Name of a column → its values, in the order of the table.
     wheres
         Where each row is: file and row as a spreadsheet counts them, from 2; in JSON lines, file
-        and line; in a dataset, its address and the row from 0.
+        and line.
     """
 
     columns: Columns
@@ -147,9 +147,10 @@ def _class_names(schema: pa.Schema) -> dict[str, list[object]]:
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return {
-            column: list(feature["names"])
+            column: list(item["names"])
             for column, feature in features.items()
-            if column in schema.names and "names" in feature
+            # Of a list, the feature says what its items are.
+            if column in schema.names and "names" in (item := feature.get("feature", feature))
         }
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         return {}

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 import transformers
+from huggingface_hub import get_session
 from huggingface_hub.constants import ENDPOINT
 from sentence_transformers import SentenceTransformer
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import sha256
-from paratopic.project.hub import no_answer
 from paratopic.transformer.settings import BUNDLED, Transformer
 
 # Checksums of the original's weights and tokenizer,
@@ -22,6 +22,9 @@ BUNDLED_SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
+
+# Seconds to wait for the model hub.
+SECONDS = 10.0
 
 
 def pick_device(name: str) -> torch.device:
@@ -124,7 +127,7 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     """
     transformers.utils.logging.disable_progress_bar()
     path = resolve_encoder(name)
-    offline = "" if Path(path).is_dir() else no_answer(ENDPOINT)
+    offline = "" if Path(path).is_dir() else _no_answer()
     try:
         encoder = SentenceTransformer(
             path, device=str(device), trust_remote_code=False, local_files_only=bool(offline)
@@ -144,3 +147,13 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     # as soon as nobody uses it; Python's search for circles comes after several more fits.
     encoder.model_card_data.model = None
     return encoder
+
+
+@functools.cache
+def _no_answer() -> str:
+    """Why the model hub does not answer; "" if it does. Libraries would try for minutes."""
+    try:
+        get_session().head(ENDPOINT, timeout=SECONDS)
+    except Exception as error:  # of a library of huggingface_hub's, which versions differ in
+        return str(error).split("\n")[0]
+    return ""
