@@ -127,7 +127,6 @@ def test_what_gives_no_answer_is_paid_and_asked_about_again_after_all_others(
     cli(*words, "--n", "3")
     failed = [line for line in answers() if line.cell == "?"]
     assert [line.paragraph for line in failed] == ["p37", "p38"]
-    assert all(int(dict(line.more)["tokens_read"]) > 50 for line in failed)
     cli(*words)
     assert [line.paragraph for line in answers()[-2:]] == ["p37", "p38"]
     assert "llm-m has answered for every paragraph" in cli(*words)

@@ -183,10 +183,6 @@ def test_what_no_spreadsheet_holds_is_refused_before_anything_is_predicted(
     message = r"10 rows .* name .*answers\.parquet, or a folder, such as .*answers$"
     with pytest.raises(UserError, match=message):
         write(model, inputs, tmp_path / "answers.xlsx")
-    monkeypatch.setattr(table, "MOST_CHARACTERS", 8)
-    with pytest.raises(UserError, match=r"a\.csv, row 4: .* 8 characters, text has more"):
-        path = save(tmp_path, "a.csv", "n,text\n1,tariff\n2,army\n3,the navies\n")
-        write(model, [path], tmp_path / "answers.xlsx")
     assert not list(tmp_path.glob("*answers*"))
 
 

@@ -33,7 +33,6 @@ def test_errors_are_said_quietly_too(cli: Cli, tmp_path: Path) -> None:
     gone = str(tmp_path / "gone")
     assert "does not exist" in cli("-q", "predict", "--model", gone, "x.txt", status=1)
     assert "No such option" in cli("-q", "predict", "--modle", "x", status=2)
-    assert "--quiet and --verbose cannot be used together" in cli("-q", "status", "-v", status=1)
 
 
 def test_it_prints_its_version_and_lists_commands_as_each_describes_itself(

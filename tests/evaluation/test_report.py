@@ -75,7 +75,7 @@ def test_reliability_counts_one_answer_a_row_in_mode_single() -> None:
 
 
 ALONE = {"neighbours": 0.0, "heading": 0.0, "title": 0.0}
-GAIN = {"context": {"gain": {"value": 0.0512, "low": -0.01, "high": 0.1, "p": 0.1, "beyond": 0.9}}}
+GAIN = {"context": {"gain": {"value": 0.0512, "low": -0.01, "high": 0.1, "p": 0.1}}}
 
 
 def test_parts_that_are_read_are_named_with_their_weight_and_gain() -> None:

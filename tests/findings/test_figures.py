@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from scipy.stats import binomtest
 from paratopic.evaluation.report import ModelReport
 from paratopic.findings import figures
 from paratopic.findings.page import as_svg
-from paratopic.project.topics import NONE
 
 BINS = pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.5, 1.0], "n": [10, 30]})
 METRICS: dict[str, Any] = {
@@ -150,22 +148,3 @@ def test_charts_inside_a_page_share_nothing_but_its_colours_and_font() -> None:
         assert ">accuracy</text>" in svg
         assert "<title>confidence 30%, accuracy 50% (24% to 76%), n = 10</title>" in svg
     assert 'role="img" aria-label="&lt;second&gt;"' in second
-
-
-def test_charts_for_a_paper_are_files_in_each_format(tmp_path: Path) -> None:
-    f1 = {"value": 0.5, "low": 0.3, "high": 0.8}
-    topics = {"trade": {"support": 3, "f1": f1}, "rare": {"support": 0, "f1": f1}}
-    comparison = {"mode": "single", "models": {"baseline": {"answer_macro_f1": f1}}}
-    counts = [("trade", "trade", 2), ("trade", NONE, 1), (NONE, "trade", 0), (NONE, NONE, 4)]
-    confusion = pd.DataFrame(counts, columns=["label", "answer", "count"])
-    model = report(METRICS | {"topics": topics}, confusion=confusion)
-    names = figures.write_figures(tmp_path / "paper", comparison, [model])
-    assert names == ["comparison", "topics", "risk", "reliability-baseline", "confusion-baseline"]
-    written = {path.name for path in (tmp_path / "paper").iterdir()}
-    assert written == {f"{name}.{form}" for name in names for form in ("svg", "png", "pdf")}
-    cells = axes_of(figures.confusion_chart(model)).texts
-    assert [cell.get_text() for cell in cells] == ["2", "1", "4"]
-    # Lines of models are told apart in a print without colours.
-    both = [model, replace(model, name="transformer")]
-    lines = axes_of(figures.risk_chart(both)).lines
-    assert len({line.get_linestyle() for line in lines}) == 3

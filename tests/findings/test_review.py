@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ from paratopic.project.files import METADATA, PARAGRAPHS, SCORES
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
 from tests.programs import ROOT, Cli
-from tests.samples import WORDS, paragraph_table, weak_table, write_labelled
+from tests.samples import WORDS, paragraph_table, write_labelled
 
 NAMES = tuple(WORDS)
 TOPICS = Topics("single", NAMES)
@@ -194,21 +193,6 @@ def test_ties_come_first_and_weak_labels_are_no_hand_labels(here: Path, cli: Cli
     params = read_params()
     assert read_scores(read_labelled(params.topics), params.models)[0].empty
     assert "no paragraph has a hand label" in cli("review", status=1)
-
-
-def test_answers_of_weak_sources_that_the_models_contradict_come_last(here: Path, cli: Cli) -> None:
-    rows = read_labelled_paragraphs()
-    given = [["security"], ["trade"], ["technology"]]
-    weak = weak_table(rows["id"], [{"llm-a": topics, "rules": topics} for topics in given])
-    write_labelled(rows.assign(label_source=["hand", "weak", "weak"]), weak=weak)
-    write_answers("p002,technology,x,llm-a")
-    printed = cli("review", "--out", "again.csv")
-    # What people have decided is not listed, and neither is what the models confirm.
-    assert "the models contradict 2 answers of weak sources (2 listed)" in printed
-    assert re.search(r"line 2 +p002 .*\n.*\n.*technology \(suggestion: trade 0.90\)", printed)
-    assert "the models contradict llm-a" in printed and re.search(r"(?m)^rules +p002", printed)
-    (again,) = Path("again.csv").read_text(encoding="utf-8").splitlines()[1:]
-    assert again.startswith("p002,?,") and "the models contradict llm-a" in again
 
 
 def test_missing_and_outdated_files_are_errors(here: Path, cli: Cli) -> None:

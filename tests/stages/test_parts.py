@@ -1,26 +1,13 @@
-"""What stages decide themselves: the incumbent and the main figures."""
+"""What stages decide themselves: what the champion is chosen by, and the main figures."""
 
 from __future__ import annotations
-
-import json
 
 import pandas as pd
 import pytest
 
-from paratopic.project.files import BY_DEFINITIONS, COMPARISON, SCORES
-from paratopic.stages.compare import _by_definitions, _incumbent
+from paratopic.project.files import BY_DEFINITIONS, SCORES
+from paratopic.stages.compare import _by_definitions
 from paratopic.stages.evaluate import main_figures
-
-
-@pytest.mark.usefixtures("here")
-def test_the_champion_of_the_last_comparison_is_the_incumbent() -> None:
-    assert _incumbent() is None
-    COMPARISON.parent.mkdir(parents=True)
-    COMPARISON.write_text(json.dumps({"champion": "transformer"}))
-    assert _incumbent() == "transformer"
-    for damaged in ("", "[", "{}"):  # it is written anew
-        COMPARISON.write_text(damaged, encoding="utf-8")
-        assert _incumbent() in (None, "None")
 
 
 @pytest.mark.usefixtures("here")

@@ -11,7 +11,6 @@ import hashlib
 import json
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -178,8 +177,6 @@ class Answer:
         Probability of the answer, 0 to 1; None where the server does not say.
     problem
         Why there is no answer; "" where there is one.
-    seconds
-        How long it took, with what was asked again.
     """
 
     item: Suggestion
@@ -187,7 +184,6 @@ class Answer:
     confidence: float | None
     problem: str
     tokens: tuple[int, int]
-    seconds: float
 
 
 def ask_all(
@@ -270,7 +266,6 @@ def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Answer:
     """Ask about one paragraph, and once more if the answer is not in the form that is wanted."""
     messages: list[Message] = [{"role": "user", "content": prompt.question(item)}]
     topics, confidence, tokens, problem = None, None, (0, 0), ""
-    started = time.monotonic()
     for _ in range(2):
         try:
             reply = chat.ask(messages, prompt.schema)
@@ -287,7 +282,7 @@ def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Answer:
                 {"role": "assistant", "content": reply.text[:1000]},
                 {"role": "user", "content": f"That is {bad}. Answer with the JSON alone."},
             ]
-    return Answer(item, topics, confidence, problem, tokens, time.monotonic() - started)
+    return Answer(item, topics, confidence, problem, tokens)
 
 
 def _sum(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:

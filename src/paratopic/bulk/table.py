@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -21,15 +20,7 @@ from paratopic.bulk.jobs import Advance, Done, Job, predict_chunk, share_done
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, printable
 from paratopic.tables.sheets import LineFeeds, inert_value, reader_of
-from paratopic.tables.workbook import (
-    MOST_CHARACTERS,
-    MOST_COLUMNS,
-    MOST_ROWS,
-    Tab,
-    length,
-    shown,
-    write_workbook,
-)
+from paratopic.tables.workbook import MOST_COLUMNS, MOST_ROWS, Tab, shown, write_workbook
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -105,15 +96,12 @@ def _read(
     """The rows of all inputs, if the table holds them."""
     sizes = [path.stat().st_size for path in job.inputs]
     names = dict.fromkeys(added)
-    rows: Counter[int] = Counter()  # of each input
+    n_rows = 0
     for number, _, chunk in job.chunks(added):
         path = job.inputs[number]
-        columns = formats.format_of(path).columns(chunk.rows)
-        if out.suffix.lower() == ".xlsx":
-            _check_lengths(columns | {"error": list(chunk.errors)}, path, rows[number], out)
-        names |= dict.fromkeys(columns)
-        rows[number] += len(chunk.texts)
-        too_many = rows.total() > MOST_ROWS or len(names) > MOST_COLUMNS
+        names |= dict.fromkeys(formats.format_of(path).columns(chunk.rows))
+        n_rows += len(chunk.texts)
+        too_many = n_rows > MOST_ROWS or len(names) > MOST_COLUMNS
         if too_many and out.suffix.lower() != ".parquet":
             raise UserError(
                 f"--out {out}: a spreadsheet has {MOST_ROWS:,} rows and {MOST_COLUMNS:,} columns "
@@ -123,19 +111,6 @@ def _read(
         formats.list_skipped(printable(path), chunk.skipped)
         advance(0, share_done(sizes, number, chunk.share))
         yield path, chunk
-
-
-def _check_lengths(columns: formats.Columns, path: Path, first: int, out: Path) -> None:
-    """Refuse a text that would not fit a cell of a workbook."""
-    # A spreadsheet counts the rows of other tables from 2, because the header is row 1.
-    start = first + (1 if isinstance(formats.format_of(path), formats.JsonLines) else 2)
-    for name, values in columns.items():
-        for row, value in enumerate(map(_cell, values), start):
-            if isinstance(value, str) and length(value) > MOST_CHARACTERS:
-                raise UserError(
-                    f"{path}, row {row}: a cell of .xlsx holds {MOST_CHARACTERS:,} characters, "
-                    f"{name} has more; name a .csv file, such as {out.with_suffix('.csv')}"
-                )
 
 
 def _rows(parts: Sequence[Part], own: Sequence[formats.Columns]) -> Iterator[list[object]]:

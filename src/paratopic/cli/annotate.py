@@ -17,7 +17,7 @@ from paratopic.annotation.asking import Answer, Prompt, ask_all, expected_tokens
 from paratopic.annotation.chat import KEY, Chat
 from paratopic.annotation.suggestion import Suggestion, draw_random, has_label, in_context
 from paratopic.cli.project import Project, read_project
-from paratopic.labels.log import EFFORT, LLM, Label, append, cell_of, first_words, one_line
+from paratopic.labels.log import LLM, Label, append, cell_of, first_words, one_line
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import PROMPT
 from paratopic.project.terminal import bar
@@ -155,11 +155,8 @@ class _Run:
                 )
 
     def _line(self, answer: Answer) -> Label:
-        """An answer as a line of labels.csv, with what it was asked and what it took."""
+        """An answer as a line of labels.csv, with what it was asked."""
         sure = "" if answer.confidence is None else f"{answer.confidence:.4f}"
-        effort = map(str, (round(answer.seconds, 3), *answer.tokens))
-        more = {"confidence": sure, "prompt": self.prompt.digest}
-        more |= dict(zip(EFFORT, effort, strict=True))
         return Label(
             self.annotator,
             answer.item.id,
@@ -168,7 +165,7 @@ class _Run:
             self.annotator,
             note=f"error: {answer.problem}" if answer.problem else "",
             drawn=answer.item.drawn,
-            more=tuple(more.items()),
+            more=(("confidence", sure), ("prompt", self.prompt.digest)),
         )
 
     def cost(self, tokens: tuple[int, int]) -> float:

@@ -105,8 +105,6 @@ def options(
     ] = False,
 ) -> None:
     """Paragraph topics from few labels."""
-    if quiet and verbose:
-        raise UserError("--quiet and --verbose cannot be used together; leave one out")
     log = logging.getLogger("paratopic")
     log.handlers = [_Stderr()]
     log.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)

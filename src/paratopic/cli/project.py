@@ -25,15 +25,7 @@ from paratopic.corpus.labelled import Labelled, labelled_rows, read_answer_rows,
 from paratopic.corpus.table import in_words, read_paragraphs, read_parquet, with_metadata
 from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.inference.folder import MANIFEST, is_card_of
-from paratopic.labels.answers import (
-    CurrentAnswers,
-    by_paragraph,
-    current,
-    of_people,
-    of_weak_sources,
-    read_answers,
-    tied,
-)
+from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
 from paratopic.labels.log import Label, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
 from paratopic.labels.sample import describe_sample, sample_of
@@ -103,11 +95,6 @@ class Project:
         return sample_of(self.paragraphs, self.answered, self.current.answers)
 
     @property
-    def of_sources(self) -> list[Label]:
-        """What weak sources answered in labels.csv, as far as it counts today."""
-        return current(of_weak_sources(self.lines, self.params.labels), self.params.topics)
-
-    @property
     def basis(self) -> str:
         """A line on what the labels by hand are a sample of; "" without any."""
         n = int(self.labelled.by_hand.sum())
@@ -150,7 +137,7 @@ class Project:
         names, listed = in_words(read_parquet(files.METADATA), list(rows["paragraph"])), []
         for row in rows.to_dict("records"):
             id_ = row["paragraph"]
-            where = row["where"] if "where" in row else lines_of(self.answers_on.get(id_, []))
+            where = lines_of(self.answers_on.get(id_, []))
             listed.append((where, (names[id_], row["text"], row["verdict"])))
         terminal().print(listing(listed))
 

@@ -22,9 +22,8 @@ from paratopic.cli.project import (
 )
 from paratopic.cli.shares import read_corpus
 from paratopic.evaluation.report import thresholds_in_words
-from paratopic.findings.figures import write_figures
 from paratopic.findings.groups import overview
-from paratopic.findings.page import read_report, render_page
+from paratopic.findings.page import render_page
 from paratopic.labels.summary import describe_agreement, describe_weak
 from paratopic.project import files
 from paratopic.project.errors import UserError
@@ -57,19 +56,11 @@ def report(
             "--open", help=f"Write the whole report, {WHOLE_PAGE}, and open it in a browser."
         ),
     ] = False,
-    figures: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Write the charts as SVG, PNG and PDF to this folder instead."
-        ),
-    ] = None,
 ) -> None:
     """Print the comparison of the models, and what to do next."""
     comparison = files.read_json(COMPARISON, "`dvc repro`")
     note_changes()
-    if figures is not None:
-        _write_figures(figures, comparison)
-    elif open_page:
+    if open_page:
         params = read_params()
         files.write_text(WHOLE_PAGE, render_page(params.topics, params.models, _on_request()))
         whole = WHOLE_PAGE.resolve()
@@ -99,15 +90,6 @@ def _print(comparison: Mapping[str, Any]) -> None:
     inactive = ACTIVATE.exists() and not os.environ.get("VIRTUAL_ENV")
     first = {f"source {ACTIVATE}": "first, in every new terminal"} if inactive else {}
     print_steps(first | NEXT | (next_steps(read_project()) if PARAGRAPHS.exists() else {}))
-
-
-def _write_figures(folder: Path, comparison: Mapping[str, Any]) -> None:
-    """Write the charts of the report, for a paper."""
-    if not comparison["models"]:
-        raise UserError("there are no figures: nothing was held out, so nothing was measured")
-    models = [read_report(name) for name in read_params().models]
-    names = write_figures(folder, comparison, models)
-    print(f"{folder}: {', '.join(names)}, each as SVG, PNG and PDF")
 
 
 def _on_request() -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from paratopic.cli.project import Again, Project, lines_of, note_changes, read_project
-from paratopic.findings.review import rank_contradicted, rank_doubtful, read_scores
+from paratopic.cli.project import Again, Project, note_changes, read_project
+from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import UserError, plural
 from paratopic.project.topics import topics_in_words
@@ -53,13 +53,8 @@ def review(
             f"{others} a topic where no topic reaches a probability of one half. The models are "
             "unsure there, which does not make a label doubtful (see `paratopic errors`)."
         )
-    contradicted = _contradicted(project, scores)
-    of_sources = _printed(contradicted, project, n)
-    if len(contradicted):
-        n_answers = plural(len(contradicted), "answer")
-        print(f"the models contradict {n_answers} of weak sources ({len(of_sources)} listed)")
     if out is not None:
-        listed = pd.concat([tied, doubtful, of_sources]).drop_duplicates("paragraph")
+        listed = pd.concat([tied, doubtful]).drop_duplicates("paragraph")
         project.write_again(listed, " and ".join(models), out)
 
 
@@ -73,17 +68,6 @@ def _ties(project: Project) -> pd.DataFrame:
     ]
     rows = {"paragraph": list(ties), "text": [text_of[id_] for id_ in ties], "given": given}
     return pd.DataFrame(rows).assign(suggestion="", confidence=0.0, reason=TIE)
-
-
-def _contradicted(project: Project, scores: list[pd.DataFrame]) -> pd.DataFrame:
-    """Answers of weak sources that the models contradict, with where each is."""
-    in_file = {(line.paragraph, line.annotator): lines_of([line]) for line in project.of_sources}
-    table = rank_contradicted(project.labelled, scores)
-    sources = list(map(str, table["source"]))
-    # Rules and headings are in the codebook.
-    keys = zip(table["paragraph"], sources, strict=True)
-    where = [in_file.get((str(id_), source), source) for id_, source in keys]
-    return table.assign(reason=[f"the models contradict {name}" for name in sources], where=where)
 
 
 def _printed(rows: pd.DataFrame, project: Project, n: int) -> pd.DataFrame:

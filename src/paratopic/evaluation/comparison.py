@@ -73,7 +73,6 @@ def compare(
     by_definitions: Mapping[str, pd.DataFrame],
     settings: Evaluate,
     choice: Compare,
-    incumbent: str | None,
     seed: int,
 ) -> Comparison:
     """Measure the models and the dummy, and choose the champion.
@@ -102,8 +101,8 @@ def compare(
     differences = _differences(answered, settings, choice, seed)
     unlabelled = {name: answer_outcomes(data, table) for name, table in by_definitions.items()}
     leads = _differences(unlabelled, settings, choice, seed) if unlabelled else differences
-    champion = choose_champion(list(scores), leads, choice.min_lead, incumbent)
-    reason = _reason(champion, list(scores), leads, choice.min_lead, bool(unlabelled))
+    champion = choose_champion(list(scores), leads)
+    reason = _reason(champion, list(scores), leads, bool(unlabelled))
     return Comparison(
         champion,
         len(answered[DUMMY].true),
@@ -122,7 +121,7 @@ def _differences(
     """Difference of each model to each simpler one."""
     level, permutations = settings.confidence, choice.n_permutations
     return {
-        Pair(name, simpler): difference(two, one, level, permutations, seed, choice.min_lead)
+        Pair(name, simpler): difference(two, one, level, permutations, seed)
         for (simpler, one), (name, two) in combinations(of_models.items(), 2)
     }
 
@@ -159,40 +158,26 @@ def majority_scores(data: Labelled) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def choose_champion(
-    models: Sequence[str], leads: Mapping[Pair, Difference], min_lead: float, incumbent: str | None
-) -> str:
-    """Choose the model that is expected to be best; where leads are small, a simpler one.
+def choose_champion(models: Sequence[str], leads: Mapping[Pair, Difference]) -> str:
+    """Choose the model whose macro-F1 is expected to be highest, of equals the simplest.
 
     A model has to be chosen today, and a wrong choice costs as much either way: so the expected
-    lead decides, not its significance. Leads up to `min_lead` are taken for none (a region of
-    practical equivalence: Benavoli, Corani, Demšar & Zaffalon 2017,
-    https://jmlr.org/papers/v18/16-305.html).
+    lead decides, not its significance.
 
     Parameters
     ----------
     models
         Names of the trained models, the simplest one first.
-    incumbent
-        The champion so far, or None. It stays if the other one's lead does not count.
     """
     champion, *complex_models = models
     for name in complex_models:
-        if leads[Pair(name, champion)].value > min_lead:
+        if leads[Pair(name, champion)].value > 0:
             champion = name
-    if incumbent is not None and incumbent in models and incumbent != champion:
-        later, sooner = sorted((incumbent, champion), key=models.index, reverse=True)
-        if abs(leads[Pair(later, sooner)].value) <= min_lead:
-            return incumbent
     return champion
 
 
 def _reason(
-    champion: str,
-    models: Sequence[str],
-    leads: Mapping[Pair, Difference],
-    min_lead: float,
-    by_definitions: bool,
+    champion: str, models: Sequence[str], leads: Mapping[Pair, Difference], by_definitions: bool
 ) -> str:
     """Why the champion is champion."""
     if len(models) < 2:
@@ -207,8 +192,7 @@ def _reason(
         p = f"p = {lead.p:.2f}" if lead.p >= 0.005 else write_p(lead.p)
         parts.append(
             f"{evidence} the macro-F1 of its answers is {abs(lead.value):.3f} "
-            f"{'higher' if higher else 'lower'} than the {other}'s (the probability that the "
-            f"{pair.model} is better by more than {min_lead:g} is {lead.beyond:.0%}, {p})"
+            f"{'higher' if higher else 'lower'} than the {other}'s ({p})"
         )
     return "; ".join(parts) + by_definitions * (
         ". If the author of the definitions had read these articles, this is not independent "

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaincinv, ndtr, ndtri, stdtrit
+from scipy.special import betaincinv, ndtri, stdtrit
 
 from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.metrics import (
@@ -70,15 +70,12 @@ class Difference:
     p
         Two-sided p-value of no difference. It is below 1 minus the confidence where the interval
         excludes 0, and only there.
-    beyond
-        Probability that the difference is larger than people would notice.
     """
 
     value: float
     low: float
     high: float
     p: float
-    beyond: float
 
 
 def measure(
@@ -279,12 +276,7 @@ def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[Metric, Estim
 
 
 def difference(
-    one: Outcomes,
-    other: Outcomes,
-    confidence: float,
-    n_permutations: int,
-    seed: int,
-    min_lead: float = 0.0,
+    one: Outcomes, other: Outcomes, confidence: float, n_permutations: int, seed: int
 ) -> Difference:
     """Compare two models on the same folds, by macro-F1.
 
@@ -292,7 +284,7 @@ def difference(
     1989; for F1: Yeh 2000, https://aclanthology.org/C00-2137). If the two models were equally
     good, their predictions could be swapped, for a paragraph with all of its repeats. Swaps of
     whole groups show how much more the difference varies with groups. The differences that swaps
-    give get the module's noise. The interval and `beyond` come from the same differences.
+    give get the module's noise. The interval comes from the same differences.
 
     Parameters
     ----------
@@ -300,16 +292,13 @@ def difference(
         Outcomes of the models, with the same rows, groups and number of repeats.
     n_permutations
         Number of random swaps; the smallest p-value is 1 / (n_permutations + 1).
-    min_lead
-        Lead of the first model that people would notice, for `Difference.beyond`.
     """
     value = float(_leads(one, other, np.zeros((1, len(one.true))))[0])
     chances = _chances(one, other, n_permutations, seed) * few_groups(one, confidence)
     # Rounding must not make equal differences unequal.
     p = (int((np.abs(chances) >= abs(value) - 1e-12).sum()) + 1) / (n_permutations + 1)
     half = float(np.quantile(np.abs(chances), confidence))
-    beyond = float(ndtr((value - min_lead) / chances.std()))
-    return Difference(value, max(-1.0, value - half), min(1.0, value + half), p, beyond)
+    return Difference(value, max(-1.0, value - half), min(1.0, value + half), p)
 
 
 def _leads(one: Outcomes, other: Outcomes, swapped: Array) -> Array:

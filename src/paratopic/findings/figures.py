@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from paratopic.evaluation.report import ModelReport
@@ -67,52 +66,16 @@ def plot_comparison(path: Path, comparison: Mapping[str, Any], confidence: float
         Content of comparison.json.
     """
     if comparison["models"]:
-        chart, title = _headline(comparison, confidence)
+        metric = headline(comparison)
+        estimates = {name: each[metric.key] for name, each in comparison["models"].items()}
+        chart = comparison_chart(estimates, confidence)
+        title = f"{metric.title}, out-of-fold, same folds"
     else:
         (chart, axes), title = _axes(6, 1), "Comparison of models"
         why = "nothing was held out, so nothing was measured"
         axes.text(0.5, 0.5, why, ha="center", va="center")
         axes.set_axis_off()
     _save(path, chart, title)
-
-
-def _headline(comparison: Mapping[str, Any], confidence: float) -> tuple[Figure, str]:
-    """The chart of the metric that models are compared by, and its title."""
-    metric = headline(comparison)
-    estimates = {name: measured[metric.key] for name, measured in comparison["models"].items()}
-    return comparison_chart(estimates, confidence), f"{metric.title}, out-of-fold, same folds"
-
-
-@STYLED
-def write_figures(
-    folder: Path, comparison: Mapping[str, Any], models: Sequence[ModelReport]
-) -> list[str]:
-    """Write the charts of the report for a paper: each as SVG, PNG and PDF.
-
-    Parameters
-    ----------
-    comparison
-        Content of comparison.json.
-
-    Returns
-    -------
-    Names of the charts, which the files have, too.
-    """
-    confidence = models[0].metrics["confidence"]
-    charts = {
-        "comparison": _headline(comparison, confidence),
-        "topics": (topic_chart(models), f"F1 by topic, {confidence:.0%} intervals"),
-        "risk": (risk_chart(models), "Risk by share of answers, the most certain first"),
-    }
-    for model in models:
-        name = model.name
-        charts[f"reliability-{name}"] = reliability_chart(model), f"{name}: accuracy by confidence"
-        charts[f"confusion-{name}"] = confusion_chart(model), f"{name}: label and answer"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, (chart, title) in charts.items():
-        for form in WITHOUT:
-            _save(folder / f"{name}.{form}", chart, title)
-    return list(charts)
 
 
 @STYLED_FOR_COLUMN
@@ -327,48 +290,6 @@ def training_chart(model: ModelReport) -> Figure | None:
 
 
 @STYLED
-def topic_chart(models: Sequence[ModelReport]) -> Figure:
-    """Plot F1 by topic with its interval, a mark for each model."""
-    topics = models[0].metrics["topics"]
-    figure, axes = _axes(6, 1.1 + 0.25 * len(topics) * len(models))
-    for number, model in enumerate(models):
-        offset, (mark, _) = 0.6 * ((number + 0.5) / len(models) - 0.5), MARKS[number]
-        for line, measured in enumerate(model.metrics["topics"].values()):
-            f1, y = measured["f1"], line + offset
-            if measured["support"]:
-                axes.hlines(y, f1["low"], f1["high"], color=COLOURS[model.name], alpha=0.5)
-                _point(axes, f1["value"], y, model.name, marker=mark, label=model.name)
-    _name_lines(axes, [f"{_short(name)} (n = {of['support']})" for name, of in topics.items()])
-    axes.set(xlim=(0, 1), xlabel="F1")
-    return _legend(figure, axes)
-
-
-@STYLED
-def confusion_chart(model: ModelReport) -> Figure:
-    """Plot a confusion matrix: labels in rows, answers in columns, shaded by share of the row."""
-    counts = model.confusions
-    names = list(counts)
-    figure, axes = _axes(2 + 0.5 * len(names), 1.6 + 0.4 * len(names))
-    for line, row in enumerate(counts.values()):
-        total = max(1, sum(row.values()))
-        for place, count in enumerate(row.values()):
-            corner, alpha = (place - 0.5, line - 0.5), 0.5 * count / total
-            axes.add_patch(Rectangle(corner, 1, 1, fc=COLOURS[model.name], alpha=alpha, lw=0))
-            if count:
-                bold = "bold" if place == line else "normal"
-                axes.text(place, line, str(count), ha="center", va="center", fontweight=bold)
-    words = [_short(name) for name in names]
-    _name_lines(axes, words)
-    axes.set(xlim=(-0.5, len(names) - 0.5), xlabel="answer", ylabel="label")
-    axes.set_xticks(range(len(names)), words, rotation=45, ha="right", color=INK)
-    axes.grid(False)
-    for border in np.arange(-0.5, len(names)):
-        axes.axhline(border, color=COLOURS["line"], linewidth=0.8, clip_on=False)
-        axes.axvline(border, color=COLOURS["line"], linewidth=0.8, clip_on=False)
-    return figure
-
-
-@STYLED
 def comparison_chart(estimates: Mapping[str, Mapping[str, Any]], confidence: float) -> Figure:
     """Plot estimates with their intervals, a line for each model."""
     figure, axes = _axes(7, 0.8 + 0.4 * len(estimates))
@@ -428,11 +349,7 @@ def _legend(figure: Figure, axes: Axes) -> Figure:
 
 
 # Format → metadata that it has no use for: the version of matplotlib would change the bytes.
-WITHOUT = {
-    "png": ("Software",),
-    "svg": ("Creator", "Date"),
-    "pdf": ("Creator", "Producer", "CreationDate"),
-}
+WITHOUT = {"png": ("Software",), "svg": ("Creator", "Date")}
 
 
 def _save(path: Path, chart: Figure, title: str) -> None:

@@ -88,26 +88,6 @@ def rank_doubtful(
     return ranked.sort_values("doubt", ascending=False, kind="stable", ignore_index=True)
 
 
-def rank_contradicted(data: Labelled, scores: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Rank the weak answers that out-of-fold scores contradict by how likely they are to be wrong.
-
-    The scores of a paragraph are from models that did not learn from what is said of it. Answers on
-    paragraphs with a hand label are left out: a person has decided there.
-
-    Returns
-    -------
-    A row for each contradicted answer, the most doubtful first: source, and of the columns of
-    `rank_doubtful` paragraph, topics, text, suggestion, confidence and doubt.
-    """
-    others = data.of(~data.by_hand)
-    given = others.weak_answers
-    rows = others.rows[["id", "text"]].iloc[given["row"]].reset_index(drop=True)
-    judged = _judged(rows.assign(topics=given["topics"]), scores, data.topics)
-    judged = judged.assign(source=given["source"])
-    contradicted = judged[judged.pop("contradicted")]
-    return contradicted.sort_values("doubt", ascending=False, kind="stable", ignore_index=True)
-
-
 def _judged(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) -> pd.DataFrame:
     """What the mean scores of models say of each label: as `rank_doubtful`, and contradicted."""
     mean = mean_over_repeats(pd.concat(scores), topics).set_index("id")

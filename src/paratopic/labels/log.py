@@ -43,7 +43,7 @@ ARTICLE = "article"
 UNNAMED = "unnamed annotator"
 # What the annotator's name of a language model begins with, and further columns with what its
 # answer took.
-LLM, EFFORT = "llm-", ("seconds", "tokens_read", "tokens_written")
+LLM = "llm-"
 # Time of a line that has none.
 NEVER = datetime.min.replace(tzinfo=UTC)
 

@@ -14,14 +14,11 @@ import pandas as pd
 
 from paratopic.corpus.labelled import LABEL_SOURCES, LEAST_DRAWN, labelled_in
 from paratopic.labels.agreement import agreement
-from paratopic.labels.answers import of_weak_sources
-from paratopic.labels.log import EFFORT, LLM, Label
 from paratopic.labels.resolve import Resolved
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project.errors import plural
 from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.metrics import with_interval
-from paratopic.project.params import Labels
 from paratopic.project.topics import Topics
 
 
@@ -82,25 +79,6 @@ def describe_labels(report: Mapping[str, Any]) -> Iterator[str]:
     yield from describe_sources(report["weak"])
 
 
-def effort_of(lines: Iterable[Label], settings: Labels) -> dict[str, dict[str, float]]:
-    """What 1,000 answers of each weak source take, as far as its lines of labels.csv say so.
-
-    Returns
-    -------
-    Name of a source → seconds and, where its prices are known, cost.
-    """
-    of_sources = of_weak_sources(lines, settings)
-    rows = [[line.annotator, *map(dict(line.more).get, EFFORT)] for line in of_sources]
-    table = pd.DataFrame(rows, columns=["source", *EFFORT]).set_index("source")
-    means = 1000 * table.apply(pd.to_numeric, errors="coerce").dropna().groupby("source").mean()
-    effort = {}
-    for name, seconds, *tokens in means.itertuples(name=None):
-        effort[name] = {"seconds": round(seconds, 1)}
-        if (cost := settings.cost(name.removeprefix(LLM), tokens)) is not None:
-            effort[name]["cost"] = cost
-    return effort
-
-
 def describe_agreement(people: Mapping[str, Any] | None) -> list[str]:
     """Say how far annotators agree; nothing where nobody labelled a paragraph of another.
 
@@ -136,10 +114,6 @@ def describe_weak(prepared: Mapping[str, Any], comparison: Mapping[str, Any]) ->
         line = f"macro-F1 on the {figures['n']} paragraphs that {name} and people answered: "
         line += ", ".join(f"{who} {with_interval(part)}" for who, part in both)
         line += f", p = {figures['lead']['p']:.3f}"
-        if taken := prepared.get("effort", {}).get(name):
-            line += f"; 1,000 answers of {name} take {taken['seconds']:,.0f} s"
-            if "cost" in taken:
-                line += f" and cost {taken['cost']:,.2f}"
         lines.append(line)
     return lines
 

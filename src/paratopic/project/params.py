@@ -183,9 +183,8 @@ class Evaluate:
 
 @dataclass(frozen=True, config=SECTION)
 class Compare:
-    """The paired test and the champion rule."""
+    """The paired test."""
 
-    min_lead: Annotated[float, Field(ge=0, lt=1)]
     n_permutations: Annotated[int, Field(ge=100)]
 
 

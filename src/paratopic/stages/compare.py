@@ -12,7 +12,6 @@ from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.comparison import as_json, compare, unmeasured
 from paratopic.findings.figures import plot_comparison
 from paratopic.project import files
-from paratopic.project.errors import UserError
 from paratopic.project.kinds import by_simplicity
 from paratopic.project.metrics import headline
 from paratopic.project.params import read_params, run_stage
@@ -31,7 +30,6 @@ def main() -> None:
             _by_definitions(models),
             params.evaluate,
             params.compare,
-            _incumbent(),
             params.seed,
         )
     else:
@@ -55,14 +53,6 @@ def _by_definitions(models: Sequence[str]) -> dict[str, pd.DataFrame]:
     if not all(path.exists() for path in tables.values()):
         return {}
     return {name: read_parquet(path) for name, path in tables.items()}
-
-
-def _incumbent() -> str | None:
-    """The champion of the last comparison, which DVC leaves in place until it is replaced."""
-    try:
-        return str(files.read_json(files.COMPARISON, "stage compare")["champion"])
-    except UserError:
-        return None  # there is none, or it is damaged, and about to be written anew
 
 
 if __name__ == "__main__":

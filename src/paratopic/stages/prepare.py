@@ -14,7 +14,7 @@ from paratopic.corpus.labelled import with_labels, write_answer_rows
 from paratopic.corpus.table import describe_size, write_metadata, write_paragraphs
 from paratopic.labels.log import backup, read_lines
 from paratopic.labels.resolve import check_meanings, resolve_answers
-from paratopic.labels.summary import describe_labels, effort_of, summarise
+from paratopic.labels.summary import describe_labels, summarise
 from paratopic.project import errors, files
 from paratopic.project.files import ANSWERS, METADATA, PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.project.params import Params, read_params, run_stage
@@ -48,7 +48,7 @@ def prepare(params: Params) -> Prepared:
     paragraphs = sources.frame.assign(boilerplate=skipped)
     resolved = resolve_answers(paragraphs, sources.answers, lines, params)
     frame = with_labels(paragraphs, resolved.answers)
-    report = summary_of(sources) | {"effort": effort_of(lines, params.labels)}
+    report = summary_of(sources)
     report["boilerplate"] = int(paragraphs["boilerplate"].sum())
     report["read"] = read
     report |= summarise(frame, resolved, topics, sources.notes)

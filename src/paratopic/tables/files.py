@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,8 +81,8 @@ def _read_parquet(path: Path, whole: Collection[str]) -> Table:
         file = pq.ParquetFile(path)
         schema = file.schema_arrow
         refuse_repeated(str(path), schema.names)
-        read = file.read([field.name for field in schema if field.name in whole or is_read(field)])
-        columns = arrow_columns(read, schema.names, whole, _class_names(schema))
+        read = file.read([field.name for field in schema if field.name in whole or _is_read(field)])
+        columns = _arrow_columns(read, schema, whole)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         number = error.errno if isinstance(error, OSError) else None
         reason = os.strerror(number) if number else str(error).strip()
@@ -90,22 +90,17 @@ def _read_parquet(path: Path, whole: Collection[str]) -> Table:
     return Table(columns, [f"{path}, row {row}" for row in range(2, read.num_rows + 2)])
 
 
-def arrow_columns(
-    read: pa.Table,
-    names: Sequence[str],
-    whole: Collection[str],
-    class_names: Mapping[str, Sequence[object]],
-) -> Columns:
-    """Columns of these names from an Arrow table, as texts; those that it lacks are empty.
+def _arrow_columns(read: pa.Table, schema: pa.Schema, whole: Collection[str]) -> Columns:
+    """The columns of a schema, as texts; those that are not read are empty.
 
-    Lists and those that are read `whole` keep the types of their values, and numbers of a column of
-    `class_names` become the names that they stand for.
+    Lists and those that are read `whole` keep the types of their values, and numbers that stand for
+    names become these.
     """
-    columns: Columns = {name: [None] * read.num_rows for name in names}
+    columns: Columns = {name: [None] * read.num_rows for name in schema.names}
     for name, column in zip(read.schema.names, read.columns, strict=True):
         is_whole = name in whole or pa.types.is_nested(column.type)
         columns[name] = column.to_pylist() if is_whole else _as_texts(column)
-    for name, named in class_names.items():
+    for name, named in _class_names(schema).items():
         # Numbers of names, as data sets of Hugging Face have them; -1 is no label.
         by_number = {"-1": None, **{str(number): each for number, each in enumerate(named)}}
         columns[name] = [_named(value, by_number) for value in columns[name]]
@@ -121,7 +116,7 @@ def _named(value: object, by_number: Mapping[str, object]) -> object:
     return by_number.get(str(value).removesuffix(".0"), value)
 
 
-def is_read(field: pa.Field) -> bool:
+def _is_read(field: pa.Field) -> bool:
     """Whether a column has a simple type that is no bytes, or lists of texts or whole numbers."""
     kind = getattr(field.type, "value_type", field.type)  # of lists and dictionaries
     is_text = kind in (pa.string(), pa.large_string(), pa.string_view())

@@ -16,7 +16,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -154,7 +153,7 @@ def cross_validate(
             fit,
             *_apart(data, train, test),
             _seed(seed, done),
-            partial(advance_from, done, advance) if processes == 1 else silent,
+            (lambda more, done=done: advance(done + more)) if processes == 1 else silent,
         )
         for done, (_, _, train, test) in enumerate(parts)
     )
@@ -242,11 +241,6 @@ def _score(
 def _seed(seed: int, number: int) -> int:
     """Seed of the fit with this number, whichever fits are done before it."""
     return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
-
-
-def advance_from(done: int, advance: Advance, more: float) -> None:
-    """Report work beyond what was done before, in fits."""
-    advance(done + more)
 
 
 def out_of_fold(kind: Kind, params: Params) -> tuple[Labelled, dict[str, pd.DataFrame]]:

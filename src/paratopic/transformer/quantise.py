@@ -28,8 +28,6 @@ SMOOTHING = 0.85
 MARGIN = 1.2
 # Numbers that 8 bits hold: of activations from 0 to this, and of weights from minus to plus this.
 OF_ACTIVATIONS, OF_WEIGHTS = 255, 127
-# Largest sum of two neighbouring weights of one sign: times 255 it fits into 16 bits.
-OF_PAIRS = 128
 # In place of the range of a column, and of a row of weights, that is always 0.
 SMALLEST, TINY = 1e-5, 1e-12
 
@@ -52,7 +50,7 @@ def largest_pairs(weight: Tensor) -> Tensor:
     """The largest sum of two neighbours of one sign in each row of a matrix, (n, d) to (n,).
 
     Columns 0 and 1 are neighbours, 2 and 3, and so on. If rows are rounded by this, two rounded
-    neighbours sum up to `OF_PAIRS` at most: 127 and a half for each.
+    neighbours sum up to 128 at most, 127 and a half for each, which times 255 fits into 16 bits.
     """
     pairs = nn.functional.pad(weight, (0, weight.shape[1] % 2)).unflatten(1, (-1, 2))
     sums = torch.maximum(pairs.clamp_min(0).sum(dim=2), -pairs.clamp_max(0).sum(dim=2))
