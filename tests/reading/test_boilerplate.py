@@ -68,8 +68,6 @@ def test_boilerplate_anywhere(text: str, reason: str) -> None:
         ("September 15, 2031", DATE),
         ("Madrid, Monday, 15 September 2031, 10:04 CEST", DATE),
         ("2031-09-15", DATE),
-        *((day, DATE) for day in ("3. Oktober 2025", "vendredi 3 octobre 2025")),
-        *((day, DATE) for day in ("3 de octubre de 2025", "2025年10月3日")),
     ],
 )
 def test_boilerplate_only_below_the_title(text: str, reason: str) -> None:

@@ -97,11 +97,11 @@ def test_params_are_the_sections_or_keys_that_the_stage_reads(name: str) -> None
     if name in FITTING:  # by `training.crossval`
         read |= {"topics"}
     if name == "card":  # by `findings.card`
-        read |= {"language", "license", "prepare.sources"}
+        read |= {"language", "license"}
     if name == "score":  # by `training.crossval`
         read |= {"seed"}
     if name == "prepare":  # by `labels.resolve`
-        read |= {"evaluate.confidence"}
+        read |= {"evaluate.confidence", "labels.weak"}
     if name == "track":  # all of them, which its deps stand for; these it reads itself
         read |= {"models", "topics"}
     assert params_of(name) == read
