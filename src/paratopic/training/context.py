@@ -36,9 +36,10 @@ LEAST_ARTICLES = 4
 ERRORS = 0.5
 # The choice is made on no more examples than this.
 MOST_TO_CHOOSE = 1000
-# Standard errors by which texts have to be more like their own column than like others, and number
-# of texts that are compared with their neighbours at most.
-TELLING, MOST_TO_COMPARE = 2.0, 300
+# Standard errors by which texts have to be more like their neighbours than like those of others,
+# and number of texts that are compared at most. Nearly all articles are coherent, so that one error
+# is enough: 25 paragraphs rarely show more.
+COHERENT, MOST_TO_COMPARE = 1.0, 300
 
 # Probabilities (m, k) of held-out examples, by a head that reads so much and was fitted to others:
 # of weights, and of the numbers of examples to learn from and to answer.
@@ -97,9 +98,9 @@ def choose_context(
 def _are_coherent(texts: Texts, seed: int, embed: Embed) -> bool:
     """Whether texts are more like their neighbours than like those of other texts.
 
-    The neighbour of a text is the text after it or, without one, that before it. It has to be by
-    more than chance explains; of fewer than two texts with neighbours, nothing is known, and they
-    are taken to be. Without any neighbours it is false.
+    The neighbour of a text is the text after it or, without one, that before it. Of fewer than two
+    texts with neighbours, nothing is known, and they are taken to be. Without any neighbours it is
+    false.
     """
     before, after = (texts.beside(part)[:, 0] for part in ("before", "after"))
     near = np.where(after == NOTHING, before, after)
@@ -113,14 +114,14 @@ def _are_coherent(texts: Texts, seed: int, embed: Embed) -> bool:
     )
     products = own @ others.T
     similarity = products if isinstance(products, np.ndarray) else products.toarray()
-    return stand_out(similarity, np.eye(len(rows), dtype=bool))
+    return stand_out(similarity, np.eye(len(rows), dtype=bool), COHERENT)
 
 
-def stand_out(similarity: Array, own: Targets) -> bool:
-    """Whether rows are more like their own column than like others, by more than chance explains.
+def stand_out(similarity: Array, own: Targets, errors: float) -> bool:
+    """Whether rows are more like their own column than like others, by more standard errors.
 
     Both are (n, m), and each row has one column of its own.
     """
     of_own = similarity[own]
     lead = of_own - (similarity.sum(axis=1) - of_own) / (similarity.shape[1] - 1)
-    return bool(lead.mean() > TELLING * lead.std(ddof=1) / np.sqrt(len(lead)))
+    return bool(lead.mean() > errors * lead.std(ddof=1) / np.sqrt(len(lead)))

@@ -66,6 +66,8 @@ HEAD_STRENGTH = {"single": 10.0, "multi": 1.0}
 NEAREST = Nearest(slope=-4.0, even=0.3)
 # Number of labelled texts that are compared with the topics' names, at most.
 MOST_TO_COMPARE = 1000
+# Standard errors by which texts have to be closer to the name of their topic than to others.
+TELLING = 2.0
 # Number of examples, at most, that the head is fitted to before it is tuned with the encoder.
 TO_BEGIN_WITH = 256
 # Smallest mean cosine between the embeddings of an encoder and of its 8-bit copy for the copy to be
@@ -268,7 +270,7 @@ def _telling_names(
     )
     similarity = texts @ names.T
     similarity -= similarity.mean(axis=0)  # some names are closer to all texts than others
-    telling = stand_out(similarity[has_topic], examples.targets[has_topic])
+    telling = stand_out(similarity[has_topic], examples.targets[has_topic], TELLING)
     return topics.names if telling else ()
 
 
