@@ -24,7 +24,7 @@ TEXT = "Trade\n\nThe tariff on goods rose.\n\nPhoto: Harbour Press\n"
 
 def prepare(params: Prepare, topics: Topics) -> Prepared:
     """The tables, where no annotator is a weak source."""
-    labels = Labels((), {})
+    labels = Labels(())
     return stage.prepare(replace(PARAMS, prepare=params, topics=topics, labels=labels))
 
 

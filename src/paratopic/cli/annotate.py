@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -38,12 +37,9 @@ def annotate(
     model: Annotated[str, typer.Option(help="Name of the model on the server.")],
     n: Annotated[int, typer.Option(min=1, help="How many paragraphs to ask about, at most.")] = 200,
     budget: Annotated[
-        float | None,
+        int | None,
         typer.Option(
-            min=0,
-            help="Stop before more is spent: money if labels.prices in params.yaml has the model, "
-            "else tokens.",
-            show_default=False,
+            min=0, help="Stop before more tokens are read and written.", show_default=False
         ),
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Paragraphs at a time.")] = 4,
@@ -60,8 +56,7 @@ def annotate(
     PARATOPIC_LLM_KEY.
     """
     project, annotator = read_project(), f"{LLM}{one_line(model)}"
-    settings = project.params.labels
-    if not settings.is_weak(annotator):
+    if not project.params.labels.is_weak(annotator):
         raise UserError(
             f"the answers of {annotator} would count as those of a person: add it, or llm-*, to "
             "labels.weak in params.yaml"
@@ -72,11 +67,10 @@ def annotate(
     if not items:
         print(f"{annotator} has answered for every paragraph, with the prompt of {PROMPT}")
         return
-    run = _Run(annotator, prompt, partial(settings.cost, model), budget, concurrency)
-    cost = run.cost(expected_tokens(prompt, items))
-    run.of_question = cost / len(items)
+    expected = sum(expected_tokens(prompt, items))
+    run = _Run(annotator, prompt, budget, concurrency, expected / len(items))
     asking = f"{plural(len(items), 'paragraph')} to ask {model} about, with {PROMPT}"
-    print(f"{asking}: about {run.shown(cost)}")
+    print(f"{asking}: about {expected:,} tokens")
     if estimate:
         return
     if not chat.is_here:
@@ -99,19 +93,16 @@ def annotate(
 
 @dataclass
 class _Run:
-    """What came, what is spent, and what may be: money if the model has a price, else tokens.
+    """What came, and how many tokens are spent and may be.
 
     Parameters
     ----------
-    price_of
-        Function from numbers of tokens that are read and written to their cost; None if the model
-        has no price.
     budget
-        The most that may be spent; None for no limit.
+        The most tokens that may be read and written; None for no limit.
     concurrency
         Number of questions that may be under way.
     of_question
-        What a question should cost.
+        Tokens that a question should take.
     n, n_answers
         Number of answers and errors, and of answers alone.
     problem
@@ -120,17 +111,16 @@ class _Run:
 
     annotator: str
     prompt: Prompt
-    price_of: Callable[[tuple[int, int]], float | None]
-    budget: float | None
+    budget: int | None
     concurrency: int
-    of_question: float = 0.0
-    spent: float = 0.0
+    of_question: float
+    spent: int = 0
     n: int = 0
     n_answers: int = 0
     problem: str = ""
 
     def keep(self, answers: Iterable[Answer], labels: Path, n: int) -> None:
-        """Write each of n answers as it comes, count it, and pay for it.
+        """Write each of n answers as it comes, and count it and its tokens.
 
         Whatever ends the run, its sum is printed.
         """
@@ -138,7 +128,7 @@ class _Run:
         with bar(f"{self.annotator}: paragraph", n) as advance:
             try:
                 for answer in answers:
-                    self.spent += self.cost(answer.tokens)
+                    self.spent += sum(answer.tokens)
                     self.n += 1
                     self.n_answers += answer.topics is not None
                     self.problem = answer.problem or self.problem
@@ -151,7 +141,7 @@ class _Run:
                 errors = plural(n_errors, "error")
                 print(
                     f"{self.annotator}: {plural(self.n_answers, 'answer')} in {labels}, {errors}, "
-                    f"{self.shown(self.spent)}, {seconds:.0f} s"
+                    f"{self.spent:,} tokens, {seconds:.0f} s"
                 )
 
     def _line(self, answer: Answer) -> Label:
@@ -167,17 +157,6 @@ class _Run:
             drawn=answer.item.drawn,
             more=(("confidence", sure), ("prompt", self.prompt.digest)),
         )
-
-    def cost(self, tokens: tuple[int, int]) -> float:
-        """Cost of tokens read and written."""
-        price = self.price_of(tokens)
-        return float(sum(tokens)) if price is None else price
-
-    def shown(self, amount: float) -> str:
-        """An amount with its unit, for people."""
-        if self.price_of((0, 0)) is None:
-            return f"{amount:,.0f} tokens"
-        return f"{amount:,.2f} in money (labels.prices)"
 
     @property
     def reaches(self) -> bool:

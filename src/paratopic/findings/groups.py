@@ -358,7 +358,7 @@ def notes(findings: Findings) -> list[str]:
     if (findings.table["rests_on"] == COUNT).any():
         lines.append(
             "= all of it is labelled: the share is a count of these rows, not an estimate. For the"
-            "\n  shares of a larger corpus, add its other rows to the table, without labels."
+            "\n  shares of a larger corpus, add its other texts, without labels."
         )
     if (findings.table["rests_on"] == BORROWED).any():
         lines.append(

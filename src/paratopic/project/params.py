@@ -81,32 +81,23 @@ class Prepare:
 
 @dataclass(frozen=True, config=SECTION)
 class Labels:
-    """Which annotators of the labels' file are weak sources, and what language models cost.
+    """Which annotators of the labels' file are weak sources.
 
     Parameters
     ----------
     weak
         Patterns of their names, such as llm-*.
-    prices
-        Name of a model → price of a million tokens that it reads, and of a million that it writes.
     """
 
     weak: tuple[Annotated[str, Field(min_length=1)], ...]
-    prices: dict[str, tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]]
 
     def is_weak(self, annotator: str) -> bool:
         """Whether an annotator is a weak source.
 
-        >>> Labels(("llm-*",), {}).is_weak("llm-qwen3")
+        >>> Labels(("llm-*",)).is_weak("llm-qwen3")
         True
         """
         return any(fnmatchcase(annotator, pattern) for pattern in self.weak)
-
-    def cost(self, model: str, tokens: Sequence[float]) -> float | None:
-        """Cost of tokens read and written; None where the model has no price."""
-        if model not in self.prices:
-            return None
-        return sum(n * each for n, each in zip(tokens, self.prices[model], strict=True)) / 1e6
 
 
 def _check_holdout(value: object) -> object:

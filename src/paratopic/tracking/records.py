@@ -158,11 +158,12 @@ def _record(
         part=name,
         state=state,
         name=f"{name} · {title_of(tags) or state[:7]}",
-        # The first that differ are the axes of MLflow's picture of runs: "algorithm" before others.
+        # Those of all models in each run, so that MLflow compares runs by what differs alone.
         params={"algorithm": name, "seed": str(params.seed)}
         | {
-            f"{name}.{key}": value if isinstance(value, str) else json.dumps(value)
-            for key, value in asdict(params.section(name)).items()
+            f"{kind}.{key}": value if isinstance(value, str) else json.dumps(value)
+            for kind in params.models
+            for key, value in asdict(params.section(kind)).items()
         },
         metrics=metrics_of(report),
         steps=_training_steps(folder),

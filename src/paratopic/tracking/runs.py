@@ -105,8 +105,11 @@ def described(
     import mlflow.data
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about a path that two kinds of source could read
-        return mlflow.data.from_pandas(rows, str(source), name=name, digest=digest, **columns)
+        # About a path that two kinds of source could read, and columns of whole numbers.
+        warnings.simplefilter("ignore")
+        dataset = mlflow.data.from_pandas(rows, str(source), name=name, digest=digest, **columns)
+        dataset.schema  # noqa: B018  # inferred once, at the first use
+    return dataset
 
 
 def write_runs(
