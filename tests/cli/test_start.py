@@ -225,6 +225,23 @@ def test_dates_and_columns_that_cannot_be_read_are_said(cli: Cli, here: Path) ->
     assert "position not read: the column position does not have what is expected" in printed
 
 
+def test_named_topics_and_an_empty_column_of_labels_leave_no_column_to_guess(
+    cli: Cli, here: Path
+) -> None:
+    table = pd.DataFrame({"text": [f"Speech {n}." for n in range(40)], "speaker": ["A", "B"] * 20})
+    table.to_csv("t.csv", index=False)
+    table.assign(label="").to_csv("empty.csv", index=False)
+    assert "topic  A: 20 rows" in cli("init", "guessed", "--table", "t.csv").out
+    for name in ("t", "empty"):
+        cli("init", name, "--table", f"{name}.csv", "--topics", "trade,security")
+        params = read_params(Path(name) / "params.yaml")
+        (source,) = params.prepare.sources
+        assert isinstance(source, Source) and source.label is None
+        assert params.topics.names == ("trade", "security")
+    printed = cli("init", "other", "--table", "empty.csv", status=1).out
+    assert "no column looks like labels; name the topics" in printed
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_a_project_starts_with_a_dataset_that_was_written_as_parquet(
     cli: Cli, here: Path, several: bool

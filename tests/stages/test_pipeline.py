@@ -174,8 +174,8 @@ def test_a_labelled_table_with_other_topics_and_one_model(
     weighed = json.loads(COMPARISON.read_text())["models"]["baseline"]["macro_f1"]["value"]
     assert weighed == pytest.approx(macro_f1)
     frame[1:].assign(drawn=1).to_csv("table.csv", index=False)
-    time = "the last ones, of 121 labelled paragraphs, took 0 s"
-    assert f"(if models are fitted: baseline: {time})" in cli("status")
+    time = "0 s for 121 labelled paragraphs last time"
+    assert f"(baseline: {time})" in cli("status")
     run_stages("prepare", "split", "score baseline")
     printed = capsys.readouterr().out
     assert (

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -375,8 +377,8 @@ def listen(greeting: str, port: int, token: str = "") -> socket.socket:
         listener = socket.create_server((HOST, port))
     except OSError as error:
         raise UserError(
-            f"port {port} cannot be used ({error.strerror}): choose another, or --port 0 for any "
-            "free one"
+            f"port {port} cannot be used ({os.strerror(error.errno or 0)}): choose another, or "
+            "--port 0 for any free one"
         ) from None
     port = listener.getsockname()[1]
     path = f"/{token}" if token else ""
@@ -387,4 +389,5 @@ def listen(greeting: str, port: int, token: str = "") -> socket.socket:
 def serve(application: ASGIApp, listener: socket.socket) -> None:
     """Serve an application until Ctrl-C."""
     config = uvicorn.Config(application, lifespan="off", ws="none", log_level="warning")
-    uvicorn.Server(config).run(sockets=[listener])
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])

@@ -184,7 +184,7 @@ def read_texts() -> None:
     if files.PARAMS.exists() and not files.PARAGRAPHS.exists():
         print("reading the texts (dvc repro prepare)")
         if subprocess.run([sys.executable, "-m", "dvc", "repro", "-q", "prepare"]).returncode:
-            raise UserError("stage prepare failed; what it says above has to be mended first")
+            raise UserError("stage prepare failed: see its message above")
 
 
 def champion_name() -> str:
@@ -330,7 +330,7 @@ def next_steps(project: Project) -> dict[str, str]:
     if project.sample["drawn"] < LEAST_LABELS and can_draw:
         steps |= LABEL
     elif not is_stale:  # of what is labelled as a whole, they are a count
-        steps["paratopic shares"] = "estimate the shares of the topics"
+        steps["paratopic shares"] = "estimate the shares of the topics (--by year, --by source)"
     if can_draw and champion:
         steps["paratopic label"] = "label the paragraphs that teach the models most"
     elif not can_draw:
@@ -343,7 +343,7 @@ def _run(params: Params) -> dict[str, str]:
     """The step of a run, with how long the last fits took."""
     of_models = {name: took(last_fits(name)) for name in params.models}
     times = "; ".join(f"{name}: {time}" for name, time in of_models.items() if time)
-    return {RUN: f"{TRAIN[RUN]} (if models are fitted: {times})"} if times else TRAIN
+    return {RUN: f"{TRAIN[RUN]} ({times})"} if times else TRAIN
 
 
 def print_steps(steps: Mapping[str, str]) -> None:

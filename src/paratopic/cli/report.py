@@ -58,10 +58,9 @@ def report(
     ] = False,
 ) -> None:
     """Print the comparison of the models, and what to do next."""
-    comparison = files.read_json(COMPARISON, "`dvc repro`")
+    params, comparison = read_params(), files.read_json(COMPARISON, "`dvc repro`")
     note_changes()
     if open_page:
-        params = read_params()
         files.write_text(WHOLE_PAGE, render_page(params.topics, params.models, _on_request()))
         whole = WHOLE_PAGE.resolve()
         if not webbrowser.open(whole.as_uri()):

@@ -57,9 +57,7 @@ _LANGUAGE = re.compile(r"(?m)^language: .*\n")
 
 
 def init(
-    folder: Annotated[
-        Path, typer.Argument(help="Folder of the project; it may hold articles.")
-    ] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Folder of the project.")] = Path(),
     topics: Annotated[
         str | None,
         typer.Option(help="Names of the topics, separated by commas.", show_default=False),
@@ -142,7 +140,8 @@ def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
     new = [Path(name) for name in (*SAME, PARAMS, LABELS, README)]
     if present := [str(folder / path) for path in new if (folder / path).exists()]:
         raise UserError(
-            f"{', '.join(present)} would be overwritten: name another folder, or move them away"
+            f"{', '.join(present)} would be overwritten. Edit {PARAMS} if this is a project "
+            "already; or else name another folder, or move them away"
         )
     (folder / LABELS).parent.mkdir(parents=True, exist_ok=True)
     for name in SAME:
@@ -171,7 +170,7 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
     if place.suffix.lower() not in TABLES:
         raise UserError(f"--table {table}: a table can be {', '.join(TABLES)}")
     columns = read_table(place).columns
-    proposal = propose(columns, _from(folder, place))
+    proposal = propose(columns, _from(folder, place), guess=not names)
     if proposal.topics and names:
         raise UserError(
             f"--table {table}: the labels in its column {proposal.columns['label']} become the "
@@ -194,7 +193,7 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
         print(
             "  note   all rows are labelled: shares are of these rows alone. For those of a larger"
         )
-        print("         corpus, add its other rows to the table, without labels")
+        print("         corpus, add its other texts, without labels")
     if topics.most > 1:
         print("  mode   multi: some rows have several topics; in mode single the first would count")
     check = {"check params.yaml": "whether the above is right (prepare.sources)"}

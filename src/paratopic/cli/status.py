@@ -17,6 +17,7 @@ from paratopic.cli.project import (
     note_changes,
     print_steps,
     read_project,
+    read_texts,
 )
 from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.folds import LEAST_FOLDS
@@ -37,6 +38,7 @@ def status() -> None:
 
     The paragraphs are those of the last `dvc repro prepare`.
     """
+    read_texts()
     project = read_project()
     note_changes()
     prepared = files.read_json(PREPARED, "`dvc repro`")

@@ -23,6 +23,7 @@ from paratopic.cli.predict import ModelName
 from paratopic.cli.project import (
     LABEL,
     Project,
+    champion_name,
     name_of_user,
     next_steps,
     print_steps,
@@ -161,13 +162,13 @@ def label(
         ((command, why),) = LABEL.items()
         log.warning("note: nothing is labelled yet. First %s (`%s`)", why, command)
     # The model may read for a minute. The address is there before; a browser waits for the page.
+    drawn = formats.read_drawn(path, project.paragraphs) if path else {}
     greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
     token = secrets.token_urlsafe(16)  # other users of this machine cannot guess the address
     with page.listen(greeting, port, token) as listener:
         if path is None:
             suggestions, shown = _suggestions(project, n, draw, model, blind)
         else:
-            drawn = formats.read_drawn(path, project.paragraphs)
             hidden = _hides(blind, _reason_to_hide(project, drawn, name))
             shown = None if hidden else load(model)
             suggestions = _in_context(project, drawn, shown)
@@ -275,7 +276,7 @@ def _explain(project: Project, model: Model, paragraph: str) -> Explanation:
 
 def _hides(blind: bool | None, reason: str) -> bool:
     """Whether to hide what the model thinks: as asked for, or else where there is a reason."""
-    if blind is None and reason:
+    if blind is None and reason and champion_name():
         log.warning(
             "note: %s, so the model's predictions are hidden; --no-blind shows them", reason
         )

@@ -58,7 +58,8 @@ NOT_ABOUT = ("text", "before", "after", "ordered", "boilerplate")
 METHOD = (
     "Shares are the model's mean probabilities, corrected with the labels drawn at random "
     "(prediction-powered inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453).\n"
-    "Intervals are Wilson intervals (1927) for the effective number of labels."
+    "Intervals are Wilson intervals (1927) for the effective number of labels. Each topic is "
+    "corrected by itself,\nso the shares of a group may not add up to 100 %."
 )
 
 
@@ -409,7 +410,10 @@ def _lacking(findings: Findings) -> str:
     missing = [f"{name} {LEAST_LABELS - n}" for name, n in n_labels.items()]
     listed = ", ".join(missing[:MOST_LISTED])
     more = f" and {len(missing) - MOST_LISTED} more" if len(missing) > MOST_LISTED else ""
-    return f"  Labels that these groups need for an interval: {listed}{more}."
+    return (
+        f"  Labels that these groups need for an interval: {listed}{more}.\n"
+        "  `paratopic label --random` draws from all; a group that is wholly labelled is counted."
+    )
 
 
 def _verdict(p: float | None) -> str:
@@ -417,8 +421,8 @@ def _verdict(p: float | None) -> str:
     if p is None:
         return ""
     if p < 0.05:
-        return f" The labels contradict this ({write_p(p)}): do not report these shares."
-    return f" The labels do not contradict this ({write_p(p)})."
+        return f" The labels contradict that assumption ({write_p(p)}): do not report these shares."
+    return f" The labels do not contradict that assumption ({write_p(p)})."
 
 
 def counting(counted: Counted, copies: bool) -> str:
@@ -438,7 +442,7 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
         labels = "labelled articles" if corpus.counted == "articles" else "labels"
         halves = (f"± {100 * half:.0f} points with about {n:,} more" for half, n in lacking.items())
         lines.append(
-            f"Further {labels}, drawn at random, narrow the intervals for the whole corpus: "
+            f"Further {labels}, drawn at random, narrow the intervals for the whole corpus, to "
             f"{', '.join(halves)}."
         )
     return lines

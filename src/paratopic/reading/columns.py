@@ -55,8 +55,13 @@ class Proposal(NamedTuple):
     topics: list[str]
 
 
-def propose(columns: Mapping[str, Sequence[object]], path: str) -> Proposal:
+def propose(columns: Mapping[str, Sequence[object]], path: str, guess: bool = True) -> Proposal:
     """Propose which columns and labels of a table mean what, with its path in `prepare.sources`.
+
+    Parameters
+    ----------
+    guess
+        Whether a column whose name says nothing may be the one with the labels; True by default.
 
     Raises
     ------
@@ -70,14 +75,14 @@ def propose(columns: Mapping[str, Sequence[object]], path: str) -> Proposal:
     }
     if not any(map(any, cells.values())):
         raise UserError(f"{path}: there are no rows")
-    chosen = _chosen(cells)
+    chosen = _chosen(cells, guess)
     keys: dict[str, Any] = {key: _entry(key, name, cells) for key, name in chosen.items()}
     columns_of = {key: name for key, name in chosen.items() if name is not None}
     labels, topics = _topics(cells.get(columns_of.get("label", ""), []))
     return Proposal(Source(path, **keys, labels=labels), columns_of, topics)
 
 
-def _chosen(cells: dict[str, list[str]]) -> dict[str, str | None]:
+def _chosen(cells: dict[str, list[str]], guess: bool) -> dict[str, str | None]:
     """Key of `Source` → the column that it probably stands for, None for none."""
     chosen: dict[str, str | None] = {}
 
@@ -96,7 +101,10 @@ def _chosen(cells: dict[str, list[str]]) -> dict[str, str | None]:
     of_ids = [name for name in cells if all(map(_ID.fullmatch, cells[name]))]
     choose("id", _are_distinct, [name for name in of_ids if not _rank(name, NAMES["date"])])
     fewest = sorted(cells, key=lambda name: len(set(cells[name])))
-    choose("label", _are_labels, [name for name in fewest if _are_labels(cells[name], False)])
+    # An empty column with such a name is to be filled.
+    guess &= not any(_rank(name, NAMES["label"]) and not any(cells[name]) for name in cells)
+    few = [name for name in fewest if guess and _are_labels(cells[name], False)]
+    choose("label", _are_labels, few)
     repeated_ids = [name for name in cells if _rank(name, NAMES["id"])]
     choose("group", lambda values: 1 < len(set(values)) < len(values), repeated_ids)
     n_dates = len(set(cells.get(chosen["date"] or "", ())))

@@ -318,10 +318,10 @@ def last_fits(name: str) -> dict[str, Any]:
 
 
 def took(last: Mapping[str, Any]) -> str:
-    """How long the last fits took: "the last ones, of 312 labelled paragraphs, took 3 min"."""
+    """How long the last fits took: "3 min for 312 labelled paragraphs last time"."""
     if not (seconds := last.get("seconds")):
         return ""
-    return f"the last ones, of {last['labelled']}, took {duration(seconds)}"
+    return f"{duration(seconds)} for {last['labelled']} last time"
 
 
 def _why(kind: Kind, read: Mapping[str, str]) -> str:
