@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from paratopic import Prediction, load
 
 # Of one request: a longer list is for `paratopic predict --out`. A text of 100,000 characters takes
-# about a second.
-MOST_TEXTS, MOST_BYTES, MOST_CHARACTERS = 1000, 10_000_000, 100_000
+# a second or some.
+MOST_TEXTS, MOST_BYTES, MOST_CHARACTERS, MOST_TOGETHER = 1000, 10_000_000, 100_000, 500_000
 
 model = load()
 app = FastAPI(title="Topics of paragraphs")
@@ -45,8 +45,10 @@ async def limit(request: Request, call_next: Callable[[Request], Awaitable[Respo
 @app.post("/predict")
 def predict(request: Texts) -> list[Prediction]:
     """Predict topics: an answer for each text, in their order."""
-    if any(len(text) > MOST_CHARACTERS for text in request.texts):
-        raise HTTPException(413, f"send texts of at most {MOST_CHARACTERS:,} characters each")
+    sizes = list(map(len, request.texts))
+    if max(sizes, default=0) > MOST_CHARACTERS or sum(sizes) > MOST_TOGETHER:
+        most = f"{MOST_CHARACTERS:,} characters each, and {MOST_TOGETHER:,} together"
+        raise HTTPException(413, f"send texts of at most {most}")
     return model.predict(request.texts)
 
 

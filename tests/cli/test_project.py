@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from paratopic.cli.project import DRAW, RUN, Project, changes_since, next_steps
 from paratopic.corpus.labelled import answer_rows
 from paratopic.inference.folder import MANIFEST, card_mark
 from paratopic.labels.log import Label
+from paratopic.project.errors import UserError
 from paratopic.project.files import (
     LOCK,
     MODEL_CARD,
@@ -22,6 +24,7 @@ from paratopic.project.files import (
     PREPARED,
     SCORES,
     md5,
+    sha256,
     write_text,
 )
 from tests.samples import PARAMS, paragraph_table
@@ -96,3 +99,21 @@ def test_results_that_dvc_lock_does_not_have_are_named(
     assert changes_since(PARAMS, "baseline") == ""
     write_text(written, "{ }\n")  # by a `dvc repro` that was interrupted, or from a backup
     assert changes_since(PARAMS, "baseline") == str(changed)
+
+
+def test_files_that_stage_prepare_did_not_read_as_they_are_now_are_named(here: Path) -> None:
+    table, log = "texts.csv", "seeds/labels.csv"
+    prepare = replace(PARAMS.prepare, sources=(table,), labels=log)
+    params = replace(PARAMS, prepare=prepare)
+    for path in (table, log):
+        write_text(Path(path), "text\nTariffs rose.\n")
+    digests = {path: sha256(Path(path)) for path in (log, table)}
+    write_text(PREPARED, json.dumps({"read": digests}))
+    assert changes_since(params, "") == ""
+    write_text(Path(log), "paragraph,topics\n")  # every label changed
+    assert changes_since(params, "") == log
+    write_text(Path(table), "text\nRain fell.\n")
+    assert changes_since(params, "") == f"{log} and {table}"
+    with pytest.raises(UserError, match=r"dvc\.lock cannot be read\. After a merge, run `git"):
+        write_text(LOCK, "stages:\n<<<<<<< ours\n=======\n>>>>>>> theirs\n")
+        changes_since(params, "baseline")

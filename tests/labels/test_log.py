@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -202,6 +203,16 @@ def test_a_note_cannot_make_the_file_unreadable(path: Path, bad: str) -> None:
     append(path, Label("", "a:1", "trade", f"x{bad}y", f"an{bad}n", note=f"b{bad}c{bad}"))
     (line,) = read_lines(path)
     assert (line.text, line.annotator, line.note) == ("x y", "an n", "b c")
+
+
+def test_no_cell_runs_as_a_formula_and_each_is_read_as_it_was(path: Path) -> None:
+    label = Label("l", "-a:1", "+trade", "=2+2", "=HYPERLINK(1)", note="@x", more=(("who", "-1"),))
+    append(path, label)
+    cells = next(csv.reader(path.read_text(encoding="utf-8").splitlines()[-1:]))
+    assert not [cell for cell in cells if cell[:1] in tuple("=+-@")]
+    (line,) = [line for line in read_lines(path) if line.paragraph == "-a:1"]
+    read = line.paragraph, line.cell, line.text, line.annotator, line.note, dict(line.more)["who"]
+    assert read == ("-a:1", "+trade", "=2+2", "=HYPERLINK(1)", "@x", "-1")
 
 
 def test_first_words_are_whole_and_as_many_as_fit() -> None:

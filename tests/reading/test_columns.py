@@ -22,6 +22,20 @@ LABELS: list[object] = [["Econ", "Law; order", "Other", ""][n % 4] for n in rang
 DAYS: list[object] = [f"2025-09-{1 + n % 12:02}" for n in range(N)]
 
 
+def test_an_open_label_is_none_and_one_name_in_two_unicode_forms_is_one_topic() -> None:
+    names = ["économie", "e\u0301conomie", "?", "santé"]
+    labels: list[object] = [names[n % 4] for n in range(N)]
+    proposal = propose({"text": TEXTS, "label": labels}, "t.csv")
+    assert sorted(proposal.topics) == sorted(["économie", "santé"])
+
+
+@pytest.mark.parametrize("dates", [["9/15/2025", "9/16/2025"], ["45915", "45916"]])
+def test_dates_of_other_forms_are_no_ids(dates: list[str]) -> None:
+    days: list[object] = [dates[n % 2] for n in range(N)]
+    proposal = propose({"text": TEXTS, "label": LABELS, "date": days}, "t.csv")
+    assert proposal.columns.get("id") is None
+
+
 @pytest.mark.parametrize(
     ("columns", "taken"),
     [

@@ -158,6 +158,6 @@ def test_a_folder_with_nothing_but_a_table_says_where_to_name_it(tmp_path: Path)
     labels = save(tmp_path, "labels.csv", "paragraph,topics,text\n")
     save(tmp_path, "metadata.csv", "article\n")
     table = save(tmp_path, "table.csv", TABLE)
-    with pytest.raises(UserError, match="names no file that is there") as error:
+    with pytest.raises(UserError, match="has no article: add some") as error:
         read_sources([str(tmp_path)], [labels], [])
     assert str(error.value).splitlines()[1:] == [f"{table} {NAME_IT}"]

@@ -351,15 +351,19 @@ def test_decimals_lists_and_the_text_nan_are_labels_of_parquet(tmp_path: Path) -
         "one": pa.array(["nan", "trade", None]),
         "several": pa.array([["trade", "security"], [], None]),
         "number": pa.array([Decimal("1"), Decimal("2"), None]),
+        "scaled": pa.array([Decimal("1.0"), Decimal("2.5"), None]),
     }
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table(columns), path)
     cells = {
         name: read_labelled_table(path, [], Source(str(path), label=name)).answers["cell"].tolist()
-        for name in ("one", "several", "number")
+        for name in ("one", "several", "number", "scaled")
     }
     several = ["trade;security", "none"]
-    assert cells == {"one": ["nan", "trade"], "several": several, "number": ["1", "2"]}
+    numbers = {"number": ["1", "2"], "scaled": ["1", "2.5"]}
+    assert cells == {"one": ["nan", "trade"], "several": several} | numbers
+    # What `init` proposes is what is read.
+    assert read_table(path).columns["scaled"] == ["1", "2.5", None]
 
 
 def test_the_case_of_a_key_does_not_matter(tmp_path: Path) -> None:

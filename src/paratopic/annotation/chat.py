@@ -7,6 +7,7 @@ library's. The key is sent to the server of the URL alone, and is in no message.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -208,7 +209,8 @@ def _parse(completion: ChatCompletion, read: int, key: str) -> Reply:
         raise BadReply("the model refuses to answer", tokens)
     if not isinstance(text, str) or not text.strip():
         raise BadReply("an empty answer", tokens)
-    return Reply(text.replace(key, "[key]") if key else text, _confidence(choice), tokens)
+    text = re.sub(re.escape(key), "[key]", text, flags=re.IGNORECASE) if key else text
+    return Reply(text, _confidence(choice), tokens)
 
 
 def _confidence(choice: Any) -> float | None:
@@ -220,11 +222,13 @@ def _confidence(choice: Any) -> float | None:
 
 
 def _tokens(completion: ChatCompletion, read: int, written: int) -> tuple[int, int]:
-    """Tokens read and written; where the server does not count them, those of the characters."""
-    usage = completion.usage
-    if usage is None:
-        return read, estimate(written)
-    return int(usage.prompt_tokens), int(usage.completion_tokens)
+    """Tokens read and written; where the server counts none, those of the characters."""
+    counts = (
+        getattr(completion.usage, f"{name}_tokens", None) for name in ("prompt", "completion")
+    )
+    both = zip(counts, (read, estimate(written)), strict=True)
+    one, other = (n if type(n) is int and n >= 0 else estimated for n, estimated in both)
+    return one, other
 
 
 def estimate(characters: int) -> int:

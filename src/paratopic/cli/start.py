@@ -190,10 +190,7 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
     note = create(folder, topics, proposal.source)
     _print_proposal(table, list(columns), proposal, rows)
     if len(rows.answers) == len(rows.paragraphs):
-        print(
-            "  note   all rows are labelled: shares are of these rows alone. For those of a larger"
-        )
-        print("         corpus, add its other texts, without labels")
+        print("  note   all rows are labelled: for shares of a larger corpus, add its other texts")
     if topics.most > 1:
         print("  mode   multi: some rows have several topics; in mode single the first would count")
     check = {"check params.yaml": "whether the above is right (prepare.sources)"}

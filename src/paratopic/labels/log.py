@@ -373,8 +373,8 @@ def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
 
 
 def _label(where: str, row: dict[str, str]) -> Label:
+    row = {name: live(cell) for name, cell in row.items()}
     own = {name: row.get(name, "").strip() for name in _OWN}
-    own |= {name: live(own[name]) for name in ("text", "note")}
     if not own["paragraph"]:
         raise UserError(f"{where}: a line needs the id of a paragraph")
     more = tuple((name, cell) for name, cell in row.items() if name not in _OWN and cell)
@@ -427,8 +427,8 @@ def _csv(
     if is_whole:
         writer.writeheader()
     for line in lines:
-        own = {"paragraph": line.paragraph, "topics": line.cell, "text": inert(line.text)}
-        own |= {name: getattr(line, name) for name in OPTIONAL} | {"note": inert(line.note)}
+        own = {"paragraph": line.paragraph, "topics": line.cell, "text": line.text}
+        own |= {name: getattr(line, name) for name in OPTIONAL}
         if max(map(len, own.values())) > LONGEST_CELL:
             raise UserError(
                 f"{line.where}: a cell has more than {LONGEST_CELL} characters; shorten it"
@@ -438,5 +438,5 @@ def _csv(
                 f"{line.where}: a cell has the control character U+{ord(control[0]):04X}, with "
                 "which the file could not be read again; remove it"
             )
-        writer.writerow(dict(line.more) | own)
+        writer.writerow({name: inert(cell) for name, cell in (dict(line.more) | own).items()})
     return text.getvalue()

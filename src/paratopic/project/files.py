@@ -165,7 +165,8 @@ def aside(path: Path) -> Iterator[Path]:
             raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
         raise
     finally:
-        _remove(draft)
+        with suppress(OSError):  # where nothing can be written, nor can the draft be removed
+            _remove(draft)
 
 
 @functools.cache  # once a folder and process

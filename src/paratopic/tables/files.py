@@ -133,6 +133,8 @@ def _as_texts(column: pa.ChunkedArray) -> list[object]:
         return [None] * len(column)
     if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         return [text and (_DAY.match(text) or [text])[0] for text in texts]
+    if pa.types.is_decimal(column.type):
+        texts = [text and re.sub(r"\.0+$", "", text) for text in texts]
     is_float = pa.types.is_floating(column.type)
     return [None if is_float and text == "nan" else text for text in texts]
 
