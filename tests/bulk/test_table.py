@@ -208,6 +208,7 @@ def test_one_table_on_the_command_line(
     for more, message in (
         ([out, "--resume"], "--resume works only with a folder"),
         ([inputs[1]], "is one of the inputs"),
+        ([inputs[1].parent / "nowhere" / ".." / inputs[1].name], "is one of the inputs"),
         ([tmp_path / "answers.jsonl"], "one table can be .csv, .xlsx, .parquet"),
     ):
         assert message in cli(*words, *more, status=1).out

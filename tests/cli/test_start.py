@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tomllib
@@ -11,6 +12,7 @@ from typing import Any, cast
 
 import datasets
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from paratopic.cli.start import SAME, create, new_topics
@@ -225,6 +227,13 @@ def test_dates_and_columns_that_cannot_be_read_are_said(cli: Cli, here: Path) ->
     assert "position not read: the column position does not have what is expected" in printed
 
 
+@pytest.mark.parametrize("names", [["Text", "Label"], ["TEXT", "Topic"], [" text ", "label"]])
+def test_headers_may_have_capitals_and_blanks(cli: Cli, here: Path, names: list[str]) -> None:
+    rows = [[f"Speech {n}.", ("sport", "weather")[n % 2]] for n in range(20)]
+    pd.DataFrame(rows, columns=names).to_csv("t.csv", index=False)
+    assert "topic  sport: 10 rows" in cli("init", "new", "--table", "t.csv").out
+
+
 def test_named_topics_and_an_empty_column_of_labels_leave_no_column_to_guess(
     cli: Cli, here: Path
 ) -> None:
@@ -242,11 +251,12 @@ def test_named_topics_and_an_empty_column_of_labels_leave_no_column_to_guess(
     assert "no column looks like labels; name the topics" in printed
 
 
-@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("several", ["", "list", "older"])
 def test_a_project_starts_with_a_dataset_that_was_written_as_parquet(
-    cli: Cli, here: Path, several: bool
+    cli: Cli, here: Path, several: str
 ) -> None:
-    label: Any = datasets.ClassLabel(names=["Trade", "Sports; Culture"])
+    names = ["Trade", "Sports; Culture"]
+    label: Any = datasets.ClassLabel(names=names)
     numbers = [n % 2 for n in range(12)]
     rows = {"text": [f"Speech {n}." for n in range(12)], "label": numbers}
     if several:
@@ -254,6 +264,10 @@ def test_a_project_starts_with_a_dataset_that_was_written_as_parquet(
         label = datasets.List(label)
     features = datasets.Features({"text": datasets.Value("string"), "label": label})
     datasets.Dataset.from_dict(rows, features=features).to_parquet("speeches.parquet")
+    if several == "older":
+        table = pq.read_table("speeches.parquet")
+        meant = json.dumps({"info": {"features": {"label": [{"names": names}]}}})
+        pq.write_table(table.replace_schema_metadata({"huggingface": meant}), "speeches.parquet")
     printed = cli("init", "new", "--table", "speeches.parquet").out
     assert "topic  Sports, Culture: 6 rows, labelled Sports; Culture" in printed
     (source,) = read_params(Path("new/params.yaml")).prepare.sources

@@ -206,13 +206,13 @@ def test_a_note_cannot_make_the_file_unreadable(path: Path, bad: str) -> None:
 
 
 def test_no_cell_runs_as_a_formula_and_each_is_read_as_it_was(path: Path) -> None:
-    label = Label("l", "-a:1", "+trade", "=2+2", "=HYPERLINK(1)", note="@x", more=(("who", "-1"),))
+    label = Label("l", "-a:1", "+trade", "=2+2", "=HYPERLINK(1)", note="@x", more=(("who", "-x"),))
     append(path, label)
     cells = next(csv.reader(path.read_text(encoding="utf-8").splitlines()[-1:]))
     assert not [cell for cell in cells if cell[:1] in tuple("=+-@")]
     (line,) = [line for line in read_lines(path) if line.paragraph == "-a:1"]
     read = line.paragraph, line.cell, line.text, line.annotator, line.note, dict(line.more)["who"]
-    assert read == ("-a:1", "+trade", "=2+2", "=HYPERLINK(1)", "@x", "-1")
+    assert read == ("-a:1", "+trade", "=2+2", "=HYPERLINK(1)", "@x", "-x")
 
 
 def test_first_words_are_whole_and_as_many_as_fit() -> None:

@@ -375,6 +375,21 @@ def test_the_case_of_a_key_does_not_matter(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("names", ["Text,Label,Group", "TEXT,LABEL,GROUP"])
+def test_the_names_that_a_source_gives_are_found_in_any_case(tmp_path: Path, names: str) -> None:
+    path = save(tmp_path, "set.csv", f"{names}\nA,trade,1\nB,trade,1\n")
+    text, label, group = names.split(",")
+    frame, _ = read_joined(path, TOPICS, [], Source(str(path), text, label, group))
+    assert frame["article"].tolist() == ["set/1"] * 2
+    assert frame["topics"].tolist() == [["trade"]] * 2
+
+
+def test_a_draw_may_be_written_as_a_number_with_a_point(tmp_path: Path) -> None:
+    path = save(tmp_path, "set.csv", "text,label,drawn\nA,trade,1.0\nB,trade,\n")
+    answers = read_labelled_table(path, []).answers
+    assert answers["draw"].tolist() == ["paragraph", ""]
+
+
 def test_an_index_is_no_title_and_titles_may_stand_above_unlabelled_rows(tmp_path: Path) -> None:
     rows = "".join(f"{n},rain fell on day {n}\n" for n in range(5))
     frame, _ = read_joined(

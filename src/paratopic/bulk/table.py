@@ -67,7 +67,8 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
         .xlsx table has more rows or columns than a spreadsheet, or a cell of a workbook is too
         long; or parquet is asked for without pyarrow.
     """
-    if out.exists() and any(out.samefile(path) for path in job.inputs):
+    # Resolved, because a folder on the way may not be there yet.
+    if (place := out.resolve()).exists() and any(map(place.samefile, job.inputs)):
         raise UserError(f"--out {out} is one of the inputs; name another file")
     if out.suffix.lower() == ".parquet":
         formats.require_pyarrow(out)

@@ -111,6 +111,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 # Beginning of a cell that a spreadsheet may run, or that `inert` has already changed. In East Asian
 # spreadsheets full-width signs count too.
 _FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
+# What begins as a formula does, but is a number.
+_NO_FORMULA = re.compile(r"[-+]?(\d[\d.,]*|[.,]\d+)?(e[-+]?\d+)?%?", re.IGNORECASE)
 # Names that `aside` writes under.
 DRAFT = re.compile(r"\..+\.\d+\.draft", re.DOTALL)
 HOUR = 3600.0  # seconds
@@ -200,10 +202,10 @@ def inert(cell: str) -> str:
     One apostrophe is put before it, also where there is one already. See
     https://owasp.org/www-community/attacks/CSV_Injection.
 
-    >>> [inert(cell) for cell in ("=1+1", "1 + 1", "'=1+1")]
-    ["'=1+1", '1 + 1', "''=1+1"]
+    >>> [inert(cell) for cell in ("=1+1", "1 + 1", "'=1+1", "-1.5")]
+    ["'=1+1", '1 + 1', "''=1+1", '-1.5']
     """
-    return f"'{cell}" if _FORMULA.match(cell) else cell
+    return f"'{cell}" if _FORMULA.match(cell) and not _NO_FORMULA.fullmatch(cell) else cell
 
 
 def live(cell: str) -> str:

@@ -37,7 +37,7 @@ TABLES = tuple(LOADERS)
 
 REQUIRED = "text", "label"
 # Column that tells how a labelled row was chosen → what was drawn.
-DRAWN, DRAWS = "drawn", {"": "", "1": "paragraph", "article": "article"}
+DRAWN, DRAWS = "drawn", {"": "", "1": "paragraph", "1.0": "paragraph", "article": "article"}
 # Columns that tell what stands around a text, beside the group that it is in: its place in the
 # group, or its neighbours themselves.
 OPTIONAL = ("group", "position", *BESIDE, DRAWN)
@@ -153,7 +153,7 @@ def _by_key(columns: Columns, path: Path, source: Source) -> Columns:
     blanks at the ends of a key's name do not matter.
     """
     refuse_repeated(str(path), list(map(cleaned, columns)))
-    plain = {name: cleaned(name).casefold() for name in columns}
+    plain = {name: cleaned(name).casefold() for name in columns.keys() - source.named.values()}
     alike = {name: key for name, key in plain.items() if key in KEYS and key not in columns}
     if len({*alike.values()}) == len(alike):
         columns = {alike.get(name, name): values for name, values in columns.items()}

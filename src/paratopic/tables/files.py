@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -146,11 +146,15 @@ def _class_names(schema: pa.Schema) -> dict[str, list[object]]:
         return {
             column: list(item["names"])
             for column, feature in features.items()
-            # Of a list, the feature says what its items are.
-            if column in schema.names and "names" in (item := feature.get("feature", feature))
+            if column in schema.names and "names" in (item := _item(feature))
         }
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         return {}
+
+
+def _item(feature: Any) -> Any:
+    """What a feature, or each item of a list, is; older files have a list of one."""
+    return feature[0] if isinstance(feature, list) else feature.get("feature", feature)
 
 
 # Suffix of a table → its reader. Of parquet, columns of the names given keep the types of their

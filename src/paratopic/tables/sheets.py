@@ -31,8 +31,6 @@ _SEPARATOR = re.compile(r"sep=(.)\r?\n")
 # many cells as the header below a title, at least.
 FIRST_ROWS, ALIKE = 50, 0.8
 
-# What begins as a formula does, but is a number.
-_NO_FORMULA = re.compile(r"[-+]?(\d[\d.,]*|[.,]\d+)?(e[-+]?\d+)?%?", re.IGNORECASE)
 
 # Numbers as people write them, dates and times. Zeros before a number are those of an id.
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
@@ -203,7 +201,7 @@ def inert_value(cell: object) -> object:
     >>> [inert_value(cell) for cell in ("=A1", "'=A1", "-1.5", "a=b")]
     ["'=A1", "''=A1", '-1.5', 'a=b']
     """
-    return inert(cell) if isinstance(cell, str) and not _NO_FORMULA.fullmatch(cell) else cell
+    return inert(cell) if isinstance(cell, str) else cell
 
 
 def find_separator(text: str, column: str = "") -> str:
