@@ -58,9 +58,10 @@ def report(
     ] = False,
 ) -> None:
     """Print the comparison of the models, and what to do next."""
-    params, comparison = read_params(), files.read_json(COMPARISON, "`dvc repro`")
+    comparison = files.read_json(COMPARISON, "`dvc repro` in the root of a project")
     note_changes()
     if open_page:
+        params = read_params()
         files.write_text(WHOLE_PAGE, render_page(params.topics, params.models, _on_request()))
         whole = WHOLE_PAGE.resolve()
         if not webbrowser.open(whole.as_uri()):

@@ -23,7 +23,6 @@ from paratopic.cli.predict import ModelName
 from paratopic.cli.project import (
     LABEL,
     Project,
-    champion_name,
     name_of_user,
     next_steps,
     print_steps,
@@ -276,7 +275,7 @@ def _explain(project: Project, model: Model, paragraph: str) -> Explanation:
 
 def _hides(blind: bool | None, reason: str) -> bool:
     """Whether to hide what the model thinks: as asked for, or else where there is a reason."""
-    if blind is None and reason and champion_name():
+    if blind is None and reason:
         log.warning(
             "note: %s, so the model's predictions are hidden; --no-blind shows them", reason
         )

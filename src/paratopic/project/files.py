@@ -112,7 +112,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 # spreadsheets full-width signs count too.
 _FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
 # What begins as a formula does, but is a number.
-_NO_FORMULA = re.compile(r"[-+]?(\d[\d.,]*|[.,]\d+)?(e[-+]?\d+)?%?", re.IGNORECASE)
+_NUMBER = re.compile(r"[-+]?(\d[\d.,]*|[.,]\d+)(e[-+]?\d+)?%?", re.ASCII | re.IGNORECASE)
 # Names that `aside` writes under.
 DRAFT = re.compile(r"\..+\.\d+\.draft", re.DOTALL)
 HOUR = 3600.0  # seconds
@@ -205,7 +205,7 @@ def inert(cell: str) -> str:
     >>> [inert(cell) for cell in ("=1+1", "1 + 1", "'=1+1", "-1.5")]
     ["'=1+1", '1 + 1', "''=1+1", '-1.5']
     """
-    return f"'{cell}" if _FORMULA.match(cell) and not _NO_FORMULA.fullmatch(cell) else cell
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
 def live(cell: str) -> str:
