@@ -111,8 +111,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 # Beginning of a cell that a spreadsheet may run, or that `inert` has already changed. In East Asian
 # spreadsheets full-width signs count too.
 _FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
-# What begins as a formula does, but is a number.
-_NUMBER = re.compile(r"[-+]?(\d[\d.,]*|[.,]\d+)(e[-+]?\d+)?%?", re.ASCII | re.IGNORECASE)
+# What begins as a formula does, but is a number, or a sign alone.
+_NUMBER = re.compile(r"[-+]?(\d[\d.,]*|[.,]\d+)?(e[-+]?\d+)?%?", re.ASCII | re.IGNORECASE)
 # Names that `aside` writes under.
 DRAFT = re.compile(r"\..+\.\d+\.draft", re.DOTALL)
 HOUR = 3600.0  # seconds
