@@ -65,7 +65,7 @@ def init(
     table: Annotated[
         str | None,
         typer.Option(
-            help="Labelled table (.csv, .xlsx, .jsonl, .parquet), whose labels become the topics.",
+            help=f"Labelled table ({', '.join(TABLES)}), whose labels become the topics.",
             show_default=False,
         ),
     ] = None,
