@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.annotation.suggestion import Suggestion
 from paratopic.corpus.labelled import Labelled, answer_rows, with_labels, write_answer_rows
 from paratopic.corpus.table import targets_of, texts_of, write_paragraphs
 from paratopic.evaluation.estimates import Estimate
@@ -239,20 +238,3 @@ def fit_reading(
         for each in KINDS:
             patch.setattr(f"paratopic.{each}.fit.choose_context", lambda *_: weights)
         return fit(kind, examples, topics, encoder)
-
-
-def suggestions(topics: Topics, count: int = 3) -> list[Suggestion]:
-    """Paragraphs to label, in context, all with the same scores."""
-    scores = dict(zip(topics.names, (0.2, 0.5, 0.3), strict=True))
-    return [
-        Suggestion(
-            f"news:{n}",
-            "news",
-            "A heading",
-            f"Tariffs <b>rose</b> {n} times on goods that crossed the border by ship or by rail.",
-            (f"What came before {n}.",),
-            (f"What came after {n}.",),
-            scores,
-        )
-        for n in range(count)
-    ]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.project.installed import closure, imports
+from paratopic.project.installed import closure, imported, imports
 from tests.architecture import room_arrows, room_of
 from tests.programs import ROOT
 
@@ -72,7 +72,17 @@ def test_no_module_and_no_room_is_in_a_circle() -> None:
         assert set(TopologicalSorter(graph).static_order()) == set(graph)
 
 
-@pytest.mark.parametrize("leaf", ["annotation", "findings", "bulk", "sklearn", "tracking"])
+LEAVES = ("annotation", "findings", "bulk", "sklearn", "tracking")
+
+
+def test_what_all_tests_share_needs_no_leaf() -> None:
+    """So that the tests of the rest run where a leaf was deleted."""
+    shared = [path for path in (ROOT / "tests").glob("*.py") if not path.name.startswith("test_")]
+    names = set().union(*(imported(path.read_text(encoding="utf-8")) for path in shared))
+    assert len(shared) > 5 and not names & {f"paratopic.{leaf}" for leaf in LEAVES}
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
 def test_a_leaf_can_be_deleted(leaf: str, tmp_path: Path) -> None:
     """All but the commands and stages that are about it can be imported without it."""
     copy = tmp_path / "paratopic"

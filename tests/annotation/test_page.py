@@ -33,8 +33,9 @@ from paratopic.labels.log import read_lines
 from paratopic.project.codebook import Change, Kind
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
+from tests.annotation.suggested import suggestions
 from tests.programs import BROWSER, DRIVER, ask
-from tests.samples import TOPICS, suggestions
+from tests.samples import TOPICS
 
 PORT = 8765
 HERE = f"http://127.0.0.1:{PORT}"
@@ -275,7 +276,8 @@ SERVE = """
 import sys
 from pathlib import Path
 from paratopic.annotation.page import Session, application, listen, serve
-from tests.samples import TOPICS, suggestions
+from tests.annotation.suggested import suggestions
+from tests.samples import TOPICS
 session = Session(Path(sys.argv[1]), "ann", suggestions(TOPICS), lambda: TOPICS)
 serve(application(session), listen("Label at {address}", 0))
 """

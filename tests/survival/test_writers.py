@@ -24,8 +24,9 @@ from paratopic.project.files import PARAGRAPHS, PARAMS
 from paratopic.project.params import read_params
 from paratopic.stages import prepare
 from tests.annotation.small_project import make_project
+from tests.annotation.suggested import suggestions
 from tests.programs import ROOT, ask, environment, run_cli, sh
-from tests.samples import TOPICS, suggestions
+from tests.samples import TOPICS
 
 LABELS = Path("seeds/labels.csv")
 HERE = "http://127.0.0.1:9090"
