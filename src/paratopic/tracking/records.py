@@ -143,7 +143,10 @@ def _record(
     comparison: Mapping[str, Any],
     dataset: PandasDataset,
 ) -> Record:
-    """The record of one model, from its reports and its folder."""
+    """The record of one model, from its reports and its folder.
+
+    It has the settings of all models, so that MLflow compares runs by what differs alone.
+    """
     folder, state = files.MODEL_REPORTS / name, state_of(outputs, name)
     predictions, champion = folder / "predictions.csv", comparison["champion"]
     verdict = f"The champion is the {champion}: {comparison['reason']}."
@@ -158,7 +161,6 @@ def _record(
         part=name,
         state=state,
         name=f"{name} · {title_of(tags) or state[:7]}",
-        # Those of all models in each run, so that MLflow compares runs by what differs alone.
         params={"algorithm": name, "seed": str(params.seed)}
         | {
             f"{kind}.{key}": value if isinstance(value, str) else json.dumps(value)
