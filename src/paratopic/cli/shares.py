@@ -71,7 +71,7 @@ def shares(
         Path | None,
         typer.Option(
             help="Write a table (.csv) for regressions: a row for each paragraph or article, with "
-            "metadata and, for each topic, an outcome that labels correct."
+            "metadata and, for each topic, an outcome corrected with the labels."
         ),
     ] = None,
 ) -> None:

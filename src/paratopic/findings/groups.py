@@ -386,7 +386,7 @@ def _without_interval(findings: Findings) -> list[str]:
     unknown = findings.table[findings.table["low"].isna()]
     n_labels = _labels_of_groups(unknown)
     few = [
-        f"{name} has {n_labels[name]} of {LEAST_LABELS} labels"
+        f"{name} has {n_labels[name]} labels, and {LEAST_LABELS} are needed"
         if n_labels[name] < LEAST_LABELS
         else f"{name} has labels in too few articles"
         for name in findings.compared
@@ -411,7 +411,7 @@ def _lacking(findings: Findings) -> str:
     listed = ", ".join(missing[:MOST_LISTED])
     more = f" and {len(missing) - MOST_LISTED} more" if len(missing) > MOST_LISTED else ""
     return (
-        f"  Labels that these groups need for an interval: {listed}{more}.\n"
+        f"  Labels that these groups still need for an interval: {listed}{more}.\n"
         "  `paratopic label --random` draws from all; a group that is wholly labelled is counted."
     )
 
@@ -442,7 +442,7 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
         labels = "labelled articles" if corpus.counted == "articles" else "labels"
         halves = (f"± {100 * half:.0f} points with about {n:,} more" for half, n in lacking.items())
         lines.append(
-            f"Further {labels}, drawn at random, narrow the intervals for the whole corpus, to "
+            f"Further {labels}, drawn at random, narrow the intervals for the whole corpus to "
             f"{', '.join(halves)}."
         )
     return lines
