@@ -160,8 +160,8 @@ def label(
     if not (path or random or mixed or project.labelled.by_hand.any()):
         ((command, why),) = LABEL.items()
         log.warning("note: nothing is labelled yet. First %s (`%s`)", why, command)
-    # The model may read for a minute. The address is there before; a browser waits for the page.
     drawn = formats.read_drawn(path, project.paragraphs) if path else {}
+    # The model may read for a minute. The address is there before; a browser waits for the page.
     greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
     token = secrets.token_urlsafe(16)  # other users of this machine cannot guess the address
     with page.listen(greeting, port, token) as listener:
