@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from paratopic.annotation.page import Session
@@ -18,3 +24,26 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
     monkeypatch.setattr("paratopic.annotation.page.application", keep)
     monkeypatch.setattr("paratopic.annotation.page.serve", lambda *_: None)
     return sessions
+
+
+@pytest.fixture
+def lock_up(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """A function from whose call on nothing can be written, as on a read-only disk.
+
+    Permissions would not do: the superuser of a container has all of them.
+    """
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    def read(file: Any, mode: str = "r", *others: Any, **options: Any) -> Any:
+        return refuse() if set(mode) & set("wax+") else opened(file, mode, *others, **options)
+
+    def call() -> None:
+        for name in ("mkdir", "open", "replace", "unlink"):
+            monkeypatch.setattr(os, name, refuse)
+        monkeypatch.setattr(io, "open", read)
+        monkeypatch.setattr("builtins.open", read)
+
+    opened = io.open
+    return call

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -81,6 +82,16 @@ def test_mistakes_and_slices_are_listed(folder: Path, baseline_folder: Path, cli
     assert [row["paragraph"] for row in rows] == ["a09:1", "a08:1"]
     assert {(row["topics"], row["suggestion"]) for row in rows} == {("?", "security")}
     assert "trade" not in {cell for row in rows for cell in row.values()}
+
+
+@pytest.mark.parametrize("command", ["errors", "review"])
+def test_figures_are_printed_where_nothing_can_be_written(
+    folder: Path, cli: Cli, lock_up: Callable[[], None], command: str
+) -> None:
+    edit_params("[baseline, transformer]", "[baseline]")
+    printed = cli(command)
+    lock_up()
+    assert cli(command) == printed
 
 
 def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from paratopic.cli import project as project_room
-from paratopic.cli.project import DRAW, RUN, Project, changes_since, next_steps
+from paratopic.cli.project import DRAW, RUN, Project, changes_since, next_steps, note_changes
 from paratopic.corpus.labelled import answer_rows
 from paratopic.inference.folder import MANIFEST, card_mark
 from paratopic.labels.log import Label
+from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.files import (
     LOCK,
@@ -27,6 +28,7 @@ from paratopic.project.files import (
     sha256,
     write_text,
 )
+from tests.programs import ROOT
 from tests.samples import PARAMS, paragraph_table
 
 SUGGEST, SHARES, READ = "paratopic label", "paratopic shares", "dvc repro prepare"
@@ -117,3 +119,14 @@ def test_files_that_stage_prepare_did_not_read_as_they_are_now_are_named(here: P
     with pytest.raises(UserError, match=r"dvc\.lock cannot be read\. After a merge, run `git"):
         write_text(LOCK, "stages:\n<<<<<<< ours\n=======\n>>>>>>> theirs\n")
         changes_since(params, "baseline")
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_only_of_the_projects_own_model_it_is_noted_that_it_is_older(
+    here: Path, capsys: pytest.CaptureFixture[str], own: bool
+) -> None:
+    shutil.copy(ROOT / files.PARAMS, here)
+    write_text(Path("seeds/a.txt"), "Rain fell.")
+    write_text(PREPARED, json.dumps({"read": {"gone.csv": DIGEST}}))
+    note_changes(MODEL if own else here / "of another")
+    assert ("gone.csv" in capsys.readouterr().out) == own

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,15 @@ def test_predictions_are_kept_until_the_paragraphs_change(cli: Cli) -> None:
     write_labelled(frame.assign(text=frame["text"] + " Tariff."))
     cli("shares")
     assert PREDICTED.read_bytes() != kept
+
+
+def test_shares_are_printed_where_nothing_can_be_written(
+    cli: Cli, lock_up: Callable[[], None]
+) -> None:
+    printed = cli("shares", "--by", "month")
+    PREDICTED.unlink()
+    lock_up()
+    assert cli("shares", "--by", "month") == printed and not PREDICTED.exists()
 
 
 def test_nothing_is_predicted_for_labels_that_are_no_sample(cli: Cli) -> None:

@@ -33,7 +33,7 @@ from paratopic.inference.model import Model
 from paratopic.inference.nearest import LabelledParagraphs, LikeParagraph
 from paratopic.inference.prediction import Explanation, Prediction
 from paratopic.project.errors import SOME_ERRORS, UserError, plural
-from paratopic.project.files import MODELS, PARAGRAPHS, PREPARED, inert, root_with
+from paratopic.project.files import PARAGRAPHS, PREPARED, inert, root_with
 from paratopic.project.languages import language_of, others
 from paratopic.project.terminal import bar, terminal, waiting
 from paratopic.reading.article import (
@@ -318,11 +318,11 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
     if warning := _of_languages(model, done.languages):
         print(warning)
     # Where the project whose model this is has other texts, labels or settings now.
-    if model.folder.resolve().is_relative_to(MODELS.resolve()) and PREPARED.exists():
+    if PREPARED.exists():
         with suppress(ModuleNotFoundError):  # an install for prediction alone trains no models
             from paratopic.cli.project import note_changes
 
-            note_changes()
+            note_changes(model.folder)
     print(
         f"About {done.right / texts:.0%} of the answers are right (mean probability), if these "
         "texts are like the labelled ones."

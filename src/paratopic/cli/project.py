@@ -219,9 +219,13 @@ def check_measured(scores: pd.DataFrame, so: str) -> None:
         )
 
 
-def note_changes() -> None:
-    """Print that a project's figures are older than its texts, labels or settings, if they are."""
-    if not (files.PARAMS.exists() and files.PREPARED.exists()):
+def note_changes(model: Path = files.MODELS) -> None:
+    """Print that a project's figures are older than its texts, labels or settings, if they are.
+
+    Nothing is printed about a folder of a model that is none of the project's.
+    """
+    is_own = model.resolve().is_relative_to(files.MODELS.resolve())
+    if not (is_own and files.PARAMS.exists() and files.PREPARED.exists()):
         return
     champion = champion_name()
     if changes := changes_since(read_params(), champion):

@@ -28,7 +28,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 def publish_model(to: To, model: ModelName = None, yes: Yes = False) -> None:
     """Publish a model: the files that prediction reads, and its card."""
     loaded = load(model)
-    note_changes()
+    note_changes(loaded.folder)
     _publish(to, lambda draft: _copy_model(loaded, draft), yes)
     print(f'load("{to}#sha256:{loaded.digest}") opens it')
 
