@@ -171,7 +171,7 @@ def test_fields_are_strings_or_null_whatever_their_names(tmp_path: Path) -> None
 def test_dates_that_are_years_are_in_no_month() -> None:
     rows = pd.DataFrame({"id": ["a", "b"], "article": ["a", "b"], "date": ["1971", "1972"]})
     assert values_of(rows, "year") == ["1971", "1972"]
-    with pytest.raises(UserError, match="no date is so exact; use --by year"):
+    with pytest.raises(UserError, match="less exact than that; use --by year"):
         values_of(rows, "month")
 
 

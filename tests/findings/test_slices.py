@@ -63,6 +63,8 @@ def test_columns_are_fields_periods_and_what_the_table_says() -> None:
     assert last["source"] == last["month"] == UNKNOWN and last["year"] == "2024"
     assert [columns["position"].count(third) for third in ("first third", "last third")] == [18, 18]
     assert [*columns_of(table, ["p0"], {}, ["source", "length"])] == ["length", "source"]
+    of_years = columns_of(table.assign(date="2024"), list(table["id"]), {})
+    assert set(of_years["year"]) == {"2024"} and "month" not in of_years
 
 
 def test_unknown_columns_and_those_with_many_values_are_refused() -> None:

@@ -193,7 +193,7 @@ def values_of(rows: pd.DataFrame, name: str) -> list[str]:
     columns = {str(column): rows[column].tolist() for column in rows if column in (name, "date")}
     values = values_by(columns, name, len(rows))
     if name in PERIODS and set(values) == {UNKNOWN}:
-        raise UserError(f"--by {name}: no date is so exact; use --by year")
+        raise UserError(f"--by {name}: the dates are less exact than that; use --by year")
     return values
 
 

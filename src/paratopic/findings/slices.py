@@ -25,7 +25,7 @@ from paratopic.evaluation.outcomes import Answered
 from paratopic.findings.shares import summed
 from paratopic.inference.scores import Array, Integers, Targets, ratio
 from paratopic.project.errors import UserError, plural
-from paratopic.project.periods import PERIODS
+from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 
 # Paragraphs that a slice has at least, and all others together.
 LEAST = 10
@@ -132,8 +132,9 @@ def columns_of(
         "heading": ["under a heading" if cell else "under none" for cell in rows["heading"]],
         "annotator": [annotators.get(id_, "") for id_ in ids],
     }
-    if "date" in fields and rows["date"].notna().any():
-        columns |= {name: values_of(rows, name) for name in PERIODS if name != "date"}
+    given = {name: rows[name].tolist() for name in PERIODS if name in fields}
+    periods = {name: values_by(given, name, len(rows)) for name in PERIODS if name != "date"}
+    columns |= {name: values for name, values in periods.items() if set(values) != {UNKNOWN}}
     many: dict[str, list[str]] = {}
     for name in fields:
         if name != "date":
