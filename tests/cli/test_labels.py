@@ -156,6 +156,17 @@ def test_new_articles_that_are_not_prepared_are_told(clone: Path, cli: Cli) -> N
     assert "but for 2 of boilerplate (prepare.skip_boilerplate)" in cli("suggest", status=1)
 
 
+def test_a_sheet_that_is_filled_in_is_not_written_over(clone: Path, cli: Cli) -> None:
+    cli("suggest", "--out", "sheet.csv")
+    cli("suggest", "--out", "sheet.csv")  # nobody has filled it in
+    sheet = Path("sheet.csv").read_text().replace("?", "trade", 1)
+    Path("sheet.csv").write_text(sheet)
+    assert "sheet.csv has 1 answer" in cli("suggest", "--out", "sheet.csv", status=1)
+    assert Path("sheet.csv").read_text() == sheet
+    Path("other.csv").write_text("name\nx\n")
+    assert "no sheet to label" in cli("suggest", "--out", "other.csv", status=1)
+
+
 def test_a_sheet_that_is_saved_several_times_has_one_annotator(
     clone: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,7 @@ def test_figures_are_printed_where_nothing_can_be_written(
 ) -> None:
     edit_params("[baseline, transformer]", "[baseline]")
     printed = cli(command)
+    assert "params.yaml is a file of this" in cli(command, "--out", "params.yaml", status=1)
     lock_up()
     assert cli(command) == printed
 

@@ -86,7 +86,7 @@ UNSURE = f"{PRECISION}. No prediction is marked sure"
     [
         (
             FEW,
-            f"{UNSURE}: the promise that 90% are right needs 44 distinct articles with a topic, "
+            f"{UNSURE}: to promise that 90% are right takes 44 distinct articles with a topic, "
             "all answered without a mistake, and there are 21.",
         ),
         (WRONG, f"{UNSURE}: 100 of 300 answers are wrong, too many to promise that 90% are right."),

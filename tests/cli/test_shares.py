@@ -118,6 +118,21 @@ def test_shares_are_printed_where_nothing_can_be_written(
     assert cli("shares", "--by", "month") == printed and not PREDICTED.exists()
 
 
+@pytest.mark.parametrize("command", ["shares", "suggest"])
+def test_nothing_is_written_over_files_of_the_project(cli: Cli, command: str) -> None:
+    labels = Path("seeds/labels.csv")
+    files.write_text(labels, "paragraph,topics\n")
+    assert f"{labels} is a file of this project" in cli(command, "--out", labels, status=1)
+    assert labels.read_text() == "paragraph,topics\n"
+
+
+def test_tables_to_write_differ(cli: Cli) -> None:
+    assert "--out names the same" in cli("shares", "--out", "a.csv", "--rows", "a.csv", status=1)
+    assert "is there twice" in cli("shares", "--by", "month", "--by", "month", status=1)
+    words = ["--by", "month", "--compare", "2025-04", "2025-04"]
+    assert "two different values" in cli("shares", *words, status=1)
+
+
 def test_nothing_is_predicted_for_labels_that_are_no_sample(cli: Cli) -> None:
     write_labelled(read_labelled_paragraphs().assign(draw="", weight=np.nan))
     printed = cli("shares", status=1)

@@ -101,7 +101,7 @@ def test_what_folds_guarantee(
     assert len(seen) == (~trains).sum() * repeats
     # Messages tell of fewer folds.
     if folds.n_folds < n_folds:
-        assert f"{folds.n_folds} folds instead of {n_folds}" in " ".join(folds.messages)
+        assert f"{folds.n_folds} folds, not {n_folds}" in " ".join(folds.messages)
 
 
 @given(TABLES, st.permutations(["c", "a", "b"]), st.integers(0, 1000))
@@ -174,7 +174,7 @@ def test_too_few_articles_are_split_by_paragraph(articles: str, topics: str, mes
 def test_a_rare_topic_reduces_the_folds_and_is_named() -> None:
     folds = dealt(frame(["x"] * 10 + ["y"] * 4), 6)
     assert folds.n_folds == 4
-    assert folds.messages == ("topic y has only 4 articles, so there are 4 folds instead of 6",)
+    assert folds.messages == ("only 4 articles have the topic y, so there are 4 folds, not 6",)
     # Not below four while another topic has as many: training parts stay big.
     assert dealt(frame(["x"] * 10 + ["y"] * 2)).n_folds == 4
     assert dealt(frame(["x"] * 3 + ["y"] * 2)).n_folds == 3
@@ -199,7 +199,7 @@ def test_a_holdout_is_the_share_that_was_asked_for(holdout: float, n: int) -> No
 def test_a_rare_topic_makes_the_share_coarser(holdout: float, n_rare: int, share: str) -> None:
     folds = dealt(frame(["x"] * (200 - n_rare) + ["y"] * n_rare), holdout=holdout)
     held_out = f"about {share} of the labels are held out, not {holdout}"
-    assert folds.messages == (f"topic y has only {n_rare} articles, so {held_out}",)
+    assert folds.messages == (f"only {n_rare} articles have the topic y, so {held_out}",)
     assert (folds.table["fold"] == 0).mean() == pytest.approx(float(share), abs=0.01)
 
 

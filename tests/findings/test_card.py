@@ -102,7 +102,7 @@ def test_a_hub_reads_it(card: Callable[..., str], report: dict[str, Any], tmp_pa
     results = {result.metric_type: result.metric_value for result in read.data.eval_results}
     assert results == {"f1": 0.8, "accuracy": 0.5}
     for line in (
-        "| macro-F1, topic forced | 0.800 | 0.700 to 0.900 |",
+        "| macro-F1, forced choice | 0.800 | 0.700 to 0.900 |",
         "| expected calibration error | 0.050 |  |",
         "| F1 of trade (n = 12) | 0.700 |",
         "as probable as none, and most so of all topics: trade 0.50, technology 0.25, security",

@@ -67,13 +67,13 @@ def test_reliability_has_a_diagonal_wilsons_intervals_and_numbers_of_answers() -
         (bar,) = bars.get_segments()
         known = binomtest(right, n).proportion_ci(0.95, method="wilson")
         assert bar[:, 1] == pytest.approx([known.low, known.high]) and bar.max() <= 1
-    assert legend(chart) == ["confidence is accuracy", "accuracy of n answers, 95% interval"]
+    assert legend(chart) == ["confidence equals accuracy", "accuracy of n answers, 95% interval"]
 
 
 def test_risk_ends_at_the_share_of_mistakes() -> None:
     several = {**METRICS, "mode": "multi"}
     del several["abstention"]
-    for metrics, guides in ((METRICS, ["allowed if sure"]), (several, [])):
+    for metrics, guides in ((METRICS, ["most allowed for sure"]), (several, [])):
         chart = figures.risk_chart([report(metrics)])
         assert legend(chart) == [*guides, "baseline"]
         assert axes_of(chart).lines[-1].get_xydata().tolist()[-1] == [1, 0.25]

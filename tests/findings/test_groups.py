@@ -331,6 +331,28 @@ def test_what_cannot_be_estimated_is_refused_with_what_is_missing() -> None:
         corpus(of_whole_articles(19), counted="articles")
     with pytest.raises(UserError, match="--by month: no paragraph has a date"):
         find(corpus(table()), ["month"], 0.95)
+    few = of_whole_articles(3)
+    few = few[few["article"].isin([f"a{n}" for n in range(5)])].reset_index(drop=True)
+    with pytest.raises(UserError, match="need 20: the project has only 5: add some"):
+        corpus(few, counted="articles")
+
+
+@pytest.mark.parametrize(
+    ("columns", "values"),
+    [(["a"], [("(all)", ""), ("x", "")]), (["a", "b"], [("x", "y, z"), ("x, y", "z")])],
+)
+def test_parts_of_one_name_are_refused(columns: list[str], values: list[tuple[str, str]]) -> None:
+    frame = table()
+    pairs = [values[n % 2] for n in range(N)]
+    fields = pd.DataFrame(pairs, columns=["a", "b"]).assign(id=frame["id"])
+    with pytest.raises(UserError, match="two rows of the table would be called"):
+        find(corpus(frame, fields), columns, 0.95)
+
+
+def test_articles_that_are_all_labelled_are_counted() -> None:
+    frame = of_whole_articles(10**6).assign(draw="", weight=np.nan)
+    of_articles = find(corpus(frame, counted="articles"), [], 0.95).table
+    assert set(of_articles["rests_on"]) == {COUNT}
 
 
 @pytest.mark.parametrize("columns", [["source"], ["month", "source"]])
@@ -359,7 +381,7 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
     places, shares = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
     assert np.diff(places).tolist() == [2, 37] and np.isnan(shares).tolist() == [False, True, False]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2008-01", "2011-04"]
-    assert "need for an interval: 2008-03 16." in notes(findings)[1]
+    assert "needed for an interval: 16 in 2008-03." in notes(findings)[1]
 
 
 def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> None:
@@ -384,11 +406,11 @@ def test_counts_have_no_intervals_and_a_difference_that_is_not_shown_says_why() 
     few = table()
     months = np.where(few["id"].isin(few["id"].iloc[63:120]), "2025-04", "2025-09")
     findings = find(corpus(few, few[["id"]].assign(date=months)), ["month"], 0.95)
-    why = "no difference is shown, because 2025-04 has 17 labels, and 20 are needed"
+    why = "not shown, because 2025-04 has 17 of the 20 labels that it needs"
     assert notes(findings)[-1] == f"2025-09 minus 2025-04: {why}"
     both = few[["id"]].assign(date=months, desk=np.where(months == "2025-04", "one", "two"))
     findings = find(corpus(few, both), ["month", "desk"], 0.95)
-    assert "because 2025-04, one has 17 labels, and 20 are needed" in notes(findings)[-1]
+    assert "because 2025-04, one has 17 of the 20 labels that it needs" in notes(findings)[-1]
 
 
 def test_names_of_outcomes_to_regress_are_names_of_formulas() -> None:
@@ -402,3 +424,7 @@ def test_names_of_outcomes_to_regress_are_names_of_formulas() -> None:
     scores = pd.DataFrame({"id": hand["id"], "score trade": 0.3, "score Law & Order": 0.3})
     rows = rows_to_regress(corpus_of(frame, without_labels(frame), constant(0.3), scores, topics))
     assert list(rows)[-3:] == ["topic_trade", "topic_Law___Order", "topic_none"]
+    for column in ("topic_trade", "labelled"):
+        fields = pd.DataFrame({"id": frame["id"], column: "x"})
+        with pytest.raises(UserError, match=f"two columns would be called {column}"):
+            rows_to_regress(corpus(table(), fields))

@@ -81,6 +81,11 @@ def test_the_same_seed_gives_the_same_bytes(
         assert again.read_bytes() == path.read_bytes(), path.name
 
 
+def test_whoever_reads_a_model_reads_its_weights(saved: Path) -> None:
+    modes = {path.name: path.stat().st_mode for path in saved.rglob("*") if path.is_file()}
+    assert set(modes.values()) == {modes[MANIFEST_NAME]}
+
+
 def test_a_missing_or_changed_file_is_named(saved: Path, tmp_path: Path) -> None:
     files = json.loads((saved / "paratopic.json").read_text())["files"]
     for name in files:

@@ -25,7 +25,6 @@ def test_files_of_folders_and_globs_and_what_folders_hold_besides(tmp_path: Path
     names = [str(path.relative_to(tmp_path)) for path in files]
     assert names == ["a.txt", "b.PDF", "saved.html", "sub/c.docx"]
     assert [(path.name, reason) for path, reason in left_out] == [
-        ("labels.csv", "a file of another kind"),
         ("picture.png", "a file of another kind"),
         ("saved_files", "part of a saved web page"),
     ]

@@ -24,7 +24,7 @@ from paratopic.annotation.label_studio import NONE
 from paratopic.annotation.suggestion import Suggestion
 from paratopic.labels.log import COLUMNS, OPTIONAL, Label, cell_of, checked, first_words, tidy
 from paratopic.project import files
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.files import inert, live
 from paratopic.project.topics import Topics, join_cell
 from paratopic.tables.sheets import LineFeeds, read_sheet
@@ -154,6 +154,7 @@ def write_tasks(
         configuration = path.with_suffix(".xml")
         files.write_text(configuration, label_studio.configuration(topics))
         return [path, configuration]
+    _check_unanswered(path)
     if path.suffix.lower() == ".csv":
         files.write_text(path, sheet(suggestions))
     else:
@@ -198,6 +199,21 @@ def _codebook_rows(topics: Topics) -> Iterator[Sequence[str]]:
     yield cell_of(None), "Not decided yet. An empty cell means the same."
     order = ", the dominant one first" if topics.most == 1 else ""
     yield inert(join_cell(topics.names[:2])), f"Several topics, separated by semicolons{order}."
+
+
+def _check_unanswered(path: Path) -> None:
+    """Refuse to write over a sheet that somebody has filled in, or over any other file."""
+    if not path.exists():
+        return
+    try:
+        n = sum(isinstance(answer, Label) for answer in _in_sheet(path))
+    except UserError:
+        raise UserError(f"{path} exists, and is no sheet to label; name another file") from None
+    if n:
+        raise UserError(
+            f"{path} has {plural(n, 'answer')}: add them to the labels "
+            f"(`paratopic import {path}`), and name another file or remove this one"
+        )
 
 
 def _is_sheet(path: Path) -> bool:

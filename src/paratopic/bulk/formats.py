@@ -399,7 +399,10 @@ def _check_columns(
         if name in added:
             raise UserError(f"{path} has a column {name}, which prediction would add; rename it")
         if names.count(name) > 1:
-            raise UserError(f"{path} has two columns {name}; rename one")
+            what = (
+                f"two columns {name}; rename" if name else "columns without a name; name or delete"
+            )
+            raise UserError(f"{path} has {what} one")
 
 
 def _values(column: pa.ChunkedArray, times: str) -> list[object]:

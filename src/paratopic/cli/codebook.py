@@ -6,6 +6,7 @@ labels stay as they are written, and git takes a change back.
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated
@@ -77,8 +78,10 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
     with FileLock(f".{PARAMS}.lock"):  # another change waits, and is made to this one's codebook
         text = read_text()
         params = parse_params(text)
-        with files.aside(PARAMS) as draft:
+        target = PARAMS.resolve() if PARAMS.is_symlink() else PARAMS  # a link stays one
+        with files.aside(target) as draft:
             draft.write_bytes(_edited(text, params, change).encode())
+            shutil.copymode(target, draft)
     print(f"{change}, in {PARAMS}")
     if change.opens and PARAGRAPHS.exists():
         waiting = plural(len(read_project().retired), "paragraph has", "paragraphs have")

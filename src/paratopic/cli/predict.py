@@ -33,7 +33,7 @@ from paratopic.inference.model import Model
 from paratopic.inference.nearest import LabelledParagraphs, LikeParagraph
 from paratopic.inference.prediction import Explanation, Prediction
 from paratopic.project.errors import SOME_ERRORS, UserError, plural
-from paratopic.project.files import PARAGRAPHS, PREPARED, inert, root_with
+from paratopic.project.files import PARAGRAPHS, PARAMS, PREPARED, inert, root_with
 from paratopic.project.languages import language_of, others
 from paratopic.project.terminal import bar, terminal, waiting
 from paratopic.reading.article import (
@@ -268,6 +268,13 @@ def _reason(reason: Explanation, nearest: Sequence[LikeParagraph]) -> Text:
 
 def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
     """Predict files, and show progress; returns the exit status."""
+    if not out.name:
+        raise UserError(f'--out "{out}": name a table or a folder for the results')
+    if PARAMS.exists():
+        with suppress(ModuleNotFoundError):  # an install for prediction alone has no project
+            from paratopic.cli.project import check_out
+
+            check_out(out)
     suffix = "" if out.is_dir() else out.suffix.lower()
     one_table = suffix in WRITERS
     if suffix in TABLES and not one_table:
@@ -312,7 +319,7 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
             table.add_row(name, f"{count:,}", f"{100 * count / texts:.0f}", of_labels or "")
     terminal().print(table)
     print(
-        "Do not take these for the true shares of the topics, because models miss rare topics. "
+        "These counts are not the true shares of the topics, because models miss rare topics. "
         "`paratopic shares` estimates the shares in a project's paragraphs."
     )
     if warning := _of_languages(model, done.languages):
@@ -324,8 +331,8 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
 
             note_changes(model.folder)
     print(
-        f"About {done.right / texts:.0%} of the answers are right (mean probability), if these "
-        "texts are like the labelled ones."
+        f"By the model's own probabilities, about {done.right / texts:.0%} of these answers are "
+        "right, if the texts are like the labelled ones."
     )
 
 

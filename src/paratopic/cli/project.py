@@ -9,6 +9,7 @@ import getpass
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -33,14 +34,14 @@ from paratopic.project import files
 from paratopic.project.errors import UserError, plural
 from paratopic.project.params import Params, read_params, value_at
 from paratopic.project.terminal import listing, terminal
-from paratopic.reading.sources import digests_of
+from paratopic.reading.sources import digests_of, files_of
 from paratopic.training.crossval import last_fits, took
 
 # How many paragraphs a first random sample has: three times what shares need at least.
 SAMPLE = 3 * LEAST_LABELS
 DRAW, RUN = f"paratopic label --random --n {SAMPLE}", "dvc repro"
 TRAIN = {RUN: "train the models and measure them"}
-LABEL = {DRAW: "label a random sample: shares and honest figures need one"}
+LABEL = {DRAW: "label a random sample, which shares and honest figures need"}
 
 Again = Annotated[
     Path | None,
@@ -150,6 +151,7 @@ class Project:
             Columns paragraph (id), suggestion (a topic, "" for none), confidence (its probability)
             and reason.
         """
+        check_out(out)
         paragraphs = in_context(self.paragraphs, dict.fromkeys(doubtful["paragraph"], ""))
         suggestions = []
         for paragraph, row in zip(paragraphs, doubtful.to_dict("records"), strict=True):
@@ -278,8 +280,21 @@ def changes_since(params: Params, champion: str) -> str:
     return f"{first} and {len(others)} more" if len(others) > 2 else " and ".join([first, *others])
 
 
+def check_out(out: Path) -> None:
+    """Refuse to write over a file that the project here reads, or that its stages write."""
+    if not (out.exists() and files.PARAMS.exists()):
+        return
+    prepare, own = read_params().prepare, [files.PARAMS, files.LOCK, Path("dvc.yaml")]
+    own += [Path(result["path"]) for stage in _stages() for result in stage.get("outs", ())]
+    own += [Path(prepare.labels)] if prepare.labels else []
+    with suppress(UserError):  # sources that are gone
+        own += files_of(prepare.sources)
+    if any(out.resolve().is_relative_to(path.resolve()) for path in own):
+        raise UserError(f"{out} is a file of this project; name another file")
+
+
 def _stages(*names: str) -> list[dict[str, Any]]:
-    """What dvc.lock says of stages; of those that never ran, nothing."""
+    """What dvc.lock says of stages, by default of all; of those that never ran, nothing."""
     try:
         stages = YAML(typ="safe").load(files.LOCK)["stages"] if files.LOCK.exists() else {}
     except (YAMLError, TypeError, KeyError):
@@ -287,7 +302,7 @@ def _stages(*names: str) -> list[dict[str, Any]]:
             f"{files.LOCK} cannot be read. After a merge, run `git checkout --ours {files.LOCK}`, "
             "then `dvc repro`"
         ) from None
-    return [stages[name] for name in names if name in stages]
+    return [stages[name] for name in names or stages if name in stages]
 
 
 def measured(model: str) -> dict[str, Any] | None:
@@ -336,7 +351,7 @@ def next_steps(project: Project) -> dict[str, str]:
     elif not is_stale:  # of what is labelled as a whole, they are a count
         steps["paratopic shares"] = "estimate the shares of the topics (--by year, --by source)"
     if can_draw and champion:
-        steps["paratopic label"] = "label the paragraphs that teach the models most"
+        steps["paratopic label"] = "label the paragraphs that models learn most from"
     elif not can_draw:
         paths = ", ".join(project.params.prepare.paths)
         steps["dvc repro prepare"] = f"read more texts, once you have added some to {paths}"

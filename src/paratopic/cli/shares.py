@@ -16,7 +16,7 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
-from paratopic.cli.project import read_champion, read_project
+from paratopic.cli.project import check_out, read_champion, read_project
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import read_parquet, with_metadata
 from paratopic.findings import groups
@@ -84,6 +84,10 @@ def shares(
     _check(columns, compare, outs)
     if rows and (rows.suffix.lower() != ".csv" or of == "words"):
         raise UserError(f"--rows {rows}: name a .csv file; its rows are paragraphs or articles")
+    if rows in outs:
+        raise UserError(f"--rows {rows}: --out names the same file")
+    for path in [*outs, *([rows] if rows else [])]:
+        check_out(path)
     project = read_project()
     params = project.params
     confidence = params.evaluate.confidence
@@ -97,7 +101,7 @@ def shares(
     if not counted:
         lines += [project.basis, groups.METHOD]
     print(*lines, sep="\n")
-    shown = "counted" if counted else f"{confidence:.0%} intervals (hollow: none)"
+    shown = "counted" if counted else f"{confidence:.0%} intervals (hollow points: none)"
     title = f"Shares of the {of}, {shown}"
     for path in outs:
         _write(path, estimated, columns, title)
@@ -151,7 +155,7 @@ def _predict(champion: str, texts: Sequence[Any]) -> Scores:
     return predicted
 
 
-def _check(columns: Sequence[str], compare: object, outs: Sequence[Path]) -> None:
+def _check(columns: Sequence[str], compare: tuple[str, str] | None, outs: Sequence[Path]) -> None:
     """Refuse options that contradict each other or cannot be met."""
     if len(columns) > 2:
         raise UserError("--by: name two columns at most")
@@ -160,6 +164,10 @@ def _check(columns: Sequence[str], compare: object, outs: Sequence[Path]) -> Non
             f"--by {taken[0]}: the table of shares has such a column itself; rename the column in "
             "what the paragraphs are from"
         )
+    if len({*columns}) < len(columns):
+        raise UserError(f"--by {columns[0]} is there twice; name another column")
+    if compare and compare[0] == compare[1]:
+        raise UserError(f"--compare {compare[0]} {compare[1]}: name two different values")
     if compare and not columns:
         raise UserError("--compare needs --by: name the column that has these values")
     for path in outs:

@@ -19,19 +19,19 @@ import typer
 from paratopic.cli.project import LABEL, TRAIN, print_steps
 from paratopic.project.codebook import first_definition, written
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import PARAMS, template, write_text
+from paratopic.project.files import LOG, PARAMS, template, write_text
 from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.sources import written as sources_text
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.cells import iso_date
 from paratopic.reading.columns import Proposal, propose
-from paratopic.reading.files import SUFFIXES
+from paratopic.reading.files import SUFFIXES, find_files
 from paratopic.reading.tables import TABLES, LabelledTable, read_labelled_table, read_table
 from paratopic.tracking import ui as page
 
 # The files of a project that are the same in each, relative to its root.
 SAME = ("dvc.yaml", ".gitattributes", ".gitignore", ".dvcignore", ".dvc")
-LABELS = Path("seeds") / "labels.csv"
+LABELS = Path("seeds") / LOG
 README = Path("README.md")
 
 # What comes after the start.
@@ -170,6 +170,7 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
     if place.suffix.lower() not in TABLES:
         raise UserError(f"--table {table}: a table can be {', '.join(TABLES)}")
     columns = read_table(place).columns
+    find_files([str(place)], TABLES)  # as stage prepare does, which refuses some names
     proposal = propose(columns, _from(folder, place), guess=not names)
     if proposal.topics and names:
         raise UserError(
@@ -211,7 +212,7 @@ def _print_proposal(table: str, names: list[str], proposal: Proposal, rows: Labe
     meanings = {
         "text": f"{frame['text'].str.len().mean():.0f} characters on average",
         "label": f"{len(answers)} rows are labelled, {len(frame) - len(answers)} are not",
-        "group": f"{plural(frame['article'].nunique(), 'group')}; a split never divides a group",
+        "group": f"{plural(frame['article'].nunique(), 'group')}, each held out as a whole",
         "id": f"ids of paragraphs, such as {frame['id'][0]}",
     }
     if columns.get("group") == columns.get("date"):

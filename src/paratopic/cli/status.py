@@ -109,8 +109,8 @@ def missing(data: Labelled, measured: Mapping[str, Any] | None) -> list[str]:
     if n_articles < LEAST_FOLDS:
         notes.append(
             f"figures for new articles: they need topics in {LEAST_FOLDS} articles, and there "
-            f"{'is' if n_articles == 1 else 'are'} {n_articles}. Until then, a split puts "
-            "paragraphs of one article on both sides"
+            f"{'is' if n_articles == 1 else 'are'} {n_articles}. Until then, models are tested on "
+            "articles that they learnt from in part"
         )
     sure = (measured or {}).get("abstention", {}).get("sure")
     if measured and sure and sure["threshold"] is None:

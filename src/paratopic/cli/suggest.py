@@ -23,6 +23,7 @@ from paratopic.cli.predict import ModelName
 from paratopic.cli.project import (
     LABEL,
     Project,
+    check_out,
     name_of_user,
     next_steps,
     print_steps,
@@ -121,6 +122,8 @@ def suggest(
 
     Without --out, they are printed as CSV. `paratopic label` opens them in a browser.
     """
+    if out is not None:
+        check_out(out)
     draw = Draw(random, mixed, articles, by)
     read_texts()
     project = read_project()

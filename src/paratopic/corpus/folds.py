@@ -279,10 +279,11 @@ def _choose_number(
     rarest = min(counts, key=counts.__getitem__)
     most = max(counts[rarest], min(LEAST_FOLDS, max(counts.values())))
     unit = "article" if split_unit == "article" else "distinct paragraph"
-    rare = f"topic {rarest} has only {plural(counts[rarest], unit)}"
+    have = plural(counts[rarest], f"{unit} has", f"{unit}s have")
+    rare = f"only {have} the topic {rarest}"
     if holdout is None:
         used = min(n_folds, most)
-        message = f"{rare}, so there are {used} folds instead of {n_folds}"
+        message = f"{rare}, so there are {used} folds, not {n_folds}"
         return used, [message] if used < n_folds else []
     finest = max(FINEST_SHARE, round(1 / holdout))
     share = _nearest_share(holdout, min(finest, most))

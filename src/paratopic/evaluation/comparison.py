@@ -137,7 +137,9 @@ def unmeasured(models: Sequence[str]) -> Comparison:
     models
         Names of the trained models, the simplest one first.
     """
-    reason = "nothing was measured, but an encoder understands definitions without labels"
+    reason = "there is no other model, and nothing was measured"
+    if len(models) > 1:
+        reason = "nothing was measured, but an encoder understands definitions without labels"
     return Comparison(models[-1], 0, {}, {}, {}, reason)
 
 
@@ -182,21 +184,20 @@ def _reason(
     """Why the champion is champion."""
     if len(models) < 2:
         return "there is no other model"
-    evidence = "with the definitions alone," if by_definitions else "out-of-fold,"
+    evidence = "knowing the definitions and no label," if by_definitions else "out-of-fold,"
     parts = []
     for pair, lead in leads.items():
         if champion not in pair or DUMMY in pair:
             continue
         other = pair.simpler if pair.model == champion else pair.model
         higher = (lead.value > 0) == (pair.model == champion)
-        p = f"p = {lead.p:.2f}" if lead.p >= 0.005 else write_p(lead.p)
         parts.append(
             f"{evidence} the macro-F1 of its answers is {abs(lead.value):.3f} "
-            f"{'higher' if higher else 'lower'} than the {other}'s ({p})"
+            f"{'higher' if higher else 'lower'} than the {other}'s ({write_p(lead.p)})"
         )
     return "; ".join(parts) + by_definitions * (
-        ". If the author of the definitions had read these articles, this is not independent "
-        "evidence"
+        ". The labels are from too few articles to tell. If whoever wrote the definitions had read "
+        "these articles, this is not independent evidence"
     )
 
 

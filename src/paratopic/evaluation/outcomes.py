@@ -99,8 +99,7 @@ class Outcomes:
         """Why there is no interval of macro-F1; "" where labels are enough."""
         n_labels = self.true[self.counts > 0].sum(axis=0)
         if n_none := int((n_labels == 0).sum()):
-            have = plural(n_none, "topic has", "topics have")
-            return f"{have} no label that can be measured"
+            return f"{plural(n_none, 'topic')} cannot be measured yet"
         few = f"half of the topics have fewer than {FEWEST_OF_MOST} labels"
         return few if np.median(n_labels) < FEWEST_OF_MOST else ""
 
@@ -195,8 +194,8 @@ def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:
     n = int(topical(outcomes.true).sum())
     if n < FEW:
         messages.append(
-            f"probabilities are calibrated on {plural(n, 'label')} and may be far off: rely on "
-            f"them from about {FEW} labels on"
+            f"probabilities are calibrated on only {plural(n, 'label')} and may be far off; rely "
+            f"on them from about {FEW} labels on"
         )
     return messages
 

@@ -277,7 +277,7 @@ def why_none_is_sure(measured: Mapping[str, Any], groups: int | None = None) -> 
     units = f"{measured['split_unit']}s with a topic"
     if known < needed:
         return (
-            f"the promise that {sure['target']:.0%} are right needs {needed} distinct {units}, "
+            f"to promise that {sure['target']:.0%} are right takes {needed} distinct {units}, "
             f"all answered without a mistake, and there are {known}"
         )
     if sure["groups"] < needed:

@@ -229,7 +229,7 @@ def reliability_chart(model: ModelReport) -> Figure:
     from scipy.stats import binomtest  # slow to load
 
     figure, axes = _shares("confidence", "accuracy")
-    _guide(axes, (0, 1), "confidence is accuracy")
+    _guide(axes, (0, 1), "confidence equals accuracy")
     above = axes.get_xaxis_transform()
     axes.text(-0.02, 1.03, "n", transform=above, color=DIM, ha="right")
     confidence, bins = model.metrics["confidence"], model.tables["reliability"]
@@ -253,7 +253,7 @@ def risk_chart(models: Sequence[ModelReport]) -> Figure:
     for model, (_, line) in zip(models, MARKS, strict=False):
         if "abstention" in model.metrics:
             allowed = 1 - model.metrics["abstention"]["sure"]["target"]
-            _guide(axes, (allowed, allowed), "allowed if sure")
+            _guide(axes, (allowed, allowed), "most allowed for sure")
         style = {"ls": line, "ds": "steps-post", "label": model.name}
         curve = model.tables["risk"]
         _curve(axes, curve, "answered", "risk", COLOURS[model.name], **style)

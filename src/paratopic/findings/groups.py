@@ -59,7 +59,7 @@ METHOD = (
     "Shares are the model's mean probabilities, corrected with the labels drawn at random "
     "(prediction-powered inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453).\n"
     "Intervals are Wilson intervals (1927) for the effective number of labels. Each topic is "
-    "corrected by itself,\nso the shares of a group may not add up to 100 %."
+    "corrected separately,\nso the shares of a group may not add up to 100 %."
 )
 
 
@@ -94,10 +94,16 @@ def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
     Raises
     ------
     UserError
-        There is no such column, or no date in it.
+        There is no such column, or no date in it; or two parts have the same name.
     """
     keys = list(zip(*(values_of(rows, name) for name in columns), strict=True))
     counts = Counter(keys)
+    named = Counter([ALL, *map(", ".join, counts)])
+    if twice := [name for name, n in named.items() if n > 1]:
+        raise UserError(
+            f"--by {' --by '.join(columns)}: two rows of the table would be called {twice[0]}; "
+            "rename such values"
+        )
     known = [key for key in set(keys) if UNKNOWN not in key]
     times = _times(columns[0], known) if len(columns) == 1 else {}
     # In the order of time; else of one column the most frequent value comes first.
@@ -234,6 +240,12 @@ def rows_to_regress(corpus: Corpus) -> pd.DataFrame:
     outcomes = pd.DataFrame(adjusted(corpus, masses)[corpus.place], columns=names)
     outcomes = outcomes[list(compress(names, corpus.truth.max(axis=0).tolist()))]
     own = corpus.rows[[name for name in corpus.rows if name not in NOT_ABOUT]]
+    columns = Counter([*own, *outcomes, "labelled"])
+    if twice := [name for name, n in columns.items() if n > 1]:
+        raise UserError(
+            f"--rows: two columns would be called {twice[0]}; rename the topic, or the column of "
+            "metadata"
+        )
     is_labelled = np.isin(corpus.place, corpus.labelled)
     return pd.concat([own.reset_index(drop=True).assign(labelled=is_labelled), outcomes], axis=1)
 
@@ -302,8 +314,8 @@ def _changes(
         times = ratio(np.sum(weighted, axis=0), total)
         column = grouping.columns[0]
         # A column with numbers has no unit of its own.
-        unit = f"each {UNITS[column]}" if column in PERIODS else f"{column} + 1"
-        changes[f"trend, {unit}"] = trend(corpus, total, times, confidence)
+        unit = UNITS[column] if column in PERIODS else f"unit of {column}"
+        changes[f"trend per {unit}"] = trend(corpus, total, times, confidence)
     tables = [
         _of_outcomes(corpus, {"what": what}, "change", each) for what, each in changes.items()
     ]
@@ -317,7 +329,11 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
         units, labels = "articles", "labelled articles"
         has, of = "have a paragraph about", "with a paragraph about"
     n_labels, n = findings.table["labels"].iloc[0], f"{len(corpus.rows):,} {units}"
-    basis = f"estimated from predictions for all {n} and {n_labels:,} {labels} drawn at random."
+    worth = "" if (corpus.weights >= 1).all() else "labels worth "
+    basis = (
+        f"estimated from the model's predictions for all {n}, corrected with {worth}"
+        f"{n_labels:,} {labels} drawn at random."
+    )
     what = f"share of the {corpus.counted}"
     changes = findings.changes[~findings.changes["what"].str.startswith("trend")]
     changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
@@ -363,8 +379,8 @@ def notes(findings: Findings) -> list[str]:
         )
     if (findings.table["rests_on"] == BORROWED).any():
         lines.append(
-            f"* fewer than {LEAST_LABELS} labels of its own, so no interval: the share assumes "
-            f"that the model\n  errs here as it does elsewhere.{_verdict(findings.differ)}"
+            f"* fewer than {LEAST_LABELS} labels in this group, so no interval. The share assumes "
+            f"that the model errs\n  here as it does elsewhere.{_verdict(findings.differ)}"
         )
         lines.append(_lacking(findings))
     if findings.is_time and (findings.table.iloc[:, 0] == UNKNOWN).any():
@@ -386,14 +402,14 @@ def _without_interval(findings: Findings) -> list[str]:
     unknown = findings.table[findings.table["low"].isna()]
     n_labels = _labels_of_groups(unknown)
     few = [
-        f"{name} has {n_labels[name]} labels, and {LEAST_LABELS} are needed"
+        f"{name} has {n_labels[name]} of the {LEAST_LABELS} labels that it needs"
         if n_labels[name] < LEAST_LABELS
         else f"{name} has labels in too few articles"
         for name in findings.compared
         if name in n_labels
     ]
     what = " minus ".join(findings.compared)
-    return [f"{what}: no difference is shown, because {' and '.join(few)}"] if few else []
+    return [f"{what}: not shown, because {' and '.join(few)}"] if few else []
 
 
 def _labels_of_groups(table: pd.DataFrame) -> dict[str, int]:
@@ -406,13 +422,17 @@ def _labels_of_groups(table: pd.DataFrame) -> dict[str, int]:
 
 def _lacking(findings: Findings) -> str:
     """How many labels more the groups without an interval need for one."""
-    n_labels = _labels_of_groups(findings.table[findings.table["rests_on"] == BORROWED])
-    missing = [f"{name} {LEAST_LABELS - n}" for name, n in n_labels.items()]
+    table = findings.table[findings.table["rests_on"] == BORROWED]
+    there = table["paragraphs" if "paragraphs" in table else "articles"]
+    left = _labels_of_groups(table.assign(labels=there - table["labels"]))
+    n_labels = _labels_of_groups(table)
+    missing = [f"{min(LEAST_LABELS - n, left[name])} in {name}" for name, n in n_labels.items()]
     listed = ", ".join(missing[:MOST_LISTED])
     more = f" and {len(missing) - MOST_LISTED} more" if len(missing) > MOST_LISTED else ""
     return (
-        f"  Labels that these groups still need for an interval: {listed}{more}.\n"
-        "  `paratopic label --random` draws from all; a group that is wholly labelled is counted."
+        f"  More labels needed for an interval: {listed}{more}.\n"
+        "  `paratopic label --random` draws from all groups. If a whole group is labelled, its "
+        "share is a count."
     )
 
 
@@ -421,14 +441,14 @@ def _verdict(p: float | None) -> str:
     if p is None:
         return ""
     if p < 0.05:
-        return f" The labels contradict that assumption ({write_p(p)}): do not report these shares."
-    return f" The labels do not contradict that assumption ({write_p(p)})."
+        return f" The labels contradict that ({write_p(p)}): do not report these shares."
+    return f" The labels give no evidence against that ({write_p(p)})."
 
 
 def counting(counted: Counted, copies: bool) -> str:
     """Say what counts equally much; the parameters are those of `Corpus` and `Corpus.masses`."""
-    often = "every time" if copies else "once for each value of --by"
-    return f"{COUNTS[counted]} Copies of a text count {often}."
+    often = "each copy counts" if copies else "it counts once for each value of --by"
+    return f"{COUNTS[counted]} If a text occurs several times, {often}."
 
 
 def outlook(findings: Findings, corpus: Corpus) -> list[str]:
@@ -439,11 +459,11 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
         lines.append(f"Not counted: {left_out} of boilerplate (prepare.skip_boilerplate).")
     lacking = {half: more for half in NARROW if (more := labels_for(half, findings, corpus))}
     if lacking:
-        labels = "labelled articles" if corpus.counted == "articles" else "labels"
-        halves = (f"± {100 * half:.0f} points with about {n:,} more" for half, n in lacking.items())
+        halves = (f"± {100 * half:.0f} points, about {n:,} more" for half, n in lacking.items())
+        units = "articles" if corpus.counted == "articles" else "paragraphs"
         lines.append(
-            f"Further {labels}, drawn at random, narrow the intervals for the whole corpus to "
-            f"{', '.join(halves)}."
+            f"To narrow the intervals for the whole corpus, label {units} drawn at random: for "
+            f"{'; for '.join(halves)}."
         )
     return lines
 

@@ -114,9 +114,10 @@ def corpus_of(
     apart = scores[:0] if apart is None else apart
     scores, apart = (each[each["id"].isin(frame["id"])] for each in (scores, apart))
     of_articles = counted == "articles"
+    is_whole = len(frame) > 0 and {*frame["text"]} == {*hand.rows["text"]}
     if of_articles:
-        rows = _whole_articles(frame, hand.rows)
-    elif len(frame) and {*frame["text"]} == {*hand.rows["text"]}:
+        rows = _whole_articles(frame, hand.rows, is_whole)
+    elif is_whole:
         # However they were chosen, they are counted.
         rows = hand.rows.assign(weight=1.0).drop_duplicates("text", ignore_index=True)
     else:
@@ -193,15 +194,20 @@ def _labelled_texts(labels: pd.DataFrame, scored: set[str]) -> pd.DataFrame:
     return rows
 
 
-def _whole_articles(frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """The paragraphs of the drawn articles whose texts all have a label, with their topics."""
+def _whole_articles(frame: pd.DataFrame, labels: pd.DataFrame, are_all: bool) -> pd.DataFrame:
+    """The paragraphs of the drawn articles whose texts all have a label, with their topics.
+
+    Where all articles are labelled, however they were chosen, they are counted.
+    """
     topic_of = labels.drop_duplicates("text").set_index("text")["topic"]
+    if are_all:
+        return frame.assign(topic=frame["text"].map(topic_of))
     is_drawn = (frame["draw"] == "article").groupby(frame["article"]).transform("any")
     is_whole = frame["text"].isin(topic_of.index).groupby(frame["article"]).transform("all")
     rows = frame[is_drawn & is_whole]
     n = rows["article"].nunique()
     have = f"all {'its' if n == 1 else 'their'} paragraphs labelled; shares of articles"
-    _check_size(n, "article", have, LEAST_LABELS)
+    _check_size(n, "article", have, LEAST_LABELS, frame["article"].nunique())
     return rows.assign(topic=rows["text"].map(topic_of))
 
 
@@ -219,14 +225,16 @@ def _check_sample(rows: pd.DataFrame) -> None:
     _check_size(size_of(rows["weight"].to_numpy()), "paragraph", "labels; shares", LEAST_LABELS)
 
 
-def _check_size(n: int, unit: str, have: str, least: int) -> None:
-    """Refuse fewer than so many articles or paragraphs that were drawn."""
+def _check_size(n: int, unit: str, have: str, least: int, there: float = np.inf) -> None:
+    """Refuse fewer than so many articles or paragraphs that were drawn, of those that are there."""
     if n < least:
         articles = " --articles" if unit == "article" else ""
+        more = f"label {least - n} more (`paratopic label --random{articles}`)"
+        if there < least:
+            more = f"the project has only {there}: add some, label them"
         raise UserError(
             plural(n, f"{unit} drawn at random has", f"{unit}s drawn at random have")
-            + f" {have} need {least}: label {least - n} more (`paratopic label --random{articles}`"
-            "), and run `dvc repro`"
+            + f" {have} need {least}: {more}, and run `dvc repro`"
         )
 
 

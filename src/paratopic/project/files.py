@@ -34,8 +34,8 @@ PIPELINE, LOCK = Path("dvc.yaml"), Path("dvc.lock")
 # What language models are asked (`paratopic annotate`).
 PROMPT = Path("prompt.md")
 
-# Fields of the articles in a folder, one article a row.
-SHEET = "metadata.csv"
+# Of the articles in a folder: their fields, one article a row, and the labels of their paragraphs.
+SHEET, LOG = "metadata.csv", "labels.csv"
 
 DATA = Path("data")
 PARAGRAPHS = DATA / "paragraphs.parquet"

@@ -43,14 +43,14 @@ METRICS = (
     Metric(
         "answer_macro_f1",
         "macro-F1 of answers",
-        "F1 averaged over the topics and none of them",
+        "mean F1 of the topics, with no topic counted as one of them",
         ("single",),
         is_main=True,
     ),
     Metric(
         "answer_accuracy",
         "accuracy of answers",
-        "share of answers that are right, none of the topics included",
+        "share of answers that are right; no topic is an answer, too",
         ("single",),
         is_main=True,
     ),
@@ -58,11 +58,15 @@ METRICS = (
         "coverage", "coverage", "share of paragraphs that get a topic", ("single",), is_main=True
     ),
     Metric(
-        "precision", "precision", "share of these topics that are right", ("single",), is_main=True
+        "precision",
+        "precision",
+        "share of predicted topics that are right",
+        ("single",),
+        is_main=True,
     ),
     Metric(
         "macro_f1",
-        "macro-F1, topic forced",
+        "macro-F1, forced choice",
         "F1 averaged over the topics, on paragraphs that have one; every answer is a topic",
         ("single",),
         is_main=True,
@@ -81,8 +85,8 @@ METRICS = (
     ),
     Metric(
         "accuracy",
-        "accuracy, topic forced",
-        "share of paragraphs with a topic whose most probable topic is right",
+        "accuracy, forced choice",
+        "share of the paragraphs with a topic whose most probable topic is right",
         ("single",),
         hub="accuracy",
     ),

@@ -34,7 +34,7 @@ NO_TOPIC = "none of the topics"
 NONE = "(none)"
 
 # Names that no topic has, because they stand for no answer or for none of the topics.
-_TAKEN = ("", UNDECIDED, NO_TOPIC, f"({NO_TOPIC})", NONE)
+_TAKEN = ("", UNDECIDED, NO_TOPIC, f"({NO_TOPIC})", NONE, NONE.strip("()"))
 
 # Characters that the name of a topic must not have: labels are written on one line.
 _REFUSED = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -373,8 +373,8 @@ class Topics:
 def _check_name(name: str) -> None:
     if name in _TAKEN or name != name.strip() or _REFUSED.search(name):
         raise ValueError(
-            f"{name!r} is not a topic name: it must not be empty or a question mark, {NO_TOPIC!r} "
-            f"or {NONE!r}, begin or end with a space, or contain {SEPARATOR!r} or a control "
+            f"{name!r} is not a topic name: it must not be empty or a question mark, {NO_TOPIC!r}, "
+            f"'none' or {NONE!r}, begin or end with a space, or contain {SEPARATOR!r} or a control "
             "character"
         )
 

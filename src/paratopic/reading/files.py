@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import CONTROL, SHEET, decode, printable
+from paratopic.project.files import CONTROL, LOG, SHEET, decode, printable
 from paratopic.reading.apart import FORMATS, read_apart
 from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, check_size
 from paratopic.reading.structure import classify, plain_segments
@@ -41,7 +41,7 @@ def find_files(
 
     A folder stands for all files in it and in its subfolders that have one of the suffixes (in
     lower case), in sorted order. Files and folders whose names begin with a dot or ~$ are ignored,
-    and so is metadata.csv.
+    and so are metadata.csv and labels.csv.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def _folder_content(folder: Path, suffixes: Collection[str]) -> Iterator[tuple[P
         return
     for path in paths:
         # Locks of office programs begin with ~$.
-        if path.name.startswith((".", "~$")) or path.name == SHEET:
+        if path.name.startswith((".", "~$")) or path.name in (SHEET, LOG):
             continue
         page = str(path).removesuffix("_files")
         if not path.is_dir():

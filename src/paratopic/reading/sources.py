@@ -118,16 +118,19 @@ def read_sources(
     return _together(filled, skipped, notes)
 
 
-def digests_of(sources: Sequence[Source | str], *others: Path) -> dict[str, str]:
-    """Path of each file that sources name, and of some others, with the SHA-256 of its bytes.
-
-    By these it is seen later whether figures are of other files than there are. Files that a folder
-    has beside them are not among them.
-    """
+def files_of(sources: Sequence[Source | str], *others: Path) -> list[Path]:
+    """The files that sources name, some others, and metadata beside them, as far as they exist."""
     patterns = [entry.path for entry in _entries(sources)]
     paths = [*find_files(patterns, SUFFIXES)[0], *others]
-    every = sorted({*paths, *sheets_beside(paths)})
-    return {printable(path): sha256(path) for path in every if path.is_file()}
+    return [path for path in sorted({*paths, *sheets_beside(paths)}) if path.is_file()]
+
+
+def digests_of(sources: Sequence[Source | str], *others: Path) -> dict[str, str]:
+    """Path of each of the files of `files_of`, with the SHA-256 of its bytes.
+
+    By these it is seen later whether figures are of other files than there are.
+    """
+    return {printable(path): sha256(path) for path in files_of(sources, *others)}
 
 
 def summary_of(sources: Sources) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import pandas as pd
 from paratopic.corpus.labelled import Labelled
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
-from paratopic.inference.folder import write_manifest
+from paratopic.inference.folder import MANIFEST, write_manifest
 from paratopic.inference.scores import Array, Integers, Scores, Targets
 from paratopic.labels.weak import learn_sources, teach
 from paratopic.project.files import aside
@@ -185,6 +185,9 @@ class Fitted(ABC):
             settings, parity = self.write(draft, calibration)
             settings["context"] = asdict(self.context)
             write_manifest(draft, self.KIND, self.topics, calibration, languages, settings)
+            # Weights come readable by their owner alone; whoever reads the folder may have them.
+            for weights in draft.rglob("*.safetensors"):
+                weights.chmod((draft / MANIFEST).stat().st_mode)
         return parity
 
 

@@ -148,9 +148,6 @@ class FittedTransformer(Fitted):
         tokenizer, model = folder / EncoderClassifier.TOKENIZER, folder / EncoderClassifier.MODEL
         tokenizer.write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
         self._head.save(folder / EncoderClassifier.HEAD)
-        # Weights come readable by their owner alone; whoever reads the folder may have them.
-        for weights in folder.rglob("*.safetensors"):
-            weights.chmod(tokenizer.stat().st_mode)
         export(EmbeddingNetwork(copy.deepcopy(encoder).to("cpu").eval()), model)
         gaps = np.abs(probabilities(OnnxModel(model).run(self._windows)) - network)
         gap = float(gaps.mean() if int8_used else gaps.max())
