@@ -12,20 +12,9 @@ import pytest
 
 from paratopic.corpus.table import JOINED
 from paratopic.findings.figures import plot_shares, share_chart
-from paratopic.findings.groups import (
-    ALL,
-    BORROWED,
-    COUNT,
-    find,
-    group,
-    notes,
-    outlook,
-    overview,
-    period_of,
-    rows_to_regress,
-    sentence,
-)
+from paratopic.findings.groups import ALL, BORROWED, COUNT, find, group, period_of, rows_to_regress
 from paratopic.findings.population import Corpus, Counted, corpus_of
+from paratopic.findings.wording import notes, outlook, overview, sentence
 from paratopic.inference.scores import Scores
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage

@@ -22,8 +22,8 @@ from paratopic.cli.project import (
 )
 from paratopic.cli.shares import read_corpus
 from paratopic.evaluation.report import thresholds_in_words
-from paratopic.findings.groups import overview
 from paratopic.findings.page import render_page
+from paratopic.findings.wording import overview
 from paratopic.labels.summary import describe_agreement, describe_weak
 from paratopic.project import files
 from paratopic.project.errors import UserError

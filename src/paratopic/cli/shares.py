@@ -20,8 +20,9 @@ from paratopic.cli.project import check_out, read_champion, read_project
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import read_parquet, with_metadata
 from paratopic.findings import groups
-from paratopic.findings.groups import BORROWED, COUNT, Findings, notes, outlook, sentence
+from paratopic.findings.groups import BORROWED, COUNT, Findings
 from paratopic.findings.population import Corpus, Counted, corpus_of
+from paratopic.findings.wording import METHOD, counting, notes, outlook, sentence
 from paratopic.inference.loading import load
 from paratopic.inference.scores import Scores
 from paratopic.project import files
@@ -81,13 +82,7 @@ def shares(
     (`paratopic label --random`; for shares of articles `--random --articles`).
     """
     columns, outs = by or [], out or []
-    _check(columns, compare, outs)
-    if rows and (rows.suffix.lower() != ".csv" or of == "words"):
-        raise UserError(f"--rows {rows}: name a .csv file; its rows are paragraphs or articles")
-    if rows in outs:
-        raise UserError(f"--rows {rows}: --out names the same file")
-    for path in [*outs, *([rows] if rows else [])]:
-        check_out(path)
+    _check(columns, compare, of, outs, rows)
     project = read_project()
     params = project.params
     confidence = params.evaluate.confidence
@@ -97,9 +92,9 @@ def shares(
     terminal().print(_table(estimated, columns, corpus, confidence))
     cited = sentence(estimated, corpus, confidence)
     counted = bool((estimated.table["rests_on"] == COUNT).all())
-    lines = [*notes(estimated), cited, *outlook(estimated, corpus), groups.counting(of, copies)]
+    lines = [*notes(estimated), cited, *outlook(estimated, corpus), counting(of, copies)]
     if not counted:
-        lines += [project.basis, groups.METHOD]
+        lines += [project.basis, METHOD]
     print(*lines, sep="\n")
     shown = "counted" if counted else f"{confidence:.0%} intervals (hollow points: none)"
     title = f"Shares of the {of}, {shown}"
@@ -155,24 +150,36 @@ def _predict(champion: str, texts: Sequence[Any]) -> Scores:
     return predicted
 
 
-def _check(columns: Sequence[str], compare: tuple[str, str] | None, outs: Sequence[Path]) -> None:
+def _check(
+    columns: Sequence[str],
+    compare: tuple[str, str] | None,
+    of: Counted,
+    outs: Sequence[Path],
+    rows: Path | None,
+) -> None:
     """Refuse options that contradict each other or cannot be met."""
     if len(columns) > 2:
         raise UserError("--by: name two columns at most")
+    if len({*columns}) < len(columns):
+        raise UserError(f"--by {columns[0]} is there twice; name another column")
     if taken := [name for name in columns if name in groups.COLUMNS]:
         raise UserError(
             f"--by {taken[0]}: the table of shares has such a column itself; rename the column in "
             "what the paragraphs are from"
         )
-    if len({*columns}) < len(columns):
-        raise UserError(f"--by {columns[0]} is there twice; name another column")
-    if compare and compare[0] == compare[1]:
-        raise UserError(f"--compare {compare[0]} {compare[1]}: name two different values")
     if compare and not columns:
         raise UserError("--compare needs --by: name the column that has these values")
+    if compare and compare[0] == compare[1]:
+        raise UserError(f"--compare {compare[0]} {compare[1]}: name two different values")
     for path in outs:
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"--out {path}: name a file that ends in {', '.join(SUFFIXES)}")
+    if rows and (rows.suffix.lower() != ".csv" or of == "words"):
+        raise UserError(f"--rows {rows}: name a .csv file; its rows are paragraphs or articles")
+    if rows in outs:
+        raise UserError(f"--rows {rows}: --out names the same file")
+    for path in [*outs, *([rows] if rows else [])]:
+        check_out(path)
 
 
 def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidence: float) -> Table:

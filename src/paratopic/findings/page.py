@@ -25,7 +25,7 @@ from paratopic.corpus.labelled import labelled_in, read_labelled_paragraphs
 from paratopic.corpus.table import targets_of, texts_of
 from paratopic.evaluation import report
 from paratopic.evaluation.report import ModelReport
-from paratopic.findings import figures, groups
+from paratopic.findings import figures, groups, wording
 from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.inference.modes import mode_of
 from paratopic.labels.summary import describe_agreement, describe_weak
@@ -63,7 +63,7 @@ def render_page(
         Names of the trained models, in any order.
     on_request
         Sections that need the champion to be loaded; None, the default, for a page without them.
-        These are `shares` (a `groups.Overview`), `labels` (what the labels are a sample of) and
+        These are `shares` (a `wording.Overview`), `labels` (what the labels are a sample of) and
         `mistakes`, where the champion goes wrong: `confusions` (what is mistaken for what, in
         words, the most frequent first), `slices` (a line that says whether any slice is worse, and
         a line for each that is) and `nearest` (finds the labelled paragraph that is most like a
@@ -108,6 +108,7 @@ def render_page(
         # The page calls these where there is something to show.
         figures=figures,
         groups=groups,
+        wording=wording,
         report=report,
         risks=risks,
         worst=lambda: worst(models, topics, frame),

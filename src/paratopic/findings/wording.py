@@ -1,0 +1,237 @@
+"""Findings in words: sentences to cite, notes, and what further labels would bring.
+
+The figures are those of `groups`. No file is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from paratopic.evaluation.estimates import LEAST_LABELS
+from paratopic.evaluation.intervals import write_p
+from paratopic.findings.groups import BORROWED, COLUMNS, COUNT, Findings, find, period_of
+from paratopic.findings.population import Corpus, Counted
+from paratopic.project.errors import plural
+from paratopic.project.periods import UNKNOWN
+from paratopic.project.topics import NO_TOPIC
+
+# Groups whose lack of labels is listed.
+MOST_LISTED = 8
+# Halves of intervals that labels may be wanted for.
+NARROW = (0.1, 0.05, 0.02)
+# What shares are of → what counts equally much.
+COUNTS: Mapping[Counted, str] = {
+    "paragraphs": "All paragraphs count equally.",
+    "words": "All words count equally.",
+    "articles": "All articles count equally; an article has a topic if any of its paragraphs has "
+    "it.",
+}
+# The method in two lines, to cite.
+METHOD = (
+    "Shares are the model's mean probabilities, corrected with the labels drawn at random "
+    "(prediction-powered inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453).\n"
+    "Intervals are Wilson intervals (1927) for the effective number of labels. Each topic is "
+    "corrected separately,\nso the shares of a group may not add up to 100 %."
+)
+
+
+def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
+    """A sentence to cite: the clearest change, or else the largest share of a topic."""
+    units, labels, has, of = "paragraphs", "labels", "are about", "about"
+    if corpus.counted == "articles":
+        units, labels = "articles", "labelled articles"
+        has, of = "have a paragraph about", "with a paragraph about"
+    n_labels, n = findings.table["labels"].iloc[0], f"{len(corpus.rows):,} {units}"
+    worth = "" if (corpus.weights >= 1).all() else "labels worth "
+    basis = (
+        f"estimated from the model's predictions for all {n}, corrected with {worth}"
+        f"{n_labels:,} {labels} drawn at random."
+    )
+    what = f"share of the {corpus.counted}"
+    changes = findings.changes[~findings.changes["what"].str.startswith("trend")]
+    changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
+    if len(changes) and findings.compared:
+        row = max(changes.to_dict("records"), key=_clarity)
+        one, other = findings.compared
+        change, low, high = (100 * row[name] for name in ("change", "low", "high"))
+        interval = f"({confidence:.0%} interval {low:+.0f} to {high:+.0f})"
+        lead = (
+            f"To cite: the {what} {of} {row['topic']} is {abs(change):.0f} points "
+            f"{'higher' if change > 0 else 'lower'} in {one} than in {other}"
+        )
+        if low == high:
+            return f"{lead}, by the labels of all paragraphs of both."
+        if low <= 0 <= high:
+            return (
+                f"To cite: no topic's {what} differs significantly between {other} and {one}; "
+                f"the share of {row['topic']} differs most, by {change:+.0f} points {interval}, "
+                f"{basis}"
+            )
+        return f"{lead} {interval}, {basis}"
+    whole = findings.table.iloc[: len(corpus.outcomes)].to_dict("records")
+    row = max((row for row in whole if row["topic"] != NO_TOPIC), key=lambda row: row["share"])
+    share, low, high = (100 * row[name] for name in ("share", "low", "high"))
+    begin = f"To cite: {share:.0f} % of the {corpus.counted} {has} {row['topic']}"
+    if row["rests_on"] == COUNT:
+        return f"{begin}, by the labels of all {n}."
+    return f"{begin} ({confidence:.0%} interval {low:.0f} to {high:.0f} %), {basis}"
+
+
+def _clarity(row: Mapping[Hashable, Any]) -> float:
+    """How large a change is beside its interval, which has no width between two counts."""
+    return float(abs(row["change"]) / max(row["high"] - row["low"], 1e-9))
+
+
+def notes(findings: Findings) -> list[str]:
+    """What shares without an interval rest on, and each change that has one; a line each."""
+    lines = []
+    if (findings.table["rests_on"] == COUNT).any():
+        lines.append(
+            "= all of it is labelled: the share is a count of these rows, not an estimate. For the"
+            "\n  shares of a larger corpus, add its other texts, without labels."
+        )
+    if (findings.table["rests_on"] == BORROWED).any():
+        lines.append(
+            f"* fewer than {LEAST_LABELS} labels in this group, so no interval. The share assumes "
+            f"that the model errs\n  here as it does elsewhere.{_verdict(findings.differ)}"
+        )
+        lines.append(_lacking(findings))
+    if findings.is_time and (findings.table.iloc[:, 0] == UNKNOWN).any():
+        name = findings.table.columns[0]
+        lines.append(f"{UNKNOWN}: no {name} is known; `dvc repro` lists dates that it cannot read.")
+    for row in findings.changes[findings.changes["low"].notna()].to_dict("records"):
+        change, low, high = (100 * row[name] for name in ("change", "low", "high"))
+        # Changes with each year are small: their intervals say something with two digits.
+        digits = 1 if high - low >= 1 else 2
+        interval = f" ({low:+.{digits}f} to {high:+.{digits}f})" if low < high else ""
+        lines.append(f"{row['what']}, {row['topic']}: {change:+.{digits}f} points{interval}")
+    return lines + _without_interval(findings)
+
+
+def _without_interval(findings: Findings) -> list[str]:
+    """Why a difference that was asked for is not shown."""
+    if findings.compared is None:
+        return []
+    unknown = findings.table[findings.table["low"].isna()]
+    n_labels = _labels_of_groups(unknown)
+    few = [
+        f"{name} has {n_labels[name]} of the {LEAST_LABELS} labels that it needs"
+        if n_labels[name] < LEAST_LABELS
+        else f"{name} has labels in too few articles"
+        for name in findings.compared
+        if name in n_labels
+    ]
+    what = " minus ".join(findings.compared)
+    return [f"{what}: not shown, because {' and '.join(few)}"] if few else []
+
+
+def _labels_of_groups(table: pd.DataFrame) -> dict[str, int]:
+    """Name of each group in a part of the table of findings → its number of labels."""
+    keys = [name for name in table if name not in COLUMNS]
+    first = table.drop_duplicates(keys)
+    names = map(", ".join, first[keys].itertuples(index=False, name=None))
+    return dict(zip(names, first["labels"].tolist(), strict=True))
+
+
+def _lacking(findings: Findings) -> str:
+    """How many labels more the groups without an interval need for one."""
+    table = findings.table[findings.table["rests_on"] == BORROWED]
+    there = table["paragraphs" if "paragraphs" in table else "articles"]
+    left = _labels_of_groups(table.assign(labels=there - table["labels"]))
+    n_labels = _labels_of_groups(table)
+    missing = [f"{min(LEAST_LABELS - n, left[name])} in {name}" for name, n in n_labels.items()]
+    listed = ", ".join(missing[:MOST_LISTED])
+    more = f" and {len(missing) - MOST_LISTED} more" if len(missing) > MOST_LISTED else ""
+    return (
+        f"  More labels needed for an interval: {listed}{more}.\n"
+        "  `paratopic label --random` draws from all groups. If a whole group is labelled, its "
+        "share is a count."
+    )
+
+
+def _verdict(p: float | None) -> str:
+    """What labels say of the assumption that the model errs alike in all groups."""
+    if p is None:
+        return ""
+    if p < 0.05:
+        return f" The labels contradict that ({write_p(p)}): do not report these shares."
+    return f" The labels give no evidence against that ({write_p(p)})."
+
+
+def counting(counted: Counted, copies: bool) -> str:
+    """Say what counts equally much; the parameters are those of `Corpus` and `Corpus.masses`."""
+    often = "each copy counts" if copies else "it counts once for each value of --by"
+    return f"{COUNTS[counted]} If a text occurs several times, {often}."
+
+
+def outlook(findings: Findings, corpus: Corpus) -> list[str]:
+    """Lines on what is not counted, and on how many labels more make all intervals narrow."""
+    lines = []
+    if n := corpus.n_boilerplate:
+        left_out = plural(n, "paragraph")
+        lines.append(f"Not counted: {left_out} of boilerplate (prepare.skip_boilerplate).")
+    lacking = {half: more for half in NARROW if (more := labels_for(half, findings, corpus))}
+    if lacking:
+        halves = (f"± {100 * half:.0f} points, about {n:,} more" for half, n in lacking.items())
+        units = "articles" if corpus.counted == "articles" else "paragraphs"
+        lines.append(
+            f"To narrow the intervals for the whole corpus, label {units} drawn at random: for "
+            f"{'; for '.join(halves)}."
+        )
+    return lines
+
+
+def labels_for(half_width: float, findings: Findings, corpus: Corpus) -> int:
+    """How many labels more, drawn at random, make the intervals of all of a corpus so narrow.
+
+    Widths fall with the root of the number of labels, and of what is left to label. Better
+    predictions, which more labels give too, are not counted on.
+
+    Parameters
+    ----------
+    half_width
+        Half of the widest interval of the outcomes, such as 0.02.
+    """
+    whole = findings.table[: findings.table["topic"].nunique()]
+    widest, n_labels = float((whole["high"] - whole["low"]).max()) / 2, int(whole["labels"].iloc[0])
+    if widest <= half_width:
+        return 0
+    # Where texts are from articles that were drawn, intervals do not count on what is left.
+    share = 0 if corpus.articles is not None else 1 / len(corpus.probabilities)
+    noise = (1 / n_labels - share) * (half_width / widest) ** 2
+    return math.ceil(1 / (share + noise) - n_labels)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the report has of a corpus.
+
+    Parameters
+    ----------
+    by_period
+        Shares by `period`; None where there is one period or none.
+    sentences
+        Sentences to cite: of all paragraphs, and of the periods if there are any.
+    outlook
+        How many labels more would make the intervals narrow; empty where they are.
+    """
+
+    whole: Findings
+    by_period: Findings | None
+    period: str | None
+    sentences: tuple[str, ...]
+    outlook: tuple[str, ...]
+
+
+def overview(corpus: Corpus, confidence: float) -> Overview:
+    """Estimate what the report has of a corpus."""
+    whole, period = find(corpus, [], confidence), period_of(corpus.rows)
+    by_period = find(corpus, [period], confidence) if period else None
+    sentences = [sentence(each, corpus, confidence) for each in (whole, by_period) if each]
+    ahead = tuple(outlook(whole, corpus))
+    return Overview(whole, by_period, period, tuple(dict.fromkeys(sentences)), ahead)
