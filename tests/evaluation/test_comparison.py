@@ -103,7 +103,7 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     assert informed.leads[pair].value == pytest.approx(0.5)
     assert informed.differences[pair].value == pytest.approx(-0.5)
     assert informed.reason.startswith(
-        "knowing the definitions and no label, the macro-F1 of its answers is 0.500 higher than"
+        "with the definitions and no labels, the macro-F1 of its answers is 0.500 higher than"
     )
     assert informed.reason.endswith("this is not independent evidence")
 

@@ -184,7 +184,7 @@ def _reason(
     """Why the champion is champion."""
     if len(models) < 2:
         return "there is no other model"
-    evidence = "knowing the definitions and no label," if by_definitions else "out-of-fold,"
+    evidence = "with the definitions and no labels," if by_definitions else "out-of-fold,"
     parts = []
     for pair, lead in leads.items():
         if champion not in pair or DUMMY in pair:

@@ -117,8 +117,7 @@ def corpus_of(
     is_whole = len(frame) > 0 and {*frame["text"]} == {*hand.rows["text"]}
     if of_articles:
         rows = _whole_articles(frame, hand.rows, is_whole)
-    elif is_whole:
-        # However they were chosen, they are counted.
+    elif is_whole:  # however they were chosen, they are counted
         rows = hand.rows.assign(weight=1.0).drop_duplicates("text", ignore_index=True)
     else:
         rows = _labelled_texts(hand.rows, {*scores["id"], *apart["id"]})
