@@ -179,6 +179,12 @@ def test_mistakes_are_reported_without_a_traceback(
         (["predict", "--model", "gone", article], "does not exist"),
         (["predict", "--model", baseline_folder, "gone.txt"], "gone.txt"),
         (["predict", "--model", baseline_folder, "empty.txt"], "empty.txt"),
+        (["predict", article, "--json", "--out", "o"], "--json"),
+        (["predict", article, "--resume"], "--resume continues what --out names"),
+        (
+            ["predict", article, "--model", baseline_folder, "--out", "."],
+            "name a table or a folder",
+        ),
         (["report"], "dvc repro"),
     ):
         assert message in cli(*words, status=1).out

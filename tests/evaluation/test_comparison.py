@@ -110,7 +110,7 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     alike = compare(data, {"baseline": good, "transformer": good}, {}, *arguments, 1)
     assert alike.champion == "baseline"
     lone = compare(data, {"baseline": good}, {}, *arguments, 1)
-    assert (lone.champion, lone.reason) == ("baseline", "there is no other model")
+    assert (lone.champion, lone.reason) == ("baseline", "no other model was trained")
 
 
 def test_comparison_json() -> None:
@@ -121,7 +121,7 @@ def test_comparison_json() -> None:
         models={"dummy": dict.fromkeys(METRICS, Estimate(0.5)), "baseline": estimates},
         differences={Pair("baseline", "dummy"): difference(0.2, 0.2)},
         leads={Pair("baseline", "dummy"): difference(0.3, 0.01)},
-        reason="there is no other model",
+        reason="no other model was trained",
     )
     report = as_json(comparison, TOPICS, SPLIT, None, 0.05)
     assert list(report["differences"]) == ["baseline - dummy"]
@@ -129,7 +129,7 @@ def test_comparison_json() -> None:
     ends = {"low": pytest.approx(0.2), "high": pytest.approx(0.4)}
     lead = {"value": 0.3, "p": 0.01, "significant": True}
     assert report["leads"]["baseline - dummy"] == lead | ends
-    assert (report["champion"], report["reason"]) == ("baseline", "there is no other model")
+    assert (report["champion"], report["reason"]) == ("baseline", "no other model was trained")
     assert report["models"]["baseline"]["macro_f1"] == {"value": 0.5, "low": 0.4, "high": 0.6}
     assert (report["mode"], report["n"], report["notes"]) == ("single", 20, ["a note"])
     # Without measurements the most complex model is the champion.

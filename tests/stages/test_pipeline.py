@@ -63,7 +63,9 @@ def test_reports_of_the_seed(project: Path) -> None:
     assert comparison["leads"] != comparison["differences"]
     leads = comparison["leads"]["transformer - baseline"]["value"] > 0.02
     assert comparison["champion"] == ("transformer" if leads else "baseline")
-    assert comparison["reason"].startswith("with the definitions alone, the macro-F1 of its ")
+    assert comparison["reason"].startswith(
+        "with the definitions and no labels, the macro-F1 of its "
+    )
     prepared = json.loads((project / "reports/prepare.json").read_text())
     of_headings = [row for row in prepared["weak"] if row["source"] == "headings"]
     assert sum(row["compared"] for row in of_headings) == 12
@@ -185,7 +187,9 @@ def test_a_labelled_table_with_other_topics_and_one_model(
     (fits,) = CHECKPOINTS.glob("score/baseline/*/fits.json")
     fits.write_text("")
     run_stages("score baseline")
-    assert "baseline: 1 fit of 120 labelled paragraphs\n" in capsys.readouterr().out
+    assert (
+        "baseline: 1 model to measure with, of 120 labelled paragraphs\n" in capsys.readouterr().out
+    )
 
 
 def test_before_anyone_has_labelled_the_descriptions_predict(

@@ -141,7 +141,7 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) 
     for heading in (
         *("What was labelled", "The models", "Which model is the champion, and why"),
         "Topic by topic",
-        *("Can the probabilities be trusted?", "What is gained by answering less", "Training"),
+        *("Can the probabilities be trusted?", "Fewer answers, fewer mistakes", "Training"),
         *("Where it goes wrong", "Labels worth a second look"),
     ):
         assert f"<h2>{heading}</h2>" in html

@@ -20,7 +20,7 @@ from tests.programs import ROOT, run_cli, run_stages
 from tests.samples import BODIES, WORDS, paragraph
 
 OWN = [*SCHEMA.names, "repeat", "fold", "group", "label", "answer", "topic", "index", "level_0"]
-OWN += ["threshold id", "score id", "score", "confidence", "right", "count", "none", "None", "nan"]
+OWN += ["threshold id", "score id", "score", "confidence", "right", "count", "None", "nan"]
 ODD = ["日本語", "😀", "a, b", '"q"', "it's", "=1+1", "<b>&amp", "%s {0}", "a/b", "[red]x", "$x_{"]
 ODD += ["' OR 1=1 --", "é", "\u202eabc", "null", "1.0", "x" * 200, "\\", "#", "- a"]
 
@@ -79,7 +79,7 @@ def test_the_pipeline_takes_any_name(
     assert set(json.loads(printed.splitlines()[0])["scores"]) == set(names)
 
 
-@pytest.mark.parametrize("name", [NO_TOPIC, f"({NO_TOPIC})", NONE])
+@pytest.mark.parametrize("name", [NO_TOPIC, f"({NO_TOPIC})", NONE, "none"])
 def test_what_is_written_for_none_of_the_topics_names_no_topic(name: str) -> None:
     with pytest.raises(ValueError, match="is not a topic name"):
         Topic(name)

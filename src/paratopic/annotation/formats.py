@@ -211,8 +211,8 @@ def _check_unanswered(path: Path) -> None:
         raise UserError(f"{path} exists, and is no sheet to label; name another file") from None
     if n:
         raise UserError(
-            f"{path} has {plural(n, 'answer')}: add them to the labels "
-            f"(`paratopic import {path}`), and name another file or remove this one"
+            f"{path} has {plural(n, 'answer')}, which would be lost: name another file, or remove "
+            f"this one once `paratopic import {path}` has read it"
         )
 
 

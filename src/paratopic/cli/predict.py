@@ -92,13 +92,12 @@ def predict(
 
     With --out the exit status is 3 if some rows have an error; the column error says what is wrong.
     """
+    if out is not None and (why or as_json):
+        raise UserError("--why and --json are for articles on the terminal, without --out")
+    if resume and out is None:
+        raise UserError("--resume continues what --out names: name it")
     loaded = load(model)
     if out is not None:
-        if why:
-            raise UserError(
-                "--why and --out cannot be used together; --why explains articles on the "
-                "terminal, or with --json"
-            )
         job = jobs.Job(loaded, find_inputs(paths), text)
         raise typer.Exit(_predict_files(job, out, resume))
     _check_articles(paths)

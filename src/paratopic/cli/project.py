@@ -349,7 +349,7 @@ def next_steps(project: Project) -> dict[str, str]:
     if project.sample["drawn"] < LEAST_LABELS and can_draw:
         steps |= LABEL
     elif not is_stale:  # of what is labelled as a whole, they are a count
-        steps["paratopic shares"] = "estimate the shares of the topics (--by year, --by source)"
+        steps["paratopic shares"] = "estimate the shares of the topics, in groups with --by COLUMN"
     if can_draw and champion:
         steps["paratopic label"] = "label the paragraphs that models learn most from"
     elif not can_draw:

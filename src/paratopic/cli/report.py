@@ -39,8 +39,8 @@ ACTIVATE = Path(".venv/bin/activate")
 # Words of the table.
 CAPTION = (
     "Each paragraph is predicted by a model that did not learn from it (out-of-fold). macro-F1: "
-    "mean of the topics' F1. champion: the model that predicts. dummy: always the most frequent "
-    "answer. `report --open` explains more."
+    "mean F1 of the topics, of answers also of none. champion: the model that predicts. dummy: "
+    "always the most frequent answer. `report --open` explains more."
 )
 # Command or file → what it is for.
 NEXT = {

@@ -50,8 +50,8 @@ def review(
     if n_unsure := int(ranked["unsure"].sum()):
         others = plural(n_unsure, "label names", "labels name")
         print(
-            f"{others} a topic, but the models give no topic a probability of 50 %. They are "
-            "unsure there, which does not make a label doubtful (see `paratopic errors`)."
+            f"{others} a topic where no single topic reaches a probability of 50 %. That alone "
+            "does not make a label doubtful (see `paratopic errors`)."
         )
     if out is not None:
         listed = pd.concat([tied, doubtful]).drop_duplicates("paragraph")

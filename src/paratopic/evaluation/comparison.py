@@ -137,7 +137,7 @@ def unmeasured(models: Sequence[str]) -> Comparison:
     models
         Names of the trained models, the simplest one first.
     """
-    reason = "there is no other model, and nothing was measured"
+    reason = "no other model was trained"
     if len(models) > 1:
         reason = "nothing was measured, but an encoder understands definitions without labels"
     return Comparison(models[-1], 0, {}, {}, {}, reason)
@@ -183,7 +183,7 @@ def _reason(
 ) -> str:
     """Why the champion is champion."""
     if len(models) < 2:
-        return "there is no other model"
+        return "no other model was trained"
     evidence = "with the definitions and no labels," if by_definitions else "out-of-fold,"
     parts = []
     for pair, lead in leads.items():
@@ -196,8 +196,8 @@ def _reason(
             f"{'higher' if higher else 'lower'} than the {other}'s ({write_p(lead.p)})"
         )
     return "; ".join(parts) + by_definitions * (
-        ". The labels are from too few articles to tell. If whoever wrote the definitions had read "
-        "these articles, this is not independent evidence"
+        ". The labels are from too few articles to tell. If the author of the definitions had read "
+        "these, this is not independent evidence"
     )
 
 

@@ -194,8 +194,8 @@ def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:
     n = int(topical(outcomes.true).sum())
     if n < FEW:
         messages.append(
-            f"probabilities are calibrated on only {plural(n, 'label')} and may be far off; rely "
-            f"on them from about {FEW} labels on"
+            f"probabilities are calibrated on only {plural(n, 'label')} of a topic: do not rely on "
+            f"them before there are about {FEW}"
         )
     return messages
 

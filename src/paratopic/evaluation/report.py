@@ -278,7 +278,7 @@ def why_none_is_sure(measured: Mapping[str, Any], groups: int | None = None) -> 
     if known < needed:
         return (
             f"to promise that {sure['target']:.0%} are right takes {needed} distinct {units}, "
-            f"all answered without a mistake, and there are {known}"
+            f"and no mistake; there are {known}"
         )
     if sure["groups"] < needed:
         return (

@@ -253,7 +253,7 @@ def risk_chart(models: Sequence[ModelReport]) -> Figure:
     for model, (_, line) in zip(models, MARKS, strict=False):
         if "abstention" in model.metrics:
             allowed = 1 - model.metrics["abstention"]["sure"]["target"]
-            _guide(axes, (allowed, allowed), "most allowed for sure")
+            _guide(axes, (allowed, allowed), "mistakes allowed among sure answers")
         style = {"ls": line, "ds": "steps-post", "label": model.name}
         curve = model.tables["risk"]
         _curve(axes, curve, "answered", "risk", COLOURS[model.name], **style)

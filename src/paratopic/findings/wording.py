@@ -139,19 +139,25 @@ def _labels_of_groups(table: pd.DataFrame) -> dict[str, int]:
 
 
 def _lacking(findings: Findings) -> str:
-    """How many labels more the groups without an interval need for one."""
+    """How many labels more the groups without an interval need for one, and which are too small."""
     table = findings.table[findings.table["rests_on"] == BORROWED]
-    there = table["paragraphs" if "paragraphs" in table else "articles"]
-    left = _labels_of_groups(table.assign(labels=there - table["labels"]))
-    n_labels = _labels_of_groups(table)
-    missing = [f"{min(LEAST_LABELS - n, left[name])} in {name}" for name, n in n_labels.items()]
-    listed = ", ".join(missing[:MOST_LISTED])
-    more = f" and {len(missing) - MOST_LISTED} more" if len(missing) > MOST_LISTED else ""
-    return (
-        f"  More labels needed for an interval: {listed}{more}.\n"
-        "  `paratopic label --random` draws from all groups. If a whole group is labelled, its "
-        "share is a count."
-    )
+    sizes = table.assign(labels=table["paragraphs" if "paragraphs" in table else "articles"])
+    n_labels, there = _labels_of_groups(table), _labels_of_groups(sizes)
+    enough = [f"{LEAST_LABELS - n} in {g}" for g, n in n_labels.items() if there[g] >= LEAST_LABELS]
+    small = [name for name in n_labels if there[name] < LEAST_LABELS]
+    lines = [
+        f"  {what}: {', '.join(names[:MOST_LISTED])}"
+        + (f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else "")
+        for what, names in (
+            ("More labels needed for an interval", enough),
+            (
+                "Too small for an interval, but if all of it is labelled, its share is a count",
+                small,
+            ),
+        )
+        if names
+    ]
+    return "\n".join([*lines, "  `paratopic label --random` draws from all groups."])
 
 
 def _verdict(p: float | None) -> str:

@@ -71,8 +71,8 @@ KINDS = {
             classifier="paratopic.inference.tfidf_model:BaselineClassifier",
             colour="#b45309",
             night_colour="#f0a860",
-            curve="The loss is that on inner folds. Of values of C with like losses, the one with "
-            "the highest macro-F1 is taken.",
+            curve="The loss is measured on inner folds. Of values of C with similar losses, the "
+            "one with the highest macro-F1 is used.",
             no_curve="C was not chosen: the labels are too few to hold some of them out inside the "
             "training part, so the middle one of baseline.strengths is used.",
         ),

@@ -43,14 +43,14 @@ METRICS = (
     Metric(
         "answer_macro_f1",
         "macro-F1 of answers",
-        "mean F1 of the topics, with no topic counted as one of them",
+        "mean of the F1 of each topic and of none of the topics",
         ("single",),
         is_main=True,
     ),
     Metric(
         "answer_accuracy",
         "accuracy of answers",
-        "share of answers that are right; no topic is an answer, too",
+        "share of answers that are right; none of the topics is an answer, too",
         ("single",),
         is_main=True,
     ),

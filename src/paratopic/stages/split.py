@@ -28,7 +28,7 @@ def main() -> None:
         "messages": list(folds.messages),
     }
     files.write_json(SPLIT, report)
-    groups = f"split by {folds.split_unit} ({plural(n_groups, 'group')})"
+    groups = f"by {folds.split_unit} ({plural(n_groups, 'group')}, each in one fold)"
     print(f"{folds.n_repeats} × {folds.n_folds} folds, {groups}" if folds.n_folds else "no folds")
     for message in folds.messages:
         print(f"note: {message}")

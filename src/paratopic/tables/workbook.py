@@ -269,7 +269,7 @@ def _escaped(text: str) -> str:
 def _write_tab(sheet: Any, tab: Tab) -> None:
     """Write a tab to a sheet that openpyxl writes row by row."""
     from openpyxl.cell import Cell, WriteOnlyCell
-    from openpyxl.styles import Alignment
+    from openpyxl.styles import Alignment, Font
     from openpyxl.utils import get_column_letter
     from openpyxl.worksheet.datavalidation import DataValidation
 
@@ -280,10 +280,11 @@ def _write_tab(sheet: Any, tab: Tab) -> None:
     for row in tab.rows:
         n_rows += 1
         cells = [_cell(sheet, value) for value in row]
-        if tab.wraps:
+        if tab.wraps or n_rows == 1:
             cells = [c if isinstance(c, Cell) else WriteOnlyCell(sheet, c) for c in cells]
             for cell in cells:
-                cell.alignment = Alignment(wrap_text=True, vertical="top")
+                cell.alignment = Alignment(wrap_text=tab.wraps, vertical="top")
+                cell.font = Font(bold=n_rows == 1)
         sheet.append(cells)
     for number, source in tab.choices.items():
         letter = get_column_letter(number + 1)
