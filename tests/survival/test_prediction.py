@@ -59,8 +59,8 @@ def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_right(
     right = [a.confidence if a.topic else 1 - sum(a.scores.values()) for a in answers]
     for out in ("out", "out.csv"):
         printed = cli("predict", path, "--model", baseline_folder, "--out", tmp_path / out).out
-        assert "Do not take these for the true shares of the topics" in printed
-        assert f"About {np.mean(right):.0%} of the answers are right (mean probability)" in printed
+        assert "These counts are not the true shares of the topics" in printed
+        assert f"about {np.mean(right):.0%} of these answers are right" in printed
 
 
 def test_a_column_that_no_file_can_have_is_refused(cli: Cli, model: Model, tmp_path: Path) -> None:

@@ -102,7 +102,9 @@ def read_manifest(folder: Path) -> Manifest:
         the file.
     """
     if not folder.is_dir():
-        raise UserError(f"no model: the folder {folder} does not exist")
+        raise UserError(
+            f"no model: the folder {folder} does not exist; `dvc repro` makes those of a project"
+        )
     path = folder / MANIFEST
     if not path.is_file():
         raise UserError(f"{folder} is not a paratopic model: it has no {MANIFEST}")

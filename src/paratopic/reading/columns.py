@@ -74,7 +74,7 @@ def propose(columns: Mapping[str, Sequence[object]], path: str, guess: bool = Tr
         if name and name not in BESIDE
     }
     if not any(map(any, cells.values())):
-        raise UserError(f"{path}: there are no rows")
+        raise UserError(f"{path}: there are no rows; of a workbook, the first sheet is read")
     chosen = _chosen(cells, guess)
     keys: dict[str, Any] = {key: _entry(key, name, cells) for key, name in chosen.items()}
     columns_of = {key: name for key, name in chosen.items() if name is not None}

@@ -69,7 +69,7 @@ def _read_jsonl(path: Path, whole: Collection[str]) -> Table:
         except (ValueError, RecursionError) as error:
             raise UserError(f"{wheres[-1]}: is not JSON ({error})") from None
         if not isinstance(row, dict):
-            raise UserError(f"{wheres[-1]}: is not a JSON object")
+            raise UserError(f"{wheres[-1]}: is not a JSON object; write one on each line")
         rows.append(row)
     names = dict.fromkeys(name for row in rows for name in row)
     return Table({name: [row.get(name) for row in rows] for name in names}, wheres)

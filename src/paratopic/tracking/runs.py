@@ -141,10 +141,15 @@ def write_runs(
 
     advice = (
         "\nModels and reports are safe on disk; `dvc repro` writes the missing runs as soon as the "
-        "store answers (MLFLOW_TRACKING_URI is its address). If its database is damaged, move that "
-        "file away: a new one is made, with the runs of these models."
+        "store answers (MLFLOW_TRACKING_URI is its address)."
     )
-    age = 0 if uri.startswith("sqlite:") else LONGEST_WRITE
+    age = LONGEST_WRITE
+    if uri.startswith("sqlite:"):
+        age = 0
+        advice += (
+            " If its database is damaged, move that file away: a new one is made, with the runs of "
+            "these models."
+        )
     lock = FileLock(artifacts.with_name(f".{artifacts.name}.lock"))
     written = 0
     with reported(f"MLflow at {uri} cannot be written to", advice), lock, asking(uri):
