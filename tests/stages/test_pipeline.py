@@ -177,7 +177,7 @@ def test_a_labelled_table_with_other_topics_and_one_model(
     assert weighed == pytest.approx(macro_f1)
     frame[1:].assign(drawn=1).to_csv("table.csv", index=False)
     time = "0 s for 121 labelled paragraphs last time"
-    assert f"(baseline: {time})" in cli("status")
+    assert f"(measuring took baseline: {time}; training is extra)" in cli("status")
     run_stages("prepare", "split", "score baseline")
     printed = capsys.readouterr().out
     assert (
