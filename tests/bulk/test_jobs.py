@@ -182,6 +182,7 @@ def test_an_empty_table_gives_an_empty_shard(model: Model, tmp_path: Path, name:
         ("text,confidence\nx,1\n", "has a column confidence, which prediction would add"),
         ("text,a,a\nx,1,2\n", "two columns a"),
         ("text,,\nx,1,2\n", "columns without a name; name or delete one"),
+        ("t\0e\0x\0t\0\n\0", "is UTF-16 without its byte order mark"),
     ],
 )
 def test_tables_with_wrong_columns_are_refused(

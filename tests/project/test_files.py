@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +57,7 @@ TABLE = pd.DataFrame({"a": range(10_000)})
         lambda path: write_aside(path, lambda draft: TABLE.to_parquet(draft)),
         lambda path: write_aside(path, lambda draft: pq.write_table(pa.table(TABLE), draft)),
         lambda path: write_aside(path, lambda draft: write_aside(draft, refused)),
+        lambda path: write_aside(path, lambda draft: shutil.copyfile(__file__, draft)),
     ],
 )
 def test_an_unwritable_file_is_named(tmp_path: Path, write: Callable[[Path], None]) -> None:

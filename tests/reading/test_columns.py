@@ -67,6 +67,8 @@ def test_dates_of_other_forms_are_no_ids(dates: list[str]) -> None:
             {"text": "text", "label": "class", "date": "year"},
         ),
         ({"text": TEXTS, "score": [n / 7 for n in range(N)]}, {"text": "text"}),
+        # Yes or no says whether a text has one topic.
+        ({"text": TEXTS, "econ": [n % 2 for n in range(N)]}, {"text": "text"}),
     ],
 )
 def test_columns_are_known_by_their_names_or_contents(
@@ -95,6 +97,7 @@ def test_a_column_that_has_the_name_of_a_key_but_cannot_be_it_is_left_out() -> N
         (["a", "b", "a; b", "c;d"], ["a", "b", "c,d"], {"c;d": "c,d"}),
         (["a;c", "b;c", "a;b", "c;b"], ["b", "c", "a"], {}),
         (["a", "b", "NA", ".", "None"], ["a", "b"], {"NA": "?", ".": "?", "None": "none"}),
+        (["1", "2", "-99"], ["1", "2"], {"-99": "?"}),
         (
             ["Sports", "sports", "Sports", "World", "SPORTS", "world"],
             ["Sports", "World"],

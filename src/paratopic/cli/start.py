@@ -180,7 +180,8 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
     if not proposal.topics and not names:
         raise UserError(
             f"--table {table}: no column looks like labels; name the topics, such as --topics "
-            "sport,weather. If a column has labels, name it in params.yaml then (label: COLUMN)."
+            "sport,weather. If a column has labels, name it in params.yaml then (label: COLUMN). A "
+            "column of 0 and 1 for each topic has to become one column with names: sport;weather."
         )
     proposal = proposal._replace(source=replace(proposal.source, random=random))
     # What stage prepare would refuse is said before anything is written.

@@ -19,7 +19,6 @@ from paratopic.cli.project import (
     read_project,
     read_texts,
 )
-from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.folds import LEAST_FOLDS
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import describe_size
@@ -114,18 +113,5 @@ def missing(data: Labelled, measured: Mapping[str, Any] | None) -> list[str]:
         )
     sure = (measured or {}).get("abstention", {}).get("sure")
     if measured and sure and sure["threshold"] is None:
-        n_groups = _n_groups(topical, measured["split_unit"])
-        notes.append(f"sure predictions: {why_none_is_sure(measured, n_groups)}")
+        notes.append(f"sure predictions: {why_none_is_sure(measured)}")
     return notes
-
-
-def _n_groups(rows: pd.DataFrame, unit: str) -> int:
-    """Number of groups of rows.
-
-    The unit is what groups consist of: articles with their copies, or paragraphs with their
-    near-duplicates.
-    """
-    groups = near_duplicates(list(rows["text"]))
-    if unit == "article":
-        groups = article_groups(pd.factorize(rows["article"])[0], groups)
-    return len(set(groups))

@@ -262,28 +262,20 @@ def risk_curve(confidence: Array, right: Targets) -> pd.DataFrame:
     return pd.DataFrame(curve)[np.append(np.diff(confidence[order]) != 0, True)]
 
 
-def why_none_is_sure(measured: Mapping[str, Any], groups: int | None = None) -> str:
+def why_none_is_sure(measured: Mapping[str, Any]) -> str:
     """Say why no prediction is called sure: labels are too few, or too many answers wrong.
 
     Parameters
     ----------
     measured
         Content of metrics.json, without a threshold of sure predictions.
-    groups
-        Number of groups that have a topic by now; as many as were measured by default.
     """
     sure = measured["abstention"]["sure"]
-    needed, known = sure["groups_needed"], sure["groups"] if groups is None else groups
-    units = f"{measured['split_unit']}s with a topic"
-    if known < needed:
+    if sure["groups"] < sure["groups_needed"]:
         return (
-            f"to promise that {sure['target']:.0%} are right takes {needed} distinct {units}, "
-            f"and no mistake; there are {known}"
-        )
-    if sure["groups"] < needed:
-        return (
-            f"the last `dvc repro` had only {sure['groups']} distinct {units}, and there are "
-            f"{known} now: run it again"
+            f"to promise that {sure['target']:.0%} are right takes {sure['groups_needed']} "
+            f"distinct {measured['split_unit']}s with a topic, and no mistake; there are "
+            f"{sure['groups']}"
         )
     return (
         f"{measured['mistakes']} of {measured['n']} answers are wrong, too many to promise that "

@@ -30,8 +30,8 @@ def iso_date(text: str) -> str | None:
     ['2025-09-05', '2025-09', '2025', '2025-09-15']
     >>> [iso_date(text) for text in ("15.09.2025", "9/15/2025", "15/9/2025")]
     ['2025-09-15', '2025-09-15', '2025-09-15']
-    >>> iso_date("03/04/2025"), iso_date("2025-02-30")
-    (None, None)
+    >>> iso_date("03/04/2025"), iso_date("2025-02-30"), iso_date("9999-12-31")
+    (None, None, None)
     """
     if match := _DATE.fullmatch(text):
         return _valid(match[1], match[3], match[4])
@@ -86,6 +86,8 @@ def cleaned(text: str) -> str:
 
 def _valid(year: str, month: str | None, day: str | None) -> str | None:
     """A date in ISO form, as precise as its parts; None if there is no such day."""
+    if year in ("0001", "9999"):  # databases write the first or the last day they know for none
+        return None
     try:
         whole = date(int(year), int(month or 1), int(day or 1)).isoformat()
     except ValueError:

@@ -28,7 +28,7 @@ NAMES = {
 }
 # Labels that mean none of the topics, or stand where a row has no label → what they mean.
 MEANINGS = dict.fromkeys(("none", "other", "others", "no topic", "none of the topics"), NONE)
-MEANINGS |= dict.fromkeys("n/a na nan null missing uncoded - .".split(), UNDECIDED)
+MEANINGS |= dict.fromkeys("n/a na nan null missing uncoded - . -9 -99 -999".split(), UNDECIDED)
 
 # More values than these are no topics, unless a column is named after them.
 MOST_TOPICS = 40
@@ -103,7 +103,12 @@ def _chosen(cells: dict[str, list[str]], guess: bool) -> dict[str, str | None]:
     fewest = sorted(cells, key=lambda name: len(set(cells[name])))
     # An empty column with such a name is to be filled.
     guess &= not any(_rank(name, NAMES["label"]) and not any(cells[name]) for name in cells)
-    few = [name for name in fewest if guess and _are_labels(cells[name], False)]
+    # Yes or no says whether a text has one topic, not which topic it has.
+    few = [
+        name
+        for name in fewest
+        if guess and _are_labels(cells[name], False) and not {*cells[name]} <= {"", "0", "1"}
+    ]
     choose("label", _are_labels, few)
     repeated_ids = [name for name in cells if _rank(name, NAMES["id"])]
     choose("group", lambda values: 1 < len(set(values)) < len(values), repeated_ids)

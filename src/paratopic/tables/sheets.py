@@ -83,7 +83,10 @@ def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line")
 
 def csv_encoding(file: io.BufferedReader) -> tuple[str, str]:
     """The encoding of a CSV file, and what becomes of other bytes, so that no row ends the run."""
-    if file.peek(2).startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+    start = file.peek(2)[:2]
+    if b"\0" in start:
+        raise UserError(f"{file.name}: is UTF-16 without its byte order mark; save it as UTF-8")
+    if start in (BOM_UTF16_LE, BOM_UTF16_BE):
         return "utf-16", "backslashreplace"
     return "utf-8-sig", "surrogateescape"  # which are an error of the row
 
