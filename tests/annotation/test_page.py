@@ -109,6 +109,16 @@ def test_undo_leaves_the_answer_of_another_window(path: Path) -> None:
     assert one.state()["items"][0]["answer"]["topics"] == ("security",)
 
 
+def test_undo_brings_back_what_another_window_or_an_import_said_before(path: Path) -> None:
+    one, other = session_of(path), session_of(path)
+    one.save(trade("news:1"))
+    other.save(page.Answer(**answer("news:0", "security")))
+    assert one.state()["items"][0]["answer"]["topics"] == ("security",)
+    one.save(trade("news:0"))
+    assert one.undo(page.Shown(**SHOWN))["answer"]["topics"] == ("security",)
+    assert ("news:0", "security", "ann", "") in answers_in(path)
+
+
 def test_an_answer_counts_although_the_clock_was_set_back(path: Path) -> None:
     taken_back = "paragraph,topics,annotator,when\nnews:0,?,ann,2999-01-01T00:00:00Z\n"
     path.write_text(taken_back, encoding="utf-8")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from paratopic.evaluation.estimates import LEAST_LABELS, Estimate, wilson
+from paratopic.findings import shares as shares_module
 from paratopic.findings.shares import (
     Sample,
     adjusted,
@@ -218,12 +219,47 @@ def test_errors_that_differ_between_parts_are_seen() -> None:
     sample, _ = drawn(2000, 400, 5)
     late = (np.arange(2000) >= 1000).astype(np.float64)
     halves = [1 - late, late]
-    alike = errors_differ(sample, halves)
+    alike = errors_differ(sample, halves, 0)
     too_high = np.column_stack([halves[1], -halves[1]]) * 0.4
-    unlike = errors_differ(replace(sample, probabilities=sample.probabilities + too_high), halves)
+    unlike = errors_differ(
+        replace(sample, probabilities=sample.probabilities + too_high), halves, 0
+    )
     assert alike is not None and alike > 0.01
-    assert unlike is not None and unlike < 1e-6
-    assert errors_differ(sample, halves[:1]) is None
+    assert unlike is not None and unlike < 0.001
+    assert errors_differ(sample, halves[:1], 0) is None
+
+
+def test_one_label_of_a_rare_topic_is_no_sign_of_other_errors() -> None:
+    sample, _ = drawn(2000, 400, 5)
+    rare = np.zeros((400, 1))
+    rare[0] = 1
+    truth = np.hstack([sample.truth, rare])
+    sample = Sample(
+        np.pad(sample.probabilities, ((0, 0), (0, 1))), sample.labelled, truth, sample.weights
+    )
+    few = np.isin(np.arange(2000), sample.labelled[:4]).astype(np.float64)
+    chance = errors_differ(sample, [few, 1 - few], 0)
+    assert chance is not None and chance > 0.01  # one of the four labels is the only one: 4 in 400
+
+
+@pytest.mark.parametrize("of_articles", [False, True])
+def test_errors_that_are_alike_are_called_different_as_often_as_promised(
+    of_articles: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shares_module, "N_PERMUTATIONS", 199)
+    rng, called = np.random.default_rng(1), 0
+    for seed in range(60):
+        sample, _ = drawn(400, 80, seed)
+        if of_articles:
+            sample = replace(sample, articles=np.arange(80) // 4)
+        order = rng.permutation(20 if of_articles else 80) % 8
+        part_of_label = np.repeat(order, 4) if of_articles else order
+        part = np.zeros(400, dtype=np.int64)
+        part[sample.labelled] = part_of_label
+        chance = errors_differ(sample, [(part == n).astype(np.float64) for n in range(8)], seed)
+        assert chance is not None
+        called += chance < 0.2
+    assert called <= 60 * 0.2 + 3 * (60 * 0.2 * 0.8) ** 0.5
 
 
 def test_a_trend_is_the_slope_of_the_line_through_all_texts() -> None:

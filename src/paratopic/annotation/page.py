@@ -86,7 +86,7 @@ class Session:
     _topics: Topics | None = field(default=None, init=False)
     _answers: dict[str, Label] = field(default_factory=dict, init=False)
     # The file as it was read or written last, and paragraph → time of its latest line there.
-    _seen: object = field(default=None, init=False)
+    _seen: tuple[int, int, int] | None = field(default=None, init=False)
     _latest: dict[str, str] = field(default_factory=dict, init=False)
     # Each answer with this codebook: its paragraph, the answer that it replaced, and what it is.
     _replaced: list[tuple[Suggestion, Label | None, Any]] = field(default_factory=list, init=False)
@@ -200,18 +200,21 @@ class Session:
         return {"id": item.id, "answer": self._answer(item.id), "undone": undone}
 
     def _current_topics(self) -> Topics:
-        """The codebook as it is now; after a change, the answers are read anew in its names.
-
-        So they are if the file lacks the latest line, which others do not remove by adding theirs.
-        """
-        topics, state = self.read_topics(), state_of(self.path)
-        last = max(self._latest.values(), default="").encode()
-        is_known = state == self._seen or (state is not None and last in self.path.read_bytes())
-        if topics != self._topics or not is_known:
+        """The codebook as it is now; after a change, the answers are read anew in its names."""
+        topics = self.read_topics()
+        if topics != self._topics or not self._is_seen():
             self._answers = self._own_answers(topics)
             self._replaced = self._replaced if topics == self._topics else []
             self._topics = topics
         return topics
+
+    def _is_seen(self) -> bool:
+        """Whether no line of the annotator was taken out of the file or added since it was seen."""
+        state = state_of(self.path)
+        if state is None or self._seen is None:
+            return state == self._seen
+        last, content = max(self._latest.values(), default=""), self.path.read_bytes()
+        return last.encode() in content and self.annotator.encode() not in content[self._seen[1] :]
 
     def _own_answers(self, topics: Topics) -> dict[str, Label]:
         """The annotator's latest answers on the session's paragraphs, as the file has them now."""

@@ -331,7 +331,7 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
             note_changes(model.folder)
     print(
         f"By the model's own probabilities, about {done.right / texts:.0%} of these answers are "
-        "right, if the texts are like the labelled ones."
+        "right, if the texts are new to it and like the labelled ones."
     )
 
 

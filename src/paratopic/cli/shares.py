@@ -87,8 +87,9 @@ def shares(
     params = project.params
     confidence = params.evaluate.confidence
     corpus = read_corpus(params.topics, *read_champion(), of)
-    copies = not distinct
-    estimated = groups.find(corpus, columns, confidence, copies=copies, compare=compare)
+    copies, seed = not distinct, params.seed
+    estimated = groups.find(corpus, columns, confidence, copies=copies, compare=compare, seed=seed)
+    outcomes = groups.rows_to_regress(corpus) if rows else None
     terminal().print(_table(estimated, columns, corpus, confidence))
     cited = sentence(estimated, corpus, confidence)
     counted = bool((estimated.table["rests_on"] == COUNT).all())
@@ -101,8 +102,8 @@ def shares(
     for path in outs:
         _write(path, estimated, columns, title)
         print(f"written: {path}")
-    if rows:
-        files.write_csv(rows, groups.rows_to_regress(corpus))
+    if rows and outcomes is not None:
+        files.write_csv(rows, outcomes)
         print(f"written: {rows}; in regressions, cluster standard errors by article")
 
 

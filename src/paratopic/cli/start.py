@@ -227,7 +227,8 @@ def _print_proposal(table: str, names: list[str], proposal: Proposal, rows: Labe
         print("  group  no column: each row counts as an article of its own")
     if kept := [str(name) for name in fields if name != "date"]:
         print(f"  kept   {', '.join(kept)}")
-    for key in (key for key in KEYS if key in names and getattr(proposal.source, key) is None):
+    unread = {*names} - {*columns.values()}
+    for key in (key for key in KEYS if key in unread and getattr(proposal.source, key) is None):
         print(f"  {key:6} not read: the column {key} does not have what is expected of it")
     if missing := [label for label in labels if proposal.source.meaning(label) is None]:
         print(f"  ?      no label: rows labelled {', '.join(missing)}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import matplotlib.style
@@ -19,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from paratopic.evaluation.report import ModelReport
-from paratopic.findings.groups import Findings, time_of
+from paratopic.findings.groups import Findings, abridged, time_of
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
@@ -196,7 +195,7 @@ def _whiskers(
     places = np.arange(len(names)) + offset
     axes.hlines(places, rows["low"], rows["high"], color=DIM, linewidth=1.5)
     _marks(axes, rows["share"], places, rows["low"], mark, label)
-    _name_lines(axes, [_short(name) for name in names])
+    _name_lines(axes, [abridged(name) for name in names])
 
 
 def _name_lines(axes: Axes, names: Sequence[str]) -> None:
@@ -204,11 +203,6 @@ def _name_lines(axes: Axes, names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names, color=INK)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(False, axis="y")
-
-
-def _short(name: str) -> str:
-    """A name that has room beside an axis."""
-    return shorten(name, 30, placeholder=" …")
 
 
 def _marks(axes: Axes, x: Any, y: Any, low: pd.Series, mark: str, label: str) -> None:

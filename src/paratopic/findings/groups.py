@@ -164,6 +164,7 @@ OWN, BORROWED, FEW = "its own labels", "all labels, assuming like errors", "few 
 COUNT = "a count: all of it is labelled"
 # As in `UNKNOWN`, brackets: a column may have the value "all".
 ALL = "(all)"
+LONGEST_NAME = 30
 
 
 def find(
@@ -173,6 +174,7 @@ def find(
     *,
     copies: bool = True,
     compare: tuple[str, str] | None = None,
+    seed: int | None = None,
 ) -> Findings:
     """Estimate shares of all of a corpus and of its parts, if any `columns` divide it (`group`).
 
@@ -181,6 +183,8 @@ def find(
     compare
         Names of two parts, the first of which is compared with the second. By default the last
         period is compared with the first; or the two parts, if there are two.
+    seed
+        Seed of the test whether the model errs alike in all parts. None, the default, for no test.
 
     Raises
     ------
@@ -200,7 +204,7 @@ def find(
         table.append(_lines(corpus, dict(zip(columns, key, strict=True)), members, part))
     compared = _compared(grouping, compare)
     changes = _changes(corpus, grouping, parts, of_parts, confidence, compared)
-    differ = errors_differ(corpus, of_parts)
+    differ = None if seed is None else errors_differ(corpus, of_parts, seed)
     is_time = bool(grouping.times or group(corpus.rows, columns[:1]).times)
     return Findings(pd.concat(table, ignore_index=True), changes, differ, is_time, compared)
 
@@ -227,6 +231,15 @@ def rows_to_regress(corpus: Corpus) -> pd.DataFrame:
         )
     is_labelled = np.isin(corpus.place, corpus.labelled)
     return pd.concat([own.reset_index(drop=True).assign(labelled=is_labelled), outcomes], axis=1)
+
+
+def abridged(name: str) -> str:
+    """A group's name without the middle of a long one: how it begins and ends tells it from others.
+
+    >>> abridged("Committee on Foreign Affairs, Senate")
+    'Committee on Fo…ffairs, Senate'
+    """
+    return name if len(name) <= LONGEST_NAME else f"{name[:15]}…{name[-14:]}"
 
 
 def short(outcome: str) -> str:

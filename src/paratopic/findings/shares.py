@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import chdtrc, stdtrit
+from scipy.special import stdtrit
 
 from paratopic.evaluation.estimates import LEAST_ARTICLES, LEAST_LABELS, Estimate, wilson
 from paratopic.inference.scores import Array, Integers, ratio
@@ -28,6 +28,7 @@ ROUNDING = 1e-9
 # Squared errors that are added, because few labels may happen to have none: to both sides where the
 # noise of predictions is compared with that of labels, and to the noise of a trend.
 EXTRA, EXTRA_OF_TREND = 2.0, 0.5
+N_PERMUTATIONS = 9_999
 
 
 def size_of(weights: Array) -> int:
@@ -191,24 +192,41 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
     return parts
 
 
-def errors_differ(sample: Sample, masses: Sequence[Array]) -> float | None:
+def errors_differ(sample: Sample, masses: Sequence[Array], seed: int) -> float | None:
     """Probability of corrections as different as those of the parts, if the model errs alike.
+
+    Labels, or articles if these were drawn, change places between the parts at random.
 
     Returns
     -------
     p-value for the outcome where parts differ most, times the number of outcomes (Bonferroni), 1 at
     most; None with labels in fewer than two parts.
     """
-    own = [_correction(sample, mass) for mass in masses if sample.size(mass) > 1]
-    if len(own) < 2:
+    of_parts = np.array([mass[sample.labelled] for mass in masses])
+    inside = of_parts.any(axis=0)
+    part, weights = of_parts.argmax(axis=0)[inside], (sample.weights * of_parts.max(axis=0))[inside]
+    if len({*part.tolist()}) < 2:
         return None
-    overall = _correction(sample, np.sum(masses, axis=0))
-    known = overall.variance > 0
-    if not known.any():
-        return 1.0
-    gaps = np.array([part.size * (part.mean - overall.mean) ** 2 for part in own])
-    chances = chdtrc(len(own) - 1, gaps.sum(axis=0)[known] / overall.variance[known])
-    return min(1.0, float(chances.min() * known.sum()))
+    residuals = sample.residuals[inside] - weights @ sample.residuals[inside] / weights.sum()
+    units = np.column_stack([weights**2, weights[:, None] * residuals])
+    if sample.articles is not None:
+        _, first, number = np.unique(
+            sample.articles[inside] * len(masses) + part, return_index=True, return_inverse=True
+        )
+        units, part = summed(units, number), part[first]
+    n_parts, n_columns = len(masses), units.shape[1]
+    cells = (part[:, None] * n_columns + np.arange(n_columns)).ravel()
+
+    def gaps(rows: Array) -> Array:
+        """Squared mean residual of each part, times its number of labels (Kish 1965)."""
+        sums: Array = np.bincount(cells, rows.ravel(), n_parts * n_columns).astype(np.float64)
+        sums = sums.reshape(n_parts, n_columns)
+        return np.asarray(ratio(sums[:, 1:] ** 2, sums[:, :1]).sum(axis=0))
+
+    rng, least = np.random.default_rng(seed), gaps(units) * (1 - ROUNDING)
+    reached = sum((gaps(rng.permutation(units)) >= least) for _ in range(N_PERMUTATIONS))
+    p = (np.asarray(reached) + 1) / (N_PERMUTATIONS + 1)
+    return min(1.0, float(p.min() * len(p)))
 
 
 def difference(one: Estimate, other: Estimate) -> Estimate:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.evaluation.intervals import write_p
-from paratopic.findings.groups import BORROWED, COLUMNS, COUNT, Findings, find, period_of
+from paratopic.findings.groups import BORROWED, COLUMNS, COUNT, Findings, abridged, find, period_of
 from paratopic.findings.population import Corpus, Counted
 from paratopic.project.errors import plural
 from paratopic.project.periods import UNKNOWN
@@ -143,8 +143,9 @@ def _lacking(findings: Findings) -> str:
     table = findings.table[findings.table["rests_on"] == BORROWED]
     sizes = table.assign(labels=table["paragraphs" if "paragraphs" in table else "articles"])
     n_labels, there = _labels_of_groups(table), _labels_of_groups(sizes)
-    enough = [f"{LEAST_LABELS - n} in {g}" for g, n in n_labels.items() if there[g] >= LEAST_LABELS]
-    small = [name for name in n_labels if there[name] < LEAST_LABELS]
+    of_names = [(abridged(name), there[name], n) for name, n in n_labels.items()]
+    enough = [f"{LEAST_LABELS - n} in {name}" for name, size, n in of_names if size >= LEAST_LABELS]
+    small = [name for name, size, _ in of_names if size < LEAST_LABELS]
     lines = [
         f"  {what}: {', '.join(names[:MOST_LISTED])}"
         + (f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else "")

@@ -162,8 +162,8 @@ def aside(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)  # a folder cannot be renamed over one that is not empty
         os.replace(draft, path)
     except OSError as error:
-        # A file that is copied is named before its copy.
-        of_draft = str(error.filename2 or error.filename).startswith(str(draft))
+        names = error.filename, error.filename2  # of a file that is copied, and of its copy
+        of_draft = any(str(name).startswith(str(draft)) for name in names)
         if of_draft or (error.filename is None and error.errno in UNWRITABLE):
             raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
         raise

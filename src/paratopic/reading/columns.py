@@ -28,7 +28,9 @@ NAMES = {
 }
 # Labels that mean none of the topics, or stand where a row has no label → what they mean.
 MEANINGS = dict.fromkeys(("none", "other", "others", "no topic", "none of the topics"), NONE)
-MEANINGS |= dict.fromkeys("n/a na nan null missing uncoded - . -9 -99 -999".split(), UNDECIDED)
+MEANINGS |= dict.fromkeys(
+    "n/a #n/a n.a. na <na> nan null missing uncoded - . -9 -99 -999".split(), UNDECIDED
+)
 
 # More values than these are no topics, unless a column is named after them.
 MOST_TOPICS = 40
