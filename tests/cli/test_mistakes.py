@@ -73,7 +73,7 @@ def test_mistakes_and_slices_are_listed(folder: Path, baseline_folder: Path, cli
         "trade mistaken for security: 10 of 60 labelled trade",
         "trade missed (no topic predicted): 10 of 60 labelled trade",
     ]
-    assert "label: trade, answer: security (certainty 0.61)" in lines  # the most confident
+    assert "label: trade, answer: security (probability 0.61)" in lines  # the most confident
     assert "table  a09:1 (source Post)" in lines
     assert sum(line.startswith("most similar (≈ ") for line in lines) == 2
     named = [line for line in lines if line.startswith("source = ")]
@@ -110,7 +110,7 @@ def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(
         "trade missed: 20 of 60 labelled trade",
     ]
     # 0.9 for each of four topics
-    assert "label: trade;security, answer: trade (certainty 0.66)" in lines
+    assert "label: trade;security, answer: trade (probability 0.66)" in lines
     assert {row["paragraph"] for row in read_sheet("again.csv")} == set(frame["id"][:40])
 
 

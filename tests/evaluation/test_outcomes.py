@@ -64,7 +64,7 @@ def test_confusions_count_each_paragraph_once_and_none_of_the_topics() -> None:
     assert confusions(answers, SINGLE) == [
         "security mistaken for trade: 2 of 3 labelled security",
         "trade missed (no topic predicted): 1 of 2 labelled trade",
-        "(none) mistaken for security: 1 of 1 labelled (none)",
+        "security predicted where there is no topic: 1 of 1 labelled (none)",
     ]
     # A topic that was missed is paired with what was answered.
     labels = [("security", "trade"), ("security",), (), ("security", "trade")]

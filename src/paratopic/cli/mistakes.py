@@ -111,7 +111,7 @@ def _verdicts(
     """The label and the answer of each mistake, and the labelled paragraph most like it."""
     for row in listed.to_dict("records"):
         answer, label = (row[name] or NONE for name in ("answer", "label"))
-        verdict = f"label: {label}, answer: {answer} (certainty {row['certainty']:.2f})"
+        verdict = f"label: {label}, answer: {answer} (probability {row['certainty']:.2f})"
         if near := nearest(row["text"]):
             topics = "; ".join(near.topics) or NONE
             verdict += (

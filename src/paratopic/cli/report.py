@@ -40,7 +40,7 @@ ACTIVATE = Path(".venv/bin/activate")
 CAPTION = (
     "Each paragraph is predicted by a model that did not learn from it (out-of-fold). macro-F1: "
     "mean F1 of the topics, of answers also of none. champion: the model that predicts. dummy: "
-    "always the most frequent answer. `report --open` explains more."
+    "always the most frequent answer. Quote the first row; `report --open` explains all."
 )
 # Command or file → what it is for.
 NEXT = {

@@ -217,7 +217,7 @@ def _print_proposal(table: str, names: list[str], proposal: Proposal, rows: Labe
         "id": f"ids of paragraphs, such as {frame['id'][0]}",
     }
     if columns.get("group") == columns.get("date"):
-        meanings["group"] += " (no column names the article)"
+        meanings["group"] += " (no column names the article: rows of one date count as one)"
     if "date" in fields:
         meanings["date"] = _dates(fields["date"].dropna().tolist())
     print(f"{table}: {plural(len(frame), 'row')}. They are read as follows:")

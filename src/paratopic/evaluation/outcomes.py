@@ -319,8 +319,12 @@ def _taken(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:
     n_labelled = counts.groupby("label")["count"].sum()
     for label, answer, count in counts.itertuples(index=False, name=None):
         if label != answer and count:
-            what = "missed (no topic predicted)" if answer == NONE else f"mistaken for {answer}"
-            yield f"{label} {what}: {count} of {n_labelled[label]} labelled {label}", count
+            what = f"{label} mistaken for {answer}"
+            if answer == NONE:
+                what = f"{label} missed (no topic predicted)"
+            if label == NONE:
+                what = f"{answer} predicted where there is no topic"
+            yield f"{what}: {count} of {n_labelled[label]} labelled {label}", count
 
 
 def _missed(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:

@@ -88,8 +88,8 @@ def in_words(slices: Sequence[Slice]) -> list[str]:
     verdict = f"{tested} tested, and none is worse by more than chance explains."
     if worse:
         verdict = (
-            f"Slices where the answers are worse, of {len(slices)} tested (by chance alone, at "
-            "most one report in twenty lists any):"
+            "Slices (parts of the paragraphs) where the answers are worse, of "
+            f"{len(slices)} tested (by chance alone, at most one report in twenty lists any):"
         )
     elif not slices:
         verdict = "No slice is large enough to test."
