@@ -14,7 +14,7 @@ from paratopic.annotation.chat import BadReply, Chat
 from paratopic.annotation.suggestion import Suggestion
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topic, Topics
-from tests.annotation.chat_server import Serve, Server, reply
+from tests.annotation.chat_server import CUT, Serve, Server, reply
 
 TOPICS = Topics("single", (Topic("trade", "Tariffs."), Topic("security", "Troops.")))
 
@@ -51,6 +51,16 @@ def test_a_count_of_tokens_that_is_none_is_estimated(serve: Serve, count: object
     said = json.dumps({"choices": [choice], "usage": usage}).encode()
     answer = ask(serve(lambda text, body, number: said), "goods")["goods"]
     assert answer.topics == ("trade",) and answer.tokens[0] > 20 and answer.tokens[1] == 5
+
+
+def test_replies_that_were_cut_off_are_paid_for(serve: Serve) -> None:
+    def script(text: str, body: dict[str, Any], number: int) -> bytes:
+        whole = reply('{"topic": "trade"}')
+        return whole if text == "whole" or number > 2 else whole + CUT
+
+    answers = ask(serve(script), "whole", "third")
+    assert answers["third"].topics == ("trade",)
+    assert answers["third"].tokens == (3 * answers["whole"].tokens[0], answers["whole"].tokens[1])
 
 
 WRONG: dict[str, bytes | int] = {

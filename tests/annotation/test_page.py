@@ -109,6 +109,15 @@ def test_undo_leaves_the_answer_of_another_window(path: Path) -> None:
     assert one.state()["items"][0]["answer"]["topics"] == ("security",)
 
 
+def test_undo_leaves_the_same_answer_of_another_window(path: Path) -> None:
+    one, other = session_of(path), session_of(path)
+    one.save(trade("news:0"))
+    other.save(trade("news:0"))
+    with pytest.raises(UserError, match="news:0 was answered anew in another window"):
+        one.undo(page.Shown(**SHOWN))
+    assert answers_in(path) == [("news:0", "trade", "ann", "")]
+
+
 def test_undo_brings_back_what_another_window_or_an_import_said_before(path: Path) -> None:
     one, other = session_of(path), session_of(path)
     one.save(trade("news:1"))

@@ -382,11 +382,13 @@ def test_on_the_command_line_a_full_disk_is_reported_and_the_run_resumed(
 
 def test_a_folder_that_another_run_is_writing_into_is_refused(model: Model, tmp_path: Path) -> None:
     inputs = [save(tmp_path, "in.csv", "text\nA tariff.\n")]
-    out = tmp_path / "out"
+    out, link = tmp_path / "out", tmp_path / "link"
+    link.symlink_to(out)
 
     def second(rows: int, share: float) -> None:
-        with pytest.raises(UserError, match="another program is writing predictions into"):
-            jobs.predict_files(jobs.Job(model, inputs, "text"), out, True, lambda *_: None)
+        for place in (out, link):
+            with pytest.raises(UserError, match="another program is writing predictions into"):
+                jobs.predict_files(jobs.Job(model, inputs, "text"), place, True, lambda *_: None)
 
     done = jobs.predict_files(jobs.Job(model, inputs, "text"), out, False, second)
     assert done.rows == 1 and len(read_shards(out)) == 1

@@ -9,6 +9,7 @@ import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl.chart import BarChart, Reference
 
 from paratopic.bulk.formats import format_of
 from paratopic.tables.sheets import read_sheet, reader_of
@@ -60,6 +61,11 @@ def test_hidden_sheets_and_titles_of_workbooks(tmp_path: Path) -> None:
     book.save(tmp_path / "t.xlsx")
     columns, rows = read_sheet(tmp_path / "t.xlsx", [])
     assert columns == ["text", "label"] and rows[0][0].endswith("t.xlsx, row 3")
+    chart = BarChart()
+    chart.add_data(Reference(sheet, min_col=1, min_row=1, max_row=3))
+    book.create_chartsheet("chart", 0).add_chart(chart)
+    book.save(tmp_path / "t.xlsx")
+    assert read_sheet(tmp_path / "t.xlsx", []).columns == ["text", "label"]
 
 
 @pytest.mark.parametrize(

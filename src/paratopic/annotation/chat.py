@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,6 +82,8 @@ class Chat:
     key: str | None = field(default=None, repr=False)
     timeout: float = 120.0
     _plain: bool = field(default=False, init=False)
+    # Of each thread: the number `n` of replies to its question that began, some of them in vain.
+    _begun: threading.local = field(default_factory=threading.local, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not _is_address(self.url):
@@ -90,7 +93,8 @@ class Chat:
             )
         # Neither a proxy for a server on this machine, nor another address than the URL's.
         direct = {f"all://{host}": None for host in HERE}
-        http = openai.DefaultHttpxClient(mounts=direct, follow_redirects=False)
+        hooks = {"response": [self._count]}
+        http = openai.DefaultHttpxClient(mounts=direct, follow_redirects=False, event_hooks=hooks)
         self._client = openai.OpenAI(
             base_url=self.url,
             # Without one, the library would take the key of another service from the environment.
@@ -133,13 +137,18 @@ class Chat:
             self._plain = True
             return reply
 
+    def _count(self, response: Any) -> None:
+        """Count a reply that begins, which has to be paid although it may be cut off."""
+        self._begun.n += response.is_success
+
     def _send(self, messages: Sequence[Message], **more: Any) -> Reply:
         wish: Any = {"model": self.model, "messages": list(messages), "temperature": 0.0, **more}
         read = estimate(sum(len(message["content"]) for message in messages))
+        self._begun.n = 0
         try:
             completion = self._client.chat.completions.create(max_tokens=MOST_TOKENS, **wish)
         except (ValueError, RecursionError):  # of whatever came instead of JSON
-            raise BadReply(NO_ANSWER, (read, 0)) from None
+            raise BadReply(NO_ANSWER, (read * self._begun.n, 0)) from None
         except openai.APITimeoutError:
             problem = f"no answer in {self.timeout:g} s"
         except openai.APIConnectionError as error:
@@ -151,7 +160,7 @@ class Chat:
             if error.status_code < 500 and error.status_code not in (408, 409, 425, 429):
                 raise _Refused(f"refused with {problem}") from None
         else:
-            return _parse(completion, read, self.key or "")
+            return _parse(completion, read, self.key or "", read * (self._begun.n - 1))
         raise UserError(f"{self.host} does not answer ({problem}, {TRIES} tries): try again later")
 
 
@@ -189,7 +198,7 @@ def _hint(status: int, host: str, model: str) -> str:
     return ""
 
 
-def _parse(completion: ChatCompletion, read: int, key: str) -> Reply:
+def _parse(completion: ChatCompletion, read: int, key: str, lost: int) -> Reply:
     """Read a reply, which may be anything: the library does not check it.
 
     Parameters
@@ -198,13 +207,16 @@ def _parse(completion: ChatCompletion, read: int, key: str) -> Reply:
         Tokens of the question, for a server that does not count them.
     key
         The server's key, which a reply may repeat and which is taken out; "" for none.
+    lost
+        Tokens of the question in tries whose replies were cut off.
     """
     try:
         choice = completion.choices[0]
         text, refusal = choice.message.content, choice.message.refusal
-        tokens = _tokens(completion, read, len(refusal or text or ""))
+        asked, answered = _tokens(completion, read, len(refusal or text or ""))
     except (AttributeError, LookupError, TypeError):
-        raise BadReply(NO_ANSWER, (read, 0)) from None
+        raise BadReply(NO_ANSWER, (lost + read, 0)) from None
+    tokens = lost + asked, answered
     if refusal:
         raise BadReply("the model refuses to answer", tokens)
     if not isinstance(text, str) or not text.strip():

@@ -90,6 +90,8 @@ class Session:
     _latest: dict[str, str] = field(default_factory=dict, init=False)
     # Each answer with this codebook: its paragraph, the answer that it replaced, and what it is.
     _replaced: list[tuple[Suggestion, Label | None, Any]] = field(default_factory=list, init=False)
+    # Times of the lines that this session wrote.
+    _written: set[str] = field(default_factory=set, init=False)
 
     def state(self) -> dict[str, Any]:
         """Everything that the page shows.
@@ -187,7 +189,8 @@ class Session:
                 raise UserError("there is nothing to undo")
             item, replaced, undone = self._replaced[-1]
             self._answers = self._own_answers(topics)
-            if self._answer(item.id) != undone:
+            is_own = self._latest.get(item.id) in self._written
+            if self._answer(item.id) != undone or not is_own:
                 self._replaced.pop()
                 raise UserError(
                     f"{item.id} was answered anew in another window; reload the page to see it"
@@ -238,6 +241,7 @@ class Session:
         line = Label("the page", item.id, cell, words, self.annotator, when, note, item.drawn)
         written = append(self.path, line)
         self._seen, self._latest[item.id] = state_of(self.path), written.when
+        self._written.add(written.when)
         if names is None:
             del self._answers[item.id]
         else:

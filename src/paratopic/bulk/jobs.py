@@ -176,8 +176,9 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
         input cannot be read, lacks the column, or already has one that would be added.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
+    place = out.resolve()  # one lock for a folder and all links to it
     try:
-        with FileLock(out.with_name(f".{out.name}.lock"), timeout=0):
+        with FileLock(place.with_name(f".{place.name}.lock"), timeout=0):
             return _predict_files(job, out, resume, advance)
     except Timeout:
         raise UserError(
