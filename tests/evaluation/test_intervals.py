@@ -283,7 +283,7 @@ def test_readers_are_told_where_labels_are_few() -> None:
     (rare,) = cautions(made(true, [true], 3), ["a", "b", "c"])
     assert rare == "c: fewer than 5 labels, so its part of macro-F1 may be far off"
     (few,) = cautions(made([0, 1] * 10, [[0, 1] * 10], 2), ["a", "b"])
-    assert few.startswith("probabilities are calibrated on only 20 labels of a topic")
+    assert few.startswith("only 20 labels name a topic: do not rely on probabilities")
 
 
 @pytest.mark.parametrize(

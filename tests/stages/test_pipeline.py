@@ -188,7 +188,7 @@ def test_a_labelled_table_with_other_topics_and_one_model(
     fits.write_text("")
     run_stages("score baseline")
     assert (
-        "baseline: 1 model to measure with, of 120 labelled paragraphs\n" in capsys.readouterr().out
+        "baseline: 1 model for evaluation, on 120 labelled paragraphs\n" in capsys.readouterr().out
     )
 
 

@@ -50,8 +50,13 @@ def import_labels(
     for path, imported in read.items():
         _merge(project, path, imported, name)
     _warn_of_another_order(project, read.values())
-    print_steps(next_steps(read_project()))
     problems = any(imported.problems for imported in read.values())
+    open_rows = {
+        f"edit {path}": "give the rows that were left out an answer, then import it again"
+        for path, imported in read.items()
+        if imported.problems or imported.left_out[formats.EMPTY]
+    }
+    print_steps(open_rows | next_steps(read_project()))
     raise typer.Exit(SOME_ERRORS if problems else 0)
 
 

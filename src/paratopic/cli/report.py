@@ -39,8 +39,9 @@ ACTIVATE = Path(".venv/bin/activate")
 # Words of the table.
 CAPTION = (
     "Each paragraph is predicted by a model that did not learn from it (out-of-fold). macro-F1: "
-    "mean F1 of the topics, of answers also of none. champion: the model that predicts. dummy: "
-    "always the most frequent answer. Quote the first row; `report --open` explains all."
+    "mean F1 of the topics; of answers, none of them is one more. champion: the model that "
+    "predicts. dummy: always the most frequent answer in its training part. Quote the {quote}; "
+    "`report --open` explains all."
 )
 # Command or file → what it is for.
 NEXT = {
@@ -124,9 +125,11 @@ def _table(comparison: Mapping[str, Any]) -> Table:
     columns = [
         Column(f"{name}\n(champion)", style="bold") if name == champion else name for name in models
     ]
-    table = Table(
-        "", *columns, title="Out-of-fold figures", caption=CAPTION, caption_justify="left"
-    )
+    # Macro-F1 has no interval where labels of some topics are too few for it.
+    has_interval = models[champion][headline(comparison).key]["low"] is not None
+    caption = CAPTION.format(quote="first row" if has_interval else "accuracy, with its interval")
+    title = "Out-of-fold figures"
+    table = Table("", *columns, title=title, caption=caption, caption_justify="left")
     for metric in metrics_in(comparison).values():
         cells = [
             with_interval(figures[metric.key]) if metric.key in figures else ""

@@ -48,9 +48,8 @@ def review(
     n_labels = plural(len(ranked), "hand label")
     print(f"{is_doubtful.sum()} of {n_labels} doubtful ({len(doubtful)} listed)")
     if n_unsure := int(ranked["unsure"].sum()):
-        others = plural(n_unsure, "label names", "labels name")
         print(
-            f"{others} a topic where no single topic reaches a probability of 50 %. That alone "
+            f"For {plural(n_unsure, 'paragraph')} with a topic, no topic reaches 50 %. That alone "
             "does not make a label doubtful (see `paratopic errors`)."
         )
     if out is not None:

@@ -205,11 +205,12 @@ def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidenc
 
 def _cell(row: Mapping[Hashable, Any]) -> str:
     share, low, high = (100 * row[name] for name in ("share", "low", "high"))
+    value = "<1" if 0 < share < 0.5 else f"{share:.0f}"
     if row["rests_on"] == COUNT:
-        return f"{share:.0f}="
+        return f"{value}="
     if low == low:  # not NaN
-        return f"{share:.0f} ({low:.0f}–{high:.0f})"
-    return f"{share:.0f}{'*' if row['rests_on'] == BORROWED else ''}"
+        return f"{value} ({low:.0f}–{high:.0f})"
+    return f"{value}{'*' if row['rests_on'] == BORROWED else ''}"
 
 
 def _write(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:

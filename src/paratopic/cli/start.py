@@ -51,6 +51,7 @@ _FORM = """  # In place of the name alone, write:
   #     definition: "Matches, clubs and athletes."
 """
 # Where its paragraphs come from.
+SEEDS = Source("seeds")
 _SOURCES = re.compile(r"(?m)^  sources: .*\n")
 # The language of this repository's articles.
 _LANGUAGE = re.compile(r"(?m)^language: .*\n")
@@ -72,10 +73,19 @@ def init(
     random: Annotated[
         bool, typer.Option("--random", help="The labelled rows of the table are a random sample.")
     ] = False,
+    articles: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of articles, which stay where they are; by default those in seeds/.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Start a project of your own: its settings, pipeline and a file for labels."""
     names = [] if topics is None else [name.strip() for name in topics.split(",")]
     if table is not None:
+        if articles:
+            raise UserError("--table and --articles cannot be used together; leave one out")
         _init_with_table(folder, names, table, random)
         return
     if random:
@@ -85,11 +95,14 @@ def init(
             "name the topics (--topics sport,weather), or take them from the labels of a table "
             "(--table FILE)"
         )
-    note = create(folder, new_topics(names))
-    add = {
-        "cp ARTICLES seeds/": f"add your texts ({', '.join(SUFFIXES)})",
-        "edit seeds/metadata.csv": "their dates and sources, if you have any (article,date,source)",
-    }
+    source, add = SEEDS, {"cp ARTICLES seeds/": f"add your texts ({', '.join(SUFFIXES)})"}
+    if articles:
+        find_files([str(articles)], SUFFIXES)  # as stage prepare does
+        source, add = Source(_from(folder, articles)), {}
+    note = create(folder, new_topics(names), source)
+    add[f"create {source.path}/metadata.csv"] = (
+        "dates and sources, if you have any: article,date,source; article is a file's name"
+    )
     _print_created(folder, note, add | DEFINE | LABEL | TRAIN | REPORT)
 
 
@@ -117,15 +130,15 @@ def new_topics(names: Sequence[str]) -> Topics:
         raise UserError(f"--topics: {error}") from None
 
 
-def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
+def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
     """Make a folder a project, in a git repository of its own if it lies in none.
 
     What is in the folder stays. The repository's first commit has the project's files, and the
-    content of seeds/ or the table.
+    content of seeds/ and the source, if it is inside.
 
     Parameters
     ----------
-    table
+    source
         The source of paragraphs, with a path from the folder; by default the articles in seeds/.
 
     Returns
@@ -145,23 +158,22 @@ def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
         )
     (folder / LABELS).parent.mkdir(parents=True, exist_ok=True)
     for name in SAME:
-        source = template() / name
-        if source.is_dir():
+        original = template() / name
+        if original.is_dir():
             # Caches and settings of this machine are no part of a project.
             local = shutil.ignore_patterns("cache", "tmp", "config.local")
-            shutil.copytree(source, folder / name, ignore=local)
+            shutil.copytree(original, folder / name, ignore=local)
         else:
-            shutil.copyfile(source, folder / name)
-    write_text(folder / PARAMS, _params(topics, table))
+            shutil.copyfile(original, folder / name)
+    write_text(folder / PARAMS, _params(topics, source))
     write_text(folder / LABELS, "paragraph,topics,text\n")
     readme = Path(__file__).with_name("readme.md").read_text(encoding="utf-8")
     write_text(
         folder / README, readme.format(name=folder.resolve().name, suffixes=", ".join(SUFFIXES))
     )
     ours = [*map(str, new), str(LABELS.parent)]
-    # A table elsewhere is not the repository's.
-    if table and not Path(table.path).is_absolute():
-        ours.append(table.path)
+    if not Path(source.path).is_absolute():  # what is elsewhere is not the repository's
+        ours.append(source.path)
     return _commit(folder, ours)
 
 
@@ -257,8 +269,8 @@ def _print_created(folder: Path, note: str, steps: dict[str, str]) -> None:
     print_steps(go | steps)
 
 
-def _params(topics: Topics, table: Source | None) -> str:
-    """The settings of this repository with another codebook and other sources."""
+def _params(topics: Topics, source: Source) -> str:
+    """The settings of this repository with another codebook and source."""
     form = "" if topics.descriptions else _FORM
     entries = "".join(written(topic, "    ") for topic in topics.topics)
     codebook = (
@@ -269,9 +281,7 @@ def _params(topics: Topics, table: Source | None) -> str:
     params = _LANGUAGE.sub("language: null\n", params)
     params = _CODEBOOK.sub(lambda _: codebook, params)
     params = re.sub("(?m)^  mode: .*", f"  mode: {topics.mode}", params, count=1)
-    if table is None:
-        return params
-    return _SOURCES.sub(lambda _: f"  sources:\n{sources_text(table, '    ')}", params)
+    return _SOURCES.sub(lambda _: f"  sources:\n{sources_text(source, '    ')}", params)
 
 
 def _commit(folder: Path, paths: Sequence[str]) -> str:

@@ -136,7 +136,11 @@ def suggest(
     picked = plural(len(suggestions), "paragraph")
     print(f"{picked} to label: {', '.join(map(str, written))}")
     if out.suffix != ".json":
-        print(f"Next: fill in its column topics, then `paratopic import {out}`")
+        several = ", several with ; between them," if project.params.topics.most > 1 else ""
+        print(
+            f"Next: fill in its column topics with the name of a topic{several} or none, then "
+            f"`paratopic import {out}`"
+        )
 
 
 def label(

@@ -194,8 +194,8 @@ def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:
     n = int(topical(outcomes.true).sum())
     if n < FEW:
         messages.append(
-            f"probabilities are calibrated on only {plural(n, 'label')} of a topic: do not rely on "
-            f"them before there are about {FEW}"
+            f"only {plural(n, 'label names', 'labels name')} a topic: do not rely on probabilities "
+            f"before there are about {FEW}"
         )
     return messages
 

@@ -35,7 +35,7 @@ COUNTS: Mapping[Counted, str] = {
 METHOD = (
     "Shares are the model's mean probabilities, corrected with the labels drawn at random "
     "(prediction-powered inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453).\n"
-    "Intervals are Wilson intervals (1927) for the effective number of labels. Each topic is "
+    "Intervals are Wilson's (1927) with the effective number of labels. Each topic is "
     "corrected separately,\nso the shares of a group may not add up to 100 %."
 )
 
@@ -98,7 +98,7 @@ def notes(findings: Findings) -> list[str]:
     if (findings.table["rests_on"] == BORROWED).any():
         lines.append(
             f"* fewer than {LEAST_LABELS} labels in this group, so no interval. The share assumes "
-            f"that the model errs\n  here as it does elsewhere.{_verdict(findings.differ)}"
+            f"that the model errs\n  in this group as in the others.{_verdict(findings.differ)}"
         )
         lines.append(_lacking(findings))
     if findings.is_time and (findings.table.iloc[:, 0] == UNKNOWN).any():
@@ -144,21 +144,25 @@ def _lacking(findings: Findings) -> str:
     sizes = table.assign(labels=table["paragraphs" if "paragraphs" in table else "articles"])
     n_labels, there = _labels_of_groups(table), _labels_of_groups(sizes)
     of_names = [(abridged(name), there[name], n) for name, n in n_labels.items()]
-    enough = [f"{LEAST_LABELS - n} in {name}" for name, size, n in of_names if size >= LEAST_LABELS]
+    whole = findings.table.iloc[0]["paragraphs" if "paragraphs" in table else "articles"]
+    enough = [
+        f"{LEAST_LABELS - n} in {name} (about {-(-(LEAST_LABELS - n) * whole // size)} of all)"
+        for name, size, n in of_names
+        if size >= LEAST_LABELS
+    ]
     small = [name for name, size, _ in of_names if size < LEAST_LABELS]
     lines = [
         f"  {what}: {', '.join(names[:MOST_LISTED])}"
         + (f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else "")
         for what, names in (
             ("More labels needed for an interval", enough),
-            (
-                "Too small for an interval, but if all of it is labelled, its share is a count",
-                small,
-            ),
+            ("Too small for an interval; labelled as a whole, its share would be a count", small),
         )
         if names
     ]
-    return "\n".join([*lines, "  `paratopic label --random` draws from all groups."])
+    return "\n".join(
+        [*lines, "  `paratopic label --random` draws from all groups; larger ones need fewer."]
+    )
 
 
 def _verdict(p: float | None) -> str:
@@ -166,7 +170,7 @@ def _verdict(p: float | None) -> str:
     if p is None:
         return ""
     if p < 0.05:
-        return f" The labels contradict that ({write_p(p)}): do not report these shares."
+        return f" The labels contradict that ({write_p(p)}): do not report the shares marked *."
     return f" The labels give no evidence against that ({write_p(p)})."
 
 

@@ -86,7 +86,7 @@ METRICS = (
     Metric(
         "accuracy",
         "accuracy, forced choice",
-        "share of the paragraphs with a topic whose most probable topic is right",
+        "of the paragraphs that have a topic, the share whose most probable topic is right",
         ("single",),
         hub="accuracy",
     ),

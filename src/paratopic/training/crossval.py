@@ -260,7 +260,7 @@ def out_of_fold(kind: Kind, params: Params) -> tuple[Labelled, dict[str, pd.Data
     if tables is None:
         number = plural(n_fits(data.folds), "model")
         labelled = plural(len(data.rows), "labelled paragraph")
-        _say(f"{kind.name}: {number} to measure with, of {labelled}{_why(kind, read)}")
+        _say(f"{kind.name}: {number} for evaluation, on {labelled}{_why(kind, read)}")
         is_whole, started = not folder.exists(), time.monotonic()
         tables = _fit(kind, params, data, folder)
         if is_first_process():
