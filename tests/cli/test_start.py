@@ -171,6 +171,20 @@ def test_a_table_with_lists_of_labels_and_missing_ones(suffix: str, cli: Cli, he
     assert list(map(list, labels[:3])) == [["trade"], ["law", "trade"], []] and labels[3] is None
 
 
+def test_articles_may_stay_where_they_are(
+    cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = here / "texts"
+    folder.mkdir()
+    (folder / "talks.txt").write_text("Talks went on in Geneva.\n\nTariffs rose again.\n")
+    printed = cli("init", "new", "--topics", "trade,security", "--articles", "texts").out
+    assert f"create {folder}/metadata.csv" in printed and "cp ARTICLES" not in printed
+    (folder / "metadata.csv").write_text("article,source\ntalks,wire\n")
+    monkeypatch.chdir("new")
+    prepare.main()
+    assert read_labelled_paragraphs()["article"].tolist() == ["talks", "talks"]
+
+
 def test_a_table_is_a_random_sample(cli: Cli, here: Path) -> None:
     path = write_table(TABLE, Path("speeches.csv"))
     assert "add --table" in cli("init", "--topics", "a,b", "--random", status=1)
@@ -208,6 +222,8 @@ def test_a_table_elsewhere_without_labels_needs_topics(cli: Cli, here: Path) -> 
         (["--topics", "sport,,weather"], "--topics: '' is not a topic name"),
         (["--topics", "sport,sport"], "--topics: the codebook lists a topic twice: sport"),
         (["--topics", "a;b,c"], "--topics: 'a;b' is not a topic name"),
+        (["--topics", "a,b", "--articles", "gone"], "gone names no file that is there"),
+        (["--table", "t.csv", "--articles", "."], "--table and --articles cannot be used together"),
     ],
 )
 def test_nothing_is_written_where_something_is_missing(

@@ -41,7 +41,7 @@ EMPTY = {
 
 # Part of what stands around a paragraph (`inference.context.ContextWeights`) → its name.
 NAMES = {
-    "neighbours": "the paragraphs before and after it",
+    "neighbours": "its neighbours",
     "heading": "its heading",
     "title": "the title of its article",
 }

@@ -85,8 +85,9 @@ def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
         )
     known = [key for key in set(keys) if UNKNOWN not in key]
     times = _times(columns[0], known) if len(columns) == 1 else {}
-    # In the order of time; else of one column the most frequent value comes first.
-    rank = {key: times.get(key, -counts[key] if len(columns) == 1 else 0) for key in known}
+    # In the order of time, or of names such as "1990s"; else the most frequent value comes first.
+    by_name = len(columns) > 1 or all(key[0][:1].isdigit() for key in known)
+    rank = {key: times.get(key, 0 if by_name else -counts[key]) for key in known}
     ordered = sorted(known, key=lambda key: (rank[key], key)) + sorted(set(keys) - set(known))
     members = tuple(np.array([key == name for key in keys], dtype=np.float64) for name in ordered)
     return Grouping(tuple(columns), tuple(ordered), members, times)

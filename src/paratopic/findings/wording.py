@@ -120,14 +120,14 @@ def _without_interval(findings: Findings) -> list[str]:
     unknown = findings.table[findings.table["low"].isna()]
     n_labels = _labels_of_groups(unknown)
     few = [
-        f"{name} has {n_labels[name]} of the {LEAST_LABELS} labels that it needs"
+        f"{name} has {n_labels[name]} of {LEAST_LABELS} labels"
         if n_labels[name] < LEAST_LABELS
         else f"{name} has labels in too few articles"
         for name in findings.compared
         if name in n_labels
     ]
     what = " minus ".join(findings.compared)
-    return [f"{what}: not shown, because {' and '.join(few)}"] if few else []
+    return [f"{what}: not shown: {', '.join(few)}"] if few else []
 
 
 def _labels_of_groups(table: pd.DataFrame) -> dict[str, int]:
