@@ -49,9 +49,6 @@ LEAST_BATCHES = 2  # batches in an epoch, at least: few labels are gone through 
 # with more labels, and their steps at most, which are those of 10,000 labels: of more, each is read
 # less often. A fourth epoch gave nothing on draws of TREC and speeches.
 STEPS_OF_FEW, EPOCHS_OF_MANY, STEPS_OF_MANY = 32, 3, 1000
-# How many times as long their windows are. On draws of AG News with 2,000 labels that are not
-# reported, that gave .3 to .7 points of macro-F1; windows twice as long gave no more.
-LENGTH_OF_MANY = 1.5
 LARGEST_RARITY = 20.0  # having a rare topic weighs at most this many times as much as not having it
 HEAD_RATE = 0.01  # learning rate of a head that is tuned with the encoder
 WARMUP = 0.1  # share of the steps in which the learning rate rises
@@ -112,8 +109,6 @@ class Plan(NamedTuple):
         Share of the way from the encoder's own weights to the tuned ones, 0 to 1.
     learning_rate
         The encoder's largest learning rate.
-    tokens
-        Number of tokens of a window, at most.
     """
 
     loss: Loss
@@ -121,7 +116,6 @@ class Plan(NamedTuple):
     sizes: tuple[int, int]
     share: float
     learning_rate: float
-    tokens: int
 
     @property
     def trains_head(self) -> bool:
@@ -159,9 +153,7 @@ def plan_tuning(
         share = min(share, OF_TUNED_IF_RARE)
     loss = _topic_loss if topics.most > 1 else _pair_loss if in_pairs else _outcome_loss
     n_steps = _n_steps(targets, k, params, in_pairs, in_context)
-    longer = LENGTH_OF_MANY if loss is _outcome_loss else 1
-    tokens = min(params.max_tokens, int(longer * params.train_tokens))
-    return Plan(loss, n_steps, sizes, share, params.learning_rate, tokens)
+    return Plan(loss, n_steps, sizes, share, params.learning_rate)
 
 
 def _n_steps(
@@ -205,7 +197,7 @@ def tune(
     network
         Encoder and head. Where `Plan.trains_head`, the head must fit the encoder already.
     tokenizer
-        Tokenizer that cuts texts into windows of `Plan.tokens`.
+        Tokenizer that cuts texts into windows of the length for training.
     advance
         Called with the share of the work done, 0 to 1.
     checkpoints
