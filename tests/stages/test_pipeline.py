@@ -181,7 +181,7 @@ def test_a_labelled_table_with_other_topics_and_one_model(
     run_stages("prepare", "split", "score baseline")
     printed = capsys.readouterr().out
     assert (
-        f"of 120 labelled paragraphs, because texts and labels and folds changed; {time}" in printed
+        f"on 120 labelled paragraphs, because texts and labels and folds changed; {time}" in printed
     )
     # What a power cut leaves is computed again.
     (fits,) = CHECKPOINTS.glob("score/baseline/*/fits.json")
