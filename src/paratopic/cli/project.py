@@ -41,7 +41,7 @@ from paratopic.training.crossval import last_fits, took
 SAMPLE = 3 * LEAST_LABELS
 DRAW, RUN = f"paratopic label --random --n {SAMPLE}", "dvc repro"
 MEASURE = "train the models and measure them"
-TRAIN = {RUN: f"{MEASURE} (minutes; its first lines say how many)"}
+TRAIN = {RUN: f"{MEASURE} (minutes; it shows how many are left)"}
 LABEL = {DRAW: "label a random sample, which shares and honest figures need"}
 
 Again = Annotated[

@@ -51,6 +51,7 @@ def shares(
         typer.Option(
             help="Two values of the column of --by: the first minus the second. Default: the last "
             "period minus the first.",
+            metavar="A B",
             show_default=False,
         ),
     ] = None,

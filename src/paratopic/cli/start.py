@@ -169,7 +169,8 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
     write_text(folder / LABELS, "paragraph,topics,text\n")
     readme = Path(__file__).with_name("readme.md").read_text(encoding="utf-8")
     write_text(
-        folder / README, readme.format(name=folder.resolve().name, suffixes=", ".join(SUFFIXES))
+        folder / README,
+        readme.format(name=folder.resolve().name, suffixes=", ".join(SUFFIXES), source=source.path),
     )
     ours = [*map(str, new), str(LABELS.parent)]
     if not Path(source.path).is_absolute():  # what is elsewhere is not the repository's

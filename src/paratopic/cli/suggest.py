@@ -136,10 +136,10 @@ def suggest(
     picked = plural(len(suggestions), "paragraph")
     print(f"{picked} to label: {', '.join(map(str, written))}")
     if out.suffix != ".json":
-        several = ", several with ; between them," if project.params.topics.most > 1 else ""
+        several = " (several: trade;security)" if project.params.topics.most > 1 else ""
         print(
-            f"Next: fill in its column topics with the name of a topic{several} or none, then "
-            f"`paratopic import {out}`"
+            "Next: write the name of a topic, or none, in place of each ? in its column topics"
+            f"{several}, then `paratopic import {out}`"
         )
 
 

@@ -145,11 +145,11 @@ def _lacking(findings: Findings) -> str:
     n_labels, there = _labels_of_groups(table), _labels_of_groups(sizes)
     of_names = [(abridged(name), there[name], n) for name, n in n_labels.items()]
     whole = findings.table.iloc[0]["paragraphs" if "paragraphs" in table else "articles"]
-    enough = [
-        f"{LEAST_LABELS - n} in {name} (about {-(-(LEAST_LABELS - n) * whole // size)} of all)"
-        for name, size, n in of_names
-        if size >= LEAST_LABELS
-    ]
+    enough = []
+    for name, size, n in of_names:
+        if size >= LEAST_LABELS:
+            needed = LEAST_LABELS - n
+            enough.append(f"{needed} of the {size} in {name} (about {-(-needed * whole // size)})")
     small = [name for name, size, _ in of_names if size < LEAST_LABELS]
     lines = [
         f"  {what}: {', '.join(names[:MOST_LISTED])}"
@@ -161,7 +161,7 @@ def _lacking(findings: Findings) -> str:
         if names
     ]
     return "\n".join(
-        [*lines, "  `paratopic label --random` draws from all groups; larger ones need fewer."]
+        [*lines, "  Random draws come from all groups; in brackets is how many to draw."]
     )
 
 
