@@ -79,8 +79,8 @@ def shares(
 ) -> None:
     """Estimate how much of the project is about each topic, with confidence intervals.
 
-    All paragraphs of the project count. Labels that were drawn at random correct the predictions
-    (`paratopic label --random`; for shares of articles `--random --articles`).
+    All paragraphs of the project count. The labels of paragraphs drawn at random correct the
+    predictions (`paratopic label --random`). For shares of articles, draw whole ones: add --articles.
     """
     columns, outs = by or [], out or []
     _check(columns, compare, of, outs, rows)

@@ -112,7 +112,7 @@ def missing(data: Labelled, measured: Mapping[str, Any] | None) -> list[str]:
         notes.append(
             f"figures for new articles: they need topics in {LEAST_FOLDS} articles, and there "
             f"{'is' if n_articles == 1 else 'are'} {n_articles}. Until then, models are tested on "
-            "articles that they learnt from in part"
+            "articles of which they have learnt other paragraphs"
         )
     sure = (measured or {}).get("abstention", {}).get("sure")
     if measured and sure and sure["threshold"] is None:

@@ -274,7 +274,7 @@ def why_none_is_sure(measured: Mapping[str, Any]) -> str:
     if sure["groups"] < sure["groups_needed"]:
         return (
             f"to promise that {sure['target']:.0%} are right takes {sure['groups_needed']} "
-            f"distinct {measured['split_unit']}s with a topic, and no mistake; there are "
+            f"distinct {measured['split_unit']}s with a topic, all answered right; there are "
             f"{sure['groups']}"
         )
     return (
