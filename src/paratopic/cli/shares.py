@@ -80,7 +80,7 @@ def shares(
     """Estimate how much of the project is about each topic, with confidence intervals.
 
     All paragraphs of the project count. The labels of paragraphs drawn at random correct the
-    predictions (`paratopic label --random`). For shares of articles, draw whole ones: add --articles.
+    predictions (`paratopic label --random`). For shares of articles, draw whole ones (--articles).
     """
     columns, outs = by or [], out or []
     _check(columns, compare, of, outs, rows)
