@@ -62,8 +62,9 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
     assert missing(replace(few, topics=described), FEW)[0].endswith("too few to be measured")
     assert "3 distinct paragraphs with a topic" in notes[3] and "there are 1" in notes[3]
     assert "there is 1." in notes[2]
-    one_article = FEW | {"topics": {"trade": {"support": 0}, "security": {"support": 0}}}
-    assert missing(few, one_article)[1].startswith("trade: not measured yet, because all labels")
+    of_topics = {name: {"support": 0} for name in ("trade", "security", "its former name")}
+    unmeasured = missing(few, FEW | {"topics": of_topics})
+    assert unmeasured[1] == "trade: not measured by the last `dvc repro`"
     many = labelled(*product("abcd", ["hand"], [["trade"], ["security"], []]))
     assert missing(many, MANY) == missing(many, None) == []
     (note,) = missing(many, FEW)  # as measured, which `note_changes` calls older than the labels

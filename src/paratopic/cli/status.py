@@ -99,9 +99,13 @@ def missing(data: Labelled, measured: Mapping[str, Any] | None) -> list[str]:
     if few := [name for name in topics.names if counts[name] < 2]:
         lacking = "measured" if topics.descriptions else "learnt and measured"
         notes.append(f"{', '.join(few)}: fewer than 2 hand labels, too few to be {lacking}")
-    of_topics = (measured or {}).get("topics", {}).items()
-    if alone := [name for name, of in of_topics if not of["support"] and counts[name] > 1]:
-        notes.append(f"{', '.join(alone)}: not measured yet, because all labels are in one article")
+    unmeasured = [
+        name
+        for name, of_topic in (measured or {}).get("topics", {}).items()
+        if not of_topic["support"] and counts.get(name, 0) > 1  # it may have another name by now
+    ]
+    if unmeasured:
+        notes.append(f"{', '.join(unmeasured)}: not measured by the last `dvc repro`")
     if not counts[NO_TOPIC]:
         notes.append(
             f"{NO_TOPIC}: no label yet; a few such paragraphs teach the models when to predict none"
