@@ -129,6 +129,9 @@ def test_import_reports_unknown_topics_and_imports_the_rest(clone: Path, cli: Cl
     assert "1 new label in" in printed and "1 not imported" in printed
     first = printed.partition("Next:\n")[2].splitlines()[0]
     assert first.split("  ")[1].startswith("edit ") and "give the rows that were left out" in first
+    fill("bo.csv", tariffs="")
+    empty = next(n for n, row in enumerate(read_sheet("bo.csv"), 2) if not row["topics"])
+    assert f"Empty rows: {empty}\n" in cli("import", "bo.csv")
     assert "the file's ending says" in cli("import", "x.txt", status=1)
     assert "ann.csv is a table: list it in" in cli("paragraphs", "ann.csv", status=1)
     edit_params("labels: seeds/labels.csv", "labels: null")

@@ -60,6 +60,10 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
     assert notes[0].endswith("too few to be learnt and measured")
     described = Topics("single", (Topic("trade", "Goods."), Topic("security", "Armies.")))
     assert missing(replace(few, topics=described), FEW)[0].endswith("too few to be measured")
+    unwritten = Topics("single", (Topic("trade", "Goods."), Topic("arms_race", "Arms race.")))
+    assert any(
+        "arms_race: no definition" in n for n in missing(replace(few, topics=unwritten), FEW)
+    )
     assert "3 distinct paragraphs with a topic" in notes[3] and "there are 1" in notes[3]
     assert "there is 1." in notes[2]
     of_topics = {name: {"support": 0} for name in ("trade", "security", "its former name")}

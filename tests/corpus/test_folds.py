@@ -101,7 +101,7 @@ def test_what_folds_guarantee(
     assert len(seen) == (~trains).sum() * repeats
     # Messages tell of fewer folds.
     if folds.n_folds < n_folds:
-        assert f"{folds.n_folds} folds, not {n_folds}" in " ".join(folds.messages)
+        assert f"{folds.n_folds} folds instead of {n_folds}" in " ".join(folds.messages)
 
 
 @given(TABLES, st.permutations(["c", "a", "b"]), st.integers(0, 1000))
@@ -160,21 +160,32 @@ def test_copies_of_an_article_are_one_group() -> None:
     ("articles", "topics", "message"),
     [
         ("a" * 12, "xy" * 6, "all labels are from one article"),
-        ("aabbcc", "xyxyxy", "3 distinct articles have a topic, and a split by article needs 4"),
-        ("aaaabcd", "xyxy   ", "1 distinct article has a topic, and a split by article needs 4"),
+        (
+            "aabbcc",
+            "xyxyxy",
+            "3 distinct articles have labels with a topic, and a split by article needs 4",
+        ),
+        (
+            "aaaabcd",
+            "xyxy   ",
+            "1 distinct article has labels with a topic, and a split by article needs 4",
+        ),
         ("abcdd", "xxxyy", "fewer than two topics are in two or more distinct articles"),
     ],
 )
 def test_too_few_articles_are_split_by_paragraph(articles: str, topics: str, message: str) -> None:
     folds = dealt(frame([topic.strip() for topic in topics], list(articles)), 2)
     assert folds.split_unit == "paragraph"
-    assert folds.messages == (f"{message}: expect lower figures on new articles",)
+    split = "so the labels are split by paragraph. Expect lower figures on new articles"
+    assert folds.messages == (f"{message}, {split}",)
 
 
 def test_a_rare_topic_reduces_the_folds_and_is_named() -> None:
     folds = dealt(frame(["x"] * 10 + ["y"] * 4), 6)
     assert folds.n_folds == 4
-    assert folds.messages == ("only 4 articles have the topic y, so there are 4 folds, not 6",)
+    assert folds.messages == (
+        "the rarest topic, y, has labels in only 4 articles: 4 folds instead of 6",
+    )
     # Not below four while another topic has as many: training parts stay big.
     assert dealt(frame(["x"] * 10 + ["y"] * 2)).n_folds == 4
     assert dealt(frame(["x"] * 3 + ["y"] * 2)).n_folds == 3
@@ -198,8 +209,9 @@ def test_a_holdout_is_the_share_that_was_asked_for(holdout: float, n: int) -> No
 )
 def test_a_rare_topic_makes_the_share_coarser(holdout: float, n_rare: int, share: str) -> None:
     folds = dealt(frame(["x"] * (200 - n_rare) + ["y"] * n_rare), holdout=holdout)
-    held_out = f"about {share} of the labels are held out, not {holdout}"
-    assert folds.messages == (f"only {n_rare} articles have the topic y, so {held_out}",)
+    rare = f"the rarest topic, y, has labels in only {n_rare} articles"
+    held_out = f"about {float(share):.0%} of them are held out instead of {holdout:.0%}"
+    assert folds.messages == (f"{rare}: {held_out}",)
     assert (folds.table["fold"] == 0).mean() == pytest.approx(float(share), abs=0.01)
 
 

@@ -371,6 +371,11 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
     assert np.diff(places).tolist() == [2, 37] and np.isnan(shares).tolist() == [False, True, False]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2008-01", "2011-04"]
     assert "needed for an interval: 16 of the 20 in 2008-03 (about 192)\n" in notes(findings)[1]
+    assert "No group has an interval" not in notes(findings)[1]
+    small = find(
+        corpus(frame, frame[["id"]].assign(desk=(number % 30).astype(str))), ["desk"], 0.95
+    )
+    assert notes(small)[1].endswith("No group has an interval. Larger groups need fewer draws.")
 
 
 def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> None:

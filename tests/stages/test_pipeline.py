@@ -35,8 +35,8 @@ def test_reports_of_the_seed(project: Path) -> None:
         assert metrics["macro_f1"] == comparison["models"][name]["macro_f1"]
         assert metrics["split_unit"] == "paragraph"
         assert (
-            "all labels are from one article: expect lower figures on new articles"
-            in metrics["notes"]
+            "all labels are from one article, so the labels are split by paragraph. Expect lower "
+            "figures on new articles" in metrics["notes"]
         )
         assert metrics["topics"]["trade"]["support"] == 8
         assert 0 <= metrics["coverage"]["value"] <= 1
@@ -48,7 +48,7 @@ def test_reports_of_the_seed(project: Path) -> None:
         assert len(thresholds) == 4 and manifest["calibration"]["sure"] == NEVER
         card = (folder / "card.md").read_text(encoding="utf-8")
         assert f"| macro-F1, forced choice | {metrics['macro_f1']['value']:.3f} |" in card
-        assert f"most so of all topics: trade {thresholds[0]:.2f}, technology" in card
+        assert f"the one that exceeds this most: trade {thresholds[0]:.2f}, technology" in card
         note = (project / "models" / name / "README.md").read_text(encoding="utf-8")
         assert "trade, technology" in note and "macro-F1" not in note
         final = json.loads((folder / "final.json").read_text())
@@ -176,20 +176,17 @@ def test_a_labelled_table_with_other_topics_and_one_model(
     weighed = json.loads(COMPARISON.read_text())["models"]["baseline"]["macro_f1"]["value"]
     assert weighed == pytest.approx(macro_f1)
     frame[1:].assign(drawn=1).to_csv("table.csv", index=False)
-    time = "0 s for 121 labelled paragraphs last time"
-    assert f"(measuring took baseline: {time}; training is extra)" in cli("status")
+    time = "0 s for 121 labelled paragraphs"
+    assert f"(last time, measuring took: baseline {time};" in cli("status")
     run_stages("prepare", "split", "score baseline")
     printed = capsys.readouterr().out
-    assert (
-        f"on 120 labelled paragraphs, because texts and labels and folds changed; {time}" in printed
-    )
+    because = "because texts and labels and folds changed; last time, it took"
+    assert f"on 120 labelled paragraphs, {because} {time}\n" in printed
     # What a power cut leaves is computed again.
     (fits,) = CHECKPOINTS.glob("score/baseline/*/fits.json")
     fits.write_text("")
     run_stages("score baseline")
-    assert (
-        "baseline: 1 model for evaluation, on 120 labelled paragraphs\n" in capsys.readouterr().out
-    )
+    assert "baseline: 1 fit to measure it on 120 labelled paragraphs\n" in capsys.readouterr().out
 
 
 def test_before_anyone_has_labelled_the_descriptions_predict(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -44,6 +45,13 @@ UNCHOSEN = "undecided"
 EMPTY = 'empty (write "none" for none of the topics)'
 
 
+class _LeftOut(NamedTuple):
+    """A row or a task that holds no answer."""
+
+    why: str
+    where: str
+
+
 @dataclass
 class ImportedLabels:
     """Content of a file that people have worked on.
@@ -53,7 +61,7 @@ class ImportedLabels:
     problems
         Messages about rows that could not be imported.
     left_out
-        Reason → number of rows that hold no answer.
+        Reason → rows or tasks that hold no answer: "file.csv, row 2".
     retired
         Why a label does not count, because the codebook changed → number of such labels.
     drawn_after
@@ -63,7 +71,7 @@ class ImportedLabels:
 
     labels: list[Label] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
     retired: Counter[str] = field(default_factory=Counter)
     drawn_after: dict[str, str] = field(default_factory=dict)
 
@@ -227,7 +235,7 @@ def _is_sheet(path: Path) -> bool:
     return suffix != ".json"
 
 
-def _in_sheet(path: Path) -> Iterator[Label | str]:
+def _in_sheet(path: Path) -> Iterator[Label | _LeftOut]:
     columns, rows = read_sheet(path, COLUMNS[:2])
     for where, row in rows:
         cells = {name: live(row.get(name, "").strip()) for name in SHEET}
@@ -238,35 +246,35 @@ def _in_sheet(path: Path) -> Iterator[Label | str]:
         more = ((CONFIDENCE, confidence),) if confidence else ()
         answer = Label(where, cells["paragraph"], cells["topics"], "", **own, more=more)
         if not answer.cell and "suggestion" in columns:
-            yield EMPTY
+            yield _LeftOut(EMPTY, where)
         else:
-            yield answer if answer.is_decided else UNCHOSEN
+            yield answer if answer.is_decided else _LeftOut(UNCHOSEN, where)
 
 
-def _annotated(task: label_studio.Task, source: str) -> Iterator[Label | str]:
+def _annotated(task: label_studio.Task, source: str) -> Iterator[Label | _LeftOut]:
+    where = f"{source}, task {task.id}"
     if not task.annotations:
-        yield UNCHOSEN
+        yield _LeftOut(UNCHOSEN, where)
     for annotation in task.annotations:
         if annotation.was_cancelled:
-            yield "skipped by the annotator"
+            yield _LeftOut("skipped by the annotator", where)
         elif not annotation.topics:
-            yield UNCHOSEN
+            yield _LeftOut(UNCHOSEN, where)
         else:
             paragraph, cell = task.cell("paragraph"), join_cell(annotation.topics)
             person = annotation.annotator, annotation.when, annotation.note
-            where = f"{source}, task {task.id}"
             yield Label(where, paragraph, cell, "", *person, task.cell("drawn"))
 
 
 def _imported(
-    answers: Iterable[Label | str], frame: pd.DataFrame, topics: Topics
+    answers: Iterable[Label | _LeftOut], frame: pd.DataFrame, topics: Topics
 ) -> ImportedLabels:
-    """Check answers; a string in place of one is the reason why there is none."""
+    """Check answers, and say where there is none."""
     text_of = dict(zip(frame["id"], frame["text"], strict=True))
     imported = ImportedLabels()
     for answer in answers:
-        if isinstance(answer, str):
-            imported.left_out[answer] += 1
+        if isinstance(answer, _LeftOut):
+            imported.left_out.setdefault(answer.why, []).append(answer.where)
             continue
         try:
             if answer.paragraph not in text_of:

@@ -19,6 +19,8 @@ from paratopic.project.errors import SOME_ERRORS, plural
 
 log = logging.getLogger(__name__)
 
+MOST_LISTED = 20  # rows without an answer whose numbers are printed
+
 
 def import_labels(
     paths: Annotated[list[Path], typer.Argument(help="Label Studio's JSON export, CSV or .xlsx.")],
@@ -54,7 +56,7 @@ def import_labels(
     open_rows = {
         f"edit {path}": "give the rows that were left out an answer, then import it again"
         for path, imported in read.items()
-        if imported.problems or imported.left_out[formats.EMPTY]
+        if imported.problems or formats.EMPTY in imported.left_out
     }
     print_steps(open_rows | next_steps(read_project()))
     raise typer.Exit(SOME_ERRORS if problems else 0)
@@ -85,9 +87,12 @@ def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: st
         print(f"disputed: {dispute}")
     for reason, number in imported.retired.items():
         print(f"{plural(number, 'label')} to be given again ({reason}): `paratopic suggest`")
-    left_out = "".join(f", {count} {reason}" for reason, count in sorted(imported.left_out.items()))
+    left_out = "".join(f", {len(rows)} {why}" for why, rows in sorted(imported.left_out.items()))
     new = plural(merged.added, "new label")
     print(
         f"{path}: {new} in {target}, {merged.known} already there, "
         f"{len(merged.disputes)} disputed, {len(imported.problems)} not imported{left_out}"
     )
+    if empty := imported.left_out.get(formats.EMPTY):
+        numbers = [where.rpartition(" ")[2] for where in empty]
+        print(f"Empty rows: {', '.join(numbers[:MOST_LISTED])}{' …' * (len(empty) > MOST_LISTED)}")

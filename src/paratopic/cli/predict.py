@@ -36,6 +36,7 @@ from paratopic.project.errors import SOME_ERRORS, UserError, plural
 from paratopic.project.files import PARAGRAPHS, PARAMS, PREPARED, inert, root_with
 from paratopic.project.languages import language_of, others
 from paratopic.project.terminal import bar, terminal, waiting
+from paratopic.project.topics import NONE
 from paratopic.reading.article import (
     Article,
     Paragraph,
@@ -230,11 +231,13 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
     why = any(row.reason for row in rows)
     table = Table("topic", "confidence", "sure", "paragraph", title=title, show_lines=why)
     for paragraph, _, answer, reason, nearest in rows:
-        topics = "; ".join(answer.topics) or "–"
+        topics = "; ".join(answer.topics) or NONE
         sure = "✓" if answer.sure else ""
         text = paragraph.text if reason is None else _reason(reason, nearest)
         table.add_row(topics, f"{answer.confidence:.2f}", sure, text)
     terminal().print(table)
+    if not all(row.answer.topics for row in rows):
+        print(f"Confidence at {NONE}: the probability of the most probable topic.")
     if why:
         print(
             "The number before a sentence is by how much the logit of the most probable topic "
@@ -258,7 +261,7 @@ def _reason(reason: Explanation, nearest: Sequence[LikeParagraph]) -> Text:
     if around:
         lines.append(Text(f"context: {', '.join(around)}", "italic"))
     for near in nearest:
-        topics = "; ".join(near.topics) or "–"
+        topics = "; ".join(near.topics) or NONE
         words = textwrap.shorten(near.text, N_CHARACTERS, placeholder=" …")
         line = f"≈ {near.similarity:.2f} {topics} ({near.id}): {words}"
         lines.append(Text(line, "dim"))

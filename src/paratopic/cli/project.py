@@ -142,6 +142,8 @@ class Project:
             where = lines_of(self.answers_on.get(id_, []))
             listed.append((where, (names[id_], row["text"], row["verdict"])))
         terminal().print(listing(listed))
+        if any(map(self.answers_on.get, rows["paragraph"])):
+            print(f"Lines are those of {self.labels_file}.")
 
     def write_again(self, doubtful: pd.DataFrame, models: str, out: Path) -> None:
         """Write paragraphs to be labelled again, with a suggestion and the reason.
@@ -362,8 +364,9 @@ def next_steps(project: Project) -> dict[str, str]:
 def _run(params: Params) -> dict[str, str]:
     """The step of a run, with how long the last fits took."""
     of_models = {name: took(last_fits(name)) for name in params.models}
-    times = "; ".join(f"{name}: {time}" for name, time in of_models.items() if time)
-    return {RUN: f"{MEASURE} (measuring took {times}; training is extra)"} if times else TRAIN
+    times = "; ".join(f"{name} {time}" for name, time in of_models.items() if time)
+    last = f"last time, measuring took: {times}; training took some more"
+    return {RUN: f"{MEASURE} ({last})"} if times else TRAIN
 
 
 def print_steps(steps: Mapping[str, str]) -> None:

@@ -101,7 +101,8 @@ def init(
         source, add = Source(_from(folder, articles)), {}
     note = create(folder, new_topics(names), source)
     add[f"create {source.path}/metadata.csv"] = (
-        "dates and sources, if you have any: article,date,source; article is a file's name"
+        "if you know dates or sources: columns article (a file's name), date, source; cells may be "
+        "empty"
     )
     _print_created(folder, note, add | DEFINE | LABEL | TRAIN | REPORT)
 

@@ -26,8 +26,9 @@ from paratopic.evaluation.report import why_none_is_sure
 from paratopic.labels.answers import label_in_a_tie
 from paratopic.labels.summary import describe_sources, sources_that_label
 from paratopic.project import files
+from paratopic.project.codebook import first_definition
 from paratopic.project.errors import plural
-from paratopic.project.files import PREPARED
+from paratopic.project.files import PARAMS, PREPARED
 from paratopic.project.terminal import terminal
 from paratopic.project.topics import NO_TOPIC
 
@@ -63,7 +64,9 @@ def _print_labels(project: Project) -> None:
     frame, data = project.paragraphs, project.labelled
     counts = count_labels(data)
     columns = [Column(str(name), justify="right") for name in counts]
-    title = f"{len(data.rows)} of {plural(len(frame), 'paragraph')} labelled"
+    title = (
+        f"{len(data.rows)} of {plural(len(frame), 'paragraph')} labelled at the last `dvc repro`"
+    )
     table = Table("topic", *columns, title=title)
     for topic, row in counts.iterrows():
         table.add_row(str(topic), *map(str, row))
@@ -72,7 +75,7 @@ def _print_labels(project: Project) -> None:
         print(basis)
     annotators = Counter(line.annotator for line in project.current.answers if line.annotator)
     for name, n in annotators.most_common():
-        print(f"labelled by {name}: {plural(n, 'paragraph')}")
+        print(f"{project.params.prepare.labels}: {plural(n, 'paragraph')} labelled by {name}")
 
 
 def count_labels(data: Labelled) -> pd.DataFrame:
@@ -104,6 +107,11 @@ def missing(data: Labelled, measured: Mapping[str, Any] | None) -> list[str]:
         for name, of_topic in (measured or {}).get("topics", {}).items()
         if not of_topic["support"] and counts.get(name, 0) > 1  # it may have another name by now
     ]
+    if undefined := [t.name for t in topics.topics if t.definition == first_definition(t.name)]:
+        notes.append(
+            f"{', '.join(undefined)}: no definition but the name (topics.codebook in {PARAMS}); "
+            "with few labels, models learn most from definitions"
+        )
     if unmeasured:
         notes.append(f"{', '.join(unmeasured)}: not measured by the last `dvc repro`")
     if not counts[NO_TOPIC]:
@@ -114,9 +122,9 @@ def missing(data: Labelled, measured: Mapping[str, Any] | None) -> list[str]:
     n_articles = topical["article"].nunique()
     if n_articles < LEAST_FOLDS:
         notes.append(
-            f"figures for new articles: they need topics in {LEAST_FOLDS} articles, and there "
-            f"{'is' if n_articles == 1 else 'are'} {n_articles}. Until then, models are tested on "
-            "articles of which they have learnt other paragraphs"
+            f"figures for new articles: they take {LEAST_FOLDS} articles with labels of a topic, "
+            f"and there {'is' if n_articles == 1 else 'are'} {n_articles}. Until then, models also "
+            "learn from the articles that they are tested on, though from other paragraphs"
         )
     sure = (measured or {}).get("abstention", {}).get("sure")
     if measured and sure and sure["threshold"] is None:

@@ -234,10 +234,11 @@ def _choose_groups(
         why = "all labels are from one article"
     elif n < LEAST_FOLDS:
         few = plural(n, "distinct article has", "distinct articles have")
-        why = f"{few} a topic, and a split by article needs {LEAST_FOLDS}"
+        why = f"{few} labels with a topic, and a split by article needs {LEAST_FOLDS}"
     else:
         why = "fewer than two topics are in two or more distinct articles"
-    return "paragraph", duplicates, [f"{why}: expect lower figures on new articles"]
+    split = "so the labels are split by paragraph. Expect lower figures on new articles"
+    return "paragraph", duplicates, [f"{why}, {split}"]
 
 
 def _groups_per_topic(has: pd.DataFrame, groups: Integers) -> dict[str, int]:
@@ -279,15 +280,14 @@ def _choose_number(
     rarest = min(counts, key=counts.__getitem__)
     most = max(counts[rarest], min(LEAST_FOLDS, max(counts.values())))
     unit = "article" if split_unit == "article" else "distinct paragraph"
-    have = plural(counts[rarest], f"{unit} has", f"{unit}s have")
-    rare = f"only {have} the topic {rarest}"
+    rare = f"the rarest topic, {rarest}, has labels in only {plural(counts[rarest], unit)}"
     if holdout is None:
         used = min(n_folds, most)
-        message = f"{rare}, so there are {used} folds, not {n_folds}"
+        message = f"{rare}: {used} folds instead of {n_folds}"
         return used, [message] if used < n_folds else []
     finest = max(FINEST_SHARE, round(1 / holdout))
     share = _nearest_share(holdout, min(finest, most))
-    message = f"{rare}, so about {float(share):.2f} of the labels are held out, not {holdout:g}"
+    message = f"{rare}: about {float(share):.0%} of them are held out instead of {holdout:.0%}"
     return share.denominator, [message] if share != _nearest_share(holdout, finest) else []
 
 

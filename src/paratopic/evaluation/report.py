@@ -306,8 +306,8 @@ def thresholds_in_words(metrics: Mapping[str, Any]) -> str:
 
 # Why neighbours are read although they lower macro-F1.
 HURTS = (
-    " Weights are chosen within the training part of each fold, whose labels did not show that "
-    "reading less is better."
+    " The weights were chosen on the training part of each fold, where reading less was not "
+    "clearly better."
 )
 
 

@@ -98,7 +98,8 @@ def notes(findings: Findings) -> list[str]:
     if (findings.table["rests_on"] == BORROWED).any():
         lines.append(
             f"* fewer than {LEAST_LABELS} labels in this group, so no interval. The share assumes "
-            f"that the model errs\n  in this group as in the others.{_verdict(findings.differ)}"
+            "that the model\n  makes the same errors in this group as in the others."
+            f"{_verdict(findings.differ)}"
         )
         lines.append(_lacking(findings))
     if findings.is_time and (findings.table.iloc[:, 0] == UNKNOWN).any():
@@ -160,9 +161,10 @@ def _lacking(findings: Findings) -> str:
         )
         if names
     ]
-    return "\n".join(
-        [*lines, "  Random draws come from all groups; in brackets is how many to draw."]
-    )
+    lines.append("  Random draws come from all groups; in brackets is how many to draw.")
+    if findings.parts["low"].isna().all():
+        lines.append("  No group has an interval. Larger groups need fewer draws.")
+    return "\n".join(lines)
 
 
 def _verdict(p: float | None) -> str:

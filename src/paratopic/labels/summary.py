@@ -56,7 +56,7 @@ def summarise(
         report["annotators"] = asdict(annotators)
     if drawn := sample["drawn"]:
         report["messages"].append(
-            "labels are a random sample, so figures of measured topics hold for all paragraphs"
+            "the labels are a random sample: figures of measured topics hold for all paragraphs"
             if drawn >= LEAST_DRAWN
             else f"{plural(drawn, 'label was', 'labels were')} drawn at random; from "
             f"{LEAST_DRAWN} on, labels are weighted by how they were drawn"

@@ -258,9 +258,9 @@ def out_of_fold(kind: Kind, params: Params) -> tuple[Labelled, dict[str, pd.Data
     folder = kept_folder("score", kind, read)
     tables = _kept(folder)
     if tables is None:
-        number = plural(n_fits(data.folds), "model")
+        number = plural(n_fits(data.folds), "fit")
         labelled = plural(len(data.rows), "labelled paragraph")
-        _say(f"{kind.name}: {number} for evaluation, on {labelled}{_why(kind, read)}")
+        _say(f"{kind.name}: {number} to measure it on {labelled}{_why(kind, read)}")
         is_whole, started = not folder.exists(), time.monotonic()
         tables = _fit(kind, params, data, folder)
         if is_first_process():
@@ -318,10 +318,10 @@ def last_fits(name: str) -> dict[str, Any]:
 
 
 def took(last: Mapping[str, Any]) -> str:
-    """How long the last fits took: "3 min for 312 labelled paragraphs last time"."""
+    """How long the last fits took: "3 min for 312 labelled paragraphs"."""
     if not (seconds := last.get("seconds")):
         return ""
-    return f"{duration(seconds)} for {last['labelled']} last time"
+    return f"{duration(seconds)} for {last['labelled']}"
 
 
 def _why(kind: Kind, read: Mapping[str, str]) -> str:
@@ -329,7 +329,8 @@ def _why(kind: Kind, read: Mapping[str, str]) -> str:
     if not (last := last_fits(kind.name)):
         return ""
     changed = [part for part in read if read[part] != last["read"].get(part)]
-    return "; ".join(filter(None, [f", because {' and '.join(changed)} changed", took(last)]))
+    because = f", because {' and '.join(changed)} changed"
+    return f"{because}; last time, it took {time}" if (time := took(last)) else because
 
 
 def _say(line: str) -> None:
