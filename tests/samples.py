@@ -124,12 +124,13 @@ def write_labelled(
     """Write paragraphs with labels, and further answers of weak sources, as stage prepare does."""
     rows: list[Any] = []
     given: list[Any] = [] if weak is None else weak.to_dict("records")
-    for row in frame.to_dict("records") if "topics" in frame else ():
+    for number, row in enumerate(frame.to_dict("records") if "topics" in frame else (), 2):
         names = row["topics"] or []
         of_label = {"paragraph": row["id"], "label": names, "topics": names, "status": "counts"}
         of_label |= {name: row[name] for name in ("draw", "weight")}
         if row["label_source"] == "hand":
-            rows.append(of_label | {"source": "ann", "kind": "person"})
+            of_label |= {"source": "table.csv", "kind": "table", "place": f"row {number}"}
+            rows.append(of_label)
         elif row["label_source"] == "weak":
             own = [each for each in given if each["paragraph"] == row["id"]]
             if not own:

@@ -301,7 +301,7 @@ def test_a_sample_is_drawn_labelled_and_weighed(small: Path, cli: Cli) -> None:
     assert frame["weight"].tolist() == [1.0] * 24 and set(frame["draw"]) == {"paragraph"}
     assert sampled in cli("status")
     LABELS.write_text(LABELS.read_text().replace("drawn", "mine"), encoding="utf-8")
-    assert "labels: nothing says how the paragraphs were chosen" in prepare(small)
+    assert "labels: it is not known how these paragraphs were chosen" in prepare(small)
     assert read_labelled_paragraphs(small)["weight"].isna().all()
 
 

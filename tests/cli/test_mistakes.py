@@ -74,7 +74,7 @@ def test_mistakes_and_slices_are_listed(folder: Path, baseline_folder: Path, cli
         "trade missed (no topic predicted): 10 of 60 labelled trade",
     ]
     assert "label: trade, answer: security (probability 0.61)" in lines  # the most confident
-    assert "table  a09:1 (source Post)" in lines
+    assert any(line.startswith("row ") and "a09:1 (source Post)" in line for line in lines)
     assert sum(line.startswith("most similar (≈ ") for line in lines) == 2
     named = [line for line in lines if line.startswith("source = ")]
     assert len(named) == 1 and named[0].startswith("source = Post: 33 % of 30 answers right (")

@@ -86,8 +86,8 @@ UNSURE = f"{PRECISION}. No prediction is marked sure"
     [
         (
             FEW,
-            f"{UNSURE}: to promise that 90% are right takes 44 distinct articles with a topic, "
-            "all answered right; there are 21.",
+            f"{UNSURE}: to promise that 90% are right takes at least 44 distinct articles with a "
+            "topic, and there are 21.",
         ),
         (WRONG, f"{UNSURE}: 100 of 300 answers are wrong, too many to promise that 90% are right."),
         (

@@ -83,8 +83,8 @@ def test_the_seed_has_a_status(monkeypatch: pytest.MonkeyPatch, cli: Cli, projec
     assert "25 of 25 paragraphs labelled" in printed
     cells = [[c.strip() for c in line.split("│")[1:-1]] for line in printed.splitlines()]
     assert ["trade", "8", "0", "1"] in cells and [NO_TOPIC, "4", "0", "1"] in cells
-    assert "44 distinct paragraphs with a topic, all answered right; there are 21" in printed
-    assert "labels: nothing says how the paragraphs were chosen" in printed
+    assert "takes at least 44 distinct paragraphs with a topic, and there are 21" in printed
+    assert "labels: it is not known how these paragraphs were chosen" in printed
     assert "read more texts, once you have added some to seeds" in printed
     monkeypatch.chdir(ROOT / "tests")
     assert "params.yaml not found" in cli("status", status=1)

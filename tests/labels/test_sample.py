@@ -182,7 +182,7 @@ def test_what_the_labels_are_a_sample_of_is_said() -> None:
             [line("000")],
             None,
             0,
-            "random sample; `paratopic label --random` draws one, and `random: true` ",
+            "write `random: true` under it in prepare.sources; `paratopic label",
         ),
         ([line("000", "1"), line("001")], "paragraph", 1, "1 of 3 were drawn at random (paragr"),
         ([line("000", "article")], "article", 1, "1 of 3 were drawn at random (whole articles)"),

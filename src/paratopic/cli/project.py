@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -127,7 +127,7 @@ class Project:
         return Path(self.params.prepare.labels)
 
     def print_labels(self, rows: pd.DataFrame) -> None:
-        """Print where labels are, and beside each its paragraph and what there is to say of it.
+        """Print where labels are: lines of labels.csv or rows of tables, with what they are on.
 
         Parameters
         ----------
@@ -136,10 +136,13 @@ class Project:
         """
         if rows.empty:
             return
+        in_tables = self.answered.dropna(subset="place")
+        place_of = dict(zip(in_tables["paragraph"], in_tables["place"], strict=True))
         names, listed = in_words(read_parquet(files.METADATA), list(rows["paragraph"])), []
         for row in rows.to_dict("records"):
             id_ = row["paragraph"]
-            where = lines_of(self.answers_on.get(id_, []))
+            lines = ", ".join(answer.line for answer in self.answers_on.get(id_, []))
+            where = f"line {lines}" if lines else place_of.get(id_, "")
             listed.append((where, (names[id_], row["text"], row["verdict"])))
         terminal().print(listing(listed))
         if any(map(self.answers_on.get, rows["paragraph"])):
@@ -224,18 +227,23 @@ def check_measured(scores: pd.DataFrame, so: str) -> None:
         )
 
 
-def note_changes(model: Path = files.MODELS) -> None:
+def note_changes(model: Path = files.MODELS) -> bool:
     """Print that a project's figures are older than its texts, labels or settings, if they are.
 
     Nothing is printed about a folder of a model that is none of the project's.
+
+    Returns
+    -------
+    Whether that was printed.
     """
     is_own = model.resolve().is_relative_to(files.MODELS.resolve())
     if not (is_own and files.PARAMS.exists() and files.PREPARED.exists()):
-        return
+        return False
     champion = champion_name()
     if changes := changes_since(read_params(), champion):
         what = "these figures were made" if champion else "the texts were read"
         print(f"note: {changes} changed since {what}: run `dvc repro`")
+    return bool(changes)
 
 
 def changes_since(params: Params, champion: str) -> str:
@@ -314,15 +322,6 @@ def measured(model: str) -> dict[str, Any] | None:
     return files.read_json(path, "`dvc repro`") if path.exists() else None
 
 
-def lines_of(answers: Iterable[Label]) -> str:
-    """Where the answers on a paragraph are in labels.csv: "line 7, 9".
-
-    The label of a paragraph that comes from a labelled table is there alone: "table".
-    """
-    lines = ", ".join(answer.line for answer in answers)
-    return f"line {lines}" if lines else "table"
-
-
 def name_of_user(annotator: str | None) -> str:
     """Who labels: the annotator that is named, or whoever is logged in."""
     if name := one_line(annotator or ""):
@@ -354,7 +353,9 @@ def next_steps(project: Project) -> dict[str, str]:
     elif not is_stale:  # of what is labelled as a whole, they are a count
         steps["paratopic shares"] = "estimate the shares of the topics, in groups with --by COLUMN"
     if can_draw and champion:
-        steps["paratopic label"] = "label the paragraphs that models learn most from"
+        steps["paratopic label"] = (
+            "label the paragraphs that models learn most from (for shares: --random)"
+        )
     elif not can_draw:
         paths = ", ".join(project.params.prepare.paths)
         steps["dvc repro prepare"] = f"read more texts, once you have added some to {paths}"

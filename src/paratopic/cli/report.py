@@ -39,8 +39,8 @@ ACTIVATE = Path(".venv/bin/activate")
 # Words of the table.
 CAPTION = (
     "Each paragraph is predicted by a model that did not learn from it (out-of-fold). macro-F1: "
-    "mean F1 of the topics; of answers, none of them is one more. champion: the model that "
-    "predicts. dummy: always the most frequent answer in its training part. Quote the {quote}; "
+    "mean F1 of the topics; of answers: of the topics and none of them. champion: the model that "
+    "predicts. dummy: always answers what is most frequent. Quote the {quote}; "
     "`report --open` explains all."
 )
 # Command or file → what it is for.
@@ -104,7 +104,11 @@ def _on_request() -> dict[str, Any]:
     confidence = project.params.evaluate.confidence
     return {
         "shares": _or_why(
-            lambda: overview(read_corpus(project.params.topics, champion, scores), confidence)
+            lambda: overview(
+                read_corpus(project.params.topics, champion, scores),
+                confidence,
+                project.params.seed,
+            )
         ),
         "labels": project.basis,
         "mistakes": _or_why(lambda: mistakes_of(project, champion, scores)),

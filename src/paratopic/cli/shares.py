@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -98,7 +99,11 @@ def shares(
     if not counted:
         lines += [project.basis, METHOD]
     print(*lines, sep="\n")
-    shown = "counted" if counted else f"{confidence:.0%} intervals (hollow points: none)"
+    shown = (
+        "counted"
+        if counted
+        else f"{confidence:.0%} intervals (hollow points: too few labels for one)"
+    )
     title = f"Shares of the {of}, {shown}"
     for path in outs:
         _write(path, estimated, columns, title)
@@ -216,6 +221,11 @@ def _cell(row: Mapping[Hashable, Any]) -> str:
 
 def _write(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:
     suffix = path.suffix.lower()
+    if not findings.errs_alike:
+        contradicted = {
+            groups.BORROWED: f"{groups.BORROWED}; labels contradict that: do not report"
+        }
+        findings = replace(findings, table=findings.table.replace({"rests_on": contradicted}))
     if suffix == ".csv":
         files.write_csv(path, findings.table)
     elif suffix == ".json":

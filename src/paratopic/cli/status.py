@@ -40,14 +40,14 @@ def status() -> None:
     """
     read_texts()
     project = read_project()
-    note_changes()
+    is_old = note_changes()
     prepared = files.read_json(PREPARED, "`dvc repro`")
     frame, topics = project.paragraphs, project.params.topics
     unlabelled = frame[frame["label_source"] == "none"]
     _print_labels(project)
     worth = describe_sources(sources_that_label(prepared))
     print(*worth, f"not labelled: {describe_size(unlabelled)}", sep="\n")
-    if notes := missing(project.labelled, measured(champion_name())):
+    if not is_old and (notes := missing(project.labelled, measured(champion_name()))):
         print("Missing:", *notes, sep="\n  ")
     if n_tied := len(project.tied):
         given = label_in_a_tie(project.params.prepare.ties, topics)
@@ -123,8 +123,8 @@ def missing(data: Labelled, measured: Mapping[str, Any] | None) -> list[str]:
     if n_articles < LEAST_FOLDS:
         notes.append(
             f"figures for new articles: they take {LEAST_FOLDS} articles with labels of a topic, "
-            f"and there {'is' if n_articles == 1 else 'are'} {n_articles}. Until then, models also "
-            "learn from the articles that they are tested on, though from other paragraphs"
+            f"and there {'is' if n_articles == 1 else 'are'} {n_articles}. Until then, figures may "
+            "be too high: models are tested on articles of which they have seen other paragraphs"
         )
     sure = (measured or {}).get("abstention", {}).get("sure")
     if measured and sure and sure["threshold"] is None:

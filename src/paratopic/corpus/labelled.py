@@ -40,6 +40,7 @@ SCHEMA = pa.schema(
     [
         ("paragraph", pa.string()),
         ("source", pa.string()),  # name of an annotator, a table or a weak source
+        ("place", pa.string()),  # in a table: "row 2"; null: elsewhere
         ("kind", pa.string()),  # person, table, rule, heading or model
         # What was answered, in today's names; empty: none of the topics.
         ("topics", pa.list_(pa.string())),
@@ -61,7 +62,14 @@ BY_HAND = ("person", "table")
 LABEL_SOURCES = {"hand": "by hand", "weak": "by weak sources"}
 
 # What a row has that says nothing else: it makes no label.
-_USUAL = {"status": "overruled", "label": None, "draw": "", "confidence": np.nan, "weight": np.nan}
+_USUAL = {
+    "place": None,
+    "status": "overruled",
+    "label": None,
+    "draw": "",
+    "confidence": np.nan,
+    "weight": np.nan,
+}
 
 
 def answer_rows(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

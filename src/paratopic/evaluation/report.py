@@ -273,9 +273,9 @@ def why_none_is_sure(measured: Mapping[str, Any]) -> str:
     sure = measured["abstention"]["sure"]
     if sure["groups"] < sure["groups_needed"]:
         return (
-            f"to promise that {sure['target']:.0%} are right takes {sure['groups_needed']} "
-            f"distinct {measured['split_unit']}s with a topic, all answered right; there are "
-            f"{sure['groups']}"
+            f"to promise that {sure['target']:.0%} are right takes at least "
+            f"{sure['groups_needed']} distinct {measured['split_unit']}s with a topic, and there "
+            f"are {sure['groups']}"
         )
     return (
         f"{measured['mistakes']} of {measured['n']} answers are wrong, too many to promise that "

@@ -154,14 +154,25 @@ class Findings:
     compared: tuple[str, str] | None = None
 
     @property
+    def errs_alike(self) -> bool:
+        """Whether labels do not contradict that the model errs alike in all parts."""
+        return self.differ is None or self.differ >= ALIKE
+
+    @property
     def parts(self) -> pd.DataFrame:
         """The lines of the parts, without those of a time that is not known."""
         first = self.table.iloc[:, 0]
         return self.table[~first.isin([ALL, UNKNOWN] if self.is_time else [ALL])]
 
 
+# Probability below which labels contradict that the model errs alike.
+ALIKE = 0.05
 # What a share rests on.
-OWN, BORROWED, FEW = "its own labels", "all labels, assuming like errors", "few labels"
+OWN, BORROWED, FEW = (
+    "its own labels",
+    "all labels (assumes equal errors in all groups)",
+    "few labels",
+)
 COUNT = "a count: all of it is labelled"
 # As in `UNKNOWN`, brackets: a column may have the value "all".
 ALL = "(all)"

@@ -47,10 +47,11 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
         units, labels = "articles", "labelled articles"
         has, of = "have a paragraph about", "with a paragraph about"
     n_labels, n = findings.table["labels"].iloc[0], f"{len(corpus.rows):,} {units}"
-    worth = "" if (corpus.weights >= 1).all() else "labels worth "
+    # Others than random labels count too, for less.
+    worth = "" if (corpus.weights >= 1).all() else f"{labels} that tell as much as "
     basis = (
         f"estimated from the model's predictions for all {n}, corrected with {worth}"
-        f"{n_labels:,} {labels} drawn at random."
+        f"{n_labels:,} {'' if worth else f'{labels} '}drawn at random."
     )
     what = f"share of the {corpus.counted}"
     changes = findings.changes[~findings.changes["what"].str.startswith("trend")]
@@ -99,7 +100,7 @@ def notes(findings: Findings) -> list[str]:
         lines.append(
             f"* fewer than {LEAST_LABELS} labels in this group, so no interval. The share assumes "
             "that the model\n  makes the same errors in this group as in the others."
-            f"{_verdict(findings.differ)}"
+            f"{_verdict(findings)}"
         )
         lines.append(_lacking(findings))
     if findings.is_time and (findings.table.iloc[:, 0] == UNKNOWN).any():
@@ -121,7 +122,7 @@ def _without_interval(findings: Findings) -> list[str]:
     unknown = findings.table[findings.table["low"].isna()]
     n_labels = _labels_of_groups(unknown)
     few = [
-        f"{name} has {n_labels[name]} of {LEAST_LABELS} labels"
+        f"{name} has {plural(n_labels[name], 'label')}, and {LEAST_LABELS} are needed"
         if n_labels[name] < LEAST_LABELS
         else f"{name} has labels in too few articles"
         for name in findings.compared
@@ -150,30 +151,35 @@ def _lacking(findings: Findings) -> str:
     for name, size, n in of_names:
         if size >= LEAST_LABELS:
             needed = LEAST_LABELS - n
-            enough.append(f"{needed} of the {size} in {name} (about {-(-needed * whole // size)})")
+            enough.append(f"{name} {needed} (about {-(-needed * whole // size):,})")
     small = [name for name, size, _ in of_names if size < LEAST_LABELS]
     lines = [
         f"  {what}: {', '.join(names[:MOST_LISTED])}"
         + (f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else "")
         for what, names in (
             ("More labels needed for an interval", enough),
-            ("Too small for an interval; labelled as a whole, its share would be a count", small),
+            ("Too small for an interval; if all of it is labelled, its share is a count", small),
         )
         if names
     ]
-    lines.append("  Random draws come from all groups; in brackets is how many to draw.")
+    if enough:
+        lines.append("  In brackets: how many to draw at random from the whole corpus for that.")
     if findings.parts["low"].isna().all():
-        lines.append("  No group has an interval. Larger groups need fewer draws.")
+        lines.append(
+            "  No group has an interval. Larger groups, such as decades, take fewer draws: give "
+            "the table or\n  metadata.csv a column of them, run `dvc repro`, and name it with --by."
+        )
     return "\n".join(lines)
 
 
-def _verdict(p: float | None) -> str:
+def _verdict(findings: Findings) -> str:
     """What labels say of the assumption that the model errs alike in all groups."""
-    if p is None:
+    if findings.differ is None:
         return ""
-    if p < 0.05:
-        return f" The labels contradict that ({write_p(p)}): do not report the shares marked *."
-    return f" The labels give no evidence against that ({write_p(p)})."
+    p = write_p(findings.differ)
+    if findings.errs_alike:
+        return f" The labels give no evidence against that ({p})."
+    return f" The labels contradict that ({p}): do not report the shares marked *."
 
 
 def counting(counted: Counted, copies: bool) -> str:
@@ -241,10 +247,10 @@ class Overview:
     outlook: tuple[str, ...]
 
 
-def overview(corpus: Corpus, confidence: float) -> Overview:
-    """Estimate what the report has of a corpus."""
+def overview(corpus: Corpus, confidence: float, seed: int) -> Overview:
+    """Estimate what the report has of a corpus; the parameters are those of `find`."""
     whole, period = find(corpus, [], confidence), period_of(corpus.rows)
-    by_period = find(corpus, [period], confidence) if period else None
+    by_period = find(corpus, [period], confidence, seed=seed) if period else None
     sentences = [sentence(each, corpus, confidence) for each in (whole, by_period) if each]
     ahead = tuple(outlook(whole, corpus))
     return Overview(whole, by_period, period, tuple(dict.fromkeys(sentences)), ahead)

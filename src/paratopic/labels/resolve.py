@@ -206,6 +206,7 @@ def _of_tables(
         names, status = list(meaning.names), "retired" if meaning.retired else "counts"
         status = "overruled" if paragraph in replaced else status
         row = {"paragraph": paragraph, "source": source, "kind": "table", "topics": names}
+        row["place"] = where.rpartition(", ")[2]
         label = names if status == "counts" else None
         rows.append(row | {"status": status, "label": label, "draw": draw})
     return rows

@@ -125,9 +125,9 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
     """
     if sample["kind"] is None:
         return (
-            "labels: nothing says how the paragraphs were chosen, so they are no random sample; "
-            "`paratopic label --random` draws one, and `random: true` in prepare.sources says that "
-            "a table is one"
+            "labels: it is not known how these paragraphs were chosen. If you drew the rows of a "
+            "table at random, write `random: true` under it in prepare.sources; `paratopic label "
+            "--random` draws a random sample"
         )
     kind = KINDS[sample["kind"]]
     line = f"labels: {sample['drawn']} of {n_labels} were drawn at random ({kind})"

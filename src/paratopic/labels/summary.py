@@ -55,8 +55,10 @@ def summarise(
     if annotators is not None:
         report["annotators"] = asdict(annotators)
     if drawn := sample["drawn"]:
+        which = "the" if drawn == report["labelled_by"].get("hand") else f"{drawn:,} of the"
         report["messages"].append(
-            "the labels are a random sample: figures of measured topics hold for all paragraphs"
+            f"{which} labels are a random sample, so figures of the measured topics describe all "
+            "paragraphs"
             if drawn >= LEAST_DRAWN
             else f"{plural(drawn, 'label was', 'labels were')} drawn at random; from "
             f"{LEAST_DRAWN} on, labels are weighted by how they were drawn"

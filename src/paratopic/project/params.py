@@ -345,7 +345,9 @@ def read_text(path: Path = PARAMS) -> str:
     try:
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        raise UserError(f"{path} not found: run this in the project's root") from None
+        raise UserError(
+            f"{path} not found: run this in a project's folder, or start one with `paratopic init`"
+        ) from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -21,6 +21,8 @@ from rich.text import Text
 MOST_LINES, TENTHS = 20, 10
 # Seconds between two lines in a log, at least.
 APART = 10.0
+# Share of a step after which the first line comes.
+FIRST = 0.25
 # Times a second that a terminal is drawn, at most.
 REDRAWS = 4
 # Seconds of past work from which the time left is told: a single step may take minutes.
@@ -128,7 +130,8 @@ def _lines(console: Console, label: str, total: int) -> Advance:
         """Print a line if there is news."""
         nonlocal shown, when
         part, now = int(done * n_lines / total), time.monotonic()
-        is_news = part > shown or (when == started and done > 0)
+        # Loading takes long beside the first steps, from which the time left would be far off.
+        is_news = part > shown or (when == started and done * n_lines >= FIRST * total)
         if is_news and part < n_lines and now - when >= APART:
             shown, when = part, now
             left = f"about {duration((now - started) * (total - done) / done)} left"

@@ -28,7 +28,10 @@ def main() -> None:
     trial = experiment is not None
     written = write_runs(uri, params.track.experiment, models, root / ARTIFACTS, trial)
     if written:
-        print(f"{plural(written, 'new MLflow run')} in {uri}: see `paratopic ui`")
+        print(
+            f"{plural(written, 'new MLflow run')} in {uri}: see `paratopic ui`. "
+            "`paratopic report` prints the figures"
+        )
     else:
         print(f"MLflow is up to date: {uri}")
 

@@ -163,9 +163,14 @@ def _sheet(
     (where, columns), *rows = without_title(rows)
     for column in required:
         if column not in columns:
+            hint = (
+                f"The first row has to name the columns: {','.join(required)}."
+                if len(columns) > 1
+                else "In CSV, columns are separated by commas, semicolons, tabs or vertical bars."
+            )
             raise UserError(
-                f'{where}: there is no column "{column}"; the columns are {", ".join(columns)}. In '
-                "CSV, columns are separated by commas, semicolons, tabs or vertical bars."
+                f'{where}: there is no column "{column}"; the columns are {", ".join(columns)}. '
+                f"{hint}"
             )
     refuse_repeated(where, columns)
     least = len(columns) if is_whole else 1 + max(map(columns.index, required), default=-1)
