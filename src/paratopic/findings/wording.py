@@ -110,7 +110,8 @@ def notes(findings: Findings) -> list[str]:
         change, low, high = (100 * row[name] for name in ("change", "low", "high"))
         # Changes with each year are small: their intervals say something with two digits.
         digits = 1 if high - low >= 1 else 2
-        interval = f" ({low:+.{digits}f} to {high:+.{digits}f})" if low < high else ""
+        change, low, high = (round(x, digits) + 0.0 for x in (change, low, high))  # no -0.00
+        interval = f" ({low:+.{digits}f} to {high:+.{digits}f})" if row["low"] < row["high"] else ""
         lines.append(f"{row['what']}, {row['topic']}: {change:+.{digits}f} points{interval}")
     return lines + _without_interval(findings)
 
@@ -199,7 +200,7 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
         halves = (f"± {100 * half:.0f} points, about {n:,} more" for half, n in lacking.items())
         units = "articles" if corpus.counted == "articles" else "paragraphs"
         lines.append(
-            f"To narrow the intervals for the whole corpus, label {units} drawn at random: for "
+            f"To narrow all intervals for the whole corpus, label {units} drawn at random: for "
             f"{'; for '.join(halves)}."
         )
     return lines
