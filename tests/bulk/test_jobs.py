@@ -199,7 +199,7 @@ def test_tables_with_wrong_columns_are_refused(
         with pytest.raises(UserError, match=f"{name} has {problem}"):
             predict(model, [good, tmp_path / name], tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    with pytest.raises(UserError, match=r"nowhere\* names no file"):
+    with pytest.raises(UserError, match=r"nowhere\* matches no file"):
         find_inputs([str(tmp_path / "nowhere*")])
 
 

@@ -222,7 +222,7 @@ def test_a_table_elsewhere_without_labels_needs_topics(cli: Cli, here: Path) -> 
         (["--topics", "sport,,weather"], "--topics: '' is not a topic name"),
         (["--topics", "sport,sport"], "--topics: the codebook lists a topic twice: sport"),
         (["--topics", "a;b,c"], "--topics: 'a;b' is not a topic name"),
-        (["--topics", "a,b", "--articles", "gone"], "gone does not exist"),
+        (["--topics", "a,b", "--articles", "gone"], "gone matches no file"),
         (["--table", "t.csv", "--articles", "."], "--table and --articles cannot be used together"),
     ],
 )

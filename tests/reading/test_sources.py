@@ -79,7 +79,7 @@ def test_two_sources_of_one_name_are_refused(folder: Path) -> None:
 
 
 def test_patterns_without_sources_are_refused(folder: Path) -> None:
-    with pytest.raises(UserError, match=r"^prepare\.sources: .*\*\.odt does not exist"):
+    with pytest.raises(UserError, match=r"^prepare\.sources: .*\*\.odt matches no file"):
         read_sources([str(folder / "plain.txt"), str(folder / "*.odt")], [], [])
     (folder / "notes.rtf").touch()
     known = r"\.txt, \.md, \.html, \.htm, \.docx, \.pdf, \.csv, \.xlsx, \.jsonl, \.parquet$"

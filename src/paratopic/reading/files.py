@@ -59,7 +59,7 @@ def find_files(
         # Not by the methods of Path, which raise an OSError on names that are too long.
         is_file = os.path.exists(pattern) and not os.path.isdir(pattern)
         if all(reason for _, reason in matches) and not is_file:
-            lack = "does not exist: give the path of an article, a table or a folder"
+            lack = "matches no file: give the path of an article, a table or a folder"
             if os.path.isdir(pattern):
                 lack = f"has no article: add some ({', '.join(suffixes)})"
             raise UserError(f"{printable(Path(pattern))} {lack}")
