@@ -370,12 +370,12 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
     places, shares = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
     assert np.diff(places).tolist() == [2, 37] and np.isnan(shares).tolist() == [False, True, False]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2008-01", "2011-04"]
-    assert "needed for an interval: 2008-03 16 (about 192)\n" in notes(findings)[1]
+    assert "needed for an interval: 2008-03: 16 (about 192)\n" in notes(findings)[1]
     assert "No group has an interval" not in notes(findings)[1]
     small = find(
         corpus(frame, frame[["id"]].assign(desk=(number % 30).astype(str))), ["desk"], 0.95
     )
-    assert notes(small)[1].endswith("run `dvc repro`, and name it with --by.")
+    assert notes(small)[1].endswith("add it to the table or metadata.csv, and run `dvc repro`.")
 
 
 def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> None:
@@ -400,11 +400,11 @@ def test_counts_have_no_intervals_and_a_difference_that_is_not_shown_says_why() 
     few = table()
     months = np.where(few["id"].isin(few["id"].iloc[63:120]), "2025-04", "2025-09")
     findings = find(corpus(few, few[["id"]].assign(date=months)), ["month"], 0.95)
-    why = "not shown: 2025-04 has 17 labels, and 20 are needed"
+    why = "not shown: it takes 20 labels in each, and 2025-04 has 17"
     assert notes(findings)[-1] == f"2025-09 minus 2025-04: {why}"
     both = few[["id"]].assign(date=months, desk=np.where(months == "2025-04", "one", "two"))
     findings = find(corpus(few, both), ["month", "desk"], 0.95)
-    assert ": 2025-04, one has 17 labels, and 20 are needed" in notes(findings)[-1]
+    assert " and 2025-04, one has 17" in notes(findings)[-1]
 
 
 def test_names_of_outcomes_to_regress_are_names_of_formulas() -> None:

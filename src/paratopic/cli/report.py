@@ -39,8 +39,8 @@ ACTIVATE = Path(".venv/bin/activate")
 # Words of the table.
 CAPTION = (
     "Each paragraph is predicted by a model that did not learn from it (out-of-fold). macro-F1: "
-    "mean F1 of the topics; of answers: of the topics and none of them. champion: the model that "
-    "predicts. dummy: always answers what is most frequent. Quote the {quote}; "
+    "mean F1 over the topics; of answers: over the topics and none. champion: the model that "
+    "predicts. dummy: always gives the most frequent answer. Quote the {quote}; "
     "`report --open` explains all."
 )
 # Command or file → what it is for.
@@ -66,8 +66,9 @@ def report(
         params = read_params()
         files.write_text(WHOLE_PAGE, render_page(params.topics, params.models, _on_request()))
         whole = WHOLE_PAGE.resolve()
+        print(f"written: {whole}")
         if not webbrowser.open(whole.as_uri()):
-            print(f"The report is {whole}. There is no browser here to open it.")
+            print("There is no browser here to open it.")
     else:
         _print(comparison)
 

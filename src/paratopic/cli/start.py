@@ -209,8 +209,11 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
         print("  note   all rows are labelled: for shares of a larger corpus, add its other texts")
     if topics.most > 1:
         print("  mode   multi: some rows have several topics; in mode single the first would count")
-    is_sample = "" if random else "; random: true, if the labelled rows were drawn at random"
-    check = {"check params.yaml": f"whether the above is right (prepare.sources){is_sample}"}
+    check = {"check params.yaml": "whether the above is right (prepare.sources)"}
+    if len(rows.answers) and not random:
+        check["add random: true"] = (
+            "to the table in prepare.sources, if you drew the labelled rows at random"
+        )
     label = LABEL if len(rows.answers) < len(rows.paragraphs) and not random else {}
     _print_created(folder, note, check | DEFINE | label | TRAIN | REPORT)
 

@@ -44,7 +44,7 @@ def status() -> None:
     prepared = files.read_json(PREPARED, "`dvc repro`")
     frame, topics = project.paragraphs, project.params.topics
     unlabelled = frame[frame["label_source"] == "none"]
-    _print_labels(project)
+    _print_labels(project, is_old)
     worth = describe_sources(sources_that_label(prepared))
     print(*worth, f"not labelled: {describe_size(unlabelled)}", sep="\n")
     if not is_old and (notes := missing(project.labelled, measured(champion_name()))):
@@ -59,14 +59,14 @@ def status() -> None:
     print_steps(next_steps(project))
 
 
-def _print_labels(project: Project) -> None:
+def _print_labels(project: Project, is_old: bool) -> None:
     """Print how many labels each topic has, whether they are a sample, and who gave them."""
     frame, data = project.paragraphs, project.labelled
     counts = count_labels(data)
     columns = [Column(str(name), justify="right") for name in counts]
-    title = (
-        f"{len(data.rows)} of {plural(len(frame), 'paragraph')} labelled at the last `dvc repro`"
-    )
+    title = f"{len(data.rows)} of {plural(len(frame), 'paragraph')} labelled"
+    if is_old:
+        title += " before these changes"
     table = Table("topic", *columns, title=title)
     for topic, row in counts.iterrows():
         table.add_row(str(topic), *map(str, row))

@@ -324,10 +324,13 @@ def reads(final: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         return "reads each paragraph alone."
     read = f"reads each paragraph with {', '.join(parts).replace('(', '(weight ', 1)}."
     if "context" not in metrics:
-        return (
-            f"{read} The gain was not measured: because the split is by paragraph, the figures are "
-            "for paragraphs that are read alone."
+        why = (
+            "because the labels are split by paragraph, the figures are for paragraphs that are "
+            "read alone"
+            if metrics.get("split_unit") == "paragraph"
+            else "the models of the folds, which learnt from fewer labels, read no more"
         )
+        return f"{read} What this gains was not measured: {why}."
     gain = metrics["context"]["gain"]
     why = HURTS if gain["value"] < 0 else ""
     return (

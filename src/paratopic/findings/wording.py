@@ -123,14 +123,15 @@ def _without_interval(findings: Findings) -> list[str]:
     unknown = findings.table[findings.table["low"].isna()]
     n_labels = _labels_of_groups(unknown)
     few = [
-        f"{name} has {plural(n_labels[name], 'label')}, and {LEAST_LABELS} are needed"
+        f"{name} has {n_labels[name]}"
         if n_labels[name] < LEAST_LABELS
-        else f"{name} has labels in too few articles"
+        else f"{name} has them in too few articles"
         for name in findings.compared
         if name in n_labels
     ]
     what = " minus ".join(findings.compared)
-    return [f"{what}: not shown: {', '.join(few)}"] if few else []
+    needs = f"it takes {LEAST_LABELS} labels in each, and"
+    return [f"{what}: not shown: {needs} {', '.join(few)}"] if few else []
 
 
 def _labels_of_groups(table: pd.DataFrame) -> dict[str, int]:
@@ -152,23 +153,27 @@ def _lacking(findings: Findings) -> str:
     for name, size, n in of_names:
         if size >= LEAST_LABELS:
             needed = LEAST_LABELS - n
-            enough.append(f"{name} {needed} (about {-(-needed * whole // size):,})")
+            enough.append(f"{name}: {needed} (about {-(-needed * whole // size):,})")
     small = [name for name, size, _ in of_names if size < LEAST_LABELS]
     lines = [
         f"  {what}: {', '.join(names[:MOST_LISTED])}"
         + (f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else "")
         for what, names in (
             ("More labels needed for an interval", enough),
-            ("Too small for an interval; if all of it is labelled, its share is a count", small),
+            ("Too few paragraphs for an interval; label all of them for an exact share", small),
         )
         if names
     ]
     if enough:
-        lines.append("  In brackets: how many to draw at random from the whole corpus for that.")
+        lines.append(
+            "  In brackets: how many to draw from the whole corpus, to get that many from the "
+            "group:\n  `paratopic label --random --n NUMBER`."
+        )
     if findings.parts["low"].isna().all():
         lines.append(
-            "  No group has an interval. Larger groups, such as decades, take fewer draws: give "
-            "the table or\n  metadata.csv a column of them, run `dvc repro`, and name it with --by."
+            "  No group has an interval. Larger groups, such as decades, take fewer draws: name "
+            "a column of\n  them with --by. If there is none, add it to the table or metadata.csv, "
+            "and run `dvc repro`."
         )
     return "\n".join(lines)
 
