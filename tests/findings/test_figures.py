@@ -67,7 +67,7 @@ def test_reliability_has_a_diagonal_wilsons_intervals_and_numbers_of_answers() -
         (bar,) = bars.get_segments()
         known = binomtest(right, n).proportion_ci(0.95, method="wilson")
         assert bar[:, 1] == pytest.approx([known.low, known.high]) and bar.max() <= 1
-    assert legend(chart) == ["confidence equals accuracy", "accuracy of n answers, 95% interval"]
+    assert legend(chart) == ["confidence equals accuracy", "accuracy of n, 95% interval"]
 
 
 def test_risk_ends_at_the_share_of_mistakes() -> None:

@@ -227,7 +227,7 @@ def reliability_chart(model: ModelReport) -> Figure:
     above = axes.get_xaxis_transform()
     axes.text(-0.02, 1.03, "n", transform=above, color=DIM, ha="right")
     confidence, bins = model.metrics["confidence"], model.tables["reliability"]
-    label = f"accuracy of n answers, {confidence:.0%} interval"
+    label = f"accuracy of n, {confidence:.0%} interval"
     columns = (bins[name].tolist() for name in ("confidence", "accuracy", "n"))
     for number, (x, y, n) in enumerate(zip(*columns, strict=True)):
         low, high = binomtest(round(y * n), n).proportion_ci(confidence, "wilson")
