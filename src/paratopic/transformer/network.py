@@ -166,10 +166,7 @@ def backpropagate(
     for of_chunk in _each(gradients.device, run, encoded):
         for parameter, gradient in zip(parameters, of_chunk, strict=True):
             if gradient is not None:  # some encoders have parts that embeddings do not depend on
-                if parameter.grad is None:
-                    parameter.grad = gradient
-                else:
-                    parameter.grad += gradient  # in place, which saves memory and time
+                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
     if processes()[1] > 1:
         for parameter in parameters:
             if parameter.grad is None:  # this process has no chunk
