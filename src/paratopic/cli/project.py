@@ -132,7 +132,7 @@ class Project:
         Parameters
         ----------
         rows
-            Columns paragraph (id), text, verdict and, where labels are not people's, where.
+            Columns paragraph (id), text and verdict.
         """
         if rows.empty:
             return

@@ -222,9 +222,7 @@ def _cell(row: Mapping[Hashable, Any]) -> str:
 def _write(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:
     suffix = path.suffix.lower()
     if not findings.errs_alike:
-        contradicted = {
-            groups.BORROWED: f"{groups.BORROWED}; labels contradict that: do not report"
-        }
+        contradicted = {BORROWED: f"{BORROWED}; labels contradict that: do not report"}
         findings = replace(findings, table=findings.table.replace({"rests_on": contradicted}))
     if suffix == ".csv":
         files.write_csv(path, findings.table)
