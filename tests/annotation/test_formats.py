@@ -111,7 +111,7 @@ def test_reading_a_label_studio_export(tmp_path: Path) -> None:
     assert [problem.partition(": ")[2] for problem in imported.problems] == [
         "the sources have no paragraph one:gone; `dvc repro prepare` reads new sources",
         'unknown topic "trad" (did you mean "trade"?); the codebook in params.yaml '
-        "(topics.codebook) has trade, technology, security",
+        "(topics.codebook) has trade, technology, security; none stands for none of them",
         "(none of the topics) and trade are both chosen; choose one or the other",
     ]
     where = f"{tmp_path / 'export.json'}, task 7"

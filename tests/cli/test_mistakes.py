@@ -133,4 +133,4 @@ def test_where_there_is_nothing_to_list(folder: Path, cli: Cli) -> None:
     scores[:0].to_parquet(path)
     assert "nothing has been measured yet, so no mistakes" in cli("errors", status=1)
     COMPARISON.unlink()
-    assert "comparison.json not found" in cli("errors", status=1)
+    assert "no model is trained and measured yet" in cli("errors", status=1)

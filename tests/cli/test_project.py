@@ -115,7 +115,7 @@ def test_files_that_stage_prepare_did_not_read_as_they_are_now_are_named(here: P
     write_text(Path(log), "paragraph,topics\n")  # every label changed
     assert changes_since(params, "") == log
     write_text(Path(table), "text\nRain fell.\n")
-    assert changes_since(params, "") == f"{log} and {table}"
+    assert changes_since(params, "") == f"{log}, {table}"
     with pytest.raises(UserError, match=r"dvc\.lock cannot be read\. After a merge, run `git"):
         write_text(LOCK, "stages:\n<<<<<<< ours\n=======\n>>>>>>> theirs\n")
         changes_since(params, "baseline")

@@ -134,7 +134,7 @@ def test_a_project_starts_with_a_table(suffix: str, cli: Cli, here: Path) -> Non
         f"{path}: 40 rows. They are read as follows:",
         "  text   column body: 49 characters on average",
         "  label  column topic: 30 rows are labelled, 10 are not",
-        "  group  column date: 14 groups, each held out as a whole (no column names the article: "
+        "  group  column date: 14 articles, each held out as a whole (no column names the article: "
         "rows of one date count as one)",
         "  id     column id: ids of paragraphs, such as speeches:s0",
         "  date   column date: 1990 to 2003",

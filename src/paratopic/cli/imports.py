@@ -15,7 +15,7 @@ from paratopic.annotation import formats
 from paratopic.annotation.formats import ImportedLabels
 from paratopic.cli.project import Project, name_of_user, next_steps, print_steps, read_project
 from paratopic.labels.answers import merge
-from paratopic.project.errors import SOME_ERRORS, plural
+from paratopic.project.errors import SOME_ERRORS, in_short, plural
 
 log = logging.getLogger(__name__)
 
@@ -95,4 +95,4 @@ def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: st
     )
     if empty := imported.left_out.get(formats.EMPTY):
         numbers = [where.rpartition(" ")[2] for where in empty]
-        print(f"Empty rows: {', '.join(numbers[:MOST_LISTED])}{' …' * (len(empty) > MOST_LISTED)}")
+        print(f"Empty rows: {in_short(numbers, MOST_LISTED)}")

@@ -31,7 +31,7 @@ from paratopic.labels.log import Label, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project import files
-from paratopic.project.errors import UserError, plural
+from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.params import Params, read_params, value_at
 from paratopic.project.terminal import listing, terminal
 from paratopic.reading.sources import digests_of, files_of
@@ -39,7 +39,7 @@ from paratopic.training.crossval import last_fits, took
 
 # How many paragraphs a first random sample has: three times what shares need at least.
 SAMPLE = 3 * LEAST_LABELS
-DRAW, RUN = f"paratopic label --random --n {SAMPLE}", "dvc repro"
+DRAW, RUN, SHARES = f"paratopic label --random --n {SAMPLE}", "dvc repro", "paratopic shares"
 MEASURE = "train the models and measure them"
 TRAIN = {RUN: f"{MEASURE} (minutes; it shows how many are left)"}
 LABEL = {DRAW: "label a random sample, which shares and honest figures need"}
@@ -212,7 +212,8 @@ def read_champion() -> tuple[str, pd.DataFrame]:
     UserError
         No models were compared yet, or labels or params changed since.
     """
-    champion = str(files.read_json(files.COMPARISON, "`dvc repro`")["champion"])
+    if not (champion := champion_name()):
+        raise UserError("no model is trained and measured yet: run `dvc repro` first")
     scores = read_parquet(files.SCORES / champion / "scores.parquet")
     if changes := changes_since(read_params(), champion):
         raise UserError(f"{changes} changed since the last scores: run `dvc repro` first")
@@ -227,23 +228,27 @@ def check_measured(scores: pd.DataFrame, so: str) -> None:
         )
 
 
-def note_changes(model: Path = files.MODELS) -> bool:
+def note_changes(model: Path = files.MODELS) -> None:
     """Print that a project's figures are older than its texts, labels or settings, if they are.
 
     Nothing is printed about a folder of a model that is none of the project's.
-
-    Returns
-    -------
-    Whether that was printed.
     """
     is_own = model.resolve().is_relative_to(files.MODELS.resolve())
     if not (is_own and files.PARAMS.exists() and files.PREPARED.exists()):
-        return False
+        return
     champion = champion_name()
     if changes := changes_since(read_params(), champion):
         what = "these figures were made" if champion else "the texts were read"
         print(f"note: {changes} changed since {what}: run `dvc repro`")
-    return bool(changes)
+
+
+def changed_sources(params: Params) -> list[str]:
+    """Names of the texts and labels that are other than those that stage prepare read."""
+    log = params.prepare.labels
+    if not (read := files.read_json(files.PREPARED, "`dvc repro`").get("read")):
+        return []
+    now = digests_of(params.prepare.sources, *([Path(log)] if log else []))
+    return [path for path in {**read, **now} if read.get(path) != now.get(path)]
 
 
 def changes_since(params: Params, champion: str) -> str:
@@ -263,10 +268,7 @@ def changes_since(params: Params, champion: str) -> str:
     UserError
         dvc.lock cannot be read.
     """
-    log, changes = params.prepare.labels, []
-    if read := files.read_json(files.PREPARED, "`dvc repro`").get("read"):
-        now = digests_of(params.prepare.sources, *([Path(log)] if log else []))
-        changes = [path for path in {**read, **now} if read.get(path) != now.get(path)]
+    changes = changed_sources(params)
     # Several stages read the same files.
     settings_in = cache(lambda path: YAML(typ="safe").load(path) if path.exists() else {})
     digest_of = cache(files.md5)
@@ -287,8 +289,7 @@ def changes_since(params: Params, champion: str) -> str:
     both = card.exists() and (model / MANIFEST).exists()
     if both and not is_card_of(card.read_text(encoding="utf-8", errors="replace"), model):
         changes.append(str(model))
-    first, *others = list(dict.fromkeys(changes)) or [""]
-    return f"{first} and {len(others)} more" if len(others) > 2 else " and ".join([first, *others])
+    return in_short(list(dict.fromkeys(changes)), 2)
 
 
 def check_out(out: Path) -> None:
@@ -351,7 +352,7 @@ def next_steps(project: Project) -> dict[str, str]:
     if project.sample["drawn"] < LEAST_LABELS and can_draw:
         steps |= LABEL
     elif not is_stale:  # of what is labelled as a whole, they are a count
-        steps["paratopic shares"] = "estimate the shares of the topics, in groups with --by COLUMN"
+        steps[SHARES] = "estimate the shares of the topics, in groups with --by COLUMN"
     if can_draw and champion:
         steps["paratopic label"] = (
             "label the paragraphs that models learn most from (for shares: --random)"

@@ -17,13 +17,20 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
-from paratopic.cli.project import check_out, read_champion, read_project
+from paratopic.cli.project import (
+    SHARES,
+    check_out,
+    next_steps,
+    print_steps,
+    read_champion,
+    read_project,
+)
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import read_parquet, with_metadata
 from paratopic.findings import groups
 from paratopic.findings.groups import BORROWED, COUNT, Findings
 from paratopic.findings.population import Corpus, Counted, corpus_of
-from paratopic.findings.wording import METHOD, counting, notes, outlook, sentence
+from paratopic.findings.wording import METHOD, counting, notes, outlook, percent, sentence
 from paratopic.inference.loading import load
 from paratopic.inference.scores import Scores
 from paratopic.project import files
@@ -111,6 +118,9 @@ def shares(
     if rows and outcomes is not None:
         files.write_csv(rows, outcomes)
         print(f"written: {rows}; in regressions, cluster standard errors by article")
+    steps = next_steps(project)
+    steps.pop(SHARES, None)
+    print_steps(steps)
 
 
 def read_corpus(
@@ -210,12 +220,11 @@ def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidenc
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:
-    share, low, high = (100 * row[name] for name in ("share", "low", "high"))
-    value = "<1" if 0 < share < 0.5 else f"{share:.0f}"
+    value, low, high = (percent(row[name]) for name in ("share", "low", "high"))
     if row["rests_on"] == COUNT:
         return f"{value}="
-    if low == low:  # not NaN
-        return f"{value} ({low:.0f}–{high:.0f})"
+    if row["low"] == row["low"]:  # not NaN
+        return f"{value} ({low}–{high})"
     return f"{value}{'*' if row['rests_on'] == BORROWED else ''}"
 
 

@@ -231,7 +231,7 @@ def _print_proposal(table: str, names: list[str], proposal: Proposal, rows: Labe
     meanings = {
         "text": f"{frame['text'].str.len().mean():.0f} characters on average",
         "label": f"{len(answers)} rows are labelled, {len(frame) - len(answers)} are not",
-        "group": f"{plural(frame['article'].nunique(), 'group')}, each held out as a whole",
+        "group": f"{plural(frame['article'].nunique(), 'article')}, each held out as a whole",
         "id": f"ids of paragraphs, such as {frame['id'][0]}",
     }
     if columns.get("group") == columns.get("date"):

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from paratopic.cli.project import (
     Project,
     champion_name,
+    changed_sources,
     measured,
     next_steps,
     note_changes,
@@ -40,7 +41,8 @@ def status() -> None:
     """
     read_texts()
     project = read_project()
-    is_old = note_changes()
+    note_changes()
+    is_old = bool(changed_sources(project.params))
     prepared = files.read_json(PREPARED, "`dvc repro`")
     frame, topics = project.paragraphs, project.params.topics
     unlabelled = frame[frame["label_source"] == "none"]

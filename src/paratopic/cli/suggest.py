@@ -35,8 +35,8 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import Explanation
 from paratopic.labels.log import NEVER, UNNAMED, after
-from paratopic.project.errors import UserError, plural
-from paratopic.project.files import PREPARED, printable, read_json
+from paratopic.project.errors import UserError, in_short, plural
+from paratopic.project.files import CHAMPION, PREPARED, printable, read_json
 from paratopic.project.params import read_params
 from paratopic.project.terminal import waiting
 from paratopic.reading.files import SUFFIXES, find_files
@@ -209,8 +209,7 @@ def _suggestions(
     with waiting("reading the unlabelled paragraphs"):
         suggestions = _chosen(project, n, draw, suggesting, hidden)
     if unread := _unread(project):
-        more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
-        message = f"not read yet: {unread[0]}{more}; `dvc repro prepare` reads new sources"
+        message = f"not read yet: {in_short(unread)}; `dvc repro prepare` reads new sources"
         if not suggestions:
             raise UserError(message)
         log.warning("note: %s", message)
@@ -282,7 +281,7 @@ def _explain(project: Project, model: Model, paragraph: str) -> Explanation:
 
 def _hides(blind: bool | None, reason: str) -> bool:
     """Whether to hide what the model thinks: as asked for, or else where there is a reason."""
-    if blind is None and reason:
+    if blind is None and reason and CHAMPION.exists():
         log.warning(
             "note: %s, so the model's predictions are hidden; --no-blind shows them", reason
         )

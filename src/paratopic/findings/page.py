@@ -90,7 +90,7 @@ def render_page(
     templates = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    templates.filters |= {"percent": lambda share: f"{share:.0%}", "svg": as_svg}
+    templates.filters |= {"percent": lambda share: f"{wording.percent(share)}%", "svg": as_svg}
     return templates.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         plural=plural,
         topics=topics,

@@ -16,7 +16,7 @@ from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.evaluation.intervals import write_p
 from paratopic.findings.groups import BORROWED, COLUMNS, COUNT, Findings, abridged, find, period_of
 from paratopic.findings.population import Corpus, Counted
-from paratopic.project.errors import plural
+from paratopic.project.errors import in_short, plural
 from paratopic.project.periods import UNKNOWN
 from paratopic.project.topics import NO_TOPIC
 
@@ -38,6 +38,15 @@ METHOD = (
     "Intervals are Wilson's (1927) with the effective number of labels. Each topic is "
     "corrected separately,\nso the shares of a group may not add up to 100 %."
 )
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage, without its sign; what is there, but rare, is not 0.
+
+    >>> percent(0.254), percent(0.001), percent(0.0)
+    ('25', '<1', '0')
+    """
+    return "<1" if 0 < share < 0.005 else f"{100 * share:.0f}"
 
 
 def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
@@ -156,8 +165,7 @@ def _lacking(findings: Findings) -> str:
             enough.append(f"{name}: {needed} (about {-(-needed * whole // size):,})")
     small = [name for name, size, _ in of_names if size < LEAST_LABELS]
     lines = [
-        f"  {what}: {', '.join(names[:MOST_LISTED])}"
-        + (f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else "")
+        f"  {what}: {in_short(names, MOST_LISTED)}"
         for what, names in (
             ("More labels needed for an interval", enough),
             ("Too few paragraphs for an interval; label all of them for an exact share", small),

@@ -33,6 +33,16 @@ def plural(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or f'{one}s'}"
 
 
+def in_short(names: Sequence[str], most: int = 1) -> str:
+    """Write the first names of a list, one by default, and how many more there are.
+
+    >>> in_short(["a.csv"]), in_short(["a.csv", "b.csv", "c.csv"])
+    ('a.csv', 'a.csv and 2 more')
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def refuse_repeated(where: str, names: Sequence[str]) -> None:
     """Raise an error where two columns have the same name."""
     if repeated := [name for name in names if names.count(name) > 1 and name]:

@@ -331,7 +331,8 @@ class Topics:
                 hint = " (separate topics by ;)" if several else nearest(name, self.names)
                 raise UserError(
                     f'{where}: unknown topic "{shown}"{hint}; the codebook in '
-                    f"params.yaml (topics.codebook) has {', '.join(self.names)}"
+                    f"params.yaml (topics.codebook) has {', '.join(self.names)}; none stands for "
+                    "none of them"
                 )
         return names
 

@@ -329,7 +329,7 @@ def _why(kind: Kind, read: Mapping[str, str]) -> str:
     if not (last := last_fits(kind.name)):
         return ""
     changed = [part for part in read if read[part] != last["read"].get(part)]
-    because = f", because {' and '.join(changed)} changed"
+    because = f", because {' and '.join(changed or ['the kept scores'])} changed"
     return f"{because}; last time, it took {time}" if (time := took(last)) else because
 
 
