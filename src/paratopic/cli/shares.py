@@ -214,8 +214,9 @@ def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidenc
     )
     for _, part in findings.table.groupby(keys, sort=False):
         lines = part.to_dict("records")
-        key = [str(lines[0][name]) for name in keys]
-        shown.add_row(*key, *map(_cell, lines), f"{lines[0]['labels']:,}")
+        first = lines[0]
+        key, n = [str(first[name]) for name in keys], first.get("paragraphs", first["articles"])
+        shown.add_row(*key, *map(_cell, lines), f"{first['labels']:,} of {n:,}")
     return shown
 
 
