@@ -7,6 +7,7 @@ are errors that name the key. There are no defaults here: every value is in para
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -301,8 +302,11 @@ def run_stage(main: Callable[[], None]) -> None:
     """
 
     def whole() -> None:
+        # Looking for cycles in large libraries takes a tenth of a short run; at its end, seconds.
+        gc.set_threshold(10_000)
         before = read_text()
         main()
+        gc.freeze()
         if (after := read_text()) != before:
             old, new = map(_settings_of_stage, (before, after))
             if keys := ", ".join(key for key in new if new[key] != old[key]):
