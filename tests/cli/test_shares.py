@@ -198,7 +198,7 @@ def test_what_is_labelled_as_a_whole_is_counted_however_it_was_chosen(cli: Cli) 
         (
             ["--by", "weight"],
             "--by weight: there is no such column; the columns are article (in "
-            "tables: the group), title, heading, date, source, year, month\n",
+            "tables: the group), title, heading, date, source, decade, year, month\n",
         ),
         (["--by", "month", "--by", "year", "--by", "date"], "name two columns at most"),
         (["--of", "articles"], "0 articles drawn at random have all their paragraphs"),

@@ -12,7 +12,7 @@ import pytest
 
 from paratopic.corpus.table import JOINED
 from paratopic.findings.figures import plot_shares, share_chart
-from paratopic.findings.groups import ALL, BORROWED, COUNT, find, group, period_of, rows_to_regress
+from paratopic.findings.groups import ALL, BORROWED, COUNT, find, group, periods_of, rows_to_regress
 from paratopic.findings.population import Corpus, Counted, corpus_of
 from paratopic.findings.wording import notes, outlook, overview, sentence
 from paratopic.inference.scores import Scores
@@ -174,28 +174,40 @@ def test_periods_follow_each_other_and_what_has_no_date_comes_last() -> None:
     for name in ("year", "month", "date"):
         rows = pd.DataFrame({"date": ["2025-04-02", "May 2024"]})
         assert group(rows, [name]).keys[1:] == ((UNKNOWN,),)
+    decades = group(pd.DataFrame({"date": ["1969", "1958-02", None]}), ["decade"])
+    assert decades.keys == (("1950s",), ("1960s",), (UNKNOWN,))
+    assert np.diff([decades.times[key] for key in decades.keys[:2]]) == 1
     # A column of one's own may be named like a period, and has numbers in their order.
     assert not group(pd.DataFrame({"month": ["May", "June"]}), ["month"]).times
     assert group(pd.DataFrame({"volume": ["10", "9"]}), ["volume"]).keys == (("9",), ("10",))
 
 
 @pytest.mark.parametrize(
-    ("dates", "period"),
+    ("dates", "periods"),
     [
-        ([None], None),
-        (["2025-04-02", "2025-04-09"], None),
-        (["2025-04", "2025-05-01", None], "month"),
-        (["2024", "2025-05-01"], "year"),
-        (["2025", "2025-05-01"], None),
-        ([f"{2020 + n // 12}-{n % 12 + 1:02}" for n in range(24)], "month"),
-        ([f"{2020 + n // 12}-{n % 12 + 1:02}" for n in range(25)], "year"),
-        (["2025-04-02", "2025-05-09", "March 2024", "2025-02-30"], "month"),
-        (["March 2024", "May 2024"], None),
+        ([None], []),
+        (["2025-04-02", "2025-04-09"], []),
+        (["2025-04", "2025-05-01", None], ["month"]),
+        (["2024", "2025-05-01"], ["year"]),
+        (["2025", "2025-05-01"], []),
+        ([f"{2020 + n // 12}-{n % 12 + 1:02}" for n in range(24)], ["month", "year"]),
+        ([f"{2020 + n // 12}-{n % 12 + 1:02}" for n in range(25)], ["year"]),
+        (["2025-04-02", "2025-05-09", "March 2024", "2025-02-30"], ["month"]),
+        (["March 2024", "May 2024"], []),
+        (["1959", "1960-12"], ["year", "decade"]),
     ],
 )
-def test_periods_are_months_or_else_years(dates: list[str | None], period: str | None) -> None:
-    assert period_of(pd.DataFrame({"date": dates})) == period
-    assert period_of(pd.DataFrame({"source": dates})) is None
+def test_periods_are_those_with_several_values(dates: list[str | None], periods: list[str]) -> None:
+    assert periods_of(pd.DataFrame({"date": dates})) == periods
+    assert periods_of(pd.DataFrame({"source": dates})) == []
+
+
+def test_an_overview_has_the_shortest_periods_of_which_half_have_intervals() -> None:
+    for years_between, period in ((1, "decade"), (10, "year")):
+        years = [f"{1500 + years_between * (n % 40)}" for n in range(N)]
+        fields = pd.DataFrame({"id": table()["id"], "date": years})
+        each = overview(corpus(table(), fields), 0.95, seed=0)
+        assert each.period == period and each.by_period is not None
 
 
 def test_an_overview_has_all_paragraphs_and_the_periods_if_there_are_several() -> None:

@@ -54,6 +54,7 @@ def test_columns_are_fields_periods_and_what_the_table_says() -> None:
         "heading": "under a heading",
         "annotator": "ann",
         "source": "Post",
+        "decade": "2020s",
         "year": "2025",
         "month": "2025-04",
     }

@@ -50,8 +50,8 @@ def shares(
     by: Annotated[
         list[str] | None,
         typer.Option(
-            help="Column to divide the paragraphs by: year, month or date, or any column of "
-            "metadata; repeat for a second one."
+            help="Column to divide the paragraphs by: decade, year, month or date, or any column "
+            "of metadata; repeat for a second one."
         ),
     ] = None,
     compare: Annotated[

@@ -33,9 +33,11 @@ from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 from paratopic.project.topics import NO_TOPIC
 
 # Period → its unit.
-UNITS = {"year": "year", "month": "month", "date": "day"}
+UNITS = {"decade": "decade", "year": "year", "month": "month", "date": "day"}
 # Months that a picture has room for; more are shown as years.
 MOST_MONTHS = 24
+# Whole numbers, or decades.
+_NUMBERS = re.compile(r"-?\d{1,9}|\d{3}0s")
 # Columns of the table of shares, beside those that the corpus is divided by.
 COLUMNS = ("topic", "share", "low", "high", "paragraphs", "articles", "labels", "rests_on")
 # Columns of paragraphs that no regression is on.
@@ -93,26 +95,26 @@ def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
     return Grouping(tuple(columns), tuple(ordered), members, times)
 
 
-def period_of(rows: pd.DataFrame) -> str | None:
-    """The period to divide paragraphs by: month, or year where months are many or not known.
+def periods_of(rows: pd.DataFrame) -> list[str]:
+    """The periods that paragraphs can be divided by, the shortest first.
 
-    Returns
-    -------
-    None where no paragraph has a date, or all dates are in one month or year.
+    Months are none of them where they are many, or not known of all dates.
     """
-    if "date" not in rows:
-        return None
-    dates = {"date": rows["date"].tolist()}
-    years, months = (values_by(dates, name, len(rows)) for name in ("year", "month"))
-    of_dated = {month for month, year in zip(months, years, strict=True) if year != UNKNOWN}
-    if len(of_dated) <= MOST_MONTHS and UNKNOWN not in of_dated:
-        return "month" if len(of_dated) > 1 else None
-    return "year" if len({*years} - {UNKNOWN}) > 1 else None
+    dates = {"date": rows["date"].tolist()} if "date" in rows else {}
+    of_rows = {name: values_by(dates, name, len(rows)) for name in ("month", "year", "decade")}
+    months = {
+        month
+        for month, year in zip(of_rows["month"], of_rows["year"], strict=True)
+        if year != UNKNOWN
+    }
+    if len(months) > MOST_MONTHS or UNKNOWN in months:
+        del of_rows["month"]
+    return [name for name, values in of_rows.items() if len({*values} - {UNKNOWN}) > 1]
 
 
 def _times(column: str, keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], float]:
     """Times of the values of a column that are periods, or whole numbers such as years."""
-    if column not in PERIODS and not all(re.fullmatch(r"-?\d{1,9}", key[0]) for key in keys):
+    if column not in PERIODS and not all(_NUMBERS.fullmatch(name) for name, *_ in keys):
         return {}
     try:
         return {key: time_of(key[0]) for key in keys}
@@ -121,7 +123,9 @@ def _times(column: str, keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...]
 
 
 def time_of(value: str) -> float:
-    """A whole number, or the years, months or days from 1970 to a period: "1971-09" is month 20."""
+    """A whole number, or that of a period: "1971-09" is month 20 from 1970, "1960s" decade 196."""
+    if value.endswith("0s"):
+        return float(value[:-2])
     return float(np.datetime64(value).astype(np.int64) if "-" in value[1:] else value)
 
 

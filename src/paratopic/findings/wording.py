@@ -14,7 +14,7 @@ import pandas as pd
 
 from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.evaluation.intervals import write_p
-from paratopic.findings.groups import BORROWED, COLUMNS, COUNT, Findings, abridged, find, period_of
+from paratopic.findings.groups import BORROWED, COLUMNS, COUNT, Findings, abridged, find, periods_of
 from paratopic.findings.population import Corpus, Counted
 from paratopic.project.errors import in_short, plural
 from paratopic.project.periods import UNKNOWN
@@ -247,7 +247,8 @@ class Overview:
     Parameters
     ----------
     by_period
-        Shares by `period`; None where there is one period or none.
+        Shares by `period`: the shortest with which half of the shares have intervals, or else the
+        shortest of all. None where there is one period or none.
     sentences
         Sentences to cite: of all paragraphs, and of the periods if there are any.
     outlook
@@ -263,8 +264,19 @@ class Overview:
 
 def overview(corpus: Corpus, confidence: float, seed: int) -> Overview:
     """Estimate what the report has of a corpus; the parameters are those of `find`."""
-    whole, period = find(corpus, [], confidence), period_of(corpus.rows)
-    by_period = find(corpus, [period], confidence, seed=seed) if period else None
+    whole, (period, by_period) = find(corpus, [], confidence), _by_period(corpus, confidence, seed)
     sentences = [sentence(each, corpus, confidence) for each in (whole, by_period) if each]
     ahead = tuple(outlook(whole, corpus))
     return Overview(whole, by_period, period, tuple(dict.fromkeys(sentences)), ahead)
+
+
+def _by_period(
+    corpus: Corpus, confidence: float, seed: int
+) -> tuple[str, Findings] | tuple[None, None]:
+    shortest = None
+    for period in periods_of(corpus.rows):
+        findings = find(corpus, [period], confidence, seed=seed)
+        if findings.parts["low"].notna().mean() >= 0.5:
+            return period, findings
+        shortest = shortest or (period, findings)
+    return shortest or (None, None)

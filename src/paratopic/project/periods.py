@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 
-# Periods that follow from the column date → number of its characters that name one.
-PERIODS = {"year": 4, "month": 7, "date": 10}
+# Periods that follow from the column date → number of its characters that tell which one it is.
+PERIODS = {"decade": 4, "year": 4, "month": 7, "date": 10}
 # In place of a value that is not known.
 UNKNOWN = "(unknown)"
 _ISO = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}")
@@ -34,16 +34,18 @@ def values_by(columns: Mapping[str, Sequence[object]], name: str, n: int) -> lis
 
 @lru_cache(10_000)
 def _period(start: str, name: str) -> str:
-    """The beginning of a date, if it is a period in ISO form.
+    """The period that the beginning of a date in ISO form is in.
 
-    >>> _period("2025-09", "month"), _period("2025-02-30", "date")
-    ('2025-09', '(unknown)')
+    >>> _period("2025-09", "month"), _period("2025", "decade"), _period("2025-02-30", "date")
+    ('2025-09', '2020s', '(unknown)')
     """
     try:
         date.fromisoformat(f"{start}-01-01"[: PERIODS["date"]])
     except ValueError:
         return UNKNOWN
-    return start if len(start) == PERIODS[name] and _ISO.fullmatch(start) else UNKNOWN
+    if len(start) != PERIODS[name] or not _ISO.fullmatch(start):
+        return UNKNOWN
+    return f"{start[:3]}0s" if name == "decade" else start
 
 
 def _written(cell: object) -> str:
