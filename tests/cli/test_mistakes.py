@@ -77,7 +77,7 @@ def test_mistakes_and_slices_are_listed(folder: Path, baseline_folder: Path, cli
     assert any(line.startswith("row ") and "a09:1 (source Post)" in line for line in lines)
     assert sum(line.startswith("most similar (≈ ") for line in lines) == 2
     named = [line for line in lines if line.startswith("source = ")]
-    assert len(named) == 1 and named[0].startswith("source = Post: 33 % of 30 answers right (")
+    assert len(named) == 1 and named[0].startswith("source = Post: 33% of 30 answers right (")
     rows = read_sheet("again.csv")
     assert [row["paragraph"] for row in rows] == ["a09:1", "a08:1"]
     assert {(row["topics"], row["suggestion"]) for row in rows} == {("?", "security")}

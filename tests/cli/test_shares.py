@@ -197,14 +197,14 @@ def test_what_is_labelled_as_a_whole_is_counted_however_it_was_chosen(cli: Cli) 
     [
         (
             ["--by", "weight"],
-            "--by weight: there is no such column; the columns are article (in "
-            "tables: the group), title, heading, date, source, decade, year, month\n",
+            "--by weight: there is no such column; the columns are article, title, "
+            "heading, date, source, decade, year, month\n",
         ),
         (["--by", "month", "--by", "year", "--by", "date"], "name two columns at most"),
         (["--of", "articles"], "0 articles drawn at random have all their paragraphs"),
         (["--compare", "2025-04", "2025-09"], "--compare needs --by: name the column"),
         (["--by", "month", "--compare", "May", "2025-09"], "--compare May: there is no such value"),
-        (["--by", "topic"], "--by topic: the table of shares has such a column itself"),
+        (["--by", "topic"], "--by topic: the table of shares has a column of that name itself"),
         (["--out", "a.pdf"], "--out a.pdf: name a file that ends in .csv, .json, .png, .svg"),
         (["--out", "params.yaml/a.csv"], "params.yaml: File exists"),
     ],

@@ -73,7 +73,7 @@ def test_reliability_has_a_diagonal_wilsons_intervals_and_numbers_of_answers() -
 def test_risk_ends_at_the_share_of_mistakes() -> None:
     several = {**METRICS, "mode": "multi"}
     del several["abstention"]
-    for metrics, guides in ((METRICS, ["mistakes allowed among sure answers"]), (several, [])):
+    for metrics, guides in ((METRICS, ["allowed if sure"]), (several, [])):
         chart = figures.risk_chart([report(metrics)])
         assert legend(chart) == [*guides, "baseline"]
         assert axes_of(chart).lines[-1].get_xydata().tolist()[-1] == [1, 0.25]

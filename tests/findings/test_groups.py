@@ -299,8 +299,8 @@ def test_the_sentence_has_the_figures_of_the_table() -> None:
     topical = findings.table[findings.table["topic"] != "none of the topics"]
     row = max(topical.to_dict("records"), key=lambda row: float(row["share"]))
     text = sentence(findings, whole, 0.95)
-    assert f"{100 * row['share']:.0f} % of the paragraphs are about {row['topic']}" in text
-    assert f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %" in text
+    assert f"{100 * row['share']:.0f}% of the paragraphs are about {row['topic']}" in text
+    assert f"{100 * row['low']:.0f} to {100 * row['high']:.0f}%" in text
     change = sentence(find(whole, ["month"], 0.95), whole, 0.95)
     same = "no topic's share of the paragraphs differs significantly between 2025-04 and 2025-09"
     assert same in change
@@ -382,12 +382,13 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
     places, shares = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
     assert np.diff(places).tolist() == [2, 37] and np.isnan(shares).tolist() == [False, True, False]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2008-01", "2011-04"]
-    assert "needed for an interval: 2008-03: 16 (about 192)\n" in notes(findings)[1]
-    assert "No group has an interval" not in notes(findings)[1]
+    lacking = notes(findings)[1:3]
+    assert lacking[0] == "More labels needed for an interval: 2008-03: 16 (of about 192 drawn)."
+    assert lacking[1].endswith("Larger groups take fewer.")
     small = find(
         corpus(frame, frame[["id"]].assign(desk=(number % 30).astype(str))), ["desk"], 0.95
     )
-    assert notes(small)[1].endswith("add it to the table or metadata.csv, and run `dvc repro`.")
+    assert notes(small)[1].startswith("Too few paragraphs for an interval; label all of them")
 
 
 def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def test_missing_and_outdated_files_are_errors(here: Path, cli: Cli) -> None:
     assert "dvc repro" in cli("review", status=1)
     for path, maker in (
         (SCORES / "transformer" / "scores.parquet", "dvc repro"),
-        (PARAGRAPHS, "dvc repro prepare"),
+        (PARAGRAPHS, "dvc repro"),
     ):
         path.unlink()
         message = cli("review", status=1)

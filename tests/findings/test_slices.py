@@ -84,8 +84,8 @@ def test_a_slice_by_hand() -> None:
     assert bad.low < 0.4 and 0.6 < bad.high < 0.7
     assert bad.is_worse and bad.p == pytest.approx(1 / 2001)
     assert str(bad) == (
-        f"half = a: 50 % of 40 answers right ({100 * bad.low:.0f}–{100 * bad.high:.0f}), against "
-        "100 % elsewhere (p < 0.001)"
+        f"half = a: 50% of 40 answers right ({100 * bad.low:.0f}–{100 * bad.high:.0f}), against "
+        "100% elsewhere (p < 0.001)"
     )
     assert good.value == "b" and not good.is_worse and good.accuracy == good.high == 1
 

@@ -33,6 +33,7 @@ from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.params import Params, read_params, value_at
+from paratopic.project.sources import Source
 from paratopic.project.terminal import listing, terminal
 from paratopic.reading.sources import digests_of, files_of
 from paratopic.training.crossval import last_fits, took
@@ -119,6 +120,12 @@ class Project:
         # Since stage prepare, the name may have come back.
         return {id_: why for id_ in left if (why := today(names[id_]).retired)}
 
+    def columns(self, names: Sequence[str]) -> list[str]:
+        """The columns that `--by` names: a table's column of groups is called article here."""
+        tables = (each for each in self.params.prepare.sources if isinstance(each, Source))
+        groups = {table.group for table in tables} - {*self.everything}
+        return ["article" if name in groups else name for name in names]
+
     @property
     def labels_file(self) -> Path:
         """The file that new labels are added to; a `UserError` where params.yaml names none."""
@@ -178,7 +185,7 @@ def read_project() -> Project:
     """
     params = read_params()
     if not files.PARAGRAPHS.exists():
-        raise UserError(f"{files.PARAGRAPHS} not found: `dvc repro prepare` creates it")
+        raise UserError(f"{files.PARAGRAPHS} not found: `dvc repro` creates it")
     path = None if params.prepare.labels is None else Path(params.prepare.labels)
     lines = read_lines(path) if path and path.exists() else []
     answered = table_in_todays_names(read_answer_rows(files.ANSWERS), params.topics)

@@ -50,7 +50,7 @@ def review(
     if n_unsure := int(ranked["unsure"].sum()):
         print(
             f"For {plural(n_unsure, 'paragraph')} labelled with a topic, the model gives no topic "
-            "50 %. That alone is no reason to doubt the label (see `paratopic errors`)."
+            "50%. That alone is no reason to doubt the label (see `paratopic errors`)."
         )
     if out is not None:
         listed = pd.concat([tied, doubtful]).drop_duplicates("paragraph")

@@ -18,6 +18,7 @@ from rich import box
 from rich.table import Column, Table
 
 from paratopic.cli.project import (
+    DRAW,
     SHARES,
     check_out,
     next_steps,
@@ -42,6 +43,8 @@ from paratopic.project.topics import Topics
 # Paragraphs that are predicted between two steps of the progress bar.
 STEP = 256
 SUFFIXES = (".csv", ".json", ".png", ".svg")
+# Decimals of what is written.
+DECIMALS = 6
 # More outcomes than this are lines of the table, not columns.
 MOST_ACROSS = 6
 
@@ -90,9 +93,10 @@ def shares(
     All paragraphs of the project count. The labels of paragraphs drawn at random correct the
     predictions (`paratopic label --random`). For shares of articles, draw whole ones (--articles).
     """
-    columns, outs = by or [], out or []
-    _check(columns, compare, of, outs, rows)
+    named, outs = by or [], out or []
+    _check(named, compare, of, outs, rows)
     project = read_project()
+    columns = project.columns(named)
     params = project.params
     confidence = params.evaluate.confidence
     corpus = read_corpus(params.topics, *read_champion(), of)
@@ -106,12 +110,9 @@ def shares(
     if not counted:
         lines += [project.basis, METHOD]
     print(*lines, sep="\n")
-    shown = (
-        "counted"
-        if counted
-        else f"{confidence:.0%} intervals (hollow points: too few labels for one)"
-    )
-    title = f"Shares of the {of}, {shown}"
+    doubted = "" if estimated.errs_alike else "; labels contradict them"
+    intervals = f"{confidence:.0%} intervals (hollow points: too few labels for one{doubted})"
+    title = f"Shares of the {of}, {'counted' if counted else intervals}"
     for path in outs:
         _write(path, estimated, columns, title)
         print(f"written: {path}")
@@ -120,6 +121,8 @@ def shares(
         print(f"written: {rows}; in regressions, cluster standard errors by article")
     steps = next_steps(project)
     steps.pop(SHARES, None)
+    if steps.pop("paratopic label", None):
+        steps[DRAW] = "narrow these intervals with more labels drawn at random"
     print_steps(steps)
 
 
@@ -181,8 +184,8 @@ def _check(
         raise UserError(f"--by {columns[0]} is there twice; name another column")
     if taken := [name for name in columns if name in groups.COLUMNS]:
         raise UserError(
-            f"--by {taken[0]}: the table of shares has such a column itself; rename the column in "
-            "what the paragraphs are from"
+            f"--by {taken[0]}: the table of shares has a column of that name itself; name another "
+            "column, or rename it in your table or metadata.csv"
         )
     if compare and not columns:
         raise UserError("--compare needs --by: name the column that has these values")
@@ -235,7 +238,7 @@ def _write(path: Path, findings: Findings, columns: Sequence[str], title: str) -
         contradicted = {BORROWED: f"{BORROWED}; labels contradict that: do not report"}
         findings = replace(findings, table=findings.table.replace({"rests_on": contradicted}))
     if suffix == ".csv":
-        files.write_csv(path, findings.table)
+        files.write_csv(path, findings.table.round(DECIMALS))
     elif suffix == ".json":
         tables = {"shares": findings.table, "changes": findings.changes}
         lines = {

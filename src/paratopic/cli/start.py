@@ -209,7 +209,7 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
         print("  note   all rows are labelled: for shares of a larger corpus, add its other texts")
     if topics.most > 1:
         print("  mode   multi: some rows have several topics; in mode single the first would count")
-    check = {"check params.yaml": "whether the above is right (prepare.sources)"}
+    check = {"check params.yaml": "see that tables are read as shown above (prepare.sources)"}
     if len(rows.answers) and not random:
         check["add random: true"] = (
             "to the table in prepare.sources, if you drew the labelled rows at random"
@@ -280,7 +280,7 @@ def _params(topics: Topics, source: Source) -> str:
     form = "" if topics.descriptions else _FORM
     entries = "".join(written(topic, "    ") for topic in topics.topics)
     codebook = (
-        "  # Define each topic in a sentence or two: with few labels, models rely on them.\n"
+        "  # Define each topic in a sentence or two: with few labels, models rely on definitions.\n"
         f"{form}  codebook:\n{entries}\n"
     )
     params = (template() / PARAMS).read_text(encoding="utf-8")

@@ -236,7 +236,7 @@ def _chosen(
         strata = None
         if draw.by is not None:
             rows = project.everything
-            strata = pd.Series(values_of(rows, draw.by), rows["id"])
+            strata = pd.Series(values_of(rows, *project.columns([draw.by])), rows["id"])
         drawn = suggestion.draw_random(frame, judged, n, seed, strata)
     else:
         first = [] if draw.mixed else _to_label_again(project, n, model)

@@ -188,8 +188,7 @@ def values_of(rows: pd.DataFrame, name: str) -> list[str]:
         known += [period for period in PERIODS if "date" in own and period not in own]
         hint = nearest(name, known)
         raise UserError(
-            f"--by {name}: there is no such column{hint}; the columns are article (in "
-            f"tables: the group), {', '.join(known[1:])}"
+            f"--by {name}: there is no such column{hint}; the columns are {', '.join(known)}"
         )
     columns = {str(column): rows[column].tolist() for column in rows if column in (name, "date")}
     values = values_by(columns, name, len(rows))

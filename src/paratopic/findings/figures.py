@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib.style
@@ -100,7 +101,7 @@ def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
             f"--out {path}: a picture tells {len(MARKS)} values of the second column apart, and "
             f"{columns[1]} has {n}; name it first, or leave it out"
         )
-    _save(path, _share_charts(findings, columns), title)
+    _save(path, _share_charts(findings, columns), fill(title, TITLE))
 
 
 def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
@@ -247,7 +248,7 @@ def risk_chart(models: Sequence[ModelReport]) -> Figure:
     for model, (_, line) in zip(models, MARKS, strict=False):
         if "abstention" in model.metrics:
             allowed = 1 - model.metrics["abstention"]["sure"]["target"]
-            _guide(axes, (allowed, allowed), "mistakes allowed among sure answers")
+            _guide(axes, (allowed, allowed), "allowed if sure")
         style = {"ls": line, "ds": "steps-post", "label": model.name}
         curve = model.tables["risk"]
         _curve(axes, curve, "answered", "risk", COLOURS[model.name], **style)
@@ -342,6 +343,8 @@ def _legend(figure: Figure, axes: Axes) -> Figure:
     return figure
 
 
+# Characters of a title that are as wide as a column of a paper.
+TITLE = 58
 # Format → metadata that it has no use for: the version of matplotlib would change the bytes.
 WITHOUT = {"png": ("Software",), "svg": ("Creator", "Date")}
 

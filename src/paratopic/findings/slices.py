@@ -76,8 +76,8 @@ class Slice:
             f"{100 * share:.0f}" for share in (self.accuracy, self.low, self.high, self.elsewhere)
         )
         return (
-            f"{self.column} = {self.value}: {here} % of {self.n} answers right ({low}–{high}), "
-            f"against {there} % elsewhere ({write_p(self.p)})"
+            f"{self.column} = {self.value}: {here}% of {self.n} answers right ({low}–{high}), "
+            f"against {there}% elsewhere ({write_p(self.p)})"
         )
 
 

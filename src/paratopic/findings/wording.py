@@ -31,12 +31,12 @@ COUNTS: Mapping[Counted, str] = {
     "articles": "All articles count equally; an article has a topic if any of its paragraphs has "
     "it.",
 }
-# The method in two lines, to cite.
+# The method, to cite.
 METHOD = (
     "Shares are the model's mean probabilities, corrected with the labels drawn at random "
-    "(prediction-powered inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453).\n"
-    "Intervals are Wilson's (1927) with the effective number of labels. Each topic is "
-    "corrected separately,\nso the shares of a group may not add up to 100 %."
+    "(prediction-powered inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453). Intervals "
+    "are Wilson's (1927) with the effective number of labels. Each topic is corrected separately, "
+    "so the shares of a group may not add up to 100%."
 )
 
 
@@ -67,7 +67,8 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
     if len(changes) and findings.compared:
         row = max(changes.to_dict("records"), key=_clarity)
-        one, other = findings.compared
+        # Decades, such as "1960s", have an article.
+        one, other = (f"the {name}" if name.endswith("0s") else name for name in findings.compared)
         change, low, high = (100 * row[name] for name in ("change", "low", "high"))
         interval = f"({confidence:.0%} interval {low:+.0f} to {high:+.0f})"
         lead = (
@@ -86,10 +87,10 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     whole = findings.table.iloc[: len(corpus.outcomes)].to_dict("records")
     row = max((row for row in whole if row["topic"] != NO_TOPIC), key=lambda row: row["share"])
     share, low, high = (100 * row[name] for name in ("share", "low", "high"))
-    begin = f"To cite: {share:.0f} % of the {corpus.counted} {has} {row['topic']}"
+    begin = f"To cite: {share:.0f}% of the {corpus.counted} {has} {row['topic']}"
     if row["rests_on"] == COUNT:
         return f"{begin}, by the labels of all {n}."
-    return f"{begin} ({confidence:.0%} interval {low:.0f} to {high:.0f} %), {basis}"
+    return f"{begin} ({confidence:.0%} interval {low:.0f} to {high:.0f}%), {basis}"
 
 
 def _clarity(row: Mapping[Hashable, Any]) -> float:
@@ -102,16 +103,15 @@ def notes(findings: Findings) -> list[str]:
     lines = []
     if (findings.table["rests_on"] == COUNT).any():
         lines.append(
-            "= all of it is labelled: the share is a count of these rows, not an estimate. For the"
-            "\n  shares of a larger corpus, add its other texts, without labels."
+            "= all of it is labelled: the share is a count of these rows, not an estimate. For the "
+            "shares of a larger corpus, add its other texts, without labels."
         )
     if (findings.table["rests_on"] == BORROWED).any():
         lines.append(
-            f"* fewer than {LEAST_LABELS} labels in this group, so no interval. The share assumes "
-            "that the model\n  makes the same errors in this group as in the others."
-            f"{_verdict(findings)}"
+            f"* fewer than {LEAST_LABELS} labels, so no interval. Such a share is right only if "
+            f"the model errs there as it does elsewhere.{_verdict(findings)}"
         )
-        lines.append(_lacking(findings))
+        lines += _lacking(findings)
     if findings.is_time and (findings.table.iloc[:, 0] == UNKNOWN).any():
         name = findings.table.columns[0]
         lines.append(f"{UNKNOWN}: no {name} is known; `dvc repro` lists dates that it cannot read.")
@@ -151,7 +151,7 @@ def _labels_of_groups(table: pd.DataFrame) -> dict[str, int]:
     return dict(zip(names, first["labels"].tolist(), strict=True))
 
 
-def _lacking(findings: Findings) -> str:
+def _lacking(findings: Findings) -> list[str]:
     """How many labels more the groups without an interval need for one, and which are too small."""
     table = findings.table[findings.table["rests_on"] == BORROWED]
     sizes = table.assign(labels=table["paragraphs" if "paragraphs" in table else "articles"])
@@ -162,10 +162,10 @@ def _lacking(findings: Findings) -> str:
     for name, size, n in of_names:
         if size >= LEAST_LABELS:
             needed = LEAST_LABELS - n
-            enough.append(f"{name}: {needed} (about {-(-needed * whole // size):,})")
+            enough.append(f"{name}: {needed} (of about {-(-needed * whole // size):,} drawn)")
     small = [name for name, size, _ in of_names if size < LEAST_LABELS]
     lines = [
-        f"  {what}: {in_short(names, MOST_LISTED)}"
+        f"{what}: {in_short(names, MOST_LISTED)}."
         for what, names in (
             ("More labels needed for an interval", enough),
             ("Too few paragraphs for an interval; label all of them for an exact share", small),
@@ -173,17 +173,12 @@ def _lacking(findings: Findings) -> str:
         if names
     ]
     if enough:
+        larger = ", such as decades (--by decade)" if "year" in table else ""
         lines.append(
-            "  In brackets: how many to draw from the whole corpus, to get that many from the "
-            "group:\n  `paratopic label --random --n NUMBER`."
+            "Draws are from the whole corpus: `paratopic label --random --n NUMBER`. Larger groups "
+            f"take fewer{larger}."
         )
-    if findings.parts["low"].isna().all():
-        lines.append(
-            "  No group has an interval. Larger groups, such as decades, take fewer draws: name "
-            "a column of\n  them with --by. If there is none, add it to the table or metadata.csv, "
-            "and run `dvc repro`."
-        )
-    return "\n".join(lines)
+    return lines
 
 
 def _verdict(findings: Findings) -> str:

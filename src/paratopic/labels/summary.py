@@ -57,8 +57,8 @@ def summarise(
     if drawn := sample["drawn"]:
         which = "the" if drawn == report["labelled_by"].get("hand") else f"{drawn:,} of the"
         report["messages"].append(
-            f"{which} labels are a random sample, so the figures of the topics that were measured "
-            "hold for all paragraphs"
+            f"{which} labels are a random sample, so what is measured on them holds for all "
+            "paragraphs"
             if drawn >= LEAST_DRAWN
             else f"{plural(drawn, 'label was', 'labels were')} drawn at random; from "
             f"{LEAST_DRAWN} on, labels are weighted by how they were drawn"
