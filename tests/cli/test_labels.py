@@ -362,6 +362,9 @@ def test_the_page_hides_what_the_model_thinks_of_a_sample(
         (["suggest", "--articles"], "--articles says what to draw at random; add --random"),
         (["suggest", "--mixed", "--by", "article"], "--by says what to draw at random"),
         (["label", "--random", "--articles", "--by", "article"], "--articles and --by cannot"),
+        (["suggest", "--mixed", "--only", "article=a"], "--only takes all of a group"),
+        (["suggest", "--only", "sorce=a"], "--only sorce: there is no such column; the"),
+        (["suggest", "--only", "article=d"], "has this value in the column article; values are a,"),
         (["suggest", "--random", "--by", "sorce"], "--by sorce: there is no such column; the"),
         (["label", "sheet.csv", "--random"], "sheet.csv already says which paragraphs to label"),
     ],
@@ -376,6 +379,16 @@ def test_topics_that_only_the_model_knows_are_named(small: Path, cli: Cli) -> No
     assert "no longer in" not in drawn_by(cli)[2]
     edit_params("- name: trade\n", "- name: commerce\n")
     assert "no longer in the codebook: trade" in drawn_by(cli)[2]
+
+
+def test_all_of_a_group_is_labelled_in_its_order_without_a_model(small: Path, cli: Cli) -> None:
+    shutil.rmtree(small / "models")
+    ids = read_labelled_paragraphs(small)["id"]
+    LABELS.write_text(f"paragraph,topics\n{ids[9]},trade\n", encoding="utf-8")
+    drawn, _, _ = drawn_by(cli, "--only", "article=b")
+    left = [id_ for id_ in ids if id_.startswith("b") and id_ != ids[9]]
+    assert [row["paragraph"] for row in read_sheet("sheet.csv")] == left
+    assert drawn == [""] * 7
 
 
 def test_articles_with_a_label_are_not_drawn(small: Path, cli: Cli) -> None:

@@ -382,13 +382,14 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
     places, shares = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
     assert np.diff(places).tolist() == [2, 37] and np.isnan(shares).tolist() == [False, True, False]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2008-01", "2011-04"]
-    lacking = notes(findings)[1:3]
-    assert lacking[0] == "More labels needed for an interval: 2008-03: 16 (of about 192 drawn)."
-    assert lacking[1].endswith("Larger groups take fewer.")
+    needed, whole, draws = notes(findings)[1:4]
+    assert needed == "More labels needed for an interval: 2008-03: 16 (of about 192 drawn)."
+    assert "exact share: 2008-03 (`paratopic label --only month=VALUE`)." in whole
+    assert draws.endswith("Larger groups take fewer.")
     small = find(
         corpus(frame, frame[["id"]].assign(desk=(number % 30).astype(str))), ["desk"], 0.95
     )
-    assert notes(small)[1].startswith("Too few paragraphs for an interval; label all of them")
+    assert notes(small)[1].startswith("To be labelled as a whole, for an exact share")
 
 
 def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> None:

@@ -26,15 +26,15 @@ from tests.transformer.conftest import Fit, Untuned
 BARE = Topics("single", tuple(WORDS))
 
 
-@pytest.mark.parametrize("many", [40, 1])
+@pytest.mark.parametrize(("many", "rate"), [(40, 3e-2), (1, 1e-2)])
 def test_training_lowers_the_loss_and_reports_progress(
-    data: Examples, many: int, fit_tiny: Fit, monkeypatch: pytest.MonkeyPatch
+    data: Examples, many: int, rate: float, fit_tiny: Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "MANY", many)  # on pairs, and by cross-entropy with the head
     monkeypatch.setattr(tuning, "HEAD_RATE", 0.1)
     done: list[float] = []
     data = data.of(np.flatnonzero(data.targets.any(axis=1)))
-    model = fit_tiny(data, BARE, done.append, epochs=4, learning_rate=3e-2)
+    model = fit_tiny(data, BARE, done.append, epochs=4, learning_rate=rate)
     loss = model.history["loss"]
     assert len(loss) == 4 * 2  # 36 texts are two batches of 32
     assert loss[-3:].mean() < 0.8 * loss[:3].mean()

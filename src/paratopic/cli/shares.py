@@ -158,7 +158,7 @@ def _predict(champion: str, texts: Sequence[Any]) -> Scores:
         if (kept.schema.metadata or {}).get(b"of") == digest.encode():
             return np.column_stack([column.to_numpy() for column in kept.columns])
     parts = []
-    with bar("paragraphs", len(texts)) as advance:
+    with bar("distinct paragraphs", len(texts)) as advance:
         for start in range(0, len(texts), STEP):
             parts.append(model.predict_proba(texts[start : start + STEP]))
             advance(min(start + STEP, len(texts)))

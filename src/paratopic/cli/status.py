@@ -25,6 +25,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import describe_size
 from paratopic.evaluation.report import why_none_is_sure
 from paratopic.labels.answers import label_in_a_tie
+from paratopic.labels.log import UNNAMED
 from paratopic.labels.summary import describe_sources, sources_that_label
 from paratopic.project import files
 from paratopic.project.codebook import first_definition
@@ -75,7 +76,7 @@ def _print_labels(project: Project, is_old: bool) -> None:
     terminal().print(table)
     if basis := project.basis:
         print(basis)
-    annotators = Counter(line.annotator for line in project.current.answers if line.annotator)
+    annotators = Counter(line.annotator or UNNAMED for line in project.current.answers)
     for name, n in annotators.most_common():
         print(f"{project.params.prepare.labels}: {plural(n, 'paragraph')} labelled by {name}")
 

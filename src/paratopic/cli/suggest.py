@@ -73,8 +73,18 @@ By = Annotated[
         show_default=False,
     ),
 ]
+Only = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN=VALUE",
+        help="All of one group, such as source=Post, whose shares are then counted.",
+        show_default=False,
+    ),
+]
 # Why what the model thinks is hidden where labels are to measure it.
-DRAWN = "paragraphs are drawn at random"
+DRAWN, WHOLE = "paragraphs are drawn at random", "labels of a whole group are a count"
+# Values of a column that a message lists.
+MOST_VALUES = 12
 log = logging.getLogger(__name__)
 
 
@@ -94,8 +104,18 @@ class Draw:
     mixed: bool = False
     articles: bool = False
     by: str | None = None
+    only: str | None = None
+
+    @property
+    def measures(self) -> str:
+        """Why the model's predictions are hidden by default; "" where they are not."""
+        return WHOLE if self.only else DRAWN if self.random or self.mixed else ""
 
     def __post_init__(self) -> None:
+        if self.only is not None and (self.random or self.mixed):
+            raise UserError(
+                "--only takes all of a group, in their order; leave out --random and --mixed"
+            )
         if self.random and self.mixed:
             raise UserError("--random and --mixed cannot be used together; leave one out")
         if self.articles and self.by is not None:
@@ -117,6 +137,7 @@ def suggest(
     mixed: Mixed = False,
     articles: Articles = False,
     by: By = None,
+    only: Only = None,
 ) -> None:
     """Pick the unlabelled paragraphs that are most worth labelling next, or draw a sample.
 
@@ -124,14 +145,16 @@ def suggest(
     """
     if out is not None:
         check_out(out)
-    draw = Draw(random, mixed, articles, by)
+    draw = Draw(random, mixed, articles, by, only)
     read_texts()
     project = read_project()
-    suggestions, shown = _suggestions(project, n, draw, model, blind)
+    hidden = _hides(blind, draw.measures)
+    suggesting = _suggesting(project, draw, model, hidden)
+    suggestions = _suggestions(project, n, draw, suggesting, hidden)
     if out is None:
         sys.stdout.write(formats.sheet(suggestions))
         return
-    kind = shown.kind if shown else ""
+    kind = suggesting.kind if suggesting and not hidden else ""
     written = formats.write_tasks(out, suggestions, project.params.topics, kind)
     picked = plural(len(suggestions), "paragraph")
     print(f"{picked} to label: {', '.join(map(str, written))}")
@@ -154,29 +177,32 @@ def label(
     mixed: Mixed = False,
     articles: Articles = False,
     by: By = None,
+    only: Only = None,
 ) -> None:
     """Label paragraphs by keyboard, on a page that only this machine can open."""
-    draw = Draw(random, mixed, articles, by)
+    draw = Draw(random, mixed, articles, by, only)
     if path is not None and draw != Draw():
         raise UserError(
             f"{path} already says which paragraphs to label; leave out either the file or "
-            "--random, --mixed, --articles and --by"
+            "--random, --mixed, --articles, --by and --only"
         )
     read_texts()
     project, name = read_project(), name_of_user(annotator)
-    if not (path or random or mixed or project.labelled.by_hand.any()):
+    if not (path or random or mixed or only or project.labelled.by_hand.any()):
         ((command, why),) = LABEL.items()
         log.warning("note: nothing is labelled yet. First %s (`%s`)", why, command)
     drawn = formats.read_drawn(path, project.paragraphs) if path else {}
+    reason = _reason_to_hide(project, drawn, name) if path else draw.measures
+    hidden = _hides(blind, reason)
+    suggesting = _suggesting(project, draw, model, hidden) if path is None or not hidden else None
+    shown = None if hidden else suggesting
     # The model may read for a minute. The address is there before; a browser waits for the page.
     greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
     token = secrets.token_urlsafe(16)  # other users of this machine cannot guess the address
     with page.listen(greeting, port, token) as listener:
         if path is None:
-            suggestions, shown = _suggestions(project, n, draw, model, blind)
+            suggestions = _suggestions(project, n, draw, suggesting, hidden)
         else:
-            hidden = _hides(blind, _reason_to_hide(project, drawn, name))
-            shown = None if hidden else load(model)
             suggestions = _in_context(project, drawn, shown)
         explain = partial(_explain, project, shown) if shown else None
         session = page.Session(
@@ -186,26 +212,37 @@ def label(
     print_steps(next_steps(read_project()))
 
 
-def _suggestions(
-    project: Project, n: int, draw: Draw, model: str | None, blind: bool | None
-) -> tuple[list[Suggestion], Model | None]:
-    """At least one suggestion, and the model whose opinion they show; None if it is hidden.
+def _suggesting(project: Project, draw: Draw, model: str | None, hidden: bool) -> Model | None:
+    """The model that chooses paragraphs, or whose predictions are shown; None if no one is needed.
 
     Raises
     ------
     UserError
-        No paragraph is left to label, stage prepare has not read those that are, or a model is
-        needed and there is none.
+        A model is needed, and there is none.
     """
-    hidden = _hides(blind, DRAWN if draw.random or draw.mixed else "")
-    suggesting = None if draw.random and hidden else load(model)
+    if hidden and (draw.random or draw.only):
+        return None
+    suggesting = load(model)
     names = project.params.topics.names
-    if suggesting and (gone := [name for name in suggesting.classes_ if name not in names]):
+    if gone := [name for name in suggesting.classes_ if name not in names]:
         log.warning(
             "note: the model still suggests topics that are no longer in the codebook: %s; "
             "`dvc repro` trains it again",
             ", ".join(gone),
         )
+    return suggesting
+
+
+def _suggestions(
+    project: Project, n: int, draw: Draw, suggesting: Model | None, hidden: bool
+) -> list[Suggestion]:
+    """At least one suggestion, with what the model thinks unless that is hidden.
+
+    Raises
+    ------
+    UserError
+        No paragraph is left to label, or stage prepare has not read those that are.
+    """
     with waiting("reading the unlabelled paragraphs"):
         suggestions = _chosen(project, n, draw, suggesting, hidden)
     if unread := _unread(project):
@@ -222,7 +259,7 @@ def _suggestions(
             f"there is nothing left to label: every {labelled}{but}. Texts are read from {paths}, "
             "which prepare.sources of params.yaml names"
         )
-    return suggestions, None if hidden else suggesting
+    return suggestions
 
 
 def _chosen(
@@ -232,6 +269,8 @@ def _chosen(
     frame, judged, seed = project.paragraphs, set(project.answers_on), project.params.seed
     if draw.articles:
         drawn = suggestion.draw_articles(frame, judged, n, seed)
+    elif draw.only:
+        drawn = dict.fromkeys(_left_in_group(project, draw.only)[:n], "")
     elif draw.random or model is None:
         strata = None
         if draw.by is not None:
@@ -248,6 +287,29 @@ def _chosen(
         ids = [item.id for item in suggestions]
         drawn = suggestion.draw_mixed(frame, judged, ids, n, seed)
     return _in_context(project, drawn, None if hidden else model)
+
+
+def _left_in_group(project: Project, group: str) -> list[str]:
+    """Ids of the paragraphs without a label in a group, "source=Post", in their order.
+
+    Raises
+    ------
+    UserError
+        There is no such column or value.
+    """
+    (column,), rows = project.columns([group.partition("=")[0]]), project.everything
+    values, wanted = values_of(rows, column, "--only"), group.partition("=")[2]
+    if wanted not in values:
+        raise UserError(
+            f"--only {group}: no paragraph has this value in the column {column}; values are "
+            f"{in_short(sorted({*values}), MOST_VALUES)}"
+        )
+    left = {*suggestion.unlabelled(project.paragraphs, {*project.answers_on})["id"]}
+    return [
+        id_
+        for id_, value in zip(rows["id"], values, strict=True)
+        if value == wanted and id_ in left
+    ]
 
 
 def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:

@@ -163,13 +163,15 @@ def with_metadata(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.merge(metadata.drop(columns=own), on="id", how="left")
 
 
-def values_of(rows: pd.DataFrame, name: str) -> list[str]:
+def values_of(rows: pd.DataFrame, name: str, option: str = "--by") -> list[str]:
     """Value of a column for each paragraph, `UNKNOWN` where it has none.
 
     Parameters
     ----------
     name
         The article, a field, or one of `PERIODS`, which follow from the field date.
+    option
+        Option that named it, for messages.
 
     Raises
     ------
@@ -181,19 +183,19 @@ def values_of(rows: pd.DataFrame, name: str) -> list[str]:
     if name in PERIODS and (name not in rows or name == "date"):
         if "date" not in rows or rows["date"].isna().all():
             raise UserError(
-                f"--by {name}: no paragraph has a date; give the articles' dates in a metadata.csv "
-                "beside them, or the table a column date, and run `dvc repro`"
+                f"{option} {name}: no paragraph has a date; give the articles' dates in a "
+                "metadata.csv beside them, or the table a column date, and run `dvc repro`"
             )
     elif name not in known:
         known += [period for period in PERIODS if "date" in own and period not in own]
         hint = nearest(name, known)
         raise UserError(
-            f"--by {name}: there is no such column{hint}; the columns are {', '.join(known)}"
+            f"{option} {name}: there is no such column{hint}; the columns are {', '.join(known)}"
         )
     columns = {str(column): rows[column].tolist() for column in rows if column in (name, "date")}
     values = values_by(columns, name, len(rows))
     if name in PERIODS and set(values) == {UNKNOWN}:
-        raise UserError(f"--by {name}: the dates are less exact than that; use --by year")
+        raise UserError(f"{option} {name}: the dates are less exact than that; use --by year")
     return values
 
 

@@ -322,7 +322,9 @@ def reads(final: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     parts = [f"{NAMES[name]} ({factor:g})" for name, factor in final["context"].items() if factor]
     if not parts:
         return "reads each paragraph alone."
-    read = f"reads each paragraph with {', '.join(parts).replace('(', '(weight ', 1)}."
+    *others, last = parts
+    read = f"{', '.join(others)} and {last}" if others else last
+    read = f"reads each paragraph with {read.replace('(', '(weight ', 1)}."
     if "context" not in metrics:
         why = (
             "because the labels are split by paragraph, the figures are for paragraphs that are "

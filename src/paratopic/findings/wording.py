@@ -158,20 +158,23 @@ def _lacking(findings: Findings) -> list[str]:
     n_labels, there = _labels_of_groups(table), _labels_of_groups(sizes)
     of_names = [(abridged(name), there[name], n) for name, n in n_labels.items()]
     whole = findings.table.iloc[0]["paragraphs" if "paragraphs" in table else "articles"]
-    enough = []
+    enough, small = [], []
     for name, size, n in of_names:
+        needed = LEAST_LABELS - n
+        draws = -(-needed * whole // size)
         if size >= LEAST_LABELS:
-            needed = LEAST_LABELS - n
-            enough.append(f"{name}: {needed} (of about {-(-needed * whole // size):,} drawn)")
-    small = [name for name, size, _ in of_names if size < LEAST_LABELS]
-    lines = [
-        f"{what}: {in_short(names, MOST_LISTED)}."
-        for what, names in (
-            ("More labels needed for an interval", enough),
-            ("Too few paragraphs for an interval; label all of them for an exact share", small),
-        )
-        if names
-    ]
+            enough.append(f"{name}: {needed} (of about {draws:,} drawn)")
+        if size < LEAST_LABELS or draws > size:
+            small.append(name)
+    lines = []
+    if enough:
+        needed_in = in_short(enough, MOST_LISTED)
+        lines.append(f"More labels needed for an interval: {needed_in}.")
+    if small:
+        keys = [name for name in table if name not in COLUMNS]
+        how = f" (`paratopic label --only {keys[0]}=VALUE`)" if len(keys) == 1 else ""
+        names = in_short(small, MOST_LISTED)
+        lines.append(f"To be labelled as a whole, for an exact share: {names}{how}.")
     if enough:
         larger = ", such as decades (--by decade)" if "year" in table else ""
         lines.append(

@@ -118,7 +118,7 @@ def _folder(
     else:
         raise UserError(
             f"no model: neither {here} nor a folder above it has {CHAMPION}; run `dvc repro` "
-            "in the project, or give a model's folder (load(folder), PARATOPIC_MODEL)"
+            "in the project, or give a model's folder (--model, load(folder), PARATOPIC_MODEL)"
         )
     # A file is a champion file, which names the folder beside it.
     path = (_champion(path) if path.is_file() else path).absolute()

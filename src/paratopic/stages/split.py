@@ -5,7 +5,6 @@ from __future__ import annotations
 from paratopic.corpus.folds import Folds, TooFewLabels, make_folds, no_folds
 from paratopic.corpus.labelled import Labelled, read_labelled
 from paratopic.project import files
-from paratopic.project.errors import plural
 from paratopic.project.files import FOLDS, SPLIT
 from paratopic.project.params import Params, read_params, run_stage
 
@@ -28,7 +27,7 @@ def main() -> None:
         "messages": list(folds.messages),
     }
     files.write_json(SPLIT, report)
-    groups = f"by {folds.split_unit} ({plural(n_groups, 'group')}, each in one fold)"
+    groups = f"by {folds.split_unit} ({n_groups:,} with labels, each in one fold)"
     print(f"{folds.n_repeats} × {folds.n_folds} folds, {groups}" if folds.n_folds else "no folds")
     for message in folds.messages:
         print(f"note: {message}")

@@ -202,7 +202,8 @@ def fit(
     if plan.trains_head:
         first = _to_begin_with(examples, topics, seed)
         network.use(head_fit.fit(first, untuned, short, context))
-    history = tune(network, short, examples, topics, plan, seed, advance, checkpoints)
+    to_tune = windowing(Tokenizer.from_str(tokens), plan.tokens)
+    history = tune(network, to_tune, examples, topics, plan, seed, advance, checkpoints)
     windows = _windows(tokenizer, examples, topics, seed)
     encoder, similarity = _quantise_if_close(network.encoder, windows)
     embedder = Embedder(encoder)
