@@ -236,6 +236,8 @@ def _print_proposal(table: str, names: list[str], proposal: Proposal, rows: Labe
     }
     if columns.get("group") == columns.get("date"):
         meanings["group"] += " (no column names the article: rows of one date count as one)"
+    elif not {"position", "text_preceding"} & {*names}:
+        meanings["group"] += " (no column position, so rows are read without their neighbours)"
     if "date" in fields:
         meanings["date"] = _dates(fields["date"].dropna().tolist())
     print(f"{table}: {plural(len(frame), 'row')}. They are read as follows:")
