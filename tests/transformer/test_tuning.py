@@ -88,7 +88,7 @@ def test_few_labels_are_learnt_from_in_pairs_and_many_with_the_head() -> None:
     # In three epochs or 1000 steps.
     plans = [planned(one_hot(np.arange(n) % 2, 2)) for n in (79, 80, 320, 1000, 20000)]
     assert [plan.trains_head for plan in plans] == [False] + 4 * [True]
-    assert [plan.n_steps for plan in plans] == [18, 18, 32, 3 * 32, 1000]
+    assert [plan.n_steps for plan in plans] == [18, 18, 32, 3 * 32, 625]
     assert [plan.tokens for plan in plans] == [64] + 4 * [96]
     assert planned(one_hot(np.arange(1000) % 2, 2), in_context=True).share == 0.5
     several = [planned(one_hot(np.arange(n) % 2, 2), mode="multi") for n in (30, 1000)]
