@@ -28,6 +28,7 @@ from paratopic.project.files import (
     sha256,
     write_text,
 )
+from paratopic.project.sources import Source
 from tests.programs import ROOT
 from tests.samples import PARAMS, paragraph_table
 
@@ -75,6 +76,14 @@ def test_steps_follow_from_where_the_project_stands(
     with_ties = list(next_steps(project(labels, draw, TIE)))
     # Answers that stage prepare has not read are labels.
     assert with_ties == ["paratopic review --out ties.csv", *(steps if "h" in labels else [RUN])]
+
+
+def test_the_column_of_a_tables_groups_is_called_article(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = Source("speeches.csv", group="speech"), Source("news.csv", group="date")
+    prepare = replace(PARAMS.prepare, sources=sources)
+    one = replace(project("h."), params=replace(PARAMS, prepare=prepare))
+    monkeypatch.setitem(vars(one), "everything", one.paragraphs.assign(date="2025"))
+    assert one.columns(["speech", "date", "yaer"]) == ["article", "date", "yaer"]
 
 
 MODEL, METRICS = MODELS / "baseline", MODEL_REPORTS / "baseline" / "metrics.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from paratopic.cli.status import count_labels, missing
 from paratopic.corpus.labelled import Labelled, labelled_in
+from paratopic.project.files import PARAMS
 from paratopic.project.topics import NO_TOPIC, Topic, Topics
 from tests.programs import ROOT, Cli
 from tests.samples import paragraph_table
@@ -88,3 +90,14 @@ def test_the_seed_has_a_status(monkeypatch: pytest.MonkeyPatch, cli: Cli, projec
     assert "read more texts, once you have added some to seeds" in printed
     monkeypatch.chdir(ROOT / "tests")
     assert "params.yaml not found" in cli("status", status=1)
+
+
+def test_what_is_missing_is_listed_until_labels_change(here: Path, cli: Cli, project: Path) -> None:
+    shutil.copytree(project, here, dirs_exist_ok=True)
+    params, log = here / PARAMS, here / "seeds/labels.csv"
+    params.write_text(params.read_text().replace("n_folds: ", "n_folds: 1"))
+    printed = cli("status")
+    assert "note: split in params.yaml changed" in printed and "Missing:" in printed
+    log.write_text(log.read_text().replace(",trade,", ",security,"))
+    printed = cli("status")
+    assert "labelled before these changes" in printed and "Missing:" not in printed
