@@ -613,7 +613,7 @@ def test_w_shades_the_sentences_that_speak_for_the_suggestion(
     button.click()
     browser.wait.until(lambda _: len(shades()) == 2)
     browser.press(Keys.ARROW_RIGHT)  # to a paragraph whose suggestion is hidden
-    browser.wait_for("model", "No prediction is shown.")
+    browser.wait_for("model", "No prediction is shown, so that none influences you.")
     browser.press("w" + Keys.ARROW_LEFT)
     browser.wait_for("place", "1 / 3")
     assert shades() == []  # asked for anew
@@ -631,7 +631,7 @@ def test_w_shades_the_sentences_that_speak_for_the_suggestion(
         ("single", ["technology"], False, "The model predicts technology, but is not sure."),
         ("single", [], False, "The model predicts no topic."),
         ("multi", ["technology", "security"], False, "The model predicts technology and security."),
-        ("single", None, False, "No prediction is shown."),
+        ("single", None, False, "No prediction is shown, so that none influences you."),
     ],
 )
 def test_the_page_says_what_the_model_predicts_and_whether_it_is_sure(

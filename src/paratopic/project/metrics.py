@@ -50,7 +50,7 @@ METRICS = (
     Metric(
         "answer_accuracy",
         "accuracy of answers",
-        "share of answers that are right; none of the topics is an answer, too",
+        "share of answers that are right; to give no topic is an answer, too",
         ("single",),
         is_main=True,
     ),
