@@ -385,10 +385,10 @@ def test_all_of_a_group_is_labelled_in_its_order_without_a_model(small: Path, cl
     shutil.rmtree(small / "models")
     ids = read_labelled_paragraphs(small)["id"]
     LABELS.write_text(f"paragraph,topics\n{ids[9]},trade\n", encoding="utf-8")
-    drawn, _, _ = drawn_by(cli, "--only", "article=b")
-    left = [id_ for id_ in ids if id_.startswith("b") and id_ != ids[9]]
+    drawn, _, _ = drawn_by(cli, "--only", "article=b", "--only", "article=a", "--n", "3")
+    left = [id_ for id_ in [*ids[8:16], *ids[:8]] if id_ != ids[9]]
     assert [row["paragraph"] for row in read_sheet("sheet.csv")] == left
-    assert drawn == [""] * 7
+    assert drawn == [""] * 15
 
 
 def test_articles_with_a_label_are_not_drawn(small: Path, cli: Cli) -> None:

@@ -383,13 +383,13 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
     assert np.diff(places).tolist() == [2, 37] and np.isnan(shares).tolist() == [False, True, False]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2008-01", "2011-04"]
     needed, whole, draws = notes(findings)[1:4]
-    assert needed == "More labels needed for an interval: 2008-03: 16 (of about 192 drawn)."
+    assert needed == "Labels that groups lack for an interval: 2008-03: 16 (about 192 draws)."
     assert "exact share: 2008-03 (`paratopic label --only month=VALUE`)." in whole
-    assert draws.endswith("Larger groups take fewer.")
+    assert draws.endswith("Larger groups take fewer draws.")
     small = find(
         corpus(frame, frame[["id"]].assign(desk=(number % 30).astype(str))), ["desk"], 0.95
     )
-    assert notes(small)[1].startswith("To be labelled as a whole, for an exact share")
+    assert notes(small)[1].startswith("Or label all paragraphs of a group for an exact share")
 
 
 def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> None:

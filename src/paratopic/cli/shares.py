@@ -110,9 +110,11 @@ def shares(
     if not counted:
         lines += [project.basis, METHOD]
     print(*lines, sep="\n")
-    doubted = "" if estimated.errs_alike else "; labels contradict them"
-    intervals = f"{confidence:.0%} intervals (hollow points: too few labels for one{doubted})"
-    title = f"Shares of the {of}, {'counted' if counted else intervals}"
+    shown = "counted" if counted else f"{confidence:.0%} intervals"
+    if (estimated.table["rests_on"] == BORROWED).any():
+        doubted = "" if estimated.errs_alike else ", and labels contradict them"
+        shown += f" (hollow points have none{doubted})"
+    title = f"Shares of the {of}, {shown}"
     for path in outs:
         _write(path, estimated, columns, title)
         print(f"written: {path}")
@@ -122,7 +124,7 @@ def shares(
     steps = next_steps(project)
     steps.pop(SHARES, None)
     if steps.pop("paratopic label", None):
-        steps[DRAW] = "narrow these intervals with more labels drawn at random"
+        steps[DRAW] = "narrow the intervals; above is how many labels that takes"
     print_steps(steps)
 
 

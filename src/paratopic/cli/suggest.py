@@ -74,10 +74,11 @@ By = Annotated[
     ),
 ]
 Only = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         metavar="COLUMN=VALUE",
-        help="All of one group, such as source=Post, whose shares are then counted.",
+        help="All of a group, whatever --n is, such as source=Post, whose shares are then counted; "
+        "repeat for several.",
         show_default=False,
     ),
 ]
@@ -104,7 +105,7 @@ class Draw:
     mixed: bool = False
     articles: bool = False
     by: str | None = None
-    only: str | None = None
+    only: tuple[str, ...] = ()
 
     @property
     def measures(self) -> str:
@@ -112,7 +113,7 @@ class Draw:
         return WHOLE if self.only else DRAWN if self.random or self.mixed else ""
 
     def __post_init__(self) -> None:
-        if self.only is not None and (self.random or self.mixed):
+        if self.only and (self.random or self.mixed):
             raise UserError(
                 "--only takes all of a group, in their order; leave out --random and --mixed"
             )
@@ -145,7 +146,7 @@ def suggest(
     """
     if out is not None:
         check_out(out)
-    draw = Draw(random, mixed, articles, by, only)
+    draw = Draw(random, mixed, articles, by, tuple(only or ()))
     read_texts()
     project = read_project()
     hidden = _hides(blind, draw.measures)
@@ -180,7 +181,7 @@ def label(
     only: Only = None,
 ) -> None:
     """Label paragraphs by keyboard, on a page that only this machine can open."""
-    draw = Draw(random, mixed, articles, by, only)
+    draw = Draw(random, mixed, articles, by, tuple(only or ()))
     if path is not None and draw != Draw():
         raise UserError(
             f"{path} already says which paragraphs to label; leave out either the file or "
@@ -270,7 +271,7 @@ def _chosen(
     if draw.articles:
         drawn = suggestion.draw_articles(frame, judged, n, seed)
     elif draw.only:
-        drawn = dict.fromkeys(_left_in_group(project, draw.only)[:n], "")
+        drawn = {id_: "" for group in draw.only for id_ in _left_in_group(project, group)}
     elif draw.random or model is None:
         strata = None
         if draw.by is not None:

@@ -103,8 +103,8 @@ def notes(findings: Findings) -> list[str]:
     lines = []
     if (findings.table["rests_on"] == COUNT).any():
         lines.append(
-            "= all of it is labelled: the share is a count of these rows, not an estimate. For the "
-            "shares of a larger corpus, add its other texts, without labels."
+            "= all paragraphs are labelled: the share is a count of these rows, not an estimate. For "
+            "the shares of a larger corpus, add its other texts, without labels."
         )
     if (findings.table["rests_on"] == BORROWED).any():
         lines.append(
@@ -163,23 +163,23 @@ def _lacking(findings: Findings) -> list[str]:
         needed = LEAST_LABELS - n
         draws = -(-needed * whole // size)
         if size >= LEAST_LABELS:
-            enough.append(f"{name}: {needed} (of about {draws:,} drawn)")
+            enough.append(f"{name}: {needed} (about {draws:,} draws)")
         if size < LEAST_LABELS or draws > size:
             small.append(name)
     lines = []
     if enough:
         needed_in = in_short(enough, MOST_LISTED)
-        lines.append(f"More labels needed for an interval: {needed_in}.")
+        lines.append(f"Labels that groups lack for an interval: {needed_in}.")
     if small:
         keys = [name for name in table if name not in COLUMNS]
         how = f" (`paratopic label --only {keys[0]}=VALUE`)" if len(keys) == 1 else ""
         names = in_short(small, MOST_LISTED)
-        lines.append(f"To be labelled as a whole, for an exact share: {names}{how}.")
+        lines.append(f"Or label all paragraphs of a group for an exact share: {names}{how}.")
     if enough:
         larger = ", such as decades (--by decade)" if "year" in table else ""
         lines.append(
-            "Draws are from the whole corpus: `paratopic label --random --n NUMBER`. Larger groups "
-            f"take fewer{larger}."
+            "Draws are from the whole corpus, so their number is a mean: `paratopic label --random "
+            f"--n NUMBER`. Larger groups take fewer draws{larger}."
         )
     return lines
 
