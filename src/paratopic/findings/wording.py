@@ -103,8 +103,8 @@ def notes(findings: Findings) -> list[str]:
     lines = []
     if (findings.table["rests_on"] == COUNT).any():
         lines.append(
-            "= all paragraphs are labelled: the share is a count of these rows, not an estimate. For "
-            "the shares of a larger corpus, add its other texts, without labels."
+            "= all paragraphs are labelled: the share is a count of these rows, not an estimate. "
+            "For the shares of a larger corpus, add its other texts, without labels."
         )
     if (findings.table["rests_on"] == BORROWED).any():
         lines.append(
