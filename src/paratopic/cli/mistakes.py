@@ -42,8 +42,7 @@ def mistakes(
     """
     project = read_project()
     champion, scores = read_champion()
-    columns = project.columns(by or [])
-    answers, kinds, slices, nearest = mistakes_of(project, champion, scores, columns)
+    answers, kinds, slices, nearest = mistakes_of(project, champion, scores, by or [])
     listed, n_wrong = answers.mistakes.head(n), len(answers.mistakes)
     listed = listed.rename(columns={"id": "paragraph"})
     n_answers = plural(len(answers.table), "answer")
