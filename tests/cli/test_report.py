@@ -77,7 +77,7 @@ def test_report_shows_figures_notes_and_differences(
 
 
 COVERAGE = "predicts a topic for 36% of paragraphs (coverage)"
-PRECISION = f"{COVERAGE}; 85% of these answers are right (precision)"
+PRECISION = f"{COVERAGE}; 85% of the predicted topics are right (precision)"
 UNSURE = f"{PRECISION}. No prediction is marked sure"
 
 

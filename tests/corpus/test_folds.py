@@ -184,7 +184,7 @@ def test_a_rare_topic_reduces_the_folds_and_is_named() -> None:
     folds = dealt(frame(["x"] * 10 + ["y"] * 4), 6)
     assert folds.n_folds == 4
     assert folds.messages == (
-        "the rarest topic, y, has labels in only 4 articles, so there are 4 folds instead of 6",
+        "the rarest topic, y, has labels in only 4 articles, so 4 folds instead of 6",
     )
     # Not below four while another topic has as many: training parts stay big.
     assert dealt(frame(["x"] * 10 + ["y"] * 2)).n_folds == 4

@@ -39,7 +39,7 @@ ACTIVATE = Path(".venv/bin/activate")
 # Words of the table.
 CAPTION = (
     "Each paragraph is predicted by a model that did not learn from it (out-of-fold). macro-F1: "
-    "mean F1 over the topics, and for answers also over none of them. champion: the model that "
+    "mean F1 over the topics; for answers, none counts as one. champion: the model that "
     "predicts. dummy: always gives the most frequent answer. Quote the {quote}; "
     "`report --open` explains all."
 )

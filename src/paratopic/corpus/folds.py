@@ -283,7 +283,7 @@ def _choose_number(
     rare = f"the rarest topic, {rarest}, has labels in only {plural(counts[rarest], unit)}"
     if holdout is None:
         used = min(n_folds, most)
-        message = f"{rare}, so there are {used} folds instead of {n_folds}"
+        message = f"{rare}, so {used} folds instead of {n_folds}"
         if without := used - counts[rarest]:
             message += f", and {without} of them cannot measure it"
         return used, [message] if used < n_folds else []

@@ -293,7 +293,9 @@ def thresholds_in_words(metrics: Mapping[str, Any]) -> str:
         )
     words = f"predicts a topic for {metrics['coverage']['value']:.0%} of paragraphs (coverage)"
     if "precision" in metrics:
-        words += f"; {metrics['precision']['value']:.0%} of these answers are right (precision)"
+        words += (
+            f"; {metrics['precision']['value']:.0%} of the predicted topics are right (precision)"
+        )
     sure = metrics["abstention"]["sure"]
     if sure["threshold"] is None:
         return f"{words}. No prediction is marked sure: {why_none_is_sure(metrics)}."
