@@ -389,7 +389,7 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
     small = find(
         corpus(frame, frame[["id"]].assign(desk=(number % 30).astype(str))), ["desk"], 0.95
     )
-    assert notes(small)[1].startswith("Or label all paragraphs of a group for an exact share")
+    assert notes(small)[1].startswith("Label all paragraphs of a group for an exact share")
 
 
 def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> None:

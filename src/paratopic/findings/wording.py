@@ -173,8 +173,8 @@ def _lacking(findings: Findings) -> list[str]:
     if small:
         keys = [name for name in table if name not in COLUMNS]
         how = f" (`paratopic label --only {keys[0]}=VALUE`)" if len(keys) == 1 else ""
-        names = in_short(small, MOST_LISTED)
-        lines.append(f"Or label all paragraphs of a group for an exact share: {names}{how}.")
+        label, names = "Or label" if enough else "Label", in_short(small, MOST_LISTED)
+        lines.append(f"{label} all paragraphs of a group for an exact share: {names}{how}.")
     if enough:
         larger = ", such as decades (--by decade)" if "year" in table else ""
         lines.append(
