@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import presence_of_element_located
 from selenium.webdriver.support.ui import WebDriverWait
 
 from paratopic import load
@@ -72,7 +73,8 @@ def test_two_clicks_compare_the_models(address: str, browser: webdriver.Chrome) 
         WebDriverWait(browser, 60).until(shown, f"{words} are not all on {browser.current_url}")
 
     def click(selector: str) -> None:
-        browser.find_element(By.CSS_SELECTOR, selector).click()
+        there = presence_of_element_located((By.CSS_SELECTOR, selector))
+        WebDriverWait(browser, 60).until(there, f"{selector} is not there").click()
 
     browser.get(address)
     # The list shows the figures before any click.
