@@ -85,7 +85,7 @@ def test_few_labels_are_learnt_from_in_pairs_and_many_with_the_head() -> None:
         plans = [planned(one_hot(np.arange(n) % 2, 2), reads) for reads in (False, True)]
         assert [plan.n_steps for plan in plans] == [alone, in_context]
         assert not any(plan.trains_head for plan in plans)
-    # In three epochs or 1000 steps.
+    # In three epochs or 625 steps.
     plans = [planned(one_hot(np.arange(n) % 2, 2)) for n in (79, 80, 320, 1000, 20000)]
     assert [plan.trains_head for plan in plans] == [False] + 4 * [True]
     assert [plan.n_steps for plan in plans] == [18, 18, 32, 3 * 32, 625]

@@ -40,7 +40,8 @@ from paratopic.training.crossval import last_fits, took
 
 # How many paragraphs a first random sample has: three times what shares need at least.
 SAMPLE = 3 * LEAST_LABELS
-DRAW, RUN, SHARES = f"paratopic label --random --n {SAMPLE}", "dvc repro", "paratopic shares"
+DRAW, RUN = f"paratopic label --random --n {SAMPLE}", "dvc repro"
+SHARES, SUGGEST = "paratopic shares", "paratopic label"
 MEASURE = "train the models and measure them"
 TRAIN = {RUN: f"{MEASURE} (minutes; it shows how many are left)"}
 LABEL = {DRAW: "label a random sample, which shares and honest figures need"}
@@ -361,9 +362,7 @@ def next_steps(project: Project) -> dict[str, str]:
     elif not is_stale:  # of what is labelled as a whole, they are a count
         steps[SHARES] = "estimate the shares of the topics, in groups with --by COLUMN"
     if can_draw and champion:
-        steps["paratopic label"] = (
-            "label the paragraphs that models learn most from (for shares: --random)"
-        )
+        steps[SUGGEST] = "label the paragraphs that models learn most from (for shares: --random)"
     elif not can_draw:
         paths = ", ".join(project.params.prepare.paths)
         steps["dvc repro prepare"] = f"read more texts, once you have added some to {paths}"

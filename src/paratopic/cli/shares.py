@@ -20,6 +20,7 @@ from rich.table import Column, Table
 from paratopic.cli.project import (
     DRAW,
     SHARES,
+    SUGGEST,
     check_out,
     next_steps,
     print_steps,
@@ -123,7 +124,7 @@ def shares(
         print(f"written: {rows}; in regressions, cluster standard errors by article")
     steps = next_steps(project)
     steps.pop(SHARES, None)
-    if steps.pop("paratopic label", None):
+    if steps.pop(SUGGEST, None):
         steps[DRAW] = "narrow the intervals; above is how many labels that takes"
     print_steps(steps)
 

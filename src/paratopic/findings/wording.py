@@ -262,19 +262,17 @@ class Overview:
 
 def overview(corpus: Corpus, confidence: float, seed: int) -> Overview:
     """Estimate what the report has of a corpus; the parameters are those of `find`."""
-    whole, (period, by_period) = find(corpus, [], confidence), _by_period(corpus, confidence, seed)
+    whole, period = find(corpus, [], confidence), _period(corpus, confidence)
+    by_period = find(corpus, [period], confidence, seed=seed) if period else None
     sentences = [sentence(each, corpus, confidence) for each in (whole, by_period) if each]
     ahead = tuple(outlook(whole, corpus))
     return Overview(whole, by_period, period, tuple(dict.fromkeys(sentences)), ahead)
 
 
-def _by_period(
-    corpus: Corpus, confidence: float, seed: int
-) -> tuple[str, Findings] | tuple[None, None]:
-    shortest = None
-    for period in periods_of(corpus.rows):
-        findings = find(corpus, [period], confidence, seed=seed)
-        if findings.parts["low"].notna().mean() >= 0.5:
-            return period, findings
-        shortest = shortest or (period, findings)
-    return shortest or (None, None)
+def _period(corpus: Corpus, confidence: float) -> str | None:
+    """The shortest period with which half of the shares have intervals, or the shortest of all."""
+    periods = periods_of(corpus.rows)
+    for period in periods:
+        if find(corpus, [period], confidence).parts["low"].notna().mean() >= 0.5:
+            return period
+    return periods[0] if periods else None
