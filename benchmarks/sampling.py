@@ -111,7 +111,8 @@ def shares_off(probabilities: Array, labelled: Integers, truth: Array, weights: 
         (n,) weights of the texts, of which those of labelled ones count.
     """
     complete = MODE.complete(probabilities)
-    sample = Sample(complete, labelled, truth[labelled], weights[labelled])
+    known = weights[labelled]
+    sample = Sample(complete, labelled, truth[labelled], known, np.minimum(known, 1.0))
     estimate = shares(sample, np.ones(len(truth)), CONFIDENCE).shares
     gaps: Array = np.array([share.value for share in estimate]) - truth.mean(axis=0)
     return gaps
@@ -131,7 +132,7 @@ def project(
     labelled = frame["id"].isin(drawn)
     frame = frame.assign(label_source=np.where(labelled, "hand", "none"), draw="")
     lines = [Label("", id_, "", "", drawn=chance) for id_, chance in drawn.items()]
-    frame["draw"], frame["weight"] = weigh_sample(frame, lines)
+    frame = frame.assign(**weigh_sample(frame, lines, {}))
     rows = frame[labelled].sort_values("id", ignore_index=True)
     folds = make_folds(rows, N_FOLDS, 1, None, seed).table
     fit = learner(topics)

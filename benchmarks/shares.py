@@ -1,6 +1,7 @@
 """Whether shares of topics are right, and whether their intervals hold.
 
-Texts are drawn at random from a labelled table and labelled; or whole documents are. On a frozen
+Texts are drawn at random from a labelled table and labelled; or whole documents are. With `--by`,
+further texts are drawn from each group, until an interval is possible in each. On a frozen
 encoder's embeddings the project's head is fitted, cross-validated and calibrated. Shares of all
 texts of the table, of its periods, their differences and the trend are then compared with the
 table's own labels. Where at least 20 documents were drawn, shares of the documents with a topic are
@@ -23,13 +24,17 @@ from record import parser_of, rows_of, save
 from simulation import cross_validated, embeddings, frozen, population, without
 from tables import markdown, read
 
+from paratopic.annotation.suggestion import draw_from_groups, draw_random
 from paratopic.corpus.folds import TooFewLabels
+from paratopic.corpus.table import groups_by
 from paratopic.evaluation.estimates import LEAST_LABELS, Estimate, wilson
 from paratopic.findings import shares
 from paratopic.findings.population import in_articles, with_out_of_fold
 from paratopic.findings.shares import Part, Sample
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers
+from paratopic.labels.log import Label
+from paratopic.labels.sample import weigh_sample
 from paratopic.project.params import Params, read_params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
@@ -83,6 +88,8 @@ class Corpus:
         (n,) number of the quarter of the table that each row's time is in.
     documents
         (n,) number of each row's document.
+    groups
+        Name of each group of `--by` → its texts; none without it.
     """
 
     name: str
@@ -90,6 +97,7 @@ class Corpus:
     truth: Array
     periods: Array
     documents: Integers
+    groups: dict[str, set[str]]
     topics: Topics
     fit: Fit
     params: Params
@@ -113,13 +121,39 @@ def corpus(arguments: argparse.Namespace) -> Corpus:
     fit = frozen(embeddings(list(rows["text"]), params, kept))(topics)
     periods = periods_of(rows["time"], params.seed)
     documents = pd.factorize(rows["article"])[0].astype(np.int64)
-    return Corpus(table.name, rows, outcomes(rows, names), periods, documents, topics, fit, params)
+    by = getattr(arguments, "by", None)
+    dated = rows.assign(date=rows["time"].astype(str), **{"heading": "", "title": ""})
+    groups = groups_by(dated.drop(columns="time"), by) if by else {}
+    truth = outcomes(rows, names)
+    return Corpus(table.name, rows, truth, periods, documents, groups, topics, fit, params)
 
 
 def labelled_texts(corpus: Corpus, n: int, number: int) -> pd.DataFrame:
     """The rows that are drawn at random in a draw."""
     rng = np.random.default_rng([corpus.params.seed, n, number])
     return corpus.rows.sample(n, random_state=rng)
+
+
+def labelled_in_groups(corpus: Corpus, n: int, number: int) -> pd.DataFrame:
+    """Rows of which n are drawn from all, and others until each group has enough for an interval.
+
+    They have the columns draw, weight and worth.
+    """
+    rows, groups = corpus.rows.assign(label_source="none", worth=np.nan), corpus.groups
+    drawn = draw_random(rows, (), n, number)
+    texts = rows["text"][rows["id"].isin(drawn)]
+    lacking = sum(
+        max(0, min(LEAST_LABELS, len(g)) - texts.isin(list(g)).sum()) for g in groups.values()
+    )
+    drawn |= draw_from_groups(rows, drawn, groups, lacking, number)
+    frame = rows.assign(label_source=np.where(rows["id"].isin(drawn), "hand", "none"), draw="")
+    times = (f"2025-01-01T{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}" for s in range(len(drawn)))
+    lines = [
+        Label("", id_, "", "", when=when, drawn=how)
+        for when, (id_, how) in zip(times, drawn.items(), strict=False)
+    ]
+    frame = frame.assign(**weigh_sample(frame, lines, groups))
+    return frame[frame["label_source"] == "hand"]
 
 
 def sample(corpus: Corpus, labelled: pd.DataFrame, seed: int) -> Sample:
@@ -142,7 +176,11 @@ def sample(corpus: Corpus, labelled: pd.DataFrame, seed: int) -> Sample:
     probabilities = with_out_of_fold(answers, data, scores, apart, number_of)
     numbers = np.sort(number_of.loc[[*scores["id"], *apart["id"]]].unique())
     truth = outcomes(rows.iloc[numbers], names)
-    return Sample(probabilities, numbers, truth, np.ones(len(numbers)))
+    weights = worth = np.ones(len(numbers))
+    if "worth" in labelled:
+        of_ids = labelled.set_index("id").loc[rows["id"].iloc[numbers]]
+        weights, worth = of_ids["weight"].to_numpy(), of_ids["worth"].to_numpy()
+    return Sample(probabilities, numbers, truth, weights, worth)
 
 
 def of_documents(drawn: Sample, truth: Array, documents: Integers) -> Sample:
@@ -159,7 +197,8 @@ def of_documents(drawn: Sample, truth: Array, documents: Integers) -> Sample:
     """
     labelled = np.unique(documents[drawn.labelled])
     probabilities = in_articles(drawn.probabilities, documents, truth.shape[1] - 1)
-    return Sample(probabilities, labelled, truth[labelled], np.ones(len(labelled)))
+    weights = np.ones(len(labelled))
+    return Sample(probabilities, labelled, truth[labelled], weights, weights)
 
 
 def counted(drawn: Sample) -> list[Estimate]:
@@ -185,10 +224,9 @@ def _as_sample(values: Array, n: int) -> list[Estimate]:
     return [Estimate(*map(float, each)) for each in zip(values, *ends, strict=True)]
 
 
-def figures(
-    drawn: Sample, truth: Array, periods: Array, documents: Integers
-) -> Iterator[tuple[str, str, list[Estimate], Array]]:
+def figures(drawn: Sample, table: Corpus) -> Iterator[tuple[str, str, list[Estimate], Array]]:
     """Kind of share, method, the shares and their true values."""
+    truth, periods, documents = table.truth, table.periods, table.documents
     everything = np.ones(len(truth))
     if drawn.articles is not None and len(np.unique(drawn.articles)) >= LEAST_LABELS:
         of_each = in_articles(truth, documents, truth.shape[1] - 1)
@@ -202,6 +240,13 @@ def figures(
     yield "all", "mean probability", mean_probability(drawn), true
     yield "all", "labels alone", list(of_labels(drawn, everything).shares), true
     yield "all", "corrected", list(shares.shares(drawn, everything, CONFIDENCE).shares), true
+    text = table.rows["text"]
+    masses: list[Array] = [
+        np.asarray(text.isin(list(inside)), np.float64) for inside in table.groups.values()
+    ]
+    parts = shares.shares_of_parts(drawn, masses, CONFIDENCE) if masses else []
+    for part, mass in zip(parts, masses, strict=True):
+        yield "groups", "corrected", list(part.shares), truth[mass > 0].mean(axis=0)
     masses = [(periods == period).astype(np.float64) for period in range(N_PERIODS)]
     if any(not mass.any() for mass in masses):
         return
@@ -228,18 +273,16 @@ def periods_of(values: pd.Series, seed: int) -> Array:
     return np.searchsorted(edges, rank, side="left").astype(np.float64)
 
 
-def lines_of_draw(
-    drawn: Sample, truth: Array, periods: Array, documents: Integers, about: dict[str, Any]
-) -> list[dict[str, Any]]:
+def lines_of_draw(drawn: Sample, table: Corpus, about: dict[str, Any]) -> list[dict[str, Any]]:
     """A line for each figure of each outcome."""
-    overall = truth.mean(axis=0)
+    overall = table.truth.mean(axis=0)
     return [
         about
         | {"what": what, "method": method}
         | {"rare": bool((true if what == "documents" else overall)[outcome] <= RARE)}
         | {"outcome": outcome, "error": share.value - value}
         | {"low": share.low, "high": share.high, "true": float(value)}
-        for what, method, estimates, true in figures(drawn, truth, periods, documents)
+        for what, method, estimates, true in figures(drawn, table)
         for outcome, (share, value) in enumerate(zip(estimates, true, strict=True))
     ]
 
@@ -285,15 +328,19 @@ def main() -> None:
     parser = options(__file__, __doc__)
     parser.add_argument("--documents", type=int, nargs="*", default=[], help="drawn as a whole")
     parser.add_argument("--cut", type=int, help="rows of a document; by default as the table says")
+    parser.add_argument("--by", help="column, or period of --time: also draw from its groups")
     arguments = parser.parse_args()
     table = corpus(arguments)
     designs = [("texts", n) for n in arguments.sizes]
+    designs += [(f"texts, by {arguments.by}", n) for n in arguments.sizes if table.groups]
     designs += [("documents", n) for n in arguments.documents]
     parts: list[pd.DataFrame] = []
     for drawn_as, n in designs:
         for number in range(arguments.draws):
             if drawn_as == "texts":
                 labelled = labelled_texts(table, n, number)
+            elif drawn_as.startswith("texts"):
+                labelled = labelled_in_groups(table, n, number)
             else:
                 labelled = by_document(table.rows, n, number)
             try:
@@ -304,8 +351,7 @@ def main() -> None:
                 drawn = replace(drawn, articles=table.documents[drawn.labelled])
             about = {"data": table.name, "cut": arguments.cut, "drawn": drawn_as, "n": n}
             about |= {"draw": number}
-            of_draw = lines_of_draw(drawn, table.truth, table.periods, table.documents, about)
-            parts.append(pd.DataFrame(of_draw))
+            parts.append(pd.DataFrame(lines_of_draw(drawn, table, about)))
         print(f"{n} {drawn_as}: done", flush=True)
     lines = rows_of(summary(pd.concat(parts)))
     save(arguments.results, lines, KEY, __file__)

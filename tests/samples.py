@@ -94,6 +94,7 @@ def paragraph_table(**columns: Sequence[object] | pd.Series) -> pd.DataFrame:
         "draw": empty,
         "weight": [np.nan] * n,
     }
+    usual["worth"] = columns.get("weight", usual["weight"])
     return pd.DataFrame(usual | columns)
 
 
@@ -127,7 +128,7 @@ def write_labelled(
     for number, row in enumerate(frame.to_dict("records") if "topics" in frame else (), 2):
         names = row["topics"] or []
         of_label = {"paragraph": row["id"], "label": names, "topics": names, "status": "counts"}
-        of_label |= {name: row[name] for name in ("draw", "weight")}
+        of_label |= {name: row[name] for name in ("draw", "weight", "worth")}
         if row["label_source"] == "hand":
             of_label |= {"source": "table.csv", "kind": "table", "place": f"row {number}"}
             rows.append(of_label)

@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.annotation.suggestion import draw_articles, draw_mixed, draw_random, unlabelled
+from paratopic.annotation.suggestion import (
+    draw_articles,
+    draw_from_groups,
+    draw_mixed,
+    draw_random,
+    unlabelled,
+)
 from paratopic.labels.sample import RANDOM_SHARE
 from tests.samples import paragraph_table
 
@@ -50,29 +56,47 @@ def test_a_random_draw_is_the_same_until_somebody_labels() -> None:
 
 
 def test_each_paragraph_is_as_often_the_first_of_a_random_draw() -> None:
-    for strata in (None, pd.Series(list("aaabb"), [f"00{n}" for n in range(5)])):
-        frame = table(*"aaabb")
-        firsts = Counter(next(iter(draw_random(frame, [], 1, seed, strata))) for seed in SEEDS)
-        # 40 are expected; the standard deviation is 5.7.
-        assert sorted(firsts) == sorted(frame["id"])
-        assert max(abs(count - 40) for count in firsts.values()) < 23
+    frame = table(*"aaabb")
+    firsts = Counter(next(iter(draw_random(frame, [], 1, seed))) for seed in SEEDS)
+    # 40 are expected; the standard deviation is 5.7.
+    assert sorted(firsts) == sorted(frame["id"])
+    assert max(abs(count - 40) for count in firsts.values()) < 23
 
 
 @settings(max_examples=50)
-@given(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=40), st.integers(0, 9))
-def test_each_beginning_of_a_draw_by_strata_is_in_proportion(
-    values: list[str | None], seed: int
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=40), st.data())
+def test_groups_with_the_fewest_labels_are_drawn_from_first(
+    values: list[str], data: st.DataObject
 ) -> None:
-    frame = table(*["a"] * len(values))
-    strata = pd.Series(values, frame["id"], dtype=object)
-    drawn = list(draw_random(frame, [], len(values), seed, strata))
-    assert sorted(drawn) == sorted(frame["id"])
-    of_all = Counter(values)
-    for n in range(1, len(values) + 1):
-        of_drawn = Counter(strata[drawn[:n]])
-        for value, size in of_all.items():
-            # At each place every stratum is off by less than 1, and so moves the others.
-            assert abs(of_drawn[value] - n * size / len(values)) < max(2, len(of_all))
+    hand = data.draw(st.sets(st.integers(0, len(values) - 1), max_size=len(values) - 1))
+    worth = [1.0 if n in hand else np.nan for n in range(len(values))]
+    frame = table(
+        *values, label_source=["hand" if n in hand else "none" for n in range(len(worth))]
+    )
+    frame["worth"] = worth
+    texts = frame["text"].groupby(frame["article"])
+    members = {f"article={value}": {*each} for value, each in texts}
+    drawn = draw_from_groups(frame, [], members, len(values), data.draw(st.integers(0, 9)))
+    assert sorted(drawn) == sorted(frame["id"][frame["worth"].isna()])
+    n_labels = Counter(value for n, value in enumerate(values) if n in hand)
+    left, article_of = Counter(values) - n_labels, dict(zip(frame["id"], values, strict=True))
+    for id_, how in drawn.items():
+        value = article_of[id_]
+        assert n_labels[value] == min(n_labels[name] for name in left)
+        assert how == f"1 of {len(members[f'article={value}'])} in article={value}"
+        n_labels[value] += 1
+        left -= Counter([value])
+
+
+def test_each_paragraph_of_a_group_is_as_often_drawn_first() -> None:
+    frame = table(*"aaabb").assign(worth=np.nan)
+    members = {"article=a": {"Text 0.", "Text 1.", "Text 2."}, "most": {*frame["text"][1:]}}
+    firsts = Counter(next(iter(draw_from_groups(frame, [], members, 1, seed))) for seed in SEEDS)
+    expected = [1 / 6, 1 / 6 + 1 / 8, 1 / 6 + 1 / 8, 1 / 8, 1 / 8]
+    for id_, share in zip(frame["id"], expected, strict=True):
+        assert firsts[id_] / len(SEEDS) == pytest.approx(share, abs=4 * (0.2 / len(SEEDS)) ** 0.5)
+    # Twice is not once more: what two groups have is drawn from one of them.
+    assert len(draw_from_groups(frame, [], members, 9, 0)) == 5
 
 
 def test_whole_articles_are_drawn_in_which_nothing_has_a_label() -> None:

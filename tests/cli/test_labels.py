@@ -281,7 +281,8 @@ def test_a_sample_is_drawn_labelled_and_weighed(small: Path, cli: Cli) -> None:
     draw = partial(drawn_by, cli)
     assert draw("--n", "3")[0] == ["", "", ""]
     drawn, articles, notes = draw("--random", "--by", "article", "--n", "6")
-    assert drawn == ["1"] * 6 and Counter(articles) == dict.fromkeys("abc", 2)
+    assert drawn == [f"1 of 8 in article={name}" for name in articles]
+    assert Counter(articles) == dict.fromkeys("abc", 2)
     assert "paragraphs are drawn at random, so the model's predictions are hidden" in notes
     drawn, articles, _ = draw("--random", "--articles", "--n", "9", "--no-blind")
     assert drawn == ["article"] * 16 and len(set(articles)) == 2
@@ -362,9 +363,7 @@ def test_the_page_hides_what_the_model_thinks_of_a_sample(
         (["suggest", "--articles"], "--articles says what to draw at random; add --random"),
         (["suggest", "--mixed", "--by", "article"], "--by says what to draw at random"),
         (["label", "--random", "--articles", "--by", "article"], "--articles and --by cannot"),
-        (["suggest", "--mixed", "--only", "article=a"], "--only takes all of a group"),
-        (["suggest", "--only", "sorce=a"], "--only sorce: there is no such column; the"),
-        (["suggest", "--only", "article=d"], "has this value in the column article; values are a,"),
+        (["suggest", "--random", "--by", "article=d"], "has this value; values of article are a,"),
         (["suggest", "--random", "--by", "sorce"], "--by sorce: there is no such column; the"),
         (["label", "sheet.csv", "--random"], "sheet.csv already says which paragraphs to label"),
     ],
@@ -381,14 +380,22 @@ def test_topics_that_only_the_model_knows_are_named(small: Path, cli: Cli) -> No
     assert "no longer in the codebook: trade" in drawn_by(cli)[2]
 
 
-def test_all_of_a_group_is_labelled_in_its_order_without_a_model(small: Path, cli: Cli) -> None:
+def test_a_group_is_drawn_from_at_random_and_says_so(
+    small: Path, cli: Cli, caplog: pytest.LogCaptureFixture
+) -> None:
     shutil.rmtree(small / "models")
     ids = read_labelled_paragraphs(small)["id"]
     LABELS.write_text(f"paragraph,topics\n{ids[9]},trade\n", encoding="utf-8")
-    drawn, _, _ = drawn_by(cli, "--only", "article=b", "--only", "article=a", "--n", "3")
-    left = [id_ for id_ in [*ids[8:16], *ids[:8]] if id_ != ids[9]]
-    assert [row["paragraph"] for row in read_sheet("sheet.csv")] == left
-    assert drawn == [""] * 15
+    options = ["--random", "--by", "article=b", "--by", "article=a"]
+    drawn, articles, _ = drawn_by(cli, *options, "--n", "9")
+    # One of b has a label; the other article has the fewest.
+    assert Counter(articles) == {"a": 5, "b": 4} and articles[0] == "a"
+    assert {*zip(articles, drawn, strict=True)} == {
+        (name, f"1 of 8 in article={name}") for name in "ab"
+    }
+    assert "these will be no random sample until you label some" in caplog.text
+    assert ids[9] not in [row["paragraph"] for row in read_sheet("sheet.csv")]
+    assert len(drawn_by(cli, *options, "--n", "99")[0]) == 15
 
 
 def test_articles_with_a_label_are_not_drawn(small: Path, cli: Cli) -> None:

@@ -134,7 +134,7 @@ def test_tables_to_write_differ(cli: Cli) -> None:
 
 
 def test_nothing_is_predicted_for_labels_that_are_no_sample(cli: Cli) -> None:
-    write_labelled(read_labelled_paragraphs().assign(draw="", weight=np.nan))
+    write_labelled(read_labelled_paragraphs().assign(draw="", weight=np.nan, worth=np.nan))
     printed = cli("shares", status=1)
     assert "nothing says how these paragraphs were chosen. Label a random sample" in printed
     assert not PREDICTED.exists()
@@ -171,7 +171,7 @@ def test_shares_and_rows_to_regress_can_be_of_articles(cli: Cli) -> None:
     drawn = frame["article"].isin([f"a{n}" for n in range(25)])
     topics = pd.Series([["trade"] if each else None for each in drawn])
     source = np.where(drawn, "hand", "none")
-    frame = frame.assign(topics=topics, label_source=source, weight=1.0)
+    frame = frame.assign(topics=topics, label_source=source, weight=1.0, worth=1.0)
     write_labelled(frame.assign(draw=np.where(drawn, "article", "")))
     printed = " ".join(cli("shares", "--of", "articles", "--rows", "rows.csv").split())
     assert "% of articles, 95% intervals" in printed and "for the whole corpus" in printed

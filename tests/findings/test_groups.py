@@ -129,7 +129,7 @@ def test_boilerplate_and_its_labels_do_not_count(counted: Counted) -> None:
     """The others are read as they stand, beside boilerplate."""
     frame, read = table(), list[Passage]()
     if counted == "articles":
-        frame = frame.assign(label_source="hand", draw="article", weight=1.0)
+        frame = frame.assign(label_source="hand", draw="article", weight=1.0, worth=1.0)
     frame["ordered"], frame["position"] = True, frame.groupby("article").cumcount()
     frame["boilerplate"] = frame["position"] == 1
     frame["topics"] = [["trade"] if slight else [] for slight in frame["boilerplate"]]
@@ -320,7 +320,7 @@ def test_the_sentence_names_two_groups_whatever_they_are_called(columns: list[st
 
 def test_what_cannot_be_estimated_is_refused_with_what_is_missing() -> None:
     few = table()
-    few.loc[12:, "weight"] = np.nan
+    few.loc[12:, ["weight", "worth"]] = np.nan
     with pytest.raises(UserError, match="12 paragraphs drawn .* label 8 more"):
         corpus(few)
     articles = table(draw=["article" if n < 80 else "" for n in range(N)])
@@ -351,7 +351,7 @@ def test_parts_of_one_name_are_refused(columns: list[str], values: list[tuple[st
 
 
 def test_articles_that_are_all_labelled_are_counted() -> None:
-    frame = of_whole_articles(10**6).assign(draw="", weight=np.nan)
+    frame = of_whole_articles(10**6).assign(draw="", weight=np.nan, worth=np.nan)
     of_articles = find(corpus(frame, counted="articles"), [], 0.95).table
     assert set(of_articles["rests_on"]) == {COUNT}
 
@@ -382,14 +382,16 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
     places, shares = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
     assert np.diff(places).tolist() == [2, 37] and np.isnan(shares).tolist() == [False, True, False]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2008-01", "2011-04"]
-    needed, whole, draws = notes(findings)[1:4]
-    assert needed == "Labels that groups lack for an interval: 2008-03: 16 (about 192 draws)."
-    assert "exact share: 2008-03 (`paratopic label --only month=VALUE`)." in whole
-    assert draws.endswith("Larger groups take fewer draws.")
+    assert notes(findings)[1] == (
+        "Labels that groups lack for an interval, or for a count of fewer than 20 paragraphs: "
+        "2008-03: 16 (`paratopic label --random --by month --n 16`)."
+    )
     small = find(
         corpus(frame, frame[["id"]].assign(desk=(number % 30).astype(str))), ["desk"], 0.95
     )
-    assert notes(small)[1].startswith("Label all paragraphs of a group for an exact share")
+    of_desks = small.parts.drop_duplicates("desk")
+    n = (np.minimum(20, of_desks["paragraphs"]) - of_desks["labels"]).sum()
+    assert f"--by desk --n {n}`" in notes(small)[1]
 
 
 def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> None:
@@ -402,7 +404,7 @@ def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> Non
 
 
 def test_counts_have_no_intervals_and_a_difference_that_is_not_shown_says_why() -> None:
-    frame = table(label_source="hand", draw="", weight=np.nan)
+    frame = table(label_source="hand", draw="", weight=np.nan, worth=np.nan)
     frame["topics"] = frame["topics"].map(lambda names: names or [])
     months = np.where(frame["article"].str[1:].astype(int) < 30, "2025-04", "2025-09")
     whole = corpus(frame, frame[["id"]].assign(date=months))

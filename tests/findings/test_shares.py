@@ -40,7 +40,7 @@ def population(n: int, seed: int, bias: float = 0.0) -> tuple[Array, Array]:
 def drawn(n: int, n_labels: int, seed: int, bias: float = 0.0) -> tuple[Sample, Array]:
     predicted, truth = population(n, seed, bias)
     rows = np.sort(np.random.default_rng([seed, 1]).choice(n, n_labels, replace=False))
-    return Sample(predicted, rows, truth[rows], np.ones(n_labels)), truth
+    return Sample(predicted, rows, truth[rows], np.ones(n_labels), np.ones(n_labels)), truth
 
 
 def of_whole_articles(true: Targets, n_articles: int, rng: np.random.Generator) -> Sample:
@@ -49,7 +49,7 @@ def of_whole_articles(true: Targets, n_articles: int, rng: np.random.Generator) 
     articles = np.repeat(rng.choice(len(true) // 20, n_articles, replace=False), 20)
     rows = articles * 20 + np.tile(np.arange(20), n_articles)
     weights = np.ones(len(rows))
-    return Sample(np.full(truth.shape, 0.5), rows, truth[rows], weights, articles)
+    return Sample(np.full(truth.shape, 0.5), rows, truth[rows], weights, weights, articles)
 
 
 def covers(share: Estimate, value: float) -> bool:
@@ -195,7 +195,7 @@ def test_suggested_labels_alone_are_no_sample_of_a_part() -> None:
     sample, _ = drawn(1000, 120, 7)
     rows = np.r_[np.arange(60), 500 + np.arange(60)]
     weights = np.repeat([1.0, 0.004], 60)
-    mixed = Sample(sample.probabilities, rows, sample.truth, weights)
+    mixed = Sample(sample.probabilities, rows, sample.truth, weights, weights)
     halves = [(np.arange(1000) < 500).astype(np.float64), (np.arange(1000) >= 500) * np.ones(1000)]
     first, second = shares_of_parts(mixed, halves, 0.95)
     assert first.n_labels == 60 and first.shares[0].low is not None
@@ -234,9 +234,8 @@ def test_one_label_of_a_rare_topic_is_no_sign_of_other_errors() -> None:
     rare = np.zeros((400, 1))
     rare[0] = 1
     truth = np.hstack([sample.truth, rare])
-    sample = Sample(
-        np.pad(sample.probabilities, ((0, 0), (0, 1))), sample.labelled, truth, sample.weights
-    )
+    probabilities = np.pad(sample.probabilities, ((0, 0), (0, 1)))
+    sample = replace(sample, probabilities=probabilities, truth=truth)
     few = np.isin(np.arange(2000), sample.labelled[:4]).astype(np.float64)
     chance = errors_differ(sample, [few, 1 - few], 0)
     assert chance is not None and chance > 0.01  # one of the four labels is the only one: 4 in 400
@@ -267,7 +266,7 @@ def test_a_trend_is_the_slope_of_the_line_through_all_texts() -> None:
     times = rng.integers(0, 10, 400).astype(np.float64)
     true = rng.random(400) < 0.1 + 0.05 * times
     truth = np.column_stack([true, ~true]).astype(np.float64)
-    every = Sample(np.full((400, 2), 0.5), np.arange(400), truth, np.ones(400))
+    every = Sample(np.full((400, 2), 0.5), np.arange(400), truth, np.ones(400), np.ones(400))
     change = trend(every, np.ones(400), times, 0.95)[0]
     assert change.value == pytest.approx(np.polyfit(times, truth[:, 0], 1)[0])
     assert bounds(change)[0] > 0

@@ -115,7 +115,7 @@ def test_order_and_undecided_lines_change_no_row(frame: pd.DataFrame, topics: To
     open_line = Label("line 2", frame["id"][2], "?", "", "ann")
     params = replace(PARAMS, topics=topics, prepare=replace(PARAMS.prepare, ties="first"))
     one, other = (
-        resolve_answers(frame, NO_ANSWERS, each, params).answers
+        resolve_answers(frame, NO_ANSWERS, each, params, frame[["id"]]).answers
         for each in (lines, [open_line, *lines[::-1]])
     )
     pd.testing.assert_frame_equal(one, other)
@@ -138,8 +138,35 @@ def test_what_was_drawn_is_known_of_rows_that_people_correct_and_of_open_answers
         *(Label("line 3", ids[2], cell, "", cell, drawn="1") for cell in ("trade", "security")),
     ]
     of_tables = pd.DataFrame(rows, columns=NO_ANSWERS.columns)
-    answers = resolve_answers(frame, of_tables, lines, replace(PARAMS, topics=topics)).answers
+    answers = resolve_answers(
+        frame, of_tables, lines, replace(PARAMS, topics=topics), frame[["id"]]
+    ).answers
     table = with_labels(frame, answers)
     assert table["draw"].tolist() == ["paragraph", "paragraph", "", ""]
     assert table["weight"].tolist()[:2] == [1, 1]
     assert sample_of(table, answers, lines) == {"kind": "paragraph", "drawn": 2, "open": 1}
+
+
+def test_draws_from_a_group_count_while_its_column_is_there(
+    frame: pd.DataFrame, topics: Topics
+) -> None:
+    desks = frame[["id"]].assign(desk=["a", "a", "a", "b"])
+    drawn = ("1 of 4", "1 of 3 in desk=a", "1 of 3 in desk=a")
+    lines = [
+        Label("line 2", id_, "trade", "", "ann", drawn=how)
+        for id_, how in zip(frame["id"][[3, 0, 1]], drawn, strict=True)
+    ]
+    params = replace(PARAMS, topics=topics)
+    there = resolve_answers(frame, NO_ANSWERS, lines, params, desks)
+    table = with_labels(frame, there.answers)
+    assert table["draw"].tolist() == ["paragraph", "paragraph", "", "paragraph"]
+    # Of b there is one label, drawn from all 4; those of a are two more for its 3.
+    of_a, of_b = table["weight"][0], table["weight"][3]
+    assert of_a == table["weight"][1] and of_b / of_a == pytest.approx((1 / 4 + 2 / 3) / (1 / 4))
+    assert table["worth"].dropna().tolist() == [1, 1, 1] and there.messages == []
+    gone = resolve_answers(frame, NO_ANSWERS, lines, params, desks[["id"]])
+    assert with_labels(frame, gone.answers)["draw"].tolist() == ["", "", "", "paragraph"]
+    assert gone.messages == [
+        "some labels are no part of the random sample any more, because the groups that they were "
+        "drawn from are not in the metadata: desk=a (2 labels)"
+    ]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.annotation.suggestion import draw_mixed
+from paratopic.annotation.suggestion import draw_from_groups, draw_mixed, draw_random
 from paratopic.corpus.labelled import answer_rows
 from paratopic.labels.log import Label
 from paratopic.labels.sample import RANDOM_SHARE, describe_sample, sample_of, weigh_sample
@@ -34,13 +34,14 @@ def table(n: int, hand: Sequence[str], **columns: Sequence[object]) -> pd.DataFr
 
 def in_order(*lines: Label) -> list[Label]:
     """The lines with times, each later than those before."""
-    return [replace(each, when=f"2025-09-15T10:00:{n:02}Z") for n, each in enumerate(lines)]
+    times = (f"2025-09-15T10:{n // 60:02}:{n % 60:02}Z" for n in range(len(lines)))
+    return [replace(each, when=when) for each, when in zip(lines, times, strict=True)]
 
 
 def weighed(frame: pd.DataFrame, *lines: Label) -> dict[str, tuple[str, Any]]:
     """What was drawn, and the weight, of each paragraph with either."""
-    draw, weight = weigh_sample(frame, lines)
-    rows = zip(frame["id"], draw, weight, strict=True)
+    sample = weigh_sample(frame, lines, {})
+    rows = zip(frame["id"], sample["draw"], sample["weight"], strict=True)
     return {id_: (kind, value) for id_, kind, value in rows if kind or not np.isnan(value)}
 
 
@@ -67,8 +68,10 @@ def test_a_share_of_a_mixed_draw_is_estimated_without_bias() -> None:
         lines = [line(id_, chance) for id_, chance in drawn.items()]
         has_label = plain["id"].isin(list(drawn))
         frame = plain.assign(label_source=np.where(has_label, "hand", "none"))
-        _, weight = weigh_sample(frame, in_order(*lines))
-        _, of_sheet = weigh_sample(frame, sorted(lines, key=lambda line: line.paragraph))
+        by_paragraph = sorted(lines, key=lambda line: line.paragraph)
+        weight, of_sheet = (
+            weigh_sample(frame, each, {})["weight"] for each in (in_order(*lines), by_paragraph)
+        )
         shares[seed] = (
             weight[rare].sum() / (RANDOM_SHARE * n_drawn),
             of_sheet[rare].sum() / of_sheet.sum(),
@@ -97,6 +100,66 @@ def test_weights_worked_out_by_hand() -> None:
         "001": ("paragraph", 1.0),
         "002": ("paragraph", 1.0),
     }
+
+
+def test_weights_of_draws_from_a_group_worked_out_by_hand() -> None:
+    frame = table(10, ["000", "001", "002", "009"])
+    members = {"half=a": {f"Text 00{number}." for number in range(4)}}
+    lines = in_order(
+        line("000", "1 of 10"),
+        line("009", "1 of 10"),
+        line("001", "1 of 4 in half=a"),
+        line("002", "1 of 4 in half=a"),
+    )
+    sample = weigh_sample(frame, lines, members).set_index(frame["id"]).dropna()
+    # In the group, 3 and 2 texts were left: a(3) is 1 / 2 and a(2) is (1 - 1 / 2) / 3, which 000
+    # weighs there beside its 1 of all. Of all there are 2 labels for 10 texts, and 8 / 3 for 4.
+    worth = {"000": 1 + 2 / 3, "001": 1, "002": 1, "009": 1}
+    mean = sum(worth.values()) / 10
+    density = {id_: 0.2 if id_ == "009" else 0.2 + 2 / 3 for id_ in worth}
+    expected = {id_: worth[id_] * mean / density[id_] for id_ in worth}
+    assert sample["weight"].to_dict() == pytest.approx(expected)
+    assert sample["worth"].tolist() == [1, 1, 1, 1] and set(sample["draw"]) == {"paragraph"}
+    # Draws from a group that is gone count as chosen in another way.
+    gone = weigh_sample(frame, lines, {})
+    other = weigh_sample(frame, in_order(*lines[:2], line("001"), line("002")), {})
+    pd.testing.assert_frame_equal(gone, other)
+    # Without a draw from all, none stands for the rest; both halves together are all.
+    assert weigh_sample(frame, lines[2:], members)["weight"].isna().all()
+    rest = {"half=b": {f"Text 00{number}." for number in range(4, 10)}}
+    of_rest = replace(lines[1], drawn="1 of 6 in half=b")
+    both = weigh_sample(table(10, ["001", "002", "009"]), [*lines[2:], of_rest], members | rest)
+    assert both["weight"].dropna().tolist() == pytest.approx([0.6, 0.6, 1.8])
+
+
+@pytest.mark.parametrize("first", ["random", "mixed"])
+def test_shares_of_all_and_of_a_group_are_without_bias(first: str) -> None:
+    """Of 200 paragraphs, 24 are in a group, and another 40 in one that overlaps it."""
+    n, repeats = 200, 150
+    rng = np.random.default_rng(1)
+    number = np.arange(n)
+    small, large = number < 24, (number >= 16) & (number < 56)
+    rare = np.where(small, number % 3 == 0, np.where(large, number % 2 == 0, number % 10 == 0))
+    plain = table(n, []).assign(worth=np.nan)
+    members = {name: {*plain["text"][inside]} for name, inside in (("g=s", small), ("g=l", large))}
+    suggested = list(plain["id"][np.argsort(rng.random(n) - 0.5 * rare, kind="stable")])
+    of_all, of_small = np.empty(repeats), np.empty(repeats)
+    for seed in range(repeats):
+        drawn = (
+            draw_random(plain, [], 30, seed)
+            if first == "random"
+            else draw_mixed(plain, [], suggested, 40, seed)
+        )
+        drawn |= draw_from_groups(plain, drawn, members, 20, seed)
+        drawn |= draw_random(plain, drawn, 10, seed)
+        hand = np.where(plain["id"].isin(list(drawn)), "hand", "none")
+        lines = in_order(*(line(id_, how) for id_, how in drawn.items()))
+        weight = weigh_sample(plain.assign(label_source=hand), lines, members)["weight"].fillna(0)
+        of_all[seed] = weight[rare].sum() / weight.sum()
+        of_small[seed] = weight[rare & small].sum() / weight[small].sum()
+    for shares, truth in ((of_all, rare.mean()), (of_small, rare[small].mean())):
+        error = shares.std() / np.sqrt(repeats)
+        assert error < 0.011 and abs(shares.mean() - truth) < 3 * error
 
 
 def test_labels_of_tables_were_there_before_or_say_what_was_drawn() -> None:
@@ -187,11 +250,11 @@ def test_what_the_labels_are_a_sample_of_is_said() -> None:
         ([line("000", "1"), line("001")], "paragraph", 1, "1 of 3 were drawn at random (paragr"),
         ([line("000", "article")], "article", 1, "1 of 3 were drawn at random (whole articles)"),
     ):
-        draw, weight = weigh_sample(frame, lines)
-        sample = sample_of(frame.assign(draw=draw, weight=weight), answer_rows([]), lines)
+        weights = weigh_sample(frame, lines, {})
+        sample = sample_of(frame.assign(draw=weights["draw"]), answer_rows([]), lines)
         assert sample == {"kind": kind, "drawn": drawn}
         assert told in describe_sample(sample, 3)
-        assert weight.isna().all() == (kind is None)
+        assert weights["weight"].isna().all() == (kind is None)
 
 
 @pytest.mark.parametrize(("drawn", "is_earlier"), [("1 of 3", True), ("1 of 4", False)])
@@ -199,7 +262,7 @@ def test_a_sample_of_fewer_paragraphs_than_there_are_now_is_said(
     drawn: str, is_earlier: bool
 ) -> None:
     frame, lines = table(5, ["000", "001"], boilerplate=[False] * 4 + [True]), [line("000", drawn)]
-    draw, weight = weigh_sample(frame, lines)
-    sample = sample_of(frame.assign(draw=draw, weight=weight), answer_rows([]), lines)
+    draw = weigh_sample(frame, lines, {})["draw"]
+    sample = sample_of(frame.assign(draw=draw), answer_rows([]), lines)
     told = "1 was drawn when there were 3 paragraphs, and there are 4: none of those added since"
     assert (told in describe_sample(sample, 2)) == is_earlier

@@ -93,7 +93,9 @@ def test_a_text_may_match_several_rules(mode: ModeName, expected: list[list[str]
 
 def test_labels_are_those_of_sources_that_count(frame: pd.DataFrame) -> None:
     lines = [line(frame["id"][0], "trade")]
-    answers = resolve_answers(frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS)).answers
+    answers = resolve_answers(
+        frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS), frame[["id"]]
+    ).answers
     table = with_labels(frame, answers)
     assert table["label_source"].tolist() == ["weak"] * 3
     assert table["topics"].tolist() == [["trade"], ["security"], ["security"]]
@@ -103,7 +105,9 @@ def test_labels_are_those_of_sources_that_count(frame: pd.DataFrame) -> None:
 
 def test_without_anything_to_learn_weak_answers_are_left_out(frame: pd.DataFrame) -> None:
     lines = [line(id_, "security", "ann") for id_ in frame["id"]]
-    resolved = resolve_answers(frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS))
+    resolved = resolve_answers(
+        frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS), frame[["id"]]
+    )
     assert resolved.trusted.names == ("headings", "rules")
     assert resolved.answers["kind"].tolist() == ["person"] * 3
 

@@ -241,35 +241,66 @@ def unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:
     return rows.drop_duplicates("text").sort_values("id")
 
 
-def draw_random(
-    frame: pd.DataFrame, judged: Collection[str], n: int, seed: int, strata: pd.Series | None = None
-) -> dict[str, str]:
+def draw_random(frame: pd.DataFrame, judged: Collection[str], n: int, seed: int) -> dict[str, str]:
     """Draw unlabelled paragraphs at random.
 
     Parameters
     ----------
     seed
         Seed of the draw; the number of judged paragraphs is part of it.
-    strata
-        Value of each paragraph, by id. However many are drawn, each value has about the share of
-        them that it has of all unlabelled paragraphs. None, the default, is a simple random sample.
 
     Returns
     -------
     Id → `Label.drawn` of at most n paragraphs, in the order in which they are drawn.
     """
     ids = unlabelled(frame, judged)["id"]
-    values = pd.Series("", ids) if strata is None else strata.reindex(ids)
-    codes, kinds = pd.factorize(values, use_na_sentinel=False)
-    rng = _generator(seed, judged)
-    shuffled = rng.permutation(len(ids))
-    of_shuffled = codes[shuffled]
-    rank = pd.Series(of_shuffled).groupby(of_shuffled).cumcount().to_numpy()
-    # Each stratum is spread evenly from 0 to 1, from a start of its own.
-    starts, sizes = rng.random(len(kinds)), np.bincount(codes, minlength=len(kinds))
-    place = (rank + starts[of_shuffled]) / sizes[of_shuffled]
-    order = shuffled[np.argsort(place, kind="stable")]
+    order = _generator(seed, judged).permutation(len(ids))
     return dict.fromkeys(ids.iloc[order[:n]], f"{AT_RANDOM} of {n_texts(frame)}")
+
+
+def draw_from_groups(
+    frame: pd.DataFrame,
+    judged: Collection[str],
+    members: Mapping[str, Collection[str]],
+    n: int,
+    seed: int,
+) -> dict[str, str]:
+    """Draw unlabelled paragraphs at random from groups, next from the one with the fewest labels.
+
+    Labels that were not drawn at random count in part.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table with the labels joined.
+    members
+        Name of each group (`Label.group`) → its texts.
+
+    Returns
+    -------
+    Id → `Label.drawn` of at most n paragraphs, in the order in which they are drawn.
+    """
+    left = unlabelled(frame, judged).set_index("text")["id"].to_dict()
+    # What was answered since labels were weighed counts in full.
+    answered = frame["id"].isin(list(judged)).astype(float)
+    worth = frame["worth"].fillna(0.0).where(has_hand_label(frame), answered)
+    of_text = worth.groupby(frame["text"]).sum().to_dict()
+    rng = _generator(seed, judged)
+    groups = [group for group in members if not left.keys().isdisjoint(members[group])]
+    groups = [groups[number] for number in rng.permutation(len(groups))]
+    piles = [sorted(left[text] for text in members[group] if text in left) for group in groups]
+    piles = [[pile[place] for place in rng.permutation(len(pile))] for pile in piles]
+    totals = np.array([sum(of_text[text] for text in members[group]) for group in groups])
+    drawn: dict[str, str] = {}
+    while len(drawn) < n and any(piles):
+        number = int(totals.argmin())
+        id_ = piles[number].pop()
+        if id_ not in drawn:  # from another group that it is in
+            drawn[id_] = f"{AT_RANDOM} of {len(members[groups[number]])} in {groups[number]}"
+            totals[number] += 1
+        if not piles[number]:
+            totals[number] = np.inf
+    return drawn
 
 
 def draw_articles(

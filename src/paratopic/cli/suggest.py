@@ -8,19 +8,19 @@ from __future__ import annotations
 import logging
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 
 from paratopic.annotation import formats, page, suggestion
 from paratopic.annotation.suggestion import Suggestion, blind, in_context, with_predictions
 from paratopic.cli.predict import ModelName
 from paratopic.cli.project import (
+    DRAW,
     LABEL,
     Project,
     check_out,
@@ -30,11 +30,12 @@ from paratopic.cli.project import (
     read_project,
     read_texts,
 )
-from paratopic.corpus.table import texts_of, values_of
+from paratopic.corpus.table import groups_by, texts_of
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import Explanation
 from paratopic.labels.log import NEVER, UNNAMED, after
+from paratopic.labels.sample import n_texts
 from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.files import CHAMPION, PREPARED, printable, read_json
 from paratopic.project.params import read_params
@@ -65,25 +66,17 @@ Mixed = Annotated[
 ]
 Articles = Annotated[bool, typer.Option("--articles", help="With --random: draw whole articles.")]
 By = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="With --random: draw from each value of a column, such as month or article, in "
-        "proportion to its paragraphs.",
-        show_default=False,
-    ),
-]
-Only = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="COLUMN=VALUE",
-        help="All of a group, whatever --n is, such as source=Post, whose shares are then counted; "
-        "repeat for several.",
+        metavar="COLUMN[=VALUE]",
+        help="With --random: draw from each value of a column, such as month, in turn: the one "
+        "with the fewest labels is next. source=Post draws from one value alone; repeat for "
+        "several.",
         show_default=False,
     ),
 ]
 # Why what the model thinks is hidden where labels are to measure it.
-DRAWN, WHOLE = "paragraphs are drawn at random", "labels of a whole group are a count"
+DRAWN = "paragraphs are drawn at random"
 # Values of a column that a message lists.
 MOST_VALUES = 12
 log = logging.getLogger(__name__)
@@ -104,24 +97,19 @@ class Draw:
     random: bool = False
     mixed: bool = False
     articles: bool = False
-    by: str | None = None
-    only: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
 
     @property
     def measures(self) -> str:
         """Why the model's predictions are hidden by default; "" where they are not."""
-        return WHOLE if self.only else DRAWN if self.random or self.mixed else ""
+        return DRAWN if self.random or self.mixed else ""
 
     def __post_init__(self) -> None:
-        if self.only and (self.random or self.mixed):
-            raise UserError(
-                "--only takes all of a group, in their order; leave out --random and --mixed"
-            )
         if self.random and self.mixed:
             raise UserError("--random and --mixed cannot be used together; leave one out")
-        if self.articles and self.by is not None:
+        if self.articles and self.by:
             raise UserError("--articles and --by cannot be used together; leave one out")
-        if (self.articles or self.by is not None) and not self.random:
+        if (self.articles or self.by) and not self.random:
             option = "--articles" if self.articles else "--by"
             raise UserError(f"{option} says what to draw at random; add --random")
 
@@ -138,7 +126,6 @@ def suggest(
     mixed: Mixed = False,
     articles: Articles = False,
     by: By = None,
-    only: Only = None,
 ) -> None:
     """Pick the unlabelled paragraphs that are most worth labelling next, or draw a sample.
 
@@ -146,7 +133,7 @@ def suggest(
     """
     if out is not None:
         check_out(out)
-    draw = Draw(random, mixed, articles, by, tuple(only or ()))
+    draw = Draw(random, mixed, articles, tuple(by or ()))
     read_texts()
     project = read_project()
     hidden = _hides(blind, draw.measures)
@@ -178,18 +165,17 @@ def label(
     mixed: Mixed = False,
     articles: Articles = False,
     by: By = None,
-    only: Only = None,
 ) -> None:
     """Label paragraphs by keyboard, on a page that only this machine can open."""
-    draw = Draw(random, mixed, articles, by, tuple(only or ()))
+    draw = Draw(random, mixed, articles, tuple(by or ()))
     if path is not None and draw != Draw():
         raise UserError(
             f"{path} already says which paragraphs to label; leave out either the file or "
-            "--random, --mixed, --articles, --by and --only"
+            "--random, --mixed, --articles and --by"
         )
     read_texts()
     project, name = read_project(), name_of_user(annotator)
-    if not (path or random or mixed or only or project.labelled.by_hand.any()):
+    if not (path or random or mixed or project.labelled.by_hand.any()):
         ((command, why),) = LABEL.items()
         log.warning("note: nothing is labelled yet. First %s (`%s`)", why, command)
     drawn = formats.read_drawn(path, project.paragraphs) if path else {}
@@ -221,7 +207,7 @@ def _suggesting(project: Project, draw: Draw, model: str | None, hidden: bool) -
     UserError
         A model is needed, and there is none.
     """
-    if hidden and (draw.random or draw.only):
+    if hidden and draw.random:
         return None
     suggesting = load(model)
     names = project.params.topics.names
@@ -270,14 +256,10 @@ def _chosen(
     frame, judged, seed = project.paragraphs, set(project.answers_on), project.params.seed
     if draw.articles:
         drawn = suggestion.draw_articles(frame, judged, n, seed)
-    elif draw.only:
-        drawn = {id_: "" for group in draw.only for id_ in _left_in_group(project, group)}
+    elif draw.by:
+        drawn = suggestion.draw_from_groups(frame, judged, _groups(project, draw.by), n, seed)
     elif draw.random or model is None:
-        strata = None
-        if draw.by is not None:
-            rows = project.everything
-            strata = pd.Series(values_of(rows, *project.columns([draw.by])), rows["id"])
-        drawn = suggestion.draw_random(frame, judged, n, seed, strata)
+        drawn = suggestion.draw_random(frame, judged, n, seed)
     else:
         first = [] if draw.mixed else _to_label_again(project, n, model)
         left_out = judged | {item.id for item in first}
@@ -290,27 +272,35 @@ def _chosen(
     return _in_context(project, drawn, None if hidden else model)
 
 
-def _left_in_group(project: Project, group: str) -> list[str]:
-    """Ids of the paragraphs without a label in a group, "source=Post", in their order.
+def _groups(project: Project, wanted: Sequence[str]) -> dict[str, set[str]]:
+    """Groups to draw from, ``"source=Post"`` → its texts: all of a column, or those that are named.
 
     Raises
     ------
     UserError
         There is no such column or value.
     """
-    (column,), rows = project.columns([group.partition("=")[0]]), project.everything
-    values, wanted = values_of(rows, column, "--only"), group.partition("=")[2]
-    if wanted not in values:
-        raise UserError(
-            f"--only {group}: no paragraph has this value in the column {column}; values are "
-            f"{in_short(sorted({*values}), MOST_VALUES)}"
+    groups: dict[str, set[str]] = {}
+    for name, equals, value in (each.partition("=") for each in wanted):
+        (column,) = project.columns([name])
+        of_column, group = groups_by(project.everything, column), f"{column}={value}"
+        if equals and group not in of_column:
+            values = [each.removeprefix(f"{column}=") for each in sorted(of_column)]
+            raise UserError(
+                f"--by {name}={value}: no paragraph has this value; values of {name} are "
+                f"{in_short(values, MOST_VALUES)}"
+            )
+        groups |= {group: of_column[group]} if equals else of_column
+    of_all = project.sample["drawn"] or any(
+        line.chance and not line.group for line in project.lines
+    )
+    if not of_all and len(set().union(*groups.values())) < n_texts(project.paragraphs):
+        log.warning(
+            "note: no label stands for the other paragraphs yet, so these will be no random sample "
+            "until you label some with `%s`",
+            DRAW,
         )
-    left = {*suggestion.unlabelled(project.paragraphs, {*project.answers_on})["id"]}
-    return [
-        id_
-        for id_, value in zip(rows["id"], values, strict=True)
-        if value == wanted and id_ in left
-    ]
+    return groups
 
 
 def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:

@@ -52,8 +52,11 @@ SCHEMA = pa.schema(
         ("label", pa.list_(pa.string())),
         # How a paragraph that people answered on was drawn: "paragraph", "article"; "": not known.
         ("draw", pa.string()),
-        # How many paragraphs it stands for, relative to one drawn at random; null: not known.
+        # How much of the corpus it stands for beside the others: 1 if all were drawn at random from
+        # all paragraphs; null: not known.
         ("weight", pa.float64()),
+        # How much it tells beside one drawn at random, 0 to 1; null: not known.
+        ("worth", pa.float64()),
     ]
 )
 # Kinds of sources whose labels are by hand.
@@ -69,6 +72,7 @@ _USUAL = {
     "draw": "",
     "confidence": np.nan,
     "weight": np.nan,
+    "worth": np.nan,
 }
 
 
@@ -83,7 +87,8 @@ def with_labels(paragraphs: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame
     Returns
     -------
     The table with further columns: topics (the label: a list, empty for none of the topics; None
-    for no label), label_source ("hand", "weak" or "none"), draw and weight (see `SCHEMA`).
+    for no label), label_source ("hand", "weak" or "none"), draw, weight and
+    worth (see `SCHEMA`).
     """
     labels = answers[answers["label"].notna()].drop_duplicates("paragraph").set_index("paragraph")
     labels = labels.reindex(paragraphs["id"]).set_axis(paragraphs.index)
@@ -93,6 +98,7 @@ def with_labels(paragraphs: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame
         label_source=np.select([by_hand, is_labelled], ["hand", "weak"], "none"),
         draw=labels["draw"].fillna(""),
         weight=labels["weight"],
+        worth=labels["worth"],
     )
 
 

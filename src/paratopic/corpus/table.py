@@ -42,7 +42,7 @@ SCHEMA = pa.schema(
 )
 
 # Columns that labels bring to it (`labelled.with_labels`).
-JOINED = ("topics", "label_source", "draw", "weight")
+JOINED = ("topics", "label_source", "draw", "weight", "worth")
 
 
 def describe_size(frame: pd.DataFrame) -> str:
@@ -153,12 +153,18 @@ def write_metadata(frame: pd.DataFrame, path: Path) -> None:
     write_columns(frame, pa.schema([(name, pa.string()) for name in frame]), path)
 
 
-def with_metadata(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns of the project's table of metadata to paragraphs, whose own columns stay.
+def with_metadata(frame: pd.DataFrame, metadata: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Add the columns of a table of metadata to paragraphs, whose own columns stay.
 
     Those of labels go: what a paragraph is from may have a column of such a name.
+
+    Parameters
+    ----------
+    metadata
+        Columns id and any others. None, the default, for the project's table.
     """
-    frame, metadata = frame.drop(columns=[*JOINED], errors="ignore"), read_parquet(METADATA)
+    metadata = read_parquet(METADATA) if metadata is None else metadata
+    frame = frame.drop(columns=[*JOINED], errors="ignore")
     own = [name for name in metadata if name in frame and name != "id"]
     return frame.merge(metadata.drop(columns=own), on="id", how="left")
 
@@ -197,6 +203,20 @@ def values_of(rows: pd.DataFrame, name: str, option: str = "--by") -> list[str]:
     if name in PERIODS and set(values) == {UNKNOWN}:
         raise UserError(f"{option} {name}: the dates are less exact than that; use --by year")
     return values
+
+
+def groups_by(rows: pd.DataFrame, name: str, option: str = "--by") -> dict[str, set[str]]:
+    """Each value of a column, as ``"source=Post"`` → its distinct texts, without boilerplate.
+
+    The parameters and errors are those of `values_of`.
+    """
+    groups: dict[str, set[str]] = {}
+    each = zip(values_of(rows, name, option), rows["text"], rows["boilerplate"], strict=True)
+    for value, text, is_boilerplate in each:
+        texts = groups.setdefault(f"{name}={value}", set())
+        if not is_boilerplate:
+            texts.add(text)
+    return groups
 
 
 def in_words(metadata: pd.DataFrame, ids: Collection[str]) -> dict[str, str]:

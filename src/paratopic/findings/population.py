@@ -118,7 +118,8 @@ def corpus_of(
     if of_articles:
         rows = _whole_articles(frame, hand.rows, is_whole)
     elif is_whole:  # however they were chosen, they are counted
-        rows = hand.rows.assign(weight=1.0).drop_duplicates("text", ignore_index=True)
+        rows = hand.rows.assign(weight=1.0, worth=1.0)
+        rows = rows.drop_duplicates("text", ignore_index=True)
     else:
         rows = _labelled_texts(hand.rows, {*scores["id"], *apart["id"]})
     place = pd.factorize(frame["text"])[0].astype(np.int64)
@@ -128,7 +129,8 @@ def corpus_of(
     probabilities = with_out_of_fold(predicted, hand, scores, apart, number_of)
     outcomes = topics.choices[: probabilities.shape[1]]
     truth = mode_of(topics.mode).outcomes(targets_of(rows["topic"], topics.names)).astype(float)
-    labelled, weights = number_of.loc[rows["id"]].to_numpy(), rows["weight"].to_numpy(np.float64)
+    labelled = number_of.loc[rows["id"]].to_numpy()
+    weights, worth = (rows[name].to_numpy(np.float64) for name in ("weight", "worth"))
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
     if of_articles:
         number, order = pd.factorize(frame["article"])
@@ -136,12 +138,14 @@ def corpus_of(
         truth = in_articles(truth, articles, k)
         labelled = pd.Index(order).get_indexer(rows["article"].unique()).astype(np.int64)
         weights, place = np.ones(len(labelled)), np.arange(len(order))
+        worth = weights
         everything = _article_rows(everything)
     return Corpus(
         probabilities=probabilities,
         labelled=labelled,
         truth=truth,
         weights=weights,
+        worth=worth,
         articles=None if of_articles or not _by_article(rows) else articles,
         rows=everything,
         place=place,
@@ -187,7 +191,8 @@ def _labelled_texts(labels: pd.DataFrame, scored: set[str]) -> pd.DataFrame:
     rows = labels[labels["weight"].notna()]
     _check_sample(rows)
     rows = rows[rows["id"].isin(scored)]  # of a share that was held out
-    rows = rows.assign(weight=rows.groupby("text")["weight"].transform("sum"))
+    of_copies = rows.groupby("text")[["weight", "worth"]].transform("sum")
+    rows = rows.assign(weight=of_copies["weight"], worth=of_copies["worth"])
     rows = rows.drop_duplicates("text", ignore_index=True)
     _check_sample(rows)
     return rows
@@ -221,7 +226,7 @@ def _check_sample(rows: pd.DataFrame) -> None:
         )
     if _by_article(rows):
         _check_size(rows["article"].nunique(), "article", "labels; shares", LEAST_ARTICLES)
-    _check_size(size_of(rows["weight"].to_numpy()), "paragraph", "labels; shares", LEAST_LABELS)
+    _check_size(size_of(rows["worth"].to_numpy()), "paragraph", "labels; shares", LEAST_LABELS)
 
 
 def _check_size(n: int, unit: str, have: str, least: int, there: float = np.inf) -> None:

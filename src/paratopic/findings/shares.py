@@ -31,9 +31,9 @@ EXTRA, EXTRA_OF_TREND = 2.0, 0.5
 N_PERMUTATIONS = 9_999
 
 
-def size_of(weights: Array) -> int:
-    """Number of labels, (n,) weights: those that were not drawn at random count in part."""
-    return int(np.minimum(weights, 1.0).sum() + ROUNDING)
+def size_of(worth: Array) -> int:
+    """Number of labels, (n,) worth: those that were not drawn at random count in part."""
+    return int(worth.sum() + ROUNDING)
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,10 @@ class Sample:
     truth
         (n, K) whether each labelled text has each outcome.
     weights
-        (n,) how many texts each labelled one stands for, beside one that was drawn at random: 1, or
-        less for a text that was chosen otherwise.
+        (n,) how much of the corpus each labelled text stands for beside the others.
+    worth
+        (n,) how much each label tells beside one that was drawn at random: 1, or less for a text
+        that was chosen otherwise.
     articles
         (n,) numbers of the articles that the labelled texts are from, if whole articles were drawn;
         None, the default, if each text was drawn by itself.
@@ -61,6 +63,7 @@ class Sample:
     labelled: Integers
     truth: Array
     weights: Array
+    worth: Array
     articles: Integers | None = None
 
     @cached_property
@@ -87,7 +90,7 @@ class Sample:
 
     def size(self, masses: Array) -> int:
         """Number of labels in a part of the corpus; those that were not drawn at random in part."""
-        return size_of(self.weights[masses[self.labelled] > 0])
+        return size_of(self.worth[masses[self.labelled] > 0])
 
     def unknown(self, masses: Array) -> Array:
         """How much each text counts that has no label, (N,)."""

@@ -57,7 +57,7 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
         has, of = "have a paragraph about", "with a paragraph about"
     n_labels, n = findings.table["labels"].iloc[0], f"{len(corpus.rows):,} {units}"
     # Others than random labels count too, for less.
-    worth = "" if (corpus.weights >= 1).all() else f"{labels} that tell as much as "
+    worth = "" if (corpus.worth > 0.999).all() else f"{labels} that tell as much as "
     basis = (
         f"estimated from the model's predictions for all {n}, corrected with {worth}"
         f"{n_labels:,} {'' if worth else f'{labels} '}drawn at random."
@@ -152,36 +152,19 @@ def _labels_of_groups(table: pd.DataFrame) -> dict[str, int]:
 
 
 def _lacking(findings: Findings) -> list[str]:
-    """How many labels more the groups without an interval need for one, and which are too small."""
+    """How many labels more the groups without an interval need for one, or for a count."""
     table = findings.table[findings.table["rests_on"] == BORROWED]
-    sizes = table.assign(labels=table["paragraphs" if "paragraphs" in table else "articles"])
-    n_labels, there = _labels_of_groups(table), _labels_of_groups(sizes)
-    of_names = [(abridged(name), there[name], n) for name, n in n_labels.items()]
-    whole = findings.table.iloc[0]["paragraphs" if "paragraphs" in table else "articles"]
-    enough, small = [], []
-    for name, size, n in of_names:
-        needed = LEAST_LABELS - n
-        draws = -(-needed * whole // size)
-        if size >= LEAST_LABELS:
-            enough.append(f"{name}: {needed} (about {draws:,} draws)")
-        if size < LEAST_LABELS or draws > size:
-            small.append(name)
-    lines = []
-    if enough:
-        needed_in = in_short(enough, MOST_LISTED)
-        lines.append(f"Labels that groups lack for an interval: {needed_in}.")
-    if small:
-        keys = [name for name in table if name not in COLUMNS]
-        how = f" (`paratopic label --only {keys[0]}=VALUE`)" if len(keys) == 1 else ""
-        label, names = "Or label" if enough else "Label", in_short(small, MOST_LISTED)
-        lines.append(f"{label} all paragraphs of a group for an exact share: {names}{how}.")
-    if enough:
-        larger = ", such as decades (--by decade)" if "year" in table else ""
-        lines.append(
-            "Draws are from the whole corpus, so their number is a mean: `paratopic label --random "
-            f"--n NUMBER`. Larger groups take fewer draws{larger}."
-        )
-    return lines
+    unit = "paragraphs" if "paragraphs" in table else "articles"
+    n_labels, there = _labels_of_groups(table), _labels_of_groups(table.assign(labels=table[unit]))
+    lacks = {name: min(LEAST_LABELS, there[name]) - n for name, n in n_labels.items()}
+    listed = in_short([f"{abridged(name)}: {n}" for name, n in lacks.items()], MOST_LISTED)
+    keys = [name for name in table if name not in COLUMNS]
+    how = f" (`paratopic label --random --by {keys[0]} --n {sum(lacks.values())}`)"
+    larger = " Larger groups take fewer, such as decades (--by decade)." if "year" in keys else ""
+    return [
+        f"Labels that groups lack for an interval, or for a count of fewer than {LEAST_LABELS} "
+        f"{unit}: {listed}{how if len(keys) == 1 and unit == 'paragraphs' else ''}.{larger}"
+    ]
 
 
 def _verdict(findings: Findings) -> str:

@@ -78,7 +78,8 @@ class Label:
         How the paragraph was chosen. A number is the chance with which it was drawn next, relative
         to a draw at random from the paragraphs that were left; "1" for such a draw. "article" if
         its whole article was drawn at random; "" where it is not known. What follows " of " is the
-        number of paragraphs that there were then: "1 of 940".
+        number of paragraphs that there were then: "1 of 940". If it was drawn from a group, that is
+        the number in the group, and the group follows: "1 of 44 in decade=1970s".
     more
         Names and cells of further columns, which are kept.
     """
@@ -128,7 +129,7 @@ class Label:
     @property
     def chance(self) -> float | None:
         """The number in `drawn`; None for "article" and "". Anything else is refused."""
-        how, of, total = self.drawn.partition(" of ")
+        how, of, total = self.drawn.removesuffix(f" in {self.group}").partition(" of ")
         if how in ("", ARTICLE) and total.isdecimal() == bool(of):
             return None
         chance = math.nan
@@ -147,9 +148,14 @@ class Label:
         return "paragraph" if self.chance is not None else self.drawn.partition(" of ")[0]
 
     @property
+    def group(self) -> str:
+        """The group that it was drawn from, ``"decade=1970s"``; "" if from all paragraphs."""
+        return self.drawn.partition(" in ")[2]
+
+    @property
     def drawn_from(self) -> int | None:
-        """How many paragraphs there were when it was drawn; None where it is not known."""
-        total = self.drawn.partition(" of ")[2]
+        """How many paragraphs there were when it was drawn from all; None where it is not known."""
+        total = "" if self.group else self.drawn.partition(" of ")[2]
         return int(total) if total else None
 
     @property

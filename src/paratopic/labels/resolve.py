@@ -11,12 +11,14 @@ import difflib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from paratopic.corpus.labelled import BY_HAND, answer_rows, with_labels
+from paratopic.corpus.table import groups_by, with_metadata
 from paratopic.labels.answers import (
     CurrentAnswers,
     Reason,
@@ -30,7 +32,7 @@ from paratopic.labels.answers import (
 from paratopic.labels.log import Label, first_words
 from paratopic.labels.sample import weigh_sample
 from paratopic.labels.weak import Sources, learn_sources, teach, weak_answers
-from paratopic.project.errors import UserError, plural
+from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.params import Params
 from paratopic.project.sources import Source
 from paratopic.project.topics import Meaning, TieRule, Topics
@@ -58,7 +60,11 @@ class Resolved(NamedTuple):
 
 
 def resolve_answers(
-    paragraphs: pd.DataFrame, of_tables: pd.DataFrame, lines: Sequence[Label], params: Params
+    paragraphs: pd.DataFrame,
+    of_tables: pd.DataFrame,
+    lines: Sequence[Label],
+    params: Params,
+    metadata: pd.DataFrame,
 ) -> Resolved:
     """Turn what was answered into what counts.
 
@@ -68,6 +74,8 @@ def resolve_answers(
         Raw answers of labelled tables (`reading.tables.RAW`).
     lines
         All lines of labels.csv, in its order.
+    metadata
+        Columns id and those of what paragraphs are from.
 
     Raises
     ------
@@ -83,12 +91,13 @@ def resolve_answers(
     drawn = dict(zip(of_tables["paragraph"], of_tables["draw"], strict=True))
     frame = with_labels(paragraphs, answers)
     frame = frame.assign(draw=[drawn.get(id_, "") for id_ in frame["id"]])
-    answers = _weighed(answers, frame, by_people)
+    members, lost = _members(with_metadata(paragraphs, metadata), by_people)
+    answers = _weighed(answers, frame, by_people, members)
     judged = {answer.paragraph for answer in current.answers}
     given = answer_rows(weak_answers(frame, of_sources, topics, judged))
     trusted = learn_sources(frame, given, topics, params.evaluate.confidence)
     answers = _in_order(answers, _taught(given, frame, trusted), paragraphs)
-    return Resolved(answers, current.answers, trusted, messages)
+    return Resolved(answers, current.answers, trusted, [*messages, *lost])
 
 
 def join_labels(
@@ -220,17 +229,42 @@ def _today(names: Sequence[str], topics: Topics, where: str) -> Meaning:
     return meaning
 
 
-def _weighed(answers: pd.DataFrame, frame: pd.DataFrame, lines: Sequence[Label]) -> pd.DataFrame:
+def _members(rows: pd.DataFrame, lines: Iterable[Label]) -> tuple[dict[str, set[str]], list[str]]:
+    """Each group that paragraphs were drawn from → its texts; and a message if some are gone.
+
+    Parameters
+    ----------
+    rows
+        Paragraphs with the columns of `with_metadata`.
+    """
+    n_drawn = Counter(line.group for line in lines if line.is_decided and line.group)
+    known: dict[str, set[str]] = {}
+    for column in {group.partition("=")[0] for group in n_drawn}:
+        with suppress(UserError):  # there is no such column any more
+            known |= groups_by(rows, column)
+    gone = [f"{group} ({plural(n, 'label')})" for group, n in n_drawn.items() if group not in known]
+    messages = [
+        "some labels are no part of the random sample any more, because the groups that they were "
+        f"drawn from are not in the metadata: {in_short(gone)}"
+    ]
+    return {group: known[group] for group in n_drawn if group in known}, messages[: len(gone)]
+
+
+def _weighed(
+    answers: pd.DataFrame,
+    frame: pd.DataFrame,
+    lines: Sequence[Label],
+    members: Mapping[str, Collection[str]],
+) -> pd.DataFrame:
     """The answers with how their paragraphs were drawn, and with the weights of labels."""
     drawn = dict(zip(frame["id"], frame["draw"], strict=True))
     drawn |= {line.paragraph: line.draw for line in lines if line.is_decided and line.drawn}
-    of_label = dict(zip(frame["id"], zip(*weigh_sample(frame, lines), strict=True), strict=True))
-    rows = [
-        of_label[id_] if makes_label else (drawn[id_], np.nan)
-        for id_, makes_label in zip(answers["paragraph"], answers["label"].notna(), strict=True)
-    ]
-    table = pd.DataFrame(rows, answers.index, ["draw", "weight"])
-    return answers.assign(draw=table["draw"].astype(str), weight=table["weight"].astype(float))
+    sample = weigh_sample(frame, lines, members).set_index(frame["id"])
+    sample = sample.loc[answers["paragraph"]].set_axis(answers.index)
+    makes_label = answers["label"].notna()
+    sample = sample.where(makes_label, np.nan)
+    sample["draw"] = sample["draw"].where(makes_label, answers["paragraph"].map(drawn))
+    return answers.assign(**{str(name): column for name, column in sample.items()})
 
 
 def _taught(given: pd.DataFrame, frame: pd.DataFrame, trusted: Sources) -> pd.DataFrame:

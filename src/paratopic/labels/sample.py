@@ -6,7 +6,7 @@ This module does not draw paragraphs (`annotation.suggestion` does) or compute f
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.table import has_hand_label
+from paratopic.inference.scores import Array
 from paratopic.labels.log import ARTICLE, Label
 from paratopic.project.errors import plural
 
@@ -23,13 +24,17 @@ RANDOM_SHARE = 0.3
 KINDS = {"paragraph": "paragraphs", ARTICLE: "whole articles"}
 
 
-def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series, pd.Series]:
+def weigh_sample(
+    frame: pd.DataFrame, lines: Iterable[Label], members: Mapping[str, Collection[str]]
+) -> pd.DataFrame:
     """Weigh hand labels so that together they stand for the corpus.
 
     Where paragraphs were drawn one by one, the weights are those of LURE (Farquhar, Gal & Rainforth
     2021, "On statistical bias in active learning", https://arxiv.org/abs/2101.11665), extended to
-    paragraphs among them that were chosen in another way. Where whole articles were drawn, labels
-    stand for the paragraphs of their article. Of the two, the one with more labels is weighed.
+    paragraphs among them that were chosen in another way. Draws from groups and from all paragraphs
+    count together as in surveys with several frames (Kalton & Anderson 1986, Journal of the Royal
+    Statistical Society A 149, 65-82). Where whole articles were drawn, labels stand for the
+    paragraphs of their article. Of the two, the one with more labels is weighed.
 
     Copies of a text are one paragraph: they share its weight. Boilerplate is no part of the corpus.
 
@@ -40,11 +45,16 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series
         labelled tables.
     lines
         All lines of labels.csv, in its order.
+    members
+        Group that paragraphs were drawn from (`Label.group`) → its texts. Draws from other groups
+        count as chosen in another way.
 
     Returns
     -------
-    For each of n rows, what was drawn, (n,), "paragraph", "article" or "" for not known; and the
-    weight, (n,), NaN for not known. Weights of paragraphs that were all drawn at random are 1.
+    For each row: draw, what was drawn, "paragraph", "article" or "" for not known; weight, how much
+    of the corpus its label stands for beside the others; and worth, how much the label tells beside
+    one that was drawn at random, from 0 to 1. Both are 1 if all were drawn at random from all
+    paragraphs, and NaN if there is no label or sample.
     """
     whole, frame = frame, frame[~frame["boilerplate"]]  # which is never drawn
     hand = frame[has_hand_label(frame)]
@@ -55,19 +65,23 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series
         text: 1.0 if draw == "paragraph" else None
         for text, draw in zip(of_tables["text"], of_tables["draw"], strict=True)
     }
-    chance_of |= {text: line.chance for text, line in first.items() if text not in chance_of}
-    n_drawn = sum(chance is not None for chance in chance_of.values())
+    frames = {"": {*frame["text"]}, **members}
+    lines_of = {text: line for text, line in first.items() if text not in chance_of}
+    chance_of |= {t: line.chance if line.group in frames else None for t, line in lines_of.items()}
+    group_of = {text: line.group for text, line in lines_of.items()}
     drawn_whole = [line.paragraph for line in first.values() if line.draw == ARTICLE]
     of_articles = hand[
         hand["id"].isin([*drawn_whole, *of_tables["id"][of_tables["draw"] == ARTICLE]])
     ]
-    draw = pd.Series("", whole.index, dtype=object)
-    weight = pd.Series(np.nan, whole.index)
-    if n_drawn and n_drawn >= len(of_articles):
-        weights = _weights(list(chance_of.values()), n_texts(frame))
+    sample = pd.DataFrame({"draw": "", "weight": np.nan, "worth": np.nan}, whole.index)
+    n_drawn = sum(chance is not None for chance in chance_of.values())
+    weights = _together(chance_of, group_of, frames)
+    if weights is not None and n_drawn >= len(of_articles):
         copies = hand.groupby("text")["id"].transform("size")
-        weight[hand.index] = hand["text"].map(dict(zip(chance_of, weights, strict=True))) / copies
-        draw[hand.index[hand["text"].map(chance_of).notna()]] = "paragraph"
+        for column, values in weights.items():
+            value_of = dict(zip(chance_of, values, strict=True))
+            sample.loc[hand.index, column] = hand["text"].map(value_of) / copies
+        sample.loc[hand.index[hand["text"].map(chance_of).notna()], "draw"] = "paragraph"
     elif len(of_articles):
         # A text that several of the articles have is labelled in one of them, and counts once.
         of_drawn = frame[frame["article"].isin(of_articles["article"])]
@@ -76,9 +90,11 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series
         each = known["article"].map(of_drawn["article"].value_counts()) / n_known
         copies = of_articles.groupby("text")["id"].transform("size")
         of_text = each.groupby(known["text"]).sum() / frame["text"].value_counts()
-        weight[of_articles.index] = of_articles["text"].map(of_text) / copies
-        draw[of_articles.index] = ARTICLE
-    return draw, weight
+        weight = of_articles["text"].map(of_text) / copies
+        sample.loc[of_articles.index, "draw"] = ARTICLE
+        sample.loc[of_articles.index, "weight"] = weight
+        sample.loc[of_articles.index, "worth"] = weight.clip(upper=1.0)
+    return sample
 
 
 def n_texts(frame: pd.DataFrame) -> int:
@@ -179,6 +195,50 @@ def _rank(line: Label) -> tuple[datetime, float]:
     return line.time, -(line.chance or math.inf)
 
 
+def _together(
+    chance_of: Mapping[str, float | None],
+    group_of: Mapping[str, str],
+    members: Mapping[str, Collection[str]],
+) -> dict[str, Array] | None:
+    """Weight and worth of M texts that were drawn from all or from groups.
+
+    Draws from each group say something of its texts alone, and of these what the draws from all
+    say too. So the weights of `_weights` in all and in each group are added, and divided by how
+    many labels there are for each text in all and in these groups.
+
+    Parameters
+    ----------
+    chance_of
+        Text → `Label.chance`, in the order in which they were labelled.
+    group_of
+        Text → the group that it was drawn from, "" for all.
+    members
+        Each group, and "" → its texts.
+
+    Returns
+    -------
+    ``weight`` and ``worth``, (M,) each; None where no draw stands for some of the texts.
+    """
+    worth, density, covered = np.zeros(len(chance_of)), np.zeros(len(chance_of)), set[str]()
+    for group, inside in members.items():
+        rows = [row for row, text in enumerate(chance_of) if text in inside]
+        chances = [
+            chance if group_of.get(text, "") == group else None
+            for text, chance in chance_of.items()
+            if text in inside
+        ]
+        weights = np.array(_weights(chances, len(inside)))
+        if weights.any():
+            worth[rows] += weights
+            density[rows] += weights.sum() / len(inside)
+            covered |= {*inside}
+    if covered < {*members[""]}:
+        return None
+    # Where all were drawn from all, both densities are equal to the last bit.
+    weight = worth * (worth.sum() / len(covered) / density)
+    return {"weight": weight, "worth": np.minimum(worth, 1.0)}
+
+
 def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:
     """Weights of M paragraphs that were labelled one after another.
 
@@ -194,6 +254,8 @@ def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:
     ----------
     chances
         `Label.chance` of each; None for one that was chosen in another way.
+    n_texts
+        Number of paragraphs that they were drawn from.
     """
     weights = []
     later = 0.0  # the sum of a(t)

@@ -46,7 +46,7 @@ def prepare(params: Params) -> Prepared:
     sources = read_sources(settings.sources, own_files, settings.no_topic)
     skipped = is_boilerplate(sources.frame) if settings.skip_boilerplate else False
     paragraphs = sources.frame.assign(boilerplate=skipped)
-    resolved = resolve_answers(paragraphs, sources.answers, lines, params)
+    resolved = resolve_answers(paragraphs, sources.answers, lines, params, sources.metadata)
     frame = with_labels(paragraphs, resolved.answers)
     report = summary_of(sources)
     report["boilerplate"] = int(paragraphs["boilerplate"].sum())

@@ -52,7 +52,7 @@ LIBRARIES = (
     *("tokenizers", "torch", "transformers"),
 )
 # Columns of the table of answers that say how paragraphs were drawn.
-OF_DRAWS = ["draw", "weight"]
+OF_DRAWS = ["draw", "weight", "worth"]
 # With fewer rows, to start processes takes longer than they save.
 FEW_ROWS = 500
 
