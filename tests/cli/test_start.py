@@ -180,6 +180,8 @@ def test_articles_may_stay_where_they_are(
     printed = cli("init", "new", "--topics", "trade,security", "--articles", "texts").out
     assert f"create {folder}/metadata.csv" in printed and "cp ARTICLES" not in printed
     (folder / "metadata.csv").write_text("article,source\ntalks,wire\n")
+    other = cli("init", "other", "--topics", "trade,security", "--articles", "texts").out
+    assert "metadata.csv" not in other
     monkeypatch.chdir("new")
     prepare.main()
     assert read_labelled_paragraphs()["article"].tolist() == ["talks", "talks"]

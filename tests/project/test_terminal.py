@@ -75,6 +75,16 @@ def test_a_note_is_in_the_line(capsys: pytest.CaptureFixture[str], seconds: list
     assert capsys.readouterr().err == "predict 50%, 1,200 rows, about 30 s left\n"
 
 
+def test_loading_before_the_first_step_is_not_expected_again(
+    capsys: pytest.CaptureFixture[str], seconds: list[float]
+) -> None:
+    with bar("transformer: fit", 1) as advance:
+        for now, done in ((40, 0.01), (50, 0.11)):
+            seconds[0] = now
+            advance(done)
+    assert capsys.readouterr().err == "transformer: fit 11%, about 89 s left\n"
+
+
 def test_forced_colours_make_no_bar_of_a_log(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     (line, *_) = lines(2, 60.0, 600)

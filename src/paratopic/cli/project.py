@@ -44,7 +44,10 @@ DRAW, RUN = f"paratopic label --random --n {SAMPLE}", "dvc repro"
 SHARES, SUGGEST = "paratopic shares", "paratopic label"
 MEASURE = "train the models and measure them"
 TRAIN = {RUN: f"{MEASURE} (minutes; it shows how many are left)"}
-LABEL = {DRAW: "label a random sample, which shares and honest figures need"}
+LABEL = {
+    DRAW: "label a random sample, which shares and honest figures need "
+    "(for shares by source, say, add --by source)"
+}
 
 Again = Annotated[
     Path | None,

@@ -100,10 +100,11 @@ def init(
         find_files([str(articles)], SUFFIXES)  # as stage prepare does
         source, add = Source(_from(folder, articles)), {}
     note = create(folder, new_topics(names), source)
-    add[f"create {source.path}/metadata.csv"] = (
-        "if you know dates or sources: columns article (a file's name), date, source; cells may be "
-        "empty"
-    )
+    if not (folder / source.path / "metadata.csv").exists():
+        add[f"create {source.path}/metadata.csv"] = (
+            "if you know dates or sources: columns article (a file's name), date, source; cells "
+            "may be empty"
+        )
     _print_created(folder, note, add | DEFINE | LABEL | TRAIN | REPORT)
 
 

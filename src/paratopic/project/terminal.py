@@ -125,16 +125,20 @@ def _lines(console: Console, label: str, total: int) -> Advance:
     n_lines = total if 1 < total <= MOST_LINES else TENTHS
     started = when = time.monotonic()
     shown = 0
+    first: tuple[float, float] | None = None
 
     def advance(done: float, note: str = "") -> None:
         """Print a line if there is news."""
-        nonlocal shown, when
+        nonlocal shown, when, first
         part, now = int(done * n_lines / total), time.monotonic()
-        # Loading takes long beside the first steps, from which the time left would be far off.
-        is_news = part > shown or (when == started and done * n_lines >= FIRST * total)
+        # What is loaded before the first step takes long beside it, and does not come again.
+        since, before = first or (started, 0.0)
+        first = first or (now, done)
+        is_first = when == started and done * n_lines >= FIRST * total
+        is_news = done > before and (part > shown or is_first)
         if is_news and part < n_lines and now - when >= APART:
             shown, when = part, now
-            left = f"about {duration((now - started) * (total - done) / done)} left"
+            left = f"about {duration((now - since) * (total - done) / (done - before))} left"
             words = ", ".join(filter(None, [f"{label} {_done(done, total)}", note, left]))
             console.print(words, highlight=False, soft_wrap=True)
 
