@@ -80,7 +80,7 @@ def weigh_sample(
         copies = hand.groupby("text")["id"].transform("size")
         for column, values in weights.items():
             value_of = dict(zip(chance_of, values, strict=True))
-            sample.loc[hand.index, column] = hand["text"].map(value_of) / copies
+            sample.loc[hand.index, column] = hand["text"].map(value_of).astype(float) / copies
         sample.loc[hand.index[hand["text"].map(chance_of).notna()], "draw"] = "paragraph"
     elif len(of_articles):
         # A text that several of the articles have is labelled in one of them, and counts once.
