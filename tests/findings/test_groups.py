@@ -207,15 +207,15 @@ def test_an_overview_has_the_shortest_periods_of_which_half_have_intervals() -> 
         years = [f"{1500 + years_between * (n % 40)}" for n in range(N)]
         fields = pd.DataFrame({"id": table()["id"], "date": years})
         each = overview(corpus(table(), fields), 0.95, seed=0)
-        assert each.period == period and each.by_period is not None
+        assert [*each.by] == [period]
 
 
 def test_an_overview_has_all_paragraphs_and_the_periods_if_there_are_several() -> None:
     several, one = (overview(each, 0.95, seed=0) for each in (dated_corpus(), corpus(table())))
-    assert several.period == "month" and several.by_period is not None
-    assert several.by_period.table["month"].iloc[0] == ALL
-    assert len(several.sentences) == 2
-    assert (one.period, one.by_period, len(one.sentences)) == (None, None, 1)
+    # Beside the period, columns with few values of which half have intervals.
+    assert [*several.by] == ["month", "source"] and len(several.sentences) == 3
+    assert several.by["month"].table["month"].iloc[0] == ALL
+    assert ([*one.by], len(one.sentences)) == ([], 1)
     pd.testing.assert_frame_equal(one.whole.table, several.whole.table)
 
 

@@ -143,12 +143,17 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
 
 @STYLED
 def share_chart(findings: Findings, topic: str) -> Figure:
-    """Plot a topic's shares over time."""
-    table = findings.parts
+    """Plot a topic's shares by group: a line with a band over time, else points with whiskers."""
+    table, by_time = findings.parts, findings.is_time
     rows = table[table["topic"] == topic]
-    figure, axes = _axes(*SMALL)
-    _band(axes, list(rows.iloc[:, 0]), rows, MARKS[0], "")
-    _from_zero(axes, True, table, topic)
+    names = list(rows.iloc[:, 0])
+    width, height = SMALL
+    figure, axes = _axes(width, height if by_time else 0.5 + 0.25 * len(names))
+    if by_time:
+        _band(axes, names, rows, MARKS[0], "")
+    else:
+        _whiskers(axes, names, rows, MARKS[0][0], 0.0, "")
+    _from_zero(axes, by_time, table, topic)
     return figure
 
 

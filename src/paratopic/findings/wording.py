@@ -12,16 +12,17 @@ from typing import Any
 
 import pandas as pd
 
+from paratopic.corpus.table import SCHEMA
 from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.evaluation.intervals import write_p
 from paratopic.findings.groups import BORROWED, COLUMNS, COUNT, Findings, abridged, find, periods_of
 from paratopic.findings.population import Corpus, Counted
 from paratopic.project.errors import in_short, plural
-from paratopic.project.periods import UNKNOWN
+from paratopic.project.periods import PERIODS, UNKNOWN
 from paratopic.project.topics import NO_TOPIC
 
-# Groups whose lack of labels is listed.
-MOST_LISTED = 8
+# Groups whose lack of labels is listed, and that the report has of a column that is no period.
+MOST_LISTED, MOST_GROUPS = 8, 12
 # Halves of intervals that labels may be wanted for.
 NARROW = (0.1, 0.05, 0.02)
 # What shares are of → what counts equally much.
@@ -227,35 +228,41 @@ class Overview:
 
     Parameters
     ----------
-    by_period
-        Shares by `period`: the shortest with which half of the shares have intervals, or else the
-        shortest of all. None where there is one period or none.
+    by
+        Shares by the columns of `_columns`; empty where there is none.
     sentences
-        Sentences to cite: of all paragraphs, and of the periods if there are any.
+        Sentences to cite: of all paragraphs, and of the groups if there are any.
     outlook
         How many labels more would make the intervals narrow; empty where they are.
     """
 
     whole: Findings
-    by_period: Findings | None
-    period: str | None
+    by: Mapping[str, Findings]
     sentences: tuple[str, ...]
     outlook: tuple[str, ...]
 
 
 def overview(corpus: Corpus, confidence: float, seed: int) -> Overview:
     """Estimate what the report has of a corpus; the parameters are those of `find`."""
-    whole, period = find(corpus, [], confidence), _period(corpus, confidence)
-    by_period = find(corpus, [period], confidence, seed=seed) if period else None
-    sentences = [sentence(each, corpus, confidence) for each in (whole, by_period) if each]
-    ahead = tuple(outlook(whole, corpus))
-    return Overview(whole, by_period, period, tuple(dict.fromkeys(sentences)), ahead)
+    whole = find(corpus, [], confidence)
+    names = _columns(corpus, confidence)
+    by = {name: find(corpus, [name], confidence, seed=seed) for name in names}
+    sentences = [sentence(each, corpus, confidence) for each in (whole, *by.values())]
+    return Overview(whole, by, tuple(dict.fromkeys(sentences)), tuple(outlook(whole, corpus)))
 
 
-def _period(corpus: Corpus, confidence: float) -> str | None:
-    """The shortest period with which half of the shares have intervals, or the shortest of all."""
-    periods = periods_of(corpus.rows)
-    for period in periods:
-        if find(corpus, [period], confidence).parts["low"].notna().mean() >= 0.5:
-            return period
-    return periods[0] if periods else None
+def _columns(corpus: Corpus, confidence: float) -> list[str]:
+    """Columns to divide a corpus by: a period, and others with few values, such as source.
+
+    The period is the shortest with which half of the shares have intervals, or else the shortest of
+    all. The other columns have at most `MOST_GROUPS` values, and half of their shares intervals.
+    """
+
+    def is_known(name: str) -> bool:
+        parts = find(corpus, [name], confidence).parts
+        return bool(parts["low"].notna().mean() >= 0.5)
+
+    periods, apart = periods_of(corpus.rows), {*SCHEMA.names, *PERIODS, *COLUMNS}
+    n_values = corpus.rows[[name for name in corpus.rows if name not in apart]].nunique()
+    few = map(str, n_values.index[n_values.between(2, MOST_GROUPS)])
+    return [*(list(filter(is_known, periods)) or periods)[:1], *filter(is_known, few)]
