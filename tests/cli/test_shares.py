@@ -198,7 +198,7 @@ def test_what_is_labelled_as_a_whole_is_counted_however_it_was_chosen(cli: Cli) 
         (
             ["--by", "weight"],
             "--by weight: there is no such column; the columns are article, title, "
-            "heading, date, source, decade, year, month\n",
+            "heading, date, source, decade, year, month. `dvc repro prepare` reads others",
         ),
         (["--by", "month", "--by", "year", "--by", "date"], "name two columns at most"),
         (["--of", "articles"], "0 articles drawn at random have all their paragraphs"),

@@ -383,7 +383,7 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
     assert np.diff(places).tolist() == [2, 37] and np.isnan(shares).tolist() == [False, True, False]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2008-01", "2011-04"]
     assert notes(findings)[1] == (
-        "Labels that groups lack for an interval, or for a count of fewer than 20 paragraphs: "
+        "Labels that groups need for an interval, or for a count of fewer than 20 paragraphs: "
         "2008-03: 16 (`paratopic label --random --by month --n 16`)."
     )
     small = find(

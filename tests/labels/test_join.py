@@ -12,7 +12,7 @@ from paratopic.corpus.labelled import with_labels
 from paratopic.labels.answers import CurrentAnswers, read_answers
 from paratopic.labels.log import Label, first_words, read_lines
 from paratopic.labels.resolve import join_labels, resolve_answers
-from paratopic.labels.sample import sample_of
+from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project.errors import UserError
 from paratopic.project.topics import TieRule, Topics
 from paratopic.reading.article import paragraphs_of
@@ -170,3 +170,29 @@ def test_draws_from_a_group_count_while_its_column_is_there(
         "some labels are no part of the random sample any more, because the groups that they were "
         "drawn from are not in the metadata: desk=a (2 labels)"
     ]
+
+
+def test_a_sample_of_groups_outlasts_a_few_texts_of_others(
+    frame: pd.DataFrame, topics: Topics
+) -> None:
+    texts = [f"Paragraph {number}." for number in range(40)]
+    frame = frame.iloc[[0] * 40].assign(id=[f"one:{n:02}" for n in range(40)], text=texts)
+    frame = frame.reset_index(drop=True)
+    lines = [
+        Label("line 2", frame["id"][n], "trade", "", "ann", drawn=f"1 of 20 in desk={desk}")
+        for n, desk in ((0, "a"), (1, "a"), (20, "b"), (21, "b"))
+    ]
+    params = replace(PARAMS, topics=topics)
+    for n_others, is_sample in ((3, True), (5, False)):
+        desks = frame[["id"]].assign(desk=["a"] * 20 + ["b"] * (20 - n_others) + ["c"] * n_others)
+        resolved = resolve_answers(frame, NO_ANSWERS, lines, params, desks)
+        table = with_labels(frame, resolved.answers)
+        assert (table["worth"].sum() == 4) == is_sample
+        assert resolved.messages[-1] == (
+            "no label was drawn from desk=c: labels of the other groups correct predictions there, "
+            "until `paratopic label --random --by desk=c` draws some"
+        )
+        sample = sample_of(table, resolved.answers, resolved.of_people)
+        said = describe_sample(sample, 4)
+        assert sample["groups"] == 4
+        assert ("4 from groups" in said, "more than 10%" in said) == (is_sample, not is_sample)

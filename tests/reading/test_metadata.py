@@ -138,9 +138,7 @@ def test_articles_that_are_not_there_are_noted(tmp_path: Path) -> None:
     paths = [save(tmp_path, name, "Talks.") for name in ("a.txt", "b.txt")]
     assert check_sheets(paths) == []
     save(tmp_path, "metadata.csv", "article,date\na,2025\nb.txt,2025\ngone,2025\nc.txt,\n")
-    note = (
-        f"{tmp_path}/metadata.csv: correct rows of articles that are not in its folder: gone, c.txt"
-    )
+    note = f"{tmp_path}/metadata.csv: these rows name files that are not in its folder: gone, c.txt"
     assert check_sheets(paths) == [note]
 
 

@@ -134,7 +134,7 @@ def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path) -> No
     kinds = ("metadata.csv", "file names", "documents", "tables")
     once = [*(("date", kind) for kind in kinds), ("author", "documents"), ("beat", "tables")]
     assert origins == dict.fromkeys(once, 1) | {("source", "metadata.csv"): 2}
-    gone = f"{folder}/metadata.csv: correct rows of articles that are not in its folder: gone"
+    gone = f"{folder}/metadata.csv: these rows name files that are not in its folder: gone"
     (row,) = metadata["id"][metadata["date"] == "1 May"]
     unread = "1 date is not read and in no period; write 2025-09-15, 2025-09 or 2025: 1 May"
     assert notes == [gone, f"{folder}/table.csv {NAME_IT}", f"{unread} ({row})"]

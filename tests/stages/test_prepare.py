@@ -106,7 +106,7 @@ def test_what_paragraphs_are_from_is_written_and_said_once(run: Callable[..., st
     printed = run("plain.txt", "marked.md")
     said = "metadata: date for 1 of 2 articles (1 from metadata.csv), source for 1\n"
     assert said in printed
-    note = "note: metadata.csv: correct rows of articles that are not in its folder: no\n"
+    note = "note: metadata.csv: these rows name files that are not in its folder: no\n"
     assert note in printed
     assert PARAGRAPHS.read_bytes() == paragraphs
     metadata = read_parquet(METADATA)

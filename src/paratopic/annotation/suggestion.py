@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import fsum
 
 import numpy as np
 import numpy.typing as npt
@@ -290,7 +291,7 @@ def draw_from_groups(
     groups = [groups[number] for number in rng.permutation(len(groups))]
     piles = [sorted(left[text] for text in members[group] if text in left) for group in groups]
     piles = [[pile[place] for place in rng.permutation(len(pile))] for pile in piles]
-    totals = np.array([sum(of_text[text] for text in members[group]) for group in groups])
+    totals = np.array([fsum(of_text[text] for text in members[group]) for group in groups])
     drawn: dict[str, str] = {}
     while len(drawn) < n and any(piles):
         number = int(totals.argmin())

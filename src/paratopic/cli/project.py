@@ -46,7 +46,7 @@ MEASURE = "train the models and measure them"
 TRAIN = {RUN: f"{MEASURE} (minutes; it shows how many are left)"}
 LABEL = {
     DRAW: "label a random sample, which shares and honest figures need "
-    "(for shares by source, say, add --by source)"
+    "(for shares by source, add --by source)"
 }
 
 Again = Annotated[

@@ -49,8 +49,9 @@ def review(
     print(f"{is_doubtful.sum()} of {n_labels} doubtful ({len(doubtful)} listed)")
     if n_unsure := int(ranked["unsure"].sum()):
         print(
-            f"For {plural(n_unsure, 'paragraph')} labelled with a topic, the model gives no topic "
-            "50%. That alone is no reason to doubt the label (see `paratopic errors`)."
+            f"For {plural(n_unsure, 'paragraph')} labelled with a topic, no topic reaches a "
+            "probability of 50%. That alone is no reason to doubt the label (see `paratopic "
+            "errors`)."
         )
     if out is not None:
         listed = pd.concat([tied, doubtful]).drop_duplicates("paragraph")

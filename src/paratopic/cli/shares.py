@@ -18,7 +18,7 @@ from rich import box
 from rich.table import Column, Table
 
 from paratopic.cli.project import (
-    DRAW,
+    SAMPLE,
     SHARES,
     SUGGEST,
     check_out,
@@ -32,7 +32,7 @@ from paratopic.corpus.table import read_parquet, with_metadata
 from paratopic.findings import groups
 from paratopic.findings.groups import BORROWED, COUNT, Findings
 from paratopic.findings.population import Corpus, Counted, corpus_of
-from paratopic.findings.wording import METHOD, counting, notes, outlook, percent, sentence
+from paratopic.findings.wording import METHOD, counting, lacking, notes, outlook, percent, sentence
 from paratopic.inference.loading import load
 from paratopic.inference.scores import Scores
 from paratopic.project import files
@@ -125,7 +125,7 @@ def shares(
     steps = next_steps(project)
     steps.pop(SHARES, None)
     if steps.pop(SUGGEST, None):
-        steps[DRAW] = "narrow the intervals; above is how many labels that takes"
+        steps[_draw(estimated, named, of)] = "narrow the intervals"
     print_steps(steps)
 
 
@@ -203,6 +203,14 @@ def _check(
         raise UserError(f"--rows {rows}: --out names the same file")
     for path in [*outs, *([rows] if rows else [])]:
         check_out(path)
+
+
+def _draw(findings: Findings, columns: Sequence[str], of: Counted) -> str:
+    """The command that draws labels to narrow the intervals, first in groups that have none."""
+    if of == "articles":
+        return "paratopic label --random --articles"
+    by = f" --by {columns[0]}" if len(columns) == 1 else ""
+    return f"paratopic label --random{by} --n {sum(lacking(findings).values()) or SAMPLE}"
 
 
 def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidence: float) -> Table:

@@ -137,8 +137,9 @@ def suggest(
     read_texts()
     project = read_project()
     hidden = _hides(blind, draw.measures)
+    groups = _groups(project, draw.by)
     suggesting = _suggesting(project, draw, model, hidden)
-    suggestions = _suggestions(project, n, draw, suggesting, hidden)
+    suggestions = _suggestions(project, n, draw, groups, suggesting, hidden)
     if out is None:
         sys.stdout.write(formats.sheet(suggestions))
         return
@@ -179,6 +180,7 @@ def label(
         ((command, why),) = LABEL.items()
         log.warning("note: nothing is labelled yet. First %s (`%s`)", why, command)
     drawn = formats.read_drawn(path, project.paragraphs) if path else {}
+    groups = _groups(project, draw.by)
     reason = _reason_to_hide(project, drawn, name) if path else draw.measures
     hidden = _hides(blind, reason)
     suggesting = _suggesting(project, draw, model, hidden) if path is None or not hidden else None
@@ -188,7 +190,7 @@ def label(
     token = secrets.token_urlsafe(16)  # other users of this machine cannot guess the address
     with page.listen(greeting, port, token) as listener:
         if path is None:
-            suggestions = _suggestions(project, n, draw, suggesting, hidden)
+            suggestions = _suggestions(project, n, draw, groups, suggesting, hidden)
         else:
             suggestions = _in_context(project, drawn, shown)
         explain = partial(_explain, project, shown) if shown else None
@@ -221,7 +223,12 @@ def _suggesting(project: Project, draw: Draw, model: str | None, hidden: bool) -
 
 
 def _suggestions(
-    project: Project, n: int, draw: Draw, suggesting: Model | None, hidden: bool
+    project: Project,
+    n: int,
+    draw: Draw,
+    groups: Mapping[str, set[str]],
+    suggesting: Model | None,
+    hidden: bool,
 ) -> list[Suggestion]:
     """At least one suggestion, with what the model thinks unless that is hidden.
 
@@ -231,7 +238,7 @@ def _suggestions(
         No paragraph is left to label, or stage prepare has not read those that are.
     """
     with waiting("reading the unlabelled paragraphs"):
-        suggestions = _chosen(project, n, draw, suggesting, hidden)
+        suggestions = _chosen(project, n, draw, groups, suggesting, hidden)
     if unread := _unread(project):
         message = f"not read yet: {in_short(unread)}; `dvc repro prepare` reads new sources"
         if not suggestions:
@@ -250,14 +257,19 @@ def _suggestions(
 
 
 def _chosen(
-    project: Project, n: int, draw: Draw, model: Model | None, hidden: bool
+    project: Project,
+    n: int,
+    draw: Draw,
+    groups: Mapping[str, set[str]],
+    model: Model | None,
+    hidden: bool,
 ) -> list[Suggestion]:
     """At most n paragraphs that are drawn, or suggested by a model, which may be hidden."""
     frame, judged, seed = project.paragraphs, set(project.answers_on), project.params.seed
     if draw.articles:
         drawn = suggestion.draw_articles(frame, judged, n, seed)
-    elif draw.by:
-        drawn = suggestion.draw_from_groups(frame, judged, _groups(project, draw.by), n, seed)
+    elif groups:
+        drawn = suggestion.draw_from_groups(frame, judged, groups, n, seed)
     elif draw.random or model is None:
         drawn = suggestion.draw_random(frame, judged, n, seed)
     else:
@@ -294,7 +306,7 @@ def _groups(project: Project, wanted: Sequence[str]) -> dict[str, set[str]]:
     of_all = project.sample["drawn"] or any(
         line.chance and not line.group for line in project.lines
     )
-    if not of_all and len(set().union(*groups.values())) < n_texts(project.paragraphs):
+    if groups and not of_all and len(set().union(*groups.values())) < n_texts(project.paragraphs):
         log.warning(
             "note: no label stands for the other paragraphs yet, so these will be no random sample "
             "until you label some with `%s`",

@@ -196,7 +196,8 @@ def values_of(rows: pd.DataFrame, name: str, option: str = "--by") -> list[str]:
         known += [period for period in PERIODS if "date" in own and period not in own]
         hint = nearest(name, known)
         raise UserError(
-            f"{option} {name}: there is no such column{hint}; the columns are {', '.join(known)}"
+            f"{option} {name}: there is no such column{hint}; the columns are {', '.join(known)}. "
+            "`dvc repro prepare` reads others from a metadata.csv beside the articles"
         )
     columns = {str(column): rows[column].tolist() for column in rows if column in (name, "date")}
     values = values_by(columns, name, len(rows))

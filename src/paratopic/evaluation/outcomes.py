@@ -195,7 +195,7 @@ def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:
     if n < FEW:
         messages.append(
             f"only {plural(n, 'label names', 'labels name')} a topic: do not rely on probabilities "
-            f"until about {FEW} labels name one"
+            f"until about {FEW} do"
         )
     return messages
 

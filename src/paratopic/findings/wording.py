@@ -81,8 +81,8 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
         if low <= 0 <= high:
             return (
                 f"To cite: no topic's {what} differs significantly between {other} and {one}; "
-                f"the share of {row['topic']} differs most, by {change:+.0f} points {interval}, "
-                f"{basis}"
+                f"the largest difference is that of {row['topic']}, {change:+.0f} points "
+                f"{interval}, {basis}"
             )
         return f"{lead} {interval}, {basis}"
     whole = findings.table.iloc[: len(corpus.outcomes)].to_dict("records")
@@ -109,10 +109,10 @@ def notes(findings: Findings) -> list[str]:
         )
     if (findings.table["rests_on"] == BORROWED).any():
         lines.append(
-            f"* fewer than {LEAST_LABELS} labels, so no interval. Such a share is right only if "
-            f"the model errs there as it does elsewhere.{_verdict(findings)}"
+            f"* fewer than {LEAST_LABELS} labels, so no interval. Such a share assumes that the "
+            f"model makes the same errors in the group as elsewhere.{_verdict(findings)}"
         )
-        lines += _lacking(findings)
+        lines.append(_needed(findings))
     if findings.is_time and (findings.table.iloc[:, 0] == UNKNOWN).any():
         name = findings.table.columns[0]
         lines.append(f"{UNKNOWN}: no {name} is known; `dvc repro` lists dates that it cannot read.")
@@ -152,20 +152,30 @@ def _labels_of_groups(table: pd.DataFrame) -> dict[str, int]:
     return dict(zip(names, first["labels"].tolist(), strict=True))
 
 
-def _lacking(findings: Findings) -> list[str]:
-    """How many labels more the groups without an interval need for one, or for a count."""
+def lacking(findings: Findings) -> dict[str, int]:
+    """How many labels more each group without an interval needs for one, or for a count."""
     table = findings.table[findings.table["rests_on"] == BORROWED]
-    unit = "paragraphs" if "paragraphs" in table else "articles"
-    n_labels, there = _labels_of_groups(table), _labels_of_groups(table.assign(labels=table[unit]))
-    lacks = {name: min(LEAST_LABELS, there[name]) - n for name, n in n_labels.items()}
-    listed = in_short([f"{abridged(name)}: {n}" for name, n in lacks.items()], MOST_LISTED)
-    keys = [name for name in table if name not in COLUMNS]
-    how = f" (`paratopic label --random --by {keys[0]} --n {sum(lacks.values())}`)"
+    n_labels = _labels_of_groups(table)
+    there = _labels_of_groups(table.assign(labels=table[_unit(table)]))
+    return {name: min(LEAST_LABELS, there[name]) - n for name, n in n_labels.items()}
+
+
+def _unit(table: pd.DataFrame) -> str:
+    """What the shares of a table of findings are of, if not of words."""
+    return "paragraphs" if "paragraphs" in table else "articles"
+
+
+def _needed(findings: Findings) -> str:
+    """How many labels more the groups without an interval need, and how to draw them."""
+    table, needed = findings.table, lacking(findings)
+    listed = in_short([f"{abridged(name)}: {n}" for name, n in needed.items()], MOST_LISTED)
+    keys, unit = [name for name in table if name not in COLUMNS], _unit(table)
+    how = f" (`paratopic label --random --by {keys[0]} --n {sum(needed.values())}`)"
     larger = " Larger groups take fewer, such as decades (--by decade)." if "year" in keys else ""
-    return [
-        f"Labels that groups lack for an interval, or for a count of fewer than {LEAST_LABELS} "
+    return (
+        f"Labels that groups need for an interval, or for a count of fewer than {LEAST_LABELS} "
         f"{unit}: {listed}{how if len(keys) == 1 and unit == 'paragraphs' else ''}.{larger}"
-    ]
+    )
 
 
 def _verdict(findings: Findings) -> str:
@@ -174,8 +184,8 @@ def _verdict(findings: Findings) -> str:
         return ""
     p = write_p(findings.differ)
     if findings.errs_alike:
-        return f" The labels give no evidence against that ({p})."
-    return f" The labels contradict that ({p}): do not report the shares marked *."
+        return f" A test found no sign of the contrary ({p})."
+    return f" A test contradicts that ({p}): do not report the shares marked *."
 
 
 def counting(counted: Counted, copies: bool) -> str:

@@ -91,7 +91,7 @@ def resolve_answers(
     drawn = dict(zip(of_tables["paragraph"], of_tables["draw"], strict=True))
     frame = with_labels(paragraphs, answers)
     frame = frame.assign(draw=[drawn.get(id_, "") for id_ in frame["id"]])
-    members, lost = _members(with_metadata(paragraphs, metadata), by_people)
+    members, lost = _members(with_metadata(paragraphs, metadata), by_people, {*drawn.values()})
     answers = _weighed(answers, frame, by_people, members)
     judged = {answer.paragraph for answer in current.answers}
     given = answer_rows(weak_answers(frame, of_sources, topics, judged))
@@ -229,13 +229,17 @@ def _today(names: Sequence[str], topics: Topics, where: str) -> Meaning:
     return meaning
 
 
-def _members(rows: pd.DataFrame, lines: Iterable[Label]) -> tuple[dict[str, set[str]], list[str]]:
-    """Each group that paragraphs were drawn from → its texts; and a message if some are gone.
+def _members(
+    rows: pd.DataFrame, lines: Sequence[Label], of_tables: Collection[str]
+) -> tuple[dict[str, set[str]], list[str]]:
+    """Each group that paragraphs were drawn from → its texts; and messages on what that leaves out.
 
     Parameters
     ----------
     rows
         Paragraphs with the columns of `with_metadata`.
+    of_tables
+        What was drawn of the rows of tables.
     """
     n_drawn = Counter(line.group for line in lines if line.is_decided and line.group)
     known: dict[str, set[str]] = {}
@@ -246,8 +250,16 @@ def _members(rows: pd.DataFrame, lines: Iterable[Label]) -> tuple[dict[str, set[
     messages = [
         "some labels are no part of the random sample any more, because the groups that they were "
         f"drawn from are not in the metadata: {in_short(gone)}"
-    ]
-    return {group: known[group] for group in n_drawn if group in known}, messages[: len(gone)]
+    ][: len(gone)]
+    members = {group: known[group] for group in n_drawn if group in known}
+    others = sorted(group for group in known if group not in members and known[group])
+    from_all = "paragraph" in of_tables or any(each.chance and not each.group for each in lines)
+    if others and not from_all:
+        messages.append(
+            f"no label was drawn from {in_short(others)}: labels of the other groups correct "
+            f"predictions there, until `paratopic label --random --by {others[0]}` draws some"
+        )
+    return members, messages
 
 
 def _weighed(

@@ -20,6 +20,9 @@ from paratopic.project.errors import plural
 
 # Chance that the next paragraph of a mixed draw is drawn at random, and is not a suggestion.
 RANDOM_SHARE = 0.3
+# Share of the corpus that draws from groups have to reach if nothing was drawn from all of it.
+# Files that come later, or a corrected date, must not undo a sample.
+LEAST_COVERED = 0.9
 # What was drawn, as in the paragraph table → words for it.
 KINDS = {"paragraph": "paragraphs", ARTICLE: "whole articles"}
 
@@ -120,8 +123,9 @@ def sample_of(
     -------
     ``kind``, what was drawn, "paragraph" or "article", None where it is not known; ``drawn``, the
     number of labels that were drawn so; ``open``, if there are any, that of the paragraphs that
-    were drawn, and whose answers make no label; and ``earlier``, if paragraphs were added since,
-    how many answers are on paragraphs that were drawn before, and from how many.
+    were drawn, and whose answers make no label; ``groups``, if there are any, the number of answers
+    on paragraphs that were drawn from groups; and ``earlier``, if paragraphs were added since, how
+    many answers are on paragraphs that were drawn before, and from how many.
     """
     drawn = frame["draw"][frame["draw"].isin(KINDS)]
     kind = None if drawn.empty else str(drawn.iloc[0])
@@ -130,6 +134,8 @@ def sample_of(
     now = n_texts(frame)
     sizes = [line.drawn_from for line in people if line.drawn_from and line.drawn_from < now]
     sample = {"kind": kind, "drawn": len(drawn)} | ({"open": n_open} if n_open else {})
+    if n_of_groups := sum(bool(line.group) for line in people):
+        sample["groups"] = n_of_groups
     return sample | ({"earlier": [len(sizes), min(sizes), now]} if sizes else {})
 
 
@@ -139,6 +145,12 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
     >>> describe_sample({"kind": "paragraph", "drawn": 60}, 75)
     'labels: 60 of 75 were drawn at random (paragraphs)'
     """
+    if sample["kind"] is None and "groups" in sample:
+        return (
+            f"labels: {sample['groups']} of {n_labels} were drawn from groups, which leave out "
+            f"more than {1 - LEAST_COVERED:.0%} of the paragraphs, so they are no random sample of "
+            "all: `paratopic label --random` draws from all, and with --by COLUMN from each group"
+        )
     if sample["kind"] is None:
         return (
             "labels: it is not known how these paragraphs were chosen. If you drew the rows of a "
@@ -147,6 +159,10 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
         )
     kind = KINDS[sample["kind"]]
     line = f"labels: {sample['drawn']} of {n_labels} were drawn at random ({kind})"
+    if "groups" in sample:
+        line += (
+            f"; {sample['groups']} from groups, each of which counts as much as it is of the corpus"
+        )
     if "open" in sample:
         lacks = plural(sample["open"], "more was drawn and has", "more were drawn and have")
         line += (
@@ -217,7 +233,8 @@ def _together(
 
     Returns
     -------
-    ``weight`` and ``worth``, (M,) each; None where no draw stands for some of the texts.
+    ``weight`` and ``worth``, (M,) each; None where draws stand for less than `LEAST_COVERED` of the
+    texts.
     """
     worth, density, covered = np.zeros(len(chance_of)), np.zeros(len(chance_of)), set[str]()
     for group, inside in members.items():
@@ -232,10 +249,11 @@ def _together(
             worth[rows] += weights
             density[rows] += weights.sum() / len(inside)
             covered |= {*inside}
-    if covered < {*members[""]}:
+    if not covered or len(covered) < LEAST_COVERED * len(members[""]):
         return None
     # Where all were drawn from all, both densities are equal to the last bit.
-    weight = worth * (worth.sum() / len(covered) / density)
+    mean = worth.sum() / len(covered)
+    weight = worth * np.divide(mean, density, out=np.zeros_like(worth), where=density > 0)
     return {"weight": weight, "worth": np.minimum(worth, 1.0)}
 
 

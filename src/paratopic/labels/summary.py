@@ -57,7 +57,7 @@ def summarise(
     if drawn := sample["drawn"]:
         which = "the" if drawn == report["labelled_by"].get("hand") else f"{drawn:,} of the"
         report["messages"].append(
-            f"{which} labels are a random sample, so what is measured on them holds for all "
+            f"{which} labels are a random sample, so figures and their intervals are about all "
             "paragraphs"
             if drawn >= LEAST_DRAWN
             else f"{plural(drawn, 'label was', 'labels were')} drawn at random; from "

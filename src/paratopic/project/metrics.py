@@ -50,7 +50,7 @@ METRICS = (
     Metric(
         "answer_accuracy",
         "accuracy of answers",
-        "share of answers that are right; to give no topic is an answer, too",
+        "share of answers that are right; “no topic” also counts as an answer",
         ("single",),
         is_main=True,
     ),

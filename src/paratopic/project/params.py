@@ -373,7 +373,7 @@ def _parse_yaml(text: str, path: Path) -> Any:
         where = f"{path}, line {mark.line + 1}" if mark else f"{path}"
         problem = getattr(error, "problem", None) or str(error)
         hint = "; indent with spaces, not tabs" if r"'\t'" in problem else ""
-        raise UserError(f"{where}: is not valid YAML: {_short(problem)}{hint}") from None
+        raise UserError(f"{where} is not valid YAML: {_short(problem)}{hint}") from None
 
 
 def _plain(value: object, where: str) -> object:

@@ -72,7 +72,7 @@ def check_sheets(paths: Collection[Path]) -> list[str]:
         if absent := [name for name in rows if name not in present]:
             names = textwrap.shorten(", ".join(absent), LONGEST, placeholder=" …")
             sheet = printable(folder / SHEET)
-            notes.append(f"{sheet}: correct rows of articles that are not in its folder: {names}")
+            notes.append(f"{sheet}: these rows name files that are not in its folder: {names}")
     return notes
 
 
