@@ -182,7 +182,7 @@ def _band(
     """
     places = np.array([time_of(name) for name in names])
     axes.fill_between(places, rows["low"], rows["high"], color=PALE, alpha=0.25, linewidth=0)
-    axes.vlines(places, rows["low"], rows["high"], color=PALE, linewidth=1)
+    axes.vlines(places, rows["low"], rows["high"], color=PALE, linewidth=1, clip_on=False)
     known = rows["share"].where(rows["low"].notna())
     axes.plot(places, known, color=INK, ls=mark[1], linewidth=1.5)
     _marks(axes, places, rows["share"], rows["low"], mark[0], label)
