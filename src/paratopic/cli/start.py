@@ -36,6 +36,10 @@ README = Path("README.md")
 
 # What comes after the start.
 DEFINE = {"edit params.yaml": "define each topic: with few labels, models rely on it"}
+LABEL_GROUPS = {
+    "paratopic label --random --by COLUMN": "only for shares in groups, such as --by year: label "
+    "more where labels are few"
+}
 REPORT = {
     "paratopic report": "see how good they are",
     "paratopic shares": "estimate the shares of the topics",
@@ -215,7 +219,9 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
         check["add random: true"] = (
             "to the table in prepare.sources, if you drew the labelled rows at random"
         )
-    label = LABEL if len(rows.answers) < len(rows.paragraphs) and not random else {}
+    label = LABEL_GROUPS if random else LABEL
+    if len(rows.answers) == len(rows.paragraphs):
+        label = {}
     _print_created(folder, note, check | DEFINE | label | TRAIN | REPORT)
 
 
