@@ -393,7 +393,7 @@ def test_a_group_is_drawn_from_at_random_and_says_so(
     assert {*zip(articles, drawn, strict=True)} == {
         (name, f"1 of 8 in article={name}") for name in "ab"
     }
-    assert "these will be no random sample until you label some" in caplog.text
+    assert "nothing was drawn from the other paragraphs" in caplog.text
     assert ids[9] not in [row["paragraph"] for row in read_sheet("sheet.csv")]
     assert len(drawn_by(cli, *options, "--n", "99")[0]) == 15
 

@@ -383,8 +383,8 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
     assert np.diff(places).tolist() == [2, 37] and np.isnan(shares).tolist() == [False, True, False]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2008-01", "2011-04"]
     assert notes(findings)[1] == (
-        "Labels that groups need for an interval, or for a count of fewer than 20 paragraphs: "
-        "2008-03: 16 (`paratopic label --random --by month --n 16`)."
+        "Labels still needed for an interval (or, in groups of fewer than 20 paragraphs, for a "
+        "count): 2008-03: 16 (`paratopic label --random --by month --n 16`)."
     )
     small = find(
         corpus(frame, frame[["id"]].assign(desk=(number % 30).astype(str))), ["desk"], 0.95

@@ -116,7 +116,7 @@ def test_labels_of_a_small_part_are_known() -> None:
     assert half.borrowed and known / 10 <= value <= (known + 5) / 10
 
 
-@given(st.integers(0, 10_000), st.integers(LEAST_LABELS, 80), st.floats(-3, 3))
+@given(st.integers(0, 10_000), st.integers(30, 80), st.floats(-3, 3))
 def test_shares_sum_to_one_and_lie_in_their_intervals(seed: int, n: int, bias: float) -> None:
     sample, _ = drawn(300, n, seed, bias)
     weights = np.random.default_rng(seed).uniform(1, 3, n)
@@ -200,6 +200,26 @@ def test_suggested_labels_alone_are_no_sample_of_a_part() -> None:
     first, second = shares_of_parts(mixed, halves, 0.95)
     assert first.n_labels == 60 and first.shares[0].low is not None
     assert second.n_labels == 0 and second.borrowed and second.shares[0].low is None
+
+
+def test_a_group_that_is_labelled_as_a_whole_adds_no_noise() -> None:
+    # Half of 200 texts are labelled, and 30 of the others: all noise is that of the latter.
+    rows = np.arange(130)
+    true = np.tile([True, False], 100)
+    truth = np.column_stack([true, ~true]).astype(np.float64)
+    weights = np.where(rows < 100, 1.0, 100 / 30)
+    sample = Sample(np.full((200, 2), 0.5), rows, truth[rows], weights, np.ones(130))
+    low, high = bounds(shares(sample, np.ones(200), 0.95).shares[0])
+    # The standard error of the mean of 30 of 100 texts, halved: theirs is half of the corpus.
+    error = 0.5 * np.sqrt(0.25 / 30 * 0.7)
+    assert (high - low) / 2 == pytest.approx(1.98 * error, rel=0.05)
+
+
+def test_few_labels_that_stand_for_most_texts_give_no_interval() -> None:
+    sample, _ = drawn(1000, 60, 8)
+    weights = np.repeat([30.0, 0.1], [10, 50])
+    assert sample.units(np.ones(1000)) == 60
+    assert replace(sample, weights=weights).units(np.ones(1000)) == 0
 
 
 def test_a_part_without_labels_borrows_from_the_others() -> None:

@@ -148,8 +148,9 @@ def test_what_was_drawn_is_known_of_rows_that_people_correct_and_of_open_answers
 
 
 def test_draws_from_a_group_count_while_its_column_is_there(
-    frame: pd.DataFrame, topics: Topics
+    frame: pd.DataFrame, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("paratopic.labels.sample.LEAST_DRAWN", 1)
     desks = frame[["id"]].assign(desk=["a", "a", "a", "b"])
     drawn = ("1 of 4", "1 of 3 in desk=a", "1 of 3 in desk=a")
     lines = [
@@ -167,7 +168,7 @@ def test_draws_from_a_group_count_while_its_column_is_there(
     gone = resolve_answers(frame, NO_ANSWERS, lines, params, desks[["id"]])
     assert with_labels(frame, gone.answers)["draw"].tolist() == ["", "", "", "paragraph"]
     assert gone.messages == [
-        "some labels are no part of the random sample any more, because the groups that they were "
+        "some labels are no longer part of the random sample, because the groups that they were "
         "drawn from are not in the metadata: desk=a (2 labels)"
     ]
 
@@ -195,4 +196,7 @@ def test_a_sample_of_groups_outlasts_a_few_texts_of_others(
         sample = sample_of(table, resolved.answers, resolved.of_people)
         said = describe_sample(sample, 4)
         assert sample["groups"] == 4
-        assert ("4 from groups" in said, "more than 10%" in said) == (is_sample, not is_sample)
+        assert ("4 of these from groups" in said, "more than 10%" in said) == (
+            is_sample,
+            not is_sample,
+        )

@@ -102,7 +102,8 @@ def test_weights_worked_out_by_hand() -> None:
     }
 
 
-def test_weights_of_draws_from_a_group_worked_out_by_hand() -> None:
+def test_weights_of_draws_from_a_group_worked_out_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paratopic.labels.sample.LEAST_DRAWN", 2)
     frame = table(10, ["000", "001", "002", "009"])
     members = {"half=a": {f"Text 00{number}." for number in range(4)}}
     lines = in_order(
@@ -124,7 +125,12 @@ def test_weights_of_draws_from_a_group_worked_out_by_hand() -> None:
     gone = weigh_sample(frame, lines, {})
     other = weigh_sample(frame, in_order(*lines[:2], line("001"), line("002")), {})
     pd.testing.assert_frame_equal(gone, other)
-    # Without a draw from all, none stands for the rest; both halves together are all.
+    # Without enough draws from all, none stands for the rest; both halves together are all.
+    few = weigh_sample(frame, lines[1:], members)
+    assert few["weight"].isna().all() and few["worth"].dropna().tolist() == pytest.approx(
+        [7 / 9, 1, 1, 1]
+    )
+    assert set(few["draw"]) == {""}
     assert weigh_sample(frame, lines[2:], members)["weight"].isna().all()
     rest = {"half=b": {f"Text 00{number}." for number in range(4, 10)}}
     of_rest = replace(lines[1], drawn="1 of 6 in half=b")

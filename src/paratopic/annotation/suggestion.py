@@ -287,7 +287,7 @@ def draw_from_groups(
     worth = frame["worth"].fillna(0.0).where(has_hand_label(frame), answered)
     of_text = worth.groupby(frame["text"]).sum().to_dict()
     rng = _generator(seed, judged)
-    groups = [group for group in members if not left.keys().isdisjoint(members[group])]
+    groups = [group for group in sorted(members) if not left.keys().isdisjoint(members[group])]
     groups = [groups[number] for number in rng.permutation(len(groups))]
     piles = [sorted(left[text] for text in members[group] if text in left) for group in groups]
     piles = [[pile[place] for place in rng.permutation(len(pile))] for pile in piles]

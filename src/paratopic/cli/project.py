@@ -102,6 +102,13 @@ class Project:
         return sample_of(self.paragraphs, self.answered, self.current.answers)
 
     @property
+    def has_draws(self) -> bool:
+        """Whether anything was drawn at random, also since stage prepare."""
+        return bool(self.sample["drawn"]) or any(
+            each.is_decided and each.draw for each in self.lines
+        )
+
+    @property
     def basis(self) -> str:
         """A line on what the labels by hand are a sample of; "" without any."""
         n = int(self.labelled.by_hand.sum())

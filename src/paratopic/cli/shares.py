@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import numpy as np
@@ -209,8 +210,10 @@ def _draw(findings: Findings, columns: Sequence[str], of: Counted) -> str:
     """The command that draws labels to narrow the intervals, first in groups that have none."""
     if of == "articles":
         return "paratopic label --random --articles"
-    by = f" --by {columns[0]}" if len(columns) == 1 else ""
-    return f"paratopic label --random{by} --n {sum(lacking(findings).values()) or SAMPLE}"
+    if len(columns) != 1:
+        return f"paratopic label --random --n {SAMPLE}"
+    n = sum(lacking(findings).values()) or SAMPLE
+    return f"paratopic label --random --by {quote(columns[0])} --n {n}"
 
 
 def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidence: float) -> Table:

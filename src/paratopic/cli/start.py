@@ -37,8 +37,8 @@ README = Path("README.md")
 # What comes after the start.
 DEFINE = {"edit params.yaml": "define each topic: with few labels, models rely on it"}
 LABEL_GROUPS = {
-    "paratopic label --random --by COLUMN": "only for shares in groups, such as --by year: label "
-    "more where labels are few"
+    "paratopic label --random --by COLUMN": "only for shares by group, such as --by year: adds "
+    "labels where there are few"
 }
 REPORT = {
     "paratopic report": "see how good they are",

@@ -35,7 +35,7 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import Explanation
 from paratopic.labels.log import NEVER, UNNAMED, after
-from paratopic.labels.sample import n_texts
+from paratopic.labels.sample import LEAST_COVERED, n_texts
 from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.files import CHAMPION, PREPARED, printable, read_json
 from paratopic.project.params import read_params
@@ -69,8 +69,8 @@ By = Annotated[
     list[str] | None,
     typer.Option(
         metavar="COLUMN[=VALUE]",
-        help="With --random: draw from each value of a column, such as month, in turn: the one "
-        "with the fewest labels is next. source=Post draws from one value alone; repeat for "
+        help="With --random: draw from the values of a column, such as month, always next from "
+        "the one with the fewest labels. source=Post draws from one value alone; repeat for "
         "several.",
         show_default=False,
     ),
@@ -246,6 +246,7 @@ def _suggestions(
         log.warning("note: %s", message)
     if not suggestions:
         labelled = "article has a labelled paragraph" if draw.articles else "paragraph has a label"
+        labelled = "paragraph of these groups has a label" if draw.by else labelled
         paths = ", ".join(project.params.prepare.paths)
         n = int(project.paragraphs["boilerplate"].sum())
         but = f", but for {n:,} of boilerplate (prepare.skip_boilerplate)" if n else ""
@@ -303,13 +304,11 @@ def _groups(project: Project, wanted: Sequence[str]) -> dict[str, set[str]]:
                 f"{in_short(values, MOST_VALUES)}"
             )
         groups |= {group: of_column[group]} if equals else of_column
-    of_all = project.sample["drawn"] or any(
-        line.chance and not line.group for line in project.lines
-    )
-    if groups and not of_all and len(set().union(*groups.values())) < n_texts(project.paragraphs):
+    least = LEAST_COVERED * n_texts(project.paragraphs)
+    if groups and not project.has_draws and len(set().union(*groups.values())) < least:
         log.warning(
-            "note: no label stands for the other paragraphs yet, so these will be no random sample "
-            "until you label some with `%s`",
+            "note: nothing was drawn from the other paragraphs, so these labels are no random "
+            "sample yet; also label some of all (`%s`)",
             DRAW,
         )
     return groups

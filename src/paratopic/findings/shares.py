@@ -102,7 +102,10 @@ class Sample:
         """Number of labels in a part, or of articles if these were drawn; 0 if too few for any
         interval.
         """
-        n_labels = self.size(masses)
+        weights = self.weights[masses[self.labelled] > 0]
+        # Few labels with high weights among many with low ones tell little (Kish 1965).
+        effective = ratio(weights.sum() ** 2, weights @ weights)
+        n_labels = min(self.size(masses), int(effective + ROUNDING))
         if n_labels < LEAST_LABELS or self.articles is None:
             return n_labels if n_labels >= LEAST_LABELS else 0
         n_articles = len(np.unique(self.articles[self.weights * masses[self.labelled] > 0]))
@@ -346,9 +349,11 @@ def _sizes(sample: Sample, masses: Array, own: _Correction) -> Array:
     noise = squared @ residuals**2 + EXTRA
     sizes: Array = own.size * (squared @ labels**2 + EXTRA) / noise
     if sample.articles is None:
-        # What is labelled is known: of a corpus that is labelled as a whole nothing is uncertain.
-        unknown = 1 - sample.size(masses) / (np.count_nonzero(masses) + 1)
-        return sizes / unknown
+        # What is labelled is known: of a group that is labelled as a whole nothing is uncertain.
+        weights = sample.weights * (masses[sample.labelled] > 0)
+        texts = np.maximum(1.0, weights / weights.sum() * (np.count_nonzero(masses) + 1))
+        noise_left = own.of_labels**2 @ (1 - 1 / texts)
+        return np.asarray(sizes * (own.of_labels @ own.of_labels) / noise_left)
     return sizes
 
 

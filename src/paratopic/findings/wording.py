@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from shlex import quote
 from typing import Any
 
 import pandas as pd
@@ -169,12 +171,13 @@ def _needed(findings: Findings) -> str:
     """How many labels more the groups without an interval need, and how to draw them."""
     table, needed = findings.table, lacking(findings)
     listed = in_short([f"{abridged(name)}: {n}" for name, n in needed.items()], MOST_LISTED)
-    keys, unit = [name for name in table if name not in COLUMNS], _unit(table)
-    how = f" (`paratopic label --random --by {keys[0]} --n {sum(needed.values())}`)"
+    keys, unit = [str(name) for name in table if name not in COLUMNS], _unit(table)
+    how = f" (`paratopic label --random --by {quote(keys[0])} --n {sum(needed.values())}`)"
+    how = how if len(keys) == 1 and unit == "paragraphs" else ""
     larger = " Larger groups take fewer, such as decades (--by decade)." if "year" in keys else ""
     return (
-        f"Labels that groups need for an interval, or for a count of fewer than {LEAST_LABELS} "
-        f"{unit}: {listed}{how if len(keys) == 1 and unit == 'paragraphs' else ''}.{larger}"
+        f"Labels still needed for an interval (or, in groups of fewer than {LEAST_LABELS} "
+        f"{unit}, for a count): {listed}{how}.{larger}"
     )
 
 
@@ -184,8 +187,8 @@ def _verdict(findings: Findings) -> str:
         return ""
     p = write_p(findings.differ)
     if findings.errs_alike:
-        return f" A test found no sign of the contrary ({p})."
-    return f" A test contradicts that ({p}): do not report the shares marked *."
+        return f" A test found no evidence against this ({p})."
+    return f" A test contradicts this ({p}): do not report the shares marked *."
 
 
 def counting(counted: Counted, copies: bool) -> str:
@@ -200,9 +203,9 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
     if n := corpus.n_boilerplate:
         left_out = plural(n, "paragraph")
         lines.append(f"Not counted: {left_out} of boilerplate (prepare.skip_boilerplate).")
-    lacking = {half: more for half in NARROW if (more := labels_for(half, findings, corpus))}
-    if lacking:
-        halves = (f"± {100 * half:.0f} points, about {n:,} more" for half, n in lacking.items())
+    wanted = {half: more for half in NARROW if (more := labels_for(half, findings, corpus))}
+    if wanted:
+        halves = (f"± {100 * half:.0f} points, about {n:,} more" for half, n in wanted.items())
         units = "articles" if corpus.counted == "articles" else "paragraphs"
         lines.append(
             f"To narrow all intervals for the whole corpus, label {units} drawn at random: for "
@@ -268,11 +271,14 @@ def _columns(corpus: Corpus, confidence: float) -> list[str]:
     all. The other columns have at most `MOST_GROUPS` values, and half of their shares intervals.
     """
 
-    def is_known(name: str) -> bool:
-        parts = find(corpus, [name], confidence).parts
-        return bool(parts["low"].notna().mean() >= 0.5)
-
     periods, apart = periods_of(corpus.rows), {*SCHEMA.names, *PERIODS, *COLUMNS}
     n_values = corpus.rows[[name for name in corpus.rows if name not in apart]].nunique()
     few = map(str, n_values.index[n_values.between(2, MOST_GROUPS)])
-    return [*(list(filter(is_known, periods)) or periods)[:1], *filter(is_known, few)]
+    is_known = partial(_is_known, corpus, confidence)
+    period = next(filter(is_known, periods), *periods[:1]) if periods else None
+    return [*([period] if period else []), *filter(is_known, few)]
+
+
+def _is_known(corpus: Corpus, confidence: float, name: str) -> bool:
+    """Whether half of the shares by a column have intervals."""
+    return bool(find(corpus, [name], confidence).parts["low"].notna().mean() >= 0.5)

@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from shlex import quote
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,7 +92,8 @@ def resolve_answers(
     drawn = dict(zip(of_tables["paragraph"], of_tables["draw"], strict=True))
     frame = with_labels(paragraphs, answers)
     frame = frame.assign(draw=[drawn.get(id_, "") for id_ in frame["id"]])
-    members, lost = _members(with_metadata(paragraphs, metadata), by_people, {*drawn.values()})
+    rows = with_metadata(paragraphs, metadata)
+    members, lost = _members(rows, by_people, {*drawn.values()})
     answers = _weighed(answers, frame, by_people, members)
     judged = {answer.paragraph for answer in current.answers}
     given = answer_rows(weak_answers(frame, of_sources, topics, judged))
@@ -248,16 +250,17 @@ def _members(
             known |= groups_by(rows, column)
     gone = [f"{group} ({plural(n, 'label')})" for group, n in n_drawn.items() if group not in known]
     messages = [
-        "some labels are no part of the random sample any more, because the groups that they were "
+        "some labels are no longer part of the random sample, because the groups that they were "
         f"drawn from are not in the metadata: {in_short(gone)}"
     ][: len(gone)]
     members = {group: known[group] for group in n_drawn if group in known}
     others = sorted(group for group in known if group not in members and known[group])
-    from_all = "paragraph" in of_tables or any(each.chance and not each.group for each in lines)
-    if others and not from_all:
+    drawn = (line for line in lines if line.is_decided and line.chance)
+    if others and "paragraph" not in of_tables and all(line.group for line in drawn):
         messages.append(
             f"no label was drawn from {in_short(others)}: labels of the other groups correct "
-            f"predictions there, until `paratopic label --random --by {others[0]}` draws some"
+            f"predictions there, until `paratopic label --random --by {quote(others[0])}` draws "
+            "some"
         )
     return members, messages
 

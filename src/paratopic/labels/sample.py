@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from paratopic.corpus.labelled import LEAST_DRAWN
 from paratopic.corpus.table import has_hand_label
-from paratopic.inference.scores import Array
 from paratopic.labels.log import ARTICLE, Label
 from paratopic.project.errors import plural
 
@@ -57,7 +57,7 @@ def weigh_sample(
     For each row: draw, what was drawn, "paragraph", "article" or "" for not known; weight, how much
     of the corpus its label stands for beside the others; and worth, how much the label tells beside
     one that was drawn at random, from 0 to 1. Both are 1 if all were drawn at random from all
-    paragraphs, and NaN if there is no label or sample.
+    paragraphs, and NaN without a label. Weights are NaN, too, where labels are no sample.
     """
     whole, frame = frame, frame[~frame["boilerplate"]]  # which is never drawn
     hand = frame[has_hand_label(frame)]
@@ -77,15 +77,18 @@ def weigh_sample(
         hand["id"].isin([*drawn_whole, *of_tables["id"][of_tables["draw"] == ARTICLE]])
     ]
     sample = pd.DataFrame({"draw": "", "weight": np.nan, "worth": np.nan}, whole.index)
-    n_drawn = sum(chance is not None for chance in chance_of.values())
     weights = _together(chance_of, group_of, frames)
-    if weights is not None and n_drawn >= len(of_articles):
+    drawn = [text for text, chance in chance_of.items() if chance is not None]
+    is_sample = bool(weights["weight"].notna().any()) and len(drawn) >= len(of_articles)
+    if is_sample or not len(of_articles):
         copies = hand.groupby("text")["id"].transform("size")
-        for column, values in weights.items():
-            value_of = dict(zip(chance_of, values, strict=True))
-            sample.loc[hand.index, column] = hand["text"].map(value_of).astype(float) / copies
-        sample.loc[hand.index[hand["text"].map(chance_of).notna()], "draw"] = "paragraph"
-    elif len(of_articles):
+        for column in ("weight", "worth"):
+            sample.loc[hand.index, column] = (
+                hand["text"].map(weights[column]).astype(float) / copies
+            )
+        if is_sample:
+            sample.loc[hand.index[hand["text"].isin(drawn)], "draw"] = "paragraph"
+    else:
         # A text that several of the articles have is labelled in one of them, and counts once.
         of_drawn = frame[frame["article"].isin(of_articles["article"])]
         known = of_drawn[of_drawn["text"].isin(of_articles["text"])]
@@ -93,10 +96,10 @@ def weigh_sample(
         each = known["article"].map(of_drawn["article"].value_counts()) / n_known
         copies = of_articles.groupby("text")["id"].transform("size")
         of_text = each.groupby(known["text"]).sum() / frame["text"].value_counts()
-        weight = of_articles["text"].map(of_text) / copies
+        weight = of_articles["text"].map(of_text)
         sample.loc[of_articles.index, "draw"] = ARTICLE
-        sample.loc[of_articles.index, "weight"] = weight
-        sample.loc[of_articles.index, "worth"] = weight.clip(upper=1.0)
+        sample.loc[of_articles.index, "weight"] = weight / copies
+        sample.loc[of_articles.index, "worth"] = weight.clip(upper=1.0) / copies
     return sample
 
 
@@ -134,7 +137,8 @@ def sample_of(
     now = n_texts(frame)
     sizes = [line.drawn_from for line in people if line.drawn_from and line.drawn_from < now]
     sample = {"kind": kind, "drawn": len(drawn)} | ({"open": n_open} if n_open else {})
-    if n_of_groups := sum(bool(line.group) for line in people):
+    n_of_groups = sum(bool(line.group) for line in people if line.is_decided)
+    if n_of_groups and kind != ARTICLE:
         sample["groups"] = n_of_groups
     return sample | ({"earlier": [len(sizes), min(sizes), now]} if sizes else {})
 
@@ -161,7 +165,8 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
     line = f"labels: {sample['drawn']} of {n_labels} were drawn at random ({kind})"
     if "groups" in sample:
         line += (
-            f"; {sample['groups']} from groups, each of which counts as much as it is of the corpus"
+            f"; {sample['groups']} of these from groups, weighted to each group's share of the "
+            "corpus"
         )
     if "open" in sample:
         lacks = plural(sample["open"], "more was drawn and has", "more were drawn and have")
@@ -214,13 +219,13 @@ def _rank(line: Label) -> tuple[datetime, float]:
 def _together(
     chance_of: Mapping[str, float | None],
     group_of: Mapping[str, str],
-    members: Mapping[str, Collection[str]],
-) -> dict[str, Array] | None:
+    frames: Mapping[str, Collection[str]],
+) -> pd.DataFrame:
     """Weight and worth of M texts that were drawn from all or from groups.
 
-    Draws from each group say something of its texts alone, and of these what the draws from all
-    say too. So the weights of `_weights` in all and in each group are added, and divided by how
-    many labels there are for each text in all and in these groups.
+    Draws from a group tell of its texts alone, and of these the draws from all tell too. So the
+    weights of `_weights` in all and in each group are added, and divided by how many labels there
+    are for each text in all and in these groups.
 
     Parameters
     ----------
@@ -228,33 +233,33 @@ def _together(
         Text → `Label.chance`, in the order in which they were labelled.
     group_of
         Text → the group that it was drawn from, "" for all.
-    members
-        Each group, and "" → its texts.
+    frames
+        Each group, and "" for all → its texts.
 
     Returns
     -------
-    ``weight`` and ``worth``, (M,) each; None where draws stand for less than `LEAST_COVERED` of the
-    texts.
+    Columns weight and worth, with the texts as index. Weights are NaN where there is no sample:
+    draws from groups leave out more than `LEAST_COVERED` allows, and those from all are fewer than
+    `LEAST_DRAWN`.
     """
-    worth, density, covered = np.zeros(len(chance_of)), np.zeros(len(chance_of)), set[str]()
-    for group, inside in members.items():
-        rows = [row for row, text in enumerate(chance_of) if text in inside]
-        chances = [
-            chance if group_of.get(text, "") == group else None
-            for text, chance in chance_of.items()
-            if text in inside
-        ]
+    sums = pd.DataFrame(0.0, list(chance_of), ["weight", "density"])
+    covered: set[str] = set()
+    for group, inside in frames.items():
+        texts = [text for text in chance_of if text in inside]
+        chances = [chance_of[text] if group_of.get(text, "") == group else None for text in texts]
+        n_drawn = len(chances) - chances.count(None)
+        if not n_drawn:
+            continue
         weights = np.array(_weights(chances, len(inside)))
-        if weights.any():
-            worth[rows] += weights
-            density[rows] += weights.sum() / len(inside)
+        sums.loc[texts, "weight"] += weights
+        sums.loc[texts, "density"] += weights.sum() / len(inside)
+        if group or len(frames) == 1 or n_drawn >= LEAST_DRAWN:
             covered |= {*inside}
-    if not covered or len(covered) < LEAST_COVERED * len(members[""]):
-        return None
-    # Where all were drawn from all, both densities are equal to the last bit.
-    mean = worth.sum() / len(covered)
-    weight = worth * np.divide(mean, density, out=np.zeros_like(worth), where=density > 0)
-    return {"weight": weight, "worth": np.minimum(worth, 1.0)}
+    # Where all were drawn from all, mean and density are equal to the last bit.
+    mean = sums["weight"].sum() / max(1, len(frames[""]))
+    weight = (sums["weight"] * (mean / sums["density"])).fillna(0.0)
+    is_sample = len(covered) >= max(1, LEAST_COVERED * len(frames[""]))
+    return sums.assign(weight=weight if is_sample else np.nan, worth=sums["weight"].clip(upper=1.0))
 
 
 def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:
