@@ -114,14 +114,7 @@ def corpus_of(
     apart = scores[:0] if apart is None else apart
     scores, apart = (each[each["id"].isin(frame["id"])] for each in (scores, apart))
     of_articles = counted == "articles"
-    is_whole = len(frame) > 0 and {*frame["text"]} == {*hand.rows["text"]}
-    if of_articles:
-        rows = _whole_articles(frame, hand.rows, is_whole)
-    elif is_whole:  # however they were chosen, they are counted
-        rows = hand.rows.assign(weight=1.0, worth=1.0)
-        rows = rows.drop_duplicates("text", ignore_index=True)
-    else:
-        rows = _labelled_texts(hand.rows, {*scores["id"], *apart["id"]})
+    rows = _labelled_rows(frame, hand.rows, {*scores["id"], *apart["id"]}, of_articles)
     place = pd.factorize(frame["text"])[0].astype(np.int64)
     number_of, everything = pd.Series(place, frame["id"]), everything[~everything["boilerplate"]]
     first = frame["id"].iloc[np.unique(place, return_index=True)[1]]
@@ -137,8 +130,8 @@ def corpus_of(
         probabilities = in_articles(probabilities[place], number, k)
         truth = in_articles(truth, articles, k)
         labelled = pd.Index(order).get_indexer(rows["article"].unique()).astype(np.int64)
-        weights, place = np.ones(len(labelled)), np.arange(len(order))
-        worth = weights
+        weights = worth = np.ones(len(labelled))
+        place = np.arange(len(order))
         everything = _article_rows(everything)
     return Corpus(
         probabilities=probabilities,
@@ -186,8 +179,20 @@ def with_out_of_fold(
     return complete
 
 
+def _labelled_rows(
+    frame: pd.DataFrame, labels: pd.DataFrame, scored: set[str], of_articles: bool
+) -> pd.DataFrame:
+    """The labelled rows that stand for a corpus of articles, or of paragraphs, each text once."""
+    is_whole = len(frame) > 0 and {*frame["text"]} == {*labels["text"]}
+    if of_articles:
+        return _whole_articles(frame, labels, is_whole)
+    if is_whole:  # however they were chosen, they are counted
+        return labels.assign(weight=1.0, worth=1.0).drop_duplicates("text", ignore_index=True)
+    return _labelled_texts(labels, scored)
+
+
 def _labelled_texts(labels: pd.DataFrame, scored: set[str]) -> pd.DataFrame:
-    """Each labelled text that stands for the corpus once, with its weight."""
+    """Each labelled text that stands for the corpus once, with its weight and worth."""
     rows = labels[labels["weight"].notna()]
     _check_sample(rows)
     rows = rows[rows["id"].isin(scored)]  # of a share that was held out

@@ -89,18 +89,24 @@ def weigh_sample(
         if is_sample:
             sample.loc[hand.index[hand["text"].isin(drawn)], "draw"] = "paragraph"
     else:
-        # A text that several of the articles have is labelled in one of them, and counts once.
-        of_drawn = frame[frame["article"].isin(of_articles["article"])]
-        known = of_drawn[of_drawn["text"].isin(of_articles["text"])]
-        n_known = known.groupby("article")["id"].transform("size")
-        each = known["article"].map(of_drawn["article"].value_counts()) / n_known
         copies = of_articles.groupby("text")["id"].transform("size")
-        of_text = each.groupby(known["text"]).sum() / frame["text"].value_counts()
-        weight = of_articles["text"].map(of_text)
+        weight = _of_whole_articles(frame, of_articles)
         sample.loc[of_articles.index, "draw"] = ARTICLE
         sample.loc[of_articles.index, "weight"] = weight / copies
         sample.loc[of_articles.index, "worth"] = weight.clip(upper=1.0) / copies
     return sample
+
+
+def _of_whole_articles(frame: pd.DataFrame, labelled: pd.DataFrame) -> pd.Series:
+    """Weights of the labelled rows of articles that were drawn, if no text is there twice.
+
+    A text that several of the articles have is labelled in one of them, and counts once.
+    """
+    drawn = frame[frame["article"].isin(labelled["article"])]
+    known = drawn[drawn["text"].isin(labelled["text"])]
+    n_known = known.groupby("article")["id"].transform("size")
+    each = known["article"].map(drawn["article"].value_counts()) / n_known
+    return labelled["text"].map(each.groupby(known["text"]).sum() / frame["text"].value_counts())
 
 
 def n_texts(frame: pd.DataFrame) -> int:
