@@ -29,6 +29,8 @@ ROUNDING = 1e-9
 # noise of predictions is compared with that of labels, and to the noise of a trend.
 EXTRA, EXTRA_OF_TREND = 2.0, 0.5
 N_PERMUTATIONS = 9_999
+# Number of labels of equal weight, at least, that those of a part have to be worth for an interval.
+LEAST_EFFECTIVE = LEAST_LABELS / 2
 
 
 def size_of(worth: Array) -> int:
@@ -104,10 +106,11 @@ class Sample:
         """
         weights = self.weights[masses[self.labelled] > 0]
         # Few labels with high weights among many with low ones tell little (Kish 1965).
-        effective = ratio(weights.sum() ** 2, weights @ weights)
-        n_labels = min(self.size(masses), int(effective + ROUNDING))
-        if n_labels < LEAST_LABELS or self.articles is None:
-            return n_labels if n_labels >= LEAST_LABELS else 0
+        n_labels, effective = self.size(masses), ratio(weights.sum() ** 2, weights @ weights)
+        if n_labels < LEAST_LABELS or effective < LEAST_EFFECTIVE:
+            return 0
+        if self.articles is None:
+            return min(n_labels, round(float(effective)))
         n_articles = len(np.unique(self.articles[self.weights * masses[self.labelled] > 0]))
         return n_articles if n_articles >= LEAST_ARTICLES else 0
 
