@@ -191,7 +191,7 @@ def test_a_table_is_a_random_sample(cli: Cli, here: Path) -> None:
     path = write_table(TABLE, Path("speeches.csv"))
     assert "add --table" in cli("init", "--topics", "a,b", "--random", status=1)
     printed = cli("init", "--table", path, "--random").out
-    assert "label --random --by COLUMN  only for shares by group" in printed
+    assert "label --random --by COLUMN --n 60  only for shares by group" in printed
     assert cast(Source, read_params().prepare.sources[0]).random
     prepare.main()
     frame = read_labelled_paragraphs()

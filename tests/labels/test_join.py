@@ -196,7 +196,7 @@ def test_a_sample_of_groups_outlasts_a_few_texts_of_others(
         sample = sample_of(table, resolved.answers, resolved.of_people)
         said = describe_sample(sample, 4)
         assert sample["groups"] == 4
-        assert ("4 of these from groups" in said, "more than 10%" in said) == (
+        assert ("4 of these were drawn by group" in said, "more than 10%" in said) == (
             is_sample,
             not is_sample,
         )

@@ -125,6 +125,11 @@ def shares(
         print(f"written: {rows}; in regressions, cluster standard errors by article")
     steps = next_steps(project)
     steps.pop(SHARES, None)
+    if not outs:
+        options = [f" --by {quote(name)}" for name in named]
+        options += [] if of == "paragraphs" else [f" --of {of}"]
+        again = f"{SHARES}{''.join(options)} --out shares.csv --out shares.png"
+        steps[again] = "write the table, and a picture"
     if steps.pop(SUGGEST, None):
         steps[_draw(estimated, named, of)] = "narrow the intervals"
     print_steps(steps)

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from paratopic.cli.project import LABEL, TRAIN, print_steps
+from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.project.codebook import first_definition, written
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import LOG, PARAMS, template, write_text
@@ -37,8 +38,8 @@ README = Path("README.md")
 # What comes after the start.
 DEFINE = {"edit params.yaml": "define each topic: with few labels, models rely on it"}
 LABEL_GROUPS = {
-    "paratopic label --random --by COLUMN": "only for shares by group, such as --by year: adds "
-    "labels where there are few"
+    "paratopic label --random --by COLUMN --n 60": "only for shares by group, such as "
+    f"decade: draws from groups with the fewest labels ({LEAST_LABELS} each give an interval)"
 }
 REPORT = {
     "paratopic report": "see how good they are",

@@ -195,7 +195,7 @@ def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:
     if n < FEW:
         messages.append(
             f"only {plural(n, 'label names', 'labels name')} a topic: do not rely on probabilities "
-            f"until about {FEW} do"
+            f"until about {FEW} name one"
         )
     return messages
 

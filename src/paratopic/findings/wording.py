@@ -49,7 +49,7 @@ def percent(share: float) -> str:
     >>> percent(0.254), percent(0.001), percent(0.0)
     ('25', '<1', '0')
     """
-    return "<1" if 0 < share < 0.005 else f"{100 * share:.0f}"
+    return "<1" if 1e-4 < share < 0.005 else f"{100 * share:.0f}"
 
 
 def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:

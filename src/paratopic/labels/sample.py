@@ -143,7 +143,8 @@ def sample_of(
     now = n_texts(frame)
     sizes = [line.drawn_from for line in people if line.drawn_from and line.drawn_from < now]
     sample = {"kind": kind, "drawn": len(drawn)} | ({"open": n_open} if n_open else {})
-    n_of_groups = sum(bool(line.group) for line in people if line.is_decided)
+    labelled = {*frame["id"][has_hand_label(frame)]}
+    n_of_groups = sum(bool(line.group) for line in people if line.paragraph in labelled)
     if n_of_groups and kind != ARTICLE:
         sample["groups"] = n_of_groups
     return sample | ({"earlier": [len(sizes), min(sizes), now]} if sizes else {})
@@ -171,8 +172,8 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
     line = f"labels: {sample['drawn']} of {n_labels} were drawn at random ({kind})"
     if "groups" in sample:
         line += (
-            f"; {sample['groups']} of these from groups, weighted to each group's share of the "
-            "corpus"
+            f"; {sample['groups']} of these were drawn by group, and are weighted by each group's "
+            "share of the corpus"
         )
     if "open" in sample:
         lacks = plural(sample["open"], "more was drawn and has", "more were drawn and have")

@@ -60,10 +60,8 @@ def main() -> None:
     for note in notes:
         print(f"note: {note}")
     labelled = plural(n_labelled, "labelled paragraph")
-    print(
-        f"{name}: trained on {labelled} and {n_unlabelled:,} without a label in {seconds:.0f} s, "
-        f"saved in {MODELS / name}"
-    )
+    others = f" and {n_unlabelled:,} without a label" if n_unlabelled else ""
+    print(f"{name}: trained on {labelled}{others} in {seconds:.0f} s, saved in {MODELS / name}")
 
 
 if __name__ == "__main__":
