@@ -19,6 +19,7 @@ from rich import box
 from rich.table import Column, Table
 
 from paratopic.cli.project import (
+    DRAW,
     SAMPLE,
     SHARES,
     SUGGEST,
@@ -216,7 +217,7 @@ def _draw(findings: Findings, columns: Sequence[str], of: Counted) -> str:
     if of == "articles":
         return "paratopic label --random --articles"
     if len(columns) != 1:
-        return f"paratopic label --random --n {SAMPLE}"
+        return DRAW
     n = sum(lacking(findings).values()) or SAMPLE
     return f"paratopic label --random --by {quote(columns[0])} --n {n}"
 
