@@ -50,11 +50,18 @@ def test_pair_loss_equals_the_value_by_hand() -> None:
 def test_balanced_batches_take_turns_and_use_every_text() -> None:
     labels = np.array([0] * 90 + [1] * 10)
     targets = one_hot(labels, 2)
-    drawn = list(balanced_batches(targets, 12, 20, np.random.default_rng(0)))
+    drawn = list(balanced_batches(targets, 12, 20, 10, np.random.default_rng(0)))
     assert all(np.bincount(labels[batch]).tolist() == [10, 10] for batch in drawn)
     assert set(np.concatenate(drawn)) == set(range(100))
-    few = list(balanced_batches(targets[85:95], 3, 20, np.random.default_rng(0)))
+    few = list(balanced_batches(targets[85:95], 3, 20, 10, np.random.default_rng(0)))
     assert [batch.tolist() for batch in few] == [list(range(10))] * 3
+
+
+def test_of_many_outcomes_each_one_in_a_batch_has_two_texts() -> None:
+    labels = np.arange(160) % 40
+    drawn = list(balanced_batches(one_hot(labels, 40), 30, 20, 10, np.random.default_rng(0)))
+    assert all(sorted(np.bincount(labels[batch]))[-10:] == [2] * 10 for batch in drawn)
+    assert set(labels[np.concatenate(drawn)]) == set(range(40))
 
 
 def test_shuffled_batches_use_every_text_once_in_each_pass() -> None:

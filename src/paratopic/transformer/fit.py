@@ -242,7 +242,7 @@ def _choose_context(
 def _to_begin_with(examples: Examples, topics: Topics, seed: int) -> Examples:
     """At most `TO_BEGIN_WITH` examples, half of them in equal shares of all outcomes."""
     rng, n = np.random.default_rng(seed), TO_BEGIN_WITH // 2
-    of_each = next(balanced_batches(regression_of(topics).outcomes(examples.targets), 1, n, rng))
+    of_each = next(balanced_batches(regression_of(topics).outcomes(examples.targets), 1, n, n, rng))
     at_random = rng.permutation(len(examples.texts))[:n]
     return replace(examples.of(np.union1d(of_each, at_random)), unlabelled=())
 

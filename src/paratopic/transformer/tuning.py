@@ -260,7 +260,7 @@ def tune(
 
 
 def balanced_batches(
-    targets: Targets, n_steps: int, size: int, rng: np.random.Generator
+    targets: Targets, n_steps: int, size: int, most: int, rng: np.random.Generator
 ) -> Iterator[Integers]:
     """Draw batches in which outcomes take turns.
 
@@ -273,6 +273,8 @@ def balanced_batches(
     size
         Number of texts in a batch, which may be 0. If there are no more texts, each batch is all of
         them.
+    most
+        Number of outcomes in a batch, at most; of more, each batch has others.
     """
     pools: dict[int, list[int]] = {}
     present = np.flatnonzero(targets.any(axis=0))
@@ -281,7 +283,7 @@ def balanced_batches(
             yield np.arange(len(targets))
             continue
         batch = []
-        for topic in islice(cycle(rng.permutation(present).tolist()), size):
+        for topic in islice(cycle(rng.permutation(present)[:most].tolist()), size):
             if not pools.get(topic):
                 pools[topic] = rng.permutation(np.flatnonzero(targets[:, topic])).tolist()
             batch.append(pools[topic].pop())
@@ -365,9 +367,14 @@ def _batches(
     of_examples, of_clauses, _ = outcomes
     n, m, targets = len(of_examples), len(of_examples) + len(of_clauses), np.vstack(outcomes)
     rarity = np.clip(m / np.maximum(targets[:m].sum(axis=0), 1) - 1, 1, LARGEST_RARITY)
-    draw = shuffled_batches if plan.trains_head else balanced_batches
-    labelled = draw(of_examples, plan.n_steps, plan.sizes[0], rng)
-    defining = balanced_batches(of_clauses, plan.n_steps, plan.sizes[1], rng)
+    # Half as many outcomes as texts, or else no two texts of a batch would have the same of many.
+    most = max(sum(plan.sizes) // 2, 2)
+    labelled = (
+        shuffled_batches(of_examples, plan.n_steps, plan.sizes[0], rng)
+        if plan.trains_head
+        else balanced_batches(of_examples, plan.n_steps, plan.sizes[0], most, rng)
+    )
+    defining = balanced_batches(of_clauses, plan.n_steps, plan.sizes[1], most, rng)
     windows, owner = read_windows(tokenizer, texts)
     # Windows lie in the order of their texts, each of which has one at least.
     _, first, n_windows = np.unique(owner, return_index=True, return_counts=True)
