@@ -7,6 +7,7 @@ that the file of results already has is not repeated.
 
     python benchmarks/many_labels.py --data TREC --labels 300 1000 5000
     python benchmarks/many_labels.py --data SENTENCES --labels 1000 3000 --context
+    python benchmarks/many_labels.py --data TREC --label code --labels 300 1000
 """
 
 from __future__ import annotations
@@ -199,6 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table of all runs; write every run, and the curves as a picture."""
     parser = parser_of(__file__, __doc__)
     parser.add_argument("--data", required=True, help="parquet file, or glob, with text and label")
+    parser.add_argument("--label", default="label", help="column with the classes")
     parser.add_argument("--labels", type=int, nargs="+", default=[1000])
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -210,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     have = done(options, KEY)
     alone = [name for name in METHODS if not name.endswith("in context")]
     methods = options.methods or (list(METHODS) if options.context else alone)
-    table, params = read(options.data), read_params()
+    table, params = read(options.data, column=options.label), read_params()
     rows = rows_of(table, options.data)
     cache = options.keep and options.keep / f"{table.name}.npz"
     known = embeddings(list(rows["text"]), params, cache) if "frozen" in methods else {}

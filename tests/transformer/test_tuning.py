@@ -97,6 +97,9 @@ def test_few_labels_are_learnt_from_in_pairs_and_many_with_the_head() -> None:
     assert [plan.trains_head for plan in plans] == [False] + 4 * [True]
     assert [plan.n_steps for plan in plans] == [18, 18, 32, 3 * 32, 625]
     assert [plan.tokens for plan in plans] == [64] + 4 * [96]
+    # Of many topics, labels are many in all.
+    plans = [planned(one_hot(np.arange(n) % 40, 40)) for n in (319, 320)]
+    assert [plan.trains_head for plan in plans] == [False, True]
     assert planned(one_hot(np.arange(1000) % 2, 2), in_context=True).share == 0.5
     several = [planned(one_hot(np.arange(n) % 2, 2), mode="multi") for n in (30, 1000)]
     assert [(plan.trains_head, plan.n_steps) for plan in several] == [(True, 12), (True, 96)]

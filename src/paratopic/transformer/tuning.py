@@ -40,10 +40,12 @@ from paratopic.transformer.checkpoint import Checkpoint
 from paratopic.transformer.network import Network, backpropagate, encode, joined, one_thread_each
 from paratopic.transformer.settings import Transformer
 
-# Labels for each outcome from which on the encoder is tuned by cross-entropy, in mode single. On
-# draws of bills, speeches, TREC and AG News that are not reported, it was better than pairs with 60
-# labels (1 to 3 points of accuracy, .3 to 3 of macro-F1), level with 33 and worse with 17.
-MANY = 40
+# Labels for each outcome, and of many outcomes in all, from which on the encoder is tuned by
+# cross-entropy, in mode single. On draws of bills, speeches, TREC and AG News that are not
+# reported, it was better than pairs with 60 labels for each of four to six outcomes (1 to 3 points
+# of accuracy, .3 to 3 of macro-F1), level with 33 and worse with 17. With 22 and 40 outcomes, it
+# was level with 300 labels in all, and better with 500.
+MANY, MANY_IN_ALL = 40, 320
 LEAST_BATCHES = 2  # batches in an epoch, at least: few labels are gone through more than once
 # With so many labels, windows are longer by this factor. On eight draws of AG News and bills with
 # 1,000 to 9,975 labels, which are not reported, macro-F1 rose by .9 points (standard error .7).
@@ -155,7 +157,8 @@ def plan_tuning(
         share = min(share, OF_TUNED_IN_CONTEXT)
     sizes = _sizes(params.batch_size, len(examples.texts), len(of_clauses), share)
     n_outcomes = int(mode.outcomes(examples.by_hand).any(axis=0).sum())
-    in_pairs = topics.most == 1 and len(examples.by_hand) < MANY * max(n_outcomes, 1)
+    many = min(MANY * max(n_outcomes, 1), MANY_IN_ALL)
+    in_pairs = topics.most == 1 and len(examples.by_hand) < many
     if in_pairs and topics_are_rare(examples.by_hand, topics):
         share = min(share, OF_TUNED_IF_RARE)
     loss = _topic_loss if topics.most > 1 else _pair_loss if in_pairs else _outcome_loss
