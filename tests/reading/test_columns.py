@@ -116,6 +116,17 @@ def test_topics_that_labels_mean(
     assert (proposal.topics, proposal.source.labels) == (topics, meant)
 
 
+@pytest.mark.parametrize(("n_values", "are_labels"), [(80, True), (81, False)])
+def test_a_column_named_label_has_labels_for_five_rows_each(
+    n_values: int, are_labels: bool
+) -> None:
+    columns = {
+        "text": [f"Text {n} of many, and longer." for n in range(400)],
+        "label": [f"topic {n % n_values}" for n in range(400)],
+    }
+    assert bool(propose(columns, "t").topics) == are_labels
+
+
 @pytest.mark.parametrize("cell", [";", "a;a", " "])
 def test_a_column_of_one_topic_has_no_labels(cell: str) -> None:
     labels: list[object] = ["a", "a", cell] * (N // 3)

@@ -153,7 +153,7 @@ def _are_distinct(values: Sequence[str]) -> bool:
 def _are_labels(values: Sequence[str], named: bool = True) -> bool:
     """Whether cells look like labels, in a column that is named after labels or not."""
     n = sum(map(bool, values))
-    most = max(min(MOST_TOPICS, n / 2), n / 10) if named else min(MOST_TOPICS, n / 5)
+    most = max(min(MOST_TOPICS, n / 2), n / 5) if named else min(MOST_TOPICS, n / 5)
     names = {name for cell in {*values} for name in split_cell(cell)}
     return len(names) <= most and len(_topics(values)[1]) > 1
 
