@@ -20,7 +20,7 @@ import pandas as pd
 
 from paratopic.corpus.duplicates import Booleans, Integers, article_groups, near_duplicates
 from paratopic.corpus.table import has_hand_label, targets_of
-from paratopic.project.errors import UserError, plural
+from paratopic.project.errors import UserError, in_short, plural
 
 # In place of the number of a fold: the row is never held out.
 ALWAYS_TRAIN = -1
@@ -33,6 +33,8 @@ LEAST_FOLDS = 4
 # A share to hold out is rounded to a number of folds out of at most this many: dealing takes time
 # in proportion to their number. Shares below 1/20 are one fold of more.
 FINEST_SHARE = 20
+# Topics that a message names, at most.
+MOST_NAMED = 10
 
 
 class TooFewLabels(UserError):
@@ -258,11 +260,16 @@ def _measurable(has: pd.DataFrame, groups: Integers, duplicates: Integers) -> di
 
 def _not_measurable(has: pd.DataFrame, groups: Integers, split_unit: str) -> list[str]:
     """Messages about topics that are not measurable."""
-    messages = []
+    of_unit: dict[str, list[str]] = {}
     for name, n in _groups_per_topic(has, groups).items():
-        unit = split_unit if n == 1 else "paragraph"
-        messages.append(f"topic {name} is in only one {unit}, so it cannot be measured yet")
-    return messages
+        of_unit.setdefault(split_unit if n == 1 else "paragraph", []).append(name)
+    return [
+        f"topics {in_short(names, MOST_NAMED)} are in only one {unit} each, so they cannot be "
+        "measured yet"
+        if len(names) > 1
+        else f"topic {names[0]} is in only one {unit}, so it cannot be measured yet"
+        for unit, names in of_unit.items()
+    ]
 
 
 def _choose_number(
