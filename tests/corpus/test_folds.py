@@ -130,7 +130,8 @@ def test_a_topic_in_one_article_trains_only_and_leaves_the_other_topics_as_they_
     assert folds.messages == ("topic w is in only one article, so it cannot be measured yet",)
     fold = folds.table.set_index("id")["fold"]
     assert (fold[["q0", "q1"]] == ALWAYS_TRAIN).all()
-    both = dealt(rows.assign(topic=[*rows["topic"][:-1], ("v",)]))
+    two = few.assign(topic=frame(["w", "v"])["topic"])
+    both = dealt(pd.concat([thirty_articles(), two], ignore_index=True))
     several = "topics v, w are in only one article each, so they cannot be measured yet"
     assert both.messages == (several,)
     assert fold.drop(["q0", "q1"]).tolist() == dealt(thirty_articles()).table["fold"].tolist()
