@@ -1,7 +1,7 @@
 """Whether regressions on the rows that `paratopic shares --rows` writes are right.
 
 Texts are drawn at random from a labelled table and labelled, and models are fitted as in
-shares.py. Each topic is then regressed on time and on whether a text is long, once with the
+shares_frozen.py. Each topic is then regressed on time and on whether a text is long, once with the
 adjusted outcomes and once with the predicted topics, by ordinary least squares with robust standard
 errors. Coefficients are compared with those of the table's own labels. Topics without any label
 are left out, as `--rows` does.
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from record import rows_of, save
-from shares import CONFIDENCE, MODE, RARE, corpus, labelled_texts, options, sample
+from shares_frozen import CONFIDENCE, MODE, RARE, corpus, labelled_texts, options, sample
 from statsmodels.api import OLS
 from tables import markdown
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from record import parser_of, save
-from shares import outcomes
+from shares_frozen import outcomes
 from simulation import Frozen, Learner, calibrated, embeddings, frozen, population, without
 from sklearn.metrics import f1_score
 from tables import markdown, read

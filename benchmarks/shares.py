@@ -1,361 +1,317 @@
-"""Whether shares of topics are right, and whether their intervals hold.
+"""Whether shares of topics are right as users get them: the pipeline's own stages and defaults.
 
-Texts are drawn at random from a labelled table and labelled; or whole documents are. With `--by`,
-further texts are drawn from each group, until an interval is possible in each. On a frozen
-encoder's embeddings the project's head is fitted, cross-validated and calibrated. Shares of all
-texts of the table, of its periods, their differences and the trend are then compared with the
-table's own labels. Where at least 20 documents were drawn, shares of the documents with a topic are
-too.
+For each draw there is a project of its own. Texts are drawn as `paratopic label --random` draws
+them, with and without `--by`, and get the table's own labels. Stages prepare, split and score run,
+and shares are estimated as `paratopic shares` does. With `--tables`, rows of two tables are drawn,
+each of which is `random: true`, or of one of them. Beside the shares are those of the labels alone,
+which use no model, those of counted answers, and the mean prediction without a correction.
 
-    python benchmarks/shares.py --data BILLS --none other --time introduced --draws 200
+A draw takes minutes, so that draws whose figures are there are not done again.
+
+    python benchmarks/shares.py --data SENTENCES --none other --time year --by decade --per 40
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from record import parser_of, rows_of, save
-from simulation import cross_validated, embeddings, frozen, population, without
-from tables import markdown, read
+from record import done, parser_of, rows_of, save
+from ruamel.yaml import YAML
+from tables import markdown
 
 from paratopic.annotation.suggestion import draw_from_groups, draw_random
-from paratopic.corpus.folds import TooFewLabels
-from paratopic.corpus.table import groups_by
-from paratopic.evaluation.estimates import LEAST_LABELS, Estimate, wilson
-from paratopic.findings import shares
-from paratopic.findings.population import in_articles, with_out_of_fold
-from paratopic.findings.shares import Part, Sample
+from paratopic.cli.shares import read_corpus
+from paratopic.corpus.labelled import read_labelled_paragraphs
+from paratopic.corpus.table import groups_by, read_parquet, with_metadata
+from paratopic.corpus.unlabelled import MOST_TEXTS
+from paratopic.findings.groups import ALL, group
+from paratopic.findings.population import Corpus
+from paratopic.findings.shares import Part, shares, shares_of_parts
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Integers
-from paratopic.labels.log import Label
-from paratopic.labels.sample import weigh_sample
-from paratopic.project.params import Params, read_params
-from paratopic.project.texts import numbered
-from paratopic.project.topics import Topics
-from paratopic.training.calibration import apply_calibration
-from paratopic.training.crossval import fit_all, score_apart
-from paratopic.training.examples import Fit
+from paratopic.inference.scores import Array
+from paratopic.project import files
+from paratopic.project.params import read_params
+from paratopic.stages import installed, prepare, score, split, train
 
-MOST_ROWS = 2500  # of a table
-N_PERIODS = 4
 CONFIDENCE = 0.95
-# A topic of no larger share is rare.
+# A topic of no larger share of the corpus is rare.
 RARE = 0.024
-MODE = mode_of("single")
-KEY = ["data", "cut", "drawn", "n", "rare", "what", "method"]
-# What is printed of each.
+# Of the tables of `--tables`: rows of the first one, a part of which has the most frequent label,
+# times as many in the second, and rows that are drawn from each.
+ROWS, MOSTLY, TIMES, DRAWN = 200, 0.9, 8, 60
+KEY = ["data", "model", "design", "draw", "what", "rare", "method"]
 SHOWN = {
     "table": "{data}",
-    "n": "{n} {drawn}",
-    "share of": "{what}",
-    "method": "{method}",
+    "model": "{model}",
+    "labels": "{design}",
+    "draws": "{draws}",
+    "shares of": "{what}",
     "rare topics": "{rare}",
-    "off by": "{bias:.1f}",
-    "error": "{rmse:.1f}",
+    "method": "{method}",
+    "error": "{error:.1f}",
+    "squared, beside labels alone": "{ratio:.2f} ± {ratio_error:.2f}",
     "width": "{width:.1f}",
-    "covered": "{covered:.0%}",
+    "intervals": "{intervals:.0%}",
+    "hold in": "{held:.1%} ± {held_error:.1f}",
 }
 
 
-def outcomes(rows: pd.DataFrame, names: list[str]) -> Array:
-    """Which topic each row has, in the last column none of them, (n, k + 1)."""
-    label = rows["label"].to_numpy()
-    return np.column_stack([label == name for name in [*names, ""]]).astype(np.float64)
+def design_of(arguments: argparse.Namespace) -> str:
+    """The design of the draws in words, which is part of the key of results."""
+    if arguments.tables:
+        return f"{DRAWN} of each of {arguments.tables} of two tables"
+    parts = [f"{arguments.all} of all"] if arguments.all else []
+    parts += [f"{arguments.per} of each {arguments.by}"] if arguments.per else []
+    return " and ".join(parts)
 
 
-def by_document(rows: pd.DataFrame, n_documents: int, seed: int) -> pd.DataFrame:
-    """The rows of documents that are drawn at random."""
-    rng = np.random.default_rng([seed, n_documents])
-    drawn = rng.permutation(rows["article"].unique())[:n_documents]
-    return rows[rows["article"].isin(drawn)]
+def rows_of_table(arguments: argparse.Namespace) -> pd.DataFrame:
+    """The table, with columns that a project reads, and its own labels in the column truth."""
+    rows = pd.read_parquet(arguments.data)
+    if arguments.only:
+        column, *values = arguments.only
+        rows = rows[rows[column].astype(str).isin(values)]
+    rows = rows.drop_duplicates("text")
+    if arguments.rows and len(rows) > arguments.rows:
+        rows = rows.sample(arguments.rows, random_state=read_params().seed).sort_index()
+    beside = [name for name in ("text_preceding", "text_following") if name in rows]
+    table = rows[["text", *beside]].assign(truth=rows["label"].astype(str))
+    table["truth"] = table["truth"].mask(table["truth"].isin(arguments.none), "")
+    if rows["group"].nunique() > 1:
+        table["group"] = rows["group"]
+    if arguments.time:
+        table["date"] = rows[arguments.time].astype(str)
+    return table.reset_index(drop=True)
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """Rows of a table, all of them labelled, of which models see some labels.
-
-    Parameters
-    ----------
-    truth
-        (n, K) whether each row has each outcome.
-    periods
-        (n,) number of the quarter of the table that each row's time is in.
-    documents
-        (n,) number of each row's document.
-    groups
-        Name of each group of `--by` → its texts; none without it.
-    """
-
-    name: str
-    rows: pd.DataFrame
-    truth: Array
-    periods: Array
-    documents: Integers
-    groups: dict[str, set[str]]
-    topics: Topics
-    fit: Fit
-    params: Params
+def two_tables(rows: pd.DataFrame, seed: int) -> dict[str, pd.DataFrame]:
+    """A small table that is mostly about one topic, and a large one that hardly is."""
+    topic = rows["truth"][rows["truth"] != ""].value_counts().index[0]
+    rows = rows.drop(columns="group", errors="ignore").sample(frac=1, random_state=seed)
+    has = rows["truth"] == topic
+    n, n_topic = ROWS, int(MOSTLY * ROWS)
+    old = pd.concat([rows[has][:n_topic], rows[~has][: n - n_topic]])
+    n_more = len(rows[has][n_topic:]) // 2
+    new = pd.concat([rows[has][n_topic:][: min(n_more, n // 5)], rows[~has][n - n_topic :]])
+    return {
+        name: table.iloc[: TIMES * n].sample(frac=1, random_state=seed)
+        for name, table in {"old": old, "new": new.sample(frac=1, random_state=seed)}.items()
+    }
 
 
-def corpus(arguments: argparse.Namespace) -> Corpus:
-    """The table that the arguments name, at most `MOST_ROWS` of it unless documents are drawn."""
-    params, table = read_params(), read(str(arguments.data))
-    times = pd.read_parquet(arguments.data).get(arguments.time)
-    rows = without(population(table), arguments.none)
-    rows["article"] = table.rows["group"]  # as it is: speeches have few documents
-    if cut := getattr(arguments, "cut", None):
-        rows["article"] += "/" + (rows.groupby("article").cumcount() // cut).astype(str)
-    rows["time"] = None if times is None else times
-    if len(rows) > MOST_ROWS and not getattr(arguments, "documents", []):
-        rows = rows.sample(MOST_ROWS, random_state=params.seed)
-    rows = rows.sort_values("id", ignore_index=True)
-    kept = arguments.embeddings and arguments.embeddings / f"{table.name}.npz"
-    names = sorted(set(rows["label"]) - {""})
-    topics = Topics("single", tuple(names))
-    fit = frozen(embeddings(list(rows["text"]), params, kept))(topics)
-    periods = periods_of(rows["time"], params.seed)
-    documents = pd.factorize(rows["article"])[0].astype(np.int64)
-    by = getattr(arguments, "by", None)
-    dated = rows.assign(date=rows["time"].astype(str), **{"heading": "", "title": ""})
-    groups = groups_by(dated.drop(columns="time"), by) if by else {}
-    truth = outcomes(rows, names)
-    return Corpus(table.name, rows, truth, periods, documents, groups, topics, fit, params)
-
-
-def labelled_texts(corpus: Corpus, n: int, number: int) -> pd.DataFrame:
-    """The rows that are drawn at random in a draw."""
-    rng = np.random.default_rng([corpus.params.seed, n, number])
-    return corpus.rows.sample(n, random_state=rng)
-
-
-def labelled_in_groups(corpus: Corpus, n: int, number: int) -> pd.DataFrame:
-    """Rows of which n are drawn from all, and others until each group has enough for an interval.
-
-    They have the columns draw, weight and worth.
-    """
-    rows, groups = corpus.rows.assign(label_source="none", worth=np.nan), corpus.groups
-    drawn = draw_random(rows, (), n, number)
-    texts = rows["text"][rows["id"].isin(drawn)]
-    lacking = sum(
-        max(0, min(LEAST_LABELS, len(g)) - texts.isin(list(g)).sum()) for g in groups.values()
-    )
-    drawn |= draw_from_groups(rows, drawn, groups, lacking, number)
-    frame = rows.assign(label_source=np.where(rows["id"].isin(drawn), "hand", "none"), draw="")
-    times = (f"2025-01-01T{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}" for s in range(len(drawn)))
-    lines = [
-        Label("", id_, "", "", when=when, drawn=how)
-        for when, (id_, how) in zip(times, drawn.items(), strict=False)
-    ]
-    frame = frame.assign(**weigh_sample(frame, lines, groups))
-    return frame[frame["label_source"] == "hand"]
-
-
-def sample(corpus: Corpus, labelled: pd.DataFrame, seed: int) -> Sample:
-    """The table with predictions, of which some rows are labelled.
-
-    Raises
-    ------
-    TooFewLabels
-        The labels are too few for folds.
-    """
-    rows, fit, topics, params = corpus.rows, corpus.fit, corpus.topics, corpus.params
-    labelled = labelled.sort_values("id", ignore_index=True)
-    data, scores, calibration = cross_validated(labelled, fit, topics, params, seed)
-    model, names = fit_all(data, fit, seed), list(topics.names)
-    answers = apply_calibration(model.predict_proba(numbered(rows["text"])), calibration, MODE)
-    apart = score_apart(data, fit, seed)
-    raw = apart[topics.scores].to_numpy(dtype=np.float64)
-    apart[topics.scores] = apply_calibration(raw, calibration, MODE)
-    number_of = pd.Series(range(len(rows)), rows["id"])
-    probabilities = with_out_of_fold(answers, data, scores, apart, number_of)
-    numbers = np.sort(number_of.loc[[*scores["id"], *apart["id"]]].unique())
-    truth = outcomes(rows.iloc[numbers], names)
-    weights = worth = np.ones(len(numbers))
-    if "worth" in labelled:
-        of_ids = labelled.set_index("id").loc[rows["id"].iloc[numbers]]
-        weights, worth = of_ids["weight"].to_numpy(), of_ids["worth"].to_numpy()
-    return Sample(probabilities, numbers, truth, weights, worth)
-
-
-def of_documents(drawn: Sample, truth: Array, documents: Integers) -> Sample:
-    """The documents of a table, of which those with labelled rows are labelled.
+def make_project(tables: Mapping[str, pd.DataFrame], drawn: int, model: str) -> pd.DataFrame:
+    """Make the current directory a project of these tables; returns its paragraphs with truth.
 
     Parameters
     ----------
     drawn
-        The table, n rows.
-    truth
-        (number of documents, K) whether each document has each outcome.
-    documents
-        (n,) number of each row's document.
+        Number of tables of which the first `DRAWN` rows are labelled, and `random: true`.
     """
-    labelled = np.unique(documents[drawn.labelled])
-    probabilities = in_articles(drawn.probabilities, documents, truth.shape[1] - 1)
-    weights = np.ones(len(labelled))
-    return Sample(probabilities, labelled, truth[labelled], weights, weights)
+    settings = YAML(typ="safe").load(files.PARAMS)
+    names = sorted({*pd.concat(tables.values())["truth"]} - {""})
+    settings["models"] = [model]
+    settings["topics"] = {"mode": "single", "codebook": [{"name": name} for name in names]}
+    settings["prepare"] |= {"labels": "labels.csv", "sources": [], "no_topic": ["(none)"]}
+    settings["prepare"]["skip_boilerplate"] = False
+    truth = []
+    for number, (name, table) in enumerate(tables.items()):
+        label = table["truth"].replace("", "(none)").where(np.arange(len(table)) < DRAWN, "")
+        columns = {"label": label} if number < drawn else {}
+        table.drop(columns="truth").assign(**columns).to_csv(f"{name}.csv", index=False)
+        source = {"path": f"{name}.csv"} | ({"random": True} if columns else {"label": None})
+        settings["prepare"]["sources"].append(source)
+        truth.append(table["truth"])
+    YAML(typ="safe").dump(settings, files.PARAMS)
+    files.write_text(Path("labels.csv"), "paragraph,topics,text,annotator,when,drawn\n")
+    installed.main()
+    run(prepare)
+    frame = with_metadata(read_labelled_paragraphs())
+    return frame.assign(truth=pd.concat(truth).to_numpy())
 
 
-def counted(drawn: Sample) -> list[Estimate]:
-    """Shares of the most probable outcomes, with the interval of as many independent texts."""
-    answers = MODE.predicted(drawn.probabilities[:, :-1], (1.0,))
-    values = MODE.outcomes(answers).mean(axis=0)
-    return _as_sample(values, len(answers))
+def run(stage: Any, *words: str) -> None:
+    """Run a stage in the current directory; what it prints is shown if it fails."""
+    printed, sys.argv = io.StringIO(), ["stage", *words]
+    try:
+        with contextlib.redirect_stdout(printed):
+            stage.main()
+    except Exception:
+        print(printed.getvalue())
+        raise
 
 
-def mean_probability(drawn: Sample) -> list[Estimate]:
-    """Mean probabilities, with the interval of as many independent texts."""
-    return _as_sample(drawn.probabilities.mean(axis=0), len(drawn.probabilities))
+def label(frame: pd.DataFrame, arguments: argparse.Namespace, draw: int) -> None:
+    """Label paragraphs that are drawn from all, then from the groups."""
+    drawn: dict[str, str] = {}
+    if arguments.all:
+        drawn |= draw_random(read_labelled_paragraphs(), (), arguments.all, draw)
+        write_labels(frame, drawn)
+        run(prepare)
+    if arguments.per:
+        members = groups_by(frame, arguments.by)
+        n = sum(min(arguments.per, len(texts)) for texts in members.values())
+        drawn |= draw_from_groups(read_labelled_paragraphs(), [*drawn], members, n, draw)
+        write_labels(frame, drawn)
+        run(prepare)
 
 
-def of_labels(drawn: Sample, masses: Array) -> Part:
-    """Shares of the labels alone, with the interval that corrected predictions get."""
-    blind = replace(drawn, probabilities=np.zeros_like(drawn.probabilities))
-    return shares.shares(blind, masses, CONFIDENCE)
-
-
-def _as_sample(values: Array, n: int) -> list[Estimate]:
-    ends = wilson(values, np.full(len(values), float(n)), CONFIDENCE, 1.96)
-    return [Estimate(*map(float, each)) for each in zip(values, *ends, strict=True)]
-
-
-def figures(drawn: Sample, table: Corpus) -> Iterator[tuple[str, str, list[Estimate], Array]]:
-    """Kind of share, method, the shares and their true values."""
-    truth, periods, documents = table.truth, table.periods, table.documents
-    everything = np.ones(len(truth))
-    if drawn.articles is not None and len(np.unique(drawn.articles)) >= LEAST_LABELS:
-        of_each = in_articles(truth, documents, truth.shape[1] - 1)
-        whole = of_documents(drawn, of_each, documents)
-        every, true = np.ones(len(of_each)), of_each.mean(axis=0)
-        yield "documents", "mean probability", mean_probability(whole), true
-        yield "documents", "labels alone", list(of_labels(whole, every).shares), true
-        yield "documents", "corrected", list(shares.shares(whole, every, CONFIDENCE).shares), true
-    true = truth.mean(axis=0)
-    yield "all", "counted answers", counted(drawn), true
-    yield "all", "mean probability", mean_probability(drawn), true
-    yield "all", "labels alone", list(of_labels(drawn, everything).shares), true
-    yield "all", "corrected", list(shares.shares(drawn, everything, CONFIDENCE).shares), true
-    text = table.rows["text"]
-    masses: list[Array] = [
-        np.asarray(text.isin(list(inside)), np.float64) for inside in table.groups.values()
-    ]
-    parts = shares.shares_of_parts(drawn, masses, CONFIDENCE) if masses else []
-    for part, mass in zip(parts, masses, strict=True):
-        yield "groups", "corrected", list(part.shares), truth[mass > 0].mean(axis=0)
-    masses = [(periods == period).astype(np.float64) for period in range(N_PERIODS)]
-    if any(not mass.any() for mass in masses):
-        return
-    parts = shares.shares_of_parts(drawn, masses, CONFIDENCE)
-    of_periods = [truth[mass > 0].mean(axis=0) for mass in masses]
-    for part, its_own in zip(parts, of_periods, strict=True):
-        yield "periods", "corrected", list(part.shares), its_own
-    halves = [masses[0] + masses[1], masses[2] + masses[3]]
-    early, late = (shares.shares(drawn, half, CONFIDENCE) for half in halves)
-    gaps = [shares.difference(a, b) for a, b in zip(late.shares, early.shares, strict=True)]
-    its_own = truth[halves[1] > 0].mean(axis=0) - truth[halves[0] > 0].mean(axis=0)
-    yield "differences", "corrected", gaps, its_own
-    slope = np.cov(periods, truth.T)[0, 1:] / periods.var(ddof=1)
-    trend = shares.trend(drawn, everything, periods, CONFIDENCE)
-    yield "trends", "corrected", list(trend), slope
-
-
-def periods_of(values: pd.Series, seed: int) -> Array:
-    """Number of the quarter of the table that each row's time is in; chance decides without one."""
-    if values.isna().all():
-        return np.random.default_rng(seed).integers(0, N_PERIODS, len(values)).astype(np.float64)
-    rank = values.astype(str).rank(method="dense").to_numpy()
-    edges = np.quantile(rank, np.linspace(0, 1, N_PERIODS + 1)[1:-1])
-    return np.searchsorted(edges, rank, side="left").astype(np.float64)
-
-
-def lines_of_draw(drawn: Sample, table: Corpus, about: dict[str, Any]) -> list[dict[str, Any]]:
-    """A line for each figure of each outcome."""
-    overall = table.truth.mean(axis=0)
-    return [
-        about
-        | {"what": what, "method": method}
-        | {"rare": bool((true if what == "documents" else overall)[outcome] <= RARE)}
-        | {"outcome": outcome, "error": share.value - value}
-        | {"low": share.low, "high": share.high, "true": float(value)}
-        for what, method, estimates, true in figures(drawn, table)
-        for outcome, (share, value) in enumerate(zip(estimates, true, strict=True))
-    ]
-
-
-def summary(runs: pd.DataFrame) -> pd.DataFrame:
-    """Bias and error in points, width and coverage of the intervals: means over outcomes."""
-    known = runs["low"].notna()
-    held = (runs["low"] <= runs["true"]) & (runs["true"] <= runs["high"])
-    runs = runs.assign(
-        squared=runs["error"] ** 2,
-        width=100 * (runs["high"] - runs["low"]),
-        covered=held.where(known).astype(float),
+def write_labels(frame: pd.DataFrame, drawn: Mapping[str, str]) -> None:
+    """Write labels.csv, in the order in which paragraphs are drawn."""
+    truth, clock = (
+        dict(zip(frame["id"], frame["truth"], strict=True)),
+        datetime(2026, 1, 1, tzinfo=UTC),
     )
-    of_outcome = runs.groupby([*KEY, "outcome"], sort=False, dropna=False).agg(
-        bias=("error", "mean"),
-        squared=("squared", "mean"),
-        width=("width", "mean"),
-        covered=("covered", "mean"),
-        intervals=("covered", "count"),
-        draws=("draw", "nunique"),
-    )
-    of_outcome["bias"] = 100 * of_outcome["bias"].abs()
-    of_outcome["rmse"] = 100 * of_outcome["squared"] ** 0.5
-    lines = of_outcome.groupby(KEY, sort=False, dropna=False)
-    means = lines[["bias", "rmse", "width", "covered", "draws"]].mean()
-    return means.assign(intervals=lines["intervals"].sum()).reset_index()
+    lines = [
+        {"paragraph": id_, "topics": truth[id_], "text": "", "annotator": "table"}
+        | {"when": (clock + timedelta(seconds=second)).isoformat(), "drawn": how}
+        for second, (id_, how) in enumerate(drawn.items())
+    ]
+    pd.DataFrame(lines).to_csv("labels.csv", index=False)
 
 
-def options(script: str, about: str | None) -> argparse.ArgumentParser:
-    """The options of scripts that draw labels from a table, as for `parser_of`."""
-    parser = parser_of(script, about)
-    parser.add_argument("--data", type=Path, required=True, help="a parquet file")
-    parser.add_argument("--none", nargs="*", default=[], help="labels that mean: no topic")
-    parser.add_argument("--time", help="column whose order makes four periods; else chance")
-    parser.add_argument("--sizes", type=int, nargs="*", default=[60, 150, 500])
-    parser.add_argument("--draws", type=int, default=200, help="of each size")
-    parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
-    return parser
+def figures(corpus: Corpus, by: str | None) -> Iterator[tuple[str, str, Part, Array]]:
+    """What shares are of, the method, the shares, and how much each text of the part counts."""
+    mode, blind = mode_of("single"), corpus.blind()
+    answers = mode.outcomes(mode.predicted(corpus.probabilities[:, :-1], (1.0,))).astype(float)
+    whole = np.ones(len(corpus.rows))
+    parts = {ALL: [corpus.masses(whole, copies=True)]}
+    if by:
+        parts["groups"] = [
+            corpus.masses(each, copies=True) for each in group(corpus.rows, [by]).members
+        ]
+    for what, masses in parts.items():
+        alone = [shares(blind, mass, CONFIDENCE) for mass in masses]
+        ours = shares_of_parts(corpus, masses, CONFIDENCE)
+        for mass, one, other in zip(masses, ours, alone, strict=True):
+            yield what, "paratopic", one, mass
+            yield what, "labels alone", other, mass
+            for method, values in (("counted", answers), ("mean", corpus.probabilities)):
+                yield what, method, _without_interval(mass @ values / mass.sum()), mass
+
+
+def _without_interval(values: Array) -> Part:
+    from paratopic.evaluation.estimates import Estimate
+
+    return Part(tuple(Estimate(float(value)) for value in values), 0)
+
+
+def cells(corpus: Corpus, truth: Array, by: str | None) -> pd.DataFrame:
+    """A line for each kind of share, method and outcome of each part."""
+    lines = []
+    rare = truth.mean(axis=0) <= RARE
+    for what, method, part, mass in figures(corpus, by):
+        for share, true, is_rare in zip(part.shares, mass @ truth / mass.sum(), rare, strict=True):
+            error = 100 * (share.value - true)
+            line = {"what": what, "rare": bool(is_rare), "method": method, "squared": error**2}
+            if share.low is not None and share.high is not None and not part.counted:
+                line["held"] = float(share.low - 1e-9 <= true <= share.high + 1e-9)
+                line["width"] = 100 * (share.high - share.low)
+            lines.append(line)
+    return pd.DataFrame(lines, columns=["what", "rare", "method", "squared", "held", "width"])
+
+
+def one_draw(arguments: argparse.Namespace, rows: pd.DataFrame, draw: int) -> pd.DataFrame:
+    """The `cells` of a draw, in whose project the current directory is."""
+    tables, drawn = {"table": rows}, 0
+    if arguments.tables:
+        tables, drawn = two_tables(rows, draw), {"both": 2, "one": 1}[arguments.tables]
+    frame = make_project(tables, drawn, arguments.model)
+    if not drawn:
+        label(frame, arguments, draw)
+    run(split)
+    run(score, arguments.model)
+    if len(rows) > MOST_TEXTS:  # models of the folds predict some of them alone
+        run(train, arguments.model)
+    scores = read_parquet(files.SCORES / arguments.model / "scores.parquet")
+    topics = read_params().topics
+    corpus = read_corpus(topics, arguments.model, scores)
+    own = dict(zip(frame["text"], frame["truth"], strict=True))
+    has = corpus.rows.drop_duplicates("text")["text"].map(own)
+    truth = np.column_stack([has == name for name in [*topics.names, ""]]).astype(np.float64)
+    return cells(corpus, truth, arguments.by)
+
+
+def summary(lines: pd.DataFrame) -> pd.DataFrame:
+    """Means over draws, each of which counts alike, and standard errors between draws."""
+    key = [name for name in KEY if name != "draw"]
+    alone = lines[lines["method"] == "labels alone"].set_index([*key[:-1], "draw"])["squared"]
+    places = pd.MultiIndex.from_frame(lines[[*key[:-1], "draw"]])
+    lines = lines.assign(alone=alone.reindex(places).to_numpy())
+    rows = []
+    for names, part in lines.groupby(key, sort=False):
+        n, base = len(part), max(1e-9, float(part["alone"].sum()))
+        n_intervals, scale = max(1, part["intervals"].sum()), (n / max(n - 1, 1)) ** 0.5
+        ratio, held = part["squared"].sum() / base, part["held"].sum() / n_intervals
+        gaps = part["squared"] - ratio * part["alone"]
+        misses = part["held"] - held * part["intervals"]
+        rows.append(
+            dict(zip(key, names, strict=True))
+            | {"draws": n, "error": part["squared"].mean() ** 0.5}
+            | {"ratio": ratio, "ratio_error": scale * (gaps**2).sum() ** 0.5 / base}
+            | {"width": part["width"].mean(), "held": held}
+            | {"held_error": 100 * scale * (misses**2).sum() ** 0.5 / n_intervals}
+            | {"intervals": part["intervals"].sum() / part["figures"].sum()}
+        )
+    return pd.DataFrame(rows)
 
 
 def main() -> None:
     """Print a table and write it."""
-    parser = options(__file__, __doc__)
-    parser.add_argument("--documents", type=int, nargs="*", default=[], help="drawn as a whole")
-    parser.add_argument("--cut", type=int, help="rows of a document; by default as the table says")
-    parser.add_argument("--by", help="column, or period of --time: also draw from its groups")
+    parser = parser_of(__file__, __doc__)
+    parser.add_argument("--data", type=Path, required=True, help="a parquet file")
+    parser.add_argument("--none", nargs="*", default=[], help="labels that mean: no topic")
+    parser.add_argument("--only", nargs="+", metavar="COLUMN VALUE", help="rows to take")
+    parser.add_argument("--rows", type=int, help="number of rows to take at random")
+    parser.add_argument("--time", help="column that becomes the date")
+    parser.add_argument("--by", help="column or period to divide the texts by")
+    parser.add_argument("--per", type=int, default=0, help="labels drawn from each group")
+    parser.add_argument("--all", type=int, default=0, help="labels drawn from all before that")
+    parser.add_argument("--tables", choices=["both", "one"], help="draw rows of two tables")
+    parser.add_argument("--model", default="transformer")
+    parser.add_argument("--first", type=int, default=0, help="the first draw")
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--work", type=Path, help="folder to keep the projects in")
     arguments = parser.parse_args()
-    table = corpus(arguments)
-    designs = [("texts", n) for n in arguments.sizes]
-    designs += [(f"texts, by {arguments.by}", n) for n in arguments.sizes if table.groups]
-    designs += [("documents", n) for n in arguments.documents]
-    parts: list[pd.DataFrame] = []
-    for drawn_as, n in designs:
-        for number in range(arguments.draws):
-            if drawn_as == "texts":
-                labelled = labelled_texts(table, n, number)
-            elif drawn_as.startswith("texts"):
-                labelled = labelled_in_groups(table, n, number)
-            else:
-                labelled = by_document(table.rows, n, number)
+    name = arguments.data.stem + (f" {arguments.only[0]}s" if arguments.only else "")
+    about = {"data": name, "model": arguments.model, "design": design_of(arguments)}
+    rows, settings = rows_of_table(arguments), files.PARAMS.read_text(encoding="utf-8")
+    results, home = arguments.results.resolve(), Path.cwd()
+    there = {tuple(key[:4]) for key in done(arguments, KEY)}
+    for draw in range(arguments.first, arguments.first + arguments.draws):
+        if (*about.values(), draw) in there:
+            continue
+        with TemporaryDirectory() as temporary:
+            folder = arguments.work.resolve() if arguments.work else Path(temporary)
+            folder = folder / " ".join(map(str, [*about.values(), draw])).replace("/", "-")
+            folder.mkdir(parents=True, exist_ok=True)
+            os.chdir(folder)
+            files.PARAMS.write_text(settings, encoding="utf-8")
             try:
-                drawn = sample(table, labelled, number)
-            except TooFewLabels:
-                continue
-            if drawn_as == "documents":
-                drawn = replace(drawn, articles=table.documents[drawn.labelled])
-            about = {"data": table.name, "cut": arguments.cut, "drawn": drawn_as, "n": n}
-            about |= {"draw": number}
-            parts.append(pd.DataFrame(lines_of_draw(drawn, table, about)))
-        print(f"{n} {drawn_as}: done", flush=True)
-    lines = rows_of(summary(pd.concat(parts)))
-    save(arguments.results, lines, KEY, __file__)
-    print(markdown(lines, SHOWN))
+                lines = one_draw(arguments, rows, draw)
+            finally:
+                os.chdir(home)
+        found = lines.groupby(["what", "rare", "method"], sort=False, as_index=False).agg(
+            squared=("squared", "mean"),
+            figures=("squared", "size"),
+            intervals=("held", "count"),
+            held=("held", "sum"),
+            width=("width", "mean"),
+        )
+        save(results, [about | {"draw": draw} | line for line in rows_of(found)], KEY, __file__)
+        print(f"{about['design']}, draw {draw}: done", flush=True)
+    figures_there = save(results, [], KEY, __file__)
+    print(markdown(rows_of(summary(figures_there)), SHOWN))
 
 
 if __name__ == "__main__":

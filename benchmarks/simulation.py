@@ -109,7 +109,7 @@ def calibrated(
     data: Labelled, scores: pd.DataFrame, params: Params
 ) -> tuple[pd.DataFrame, Calibration]:
     """Calibrated out-of-fold scores and the final model's calibration, as stage score has them."""
-    return calibrate_rows(data, scores, params.calibrate)
+    return calibrate_rows(data, scores, params.calibrate)[:2]
 
 
 def cross_validated(

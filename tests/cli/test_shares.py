@@ -18,7 +18,15 @@ from paratopic.corpus.table import write_metadata
 from paratopic.findings.groups import COUNT
 from paratopic.inference.calibration import Calibration
 from paratopic.project import files
-from paratopic.project.files import COMPARISON, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
+from paratopic.project.files import (
+    COMPARISON,
+    METADATA,
+    MODELS,
+    PARAGRAPHS,
+    PREDICTED,
+    SCORES,
+    UNLABELLED,
+)
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from tests.programs import ROOT, Cli
@@ -58,9 +66,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     codes = Topics("single", NAMES)
     model = fit("baseline", examples(hand, NAMES), codes, root)
     model.save(root / MODELS / "baseline", Calibration())
-    scores = pd.DataFrame(model.predict_proba(numbered(hand["text"])), hand["id"], codes.scores)
+    scores = pd.DataFrame(model.predict_proba(numbered(frame["text"])), columns=codes.scores)
+    scores = frame[["id"]].assign(repeat=0, fold=0).join(scores)
     (root / SCORES / "baseline").mkdir(parents=True)
-    scores.reset_index().to_parquet(root / SCORES / "baseline" / "scores.parquet")
+    scores[drawn].to_parquet(root / SCORES / "baseline" / "scores.parquet")
+    scores[~drawn].to_parquet(root / SCORES / "baseline" / UNLABELLED)
     files.write_json(root / COMPARISON, {"champion": "baseline"})
     return root
 
@@ -93,7 +103,25 @@ def test_shares_by_month_are_printed_and_written(cli: Cli) -> None:
     assert Path("a.png").stat().st_size > 5000 and "security" in Path("a.svg").read_text()
 
 
+def of_too_many_texts() -> None:
+    """As if models of the folds had predicted half of the texts alone."""
+    path = SCORES / "baseline" / UNLABELLED
+    pd.read_parquet(path)[::2].to_parquet(path)
+
+
+def test_the_model_that_ships_predicts_what_models_of_the_folds_did_not(cli: Cli) -> None:
+    """It is the same model here, so that nothing is to be corrected."""
+    cli("shares", "--out", "a.csv")
+    assert not PREDICTED.exists()
+    of_too_many_texts()
+    cli("shares", "--out", "b.csv")
+    assert PREDICTED.exists()
+    one, other = (pd.read_csv(name)["share"] for name in ("a.csv", "b.csv"))
+    assert one.tolist() == pytest.approx(other.tolist(), abs=1e-5)
+
+
 def test_predictions_are_kept_until_the_paragraphs_change(cli: Cli) -> None:
+    of_too_many_texts()
     cli("shares")
     kept = PREDICTED.read_bytes()
     PREDICTED.touch()
@@ -112,6 +140,7 @@ def test_predictions_are_kept_until_the_paragraphs_change(cli: Cli) -> None:
 def test_shares_are_printed_where_nothing_can_be_written(
     cli: Cli, lock_up: Callable[[], None]
 ) -> None:
+    of_too_many_texts()
     printed = cli("shares", "--by", "month")
     PREDICTED.unlink()
     lock_up()
@@ -149,7 +178,8 @@ def test_rows_to_regress_have_metadata_and_the_shares_as_means(cli: Cli) -> None
     outcomes = rows.filter(like="topic_").rename(columns=lambda name: name[len("topic_") :])
     assert list(outcomes) == list(WORDS)  # no label is none of the topics
     assert outcomes.mean().tolist() == pytest.approx(shares[list(WORDS)].tolist(), abs=1e-4)
-    assert (outcomes > 1).any(axis=None) and not (outcomes[~rows["labelled"]] > 1).any(axis=None)
+    beyond = (outcomes - outcomes.clip(0, 1)).abs().groupby(rows["labelled"]).max().max(axis=1)
+    assert beyond[True] > 2 * beyond[False]
     for words in (["rows.xlsx"], ["rows.csv", "--of", "words"]):
         assert "its rows are paragraphs or articles" in cli("shares", "--rows", *words, status=1)
     Path("folder.csv").mkdir()
@@ -212,3 +242,64 @@ def test_what_is_labelled_as_a_whole_is_counted_however_it_was_chosen(cli: Cli) 
 def test_mistakes_are_one_line(words: list[str], message: str, cli: Cli) -> None:
     printed = cli("shares", *words, status=1)
     assert message in printed and "Traceback" not in printed
+
+
+def test_shares_rest_on_labels_alone_where_articles_were_not_held_out(cli: Cli) -> None:
+    path = SCORES / "baseline" / UNLABELLED
+    pd.read_parquet(path)[:0].to_parquet(path)
+    printed = cli("shares", "--by", "month", "--out", "a.csv", "--rows", "rows.csv")
+    assert "Shares are those of the labels drawn at random alone." in printed
+    labels = read_labelled_paragraphs().query("label_source == 'hand'")["topics"]
+    table = pd.read_csv("a.csv").query("month == '(all)'").set_index("topic")["share"]
+    for name in NAMES:
+        share = labels.map(lambda names, n=name: n in names).mean()
+        assert table[name] == pytest.approx(share, abs=1e-6)
+    # A group without a label has no share: nothing tells of it.
+    fields = pd.read_parquet(METADATA)
+    ids = read_labelled_paragraphs().query("label_source == 'none'")["id"][:10]
+    write_metadata(
+        fields.assign(source=fields["source"].mask(fields["id"].isin(ids), "Times")), METADATA
+    )
+    printed = cli("shares", "--by", "source")
+    assert re.search(r"Times +– +– +– +– +0 of 10", printed)
+    assert "Labels still needed for an interval" in printed and "Times: 10" in printed
+
+
+def test_intervals_for_further_articles_are_wider(cli: Cli) -> None:
+    words = ["shares", "--by", "month"]
+    these, alike = cli(*words, "--out", "a.csv"), cli(*words, "--new-articles", "--out", "b.csv")
+    assert "Intervals are about the 40 articles of the project." in these
+    assert "Intervals are about further articles like these" in alike
+    one, other = (pd.read_csv(name) for name in ("a.csv", "b.csv"))
+    assert one["share"].tolist() == other["share"].tolist()
+    assert (other["high"] - other["low"]).mean() > (one["high"] - one["low"]).mean()
+
+
+def with_column(name: str, values: list[str | None]) -> None:
+    write_metadata(pd.read_parquet(METADATA).assign(**{name: values}), METADATA)
+
+
+def test_predictions_of_a_table_take_the_place_of_the_models(cli: Cli) -> None:
+    shutil.rmtree(MODELS)  # nothing has to be trained
+    COMPARISON.unlink()
+    shutil.rmtree(SCORES)
+    n = len(read_labelled_paragraphs())
+    with_column("gpt", [NAMES[number % 3] if number % 4 else "none" for number in range(n)])
+    printed = cli("shares", "--predictor", "gpt", "--out", "a.csv")
+    assert "Shares are means of the predictions in gpt" in printed
+    assert "has seen none of these labels" in printed
+    for name in NAMES:  # the same, as probabilities
+        gpt = pd.read_parquet(METADATA)["gpt"]
+        with_column(f"p_{name}", (gpt == name).astype(int).astype(str).tolist())
+    columns = [word for name in NAMES for word in ("--predictor", f"p_{name}")]
+    cli("shares", *columns, "--out", "b.csv")
+    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
+    with_column("p_trade", ["2"] * n)
+    assert "probabilities are numbers from 0 to 1" in cli("shares", *columns, status=1)
+    with_column("gpt", [None, *["weather"] * (n - 1)])
+    assert "000: no prediction. Write none" in cli("shares", "--predictor", "gpt", status=1)
+    with_column("gpt", ["weather"] * n)
+    printed = cli("shares", "--predictor", "gpt", status=1)
+    assert '--predictor gpt, 000: unknown topic "weather"' in printed
+    assert "there is no such column" in cli("shares", "--predictor", "llm", status=1)
+    assert "or 3 columns with the probabilities" in cli("shares", *columns[:4], status=1)

@@ -88,7 +88,7 @@ def lines_of(
 def test_shares_are_nearer_to_the_truth_than_counts(told_apart: Path, lines_of: Benchmark) -> None:
     options = ["--none", "other", "--time", "year", "--sizes", "60", "--documents", "8"]
     kept = ["--draws", "4", "--embeddings", str(told_apart)]
-    lines = lines_of("shares", told_apart, *options, *kept)
+    lines = lines_of("shares_frozen", told_apart, *options, *kept)
     figures = {(line["drawn"], line["what"], line["method"]): line for line in lines}
     for drawn in ("texts", "documents"):
         corrected = figures[drawn, "all", "corrected"]
@@ -102,7 +102,7 @@ def test_shares_are_nearer_to_the_truth_than_counts(told_apart: Path, lines_of: 
 def test_shares_of_documents_are_measured(told_apart: Path, lines_of: Benchmark) -> None:
     options = ["--none", "other", "--sizes", "--documents", "30", "--cut", "4", "--draws", "3"]
     kept = ["--embeddings", str(told_apart)]
-    lines = lines_of("shares", told_apart, *options, *kept)
+    lines = lines_of("shares_frozen", told_apart, *options, *kept)
     figures = {line["method"]: line for line in lines if line["what"] == "documents"}
     assert figures["corrected"]["rmse"] < figures["labels alone"]["rmse"]
     assert figures["corrected"]["covered"] > 0.7  # of 12 intervals

@@ -19,7 +19,7 @@ from tests.samples import BODIES, WORDS, paragraph, paragraph_table, write_label
 # What other scripts import or start, or what measures nothing.
 SHARED = {"engines", "recipes", "record", "simulation", "tables"}
 # What test_benchmarks.py runs, on embeddings that are given.
-ELSEWHERE = {"sampling", "shares", "slices"}
+ELSEWHERE = {"sampling", "shares_frozen", "slices"}
 OPTIONS = {
     "active_learning": "--seeds 2 --budget 36 --pool-rows 120 --orders random suggested",
     "answers": "--none other --labels 40 --draws 1 --unlabelled 40 "
@@ -40,12 +40,13 @@ OPTIONS = {
     "promise": "--none other --sizes 60 --draws 2 --cut 4",
     "regression": "--none other --time year --sizes 60 --draws 2",
     "scale": "--rows 80 --stages prepare 'one fit' scikit-learn",
+    "shares": "--none other --time year --by year --per 5 --draws 1 --model baseline",
     "significance": "table.parquet --sizes 24 --draws 2",
     "weak": "--leave-out other --labels 12 --draws 1 --trust-draws 2",
 }
 # Scripts that add to their results, and do not repeat a run.
 RESUMED = {"answers", "context", "few_shot", "interval_coverage", "many_labels", "multi_label"}
-RESUMED |= {"scale"}
+RESUMED |= {"scale", "shares"}
 # Scripts that take their table by position, or none.
 BY_POSITION = {"documents", "leakage", "significance"}
 

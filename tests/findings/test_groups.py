@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ from paratopic.corpus.table import JOINED
 from paratopic.findings.figures import plot_shares, share_chart
 from paratopic.findings.groups import ALL, BORROWED, COUNT, find, group, periods_of, rows_to_regress
 from paratopic.findings.population import Corpus, Counted, corpus_of
+from paratopic.findings.predictors import CrossPredictor
 from paratopic.findings.wording import notes, outlook, overview, sentence
 from paratopic.inference.scores import Scores
 from paratopic.project.errors import UserError
-from paratopic.project.passages import Passage
 from paratopic.project.periods import UNKNOWN
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import paragraph_table
@@ -56,15 +56,30 @@ def corpus(
     everything = without_labels(frame)
     everything = everything if fields is None else everything.merge(fields, on="id")
     topics = Topics(mode, TOPICS.names)
-    return corpus_of(frame, everything, constant(0.3), scores, topics, counted)
+    return corpus_of(frame, everything, predictor(frame, scores), topics, counted)
 
 
 def without_labels(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop(columns=[*JOINED])
 
 
-def constant(probability: float) -> Callable[[list[Passage]], Scores]:
-    return lambda texts: np.full((len(texts), 2), probability)
+def predictor(
+    frame: pd.DataFrame,
+    scores: pd.DataFrame,
+    apart: pd.DataFrame | None = None,
+    probability: float = 0.3,
+) -> CrossPredictor:
+    """Out-of-fold scores of the labelled paragraphs, and a constant probability for all others."""
+    names = [str(name) for name in scores if name not in ("id", "repeat")]
+    others = frame.loc[frame["label_source"] == "none", ["id"]].assign(
+        repeat=0, **dict.fromkeys(names, probability)
+    )
+    apart = scores[:0] if apart is None else apart
+    return CrossPredictor(scores.assign(repeat=0), others, apart, unasked)
+
+
+def unasked(ids: pd.Series) -> Scores:
+    raise AssertionError("models of the folds have predicted all")
 
 
 def dated(frame: pd.DataFrame) -> pd.DataFrame:
@@ -113,40 +128,40 @@ def test_labels_that_no_fold_holds_out_count_and_their_topics_by_labels_alone() 
     known = hand[["id"]].assign(**dict.fromkeys(names, 0.4))
 
     def shares(scores: pd.DataFrame, apart: pd.DataFrame | None) -> dict[str, float]:
-        whole = corpus_of(
-            frame, without_labels(frame), constant(0.4), scores, TOPICS, "paragraphs", apart
-        )
+        known = predictor(frame, scores, apart, 0.4)
+        whole = corpus_of(frame, without_labels(frame), known, TOPICS)
         lines = find(whole, [], 0.95).table
-        assert (lines["labels"] == (80 if apart is not None else 78)).all()
+        assert (lines["labels"] == 80).all() and whole.predicts == (apart is not None)
         return dict(zip(lines["topic"], lines["share"], strict=True))
 
     assert shares(known[2:], known[:2])["trade"] == pytest.approx(2 / 80)
-    assert shares(known[2:], None)["trade"] == 0
+    assert shares(known[2:], None)["trade"] == pytest.approx(2 / 80)  # without predictions
 
 
 @pytest.mark.parametrize("counted", ["paragraphs", "articles"])
 def test_boilerplate_and_its_labels_do_not_count(counted: Counted) -> None:
-    """The others are read as they stand, beside boilerplate."""
-    frame, read = table(), list[Passage]()
+    frame, asked = table(), list[str]()
     if counted == "articles":
         frame = frame.assign(label_source="hand", draw="article", weight=1.0, worth=1.0)
-    frame["ordered"], frame["position"] = True, frame.groupby("article").cumcount()
-    frame["boilerplate"] = frame["position"] == 1
+    frame["boilerplate"] = frame.groupby("article").cumcount() == 1
     frame["topics"] = [["trade"] if slight else [] for slight in frame["boilerplate"]]
-    scores = frame[["id"]].assign(**{"score trade": 0.3, "score security": 0.3})
+    hand = frame[frame["label_source"] == "hand"]
+    scores = hand[["id"]].assign(**{"score trade": 0.3, "score security": 0.3})
+    known = predictor(frame, scores)
 
-    def predict(texts: list[Passage]) -> Scores:
-        read.extend(texts)
-        return np.full((len(texts), 2), 0.3)
+    def final(ids: pd.Series) -> Scores:
+        asked.extend(ids)
+        return np.full((len(ids), 2), 0.3)
 
-    whole = corpus_of(frame, without_labels(frame), predict, scores, TOPICS, counted)
+    # Models of the folds have predicted half of the others, and the one that ships predicts all.
+    known = replace(known, unlabelled=known.unlabelled[::2], final=final)
+    whole = corpus_of(frame, without_labels(frame), known, TOPICS, counted)
     findings, n = find(whole, [], 0.95), int(frame["boilerplate"].sum())
     assert findings.table["share"].iloc[0] == pytest.approx(0)
     assert counted == "articles" or findings.table["paragraphs"].iloc[0] == N - n
     assert f"Not counted: {n} paragraphs of boilerplate" in outlook(findings, whole)[0]
-    slight = set(frame["text"][frame["boilerplate"]])
-    assert not slight & {each.text for each in read}
-    assert slight & {text for each in read for text in each.before}
+    others = frame["id"][~frame["boilerplate"]].tolist()
+    assert asked == ([] if counted == "articles" else others)
 
 
 def test_copies_and_words_count_as_asked() -> None:
@@ -260,9 +275,10 @@ def test_shares_of_articles_are_corrected_by_predictions_out_of_fold() -> None:
     sharp = [[0.9 if name in names else 0.05 for name in TOPICS.names] for names in frame["topics"]]
     scores = pd.DataFrame(sharp, columns=TOPICS.scores).loc[hand.index]
     scores.insert(0, "id", hand["id"])
-    whole = corpus_of(frame, without_labels(frame), constant(0.5), scores, TOPICS, "articles")
-    known = whole.probabilities[whole.labelled]
-    assert (known[:, :2] > 0.5).tolist() == (whole.truth[:, :2] == 1).tolist()
+    known = predictor(frame, scores, probability=0.5)
+    whole = corpus_of(frame, without_labels(frame), known, TOPICS, "articles")
+    of_labelled = whole.probabilities[whole.labelled]
+    assert (of_labelled[:, :2] > 0.5).tolist() == (whole.truth[:, :2] == 1).tolist()
     others = np.delete(whole.probabilities, whole.labelled, axis=0)
     assert (others[:, :2] == 0.5).all() and whole.factor > 0.9
 
@@ -432,7 +448,8 @@ def test_names_of_outcomes_to_regress_are_names_of_formulas() -> None:
     ]
     hand = frame[frame["label_source"] == "hand"]
     scores = pd.DataFrame({"id": hand["id"], "score trade": 0.3, "score Law & Order": 0.3})
-    rows = rows_to_regress(corpus_of(frame, without_labels(frame), constant(0.3), scores, topics))
+    known = predictor(frame, scores)
+    rows = rows_to_regress(corpus_of(frame, without_labels(frame), known, topics))
     assert list(rows)[-3:] == ["topic_trade", "topic_Law___Order", "topic_none"]
     for column in ("topic_trade", "labelled"):
         fields = pd.DataFrame({"id": frame["id"], column: "x"})

@@ -17,6 +17,8 @@ from paratopic.findings.shares import (
     adjusted,
     difference,
     errors_differ,
+    nested,
+    possible,
     shares,
     shares_of_parts,
     trend,
@@ -317,3 +319,94 @@ def test_few_articles_with_a_topic_tell_little_of_how_it_varies() -> None:
         sample = of_whole_articles(true, 60, rng)
         held.append(covers(shares(sample, np.ones(n_texts), 0.95).shares[0], true.mean()))
     assert np.mean(held) >= 0.93
+
+
+@given(st.lists(st.floats(-2, 2), min_size=2, max_size=6))
+def test_shares_that_exclude_each_other_are_the_nearest_of_sum_one(values: list[float]) -> None:
+    raw = np.array(values)
+    nearest = possible(raw, exclude=True)
+    assert nearest.sum() == pytest.approx(1) and (nearest >= 0).all()
+    # No step towards another corner of the simplex comes closer.
+    for corner in np.eye(len(raw)):
+        assert (raw - nearest) @ (corner - nearest) <= 1e-9
+    assert possible(raw, exclude=False).tolist() == np.clip(raw, 0, 1).tolist()
+
+
+def test_predictions_of_some_correct_those_of_another_model_for_all() -> None:
+    """The other model sees all topics twice as often; what corrects it adds to the noise."""
+    truth_of, estimates, held = [], [], []
+    for seed in range(150):
+        sample, truth = drawn(1000, 60, seed)
+        rng = np.random.default_rng([seed, 2])
+        numbers = np.sort(rng.choice(1000, 200, replace=False))
+        rough = np.clip(2 * sample.probabilities, 0, 1)
+        rates = np.full(200, 0.2)
+        values, noise = nested(rough, sample.probabilities[numbers], numbers, rates)
+        values[sample.labelled] = sample.probabilities[sample.labelled]
+        noise[sample.labelled] = 0.0
+        mixed = replace(sample, probabilities=values, rate=0.2, noise=noise)
+        part = shares(mixed, np.ones(1000), 0.95).shares[0]
+        truth_of.append(truth[:, 0].mean())
+        estimates.append(part.value)
+        held.append(covers(part, truth_of[-1]))
+    assert abs(np.mean(estimates) - np.mean(truth_of)) < 0.01 and np.mean(held) >= 0.9
+    # In a part of which hardly any text was predicted, labels stand alone.
+    few = (np.arange(1000) < 60).astype(np.float64)
+    assert mixed.seen(few).predicts is False and mixed.seen(np.ones(1000)) is mixed
+
+
+def test_what_no_label_has_may_be_missing_from_a_group() -> None:
+    sample, _ = drawn(300, 30, 4)
+    none = replace(sample, truth=np.tile([0.0, 1.0], (30, 1)))
+    first, second = shares(none, np.ones(300), 0.95).shares
+    assert first.low == 0 and second.high == 1
+    assert first.value >= 0 and second.low is not None and second.low > 0.5
+
+
+def test_intervals_for_further_articles_hold_for_these() -> None:
+    """Articles of one topic each: of 40, the share differs from that of all articles."""
+    held, alone = [], []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        true = np.repeat(rng.random(40) < 0.3, 25)
+        truth = np.column_stack([true, ~true]).astype(np.float64)
+        rows = np.sort(rng.choice(1000, 200, replace=False))
+        ones = np.ones(200)
+        sample = Sample(np.zeros_like(truth), rows, truth[rows], ones, ones)
+        clusters = np.repeat(np.arange(40), 25)
+        part = shares(replace(sample, clusters=clusters), np.ones(1000), 0.95)
+        held.append(covers(part.shares[0], 0.3))
+        alone.append(covers(shares(sample, np.ones(1000), 0.95).shares[0], 0.3))
+    assert np.mean(held) >= 0.92 and np.mean(alone) < 0.7
+    # A trend of these articles is none of articles in general, where each year has few of them.
+    times = clusters.astype(np.float64)
+    narrow, wide = (
+        np.diff(bounds(trend(each, np.ones(1000), times, 0.95)[0]))
+        for each in (sample, replace(sample, clusters=clusters))
+    )
+    assert wide > 1.5 * narrow
+    five = replace(sample, clusters=np.arange(1000) % 5)
+    assert shares(five, np.ones(1000), 0.95).shares[0].low is None
+
+
+def test_parts_with_other_weights_and_variances_are_called_different_as_often_as_promised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Drawn by group: 40 of 900, of 450 and of 150 texts, whose errors vary more in the last."""
+    monkeypatch.setattr(shares_module, "N_PERMUTATIONS", 199)
+    sizes, rejected = np.array([900, 450, 150]), []
+    parts = np.repeat(np.arange(3), sizes)
+    masses = [(parts == part).astype(np.float64) for part in range(3)]
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        chance = np.where(parts == 2, rng.choice([0.05, 0.95], 1500), 0.5)
+        true = rng.random(1500) < chance
+        truth = np.column_stack([true, ~true]).astype(np.float64)
+        known = np.where(parts == 2, 0.5, 0.5 + 0.45 * (2 * true - 1) * (rng.random(1500) < 0.9))
+        known = known + np.array([np.mean((true - known)[parts == p]) for p in range(3)])[parts]
+        rows = np.concatenate([rng.choice(np.flatnonzero(m), 40, replace=False) for m in masses])
+        weights = sizes[parts[rows]] / 40
+        predicted = np.column_stack([known, 1 - known])
+        sample = Sample(predicted, rows, truth[rows], weights, np.ones(120))
+        rejected.append((errors_differ(sample, masses, seed) or 1.0) < 0.05)
+    assert np.mean(rejected) <= 0.08

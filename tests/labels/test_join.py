@@ -184,19 +184,18 @@ def test_a_sample_of_groups_outlasts_a_few_texts_of_others(
         for n, desk in ((0, "a"), (1, "a"), (20, "b"), (21, "b"))
     ]
     params = replace(PARAMS, topics=topics)
-    for n_others, is_sample in ((3, True), (5, False)):
+    for n_others, parts in ((3, []), (5, ["desk=a", "desk=b"])):
         desks = frame[["id"]].assign(desk=["a"] * 20 + ["b"] * (20 - n_others) + ["c"] * n_others)
         resolved = resolve_answers(frame, NO_ANSWERS, lines, params, desks)
         table = with_labels(frame, resolved.answers)
-        assert table["worth"].sum() == 4 and table["weight"].notna().any() == is_sample
+        assert table["worth"].sum() == 4 and table["weight"].notna().sum() == 4
         assert resolved.messages[-1] == (
-            "no label was drawn from desk=c: labels of the other groups correct predictions there, "
-            "until `paratopic label --random --by desk=c` draws some"
+            "no label was drawn from desk=c. Until `paratopic label --random --by desk=c` draws "
+            "some, labels of the other groups correct predictions there, or shares leave it out if "
+            "it is a large part of the corpus"
         )
         sample = sample_of(table, resolved.answers, resolved.of_people)
         said = describe_sample(sample, 4)
-        assert sample["groups"] == 4
-        assert ("4 of these were drawn by group" in said, "more than 10%" in said) == (
-            is_sample,
-            not is_sample,
-        )
+        assert sample["groups"] == 4 and sample.get("parts", []) == parts
+        assert ("4 of these were drawn by group" in said) == (not parts)
+        assert ("all from desk=a, desk=b, which leave out more than 10%" in said) == bool(parts)

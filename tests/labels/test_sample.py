@@ -125,13 +125,14 @@ def test_weights_of_draws_from_a_group_worked_out_by_hand(monkeypatch: pytest.Mo
     gone = weigh_sample(frame, lines, {})
     other = weigh_sample(frame, in_order(*lines[:2], line("001"), line("002")), {})
     pd.testing.assert_frame_equal(gone, other)
-    # Without enough draws from all, none stands for the rest; both halves together are all.
+    # Without enough draws from all, labels stand for the group alone; both halves are all.
     few = weigh_sample(frame, lines[1:], members)
-    assert few["weight"].isna().all() and few["worth"].dropna().tolist() == pytest.approx(
-        [7 / 9, 1, 1, 1]
+    assert few["worth"].dropna().tolist() == pytest.approx([7 / 9, 1, 1, 1])
+    of_group = few.set_index(frame["id"])["draw"]
+    assert of_group[of_group != ""].to_dict() == dict.fromkeys(
+        ["001", "002"], "paragraph in half=a"
     )
-    assert set(few["draw"]) == {""}
-    assert weigh_sample(frame, lines[2:], members)["weight"].isna().all()
+    assert few["weight"].tolist()[9] == 0 and (few["weight"].tolist()[1] > 0)
     rest = {"half=b": {f"Text 00{number}." for number in range(4, 10)}}
     of_rest = replace(lines[1], drawn="1 of 6 in half=b")
     both = weigh_sample(table(10, ["001", "002", "009"]), [*lines[2:], of_rest], members | rest)
@@ -272,3 +273,79 @@ def test_a_sample_of_fewer_paragraphs_than_there_are_now_is_said(
     sample = sample_of(frame.assign(draw=draw), answer_rows([]), lines)
     told = "1 was drawn when there were 3 paragraphs, and there are 4: none of those added since"
     assert (told in describe_sample(sample, 2)) == is_earlier
+
+
+def two_tables(labelled: Sequence[str], draw: str = "paragraph") -> pd.DataFrame:
+    """A table old of 4 paragraphs and a table new of 16, of which some are drawn and labelled."""
+    ids = [*(f"old:{n}" for n in range(4)), *(f"new:{n:02}" for n in range(16))]
+    by_hand = ["hand" if id_ in labelled else "none" for id_ in ids]
+    draws = [draw if id_ in labelled else "" for id_ in ids]
+    texts = [f"Text {id_}." for id_ in ids]
+    return paragraph_table(id=ids, text=texts, article=ids, label_source=by_hand, draw=draws)
+
+
+def texts_of_tables(frame: pd.DataFrame) -> dict[str, set[str]]:
+    return {
+        f"table {name}": {*frame["text"][frame["id"].str.startswith(f"{name}:")]}
+        for name in ("old", "new")
+    }
+
+
+@pytest.mark.parametrize("draw", ["paragraph", "article"])
+def test_tables_weigh_as_much_as_they_have_rows(draw: str) -> None:
+    frame = two_tables(["old:0", "old:1", "new:00", "new:01"], draw)
+    sample = weigh_sample(frame, [], texts_of_tables(frame)).set_index(frame["id"])
+    known = sample[sample["weight"].notna()]
+    # 2 of 4 and 2 of 16: each label of the second table stands for four times as many rows.
+    assert (known["weight"] / known["weight"]["old:0"]).tolist() == pytest.approx([1, 1, 4, 4])
+    assert set(known["draw"]) == {draw} and known["worth"].tolist() == [1] * 4
+
+
+def test_a_table_that_is_labelled_as_a_whole_is_a_count() -> None:
+    labelled = [*(f"old:{n}" for n in range(4)), "new:00", "new:01"]
+    frame = two_tables(labelled)
+    frame["draw"] = frame["draw"].where(frame["id"].str.startswith("new:"), "")  # not known
+    sample = weigh_sample(frame, [], texts_of_tables(frame)).set_index(frame["id"])
+    known = sample["weight"].dropna()
+    assert (known / known["old:0"]).tolist() == pytest.approx([1, 1, 1, 1, 8, 8])
+    assert sample["draw"][sample["draw"] != ""].to_dict() == dict.fromkeys(
+        ["new:00", "new:01"], "paragraph"
+    )
+
+
+@pytest.mark.parametrize("draw", ["paragraph", "article"])
+def test_labels_of_one_table_stand_for_it_alone(draw: str) -> None:
+    frame = two_tables(["old:0", "old:1"], draw)
+    sample = weigh_sample(frame, [], texts_of_tables(frame)).set_index(frame["id"])
+    assert set(sample["draw"][["old:0", "old:1"]]) == {f"{draw} in table old"}
+    said = describe_sample(
+        sample_of(frame.assign(draw=sample["draw"].tolist()), answer_rows([]), []), 2
+    )
+    assert "all from table old, which leave out more than 10% of the paragraphs" in said
+    # A table that is all that there is needs no name.
+    alone = frame[:4]
+    whole = weigh_sample(alone, [], {"table old": {*alone["text"]}})
+    assert set(whole["draw"]) == {draw, ""} and whole["weight"].dropna().tolist() == [1, 1]
+
+
+def test_shares_of_two_tables_and_of_all_are_without_bias() -> None:
+    """9 of 10 rows of the first table are of a class, and 1 of 20 of the second one."""
+    rng, ids = np.random.default_rng(0), [f"old:{n}" for n in range(60)]
+    ids += [f"new:{n}" for n in range(240)]
+    has = np.r_[np.arange(60) % 10 > 0, np.arange(240) % 20 == 0]
+    texts = [f"Text {id_}." for id_ in ids]
+    plain = paragraph_table(id=ids, text=texts, article=ids)
+    shares = []
+    for seed in range(200):
+        drawn = {*rng.choice(ids[:60], 20, replace=False), *rng.choice(ids[60:], 20, replace=False)}
+        frame = plain.assign(
+            draw=["paragraph" if id_ in drawn else "" for id_ in ids],
+            label_source=["hand" if id_ in drawn else "none" for id_ in ids],
+        )
+        more = draw_random(frame, drawn, 20, seed)
+        frame["label_source"] = ["hand" if id_ in {*drawn, *more} else "none" for id_ in ids]
+        lines = in_order(*(line(id_, how) for id_, how in more.items()))
+        weight = weigh_sample(frame, lines, texts_of_tables(frame))["weight"].fillna(0)
+        shares.append(weight[has].sum() / weight.sum())
+    error = np.std(shares) / np.sqrt(200)
+    assert abs(np.mean(shares) - has.mean()) < 3 * error and error < 0.004

@@ -134,7 +134,7 @@ def calibrate(
     rows["topic"] = [NAMES[number : number + 1] if number >= 0 else () for number in true]
     rows = rows.drop_duplicates("id")
     data = Labelled(rows, topics, rows[["id", "group"]])
-    return calibrate_rows(data, frame, promise)
+    return calibrate_rows(data, frame, promise)[:2]
 
 
 def table(n: int) -> tuple[np.ndarray, pd.DataFrame]:
@@ -266,3 +266,14 @@ def test_the_scale_has_a_prior_and_the_shift_has_none() -> None:
     # A topic whose scores are worse than chance keeps its order, and its share.
     scale, shift = fit_scale_and_shift(-logits, has, ones)
     assert 0 < scale < 0.5 and shift == pytest.approx(0, abs=1e-4)
+
+
+def test_paragraphs_without_a_label_are_calibrated_like_those_of_their_fold() -> None:
+    true, frame = table(120)
+    others = frame.assign(id="new " + frame["id"])
+    rows = pd.DataFrame({"id": frame["id"], "group": range(120), "article": range(120)})
+    rows = rows.assign(label_source="hand", topic=[NAMES[n : n + 1] for n in true])
+    data = Labelled(rows, TOPICS, rows[["id", "group"]])
+    scores, _, unlabelled = calibrate_rows(data, frame, PROMISE, others)
+    pd.testing.assert_frame_equal(unlabelled[TOPICS.scores], scores[TOPICS.scores])
+    assert not np.allclose(unlabelled[TOPICS.scores], frame[TOPICS.scores])

@@ -14,13 +14,15 @@ import pandas as pd
 import pytest
 
 from paratopic.baseline import fit as baseline
-from paratopic.corpus.folds import iterate_folds, make_folds, no_folds
-from paratopic.corpus.labelled import Labelled, Pool, labelled_rows
+from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds, make_folds, no_folds
+from paratopic.corpus.labelled import Labelled, Pool, Unlabelled, labelled_rows, make_pool
+from paratopic.corpus.table import texts_of
+from paratopic.corpus.unlabelled import deal_unlabelled
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.scores import Scores
 from paratopic.project.passages import REACH
-from paratopic.project.texts import NOTHING, Texts
+from paratopic.project.texts import NOTHING, Texts, numbered
 from paratopic.project.topics import Topics
 from paratopic.training import context
 from paratopic.training.crossval import (
@@ -77,7 +79,7 @@ def data(rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame) -> Labelled:
 
 def test_each_row_is_scored_once_by_a_model_that_did_not_see_its_fold(data: Labelled) -> None:
     fit, rows, folds = Recorder(), data.rows, data.folds
-    scores, _, _ = cross_validate(data, fit, 1)
+    scores, _, _, _ = cross_validate(data, fit, 1)
     assert len(fit.examples) == n_fits(folds) == 4
     assert list(scores) == ["id", "repeat", "fold", *data.topics.scores]
     assert not scores.duplicated(["id", "repeat"]).any() and len(scores) == 2 * len(rows)
@@ -110,7 +112,7 @@ def test_each_fit_has_a_seed_of_its_own_that_the_main_seed_determines(data: Labe
 
 def test_histories_are_joined_and_progress_counts_fits(data: Labelled) -> None:
     done: list[float] = []
-    _, history, _ = cross_validate(data, Recorder(), 1, done.append)
+    _, history, _, _ = cross_validate(data, Recorder(), 1, done.append)
     assert list(history) == ["repeat", "fold", "step", "loss"]
     assert history["step"].tolist() == [1, 2] * 4
     assert history["loss"].tolist()[1::2] == [1, 2, 3, 4]
@@ -134,7 +136,7 @@ def test_several_processes_give_the_same_bytes_as_one(data: Labelled) -> None:
 
 def test_without_folds_there_are_no_scores(rows: pd.DataFrame, topics: Topics) -> None:
     nothing = no_folds(rows, "too few labels").table
-    scores, history, _ = cross_validate(Labelled(rows, topics, nothing), Recorder(), 1)
+    scores, history, _, _ = cross_validate(Labelled(rows, topics, nothing), Recorder(), 1)
     assert n_fits(nothing) == 0
     assert scores.empty and list(scores) == ["id", "repeat", "fold", *topics.scores]
     assert history.empty and list(history) == ["repeat", "fold"]
@@ -172,7 +174,7 @@ def test_what_is_held_out_is_scored_in_context_and_alone(data: Labelled) -> None
     rows, fit, texts_alone = data.rows, Recorder(), data
     table = paragraph_table(text=rows["text"], id=rows["id"], article=rows["article"])
     data = replace(data, paragraphs=table.assign(ordered=True))
-    scores, _, alone = cross_validate(data, fit, 1)
+    scores, _, alone, _ = cross_validate(data, fit, 1)
     befores = pd.Series(data.texts.beside("before").ravel(), rows["id"].repeat(REACH))
     befores = (befores != NOTHING).groupby(level=0).sum()
     assert scores["score security"].tolist() == befores[scores["id"]].tolist()
@@ -182,7 +184,7 @@ def test_what_is_held_out_is_scored_in_context_and_alone(data: Labelled) -> None
     assert set(map(tuple, learnt_from)) == set(map(tuple, read_in(data.texts)))
     pd.testing.assert_frame_equal(alone, scores.assign(**{"score security": 0.0}), check_exact=True)
     # A table of texts alone is scored once.
-    texts, _, same = cross_validate(texts_alone, Recorder(), 1)
+    texts, _, same, _ = cross_validate(texts_alone, Recorder(), 1)
     pd.testing.assert_frame_equal(texts, same, check_exact=True)
 
 
@@ -244,5 +246,39 @@ def test_what_is_never_held_out_is_scored_apart(rows: pd.DataFrame, topics: Topi
     (examples,) = fit.examples
     assert not examples.targets[:, topics.names.index("security")].any()
     assert len(examples.texts) == len(rare) - 2
+    # So are paragraphs without a label in the same article.
+    columns = ["id", "article", "repeat", "fold", "copy_of"]
+    of_one = pd.DataFrame([["new", "one", 0, ALWAYS_TRAIN, ""]], columns=columns)
+    beside = replace(data, unlabelled=Unlabelled(of_one, numbered(["A text."])))
+    assert score_apart(beside, Recorder(), 0)["id"].tolist() == [*rare["id"][:2], "new"]
     whole = Labelled(rows, topics, make_folds(rows, 2, 2, None, 0).table)
     assert score_apart(whole, fit, 0).empty and len(fit.examples) == 1
+
+
+def test_others_are_scored_by_the_model_that_holds_their_article_out() -> None:
+    """And nothing that the model learns from tells of them: neither their copies nor the pool."""
+    rng, names = random.Random(0), tuple(WORDS)
+    texts = [" ".join(rng.choices(string.ascii_lowercase, k=12)) for _ in range(60)]
+    frame = paragraph_table(
+        text=texts,
+        article=[f"a{number // 5}" for number in range(60)],
+        topics=[[names[n % 3]] if n % 5 < 2 and n < 40 else None for n in range(60)],
+        label_source=["hand" if n % 5 < 2 and n < 40 else "none" for n in range(60)],
+    )
+    frame.loc[3, "text"] = frame["text"][5].upper()  # a copy of a label in another article
+    topics = Topics("single", names)
+    rows = labelled_rows(frame, topics)
+    folds = make_folds(rows, 4, 1, None, 0)
+    dealt = deal_unlabelled(frame, rows, folds, 0)
+    others = Unlabelled(dealt, numbered(texts_of(frame, dealt["id"])))
+    fit = Recorder()
+    data = Labelled(rows, topics, folds.table, make_pool(frame, rows, 100, 0), unlabelled=others)
+    scores = cross_validate(data, fit, 1).unlabelled
+    merged = scores.merge(dealt, on="id", suffixes=("", " dealt")).merge(frame, on="id")
+    assert len(merged) == len(dealt) == 44 and (merged["fold"] == merged["fold dealt"]).all()
+    assert (merged["score trade"] == merged["text"].str.len()).all()
+    for text, number in zip(merged["text"], merged["score technology"], strict=True):
+        examples = fit.examples[int(number) - 1]
+        known = {each.lower() for each in (*examples.texts.plain, *examples.unlabelled)}
+        assert text.lower() not in known
+    assert all(examples.unlabelled for examples in fit.examples)

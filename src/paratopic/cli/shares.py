@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
@@ -30,16 +29,28 @@ from paratopic.cli.project import (
     read_project,
 )
 from paratopic.corpus.labelled import read_labelled_paragraphs
-from paratopic.corpus.table import read_parquet, with_metadata
+from paratopic.corpus.table import read_parquet, texts_of, with_metadata
 from paratopic.findings import groups
 from paratopic.findings.groups import BORROWED, COUNT, Findings
 from paratopic.findings.population import Corpus, Counted, corpus_of
-from paratopic.findings.wording import METHOD, counting, lacking, notes, outlook, percent, sentence
+from paratopic.findings.predictors import CrossPredictor, given_predictor
+from paratopic.findings.wording import (
+    FEW_ARTICLES,
+    about,
+    counting,
+    lacking,
+    method,
+    notes,
+    outlook,
+    percent,
+    sentence,
+)
 from paratopic.inference.loading import load
 from paratopic.inference.scores import Scores
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.files import APART, MODELS, PARAGRAPHS, PREDICTED, SCORES
+from paratopic.project.files import APART, MODELS, PARAGRAPHS, PREDICTED, SCORES, UNLABELLED
+from paratopic.project.passages import Passage
 from paratopic.project.terminal import bar, terminal
 from paratopic.project.topics import Topics
 
@@ -76,6 +87,21 @@ def shares(
             "if any of its paragraphs has it."
         ),
     ] = "paragraphs",
+    new_articles: Annotated[
+        bool,
+        typer.Option(
+            "--new-articles",
+            help="Give intervals for further articles like these, not for these alone.",
+        ),
+    ] = False,
+    predictor: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column of a table with predicted topics, such as those of a language model, to "
+            "use in place of the models; or repeat it with a column of probabilities for each "
+            "topic. The predictions must not rest on these labels."
+        ),
+    ] = None,
     distinct: Annotated[
         bool, typer.Option("--distinct", help="Count copies of a text once for each value of --by.")
     ] = False,
@@ -102,7 +128,15 @@ def shares(
     columns = project.columns(named)
     params = project.params
     confidence = params.evaluate.confidence
-    corpus = read_corpus(params.topics, *read_champion(), of)
+    if predictor:
+        given = given_predictor(
+            project.everything, predictor, params.topics, params.prepare.no_topic
+        )
+        corpus = corpus_of(project.paragraphs, project.everything, given, params.topics, of)
+    else:
+        corpus = read_corpus(params.topics, *read_champion(), of)
+    if new_articles:
+        corpus = corpus.of_new_articles()
     copies, seed = not distinct, params.seed
     estimated = groups.find(corpus, columns, confidence, copies=copies, compare=compare, seed=seed)
     outcomes = groups.rows_to_regress(corpus) if rows else None
@@ -111,7 +145,7 @@ def shares(
     counted = bool((estimated.table["rests_on"] == COUNT).all())
     lines = [*notes(estimated), cited, *outlook(estimated, corpus), counting(of, copies)]
     if not counted:
-        lines += [project.basis, METHOD]
+        lines += [project.basis, method(corpus), about(corpus)]
     print(*lines, sep="\n")
     shown = "counted" if counted else f"{confidence:.0%} intervals"
     if (estimated.table["rests_on"] == BORROWED).any():
@@ -123,7 +157,9 @@ def shares(
         print(f"written: {path}")
     if rows and outcomes is not None:
         files.write_csv(rows, outcomes)
-        print(f"written: {rows}; in regressions, cluster standard errors by article")
+        few = corpus.n_articles < FEW_ARTICLES
+        more = f" (there are only {corpus.n_articles}, which is few: see docs)" if few else ""
+        print(f"written: {rows}; in regressions, cluster standard errors by article{more}")
     steps = next_steps(project)
     steps.pop(SHARES, None)
     if not outs:
@@ -153,13 +189,17 @@ def read_corpus(
         read.
     """
     frame = read_labelled_paragraphs()
-    path = SCORES / champion / APART
-    apart = read_parquet(path) if path.exists() else None
-    predict = partial(_predict, champion)
-    return corpus_of(frame, with_metadata(frame), predict, scores, topics, counted, apart)
+    unlabelled, apart = SCORES / champion / UNLABELLED, SCORES / champion / APART
+    predictor = CrossPredictor(
+        scores,
+        read_parquet(unlabelled),
+        read_parquet(apart) if apart.exists() else scores[:0],
+        lambda ids: _predict(champion, texts_of(frame, ids)),
+    )
+    return corpus_of(frame, with_metadata(frame), predictor, topics, counted)
 
 
-def _predict(champion: str, texts: Sequence[Any]) -> Scores:
+def _predict(champion: str, texts: Sequence[Passage]) -> Scores:
     """Probabilities of the distinct texts by the champion; kept, because they may take minutes."""
     model = load(str(MODELS / champion))
     digest = f"{files.sha256(PARAGRAPHS)} {model.digest}"
@@ -244,6 +284,8 @@ def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidenc
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:
+    if row["share"] != row["share"]:  # NaN: nothing tells of it
+        return "–"
     value, low, high = (percent(row[name]) for name in ("share", "low", "high"))
     if row["rests_on"] == COUNT:
         return f"{value}="

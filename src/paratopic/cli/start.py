@@ -76,7 +76,7 @@ def init(
         ),
     ] = None,
     random: Annotated[
-        bool, typer.Option("--random", help="The labelled rows of the table are a random sample.")
+        bool, typer.Option("--random", help="The labelled rows are a random sample of the table.")
     ] = False,
     articles: Annotated[
         Path | None,
@@ -218,7 +218,7 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
     check = {"check params.yaml": "see that tables are read as shown above (prepare.sources)"}
     if len(rows.answers) and not random:
         check["add random: true"] = (
-            "to the table in prepare.sources, if you drew the labelled rows at random"
+            "to the table in prepare.sources, if you drew the labelled rows at random from it"
         )
     label = LABEL_GROUPS if random else LABEL
     if len(rows.answers) == len(rows.paragraphs):

@@ -10,7 +10,7 @@ as the rest of an article that is held out. How a model learns from it is for `t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -50,10 +50,11 @@ SCHEMA = pa.schema(
         ("status", pa.string()),
         # The paragraph's label, in each of the rows that it is from; null where none counts.
         ("label", pa.list_(pa.string())),
-        # How a paragraph that people answered on was drawn: "paragraph", "article"; "": not known.
+        # How a paragraph with a label was drawn: "paragraph", "article"; "": not known. If labels
+        # stand for parts of the corpus alone, the part follows: "paragraph in table old".
         ("draw", pa.string()),
-        # How much of the corpus it stands for beside the others: 1 if all were drawn at random from
-        # all paragraphs; null: not known.
+        # How much of the corpus, or of those parts of it, the label stands for beside the others: 1
+        # if all were drawn at random from all paragraphs; null: not known.
         ("weight", pa.float64()),
         # How much it tells beside one drawn at random, 0 to 1; null: not known.
         ("worth", pa.float64()),
@@ -130,6 +131,8 @@ def read_labelled_paragraphs(root: Path = Path()) -> pd.DataFrame:
     return with_labels(read_paragraphs(root / PARAGRAPHS), read_answer_rows(root / ANSWERS))
 
 
+# What may have been drawn at random.
+DRAWS = ("paragraph", "article")
 # Number of labels that were drawn at random from which on figures are those of the corpus, not of
 # all that are labelled.
 LEAST_DRAWN = 20
@@ -159,19 +162,47 @@ class Pool:
         """(n + m,) numbers of near-duplicates. Only folds need them, and they take long to find."""
         return near_duplicates([*self.labelled["text"], *self.unlabelled["text"]])
 
-    def beside(self, train: Integers, held_out: Integers) -> tuple[str, ...]:
+    def beside(
+        self, train: Integers, held_out: Integers, others: Collection[str] = ()
+    ) -> tuple[str, ...]:
         """Select the texts that may teach a model that is measured on held-out rows.
 
         Left out are near-duplicates of these rows, labelled articles that have no label in the
-        training part, and near-duplicates of those of their texts that are in the pool. Each text
-        is there once.
+        training part or that are held out without one (`others`), and near-duplicates of those of
+        their texts that are in the pool. Each text is there once.
         """
         known, articles = self.labelled["article"], self.unlabelled["article"]
         duplicates = self._duplicates[len(known) :]
         hidden = articles.isin(known) & ~articles.isin(known.iloc[train])
+        hidden |= articles.isin(others)
         hidden |= np.isin(duplicates, self._duplicates[held_out])
         hidden |= np.isin(duplicates, duplicates[hidden])
         return tuple(dict.fromkeys(self.unlabelled["text"][~hidden]))
+
+
+# Columns of the table of paragraphs without a label.
+DEALT_COLUMNS = ["id", "article", "repeat", "fold", "copy_of"]
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Paragraphs without a label, which folds hold out beside the labelled ones.
+
+    Parameters
+    ----------
+    rows
+        From `corpus.unlabelled.deal_unlabelled`, a row for each paragraph and repeat.
+    texts
+        The texts of these rows, with what stands around them.
+    """
+
+    rows: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=DEALT_COLUMNS))
+    texts: Texts = field(default_factory=lambda: numbered(()))
+
+    def of(self, fold: int, repeat: int = 0) -> Unlabelled:
+        """Select what a fold of a repeat holds out."""
+        part = ((self.rows["fold"] == fold) & (self.rows["repeat"] == repeat)).to_numpy(dtype=bool)
+        return Unlabelled(self.rows[part], self.texts.of(part))
 
 
 @dataclass(frozen=True)
@@ -184,6 +215,8 @@ class Labelled:
         The paragraphs, from `labelled_rows`.
     folds
         The table of `corpus.folds.Folds`; empty, the default, where nothing is dealt yet.
+    unlabelled
+        Paragraphs without a label that folds hold out too; none by default.
     pool
         Paragraphs without a label, of which each fit gets those that tell nothing of its fold; none
         by default.
@@ -201,6 +234,7 @@ class Labelled:
     pool: Pool | None = None
     answers: pd.DataFrame = field(default_factory=lambda: answer_rows([]))
     paragraphs: pd.DataFrame | None = None
+    unlabelled: Unlabelled = field(default_factory=Unlabelled)
 
     @property
     def names(self) -> Sequence[str]:
@@ -237,9 +271,10 @@ class Labelled:
     def weights(self) -> npt.NDArray[np.float64] | None:
         """(n,) how much of the corpus each paragraph stands for.
 
-        It is None, so that all count the same, unless `LEAST_DRAWN` of them were drawn at random.
+        It is None, so that all count the same, unless `LEAST_DRAWN` of them were drawn at random,
+        and stand for all of it.
         """
-        if "draw" not in self.rows or (self.rows["draw"] != "").sum() < LEAST_DRAWN:
+        if "draw" not in self.rows or self.rows["draw"].isin(DRAWS).sum() < LEAST_DRAWN:
             return None
         return self.rows["weight"].fillna(0.0).to_numpy(dtype=np.float64)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,9 @@ SCHEMA = pa.schema(
         ("boilerplate", pa.bool_()),
     ]
 )
+
+# What the name of a part of the corpus begins with if it is a table.
+TABLE = "table "
 
 # Columns that labels bring to it (`labelled.with_labels`).
 JOINED = ("topics", "label_source", "draw", "weight", "worth")
@@ -218,6 +222,29 @@ def groups_by(rows: pd.DataFrame, name: str, option: str = "--by") -> dict[str, 
         if not is_boilerplate:
             texts.add(text)
     return groups
+
+
+def texts_in(rows: pd.DataFrame, frames: Iterable[str]) -> dict[str, set[str]]:
+    """Each part of the corpus that was drawn from → its distinct texts, without boilerplate.
+
+    Parameters
+    ----------
+    rows
+        Paragraphs with the columns of `with_metadata`.
+    frames
+        Groups as ``"source=Post"``, and tables as ``"table NAME"``. Those that there are no more
+        are left out.
+    """
+    wanted, known = [*frames], dict[str, set[str]]()
+    for column in {frame.partition("=")[0] for frame in wanted if "=" in frame}:
+        with suppress(UserError):  # there is no such column any more
+            known |= groups_by(rows, column)
+    read = rows[~rows["boilerplate"]]
+    for frame in wanted:
+        if frame.startswith(TABLE):
+            of_table = read["id"].str.startswith(f"{frame.removeprefix(TABLE)}:")
+            known.setdefault(frame, {*read["text"][of_table]})
+    return known
 
 
 def in_words(metadata: pd.DataFrame, ids: Collection[str]) -> dict[str, str]:

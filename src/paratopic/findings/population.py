@@ -7,20 +7,21 @@ The estimates are for `shares`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.labelled import Labelled, labelled_in
-from paratopic.corpus.table import SCHEMA, targets_of, texts_of
+from paratopic.corpus.labelled import labelled_in
+from paratopic.corpus.table import SCHEMA, targets_of, texts_in
 from paratopic.evaluation.estimates import LEAST_ARTICLES, LEAST_LABELS
+from paratopic.findings.predictors import Predictor, in_articles
 from paratopic.findings.shares import Sample, size_of
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Integers, Scores
+from paratopic.inference.scores import Array, Integers
+from paratopic.labels.sample import parts_of
 from paratopic.project.errors import UserError, plural
 from paratopic.project.topics import Topics
 
@@ -44,6 +45,11 @@ class Corpus(Sample):
         Names of the outcomes that shares are of: the topics, and none of them in mode single.
     n_boilerplate
         Number of further paragraphs, which say nothing to judge and are no part of the corpus.
+    parts
+        Parts of the project that the corpus consists of, if labels stand for no more; none, the
+        default, for all of it.
+    predictor
+        What predicted the texts, if no model of the project did; "" by default.
     """
 
     rows: pd.DataFrame
@@ -51,6 +57,8 @@ class Corpus(Sample):
     outcomes: tuple[str, ...]
     counted: Counted
     n_boilerplate: int = 0
+    parts: tuple[str, ...] = ()
+    predictor: str = ""
 
     def masses(self, rows: Array, copies: bool) -> Array:
         """How much each text counts in a part of the corpus, (N,).
@@ -67,6 +75,17 @@ class Corpus(Sample):
         masses = np.bincount(self.place, counts, minlength=len(self.probabilities))
         return np.asarray(masses, dtype=np.float64)
 
+    @property
+    def n_articles(self) -> int:
+        """Number of articles that the rows are from."""
+        return int(self.rows["article"].nunique())
+
+    def of_new_articles(self) -> Corpus:
+        """The corpus as a sample of articles: intervals are for further articles like these."""
+        first = np.unique(self.place, return_index=True)[1]
+        article = pd.factorize(self.rows["article"])[0].astype(np.int64)
+        return replace(self, clusters=article[first])
+
     @cached_property
     def _text(self) -> Integers:
         return pd.factorize(self.rows["text"])[0].astype(np.int64)
@@ -81,27 +100,20 @@ class Corpus(Sample):
 def corpus_of(
     frame: pd.DataFrame,
     everything: pd.DataFrame,
-    predict: Callable[..., Scores],
-    scores: pd.DataFrame,
+    predictor: Predictor,
     topics: Topics,
     counted: Counted = "paragraphs",
-    apart: pd.DataFrame | None = None,
 ) -> Corpus:
     """Put a project's tables together. Boilerplate is no part of the corpus.
 
     Parameters
     ----------
+    frame
+        Paragraph table with its labels.
     everything
         All paragraphs, with columns of what each is from.
-    predict
-        Gives the calibrated probabilities (N, k) of the topics of a list of N `Passage`, by the
-        model that ships. It is not asked if the labels are no sample.
-    scores
-        Calibrated out-of-fold scores: columns id and one for each topic, in one or more repeats.
-    apart
-        The same of labelled paragraphs that are in no fold (`training.crossval.score_apart`). What
-        models say of their topics tells nothing, and is not counted on. None, the default, for
-        none of them.
+    predictor
+        What predicts all texts. It is not asked if the labels are no sample.
 
     Raises
     ------
@@ -109,93 +121,57 @@ def corpus_of(
         Nothing tells how the labelled paragraphs were chosen, so that they are no sample; or they
         are too few for any interval.
     """
-    whole, frame = frame, frame[~frame["boilerplate"]]
-    hand, k = labelled_in(frame, topics).hand, len(topics.names)
-    apart = scores[:0] if apart is None else apart
-    scores, apart = (each[each["id"].isin(frame["id"])] for each in (scores, apart))
-    of_articles = counted == "articles"
-    rows = _labelled_rows(frame, hand.rows, {*scores["id"], *apart["id"]}, of_articles)
+    n_boilerplate, frame = int(frame["boilerplate"].sum()), frame[~frame["boilerplate"]]
+    everything = everything[~everything["boilerplate"]]
+    if parts := parts_of(frame["draw"]):
+        texts = set[str]().union(*(texts_in(everything, parts)[part] for part in parts))
+        frame, everything = (each[each["text"].isin(texts)] for each in (frame, everything))
+    mode, k, of_articles = mode_of(topics.mode), len(topics.names), counted == "articles"
+    rows = _labelled_rows(frame, labelled_in(frame, topics).hand.rows, of_articles)
+    predicted = predictor.predict(frame, topics, of_articles)
     place = pd.factorize(frame["text"])[0].astype(np.int64)
-    number_of, everything = pd.Series(place, frame["id"]), everything[~everything["boilerplate"]]
-    first = frame["id"].iloc[np.unique(place, return_index=True)[1]]
-    predicted = predict(texts_of(whole, first))
-    probabilities = with_out_of_fold(predicted, hand, scores, apart, number_of)
-    outcomes = topics.choices[: probabilities.shape[1]]
-    truth = mode_of(topics.mode).outcomes(targets_of(rows["topic"], topics.names)).astype(float)
-    labelled = number_of.loc[rows["id"]].to_numpy()
+    truth = mode.outcomes(targets_of(rows["topic"], topics.names)).astype(float)
+    labelled = pd.Series(place, frame["id"]).loc[rows["id"]].to_numpy()
     weights, worth = (rows[name].to_numpy(np.float64) for name in ("weight", "worth"))
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
     if of_articles:
-        number, order = pd.factorize(frame["article"])
-        probabilities = in_articles(probabilities[place], number, k)
+        order = frame["article"].unique()
         truth = in_articles(truth, articles, k)
         labelled = pd.Index(order).get_indexer(rows["article"].unique()).astype(np.int64)
         weights = worth = np.ones(len(labelled))
         place = np.arange(len(order))
         everything = _article_rows(everything)
     return Corpus(
-        probabilities=probabilities,
+        **predicted._asdict(),
         labelled=labelled,
         truth=truth,
         weights=weights,
         worth=worth,
         articles=None if of_articles or not _by_article(rows) else articles,
+        exclude=topics.most == 1 and not of_articles,
         rows=everything,
         place=place,
-        outcomes=outcomes,
+        outcomes=topics.choices[: truth.shape[1]],
         counted=counted,
-        n_boilerplate=len(whole) - len(frame),
+        n_boilerplate=n_boilerplate,
+        parts=tuple(parts),
+        predictor=predictor.name,
     )
 
 
-def with_out_of_fold(
-    predicted: Scores, hand: Labelled, scores: pd.DataFrame, apart: pd.DataFrame, place: pd.Series
-) -> Array:
-    """Probabilities of the outcomes of N texts, out-of-fold where they are labelled, (N, K).
-
-    Topics that only labels in no fold have get none: their probability counts as that of no topic.
-    So a topic's share rests on its labels alone, and shares of outcomes that exclude each other sum
-    to 1 as before.
-
-    Parameters
-    ----------
-    predicted
-        (N, k) probabilities of the topics by the model that ships.
-    hand, scores, apart
-        The paragraphs with a label by hand, and their scores as of `corpus_of`.
-    place
-        Id of each paragraph → number of its text.
-    """
-    topics, probabilities, k = hand.topics, predicted.copy(), predicted.shape[1]
-    known = pd.concat([each[["id", *topics.scores]] for each in (scores, apart)])
-    of_texts = known.groupby(place.loc[known["id"]].to_numpy())[topics.scores].mean()
-    probabilities[of_texts.index] = of_texts.to_numpy(dtype=np.float64)
-    measured, there = (
-        hand.targets[hand.rows["id"].isin(each["id"])].any(axis=0) for each in (scores, known)
-    )
-    hidden, complete = there & ~measured, mode_of(topics.mode).complete(probabilities)
-    complete[:, k:] += complete[:, :k][:, hidden].sum(axis=1, keepdims=True)
-    complete[:, :k][:, hidden] = 0.0
-    return complete
-
-
-def _labelled_rows(
-    frame: pd.DataFrame, labels: pd.DataFrame, scored: set[str], of_articles: bool
-) -> pd.DataFrame:
+def _labelled_rows(frame: pd.DataFrame, labels: pd.DataFrame, of_articles: bool) -> pd.DataFrame:
     """The labelled rows that stand for a corpus of articles, or of paragraphs, each text once."""
     is_whole = len(frame) > 0 and {*frame["text"]} == {*labels["text"]}
     if of_articles:
         return _whole_articles(frame, labels, is_whole)
     if is_whole:  # however they were chosen, they are counted
         return labels.assign(weight=1.0, worth=1.0).drop_duplicates("text", ignore_index=True)
-    return _labelled_texts(labels, scored)
+    return _labelled_texts(labels)
 
 
-def _labelled_texts(labels: pd.DataFrame, scored: set[str]) -> pd.DataFrame:
+def _labelled_texts(labels: pd.DataFrame) -> pd.DataFrame:
     """Each labelled text that stands for the corpus once, with its weight and worth."""
     rows = labels[labels["weight"].notna()]
-    _check_sample(rows)
-    rows = rows[rows["id"].isin(scored)]  # of a share that was held out
     of_copies = rows.groupby("text")[["weight", "worth"]].transform("sum")
     rows = rows.assign(weight=of_copies["weight"], worth=of_copies["worth"])
     rows = rows.drop_duplicates("text", ignore_index=True)
@@ -211,7 +187,7 @@ def _whole_articles(frame: pd.DataFrame, labels: pd.DataFrame, are_all: bool) ->
     topic_of = labels.drop_duplicates("text").set_index("text")["topic"]
     if are_all:
         return frame.assign(topic=frame["text"].map(topic_of))
-    is_drawn = (frame["draw"] == "article").groupby(frame["article"]).transform("any")
+    is_drawn = frame["draw"].str.startswith("article").groupby(frame["article"]).transform("any")
     is_whole = frame["text"].isin(topic_of.index).groupby(frame["article"]).transform("all")
     rows = frame[is_drawn & is_whole]
     n = rows["article"].nunique()
@@ -222,7 +198,7 @@ def _whole_articles(frame: pd.DataFrame, labels: pd.DataFrame, are_all: bool) ->
 
 def _check_sample(rows: pd.DataFrame) -> None:
     """Refuse labels that are no sample, or too few to say anything."""
-    if not (rows["draw"] != "").any():
+    if rows.empty:
         raise UserError(
             "shares need labels of paragraphs that were drawn at random, and nothing says how "
             "these paragraphs were chosen. Label a random sample (`paratopic label --random --n "
@@ -249,36 +225,7 @@ def _check_size(n: int, unit: str, have: str, least: int, there: float = np.inf)
 
 def _by_article(rows: pd.DataFrame) -> bool:
     """Whether whole articles were drawn."""
-    return bool((rows["draw"] == "article").any())
-
-
-def in_articles(outcomes: Array, articles: Integers, k: int) -> Array:
-    """Outcomes of articles, or their probabilities, from those of their paragraphs.
-
-    An article has a topic if any of its paragraphs has it, and none of the topics if all of them
-    have none. Its probability of a topic is that of its likeliest paragraph. Products, as of
-    independent paragraphs, are far too high, because a model errs alike in all of an article.
-
-    >>> in_articles(np.array([[0.5, 0.5], [0.75, 0.25], [0.0, 1.0]]), np.array([0, 0, 1]), 1)
-    array([[0.75, 0.25],
-           [0.  , 1.  ]])
-
-    Parameters
-    ----------
-    outcomes
-        (n, K) whether each paragraph has each outcome, or its probability of that.
-    articles
-        (n,) number of each paragraph's article, from 0 to A - 1.
-    k
-        Number of topics, which come first among the outcomes; then none of them, in mode single.
-
-    Returns
-    -------
-    (A, K) the same for each article.
-    """
-    of_article = pd.DataFrame(outcomes).groupby(articles)
-    highest, lowest = of_article.max().to_numpy(), of_article.min().to_numpy()
-    return np.hstack([highest[:, :k], lowest[:, k:]])
+    return bool(rows["draw"].str.startswith("article").any())
 
 
 def _article_rows(rows: pd.DataFrame) -> pd.DataFrame:

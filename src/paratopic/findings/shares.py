@@ -1,11 +1,12 @@
 """Shares of topics in a corpus: what models predict for all texts, corrected by labels of some.
 
 Counted predictions are no shares: a model misses rare topics and mistakes them for frequent ones.
-So the mean of the probabilities is corrected by how far the out-of-fold probabilities are from the
-labels, on labelled texts that were drawn at random (prediction-powered inference: Angelopoulos et
-al. 2023, Science 382, 669-674; with a factor on the predictions: Angelopoulos, Duchi & Zrnic 2023,
+So the mean of the probabilities is corrected by how far probabilities are from the labels, on
+labelled texts that were drawn at random (prediction-powered inference: Angelopoulos et al. 2023,
+Science 382, 669-674; with a factor on the predictions: Angelopoulos, Duchi & Zrnic 2023,
 arXiv:2311.01453; for such corpora: Egami et al. 2023, arXiv:2306.04746). A useless model then costs
-nothing, and a good one is worth further labels.
+nothing, and a good one is worth further labels. All probabilities are by models that did not learn
+from the text's article (cross-prediction: Zrnic & Candès 2024, arXiv:2309.16598).
 
 Intervals are those of a binomial share (Wilson 1927) of as many independent labels as leave the
 same noise. Nothing is read or drawn here.
@@ -14,14 +15,15 @@ same noise. Nothing is read or drawn here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from scipy.special import stdtrit
 
 from paratopic.evaluation.estimates import LEAST_ARTICLES, LEAST_LABELS, Estimate, wilson
-from paratopic.inference.scores import Array, Integers, ratio
+from paratopic.inference.scores import SMALLEST, Array, Integers, ratio
 
 # Sums of weights are whole numbers, and predictions all the same, but for rounding.
 ROUNDING = 1e-9
@@ -45,8 +47,9 @@ class Sample:
     Parameters
     ----------
     probabilities
-        (N, K) calibrated probabilities of the outcomes; for labelled texts those of models that did
-        not learn from them.
+        (N, K) calibrated probabilities of the outcomes, for all texts by models that did not learn
+        from the text's article. All are 0 where there are no such models: then shares rest on
+        labels alone.
     labelled
         (n,) numbers of the labelled texts.
     truth
@@ -59,6 +62,16 @@ class Sample:
     articles
         (n,) numbers of the articles that the labelled texts are from, if whole articles were drawn;
         None, the default, if each text was drawn by itself.
+    exclude
+        Whether each text has exactly one of the outcomes, so that shares sum to 1.
+    rate
+        Share of the texts without a label that such models predicted: a random sample of them, by
+        which the probabilities of another model are corrected for all (`nested`). 1 by default.
+    noise
+        (N, K) variance that this adds to the probability of each text; None, the default, for none.
+    clusters
+        (N,) numbers of the texts' articles, if intervals are for further articles like these; None,
+        the default, if they are for these texts alone.
     """
 
     probabilities: Array
@@ -67,6 +80,10 @@ class Sample:
     weights: Array
     worth: Array
     articles: Integers | None = None
+    exclude: bool = False
+    rate: float = 1.0
+    noise: Array | None = None
+    clusters: Integers | None = None
 
     @cached_property
     def factor(self) -> float:
@@ -90,6 +107,26 @@ class Sample:
         residuals: Array = self.truth - self.factor * self.probabilities[self.labelled]
         return residuals
 
+    @property
+    def predicts(self) -> bool:
+        """Whether anything is predicted: if not, shares rest on labels alone."""
+        return bool(self.probabilities.any())
+
+    def blind(self) -> Self:
+        """The same sample with nothing predicted, so that shares rest on labels alone."""
+        return replace(self, probabilities=np.zeros_like(self.probabilities), rate=1.0, noise=None)
+
+    def seen(self, masses: Array) -> Self:
+        """The sample, `blind` if too few texts of a part were predicted to correct the others."""
+        n_predicted = self.rate * np.count_nonzero(self.unknown(masses))
+        return self if self.rate == 1 or n_predicted >= LEAST_LABELS else self.blind()
+
+    def variance(self, masses: Array) -> Array:
+        """Variance of the sum of predictions, (K,), of which each text's has this mass."""
+        if self.noise is None:
+            return np.zeros(self.truth.shape[1])
+        return np.asarray((self.factor * masses) ** 2 @ self.noise)
+
     def size(self, masses: Array) -> int:
         """Number of labels in a part of the corpus; those that were not drawn at random in part."""
         return size_of(self.worth[masses[self.labelled] > 0])
@@ -101,17 +138,20 @@ class Sample:
         return unknown
 
     def units(self, masses: Array) -> int:
-        """Number of labels in a part, or of articles if these were drawn; 0 if too few for any
-        interval.
+        """Number of labels in a part, or of articles if these were drawn or if intervals are for
+        further ones; 0 if too few for any interval.
         """
         weights = self.weights[masses[self.labelled] > 0]
         # Few labels with high weights among many with low ones tell little (Kish 1965).
         n_labels, effective = self.size(masses), ratio(weights.sum() ** 2, weights @ weights)
         if n_labels < LEAST_LABELS or effective < LEAST_EFFECTIVE:
             return 0
-        if self.articles is None:
+        if self.clusters is not None:
+            n_articles = len(np.unique(self.clusters[masses > 0]))
+        elif self.articles is not None:
+            n_articles = len(np.unique(self.articles[self.weights * masses[self.labelled] > 0]))
+        else:
             return min(n_labels, round(float(effective)))
-        n_articles = len(np.unique(self.articles[self.weights * masses[self.labelled] > 0]))
         return n_articles if n_articles >= LEAST_ARTICLES else 0
 
 
@@ -154,25 +194,30 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
         `LEAST_LABELS` labels, or fewer than `LEAST_ARTICLES` articles that were drawn. Where all
         texts are labelled, shares are a count, and their intervals have no width.
     """
-    if not sample.unknown(masses).any():
+    if sample.clusters is None and not sample.unknown(masses).any():
         values = masses[sample.labelled] @ sample.truth / masses.sum()
         n = int(np.count_nonzero(masses[sample.labelled]))
         return Part(_shares(values, values, values), n, counted=True)
-    n_labels, units = sample.size(masses), sample.units(masses)
+    sample = sample.seen(masses)
+    n_labels = sample.size(masses)
     everywhere = masses @ sample.probabilities / masses.sum()
     if not n_labels:
-        return Part(_shares(everywhere), 0, borrowed=True)
+        known = everywhere if sample.predicts else np.full_like(everywhere, np.nan)
+        return Part(_shares(known), 0, borrowed=sample.predicts)
     own = _correction(sample, masses)
-    values = np.clip(sample.factor * everywhere + own.mean, 0.0, 1.0)
-    if not units:
+    values = possible(sample.factor * everywhere + own.mean, sample.exclude)
+    if not (units := sample.units(masses)):
         return Part(_shares(values), n_labels)
     sizes, freedom = _sizes(sample, masses, own), np.full(len(values), units - 1.0)
-    if sample.articles is not None:
-        errors = summed(own.of_labels[:, None] * (sample.residuals - own.mean), sample.articles)
+    if (errors := _errors_of_articles(sample, masses, own, values)) is not None:
         sizes = _sizes_of_articles(sizes, errors, units, values)
         freedom = _freedom(errors, units - 1)
     quantile = np.asarray(stdtrit(freedom, (1 + confidence) / 2), dtype=np.float64)
-    return Part(_shares(values, *wilson(values, sizes, confidence, quantile)), n_labels)
+    low, high = wilson(values, sizes, confidence, quantile)
+    # What none of the labels has may not be there at all, and what all have may be all there is.
+    counted = sample.truth[own.of_labels > 0]
+    low, high = np.where(counted.any(axis=0), low, 0.0), np.where(counted.all(axis=0), 1.0, high)
+    return Part(_shares(values, low, high), n_labels)
 
 
 def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) -> list[Part]:
@@ -187,7 +232,7 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
     overall = _correction(sample, np.sum(masses, axis=0))
     spread = _spread_of_parts(sample, masses, overall)
     for number, (part, mass) in enumerate(zip(parts, masses, strict=True)):
-        if part.counted or part.n_labels >= LEAST_LABELS:
+        if part.counted or part.n_labels >= LEAST_LABELS or not sample.predicts:
             continue
         mean = overall.mean
         if part.n_labels:
@@ -195,16 +240,63 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
             shrinkage = ratio(spread, spread + overall.variance / own.size)
             mean = shrinkage * own.mean + (1 - shrinkage) * overall.mean
         known, unknown = mass[sample.labelled] @ sample.truth, sample.unknown(mass)
-        others = unknown @ np.clip(sample.factor * sample.probabilities + mean, 0.0, 1.0)
-        values = (known + others) / mass.sum()
+        others = unknown @ (sample.factor * sample.probabilities + mean)
+        values = possible((known + others) / mass.sum(), sample.exclude)
         parts[number] = Part(_shares(values), part.n_labels, borrowed=True)
     return parts
+
+
+def possible(values: Array, exclude: bool) -> Array:
+    """The nearest shares that there can be to K estimates: 0 to 1, with the sum 1 if they exclude.
+
+    >>> possible(np.array([0.75, 0.5, -0.25]), True)
+    array([0.625, 0.375, 0.   ])
+
+    Parameters
+    ----------
+    exclude
+        Whether outcomes exclude each other, and one of them holds (projection onto the simplex:
+        Duchi et al. 2008, ICML, 272-279).
+    """
+    if not exclude:
+        return np.clip(values, 0.0, 1.0)
+    ordered = np.sort(values)[::-1]
+    excess = (np.cumsum(ordered) - 1) / np.arange(1, len(values) + 1)
+    return np.asarray(np.maximum(values - excess[np.flatnonzero(ordered > excess)[-1]], 0.0))
+
+
+def nested(rough: Array, predicted: Array, numbers: Integers, rates: Array) -> tuple[Array, Array]:
+    """Predictions for all texts, if those that count are known of a random sample alone.
+
+    Their mean in any part is that of the rough ones, corrected by how far the two are apart in the
+    sample (difference estimator: Särndal, Swensson & Wretman 1992, Model Assisted Survey Sampling,
+    chapter 6).
+
+    Parameters
+    ----------
+    rough
+        (N, K) predictions for all texts.
+    predicted, numbers, rates
+        (m, K) predictions that count, (m,) numbers of the texts that have them, and (m,) chances
+        that these texts got them.
+
+    Returns
+    -------
+    (N, K) predictions, some of them below 0 or above 1, and the variance that each one has.
+    """
+    gaps, rates = predicted - rough[numbers], rates[:, None]
+    values, noise = rough.copy(), np.zeros_like(rough)
+    values[numbers] += gaps / rates
+    noise[numbers] = (1 - rates) * (gaps / rates) ** 2
+    return values, noise
 
 
 def errors_differ(sample: Sample, masses: Sequence[Array], seed: int) -> float | None:
     """Probability of corrections as different as those of the parts, if the model errs alike.
 
-    Labels, or articles if these were drawn, change places between the parts at random.
+    Residuals of labels, or of articles if these were drawn, change places at random, and weights
+    stay where they are. Differences are measured in units of their own noise (Chung & Romano 2013,
+    Annals of Statistics 41, 484-507), because parts may differ in weights and in variance.
 
     Returns
     -------
@@ -216,24 +308,28 @@ def errors_differ(sample: Sample, masses: Sequence[Array], seed: int) -> float |
     part, weights = of_parts.argmax(axis=0)[inside], (sample.weights * of_parts.max(axis=0))[inside]
     if len({*part.tolist()}) < 2:
         return None
-    residuals = sample.residuals[inside] - weights @ sample.residuals[inside] / weights.sum()
-    units = np.column_stack([weights**2, weights[:, None] * residuals])
+    residuals = sample.residuals[inside]
     if sample.articles is not None:
-        _, first, number = np.unique(
-            sample.articles[inside] * len(masses) + part, return_index=True, return_inverse=True
-        )
-        units, part = summed(units, number), part[first]
-    n_parts, n_columns = len(masses), units.shape[1]
-    cells = (part[:, None] * n_columns + np.arange(n_columns)).ravel()
+        unit = sample.articles[inside] * len(masses) + part
+        sums = summed(np.column_stack([weights, weights[:, None] * residuals]), unit)
+        part = part[np.unique(unit, return_index=True)[1]]
+        weights, residuals = sums[:, 0], ratio(sums[:, 1:], sums[:, :1])
+    in_part = np.eye(len(masses))[part].T[np.unique(part)]  # a row for each part that has labels
+    linear, square = in_part * weights, in_part * weights**2
+    total = linear.sum(axis=1)[:, None]
+    # Few labels may happen to have no noise: to each part, that of some more is added.
+    extra = EXTRA * square.sum(axis=1)[:, None] / in_part.sum(axis=1)[:, None] * residuals.var(0)
 
     def gaps(rows: Array) -> Array:
-        """Squared mean residual of each part, times its number of labels (Kish 1965)."""
-        sums: Array = np.bincount(cells, rows.ravel(), n_parts * n_columns).astype(np.float64)
-        sums = sums.reshape(n_parts, n_columns)
-        return np.asarray(ratio(sums[:, 1:] ** 2, sums[:, :1]).sum(axis=0))
+        """Squared differences of the parts' mean residuals from a common one, over their noise."""
+        means = linear @ rows / total
+        noise = square @ rows**2 - 2 * means * (square @ rows) + means**2 * square.sum(1)[:, None]
+        precision = total**2 / np.maximum(noise + extra, SMALLEST)
+        common = (precision * means).sum(axis=0) / precision.sum(axis=0)
+        return np.asarray((precision * (means - common) ** 2).sum(axis=0))
 
-    rng, least = np.random.default_rng(seed), gaps(units) * (1 - ROUNDING)
-    reached = sum((gaps(rng.permutation(units)) >= least) for _ in range(N_PERMUTATIONS))
+    rng, least = np.random.default_rng(seed), gaps(residuals) * (1 - ROUNDING)
+    reached = sum((gaps(rng.permutation(residuals)) >= least) for _ in range(N_PERMUTATIONS))
     p = (np.asarray(reached) + 1) / (N_PERMUTATIONS + 1)
     return min(1.0, float(p.min() * len(p)))
 
@@ -260,7 +356,7 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tup
         (N,) times of the texts; those with mass 0 may have any.
     """
     n_labels, units = sample.size(masses), sample.units(masses)
-    times = np.where(masses > 0, times, 0.0)
+    sample, times = sample.seen(masses), np.where(masses > 0, times, 0.0)
     away = times - masses @ times / masses.sum()
     spread = float(masses @ away**2) / masses.sum()
     if not spread or not n_labels:
@@ -270,17 +366,24 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tup
     of_labels, leverage = own.of_labels, away[sample.labelled] / spread
     leans = leverage[:, None] * (sample.residuals - own.mean)
     slopes = slopes + of_labels @ leans
-    if not sample.unknown(masses).any():
+    if sample.clusters is None and not sample.unknown(masses).any():
         return _shares(slopes, slopes, slopes)
     if not units:
         return _shares(slopes)
     contributions = of_labels[:, None] * (leans - of_labels @ leans)
     pull = (of_labels * leverage)[:, None]
-    freedom = np.full(len(slopes), units - 2.0)
-    if sample.articles is not None:
-        contributions, pull = (summed(each, sample.articles) for each in (contributions, pull))
+    freedom, clusters = np.full(len(slopes), units - 2.0), sample.articles
+    if sample.clusters is not None:
+        outcomes, clusters = adjusted(sample, masses), sample.clusters
+        pull = (masses * away / masses.sum() / spread)[:, None]
+        line = masses @ outcomes / masses.sum() + away[:, None] * slopes
+        contributions = pull * (outcomes - line)
+    if clusters is not None:
+        contributions, pull = (summed(each, clusters) for each in (contributions, pull))
         freedom = _freedom(contributions, units - 2)
     noise = (contributions**2).sum(axis=0) + EXTRA_OF_TREND / n_labels * (pull**2).sum()
+    if sample.clusters is None:
+        noise = noise + sample.variance(masses * away / masses.sum() / spread)
     error = np.sqrt(units / (units - 2) * noise)
     reach = stdtrit(freedom, (1 + confidence) / 2) * error
     return _shares(slopes, slopes - reach, slopes + reach)
@@ -289,16 +392,15 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tup
 def adjusted(sample: Sample, masses: Array) -> Array:
     """Outcomes of single texts to regress on, (N, K), whose mean is the share.
 
-    Each is the prediction times `Sample.factor`, to which labelled texts add their residual over
-    the chance with which they were drawn. Some are below 0 or above 1. Regressions on them are
-    unbiased whatever the model's errors depend on; those on predictions are not (Egami et al.
-    2023, arXiv:2306.04746).
+    Each is the prediction times `Sample.factor`, plus the mean residual. Labelled texts add how far
+    their own residual is from that mean, over the chance with which they were drawn. Some are below
+    0 or above 1. Regressions on them are unbiased whatever the model's errors depend on; those on
+    predictions are not (Egami et al. 2023, arXiv:2306.04746).
     """
-    weights = sample.weights * masses[sample.labelled]
-    outcomes = sample.factor * sample.probabilities
-    outcomes[sample.labelled] += (
-        sample.residuals * (sample.weights * masses.sum() / weights.sum())[:, None]
-    )
+    own = _correction(sample, masses)
+    outcomes: Array = sample.factor * sample.probabilities + own.mean
+    chances = sample.weights * masses.sum() / (sample.weights @ masses[sample.labelled])
+    outcomes[sample.labelled] += chances[:, None] * (sample.residuals - own.mean)
     return outcomes
 
 
@@ -349,15 +451,29 @@ def _sizes(sample: Sample, masses: Array, own: _Correction) -> Array:
     residuals, labels = sample.residuals - own.mean, sample.truth - own.of_labels @ sample.truth
     # In units of the mean label: the extra errors are worth as much with any weights.
     squared = (own.of_labels * own.size) ** 2
-    noise = squared @ residuals**2 + EXTRA
-    sizes: Array = own.size * (squared @ labels**2 + EXTRA) / noise
-    if sample.articles is None:
+    of_labels = (squared @ labels**2 + EXTRA) / own.size
+    sizes = own.size * of_labels * own.size / (squared @ residuals**2 + EXTRA)
+    if sample.articles is None and sample.clusters is None:
         # What is labelled is known: of a group that is labelled as a whole nothing is uncertain.
         weights = sample.weights * (masses[sample.labelled] > 0)
         texts = np.maximum(1.0, weights / weights.sum() * (np.count_nonzero(masses) + 1))
         noise_left = own.of_labels**2 @ (1 - 1 / texts)
-        return np.asarray(sizes * (own.of_labels @ own.of_labels) / noise_left)
-    return sizes
+        sizes = sizes * (own.of_labels @ own.of_labels) / noise_left
+    # Shares vary by that of the labels over their number; what the predictions add comes on top.
+    added = sample.variance(masses / masses.sum()) / of_labels
+    return np.asarray(sizes / (1 + sizes * added))
+
+
+def _errors_of_articles(
+    sample: Sample, masses: Array, own: _Correction, values: Array
+) -> Array | None:
+    """How much each article adds to the errors of the shares, (G, K); None if texts were drawn."""
+    if sample.clusters is not None:
+        gaps = masses[:, None] * (adjusted(sample, masses) - values) / masses.sum()
+        return summed(gaps[masses > 0], sample.clusters[masses > 0])
+    if sample.articles is not None:
+        return summed(own.of_labels[:, None] * (sample.residuals - own.mean), sample.articles)
+    return None
 
 
 def _sizes_of_articles(sizes: Array, errors: Array, n_articles: int, values: Array) -> Array:

@@ -17,7 +17,16 @@ import pandas as pd
 from paratopic.corpus.table import SCHEMA
 from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.evaluation.intervals import write_p
-from paratopic.findings.groups import BORROWED, COLUMNS, COUNT, Findings, abridged, find, periods_of
+from paratopic.findings.groups import (
+    BORROWED,
+    COLUMNS,
+    COUNT,
+    FEW,
+    Findings,
+    abridged,
+    find,
+    periods_of,
+)
 from paratopic.findings.population import Corpus, Counted
 from paratopic.project.errors import in_short, plural
 from paratopic.project.periods import PERIODS, UNKNOWN
@@ -34,13 +43,25 @@ COUNTS: Mapping[Counted, str] = {
     "articles": "All articles count equally; an article has a topic if any of its paragraphs has "
     "it.",
 }
+# Articles from which on intervals for further articles are reliable.
+FEW_ARTICLES = 30
 # The method, to cite.
-METHOD = (
-    "Shares are the model's mean probabilities, corrected with the labels drawn at random "
-    "(prediction-powered inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453). Intervals "
-    "are Wilson's (1927) with the effective number of labels. Each topic is corrected separately, "
-    "so the shares of a group may not add up to 100%."
+PREDICTED = (
+    "Shares are mean probabilities by models that did not learn from the paragraph's article "
+    "(cross-prediction: Zrnic & Candès 2024, arXiv:2309.16598), corrected with the labels drawn at "
+    "random (prediction-powered inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453)."
 )
+GIVEN = (
+    "Shares are means of {}, corrected with the labels drawn at random (prediction-powered "
+    "inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453). This holds only if whatever "
+    "predicted them has seen none of these labels."
+)
+LABELS_ALONE = (
+    "Shares are those of the labels drawn at random alone. Predictions would narrow the intervals "
+    "if models predicted all articles without having learnt from them: this takes labels with "
+    "topics in at least 4 articles, and folds (below 2,000 labels, or with split.holdout: null)."
+)
+INTERVALS = "Intervals are Wilson's (1927) with the effective number of labels."
 
 
 def percent(share: float) -> str:
@@ -61,9 +82,11 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     n_labels, n = findings.table["labels"].iloc[0], f"{len(corpus.rows):,} {units}"
     # Others than random labels count too, for less.
     worth = "" if (corpus.worth > 0.999).all() else f"{labels} that tell as much as "
+    corrected = "predictions" if corpus.predictor else "the model's predictions"
+    corrected = f"{corrected} for all {n}, corrected with " if corpus.predicts else ""
     basis = (
-        f"estimated from the model's predictions for all {n}, corrected with {worth}"
-        f"{n_labels:,} {'' if worth else f'{labels} '}drawn at random."
+        f"estimated from {corrected}{worth}{n_labels:,} {'' if worth else f'{labels} '}"
+        f"drawn at random{'' if corrected else f', for all {n}'}."
     )
     what = f"share of the {corpus.counted}"
     changes = findings.changes[~findings.changes["what"].str.startswith("trend")]
@@ -84,7 +107,7 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
             return (
                 f"To cite: no topic's {what} differs significantly between {other} and {one}; "
                 f"the largest difference is that of {row['topic']}, {change:+.0f} points "
-                f"{interval}, {basis}"
+                f"{interval}, {basis}{_beside(findings)}"
             )
         return f"{lead} {interval}, {basis}"
     whole = findings.table.iloc[: len(corpus.outcomes)].to_dict("records")
@@ -96,9 +119,43 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     return f"{begin} ({confidence:.0%} interval {low:.0f} to {high:.0f}%), {basis}"
 
 
+def _beside(findings: Findings) -> str:
+    """Topics with a trend over all groups, where the first and the last one do not differ."""
+    trends = findings.changes[findings.changes["what"].str.startswith("trend")]
+    clear = trends[(trends["low"] > 0) | (trends["high"] < 0)]
+    if not len(clear):
+        return ""
+    return (
+        f" Over all groups, however, there is a trend: see {in_short(list(clear['topic']))} above."
+    )
+
+
 def _clarity(row: Mapping[Hashable, Any]) -> float:
     """How large a change is beside its interval, which has no width between two counts."""
     return float(abs(row["change"]) / max(row["high"] - row["low"], 1e-9))
+
+
+def method(corpus: Corpus) -> str:
+    """How the shares of a corpus were estimated, to cite."""
+    if corpus.predictor:
+        return f"{GIVEN.format(corpus.predictor)} {INTERVALS}"
+    return f"{PREDICTED if corpus.predicts else LABELS_ALONE} {INTERVALS}"
+
+
+def about(corpus: Corpus) -> str:
+    """Which articles the intervals are about."""
+    articles = plural(corpus.n_articles, "article")
+    if corpus.clusters is None:
+        line = f"Intervals are about the {articles} of the project"
+        return f"{line}. For further articles like these, add --new-articles."
+    line = "Intervals are about further articles like these"
+    if corpus.n_articles >= FEW_ARTICLES:
+        return f"{line}, of which these {articles} are taken for a random sample."
+    return (
+        f"{line}. There are only {articles}: with fewer than {FEW_ARTICLES}, such intervals are "
+        "rough and often too narrow, and so are regressions with standard errors clustered by "
+        "article."
+    )
 
 
 def notes(findings: Findings) -> list[str]:
@@ -114,6 +171,7 @@ def notes(findings: Findings) -> list[str]:
             f"* fewer than {LEAST_LABELS} labels, so no interval. Such a share assumes that the "
             f"model makes the same errors in the group as elsewhere.{_verdict(findings)}"
         )
+    if lacking(findings):
         lines.append(_needed(findings))
     if findings.is_time and (findings.table.iloc[:, 0] == UNKNOWN).any():
         name = findings.table.columns[0]
@@ -156,7 +214,8 @@ def _labels_of_groups(table: pd.DataFrame) -> dict[str, int]:
 
 def lacking(findings: Findings) -> dict[str, int]:
     """How many labels more each group without an interval needs for one, or for a count."""
-    table = findings.table[findings.table["rests_on"] == BORROWED]
+    table = findings.table
+    table = table[table["rests_on"].isin([BORROWED, FEW]) & (table["labels"] < LEAST_LABELS)]
     n_labels = _labels_of_groups(table)
     there = _labels_of_groups(table.assign(labels=table[_unit(table)]))
     return {name: min(LEAST_LABELS, there[name]) - n for name, n in n_labels.items()}
@@ -200,6 +259,11 @@ def counting(counted: Counted, copies: bool) -> str:
 def outlook(findings: Findings, corpus: Corpus) -> list[str]:
     """Lines on what is not counted, and on how many labels more make all intervals narrow."""
     lines = []
+    if corpus.parts:
+        lines.append(
+            f"These shares are of {in_short(list(corpus.parts))} alone, from which all labels were "
+            "drawn; `paratopic label --random` draws from all paragraphs."
+        )
     if n := corpus.n_boilerplate:
         left_out = plural(n, "paragraph")
         lines.append(f"Not counted: {left_out} of boilerplate (prepare.skip_boilerplate).")
@@ -247,12 +311,15 @@ class Overview:
         Sentences to cite: of all paragraphs, and of the groups if there are any.
     outlook
         How many labels more would make the intervals narrow; empty where they are.
+    method
+        How shares were estimated, and what intervals are about.
     """
 
     whole: Findings
     by: Mapping[str, Findings]
     sentences: tuple[str, ...]
     outlook: tuple[str, ...]
+    method: str
 
 
 def overview(corpus: Corpus, confidence: float, seed: int) -> Overview:
@@ -261,7 +328,9 @@ def overview(corpus: Corpus, confidence: float, seed: int) -> Overview:
     names = _columns(corpus, confidence)
     by = {name: find(corpus, [name], confidence, seed=seed) for name in names}
     sentences = [sentence(each, corpus, confidence) for each in (whole, *by.values())]
-    return Overview(whole, by, tuple(dict.fromkeys(sentences)), tuple(outlook(whole, corpus)))
+    sentences, more = list(dict.fromkeys(sentences)), outlook(whole, corpus)
+    how = f"{method(corpus)} {about(corpus)}"
+    return Overview(whole, by, tuple(sentences), tuple(more), how)
 
 
 def _columns(corpus: Corpus, confidence: float) -> list[str]:

@@ -11,7 +11,7 @@ import difflib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from pathlib import Path
 from shlex import quote
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.labelled import BY_HAND, answer_rows, with_labels
-from paratopic.corpus.table import groups_by, with_metadata
+from paratopic.corpus.table import TABLE, texts_in, with_metadata
 from paratopic.labels.answers import (
     CurrentAnswers,
     Reason,
@@ -93,7 +93,9 @@ def resolve_answers(
     frame = with_labels(paragraphs, answers)
     frame = frame.assign(draw=[drawn.get(id_, "") for id_ in frame["id"]])
     rows = with_metadata(paragraphs, metadata)
+    tables = [f"{TABLE}{Path(source).stem}" for source in of_tables["source"].unique()]
     members, lost = _members(rows, by_people, {*drawn.values()})
+    members |= texts_in(rows, tables)
     answers = _weighed(answers, frame, by_people, members)
     judged = {answer.paragraph for answer in current.answers}
     given = answer_rows(weak_answers(frame, of_sources, topics, judged))
@@ -244,10 +246,7 @@ def _members(
         What was drawn of the rows of tables.
     """
     n_drawn = Counter(line.group for line in lines if line.is_decided and line.group)
-    known: dict[str, set[str]] = {}
-    for column in {group.partition("=")[0] for group in n_drawn}:
-        with suppress(UserError):  # there is no such column any more
-            known |= groups_by(rows, column)
+    known = texts_in(rows, n_drawn)
     gone = [f"{group} ({plural(n, 'label')})" for group, n in n_drawn.items() if group not in known]
     messages = [
         "some labels are no longer part of the random sample, because the groups that they were "
@@ -258,9 +257,9 @@ def _members(
     drawn = (line for line in lines if line.is_decided and line.chance)
     if others and "paragraph" not in of_tables and all(line.group for line in drawn):
         messages.append(
-            f"no label was drawn from {in_short(others)}: labels of the other groups correct "
-            f"predictions there, until `paratopic label --random --by {quote(others[0])}` draws "
-            "some"
+            f"no label was drawn from {in_short(others)}. Until `paratopic label --random --by "
+            f"{quote(others[0])}` draws some, labels of the other groups correct predictions "
+            "there, or shares leave it out if it is a large part of the corpus"
         )
     return members, messages
 

@@ -6,6 +6,7 @@ This module does not draw paragraphs (`annotation.suggestion` does) or compute f
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,15 +15,17 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.labelled import LEAST_DRAWN
-from paratopic.corpus.table import has_hand_label
+from paratopic.corpus.table import TABLE, has_hand_label
 from paratopic.labels.log import ARTICLE, Label
-from paratopic.project.errors import plural
+from paratopic.project.errors import in_short, plural
 
 # Chance that the next paragraph of a mixed draw is drawn at random, and is not a suggestion.
 RANDOM_SHARE = 0.3
 # Share of the corpus that draws from groups have to reach if nothing was drawn from all of it.
 # Files that come later, or a corrected date, must not undo a sample.
 LEAST_COVERED = 0.9
+# Parts of the corpus that a message names, at most.
+MOST_NAMED = 5
 # What was drawn, as in the paragraph table → words for it.
 KINDS = {"paragraph": "paragraphs", ARTICLE: "whole articles"}
 
@@ -30,14 +33,14 @@ KINDS = {"paragraph": "paragraphs", ARTICLE: "whole articles"}
 def weigh_sample(
     frame: pd.DataFrame, lines: Iterable[Label], members: Mapping[str, Collection[str]]
 ) -> pd.DataFrame:
-    """Weigh hand labels so that together they stand for the corpus.
+    """Weigh hand labels so that together they stand for the corpus, or for parts of it.
 
     Where paragraphs were drawn one by one, the weights are those of LURE (Farquhar, Gal & Rainforth
     2021, "On statistical bias in active learning", https://arxiv.org/abs/2101.11665), extended to
-    paragraphs among them that were chosen in another way. Draws from groups and from all paragraphs
-    count together as in surveys with several frames (Kalton & Anderson 1986, Journal of the Royal
-    Statistical Society A 149, 65-82). Where whole articles were drawn, labels stand for the
-    paragraphs of their article. Of the two, the one with more labels is weighed.
+    paragraphs among them that were chosen in another way. Draws from groups, from tables and from
+    all paragraphs count together as in surveys with several frames (Kalton & Anderson 1986, Journal
+    of the Royal Statistical Society A 149, 65-82). Where whole articles were drawn, labels stand
+    for the paragraphs of their article. Of the two, the one with more labels is weighed.
 
     Copies of a text are one paragraph: they share its weight. Boilerplate is no part of the corpus.
 
@@ -49,64 +52,124 @@ def weigh_sample(
     lines
         All lines of labels.csv, in its order.
     members
-        Group that paragraphs were drawn from (`Label.group`) → its texts. Draws from other groups
-        count as chosen in another way.
+        Part that paragraphs were drawn from (`Label.group`, or a table) → its texts. Draws from
+        other groups count as chosen in another way.
 
     Returns
     -------
-    For each row: draw, what was drawn, "paragraph", "article" or "" for not known; weight, how much
-    of the corpus its label stands for beside the others; and worth, how much the label tells beside
-    one that was drawn at random, from 0 to 1. Both are 1 if all were drawn at random from all
-    paragraphs, and NaN without a label. Weights are NaN, too, where labels are no sample.
+    For each row: draw, as in `corpus.labelled.SCHEMA`; weight, how much of the corpus its label
+    stands for beside the others; and worth, how much the label tells beside one that was drawn at
+    random, from 0 to 1. Both are 1 if all were drawn at random from all paragraphs, and NaN without
+    a label. Weights are NaN, too, where labels are no sample.
     """
     whole, frame = frame, frame[~frame["boilerplate"]]  # which is never drawn
+    frames = {"": {*frame["text"]}, **members}
     hand = frame[has_hand_label(frame)]
     first = _first_lines(dict(zip(hand["id"], hand["text"], strict=True)), lines)
     # Rows of tables that were drawn, and labels without a line, were there before.
     of_tables = hand[(hand["draw"] != "") | ~hand["text"].isin(first)]
+    tables = {part for part in members if part.startswith(TABLE) and members[part] != frames[""]}
+    part_of = {
+        text: next((part for part in tables if id_.startswith(f"{part[len(TABLE) :]}:")), "")
+        for text, id_ in zip(of_tables["text"], of_tables["id"], strict=True)
+    }
     chance_of: dict[str, float | None] = {
         text: 1.0 if draw == "paragraph" else None
         for text, draw in zip(of_tables["text"], of_tables["draw"], strict=True)
     }
-    frames = {"": {*frame["text"]}, **members}
     lines_of = {text: line for text, line in first.items() if text not in chance_of}
     chance_of |= {t: line.chance if line.group in frames else None for t, line in lines_of.items()}
-    group_of = {text: line.group for text, line in lines_of.items()}
+    part_of |= {text: line.group for text, line in lines_of.items()}
     drawn_whole = [line.paragraph for line in first.values() if line.draw == ARTICLE]
     of_articles = hand[
         hand["id"].isin([*drawn_whole, *of_tables["id"][of_tables["draw"] == ARTICLE]])
     ]
     sample = pd.DataFrame({"draw": "", "weight": np.nan, "worth": np.nan}, whole.index)
-    weights = _together(chance_of, group_of, frames)
     drawn = [text for text, chance in chance_of.items() if chance is not None]
-    is_sample = bool(weights["weight"].notna().any()) and len(drawn) >= len(of_articles)
-    if is_sample or not len(of_articles):
-        copies = hand.groupby("text")["id"].transform("size")
-        for column in ("weight", "worth"):
-            sample.loc[hand.index, column] = (
-                hand["text"].map(weights[column]).astype(float) / copies
-            )
-        if is_sample:
-            sample.loc[hand.index[hand["text"].isin(drawn)], "draw"] = "paragraph"
+    if len(of_articles) and len(drawn) < len(of_articles):
+        rows, kind = of_articles, ARTICLE
+        weights = _of_whole_articles(frame, of_articles, part_of, frames)
+        drawn = list(of_articles["text"])
     else:
-        copies = of_articles.groupby("text")["id"].transform("size")
-        weight = _of_whole_articles(frame, of_articles)
-        sample.loc[of_articles.index, "draw"] = ARTICLE
-        sample.loc[of_articles.index, "weight"] = weight / copies
-        sample.loc[of_articles.index, "worth"] = weight.clip(upper=1.0) / copies
+        rows, kind, weights = hand, "paragraph", _together(chance_of, part_of, frames)
+    covering = _covering(Counter(part_of[text] for text in drawn), chance_of, frames)
+    covered = {text for part in covering for text in frames[part]}
+    is_sample = len(covered) >= LEAST_COVERED * max(1, len(frames[""]))
+    inside = rows[rows["text"].isin(covered)] if covered and not is_sample else rows
+    copies = rows.groupby("text")["id"].transform("size")
+    for column in ("weight", "worth"):
+        sample.loc[rows.index, column] = rows["text"].map(weights[column]).astype(float) / copies
+    if not covered:
+        sample["weight"] = np.nan
+        return sample
+    outside = rows.index.difference(inside.index)
+    sample.loc[outside, "weight"] = 0.0
+    of_drawn = inside[inside["text"].isin(drawn)]
+    sample.loc[of_drawn.index, "draw"] = [
+        kind if is_sample else f"{kind} in {_part(text, part_of, covering, frames)}"
+        for text in of_drawn["text"]
+    ]
     return sample
 
 
-def _of_whole_articles(frame: pd.DataFrame, labelled: pd.DataFrame) -> pd.Series:
-    """Weights of the labelled rows of articles that were drawn, if no text is there twice.
+def _covering(
+    n_drawn: Mapping[str, int], labelled: Collection[str], frames: Mapping[str, Collection[str]]
+) -> list[str]:
+    """Parts of the corpus that labels stand for: draws from them, or all their texts have one.
 
-    A text that several of the articles have is labelled in one of them, and counts once.
+    Draws from all paragraphs beside others have to be at least `LEAST_DRAWN`.
+    """
+    counted = [part for part in frames if part and _is_counted(frames[part], labelled)]
+    parts = [part for part in frames if n_drawn.get(part)]
+    if not parts:
+        return []
+    others = [part for part in parts if part] + [part for part in counted if part not in parts]
+    if "" in parts and (not others or n_drawn[""] >= LEAST_DRAWN):
+        return [""]
+    return others
+
+
+def _is_counted(texts: Collection[str], labelled: Collection[str]) -> bool:
+    """Whether all texts of a part have a label, however they were chosen."""
+    return bool(texts) and all(text in labelled for text in texts)
+
+
+def _part(
+    text: str,
+    part_of: Mapping[str, str],
+    covering: Sequence[str],
+    frames: Mapping[str, Collection[str]],
+) -> str:
+    """The part that a text was drawn from, or the first one that it is in."""
+    own = part_of[text]
+    return own if own in covering else next(part for part in covering if text in frames[part])
+
+
+def _of_whole_articles(
+    frame: pd.DataFrame,
+    labelled: pd.DataFrame,
+    part_of: Mapping[str, str],
+    frames: Mapping[str, Collection[str]],
+) -> pd.DataFrame:
+    """Weight and worth of the texts of articles that were drawn, if no text is there twice.
+
+    A text that several of the articles have is labelled in one of them, and counts once. Articles
+    weigh the more the fewer were drawn where they could be.
     """
     drawn = frame[frame["article"].isin(labelled["article"])]
     known = drawn[drawn["text"].isin(labelled["text"])]
     n_known = known.groupby("article")["id"].transform("size")
     each = known["article"].map(drawn["article"].value_counts()) / n_known
-    return labelled["text"].map(each.groupby(known["text"]).sum() / frame["text"].value_counts())
+    weight = each.groupby(known["text"]).sum() / frame["text"].value_counts()
+    weight = weight.loc[labelled["text"].unique()]
+    own = labelled["text"].map(part_of)
+    density = pd.Series(0.0, labelled["article"].unique())
+    for part in own.unique():
+        articles = frame["article"][frame["text"].isin(frames[part])].unique()
+        rate = labelled["article"][own == part].nunique() / len(articles)
+        density[density.index.isin(articles)] += rate
+    of_texts = labelled["article"].map(density.mean() / density).groupby(labelled["text"]).mean()
+    return pd.DataFrame({"weight": weight * of_texts, "worth": weight.clip(upper=1.0)})
 
 
 def n_texts(frame: pd.DataFrame) -> int:
@@ -131,23 +194,35 @@ def sample_of(
     Returns
     -------
     ``kind``, what was drawn, "paragraph" or "article", None where it is not known; ``drawn``, the
-    number of labels that were drawn so; ``open``, if there are any, that of the paragraphs that
-    were drawn, and whose answers make no label; ``groups``, if there are any, the number of answers
-    on paragraphs that were drawn from groups; and ``earlier``, if paragraphs were added since, how
+    number of labels that were drawn so; ``parts``, if labels do not stand for all paragraphs, the
+    parts that they stand for; ``open``, if there are any, the number of the paragraphs that were
+    drawn, and whose answers make no label; ``groups``, if there are any, the number of answers on
+    paragraphs that were drawn from groups; and ``earlier``, if paragraphs were added since, how
     many answers are on paragraphs that were drawn before, and from how many.
     """
-    drawn = frame["draw"][frame["draw"].isin(KINDS)]
-    kind = None if drawn.empty else str(drawn.iloc[0])
+    drawn = frame["draw"][frame["draw"] != ""]
+    kind = None if drawn.empty else str(drawn.iloc[0]).partition(" in ")[0]
+    parts = parts_of(drawn)
     known = frame["text"].isin(frame["text"][has_hand_label(frame)]) | frame["boilerplate"]
     n_open = int(frame["id"][~known].isin(answers["paragraph"][answers["draw"] == kind]).sum())
     now = n_texts(frame)
     sizes = [line.drawn_from for line in people if line.drawn_from and line.drawn_from < now]
-    sample = {"kind": kind, "drawn": len(drawn)} | ({"open": n_open} if n_open else {})
+    sample: dict[str, Any] = {"kind": kind, "drawn": len(drawn)}
+    sample |= ({"parts": parts} if parts else {}) | ({"open": n_open} if n_open else {})
     labelled = {*frame["id"][has_hand_label(frame)]}
     n_of_groups = sum(bool(line.group) for line in people if line.paragraph in labelled)
     if n_of_groups and kind != ARTICLE:
         sample["groups"] = n_of_groups
     return sample | ({"earlier": [len(sizes), min(sizes), now]} if sizes else {})
+
+
+def parts_of(draws: Iterable[str]) -> list[str]:
+    """Parts of the corpus that labels stand for, by their column draw; none if for all of it.
+
+    >>> parts_of(["paragraph in table old", "", "paragraph in table old"])
+    ['table old']
+    """
+    return sorted({draw.partition(" in ")[2] for draw in draws} - {""})
 
 
 def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
@@ -156,12 +231,6 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
     >>> describe_sample({"kind": "paragraph", "drawn": 60}, 75)
     'labels: 60 of 75 were drawn at random (paragraphs)'
     """
-    if sample["kind"] is None and "groups" in sample:
-        return (
-            f"labels: {sample['groups']} of {n_labels} were drawn from groups, which leave out "
-            f"more than {1 - LEAST_COVERED:.0%} of the paragraphs, so they are no random sample of "
-            "all: `paratopic label --random` draws from all, and with --by COLUMN from each group"
-        )
     if sample["kind"] is None:
         return (
             "labels: it is not known how these paragraphs were chosen. If you drew the rows of a "
@@ -170,6 +239,13 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
         )
     kind = KINDS[sample["kind"]]
     line = f"labels: {sample['drawn']} of {n_labels} were drawn at random ({kind})"
+    if "parts" in sample:
+        return (
+            f"{line}, all from {in_short(sample['parts'], MOST_NAMED)}, which leave out more than "
+            f"{1 - LEAST_COVERED:.0%} of the paragraphs: shares are of these parts alone, and all "
+            "other figures give labels the same weight. `paratopic label --random` draws from all "
+            "paragraphs, and with --by COLUMN from each group"
+        )
     if "groups" in sample:
         line += (
             f"; {sample['groups']} of these were drawn by group, and are weighted by each group's "
@@ -225,48 +301,45 @@ def _rank(line: Label) -> tuple[datetime, float]:
 
 def _together(
     chance_of: Mapping[str, float | None],
-    group_of: Mapping[str, str],
+    part_of: Mapping[str, str],
     frames: Mapping[str, Collection[str]],
 ) -> pd.DataFrame:
-    """Weight and worth of M texts that were drawn from all or from groups.
+    """Weight and worth of M texts that were drawn from all or from parts.
 
-    Draws from a group tell of its texts alone, and of these the draws from all tell too. So the
-    weights of `_weights` in all and in each group are added, and divided by how many labels there
-    are for each text in all and in these groups.
+    Draws from a part tell of its texts alone, and of these the draws from all tell too. So the
+    weights of `_weights` in all and in each part are added, and divided by how many labels there
+    are for each text in all and in these parts. In a part whose texts all have a label, each weighs
+    1.
 
     Parameters
     ----------
     chance_of
         Text → `Label.chance`, in the order in which they were labelled.
-    group_of
-        Text → the group that it was drawn from, "" for all.
+    part_of
+        Text → the part that it was drawn from, "" for all.
     frames
-        Each group, and "" for all → its texts.
+        Each part, and "" for all → its texts.
 
     Returns
     -------
-    Columns weight and worth, with the texts as index. Weights are NaN where there is no sample:
-    draws from groups leave out more than `LEAST_COVERED` allows, and those from all are fewer than
-    `LEAST_DRAWN`.
+    Columns weight and worth, with the texts as index.
     """
     sums = pd.DataFrame(0.0, list(chance_of), ["weight", "density"])
-    covered: set[str] = set()
-    for group, inside in frames.items():
+    for part, inside in frames.items():
         texts = [text for text in chance_of if text in inside]
-        chances = [chance_of[text] if group_of.get(text, "") == group else None for text in texts]
-        n_drawn = len(chances) - chances.count(None)
-        if not n_drawn:
+        chances = [chance_of[text] if part_of.get(text, "") == part else None for text in texts]
+        if part and _is_counted(inside, chance_of):
+            weights = np.ones(len(texts))
+        elif chances.count(None) < len(chances):
+            weights = np.array(_weights(chances, len(inside)))
+        else:
             continue
-        weights = np.array(_weights(chances, len(inside)))
         sums.loc[texts, "weight"] += weights
         sums.loc[texts, "density"] += weights.sum() / len(inside)
-        if group or len(frames) == 1 or n_drawn >= LEAST_DRAWN:
-            covered |= {*inside}
     # Where all were drawn from all, mean and density are equal to the last bit.
     mean = sums["weight"].sum() / max(1, len(frames[""]))
     weight = (sums["weight"] * (mean / sums["density"])).fillna(0.0)
-    is_sample = len(covered) >= max(1, LEAST_COVERED * len(frames[""]))
-    return sums.assign(weight=weight if is_sample else np.nan, worth=sums["weight"].clip(upper=1.0))
+    return sums.assign(weight=weight, worth=sums["weight"].clip(upper=1.0))
 
 
 def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:

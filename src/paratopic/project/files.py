@@ -42,13 +42,18 @@ PARAGRAPHS = DATA / "paragraphs.parquet"
 ANSWERS = DATA / "answers.parquet"
 METADATA = DATA / "metadata.parquet"
 FOLDS = DATA / "folds.parquet"
+# Paragraphs without a label, and the folds that hold them out.
+DEALT = DATA / "unlabelled.parquet"
 SCORES = DATA / "oof"
 # In each model's folder of it: scores of models that know definitions alone.
 BY_DEFINITIONS = "definitions.parquet"
 ALONE = "alone.parquet"
 # And of paragraphs that are in no fold, because their topics are in one article alone.
 APART = "apart.parquet"
-# What the champion predicts for all paragraphs, kept by the commands `shares` and `report`.
+# And of paragraphs without a label, by the models of the folds.
+UNLABELLED = "unlabelled.parquet"
+# What the champion predicts for all paragraphs, kept by the commands `shares` and `report` where
+# models of the folds have predicted only some.
 PREDICTED = DATA / "predicted.parquet"
 
 # What fits that were killed go on from, and what fits that ended leave, so that a stage which runs

@@ -47,7 +47,7 @@ class Source:
     date
         Column that becomes the field `date`.
     random
-        Whether all labelled rows are a random sample of the texts.
+        Whether all labelled rows are a random sample of the table's rows.
     labels
         A label of the table → the topic that it means, or several separated by semicolons, or
         `NONE`, or `UNDECIDED`. A label that is not there means the topic of its name. Empty by

@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict, replace
 
 from paratopic.project import files
-from paratopic.project.files import ALONE, APART, BY_DEFINITIONS, SCORES
+from paratopic.project.files import ALONE, APART, BY_DEFINITIONS, SCORES, UNLABELLED
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params, run_stage
 from paratopic.training.calibration import calibrate_rows, calibrated, with_expected_thresholds
@@ -23,9 +23,11 @@ def main() -> None:
         return
     if "definitions" in raw:
         tables[BY_DEFINITIONS] = with_expected_thresholds(raw["definitions"], topics)
-    tables["scores.parquet"], calibration = calibrate_rows(data, raw["scores"], params.calibrate)
+    tables["scores.parquet"], calibration, tables[UNLABELLED] = calibrate_rows(
+        data, raw["scores"], params.calibrate, raw["unlabelled"]
+    )
     if not raw["alone"].equals(raw["scores"]):
-        tables[ALONE], of_alone = calibrate_rows(data, raw["alone"], params.calibrate)
+        tables[ALONE], of_alone, _ = calibrate_rows(data, raw["alone"], params.calibrate)
         calibration = replace(calibration, alone=of_alone)
     if len(raw["apart"]):
         tables[APART] = calibrated(raw["apart"], calibration, topics)

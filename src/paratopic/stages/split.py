@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from paratopic.corpus.folds import Folds, TooFewLabels, make_folds, no_folds
 from paratopic.corpus.labelled import Labelled, read_labelled
+from paratopic.corpus.table import read_paragraphs
+from paratopic.corpus.unlabelled import deal_unlabelled
 from paratopic.project import files
-from paratopic.project.files import FOLDS, SPLIT
+from paratopic.project.files import DEALT, FOLDS, SPLIT
 from paratopic.project.params import Params, read_params, run_stage
 
 # Number of labelled paragraphs from which on `auto` holds out a share once, and the share.
@@ -15,9 +17,12 @@ MANY, SHARE = 2_000, 0.2
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
-    folds = split(read_labelled(params.topics), params)
-    with files.aside(FOLDS) as draft:
-        folds.table.to_parquet(draft, index=False)
+    data = read_labelled(params.topics)
+    folds = split(data, params)
+    others = deal_unlabelled(read_paragraphs(), data.rows, folds, params.seed)
+    for path, table in ((FOLDS, folds.table), (DEALT, others)):
+        with files.aside(path) as draft:
+            table.to_parquet(draft, index=False)
     n_groups = int(folds.table["group"].nunique())
     report = {
         "split_unit": folds.split_unit,

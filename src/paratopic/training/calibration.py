@@ -56,8 +56,8 @@ class KnownScores(NamedTuple):
 
 
 def calibrate_rows(
-    data: Labelled, table: pd.DataFrame, promise: Calibrate
-) -> tuple[pd.DataFrame, Calibration]:
+    data: Labelled, table: pd.DataFrame, promise: Calibrate, unlabelled: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, Calibration, pd.DataFrame]:
     """Calibrate each fold's scores by the other folds, and fit the final model's calibration.
 
     Calibrations are fitted to evaluated rows only, and applied to all. Repeats are no further
@@ -68,6 +68,9 @@ def calibrate_rows(
     table
         Out-of-fold scores from `crossval.cross_validate`: columns id, repeat, fold and one of
         scores for each topic.
+    unlabelled
+        The same of paragraphs without a label, which are calibrated like those of their fold; none
+        by default.
 
     Returns
     -------
@@ -76,6 +79,8 @@ def calibrate_rows(
         calibrated by the other folds of its repeat; a lone fold's halves by each other.
     calibration
         Calibration fitted to all evaluated rows, for the final model.
+    unlabelled
+        The table with calibrated scores.
     """
     topics, mode = data.topics, mode_of(data.topics.mode)
     place = pd.Index(data.rows["id"]).get_indexer(table["id"])
@@ -86,12 +91,17 @@ def calibrate_rows(
         stands_for[data.by_hand] = weights
     every = KnownScores(data.targets[place], raw, stands_for[place])
     scores, thresholds = raw.copy(), np.zeros(raw.shape)
+    others = table[:0] if unlabelled is None else unlabelled.copy()
     for part, rest in _parts(table, groups):
         calibration = fit_calibration(every.of(rest & counted), mode)  # each row is there once
         scores[part] = apply_calibration(raw[part], calibration, mode)
         thresholds[part] = calibration.thresholds
-    calibrated = table.copy()
-    calibrated[topics.scores], calibrated[topics.thresholds] = scores, thresholds
+        repeat, fold = table.loc[part, ["repeat", "fold"]].iloc[0]
+        beside = (others["repeat"] == repeat) & (others["fold"] == fold)
+        known = others.loc[beside, topics.scores].to_numpy(dtype=np.float64)
+        others.loc[beside, topics.scores] = apply_calibration(known, calibration, mode)
+    of_rows = table.copy()
+    of_rows[topics.scores], of_rows[topics.thresholds] = scores, thresholds
     once = every._replace(weights=every.weights / max(1, table["repeat"].nunique()))
     calibration = fit_calibration(once.of(counted), mode)
     final = every._replace(scores=apply_calibration(raw, calibration, mode)).of(counted)
@@ -102,7 +112,7 @@ def calibrate_rows(
         paragraph = pd.factorize(table["id"][counted])[0]
         sure = _sure(mode, final, calibration, paragraph, groups[counted], promise)
         calibration = replace(calibration, sure=sure)
-    return calibrated, calibration
+    return of_rows, calibration, others
 
 
 def fit_calibration(known: KnownScores, mode: Mode) -> Calibration:

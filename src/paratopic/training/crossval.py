@@ -26,17 +26,32 @@ import pandas as pd
 import pyarrow as pa
 from joblib import Parallel, cpu_count, delayed
 
-from paratopic.corpus.folds import iterate_folds
-from paratopic.corpus.labelled import Labelled, make_pool, read_answer_rows, read_with_folds
-from paratopic.corpus.table import read_paragraphs
+from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds
+from paratopic.corpus.labelled import (
+    Labelled,
+    Unlabelled,
+    make_pool,
+    read_answer_rows,
+    read_with_folds,
+)
+from paratopic.corpus.table import read_paragraphs, read_parquet, texts_of
 from paratopic.inference.scores import Integers, Scores
 from paratopic.project import files
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import ANSWERS, CHECKPOINTS, FITS, FOLDS, INSTALLED, PARAGRAPHS, SPLIT
+from paratopic.project.files import (
+    ANSWERS,
+    CHECKPOINTS,
+    DEALT,
+    FITS,
+    FOLDS,
+    INSTALLED,
+    PARAGRAPHS,
+    SPLIT,
+)
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
 from paratopic.project.terminal import bar, duration
-from paratopic.project.texts import Texts
+from paratopic.project.texts import Texts, numbered
 from paratopic.training.examples import (
     Advance,
     Examples,
@@ -91,7 +106,9 @@ def labelled_for(kind: Kind, params: Params) -> Labelled:
     are_rare = topics_are_rare(data.hand.targets, params.topics)
     if kind.learns_from_unlabelled and not are_rare:
         pool = make_pool(paragraphs, data.rows, params.section(kind.name).unlabelled, params.seed)
-    return replace(data, paragraphs=paragraphs, pool=pool)
+    dealt = read_parquet(DEALT)
+    others = Unlabelled(dealt, numbered(texts_of(paragraphs, dealt["id"])))
+    return replace(data, paragraphs=paragraphs, pool=pool, unlabelled=others)
 
 
 def processes_for(kind: Kind, n_rows: int) -> int:
@@ -119,11 +136,14 @@ class CrossValidated(NamedTuple):
         Histories of all fits: columns repeat, fold and those of `Fitted.history`.
     alone
         As `scores`, of the same paragraphs without what stands around them.
+    unlabelled
+        As `scores`, of the paragraphs without a label that the folds hold out.
     """
 
     scores: pd.DataFrame
     history: pd.DataFrame
     alone: pd.DataFrame
+    unlabelled: pd.DataFrame
 
 
 def cross_validate(
@@ -146,28 +166,37 @@ def cross_validate(
     parts = list(iterate_folds(data.folds, list(data.rows["id"])))
     if not parts:
         empty = pd.DataFrame(columns=["id", "repeat", "fold", *data.topics.scores])
-        return CrossValidated(empty, empty[["repeat", "fold"]], empty)
+        return CrossValidated(empty, empty[["repeat", "fold"]], empty, empty)
     processes = min(processes, len(parts))
+    beside = [data.unlabelled.of(fold, repeat) for repeat, fold, _, _ in parts]
     fits = Parallel(processes, return_as="generator")(
         delayed(_score)(
             fit,
-            *_apart(data, train, test),
+            *_apart(data, train, test, others),
+            others.texts,
             _seed(seed, done),
             (lambda more, done=done: advance(done + more)) if processes == 1 else silent,
         )
-        for done, (_, _, train, test) in enumerate(parts)
+        for done, ((_, _, train, test), others) in enumerate(zip(parts, beside, strict=True))
     )
-    scores, histories, alone = [], [], []
+    tables = []
     for done, ((repeat, fold, _, test), fitted) in enumerate(zip(parts, fits, strict=True), 1):
         if processes > 1:
             advance(done)
         where = {"repeat": repeat, "fold": fold}
-        in_context, without, history = fitted
-        scores.append(_table(data, test, in_context, where))
-        alone.append(_table(data, test, without, where))
-        histories.append(pd.DataFrame(where, index=history.index).join(history))
-    tables = (pd.concat(each, ignore_index=True) for each in (scores, histories, alone))
-    return CrossValidated(*tables)
+        in_context, without, of_others, history = fitted
+        ids, other_ids = data.rows["id"].iloc[test], beside[done - 1].rows["id"]
+        tables.append(
+            (
+                _table(data, ids, in_context, where),
+                pd.DataFrame(where, index=history.index).join(history),
+                _table(data, ids, without, where),
+                _table(data, other_ids, of_others, where),
+            )
+        )
+    return CrossValidated(
+        *(pd.concat(each, ignore_index=True) for each in zip(*tables, strict=True))
+    )
 
 
 def fit_all(data: Labelled, fit: Fit, seed: int, advance: Advance = silent) -> Fitted:
@@ -190,7 +219,7 @@ def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     """
     model = fit(examples_of(data, slice(0), data.texts.of(slice(0)), ()), seed, silent)
     scores = model.predict_proba(data.texts.alone)
-    return _table(data, slice(None), scores, {"repeat": 0})
+    return _table(data, data.rows["id"], scores, {"repeat": 0})
 
 
 def score_apart(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
@@ -202,40 +231,58 @@ def score_apart(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
 
     Returns
     -------
-    Columns id and one of scores for each topic; no rows where all are in folds, or where a share
-    was held out once.
+    Columns id and one of scores for each topic, also of the paragraphs without a label in these
+    groups; no rows where all are in folds, or where a share was held out once.
     """
     held_out = data.folds.groupby("id")["fold"].max() >= 0
     apart = np.flatnonzero(~held_out[data.rows["id"]].to_numpy() & data.by_hand)
     train = np.flatnonzero(~np.isin(data.groups, data.groups[apart]))
     if n_fits(data.folds) < 2 or not len(apart) or not len(train):
         return pd.DataFrame(columns=["id", *data.topics.scores])
-    examples, texts = _apart(data, train, apart)
+    others = data.unlabelled.of(ALWAYS_TRAIN)
+    examples, texts = _apart(data, train, apart, others)
     model = fit(examples, _seed(seed, n_fits(data.folds) + 1), silent)
-    return _table(data, apart, model.predict_proba(texts), {})
+    of_rows = _table(data, data.rows["id"].iloc[apart], model.predict_proba(texts), {})
+    if not len(others.rows):
+        return of_rows
+    of_others = _table(data, others.rows["id"], model.predict_proba(others.texts), {})
+    return pd.concat([of_rows, of_others], ignore_index=True)
 
 
-def _apart(data: Labelled, train: Integers, held_out: Integers) -> tuple[Examples, Texts]:
-    """Rows to learn from and texts that are held out, neither of which tells of the other."""
+def _apart(
+    data: Labelled, train: Integers, held_out: Integers, others: Unlabelled
+) -> tuple[Examples, Texts]:
+    """Rows to learn from and texts that are held out, neither of which tells of the other.
+
+    Nor do they tell of the texts without a label that are held out beside them.
+    """
+    rows = data.folds[data.folds["id"].isin(others.rows["copy_of"])]
+    duplicates = data.folds.drop_duplicates("id").set_index("id")["duplicates"]
+    is_copy = duplicates.loc[data.rows["id"]].isin(rows["duplicates"]).to_numpy()
+    train = train[~is_copy[train]]
     learnt_from, texts = data.apart(train, held_out)
-    pool = data.pool.beside(train, held_out) if data.pool else ()
+    pool = data.pool.beside(train, held_out, {*others.rows["article"]}) if data.pool else ()
     return examples_of(data, train, learnt_from, pool), texts
 
 
 def _table(
-    data: Labelled, part: Integers | slice, scores: Scores, where: Mapping[str, int]
+    data: Labelled, ids: pd.Series, scores: Scores, where: Mapping[str, int]
 ) -> pd.DataFrame:
-    """Columns id, those of `where` and one of scores for each topic, for a part of the rows."""
-    ids = pd.DataFrame({"id": data.rows["id"].to_numpy()[part], **where})
-    return ids.join(pd.DataFrame(scores, columns=data.topics.scores))
+    """Columns id, those of `where` and one of scores for each topic, for these paragraphs."""
+    table = pd.DataFrame({"id": ids.to_numpy(), **where})
+    return table.join(pd.DataFrame(scores, columns=data.topics.scores))
 
 
 def _score(
-    fit: Fit, examples: Examples, held_out: Texts, seed: int, advance: Advance
-) -> tuple[Scores, Scores, pd.DataFrame]:
-    """Scores (n, k) of held-out texts in context and alone, and the history of the fit."""
+    fit: Fit, examples: Examples, held_out: Texts, others: Texts, seed: int, advance: Advance
+) -> tuple[Scores, Scores, Scores, pd.DataFrame]:
+    """Scores (n, k) of held-out texts in context and alone, and of others in context.
+
+    And the history of the fit.
+    """
     model = fit(examples, seed, advance)
-    return *model.scores(held_out), model.history
+    of_others = model.predict_proba(others) if len(others) else np.empty((0, len(model.classes_)))
+    return *model.scores(held_out), of_others, model.history
 
 
 def _seed(seed: int, number: int) -> int:
@@ -250,9 +297,9 @@ def out_of_fold(kind: Kind, params: Params) -> tuple[Labelled, dict[str, pd.Data
 
     Returns
     -------
-    The labelled paragraphs; and the tables "scores", "alone" and "history" of `cross_validate`,
-    "definitions" of `score_by_definitions`, where that is to be measured, and "apart" of
-    `score_apart`.
+    The labelled paragraphs; and the tables "scores", "alone", "history" and "unlabelled" of
+    `cross_validate`, "definitions" of `score_by_definitions`, where that is to be measured, and
+    "apart" of `score_apart`.
     """
     data, read = labelled_for(kind, params), what_fits_read(kind, params)
     folder = kept_folder("score", kind, read)
@@ -284,7 +331,7 @@ def what_fits_read(kind: Kind, params: Params) -> dict[str, str]:
     values = {
         "texts": files.md5(PARAGRAPHS),
         "labels": read_answer_rows(ANSWERS).drop(columns=OF_DRAWS).to_json(),
-        "folds": files.md5(FOLDS) + files.md5(SPLIT),
+        "folds": files.md5(FOLDS) + files.md5(SPLIT) + files.md5(DEALT),
         "topics": params.topics,
         f"{kind.name} in params.yaml": section,
         "files that it names": [files.md5(path) for path in paths if path.exists()],
