@@ -18,7 +18,7 @@ from paratopic.annotation.suggestion import (
     draw_random,
     unlabelled,
 )
-from paratopic.labels.sample import RANDOM_SHARE
+from paratopic.labels.frames import RANDOM_SHARE
 from tests.samples import paragraph_table
 
 SEEDS = range(200)

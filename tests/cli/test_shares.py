@@ -6,8 +6,9 @@ import json
 import random
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -275,8 +276,9 @@ def test_intervals_for_further_articles_are_wider(cli: Cli) -> None:
     assert (other["high"] - other["low"]).mean() > (one["high"] - one["low"]).mean()
 
 
-def with_column(name: str, values: list[str | None]) -> None:
-    write_metadata(pd.read_parquet(METADATA).assign(**{name: values}), METADATA)
+def with_column(name: str, values: Sequence[Any]) -> None:
+    column = pd.Series(list(values), dtype=object)
+    write_metadata(pd.read_parquet(METADATA).assign(**{name: column}), METADATA)
 
 
 def test_predictions_of_a_table_take_the_place_of_the_models(cli: Cli) -> None:

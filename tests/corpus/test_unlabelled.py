@@ -80,7 +80,8 @@ def test_boilerplate_and_copies_are_left_out_and_many_are_drawn(
 def test_articles_that_no_fold_holds_out_are_said() -> None:
     frame = table()
     # A topic in one article alone cannot be held out.
-    frame["topics"] = [None if names is None else ["trade"] for names in frame["topics"]]
+    trade = [None if names is None else ["trade"] for names in frame["topics"]]
+    frame["topics"] = pd.Series(trade, dtype=object)
     frame.loc[[0, 1, 2], "topics"] = pd.Series([["law"]] * 3, [0, 1, 2])
     frame.loc[[6, 12, 18], "topics"] = pd.Series([["security"]] * 3, [6, 12, 18])
     topics = Topics("single", ("trade", "security", "law"))

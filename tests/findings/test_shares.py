@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from paratopic.evaluation.estimates import LEAST_LABELS, Estimate, wilson
-from paratopic.findings import shares as shares_module
+from paratopic.findings import alike
+from paratopic.findings.alike import errors_differ
 from paratopic.findings.shares import (
     Sample,
     adjusted,
     difference,
-    errors_differ,
     nested,
     possible,
     shares,
@@ -268,7 +268,7 @@ def test_one_label_of_a_rare_topic_is_no_sign_of_other_errors() -> None:
 def test_errors_that_are_alike_are_called_different_as_often_as_promised(
     of_articles: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shares_module, "N_PERMUTATIONS", 199)
+    monkeypatch.setattr(alike, "N_PERMUTATIONS", 199)
     rng, called = np.random.default_rng(1), 0
     for seed in range(60):
         sample, _ = drawn(400, 80, seed)
@@ -393,7 +393,7 @@ def test_parts_with_other_weights_and_variances_are_called_different_as_often_as
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Drawn by group: 40 of 900, of 450 and of 150 texts, whose errors vary more in the last."""
-    monkeypatch.setattr(shares_module, "N_PERMUTATIONS", 199)
+    monkeypatch.setattr(alike, "N_PERMUTATIONS", 199)
     sizes, rejected = np.array([900, 450, 150]), []
     parts = np.repeat(np.arange(3), sizes)
     masses = [(parts == part).astype(np.float64) for part in range(3)]

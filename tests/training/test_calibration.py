@@ -272,7 +272,8 @@ def test_paragraphs_without_a_label_are_calibrated_like_those_of_their_fold() ->
     true, frame = table(120)
     others = frame.assign(id="new " + frame["id"])
     rows = pd.DataFrame({"id": frame["id"], "group": range(120), "article": range(120)})
-    rows = rows.assign(label_source="hand", topic=[NAMES[n : n + 1] for n in true])
+    rows["label_source"] = "hand"
+    rows["topic"] = [NAMES[number : number + 1] for number in true]
     data = Labelled(rows, TOPICS, rows[["id", "group"]])
     scores, _, unlabelled = calibrate_rows(data, frame, PROMISE, others)
     pd.testing.assert_frame_equal(unlabelled[TOPICS.scores], scores[TOPICS.scores])

@@ -21,8 +21,9 @@ from paratopic.corpus.table import has_hand_label, texts_of
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.scores import Array, Features, Integers
+from paratopic.labels.frames import RANDOM_SHARE
 from paratopic.labels.log import ARTICLE
-from paratopic.labels.sample import RANDOM_SHARE, n_texts
+from paratopic.labels.sample import n_texts
 
 # Number of neighbouring paragraphs that are shown on each side.
 SHOWN = 2

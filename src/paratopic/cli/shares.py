@@ -22,6 +22,7 @@ from paratopic.cli.project import (
     SAMPLE,
     SHARES,
     SUGGEST,
+    Project,
     check_out,
     next_steps,
     print_steps,
@@ -35,7 +36,6 @@ from paratopic.findings.groups import BORROWED, COUNT, Findings
 from paratopic.findings.population import Corpus, Counted, corpus_of
 from paratopic.findings.predictors import CrossPredictor, given_predictor
 from paratopic.findings.wording import (
-    FEW_ARTICLES,
     about,
     counting,
     lacking,
@@ -128,15 +128,8 @@ def shares(
     columns = project.columns(named)
     params = project.params
     confidence = params.evaluate.confidence
-    if predictor:
-        given = given_predictor(
-            project.everything, predictor, params.topics, params.prepare.no_topic
-        )
-        corpus = corpus_of(project.paragraphs, project.everything, given, params.topics, of)
-    else:
-        corpus = read_corpus(params.topics, *read_champion(), of)
-    if new_articles:
-        corpus = corpus.of_new_articles()
+    corpus = _corpus(project, predictor or [], of)
+    corpus = corpus.of_new_articles() if new_articles else corpus
     copies, seed = not distinct, params.seed
     estimated = groups.find(corpus, columns, confidence, copies=copies, compare=compare, seed=seed)
     outcomes = groups.rows_to_regress(corpus) if rows else None
@@ -157,19 +150,28 @@ def shares(
         print(f"written: {path}")
     if rows and outcomes is not None:
         files.write_csv(rows, outcomes)
-        few = corpus.n_articles < FEW_ARTICLES
-        more = f" (there are only {corpus.n_articles}, which is few: see docs)" if few else ""
-        print(f"written: {rows}; in regressions, cluster standard errors by article{more}")
+        print(f"written: {rows}; in regressions, cluster standard errors by article")
     steps = next_steps(project)
     steps.pop(SHARES, None)
     if not outs:
-        options = [f" --by {quote(name)}" for name in named]
+        options = [f" --predictor {quote(name)}" for name in predictor or []]
+        options += [f" --by {quote(name)}" for name in named]
         options += [] if of == "paragraphs" else [f" --of {of}"]
+        options += [" --new-articles"] if new_articles else []
         again = f"{SHARES}{''.join(options)} --out shares.csv --out shares.png"
         steps[again] = "write the table, and a picture"
     if steps.pop(SUGGEST, None):
         steps[_draw(estimated, named, of)] = "narrow the intervals"
     print_steps(steps)
+
+
+def _corpus(project: Project, columns: Sequence[str], counted: Counted) -> Corpus:
+    """The corpus with predictions in columns of the project's tables, or else of its models."""
+    topics, no_topic = project.params.topics, project.params.prepare.no_topic
+    if not columns:
+        return read_corpus(topics, *read_champion(), counted)
+    given = given_predictor(project.everything, columns, topics, no_topic)
+    return corpus_of(project.paragraphs, project.everything, given, topics, counted)
 
 
 def read_corpus(

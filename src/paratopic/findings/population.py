@@ -82,6 +82,11 @@ class Corpus(Sample):
 
     def of_new_articles(self) -> Corpus:
         """The corpus as a sample of articles: intervals are for further articles like these."""
+        if self.n_articles < LEAST_ARTICLES:
+            raise UserError(
+                f"--new-articles: intervals for further articles take {LEAST_ARTICLES} articles, "
+                f"and the project has {self.n_articles}"
+            )
         first = np.unique(self.place, return_index=True)[1]
         article = pd.factorize(self.rows["article"])[0].astype(np.int64)
         return replace(self, clusters=article[first])

@@ -75,19 +75,10 @@ def percent(share: float) -> str:
 
 def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     """A sentence to cite: the clearest change, or else the largest share of a topic."""
-    units, labels, has, of = "paragraphs", "labels", "are about", "about"
+    has, of = ("are about", "about")
     if corpus.counted == "articles":
-        units, labels = "articles", "labelled articles"
         has, of = "have a paragraph about", "with a paragraph about"
-    n_labels, n = findings.table["labels"].iloc[0], f"{len(corpus.rows):,} {units}"
-    # Others than random labels count too, for less.
-    worth = "" if (corpus.worth > 0.999).all() else f"{labels} that tell as much as "
-    corrected = "predictions" if corpus.predictor else "the model's predictions"
-    corrected = f"{corrected} for all {n}, corrected with " if corpus.predicts else ""
-    basis = (
-        f"estimated from {corrected}{worth}{n_labels:,} {'' if worth else f'{labels} '}"
-        f"drawn at random{'' if corrected else f', for all {n}'}."
-    )
+    basis, n = _basis(findings, corpus), _rows(corpus)
     what = f"share of the {corpus.counted}"
     changes = findings.changes[~findings.changes["what"].str.startswith("trend")]
     changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
@@ -117,6 +108,26 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     if row["rests_on"] == COUNT:
         return f"{begin}, by the labels of all {n}."
     return f"{begin} ({confidence:.0%} interval {low:.0f} to {high:.0f}%), {basis}"
+
+
+def _rows(corpus: Corpus) -> str:
+    """How many paragraphs or articles there are."""
+    units = "articles" if corpus.counted == "articles" else "paragraphs"
+    return f"{len(corpus.rows):,} {units}"
+
+
+def _basis(findings: Findings, corpus: Corpus) -> str:
+    """What shares are estimated from, in words."""
+    labels = "labelled articles" if corpus.counted == "articles" else "labels"
+    n_labels = f"{findings.table['labels'].iloc[0]:,}"
+    # Others than random labels count too, for less.
+    drawn = f"{n_labels} {labels} drawn at random"
+    if not (corpus.worth > 0.999).all():
+        drawn = f"{labels} that tell as much as {n_labels} drawn at random"
+    if not corpus.predicts:
+        return f"estimated for all {_rows(corpus)} from {drawn}."
+    predicted = "predictions" if corpus.predictor else "the model's predictions"
+    return f"estimated from {predicted} for all {_rows(corpus)}, corrected with {drawn}."
 
 
 def _beside(findings: Findings) -> str:

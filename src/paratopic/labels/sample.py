@@ -6,21 +6,18 @@ This module does not draw paragraphs (`annotation.suggestion` does) or compute f
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.labelled import LEAST_DRAWN
 from paratopic.corpus.table import TABLE, has_hand_label
+from paratopic.labels.frames import Draws, weights_of_articles, weights_of_texts
 from paratopic.labels.log import ARTICLE, Label
 from paratopic.project.errors import in_short, plural
 
-# Chance that the next paragraph of a mixed draw is drawn at random, and is not a suggestion.
-RANDOM_SHARE = 0.3
 # Share of the corpus that draws from groups have to reach if nothing was drawn from all of it.
 # Files that come later, or a corrected date, must not undo a sample.
 LEAST_COVERED = 0.9
@@ -63,12 +60,42 @@ def weigh_sample(
     a label. Weights are NaN, too, where labels are no sample.
     """
     whole, frame = frame, frame[~frame["boilerplate"]]  # which is never drawn
-    frames = {"": {*frame["text"]}, **members}
     hand = frame[has_hand_label(frame)]
+    draws = _draws(hand, lines, {"": {*frame["text"]}, **members})
+    drawn, rows, kind = draws.drawn, hand, "paragraph"
+    of_articles = hand[hand["id"].isin(draws.in_whole_articles)]
+    if len(of_articles) and len(drawn) < len(of_articles):
+        rows, kind, drawn = of_articles, ARTICLE, list(of_articles["text"])
+        weights = weights_of_articles(frame, rows, draws)
+    else:
+        weights = weights_of_texts(draws)
+    covering = draws.covering(drawn)
+    covered = {text for part in covering for text in draws.frames[part]}
+    is_whole = len(covered) >= LEAST_COVERED * max(1, len(draws.frames[""]))
+    sample = pd.DataFrame({"draw": "", "weight": np.nan, "worth": np.nan}, whole.index)
+    copies = rows.groupby("text")["id"].transform("size")
+    for column in ("weight", "worth"):
+        sample.loc[rows.index, column] = rows["text"].map(weights[column]).astype(float) / copies
+    if not covered:
+        return sample.assign(weight=np.nan)
+    if not is_whole:
+        sample.loc[rows.index[~rows["text"].isin(covered)], "weight"] = 0.0
+        rows = rows[rows["text"].isin(covered)]
+    rows = rows[rows["text"].isin(drawn)]
+    sample.loc[rows.index, "draw"] = [
+        kind if is_whole else f"{kind} in {draws.part(text, covering)}" for text in rows["text"]
+    ]
+    return sample
+
+
+def _draws(
+    hand: pd.DataFrame, lines: Iterable[Label], frames: Mapping[str, Collection[str]]
+) -> Draws:
+    """How the texts with a hand label were chosen; the parameters are those of `weigh_sample`."""
     first = _first_lines(dict(zip(hand["id"], hand["text"], strict=True)), lines)
     # Rows of tables that were drawn, and labels without a line, were there before.
     of_tables = hand[(hand["draw"] != "") | ~hand["text"].isin(first)]
-    tables = {part for part in members if part.startswith(TABLE) and members[part] != frames[""]}
+    tables = {part for part in frames if part.startswith(TABLE) and frames[part] != frames[""]}
     part_of = {
         text: next((part for part in tables if id_.startswith(f"{part[len(TABLE) :]}:")), "")
         for text, id_ in zip(of_tables["text"], of_tables["id"], strict=True)
@@ -80,96 +107,9 @@ def weigh_sample(
     lines_of = {text: line for text, line in first.items() if text not in chance_of}
     chance_of |= {t: line.chance if line.group in frames else None for t, line in lines_of.items()}
     part_of |= {text: line.group for text, line in lines_of.items()}
-    drawn_whole = [line.paragraph for line in first.values() if line.draw == ARTICLE]
-    of_articles = hand[
-        hand["id"].isin([*drawn_whole, *of_tables["id"][of_tables["draw"] == ARTICLE]])
-    ]
-    sample = pd.DataFrame({"draw": "", "weight": np.nan, "worth": np.nan}, whole.index)
-    drawn = [text for text, chance in chance_of.items() if chance is not None]
-    if len(of_articles) and len(drawn) < len(of_articles):
-        rows, kind = of_articles, ARTICLE
-        weights = _of_whole_articles(frame, of_articles, part_of, frames)
-        drawn = list(of_articles["text"])
-    else:
-        rows, kind, weights = hand, "paragraph", _together(chance_of, part_of, frames)
-    covering = _covering(Counter(part_of[text] for text in drawn), chance_of, frames)
-    covered = {text for part in covering for text in frames[part]}
-    is_sample = len(covered) >= LEAST_COVERED * max(1, len(frames[""]))
-    inside = rows[rows["text"].isin(covered)] if covered and not is_sample else rows
-    copies = rows.groupby("text")["id"].transform("size")
-    for column in ("weight", "worth"):
-        sample.loc[rows.index, column] = rows["text"].map(weights[column]).astype(float) / copies
-    if not covered:
-        sample["weight"] = np.nan
-        return sample
-    outside = rows.index.difference(inside.index)
-    sample.loc[outside, "weight"] = 0.0
-    of_drawn = inside[inside["text"].isin(drawn)]
-    sample.loc[of_drawn.index, "draw"] = [
-        kind if is_sample else f"{kind} in {_part(text, part_of, covering, frames)}"
-        for text in of_drawn["text"]
-    ]
-    return sample
-
-
-def _covering(
-    n_drawn: Mapping[str, int], labelled: Collection[str], frames: Mapping[str, Collection[str]]
-) -> list[str]:
-    """Parts of the corpus that labels stand for: draws from them, or all their texts have one.
-
-    Draws from all paragraphs beside others have to be at least `LEAST_DRAWN`.
-    """
-    counted = [part for part in frames if part and _is_counted(frames[part], labelled)]
-    parts = [part for part in frames if n_drawn.get(part)]
-    if not parts:
-        return []
-    others = [part for part in parts if part] + [part for part in counted if part not in parts]
-    if "" in parts and (not others or n_drawn[""] >= LEAST_DRAWN):
-        return [""]
-    return others
-
-
-def _is_counted(texts: Collection[str], labelled: Collection[str]) -> bool:
-    """Whether all texts of a part have a label, however they were chosen."""
-    return bool(texts) and all(text in labelled for text in texts)
-
-
-def _part(
-    text: str,
-    part_of: Mapping[str, str],
-    covering: Sequence[str],
-    frames: Mapping[str, Collection[str]],
-) -> str:
-    """The part that a text was drawn from, or the first one that it is in."""
-    own = part_of[text]
-    return own if own in covering else next(part for part in covering if text in frames[part])
-
-
-def _of_whole_articles(
-    frame: pd.DataFrame,
-    labelled: pd.DataFrame,
-    part_of: Mapping[str, str],
-    frames: Mapping[str, Collection[str]],
-) -> pd.DataFrame:
-    """Weight and worth of the texts of articles that were drawn, if no text is there twice.
-
-    A text that several of the articles have is labelled in one of them, and counts once. Articles
-    weigh the more the fewer were drawn where they could be.
-    """
-    drawn = frame[frame["article"].isin(labelled["article"])]
-    known = drawn[drawn["text"].isin(labelled["text"])]
-    n_known = known.groupby("article")["id"].transform("size")
-    each = known["article"].map(drawn["article"].value_counts()) / n_known
-    weight = each.groupby(known["text"]).sum() / frame["text"].value_counts()
-    weight = weight.loc[labelled["text"].unique()]
-    own = labelled["text"].map(part_of)
-    density = pd.Series(0.0, labelled["article"].unique())
-    for part in own.unique():
-        articles = frame["article"][frame["text"].isin(frames[part])].unique()
-        rate = labelled["article"][own == part].nunique() / len(articles)
-        density[density.index.isin(articles)] += rate
-    of_texts = labelled["article"].map(density.mean() / density).groupby(labelled["text"]).mean()
-    return pd.DataFrame({"weight": weight * of_texts, "worth": weight.clip(upper=1.0)})
+    in_articles = [line.paragraph for line in first.values() if line.draw == ARTICLE]
+    in_articles += of_tables["id"][of_tables["draw"] == ARTICLE].tolist()
+    return Draws(chance_of, part_of, frames, in_articles)
 
 
 def n_texts(frame: pd.DataFrame) -> int:
@@ -297,77 +237,3 @@ def _rank(line: Label) -> tuple[datetime, float]:
     higher chances, and those drawn at random weigh almost the same wherever they stand.
     """
     return line.time, -(line.chance or math.inf)
-
-
-def _together(
-    chance_of: Mapping[str, float | None],
-    part_of: Mapping[str, str],
-    frames: Mapping[str, Collection[str]],
-) -> pd.DataFrame:
-    """Weight and worth of M texts that were drawn from all or from parts.
-
-    Draws from a part tell of its texts alone, and of these the draws from all tell too. So the
-    weights of `_weights` in all and in each part are added, and divided by how many labels there
-    are for each text in all and in these parts. In a part whose texts all have a label, each weighs
-    1.
-
-    Parameters
-    ----------
-    chance_of
-        Text → `Label.chance`, in the order in which they were labelled.
-    part_of
-        Text → the part that it was drawn from, "" for all.
-    frames
-        Each part, and "" for all → its texts.
-
-    Returns
-    -------
-    Columns weight and worth, with the texts as index.
-    """
-    sums = pd.DataFrame(0.0, list(chance_of), ["weight", "density"])
-    for part, inside in frames.items():
-        texts = [text for text in chance_of if text in inside]
-        chances = [chance_of[text] if part_of.get(text, "") == part else None for text in texts]
-        if part and _is_counted(inside, chance_of):
-            weights = np.ones(len(texts))
-        elif chances.count(None) < len(chances):
-            weights = np.array(_weights(chances, len(inside)))
-        else:
-            continue
-        sums.loc[texts, "weight"] += weights
-        sums.loc[texts, "density"] += weights.sum() / len(inside)
-    # Where all were drawn from all, mean and density are equal to the last bit.
-    mean = sums["weight"].sum() / max(1, len(frames[""]))
-    weight = (sums["weight"] * (mean / sums["density"])).fillna(0.0)
-    return sums.assign(weight=weight, worth=sums["weight"].clip(upper=1.0))
-
-
-def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:
-    """Weights of M paragraphs that were labelled one after another.
-
-    At step s, U paragraphs are left. If one of them is drawn with the probability chance / U, the
-    total of any figure over the corpus is estimated without bias by its sum over the paragraphs
-    labelled before, and U / chance times that of the one drawn. The estimates of all such steps are
-    added up, each times a(s). So a paragraph weighs a(s) U / chance for its own step, if it was
-    drawn, and a(t) for each later step t. The factors a(s) are such that this is 1 for each
-    paragraph drawn, if all chances are 1. Steps of a mixed draw, in which fewer are drawn at
-    random, count less in the same proportion, so that all that were drawn at random weigh alike.
-
-    Parameters
-    ----------
-    chances
-        `Label.chance` of each; None for one that was chosen in another way.
-    n_texts
-        Number of paragraphs that they were drawn from.
-    """
-    weights = []
-    later = 0.0  # the sum of a(t)
-    for step, chance in reversed(list(enumerate(chances))):
-        if chance is None:
-            weights.append(later)
-        else:
-            # Of a suggestion in a mixed draw only the chance is known, not its share at random.
-            counts = max(later, chance if chance <= 1 else RANDOM_SHARE)
-            weights.append(later + (counts - later) / chance)
-            later += (counts - later) / (n_texts - step)
-    return weights[::-1]
