@@ -209,7 +209,9 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
         return Part(_shares(values), n_labels)
     sizes, freedom = _sizes(sample, masses, own), np.full(len(values), units - 1.0)
     if (errors := _errors_of_articles(sample, masses, own, values)) is not None:
-        sizes = _sizes_of_articles(sizes, errors, units, values)
+        # An article that was drawn, with all its labels, tells at least as much as half a text.
+        least = units / 2 if sample.clusters is None else 1.0
+        sizes = _sizes_of_articles(sizes, errors, units, values, least)
         freedom = _freedom(errors, units - 1)
     quantile = np.asarray(stdtrit(freedom, (1 + confidence) / 2), dtype=np.float64)
     low, high = wilson(values, sizes, confidence, quantile)
@@ -432,13 +434,15 @@ def _errors_of_articles(
     return None
 
 
-def _sizes_of_articles(sizes: Array, errors: Array, n_articles: int, values: Array) -> Array:
-    """The same if whole articles were drawn, whose errors are (G, K)."""
+def _sizes_of_articles(
+    sizes: Array, errors: Array, n_articles: int, values: Array, least: float
+) -> Array:
+    """The same, at least so many, if articles vary, whose errors are (G, K)."""
     variance = n_articles / (n_articles - 1) * (errors**2).sum(axis=0)
     independent = np.divide(
         values * (1 - values), variance, out=np.full_like(values, np.inf), where=variance > 0
     )
-    fewer: Array = np.maximum(np.minimum(sizes, independent), n_articles / 2)
+    fewer: Array = np.maximum(np.minimum(sizes, independent), least)
     return fewer
 
 
