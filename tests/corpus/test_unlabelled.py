@@ -85,8 +85,11 @@ def test_articles_that_no_fold_holds_out_are_said() -> None:
     frame.loc[[0, 1, 2], "topics"] = pd.Series([["law"]] * 3, [0, 1, 2])
     frame.loc[[6, 12, 18], "topics"] = pd.Series([["security"]] * 3, [6, 12, 18])
     topics = Topics("single", ("trade", "security", "law"))
+    frame.loc[3, "label_source"] = "weak"  # in the same article, so in no fold either
+    frame.loc[3:3, "topics"] = pd.Series([["trade"]], [3])
     rows = labelled_rows(frame, topics)
     others = deal_unlabelled(frame, rows, make_folds(rows, 4, 1, None, 0), 0)
+    assert frame["id"][3] in set(others["id"])
     assert set(others["article"][others["fold"] == ALWAYS_TRAIN]) == {"a0"}
 
 

@@ -28,6 +28,7 @@ OPTIONS = {
     "champion": "--sizes 60 --draws 1 --leave-out 'not there'",
     "context": "--labels 40 --draws 1 --methods tfidf 'tfidf in context' paratopic",
     "documents": "articles --formats 'html, elements' 'html, divs' docx",
+    "errs_alike": "--repeats 3",
     "few_shot": "--shots 4 --seeds 1 --unlabelled 40 "
     "--methods scikit-learn regression fine-tuned tfidf frozen paratopic pool",
     "interval_coverage": "--sizes 24 --draws 2",
@@ -48,7 +49,7 @@ OPTIONS = {
 RESUMED = {"answers", "context", "few_shot", "interval_coverage", "many_labels", "multi_label"}
 RESUMED |= {"scale", "shares"}
 # Scripts that take their table by position, or none.
-BY_POSITION = {"documents", "leakage", "significance"}
+BY_POSITION = {"documents", "errs_alike", "leakage", "significance"}
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +108,12 @@ def test_a_script_runs_and_says_what_its_results_were_made_with(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    from paratopic.findings import alike
     from paratopic.transformer import fit as transformer
 
     shutil.copytree(workplace, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(transformer, "CLOSE", transformer.CLOSE)  # predict.py changes it
+    monkeypatch.setattr(alike, "N_PERMUTATIONS", alike.N_PERMUTATIONS)  # errs_alike.py does
     table = [] if script in BY_POSITION else ["--data", "table.parquet"]
     words = [*table, *shlex.split(OPTIONS[script])]
     run_benchmark(monkeypatch, tmp_path, script, *words)

@@ -37,6 +37,7 @@ from paratopic.findings.population import Corpus, Counted, corpus_of
 from paratopic.findings.predictors import CrossPredictor, given_predictor
 from paratopic.findings.wording import (
     about,
+    clustering,
     counting,
     lacking,
     method,
@@ -150,7 +151,7 @@ def shares(
         print(f"written: {path}")
     if rows and outcomes is not None:
         files.write_csv(rows, outcomes)
-        print(f"written: {rows}; in regressions, cluster standard errors by article")
+        print(f"written: {rows}; {clustering(corpus)}")
     steps = next_steps(project)
     steps.pop(SHARES, None)
     if not outs:

@@ -38,7 +38,7 @@ def deal_unlabelled(
         Paragraph table. Boilerplate is left out, and of a text that occurs several times, all but
         the first.
     rows
-        Its labelled rows.
+        Its labelled rows. Those with weak labels in no fold are dealt like those without a label.
     folds
         The folds of these rows.
 
@@ -51,7 +51,9 @@ def deal_unlabelled(
     """
     if folds.split_unit != "article" or folds.n_folds < 2:
         return pd.DataFrame(columns=DEALT_COLUMNS)
-    others = paragraphs[~paragraphs["boilerplate"] & ~paragraphs["text"].isin(rows["text"])]
+    held_out = folds.table["id"][folds.table["fold"] != ALWAYS_TRAIN]
+    scored = rows["text"][has_hand_label(rows) | rows["id"].isin(held_out)]
+    others = paragraphs[~paragraphs["boilerplate"] & ~paragraphs["text"].isin(scored)]
     others = others.drop_duplicates("text")
     rng = np.random.default_rng([seed, len(others)])
     if len(others) > MOST_TEXTS:

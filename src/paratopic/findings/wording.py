@@ -164,8 +164,18 @@ def about(corpus: Corpus) -> str:
         return f"{line}, of which these {articles} are taken for a random sample."
     return (
         f"{line}. There are only {articles}: with fewer than {FEW_ARTICLES}, such intervals are "
-        "rough and often too narrow, and so are regressions with standard errors clustered by "
-        "article."
+        "rough, and often too narrow."
+    )
+
+
+def clustering(corpus: Corpus) -> str:
+    """What to mind in regressions on the rows of a corpus."""
+    line = "in regressions, cluster standard errors by article"
+    if corpus.n_articles >= FEW_ARTICLES:
+        return line
+    return (
+        f"{line}; there are only {corpus.n_articles}, and with fewer than {FEW_ARTICLES}, such "
+        "errors are often too small"
     )
 
 
