@@ -32,6 +32,7 @@ from tables import markdown
 
 from paratopic.annotation.suggestion import draw_from_groups, draw_random
 from paratopic.cli.shares import read_corpus
+from paratopic.corpus.folds import TooFewLabels
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import groups_by, read_parquet, with_metadata
 from paratopic.corpus.unlabelled import MOST_TEXTS
@@ -299,6 +300,9 @@ def main() -> None:
             files.PARAMS.write_text(settings, encoding="utf-8")
             try:
                 lines = one_draw(arguments, rows, draw)
+            except TooFewLabels as error:
+                print(f"{about['design']}, draw {draw}: {error}")
+                continue
             finally:
                 os.chdir(home)
         found = lines.groupby(["what", "rare", "method"], sort=False, as_index=False).agg(
