@@ -26,6 +26,7 @@ from paratopic.findings.groups import (
     abridged,
     find,
     periods_of,
+    short,
 )
 from paratopic.findings.population import Corpus, Counted
 from paratopic.project.errors import in_short, plural
@@ -136,9 +137,8 @@ def _beside(findings: Findings) -> str:
     clear = trends[(trends["low"] > 0) | (trends["high"] < 0)]
     if not len(clear):
         return ""
-    return (
-        f" Over all groups, however, there is a trend: see {in_short(list(clear['topic']))} above."
-    )
+    topics = in_short([short(name) for name in clear["topic"]], MOST_LISTED)
+    return f" Over all groups, however, these have a trend (see above): {topics}."
 
 
 def _clarity(row: Mapping[Hashable, Any]) -> float:
@@ -289,7 +289,9 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
         left_out = plural(n, "paragraph")
         lines.append(f"Not counted: {left_out} of boilerplate (prepare.skip_boilerplate).")
     wanted = {half: more for half in NARROW if (more := labels_for(half, findings, corpus))}
-    if wanted:
+    if corpus.clusters is not None:
+        lines.append("To narrow these intervals, add articles: more labels help less.")
+    elif wanted:
         halves = (f"± {100 * half:.0f} points, about {n:,} more" for half, n in wanted.items())
         units = "articles" if corpus.counted == "articles" else "paragraphs"
         lines.append(
