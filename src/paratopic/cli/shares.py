@@ -127,11 +127,10 @@ def shares(
     _check(named, compare, of, outs, rows)
     project = read_project()
     columns = project.columns(named)
-    params = project.params
-    confidence = params.evaluate.confidence
+    confidence, seed = project.params.evaluate.confidence, project.params.seed
     corpus = _corpus(project, predictor or [], of)
     corpus = corpus.of_new_articles() if new_articles else corpus
-    copies, seed = not distinct, params.seed
+    copies = not distinct
     estimated = groups.find(corpus, columns, confidence, copies=copies, compare=compare, seed=seed)
     outcomes = groups.rows_to_regress(corpus) if rows else None
     terminal().print(_table(estimated, columns, corpus, confidence))
