@@ -269,7 +269,7 @@ def test_shares_rest_on_labels_alone_where_articles_were_not_held_out(cli: Cli) 
 def test_intervals_for_further_articles_are_wider(cli: Cli) -> None:
     words = ["shares", "--by", "month"]
     these, alike = cli(*words, "--out", "a.csv"), cli(*words, "--new-articles", "--out", "b.csv")
-    assert "Intervals are about the 40 articles of the project." in these
+    assert "Intervals are about these texts alone (200 paragraphs in 40 articles)." in these
     assert "Intervals are about further articles like these" in alike
     one, other = (pd.read_csv(name) for name in ("a.csv", "b.csv"))
     assert one["share"].tolist() == other["share"].tolist()

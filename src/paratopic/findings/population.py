@@ -21,7 +21,8 @@ from paratopic.findings.predictors import Predictor, in_articles
 from paratopic.findings.shares import Sample, size_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers
-from paratopic.labels.sample import parts_of
+from paratopic.labels.log import ARTICLE
+from paratopic.labels.sample import kind_of, parts_of
 from paratopic.project.errors import UserError, plural
 from paratopic.project.topics import Topics
 
@@ -129,7 +130,8 @@ def corpus_of(
     n_boilerplate, frame = int(frame["boilerplate"].sum()), frame[~frame["boilerplate"]]
     everything = everything[~everything["boilerplate"]]
     if parts := parts_of(frame["draw"]):
-        texts = set[str]().union(*(texts_in(everything, parts)[part] for part in parts))
+        texts_of_parts = texts_in(everything, parts)
+        texts = set[str]().union(*(texts_of_parts[part] for part in parts))
         frame, everything = (each[each["text"].isin(texts)] for each in (frame, everything))
     mode, k, of_articles = mode_of(topics.mode), len(topics.names), counted == "articles"
     rows = _labelled_rows(frame, labelled_in(frame, topics).hand.rows, of_articles)
@@ -192,7 +194,7 @@ def _whole_articles(frame: pd.DataFrame, labels: pd.DataFrame, are_all: bool) ->
     topic_of = labels.drop_duplicates("text").set_index("text")["topic"]
     if are_all:
         return frame.assign(topic=frame["text"].map(topic_of))
-    is_drawn = frame["draw"].str.startswith("article").groupby(frame["article"]).transform("any")
+    is_drawn = _drawn_whole(frame).groupby(frame["article"]).transform("any")
     is_whole = frame["text"].isin(topic_of.index).groupby(frame["article"]).transform("all")
     rows = frame[is_drawn & is_whole]
     n = rows["article"].nunique()
@@ -230,7 +232,12 @@ def _check_size(n: int, unit: str, have: str, least: int, there: float = np.inf)
 
 def _by_article(rows: pd.DataFrame) -> bool:
     """Whether whole articles were drawn."""
-    return bool(rows["draw"].str.startswith("article").any())
+    return bool(_drawn_whole(rows).any())
+
+
+def _drawn_whole(rows: pd.DataFrame) -> pd.Series:
+    """Whether the article of each row was drawn, from all of the corpus or from a part of it."""
+    return rows["draw"].map(kind_of) == ARTICLE
 
 
 def _article_rows(rows: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from paratopic.corpus.table import SCHEMA
+from paratopic.corpus.table import SCHEMA, describe_size
 from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.evaluation.intervals import write_p
 from paratopic.findings.groups import (
@@ -155,16 +155,16 @@ def method(corpus: Corpus) -> str:
 
 def about(corpus: Corpus) -> str:
     """Which articles the intervals are about."""
-    articles = plural(corpus.n_articles, "article")
+    there = describe_size(corpus.rows)  # of a table without groups, no articles
     if corpus.clusters is None:
-        line = f"Intervals are about the {articles} of the project"
+        line = f"Intervals are about these texts alone ({there})"
         return f"{line}. For further articles like these, add --new-articles."
-    line = "Intervals are about further articles like these"
+    line = f"Intervals are about further articles like these ({there})"
     if corpus.n_articles >= FEW_ARTICLES:
-        return f"{line}, of which these {articles} are taken for a random sample."
+        return f"{line}, which are taken for a random sample."
     return (
-        f"{line}. There are only {articles}: with fewer than {FEW_ARTICLES}, such intervals are "
-        "rough, and often too narrow."
+        f"{line}. With fewer than {FEW_ARTICLES} articles, such intervals are rough, and often too "
+        "narrow."
     )
 
 

@@ -141,7 +141,7 @@ def sample_of(
     many answers are on paragraphs that were drawn before, and from how many.
     """
     drawn = frame["draw"][frame["draw"] != ""]
-    kind = None if drawn.empty else str(drawn.iloc[0]).partition(" in ")[0]
+    kind = None if drawn.empty else kind_of(drawn.iloc[0])
     parts = parts_of(drawn)
     known = frame["text"].isin(frame["text"][has_hand_label(frame)]) | frame["boilerplate"]
     n_open = int(frame["id"][~known].isin(answers["paragraph"][answers["draw"] == kind]).sum())
@@ -154,6 +154,11 @@ def sample_of(
     if n_of_groups and kind != ARTICLE:
         sample["groups"] = n_of_groups
     return sample | ({"earlier": [len(sizes), min(sizes), now]} if sizes else {})
+
+
+def kind_of(draw: str) -> str:
+    """What was drawn, by a cell of the column draw: ``"article in table old"`` → ``"article"``."""
+    return draw.partition(" in ")[0]
 
 
 def parts_of(draws: Iterable[str]) -> list[str]:

@@ -106,9 +106,14 @@ def labelled_for(kind: Kind, params: Params) -> Labelled:
     are_rare = topics_are_rare(data.hand.targets, params.topics)
     if kind.learns_from_unlabelled and not are_rare:
         pool = make_pool(paragraphs, data.rows, params.section(kind.name).unlabelled, params.seed)
+    return replace(data, paragraphs=paragraphs, pool=pool)
+
+
+def with_unlabelled(data: Labelled) -> Labelled:
+    """Add the paragraphs without a label that the folds of the project hold out."""
     dealt = read_parquet(DEALT)
-    others = Unlabelled(dealt, numbered(texts_of(paragraphs, dealt["id"])))
-    return replace(data, paragraphs=paragraphs, pool=pool, unlabelled=others)
+    texts = numbered(texts_of(read_paragraphs(), dealt["id"]))
+    return replace(data, unlabelled=Unlabelled(dealt, texts))
 
 
 def processes_for(kind: Kind, n_rows: int) -> int:
@@ -302,6 +307,7 @@ def out_of_fold(kind: Kind, params: Params) -> tuple[Labelled, dict[str, pd.Data
     "apart" of `score_apart`.
     """
     data, read = labelled_for(kind, params), what_fits_read(kind, params)
+    read["folds"] += files.md5(DEALT)
     folder = kept_folder("score", kind, read)
     tables = _kept(folder)
     if tables is None:
@@ -309,7 +315,7 @@ def out_of_fold(kind: Kind, params: Params) -> tuple[Labelled, dict[str, pd.Data
         labelled = plural(len(data.rows), "labelled paragraph")
         _say(f"{kind.name}: {number} to measure it on {labelled}{_why(kind, read)}")
         is_whole, started = not folder.exists(), time.monotonic()
-        tables = _fit(kind, params, data, folder)
+        tables = _fit(kind, params, with_unlabelled(data), folder)
         if is_first_process():
             seconds = time.monotonic() - started if is_whole else None
             with files.aside(folder) as draft:
@@ -331,7 +337,7 @@ def what_fits_read(kind: Kind, params: Params) -> dict[str, str]:
     values = {
         "texts": files.md5(PARAGRAPHS),
         "labels": read_answer_rows(ANSWERS).drop(columns=OF_DRAWS).to_json(),
-        "folds": files.md5(FOLDS) + files.md5(SPLIT) + files.md5(DEALT),
+        "folds": files.md5(FOLDS) + files.md5(SPLIT),
         "topics": params.topics,
         f"{kind.name} in params.yaml": section,
         "files that it names": [files.md5(path) for path in paths if path.exists()],
