@@ -17,7 +17,7 @@ from sentence_transformers import SentenceTransformer
 from simulation import embeddings
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from torch import nn
 
 from paratopic.project.params import Params
@@ -30,13 +30,12 @@ BATCH, RATE, TOKENS, EPOCHS, WARMUP = 32, 1e-4, 128, 4, 0.1
 
 def tfidf(texts: Sequence[str], labels: Sequence[str], tests: Sequence[str]) -> npt.NDArray[Any]:
     """Answers of scikit-learn's logistic regression with balanced classes on TF-IDF features."""
-    model = make_pipeline(TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)), _regression())
-    return np.asarray(model.fit(texts, labels).predict(tests))
+    return np.asarray(on_words().fit(texts, labels).predict(tests))
 
 
 def frozen(features: npt.NDArray[Any], labels: Sequence[str], tests: npt.NDArray[Any]) -> Any:
     """Answers of the same regression on features, such as embeddings of a frozen encoder."""
-    return _regression().fit(features, labels).predict(tests)
+    return regression().fit(features, labels).predict(tests)
 
 
 def on_embeddings(
@@ -60,9 +59,23 @@ def fine_tuned(
     seed: int,
     epochs: int = EPOCHS,
 ) -> npt.NDArray[Any]:
-    """Answers after fine-tuning with cross-entropy: a linear layer on the mean of the tokens.
+    """Answers after fine-tuning; see `tuned_probabilities`."""
+    classes, known = tuned_probabilities(texts, labels, tests, params, seed, epochs)
+    return np.asarray(classes[known.argmax(axis=1)])
 
-    AdamW with a warm-up and a linear decay; texts are cut after `TOKENS`.
+
+def tuned_probabilities(
+    texts: Sequence[str],
+    labels: Sequence[str],
+    tests: Sequence[str],
+    params: Params,
+    seed: int,
+    epochs: int = EPOCHS,
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Classes, and their probabilities after fine-tuning with cross-entropy, (number of tests, k).
+
+    A linear layer is on the mean of the tokens. AdamW with a warm-up and a linear decay; texts are
+    cut after `TOKENS`.
     """
     torch.manual_seed(seed)
     wish = params.section("transformer")
@@ -97,10 +110,10 @@ def fine_tuned(
     encoder.eval()
     with torch.no_grad():
         parts = [
-            head(_embed(encoder, tests[start : start + BATCH], device)).argmax(dim=1).cpu()
+            head(_embed(encoder, tests[start : start + BATCH], device)).softmax(dim=1).cpu()
             for start in range(0, len(tests), BATCH)
         ]
-    return np.asarray(classes[torch.cat(parts).numpy()])
+    return classes, torch.cat(parts).numpy()
 
 
 def _embed(encoder: SentenceTransformer, texts: Sequence[str], device: torch.device) -> Any:
@@ -111,5 +124,11 @@ def _embed(encoder: SentenceTransformer, texts: Sequence[str], device: torch.dev
     return pooling(transformer(tensors))["sentence_embedding"]
 
 
-def _regression() -> LogisticRegression:
+def on_words() -> Pipeline:
+    """scikit-learn's logistic regression with balanced classes on TF-IDF features."""
+    return make_pipeline(TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)), regression())
+
+
+def regression() -> LogisticRegression:
+    """scikit-learn's logistic regression with balanced classes."""
     return LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000)

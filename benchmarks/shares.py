@@ -4,7 +4,10 @@ For each draw there is a project of its own. Texts are drawn as `paratopic label
 them, with and without `--by`, and get the table's own labels. Stages prepare, split and score run,
 and shares are estimated as `paratopic shares` does. With `--tables`, rows of two tables are drawn,
 each of which is `random: true`, or of one of them. Beside the shares are those of the labels alone,
-which use no model, those of counted answers, and the mean prediction without a correction.
+which use no model, those of counted answers, the mean prediction without a correction, and shares
+that are corrected in the same way, but predicted by the plainest recipes: scikit-learn's logistic
+regression on TF-IDF features or on the frozen encoder, and plain fine-tuning. Differences, trends
+and regressions are measured too.
 
 A draw takes minutes, so that draws whose figures are there are not done again.
 
@@ -19,6 +22,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,8 +30,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import recipes
 from record import done, parser_of, rows_of, save
 from ruamel.yaml import YAML
+from shares_frozen import CONFIDENCE, RARE
+from simulation import embeddings
+from statsmodels.api import OLS
 from tables import markdown
 
 from paratopic.annotation.suggestion import draw_from_groups, draw_random
@@ -36,21 +44,21 @@ from paratopic.corpus.folds import TooFewLabels
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import groups_by, read_parquet, with_metadata
 from paratopic.corpus.unlabelled import MOST_TEXTS
-from paratopic.findings.groups import ALL, group
-from paratopic.findings.population import Corpus
-from paratopic.findings.shares import Part, shares, shares_of_parts
+from paratopic.findings.groups import ALL, COUNT, find, group
+from paratopic.findings.population import Corpus, corpus_of
+from paratopic.findings.predictors import GivenPredictor
+from paratopic.findings.shares import adjusted
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array
 from paratopic.project import files
-from paratopic.project.params import read_params
+from paratopic.project.params import Params, read_params
 from paratopic.stages import installed, prepare, score, split, train
 
-CONFIDENCE = 0.95
-# A topic of no larger share of the corpus is rare.
-RARE = 0.024
 # Of the tables of `--tables`: rows of the first one, a part of which has the most frequent label,
 # times as many in the second, and rows that are drawn from each.
 ROWS, MOSTLY, TIMES, DRAWN = 200, 0.9, 8, 60
+# The plainest ones; fine-tuning takes longer than all else.
+RECIPES = ("frozen", "TF-IDF", "fine-tuned")
 KEY = ["data", "model", "design", "draw", "what", "rare", "method"]
 SHOWN = {
     "table": "{data}",
@@ -181,45 +189,136 @@ def write_labels(frame: pd.DataFrame, drawn: Mapping[str, str]) -> None:
     pd.DataFrame(lines).to_csv("labels.csv", index=False)
 
 
-def figures(corpus: Corpus, by: str | None) -> Iterator[tuple[str, str, Part, Array]]:
-    """What shares are of, the method, the shares, and how much each text of the part counts."""
-    mode, blind = mode_of("single"), corpus.blind()
-    answers = mode.outcomes(mode.predicted(corpus.probabilities[:, :-1], (1.0,))).astype(float)
-    whole = np.ones(len(corpus.rows))
-    parts = {ALL: [corpus.masses(whole, copies=True)]}
-    if by:
-        parts["groups"] = [
-            corpus.masses(each, copies=True) for each in group(corpus.rows, [by]).members
-        ]
-    for what, masses in parts.items():
-        alone = [shares(blind, mass, CONFIDENCE) for mass in masses]
-        ours = shares_of_parts(corpus, masses, CONFIDENCE)
-        for mass, one, other in zip(masses, ours, alone, strict=True):
-            yield what, "paratopic", one, mass
-            yield what, "labels alone", other, mass
-            for method, values in (("counted", answers), ("mean", corpus.probabilities)):
-                yield what, method, _without_interval(mass @ values / mass.sum()), mass
+def as_count(corpus: Corpus, values: Array) -> Corpus:
+    """The corpus as if these outcomes of all texts, (N, K), were known."""
+    n = len(corpus.probabilities)
+    return replace(
+        corpus.without_predictions(),
+        labelled=np.arange(n),
+        truth=values,
+        weights=np.ones(n),
+        worth=np.ones(n),
+        articles=None,
+    )
 
 
-def _without_interval(values: Array) -> Part:
-    from paratopic.evaluation.estimates import Estimate
+def estimates(corpus: Corpus, by: str | None) -> pd.DataFrame:
+    """Shares of all and of groups, differences and trends, as `paratopic shares` has them.
 
-    return Part(tuple(Estimate(float(value)) for value in values), 0)
+    Columns value, low and high, in points; the index has what it is, of which group, and the topic.
+    """
+    findings = find(corpus, [by] if by else [], CONFIDENCE)
+    table = findings.table.rename(columns={"share": "value"})
+    of_group = table[by] if by else pd.Series(ALL, table.index)
+    table = table.assign(key=of_group, what=np.where(of_group == ALL, ALL, "groups"))
+    known = table["rests_on"] != COUNT
+    table[["low", "high"]] = table[["low", "high"]].where(known)
+    changes = findings.changes.rename(columns={"change": "value", "what": "key"})
+    is_trend = changes["key"].astype(str).str.startswith("trend")
+    changes = changes.assign(what=np.where(is_trend, "trends", "differences"))
+    both = pd.concat([table, changes] if len(changes) else [table], ignore_index=True)
+    return both.set_index(["what", "key", "topic"])[["value", "low", "high"]] * 100
 
 
-def cells(corpus: Corpus, truth: Array, by: str | None) -> pd.DataFrame:
-    """A line for each kind of share, method and outcome of each part."""
+def coefficients(corpus: Corpus, outcomes: Array, by: str | None) -> pd.DataFrame:
+    """Regressions of outcomes (N, K) on time and on whether a text is long, as `estimates`."""
+    grouping = group(corpus.rows, [by]) if by else None
+    names = ["what", "key", "topic", "value", "low", "high"]
     lines = []
-    rare = truth.mean(axis=0) <= RARE
-    for what, method, part, mass in figures(corpus, by):
-        for share, true, is_rare in zip(part.shares, mass @ truth / mass.sum(), rare, strict=True):
-            error = 100 * (share.value - true)
-            line = {"what": what, "rare": bool(is_rare), "method": method, "squared": error**2}
-            if share.low is not None and share.high is not None and not part.counted:
-                line["held"] = float(share.low - 1e-9 <= true <= share.high + 1e-9)
-                line["width"] = 100 * (share.high - share.low)
-            lines.append(line)
-    return pd.DataFrame(lines, columns=["what", "rare", "method", "squared", "held", "width"])
+    if grouping is not None and grouping.times:
+        each = zip(grouping.keys, grouping.members, strict=True)
+        times = np.sum([inside * grouping.times[key] for key, inside in each], axis=0)
+        n_words = corpus.rows["text"].str.split().map(len).to_numpy()
+        x = np.column_stack([np.ones(len(times)), times, n_words > np.median(n_words)])
+        x = x[np.unique(corpus.place, return_index=True)[1]]
+        for number in np.flatnonzero(corpus.truth.any(axis=0)):  # others are left out of --rows
+            fitted = OLS(outcomes[:, number], x).fit(cov_type="HC1")
+            ends = fitted.conf_int(1 - CONFIDENCE)
+            for place, term in enumerate(("time", "long"), 1):
+                value = (fitted.params[place], *ends[place])
+                lines.append(("regressions", term, corpus.outcomes[number], *value))
+    return pd.DataFrame(lines, columns=names).set_index(names[:3]).astype(float) * 100
+
+
+def figures(
+    corpus: Corpus, plain: Mapping[str, Corpus], by: str | None
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Method → its `estimates` and `coefficients`.
+
+    Parameters
+    ----------
+    plain
+        Name of a plain recipe → the corpus with its predictions in place of the model's.
+    """
+    mode, ones = mode_of("single"), np.ones(len(corpus.probabilities))
+    for method, each in {
+        "paratopic": corpus,
+        "labels alone": corpus.without_predictions(),
+        **plain,
+    }.items():
+        yield method, pd.concat([estimates(each, by), coefficients(each, adjusted(each, ones), by)])
+    answers = mode.outcomes(mode.predicted(corpus.probabilities[:, :-1], (1.0,))).astype(float)
+    for method, values in (("counted", answers), ("mean", corpus.probabilities)):
+        known = as_count(corpus, values)
+        whole = estimates(known, by).assign(low=np.nan, high=np.nan)
+        yield method, pd.concat([whole, coefficients(corpus, values, by)])
+
+
+def cells(
+    corpus: Corpus, plain: Mapping[str, Corpus], truth: Array, by: str | None
+) -> pd.DataFrame:
+    """A line for each figure of each method: its squared error, width, and whether it holds."""
+    known = as_count(corpus, truth)
+    true = pd.concat([estimates(known, by), coefficients(corpus, truth, by)])["value"]
+    shares = true.xs(ALL).droplevel(0)
+    lines = []
+    for method, table in figures(corpus, plain, by):
+        table = table.join(true.rename("true"))
+        line = pd.DataFrame({"method": method, "squared": (table["value"] - table["true"]) ** 2})
+        inside = table["true"].between(table["low"] - 1e-7, table["high"] + 1e-7)
+        has_interval = table["low"].notna() & (table["high"] > table["low"])
+        line["held"] = inside.where(has_interval).astype(float)
+        line["width"] = (table["high"] - table["low"]).where(has_interval)
+        lines.append(line.reset_index())
+    every = pd.concat(lines, ignore_index=True)
+    return every.assign(rare=every["topic"].map(shares) <= 100 * RARE)
+
+
+def plain_recipes(
+    frame: pd.DataFrame, params: Params, arguments: argparse.Namespace, seed: int
+) -> dict[str, pd.DataFrame]:
+    """Scores of all texts by the plainest recipes in the first repeat of the project's folds.
+
+    They learn from the labels outside of a text's fold, and see single texts.
+    """
+    labels = dict(zip(frame["text"], frame["truth"], strict=True))
+    folds = read_parquet(files.FOLDS).query("repeat == 0")
+    dealt = pd.concat([folds, read_parquet(files.DEALT).query("repeat == 0")])
+    text_of, names = frame.set_index("id")["text"], params.topics.names
+    known = embeddings(list(frame["text"]), params, arguments.kept)
+
+    def probabilities(recipe: str, texts: list[str], others: list[str]) -> Any:
+        """Classes and their probabilities of the other texts, by labels of the first ones."""
+        y = [labels[text] for text in texts]
+        if recipe == "fine-tuned":
+            return recipes.tuned_probabilities(texts, y, others, params, seed)
+        if recipe == "TF-IDF":
+            words = recipes.on_words().fit(texts, y)
+            return words.classes_, words.predict_proba(others)
+        vectors, of_others = (np.array([known[text] for text in each]) for each in (texts, others))
+        model = recipes.regression().fit(vectors, y)
+        return model.classes_, model.predict_proba(of_others)
+
+    tables: dict[str, list[pd.DataFrame]] = {recipe: [] for recipe in arguments.recipes}
+    for fold in sorted({*folds["fold"]}):
+        texts = list(text_of.loc[folds["id"][folds["fold"] != fold]])
+        ids = dealt["id"][dealt["fold"] == fold]
+        for recipe, parts in tables.items():
+            classes, values = probabilities(recipe, texts, list(text_of.loc[ids]))
+            scores = pd.DataFrame(values, columns=classes).reindex(columns=names, fill_value=0.0)
+            scores.columns = pd.Index(params.topics.scores)
+            parts.append(scores.assign(id=ids.to_numpy()))
+    return {recipe: pd.concat(parts, ignore_index=True) for recipe, parts in tables.items()}
 
 
 def one_draw(arguments: argparse.Namespace, rows: pd.DataFrame, draw: int) -> pd.DataFrame:
@@ -235,12 +334,18 @@ def one_draw(arguments: argparse.Namespace, rows: pd.DataFrame, draw: int) -> pd
     if len(rows) > MOST_TEXTS:  # models of the folds predict some of them alone
         run(train, arguments.model)
     scores = read_parquet(files.SCORES / arguments.model / "scores.parquet")
-    topics = read_params().topics
-    corpus = read_corpus(topics, arguments.model, scores)
+    params = read_params()
+    corpus = read_corpus(params.topics, arguments.model, scores)
+    labelled, plain = read_labelled_paragraphs(), {}
+    # Where labels rest on a part of the corpus, or no folds held out articles, there is none.
+    if not corpus.frames and corpus.predicts and len(rows) <= MOST_TEXTS:
+        for name, table in plain_recipes(frame, params, arguments, draw).items():
+            given = GivenPredictor(table, name)
+            plain[name] = corpus_of(labelled, with_metadata(labelled), given, params.topics)
     own = dict(zip(frame["text"], frame["truth"], strict=True))
     has = corpus.rows.drop_duplicates("text")["text"].map(own)
-    truth = np.column_stack([has == name for name in [*topics.names, ""]]).astype(np.float64)
-    return cells(corpus, truth, arguments.by)
+    truth = np.column_stack([has == name for name in [*params.topics.names, ""]]).astype(np.float64)
+    return cells(corpus, plain, truth, arguments.by)
 
 
 def summary(lines: pd.DataFrame) -> pd.DataFrame:
@@ -282,6 +387,8 @@ def main() -> None:
     parser.add_argument("--model", default="transformer")
     parser.add_argument("--first", type=int, default=0, help="the first draw")
     parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--recipes", nargs="*", default=RECIPES, choices=RECIPES)
+    parser.add_argument("--kept", type=Path, help=".npz to keep embeddings in")
     parser.add_argument("--work", type=Path, help="folder to keep the projects in")
     arguments = parser.parse_args()
     name = arguments.data.stem + (f" {arguments.only[0]}s" if arguments.only else "")

@@ -196,7 +196,7 @@ def sample(corpus: Corpus, labelled: pd.DataFrame, seed: int) -> Sample:
         truth=outcomes(rows.iloc[numbers], list(topics.names)),
         weights=weights,
         worth=worth,
-        exclude=True,
+        exclusive=True,
     )
 
 
@@ -237,7 +237,7 @@ def mean_probability(drawn: Sample) -> list[Estimate]:
 
 def of_labels(drawn: Sample, masses: Array) -> Part:
     """Shares of the labels alone, with the interval that corrected predictions get."""
-    return shares.shares(drawn.blind(), masses, CONFIDENCE)
+    return shares.shares(drawn.without_predictions(), masses, CONFIDENCE)
 
 
 def _as_sample(values: Array, n: int) -> list[Estimate]:

@@ -324,12 +324,12 @@ def test_few_articles_with_a_topic_tell_little_of_how_it_varies() -> None:
 @given(st.lists(st.floats(-2, 2), min_size=2, max_size=6))
 def test_shares_that_exclude_each_other_are_the_nearest_of_sum_one(values: list[float]) -> None:
     raw = np.array(values)
-    nearest = possible(raw, exclude=True)
+    nearest = possible(raw, exclusive=True)
     assert nearest.sum() == pytest.approx(1) and (nearest >= 0).all()
     # No step towards another corner of the simplex comes closer.
     for corner in np.eye(len(raw)):
         assert (raw - nearest) @ (corner - nearest) <= 1e-9
-    assert possible(raw, exclude=False).tolist() == np.clip(raw, 0, 1).tolist()
+    assert possible(raw, exclusive=False).tolist() == np.clip(raw, 0, 1).tolist()
 
 
 def test_predictions_of_some_correct_those_of_another_model_for_all() -> None:
@@ -352,7 +352,7 @@ def test_predictions_of_some_correct_those_of_another_model_for_all() -> None:
     assert abs(np.mean(estimates) - np.mean(truth_of)) < 0.01 and np.mean(held) >= 0.9
     # In a part of which hardly any text was predicted, labels stand alone.
     few = (np.arange(1000) < 60).astype(np.float64)
-    assert mixed.seen(few).predicts is False and mixed.seen(np.ones(1000)) is mixed
+    assert mixed.for_part(few).predicts is False and mixed.for_part(np.ones(1000)) is mixed
 
 
 def test_what_no_label_has_may_be_missing_from_a_group() -> None:

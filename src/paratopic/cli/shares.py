@@ -36,7 +36,6 @@ from paratopic.findings.groups import BORROWED, COUNT, Findings
 from paratopic.findings.population import Corpus, Counted, corpus_of
 from paratopic.findings.predictors import CrossPredictor, given_predictor
 from paratopic.findings.wording import (
-    about,
     clustering,
     counting,
     lacking,
@@ -44,6 +43,7 @@ from paratopic.findings.wording import (
     notes,
     outlook,
     percent,
+    population,
     sentence,
 )
 from paratopic.inference.loading import load
@@ -129,7 +129,7 @@ def shares(
     columns = project.columns(named)
     confidence, seed = project.params.evaluate.confidence, project.params.seed
     corpus = _corpus(project, predictor or [], of)
-    corpus = corpus.of_new_articles() if new_articles else corpus
+    corpus = corpus.for_new_articles() if new_articles else corpus
     copies = not distinct
     estimated = groups.find(corpus, columns, confidence, copies=copies, compare=compare, seed=seed)
     outcomes = groups.rows_to_regress(corpus) if rows else None
@@ -138,7 +138,7 @@ def shares(
     counted = bool((estimated.table["rests_on"] == COUNT).all())
     lines = [*notes(estimated), cited, *outlook(estimated, corpus), counting(of, copies)]
     if not counted:
-        lines += [project.basis, method(corpus), about(corpus)]
+        lines += [project.basis, method(corpus), population(corpus)]
     print(*lines, sep="\n")
     shown = "counted" if counted else f"{confidence:.0%} intervals"
     if (estimated.table["rests_on"] == BORROWED).any():

@@ -339,9 +339,9 @@ class Labelled:
         return duplicates
 
 
-def groups_of(table: pd.DataFrame, ids: Sequence[str]) -> Integers:
-    """Numbers of the groups of paragraphs, (n,), from the table of `Folds`."""
-    group = table.drop_duplicates("id").set_index("id")["group"]
+def groups_of(table: pd.DataFrame, ids: Sequence[str], column: str = "group") -> Integers:
+    """Numbers of the groups of paragraphs, or of their `duplicates`, (n,), from that of `Folds`."""
+    group = table.drop_duplicates("id").set_index("id")[column]
     return group.loc[list(ids)].to_numpy()
 
 

@@ -22,7 +22,7 @@ from paratopic.findings.shares import Sample, size_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers
 from paratopic.labels.log import ARTICLE
-from paratopic.labels.sample import kind_of, parts_of
+from paratopic.labels.sample import frames_of, kind_of
 from paratopic.project.errors import UserError, plural
 from paratopic.project.topics import Topics
 
@@ -46,9 +46,9 @@ class Corpus(Sample):
         Names of the outcomes that shares are of: the topics, and none of them in mode single.
     n_boilerplate
         Number of further paragraphs, which say nothing to judge and are no part of the corpus.
-    parts
-        Parts of the project that the corpus consists of, if labels stand for no more; none, the
-        default, for all of it.
+    frames
+        Groups and tables that the corpus consists of, if labels stand for no more; none, the
+        default, for all of the project.
     predictor
         What predicted the texts, if no model of the project did; "" by default.
     """
@@ -58,7 +58,7 @@ class Corpus(Sample):
     outcomes: tuple[str, ...]
     counted: Counted
     n_boilerplate: int = 0
-    parts: tuple[str, ...] = ()
+    frames: tuple[str, ...] = ()
     predictor: str = ""
 
     def masses(self, rows: Array, copies: bool) -> Array:
@@ -81,7 +81,7 @@ class Corpus(Sample):
         """Number of articles that the rows are from."""
         return int(self.rows["article"].nunique())
 
-    def of_new_articles(self) -> Corpus:
+    def for_new_articles(self) -> Corpus:
         """The corpus as a sample of articles: intervals are for further articles like these."""
         if self.n_articles < LEAST_ARTICLES:
             raise UserError(
@@ -129,9 +129,9 @@ def corpus_of(
     """
     n_boilerplate, frame = int(frame["boilerplate"].sum()), frame[~frame["boilerplate"]]
     everything = everything[~everything["boilerplate"]]
-    if parts := parts_of(frame["draw"]):
-        texts_of_parts = texts_in(everything, parts)
-        texts = set[str]().union(*(texts_of_parts[part] for part in parts))
+    if frames := frames_of(frame["draw"]):
+        known = texts_in(everything, frames)
+        texts = set[str]().union(*(known[name] for name in frames))
         frame, everything = (each[each["text"].isin(texts)] for each in (frame, everything))
     mode, k, of_articles = mode_of(topics.mode), len(topics.names), counted == "articles"
     rows = _labelled_rows(frame, labelled_in(frame, topics).hand.rows, of_articles)
@@ -155,13 +155,13 @@ def corpus_of(
         weights=weights,
         worth=worth,
         articles=None if of_articles or not _by_article(rows) else articles,
-        exclude=topics.most == 1 and not of_articles,
+        exclusive=mode.exclusive and not of_articles,
         rows=everything,
         place=place,
         outcomes=topics.choices[: truth.shape[1]],
         counted=counted,
         n_boilerplate=n_boilerplate,
-        parts=tuple(parts),
+        frames=tuple(frames),
         predictor=predictor.name,
     )
 

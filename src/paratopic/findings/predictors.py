@@ -48,10 +48,10 @@ class Predictor(Protocol):
     @property
     def name(self) -> str: ...
 
-    def predict(self, frame: pd.DataFrame, topics: Topics, of_articles: bool) -> Predictions:
+    def predict(self, frame: pd.DataFrame, topics: Topics, whole: bool) -> Predictions:
         """Predict the distinct texts of a paragraph table with its labels, or its articles.
 
-        They are numbered in order of appearance.
+        They are numbered in order of appearance. Whole articles are predicted if `whole`.
         """
 
 
@@ -70,15 +70,15 @@ class GivenPredictor:
     scores: pd.DataFrame
     name: str
 
-    def predict(self, frame: pd.DataFrame, topics: Topics, of_articles: bool) -> Predictions:
+    def predict(self, frame: pd.DataFrame, topics: Topics, whole: bool) -> Predictions:
         """Look the predictions up; those of copies of a text are averaged."""
         mode, k = mode_of(topics.mode), len(topics.names)
-        of_rows = self.scores.set_index("id").loc[frame["id"], topics.scores].to_numpy(np.float64)
-        if of_articles:
+        scores = self.scores.set_index("id").loc[frame["id"], topics.scores].to_numpy(np.float64)
+        if whole:
             article = pd.factorize(frame["article"])[0].astype(np.int64)
-            return Predictions(in_articles(mode.complete(of_rows), article, k))
-        of_texts = pd.DataFrame(of_rows).groupby(pd.factorize(frame["text"])[0]).mean()
-        return Predictions(mode.complete(of_texts.to_numpy()))
+            return Predictions(in_articles(mode.complete(scores), article, k))
+        means = pd.DataFrame(scores).groupby(pd.factorize(frame["text"])[0]).mean()
+        return Predictions(mode.complete(means.to_numpy()))
 
 
 @dataclass(frozen=True)
@@ -107,35 +107,35 @@ class CrossPredictor:
     final: Callable[[pd.Series], Scores]
     name: ClassVar[str] = ""
 
-    def predict(self, frame: pd.DataFrame, topics: Topics, of_articles: bool) -> Predictions:
+    def predict(self, frame: pd.DataFrame, topics: Topics, whole: bool) -> Predictions:
         """Predict texts or articles; all probabilities are 0 if these models cannot."""
         mode, k = mode_of(topics.mode), len(topics.names)
         place = pd.factorize(frame["text"])[0]
         article, order = pd.factorize(frame["article"])
         n_texts, n_outcomes = place.max() + 1, mode.n_logits(k)
-        nothing = Predictions(np.zeros((len(order) if of_articles else n_texts, n_outcomes)))
+        nothing = Predictions(np.zeros((len(order) if whole else n_texts, n_outcomes)))
         is_labelled = np.zeros(n_texts, dtype=bool)
         is_labelled[place[frame["label_source"] != "none"]] = True
-        of_repeats = self._of_repeats(frame, topics, place)
-        is_predicted = np.asarray(np.isfinite(of_repeats).all(axis=(0, 2)))
+        repeats = self._by_repeat(frame, topics, place)
+        is_predicted = np.asarray(np.isfinite(repeats).all(axis=(0, 2)))
         if self.unlabelled.empty or not is_predicted[is_labelled].all():
             return nothing
         if is_predicted.all():
-            if of_articles:
-                each = [in_articles(texts[place], article, k) for texts in of_repeats]
+            if whole:
+                each = [in_articles(texts[place], article, k) for texts in repeats]
                 return Predictions(np.mean(each, axis=0))
-            return Predictions(of_repeats.mean(axis=0))
-        if of_articles:  # too few of which all texts are predicted
+            return Predictions(repeats.mean(axis=0))
+        if whole:  # too few of which all texts are predicted
             return nothing
         first = frame["id"].iloc[np.unique(place, return_index=True)[1]]
         rough, numbers = mode.complete(self.final(first)), np.flatnonzero(is_predicted)
         rate = float(is_predicted[~is_labelled].mean())
         rates = np.where(is_labelled[numbers], 1.0, rate)
-        means = of_repeats[:, numbers].mean(axis=0)
+        means = repeats[:, numbers].mean(axis=0)
         values, noise = nested(rough, means, numbers, rates)
         return Predictions(values, rate, noise)
 
-    def _of_repeats(self, frame: pd.DataFrame, topics: Topics, place: Integers) -> Array:
+    def _by_repeat(self, frame: pd.DataFrame, topics: Topics, place: Integers) -> Array:
         """Probabilities of the outcomes of N texts in R repeats, (R, N, K); NaN if not predicted.
 
         Topics that only labels in no fold have get none: their probability counts as that of no
@@ -150,15 +150,14 @@ class CrossPredictor:
         )
         hidden, repeats = there & ~measured, sorted({*self.scores["repeat"]})
         values = np.full((max(len(repeats), 1), place.max() + 1, mode.n_logits(k)), np.nan)
-        for of_repeat, repeat in zip(values, repeats, strict=False):
+        for complete, repeat in zip(values, repeats, strict=False):
             tables = (each[each["repeat"] == repeat] for each in (self.scores, self.unlabelled))
             table = pd.concat([*tables, self.apart])[["id", *topics.scores]]
             table = table[table["id"].isin(frame["id"])]
-            of_texts = table.groupby(number.loc[table["id"]].to_numpy())[topics.scores].mean()
-            complete = mode.complete(of_texts.to_numpy(dtype=np.float64, copy=True))
+            means = table.groupby(number.loc[table["id"]].to_numpy())[topics.scores].mean()
+            complete[means.index] = mode.complete(means.to_numpy(dtype=np.float64))
             complete[:, k:] += complete[:, :k][:, hidden].sum(axis=1, keepdims=True)
-            complete[:, :k][:, hidden] = 0.0
-            of_repeat[of_texts.index] = complete
+            complete[:, :k][:, hidden] *= 0.0
         return values
 
 
@@ -202,7 +201,8 @@ def given_predictor(
         values = targets_of(map(topics.counted, names), topics.names).astype(np.float64)
     else:
         values = pd.DataFrame(cells).apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-        total = values.sum(axis=1) if topics.most == 1 else values.max(axis=1)
+        exclusive = mode_of(topics.mode).exclusive
+        total = values.sum(axis=1) if exclusive else values.max(axis=1)
         if (wrong := ~((values >= 0).all(axis=1) & (total <= 1 + ROUNDING))).any():
             raise UserError(
                 f"{option}: {in_short(list(rows['id'][wrong]), MOST_NAMED)}: probabilities are "

@@ -61,7 +61,7 @@ class Sample:
     articles
         (n,) numbers of the articles that the labelled texts are from, if whole articles were drawn;
         None, the default, if each text was drawn by itself.
-    exclude
+    exclusive
         Whether each text has exactly one of the outcomes, so that shares sum to 1.
     rate
         Share of the texts without a label that such models predicted: a random sample of them, by
@@ -79,7 +79,7 @@ class Sample:
     weights: Array
     worth: Array
     articles: Integers | None = None
-    exclude: bool = False
+    exclusive: bool = False
     rate: float = 1.0
     noise: Array | None = None
     clusters: Integers | None = None
@@ -111,14 +111,14 @@ class Sample:
         """Whether anything is predicted: if not, shares rest on labels alone."""
         return bool(self.probabilities.any())
 
-    def blind(self) -> Self:
+    def without_predictions(self) -> Self:
         """The same sample with nothing predicted, so that shares rest on labels alone."""
         return replace(self, probabilities=np.zeros_like(self.probabilities), rate=1.0, noise=None)
 
-    def seen(self, masses: Array) -> Self:
-        """The sample, `blind` if too few texts of a part were predicted to correct the others."""
+    def for_part(self, masses: Array) -> Self:
+        """The sample, without predictions if these are of too few texts to correct the others."""
         n_predicted = self.rate * np.count_nonzero(self.unknown(masses))
-        return self if self.rate == 1 or n_predicted >= LEAST_LABELS else self.blind()
+        return self if self.rate == 1 or n_predicted >= LEAST_LABELS else self.without_predictions()
 
     def variance(self, masses: Array) -> Array:
         """Variance of the sum of predictions, (K,), of which each text's has this mass."""
@@ -129,6 +129,10 @@ class Sample:
     def size(self, masses: Array) -> int:
         """Number of labels in a part of the corpus; those that were not drawn at random in part."""
         return size_of(self.worth[masses[self.labelled] > 0])
+
+    def is_counted(self, masses: Array) -> bool:
+        """Whether all texts of a part are labelled, and intervals are for no others."""
+        return self.clusters is None and not self.unknown(masses).any()
 
     def unknown(self, masses: Array) -> Array:
         """How much each text counts that has no label, (N,)."""
@@ -193,18 +197,18 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
         `LEAST_LABELS` labels, or fewer than `LEAST_ARTICLES` articles that were drawn. Where all
         texts are labelled, shares are a count, and their intervals have no width.
     """
-    if sample.clusters is None and not sample.unknown(masses).any():
+    if sample.is_counted(masses):
         values = masses[sample.labelled] @ sample.truth / masses.sum()
         n = int(np.count_nonzero(masses[sample.labelled]))
         return Part(_shares(values, values, values), n, counted=True)
-    sample = sample.seen(masses)
+    sample = sample.for_part(masses)
     n_labels = sample.size(masses)
     everywhere = masses @ sample.probabilities / masses.sum()
     if not n_labels:
         known = everywhere if sample.predicts else np.full_like(everywhere, np.nan)
         return Part(_shares(known), 0, borrowed=sample.predicts)
     own = _correction(sample, masses)
-    values = possible(sample.factor * everywhere + own.mean, sample.exclude)
+    values = possible(sample.factor * everywhere + own.mean, sample.exclusive)
     if not (units := sample.units(masses)):
         return Part(_shares(values), n_labels)
     sizes, freedom = _sizes(sample, masses, own), np.full(len(values), units - 1.0)
@@ -242,24 +246,24 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
             mean = shrinkage * own.mean + (1 - shrinkage) * overall.mean
         known, unknown = mass[sample.labelled] @ sample.truth, sample.unknown(mass)
         others = unknown @ (sample.factor * sample.probabilities + mean)
-        values = possible((known + others) / mass.sum(), sample.exclude)
+        values = possible((known + others) / mass.sum(), sample.exclusive)
         parts[number] = Part(_shares(values), part.n_labels, borrowed=True)
     return parts
 
 
-def possible(values: Array, exclude: bool) -> Array:
-    """The nearest shares that there can be to K estimates: 0 to 1, with the sum 1 if they exclude.
+def possible(values: Array, exclusive: bool) -> Array:
+    """The nearest shares that there can be to K estimates: 0 to 1, if exclusive with the sum 1.
 
     >>> possible(np.array([0.75, 0.5, -0.25]), True)
     array([0.625, 0.375, 0.   ])
 
     Parameters
     ----------
-    exclude
+    exclusive
         Whether outcomes exclude each other, and one of them holds (projection onto the simplex:
         Duchi et al. 2008, ICML, 272-279).
     """
-    if not exclude:
+    if not exclusive:
         return np.clip(values, 0.0, 1.0)
     ordered = np.sort(values)[::-1]
     excess = (np.cumsum(ordered) - 1) / np.arange(1, len(values) + 1)
@@ -314,7 +318,7 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tup
         (N,) times of the texts; those with mass 0 may have any.
     """
     n_labels, units = sample.size(masses), sample.units(masses)
-    sample, times = sample.seen(masses), np.where(masses > 0, times, 0.0)
+    sample, times = sample.for_part(masses), np.where(masses > 0, times, 0.0)
     away = times - masses @ times / masses.sum()
     spread = float(masses @ away**2) / masses.sum()
     if not spread or not n_labels:
@@ -324,7 +328,7 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tup
     of_labels, leverage = own.of_labels, away[sample.labelled] / spread
     leans = leverage[:, None] * (sample.residuals - own.mean)
     slopes = slopes + of_labels @ leans
-    if sample.clusters is None and not sample.unknown(masses).any():
+    if sample.is_counted(masses):
         return _shares(slopes, slopes, slopes)
     if not units:
         return _shares(slopes)

@@ -99,7 +99,7 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
             return (
                 f"To cite: no topic's {what} differs significantly between {other} and {one}; "
                 f"the largest difference is that of {row['topic']}, {change:+.0f} points "
-                f"{interval}, {basis}{_beside(findings)}"
+                f"{interval}, {basis}{_trends(findings)}"
             )
         return f"{lead} {interval}, {basis}"
     whole = findings.table.iloc[: len(corpus.outcomes)].to_dict("records")
@@ -131,7 +131,7 @@ def _basis(findings: Findings, corpus: Corpus) -> str:
     return f"estimated from {predicted} for all {_rows(corpus)}, corrected with {drawn}."
 
 
-def _beside(findings: Findings) -> str:
+def _trends(findings: Findings) -> str:
     """Topics with a trend over all groups, where the first and the last one do not differ."""
     trends = findings.changes[findings.changes["what"].str.startswith("trend")]
     clear = trends[(trends["low"] > 0) | (trends["high"] < 0)]
@@ -153,7 +153,7 @@ def method(corpus: Corpus) -> str:
     return f"{PREDICTED if corpus.predicts else LABELS_ALONE} {INTERVALS}"
 
 
-def about(corpus: Corpus) -> str:
+def population(corpus: Corpus) -> str:
     """Which articles the intervals are about."""
     there = describe_size(corpus.rows)  # of a table without groups, no articles
     if corpus.clusters is None:
@@ -280,10 +280,10 @@ def counting(counted: Counted, copies: bool) -> str:
 def outlook(findings: Findings, corpus: Corpus) -> list[str]:
     """Lines on what is not counted, and on how many labels more make all intervals narrow."""
     lines = []
-    if corpus.parts:
+    if corpus.frames:
         lines.append(
-            f"These shares are of {in_short(list(corpus.parts))} alone, from which all labels were "
-            "drawn; `paratopic label --random` draws from all paragraphs."
+            f"These shares are of {in_short(list(corpus.frames), MOST_LISTED)} alone, from which "
+            "all labels were drawn; `paratopic label --random` draws from all paragraphs."
         )
     if n := corpus.n_boilerplate:
         left_out = plural(n, "paragraph")
@@ -352,7 +352,7 @@ def overview(corpus: Corpus, confidence: float, seed: int) -> Overview:
     by = {name: find(corpus, [name], confidence, seed=seed) for name in names}
     sentences = [sentence(each, corpus, confidence) for each in (whole, *by.values())]
     sentences, more = list(dict.fromkeys(sentences)), outlook(whole, corpus)
-    how = f"{method(corpus)} {about(corpus)}"
+    how = f"{method(corpus)} {population(corpus)}"
     return Overview(whole, by, tuple(sentences), tuple(more), how)
 
 

@@ -52,10 +52,13 @@ class Single:
         Value of `topics.mode` in params.yaml.
     answer_column
         Name of a table's column for the predicted topics.
+    exclusive
+        Whether each text has exactly one of the outcomes.
     """
 
     name: Final = "single"
     answer_column: Final = "topic"
+    exclusive: Final = True
 
     def n_logits(self, k: int) -> int:
         """Number of logits of a text for k topics."""
@@ -175,6 +178,7 @@ class Multi:
 
     name: Final = "multi"
     answer_column: Final = "topics"
+    exclusive: Final = False
 
     def n_logits(self, k: int) -> int:
         return k

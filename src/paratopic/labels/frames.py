@@ -27,7 +27,7 @@ class Draws:
     ----------
     chance_of
         Text → `Label.chance`, in the order in which they were labelled.
-    part_of
+    frame_of
         Text → the frame that it was drawn from: a group, a table, or "" for all paragraphs.
     frames
         Each of these → its texts.
@@ -36,7 +36,7 @@ class Draws:
     """
 
     chance_of: Mapping[str, float | None]
-    part_of: Mapping[str, str]
+    frame_of: Mapping[str, str]
     frames: Mapping[str, Collection[str]]
     in_whole_articles: Sequence[str]
 
@@ -45,25 +45,25 @@ class Draws:
         """The texts that were drawn one by one."""
         return [text for text, chance in self.chance_of.items() if chance is not None]
 
-    def is_counted(self, part: str) -> bool:
+    def is_counted(self, frame: str) -> bool:
         """Whether all texts of a group or table have a label, however they were chosen."""
-        texts = self.frames[part]
-        return bool(part and texts) and all(text in self.chance_of for text in texts)
+        texts = self.frames[frame]
+        return bool(frame and texts) and all(text in self.chance_of for text in texts)
 
     def covering(self, drawn: Sequence[str]) -> list[str]:
         """Frames that labels stand for: those of texts that were drawn, or that are counted.
 
         Draws from all paragraphs beside others have to be at least `LEAST_DRAWN`.
         """
-        n_drawn = Counter(self.part_of[text] for text in drawn)
+        n_drawn = Counter(self.frame_of[text] for text in drawn)
         if not any(n_drawn[part] for part in self.frames):
             return []
         parts = [part for part in self.frames if part and (n_drawn[part] or self.is_counted(part))]
         return [""] if not parts or n_drawn[""] >= LEAST_DRAWN else parts
 
-    def part(self, text: str, covering: Sequence[str]) -> str:
+    def frame(self, text: str, covering: Sequence[str]) -> str:
         """The frame that a text was drawn from, or the first of these that it is in."""
-        own = self.part_of[text]
+        own = self.frame_of[text]
         return own if own in covering else next(p for p in covering if text in self.frames[p])
 
 
@@ -79,7 +79,7 @@ def weights_of_articles(frame: pd.DataFrame, labelled: pd.DataFrame, draws: Draw
     each = known["article"].map(drawn["article"].value_counts()) / n_known
     weight = each.groupby(known["text"]).sum() / frame["text"].value_counts()
     weight = weight.loc[labelled["text"].unique()]
-    own = labelled["text"].map(draws.part_of)
+    own = labelled["text"].map(draws.frame_of)
     density = pd.Series(0.0, labelled["article"].unique())
     for part in own.unique():
         articles = frame["article"][frame["text"].isin(draws.frames[part])].unique()
@@ -104,7 +104,7 @@ def weights_of_texts(draws: Draws) -> pd.DataFrame:
     sums = pd.DataFrame(0.0, list(draws.chance_of), ["weight", "density"])
     for part, inside in draws.frames.items():
         chances = {
-            text: chance if draws.part_of[text] == part else None
+            text: chance if draws.frame_of[text] == part else None
             for text, chance in draws.chance_of.items()
             if text in inside
         }

@@ -83,7 +83,7 @@ def weigh_sample(
         rows = rows[rows["text"].isin(covered)]
     rows = rows[rows["text"].isin(drawn)]
     sample.loc[rows.index, "draw"] = [
-        kind if is_whole else f"{kind} in {draws.part(text, covering)}" for text in rows["text"]
+        kind if is_whole else f"{kind} in {draws.frame(text, covering)}" for text in rows["text"]
     ]
     return sample
 
@@ -96,7 +96,7 @@ def _draws(
     # Rows of tables that were drawn, and labels without a line, were there before.
     of_tables = hand[(hand["draw"] != "") | ~hand["text"].isin(first)]
     tables = {part for part in frames if part.startswith(TABLE) and frames[part] != frames[""]}
-    part_of = {
+    frame_of = {
         text: next((part for part in tables if id_.startswith(f"{part[len(TABLE) :]}:")), "")
         for text, id_ in zip(of_tables["text"], of_tables["id"], strict=True)
     }
@@ -106,10 +106,10 @@ def _draws(
     }
     lines_of = {text: line for text, line in first.items() if text not in chance_of}
     chance_of |= {t: line.chance if line.group in frames else None for t, line in lines_of.items()}
-    part_of |= {text: line.group for text, line in lines_of.items()}
+    frame_of |= {text: line.group for text, line in lines_of.items()}
     in_articles = [line.paragraph for line in first.values() if line.draw == ARTICLE]
     in_articles += of_tables["id"][of_tables["draw"] == ARTICLE].tolist()
-    return Draws(chance_of, part_of, frames, in_articles)
+    return Draws(chance_of, frame_of, frames, in_articles)
 
 
 def n_texts(frame: pd.DataFrame) -> int:
@@ -134,21 +134,21 @@ def sample_of(
     Returns
     -------
     ``kind``, what was drawn, "paragraph" or "article", None where it is not known; ``drawn``, the
-    number of labels that were drawn so; ``parts``, if labels do not stand for all paragraphs, the
-    parts that they stand for; ``open``, if there are any, the number of the paragraphs that were
-    drawn, and whose answers make no label; ``groups``, if there are any, the number of answers on
-    paragraphs that were drawn from groups; and ``earlier``, if paragraphs were added since, how
-    many answers are on paragraphs that were drawn before, and from how many.
+    number of labels that were drawn so; ``frames``, if labels do not stand for all paragraphs, the
+    groups and tables that they stand for; ``open``, if there are any, the number of the paragraphs
+    that were drawn, and whose answers make no label; ``groups``, if there are any, the number of
+    answers on paragraphs that were drawn from groups; and ``earlier``, if paragraphs were added
+    since, how many answers are on paragraphs that were drawn before, and from how many.
     """
     drawn = frame["draw"][frame["draw"] != ""]
     kind = None if drawn.empty else kind_of(drawn.iloc[0])
-    parts = parts_of(drawn)
+    frames = frames_of(drawn)
     known = frame["text"].isin(frame["text"][has_hand_label(frame)]) | frame["boilerplate"]
     n_open = int(frame["id"][~known].isin(answers["paragraph"][answers["draw"] == kind]).sum())
     now = n_texts(frame)
     sizes = [line.drawn_from for line in people if line.drawn_from and line.drawn_from < now]
     sample: dict[str, Any] = {"kind": kind, "drawn": len(drawn)}
-    sample |= ({"parts": parts} if parts else {}) | ({"open": n_open} if n_open else {})
+    sample |= ({"frames": frames} if frames else {}) | ({"open": n_open} if n_open else {})
     labelled = {*frame["id"][has_hand_label(frame)]}
     n_of_groups = sum(bool(line.group) for line in people if line.paragraph in labelled)
     if n_of_groups and kind != ARTICLE:
@@ -161,10 +161,10 @@ def kind_of(draw: str) -> str:
     return draw.partition(" in ")[0]
 
 
-def parts_of(draws: Iterable[str]) -> list[str]:
-    """Parts of the corpus that labels stand for, by their column draw; none if for all of it.
+def frames_of(draws: Iterable[str]) -> list[str]:
+    """Groups and tables that labels stand for, by their column draw; none if for all of the corpus.
 
-    >>> parts_of(["paragraph in table old", "", "paragraph in table old"])
+    >>> frames_of(["paragraph in table old", "", "paragraph in table old"])
     ['table old']
     """
     return sorted({draw.partition(" in ")[2] for draw in draws} - {""})
@@ -184,9 +184,9 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
         )
     kind = KINDS[sample["kind"]]
     line = f"labels: {sample['drawn']} of {n_labels} were drawn at random ({kind})"
-    if "parts" in sample:
+    if "frames" in sample:
         return (
-            f"{line}, all from {in_short(sample['parts'], MOST_NAMED)}, which leave out more than "
+            f"{line}, all from {in_short(sample['frames'], MOST_NAMED)}, which leave out more than "
             f"{1 - LEAST_COVERED:.0%} of the paragraphs: shares are of these parts alone, and all "
             "other figures give labels the same weight. `paratopic label --random` draws from all "
             "paragraphs, and with --by COLUMN from each group"

@@ -54,7 +54,7 @@ def summarise(
     annotators = agreement(resolved.of_people, topics)
     if annotators is not None:
         report["annotators"] = asdict(annotators)
-    if (drawn := sample["drawn"]) and "parts" not in sample:
+    if (drawn := sample["drawn"]) and "frames" not in sample:
         which = "the" if drawn == report["labelled_by"].get("hand") else f"{drawn:,} of the"
         report["messages"].append(
             f"{which} labels are a random sample, so figures and their intervals are about all "

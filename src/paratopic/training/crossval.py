@@ -30,6 +30,7 @@ from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds
 from paratopic.corpus.labelled import (
     Labelled,
     Unlabelled,
+    groups_of,
     make_pool,
     read_answer_rows,
     read_with_folds,
@@ -189,14 +190,14 @@ def cross_validate(
         if processes > 1:
             advance(done)
         where = {"repeat": repeat, "fold": fold}
-        in_context, without, of_others, history = fitted
+        in_context, without, other_scores, history = fitted
         ids, other_ids = data.rows["id"].iloc[test], beside[done - 1].rows["id"]
         tables.append(
             (
                 _table(data, ids, in_context, where),
                 pd.DataFrame(where, index=history.index).join(history),
                 _table(data, ids, without, where),
-                _table(data, other_ids, of_others, where),
+                _table(data, other_ids, other_scores, where),
             )
         )
     return CrossValidated(
@@ -247,11 +248,11 @@ def score_apart(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     others = data.unlabelled.of(ALWAYS_TRAIN)
     examples, texts = _apart(data, train, apart, others)
     model = fit(examples, _seed(seed, n_fits(data.folds) + 1), silent)
-    of_rows = _table(data, data.rows["id"].iloc[apart], model.predict_proba(texts), {})
+    scores = _table(data, data.rows["id"].iloc[apart], model.predict_proba(texts), {})
     if not len(others.rows):
-        return of_rows
-    of_others = _table(data, others.rows["id"], model.predict_proba(others.texts), {})
-    return pd.concat([of_rows, of_others], ignore_index=True)
+        return scores
+    more = _table(data, others.rows["id"], model.predict_proba(others.texts), {})
+    return pd.concat([scores, more], ignore_index=True)
 
 
 def _apart(
@@ -261,10 +262,9 @@ def _apart(
 
     Nor do they tell of the texts without a label that are held out beside them.
     """
-    rows = data.folds[data.folds["id"].isin(others.rows["copy_of"])]
-    duplicates = data.folds.drop_duplicates("id").set_index("id")["duplicates"]
-    is_copy = duplicates.loc[data.rows["id"]].isin(rows["duplicates"]).to_numpy()
-    train = train[~is_copy[train]]
+    duplicates = groups_of(data.folds, list(data.rows["id"]), "duplicates")
+    copied = duplicates[data.rows["id"].isin(others.rows["copy_of"])]
+    train = train[~np.isin(duplicates[train], copied)]
     learnt_from, texts = data.apart(train, held_out)
     pool = data.pool.beside(train, held_out, {*others.rows["article"]}) if data.pool else ()
     return examples_of(data, train, learnt_from, pool), texts
@@ -286,8 +286,8 @@ def _score(
     And the history of the fit.
     """
     model = fit(examples, seed, advance)
-    of_others = model.predict_proba(others) if len(others) else np.empty((0, len(model.classes_)))
-    return *model.scores(held_out), of_others, model.history
+    scores = model.predict_proba(others) if len(others) else np.empty((0, len(model.classes_)))
+    return *model.scores(held_out), scores, model.history
 
 
 def _seed(seed: int, number: int) -> int:
