@@ -9,8 +9,6 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(sys.argv[0]))
 NAME, WORDS = os.path.basename(sys.argv[0]), sys.argv[1:]
-if WORDS[:1] == ["-u"]:  # torchrun asks for it; the server ends what it runs with a flush
-    WORDS.pop(0)
 
 
 def run_as_it_is() -> None:

@@ -76,12 +76,9 @@ LATE = (
     "torch.onnx._internal.exporter._core",
 )
 READ_AT_START = ("PYTHON", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "TORCH", "ORT_", "LD_")
-# Of these, how threads wait, which changes no result, what torch and torchrun set, and what a
-# program that is forked reads itself.
-NO_MATTER = (
-    *("OMP_WAIT_POLICY", "TORCHINDUCTOR_", "TORCHELASTIC_", "TORCH_NCCL_"),
-    *("PYTHONPATH", "PYTHON_EXEC"),
-)
+# Of these, how threads wait, which changes no result, what torch sets, and what a program that is
+# forked reads itself.
+NO_MATTER = "OMP_WAIT_POLICY", "TORCHINDUCTOR_", "PYTHONPATH"
 MOST_BYTES = 200_000
 
 

@@ -199,7 +199,6 @@ class Params:
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     models: Models
-    launcher: Annotated[str, Field(min_length=1)]
     license: Annotated[str, Field(min_length=1)] | None
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")] | None
     topics: Topics

@@ -10,7 +10,7 @@ from paratopic.project.files import ALONE, APART, BY_DEFINITIONS, SCORES, UNLABE
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params, run_stage
 from paratopic.training.calibration import calibrate_rows, calibrated, with_expected_thresholds
-from paratopic.training.crossval import is_first_process, out_of_fold
+from paratopic.training.crossval import out_of_fold
 
 
 def main() -> None:
@@ -19,8 +19,6 @@ def main() -> None:
     params, kind = read_params(), KINDS[name]
     topics, tables = params.topics, {}
     data, raw = out_of_fold(kind, params)
-    if not is_first_process():
-        return
     if "definitions" in raw:
         tables[BY_DEFINITIONS] = with_expected_thresholds(raw["definitions"], topics)
     tables["scores.parquet"], calibration, tables[UNLABELLED] = calibrate_rows(

@@ -16,7 +16,6 @@ from paratopic.project.terminal import bar
 from paratopic.training.crossval import (
     fit_all,
     fitter,
-    is_first_process,
     keep_alone,
     kept_folder,
     labelled_for,
@@ -36,8 +35,6 @@ def main() -> None:
     started = time.monotonic()
     with bar(f"{name}: final fit", 1) as advance:
         model = fit_all(data, fit, params.seed, advance)
-    if not is_first_process():
-        return
     audience = model.audience(list(data.rows["text"]))
     parity = model.save(MODELS / name, calibration, audience.codes)
     notes = [*model.notes, *filter(None, [audience.note])]

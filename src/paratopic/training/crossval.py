@@ -10,7 +10,6 @@ question are imported; which fold a paragraph is in is for `corpus.folds`.
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -73,11 +72,6 @@ OF_DRAWS = ["draw", "weight", "worth"]
 FEW_ROWS = 500
 
 
-def is_first_process() -> bool:
-    """Whether this process writes files: the first of those that torchrun started, or the only."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 def fitter(kind: Kind, params: Params, checkpoints: Path | None = None) -> Fit:
     """Bind the topics and the kind's section of the params to its function `fit`.
 
@@ -118,12 +112,8 @@ def with_unlabelled(data: Labelled) -> Labelled:
 
 
 def processes_for(kind: Kind, n_rows: int) -> int:
-    """Number of processes, on one thread each, that fit a model to the folds of n rows soonest.
-
-    It is 1 in processes that torchrun started, which share every fit.
-    """
-    alone = kind.is_parallel or n_rows < FEW_ROWS or "RANK" in os.environ
-    return 1 if alone else int(cpu_count())
+    """Number of processes, on one thread each, that fit a model to the folds of n rows soonest."""
+    return 1 if kind.is_parallel or n_rows < FEW_ROWS else int(cpu_count())
 
 
 def n_fits(folds: pd.DataFrame) -> int:
@@ -313,19 +303,18 @@ def out_of_fold(kind: Kind, params: Params) -> tuple[Labelled, dict[str, pd.Data
     if tables is None:
         number = plural(n_fits(data.folds), "fit")
         labelled = plural(len(data.rows), "labelled paragraph")
-        _say(f"{kind.name}: {number} to measure it on {labelled}{_why(kind, read)}")
+        print(f"{kind.name}: {number} to measure it on {labelled}{_why(kind, read)}", flush=True)
         is_whole, started = not folder.exists(), time.monotonic()
         tables = _fit(kind, params, with_unlabelled(data), folder)
-        if is_first_process():
-            seconds = time.monotonic() - started if is_whole else None
-            with files.aside(folder) as draft:
-                draft.mkdir()
-                for name, table in tables.items():
-                    table.to_parquet(draft / f"{name}.parquet", index=False)
-                made = {"read": read, "tables": [*tables], "labelled": labelled, "seconds": seconds}
-                files.write_json(draft / FITS, made)
+        seconds = time.monotonic() - started if is_whole else None
+        with files.aside(folder) as draft:
+            draft.mkdir()
+            for name, table in tables.items():
+                table.to_parquet(draft / f"{name}.parquet", index=False)
+            made = {"read": read, "tables": [*tables], "labelled": labelled, "seconds": seconds}
+            files.write_json(draft / FITS, made)
     else:
-        _say(f"{kind.name}: no fit: texts, labels and settings are as they were")
+        print(f"{kind.name}: no fit: texts, labels and settings are as they were", flush=True)
     keep_alone(folder)
     return data, tables
 
@@ -356,7 +345,7 @@ def kept_folder(stage: str, kind: Kind, read: Mapping[str, str]) -> Path:
 
 def keep_alone(folder: Path) -> None:
     """Remove what fits that read anything else left beside a folder."""
-    if is_first_process() and folder.parent.exists():
+    if folder.parent.exists():
         for other in folder.parent.iterdir():
             if other != folder:
                 shutil.rmtree(other, ignore_errors=True)
@@ -384,11 +373,6 @@ def _why(kind: Kind, read: Mapping[str, str]) -> str:
     changed = [part for part in read if read[part] != last["read"].get(part)]
     because = f", because {' and '.join(changed or ['the kept scores'])} changed"
     return f"{because}; last time, it took {time}" if (time := took(last)) else because
-
-
-def _say(line: str) -> None:
-    if is_first_process():
-        print(line, flush=True)
 
 
 def _kept(folder: Path) -> dict[str, pd.DataFrame] | None:

@@ -16,7 +16,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from paratopic.project.files import aside
-from paratopic.transformer.network import processes
 
 # Seconds between two checkpoints, at least.
 APART = 60.0
@@ -68,8 +67,8 @@ class Checkpoint:
         return list(file["losses"].tolist())
 
     def save(self, losses: Sequence[float]) -> None:
-        """Write a file if the last one is `APART` seconds old; only the first process does."""
-        if self._path is None or processes()[0] or time.monotonic() - self._when < APART:
+        """Write a file if the last one is `APART` seconds old."""
+        if self._path is None or time.monotonic() - self._when < APART:
             return
         tensors: dict[str, Tensor] = {}
         for number, parameter in enumerate(self._parameters):
@@ -80,7 +79,7 @@ class Checkpoint:
 
     def finish(self, losses: Sequence[float]) -> None:
         """Write a file of all steps, from which no other is to follow; as `save`."""
-        if self._path is not None and not processes()[0]:
+        if self._path is not None:
             self._write(self._path, losses, {})
 
     def _write(self, path: Path, losses: Sequence[float], tensors: dict[str, Tensor]) -> None:

@@ -53,7 +53,7 @@ from paratopic.training.head import (
 )
 from paratopic.transformer.encoder import check_lengths, dimensions, load_encoder, pick_device
 from paratopic.transformer.export import EmbeddingNetwork, export
-from paratopic.transformer.network import Embedder, Network, embed_windows, processes
+from paratopic.transformer.network import Embedder, Network, embed_windows
 from paratopic.transformer.quantise import quantise
 from paratopic.transformer.settings import BUNDLED, Transformer
 from paratopic.transformer.tuning import balanced_batches, plan_tuning, tune
@@ -141,7 +141,7 @@ class FittedTransformer(Fitted):
 
         # By this process alone: the others write nothing.
         network, full = (
-            probabilities(embed_windows(each, self._windows, together=False).cpu().double().numpy())
+            probabilities(embed_windows(each, self._windows).cpu().double().numpy())
             for each in (encoder, self._tuned)
         )
         self._tuned.save(str(folder), create_model_card=False)
@@ -284,7 +284,6 @@ def _notes(encoder: str, descriptions: Sequence[str]) -> tuple[str, ...]:
 
 def _load_network(params: Transformer, topics: Topics) -> Network:
     """The encoder before it is tuned, with a head that is yet to be fitted."""
-    processes()  # each process takes a device of its own
     device = pick_device(params.device)
     encoder = load_encoder(params.encoder, device)
     check_lengths(encoder, params)
@@ -327,9 +326,9 @@ def _quantise_if_close(
     One of the two, and the mean cosine between the embeddings of either.
     """
     of_ranges = [window for number, window in enumerate(windows) if number % 4]
-    quantised = quantise(encoder, lambda copied: embed_windows(copied, of_ranges, together=False))
+    quantised = quantise(encoder, lambda copied: embed_windows(copied, of_ranges))
     others = windows[::4]
-    full, rounded = (embed_windows(each, others, together=False) for each in (encoder, quantised))
+    full, rounded = (embed_windows(each, others) for each in (encoder, quantised))
     similarity = float((full * rounded).sum(dim=1).mean())
     return quantised if similarity >= CLOSE else encoder, similarity
 

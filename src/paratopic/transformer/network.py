@@ -1,15 +1,12 @@
 """Encoder and head as one network, and embeddings of windows.
 
 On the CPU, windows are divided into chunks, and each chunk is computed by one thread. Results do
-not depend on the number of processors, and threads never wait for each other within a product. If
-torchrun started several processes, each encodes a share of the windows, and all of them get all
-embeddings. Texts are for `Embedder`, training is for `tuning` and `fit`.
+not depend on the number of processors, and threads never wait for each other within a product.
+Texts are for `Embedder`, training is for `tuning` and `fit`.
 """
 
 from __future__ import annotations
 
-import atexit
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +16,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from paratopic.inference.head import LinearHead
@@ -99,30 +96,19 @@ class Encoded(NamedTuple):
     embeddings: Tensor
 
 
-def embed_windows(
-    encoder: SentenceTransformer, windows: Sequence[Sequence[int]], together: bool = True
-) -> Tensor:
-    """Embed windows, (n windows, d), without gradients; parameters as in `encode`."""
+def embed_windows(encoder: SentenceTransformer, windows: Sequence[Sequence[int]]) -> Tensor:
+    """Embed windows, (n windows, d), without gradients."""
     with torch.no_grad():
-        encoded = encode(encoder, windows, together)
-        return joined(encoder, encoded, len(windows), together)
+        return joined(encoder, encode(encoder, windows), len(windows))
 
 
-def encode(
-    encoder: SentenceTransformer, windows: Sequence[Sequence[int]], together: bool = True
-) -> list[Encoded]:
+def encode(encoder: SentenceTransformer, windows: Sequence[Sequence[int]]) -> list[Encoded]:
     """Embed windows in chunks, each of which has a graph of its own for gradients.
 
     With gradients, CUDA computes in mixed precision. That is for tuning alone: what is scored and
     saved is what predicts, in full precision.
-
-    Parameters
-    ----------
-    together
-        Whether all processes share the work, so that each embeds a part of the windows alone.
     """
     device, tuning = encoder.device, torch.is_grad_enabled()
-    rank, world = processes() if together else (0, 1)
 
     def run(chunk: Integers) -> Encoded:
         ids, mask = (part.to(device) for part in pad([windows[n] for n in chunk]))
@@ -133,19 +119,15 @@ def encode(
         return Encoded(torch.from_numpy(chunk).to(device), embeddings.float())
 
     # The longest first: no thread is to wait for the other at the end.
-    of_all = chunks([len(window) for window in windows], CHUNK)[::-1]
-    return list(_each(device, run, of_all[rank::world]))
+    longest_first = chunks([len(window) for window in windows], CHUNK)[::-1]
+    return list(_each(device, run, longest_first))
 
 
-def joined(
-    encoder: SentenceTransformer, encoded: Sequence[Encoded], n_windows: int, together: bool = True
-) -> Tensor:
-    """Embeddings of all windows, (n windows, d), without gradients: those of all processes."""
+def joined(encoder: SentenceTransformer, encoded: Sequence[Encoded], n_windows: int) -> Tensor:
+    """Embeddings of all windows, (n windows, d), without gradients."""
     embeddings = torch.zeros(n_windows, dimensions(encoder), device=encoder.device)
     for chunk in encoded:
         embeddings[chunk.rows] = chunk.embeddings.detach()
-    if together and processes()[1] > 1:
-        distributed.all_reduce(embeddings)
     return embeddings
 
 
@@ -154,8 +136,7 @@ def backpropagate(
 ) -> None:
     """Give parameters the gradients that follow from those of all embeddings, (n windows, d).
 
-    They are added up in the order of the chunks, and then over all processes. Parameters have none
-    before.
+    They are added up in the order of the chunks. Parameters have none before.
     """
 
     def run(chunk: Encoded) -> tuple[Tensor | None, ...]:
@@ -167,11 +148,6 @@ def backpropagate(
         for parameter, gradient in zip(parameters, of_chunk, strict=True):
             if gradient is not None:  # some encoders have parts that embeddings do not depend on
                 parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
-    if processes()[1] > 1:
-        for parameter in parameters:
-            if parameter.grad is None:  # this process has no chunk
-                parameter.grad = torch.zeros_like(parameter)
-            distributed.all_reduce(parameter.grad)
 
 
 def _each(
@@ -196,22 +172,6 @@ def one_thread_each() -> Iterator[None]:
         torch.set_num_threads(usual)
 
 
-def processes() -> tuple[int, int]:
-    """This process's number, and the number of processes that torchrun started to train together.
-
-    The first call in each of several processes makes them a group.
-    """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
-        return 0, 1
-    if not distributed.is_initialized():
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        distributed.init_process_group()
-        atexit.register(distributed.destroy_process_group)
-    return distributed.get_rank(), world
-
-
 class Embedder:
     """Embeds windows with an encoder, which must not change meanwhile.
 
@@ -228,8 +188,7 @@ class Embedder:
         self.encoder = encoder
         self._known: dict[tuple[int, ...], Array] | None = {} if remembers else None
         self._exported: OnnxModel | None = None
-        on_cpu = encoder.device.type == "cpu" and processes() == (0, 1)
-        self._may_export = on_cpu and is_quantised(encoder)
+        self._may_export = encoder.device.type == "cpu" and is_quantised(encoder)
 
     def __call__(self, windows: Sequence[Sequence[int]]) -> Array:
         """Embed windows of token ids, (n windows, d); embeddings are of unit length."""
