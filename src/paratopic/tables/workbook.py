@@ -40,6 +40,8 @@ _TIME = datetime(1980, 1, 1)
 # Formulas of all kinds, and cells that take several places, in the XML of a sheet.
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s+ref=\"([A-Z]+[0-9]+:[A-Z]+[0-9]+)\"")
+# Rows that are hidden, by hand or by a filter.
+_HIDDEN = re.compile(rb"<(?:\w+:)?row\s[^>]*\bhidden=\"(?:1|true)\"")
 # A number format that shows zeros before a number, as of the id 00123.
 _ZEROS = re.compile("00+")
 # How workbooks are opened: row by row.
@@ -110,8 +112,9 @@ def read_workbook(path: Path) -> list[tuple[int, list[str]]]:
 def read_values(path: Path) -> list[tuple[int, list[object]]]:
     """Read the first sheet of a workbook: texts, numbers, booleans, dates and times.
 
-    Hidden sheets do not count. Of formulas, the results are read. Errors such as #N/A are read as
-    empty cells, and a warning says how many there are and where the first one is.
+    Hidden sheets do not count; hidden rows do, and a note says so. Of formulas, the results are
+    read. Errors such as #N/A are read as empty cells, and a warning says how many there are and
+    where the first one is.
 
     Returns
     -------
@@ -178,6 +181,10 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
                 cells.pop()
             if cells:
                 yield number, cells
+    if n_hidden := len(_HIDDEN.findall(content)):
+        log.warning(
+            "note: %s: %s read, too", path, plural(n_hidden, "hidden row is", "hidden rows are")
+        )
     if errors:
         log.warning("%s (%s in all, read as empty cells)", errors[0], plural(len(errors), "error"))
 
