@@ -201,7 +201,7 @@ def test_a_table_is_a_random_sample(cli: Cli, here: Path) -> None:
 def test_a_table_elsewhere_without_labels_needs_topics(cli: Cli, here: Path) -> None:
     TABLE[["body"]].to_csv("speeches.csv", index=False)
     words = ["init", "new", "--table", "speeches.csv"]
-    assert "no column looks like labels; name the topics" in cli(*words, status=1).out
+    assert "speeches.csv: no column looks like labels." in cli(*words, status=2).out
     printed = cli(*words, "--topics", "trade,security").out
     assert "group  no column: each row counts as an article of its own" in printed
     steps = re.findall(r"(?m)^  (\S.*?)  ", printed.partition("Next:\n")[2])
@@ -253,21 +253,83 @@ def test_headers_may_have_capitals_and_blanks(cli: Cli, here: Path, names: list[
     assert "topic  sport: 10 rows" in cli("init", "new", "--table", "t.csv").out
 
 
-def test_named_topics_and_an_empty_column_of_labels_leave_no_column_to_guess(
-    cli: Cli, here: Path
-) -> None:
-    table = pd.DataFrame({"text": [f"Speech {n}." for n in range(40)], "speaker": ["A", "B"] * 20})
+def test_named_topics_leave_no_column_to_guess(cli: Cli, here: Path) -> None:
+    table = pd.DataFrame({"text": [f"Speech {n}." for n in range(40)], "stance": ["A", "B"] * 20})
     table.to_csv("t.csv", index=False)
     table.assign(label="").to_csv("empty.csv", index=False)
-    assert "topic  A: 20 rows" in cli("init", "guessed", "--table", "t.csv").out
+    printed = cli("init", "guessed", "--table", "t.csv").out
+    assert "topic  A: 20 rows" in printed
+    assert (
+        "note   no column is named after labels; if stance has none, `paratopic init guessed "
+        "--table t.csv --again --topics sport,weather`"
+    ) in printed
     for name in ("t", "empty"):
         cli("init", name, "--table", f"{name}.csv", "--topics", "trade,security")
         params = read_params(Path(name) / "params.yaml")
         (source,) = params.prepare.sources
         assert isinstance(source, Source) and source.label is None
         assert params.topics.names == ("trade", "security")
-    printed = cli("init", "other", "--table", "empty.csv", status=1).out
-    assert "no column looks like labels; name the topics" in printed
+    assert "  stance: A, B\n" in cli("init", "other", "--table", "empty.csv", status=2).out
+
+
+def test_where_no_column_clearly_has_the_labels_init_asks(cli: Cli, here: Path) -> None:
+    rows = [{"text": f"Speech {n}.", "party": ("left", "right")[n % 2]} for n in range(40)]
+    table = pd.DataFrame(rows).assign(trade=[True, False] * 20, law=[False, True] * 20)
+    table.to_csv("my table.csv", index=False)
+    words = ["init", "new", "--table", "my table.csv"]
+    assert cli(*words, status=2).out.splitlines() == [
+        "my table.csv: it is not clear which column has the labels. These may:",
+        "  party: left, right",
+        "  trade, law: yes or no. If these are topics, make them one column with the names of "
+        "those that are yes: sport;weather",
+        "Next:",
+        "  paratopic init new --table 'my table.csv' --label COLUMN          if a column has "
+        "labels, which become the topics",
+        "  paratopic init new --table 'my table.csv' --topics sport,weather  if none has: name "
+        "your topics",
+    ]
+    assert not Path("new").exists()
+    assert 'no such column (did you mean "party"?)' in cli(*words, "--label", "partly", status=1)
+    assert "topic  left: 20 rows" in cli(*words, "--label", "party").out
+
+
+def test_what_may_be_wrong_with_the_labels_is_said(cli: Cli, here: Path) -> None:
+    topic = [("law", "trade", "law|trade", "law, order")[n % 4] for n in range(N)]
+    label = TABLE["body"] + " It is long."
+    TABLE.assign(topic=topic, code=topic, label=label).to_csv("t.csv", index=False)
+    refused = cli("init", "new", "--table", "t.csv", "--topics", "a,b", status=1)
+    assert "or rename the column if it has no labels" in refused
+    printed = cli("init", "new", "--table", "t.csv").out
+    assert "label  not read: the column label, as topic is taken for it" in printed
+    assert "note   code: may have labels, too; `paratopic init new --table t.csv --again" in printed
+    assert "note   cells such as law|trade have several labels" in printed
+    assert "note   law, order is one topic; separate several by semicolons" in printed
+
+
+def test_topics_and_sources_of_a_project_are_replaced_and_labels_stay(cli: Cli, here: Path) -> None:
+    write_table(TABLE[["id", "body"]], Path("t.csv"))
+    cli("init", "--topics", "law,trade,army")
+    params = Path("params.yaml")
+    text = params.read_text().replace('"Law."', '"Courts and bills."')
+    params.write_text(text.replace("language: null", "language: en"))
+    lines = "paragraph,topics,text\nt:s1,law,\nt:s2,army,\n"
+    Path("seeds/labels.csv").write_text(lines)
+    words = ["init", "--table", "t.csv", "--topics", "law,peace"]
+    assert "add --again to replace its topics and sources alone" in cli(*words, status=1)
+    printed = cli(*words, "--again").out
+    assert "params.yaml: topics and prepare.sources are new; all other settings" in printed
+    assert "topics were   law, trade, army\n  sources were  seeds\n" in printed
+    assert "1 label in seeds/labels.csv to be given again" in printed
+    after = read_params()
+    assert after.topics.descriptions == ("Courts and bills.", "Peace.")
+    assert after.topics.retired == {"army": ()} and after.language == "en"
+    assert after.prepare.paths == ["t.csv"] and Path("seeds/labels.csv").read_text() == lines
+    cli("init", "--again", "--topics", "law,army")
+    assert read_params().topics.retired == {} and read_params().prepare.paths == ["seeds"]
+    flow = params.read_text().replace("  mode:", '  "mode":')
+    params.write_text(flow.replace('mode": single', 'mode": multi'))
+    assert "cannot be replaced as they are" in cli("init", "--again", *words[1:], status=1)
+    assert "params.yaml not found" in cli("init", "gone", *words[3:], "--again", status=1)
 
 
 @pytest.mark.parametrize("several", ["", "list", "older"])

@@ -81,6 +81,99 @@ def test_columns_are_known_by_their_names_or_contents(
     assert proposal.topics == (["Econ", "Law, order"] if "label" in taken else [])
 
 
+SPEECHES: list[object] = [f"speech {n // 8}" for n in range(N)]
+WINGS: list[object] = [("left", "right")[n // 8 % 2] for n in range(N)]
+AREAS: list[object] = [("north", "south", "east")[n % 3] for n in range(N)]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"speech": SPEECHES},
+        {"speech": SPEECHES, "wing": WINGS},  # the same in each speech
+        {"speech": SPEECHES, "president": AREAS, "camp": AREAS},
+        {"president": WINGS, "camp": AREAS},  # what an article is, is not known
+        *({name: AREAS} for name in ("party", "Zeitung", "periódico", "country_code", "split")),
+        {"first": AREAS, "second": LABELS},  # either
+        {"label": [""] * N, "area": AREAS},
+        {"label": ["a", "b", *[""] * (N - 2)], "area": AREAS},
+        {"score": [n % 3 for n in range(N)]},
+        {"updated": [f"2020-02-{1 + n % 7:02}" for n in range(N)], "date": DAYS},
+        {"relevant": [("yes", "no")[n % 2] for n in range(N)]},
+        {"topic_law": [True, False] * (N // 2), "topic_econ": [False, True] * (N // 2)},
+        {"predicted_label": LABELS},
+        {"gpt4_topic": LABELS},
+    ],
+)
+def test_columns_that_are_not_taken_for_labels(columns: Columns) -> None:
+    assert propose({"text": TEXTS, **columns}, "t.csv").topics == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "taken"),
+    [
+        ({"predicted_label": AREAS, "gold": LABELS}, "gold"),
+        ({"a_model_label": AREAS, "human_label": LABELS}, "human_label"),
+        ({"Partei": AREAS, "Thema": LABELS}, "Thema"),
+        ({"parti": AREAS, "Catégorie": LABELS}, "Catégorie"),
+        ({"is_topic": [True, False] * (N // 2), "topic_name": LABELS}, "topic_name"),
+        ({"speech": SPEECHES, "wing": WINGS, "stance": LABELS}, "stance"),
+        ({"label": TEXTS, "class": LABELS}, "class"),
+    ],
+)
+def test_the_column_with_the_labels_among_others(columns: Columns, taken: str) -> None:
+    assert propose({"text": TEXTS, **columns}, "t.csv").columns["label"] == taken
+
+
+def test_columns_that_may_have_the_labels() -> None:
+    flags = {f"is_{area}": [cell == area for cell in AREAS] for area in ("north", "south")}
+    few: list[object] = ["trade", "law", "trade", *[""] * (N - 3)]
+    columns = {"id": [*range(N)], "party": WINGS, "area": AREAS, "topic": few, "text": TEXTS}
+    proposal = propose(columns | flags, "t.csv")
+    assert list(proposal.candidates) == ["topic", "area", "party"]
+    assert proposal.candidates["topic"] == ["trade", "law"]
+    assert proposal.flags == ["is_north", "is_south"]
+
+
+def test_a_column_that_is_named_may_have_many_labels_and_any_name() -> None:
+    columns = {
+        "text": [f"Text {n} of many, and longer." for n in range(440)],
+        "party": [f"class {n % 200}" for n in range(440)],
+    }
+    proposal = propose(columns, "t.csv", label="party")
+    assert len(proposal.topics) == 200 and proposal.source.label == "party"
+
+
+@pytest.mark.parametrize(
+    ("labels", "topics", "meant"),
+    [
+        (["a", "b", "a|b"], ["a", "b"], {"a|b": "a;b"}),
+        (["a", "b", "a, b", "NA"], ["a", "b"], {"a, b": "a;b"}),
+        (["a | c", "b | c", "a | b"], ["a", "b", "c"], None),
+        # Names with commas: not each part is a label.
+        (["a", "b", "law, order"], ["a", "b", "law, order"], {}),
+    ],
+)
+def test_other_separators_of_labels(
+    labels: list[object], topics: list[str], meant: dict[str, str] | None
+) -> None:
+    labels = labels * (N // len(labels))
+    proposal = propose({"text": TEXTS[: len(labels)], "label": labels}, "t")
+    assert sorted(proposal.topics) == sorted(topics)
+    assert meant is None or meant.items() <= proposal.source.labels.items()
+
+
+@pytest.mark.parametrize("other", [{}, {"Econ": LABELS}, {"7": [n % 9 for n in range(N)]}])
+def test_a_first_row_that_is_data_is_no_header(other: Columns) -> None:
+    with pytest.raises(UserError, match="the first row has to name the columns"):
+        propose({"Ministers met in Geneva to talk.": TEXTS, **other}, "t.csv")
+
+
+def test_the_header_may_be_a_question() -> None:
+    columns = {"What do you like about our city?": TEXTS, "age": AREAS, "topic": LABELS}
+    assert propose(columns, "t.csv").columns["label"] == "topic"
+
+
 def test_a_column_that_has_the_name_of_a_key_but_cannot_be_it_is_left_out() -> None:
     bad = {"id": "1", "position": "1", "drawn": "maybe", "date": "soon"}
     columns: Columns = {name: [cell] * N for name, cell in bad.items()}

@@ -5,27 +5,33 @@ A new project is a folder with the pipeline of the installed package, and topics
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated
 
 import typer
 
 from paratopic.cli.project import LABEL, TRAIN, print_steps
 from paratopic.evaluation.estimates import LEAST_LABELS
+from paratopic.labels.log import read_lines
 from paratopic.project.codebook import first_definition, written
-from paratopic.project.errors import UserError, plural
+from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.files import LOG, PARAMS, template, write_text
+from paratopic.project.params import parse_params, read_text
 from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.sources import written as sources_text
-from paratopic.project.topics import Topic, Topics
+from paratopic.project.topics import SEPARATOR, Topic, Topics, nearest, split_cell
 from paratopic.reading.cells import iso_date
-from paratopic.reading.columns import Proposal, propose
+from paratopic.reading.columns import Proposal, named_after, propose
 from paratopic.reading.files import SUFFIXES, find_files
 from paratopic.reading.tables import TABLES, LabelledTable, read_labelled_table, read_table
 from paratopic.tracking import ui as page
@@ -34,6 +40,8 @@ from paratopic.tracking import ui as page
 SAME = ("dvc.yaml", ".gitattributes", ".gitignore", ".dvcignore", ".dvc")
 LABELS = Path("seeds") / LOG
 README = Path("README.md")
+# Columns, and values of each, that are listed where it is not clear which column has the labels.
+MOST_COLUMNS, MOST_VALUES = 12, 4
 
 # What comes after the start.
 DEFINE = {"edit params.yaml": "define each topic: with few labels, models rely on it"}
@@ -48,8 +56,9 @@ REPORT = {
 
 # Who commits where git knows no user.
 _NOBODY = ("-c", "user.name=paratopic", "-c", "user.email=paratopic@localhost")
-# The codebook in params.yaml, up to the next section.
-_CODEBOOK = re.compile(r"(?ms)^  codebook:\n.*?(?=^\S)")
+_DEFINE = (
+    "  # Define each topic in a sentence or two: with few labels, models rely on definitions.\n"
+)
 # How topics get definitions where they have none.
 _FORM = """  # In place of the name alone, write:
   #   - name: sport
@@ -57,7 +66,6 @@ _FORM = """  # In place of the name alone, write:
 """
 # Where its paragraphs come from.
 SEEDS = Source("seeds")
-_SOURCES = re.compile(r"(?m)^  sources: .*\n")
 # The language of this repository's articles.
 _LANGUAGE = re.compile(r"(?m)^language: .*\n")
 
@@ -75,6 +83,14 @@ def init(
             show_default=False,
         ),
     ] = None,
+    label: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of the table with the labels; by default it is found by its name.",
+            show_default=False,
+        ),
+    ] = "",
     random: Annotated[
         bool, typer.Option("--random", help="The labelled rows are a random sample of the table.")
     ] = False,
@@ -85,16 +101,24 @@ def init(
             show_default=False,
         ),
     ] = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Replace topics and sources of a project that is there; labels.csv and all other "
+            "settings stay.",
+        ),
+    ] = False,
 ) -> None:
     """Start a project of your own: its settings, pipeline and a file for labels."""
     names = [] if topics is None else [name.strip() for name in topics.split(",")]
     if table is not None:
         if articles:
             raise UserError("--table and --articles cannot be used together; leave one out")
-        _init_with_table(folder, names, table, random)
+        _init_with_table(folder, names, table, label, random, again)
         return
-    if random:
-        raise UserError("--random says how the labelled rows of a table were chosen; add --table")
+    if random or label:
+        raise UserError("--random and --label are about the rows of a table; add --table")
     if not names:
         raise UserError(
             "name the topics (--topics sport,weather), or take them from the labels of a table "
@@ -104,7 +128,7 @@ def init(
     if articles:
         find_files([str(articles)], SUFFIXES)  # as stage prepare does
         source, add = Source(_from(folder, articles)), {}
-    note = create(folder, new_topics(names), source)
+    note = (renew if again else create)(folder, new_topics(names), source)
     if not (folder / source.path / "metadata.csv").exists():
         add[f"create {source.path}/metadata.csv"] = (
             "if you know dates or sources: columns article (a file's name), date, source; cells "
@@ -150,7 +174,7 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
 
     Returns
     -------
-    What there is to say about the repository; "" for nothing.
+    What there is to say about the project and its repository.
 
     Raises
     ------
@@ -160,8 +184,9 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
     new = [Path(name) for name in (*SAME, PARAMS, LABELS, README)]
     if present := [str(folder / path) for path in new if (folder / path).exists()]:
         raise UserError(
-            f"{', '.join(present)} would be overwritten. Edit {PARAMS} if this is a project "
-            "already; or else name another folder, or move them away"
+            f"{', '.join(present)} would be overwritten. If this is a project already, edit "
+            f"{PARAMS}, or add --again to replace its topics and sources alone; or else name "
+            "another folder, or move them away"
         )
     (folder / LABELS).parent.mkdir(parents=True, exist_ok=True)
     for name in SAME:
@@ -172,7 +197,10 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
             shutil.copytree(original, folder / name, ignore=local)
         else:
             shutil.copyfile(original, folder / name)
-    write_text(folder / PARAMS, _params(topics, source))
+    params = _LANGUAGE.sub("language: null\n", (template() / PARAMS).read_text(encoding="utf-8"))
+    form = "" if topics.descriptions else _FORM
+    params = params.replace("  codebook:\n", f"{_DEFINE}{form}  codebook:\n", 1)
+    write_text(folder / PARAMS, _written(params, topics, source))
     write_text(folder / LABELS, "paragraph,topics,text\n")
     readme = Path(__file__).with_name("readme.md").read_text(encoding="utf-8")
     write_text(
@@ -182,35 +210,85 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
     ours = [*map(str, new), str(LABELS.parent)]
     if not Path(source.path).is_absolute():  # what is elsewhere is not the repository's
         ours.append(source.path)
-    return _commit(folder, ours)
+    where = "This folder" if folder == Path() else folder
+    return f"{where} is now a paratopic project.\n{_commit(folder, ours)}".rstrip()
 
 
-def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -> None:
-    place = Path(table)
-    if place.suffix.lower() not in TABLES:
-        raise UserError(f"--table {table}: a table can be {', '.join(TABLES)}")
-    columns = read_table(place).columns
-    find_files([str(place)], TABLES)  # as stage prepare does, which refuses some names
-    proposal = propose(columns, _from(folder, place), guess=not names)
-    if proposal.topics and names:
+def renew(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
+    """Replace the topics and sources of a project. Its labels and all other settings stay.
+
+    A topic that was there before keeps its definition, its patterns and its former names. Labels
+    with the name of any other one are to be given again, as after `paratopic codebook drop`.
+
+    Parameters
+    ----------
+    source
+        The source of paragraphs, with a path from the folder; by default the articles in seeds/.
+
+    Returns
+    -------
+    What was replaced.
+
+    Raises
+    ------
+    UserError
+        There is no project, its labels cannot be read, or params.yaml has a form that cannot be
+        edited.
+    """
+    path = folder / PARAMS
+    text = read_text(path)
+    before = parse_params(text, path)
+    log = before.prepare.labels and folder / before.prepare.labels
+    lines = read_lines(log) if log and log.exists() else []
+    try:
+        topics = _kept(topics, before.topics, {name for line in lines for name in line.names})
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+    new_text = _written(text, topics, source)
+    after = parse_params(new_text, path)
+    sources = replace(before.prepare, sources=after.prepare.sources)
+    if (after.topics, after) != (topics, replace(before, topics=after.topics, prepare=sources)):
         raise UserError(
-            f"--table {table}: the labels in its column {proposal.columns['label']} become the "
-            "topics; leave out --topics"
+            f"{path}: topics and prepare.sources cannot be replaced as they are written"
         )
-    if not proposal.topics and not names:
-        raise UserError(
-            f"--table {table}: no column looks like labels; name the topics, such as --topics "
-            "sport,weather. If a column has labels, name it in params.yaml then (label: COLUMN). A "
-            "column of 0 and 1 for each topic has to become one column with names: sport;weather."
-        )
+    write_text(path, new_text)
+    n_open = sum(bool(topics.today(line.names).retired) for line in lines)
+    return "\n".join(
+        [
+            f"{path}: topics and prepare.sources are new; all other settings and labels stay.",
+            f"  topics were   {in_short(before.topics.names, MOST_COLUMNS)}",
+            f"  sources were  {', '.join(before.prepare.paths)}",
+            *([f"{plural(n_open, 'label')} in {log} to be given again"] if n_open else []),
+        ]
+    )
+
+
+def _kept(topics: Topics, before: Topics, used: Collection[str]) -> Topics:
+    """New topics, with what the codebook before says of them and of names that labels use."""
+    known = {topic.name: topic for topic in before.topics}
+    old = [(known.get(topic.name, topic), topic) for topic in topics.topics]
+    codebook = tuple(replace(o, definition=o.definition or new.definition) for o, new in old)
+    names = {name for topic in codebook for name in (topic.name, *topic.was)}
+    gone = [name for name in before.all_names if name in used and name not in names]
+    parts = {name: before.retired.get(name, ()) for name in gone}
+    retired = {name: tuple(part for part in parts[name] if part in names) for name in gone}
+    return replace(topics, codebook=codebook, retired=retired)
+
+
+def _init_with_table(
+    folder: Path, names: list[str], table: str, label: str, random: bool, again: bool
+) -> None:
+    proposal, columns = _proposal(folder, names, table, label)
     proposal = proposal._replace(source=replace(proposal.source, random=random))
     # What stage prepare would refuse is said before anything is written.
-    rows = read_labelled_table(place, [], replace(proposal.source, path=str(place)))
+    rows = read_labelled_table(Path(table), [], replace(proposal.source, path=table))
     several = bool((rows.answers["topics"].map(len) > 1).any())
     found = tuple(proposal.topics)
     topics = new_topics(names) if names else Topics("multi" if several else "single", found)
-    note = create(folder, topics, proposal.source)
-    _print_proposal(table, list(columns), proposal, rows)
+    note = (renew if again else create)(folder, topics, proposal.source)
+    _print_proposal(table, columns, proposal, rows)
+    for line in _notes(proposal, label, topics):
+        print(f"  note   {line}")
     if len(rows.answers) == len(rows.paragraphs):
         print("  note   all rows are labelled: for shares of a larger corpus, add its other texts")
     if topics.most > 1:
@@ -220,10 +298,60 @@ def _init_with_table(folder: Path, names: list[str], table: str, random: bool) -
         check["add random: true"] = (
             "to the table in prepare.sources, if you drew the labelled rows at random from it"
         )
-    label = LABEL_GROUPS if random else LABEL
+    to_label = LABEL_GROUPS if random else LABEL
     if len(rows.answers) == len(rows.paragraphs):
-        label = {}
-    _print_created(folder, note, check | DEFINE | label | TRAIN | REPORT)
+        to_label = {}
+    _print_created(folder, note, check | DEFINE | to_label | TRAIN | REPORT)
+
+
+def _proposal(
+    folder: Path, names: Sequence[str], table: str, label: str
+) -> tuple[Proposal, list[str]]:
+    """What a table probably means, and its columns; exits where that is not clear."""
+    place = Path(table)
+    if place.suffix.lower() not in TABLES:
+        raise UserError(f"--table {table}: a table can be {', '.join(TABLES)}")
+    columns = read_table(place).columns
+    find_files([table], TABLES)  # as stage prepare does, which refuses some names
+    if label and label not in columns:
+        raise UserError(
+            f"--label {label}: {table} has no such column{nearest(label, columns)}; it has "
+            f"{', '.join(columns)}"
+        )
+    proposal = propose(columns, _from(folder, place), label, guess=not names)
+    if proposal.topics and names:
+        raise UserError(
+            f"--table {table}: the labels in its column {proposal.columns['label']} become the "
+            "topics; leave out --topics, or rename the column if it has no labels"
+        )
+    if label and len(proposal.topics) < 2:
+        raise UserError(f"--label {label}: the column has fewer than two labels")
+    if not proposal.topics and not names:
+        _ask_for_labels(table, proposal)
+        raise typer.Exit(2)
+    return proposal, list(columns)
+
+
+def _ask_for_labels(table: str, proposal: Proposal) -> None:
+    """Say which columns may have the labels, and which commands go on."""
+    candidates, typed = proposal.candidates, shlex.join(["paratopic", *sys.argv[1:]])
+    unclear = "it is not clear which column has the labels. These may:"
+    print(f"{table}: {unclear if candidates else 'no column looks like labels.'}")
+    for name, values in [*candidates.items()][:MOST_COLUMNS]:
+        print(f"  {name}: {in_short([shorten(v, 40) for v in values], MOST_VALUES)}")
+    if len(candidates) > MOST_COLUMNS:
+        print(f"  and {plural(len(candidates) - MOST_COLUMNS, 'other column')}")
+    if proposal.flags:
+        print(
+            f"  {in_short(proposal.flags, MOST_VALUES)}: yes or no. If these are topics, make them "
+            "one column with the names of those that are yes: sport;weather"
+        )
+    print_steps(
+        {
+            f"{typed} --label COLUMN": "if a column has labels, which become the topics",
+            f"{typed} --topics sport,weather": "if none has: name your topics",
+        }
+    )
 
 
 def _from(folder: Path, path: Path) -> str:
@@ -255,9 +383,14 @@ def _print_proposal(table: str, names: list[str], proposal: Proposal, rows: Labe
         print("  group  no column: each row counts as an article of its own")
     if kept := [str(name) for name in fields if name != "date"]:
         print(f"  kept   {', '.join(kept)}")
-    unread = {*names} - {*columns.values()}
-    for key in (key for key in KEYS if key in unread and getattr(proposal.source, key) is None):
-        print(f"  {key:6} not read: the column {key} does not have what is expected of it")
+    for key in (key for key in KEYS if key in names and key not in columns.values()):
+        if (other := columns.get(key)) or getattr(proposal.source, key) is None:
+            why = (
+                f", as {other} is taken for it"
+                if other
+                else " does not have what is expected of it"
+            )
+            print(f"  {key:6} not read: the column {key}{why}")
     if missing := [label for label in labels if proposal.source.meaning(label) is None]:
         print(f"  ?      no label: rows labelled {', '.join(missing)}")
     counts = Counter(name for names in answers["topics"] for name in names or [NONE])
@@ -266,6 +399,25 @@ def _print_proposal(table: str, names: list[str], proposal: Proposal, rows: Labe
         meant = ", ".join(label for label, topic in labels.items() if topic == name)
         labelled = f", labelled {meant}" if meant else ""
         print(f"  {what}: {plural(counts[name], 'row')}{labelled}")
+
+
+def _notes(proposal: Proposal, label: str, topics: Topics) -> list[str]:
+    """What may be wrong with the labels that were found, and how to mend it."""
+    notes, typed = [], shlex.join(["paratopic", *sys.argv[1:]])
+    taken, named = proposal.columns.get("label", ""), named_after(proposal.candidates, "label")
+    if taken and named and not label:
+        notes.append(f"{', '.join(named)}: may have labels, too; `{typed} --again --label COLUMN`")
+    if taken and not label and not named_after([taken], "label"):
+        notes.append(
+            f"no column is named after labels; if {taken} has none, `{typed} --again --topics "
+            "sport,weather`"
+        )
+    if joined := [cell for cell, names in proposal.source.labels.items() if SEPARATOR in names]:
+        notes.append(f"cells such as {joined[0]} have several labels")
+    for name in proposal.topics:
+        if not {*split_cell(re.sub("[,|]", SEPARATOR, name))}.isdisjoint({*topics.names} - {name}):
+            notes.append(f"{name} is one topic; separate several by semicolons in the table")
+    return notes
 
 
 def _dates(dates: Sequence[str]) -> str:
@@ -277,27 +429,27 @@ def _dates(dates: Sequence[str]) -> str:
 
 
 def _print_created(folder: Path, note: str, steps: dict[str, str]) -> None:
-    """Say that there is a project, what its repository has, and what comes next."""
-    print(f"{'This folder' if folder == Path() else folder} is now a paratopic project.")
-    if note:
-        print(note)
+    """Say what was done, and what comes next."""
+    print(note)
     go = {} if folder == Path() else {f"cd {folder}": "go to the project"}
     print_steps(go | steps)
 
 
-def _params(topics: Topics, source: Source) -> str:
-    """The settings of this repository with another codebook and source."""
-    form = "" if topics.descriptions else _FORM
+def _written(text: str, topics: Topics, source: Source) -> str:
+    """The text of params.yaml with another codebook and source; comments inside these go."""
     entries = "".join(written(topic, "    ") for topic in topics.topics)
-    codebook = (
-        "  # Define each topic in a sentence or two: with few labels, models rely on definitions.\n"
-        f"{form}  codebook:\n{entries}\n"
-    )
-    params = (template() / PARAMS).read_text(encoding="utf-8")
-    params = _LANGUAGE.sub("language: null\n", params)
-    params = _CODEBOOK.sub(lambda _: codebook, params)
-    params = re.sub("(?m)^  mode: .*", f"  mode: {topics.mode}", params, count=1)
-    return _SOURCES.sub(lambda _: f"  sources:\n{sources_text(source, '    ')}", params)
+    retired = {name: list(parts) for name, parts in topics.retired.items()}
+    gone = f"  retired: {json.dumps(retired, ensure_ascii=False)}\n" if retired else ""
+    blocks = {
+        "retired": "",
+        "mode": f"  mode: {topics.mode}\n",
+        "codebook": f"  codebook:\n{entries}{gone}",
+        "sources": f"  sources:\n{sources_text(source, '    ')}",
+    }
+    for key, block in blocks.items():
+        place = re.search(rf"(?m)^  {key}:.*\n(?:\n*(?: {{3}}|  -).*\n)*", text)
+        text = text[: place.start()] + block + text[place.end() :] if place else text
+    return text
 
 
 def _commit(folder: Path, paths: Sequence[str]) -> str:
