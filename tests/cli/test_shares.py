@@ -90,10 +90,16 @@ pytestmark = pytest.mark.usefixtures("project")
 def test_shares_by_month_are_printed_and_written(cli: Cli) -> None:
     outs = [word for name in ("a.csv", "a.json", "a.png", "a.svg") for word in ("--out", name)]
     printed = cli("shares", "--by", "month", *outs)
-    assert "2025-09 minus 2025-04, security: +" in printed
+    (change,) = re.findall(r"minus 2025-04\s[^+]*security +(\+[0-9.]+) \(", printed)
     assert "To cite: the share of the paragraphs about security is" in printed
     assert "arXiv:2311.01453" in printed
     table = pd.read_csv("a.csv")
+    changes, table = table[table["what"] != "share"], table[table["what"] == "share"]
+    assert {*changes["what"]} == {"difference"}
+    assert {*changes["month"]} == {"2025-09 minus 2025-04"}
+    of_security = changes.set_index("topic").loc["security"]
+    assert float(change) == pytest.approx(100 * of_security["share"], abs=0.05)
+    assert of_security["low"] < of_security["share"] < of_security["high"]
     assert list(dict.fromkeys(table["month"])) == ["(all)", "2025-04", "2025-09"]
     written = [row["share"] for row in json.loads(Path("a.json").read_text())["shares"]]
     assert written == pytest.approx(list(table["share"]), abs=1e-6)
@@ -102,6 +108,65 @@ def test_shares_by_month_are_printed_and_written(cli: Cli) -> None:
     for month, row in security.iterrows():
         assert f"{100 * row['share']:.0f} ({100 * row['low']:.0f}–" in printed, month
     assert Path("a.png").stat().st_size > 5000 and "security" in Path("a.svg").read_text()
+
+
+def test_tables_for_papers_have_what_is_printed(cli: Cli) -> None:
+    cli("shares", "--by", "month", "--out", "a.csv", "--out", "a.md", "--out", "a.tex")
+    shares, changes = Path("a.md").read_text().split("\n\nChanges in percentage points")
+    head, _, *rows = shares.split("\n\n")[1].splitlines()
+    assert head == f"| month | {' | '.join(NAMES)} | none | labels |"
+    table = pd.read_csv("a.csv").query("what == 'share'")
+    for row, (month, lines) in zip(rows, table.groupby("month", sort=False), strict=True):
+        cells = row.split(" | ")
+        assert cells[0] == f"| {month}" and cells[1].startswith(
+            f"{100 * lines['share'].iloc[0]:.0f} ("
+        )
+    assert "| topic | 2025-09 minus 2025-04 |" in changes
+    latex = Path("a.tex").read_text().splitlines()
+    assert latex[:3] == [
+        "% Shares of the paragraphs, 95% intervals (in %)",
+        r"\begin{tabular}{lrrrrr}",
+        r"\hline",
+    ]
+    assert latex.count(r"\end{tabular}") == 2 and latex[3].endswith(r"& labels \\")
+
+
+def test_the_unit_of_the_project_is_named_in_place_of_paragraphs(cli: Cli) -> None:
+    params = Path("params.yaml")
+    text = params.read_text(encoding="utf-8")
+    params.write_text(text.replace("\nunit: paragraph", "\nunit: sentence"), encoding="utf-8")
+    few = "--by", "month", "--out", "a.svg", "--out", "a.md", "--out", "a.json", "--out", "a.csv"
+    written = cli("shares", *few) + Path("a.svg").read_text() + Path("a.md").read_text()
+    written += json.loads(Path("a.json").read_text())["about"]
+    assert "share of the sentences about" in written and "200 sentences" in written
+    assert "Shares of the sentences" in written and "paragraph" not in written
+    assert "paragraphs" in pd.read_csv("a.csv")  # names of columns stay
+
+
+def test_names_and_topics_are_whole_on_a_narrow_terminal(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    fields = pd.read_parquet(METADATA)
+    name = "Dwight David Eisenhower"
+    write_metadata(
+        fields.assign(source=fields["source"].where(fields.index % 2 == 0, name)), METADATA
+    )
+    narrow = cli("shares", "--by", "source").partition("To cite")[0]
+    assert "…" not in narrow and all(topic in narrow for topic in NAMES)
+    assert re.search(r"Dwight David +\d+ +\d+ +\d+ +\d+ +\d+", narrow)
+    assert re.search(r"Eisenhower +\(<?\d+–\d+\)", narrow)
+    monkeypatch.setenv("COLUMNS", "120")
+    assert re.search(rf"{name} +\d+ \(<?\d+–\d+\)", cli("shares", "--by", "source"))
+
+
+def test_the_next_step_draws_as_many_labels_as_narrower_intervals_take(cli: Cli) -> None:
+    printed = cli("shares", "--by", "month")
+    (n, half) = re.findall(r"of all groups, .*: about (\d+) for ± (\d+) points", printed)[0]
+    step = "label --random{} --n {} +narrow all intervals to about ± {} points"
+    assert re.search(step.format(" --by month", n, half), printed)
+    (n, half) = re.findall(r"whole corpus, .*: about (\d+) for ± (\d+) points", printed)[0]
+    assert re.search(step.format("", n, half), cli("shares"))
 
 
 def of_too_many_texts() -> None:
@@ -171,10 +236,10 @@ def test_nothing_is_predicted_for_labels_that_are_no_sample(cli: Cli) -> None:
 
 
 def test_rows_to_regress_have_metadata_and_the_shares_as_means(cli: Cli) -> None:
-    cli("shares", "--rows", "rows.csv", "--out", "a.csv")
+    printed = cli("shares", "--rows", "rows.csv", "--out", "a.csv")
     rows, shares = pd.read_csv("rows.csv"), pd.read_csv("a.csv").set_index("topic")["share"]
-    names = ["id", "article", "title", "heading", "position", "date", "source", "labelled"]
-    assert list(rows)[:8] == names and "text" not in rows
+    names = ["id", "row", "article", "title", "heading", "position", "date", "source", "labelled"]
+    assert list(rows)[:9] == names and "text" not in rows
     assert len(rows) == len(read_labelled_paragraphs()) and rows["labelled"].sum() == 60
     outcomes = rows.filter(like="topic_").rename(columns=lambda name: name[len("topic_") :])
     assert list(outcomes) == list(WORDS)  # no label is none of the topics
@@ -183,6 +248,11 @@ def test_rows_to_regress_have_metadata_and_the_shares_as_means(cli: Cli) -> None
     assert beyond[True] > 2 * beyond[False]
     for words in (["rows.xlsx"], ["rows.csv", "--of", "words"]):
         assert "its rows are paragraphs or articles" in cli("shares", "--rows", *words, status=1)
+    assert "none of the topics: no label drawn at random has it" in " ".join(printed.split())
+    cli("shares", "--rows", "rows.csv", "--texts")
+    with_texts, texts = pd.read_csv("rows.csv"), read_labelled_paragraphs()["text"]
+    assert with_texts["text"].tolist() == texts.tolist()
+    assert "--texts says what to write with --rows" in cli("shares", "--texts", status=1)
     Path("folder.csv").mkdir()
     assert "folder.csv: Is a directory" in cli("shares", "--rows", "folder.csv", status=1)
 
@@ -205,7 +275,7 @@ def test_shares_and_rows_to_regress_can_be_of_articles(cli: Cli) -> None:
     frame = frame.assign(topics=topics, label_source=source, weight=1.0, worth=1.0)
     write_labelled(frame.assign(draw=np.where(drawn, "article", "")))
     printed = " ".join(cli("shares", "--of", "articles", "--rows", "rows.csv").split())
-    assert "% of articles, 95% intervals" in printed and "for the whole corpus" in printed
+    assert "Shares of the articles, 95% intervals" in printed and "of the whole corpus" in printed
     assert "has a topic if any of its paragraphs has it" in printed
     rows = pd.read_csv("rows.csv")
     assert rows["article"].is_unique and rows["labelled"].sum() == 25
@@ -236,7 +306,10 @@ def test_what_is_labelled_as_a_whole_is_counted_however_it_was_chosen(cli: Cli) 
         (["--compare", "2025-04", "2025-09"], "--compare needs --by: name the column"),
         (["--by", "month", "--compare", "May", "2025-09"], "--compare May: there is no such value"),
         (["--by", "topic"], "--by topic: the table of shares has a column of that name itself"),
-        (["--out", "a.pdf"], "--out a.pdf: name a file that ends in .csv, .json, .png, .svg"),
+        (
+            ["--out", "a.pdf"],
+            "--out a.pdf: name a file that ends in .csv, .json, .md, .tex, .png, .svg",
+        ),
         (["--out", "params.yaml/a.csv"], "params.yaml: File exists"),
     ],
 )
@@ -263,7 +336,7 @@ def test_shares_rest_on_labels_alone_where_articles_were_not_held_out(cli: Cli) 
     )
     printed = cli("shares", "--by", "source")
     assert re.search(r"Times +– +– +– +– +0 of 10", printed)
-    assert "Labels still needed for an interval" in printed and "Times: 10" in printed
+    assert "Missing: Times: 10." in printed
 
 
 def test_intervals_for_further_articles_are_wider(cli: Cli) -> None:

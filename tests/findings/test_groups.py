@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.corpus.table import JOINED
+from paratopic.corpus.table import JOINED, row_numbers
+from paratopic.findings import figures
 from paratopic.findings.figures import plot_shares, share_chart
 from paratopic.findings.groups import ALL, BORROWED, COUNT, find, group, periods_of, rows_to_regress
 from paratopic.findings.population import Corpus, Counted, corpus_of
 from paratopic.findings.predictors import CrossPredictor
-from paratopic.findings.wording import notes, outlook, overview, sentence
+from paratopic.findings.tables import change_table
+from paratopic.findings.wording import notes, outlook, overview, plan, sentence
 from paratopic.inference.scores import Scores
 from paratopic.project.errors import UserError
 from paratopic.project.periods import UNKNOWN
@@ -295,7 +297,7 @@ def test_articles_are_divided_by_what_all_their_paragraphs_share() -> None:
     undivided = find(whole, [], 0.95)
     text = sentence(undivided, whole, 0.95)
     assert "% of the articles have a paragraph about" in text
-    assert "by the labels of all 60 articles" in text
+    assert text.endswith("This is a count: all 60 articles are labelled.")
     assert (undivided.table["rests_on"] == COUNT).all()
 
 
@@ -397,10 +399,12 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
     line = axes.get_lines()[0]
     places, shares = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
     assert np.diff(places).tolist() == [2, 37] and np.isnan(shares).tolist() == [False, True, False]
-    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2008-01", "2011-04"]
+    names = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert names == [f"{2008 + n // 2}-{'07' if n % 2 else '01'}" for n in range(7)]
     assert notes(findings)[1] == (
-        "Labels still needed for an interval (or, in groups of fewer than 20 paragraphs, for a "
-        "count): 2008-03: 16 (`paratopic label --random --by month --n 16`)."
+        "A group needs 20 labels for an interval; a smaller group needs labels of all its "
+        "paragraphs, for a count. Missing: 2008-03: 16. Draw them: `paratopic label --random --by "
+        "month --n 16`."
     )
     small = find(
         corpus(frame, frame[["id"]].assign(desk=(number % 30).astype(str))), ["desk"], 0.95
@@ -408,6 +412,45 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
     of_desks = small.parts.drop_duplicates("desk")
     n = (np.minimum(20, of_desks["paragraphs"]) - of_desks["labels"]).sum()
     assert f"--by desk --n {n}`" in notes(small)[1]
+
+
+def test_charts_of_a_picture_share_a_scale_and_name_their_groups() -> None:
+    for columns in (["month"], ["source"]):
+        findings = find(dated_corpus(), columns, 0.95)
+        grid = figures._share_charts(findings, columns).axes
+        shown = grid[: len(findings.parts["topic"].unique())]
+        assert len({(axes.get_xlim(), axes.get_ylim()) for axes in shown}) == 1
+        for axes in shown:
+            assert any(label.get_visible() for label in axes.get_xticklabels())
+
+
+def test_values_that_follow_each_other_in_time_are_in_its_order() -> None:
+    rows = pd.DataFrame(
+        {
+            "date": ["1953", "1948", "1953", "1961", "1959", "1961-02"],
+            "president": ["Truman", "Truman", "Eisenhower", "Eisenhower", "Eisenhower", "Kennedy"],
+            "party": ["D", "D", "R", "R", "R", "D"],
+        }
+    )
+    assert group(rows, ["president"]).keys == (("Truman",), ("Eisenhower",), ("Kennedy",))
+    assert group(rows, ["party"]).keys == (("D",), ("R",))  # as frequent, then by name
+
+
+def test_a_plan_has_the_widths_of_a_binomial_share_in_a_finite_group() -> None:
+    groups = {"decade=1940s": (5, 15, 280), "decade=1950s": (0, 20, 40)}
+    now, *more = plan(groups, ("trade", 0.1), 0.95)
+    # 1.96 (0.5 * 0.5 / 20 * (1 - 20 / 280)) ** 0.5 is 0.211, with 0.1 * 0.9 it is 0.127.
+    assert now == (
+        "After this draw, each group has 20 labels: about ± 21 points at a share of 50%, ± 13 "
+        "points at a share of 10% (trade so far)"
+    )
+    # 45 more of the first group, and all 40 of the other.
+    assert [line.partition(":")[0] for line in more] == [
+        "50 labels in each group (--n 85)",
+        "100 labels in each group (--n 135)",
+    ]
+    (few, *_) = plan({"decade=1940s": (0, 7, 280)}, None, 0.95)
+    assert few == "After this draw, 1 group has fewer than 20 labels, so no interval"
 
 
 def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> None:
@@ -426,14 +469,16 @@ def test_counts_have_no_intervals_and_a_difference_that_is_not_shown_says_why() 
     whole = corpus(frame, frame[["id"]].assign(date=months))
     findings = find(whole, ["month"], 0.95)
     assert findings.changes["low"].tolist() == findings.changes["high"].tolist()
-    count, *changes = notes(findings)
-    assert "is a count of these rows" in count and " to " not in "".join(changes)
-    assert sentence(findings, whole, 0.95).endswith("by the labels of all paragraphs of both.")
+    (count,), changes = notes(findings), change_table(findings)
+    assert "is a count of these rows" in count
+    assert changes is not None and changes.rows[0][1].startswith("-")
+    assert not any(" to " in row[1] for row in changes.rows)
+    assert sentence(findings, whole, 0.95).endswith("a count: all paragraphs of both are labelled.")
     few = table()
     months = np.where(few["id"].isin(few["id"].iloc[63:120]), "2025-04", "2025-09")
     findings = find(corpus(few, few[["id"]].assign(date=months)), ["month"], 0.95)
-    why = "not shown: it takes 20 labels in each, and 2025-04 has 17"
-    assert notes(findings)[-1] == f"2025-09 minus 2025-04: {why}"
+    why = "is not shown: each of the two needs 20 labels, and 2025-04 has 17."
+    assert notes(findings)[-1] == f"2025-09 minus 2025-04 {why}"
     both = few[["id"]].assign(date=months, desk=np.where(months == "2025-04", "one", "two"))
     findings = find(corpus(few, both), ["month", "desk"], 0.95)
     assert " and 2025-04, one has 17" in notes(findings)[-1]
@@ -449,9 +494,10 @@ def test_names_of_outcomes_to_regress_are_names_of_formulas() -> None:
     hand = frame[frame["label_source"] == "hand"]
     scores = pd.DataFrame({"id": hand["id"], "score trade": 0.3, "score Law & Order": 0.3})
     known = predictor(frame, scores)
-    rows = rows_to_regress(corpus_of(frame, without_labels(frame), known, topics))
-    assert list(rows)[-3:] == ["topic_trade", "topic_Law___Order", "topic_none"]
+    whole = corpus_of(frame, without_labels(frame), known, topics)
+    rows, unknown = rows_to_regress(whole, row_numbers(frame))
+    assert not unknown and list(rows)[-3:] == ["topic_trade", "topic_Law___Order", "topic_none"]
     for column in ("topic_trade", "labelled"):
         fields = pd.DataFrame({"id": frame["id"], column: "x"})
         with pytest.raises(UserError, match=f"two columns would be called {column}"):
-            rows_to_regress(corpus(table(), fields))
+            rows_to_regress(corpus(table(), fields), row_numbers(frame))

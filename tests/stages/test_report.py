@@ -162,7 +162,8 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) 
     assert EVIL in page.text and "script" not in page.tags
     text = " ".join(page.text.split())
     assert "41 labels drawn at random" in text and "arXiv:2311.01453" in text
-    assert text.count("To cite: ") == 2 and "2025-09 minus 2025-04, " in text
+    assert text.count("To cite: ") == 2
+    assert "change in points2025-09 minus 2025-04" in page.text
     n_shares = len(WORDS) + (mode == "single")
     assert whole.count('role="img"') == 4 + n_shares and "By month" in whole
     wrong = text.partition("Where it goes wrong")[2]
@@ -236,6 +237,10 @@ def test_before_anyone_has_labelled_the_page_says_so(cli: Cli) -> None:
     assert "Nothing was measured" in page.text and "2 not labelled" in page.text
     assert "nothing is measured" in page.text
     assert "svg" not in page.tags
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("unit: paragraph", "unit: entry"))
+    assert "2 entries from 1 article" in (text := Page(written()).text)
+    assert "too few entries are labelled" in text and "paragraph" not in text
     assert "The models" not in page.text and "goes wrong" not in page.text
     shares = on_request(cli).partition("How much is about what")[2]
     assert "Label a random sample (<code>paratopic label --random --n 60</code>)" in shares

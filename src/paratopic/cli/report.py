@@ -64,7 +64,8 @@ def report(
     note_changes()
     if open_page:
         params = read_params()
-        files.write_text(WHOLE_PAGE, render_page(params.topics, params.models, _on_request()))
+        page = render_page(params.topics, params.models, params.unit, _on_request())
+        files.write_text(WHOLE_PAGE, page)
         whole = WHOLE_PAGE.resolve()
         print(f"written: {whole}")
         if not webbrowser.open(whole.as_uri()):

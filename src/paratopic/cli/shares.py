@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,6 @@ from rich import box
 from rich.table import Column, Table
 
 from paratopic.cli.project import (
-    DRAW,
-    SAMPLE,
     SHARES,
     SUGGEST,
     Project,
@@ -30,26 +29,27 @@ from paratopic.cli.project import (
     read_project,
 )
 from paratopic.corpus.labelled import read_labelled_paragraphs
-from paratopic.corpus.table import read_parquet, texts_of, with_metadata
+from paratopic.corpus.table import read_parquet, row_numbers, texts_of, with_metadata
 from paratopic.findings import groups
 from paratopic.findings.groups import BORROWED, COUNT, Findings
 from paratopic.findings.population import Corpus, Counted, corpus_of
 from paratopic.findings.predictors import CrossPredictor, given_predictor
+from paratopic.findings.tables import Cells, as_text, change_table, number_table, share_table
 from paratopic.findings.wording import (
     clustering,
     counting,
-    lacking,
+    further_labels,
+    marks,
     method,
     notes,
     outlook,
-    percent,
     population,
     sentence,
 )
 from paratopic.inference.loading import load
 from paratopic.inference.scores import Scores
 from paratopic.project import files
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, in_short, in_units
 from paratopic.project.files import APART, MODELS, PARAGRAPHS, PREDICTED, SCORES, UNLABELLED
 from paratopic.project.passages import Passage
 from paratopic.project.terminal import bar, terminal
@@ -57,11 +57,13 @@ from paratopic.project.topics import Topics
 
 # Paragraphs that are predicted between two steps of the progress bar.
 STEP = 256
-SUFFIXES = (".csv", ".json", ".png", ".svg")
+SUFFIXES = (".csv", ".json", ".md", ".tex", ".png", ".svg")
 # Decimals of what is written.
 DECIMALS = 6
-# More outcomes than this are lines of the table, not columns.
-MOST_ACROSS = 6
+# Title of the table of differences and trends.
+CHANGES = "Changes in percentage points, with intervals"
+# Topics that a message names.
+MOST_LISTED = 8
 
 
 def shares(
@@ -108,7 +110,10 @@ def shares(
     ] = False,
     out: Annotated[
         list[Path] | None,
-        typer.Option(help="File to write: .csv, .json, .png or .svg; repeat for several."),
+        typer.Option(
+            help="File to write: numbers (.csv, .json), a table for a paper (.tex, .md) or a "
+            "picture (.png, .svg); repeat for several."
+        ),
     ] = None,
     rows: Annotated[
         Path | None,
@@ -117,6 +122,7 @@ def shares(
             "metadata and, for each topic, an outcome corrected with the labels."
         ),
     ] = None,
+    texts: Annotated[bool, typer.Option("--texts", help="With --rows: write texts, too.")] = False,
 ) -> None:
     """Estimate how much of the project is about each topic, with confidence intervals.
 
@@ -124,7 +130,7 @@ def shares(
     predictions (`paratopic label --random`). For shares of articles, draw whole ones (--articles).
     """
     named, outs = by or [], out or []
-    _check(named, compare, of, outs, rows)
+    _check(named, compare, of, outs, rows, texts)
     project = read_project()
     columns = project.columns(named)
     confidence, seed = project.params.evaluate.confidence, project.params.seed
@@ -132,37 +138,47 @@ def shares(
     corpus = corpus.for_new_articles() if new_articles else corpus
     copies = not distinct
     estimated = groups.find(corpus, columns, confidence, copies=copies, compare=compare, seed=seed)
-    outcomes = groups.rows_to_regress(corpus) if rows else None
-    terminal().print(_table(estimated, columns, corpus, confidence))
-    cited = sentence(estimated, corpus, confidence)
+    numbers = row_numbers(project.paragraphs)
+    to_regress = groups.rows_to_regress(corpus, numbers, texts) if rows else None
+    in_words = partial(in_units, unit=project.params.unit)
     counted = bool((estimated.table["rests_on"] == COUNT).all())
-    lines = [*notes(estimated), cited, *outlook(estimated, corpus), counting(of, copies)]
+    shown = "counted" if counted else f"{confidence:.0%} intervals"
+    title = in_words(f"Shares of the {of}, {shown}")
+    _print(estimated, columns, title)
+    lines = [*notes(estimated), sentence(estimated, corpus, confidence)]
+    lines += [*outlook(estimated, corpus), counting(of, copies)]
     if not counted:
         lines += [project.basis, method(corpus), population(corpus)]
-    print(*lines, sep="\n")
-    shown = "counted" if counted else f"{confidence:.0%} intervals"
-    if (estimated.table["rests_on"] == BORROWED).any():
-        doubted = "" if estimated.errs_alike else ", and labels contradict them"
-        shown += f" (hollow points have none{doubted})"
-    title = f"Shares of the {of}, {shown}"
+    print(*map(in_words, lines), sep="\n")
     for path in outs:
-        _write(path, estimated, columns, title)
+        _write(path, estimated, columns, title, [*map(in_words, marks(estimated))])
         print(f"written: {path}")
-    if rows and outcomes is not None:
+    if rows and to_regress:
+        outcomes, unknown = to_regress
         files.write_csv(rows, outcomes)
-        print(f"written: {rows}; {clustering(corpus)}")
+        print(f"written: {rows}. {clustering(corpus)}")
+        if unknown:
+            print(
+                f"{rows} lacks {in_short(unknown, MOST_LISTED)}: no label drawn at random has it."
+            )
     steps = next_steps(project)
     steps.pop(SHARES, None)
     if not outs:
-        options = [f" --predictor {quote(name)}" for name in predictor or []]
-        options += [f" --by {quote(name)}" for name in named]
-        options += [] if of == "paragraphs" else [f" --of {of}"]
-        options += [" --new-articles"] if new_articles else []
-        again = f"{SHARES}{''.join(options)} --out shares.csv --out shares.png"
-        steps[again] = "write the table, and a picture"
+        again = _options(predictor or [], named, of, new_articles)
+        steps[f"{SHARES}{again} --out shares.csv --out shares.png"] = "write a table and a picture"
     if steps.pop(SUGGEST, None):
-        steps[_draw(estimated, named, of)] = "narrow the intervals"
-    print_steps(steps)
+        steps |= _draw(estimated, named, corpus)
+    if steps:
+        print_steps(steps)
+
+
+def _options(predictor: Sequence[str], by: Sequence[str], of: Counted, new_articles: bool) -> str:
+    """Options of the command with these values."""
+    options = [f" --predictor {quote(name)}" for name in predictor]
+    options += [f" --by {quote(name)}" for name in by]
+    options += [] if of == "paragraphs" else [f" --of {of}"]
+    options += [" --new-articles"] if new_articles else []
+    return "".join(options)
 
 
 def _corpus(project: Project, columns: Sequence[str], counted: Counted) -> Corpus:
@@ -228,6 +244,7 @@ def _check(
     of: Counted,
     outs: Sequence[Path],
     rows: Path | None,
+    texts: bool,
 ) -> None:
     """Refuse options that contradict each other or cannot be met."""
     if len(columns) > 2:
@@ -248,68 +265,66 @@ def _check(
             raise UserError(f"--out {path}: name a file that ends in {', '.join(SUFFIXES)}")
     if rows and (rows.suffix.lower() != ".csv" or of == "words"):
         raise UserError(f"--rows {rows}: name a .csv file; its rows are paragraphs or articles")
+    if texts and not rows:
+        raise UserError("--texts says what to write with --rows: add --rows FILE")
     if rows in outs:
         raise UserError(f"--rows {rows}: --out names the same file")
     for path in [*outs, *([rows] if rows else [])]:
         check_out(path)
 
 
-def _draw(findings: Findings, columns: Sequence[str], of: Counted) -> str:
+def _draw(findings: Findings, columns: Sequence[str], corpus: Corpus) -> dict[str, str]:
     """The command that draws labels to narrow the intervals, first in groups that have none."""
-    if of == "articles":
-        return "paratopic label --random --articles"
-    if len(columns) != 1:
-        return DRAW
-    n = sum(lacking(findings).values()) or SAMPLE
-    return f"paratopic label --random --by {quote(columns[0])} --n {n}"
+    n, so = further_labels(findings, corpus)
+    if corpus.counted == "articles":
+        return {"paratopic label --random --articles": "narrow the intervals"}
+    if not n or len(columns) > 1:
+        return {}
+    by = f" --by {quote(columns[0])}" if columns else ""
+    return {f"paratopic label --random{by} --n {n}": so}
 
 
-def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidence: float) -> Table:
-    """A line for each group, or for each topic if there is one group or are many topics."""
-    by_group = columns and len(corpus.outcomes) <= MOST_ACROSS
-    names = map(groups.short, corpus.outcomes)
-    keys = [*columns] if by_group else [*columns, "topic"]
-    figures = [*names, "labels"] if by_group else ["share", "labels"]
-    shown = Table(
-        *keys,
-        *(Column(name, justify="right") for name in figures),
-        title=f"% of {corpus.counted}, {confidence:.0%} intervals",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    for _, part in findings.table.groupby(keys, sort=False):
-        lines = part.to_dict("records")
-        first = lines[0]
-        key, n = [str(first[name]) for name in keys], first.get("paragraphs", first["articles"])
-        shown.add_row(*key, *map(_cell, lines), f"{first['labels']:,} of {n:,}")
+def _print(findings: Findings, columns: Sequence[str], title: str) -> None:
+    """Print the shares in the first form that the terminal has room for, and the changes."""
+    console = terminal()
+    wide = console.options.update(max_width=10**6)  # or tables measure what they are squeezed to
+    for form in ({}, {"narrow": True}, {"across": False}):
+        shown = _printed(share_table(findings, columns, **form), f"{title} (in %)")
+        if console.measure(shown, options=wide).maximum <= console.width:
+            break
+    console.print(shown)
+    if changes := change_table(findings):
+        console.print(_printed(changes, CHANGES))
+
+
+def _printed(cells: Cells, title: str) -> Table:
+    figures = (Column(name, justify="right") for name in cells.figures)
+    shown = Table(*cells.words, *figures, title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for row in cells.rows:
+        shown.add_row(*row)
     return shown
 
 
-def _cell(row: Mapping[Hashable, Any]) -> str:
-    if row["share"] != row["share"]:  # NaN: nothing tells of it
-        return "–"
-    value, low, high = (percent(row[name]) for name in ("share", "low", "high"))
-    if row["rests_on"] == COUNT:
-        return f"{value}="
-    if row["low"] == row["low"]:  # not NaN
-        return f"{value} ({low}–{high})"
-    return f"{value}{'*' if row['rests_on'] == BORROWED else ''}"
-
-
-def _write(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:
-    suffix = path.suffix.lower()
+def _write(
+    path: Path, findings: Findings, columns: Sequence[str], title: str, explained: Sequence[str]
+) -> None:
+    suffix, table = path.suffix.lower(), findings.table
     if not findings.errs_alike:
         contradicted = {BORROWED: f"{BORROWED}; labels contradict that: do not report"}
-        findings = replace(findings, table=findings.table.replace({"rests_on": contradicted}))
+        table = table.replace({"rests_on": contradicted})
     if suffix == ".csv":
-        files.write_csv(path, findings.table.round(DECIMALS))
+        files.write_csv(path, number_table(replace(findings, table=table)).round(DECIMALS))
     elif suffix == ".json":
-        tables = {"shares": findings.table, "changes": findings.changes}
+        both = {"shares": table, "changes": findings.changes}
         lines = {
-            name: table.astype(object).where(table.notna(), None).to_dict("records")
-            for name, table in tables.items()
+            name: part.astype(object).where(part.notna(), None).to_dict("records")
+            for name, part in both.items()
         }
         files.write_json(path, {"about": title, **lines})
+    elif suffix in (".md", ".tex"):
+        shares = share_table(findings, columns)
+        shown = {f"{title} (in %)": shares, CHANGES: change_table(findings)}
+        files.write_text(path, as_text(shown, explained, suffix))
     else:
         from paratopic.findings.figures import plot_shares
 

@@ -76,6 +76,17 @@ def texts_of(frame: pd.DataFrame, ids: Iterable[str]) -> list[Passage]:
     )
 
 
+def row_numbers(frame: pd.DataFrame) -> pd.Series:
+    """Id of each paragraph → its number in its table, from the first row below the head; or else in
+    its article.
+
+    >>> row_numbers(pd.DataFrame({"id": ["t:a", "t:b", "u:a"]})).to_dict()
+    {'t:a': 1, 't:b': 2, 'u:a': 1}
+    """
+    source = frame["id"].str.partition(":")[0]
+    return frame.groupby(source.to_numpy()).cumcount().add(1).set_axis(frame["id"])
+
+
 def targets_of(labels: Iterable[Collection[str]], names: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Say which of k topics each of n labels has, (n, k).
 

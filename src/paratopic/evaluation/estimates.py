@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from scipy.special import gammaincinv
@@ -26,6 +28,26 @@ class Estimate:
     value: float
     low: float | None = None
     high: float | None = None
+
+
+def margin(share: float, n_labels: int, n_texts: int, confidence: float) -> float:
+    """Half of the interval to expect of a share, by labels of a random sample alone.
+
+    It is the normal approximation for a finite corpus (Cochran 1977, Sampling Techniques, chapter
+    3).
+
+    >>> round(margin(0.5, 20, 280, 0.95), 3), margin(0.5, 280, 280, 0.95)
+    (0.211, 0.0)
+
+    Parameters
+    ----------
+    share
+        The share to plan for; 0.5 gives the widest interval.
+    n_labels, n_texts
+        Size of the sample, and of the corpus that it is drawn from.
+    """
+    variance = share * (1 - share) / n_labels * (1 - n_labels / n_texts)
+    return NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(variance)
 
 
 def wilson(

@@ -6,6 +6,7 @@ numbers give the same bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
@@ -19,12 +20,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from paratopic.evaluation.report import ModelReport
-from paratopic.findings.groups import Findings, abridged, time_of
+from paratopic.findings.groups import BORROWED, Findings, abridged, time_of, value_at
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import headline
-from paratopic.project.topics import NO_TOPIC
 
 # Variable of page.html → its value in daylight. Charts have no other colours, so that the page can
 # put the variables in their place, whose values differ at night.
@@ -52,6 +52,9 @@ STYLED_FOR_COLUMN = matplotlib.style.context(["default", STYLE, INKS, IN_COLUMN]
 SIZE, N_POINTS = (5.4, 3.9), 250
 # Size in inches of one of several small charts, and the most names on its axis of time.
 SMALL, MOST_TICKS = (3.6, 2.6), 8
+# Steps between names on an axis of time: of months, and of other units.
+MONTHS = (1, 2, 3, 6, *(12 * years for years in (1, 2, 5, 10, 20, 50, 100)))
+STEPS = [step * 10**power for power in range(9) for step in (1, 2, 5)]
 # Size in inches of one of two charts side by side in a column of a paper.
 HALF_COLUMN = (1.7, 1.3)
 
@@ -101,6 +104,9 @@ def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
             f"--out {path}: a picture tells {len(MARKS)} values of the second column apart, and "
             f"{columns[1]} has {n}; name it first, or leave it out"
         )
+    if (findings.table["rests_on"] == BORROWED).any():
+        doubted = "" if findings.errs_alike else "; do not report these"
+        title += f" (hollow points have none{doubted})"
     _save(path, _share_charts(findings, columns), fill(title, TITLE))
 
 
@@ -111,7 +117,7 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
         topics = table["topic"].tolist()
         figure, axes = _axes(2 * width, 0.5 + 0.2 * len(topics))
         _whiskers(axes, topics, table, MARKS[0][0], 0.0, "")
-        _from_zero(axes, False, table, NO_TOPIC)
+        _from_zero(axes, False, table)
         return figure
     # One series has no name.
     table, by_time = findings.parts.assign(**{"": ""}), findings.is_time
@@ -121,8 +127,7 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
     down = -(-len(topics) // across)
     high = height if by_time else 0.5 + 0.15 * len(names) * len(series)
     figure = Figure(figsize=(2 * width, high * down), layout="constrained")
-    # Groups are on the axis that charts share.
-    grid = figure.subplots(down, across, squeeze=False, sharex=by_time, sharey=not by_time).ravel()
+    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
     for axes, topic in zip(grid, topics, strict=False):
         axes.set_title(topic, loc="left")
         for number, name in enumerate(series):
@@ -133,8 +138,7 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
             else:
                 offset = 0.8 * ((number + 0.5) / len(series) - 0.5)
                 _whiskers(axes, names, rows, mark[0], offset, name)
-        _from_zero(axes, by_time, table, topic)
-    for axes in grid[len(topics) - across : len(topics)]:
+        _from_zero(axes, by_time, table)
         axes.tick_params(labelbottom=True)
     for axes in grid[len(topics) :]:
         axes.set_axis_off()
@@ -153,17 +157,12 @@ def share_chart(findings: Findings, topic: str) -> Figure:
         _band(axes, names, rows, MARKS[0], "")
     else:
         _whiskers(axes, names, rows, MARKS[0][0], 0.0, "")
-    _from_zero(axes, by_time, table, topic)
+    _from_zero(axes, by_time, table)
     return figure
 
 
-def _from_zero(axes: Axes, upwards: bool, table: pd.DataFrame, topic: str) -> None:
-    """Let an axis of a topic's shares begin at 0, and write them in per cent.
-
-    All topics have the same axis; none of the topics has one with room for it, too.
-    """
-    if topic != NO_TOPIC:
-        table = table[table["topic"] != NO_TOPIC]
+def _from_zero(axes: Axes, upwards: bool, table: pd.DataFrame) -> None:
+    """Let an axis of shares begin at 0, with room for those of all topics, and write per cent."""
     axis, limit = (axes.yaxis, axes.set_ylim) if upwards else (axes.xaxis, axes.set_xlim)
     limit(0, min(1.0, 1.08 * float(table[["share", "high"]].max().max()) or 1.0))
     axis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -186,12 +185,19 @@ def _band(
     known = rows["share"].where(rows["low"].notna())
     axes.plot(places, known, color=INK, ls=mark[1], linewidth=1.5)
     _marks(axes, places, rows["share"], rows["low"], mark[0], label)
-    apart, shown = (places[-1] - places[0]) / MOST_TICKS, [0]
-    for number, place in enumerate(places):
-        if place - places[shown[-1]] >= max(apart, 1):
-            shown.append(number)
-    ticks = [names[number] for number in shown]
-    axes.set_xticks(places[shown], ticks, rotation=45, ha="right", fontsize="small")
+    axes.set_xticks(*_ticks(names), rotation=45, ha="right", fontsize="small")
+
+
+def _ticks(names: Sequence[str]) -> tuple[list[float], list[str]]:
+    """Places and names on an axis of time: all names, or else times that are equally far apart."""
+    places = [time_of(name) for name in names]
+    span = places[-1] - places[0]
+    if min(np.diff(places), default=1) * MOST_TICKS >= span:
+        return places, list(names)
+    steps = MONTHS if re.fullmatch(r"\d{4}-\d{2}", names[0]) else STEPS
+    step = next(step for step in steps if step * MOST_TICKS >= span)
+    ticks = np.arange(-(-places[0] // step) * step, places[-1] + 1, step).tolist()
+    return ticks, [value_at(tick, names[0]) for tick in ticks]
 
 
 def _whiskers(

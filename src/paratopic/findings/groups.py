@@ -31,8 +31,8 @@ UNITS = {"decade": "decade", "year": "year", "month": "month", "date": "day"}
 MOST_MONTHS = 24
 # Whole numbers, or decades.
 _NUMBERS = re.compile(r"-?\d{1,9}|\d{3}0s")
-# Columns of the table of shares, beside those that the corpus is divided by.
-COLUMNS = ("topic", "share", "low", "high", "paragraphs", "articles", "labels", "rests_on")
+# Columns of tables of shares, beside those that the corpus is divided by.
+COLUMNS = ("what", "topic", "share", "low", "high", "paragraphs", "articles", "labels", "rests_on")
 # Columns of paragraphs that no regression is on.
 NOT_ABOUT = ("text", "before", "after", "ordered", "boilerplate")
 
@@ -80,12 +80,24 @@ def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
         )
     known = [key for key in set(keys) if UNKNOWN not in key]
     times = _times(columns[0], known) if len(columns) == 1 else {}
-    # In the order of time, or of names such as "1990s"; else the most frequent value comes first.
+    # In the order of time, or of names such as "1990s"; else the most frequent value comes first,
+    # unless values follow each other in time, such as presidents.
     by_name = len(columns) > 1 or all(key[0][:1].isdigit() for key in known)
-    rank = {key: times.get(key, 0 if by_name else -counts[key]) for key in known}
+    others = {key: 0.0 if by_name else -counts[key] for key in known}
+    rank = times or (_order_of_dates(rows, columns[0]) if not by_name else {}) or others
     ordered = sorted(known, key=lambda key: (rank[key], key)) + sorted(set(keys) - set(known))
     members = tuple(np.array([key == name for key in keys], dtype=np.float64) for name in ordered)
     return Grouping(tuple(columns), tuple(ordered), members, times)
+
+
+def _order_of_dates(rows: pd.DataFrame, column: str) -> dict[tuple[str, ...], float]:
+    """Rank of each value of a column by its dates; empty if values do not follow each other."""
+    if "date" not in rows or column == "date":
+        return {}
+    dates = rows["date"].groupby(rows[column]).agg(["min", "max"]).sort_values(["min", "max"])
+    if dates.isna().any(axis=None) or (dates["min"][1:] < dates["max"].to_numpy()[:-1]).any():
+        return {}
+    return {(str(value),): float(rank) for rank, value in enumerate(dates.index)}
 
 
 def periods_of(rows: pd.DataFrame) -> list[str]:
@@ -122,6 +134,19 @@ def time_of(value: str) -> float:
     return float(np.datetime64(value).astype(np.int64) if "-" in value[1:] else value)
 
 
+def value_at(time: float, like: str) -> str:
+    """The value at a time, written as another one.
+
+    >>> value_at(20, like="2025-04"), value_at(196, like="2020s"), value_at(1971, like="2025")
+    ('1971-09', '1960s', '1971')
+    """
+    if like.endswith("0s"):
+        return f"{time:.0f}0s"
+    if "-" in like[1:]:
+        return str(np.datetime64(int(time), "M" if len(like) == len("2025-04") else "D"))
+    return f"{time:.0f}"
+
+
 @dataclass(frozen=True)
 class Findings:
     """Shares of all of a corpus and of its parts.
@@ -154,6 +179,11 @@ class Findings:
     def errs_alike(self) -> bool:
         """Whether labels do not contradict that the model errs alike in all parts."""
         return self.differ is None or self.differ >= ALIKE
+
+    @property
+    def is_trend(self) -> pd.Series:
+        """Which lines of the changes are trends, and no differences."""
+        return self.changes["what"] != " minus ".join(self.compared or ())
 
     @property
     def parts(self) -> pd.DataFrame:
@@ -218,20 +248,32 @@ def find(
     return Findings(pd.concat(table, ignore_index=True), changes, differ, is_time, compared)
 
 
-def rows_to_regress(corpus: Corpus) -> pd.DataFrame:
+def rows_to_regress(
+    corpus: Corpus, numbers: pd.Series, with_texts: bool = False
+) -> tuple[pd.DataFrame, list[str]]:
     """A row for each paragraph or article, for a regression in R or statsmodels.
+
+    Parameters
+    ----------
+    numbers
+        Id of each paragraph → its number in its table or article (`corpus.table.row_numbers`).
 
     Returns
     -------
     What the row is from, whether it is labelled, and for each outcome a column `topic_NAME` of
     `shares.adjusted`, whose name formulas can have. Outcomes that no label has are left out:
-    nothing corrects them.
+    nothing corrects them. Then the names of these outcomes.
     """
     masses = corpus.masses(np.ones(len(corpus.rows)), copies=True)
     names = ["topic_" + re.sub(r"\W", "_", short(name)) for name in corpus.outcomes]
     outcomes = pd.DataFrame(adjusted(corpus, masses)[corpus.place], columns=names)
-    outcomes = outcomes[list(compress(names, corpus.truth.max(axis=0).tolist()))]
-    own = corpus.rows[[name for name in corpus.rows if name not in NOT_ABOUT]]
+    is_known = corpus.truth.max(axis=0).tolist()
+    outcomes = outcomes[list(compress(names, is_known))]
+    unknown = [name for name, known in zip(corpus.outcomes, is_known, strict=True) if not known]
+    left_out = {*NOT_ABOUT} - ({"text"} if with_texts else set())
+    own = corpus.rows[[name for name in corpus.rows if name not in left_out]]
+    if "id" in own:
+        own.insert(1, "row", own["id"].map(numbers), allow_duplicates=True)
     columns = Counter([*own, *outcomes, "labelled"])
     if twice := [name for name, n in columns.items() if n > 1]:
         raise UserError(
@@ -239,7 +281,8 @@ def rows_to_regress(corpus: Corpus) -> pd.DataFrame:
             "metadata"
         )
     is_labelled = np.isin(corpus.place, corpus.labelled)
-    return pd.concat([own.reset_index(drop=True).assign(labelled=is_labelled), outcomes], axis=1)
+    own = own.reset_index(drop=True).assign(labelled=is_labelled)
+    return pd.concat([own, outcomes], axis=1), unknown
 
 
 def abridged(name: str) -> str:

@@ -12,6 +12,7 @@ import io
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,12 @@ from paratopic.corpus.labelled import labelled_in, read_labelled_paragraphs
 from paratopic.corpus.table import targets_of, texts_of
 from paratopic.evaluation import report
 from paratopic.evaluation.report import ModelReport
-from paratopic.findings import figures, groups, wording
+from paratopic.findings import figures, groups, tables, wording
 from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.inference.modes import mode_of
 from paratopic.labels.summary import describe_agreement, describe_weak
 from paratopic.project import files
-from paratopic.project.errors import plural
+from paratopic.project.errors import in_units, plural
 from paratopic.project.files import COMPARISON, FINAL, MODEL_REPORTS, PREPARED, SPLIT
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import headline, metrics_in
@@ -53,7 +54,10 @@ TABLES: dict[str, dict[str, Any]] = {
 
 
 def render_page(
-    topics: Topics, names: Sequence[str], on_request: Mapping[str, Any] | None = None
+    topics: Topics,
+    names: Sequence[str],
+    unit: str = "paragraph",
+    on_request: Mapping[str, Any] | None = None,
 ) -> str:
     """Make the page of what stages wrote in the current directory.
 
@@ -61,6 +65,8 @@ def render_page(
     ----------
     names
         Names of the trained models, in any order.
+    unit
+        What the page calls a text.
     on_request
         Sections that need the champion to be loaded; None, the default, for a page without them.
         These are `shares` (a `wording.Overview`), `labels` (what the labels are a sample of) and
@@ -90,16 +96,18 @@ def render_page(
     templates = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    templates.filters |= {"percent": lambda share: f"{wording.percent(share)}%", "svg": as_svg}
-    return templates.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    in_words = partial(in_units, unit=unit)
+    templates.filters |= {"percent": lambda share: f"{tables.percent(share)}%", "svg": as_svg}
+    templates.filters["in_words"] = in_words  # what is said of paragraphs elsewhere
+    return templates.from_string(in_words(TEMPLATE.read_text(encoding="utf-8"))).render(
         plural=plural,
         topics=topics,
         prepared=prepared,
         split=files.read_json(SPLIT, REPRO),
         comparison=comparison,
-        people=describe_agreement(comparison["annotators"]),
-        sources=describe_weak(prepared, comparison),
-        notes=[*comparison["notes"], *prepared["messages"], *of_training],
+        people=[*map(in_words, describe_agreement(comparison["annotators"]))],
+        sources=[*map(in_words, describe_weak(prepared, comparison))],
+        notes=[*map(in_words, [*comparison["notes"], *prepared["messages"], *of_training])],
         models=models,
         metrics=[metric for key, metric in metrics.items() if key in known],
         compared=headline(comparison),
@@ -108,6 +116,7 @@ def render_page(
         # The page calls these where there is something to show.
         figures=figures,
         groups=groups,
+        tables=tables,
         wording=wording,
         report=report,
         risks=risks,

@@ -6,7 +6,7 @@ The figures are those of `groups`. No file is read.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from shlex import quote
@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from paratopic.corpus.table import SCHEMA, describe_size
-from paratopic.evaluation.estimates import LEAST_LABELS
+from paratopic.evaluation.estimates import LEAST_LABELS, margin
 from paratopic.evaluation.intervals import write_p
 from paratopic.findings.groups import (
     BORROWED,
@@ -37,6 +37,8 @@ from paratopic.project.topics import NO_TOPIC
 MOST_LISTED, MOST_GROUPS = 8, 12
 # Halves of intervals that labels may be wanted for.
 NARROW = (0.1, 0.05, 0.02)
+# Numbers of labels in each group for which widths of intervals are planned.
+PLANNED = (LEAST_LABELS, 50, 100)
 # What shares are of → what counts equally much.
 COUNTS: Mapping[Counted, str] = {
     "paragraphs": "All paragraphs count equally.",
@@ -54,24 +56,18 @@ PREDICTED = (
 )
 GIVEN = (
     "Shares are means of {}, corrected with the labels drawn at random (prediction-powered "
-    "inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453). This holds only if whatever "
-    "predicted them has seen none of these labels."
+    "inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453). This is valid only if "
+    "whatever made the predictions has seen none of these labels."
 )
 LABELS_ALONE = (
-    "Shares are those of the labels drawn at random alone. Predictions would narrow the intervals "
-    "if models predicted all articles without having learnt from them: this takes labels with "
-    "topics in at least 4 articles, and folds (below 2,000 labels, or with split.holdout: null)."
+    "Shares are those of the labels drawn at random alone. Predictions, which narrow intervals, "
+    "are used if labels with topics are from at least 4 articles, and models are measured by "
+    "cross-validation (below 2,000 labels, or with split.holdout: null in params.yaml)."
 )
-INTERVALS = "Intervals are Wilson's (1927) with the effective number of labels."
-
-
-def percent(share: float) -> str:
-    """Write a share as a percentage, without its sign; what is there, but rare, is not 0.
-
-    >>> percent(0.254), percent(0.001), percent(0.0)
-    ('25', '<1', '0')
-    """
-    return "<1" if 1e-4 < share < 0.005 else f"{100 * share:.0f}"
+INTERVALS = (
+    "Intervals are Wilson's (1927), for as many independent labels as would leave the same "
+    "uncertainty."
+)
 
 
 def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
@@ -81,7 +77,7 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
         has, of = "have a paragraph about", "with a paragraph about"
     basis, n = _basis(findings, corpus), _rows(corpus)
     what = f"share of the {corpus.counted}"
-    changes = findings.changes[~findings.changes["what"].str.startswith("trend")]
+    changes = findings.changes[~findings.is_trend]
     changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
     if len(changes) and findings.compared:
         row = max(changes.to_dict("records"), key=_clarity)
@@ -94,7 +90,7 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
             f"{'higher' if change > 0 else 'lower'} in {one} than in {other}"
         )
         if low == high:
-            return f"{lead}, by the labels of all paragraphs of both."
+            return f"{lead}. This is a count: all paragraphs of both are labelled."
         if low <= 0 <= high:
             return (
                 f"To cite: no topic's {what} differs significantly between {other} and {one}; "
@@ -107,7 +103,7 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     share, low, high = (100 * row[name] for name in ("share", "low", "high"))
     begin = f"To cite: {share:.0f}% of the {corpus.counted} {has} {row['topic']}"
     if row["rests_on"] == COUNT:
-        return f"{begin}, by the labels of all {n}."
+        return f"{begin}. This is a count: all {n} are labelled."
     return f"{begin} ({confidence:.0%} interval {low:.0f} to {high:.0f}%), {basis}"
 
 
@@ -124,7 +120,7 @@ def _basis(findings: Findings, corpus: Corpus) -> str:
     # Others than random labels count too, for less.
     drawn = f"{n_labels} {labels} drawn at random"
     if not (corpus.worth > 0.999).all():
-        drawn = f"{labels} that tell as much as {n_labels} drawn at random"
+        drawn = f"{labels} that are worth {n_labels} drawn at random"
     if not corpus.predicts:
         return f"estimated for all {_rows(corpus)} from {drawn}."
     predicted = "predictions" if corpus.predictor else "the model's predictions"
@@ -133,12 +129,12 @@ def _basis(findings: Findings, corpus: Corpus) -> str:
 
 def _trends(findings: Findings) -> str:
     """Topics with a trend over all groups, where the first and the last one do not differ."""
-    trends = findings.changes[findings.changes["what"].str.startswith("trend")]
+    trends = findings.changes[findings.is_trend]
     clear = trends[(trends["low"] > 0) | (trends["high"] < 0)]
     if not len(clear):
         return ""
     topics = in_short([short(name) for name in clear["topic"]], MOST_LISTED)
-    return f" Over all groups, however, these have a trend (see above): {topics}."
+    return f" Over all groups, however, there is a trend in the share of {topics}."
 
 
 def _clarity(row: Mapping[Hashable, Any]) -> float:
@@ -161,7 +157,7 @@ def population(corpus: Corpus) -> str:
         return f"{line}. For further articles like these, add --new-articles."
     line = f"Intervals are about further articles like these ({there})"
     if corpus.n_articles >= FEW_ARTICLES:
-        return f"{line}, which are taken for a random sample."
+        return f"{line}, of which they are treated as a random sample."
     return (
         f"{line}. With fewer than {FEW_ARTICLES} articles, such intervals are rough, and often too "
         "narrow."
@@ -170,17 +166,17 @@ def population(corpus: Corpus) -> str:
 
 def clustering(corpus: Corpus) -> str:
     """What to mind in regressions on the rows of a corpus."""
-    line = "in regressions, cluster standard errors by article"
+    line = "In regressions, cluster standard errors by article."
     if corpus.n_articles >= FEW_ARTICLES:
         return line
     return (
-        f"{line}; there are only {corpus.n_articles}, and with fewer than {FEW_ARTICLES}, such "
-        "errors are often too small"
+        f"{line} With fewer than {FEW_ARTICLES} articles (there are {corpus.n_articles}), such "
+        "errors are often too small."
     )
 
 
-def notes(findings: Findings) -> list[str]:
-    """What shares without an interval rest on, and each change that has one; a line each."""
+def marks(findings: Findings) -> list[str]:
+    """What the marks of shares mean; a line each."""
     lines = []
     if (findings.table["rests_on"] == COUNT).any():
         lines.append(
@@ -192,18 +188,17 @@ def notes(findings: Findings) -> list[str]:
             f"* fewer than {LEAST_LABELS} labels, so no interval. Such a share assumes that the "
             f"model makes the same errors in the group as elsewhere.{_verdict(findings)}"
         )
+    return lines
+
+
+def notes(findings: Findings) -> list[str]:
+    """What shares without an interval rest on, and what is missing; a line each."""
+    lines = marks(findings)
     if lacking(findings):
         lines.append(_needed(findings))
     if findings.is_time and (findings.table.iloc[:, 0] == UNKNOWN).any():
         name = findings.table.columns[0]
         lines.append(f"{UNKNOWN}: no {name} is known; `dvc repro` lists dates that it cannot read.")
-    for row in findings.changes[findings.changes["low"].notna()].to_dict("records"):
-        change, low, high = (100 * row[name] for name in ("change", "low", "high"))
-        # Changes with each year are small: their intervals say something with two digits.
-        digits = 1 if high - low >= 1 else 2
-        change, low, high = (round(x, digits) + 0.0 for x in (change, low, high))  # no -0.00
-        interval = f" ({low:+.{digits}f} to {high:+.{digits}f})" if row["low"] < row["high"] else ""
-        lines.append(f"{row['what']}, {row['topic']}: {change:+.{digits}f} points{interval}")
     return lines + _without_interval(findings)
 
 
@@ -221,8 +216,8 @@ def _without_interval(findings: Findings) -> list[str]:
         if name in n_labels
     ]
     what = " minus ".join(findings.compared)
-    needs = f"it takes {LEAST_LABELS} labels in each, and"
-    return [f"{what}: not shown: {needs} {', '.join(few)}"] if few else []
+    needs = f"each of the two needs {LEAST_LABELS} labels, and"
+    return [f"{what} is not shown: {needs} {', '.join(few)}."] if few else []
 
 
 def _labels_of_groups(table: pd.DataFrame) -> dict[str, int]:
@@ -252,12 +247,14 @@ def _needed(findings: Findings) -> str:
     table, needed = findings.table, lacking(findings)
     listed = in_short([f"{abridged(name)}: {n}" for name, n in needed.items()], MOST_LISTED)
     keys, unit = [str(name) for name in table if name not in COLUMNS], _unit(table)
-    how = f" (`paratopic label --random --by {quote(keys[0])} --n {sum(needed.values())}`)"
+    how = (
+        f" Draw them: `paratopic label --random --by {quote(keys[0])} --n {sum(needed.values())}`."
+    )
     how = how if len(keys) == 1 and unit == "paragraphs" else ""
-    larger = " Larger groups take fewer, such as decades (--by decade)." if "year" in keys else ""
+    larger = " Larger groups need fewer in all, such as --by decade." if "year" in keys else ""
     return (
-        f"Labels still needed for an interval (or, in groups of fewer than {LEAST_LABELS} "
-        f"{unit}, for a count): {listed}{how}.{larger}"
+        f"A group needs {LEAST_LABELS} labels for an interval; a smaller group needs labels of all "
+        f"its {unit}, for a count. Missing: {listed}.{how}{larger}"
     )
 
 
@@ -273,7 +270,7 @@ def _verdict(findings: Findings) -> str:
 
 def counting(counted: Counted, copies: bool) -> str:
     """Say what counts equally much; the parameters are those of `Corpus` and `Corpus.masses`."""
-    often = "each copy counts" if copies else "it counts once for each value of --by"
+    often = "each copy counts" if copies else "it counts once in each group"
     return f"{COUNTS[counted]} If a text occurs several times, {often}."
 
 
@@ -288,38 +285,109 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
     if n := corpus.n_boilerplate:
         left_out = plural(n, "paragraph")
         lines.append(f"Not counted: {left_out} of boilerplate (prepare.skip_boilerplate).")
-    wanted = {half: more for half in NARROW if (more := labels_for(half, findings, corpus))}
     if corpus.clusters is not None:
         lines.append("To narrow these intervals, add articles: more labels help less.")
-    elif wanted:
-        halves = (f"± {100 * half:.0f} points, about {n:,} more" for half, n in wanted.items())
-        units = "articles" if corpus.counted == "articles" else "paragraphs"
-        lines.append(
-            f"To narrow all intervals for the whole corpus, label {units} drawn at random: for "
-            f"{'; for '.join(halves)}."
-        )
+        return lines
+    whole, *groups = _parts(findings)
+    units = "articles" if corpus.counted == "articles" else "paragraphs"
+    how = {
+        f"the whole corpus, label more {units} drawn at random": [whole],
+        f"all groups, label more {units} drawn by group": [] if lacking(findings) else groups,
+    }
+    for what, parts in how.items():
+        wanted = labels_wanted(parts, corpus)
+        halves = [f"about {n:,} for ± {100 * half:.0f} points" for half, n in wanted.items()]
+        if halves:
+            lines.append(f"To narrow the intervals of {what}: {', '.join(halves)}.")
     return lines
 
 
-def labels_for(half_width: float, findings: Findings, corpus: Corpus) -> int:
-    """How many labels more, drawn at random, make the intervals of all of a corpus so narrow.
+def _parts(findings: Findings) -> list[pd.DataFrame]:
+    """The lines of all of the corpus, and those of each group."""
+    table, n_topics = findings.table, findings.table["topic"].nunique()
+    return [table[start : start + n_topics] for start in range(0, len(table), n_topics)]
 
-    Widths fall with the root of the number of labels, and of what is left to label. Better
-    predictions, which more labels give too, are not counted on.
+
+def labels_wanted(parts: Sequence[pd.DataFrame], corpus: Corpus) -> dict[float, int]:
+    """How many labels more, drawn at random from parts, make all their intervals narrow.
 
     Parameters
     ----------
-    half_width
-        Half of the widest interval of the outcomes, such as 0.02.
+    parts
+        The lines of each part in the table of findings.
+
+    Returns
+    -------
+    Half of the widest interval, such as 0.05 → number of labels; without halves that are reached.
     """
-    whole = findings.table[: findings.table["topic"].nunique()]
-    widest, n_labels = float((whole["high"] - whole["low"]).max()) / 2, int(whole["labels"].iloc[0])
-    if widest <= half_width:
+    wanted = {half: sum(_labels_for(half, part, corpus) for part in parts) for half in NARROW}
+    return {half: n for half, n in wanted.items() if n}
+
+
+def _labels_for(half_width: float, part: pd.DataFrame, corpus: Corpus) -> int:
+    """How many labels more make the intervals of a part so narrow; 0 if it has none.
+
+    Widths fall with the root of the number of labels, and of what is left to label. Better
+    predictions, which more labels give too, are not counted on.
+    """
+    widest, n_labels = float((part["high"] - part["low"]).max()) / 2, int(part["labels"].iloc[0])
+    if not widest > half_width:
         return 0
     # Where texts are from articles that were drawn, intervals do not count on what is left.
-    share = 0 if corpus.articles is not None else 1 / len(corpus.probabilities)
+    share = 0 if corpus.articles is not None else 1 / int(part[_unit(part)].iloc[0])
     noise = (1 / n_labels - share) * (half_width / widest) ** 2
     return math.ceil(1 / (share + noise) - n_labels)
+
+
+def further_labels(findings: Findings, corpus: Corpus) -> tuple[int, str]:
+    """How many labels to draw next, from each group if there are groups, and what they bring.
+
+    It is 0 if all intervals are narrow, or if articles would narrow them rather than labels.
+    """
+    if needed := sum(lacking(findings).values()):
+        return needed, "give each group an interval"
+    whole, *groups = _parts(findings)
+    wanted = {} if corpus.clusters is not None else labels_wanted(groups or [whole], corpus)
+    half, n = next(iter(wanted.items()), (0.0, 0))
+    return n, f"narrow all intervals to about ± {100 * half:.0f} points"
+
+
+def plan(
+    groups: Mapping[str, tuple[int, int, int]], known: tuple[str, float] | None, confidence: float
+) -> list[str]:
+    """Say before labelling how wide the intervals of groups will be, without help of predictions.
+
+    Parameters
+    ----------
+    groups
+        Group → the numbers of its labels, of the paragraphs that are drawn from it, and of all its
+        paragraphs.
+    known
+        The most frequent topic so far and its share; None where nothing is known.
+    """
+    after = sorted(n_labels + n_drawn for n_labels, n_drawn, _ in groups.values())
+    few = sum(n_labels + n < min(LEAST_LABELS, size) for n_labels, n, size in groups.values())
+    largest = max(size for _, _, size in groups.values())
+    of_shares = [(0.5, "")] + ([(known[1], f" ({known[0]} so far)")] if known else [])
+
+    def width(n: int) -> str:
+        halves = (margin(share, min(n, largest), largest, confidence) for share, _ in of_shares)
+        each = zip(halves, of_shares, strict=True)
+        return "about " + ", ".join(
+            f"± {100 * half:.0f} points at a share of {share:.0%}{topic}"
+            for half, (share, topic) in each
+        )
+
+    between = f"{after[0]} to {after[-1]}" if after[0] < after[-1] else f"{after[0]}"
+    lines = [f"After this draw, each group has {between} labels: {width(after[0])}"]
+    if few:
+        lacking = plural(few, "group has", "groups have")
+        lines = [f"After this draw, {lacking} fewer than {LEAST_LABELS} labels, so no interval"]
+    for n in PLANNED:
+        more = sum(max(0, min(n, size) - n_labels) for n_labels, _, size in groups.values())
+        if n > after[0] and more:
+            lines.append(f"{n} labels in each group (--n {more}): {width(n)}")
+    return lines
 
 
 @dataclass(frozen=True)
@@ -334,6 +402,8 @@ class Overview:
         Sentences to cite: of all paragraphs, and of the groups if there are any.
     outlook
         How many labels more would make the intervals narrow; empty where they are.
+    counting
+        What counts equally much.
     method
         How shares were estimated, and what intervals are about.
     """
@@ -342,6 +412,7 @@ class Overview:
     by: Mapping[str, Findings]
     sentences: tuple[str, ...]
     outlook: tuple[str, ...]
+    counting: str
     method: str
 
 
@@ -353,7 +424,8 @@ def overview(corpus: Corpus, confidence: float, seed: int) -> Overview:
     sentences = [sentence(each, corpus, confidence) for each in (whole, *by.values())]
     sentences, more = list(dict.fromkeys(sentences)), outlook(whole, corpus)
     how = f"{method(corpus)} {population(corpus)}"
-    return Overview(whole, by, tuple(sentences), tuple(more), how)
+    counts = counting(corpus.counted, copies=True)
+    return Overview(whole, by, tuple(sentences), tuple(more), counts, how)
 
 
 def _columns(corpus: Corpus, confidence: float) -> list[str]:

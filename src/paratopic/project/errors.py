@@ -6,6 +6,7 @@ Programming errors are not handled here: they keep their own type and their trac
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -13,6 +14,8 @@ from collections.abc import Callable, Sequence
 SOME_ERRORS = 3
 # Errors of a full disk, of a quota, and of a limit on the size of files.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# What sentences about a corpus call its texts; a template has attributes of this name.
+_PARAGRAPH = re.compile(r"(?<!\.)\b(a )?paragraph(s)?\b")
 
 
 class UserError(Exception):
@@ -23,14 +26,39 @@ class UserError(Exception):
 
 
 def plural(n: int, one: str, many: str | None = None) -> str:
-    """Write a number and what it counts, by default with an s where it is not one.
+    """Write a number and what it counts, by default in the regular plural where it is not one.
 
     >>> plural(1, "article"), plural(2000, "article")
     ('1 article', '2,000 articles')
     >>> plural(1, "label is", "labels are"), plural(0, "label is", "labels are")
     ('1 label is', '0 labels are')
     """
-    return f"{n:,} {one if n == 1 else many or f'{one}s'}"
+    return f"{n:,} {one if n == 1 else many or _regular(one)}"
+
+
+def _regular(noun: str) -> str:
+    """The plural of a noun: entry → entries, speech → speeches."""
+    noun = re.sub("(?<=[^aeiou])y$", "ie", noun)
+    return re.sub("(ch|sh|s|x)$", r"\1e", noun) + "s"
+
+
+def in_units(text: str, unit: str) -> str:
+    """Write of sentences, say, in place of paragraphs.
+
+    >>> in_units("a paragraph of 3 paragraphs", "sentence")
+    'a sentence of 3 sentences'
+    >>> in_units("a paragraph of 3 paragraphs", "entry")
+    'an entry of 3 entries'
+
+    Parameters
+    ----------
+    unit
+        What the project calls a text (`Params.unit`), in the singular.
+    """
+    article = "an " if unit[0] in "aeiou" else "a "
+    return _PARAGRAPH.sub(
+        lambda match: (article if match[1] else "") + (_regular(unit) if match[2] else unit), text
+    )
 
 
 def in_short(names: Sequence[str], most: int = 1) -> str:

@@ -14,7 +14,7 @@ from paratopic.project.params import read_params, run_stage
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
-    files.write_text(PAGE, render_page(params.topics, params.models))
+    files.write_text(PAGE, render_page(params.topics, params.models, params.unit))
     print(f"{PAGE}: {PAGE.stat().st_size / 1000:.0f} kB")
 
 
