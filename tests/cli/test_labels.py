@@ -283,6 +283,8 @@ def test_a_sample_is_drawn_labelled_and_weighed(small: Path, cli: Cli) -> None:
     drawn, articles, notes = draw("--random", "--by", "article", "--n", "6")
     assert drawn == [f"1 of 8 in article={name}" for name in articles]
     assert Counter(articles) == dict.fromkeys("abc", 2)
+    assert "3 groups have fewer than 20 labels, so no interval" in notes
+    assert "20 labels in each group (--n 24): about ± 0 points" in notes  # each has 8 paragraphs
     assert "paragraphs are drawn at random, so the model's predictions are hidden" in notes
     drawn, articles, _ = draw("--random", "--articles", "--n", "9", "--no-blind")
     assert drawn == ["article"] * 16 and len(set(articles)) == 2

@@ -31,15 +31,17 @@ from paratopic.cli.project import (
     read_texts,
 )
 from paratopic.corpus.table import groups_by, texts_of
+from paratopic.findings.wording import plan
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import Explanation
 from paratopic.labels.log import NEVER, UNNAMED, after
 from paratopic.labels.sample import LEAST_COVERED, n_texts
-from paratopic.project.errors import UserError, in_short, plural
+from paratopic.project.errors import UserError, in_short, in_units, plural
 from paratopic.project.files import CHAMPION, PREPARED, printable, read_json
 from paratopic.project.params import read_params
 from paratopic.project.terminal import waiting
+from paratopic.project.topics import NO_TOPIC
 from paratopic.reading.files import SUFFIXES, find_files
 
 Sheet = Annotated[
@@ -140,6 +142,7 @@ def suggest(
     groups = _groups(project, draw.by)
     suggesting = _suggesting(project, draw, model, hidden)
     suggestions = _suggestions(project, n, draw, groups, suggesting, hidden)
+    _print_plan(project, groups, suggestions)
     if out is None:
         sys.stdout.write(formats.sheet(suggestions))
         return
@@ -191,6 +194,7 @@ def label(
     with page.listen(greeting, port, token) as listener:
         if path is None:
             suggestions = _suggestions(project, n, draw, groups, suggesting, hidden)
+            _print_plan(project, groups, suggestions)
         else:
             suggestions = _in_context(project, drawn, shown)
         explain = partial(_explain, project, shown) if shown else None
@@ -312,6 +316,25 @@ def _groups(project: Project, wanted: Sequence[str]) -> dict[str, set[str]]:
             DRAW,
         )
     return groups
+
+
+def _print_plan(
+    project: Project, groups: Mapping[str, set[str]], drawn: Sequence[Suggestion]
+) -> None:
+    """Say on stderr how wide the intervals of the groups that are drawn from will be."""
+    if not groups:
+        return
+    hand = project.labelled.hand
+    frame = project.paragraphs
+    known = {*frame["text"][suggestion.has_label(frame, project.answers_on)]}
+    new = {paragraph.text for paragraph in drawn}
+    sizes = {
+        name: (len(texts & known), len(texts & new), len(texts)) for name, texts in groups.items()
+    }
+    topics = {name: n / len(hand.rows) for name, n in hand.counts.items() if n and name != NO_TOPIC}
+    largest = max(topics.items(), key=lambda topic: topic[1], default=None)
+    lines = plan(sizes, largest, project.params.evaluate.confidence)
+    print(*(in_units(line, project.params.unit) for line in lines), sep="\n", file=sys.stderr)
 
 
 def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:
