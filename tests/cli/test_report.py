@@ -77,8 +77,9 @@ def test_report_shows_figures_notes_and_differences(
 
 
 COVERAGE = "predicts a topic for 36% of paragraphs (coverage)"
-PRECISION = f"{COVERAGE}; 85% of the predicted topics are right (precision)"
-UNSURE = f"{PRECISION}. No prediction is marked sure"
+PRECISION = "; 85% of the predicted topics are right (precision)"
+RIGHT = f"{COVERAGE}{PRECISION}; 70% of the paragraphs with a topic get it (recall)"
+UNSURE = f"{RIGHT}. No prediction is marked sure"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ UNSURE = f"{PRECISION}. No prediction is marked sure"
         (WRONG, f"{UNSURE}: 100 of 300 answers are wrong, too many to promise that 90% are right."),
         (
             MANY,
-            f"{PRECISION}. Predictions with a probability of at least 0.80 are marked sure (21% of "
+            f"{RIGHT}. Predictions with a probability of at least 0.80 are marked sure (21% of "
             "paragraphs); at least 90% of these are promised to be right.",
         ),
     ],
@@ -100,15 +101,16 @@ UNSURE = f"{PRECISION}. No prediction is marked sure"
 def test_report_says_what_the_thresholds_do(
     monkeypatch: pytest.MonkeyPatch, cli: Cli, sure: dict[str, Any], line: str
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("COLUMNS", "400")
     path = MODEL_REPORTS / "baseline" / "metrics.json"
     measured = {"split_unit": "article", "n": 300, "mistakes": 100, "coverage": {"value": 0.36}}
-    measured |= {"precision": {"value": 0.85}, "abstention": {"sure": sure}}
+    measured |= {"precision": {"value": 0.85}, "recall": {"value": 0.7}}
+    measured |= {"abstention": {"sure": sure}}
     write_json(path, {"mode": "single"} | measured)
     assert f"baseline: {line}" in cli("report").splitlines()
     del measured["precision"]  # no topic is predicted for any paragraph
     write_json(path, {"mode": "single"} | measured)
-    assert f"baseline: {line.replace(PRECISION, COVERAGE)}" in cli("report").splitlines()
+    assert f"baseline: {line.replace(PRECISION, '')}" in cli("report").splitlines()
     naming = {"named_a_paragraph": 1.234, "topics_a_paragraph": 1.5}
     write_json(path, {"mode": "multi", "naming": naming})
     several = "baseline: predicts 1.23 topics per paragraph; people chose 1.50."

@@ -209,11 +209,31 @@ def test_answers_include_none_by_hand() -> None:
     assert measured["answer_macro_f1"].value == pytest.approx((1 + 0 + 0.5) / 3)
     assert [measured["f1", topic].value for topic in range(3)] == [1, 0, 0.5]
     assert measured["coverage"].value == measured["precision"].value == 0.5
+    # Of x and y, x is found.
+    assert measured["recall"].value == 0.5
     assert outcome.train_share == 0.75
     # No prediction has no precision.
     outcome = answered([["x"], []], [[0.3, 0.1], [0.1, 0.1]])
     measured = share_estimates(outcome, shares_of_answers(outcome), 0.95, 500, 1)
-    assert "precision" not in measured and measured["coverage"].value == 0
+    assert "precision" not in measured
+    assert measured["coverage"].value == measured["recall"].value == 0
+
+
+def test_recall_is_of_the_paragraphs_that_have_a_topic() -> None:
+    # Of four with a topic two get it, one another topic and one none; both others get one.
+    labels: list[list[str]] = [["x"], ["x"], ["x"], ["y"], [], []]
+    found, other, none = [0.8, 0.1], [0.1, 0.8], [0.1, 0.1]
+    outcome = answered(labels, [found, other, none, other, found, found])
+    measured = share_estimates(outcome, shares_of_answers(outcome), 0.95, 500, 1)
+    assert measured["recall"].value == pytest.approx(2 / 4)
+    assert measured["precision"].value == pytest.approx(2 / 5)
+    low, high = bounds(measured["recall"])
+    assert low < 0.5 < high
+    assert shares_of_answers(outcome)["recall"].sizes == pytest.approx(4)
+    weighted = replace(outcome, weights=np.array([1.0, 1, 3, 1, 1, 1]))
+    assert shares_of_answers(weighted)["recall"].sizes == pytest.approx(36 / 12)
+    measured = share_estimates(weighted, shares_of_answers(weighted), 0.95, 500, 1)
+    assert measured["recall"].value == pytest.approx(2 / 6)
 
 
 def test_only_hand_labels_are_evaluated() -> None:

@@ -108,8 +108,9 @@ def test_a_hub_reads_it(card: Callable[..., str], report: dict[str, Any], tmp_pa
         "is predicted. The thresholds are trade 0.50, technology 0.25, security",
         "Language of the training texts: en.",
         "The model predicts a topic for 60% of paragraphs (coverage); 91% of the predicted topics "
-        "are right (precision). Predictions with a probability of at least 0.70 are marked sure "
-        "(30% of paragraphs); at least 90% of these are promised to be right.",
+        "are right (precision); 50% of the paragraphs with a topic get it (recall). "
+        "Predictions with a probability of at least 0.70 are marked sure (30% of paragraphs); at "
+        "least 90% of these are promised to be right.",
         "38 labelled paragraphs (38 by hand) of 6 articles; 2 paragraphs have",
         "The model also learnt from 7 paragraphs without a label. The model starts from the "
         "topics' definitions.",

@@ -30,14 +30,15 @@ def figure(value: float) -> dict[str, float]:
 def test_main_figures_are_of_the_answers() -> None:
     of_topics = {"macro_f1": figure(0.8), "accuracy": figure(0.9), "log_loss": figure(0.5)}
     of_answers = {"answer_macro_f1": figure(0.6), "answer_accuracy": figure(0.7)}
-    of_answers |= {"coverage": figure(0.4)}
+    of_answers |= {"coverage": figure(0.4), "recall": figure(0.3), "precision": figure(0.2)}
     figures = main_figures({"mode": "single", "n": 9} | of_topics | of_answers)
     assert list(figures.items()) == [
         *(("answer_macro_f1", 0.6), ("answer_macro_f1_low", 0.5), ("answer_macro_f1_high", 0.7)),
-        *(("answer_accuracy", 0.7), ("coverage", 0.4), ("macro_f1", 0.8), ("log_loss", 0.5)),
+        *(("answer_accuracy", 0.7), ("precision", 0.2), ("recall", 0.3), ("coverage", 0.4)),
+        *(("macro_f1", 0.8), ("log_loss", 0.5)),
     ]
     several = {"macro_f1": figure(0.8), "subset_accuracy": figure(0.3), "log_loss": figure(0.5)}
     figures = main_figures({"mode": "multi", "n": 9} | several)
     assert (figures["macro_f1"], figures["subset_accuracy"]) == (0.8, 0.3)
-    assert "coverage" not in figures
+    assert not {"coverage", "precision", "recall"} & figures.keys()
     assert main_figures({"n": 0, "notes": "no labels"}) == {}  # nothing was measured

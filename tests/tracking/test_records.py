@@ -11,6 +11,10 @@ from paratopic.project.errors import UserError
 from paratopic.tracking.records import git_tags, metrics_of, outputs_of, state_of, title_of
 
 
+def of_topic(**figures: float) -> dict[str, dict[str, float]]:
+    return {key: {"value": value, "low": 0.0, "high": 0.9} for key, value in figures.items()}
+
+
 def test_estimates_become_metrics_with_their_bounds_and_the_main_ones_first() -> None:
     report = {
         "mode": "single",
@@ -23,15 +27,16 @@ def test_estimates_become_metrics_with_their_bounds_and_the_main_ones_first() ->
         "notes": "one article",
         "abstention": {"coverage": 0.5},
         "topics": {
-            "R&D, AI/ML": {"support": 2, "f1": {"value": 0.5, "low": 0.1, "high": 0.9}},
-            "not measured": {"support": 0, "f1": {"value": 0.0, "low": 0.0, "high": 0.9}},
+            "R&D, AI/ML": {"support": 2, **of_topic(f1=0.5, precision=0.25, recall=0.75)},
+            "not measured": {"support": 0, **of_topic(f1=0.0, precision=0.0, recall=0.0)},
         },
     }
     metrics = metrics_of(report)
     assert list(metrics.items()) == [
         *(("macro_f1", 0.5), ("macro_f1_low", 0.25), ("macro_f1_high", 1.0)),
         *(("log_loss", 0.75), ("log_loss_low", 0.5), ("log_loss_high", 1.0)),
-        *(("brier", 0.25), ("f1_R_D_ AI_ML", 0.5)),
+        ("brier", 0.25),
+        *(("f1_R_D_ AI_ML", 0.5), ("precision_R_D_ AI_ML", 0.25), ("recall_R_D_ AI_ML", 0.75)),
     ]
     assert metrics_of({"mode": "single", "n": 0, "split_unit": "article", "notes": "none"}) == {}
 

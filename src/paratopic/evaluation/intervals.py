@@ -92,8 +92,9 @@ def measure(
     -------
     Means over repeats. Keys are (precision, N), (recall, N) and (f1, N) for each class number N;
     in mode single also answer_macro_f1, answer_accuracy, coverage (share of rows whose answer is a
-    topic) and precision (share of these answers that are right; missing if there are none). In mode
-    multi the metrics of the topics are those of the answers, too. And the keys of `estimates`.
+    topic), precision (share of these answers that are right; missing if there are none) and recall
+    (share of the rows with a topic whose answer is right). In mode multi the metrics of the topics
+    are those of the answers, too. And the keys of `estimates`.
     Macro-F1 has no interval where labels are too few (`Outcomes.too_few`).
     """
     wish = confidence, n_draws, seed

@@ -156,6 +156,11 @@ class Tally:
         hit, predicted = (part[:, :-1].sum(axis=1) for part in (self.hit, self.predicted))
         return ratio(hit, predicted)
 
+    def recall(self) -> Array:
+        """Share of the rows that are not of the last class whose answer is right, (d,)."""
+        hit, true = (part[:, :-1].sum(axis=1) for part in (self.hit, self.true))
+        return ratio(hit, true)
+
     def average_precision(self) -> Array:
         """Average precision of each topic that is present, (d, topics)."""
         each = [
@@ -277,12 +282,14 @@ def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
     """Metrics of the answers: those of the mode, and precision, recall and F1 of each class."""
     rows, learnt = np.array([n_rows(answers)]), answers.train_share
     of_topic = _equal_rows(answers.counts * ~answers.predicted[:, :, -1]).mean(keepdims=True)
+    topical = np.atleast_1d(_equal_rows(answers.counts * ~answers.true[:, -1]))
     shares = _in_mode(
         {
             "answer_macro_f1": share_of_macro_f1(answers),
             "answer_accuracy": Proportion(Tally.accuracy, rows, learnt),
-            "coverage": Proportion(Tally.coverage, rows, 1.0),
             "precision": Proportion(Tally.precision, np.asarray(of_topic), learnt),
+            "recall": Proportion(Tally.recall, topical, learnt),
+            "coverage": Proportion(Tally.coverage, rows, 1.0),
         },
         answers,
     )

@@ -262,6 +262,13 @@ def risk_curve(confidence: Array, right: Targets) -> pd.DataFrame:
     return pd.DataFrame(curve)[np.append(np.diff(confidence[order]) != 0, True)]
 
 
+# Share of answers that are right → of what, in words.
+RIGHT = {
+    "precision": "the predicted topics are right",
+    "recall": "the paragraphs with a topic get it",
+}
+
+
 def why_none_is_sure(measured: Mapping[str, Any]) -> str:
     """Say why no prediction is called sure: labels are too few, or too many answers wrong.
 
@@ -292,10 +299,9 @@ def thresholds_in_words(metrics: Mapping[str, Any]) -> str:
             f"people chose {numbers['topics_a_paragraph']:.2f}."
         )
     words = f"predicts a topic for {metrics['coverage']['value']:.0%} of paragraphs (coverage)"
-    if "precision" in metrics:
-        words += (
-            f"; {metrics['precision']['value']:.0%} of the predicted topics are right (precision)"
-        )
+    for key, what in RIGHT.items():
+        if key in metrics:
+            words += f"; {metrics[key]['value']:.0%} of {what} ({key})"
     sure = metrics["abstention"]["sure"]
     if sure["threshold"] is None:
         return f"{words}. No prediction is marked sure: {why_none_is_sure(metrics)}."

@@ -55,14 +55,21 @@ METRICS = (
         is_main=True,
     ),
     Metric(
-        "coverage", "coverage", "share of paragraphs that get a topic", ("single",), is_main=True
-    ),
-    Metric(
         "precision",
         "precision",
         "share of predicted topics that are right",
         ("single",),
         is_main=True,
+    ),
+    Metric(
+        "recall",
+        "recall",
+        "of the paragraphs that have a topic, the share that gets it",
+        ("single",),
+        is_main=True,
+    ),
+    Metric(
+        "coverage", "coverage", "share of paragraphs that get a topic", ("single",), is_main=True
     ),
     Metric(
         "macro_f1",

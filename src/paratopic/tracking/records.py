@@ -32,6 +32,8 @@ _REFUSED = re.compile(r"[^\w\-. :]")
 
 # What a run's figures rest on, from metrics.json, as tags.
 BASIS = ("n", "labels", "split_unit")
+# Metrics of each topic, from metrics.json.
+OF_TOPIC = ("f1", "precision", "recall")
 
 
 class Outputs(dict[str, str]):
@@ -118,8 +120,8 @@ def metrics_of(report: Mapping[str, Any]) -> dict[str, float]:
     """The estimates of a report under the names that they have in MLflow, the main ones first.
 
     An estimate ``log_loss`` with its interval becomes log_loss, log_loss_low and log_loss_high; the
-    F1 of a topic becomes f1_trade. Bounds that are null are left out, and so are other numbers,
-    which do not measure the model.
+    figures of a topic become f1_trade, precision_trade and recall_trade. Bounds that are null are
+    left out, and so are other numbers, which do not measure the model.
     """
     estimates = {
         key: item for key, item in report.items() if isinstance(item, Mapping) and "value" in item
@@ -131,7 +133,8 @@ def metrics_of(report: Mapping[str, Any]) -> dict[str, float]:
         values |= {f"{key}_{end}": estimates[key].get(end) for end in ("low", "high")}
     for topic, measured in report.get("topics", {}).items():
         if measured["support"]:
-            values[f"f1_{_REFUSED.sub('_', topic)}"] = measured["f1"]["value"]
+            name = _REFUSED.sub("_", topic)
+            values |= {f"{key}_{name}": measured[key]["value"] for key in OF_TOPIC}
     return {name: float(value) for name, value in values.items() if value is not None}
 
 
