@@ -18,11 +18,14 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from paratopic.cli import app
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 ROOT = Path(__file__).parents[1]
 # Variable with the folder of programs that start quickly, from `tests.warm`.
@@ -105,13 +108,18 @@ def ask(url: str, body: dict[str, Any] | None = None) -> Any:
 
 def runs(project: Path) -> dict[str, str]:
     """Name of each MLflow run of a project's store → its experiment tag."""
+    return {str(run.info.run_name): run.data.tags.get("dvc_exp", "") for run in logged(project)}
+
+
+def logged(project: Path) -> list[Run]:
+    """The MLflow runs of a project's store."""
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("paratopic")
-    all_runs = client.search_runs([experiment.experiment_id])
+    all_runs = list(client.search_runs([experiment.experiment_id]))
     assert all(run.info.status == "FINISHED" for run in all_runs)
-    return {str(run.info.run_name): run.data.tags.get("dvc_exp", "") for run in all_runs}
+    return all_runs
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

@@ -19,7 +19,7 @@ from paratopic.inference.calibration import NEVER
 from paratopic.project.files import CHECKPOINTS, COMPARISON, MODEL_REPORTS, MODELS, SCORES
 from paratopic.project.kinds import KINDS
 from paratopic.training.crossval import last_fits, took
-from tests.programs import Cli, run_stages, runs, sh
+from tests.programs import Cli, logged, run_stages, runs, sh
 from tests.samples import WORDS, paragraph
 
 
@@ -156,7 +156,11 @@ def test_a_labelled_table_with_other_topics_and_one_model(
         }
     )
     run_stages(*of_models("baseline"), "report", "track")
-    assert [name.partition(" ")[0] for name in runs(Path.cwd())] == ["baseline"]
+    (run,) = logged(Path.cwd())
+    assert str(run.info.run_name).startswith("baseline ")
+    (final_fit,) = CHECKPOINTS.glob("train/baseline/*/fits.json")
+    timed = final_fit.read_text()
+    assert run.info.end_time - run.info.start_time == int(1000 * json.loads(timed)["seconds"])
     comparison = json.loads(COMPARISON.read_text())
     assert set(comparison["models"]) == {"dummy", "baseline"}
     assert comparison["champion"] == "baseline"
@@ -174,6 +178,7 @@ def test_a_labelled_table_with_other_topics_and_one_model(
     capsys.readouterr()
     run_stages(*of_models("baseline"))
     assert "baseline: no fit: texts" in capsys.readouterr().out
+    assert final_fit.read_text() == timed
     weighed = json.loads(COMPARISON.read_text())["models"]["baseline"]["macro_f1"]["value"]
     assert weighed == pytest.approx(macro_f1)
     frame[1:].assign(drawn=1).to_csv("table.csv", index=False)
@@ -199,7 +204,12 @@ def test_before_anyone_has_labelled_the_descriptions_predict(
     run_stages(*of_models("baseline", "transformer"), "report", "track")
     comparison = json.loads(COMPARISON.read_text())
     assert (comparison["n"], comparison["champion"]) == (0, "transformer")
-    assert {name.partition(" ")[0] for name in runs(Path.cwd())} == {"baseline", "transformer"}
+    # Each has the settings of its own model alone.
+    models = [run.data.params for run in logged(Path.cwd())]
+    assert sorted(params["algorithm"] for params in models) == ["baseline", "transformer"]
+    for params in models:
+        sections = {key.partition(".")[0] for key in params}
+        assert sections == {"algorithm", "seed", params["algorithm"]}
     answers = [json.loads(line) for line in cli("predict", "--json", "plain.txt").out.splitlines()]
     assert len(answers) == 2
     for answer in answers:

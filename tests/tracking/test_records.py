@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from paratopic.project.errors import UserError
-from paratopic.tracking.records import git_tags, metrics_of, outputs_of, state_of, title_of
+from paratopic.project.files import CHECKPOINTS, FITS, MODELS, write_json
+from paratopic.tracking.records import (
+    _seconds_of_training,
+    git_tags,
+    metrics_of,
+    outputs_of,
+    state_of,
+    title_of,
+)
 
 
 def of_topic(**figures: float) -> dict[str, dict[str, float]]:
@@ -60,6 +68,20 @@ def test_a_models_state_is_what_it_is_and_how_good() -> None:
     own = ("metrics.json", "card.md")
     for path in ("models/baseline", *(f"reports/models/baseline/{name}" for name in own)):
         assert state_of(outputs | {path: "9"}, "baseline") != state
+
+
+@pytest.mark.usefixtures("here")
+def test_the_duration_is_that_of_the_fit_of_the_model_that_is_there() -> None:
+    fits, manifest = CHECKPOINTS / "train/baseline/1f" / FITS, MODELS / "baseline/paratopic.json"
+    write_json(manifest, {"calibration": {}, "files": {"head.safetensors": "1"}})
+    assert _seconds_of_training("baseline") == 0
+    write_json(fits, {"files": {"head.safetensors": "1"}, "seconds": 61.5})
+    assert _seconds_of_training("baseline") == 61.5
+    # The model is from another fit, such as one of another machine.
+    write_json(manifest, {"calibration": {}, "files": {"head.safetensors": "2"}})
+    assert _seconds_of_training("baseline") == 0
+    fits.write_text("")  # by a power cut
+    assert _seconds_of_training("baseline") == 0
 
 
 def git(*words: str) -> None:

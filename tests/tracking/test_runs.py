@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from paratopic.inference.loading import _fetch_once
 from paratopic.inference.registry import ARTIFACTS, asking, store_uri
 from paratopic.project.errors import UserError
 from paratopic.tracking import runs, view
-from paratopic.tracking.runs import COMPARED, Record, write_runs
+from paratopic.tracking.runs import COMPARED, PART, STATE, WRITTEN, Record, write_runs
 from tests.samples import TARIFF
 
 
@@ -70,6 +71,30 @@ def test_a_model_is_written_once_with_its_metrics_data_and_an_example(
     assert (loaded.metadata.run_id, loaded.model_id) == (run.info.run_id, output.model_id)
     assert len(loaded.predict(loaded.input_example)) == 1
     assert "confidence" in loaded.metadata.signature.outputs.input_names()
+
+
+def test_a_run_lasts_as_long_as_the_training(uri: str, baseline: Record, tmp_path: Path) -> None:
+    began = time.time()
+    trained = replace(baseline, seconds=7200.5)
+    for written in (1, 0):
+        assert write_runs(uri, "long", [trained], tmp_path / "runs") == written
+    (run,) = runs_in(uri, "long").values()
+    assert run.info.end_time - run.info.start_time == 7_200_500
+    assert began <= run.info.end_time / 1000 + 0.001 <= time.time()
+
+
+def test_of_two_runs_of_a_state_the_one_that_was_complete_first_stays(
+    uri: str, baseline: Record
+) -> None:
+    client = MlflowClient(uri)
+    number = client.create_experiment("twice")
+    # The training of the first one ended last.
+    for written, end in (("1", 20), ("2", 10)):
+        tags = {PART: baseline.part, STATE: baseline.state, WRITTEN: written}
+        run = client.create_run(number, start_time=5, tags=tags, run_name=written)
+        client.set_terminated(run.info.run_id, end_time=end)
+    assert runs._present(client, number, baseline, 60).info.run_name == "1"
+    assert {*runs_in(uri, "twice")} == {"1"}
 
 
 def test_a_new_comparison_replaces_the_old_one_of_a_run_but_not_in_a_trial(
@@ -140,6 +165,7 @@ def test_an_incomplete_run_is_written_again(
     def interrupted(client: MlflowClient, run_id: str, record: Record) -> None:
         raise KeyboardInterrupt
 
+    baseline = replace(baseline, seconds=7200.0)  # longer than writing a run may take
     with monkeypatch.context() as patch:
         patch.setattr(runs, "_compare", interrupted)  # the last that is written
         with pytest.raises(KeyboardInterrupt):

@@ -59,7 +59,7 @@ PREDICTED = DATA / "predicted.parquet"
 # What fits that were killed go on from, and what fits that ended leave, so that a stage which runs
 # again fits nothing anew: for each stage and model a folder. DVC keeps it out of git.
 CHECKPOINTS = Path(".dvc/tmp/paratopic")
-# In a model's folder of stage score: what the fits read, and how long they took.
+# In a model's folder of it: how long the fits took, and what they read or wrote.
 FITS = "fits.json"
 
 MODELS = Path("models")

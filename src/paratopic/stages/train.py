@@ -7,9 +7,10 @@ import time
 from dataclasses import asdict
 
 from paratopic.inference.calibration import read_calibration
+from paratopic.inference.folder import MANIFEST
 from paratopic.project import files
 from paratopic.project.errors import plural
-from paratopic.project.files import FINAL, MODEL_REPORTS, MODELS, SCORES
+from paratopic.project.files import FINAL, FITS, MODEL_REPORTS, MODELS, SCORES
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params, run_stage
 from paratopic.project.terminal import bar
@@ -32,7 +33,7 @@ def main() -> None:
     )
     checkpoints = kept_folder("train", kind, what_fits_read(kind, params))
     fit, data = fitter(kind, params, checkpoints), labelled_for(kind, params)
-    started = time.monotonic()
+    is_whole, started = not checkpoints.exists(), time.monotonic()
     with bar(f"{name}: final fit", 1) as advance:
         model = fit_all(data, fit, params.seed, advance)
     audience = model.audience(list(data.rows["text"]))
@@ -54,6 +55,9 @@ def main() -> None:
     files.write_json(MODEL_REPORTS / name / FINAL, final)
     keep_alone(checkpoints)  # where calibration alone changes, the encoder is not tuned again
     seconds = time.monotonic() - started
+    if is_whole:  # for stage track
+        written = files.read_json(MODELS / name / MANIFEST, "stage train")["files"]
+        files.write_json(checkpoints / FITS, {"files": written, "seconds": seconds})
     for note in notes:
         print(f"note: {note}")
     labelled = plural(n_labelled, "labelled paragraph")

@@ -11,11 +11,13 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paratopic.corpus.labelled import read_labelled
+from paratopic.inference.folder import MANIFEST
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.params import Params
@@ -146,10 +148,7 @@ def _record(
     comparison: Mapping[str, Any],
     dataset: PandasDataset,
 ) -> Record:
-    """The record of one model, from its reports and its folder.
-
-    It has the settings of all models, so that MLflow compares runs by what differs alone.
-    """
+    """The record of one model, from its reports and its folder."""
     folder, state = files.MODEL_REPORTS / name, state_of(outputs, name)
     predictions, champion = folder / "predictions.csv", comparison["champion"]
     verdict = f"The champion is the {champion}: {comparison['reason']}."
@@ -164,13 +163,14 @@ def _record(
         part=name,
         state=state,
         name=f"{name} · {title_of(tags) or state[:7]}",
+        # Of those that differ, MLflow's picture of runs begins with the first: "algorithm".
         params={"algorithm": name, "seed": str(params.seed)}
         | {
-            f"{kind}.{key}": value if isinstance(value, str) else json.dumps(value)
-            for kind in params.models
-            for key, value in asdict(params.section(kind)).items()
+            f"{name}.{key}": value if isinstance(value, str) else json.dumps(value)
+            for key, value in asdict(params.section(name)).items()
         },
         metrics=metrics_of(report),
+        seconds=_seconds_of_training(name),
         steps=_training_steps(folder),
         tags={**tags, **basis, **digests, "model": name},
         files=[*((path, "reports") for path in reports), (files.PARAMS, ""), (files.LOCK, "")],
@@ -204,6 +204,17 @@ def _training_steps(folder: Path) -> dict[str, list[float]]:
     folds = files.read_csv(folder / "training.csv", "stage evaluate")
     means = folds.groupby(x)[y].mean()
     return {f"training/{y}": list(final[y]), f"training/{y}_of_folds": list(means)}
+
+
+def _seconds_of_training(name: str) -> float:
+    """How long stage train took to fit the model; 0 if it did not fit it here, or was killed."""
+    written = files.read_json(files.MODELS / name / MANIFEST, "stage train")["files"]
+    for path in (files.CHECKPOINTS / "train" / name).glob(f"*/{files.FITS}"):
+        with suppress(UserError):
+            fit = files.read_json(path, "stage train")
+            if fit["files"] == written:
+                return float(fit["seconds"])
+    return 0.0
 
 
 def _git(*arguments: str) -> str | None:

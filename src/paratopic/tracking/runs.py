@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 PART, STATE = "paratopic.part", "paratopic.state"
 # Tags of a run: the digests of its data, and of the comparison whose files it has.
 DATA, COMPARED = "dvc.paragraphs", "dvc.comparison"
+# Tag of a run: when it was complete, in milliseconds; its times are those of the training.
+WRITTEN = "paratopic.written"
 
 # The losses of steps are written in parts; MLflow takes 1000 metrics at once.
 BATCH = 500
@@ -73,6 +75,9 @@ class Record:
         Markdown: the run's description.
     comparison
         Files of the comparison.
+    seconds
+        How long the training took, which is the duration of the run; 0, the default, where that is
+        not known, so that the duration is that of the writing.
     steps
         Metric name → its value at each step, from step 1.
     files
@@ -93,6 +98,7 @@ class Record:
     champion: str
     verdict: str
     comparison: Sequence[Path] = ()
+    seconds: float = 0.0
     steps: Mapping[str, Sequence[float]] = field(default_factory=dict)
     files: Sequence[tuple[Path, str]] = ()
 
@@ -198,10 +204,10 @@ def _present(client: MlflowClient, experiment_id: str, record: Record, age: int)
     query = f"tags.`{STATE}` = '{record.state}' and tags.`{PART}` = '{record.part}'"
     runs = sorted(
         client.search_runs([experiment_id], query),
-        key=lambda run: (run.info.status != "FINISHED", run.info.end_time or 0, run.info.run_id),
+        key=lambda run: (run.info.status != "FINISHED", run.data.tags.get(WRITTEN, "")),
     )
     first = runs[0] if runs and runs[0].info.status == "FINISHED" else None
-    before = 1000 * (time.time() - age)
+    before = 1000 * (time.time() - age - record.seconds)
     for run in runs:
         if run is first or (run.info.status != "FINISHED" and run.info.start_time > before):
             continue
@@ -215,7 +221,13 @@ def _present(client: MlflowClient, experiment_id: str, record: Record, age: int)
 def _write(client: MlflowClient, experiment_id: str, record: Record) -> None:
     """Write a record's run."""
     tags = {PART: record.part, STATE: record.state, DATA: record.dataset.digest}
-    run = client.create_run(experiment_id, tags={**record.tags, **tags}, run_name=record.name)
+    now = _now()
+    run = client.create_run(
+        experiment_id,
+        start_time=now - int(1000 * record.seconds),
+        tags={**record.tags, **tags},
+        run_name=record.name,
+    )
     run_id = run.info.run_id
     client.log_inputs(run_id, [_input(record.dataset, "train"), _input(record.predictions, "eval")])
     model_id = _log_model(client, run, record)
@@ -224,7 +236,13 @@ def _write(client: MlflowClient, experiment_id: str, record: Record) -> None:
         client.log_artifact(run_id, str(path), place or None)
     client.log_table(run_id, record.predictions.df, "predictions.json")
     _compare(client, run_id, record)
-    client.set_terminated(run_id)
+    client.set_tag(run_id, WRITTEN, str(_now()))
+    client.set_terminated(run_id, end_time=now if record.seconds else None)
+
+
+def _now() -> int:
+    """The time, in milliseconds."""
+    return int(1000 * time.time())
 
 
 def _compare(client: MlflowClient, run_id: str, record: Record) -> None:
@@ -249,13 +267,13 @@ def _log_figures(client: MlflowClient, run: Run, record: Record, model_id: str) 
     import mlflow
     from mlflow.entities import Metric
 
-    run_id, now = run.info.run_id, run.info.start_time
+    run_id, started = run.info.run_id, run.info.start_time
     mlflow.log_params(record.params, run_id=run_id)
     mlflow.log_metrics(
-        record.metrics, run_id=run_id, timestamp=now, model_id=model_id, dataset=record.dataset
+        record.metrics, run_id=run_id, timestamp=started, model_id=model_id, dataset=record.dataset
     )
     for name, values in record.steps.items():
-        losses = [Metric(name, value, now, step) for step, value in enumerate(values, start=1)]
+        losses = [Metric(name, value, started, step) for step, value in enumerate(values, start=1)]
         for start in range(0, len(losses), BATCH):
             client.log_batch(run_id, losses[start : start + BATCH])
 
