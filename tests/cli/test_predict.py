@@ -185,6 +185,6 @@ def test_mistakes_are_reported_without_a_traceback(
             ["predict", article, "--model", baseline_folder, "--out", "."],
             "name a table or a folder",
         ),
-        (["report"], "dvc repro"),
+        (["report"], "this folder is not a paratopic project"),
     ):
         assert message in cli(*words, status=1).out

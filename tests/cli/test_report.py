@@ -53,6 +53,7 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "differences": {"baseline - dummy": difference},
         "annotators": {"annotators": ["Ann", "Bo"], "paragraphs": 5, "macro_f1": 0.9, "alpha": 0.8},
     }
+    shutil.copy(ROOT / PARAMS, PARAMS)
     write_json(COMPARISON, comparison)
     write_json(PREPARED, {"labelled_by": {"hand": 5}})
 
@@ -87,10 +88,15 @@ UNSURE = f"{RIGHT}. No prediction is marked sure"
     [
         (
             FEW,
-            f"{UNSURE}: to promise that 90% are right takes at least 44 distinct articles with a "
-            "topic, and there are 21.",
+            f"{UNSURE}: to promise that 90% of the sure ones are right takes at least 44 distinct "
+            "labelled articles with a topic (never possible in a corpus of fewer articles), and "
+            "there are 21.",
         ),
-        (WRONG, f"{UNSURE}: 100 of 300 answers are wrong, too many to promise that 90% are right."),
+        (
+            WRONG,
+            f"{UNSURE}: 100 of 300 answers are wrong, too many to promise that 90% of the sure "
+            "ones are right.",
+        ),
         (
             MANY,
             f"{RIGHT}. Predictions with a probability of at least 0.80 are marked sure (21% of "
@@ -145,12 +151,14 @@ def test_open_shows_the_page_or_says_where_it_is_or_what_is_missing(
     monkeypatch.setattr(webbrowser, "open", open_page)
     monkeypatch.setattr(report, "_on_request", lambda: None)
     monkeypatch.setattr(report, "render_page", lambda *_: "<!doctype html>")
-    shutil.copy(ROOT / PARAMS, PARAMS)
     printed = cli("report", "--open")
     assert printed.startswith(f"written: {WHOLE_PAGE.resolve()}\n")
     assert ("There is no browser here" in printed) == (not browser)
     COMPARISON.unlink()
     assert f"{COMPARISON} not found" in cli("report", "--open", status=1)
+    PARAMS.unlink()
+    for words in ((), ("--open",)):
+        assert "this folder is not a paratopic project" in cli("report", *words, status=1)
     assert opened == [WHOLE_PAGE.resolve().as_uri()]
 
 

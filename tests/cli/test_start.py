@@ -134,8 +134,8 @@ def test_a_project_starts_with_a_table(suffix: str, cli: Cli, here: Path) -> Non
         f"{path}: 40 rows. They are read as follows:",
         "  text   column body: 49 characters on average",
         "  label  column topic: 30 rows are labelled, 10 are not",
-        "  group  column date: 14 articles, each held out as a whole (no column names the article: "
-        "rows of one date count as one)",
+        "  group  column date: 14 articles, each used as a whole to train a model or to test it "
+        "(no column names the article: rows of one date count as one)",
         "  id     column id: ids of paragraphs, such as speeches:s0",
         "  date   column date: 1990 to 2003",
         "  kept   speaker",

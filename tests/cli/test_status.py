@@ -66,7 +66,7 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
     assert any(
         "arms_race: no definition" in n for n in missing(replace(few, topics=unwritten), FEW)
     )
-    assert "3 distinct paragraphs with a topic" in notes[3] and "there are 1" in notes[3]
+    assert "3 distinct labelled paragraphs with a topic" in notes[3] and "there are 1" in notes[3]
     assert "there is 1." in notes[2]
     of_topics = {name: {"support": 0} for name in ("trade", "security", "its former name")}
     unmeasured = missing(few, FEW | {"topics": of_topics})
@@ -76,7 +76,9 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
     (note,) = missing(many, FEW)  # as measured, which `note_changes` calls older than the labels
     assert note == notes[3]
     (note,) = missing(many, measured(None, 3))
-    assert note.endswith("4 of 9 answers are wrong, too many to promise that 90% are right")
+    assert note.endswith(
+        "4 of 9 answers are wrong, too many to promise that 90% of the sure ones are right"
+    )
 
 
 def test_the_seed_has_a_status(monkeypatch: pytest.MonkeyPatch, cli: Cli, project: Path) -> None:
@@ -85,11 +87,13 @@ def test_the_seed_has_a_status(monkeypatch: pytest.MonkeyPatch, cli: Cli, projec
     assert "25 of 25 paragraphs labelled" in printed
     cells = [[c.strip() for c in line.split("│")[1:-1]] for line in printed.splitlines()]
     assert ["trade", "8", "0", "1"] in cells and [NO_TOPIC, "4", "0", "1"] in cells
-    assert "takes at least 44 distinct paragraphs with a topic, and there are 21" in printed
+    assert (
+        "takes at least 44 distinct labelled paragraphs with a topic, and there are 21" in printed
+    )
     assert "labels: it is not known how these paragraphs were chosen" in printed
     assert "read more texts, once you have added some to seeds" in printed
     monkeypatch.chdir(ROOT / "tests")
-    assert "params.yaml not found" in cli("status", status=1)
+    assert "not a paratopic project, because it has no params.yaml" in cli("status", status=1)
 
 
 def test_what_is_missing_is_listed_until_labels_change(here: Path, cli: Cli, project: Path) -> None:

@@ -105,7 +105,7 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     assert informed.reason.startswith(
         "with the definitions and no labels, the macro-F1 of its answers is 0.500 higher than"
     )
-    assert informed.reason.endswith("this is not independent evidence")
+    assert informed.reason.endswith("the author of the definitions had read the labelled articles")
 
     alike = compare(data, {"baseline": good, "transformer": good}, {}, *arguments, 1)
     assert alike.champion == "baseline"

@@ -105,7 +105,7 @@ def test_a_hub_reads_it(card: Callable[..., str], report: dict[str, Any], tmp_pa
         "| macro-F1, forced choice | 0.800 | 0.700 to 0.900 |",
         "| expected calibration error | 0.050 |  |",
         "| F1 of trade (n = 12) | 0.700 |",
-        "is predicted. The thresholds are trade 0.50, technology 0.25, security",
+        "rare topics are predicted too: trade 0.50, technology 0.25, security",
         "Language of the training texts: en.",
         "The model predicts a topic for 60% of paragraphs (coverage); 91% of the predicted topics "
         "are right (precision); 50% of the paragraphs with a topic get it (recall). "

@@ -98,7 +98,7 @@ def test_a_bad_key_is_refused_by_name(tmp_path: Path, old: str, new: str, messag
         (b"%YAML 2.0\n---\nseed: 1", "params.yaml, line 1 is not valid YAML"),
         (b"%YAML 1.5\n---\nseed: 1", "params.yaml is not valid YAML"),
         (b"", "params.yaml: the file: Input should be an object"),
-        (None, "params.yaml not found: run this in a project's folder"),
+        (None, "is not a paratopic project, because it has no .*params.yaml: run this in a"),
     ],
 )
 def test_a_file_without_params_is_refused(

@@ -313,7 +313,7 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
     """Print how often each topic was predicted, beside its share of the labels held out."""
     texts = sum(done.counts)
     known = [f"{100 * share:.0f}" for share in model.calibration.shares]
-    columns = "count", "% of answers", "% of held-out labels"
+    columns = "count", "% of answers", "% of labels"
     right = [Column(name, justify="right") for name in columns]
     table = Table("answer", *right, box=box.SIMPLE_HEAD)
     for name, count, of_labels in zip_longest([*model.classes_, "none"], done.counts, known):

@@ -60,10 +60,10 @@ def report(
     ] = False,
 ) -> None:
     """Print the comparison of the models, and what to do next."""
-    comparison = files.read_json(COMPARISON, "`dvc repro` in the root of a project")
+    params = read_params()
+    comparison = files.read_json(COMPARISON, "`dvc repro`")
     note_changes()
     if open_page:
-        params = read_params()
         page = render_page(params.topics, params.models, params.unit, _on_request())
         files.write_text(WHOLE_PAGE, page)
         whole = WHOLE_PAGE.resolve()

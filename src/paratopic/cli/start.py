@@ -367,13 +367,17 @@ def _print_proposal(table: str, names: list[str], proposal: Proposal, rows: Labe
     meanings = {
         "text": f"{frame['text'].str.len().mean():.0f} characters on average",
         "label": f"{len(answers)} rows are labelled, {len(frame) - len(answers)} are not",
-        "group": f"{plural(frame['article'].nunique(), 'article')}, each held out as a whole",
+        "group": f"{plural(frame['article'].nunique(), 'article')}, each used as a whole to train "
+        "a model or to test it",
         "id": f"ids of paragraphs, such as {frame['id'][0]}",
     }
     if columns.get("group") == columns.get("date"):
         meanings["group"] += " (no column names the article: rows of one date count as one)"
     elif not {"position", "text_preceding"} & {*names}:
-        meanings["group"] += " (no column position, so rows are read without their neighbours)"
+        meanings["group"] += (
+            " (no column position numbers the rows of an article, so they are read without their "
+            "neighbours)"
+        )
     if "date" in fields:
         meanings["date"] = _dates(fields["date"].dropna().tolist())
     print(f"{table}: {plural(len(frame), 'row')}. They are read as follows:")

@@ -196,8 +196,9 @@ def _reason(
             f"{'higher' if higher else 'lower'} than the {other}'s ({write_p(lead.p)})"
         )
     return "; ".join(parts) + by_definitions * (
-        ". The labels are from too few articles to tell. If the author of the definitions had read "
-        "these, this is not independent evidence"
+        ". This decides, because the labels are from too few articles to show which model is "
+        "better on new ones. It is no independent evidence if the author of the definitions had "
+        "read the labelled articles"
     )
 
 

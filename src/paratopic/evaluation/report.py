@@ -279,14 +279,16 @@ def why_none_is_sure(measured: Mapping[str, Any]) -> str:
     """
     sure = measured["abstention"]["sure"]
     if sure["groups"] < sure["groups_needed"]:
+        unit = measured["split_unit"]
+        never = " (never possible in a corpus of fewer articles)" if unit == "article" else ""
         return (
-            f"to promise that {sure['target']:.0%} are right takes at least "
-            f"{sure['groups_needed']} distinct {measured['split_unit']}s with a topic, and there "
-            f"are {sure['groups']}"
+            f"to promise that {sure['target']:.0%} of the sure ones are right takes at least "
+            f"{sure['groups_needed']} distinct labelled {unit}s with a topic{never}, and there are "
+            f"{sure['groups']}"
         )
     return (
         f"{measured['mistakes']} of {measured['n']} answers are wrong, too many to promise that "
-        f"{sure['target']:.0%} are right"
+        f"{sure['target']:.0%} of the sure ones are right"
     )
 
 

@@ -193,8 +193,8 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
         )
     if "groups" in sample:
         line += (
-            f"; {sample['groups']} of these were drawn by group, and are weighted by each group's "
-            "share of the corpus"
+            f"; {sample['groups']} of these were drawn from groups (--by), and are weighted so "
+            "that each group counts by its size in the corpus"
         )
     if "open" in sample:
         lacks = plural(sample["open"], "more was drawn and has", "more were drawn and have")

@@ -350,7 +350,8 @@ def read_text(path: Path = PARAMS) -> str:
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise UserError(
-            f"{path} not found: run this in a project's folder, or start one with `paratopic init`"
+            f"this folder is not a paratopic project, because it has no {path}: run this in a "
+            "project's folder, or start a project with `paratopic init`"
         ) from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
