@@ -156,8 +156,9 @@ def test_bytes_that_are_not_text_are_refused(data: bytes, message: str) -> None:
 
 
 def test_no_cell_of_a_table_that_is_written_runs_as_a_formula(tmp_path: Path) -> None:
-    table = pd.DataFrame({"a": ["=1+1", "'=1", "+cmd|'/C calc'!A0", "ok"], "n": [-1, 2, 3, 4]})
+    table = pd.DataFrame({"=A1": ["=1+1", "'=1", "+cmd|'/C calc'!A0", "ok"], "n": [-1, 2, 3, 4]})
     write_csv(tmp_path / "t.csv", table)
     lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines[0] == "'=A1,n"
     assert lines[1:4] == ["'=1+1,-1", "''=1,2", "'+cmd|'/C calc'!A0,3"]
     pd.testing.assert_frame_equal(read_csv(tmp_path / "t.csv", "this test"), table)

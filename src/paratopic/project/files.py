@@ -224,14 +224,17 @@ def live(cell: str) -> str:
 
 
 def _each_cell(change: Callable[[str], str], table: pd.DataFrame) -> pd.DataFrame:
-    """The table with all of its texts changed."""
+    """The table with all of its texts and the names of its columns changed."""
     texts = [name for name in table if table[name].dtype.kind not in "biuf"]
     changed = table[texts].map(lambda cell: change(cell) if isinstance(cell, str) else cell)
-    return table.assign(**changed)
+    return table.assign(**changed).rename(columns=change)
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV: UTF-8, LF line ends, no index, and no cell that runs as a formula."""
+    """Write a table as CSV: UTF-8, LF line ends, no index.
+
+    No spreadsheet runs one of its cells, or the name of a column, as a formula.
+    """
     write_text(path, _each_cell(inert, table).to_csv(index=False, lineterminator="\n"))
 
 
