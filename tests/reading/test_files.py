@@ -109,6 +109,18 @@ def test_files_that_no_article_can_be_named_after_are_left_out(tmp_path: Path) -
             read(name)
 
 
+def test_what_links_lead_to_again_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    names = "a.txt", "b/c.txt"
+    for name in names:
+        save(tmp_path, name, "Talks went on.")
+    for link, end in {"0.old": "a.txt", "a2.txt": "a.txt", "x": ".", "b/y": ".."}.items():
+        (tmp_path / link).symlink_to(end)
+    files, left_out = find_files([str(tmp_path)], SUFFIXES)
+    assert files == [tmp_path / name for name in names]
+    assert [path.name for path, why in left_out if "another name" in why] == ["a2.txt", "y", "x"]
+
+
 def test_folders_that_cannot_be_opened_are_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

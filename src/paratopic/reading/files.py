@@ -40,8 +40,8 @@ def find_files(
     """Find the files that paths, folders and globs stand for.
 
     A folder stands for all files in it and in its subfolders that have one of the suffixes (in
-    lower case), in sorted order. Files and folders whose names begin with a dot or ~$ are ignored,
-    and so are metadata.csv and labels.csv.
+    lower case), in sorted order; what links lead to again is read once. Files and folders whose
+    names begin with a dot or ~$ are ignored, and so are metadata.csv and labels.csv.
 
     Returns
     -------
@@ -115,14 +115,20 @@ def _matches(pattern: str, suffixes: Collection[str]) -> list[tuple[Path, str]]:
     """The files that a pattern stands for, each with the reason to leave it out, if any."""
     # Not by the methods of Path, which raise an OSError on names that are too long.
     if os.path.isdir(pattern):
-        return list(_folder_content(Path(pattern), suffixes))
+        return list(_folder_content(Path(pattern), suffixes, set()))
     globbed = filter(os.path.isfile, sorted(glob.glob(pattern, recursive=True)))
     paths = map(Path, [pattern] if os.path.exists(pattern) else globbed)
     return [(path, _name_problem(path)) for path in paths]
 
 
-def _folder_content(folder: Path, suffixes: Collection[str]) -> Iterator[tuple[Path, str]]:
-    """The files of a folder, each with the reason to leave it out, if any."""
+def _folder_content(
+    folder: Path, suffixes: Collection[str], known: set[str]
+) -> Iterator[tuple[Path, str]]:
+    """The files of a folder, each with the reason to leave it out, if any.
+
+    `known` are the real paths of files and folders that were read before, also by a link.
+    """
+    known.add(os.path.realpath(folder))
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
@@ -133,13 +139,17 @@ def _folder_content(folder: Path, suffixes: Collection[str]) -> Iterator[tuple[P
         if path.name.startswith((".", "~$")) or path.name in (SHEET, LOG):
             continue
         page = str(path).removesuffix("_files")
-        if not path.is_dir():
-            yield path, _file_problem(path, suffixes)
+        if (real := os.path.realpath(path)) in known:
+            yield path, "read under another name"
+        elif not path.is_dir():
+            if not (reason := _file_problem(path, suffixes)):
+                known.add(real)
+            yield path, reason
         # A browser saved the pictures and scripts of 'news.html' beside it in 'news_files'.
         elif page != str(path) and any(os.path.exists(page + end) for end in (".html", ".htm")):
             yield path, "part of a saved web page"
         else:
-            yield from _folder_content(path, suffixes)
+            yield from _folder_content(path, suffixes, known)
 
 
 def _file_problem(path: Path, suffixes: Collection[str]) -> str:
