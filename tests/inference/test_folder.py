@@ -152,6 +152,8 @@ def alone(**changes: Any) -> dict[str, Any]:
         (setting("calibration", "thresholds", to=[float("nan")]), "finite"),
         (setting("calibration", "sure", to=float("inf")), "finite"),
         (setting("calibration", "scale", to=[1e308]), "too large"),
+        (setting("calibration", "scale", to=[0.0]), "paratopic.json is damaged.* not positive"),
+        (setting("calibration", "alone", to=alone(scale=[-2.0])), "not positive"),
         (setting("calibration", "alone", to=alone(scale=[float("inf")])), "finite"),
         (setting("calibration", "alone", to=alone(shift=[0.0] * 7)), "7 numbers as shift"),
         (setting("calibration", "alone", to=alone(shares=[0.5, 0.5, 2.0, 0.1])), "a share is not"),

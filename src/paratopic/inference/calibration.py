@@ -28,8 +28,8 @@ class Calibration:
     Parameters
     ----------
     scale
-        Factors that the logits (see `modes.Mode.logits`) are multiplied by: one for each logit, or
-        one for all.
+        Positive factors that the logits (see `modes.Mode.logits`) are multiplied by: one for each
+        logit, or one for all.
     shift
         Numbers added to the scaled logits: one for each, or one for all.
     thresholds
@@ -66,6 +66,8 @@ class Calibration:
         every = *self.scale, *self.shift, *self.thresholds, *self.shares, self.sure
         if not (np.abs(every) <= LARGEST).all():
             raise ValueError("calibration: a number is not finite, or too large")
+        if not all(factor > 0 for factor in self.scale):
+            raise ValueError("calibration: a scale is not positive")
         if not all(0 <= share <= 1 for share in self.shares):
             raise ValueError("calibration: a share is not from 0 to 1")
         if self.alone is not None:
