@@ -27,6 +27,12 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
     return path
 
 
+def nested_aliases(entry: str) -> str:
+    """Keys of which each repeats the one before ten times, as a list or by merging."""
+    repeated = (entry.format(", ".join([f"*a{n}"] * 10)) for n in range(9))
+    return "\na0: &a0 {x: 1}" + "".join(f"\na{n}: &a{n} {r}" for n, r in enumerate(repeated, 1))
+
+
 def test_the_projects_own_params_are_read() -> None:
     params = read_params(ROOT / "params.yaml")
     assert params.models == ("baseline", "transformer")
@@ -80,6 +86,10 @@ def test_an_integer_is_taken_for_a_float_and_1e_4_is_a_number(tmp_path: Path) ->
         (r"^seed: .*", "seed: 1\nseed: 2", r'line 5 .*duplicate key "seed"'),
         (r"^  epochs: .*", "\tepochs: 3", r"line \d+ .*indent with spaces, not tabs"),
         (r"^seed: .*", "seed: &a [*a]", r"contains itself"),
+        *(
+            (r"^seed: .*", f"seed: 1{nested_aliases(form)}", "over 100,000 values, with what alia")
+            for form in ("[{}]", "{{<<: [{}]}}")
+        ),
         (r"^seed: .*", f"seed: {'[' * 500}", r"nested too deeply"),
     ],
 )

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, field, fields, replace
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
@@ -29,6 +30,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.nodes import MappingNode
 
 from paratopic.project.errors import UserError, run
 from paratopic.project.files import PARAMS, PIPELINE
@@ -40,6 +42,8 @@ from paratopic.project.topics import TieRule, Topic, Topics, nearest
 SHARES = 1.0, 0.8, 0.6, 0.4, 0.2
 SECTION = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Section = TypeVar("Section")
+# Most keys and values of params.yaml, with what aliases repeat.
+MOST_VALUES = 100_000
 _SURROGATE = re.compile("[\ud800-\udfff]")  # halves of characters that YAML can carry
 # What an entry of a list may be instead of a str, by the names that pydantic gives.
 _ENTRIES: dict[str | int, type] = {"Topic": Topic, "Source": Source}
@@ -285,13 +289,38 @@ def _checked(
 
 
 class _Constructor(SafeConstructor):
-    """Names the line of a value that cannot be read, as the date 2025-99-99."""
+    """Names the line of a value that cannot be read, as the date 2025-99-99.
+
+    Aliases of aliases that stand for more values than there is time to read are refused.
+    """
+
+    def construct_document(self, node: Any) -> Any:
+        if _count_values(node, {}) > MOST_VALUES:
+            problem = f"it has over {MOST_VALUES:,} values, with what aliases (*name) repeat"
+            raise ConstructorError(None, None, problem)
+        return super().construct_document(node)
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
         except (ValueError, ArithmeticError) as error:
             raise ConstructorError(None, None, str(error), node.start_mark) from None
+
+
+def _count_values(node: Any, counted: dict[Any, int]) -> int:
+    """Count the keys and values in a node of YAML, where an alias stands for all that it repeats.
+
+    Parameters
+    ----------
+    counted
+        Node → its count, for nodes that aliases lead to again.
+    """
+    if node not in counted:
+        parts = [] if isinstance(node.value, str) else node.value
+        if isinstance(node, MappingNode):
+            parts = chain.from_iterable(parts)
+        counted[node] = 1 + sum(_count_values(part, counted) for part in parts)
+    return counted[node]
 
 
 def run_stage(main: Callable[[], None]) -> None:
