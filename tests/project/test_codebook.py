@@ -73,6 +73,15 @@ def test_comments_and_everything_else_stay() -> None:
     )
 
 
+@pytest.mark.parametrize("typed", ["\u00e9cole", "e\u0301cole"])
+def test_accents_may_be_written_in_either_form(typed: str) -> None:
+    for written in ("\u00e9cole", "e\u0301cole"):
+        text = BLOCK.replace("name: trade", f"name: {written}")
+        renamed = after(text, Change("rename", (typed,), ("school",)))
+        assert topics_of(renamed).topics[0].was == ("\u00e9cole",)
+        assert topics_of(after(text, Change("drop", (typed,)))).retired == {"\u00e9cole": ()}
+
+
 def test_names_of_before_add_up() -> None:
     text = after(BLOCK, Change("rename", ("trade",), ("commerce",)))
     text = after(text, Change("rename", ("commerce",), ("trade",)))

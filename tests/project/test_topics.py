@@ -83,5 +83,7 @@ def test_a_pattern_that_is_slow_in_all_texts_together_is_refused(
 def test_an_accent_may_be_stored_in_either_form() -> None:
     one, two = "caf\u00e9", "cafe\u0301"
     topics = Topics("single", (Topic(two, was=("the\u0301",)), "security"))
+    retired = Topics("single", ("a", "b"), {two: ()})
+    assert retired.today([one]).retired == f"{one} was dropped"
     assert topics.names == (one, "security") and topics.topics[0].was == ("th\u00e9",)
     assert topics.check(split_cell(f"{two}; security"), "here") == (one, "security")

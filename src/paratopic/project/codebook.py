@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from paratopic.project.errors import UserError
-from paratopic.project.topics import Topic, Topics, nearest
+from paratopic.project.topics import Topic, Topics, composed, nearest
 
 Kind = Literal["rename", "merge", "split", "drop"]
 
@@ -48,8 +48,8 @@ class Change:
     into: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "names", tuple(dict.fromkeys(self.names)))
-        object.__setattr__(self, "into", tuple(dict.fromkeys(self.into)))
+        object.__setattr__(self, "names", tuple(dict.fromkeys(map(composed, self.names))))
+        object.__setattr__(self, "into", tuple(dict.fromkeys(map(composed, self.into))))
         before, after = len(self.names), len(self.into)
         fits, needs = {
             "rename": (before == after == 1, "one topic and one new name"),
@@ -171,7 +171,7 @@ def edited(text: str, change: Change, before: Topics) -> str:
     codebook = _values(section)["codebook"]
     new = [topic for topic in after.topics if topic not in before.topics]
     if change.kind == "rename":
-        (node,) = (each for each in codebook.value if _name_node(each).value == change.names[0])
+        (node,) = (each for each in codebook.value if _name(each) == change.names[0])
         edits = _with_names(text, node, new[0])
     else:
         edits = [_with_entries(text, codebook, change.names, new)]
@@ -191,7 +191,7 @@ def _with_entries(text: str, codebook: Any, gone: Sequence[str], new: Sequence[T
         begin -= len(indent)
     end, pieces = begin, []
     for node in codebook.value:
-        name = _name_node(node).value
+        name = _name(node)
         start = end if is_block else node.start_mark.index
         end = _line_end(text, _end(node)) if is_block else _end(node)
         if name == gone[0]:
@@ -245,6 +245,11 @@ def _values(node: Any) -> dict[str, Any]:
 def _name_node(entry: Any) -> Any:
     """The node of an entry's name, which is the entry itself where there is nothing else."""
     return entry if isinstance(entry.value, str) else _values(entry)["name"]
+
+
+def _name(entry: Any) -> str:
+    """The name in an entry, as `Topic` has it."""
+    return composed(_name_node(entry).value)
 
 
 def _end(node: Any) -> int:

@@ -62,13 +62,22 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f' (did you mean "{close[0]}"?)' if close else ""
 
 
+def composed(name: str) -> str:
+    """The name of a topic with accents as parts of letters (NFC): two forms look alike.
+
+    >>> composed("e\u0301conomie") == "\u00e9conomie"
+    True
+    """
+    return normalize("NFC", name)
+
+
 def split_cell(cell: str) -> tuple[str, ...]:
     """Split a cell of labels into names of topics, each once; empty for none of the topics.
 
     >>> split_cell("trade; security")
     ('trade', 'security')
     """
-    names = (normalize("NFC", name.strip()) for name in cell.split(SEPARATOR))
+    names = (composed(name.strip()) for name in cell.split(SEPARATOR))
     return tuple(dict.fromkeys(name for name in names if name))
 
 
@@ -121,9 +130,8 @@ class Topic:
     was: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        # An accent may be written as one character or as two, which look alike.
-        object.__setattr__(self, "name", normalize("NFC", self.name))
-        object.__setattr__(self, "was", tuple(normalize("NFC", name) for name in self.was))
+        object.__setattr__(self, "name", composed(self.name))
+        object.__setattr__(self, "was", tuple(map(composed, self.was)))
         for name in (self.name, *self.was):
             _check_name(name)
         for pattern in (self.heading, self.pattern):
@@ -177,6 +185,8 @@ class Topics:
     retired: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        retired = {composed(n): tuple(map(composed, parts)) for n, parts in self.retired.items()}
+        object.__setattr__(self, "retired", retired)
         if len(self.topics) < 2:
             raise ValueError(f"the codebook needs at least two topics, it has {len(self.topics)}")
         self._check_places()
