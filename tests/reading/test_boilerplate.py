@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.reading.boilerplate import BYLINE, CALL, CAPTION, DATE, LINK, NOTICE, reasons
+from paratopic.reading.boilerplate import BYLINE, CALL, CAPTION, DATE, LINK, NOTICE, TAGS, reasons
 
 TITLE = "Harbour Talks Open"
 BODY = "The ministers met in the old customs house and said nothing at all to those who waited."
@@ -54,6 +54,7 @@ def reason_below_the_title(text: str) -> str:
         ("Our Standards: The Thomson Reuters Trust Principles.", NOTICE),
         ("This article was originally published in The Harbour Gazette.", NOTICE),
         ("https://example.org/harbour?id=1", LINK),
+        ("Categories: August 15, 2031 Madrid Published Politics and conflicts Archived", TAGS),
     ],
 )
 def test_boilerplate_anywhere(text: str, reason: str) -> None:
@@ -88,6 +89,7 @@ def test_boilerplate_only_below_the_title(text: str, reason: str) -> None:
         "See also what she wrote in May, he said, and read it twice.",
         "Read more closely, the order says nothing about steel.",
         *("Share prices fell.", "Share of Exports", "The picture: nobody knew what was to come."),
+        "Categories: these are what the order taxes, and it names nine of them.",
         "Images by satellites show that the yard is empty.",
         "The app shows images from Getty Images, and users pay for them by the month.",
         "He showed them the photo: a yard full of steel.",

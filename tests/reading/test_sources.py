@@ -117,7 +117,10 @@ def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path) -> No
     save(folder, "empty.txt", "")
     save(folder, "more.csv", "text,label,date,beat\nIt rained.,other,1 May,7\nIt did.,other,,\n")
     sources = [str(folder), str(folder / "more.csv")]
-    frame, answers, skipped, metadata, origins, notes = read_sources(sources, [], ["other"])
+    frame, answers, skipped, metadata, origins, notes, articles = read_sources(
+        sources, [], ["other"]
+    )
+    assert articles == {*frame["article"][:-2]}  # without the rows of the table
     assert list(metadata) == ["id", "date", "author", "beat", "source"]
     assert list(metadata["id"]) == list(frame["id"])
     rows = zip(frame["article"], metadata.fillna("").to_numpy().tolist(), strict=True)

@@ -43,10 +43,13 @@ def settings(sources: tuple[str, ...], labels: str | None = None, skip: bool = T
 def test_boilerplate_is_marked_unless_it_is_to_be_kept(folder: Path, topics: Topics) -> None:
     path = folder / "notice.txt"
     path.write_text("Talks on tariffs went on in the harbour town.\n\nBilling code 3295-F1-P\n")
+    table = folder / "rows.csv"  # somebody chose its rows, and they are in order
+    table.write_text("text,label,group,position\nWe cut taxes.,,speech,1\n", encoding="utf-8")
     for skip in (True, False):
-        prepared = prepare(settings((str(path),), skip=skip), topics)
+        prepared = prepare(settings((str(path), str(table)), skip=skip), topics)
         frame, report = prepared.paragraphs, prepared.report
-        assert frame["boilerplate"].tolist() == [False, skip] and report["boilerplate"] == skip
+        assert frame["boilerplate"].tolist() == [False, skip, False]
+        assert report["boilerplate"] == skip
 
 
 def test_the_file_of_labels_and_its_backup_are_no_sources(folder: Path, topics: Topics) -> None:

@@ -1,13 +1,14 @@
 """Paragraphs of articles that say nothing to judge: references, fragments, and what recurs.
 
 The rules see words alone and are made for precision: what they miss is treated as any other
-paragraph. A row of a table without positions is never boilerplate, because somebody chose it. What
-is no paragraph at all, such as a byline, was left out before (`reading.boilerplate`).
+paragraph. A row of a table is never boilerplate, because somebody chose it. What is no paragraph at
+all, such as a byline, was left out before (`reading.boilerplate`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
@@ -26,15 +27,23 @@ MOST_WORDS_BROKEN = 12
 MOST_WORDS_DATED = 16
 
 _DIGIT = re.compile(r"\d")
-_SPEAKER = re.compile(r"(?:Q\b|[^:.?!]{1,40}:)\W*")  # 'Q: Do you…', 'Q Do you…', 'THE PRESIDENT: I'
+# 'Q: Do you…', 'Q Do you…', 'THE PRESIDENT: I', but neither 'We agreed: I' nor 'Trade: it grew'.
+_NAME = r"[^\W\d_a-z][^\s:]*"
+_SPEAKER = re.compile(rf"(?:Q\b|{_NAME}(?: (?:and|for|of|the|{_NAME})){{0,5}}:(?!\s*[a-z]))\W*")
 _WORD = re.compile(r"[^\s—–]*\w[^\s—–]*")
 _BREAKS_OFF = re.compile(r"(?:[—–…,-]|\.\.\.)$")
 _SENTENCE_END = re.compile(r"[.!?…。！？][\"'’”»)\]]*$")
 
 
-def is_boilerplate(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Say which of n rows of the paragraph table say nothing to judge, (n,)."""
-    of_articles = frame["ordered"].to_numpy(dtype=bool)
+def is_boilerplate(frame: pd.DataFrame, split: Collection[str]) -> npt.NDArray[np.bool_]:
+    """Say which of n rows of the paragraph table say nothing to judge, (n,).
+
+    Parameters
+    ----------
+    split
+        Names of the articles that were split into paragraphs. Other rows are never boilerplate.
+    """
+    of_articles = frame["article"].isin(list(split)).to_numpy(dtype=bool)
     rows = frame[of_articles]
     if rows.empty:
         return of_articles

@@ -1,4 +1,4 @@
-"""Boilerplate in articles: bylines, lone dates, captions, calls to action, notices, links.
+"""Boilerplate in articles: bylines, lone dates, captions, calls to action, notices, links, tags.
 
 Each rule reads the whole text of a segment. The rules are written for precision: text that they
 miss stays a paragraph. A dateline at the beginning of a paragraph belongs to the paragraph. This
@@ -17,6 +17,7 @@ CAPTION = "caption or credit"
 CALL = "call to action"
 NOTICE = "notice"
 LINK = "link alone"
+TAGS = "categories"
 
 # No rule applies to longer texts.
 MOST_CHARACTERS = 600
@@ -115,6 +116,8 @@ _EVERYWHERE = {
     ),
     (NOTICE, 15): (r"(?:.*[.,|–-] ?)?All rights reserved\.?|Our Standards: .*Trust Principles.*"),
     (LINK, 1): r"[(<]?(?:https?://|www\.)\S+",
+    # Of a wiki's page.
+    (TAGS, 60): r"(?:Hidden c|C)ategor(?:y|ies): .*[^.!?…\"'”’»)]",
 }
 
 # These apply only between the first segment, which may be the title, and the first body paragraph.

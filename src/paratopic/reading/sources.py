@@ -55,6 +55,9 @@ class Sources(NamedTuple):
         Name of a field and where it was found → number of articles.
     notes
         Messages about files of metadata, tables that are left out, and dates that cannot be read.
+    articles
+        Names of the articles that were split into paragraphs. Rows of tables belong to none of
+        them.
     """
 
     frame: pd.DataFrame
@@ -63,6 +66,7 @@ class Sources(NamedTuple):
     metadata: pd.DataFrame
     origins: Counter[tuple[str, str]]
     notes: Sequence[str] = ()
+    articles: frozenset[str] = frozenset()
 
 
 def read_sources(
@@ -192,7 +196,9 @@ def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequenc
     metadata = metadata[sorted(metadata, key=lambda name: (name != DATE, name))]
     metadata.insert(0, "id", frame["id"])
     origins = sum((source.origins for source in sources), Counter[tuple[str, str]]())
-    return Sources(frame, answers, skipped, metadata, origins, [*notes, *unread_dates(metadata)])
+    notes = [*notes, *unread_dates(metadata)]
+    articles = frozenset[str]().union(*(source.articles for source in sources))
+    return Sources(frame, answers, skipped, metadata, origins, notes, articles)
 
 
 def _entries(sources: Iterable[Source | str]) -> list[Source]:
@@ -252,7 +258,8 @@ def _read_article(path: Path) -> Sources:
     values = {name: field.value for name, field in fields.items()}
     origins = Counter((name, field.origin) for name, field in fields.items())
     metadata = pd.DataFrame(values, index=frame.index, dtype="str")
-    return Sources(frame, NO_ANSWERS, skipped_of(article), metadata, origins)
+    articles = frozenset(frame["article"])
+    return Sources(frame, NO_ANSWERS, skipped_of(article), metadata, origins, articles=articles)
 
 
 def _refuse_same_names(paths: Sequence[Path]) -> None:

@@ -44,8 +44,8 @@ def prepare(params: Params) -> Prepared:
     check_meanings(settings.sources, topics)
     own_files = [log.resolve(), backup(log.resolve())] if log else []
     sources = read_sources(settings.sources, own_files, settings.no_topic)
-    skipped = is_boilerplate(sources.frame) if settings.skip_boilerplate else False
-    paragraphs = sources.frame.assign(boilerplate=skipped)
+    articles = sources.articles if settings.skip_boilerplate else ()
+    paragraphs = sources.frame.assign(boilerplate=is_boilerplate(sources.frame, articles))
     resolved = resolve_answers(paragraphs, sources.answers, lines, params, sources.metadata)
     frame = with_labels(paragraphs, resolved.answers)
     report = summary_of(sources)
