@@ -151,6 +151,18 @@ def test_answers_that_another_program_takes_out_of_the_file_are_noticed(
     assert [id_ for id_, *_ in answers_in(path)] == ["news:0", "news:2"]
 
 
+def test_names_within_a_name_are_other_annotators(
+    session: page.Session, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.save(trade("news:0"))
+    session_of(path, "anna").save(trade("news:1"))
+    monkeypatch.setattr(page, "read_lines", None)  # the file is not read again
+    session.save(trade("news:1"))
+    monkeypatch.undo()
+    session_of(path, "ann").save(trade("news:2"))
+    assert session.state()["items"][2]["answer"] is not None
+
+
 def test_an_answer_that_cannot_be_written_is_not_confirmed(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -217,7 +217,9 @@ class Session:
         if state is None or self._seen is None:
             return state == self._seen
         last, content = max(self._latest.values(), default=""), self.path.read_bytes()
-        return last.encode() in content and self.annotator.encode() not in content[self._seen[1] :]
+        # As a whole cell, which may be in quotes or kept from running as a formula.
+        own = rb"(?<![^,;\t|\"'\r\n])%s(?![^,;\t|\"\r\n])" % re.escape(self.annotator.encode())
+        return last.encode() in content and not re.search(own, content[self._seen[1] :])
 
     def _own_answers(self, topics: Topics) -> dict[str, Label]:
         """The annotator's latest answers on the session's paragraphs, as the file has them now."""
