@@ -23,7 +23,7 @@ from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.project.metrics import metrics_in
 from paratopic.project.texts import Text
-from paratopic.project.topics import Topics
+from paratopic.project.topics import Topic, Topics
 from tests.samples import PARAMS
 
 PARITY = {"similarity": 0.998, "int8_used": 1.0, "gap": 2e-4, "full_gap": 0.04, "full_same": 0.992}
@@ -122,6 +122,18 @@ def test_a_hub_reads_it(card: Callable[..., str], report: dict[str, Any], tmp_pa
         ", torch ",
     ):
         assert line in written
+
+
+def test_names_and_definitions_are_text(card: Callable[..., str], report: dict[str, Any]) -> None:
+    odd = Topics("single", (Topic("<img src=x>", "<b> | *all*"), Topic("[security](x)", "Army.")))
+    report |= {
+        "notes": "<img src=x>: few",
+        "topics": {"<img src=x>": {"support": 1, "f1": estimate(0.7)}},
+    }
+    written = card(report, topics=odd)
+    assert "| &lt;img src=x&gt; | 0 | &lt;b&gt; \\| \\*all\\* |" in written
+    assert r"\[security\](x) 0.25" in written and "- &lt;img src=x&gt;: few" in written
+    assert "<img" not in written.partition("## How to use")[0]
 
 
 def test_no_folder_and_nothing_that_was_not_measured_is_mentioned(

@@ -20,6 +20,7 @@ from paratopic.evaluation.report import reads, thresholds_in_words
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
 from paratopic.project.errors import plural
+from paratopic.project.files import markdown
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
 from paratopic.project.params import Params
@@ -72,6 +73,7 @@ def render_card(
         reads=reads(final, report),
         thresholds_in_words=thresholds_in_words,
         plural=plural,
+        markdown=markdown,
         figures=_figures(report) if report["n"] else {},
         example=repr(example),
         answer=model.predict(example),

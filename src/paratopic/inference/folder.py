@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, get_args
 
 from paratopic.inference.calibration import Calibration, read_calibration
 from paratopic.project.errors import UserError
-from paratopic.project.files import sha256
+from paratopic.project.files import markdown, sha256
 from paratopic.project.kinds import KINDS, named_object
 from paratopic.project.languages import NAMES
 from paratopic.project.topics import ModeName, Topic, Topics
@@ -87,7 +87,7 @@ def write_manifest(
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
-    note = NOTE.format(kind=kind, topics=", ".join(topics.names))
+    note = NOTE.format(kind=kind, topics=markdown(", ".join(topics.names)))
     (folder / CARD).write_text(note, encoding="utf-8")
 
 

@@ -18,7 +18,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.labels.answers import in_todays_names
 from paratopic.labels.log import Label
 from paratopic.project.errors import plural
-from paratopic.project.files import sha256, write_text
+from paratopic.project.files import markdown, sha256, write_text
 from paratopic.project.params import Params
 from paratopic.project.sources import NONE
 from paratopic.project.topics import Topics
@@ -113,5 +113,6 @@ def _card(name: str, params: Params, data: Labelled, answers: pd.DataFrame, dige
         label=_label(topics),
         no_topic="".join(topics.outcomes[len(topics.names) :]) or NONE,  # as an empty list is read
         plural=plural,
+        markdown=markdown,
     )
     return f"{card}\n"

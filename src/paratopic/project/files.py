@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import functools
 import hashlib
+import html
 import json
 import logging
 import os
@@ -221,6 +222,15 @@ def live(cell: str) -> str:
     ('=1+1', '1 + 1')
     """
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def markdown(text: str) -> str:
+    r"""Keep Markdown from reading a text as anything but text, such as an image or a new cell.
+
+    >>> print(markdown("<img src=x> | *R&D*"))
+    &lt;img src=x&gt; \| \*R&amp;D\*
+    """
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", html.escape(text, quote=False))
 
 
 def _each_cell(change: Callable[[str], str], table: pd.DataFrame) -> pd.DataFrame:
