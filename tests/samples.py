@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from paratopic.corpus.labelled import Labelled, answer_rows, with_labels, write_answer_rows
-from paratopic.corpus.table import targets_of, texts_of, write_paragraphs
+from paratopic.corpus.table import targets_of, texts_of, with_columns, write_paragraphs
 from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.context import ContextWeights
@@ -205,7 +205,9 @@ def held_out(
     folds = pd.DataFrame({"id": ids, "group": numbers, "repeat": 0, "fold": numbers})
     folds = folds.assign(duplicates=numbers)
     table = pd.DataFrame(scores, columns=topics.scores).assign(id=ids, repeat=0, fold=numbers)
-    table = table.assign(**dict.fromkeys(topics.thresholds, threshold))
+    table = with_columns(
+        table, topics.thresholds, np.full((len(ids), len(topics.names)), threshold)
+    )
     return Labelled(rows.assign(label_source="hand"), topics, folds), table
 
 

@@ -71,6 +71,9 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
     of_topics = {name: {"support": 0} for name in ("trade", "security", "its former name")}
     unmeasured = missing(few, FEW | {"topics": of_topics})
     assert unmeasured[1] == "trade: not measured by the last `dvc repro`"
+    hundreds = replace(few, topics=Topics("single", tuple(f"t{n}" for n in range(300))))
+    assert missing(replace(hundreds, rows=few.rows[:0]), None)[0].startswith("t0, t1, t2, ")
+    assert "t9 and 290 more: fewer than" in missing(replace(hundreds, rows=few.rows[:0]), None)[0]
     many = labelled(*product("abcd", ["hand"], [["trade"], ["security"], []]))
     assert missing(many, MANY) == missing(many, None) == []
     (note,) = missing(many, FEW)  # as measured, which `note_changes` calls older than the labels

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.evaluation.outcomes import Answered, answered, confusion, confusions
+from paratopic.evaluation.outcomes import (
+    Answered,
+    answered,
+    cautions,
+    confusion,
+    confusions,
+    outcomes,
+)
 from paratopic.project.topics import NONE, Topics
 from tests.samples import held_out
 
@@ -47,6 +55,16 @@ def test_mistakes_are_answers_that_are_not_the_label_the_most_confident_first() 
     assert answers.mistakes["most_probable"].tolist() == ["trade", "security", "trade", "trade"]
     assert answers.mistakes["confidence"].tolist() == pytest.approx([0.8, 0.7, 0.6, 0.3])
     assert answers.table["score security"].tolist() == pytest.approx([b for _, b in PROBABILITIES])
+
+
+@pytest.mark.filterwarnings("error::pandas.errors.PerformanceWarning")
+def test_hundreds_of_topics_get_columns_at_once() -> None:
+    topics = Topics("single", tuple(f"t{n}" for n in range(300)))
+    data, table = held_out(topics, [("t0",), ("t1",)], np.eye(2, 300).tolist())
+    answers = answered(data, table)
+    assert answers.right.tolist() == [1, 1]
+    every = replace(outcomes(data, table), true=np.ones((2, 300), dtype=bool))
+    assert "t9 and 290 more: fewer than" in cautions(every, topics.names)[0]
 
 
 def counts_of(answers: Answered, topics: Topics) -> list[list[int]]:

@@ -19,6 +19,7 @@ from paratopic.training.calibration import (
     KnownScores,
     apply_calibration,
     calibrate_rows,
+    calibrated,
     fit_calibration,
     fit_scale_and_shift,
     fit_scale_and_shifts,
@@ -251,6 +252,16 @@ def test_topics_that_no_label_calibrates_are_each_predicted_for_their_share_of_r
     pd.testing.assert_frame_equal(given[list(frame)], frame)
     predicted = frame[TOPICS.scores].to_numpy() >= given[TOPICS.thresholds].to_numpy()
     np.testing.assert_array_equal(predicted.sum(axis=0), 20)
+
+
+@pytest.mark.filterwarnings("error::pandas.errors.PerformanceWarning")
+def test_hundreds_of_topics_get_columns_at_once() -> None:
+    topics = Topics("multi", tuple(f"t{n}" for n in range(300)))
+    frame = pd.DataFrame(np.full((2, 300), 0.5), columns=topics.scores).assign(id=["a", "b"])
+    given = with_expected_thresholds(frame, topics)
+    assert list(given) == [*frame, *topics.thresholds]
+    again = calibrated(given, Calibration(thresholds=(0.5,)), topics)
+    pd.testing.assert_frame_equal(again, given)
 
 
 def test_the_scale_has_a_prior_and_the_shift_has_none() -> None:

@@ -29,7 +29,7 @@ from paratopic.labels.log import UNNAMED
 from paratopic.labels.summary import describe_sources, sources_that_label
 from paratopic.project import files
 from paratopic.project.codebook import first_definition
-from paratopic.project.errors import plural
+from paratopic.project.errors import MOST_NAMED, in_short, plural
 from paratopic.project.files import PARAMS, PREPARED
 from paratopic.project.terminal import terminal
 from paratopic.project.topics import NO_TOPIC
@@ -104,7 +104,9 @@ def missing(data: Labelled, measured: Mapping[str, Any] | None) -> list[str]:
     counts, notes = hand.counts, []
     if few := [name for name in topics.names if counts[name] < 2]:
         lacking = "measured" if topics.descriptions else "learnt and measured"
-        notes.append(f"{', '.join(few)}: fewer than 2 hand labels, too few to be {lacking}")
+        notes.append(
+            f"{in_short(few, MOST_NAMED)}: fewer than 2 hand labels, too few to be {lacking}"
+        )
     unmeasured = [
         name
         for name, of_topic in (measured or {}).get("topics", {}).items()
@@ -112,11 +114,11 @@ def missing(data: Labelled, measured: Mapping[str, Any] | None) -> list[str]:
     ]
     if undefined := [t.name for t in topics.topics if t.definition == first_definition(t.name)]:
         notes.append(
-            f"{', '.join(undefined)}: no definition but the name (topics.codebook in {PARAMS}); "
-            "with few labels, models learn most from definitions"
+            f"{in_short(undefined, MOST_NAMED)}: no definition but the name (topics.codebook in "
+            f"{PARAMS}); with few labels, models learn most from definitions"
         )
     if unmeasured:
-        notes.append(f"{', '.join(unmeasured)}: not measured by the last `dvc repro`")
+        notes.append(f"{in_short(unmeasured, MOST_NAMED)}: not measured by the last `dvc repro`")
     if not counts[NO_TOPIC]:
         notes.append(
             f"{NO_TOPIC}: no label yet; a few such paragraphs teach the models when to predict none"

@@ -20,7 +20,7 @@ import pandas as pd
 
 from paratopic.corpus.duplicates import Booleans, Integers, article_groups, near_duplicates
 from paratopic.corpus.table import has_hand_label, targets_of
-from paratopic.project.errors import UserError, in_short, plural
+from paratopic.project.errors import MOST_NAMED, UserError, in_short, plural
 
 # In place of the number of a fold: the row is never held out.
 ALWAYS_TRAIN = -1
@@ -33,8 +33,6 @@ LEAST_FOLDS = 4
 # A share to hold out is rounded to a number of folds out of at most this many: dealing takes time
 # in proportion to their number. Shares below 1/20 are one fold of more.
 FINEST_SHARE = 20
-# Topics that a message names, at most.
-MOST_NAMED = 10
 
 
 class TooFewLabels(UserError):
@@ -379,7 +377,7 @@ def _untrained_topics(table: pd.DataFrame, has: pd.DataFrame) -> list[str]:
         lacking = has.iloc[held_out].any() & ~has.iloc[train].any()
         untrained |= set(has.columns[lacking])
     message = (
-        f"{', '.join(sorted(untrained))}: some folds leave no example to learn from, so models "
-        "cannot predict the topic there"
+        f"{in_short(sorted(untrained), MOST_NAMED)}: some folds leave no example to learn from, so "
+        "models cannot predict the topic there"
     )
     return [message] if untrained else []

@@ -97,6 +97,18 @@ def targets_of(labels: Iterable[Collection[str]], names: Sequence[str]) -> npt.N
     return np.array(has, dtype=bool).reshape(len(has), len(names))
 
 
+def with_columns(
+    table: pd.DataFrame, names: Sequence[str], values: npt.NDArray[np.float64]
+) -> pd.DataFrame:
+    """The table with columns of values (n, k), at the places of those that have their names.
+
+    One by one, pandas is slow to add hundreds of columns, and warns of it.
+    """
+    columns = pd.DataFrame(values, index=table.index, columns=list(names))
+    others = table.drop(columns=list(names), errors="ignore")
+    return pd.concat([others, columns], axis=1)[list(dict.fromkeys([*table, *names]))]
+
+
 def has_hand_label(rows: pd.DataFrame) -> pd.Series:
     """Say which rows have a label by hand, (n,). Only these are evaluated.
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import targets_of
+from paratopic.corpus.table import targets_of, with_columns
 from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.intervals import Difference, difference, measure, share_estimates, write_p
 from paratopic.evaluation.metrics import Metric, Proportion, share_of_macro_f1
@@ -271,7 +271,8 @@ def beside_model(
             continue
         of_model = scores[scores["id"].isin(given.index)]
         # The same in each repeat; no source was shown a label of the paragraph's own article.
-        table = given.loc[of_model["id"]].assign(**dict.fromkeys(topics.thresholds, 0.5))
+        table = given.loc[of_model["id"]]
+        table = with_columns(table, topics.thresholds, np.full(table.shape, 0.5))
         table = table.assign(id=table.index, repeat=of_model["repeat"].to_numpy())
         model = answer_outcomes(data, of_model)
         source = replace(answer_outcomes(data, table), train_share=1.0, topic_shares=None)

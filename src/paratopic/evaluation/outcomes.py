@@ -18,9 +18,10 @@ import pandas as pd
 
 from paratopic.corpus.folds import ALWAYS_TRAIN
 from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.table import with_columns
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Scores, Targets, ratio, topical
-from paratopic.project.errors import plural
+from paratopic.project.errors import MOST_NAMED, in_short, plural
 from paratopic.project.topics import NONE, Topics
 
 # A topic with fewer labels is named beside macro-F1, and with fewer labels of all topics than the
@@ -186,8 +187,8 @@ def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:
     if few:
         part = "its part" if len(few) == 1 else "their parts"
         messages.append(
-            f"{', '.join(few)}: fewer than {FEW_OF_A_TOPIC} labels, so {part} of macro-F1 may be "
-            "far off"
+            f"{in_short(few, MOST_NAMED)}: fewer than {FEW_OF_A_TOPIC} labels, so {part} of "
+            "macro-F1 may be far off"
         )
     if outcomes.too_few:
         messages.append(f"macro-F1 has no interval: {outcomes.too_few}")
@@ -264,8 +265,8 @@ def answered(data: Labelled, scores: pd.DataFrame) -> Answered:
         most_probable=np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)],
         confidence=probabilities.max(axis=1),
         certainty=outcomes.mode.certainty(probabilities, given),
-        **dict(zip(topics.scores, probabilities.T, strict=True)),
     )
+    table = with_columns(table, topics.scores, probabilities)
     return Answered(table.reset_index(drop=True), outcomes)
 
 

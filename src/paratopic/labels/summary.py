@@ -16,7 +16,7 @@ from paratopic.corpus.labelled import LABEL_SOURCES, LEAST_DRAWN, labelled_in
 from paratopic.labels.agreement import agreement
 from paratopic.labels.resolve import Resolved
 from paratopic.labels.sample import describe_sample, sample_of
-from paratopic.project.errors import plural
+from paratopic.project.errors import MOST_NAMED, in_short, plural
 from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.metrics import with_interval
 from paratopic.project.topics import Topics
@@ -74,7 +74,7 @@ def describe_labels(report: Mapping[str, Any]) -> Iterator[str]:
     for source, title in (titles | {"none": "not labelled"}).items():
         if number := report["labelled_by"].get(source):
             counts = report["topics_by"].get(source, {})
-            topics = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
+            topics = in_short([f"{n} {name}" for name, n in counts.items() if n], MOST_NAMED)
             yield f"  {number} {title}{': ' if topics else ''}{topics}"
     if by_hand := report["labelled_by"].get("hand"):
         yield describe_sample(report["sample"], by_hand)
@@ -141,7 +141,8 @@ def describe_sources(worth: Iterable[Mapping[Any, Any]]) -> list[str]:
             others = "other topics" if parts or worthless else "topics"
             parts.append(f"{plural(unknown, others[:-1], others)} without a label by hand")
         if worthless:
-            parts.append(f"counts for nothing on {', '.join(worthless)}: no better than chance")
+            which = in_short(worthless, MOST_NAMED)
+            parts.append(f"counts for nothing on {which}: no better than chance")
         lines.append(f"{name}: {', '.join(parts)}")
     return lines
 
@@ -166,16 +167,15 @@ def _of_topics(
     if 0 < len(bare) < len(topics.topics):
         yield (
             "definitions are not used, because every topic needs one; there is no text before In: "
-            f"or Out: for {', '.join(bare)}"
+            f"or Out: for {in_short(bare, MOST_NAMED)}"
         )
     languages = learnt(count_languages(labelled or topics.descriptions))
     but = "the labelled ones are" if labelled else "the definitions are"
     if unlike := others(count_languages(list(frame["text"])), languages, "paragraphs", but):
         yield f"{unlike}: label some of them, or leave them out"
-    for name, count in counts.items():
-        if count == 0:
-            so = "models know only its definition" if topics.descriptions else "it is not learnt"
-            yield f"topic {name} has no labelled paragraph: {so}"
+    if lacking := [name for name, count in counts.items() if count == 0]:
+        so = "models know only their definitions" if topics.descriptions else "not learnt"
+        yield f"topics without a labelled paragraph ({so}): {in_short(lacking, MOST_NAMED)}"
 
 
 def _right(row: Mapping[Any, Any]) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from paratopic.project.errors import UserError
+from paratopic.project.errors import MOST_NAMED, UserError, in_short
 from paratopic.project.topics import Topic, Topics, composed, nearest
 
 Kind = Literal["rename", "merge", "split", "drop"]
@@ -104,7 +104,7 @@ class Change:
             if name not in known:
                 raise UserError(
                     f'the codebook has no topic "{name}"{nearest(name, known)}; it has '
-                    f"{', '.join(known)}"
+                    f"{in_short([*known], MOST_NAMED)}"
                 )
         remedy = "take another name, or put topics together with `paratopic codebook merge`"
         if self.kind == "split":

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 
 # Exit status if all work was done, but some rows or labels have an error.
 SOME_ERRORS = 3
+# Most topics that a message names.
+MOST_NAMED = 10
 # Errors of a full disk, of a quota, and of a limit on the size of files.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What sentences about a corpus call its texts; a template has attributes of this name.

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple
 from unicodedata import normalize
 
-from paratopic.project.errors import UserError
+from paratopic.project.errors import MOST_NAMED, UserError, in_short
 
 # Between the topics in a cell of a file. Between functions labels are tuples of names.
 SEPARATOR = ";"
@@ -341,8 +341,8 @@ class Topics:
                 hint = " (separate topics by ;)" if several else nearest(name, self.names)
                 raise UserError(
                     f'{where}: unknown topic "{shown}"{hint}; the codebook in '
-                    f"params.yaml (topics.codebook) has {', '.join(self.names)}; none stands for "
-                    "none of them"
+                    f"params.yaml (topics.codebook) has {in_short(self.names, MOST_NAMED)}; none "
+                    "stands for none of them"
                 )
         return names
 

@@ -19,6 +19,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.table import with_columns
 from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Scores, Targets, sigmoid, softmax, topical
@@ -100,8 +101,8 @@ def calibrate_rows(
         beside = (others["repeat"] == repeat) & (others["fold"] == fold)
         known = others.loc[beside, topics.scores].to_numpy(dtype=np.float64)
         others.loc[beside, topics.scores] = apply_calibration(known, calibration, mode)
-    of_rows = table.copy()
-    of_rows[topics.scores], of_rows[topics.thresholds] = scores, thresholds
+    of_rows = with_columns(table, topics.scores, scores)
+    of_rows = with_columns(of_rows, topics.thresholds, thresholds)
     once = every._replace(weights=every.weights / max(1, table["repeat"].nunique()))
     calibration = fit_calibration(once.of(counted), mode)
     final = every._replace(scores=apply_calibration(raw, calibration, mode)).of(counted)
@@ -145,17 +146,17 @@ def with_expected_thresholds(table: pd.DataFrame, topics: Topics) -> pd.DataFram
     is predicted for the 1/k of the paragraphs where it is most probable, as if paragraphs had one
     topic on average and no topic were rarer than another.
     """
-    if topics.most == 1:
-        return table.assign(**dict.fromkeys(topics.thresholds, 1.0))
-    thresholds = table[topics.scores].quantile(1 - 1 / len(topics.names))
-    return table.assign(**dict(zip(topics.thresholds, thresholds, strict=True)))
+    thresholds = np.ones(len(topics.names))
+    if topics.most > 1:
+        thresholds = table[topics.scores].quantile(1 - 1 / len(topics.names)).to_numpy()
+    return with_columns(table, topics.thresholds, np.tile(thresholds, (len(table), 1)))
 
 
 def calibrated(table: pd.DataFrame, calibration: Calibration, topics: Topics) -> pd.DataFrame:
     """The table with its columns of scores calibrated."""
     raw = table[topics.scores].to_numpy(dtype=np.float64)
     scores = apply_calibration(raw, calibration, mode_of(topics.mode))
-    return table.assign(**dict(zip(topics.scores, scores.T, strict=True)))
+    return with_columns(table, topics.scores, scores)
 
 
 def apply_calibration(scores: Scores, calibration: Calibration, mode: Mode) -> Scores:
