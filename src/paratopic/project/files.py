@@ -22,8 +22,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import charset_normalizer
-
 from paratopic.project.errors import FULL, UserError
 
 if TYPE_CHECKING:
@@ -104,12 +102,6 @@ log = logging.getLogger(__name__)
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
 
 _BOMS = {BOM_UTF8: "utf-8", BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"}
-# What stands in no word of Western languages, but where text has another encoding: a sign between
-# letters, or a capital after a small letter. And the largest share of letters with accents.
-_NO_WORD = re.compile(
-    r"[^\W\d_](?:(?![’‘–—…·])[^\x00-\x7f\w\s]|[¹²³¼½¾ªºµπ])[^\W\d_]|[a-zß-ÿ][À-ÖØ-ÞŠŽŒŸ]"
-)
-MOST_FOREIGN = 0.3
 # All but \t \n \v \f \r and NEL, which are white space as readers of files see it.
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 
@@ -346,8 +338,8 @@ def decode(data: bytes, source: str) -> str:
     """Decode the bytes of a text file.
 
     A byte order mark names the encoding, UTF-8 or UTF-16, and is removed. Without one the text is
-    UTF-8. Where it cannot be UTF-8, the encoding is guessed, and a note says so: cp1252 (Windows)
-    or Mac Roman where that gives words, else what charset-normalizer takes it for.
+    UTF-8. Where it cannot be UTF-8, it is read in the encoding that gives words of a language with
+    a probability of 90% or more (`encodings.CONFIDENCE`), and a note says so.
 
     Parameters
     ----------
@@ -359,7 +351,8 @@ def decode(data: bytes, source: str) -> str:
     Raises
     ------
     UserError
-        The bytes are not text in any encoding, or the text is blank.
+        The bytes are not text in any encoding, or may be different texts in several; or the text is
+        blank.
     """
     bom, encoding = next(
         (pair for pair in _BOMS.items() if data.startswith(pair[0])), (b"", "utf-8")
@@ -396,22 +389,21 @@ def read_decoded(path: Path) -> str:
 
 
 def _guess(data: bytes, source: str, first: int) -> tuple[str, str]:
-    """Text that is not UTF-8 from its byte `first` on, and its most probable encoding."""
-    for encoding in ("cp1252", "mac_roman"):
-        with suppress(UnicodeDecodeError):
-            text = data.decode(encoding)
-            letters = [char for char in text if char.isalpha()]
-            foreign = sum(not char.isascii() for char in letters)
-            if foreign <= MOST_FOREIGN * len(letters) and not _NO_WORD.search(text):
-                break
-    else:
-        best = charset_normalizer.from_bytes(data).best()
-        if best is None:
-            raise UserError(
-                f"{source}: is not UTF-8 at byte {first} (0x{data[first]:02x}), and no other "
-                "encoding fits. Save it as UTF-8."
-            )
-        text, encoding = str(best), best.encoding
+    """Text that is not UTF-8 from its byte `first` on, and its encoding."""
+    from paratopic.project.encodings import encodings_of, named  # and what finds languages
+
+    possible = encodings_of(data)
+    if not possible:
+        raise UserError(
+            f"{source}: is not UTF-8 at byte {first} (0x{data[first]:02x}), and no other "
+            "encoding fits. Save it as UTF-8."
+        )
+    encoding = possible[0]
+    if len(possible) > 1:
+        raise UserError(
+            f"{source}: is not UTF-8. Is it {named(possible, data)}? Save it as UTF-8, or convert "
+            f"it with the right one: `iconv -f {encoding} -t UTF-8`."
+        )
     note = "%s: is not UTF-8, and is read as %s. If letters are wrong, save it as UTF-8"
     log.warning(note, source, encoding)
-    return text, encoding
+    return data.decode(encoding), encoding
