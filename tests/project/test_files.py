@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import (
+    RESULTS,
     aside,
     decode,
     read_csv,
@@ -165,3 +167,28 @@ def test_no_cell_of_a_table_that_is_written_runs_as_a_formula(tmp_path: Path) ->
     assert lines[0] == "'=A1,n"
     assert lines[1:4] == ["'=1+1,-1", "''=1,2", "'+cmd|'/C calc'!A0,3"]
     pd.testing.assert_frame_equal(read_csv(tmp_path / "t.csv", "this test"), table)
+
+
+@pytest.mark.parametrize("folder", RESULTS)
+def test_results_are_not_written_where_a_link_leads_outside(
+    here: Path, tmp_path_factory: pytest.TempPathFactory, folder: Path
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.symlink_to(elsewhere)
+    for path in (folder / "table.csv", folder / "baseline" / "table.csv"):
+        with pytest.raises(UserError, match=rf"{path.parent}: .* outside of the project"):
+            write_text(path, "a\n")
+    assert not list(elsewhere.iterdir())
+    write_text(elsewhere / "table.csv", "a\n")  # it is named
+    folder.unlink()
+    folder.symlink_to(here)
+    write_text(folder / "table.csv", "a\n")
+
+
+def test_a_link_in_place_of_a_draft_is_not_followed(tmp_path: Path) -> None:
+    path, other = tmp_path / "file", tmp_path / "other"
+    for target in (other, tmp_path):
+        (tmp_path / f".file.{os.getpid()}.draft").symlink_to(target)
+        write_text(path, "a\n")
+        assert path.read_text() == "a\n" and not path.is_symlink() and not other.exists()

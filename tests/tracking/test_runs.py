@@ -143,6 +143,15 @@ def test_a_project_that_was_copied_or_moved_has_its_models_and_leaves_others_alo
     assert not one.exists() and not two.exists()
 
 
+@pytest.mark.parametrize("name", ["mlflow.db", ARTIFACTS])
+def test_no_store_is_outside_of_the_project(
+    here: Path, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    (here / name).symlink_to(tmp_path_factory.mktemp("elsewhere") / name)
+    with pytest.raises(UserError, match=rf"{name}: .* outside of the project"):
+        store_uri(Path())
+
+
 def test_an_older_view_is_renewed(uri: str, baseline: Record, tmp_path: Path) -> None:
     client = MlflowClient(uri)
     number = client.create_experiment("old", (tmp_path / "runs").as_uri())

@@ -21,6 +21,8 @@ from paratopic.corpus.unlabelled import deal_unlabelled
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.scores import Scores
+from paratopic.project.errors import UserError
+from paratopic.project.files import CHECKPOINTS
 from paratopic.project.passages import REACH
 from paratopic.project.texts import NOTHING, Texts, numbered
 from paratopic.project.topics import Topics
@@ -28,6 +30,7 @@ from paratopic.training import context
 from paratopic.training.crossval import (
     cross_validate,
     fit_all,
+    keep_alone,
     n_fits,
     score_apart,
     score_by_definitions,
@@ -282,3 +285,17 @@ def test_others_are_scored_by_the_model_that_holds_their_article_out() -> None:
         known = {each.lower() for each in (*examples.texts.plain, *examples.unlabelled)}
         assert text.lower() not in known
     assert all(examples.unlabelled for examples in fit.examples)
+
+
+def test_what_fits_left_is_not_removed_outside_of_the_project(
+    here: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Where an archive has a link in place of a folder of checkpoints."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "letters").mkdir()
+    folder = CHECKPOINTS / "train" / "baseline"
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to(elsewhere)
+    with pytest.raises(UserError, match=f"{folder}: .* outside of the project"):
+        keep_alone(folder / "key")
+    assert (elsewhere / "letters").exists()

@@ -78,6 +78,7 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
     with FileLock(f".{PARAMS}.lock"):  # another change waits, and is made to this one's codebook
         text = read_text()
         params = parse_params(text)
+        files.refuse_outside(PARAMS)
         target = PARAMS.resolve() if PARAMS.is_symlink() else PARAMS  # a link stays one
         with files.aside(target) as draft:
             draft.write_bytes(_edited(text, params, change).encode())

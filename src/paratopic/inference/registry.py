@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from paratopic.project.errors import UserError
+from paratopic.project.files import refuse_outside
 
 # An unreachable server is reported after seconds; MLflow's own defaults wait for minutes. The
 # creation of a new database's tables is not logged.
@@ -44,10 +45,17 @@ def store_uri(root: Path) -> str:
 
     The file has absolute paths. Where the project was moved or copied, they are mended first:
     otherwise models would be written to the old place, or not be found.
+
+    Raises
+    ------
+    UserError
+        The file, or the folder of artifacts, is a link that leads outside of the project.
     """
+    refuse_outside(root / ARTIFACTS, root)
     if uri := os.environ.get("MLFLOW_TRACKING_URI"):
         return uri
     database = root.resolve() / "mlflow.db"
+    refuse_outside(database, root)
     if database.exists():
         _mend_places(database, database.with_name(ARTIFACTS))
     return f"sqlite:///{database}"

@@ -79,6 +79,9 @@ PAGE = REPORTS / "index.html"
 # The same with what `paratopic report --open` adds: no stage writes it.
 WHOLE_PAGE = REPORTS / "report.html"
 
+# Folders of a project that hold results alone.
+RESULTS = DATA, MODELS, REPORTS, CHECKPOINTS
+
 
 def root_with(path: Path) -> Path | None:
     """Find the current directory, or the nearest one above it, that has a path of a project."""
@@ -147,14 +150,19 @@ def aside(path: Path) -> Iterator[Path]:
 
     Raises
     ------
+    UserError
+        The path is one of a project's results, and a link leads outside of the project.
     OSError
         It cannot be written, for a lack of permission or space. The error names `path`, where that
         of the library that writes names its draft or nothing.
     """
+    if any(map(path.is_relative_to, RESULTS)):
+        refuse_outside(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_drafts(path.parent)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
+        _remove(draft)  # a link would be followed
         yield draft
         if draft.is_dir() and path.is_dir():
             shutil.rmtree(path)  # a folder cannot be renamed over one that is not empty
@@ -170,6 +178,24 @@ def aside(path: Path) -> Iterator[Path]:
             _remove(draft)
 
 
+def refuse_outside(path: Path, root: Path = Path()) -> None:
+    """Raise a `UserError` if a path leads outside of a project, so that nothing is written there.
+
+    The project may be a stranger's. What is elsewhere is written only where the user names it on
+    the command line.
+
+    Parameters
+    ----------
+    root
+        The project's folder, by default the current directory.
+    """
+    if not (place := path.resolve()).is_relative_to(root.resolve()):
+        raise UserError(
+            f"{path}: paratopic does not write outside of the project, to {place}. Remove the "
+            "link, or name a path in the project"
+        )
+
+
 @functools.cache  # once a folder and process
 def _remove_drafts(folder: Path) -> None:
     """Remove what processes that were killed more than an hour ago have left in a folder.
@@ -183,7 +209,7 @@ def _remove_drafts(folder: Path) -> None:
 
 
 def _remove(draft: Path) -> None:
-    if draft.is_dir():
+    if draft.is_dir() and not draft.is_symlink():
         shutil.rmtree(draft)
     else:
         draft.unlink(missing_ok=True)

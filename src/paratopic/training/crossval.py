@@ -346,6 +346,7 @@ def kept_folder(stage: str, kind: Kind, read: Mapping[str, str]) -> Path:
 def keep_alone(folder: Path) -> None:
     """Remove what fits that read anything else left beside a folder."""
     if folder.parent.exists():
+        files.refuse_outside(folder.parent)
         for other in folder.parent.iterdir():
             if other != folder:
                 shutil.rmtree(other, ignore_errors=True)
