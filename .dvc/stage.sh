@@ -2,6 +2,8 @@
 # Runs a stage's command in the project's environment, whether or not that is active:
 #     sh .dvc/stage.sh python -m paratopic.stages.prepare
 # DVC_ROOT names the project's root where an experiment runs in a folder of its own.
+# No module of the project's folder is imported in place of a library.
+export PYTHONSAFEPATH=1
 has_paratopic() {
     python -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("paratopic"))' \
         2>/dev/null

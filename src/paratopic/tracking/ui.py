@@ -31,6 +31,8 @@ QUIET = {
     "PYTHONWARNINGS": "ignore",
     "UVICORN_LOG_LEVEL": "warning",
 }
+# Its modules are not looked for in the project first, which may be a stranger's.
+SAFE = {"PYTHONSAFEPATH": "1", "UVICORN_APP_DIR": sys.prefix}
 
 
 def main(port: int | None = None) -> None:
@@ -80,7 +82,7 @@ def _server(uri: str, wanted: int | None) -> Iterator[tuple[str, subprocess.Pope
     print("Starting MLflow ...", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     command += ["--host", HOST, "--port", str(port), "--workers", "1"]
-    process = subprocess.Popen(command, env=QUIET | os.environ)
+    process = subprocess.Popen(command, env=QUIET | os.environ | SAFE)
     try:
         while not _answers(port):
             if process.poll() is not None:
