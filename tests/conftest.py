@@ -7,7 +7,7 @@ import os
 import random
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,17 @@ def pytest_xdist_setupnodes(specs: Sequence[Any]) -> None:
     os.environ[QUICK] = str(folder)
     for spec in specs:
         spec.python = str(folder / "python")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A state folder of its own, so that tests neither read nor change which projects are trusted.
+
+    Programs that tests run have it too.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture

@@ -114,6 +114,17 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
+@pytest.mark.parametrize("name", ["dvc.yaml", "seeds"])
+def test_nothing_is_written_where_a_link_leads(tmp_path: Path, name: str) -> None:
+    folder, elsewhere = tmp_path / "new", tmp_path / "elsewhere"
+    for path in (folder, elsewhere):
+        path.mkdir()
+    (folder / name).symlink_to(elsewhere / name if name == "dvc.yaml" else elsewhere)
+    with pytest.raises(UserError, match=r"would be overwritten|outside of the project"):
+        create(folder, AB)
+    assert len(list(folder.iterdir())) == 1 and not list(elsewhere.iterdir())
+
+
 N = 40
 TABLE = pd.DataFrame(
     {

@@ -34,6 +34,7 @@ COMMANDS = {
     "status": "Show the labels by topic and annotator, what is missing, and what to do next.",
     "codebook": "Change the topics of a project that has labels; the labels follow.",
     "publish": "Write a model or the labels for others, as a folder.",
+    "trust": "Allow a project that somebody else made to read files outside of it.",
     "ui": "Compare the runs in MLflow: start its server for this project, and open its page.",
 }
 # Where a command is that is not in the module, and not the function, of its name.

@@ -35,6 +35,7 @@ from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.params import Params, read_params, value_at
 from paratopic.project.sources import Source
 from paratopic.project.terminal import listing, terminal
+from paratopic.reading.outside import is_trusted, refuse_untrusted, untrusted
 from paratopic.reading.sources import digests_of, files_of
 from paratopic.training.crossval import last_fits, took
 
@@ -139,10 +140,18 @@ class Project:
 
     @property
     def labels_file(self) -> Path:
-        """The file that new labels are added to; a `UserError` where params.yaml names none."""
+        """The file that new labels are added to.
+
+        Raises
+        ------
+        UserError
+            params.yaml names none, or it is outside of the project.
+        """
         if self.params.prepare.labels is None:
             raise UserError("params.yaml names no file of labels: set prepare.labels")
-        return Path(self.params.prepare.labels)
+        path = Path(self.params.prepare.labels)
+        files.refuse_outside(path)
+        return path
 
     def print_labels(self, rows: pd.DataFrame) -> None:
         """Print where labels are: lines of labels.csv or rows of tables, with what they are on.
@@ -192,9 +201,11 @@ def read_project() -> Project:
     Raises
     ------
     UserError
-        Stage prepare has not run, or a file cannot be read.
+        Stage prepare has not run, a file cannot be read, or one is outside of a project that nobody
+        trusts.
     """
     params = read_params()
+    refuse_untrusted(params.prepare)
     if not files.PARAGRAPHS.exists():
         raise UserError(f"{files.PARAGRAPHS} not found: `dvc repro` creates it")
     path = None if params.prepare.labels is None else Path(params.prepare.labels)
@@ -206,10 +217,21 @@ def read_project() -> Project:
 
 
 def read_texts() -> None:
-    """Run stage prepare if it never ran, so that a new project can be labelled at once."""
+    """Run stage prepare if it never ran, so that a new project can be labelled at once.
+
+    Raises
+    ------
+    UserError
+        The stage failed; or the project is not trusted, so that its pipeline is not to run unasked.
+    """
     if files.PARAMS.exists() and not files.PARAGRAPHS.exists():
+        if not is_trusted():
+            raise UserError(
+                f"{files.PARAGRAPHS} not found: `dvc repro prepare` creates it. It runs the "
+                "commands in dvc.yaml: look at them first if the project is not yours"
+            )
         print("reading the texts (dvc repro prepare)")
-        if subprocess.run([sys.executable, "-m", "dvc", "repro", "-q", "prepare"]).returncode:
+        if subprocess.run([sys.executable, "-P", "-m", "dvc", "repro", "-q", "prepare"]).returncode:
             raise UserError("stage prepare failed: see its message above")
 
 
@@ -249,19 +271,21 @@ def check_measured(scores: pd.DataFrame, so: str) -> None:
 def note_changes(model: Path = files.MODELS) -> None:
     """Print that a project's figures are older than its texts, labels or settings, if they are.
 
-    Nothing is printed about a folder of a model that is none of the project's.
+    Nothing is printed about a folder of a model that is none of the project's, and nothing where
+    sources are outside of a project that nobody trusts.
     """
     is_own = model.resolve().is_relative_to(files.MODELS.resolve())
     if not (is_own and files.PARAMS.exists() and files.PREPARED.exists()):
         return
-    champion = champion_name()
-    if changes := changes_since(read_params(), champion):
+    params, champion = read_params(), champion_name()
+    if not untrusted(params.prepare) and (changes := changes_since(params, champion)):
         what = "these figures were made" if champion else "the texts were read"
         print(f"note: {changes} changed since {what}: run `dvc repro`")
 
 
 def changed_sources(params: Params) -> list[str]:
     """Names of the texts and labels that are other than those that stage prepare read."""
+    refuse_untrusted(params.prepare)
     log = params.prepare.labels
     if not (read := files.read_json(files.PREPARED, "`dvc repro`").get("read")):
         return []

@@ -6,6 +6,7 @@ A new project is a folder with the pipeline of the installed package, and topics
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
@@ -25,7 +27,7 @@ from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.labels.log import read_lines
 from paratopic.project.codebook import first_definition, written
 from paratopic.project.errors import UserError, in_short, plural
-from paratopic.project.files import LOG, PARAMS, template, write_text
+from paratopic.project.files import LOG, PARAMS, refuse_outside, template, write_text
 from paratopic.project.params import parse_params, read_text
 from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.sources import written as sources_text
@@ -33,6 +35,7 @@ from paratopic.project.topics import SEPARATOR, Topic, Topics, nearest, split_ce
 from paratopic.reading.cells import iso_date
 from paratopic.reading.columns import Proposal, named_after, propose
 from paratopic.reading.files import SUFFIXES, find_files
+from paratopic.reading.outside import trust
 from paratopic.reading.tables import TABLES, LabelledTable, read_labelled_table, read_table
 from paratopic.tracking import ui as page
 
@@ -182,12 +185,13 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
         The folder has a file that a project has.
     """
     new = [Path(name) for name in (*SAME, PARAMS, LABELS, README)]
-    if present := [str(folder / path) for path in new if (folder / path).exists()]:
+    if present := [str(folder / path) for path in new if os.path.lexists(folder / path)]:
         raise UserError(
             f"{', '.join(present)} would be overwritten. If this is a project already, edit "
             f"{PARAMS}, or add --again to replace its topics and sources alone; or else name "
             "another folder, or move them away"
         )
+    refuse_outside(folder / LABELS, folder)
     (folder / LABELS).parent.mkdir(parents=True, exist_ok=True)
     for name in SAME:
         original = template() / name
@@ -210,8 +214,15 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
     ours = [*map(str, new), str(LABELS.parent)]
     if not Path(source.path).is_absolute():  # what is elsewhere is not the repository's
         ours.append(source.path)
+    _agree(source, folder)
     where = "This folder" if folder == Path() else folder
     return f"{where} is now a paratopic project.\n{_commit(folder, ours)}".rstrip()
+
+
+def _agree(source: Source, folder: Path) -> None:
+    """Let a project read its source, which may lie elsewhere, without a question."""
+    with suppress(OSError):
+        trust([source.path] if Path(source.path).is_absolute() else [], folder)
 
 
 def renew(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
@@ -252,6 +263,7 @@ def renew(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
             f"{path}: topics and prepare.sources cannot be replaced as they are written"
         )
     write_text(path, new_text)
+    _agree(source, folder)
     n_open = sum(bool(topics.today(line.names).retired) for line in lines)
     return "\n".join(
         [

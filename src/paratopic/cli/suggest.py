@@ -179,6 +179,7 @@ def label(
         )
     read_texts()
     project, name = read_project(), name_of_user(annotator)
+    labels = project.labels_file
     if not (path or random or mixed or project.labelled.by_hand.any()):
         ((command, why),) = LABEL.items()
         log.warning("note: nothing is labelled yet. First %s (`%s`)", why, command)
@@ -198,9 +199,7 @@ def label(
         else:
             suggestions = _in_context(project, drawn, shown)
         explain = partial(_explain, project, shown) if shown else None
-        session = page.Session(
-            project.labels_file, name, suggestions, lambda: read_params().topics, explain
-        )
+        session = page.Session(labels, name, suggestions, lambda: read_params().topics, explain)
         page.serve(page.application(session, token), listener)
     print_steps(next_steps(read_project()))
 

@@ -19,6 +19,7 @@ from paratopic.project import errors, files
 from paratopic.project.files import ANSWERS, METADATA, PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.project.params import Params, read_params, run_stage
 from paratopic.reading.article import Skipped
+from paratopic.reading.outside import refuse_untrusted, trust
 from paratopic.reading.sources import describe_reading, digests_of, read_sources, summary_of
 
 
@@ -57,13 +58,17 @@ def prepare(params: Params) -> Prepared:
 
 def main() -> None:
     """Run the stage in the current directory."""
-    prepared = prepare(read_params())
+    params = read_params()
+    refuse_untrusted(params.prepare)
+    prepared = prepare(params)
     write_paragraphs(prepared.paragraphs, PARAGRAPHS)
     write_answer_rows(prepared.answers, ANSWERS)
     write_metadata(prepared.metadata, METADATA)
     columns = [field.name for field in fields(Skipped)]
     files.write_csv(SKIPPED, pd.DataFrame(prepared.skipped, columns=columns))
     files.write_json(PREPARED, prepared.report)
+    with suppress(OSError):
+        trust()  # who runs the pipeline
     lines = [describe_size(prepared.paragraphs), *describe_labels(prepared.report)]
     lines += describe_reading(prepared.report, prepared.skipped)
     print(*lines, *(f"note: {message}" for message in prepared.report["messages"]), sep="\n")

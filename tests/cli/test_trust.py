@@ -1,0 +1,102 @@
+"""What a stranger's project may not do unasked: read or write elsewhere, or run its pipeline."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from paratopic.cli import project as commands
+from paratopic.project.errors import UserError
+from paratopic.project.files import PARAGRAPHS
+from paratopic.stages import prepare
+from tests.annotation.small_project import make_project
+from tests.cli.test_codebook import edit_params
+from tests.programs import Cli
+
+LABELS = Path("seeds/labels.csv")
+
+
+@pytest.fixture(autouse=True)
+def secret(tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file beside a project, from an archive, that is the current directory."""
+    secret, root = tmp_path / "secret.txt", tmp_path / "project"
+    secret.write_text("This is nobody's business.")
+    root.mkdir()
+    monkeypatch.chdir(make_project(root, baseline_folder))
+    LABELS.write_text("paragraph,topics,text\n")
+    return secret
+
+
+def test_files_outside_are_read_once_they_were_agreed_to(cli: Cli, secret: Path) -> None:
+    Path("seeds/notes.txt").symlink_to(secret)
+    link = f"seeds/notes.txt -> {secret}"
+    with pytest.raises(UserError, match="seeds/notes.txt -> .* `paratopic trust`"):
+        prepare.main()
+    for command in ("status", "suggest", "label"):
+        assert "`paratopic trust` lists" in cli(command, status=1)
+    printed = cli("trust", status=1)  # tests have no terminal
+    assert f"outside of its folder:\n  {link}\n" in printed and "add --yes" in printed
+    assert "`paratopic trust` lists" in cli("status", status=1)
+    cli("trust", "--yes")
+    prepare.main()
+    assert "1 paragraph" in cli("status")
+    Path("seeds/more.txt").symlink_to(secret)
+    assert "seeds/more.txt ->" in cli("status", status=1)
+
+
+def test_predictions_need_no_sources(cli: Cli, secret: Path) -> None:
+    Path("seeds/own.txt").write_text("Tariffs on steel rose.")
+    prepare.main()
+    edit_params("sources: [seeds]", f"sources: [seeds, {secret}]")
+    assert "trust" not in cli("predict", "seeds/own.txt", "--out", "table.csv")
+
+
+@pytest.mark.parametrize("how", ["path", "link"])
+def test_labels_are_not_written_outside(cli: Cli, secret: Path, how: str) -> None:
+    elsewhere = secret.with_name(".bash_aliases")
+    if how == "path":
+        edit_params(f"labels: {LABELS}", f"labels: {elsewhere}")
+    else:
+        LABELS.unlink()
+        LABELS.symlink_to(elsewhere)
+    Path("ann.csv").write_text("paragraph,topics\nnews:1,trade\n")
+    before = sorted(secret.parent.iterdir())
+    for words in (["label", "--random"], ["import", "ann.csv"], ask()):
+        printed = cli(*words, status=1)
+        assert f"does not write outside of the project, to {elsewhere}" in printed
+    assert sorted(secret.parent.iterdir()) == before
+
+
+def ask() -> list[str]:
+    return ["annotate", "--url", "http://127.0.0.1:9/v1", "--model", "m", "--n", "1"]
+
+
+def test_a_codebook_is_not_written_outside(cli: Cli, secret: Path) -> None:
+    params = secret.with_name("params.yaml")
+    Path("params.yaml").rename(params)
+    Path("params.yaml").symlink_to(params)
+    before = params.read_bytes()
+    assert "outside" in cli("codebook", "rename", "trade", "commerce", status=1)
+    assert params.read_bytes() == before
+
+
+def test_the_pipeline_of_a_project_that_never_ran_here_does_not_run_unasked(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[object] = []
+
+    def run(command: object) -> subprocess.CompletedProcess[str]:
+        ran.append(command)
+        return subprocess.CompletedProcess([], 1)
+
+    monkeypatch.setattr(commands.subprocess, "run", run)
+    PARAGRAPHS.unlink()
+    for command in ("status", "suggest", "label"):
+        assert "`dvc repro prepare` creates it. It runs the commands in" in cli(command, status=1)
+    assert not ran
+    Path("seeds/own.txt").write_text("Tariffs on steel rose.")
+    prepare.main()
+    PARAGRAPHS.unlink()
+    assert "stage prepare failed" in cli("status", status=1) and len(ran) == 1
