@@ -38,6 +38,12 @@ def test_an_environment_that_is_not_active_is_used(tmp_path: Path) -> None:
     assert run(tmp_path, policy, OMP_WAIT_POLICY="active").stdout == "active\n"
 
 
+def test_no_module_of_the_project_is_imported_in_place_of_a_library(tmp_path: Path) -> None:
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "random.py").write_text("print('not the library')")
+    assert run(tmp_path, f"import random; {RUNS}").stdout == "runs\n"
+
+
 def test_without_an_environment_it_says_how_to_get_one(tmp_path: Path) -> None:
     ended = run(tmp_path)
     assert ended.returncode == 1

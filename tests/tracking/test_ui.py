@@ -33,6 +33,7 @@ def address(
     folder = tmp_path_factory.mktemp("served")
     write_runs(uri, "paratopic", records_of(baseline_folder, folder), folder / "mlruns")
     shutil.copy(ROOT / "params.yaml", folder)
+    (folder / "mlflow.py").write_text("raise SystemExit('a module of the project')")
     kept = {key: value for key, value in os.environ.items() if key not in SCREENS}
     process = subprocess.Popen(
         [sys.executable, "-c", "from paratopic.cli.app import main; main()", "ui"],

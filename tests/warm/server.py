@@ -76,9 +76,9 @@ LATE = (
     "torch.onnx._internal.exporter._core",
 )
 READ_AT_START = ("PYTHON", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "TORCH", "ORT_", "LD_")
-# Of these, how threads wait, which changes no result, what torch sets, and what a program that is
-# forked reads itself.
-NO_MATTER = "OMP_WAIT_POLICY", "TORCHINDUCTOR_", "PYTHONPATH"
+# Of these, how threads wait, which changes no result, what torch sets, what a program that is forked
+# reads itself, and what it has done with: libraries come before the project.
+NO_MATTER = "OMP_WAIT_POLICY", "TORCHINDUCTOR_", "PYTHONPATH", "PYTHONSAFEPATH"
 MOST_BYTES = 200_000
 
 
