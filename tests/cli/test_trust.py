@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.cli import project as commands
 from paratopic.project.errors import UserError
 from paratopic.project.files import PARAGRAPHS
 from paratopic.stages import prepare
@@ -91,7 +90,7 @@ def test_the_pipeline_of_a_project_that_never_ran_here_does_not_run_unasked(
         ran.append(command)
         return subprocess.CompletedProcess([], 1)
 
-    monkeypatch.setattr(commands.subprocess, "run", run)
+    monkeypatch.setattr("paratopic.cli.project.subprocess.run", run)
     PARAGRAPHS.unlink()
     for command in ("status", "suggest", "label"):
         assert "`dvc repro prepare` creates it. It runs the commands in" in cli(command, status=1)

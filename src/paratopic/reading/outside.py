@@ -92,8 +92,8 @@ def _way_out(path: Path, pattern: str) -> str:
 def _plain(text: str) -> str:
     """A text that no terminal takes for commands, which could hide a line of the list.
 
-    >>> _plain("café\x1b[2K")
-    'café\\x1b[2K'
+    >>> _plain("café\\x1b[2K")
+    'café\\\\x1b[2K'
     """
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
