@@ -36,7 +36,7 @@ def address(
     (folder / "mlflow.py").write_text("raise SystemExit('a module of the project')")
     kept = {key: value for key, value in os.environ.items() if key not in SCREENS}
     process = subprocess.Popen(
-        [sys.executable, "-c", "from paratopic.cli.app import main; main()", "ui"],
+        [sys.executable, "-P", "-c", "from paratopic.cli.app import main; main()", "ui"],
         cwd=folder,
         env=kept | {"MLFLOW_TRACKING_URI": uri},
         stdout=subprocess.PIPE,
