@@ -15,6 +15,8 @@ from tests.cli.test_codebook import edit_params
 from tests.programs import Cli
 
 LABELS = Path("seeds/labels.csv")
+# Where a page would come, the test is to fail and not to wait.
+pytestmark = pytest.mark.usefixtures("served")
 
 
 @pytest.fixture(autouse=True)
