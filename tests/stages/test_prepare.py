@@ -122,10 +122,10 @@ def test_what_is_known_of_a_topic_without_labels_is_said(folder: Path) -> None:
     params = settings((str(folder / "plain.txt"),))
     trade = Topic("trade", "Goods.", heading="trade")
     for security, messages in (
-        (Topic("security", "Armies."), ["models know only its definition"]),
+        (Topic("security", "Armies."), ["(models know only their definitions): trade, security"]),
         (
             Topic("security", "In: armies."),
-            ["definitions are not used, because every topic", "it is not learnt"],
+            ["definitions are not used, because every topic", "(not learnt): trade, security"],
         ),
     ):
         report = prepare(params, Topics("single", (trade, security))).report

@@ -22,7 +22,7 @@ from paratopic.project.languages import READ_CHARACTERS, language_of, probabilit
 _ENCODINGS = {
     **dict.fromkeys(("cp1252", "cp1250", "iso8859-2", "cp1251", "koi8-r", "koi8-u"), 1.0),
     **dict.fromkeys(("iso8859-5", "cp1253", "iso8859-7", "cp1255"), 1.0),
-    **dict.fromkeys(("cp1254", "cp1256", "cp1257"), 0.1),
+    **dict.fromkeys(("cp1254", "cp1256", "cp1257", "iso8859-15"), 0.1),
     **dict.fromkeys(("mac_roman", "mac_latin2", "mac_cyrillic", "cp850", "cp852", "cp866"), 1e-3),
 }
 # Language → its small letters that ASCII lacks, with those of common loan words.
@@ -63,7 +63,7 @@ _PIECES = 50
 
 # A sign that stands in no word, between letters; and one after a letter.
 _WITHIN = re.compile(
-    r"[^\W\d_](?:(?![’‘–—…·])[^\x00-\x7f\w\s]|[¹²³¼½¾ªºµ])[^\W\d_]|[\u2320-\u259f]|[ςךםןףץ][^\W\d_]"
+    r"[^\W\d_](?:(?![’‘–—…·])[^\x00-\x7f\w\s]|[¹²³¼½¾ªºµ])[^\W\d_]|[¤\u2320-\u259f]|[ςךםןףץ][^\W\d_]"
 )
 _AFTER = re.compile(r"(?!m[²³])[^\W\d_][¹²³¼½¾µ±¿¡¶¯¢£¥¦¨¬¸˛¤˘˙](?![^\W\d_])")
 _CONTROL = re.compile(r"[\x80-\x9f]")
