@@ -26,7 +26,7 @@ from paratopic.findings.page import render_page
 from paratopic.findings.wording import overview
 from paratopic.labels.summary import describe_agreement, describe_weak
 from paratopic.project import files
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, in_units
 from paratopic.project.files import COMPARISON, PARAGRAPHS, PREPARED, WHOLE_PAGE
 from paratopic.project.metrics import headline, metrics_in, with_interval
 from paratopic.project.params import read_params
@@ -71,10 +71,10 @@ def report(
         if not webbrowser.open(whole.as_uri()):
             print("There is no browser here to open it.")
     else:
-        _print(comparison)
+        _print(comparison, params.unit)
 
 
-def _print(comparison: Mapping[str, Any]) -> None:
+def _print(comparison: Mapping[str, Any], unit: str) -> None:
     console, champion = terminal(), comparison["champion"]
     if comparison["models"]:
         console.print(_table(comparison))
@@ -90,7 +90,7 @@ def _print(comparison: Mapping[str, Any]) -> None:
     for name in comparison["models"]:
         if figures := measured(name):
             lines.append(f"{name}: {thresholds_in_words(figures)}")
-    console.print(*lines, sep="\n")
+    console.print(*(in_units(line, unit) for line in lines), sep="\n")
     inactive = ACTIVATE.exists() and not os.environ.get("VIRTUAL_ENV")
     first = {f"source {ACTIVATE}": "first, in every new terminal"} if inactive else {}
     print_steps(first | NEXT | (next_steps(read_project()) if PARAGRAPHS.exists() else {}))

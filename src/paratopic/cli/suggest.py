@@ -148,7 +148,7 @@ def suggest(
         return
     kind = suggesting.kind if suggesting and not hidden else ""
     written = formats.write_tasks(out, suggestions, project.params.topics, kind)
-    picked = plural(len(suggestions), "paragraph")
+    picked = plural(len(suggestions), project.params.unit)
     print(f"{picked} to label: {', '.join(map(str, written))}")
     if out.suffix != ".json":
         several = " (several: trade;security)" if project.params.topics.most > 1 else ""
