@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paratopic.evaluation.intervals import measure
 from paratopic.evaluation.outcomes import (
     Answered,
+    answer_outcomes,
     answered,
     cautions,
     confusion,
@@ -102,3 +104,20 @@ def test_a_paragraph_with_several_topics_is_right_if_all_are() -> None:
         "security wrongly predicted: 2 of 3 predicted",
         "security missed: 1 of 2 labelled security",
     ]
+
+
+def test_labels_that_were_looked_for_measure_no_topic() -> None:
+    labels = [("trade",), *[("security",), ()] * 10, ("trade",), ("trade",)]
+    scores = [(0.1, 0.8), *[(0.1, 0.8), (0.1, 0.1)] * 10, (0.9, 0.05), (0.9, 0.05)]
+    data, table = held_out(SINGLE, labels, scores)
+    for n_drawn, present in ((21, [True, True, True]), (20, [False, True, True])):
+        # The chosen ones came before the draws, so that each stands for itself.
+        drawn = [n < 21 and (n or n_drawn == 21) for n in range(len(labels))]
+        rows = data.rows.assign(
+            draw=["paragraph" if each else "" for each in drawn],
+            weight=[1.0 if each else 0.01 for each in drawn],
+        )
+        outcome = answer_outcomes(replace(data, rows=rows), table)
+        assert outcome.present.tolist() == present
+        trade = measure(outcome, outcome, 0.95, 100, 0)["recall", 0].value
+        assert trade == pytest.approx(0.02 / 1.02 if present[0] else 0)

@@ -1,4 +1,4 @@
-"""Paragraphs to label: doubtful ones that differ from each other, or drawn at random.
+"""Paragraphs to label: doubtful ones that differ, those of a search, or drawn at random.
 
 Each comes with its neighbours in the article and, if it is to be seen, what the model thinks of it.
 
@@ -8,22 +8,26 @@ their labels. This module does not read labels.csv, write files or ask people.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, zip_longest
 from math import fsum
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.table import has_hand_label, texts_of
+from paratopic.corpus.table import has_hand_label, targets_of, texts_of
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import Prediction
-from paratopic.inference.scores import Array, Features, Integers
+from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
 from paratopic.labels.frames import RANDOM_SHARE
 from paratopic.labels.log import ARTICLE
 from paratopic.labels.sample import n_texts
+from paratopic.project.topics import Pattern
 
 # Number of neighbouring paragraphs that are shown on each side.
 SHOWN = 2
@@ -150,7 +154,7 @@ def suggest(
     scores = np.array([list(answer.scores.values()) for answer in predictions])
 
     chosen: list[int] = []
-    is_new = _is_new(frame, rows)
+    is_new = _is_new(frame, judged, rows)
     for part in (np.flatnonzero(is_new), np.flatnonzero(~is_new)):
         if len(chosen) == n:
             break
@@ -211,15 +215,110 @@ def _central(features: Features, doubt: Array, n: int, seed: int) -> list[int]:
     return sorted([*nearest, *(next(remaining) for _ in range(n - len(nearest)))])
 
 
-def _is_new(frame: pd.DataFrame, left: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Whether each of the rows that are left to label, (m,), is unlike those that come before it.
+def _is_new(
+    frame: pd.DataFrame, judged: Collection[str], rows: pd.DataFrame
+) -> npt.NDArray[np.bool_]:
+    """Whether each of m rows without a label, (m,), is unlike those that come before it.
 
     Of texts that differ in few words or in numbers alone, the first is, unless one has a label.
     """
-    kinds = pd.Series(near_duplicates(frame["text"].str.replace(r"\d", "0", regex=True).tolist()))
-    kind = kinds.set_axis(frame.index)[left.index]
-    labelled = kinds[~frame["text"].isin(left["text"]).to_numpy()]
-    return ~(kind.isin(labelled) | kind.duplicated()).to_numpy(dtype=np.bool_)
+    labelled = frame["text"][has_label(frame, judged)]
+    texts = pd.concat([labelled, rows["text"]]).str.replace(r"\d", "0", regex=True)
+    return ~pd.Series(near_duplicates(texts.tolist())).duplicated().to_numpy()[len(labelled) :]
+
+
+def search(
+    frame: pd.DataFrame,
+    judged: Collection[str],
+    contains: str,
+    topics: Sequence[str],
+    model: Model | None,
+    n: int,
+    seed: int,
+) -> dict[str, str]:
+    """Look for unlabelled paragraphs that have a text in them, or that may have certain topics.
+
+    Parameters
+    ----------
+    contains
+        What they contain, as for `containing`; "" for anything.
+    topics
+        Names of the model's topics, of which those come first that `by_topic` has first. Without
+        any, or without a model, the order is a random one.
+
+    Returns
+    -------
+    Id → `Label.drawn`, which is "", of at most n paragraphs. Those that are like one with a label,
+    or like one before them, come after all others.
+    """
+    rows = unlabelled(frame, judged)
+    rows = rows[containing(rows["text"], contains)]
+    if rows.empty:
+        return {}
+    if model is None or not topics:
+        order = _generator(seed, judged).permutation(len(rows))
+    else:
+        answers = model.predict(texts_of(frame, rows["id"]))
+        scores = np.array([[answer.scores[topic] for topic in topics] for answer in answers])
+        order = by_topic(scores, targets_of([answer.topics for answer in answers], topics))
+    rows = rows.iloc[order]
+    is_new = _is_new(frame, judged, rows)
+    return dict.fromkeys([*rows["id"][is_new], *rows["id"][~is_new]][:n], "")
+
+
+def containing(texts: Iterable[str], wanted: str) -> list[bool]:
+    """Say which texts contain a text, or something that matches a regular expression.
+
+    Upper and lower case do not matter, nor do the ways in which Unicode writes the same letters.
+
+    >>> containing(["TARIFFS on steel", "Steel"], "tariff"), containing(["ESG"], "/^e.g$/")
+    ([True, False], [True])
+
+    Parameters
+    ----------
+    wanted
+        The text, or the regular expression between slashes.
+
+    Raises
+    ------
+    UserError
+        It is no regular expression, or takes too long.
+    """
+    is_expression = len(wanted) > 2 and wanted[0] == wanted[-1] == "/"
+    plain = normalize("NFKC", wanted)
+    # (?f) also takes ß for ss.
+    expression = plain[1:-1] if is_expression else f"(?f){re.escape(plain)}"
+    pattern = Pattern(expression, f"--contains {wanted}")
+    return [pattern.is_in(normalize("NFKC", text)) for text in texts]
+
+
+def by_topic(scores: Scores, predicted: Targets) -> Integers:
+    """Put m texts in the order in which to look through them for some of the topics.
+
+    Of each topic in turn come the most probable text and the next one on the border: the most
+    probable of which it is not predicted, or the least probable of which it is.
+
+    Parameters
+    ----------
+    scores, predicted
+        (m, t) probabilities of these topics, and whether they are predicted.
+
+    Returns
+    -------
+    (m,) numbers of the texts.
+    """
+    queues: list[Integers] = []
+    for of_topic, is_predicted in zip(scores.T, predicted.T, strict=True):
+        falling = np.argsort(-of_topic, kind="stable")
+        inside = is_predicted[falling]
+        queues += [falling, _in_turn(falling[~inside], falling[inside][::-1])]
+    return _in_turn(*queues)
+
+
+def _in_turn(*queues: Integers) -> Integers:
+    """Numbers of queues, the first of each, then the second of each and so on, each once."""
+    every = chain.from_iterable(zip_longest(*map(np.ndarray.tolist, queues)))
+    return np.array(list(dict.fromkeys(n for n in every if n is not None)), dtype=np.int64)
 
 
 def unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:

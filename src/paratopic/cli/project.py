@@ -396,7 +396,10 @@ def next_steps(project: Project) -> dict[str, str]:
     elif not is_stale:  # of what is labelled as a whole, they are a count
         steps[SHARES] = "estimate the shares of the topics, in groups with --by COLUMN"
     if can_draw and champion:
-        steps[SUGGEST] = "label the paragraphs that models learn most from (for shares: --random)"
+        steps[SUGGEST] = (
+            "label the paragraphs that models learn most from (for shares: --random; for a rare "
+            "topic: --topic)"
+        )
     elif not can_draw:
         paths = ", ".join(project.params.prepare.paths)
         steps["dvc repro prepare"] = f"read more texts, once you have added some to {paths}"

@@ -30,6 +30,7 @@ from paratopic.cli.project import (
     read_project,
     read_texts,
 )
+from paratopic.corpus.labelled import LEAST_DRAWN
 from paratopic.corpus.table import groups_by, texts_of
 from paratopic.findings.wording import plan
 from paratopic.inference.loading import load
@@ -77,8 +78,28 @@ By = Annotated[
         show_default=False,
     ),
 ]
-# Why what the model thinks is hidden where labels are to measure it.
+Topic = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--topic",
+        metavar="NAME",
+        help="Look for a topic: the most probable paragraphs, in turn with some on the border; "
+        "repeat for several.",
+        show_default=False,
+    ),
+]
+Contains = Annotated[
+    str,
+    typer.Option(
+        metavar="TEXT",
+        help="Only paragraphs that contain a text, or match a regular expression between slashes, "
+        "in upper or lower case.",
+        show_default=False,
+    ),
+]
+# Why what the model thinks is hidden where labels are to measure it, and where it is not asked.
 DRAWN = "paragraphs are drawn at random"
+BY_TEXT = "paragraphs are chosen by their text alone"
 # Values of a column that a message lists.
 MOST_VALUES = 12
 log = logging.getLogger(__name__)
@@ -100,15 +121,35 @@ class Draw:
     mixed: bool = False
     articles: bool = False
     by: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    contains: str = ""
 
     @property
-    def measures(self) -> str:
+    def searches(self) -> bool:
+        """Whether paragraphs are chosen by what they may be about or contain."""
+        return bool(self.topics or self.contains)
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether a model chooses the paragraphs, or some of them."""
+        return not self.random and bool(self.topics or not self.contains)
+
+    @property
+    def hides(self) -> str:
         """Why the model's predictions are hidden by default; "" where they are not."""
-        return DRAWN if self.random or self.mixed else ""
+        if self.random or self.mixed:
+            return DRAWN
+        return "" if self.asks_model else BY_TEXT
 
     def __post_init__(self) -> None:
         if self.random and self.mixed:
             raise UserError("--random and --mixed cannot be used together; leave one out")
+        if self.searches and (self.random or self.mixed):
+            option, draw = ("--topic" if self.topics else "--contains"), "--random"
+            raise UserError(
+                f"{option} chooses paragraphs and {draw if self.random else '--mixed'} draws them; "
+                "leave one out"
+            )
         if self.articles and self.by:
             raise UserError("--articles and --by cannot be used together; leave one out")
         if (self.articles or self.by) and not self.random:
@@ -128,6 +169,8 @@ def suggest(
     mixed: Mixed = False,
     articles: Articles = False,
     by: By = None,
+    topic: Topic = None,
+    contains: Contains = "",
 ) -> None:
     """Pick the unlabelled paragraphs that are most worth labelling next, or draw a sample.
 
@@ -135,10 +178,10 @@ def suggest(
     """
     if out is not None:
         check_out(out)
-    draw = Draw(random, mixed, articles, tuple(by or ()))
+    draw = Draw(random, mixed, articles, tuple(by or ()), tuple(topic or ()), contains)
     read_texts()
     project = read_project()
-    hidden = _hides(blind, draw.measures)
+    hidden = _hides(blind, draw.hides)
     groups = _groups(project, draw.by)
     suggesting = _suggesting(project, draw, model, hidden)
     suggestions = _suggestions(project, n, draw, groups, suggesting, hidden)
@@ -169,13 +212,15 @@ def label(
     mixed: Mixed = False,
     articles: Articles = False,
     by: By = None,
+    topic: Topic = None,
+    contains: Contains = "",
 ) -> None:
     """Label paragraphs by keyboard, on a page that only this machine can open."""
-    draw = Draw(random, mixed, articles, tuple(by or ()))
+    draw = Draw(random, mixed, articles, tuple(by or ()), tuple(topic or ()), contains)
     if path is not None and draw != Draw():
         raise UserError(
             f"{path} already says which paragraphs to label; leave out either the file or "
-            "--random, --mixed, --articles and --by"
+            "--random, --mixed, --articles, --by, --topic and --contains"
         )
     read_texts()
     project, name = read_project(), name_of_user(annotator)
@@ -185,7 +230,7 @@ def label(
         log.warning("note: nothing is labelled yet. First %s (`%s`)", why, command)
     drawn = formats.read_drawn(path, project.paragraphs) if path else {}
     groups = _groups(project, draw.by)
-    reason = _reason_to_hide(project, drawn, name) if path else draw.measures
+    reason = _reason_to_hide(project, drawn, name) if path else draw.hides
     hidden = _hides(blind, reason)
     suggesting = _suggesting(project, draw, model, hidden) if path is None or not hidden else None
     shown = None if hidden else suggesting
@@ -210,11 +255,17 @@ def _suggesting(project: Project, draw: Draw, model: str | None, hidden: bool) -
     Raises
     ------
     UserError
-        A model is needed, and there is none.
+        A model is needed, and there is none, or a topic is looked for that it does not know.
     """
-    if hidden and draw.random:
+    project.params.topics.check(draw.topics, "--topic")
+    if hidden and not draw.asks_model:
         return None
     suggesting = load(model)
+    if lacking := [name for name in draw.topics if name not in suggesting.classes_]:
+        raise UserError(
+            f"--topic {lacking[0]}: the model in {suggesting.folder} does not know this topic; "
+            "`dvc repro` trains it again"
+        )
     names = project.params.topics.names
     if gone := [name for name in suggesting.classes_ if name not in names]:
         log.warning(
@@ -247,6 +298,8 @@ def _suggestions(
         if not suggestions:
             raise UserError(message)
         log.warning("note: %s", message)
+    if not suggestions and draw.contains:
+        raise UserError(f"--contains {draw.contains}: no paragraph without a label contains it")
     if not suggestions:
         labelled = "article has a labelled paragraph" if draw.articles else "paragraph has a label"
         labelled = "paragraph of these groups has a label" if draw.by else labelled
@@ -256,6 +309,14 @@ def _suggestions(
         raise UserError(
             f"there is nothing left to label: every {labelled}{but}. Texts are read from {paths}, "
             "which prepare.sources of params.yaml names"
+        )
+    if draw.searches:
+        log.warning(
+            "note: these paragraphs are chosen, not drawn: their labels train models, and measure "
+            "nothing. Labels that are drawn at random measure %s, if there are %d or more (`%s`)",
+            ", ".join(draw.topics) or "topics",
+            LEAST_DRAWN,
+            DRAW,
         )
     return suggestions
 
@@ -274,6 +335,9 @@ def _chosen(
         drawn = suggestion.draw_articles(frame, judged, n, seed)
     elif groups:
         drawn = suggestion.draw_from_groups(frame, judged, groups, n, seed)
+    elif draw.searches:
+        wanted = draw.contains, draw.topics
+        drawn = suggestion.search(frame, judged, *wanted, model, n, seed)
     elif draw.random or model is None:
         drawn = suggestion.draw_random(frame, judged, n, seed)
     else:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.folds import ALWAYS_TRAIN
-from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.labelled import DRAWS, Labelled
 from paratopic.corpus.table import with_columns
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Scores, Targets, ratio, topical
@@ -162,8 +162,21 @@ def _beside_truth(
         predicted,
         float(1 - held_out.mean() / data.folds["id"].nunique()),
         learnt_shares(of_all, data.folds, list(data.rows["id"])),
-        part.weights,
+        _weights(part),
     )
+
+
+def _weights(part: Labelled) -> Array | None:
+    """Weights of n rows, (n,), as `Labelled.weights` has them.
+
+    Where none of the rows of a topic was drawn, they weigh nothing: rows that somebody looked for
+    do not measure it.
+    """
+    if part.weights is None:
+        return None
+    has, drawn = part.outcomes, part.rows["draw"].isin(DRAWS)
+    chosen_alone = has.loc[:, ~has[drawn].any()].any(axis=1)
+    return np.where(chosen_alone, 0.0, part.weights)
 
 
 def learnt_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> Array:

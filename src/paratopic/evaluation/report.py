@@ -204,10 +204,11 @@ def _figures(
 ) -> dict[str, Any]:
     """The metrics as in metrics.json, overall and for each topic."""
     overall = {key: asdict(value) for key, value in measured.items() if isinstance(key, str)}
+    supports = outcome.true[outcome.counts > 0].sum(axis=0)
     topics = {
         name: {"support": int(support)}
         | {metric: asdict(measured[metric, number]) for metric in ("precision", "recall", "f1")}
-        for number, (name, support) in enumerate(zip(names, outcome.true.sum(axis=0), strict=True))
+        for number, (name, support) in enumerate(zip(names, supports, strict=True))
     }
     return {**overall, "topics": topics}
 

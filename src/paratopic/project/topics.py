@@ -146,6 +146,48 @@ class Topic:
         return _CASES.split(self.definition, maxsplit=1)[0].strip()
 
 
+@dataclass
+class Pattern:
+    """A regular expression, and the time that searching for it has taken.
+
+    Parameters
+    ----------
+    expression
+        Upper and lower case do not matter.
+    where
+        Where it is written, for messages.
+    spent
+        Seconds that searches have taken, without the quick ones; 0 by default.
+    """
+
+    expression: str
+    where: str
+    spent: float = 0.0
+
+    def is_in(self, text: str) -> bool:
+        """Say whether it matches somewhere in a text.
+
+        Raises
+        ------
+        UserError
+            It is no regular expression, or takes longer than `LONGEST_SEARCH`, or than
+            `LONGEST_SEARCHES` in all texts so far.
+        """
+        import regex  # unlike re, it has a time limit
+
+        started = time.monotonic() + QUICK
+        seconds = max(QUICK, min(LONGEST_SEARCH, LONGEST_SEARCHES - self.spent))
+        try:
+            match = regex.search(self.expression, text, regex.IGNORECASE, timeout=seconds)
+        except TimeoutError:
+            slow = f'{LONGEST_SEARCH:g} s on "{text[:60]}", or {LONGEST_SEARCHES:g} s on all texts'
+            raise UserError(f"{self.where} takes more than {slow}; simplify it") from None
+        except regex.error as error:
+            raise UserError(f"{self.where} cannot be searched for: {error}") from None
+        self.spent += max(0.0, time.monotonic() - started)
+        return match is not None
+
+
 class Meaning(NamedTuple):
     """What a label means today.
 
@@ -355,19 +397,21 @@ class Topics:
             A pattern takes longer than `LONGEST_SEARCH`, or than `LONGEST_SEARCHES` in all texts
             so far.
         """
-        what = "heading pattern" if key == "heading" else "pattern"
         for topic in self.topics:
-            if pattern := getattr(topic, key):
-                started, spent = time.monotonic() + QUICK, self._spent.get(pattern, 0.0)
-                matches = _matches(pattern, text, f'{what} of "{topic.name}"', spent)
-                self._spent[pattern] = spent + max(0.0, time.monotonic() - started)
-                if matches:
-                    yield topic.name
+            pattern = self._patterns.get((key, topic.name))
+            if pattern and pattern.is_in(text):
+                yield topic.name
 
     @cached_property
-    def _spent(self) -> dict[str, float]:
-        """Seconds that the search for each pattern has taken, without the quick ones."""
-        return {}
+    def _patterns(self) -> dict[tuple[str, str], Pattern]:
+        """Key and name of a topic → its pattern of this key."""
+        where = "params.yaml, topics.codebook: the"
+        return {
+            (key, topic.name): Pattern(expression, f'{where} {what} of "{topic.name}"')
+            for key, what in (("heading", "heading pattern"), ("pattern", "pattern"))
+            for topic in self.topics
+            if (expression := getattr(topic, key))
+        }
 
     def write(self, targets: Iterable[Iterable[bool]]) -> list[str]:
         """Write cells of labels, one for each row of targets (n, k).
@@ -388,25 +432,3 @@ def _check_name(name: str) -> None:
             f"'none' or {NONE!r}, begin or end with a space, or contain {SEPARATOR!r} or a control "
             "character"
         )
-
-
-def _matches(pattern: str, text: str, what: str, spent: float) -> bool:
-    """Whether a pattern matches somewhere in a text, in at most `LONGEST_SEARCH`.
-
-    Raises
-    ------
-    UserError
-        It takes longer, or longer than `LONGEST_SEARCHES` with what was spent before, or the
-        pattern cannot be searched for; `what` says which it is.
-    """
-    import regex  # unlike re, it has a time limit
-
-    where = f"params.yaml, topics.codebook: the {what}"
-    try:
-        seconds = max(QUICK, min(LONGEST_SEARCH, LONGEST_SEARCHES - spent))
-        return regex.search(pattern, text, regex.IGNORECASE, timeout=seconds) is not None
-    except TimeoutError:
-        slow = f'{LONGEST_SEARCH:g} s on "{text[:60]}", or {LONGEST_SEARCHES:g} s on all texts'
-        raise UserError(f"{where} takes more than {slow}; simplify it") from None
-    except regex.error as error:
-        raise UserError(f"{where} cannot be searched for: {error}") from None
