@@ -11,11 +11,20 @@ import pytest
 from sklearn.preprocessing import normalize
 
 from paratopic.annotation import suggestion
-from paratopic.annotation.suggestion import CANDIDATES, blind, choose, in_context, with_predictions
+from paratopic.annotation.suggestion import (
+    CANDIDATES,
+    blind,
+    by_topic,
+    choose,
+    containing,
+    in_context,
+    with_predictions,
+)
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array
+from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
 from tests.samples import TARIFF, paragraph_table
 
@@ -149,3 +158,50 @@ def test_what_is_like_a_labelled_text_comes_last(model: Model) -> None:
     (first,) = suggestion.suggest(frame, set(), model, 1, 0)
     assert first.id == "002"
     assert [item.id for item in suggestion.suggest(frame, set(), model, 5, 0)] == ["002", "001"]
+
+
+def test_the_most_probable_come_in_turn_with_those_on_the_border() -> None:
+    scores = np.array([[0.1, 0.9], [0.9, 0.1], [0.7, 0.1], [0.6, 0.1], [0.4, 0.3], [0.3, 0.2]])
+    predicted = scores > 0.5
+    assert by_topic(scores[:, :1], predicted[:, :1]).tolist() == [1, 4, 2, 3, 5, 0]
+    # Of two topics in turn; of the other, one text is predicted.
+    assert by_topic(scores, predicted).tolist()[:5] == [1, 4, 0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "texts"),
+    [
+        ("tariff", ["TARIFFS rose."]),
+        ("STRASSE", ["Die Straße."]),
+        ("cafe\u0301", ["Caf\u00e9."]),
+        ("new york", ["New\u00a0York."]),
+        ("e.g", ["E.g."]),
+        ("/^e.g/", ["E.g.", "Eggs."]),
+        ("/", ["1/2"]),
+    ],
+)
+def test_texts_are_searched_whatever_their_case_and_form(wanted: str, texts: list[str]) -> None:
+    every = ["TARIFFS rose.", "Die Straße.", "Caf\u00e9.", "New\u00a0York.", "E.g.", "Eggs.", "1/2"]
+    assert [
+        text for text, has in zip(every, containing(every, wanted), strict=True) if has
+    ] == texts
+
+
+def test_an_expression_that_would_take_for_ever_is_an_error() -> None:
+    with pytest.raises(UserError, match=r"--contains /\(a\|aa\)\+\$/ takes more than 1 s"):
+        containing(["a" * 60 + "!"], "/(a|aa)+$/")
+
+
+def test_near_copies_come_last_in_a_search(model: Model) -> None:
+    """The first copy does not have the text, so that the second one counts as new."""
+    day = "on that day, which was the first of many days of trade in steel."
+    texts = ["The army met.", f"Ministers met {day}", f"Ministers ate {day}", "They met again."]
+    frame = paragraph_table(text=texts, label_source=["none"] * 4)
+    every = suggestion.search(frame, set(), "", ("trade",), model, 9, 0)
+    assert set(every.values()) == {""} and {*every} == {"000", "001", "002", "003"}
+    assert [*every][-1] in ("001", "002")
+    met = [*suggestion.search(frame, set(), "ate", ("trade",), model, 9, 0)]
+    assert met == ["002"]
+    assert suggestion.search(frame, {"001"}, "", (), None, 9, 0).keys() >= {"000", "002", "003"}
+    assert [*suggestion.search(frame, {"001"}, "", (), None, 9, 0)][-1] == "002"
+    assert suggestion.search(frame, set(), "zebra", (), None, 9, 0) == {}

@@ -368,12 +368,60 @@ def test_the_page_hides_what_the_model_thinks_of_a_sample(
         (["suggest", "--random", "--by", "article=d"], "has this value; values of article are a,"),
         (["suggest", "--random", "--by", "sorce"], "--by sorce: there is no such column; the"),
         (["label", "sheet.csv", "--random"], "sheet.csv already says which paragraphs to label"),
+        (["label", "sheet.csv", "--topic", "trade"], "sheet.csv already says which paragraphs"),
+        (["suggest", "--topic", "trade", "--random"], "--topic chooses paragraphs and --random dr"),
+        (["suggest", "--contains", "a", "--mixed"], "--contains chooses paragraphs and --mixed d"),
+        (["suggest", "--topic", "trad"], '--topic: unknown topic "trad" (did you mean "trade"?)'),
+        (["suggest", "--contains", "zebra"], "--contains zebra: no paragraph without a label"),
+        (["suggest", "--contains", "/(/"], "--contains /(/ cannot be searched for: missing )"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(
     small: Path, cli: Cli, words: list[str], message: str
 ) -> None:
     assert message in cli(*words, status=1)
+
+
+def test_a_topic_is_looked_for_by_labels_that_measure_nothing(
+    small: Path, cli: Cli, served: list[Session]
+) -> None:
+    """Article a is about the first topic."""
+    topic = next(iter(WORDS))
+    drawn, articles, notes = drawn_by(cli, "--topic", topic, "--n", "6")
+    assert drawn == [""] * 6 and articles[0] == "a" and Counter(articles)["a"] >= 3
+    assert f"train models, but do not measure {topic}: labels that are drawn do, from 20 " in notes
+    assert DRAW in notes
+    cli("label", "--port", "0", "--topic", topic, "--n", "6")
+    shown = served[-1].state()["items"]
+    assert [item["id"] for item in shown] == [row["paragraph"] for row in read_sheet("sheet.csv")]
+    assert shown[0]["scores"]
+    chosen = read_sheet("sheet.csv")
+    cli("suggest", "--random", "--n", "20", "--out", "random.csv")
+    at_random = {row["paragraph"] for row in read_sheet("random.csv")}
+    lines = [f"{id_},{topic},cy,2026-01-01,1 of 24\n" for id_ in at_random]
+    lines += [f"{row['paragraph']},{topic},cy,2026-01-02,\n" for row in chosen]
+    LABELS.write_text("paragraph,topics,annotator,when,drawn\n" + "".join(lines), encoding="utf-8")
+    prepare(small)
+    frame = read_labelled_paragraphs(small).set_index("id")
+    others = {row["paragraph"] for row in chosen} - at_random
+    assert others and (frame["weight"][[*others]] == 0).all()
+    assert (frame["weight"][[*at_random]] == 1).all()
+
+
+def test_texts_are_looked_for_without_a_model(small: Path, cli: Cli) -> None:
+    word = read_labelled_paragraphs(small)["text"].iloc[0].split()[0]
+    notes = cli("suggest", "--contains", word.swapcase(), "--out", "sheet.csv")
+    rows = read_sheet("sheet.csv")
+    assert rows and all(word.casefold() in row["text"].casefold() for row in rows)
+    assert {row["drawn"] + row["suggestion"] for row in rows} == {""}
+    assert "chosen by their text alone, so the model's predictions are hidden" in notes
+    cli("suggest", "--contains", f"/^{word}/", "--topic", "trade", "--out", "sheet.csv")
+    assert all(
+        row["text"].startswith(word) and row["suggestion"] for row in read_sheet("sheet.csv")
+    )
+    shutil.rmtree(small / "models")
+    assert word in cli("suggest", "--contains", word)
+    cli("suggest", "--topic", "trade", status=1)
 
 
 def test_topics_that_only_the_model_knows_are_named(small: Path, cli: Cli) -> None:

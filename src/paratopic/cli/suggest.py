@@ -312,9 +312,9 @@ def _suggestions(
         )
     if draw.searches:
         log.warning(
-            "note: these paragraphs are chosen, not drawn: their labels train models, and measure "
-            "nothing. Labels that are drawn at random measure %s, if there are %d or more (`%s`)",
-            ", ".join(draw.topics) or "topics",
+            "note: these paragraphs are chosen, not drawn at random. Their labels train models, but "
+            "do not measure %s: labels that are drawn do, from %d on (`%s`)",
+            ", ".join(draw.topics) or "them",
             LEAST_DRAWN,
             DRAW,
         )
