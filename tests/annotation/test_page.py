@@ -636,6 +636,46 @@ def test_w_shades_the_sentences_that_speak_for_the_suggestion(
     assert messages(chromium) == []
 
 
+def test_paragraphs_are_searched_and_filtered_by_keyboard(
+    opened: Open, path: Path, chromium: webdriver.Chrome
+) -> None:
+    scores = dict(zip(TOPICS.names, (0.7, 0.2, 0.1), strict=True))
+    one, two, three, four = suggestions(TOPICS, 4)
+    items = [
+        replace(one, scores=scores),
+        replace(two, text="The Stra\u00dfe."),
+        replace(three, article="post", scores=scores),
+        replace(four, text="Ha\ufb00er.", drawn="1 of 9"),
+    ]
+    browser = opened(page.Session(path, "ann", items, lambda: TOPICS))
+    browser.press("f" + "haffer")  # a ligature is its letters
+    browser.wait_for("place", "1 / 1 found")
+    browser.wait_for("text", "Ha")
+    browser.wait_for("sample", "are drawn: label the others too")
+    browser.press(Keys.ENTER + "2" + Keys.ENTER)
+    browser.wait_for("message", "All that the search finds is labelled. Press f")
+    browser.press("f")  # shows all again
+    browser.wait_for("place", "4 / 4")
+    assert not chromium.find_element(By.ID, "search").is_displayed()
+    browser.press("f" + Keys.TAB * 2 + "perhaps trade")  # selects choose by what is typed
+    browser.wait_for("place", "1 / 2 found")
+    browser.press(Keys.ENTER + "1" + Keys.ENTER)
+    browser.wait_for("count", "2 of 4 labelled")
+    browser.wait_for("place", "2 / 2 found")
+    browser.press(Keys.ARROW_RIGHT)
+    browser.wait_for("place", "\u2713 1 / 2 found")
+    browser.press("ff" + Keys.TAB + "post")
+    browser.wait_for("place", "1 / 1 found")
+    browser.press(Keys.ESCAPE + "ff" + Keys.TAB * 3 + "not l")
+    browser.wait_for("place", "/ 2 found")
+    browser.press(Keys.ESCAPE + "ffzebra")
+    browser.wait_for("message", "No paragraph here matches the search.")
+    browser.press(Keys.ESCAPE)
+    browser.wait_for("place", "/ 4")
+    assert [line.drawn for line in read_lines(path)] == ["1 of 9", ""]
+    assert messages(chromium) == []
+
+
 @pytest.mark.parametrize(
     ("mode", "predicted", "sure", "told"),
     [

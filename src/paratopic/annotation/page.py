@@ -115,6 +115,7 @@ class Session:
             "topics": [{"name": t.name, "definition": t.definition} for t in topics.topics],
             "items": items,
             "explains": self.explain is not None,
+            "sample": any(item.drawn for item in self.items),
         }
 
     def why(self, paragraph: str) -> dict[str, Any]:
