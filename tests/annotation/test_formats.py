@@ -151,7 +151,7 @@ def test_a_sheet_as_a_workbook_has_the_same_cells(tmp_path: Path) -> None:
     in_csv = list(csv.reader(io.StringIO(formats.sheet(SUGGESTIONS))))
     assert rows == [["0.5" if cell == "0.50" else cell for cell in row] for row in in_csv]
     shown = dict(zip(in_csv[0], in_csv[2], strict=True))
-    assert (shown["topics"], shown["suggestion"], shown["confidence"]) == ("?", "security", "0.50")
+    assert (shown["topics"], shown["suggestion"], shown["probability"]) == ("?", "security", "0.50")
     assert shown["text"] == "The navy, sailed."
     assert formats.read_drawn(path, FRAME) == dict.fromkeys(FRAME["id"], "")
 

@@ -215,7 +215,7 @@ def test_what_the_model_thinks_is_hidden_where_others_labelled_the_same_sheet(
 ) -> None:
     cli("suggest", "--blind", "--out", "sheet.csv")
     rows = read_sheet("sheet.csv")
-    assert len(rows) == 3 and {row["suggestion"] + row["confidence"] for row in rows} == {""}
+    assert len(rows) == 3 and {row["suggestion"] + row["probability"] for row in rows} == {""}
     fill("ann.csv", tariffs="trade")
     cli("import", "ann.csv", "--annotator", "ann")
     for annotator, options, blind in (
@@ -391,9 +391,14 @@ def test_a_topic_is_looked_for_by_labels_that_measure_nothing(
     assert drawn == [""] * 6 and articles[0] == "a" and Counter(articles)["a"] >= 3
     assert f"train models, but do not measure {topic}: labels that are drawn do, from 20 " in notes
     assert DRAW in notes
+    ids = [row["paragraph"] for row in read_sheet("sheet.csv")]
+    cli("predict", "sheet.csv", "--out", "predicted.csv")
+    predicted = read_sheet("predicted.csv")
+    assert [row["paragraph"] for row in predicted] == ids
+    assert all(row["predicted_topic"] or float(row["confidence"]) for row in predicted)
     cli("label", "--port", "0", "--topic", topic, "--n", "6")
     shown = served[-1].state()["items"]
-    assert [item["id"] for item in shown] == [row["paragraph"] for row in read_sheet("sheet.csv")]
+    assert [item["id"] for item in shown] == ids
     assert shown[0]["scores"]
     chosen = read_sheet("sheet.csv")
     cli("suggest", "--random", "--n", "20", "--out", "random.csv")

@@ -32,7 +32,7 @@ from paratopic.tables.sheets import LineFeeds, read_sheet
 from paratopic.tables.workbook import Tab, write_workbook
 
 # Columns of a sheet.
-SHEET = [*COLUMNS, *"heading suggestion confidence reason annotator note drawn when".split()]
+SHEET = [*COLUMNS, *"heading suggestion probability reason annotator note drawn when".split()]
 # Widths of the columns of a workbook, in characters, and that of all others.
 WIDTHS = {"paragraph": 24, "topics": 22, "text": 80, "heading": 24, "reason": 24, "note": 32}
 WIDTH = 16
@@ -194,7 +194,7 @@ def _sheet_rows(suggestions: Sequence[Suggestion]) -> Iterator[Sequence[object]]
         cells |= {"drawn": s.drawn, "when": s.when}
         row: dict[str, object] = {name: inert(cell) for name, cell in cells.items()}
         if s.scores:
-            row["confidence"] = Decimal(f"{s.confidence:.2f}")
+            row["probability"] = Decimal(f"{s.confidence:.2f}")
         yield [row.get(name, "") for name in SHEET]
 
 
@@ -240,7 +240,7 @@ def _in_sheet(path: Path) -> Iterator[Label | _LeftOut]:
     for where, row in rows:
         cells = {name: live(row.get(name, "").strip()) for name in SHEET}
         own = {name: cells[name] for name in OPTIONAL}
-        # Beside a suggestion, it is the model's, not that of whoever answered.
+        # Beside a suggestion, in older sheets, it is the model's, not that of whoever answered.
         is_own = "suggestion" not in columns
         confidence = live(row.get(CONFIDENCE, "").strip()) if is_own else ""
         more = ((CONFIDENCE, confidence),) if confidence else ()
