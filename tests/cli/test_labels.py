@@ -389,7 +389,7 @@ def test_a_topic_is_looked_for_by_labels_that_measure_nothing(
     topic = next(iter(WORDS))
     drawn, articles, notes = drawn_by(cli, "--topic", topic, "--n", "6")
     assert drawn == [""] * 6 and articles[0] == "a" and Counter(articles)["a"] >= 3
-    assert f"train models, but do not measure {topic}: labels that are drawn do, from 20 " in notes
+    assert f"train models, and do not measure {topic}: labels that are drawn do, from 20 " in notes
     assert DRAW in notes
     ids = [row["paragraph"] for row in read_sheet("sheet.csv")]
     cli("predict", "sheet.csv", "--out", "predicted.csv")

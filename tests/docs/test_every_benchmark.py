@@ -37,6 +37,7 @@ OPTIONS = {
     "many_labels": "--labels 60 --draws 1 --context",
     "multi_label": "--column subjects --topics 3 --shots 8 --seeds 1 --tests 60",
     "new_articles": "",
+    "rare": "--none other --first 40 --more 10 --pool 80 --rarest 0.4 --draws 1 --frozen",
     "predict": "--shots 4 --rows 40 --engines paratopic",
     "promise": "--none other --sizes 60 --draws 2 --cut 4",
     "regression": "--none other --time year --sizes 60 --draws 2",
@@ -47,7 +48,7 @@ OPTIONS = {
 }
 # Scripts that add to their results, and do not repeat a run.
 RESUMED = {"answers", "context", "few_shot", "interval_coverage", "many_labels", "multi_label"}
-RESUMED |= {"scale", "shares"}
+RESUMED |= {"rare", "scale", "shares"}
 # Scripts that take their table by position, or none.
 BY_POSITION = {"documents", "errs_alike", "leakage", "significance"}
 

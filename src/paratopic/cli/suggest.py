@@ -312,8 +312,8 @@ def _suggestions(
         )
     if draw.searches:
         log.warning(
-            "note: these paragraphs are chosen, not drawn at random. Their labels train models, but "
-            "do not measure %s: labels that are drawn do, from %d on (`%s`)",
+            "note: these paragraphs are chosen, not drawn at random. Labels on them train models, "
+            "and do not measure %s: labels that are drawn do, from %d on (`%s`)",
             ", ".join(draw.topics) or "them",
             LEAST_DRAWN,
             DRAW,
