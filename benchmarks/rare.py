@@ -41,7 +41,14 @@ from paratopic.transformer import fit as transformer
 
 KEY = ["data", "frozen", "first", "more", "seed", "order"]
 # Columns of the paragraph table that the tables do not have.
-ALONE = {"title": "", "heading": "", "before": "", "after": "", "ordered": False, "position": 0}
+ALONE: dict[str, Any] = {
+    "title": "",
+    "heading": "",
+    "before": "",
+    "after": "",
+    "ordered": False,
+    "position": 0,
+}
 # Ids of paragraphs to label next, of those in a paragraph table that have no label: the ids of
 # those that have one, their model, how many, a seed.
 Order = Callable[[pd.DataFrame, Sequence[str], Model, int, int], Sequence[str]]
@@ -122,7 +129,7 @@ def of_topic(topic: str) -> Order:
 def rare_topics(rows: pd.DataFrame, most: float) -> list[str]:
     """Topics that at most this share of the rows have."""
     shares = rows["label"].value_counts(normalize=True)
-    return sorted(name for name, share in shares.items() if name and share <= most)
+    return sorted(str(name) for name in shares.index[shares <= most] if name)
 
 
 def run(
@@ -131,7 +138,7 @@ def run(
     """Lines of the results of one draw, for the orders that have none yet."""
     first, pool, tests = draw(rows, options.first, seed, options.pool)
     names, rare = sorted(set(rows["label"]) - {""}), rare_topics(rows, options.rarest)
-    orders = {"random": at_random, "suggested": suggested, "uncertain": uncertain}
+    orders: dict[str, Order] = {"random": at_random, "suggested": suggested, "uncertain": uncertain}
     orders |= {f"topic {name}": of_topic(name) for name in rare}
     about = (table.name, options.frozen, options.first, options.more, seed)
     missing = [name for name in orders if (*about, name) not in options.have]
@@ -168,7 +175,7 @@ def lines_of(runs: pd.DataFrame) -> list[dict[str, Any]]:
         wide = part.pivot(index="seed", columns="order", values="macro_f1")
         for order, of_order in part.groupby("order", sort=False):
             line: dict[str, Any] = {"data": data, "order": order, "draws": len(of_order)}
-            line |= of_order[["found", "macro_f1", "rare_f1"]].mean().to_dict()
+            line |= {key: of_order[key].mean() for key in ("found", "macro_f1", "rare_f1")}
             gain = 100 * (wide[order] - wide["random"])
             lines.append(line | {"gain": "" if order == "random" else with_error(gain)})
     return lines

@@ -314,7 +314,7 @@ def _suggestions(
         log.warning(
             "note: these paragraphs are chosen, not drawn at random. Labels on them train models, "
             "and do not measure %s: labels that are drawn do, from %d on (`%s`)",
-            ", ".join(draw.topics) or "them",
+            ", ".join(draw.topics) or "topics",
             LEAST_DRAWN,
             DRAW,
         )
