@@ -248,7 +248,7 @@ def test_rows_to_regress_have_metadata_and_the_shares_as_means(cli: Cli) -> None
     assert beyond[True] > 2 * beyond[False]
     for words in (["rows.xlsx"], ["rows.csv", "--of", "words"]):
         assert "its rows are paragraphs or articles" in cli("shares", "--rows", *words, status=1)
-    assert "none of the topics: no label drawn at random has it" in " ".join(printed.split())
+    assert "none of the topics: no drawn label has it" in " ".join(printed.split())
     cli("shares", "--rows", "rows.csv", "--texts")
     with_texts, texts = pd.read_csv("rows.csv"), read_labelled_paragraphs()["text"]
     assert with_texts["text"].tolist() == texts.tolist()

@@ -154,13 +154,11 @@ def shares(
         _write(path, estimated, columns, title, [*map(in_words, marks(estimated))])
         print(f"written: {path}")
     if rows and to_regress:
-        outcomes, unknown = to_regress
+        outcomes, lacking = to_regress
         files.write_csv(rows, outcomes)
         print(f"written: {rows}. {clustering(corpus)}")
-        if unknown:
-            print(
-                f"{rows} lacks {in_short(unknown, MOST_LISTED)}: no label drawn at random has it."
-            )
+        if lacking:
+            print(f"{rows} lacks {in_short(lacking, MOST_LISTED)}: no drawn label has it.")
     steps = next_steps(project)
     steps.pop(SHARES, None)
     if not outs:

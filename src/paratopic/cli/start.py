@@ -8,43 +8,36 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
-import sys
-from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from textwrap import shorten
 from typing import Annotated
 
 import typer
 
 from paratopic.cli.project import LABEL, TRAIN, print_steps
+from paratopic.cli.proposal import doubts, print_proposal, proposal_of
 from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.labels.log import read_lines
 from paratopic.project.codebook import first_definition, written
-from paratopic.project.errors import UserError, in_short, plural
+from paratopic.project.errors import MOST_NAMED, UserError, in_short, plural
 from paratopic.project.files import LOG, PARAMS, refuse_outside, template, write_text
 from paratopic.project.params import parse_params, read_text
-from paratopic.project.sources import KEYS, NONE, Source
+from paratopic.project.sources import Source
 from paratopic.project.sources import written as sources_text
-from paratopic.project.topics import SEPARATOR, Topic, Topics, nearest, split_cell
-from paratopic.reading.cells import iso_date
-from paratopic.reading.columns import Proposal, named_after, propose
+from paratopic.project.topics import Topic, Topics
 from paratopic.reading.files import SUFFIXES, find_files
 from paratopic.reading.outside import trust
-from paratopic.reading.tables import TABLES, LabelledTable, read_labelled_table, read_table
+from paratopic.reading.tables import TABLES, read_labelled_table
 from paratopic.tracking import ui as page
 
 # The files of a project that are the same in each, relative to its root.
 SAME = ("dvc.yaml", ".gitattributes", ".gitignore", ".dvcignore", ".dvc")
 LABELS = Path("seeds") / LOG
 README = Path("README.md")
-# Columns, and values of each, that are listed where it is not clear which column has the labels.
-MOST_COLUMNS, MOST_VALUES = 12, 4
 
 # What comes after the start.
 DEFINE = {"edit params.yaml": "define each topic: with few labels, models rely on it"}
@@ -268,7 +261,7 @@ def renew(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
     return "\n".join(
         [
             f"{path}: topics and prepare.sources are new; all other settings and labels stay.",
-            f"  topics were   {in_short(before.topics.names, MOST_COLUMNS)}",
+            f"  topics were   {in_short(before.topics.names, MOST_NAMED)}",
             f"  sources were  {', '.join(before.prepare.paths)}",
             *([f"{plural(n_open, 'label')} in {log} to be given again"] if n_open else []),
         ]
@@ -290,7 +283,8 @@ def _kept(topics: Topics, before: Topics, used: Collection[str]) -> Topics:
 def _init_with_table(
     folder: Path, names: list[str], table: str, label: str, random: bool, again: bool
 ) -> None:
-    proposal, columns = _proposal(folder, names, table, label)
+    path = _from(folder, Path(table))
+    proposal, columns = proposal_of(names, table, path, label)
     proposal = proposal._replace(source=replace(proposal.source, random=random))
     # What stage prepare would refuse is said before anything is written.
     rows = read_labelled_table(Path(table), [], replace(proposal.source, path=table))
@@ -298,8 +292,8 @@ def _init_with_table(
     found = tuple(proposal.topics)
     topics = new_topics(names) if names else Topics("multi" if several else "single", found)
     note = (renew if again else create)(folder, topics, proposal.source)
-    _print_proposal(table, columns, proposal, rows)
-    for line in _notes(proposal, label, topics):
+    print_proposal(table, columns, proposal, rows)
+    for line in doubts(proposal, label, topics):
         print(f"  note   {line}")
     if len(rows.answers) == len(rows.paragraphs):
         print("  note   all rows are labelled: for shares of a larger corpus, add its other texts")
@@ -316,132 +310,10 @@ def _init_with_table(
     _print_created(folder, note, check | DEFINE | to_label | TRAIN | REPORT)
 
 
-def _proposal(
-    folder: Path, names: Sequence[str], table: str, label: str
-) -> tuple[Proposal, list[str]]:
-    """What a table probably means, and its columns; exits where that is not clear."""
-    place = Path(table)
-    if place.suffix.lower() not in TABLES:
-        raise UserError(f"--table {table}: a table can be {', '.join(TABLES)}")
-    columns = read_table(place).columns
-    find_files([table], TABLES)  # as stage prepare does, which refuses some names
-    if label and label not in columns:
-        raise UserError(
-            f"--label {label}: {table} has no such column{nearest(label, columns)}; it has "
-            f"{', '.join(columns)}"
-        )
-    proposal = propose(columns, _from(folder, place), label, guess=not names)
-    if proposal.topics and names:
-        raise UserError(
-            f"--table {table}: the labels in its column {proposal.columns['label']} become the "
-            "topics; leave out --topics, or rename the column if it has no labels"
-        )
-    if label and len(proposal.topics) < 2:
-        raise UserError(f"--label {label}: the column has fewer than two labels")
-    if not proposal.topics and not names:
-        _ask_for_labels(table, proposal)
-        raise typer.Exit(2)
-    return proposal, list(columns)
-
-
-def _ask_for_labels(table: str, proposal: Proposal) -> None:
-    """Say which columns may have the labels, and which commands go on."""
-    candidates, typed = proposal.candidates, shlex.join(["paratopic", *sys.argv[1:]])
-    unclear = "it is not clear which column has the labels. These may:"
-    print(f"{table}: {unclear if candidates else 'no column looks like labels.'}")
-    for name, values in [*candidates.items()][:MOST_COLUMNS]:
-        print(f"  {name}: {in_short([shorten(v, 40) for v in values], MOST_VALUES)}")
-    if len(candidates) > MOST_COLUMNS:
-        print(f"  and {plural(len(candidates) - MOST_COLUMNS, 'other column')}")
-    if proposal.flags:
-        print(
-            f"  {in_short(proposal.flags, MOST_VALUES)}: yes or no. If these are topics, make them "
-            "one column with the names of those that are yes: sport;weather"
-        )
-    print_steps(
-        {
-            f"{typed} --label COLUMN": "if a column has labels, which become the topics",
-            f"{typed} --topics sport,weather": "if none has: name your topics",
-        }
-    )
-
-
 def _from(folder: Path, path: Path) -> str:
     """A path as the project in a folder writes it: from there if it is inside, or else whole."""
     whole, root = path.resolve(), folder.resolve()
     return (whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix()
-
-
-def _print_proposal(table: str, names: list[str], proposal: Proposal, rows: LabelledTable) -> None:
-    """Say which of the columns named, and which labels, are taken for what."""
-    columns, labels = proposal.columns, proposal.source.labels
-    frame, answers, fields = rows
-    meanings = {
-        "text": f"{frame['text'].str.len().mean():.0f} characters on average",
-        "label": f"{len(answers)} rows are labelled, {len(frame) - len(answers)} are not",
-        "group": f"{plural(frame['article'].nunique(), 'article')}, each used as a whole to train "
-        "a model or to test it",
-        "id": f"ids of paragraphs, such as {frame['id'][0]}",
-    }
-    if columns.get("group") == columns.get("date"):
-        meanings["group"] += " (no column names the article: rows of one date count as one)"
-    elif not {"position", "text_preceding"} & {*names}:
-        meanings["group"] += (
-            " (no column position numbers the rows of an article, so they are read without their "
-            "neighbours)"
-        )
-    if "date" in fields:
-        meanings["date"] = _dates(fields["date"].dropna().tolist())
-    print(f"{table}: {plural(len(frame), 'row')}. They are read as follows:")
-    for key in (key for key in meanings if key in columns):
-        print(f"  {key:6} column {columns[key]}: {meanings[key]}")
-    if "group" not in columns:
-        print("  group  no column: each row counts as an article of its own")
-    if kept := [str(name) for name in fields if name != "date"]:
-        print(f"  kept   {', '.join(kept)}")
-    for key in (key for key in KEYS if key in names and key not in columns.values()):
-        if (other := columns.get(key)) or getattr(proposal.source, key) is None:
-            why = (
-                f", as {other} is taken for it"
-                if other
-                else " does not have what is expected of it"
-            )
-            print(f"  {key:6} not read: the column {key}{why}")
-    if missing := [label for label in labels if proposal.source.meaning(label) is None]:
-        print(f"  ?      no label: rows labelled {', '.join(missing)}")
-    counts = Counter(name for names in answers["topics"] for name in names or [NONE])
-    for name in filter(counts.get, [*proposal.topics, NONE]):
-        what = "none   of the topics" if name == NONE else f"topic  {name}"
-        meant = ", ".join(label for label, topic in labels.items() if topic == name)
-        labelled = f", labelled {meant}" if meant else ""
-        print(f"  {what}: {plural(counts[name], 'row')}{labelled}")
-
-
-def _notes(proposal: Proposal, label: str, topics: Topics) -> list[str]:
-    """What may be wrong with the labels that were found, and how to mend it."""
-    notes, typed = [], shlex.join(["paratopic", *sys.argv[1:]])
-    taken, named = proposal.columns.get("label", ""), named_after(proposal.candidates, "label")
-    if taken and named and not label:
-        notes.append(f"{', '.join(named)}: may have labels, too; `{typed} --again --label COLUMN`")
-    if taken and not label and not named_after([taken], "label"):
-        notes.append(
-            f"no column is named after labels; if {taken} has none, `{typed} --again --topics "
-            "sport,weather`"
-        )
-    if joined := [cell for cell, names in proposal.source.labels.items() if SEPARATOR in names]:
-        notes.append(f"cells such as {joined[0]} have several labels")
-    for name in proposal.topics:
-        if not {*split_cell(re.sub("[,|]", SEPARATOR, name))}.isdisjoint({*topics.names} - {name}):
-            notes.append(f"{name} is one topic; separate several by semicolons in the table")
-    return notes
-
-
-def _dates(dates: Sequence[str]) -> str:
-    """The range of dates, and how many of them are none."""
-    known = [iso for date in dates if (iso := iso_date(date))]
-    span = f"{min(known)} to {max(known)}" if known else "no date"
-    unknown = len(dates) - len(known)
-    return f"{span}, and {unknown} that cannot be read" if unknown else span
 
 
 def _print_created(folder: Path, note: str, steps: dict[str, str]) -> None:

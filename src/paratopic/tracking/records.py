@@ -163,12 +163,7 @@ def _record(
         part=name,
         state=state,
         name=f"{name} · {title_of(tags) or state[:7]}",
-        # Of those that differ, MLflow's picture of runs begins with the first: "algorithm".
-        params={"algorithm": name, "seed": str(params.seed)}
-        | {
-            f"{name}.{key}": value if isinstance(value, str) else json.dumps(value)
-            for key, value in asdict(params.section(name)).items()
-        },
+        params=_settings(name, params),
         metrics=metrics_of(report),
         seconds=_seconds_of_training(name),
         steps=_training_steps(folder),
@@ -190,6 +185,15 @@ def _record(
         verdict="\n\n".join(filter(None, (verdict, report["notes"]))),
         comparison=(files.PAGE, files.COMPARISON, files.PICTURE),
     )
+
+
+def _settings(name: str, params: Params) -> dict[str, str]:
+    """The settings of one model. MLflow's picture of runs begins with the first that differs."""
+    own = {
+        f"{name}.{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in asdict(params.section(name)).items()
+    }
+    return {"algorithm": name, "seed": str(params.seed)} | own
 
 
 def _training_steps(folder: Path) -> dict[str, list[float]]:
