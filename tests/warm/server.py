@@ -76,8 +76,8 @@ LATE = (
     "torch.onnx._internal.exporter._core",
 )
 READ_AT_START = ("PYTHON", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "TORCH", "ORT_", "LD_")
-# Of these, how threads wait, which changes no result, what torch sets, what a program that is forked
-# reads itself, and what it has done with: libraries come before the project.
+# Of these, how threads wait, which changes no result, what torch sets, what a forked program reads
+# itself, and what it has done with: libraries come before the project.
 NO_MATTER = "OMP_WAIT_POLICY", "TORCHINDUCTOR_", "PYTHONPATH", "PYTHONSAFEPATH"
 MOST_BYTES = 200_000
 
