@@ -51,6 +51,17 @@ def test_the_dummy_scores_shares_of_the_training_part(mode: ModeName) -> None:
     assert (scores[TOPICS.thresholds] == 0).all(axis=None)
 
 
+def test_the_dummy_weighs_labels_that_were_drawn_by_group() -> None:
+    """Of 30 labels 20 are of a small group about trade; most of the corpus has no topic."""
+    topic = [("trade",)] * 20 + [()] * 10
+    rows = pd.DataFrame({"id": [f"{n}" for n in range(30)], "topic": topic, "draw": "paragraph"})
+    rows["weight"] = [0.1] * 20 + [2.8] * 10
+    folds = rows[["id"]].assign(repeat=0, fold=np.arange(30) % 3, group=range(30))
+    data = Labelled(rows, TOPICS, folds.assign(duplicates=range(30)))
+    assert data.weights is not None
+    assert majority_scores(data)[TOPICS.scores[0]].max() < 0.1
+
+
 @pytest.mark.parametrize("p", [0.04, 0.6])
 @pytest.mark.parametrize(
     ("value", "champion"),

@@ -146,15 +146,19 @@ def unmeasured(models: Sequence[str]) -> Comparison:
 def majority_scores(data: Labelled) -> pd.DataFrame:
     """Out-of-fold scores of the dummy: the topics' shares in each training part.
 
-    The most common topic is the most probable one, which is predicted in mode single. In mode multi
+    Labels that were drawn count by their weights, as in figures: a draw by group has other shares
+    than the corpus. The most common topic is the most probable one, which is predicted in mode single. In mode multi
     the thresholds of 0 predict all topics, which of all constant predictions has the highest
     macro-F1.
     """
     topics, targets, ids = data.topics, data.targets, data.rows["id"].to_numpy()
     thresholds = dict.fromkeys(topics.thresholds, 0.0)
+    weights = np.ones(len(ids)) if data.weights is None else data.weights
     parts = []
     for repeat, fold, train, test in iterate_folds(data.folds, list(ids)):
-        shares = dict(zip(topics.scores, targets[train].mean(axis=0), strict=True))
+        weighs = weights[train] if weights[train].any() else None
+        means = np.average(targets[train], axis=0, weights=weighs)
+        shares = dict(zip(topics.scores, means, strict=True))
         held_out = {"id": ids[test], "repeat": repeat, "fold": fold}
         parts.append(pd.DataFrame(held_out | shares | thresholds))
     return pd.concat(parts, ignore_index=True)
