@@ -469,7 +469,7 @@ def test_a_new_project_is_read_before_it_is_labelled(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def run(words: list[str]) -> subprocess.CompletedProcess[str]:
-        assert words[1:] == ["-m", "dvc", "repro", "-q", "prepare"]
+        assert words[1:] == ["-P", "-m", "dvc", "repro", "-q", "prepare"]
         refuses = not list(Path("seeds").glob("*.txt"))
         if not refuses:
             run_stages("prepare")

@@ -340,7 +340,7 @@ def test_topics_and_sources_of_a_project_are_replaced_and_labels_stay(cli: Cli, 
     flow = params.read_text().replace("  mode:", '  "mode":')
     params.write_text(flow.replace('mode": single', 'mode": multi'))
     assert "cannot be replaced as they are" in cli("init", "--again", *words[1:], status=1)
-    assert "params.yaml not found" in cli("init", "gone", *words[3:], "--again", status=1)
+    assert "it has no gone/params.yaml" in cli("init", "gone", *words[3:], "--again", status=1)
 
 
 @pytest.mark.parametrize("several", ["", "list", "older"])

@@ -47,13 +47,12 @@ def test_sources_inside_are_not_listed(root: Path) -> None:
 def test_paths_and_links_that_lead_outside_are_listed_once_each(
     root: Path, elsewhere: Path
 ) -> None:
-    (root / "seeds/more/b.txt").symlink_to("../../../elsewhere/b.txt")
+    (root / "seeds/more/b.txt").symlink_to("../../../elsewhere/b.txt")  # seeds/all has it, too
     (root / "seeds/all").symlink_to(elsewhere)
     (root / "way").symlink_to("seeds/more")
     whole, b = f"{elsewhere}/*.txt", elsewhere / "b.txt"
     assert sources_outside(reading("seeds", "way", whole, "../elsewhere", labels=str(b))) == [
         f"seeds/all -> {elsewhere}",
-        f"seeds/more/b.txt -> {b}",
         f"way/b.txt -> {b}",
         whole,
         f"../elsewhere -> {elsewhere}",

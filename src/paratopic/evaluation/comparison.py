@@ -147,9 +147,9 @@ def majority_scores(data: Labelled) -> pd.DataFrame:
     """Out-of-fold scores of the dummy: the topics' shares in each training part.
 
     Labels that were drawn count by their weights, as in figures: a draw by group has other shares
-    than the corpus. The most common topic is the most probable one, which is predicted in mode single. In mode multi
-    the thresholds of 0 predict all topics, which of all constant predictions has the highest
-    macro-F1.
+    than the corpus. The most common topic is the most probable one, which is predicted in mode
+    single. In mode multi the thresholds of 0 predict all topics, which of all constant predictions
+    has the highest macro-F1.
     """
     topics, targets, ids = data.topics, data.targets, data.rows["id"].to_numpy()
     thresholds = dict.fromkeys(topics.thresholds, 0.0)
