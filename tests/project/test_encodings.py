@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from paratopic.project.encodings import encodings_of
+from paratopic.project.encodings import decode, encodings_of
 from paratopic.project.errors import UserError
-from paratopic.project.files import decode
 
 CZECH = ["Prezident podepsal zákon o rozpočtu.", "V Brně včera sněžilo, říká meteorolog."]
 POLISH = ["Prezydent podpisał ustawę o budżecie.", "Źródła donoszą o kryzysie w Łodzi."]

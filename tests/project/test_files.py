@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
 from paratopic.project.files import (
     RESULTS,
     aside,
-    decode,
     read_csv,
     read_json,
     write_csv,

@@ -89,9 +89,8 @@ def test_what_stages_load_is_the_code_that_they_depend_on(project: Path) -> None
         assert loaded - sections <= declared, f"{path.name} runs what it does not depend on"
         surplus[path.name] = declared - loaded
     assert len(surplus) == 14
-    # There is plain text in UTF-8 alone among the articles.
+    # There is plain text alone among the articles.
     others = {"reading.html", "reading.word", "reading.pdf", "reading.pdf_lines"}
-    others.add("project.encodings")
     assert surplus.pop("prepare") == others
     assert not any(surplus.values()), surplus
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from paratopic.annotation import formats
 from paratopic.annotation.suggestion import Suggestion
 from paratopic.labels.log import Label, append, backup, read_lines, read_table, rewrite
+from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
-from paratopic.project.files import decode
 from paratopic.reading.files import SUFFIXES, find_files, read_file
 from paratopic.reading.structure import plain_segments
 from tests.samples import TOPICS, read_joined

@@ -22,6 +22,7 @@ from typing import Any
 from paratopic.annotation.chat import BadReply, Chat, Message, estimate
 from paratopic.annotation.suggestion import Suggestion
 from paratopic.project import files
+from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
 
@@ -141,7 +142,7 @@ def read_prompt(path: Path, topics: Topics) -> Prompt:
     """
     if not path.exists():
         files.write_text(path, DEFAULT)
-    text = files.decode(path.read_bytes(), str(path))
+    text = decode(path.read_bytes(), str(path))
     template = Template(text)
     if not template.is_valid() or (unknown := set(template.get_identifiers()) - set(FIELDS)):
         which = ", ".join(sorted(unknown)) if template.is_valid() else "a single $"

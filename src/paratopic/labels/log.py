@@ -28,8 +28,9 @@ from typing import Literal
 
 from filelock import BaseFileLock, FileLock
 
+from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
-from paratopic.project.files import CONTROL, aside, decode, inert, live
+from paratopic.project.files import CONTROL, aside, inert, live
 from paratopic.project.topics import UNDECIDED, join_cell, split_cell
 from paratopic.tables.sheets import LineFeeds, find_separator, read_csv
 

@@ -1,21 +1,29 @@
-"""In which 8-bit encoding a text is, where it is not UTF-8.
+"""Text of files: UTF-8, UTF-16, or an 8-bit encoding, which is found from the text.
 
-Bytes do not tell: nearly all of them are letters in each of these encodings. Right is the one in
-which they are words of a language, as py3langid finds it, with the letters that this language has.
+Bytes do not tell an 8-bit encoding: nearly all of them are letters in each of these encodings. The
+right one gives words of a language, as py3langid finds it, with the letters that this language has.
 Other encodings, such as those of Chinese, are found by charset-normalizer.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import charset_normalizer
 
+from paratopic.project.errors import UserError
+from paratopic.project.files import CONTROL, INVISIBLE
 from paratopic.project.languages import READ_CHARACTERS, language_of, probabilities
 
+log = logging.getLogger(__name__)
+
+_BOMS = {BOM_UTF8: "utf-8", BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"}
 # The encodings, and how probable each is before the text is read. Those of old Macs and of DOS are
 # rare; three of Windows share most letters with cp1252 but are of fewer languages. Those of Windows
 # contain ISO 8859-1, -8 and -9.
@@ -67,6 +75,79 @@ _WITHIN = re.compile(
 )
 _AFTER = re.compile(r"(?!m[²³])[^\W\d_][¹²³¼½¾µ±¿¡¶¯¢£¥¦¨¬¸˛¤˘˙](?![^\W\d_])")
 _CONTROL = re.compile(r"[\x80-\x9f]")
+
+
+def decode(data: bytes, source: str) -> str:
+    """Decode the bytes of a text file.
+
+    A byte order mark names the encoding, UTF-8 or UTF-16, and is removed. Without one the text is
+    UTF-8. Where it cannot be UTF-8, it is read in the encoding that gives words of a language with
+    a probability of 90% or more (`CONFIDENCE`), and a note says so.
+
+    Parameters
+    ----------
+    data
+        Content of the file.
+    source
+        Where the bytes come from, for error messages: a path, "standard input".
+
+    Raises
+    ------
+    UserError
+        The bytes are not text in any encoding, or may be different texts in several; or the text is
+        blank.
+    """
+    bom, encoding = next(
+        (pair for pair in _BOMS.items() if data.startswith(pair[0])), (b"", "utf-8")
+    )
+    body = data[len(bom) :]
+    try:
+        text = body.decode(encoding)
+    except UnicodeDecodeError as error:
+        # Nearly all bytes are valid cp1252. After a byte order mark, or after letters that are
+        # valid UTF-8, the file is damaged UTF-8; as cp1252 its quotes would silently become 'â€™'.
+        if bom or not body[: error.start].isascii():
+            raise UserError(
+                f"{source}: is not valid {encoding.upper()} at byte {len(bom) + error.start}. "
+                "The file is damaged or mixes encodings: save it as UTF-8 again."
+            ) from None
+        text, encoding = _guess(body, source, error.start)
+    if control := CONTROL.search(text):
+        line = 1 + text.count("\n", 0, control.start())
+        raise UserError(
+            f"{source}: is not plain text: control character U+{ord(control[0]):04X} in line "
+            f"{line}. Remove it. A PDF or Word document is no text file; UTF-16 needs its BOM."
+        )
+    if not text.translate(INVISIBLE).strip():
+        raise UserError(f"{source}: holds no text. Give a file with at least one paragraph.")
+    return text
+
+
+def read_decoded(path: Path) -> str:
+    """Read a text file in any encoding; a `UserError` says that it cannot be read, see `decode`."""
+    try:
+        return decode(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _guess(data: bytes, source: str, first: int) -> tuple[str, str]:
+    """Text that is not UTF-8 from its byte `first` on, and its encoding."""
+    possible = encodings_of(data)
+    if not possible:
+        raise UserError(
+            f"{source}: is not UTF-8 at byte {first} (0x{data[first]:02x}), and no other "
+            "encoding fits. Save it as UTF-8."
+        )
+    encoding = possible[0]
+    if len(possible) > 1:
+        raise UserError(
+            f"{source}: is not UTF-8. Is it {named(possible, data)}? Save it as UTF-8, or convert "
+            f"it with the right one: `iconv -f {encoding} -t UTF-8`."
+        )
+    note = "%s: is not UTF-8, and is read as %s. If letters are wrong, save it as UTF-8"
+    log.warning(note, source, encoding)
+    return data.decode(encoding), encoding
 
 
 def encodings_of(data: bytes) -> list[str]:

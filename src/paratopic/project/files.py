@@ -16,7 +16,6 @@ import os
 import re
 import shutil
 import time
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -104,7 +103,6 @@ log = logging.getLogger(__name__)
 # Characters that show nothing and that `str.strip` keeps; a table for `str.translate`.
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
 
-_BOMS = {BOM_UTF8: "utf-8", BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"}
 # All but \t \n \v \f \r and NEL, which are white space as readers of files see it.
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 
@@ -358,78 +356,3 @@ def written_by(made_by: str, path: Path) -> Iterator[None]:
 def outdated(path: Path) -> UserError:
     """What to say of a result that does not fit the codebook or the paragraphs as they are now."""
     return UserError(f"{path} was made from other topics or paragraphs: run `dvc repro` again")
-
-
-def decode(data: bytes, source: str) -> str:
-    """Decode the bytes of a text file.
-
-    A byte order mark names the encoding, UTF-8 or UTF-16, and is removed. Without one the text is
-    UTF-8. Where it cannot be UTF-8, it is read in the encoding that gives words of a language with
-    a probability of 90% or more (`encodings.CONFIDENCE`), and a note says so.
-
-    Parameters
-    ----------
-    data
-        Content of the file.
-    source
-        Where the bytes come from, for error messages: a path, "standard input".
-
-    Raises
-    ------
-    UserError
-        The bytes are not text in any encoding, or may be different texts in several; or the text is
-        blank.
-    """
-    bom, encoding = next(
-        (pair for pair in _BOMS.items() if data.startswith(pair[0])), (b"", "utf-8")
-    )
-    body = data[len(bom) :]
-    try:
-        text = body.decode(encoding)
-    except UnicodeDecodeError as error:
-        # Nearly all bytes are valid cp1252. After a byte order mark, or after letters that are
-        # valid UTF-8, the file is damaged UTF-8; as cp1252 its quotes would silently become 'â€™'.
-        if bom or not body[: error.start].isascii():
-            raise UserError(
-                f"{source}: is not valid {encoding.upper()} at byte {len(bom) + error.start}. "
-                "The file is damaged or mixes encodings: save it as UTF-8 again."
-            ) from None
-        text, encoding = _guess(body, source, error.start)
-    if control := CONTROL.search(text):
-        line = 1 + text.count("\n", 0, control.start())
-        raise UserError(
-            f"{source}: is not plain text: control character U+{ord(control[0]):04X} in line "
-            f"{line}. Remove it. A PDF or Word document is no text file; UTF-16 needs its BOM."
-        )
-    if not text.translate(INVISIBLE).strip():
-        raise UserError(f"{source}: holds no text. Give a file with at least one paragraph.")
-    return text
-
-
-def read_decoded(path: Path) -> str:
-    """Read a text file in any encoding; a `UserError` says that it cannot be read, see `decode`."""
-    try:
-        return decode(path.read_bytes(), str(path))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _guess(data: bytes, source: str, first: int) -> tuple[str, str]:
-    """Text that is not UTF-8 from its byte `first` on, and its encoding."""
-    from paratopic.project.encodings import encodings_of, named  # and what finds languages
-
-    possible = encodings_of(data)
-    if not possible:
-        raise UserError(
-            f"{source}: is not UTF-8 at byte {first} (0x{data[first]:02x}), and no other "
-            "encoding fits. Save it as UTF-8."
-        )
-    encoding = possible[0]
-    if len(possible) > 1:
-        raise UserError(
-            f"{source}: is not UTF-8. Is it {named(possible, data)}? Save it as UTF-8, or convert "
-            f"it with the right one: `iconv -f {encoding} -t UTF-8`."
-        )
-    note = "%s: is not UTF-8, and is read as %s. If letters are wrong, save it as UTF-8"
-    log.warning(note, source, encoding)
-    return data.decode(encoding), encoding

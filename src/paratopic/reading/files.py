@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
-from paratopic.project.files import CONTROL, LOG, SHEET, decode, printable
+from paratopic.project.files import CONTROL, LOG, SHEET, printable
 from paratopic.reading.apart import FORMATS, read_apart
 from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, check_size
 from paratopic.reading.structure import classify, plain_segments

@@ -18,8 +18,8 @@ import lxml.etree
 import lxml.html
 import trafilatura
 
+from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
-from paratopic.project.files import decode
 from paratopic.reading.article import Segment, merge_skipped
 from paratopic.reading.boilerplate import CAPTION
 from paratopic.reading.cells import FIRST_YEAR, LAST_YEAR

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from paratopic.project.encodings import read_decoded
 from paratopic.project.errors import UserError, refuse_repeated
-from paratopic.project.files import read_decoded
 from paratopic.tables.sheets import read_sheet
 
 # Name of a column → its values.

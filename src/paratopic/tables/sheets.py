@@ -20,8 +20,9 @@ from pathlib import Path
 from statistics import mode
 from typing import Any, NamedTuple, TextIO
 
+from paratopic.project.encodings import read_decoded
 from paratopic.project.errors import UserError, refuse_repeated
-from paratopic.project.files import inert, read_decoded
+from paratopic.project.files import inert
 from paratopic.tables.workbook import read_workbook
 
 _LINE_END = re.compile(r"[\r\n]")
