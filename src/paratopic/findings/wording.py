@@ -379,10 +379,11 @@ def plan(
         )
 
     between = f"{after[0]} to {after[-1]}" if after[0] < after[-1] else f"{after[0]}"
-    lines = [f"After this draw, each group has {between} labels: {width(after[0])}"]
     if few:
         lacking = plural(few, "group has", "groups have")
         lines = [f"After this draw, {lacking} fewer than {LEAST_LABELS} labels, so no interval"]
+    else:
+        lines = [f"After this draw, each group has {between} labels: {width(after[0])}"]
     for n in PLANNED:
         more = sum(max(0, min(n, size) - n_labels) for n_labels, _, size in groups.values())
         if n > after[0] and more:
