@@ -69,7 +69,7 @@ def proposal_of(
 
 def _ask_for_labels(table: str, proposal: Proposal) -> None:
     """Say which columns may have the labels, and which commands go on."""
-    candidates, typed = proposal.candidates, shlex.join(["paratopic", *sys.argv[1:]])
+    candidates, typed = proposal.candidates, _typed()
     unclear = "it is not clear which column has the labels. These may:"
     print(f"{table}: {unclear if candidates else 'no column looks like labels.'}")
     for name, values in [*candidates.items()][:MOST_COLUMNS]:
@@ -142,7 +142,7 @@ def _print_labels(proposal: Proposal, answers: pd.DataFrame) -> None:
 
 def doubts(proposal: Proposal, label: str, topics: Topics) -> list[str]:
     """What may be wrong with the labels that were found, and how to mend it."""
-    notes, typed = [], shlex.join(["paratopic", *sys.argv[1:]])
+    notes, typed = [], _typed()
     taken, named = proposal.columns.get("label", ""), named_after(proposal.candidates, "label")
     if taken and named and not label:
         notes.append(f"{', '.join(named)}: may have labels, too; `{typed} --again --label COLUMN`")
@@ -157,6 +157,11 @@ def doubts(proposal: Proposal, label: str, topics: Topics) -> list[str]:
         if not {*split_cell(re.sub("[,|]", SEPARATOR, name))}.isdisjoint({*topics.names} - {name}):
             notes.append(f"{name} is one topic; separate several by semicolons in the table")
     return notes
+
+
+def _typed() -> str:
+    """The command as it was typed, to be typed again with another option."""
+    return shlex.join(["paratopic", *sys.argv[1:]])
 
 
 def _dates(dates: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ def sources_outside(prepare: Prepare) -> list[str]:
     Returns
     -------
     Paths and globs as params.yaml has them. Of links, and of what a relative path leads to, also
-    where that is: ``"seeds/talks.txt -> /home/ann/talks.txt"``.
+    where that is: ``"seeds/talks.txt -> /elsewhere/talks.txt"``.
     """
     outside: dict[str, None] = {}
     for pattern in filter(None, [*prepare.paths, prepare.labels]):
