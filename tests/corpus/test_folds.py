@@ -188,9 +188,7 @@ def test_too_few_articles_are_split_by_paragraph(articles: str, topics: str, mes
 def test_a_rare_topic_reduces_the_folds_and_is_named() -> None:
     folds = dealt(frame(["x"] * 10 + ["y"] * 4), 6)
     assert folds.n_folds == 4
-    assert folds.messages == (
-        "the rarest topic, y, has labels in only 4 articles, so 4 folds instead of 6",
-    )
+    assert folds.messages == ("labels of topic y are in only 4 articles, so 4 folds instead of 6",)
     # Not below four while another topic has as many: training parts stay big.
     assert dealt(frame(["x"] * 10 + ["y"] * 2)).n_folds == 4
     assert dealt(frame(["x"] * 3 + ["y"] * 2)).n_folds == 3
@@ -214,9 +212,9 @@ def test_a_holdout_is_the_share_that_was_asked_for(holdout: float, n: int) -> No
 )
 def test_a_rare_topic_makes_the_share_coarser(holdout: float, n_rare: int, share: str) -> None:
     folds = dealt(frame(["x"] * (200 - n_rare) + ["y"] * n_rare), holdout=holdout)
-    rare = f"the rarest topic, y, has labels in only {n_rare} articles"
-    held_out = f"about {float(share):.0%} of them are held out instead of {holdout:.0%}"
-    assert folds.messages == (f"{rare}: {held_out}",)
+    few = f"labels of topic y are in only {n_rare} articles"
+    held_out = f"about {float(share):.0%} of all are held out instead of {holdout:.0%}"
+    assert folds.messages == (f"{few}, so {held_out}",)
     assert (folds.table["fold"] == 0).mean() == pytest.approx(float(share), abs=0.01)
 
 

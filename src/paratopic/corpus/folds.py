@@ -273,7 +273,7 @@ def _not_measurable(has: pd.DataFrame, groups: Integers, split_unit: str) -> lis
 def _choose_number(
     n_folds: int, holdout: float | None, counts: dict[str, int], split_unit: str
 ) -> tuple[int, list[str]]:
-    """Choose the number of folds to deal to; where the rarest topic reduces it, say so.
+    """Choose the number of folds to deal to; say so where a topic in few groups reduces it.
 
     Parameters
     ----------
@@ -285,16 +285,16 @@ def _choose_number(
     rarest = min(counts, key=counts.__getitem__)
     most = max(counts[rarest], min(LEAST_FOLDS, max(counts.values())))
     unit = "article" if split_unit == "article" else "distinct paragraph"
-    rare = f"the rarest topic, {rarest}, has labels in only {plural(counts[rarest], unit)}"
+    few = f"labels of topic {rarest} are in only {plural(counts[rarest], unit)}"
     if holdout is None:
         used = min(n_folds, most)
-        message = f"{rare}, so {used} folds instead of {n_folds}"
+        message = f"{few}, so {used} folds instead of {n_folds}"
         if without := used - counts[rarest]:
             message += f", and {without} of them cannot measure it"
         return used, [message] if used < n_folds else []
     finest = max(FINEST_SHARE, round(1 / holdout))
     share = _nearest_share(holdout, min(finest, most))
-    message = f"{rare}: about {float(share):.0%} of them are held out instead of {holdout:.0%}"
+    message = f"{few}, so about {float(share):.0%} of all are held out instead of {holdout:.0%}"
     return share.denominator, [message] if share != _nearest_share(holdout, finest) else []
 
 
