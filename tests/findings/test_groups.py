@@ -446,8 +446,8 @@ def test_a_plan_has_the_widths_of_a_binomial_share_in_a_finite_group() -> None:
     )
     # 45 more of the first group, and all 40 of the other.
     assert [line.partition(":")[0] for line in more] == [
-        "50 labels in each group (--n 85)",
-        "100 labels in each group (--n 135)",
+        "50 labels in each group, or all 40 of decade=1950s (--n 85)",
+        "100 labels in each group, or all 40 of decade=1950s (--n 135)",
     ]
     for sizes in (0, 7, 280), (0, 0, 25):  # all labels of the other were chosen
         few = plan({"decade=1940s": sizes}, None, 0.95)[0]

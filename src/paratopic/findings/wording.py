@@ -384,10 +384,12 @@ def plan(
         lines = [f"After this draw, {lacking} fewer than {LEAST_LABELS} labels, so no interval"]
     else:
         lines = [f"After this draw, each group has {between} labels: {width(after[0])}"]
-    for n in PLANNED:
+    for n in sorted({min(n, largest) for n in PLANNED}):
+        smaller = [f"all {size} of {name}" for name, (*_, size) in groups.items() if size < n]
+        each = f"{n} labels in each group{', or ' if smaller else ''}{in_short(smaller)}"
         more = sum(max(0, min(n, size) - n_labels) for n_labels, _, size in groups.values())
         if n > after[0] and more:
-            lines.append(f"{n} labels in each group (--n {more}): {width(n)}")
+            lines.append(f"{each} (--n {more}): {width(n)}")
     return lines
 
 
