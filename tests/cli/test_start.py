@@ -14,6 +14,7 @@ import datasets
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from openpyxl import load_workbook
 
 from paratopic.cli.start import SAME, create, new_topics
 from paratopic.corpus.labelled import read_labelled_paragraphs
@@ -196,6 +197,13 @@ def test_articles_may_stay_where_they_are(
     monkeypatch.chdir("new")
     prepare.main()
     assert read_labelled_paragraphs()["article"].tolist() == ["talks", "talks"]
+
+
+def test_a_note_on_a_table_that_is_read_twice_is_printed_once(cli: Cli, here: Path) -> None:
+    book = load_workbook(write_table(TABLE, Path("speeches.xlsx")))
+    book.active.row_dimensions[3].hidden = True
+    book.save("speeches.xlsx")
+    assert cli("init", "new", "--table", "speeches.xlsx").count("1 hidden row is read, too") == 1
 
 
 def test_a_table_is_a_random_sample(cli: Cli, here: Path) -> None:

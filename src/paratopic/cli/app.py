@@ -83,10 +83,20 @@ FLAGS = ("-q", "--quiet", "-v", "--verbose")
 
 
 class _Stderr(logging.Handler):
-    """Prints notes on what stderr is at the time, above a progress bar where there is one."""
+    """Prints notes on what stderr is at the time, above a progress bar where there is one.
+
+    A note on a file that is read twice is printed once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr)
+        note = self.format(record)
+        if note not in self.notes:
+            print(note, file=sys.stderr)
+        self.notes.add(note)
 
 
 @app.callback(epilog="-q and -v can also come after the command.")
