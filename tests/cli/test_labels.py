@@ -298,7 +298,7 @@ def test_a_sample_is_drawn_labelled_and_weighed(small: Path, cli: Cli) -> None:
     fill("ann.csv", e="trade")
     cli("import", "ann.csv", "--annotator", "ann")
     assert [line.drawn for line in read_lines(LABELS)] == ["1 of 24"] * 24
-    sampled = "labels: 24 of 24 were drawn at random (paragraphs)"
+    sampled = "labels: all 24 were drawn at random (paragraphs)"
     assert sampled in prepare(small)
     report = json.loads(Path("reports/prepare.json").read_text())
     assert report["sample"] == {"kind": "paragraph", "drawn": 24}

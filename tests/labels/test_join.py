@@ -197,5 +197,5 @@ def test_a_sample_of_groups_outlasts_a_few_texts_of_others(
         sample = sample_of(table, resolved.answers, resolved.of_people)
         said = describe_sample(sample, 4)
         assert sample["groups"] == 4 and sample.get("frames", []) == parts
-        assert ("4 of these were drawn from groups (--by)" in said) == (not parts)
+        assert ("all 4 were drawn at random (paragraphs), all from groups" in said) == (not parts)
         assert ("all from desk=a, desk=b, which leave out more than 10%" in said) == bool(parts)

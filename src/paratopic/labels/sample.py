@@ -175,6 +175,8 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
 
     >>> describe_sample({"kind": "paragraph", "drawn": 60}, 75)
     'labels: 60 of 75 were drawn at random (paragraphs)'
+    >>> describe_sample({"kind": "article", "drawn": 60}, 60)
+    'labels: all 60 were drawn at random (whole articles)'
     """
     if sample["kind"] is None:
         return (
@@ -182,8 +184,9 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
             "table at random, write `random: true` under it in prepare.sources; `paratopic label "
             "--random` draws a random sample"
         )
-    kind = KINDS[sample["kind"]]
-    line = f"labels: {sample['drawn']} of {n_labels} were drawn at random ({kind})"
+    kind, drawn = KINDS[sample["kind"]], sample["drawn"]
+    n = f"all {drawn}" if drawn == n_labels else f"{drawn} of {n_labels}"
+    line = f"labels: {n} were drawn at random ({kind})"
     if "frames" in sample:
         return (
             f"{line}, all from {in_short(sample['frames'], MOST_NAMED)}, which leave out more than "
@@ -192,10 +195,8 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
             "paragraphs, and with --by COLUMN from each group"
         )
     if "groups" in sample:
-        line += (
-            f"; {sample['groups']} of these were drawn from groups (--by), and are weighted so "
-            "that each group counts by its size in the corpus"
-        )
+        n = "all" if sample["groups"] == drawn else f"{sample['groups']} of these"
+        line += f", {n} from groups (--by), weighted by the groups' sizes in the corpus"
     if "open" in sample:
         lacks = plural(sample["open"], "more was drawn and has", "more were drawn and have")
         line += (
@@ -238,7 +239,8 @@ def _first_lines(text_of: Mapping[str, str], lines: Iterable[Label]) -> dict[str
 def _rank(line: Label) -> tuple[datetime, float]:
     """When a line was written. Their order in the file does not tell: `merge` sorts by paragraph.
 
-    Sheets have no times. Of those that are suggested in a mixed draw, the earlier ones have the
-    higher chances, and those drawn at random weigh almost the same wherever they stand.
+    The lines of a sheet have one time, or none. Of those that are suggested in a mixed draw, the
+    earlier ones have the higher chances, and those drawn at random weigh almost the same wherever
+    they stand.
     """
     return line.time, -(line.chance or math.inf)
