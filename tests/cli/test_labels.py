@@ -116,8 +116,11 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path, cli
     run_stages("split", "score baseline", "score transformer", "compare")
     printed = cli("review", "--out", "again.csv")
     assert "ann: security; bo: trade: a tie between annotators" in printed
-    assert "1 tie (1 listed). Another answer settles a tie. Until then, the" in printed
-    assert read_sheet("again.csv")[0]["reason"] == "a tie between annotators"
+    assert "1 tie (1 listed). Another answer settles a tie. Until then, there is no" in printed
+    first = read_sheet("again.csv")[0]
+    assert first["reason"] == "a tie between annotators"
+    # Whoever answered before may answer anew in it.
+    assert first["when"] > max(line.when for line in read_lines(LABELS))
     reported = " ".join(cli("report").split())
     assert f"macro-F1 {people['macro_f1']:.3f} against each other" in reported
 
@@ -284,7 +287,7 @@ def test_a_sample_is_drawn_labelled_and_weighed(small: Path, cli: Cli) -> None:
     assert drawn == [f"1 of 8 in article={name}" for name in articles]
     assert Counter(articles) == dict.fromkeys("abc", 2)
     assert "3 groups have fewer than 20 labels, so no interval" in notes
-    assert "20 labels in each group (--n 24): about ± 0 points" in notes  # each has 8 paragraphs
+    assert notes.count("8 labels in each group (--n 24): about ± 0 points") == 1  # which are all
     assert "paragraphs are drawn at random, so the model's predictions are hidden" in notes
     drawn, articles, _ = draw("--random", "--articles", "--n", "9", "--no-blind")
     assert drawn == ["article"] * 16 and len(set(articles)) == 2
@@ -328,7 +331,7 @@ def test_label_studio_keeps_how_paragraphs_were_drawn(
         return cli("import", "export.json")
 
     assert "note:" not in notes_of(0, 1)
-    assert "note: 2 paragraphs have an answer although the paragraph drawn" in notes_of(0, 3, 5)
+    assert "note: 2 paragraphs have an answer although the one drawn" in notes_of(0, 3, 5)
     assert "note:" not in notes_of(4)  # the one before it has an answer in labels.csv
     assert "note:" not in notes_of(*range(6))
     imported = {line.paragraph: line.drawn for line in read_lines(LABELS)}
@@ -392,6 +395,8 @@ def test_a_topic_is_looked_for_by_labels_that_measure_nothing(
     assert f"train models, and do not measure {topic}: labels that are drawn do, from 20 " in notes
     assert DRAW in notes
     ids = [row["paragraph"] for row in read_sheet("sheet.csv")]
+    # On the border, another topic is the most probable one.
+    assert {row["suggestion"] for row in read_sheet("sheet.csv")} == {topic}
     cli("predict", "sheet.csv", "--out", "predicted.csv")
     predicted = read_sheet("predicted.csv")
     assert [row["paragraph"] for row in predicted] == ids
@@ -399,7 +404,7 @@ def test_a_topic_is_looked_for_by_labels_that_measure_nothing(
     cli("label", "--port", "0", "--topic", topic, "--n", "6")
     shown = served[-1].state()["items"]
     assert [item["id"] for item in shown] == ids
-    assert shown[0]["scores"]
+    assert len(shown[0]["scores"]) == len(WORDS)
     chosen = read_sheet("sheet.csv")
     cli("suggest", "--random", "--n", "20", "--out", "random.csv")
     at_random = {row["paragraph"] for row in read_sheet("random.csv")}
@@ -418,6 +423,7 @@ def test_texts_are_looked_for_without_a_model(small: Path, cli: Cli) -> None:
     notes = cli("suggest", "--contains", word.swapcase(), "--out", "sheet.csv")
     rows = read_sheet("sheet.csv")
     assert rows and all(word.casefold() in row["text"].casefold() for row in rows)
+    assert f"without a label contain {word.swapcase()}\n" in notes and f"only {len(rows)} " in notes
     assert {row["drawn"] + row["suggestion"] for row in rows} == {""}
     assert "chosen by their text alone, so the model's predictions are hidden" in notes
     cli("suggest", "--contains", f"/^{word}/", "--topic", "trade", "--out", "sheet.csv")
@@ -427,6 +433,41 @@ def test_texts_are_looked_for_without_a_model(small: Path, cli: Cli) -> None:
     shutil.rmtree(small / "models")
     assert word in cli("suggest", "--contains", word)
     cli("suggest", "--topic", "trade", status=1)
+
+
+def test_sheets_keep_the_order_in_which_labels_were_drawn_and_chosen(small: Path, cli: Cli) -> None:
+    for name, *options in (["drawn", "--random", "--n", "20"], ["chosen", "--topic", "trade"]):
+        cli("suggest", "--out", "sheet.csv", *options)
+        fill(f"{name}.csv", e="trade")
+        cli("import", f"{name}.csv")
+    prepare(small)
+    frame = read_labelled_paragraphs(small).set_index("id")
+    weights = {
+        name: {*frame["weight"][[row["paragraph"] for row in read_sheet(f"{name}.csv")]]}
+        for name in ("drawn", "chosen")
+    }
+    assert weights == {"drawn": {1.0}, "chosen": {0.0}}
+
+
+def test_a_sheet_that_nobody_filled_in_has_no_label(small: Path, cli: Cli) -> None:
+    cli("suggest", "--random", "--out", "sheet.csv")
+    printed = cli("import", "sheet.csv")
+    assert "No row has a label." in printed and "dvc repro" not in printed
+    assert "edit sheet.csv" in printed and "in the column topics" in printed
+
+
+def test_messages_call_texts_what_the_project_calls_them(small: Path, cli: Cli) -> None:
+    edit_params("unit: paragraph", "unit: Satz/Sätze")
+    assert "24 Sätze in 3 articles" in prepare(small)
+    assert "2 Sätze to label" in cli("suggest", "--random", "--n", "2", "--out", "sheet.csv")
+    for words, status in (
+        (["suggest", "--topic", "trade", "--out", "sheet.csv"], 0),
+        (["suggest", "--contains", "zebra"], 1),
+        (["suggest", "--random", "--by", "article=a", "--out", "sheet.csv"], 0),
+        (["import", "sheet.csv"], 0),
+        (["status"], 0),
+    ):
+        assert "paragraph" not in cli(*words, status=status)
 
 
 def test_topics_that_only_the_model_knows_are_named(small: Path, cli: Cli) -> None:

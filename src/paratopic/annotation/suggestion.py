@@ -57,7 +57,8 @@ class Suggestion:
     drawn
         How the paragraph was chosen, as in `Label.drawn`; "" where it is not known.
     when
-        Time of an answer in a sheet, as in `Label.when`; "" where it is not known.
+        Time of an answer in a sheet, as in `Label.when`: after the labels that were there when it
+        was written; "" for none.
     """
 
     id: str

@@ -54,11 +54,13 @@ def import_labels(
     _warn_of_another_order(project, read.values())
     problems = any(imported.problems for imported in read.values())
     open_rows = {
-        f"edit {path}": "give the rows that were left out an answer, then import it again"
+        f"edit {path}": "give the rows that were left out an answer (in a sheet, write a topic, or "
+        "none, in the column topics), then import it again"
         for path, imported in read.items()
-        if imported.problems or formats.EMPTY in imported.left_out
+        if imported.problems or formats.EMPTY in imported.left_out or not imported.labels
     }
-    print_steps(open_rows | next_steps(read_project()))
+    has_labels = any(imported.labels for imported in read.values())
+    print_steps(open_rows | (next_steps(read_project()) if has_labels else {}))
     raise typer.Exit(SOME_ERRORS if problems else 0)
 
 
@@ -69,10 +71,10 @@ def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -
     labelled = answered | project.answers_on.keys()
     if n_early := sum(id_ not in labelled for id_ in drawn_after.values()):
         log.warning(
-            "note: %s an answer although the paragraph drawn just before has none. Unless Label "
-            "Studio shows its tasks in random order, the answers are not a random sample until "
-            "every paragraph that was drawn has one.",
-            plural(n_early, "paragraph has", "paragraphs have"),
+            "note: %s an answer although the one drawn just before has none. Unless Label Studio "
+            "shows its tasks in random order, the answers are not a random sample until all that "
+            "were drawn have one.",
+            project.in_units(plural(n_early, "paragraph has", "paragraphs have")),
         )
 
 
@@ -93,6 +95,8 @@ def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: st
         f"{path}: {new} in {target}, {merged.known} already there, "
         f"{len(merged.disputes)} disputed, {len(imported.problems)} not imported{left_out}"
     )
+    if not imported.labels:
+        print("No row has a label.")
     if empty := imported.left_out.get(formats.EMPTY):
         numbers = [where.rpartition(" ")[2] for where in empty]
         print(f"Empty rows: {in_short(numbers, MOST_LISTED)}")

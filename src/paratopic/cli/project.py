@@ -27,11 +27,11 @@ from paratopic.corpus.table import in_words, read_paragraphs, read_parquet, with
 from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.inference.folder import MANIFEST, is_card_of
 from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
-from paratopic.labels.log import Label, one_line, read_lines
+from paratopic.labels.log import Label, after, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project import files
-from paratopic.project.errors import UserError, in_short, plural
+from paratopic.project.errors import UserError, in_short, in_units, plural
 from paratopic.project.params import Params, read_params, value_at
 from paratopic.project.sources import Source
 from paratopic.project.terminal import listing, terminal
@@ -132,6 +132,18 @@ class Project:
         # Since stage prepare, the name may have come back.
         return {id_: why for id_ in left if (why := today(names[id_]).retired)}
 
+    @cached_property
+    def next_time(self) -> str:
+        """Time of an answer that comes after all others, as `Label.when`; "" for the first.
+
+        Sheets have it: the latest answer counts, and their order decides what each stands for.
+        """
+        return after(max(line.time for line in self.lines)) if self.lines else ""
+
+    def in_units(self, text: str) -> str:
+        """A text on paragraphs, with what the project calls these."""
+        return in_units(text, self.params.unit)
+
     def columns(self, names: Sequence[str]) -> list[str]:
         """The columns that `--by` names: a table's column of groups is called article here."""
         tables = (each for each in self.params.prepare.sources if isinstance(each, Source))
@@ -186,12 +198,13 @@ class Project:
         """
         check_out(out)
         paragraphs = in_context(self.paragraphs, dict.fromkeys(doubtful["paragraph"], ""))
-        suggestions = []
+        suggestions, when = [], self.next_time
         for paragraph, row in zip(paragraphs, doubtful.to_dict("records"), strict=True):
             scores = {row["suggestion"]: row["confidence"]} if row["suggestion"] else {}
-            suggestions.append(replace(paragraph, scores=scores, reason=row["reason"]))
+            again = replace(paragraph, scores=scores, reason=row["reason"], when=when)
+            suggestions.append(again)
         written = formats.write_tasks(out, suggestions, self.params.topics, models)
-        listed = plural(len(suggestions), "paragraph")
+        listed = self.in_units(plural(len(suggestions), "paragraph"))
         print(f"{listed} to label again: {', '.join(map(str, written))}")
 
 
@@ -396,7 +409,7 @@ def next_steps(project: Project) -> dict[str, str]:
     elif not is_stale:  # of what is labelled as a whole, they are a count
         steps[SHARES] = "estimate the shares of the topics, in groups with --by COLUMN"
     if can_draw and champion:
-        steps[SUGGEST] = (
+        steps[SUGGEST] = project.in_units(
             "label the paragraphs that models learn most from (for shares: --random; for a rare "
             "topic: --topic)"
         )

@@ -36,9 +36,9 @@ from paratopic.findings.wording import plan
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import Explanation
-from paratopic.labels.log import NEVER, UNNAMED, after
+from paratopic.labels.log import UNNAMED
 from paratopic.labels.sample import LEAST_COVERED, n_texts
-from paratopic.project.errors import UserError, in_short, in_units, plural
+from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.files import CHAMPION, PREPARED, printable, read_json
 from paratopic.project.params import read_params
 from paratopic.project.terminal import waiting
@@ -181,17 +181,22 @@ def suggest(
     draw = Draw(random, mixed, articles, tuple(by or ()), tuple(topic or ()), contains)
     read_texts()
     project = read_project()
-    hidden = _hides(blind, draw.hides)
+    hidden = _hides(blind, project.in_units(draw.hides))
     groups = _groups(project, draw.by)
     suggesting = _suggesting(project, draw, model, hidden)
     suggestions = _suggestions(project, n, draw, groups, suggesting, hidden)
     _print_plan(project, groups, suggestions)
+    if draw.topics:  # what the model thinks of these alone
+        suggestions = [
+            replace(item, scores={name: item.scores[name] for name in draw.topics if item.scores})
+            for item in suggestions
+        ]
     if out is None:
         sys.stdout.write(formats.sheet(suggestions))
         return
     kind = suggesting.kind if suggesting and not hidden else ""
     written = formats.write_tasks(out, suggestions, project.params.topics, kind)
-    picked = plural(len(suggestions), project.params.unit)
+    picked = project.in_units(plural(len(suggestions), "paragraph"))
     print(f"{picked} to label: {', '.join(map(str, written))}")
     if out.suffix != ".json":
         several = " (several: trade;security)" if project.params.topics.most > 1 else ""
@@ -231,7 +236,7 @@ def label(
     drawn = formats.read_drawn(path, project.paragraphs) if path else {}
     groups = _groups(project, draw.by)
     reason = _reason_to_hide(project, drawn, name) if path else draw.hides
-    hidden = _hides(blind, reason)
+    hidden = _hides(blind, project.in_units(reason))
     suggesting = _suggesting(project, draw, model, hidden) if path is None or not hidden else None
     shown = None if hidden else suggesting
     # The model may read for a minute. The address is there before; a browser waits for the page.
@@ -291,7 +296,7 @@ def _suggestions(
     UserError
         No paragraph is left to label, or stage prepare has not read those that are.
     """
-    with waiting("reading the unlabelled paragraphs"):
+    with waiting("reading the unlabelled texts"):
         suggestions = _chosen(project, n, draw, groups, suggesting, hidden)
     if unread := _unread(project):
         message = f"not read yet: {in_short(unread)}; `dvc repro prepare` reads new sources"
@@ -299,10 +304,12 @@ def _suggestions(
             raise UserError(message)
         log.warning("note: %s", message)
     if not suggestions and draw.contains:
-        raise UserError(f"--contains {draw.contains}: no paragraph without a label contains it")
+        none = project.in_units("no paragraph without a label contains it")
+        raise UserError(f"--contains {draw.contains}: {none}")
     if not suggestions:
         labelled = "article has a labelled paragraph" if draw.articles else "paragraph has a label"
         labelled = "paragraph of these groups has a label" if draw.by else labelled
+        labelled = project.in_units(labelled)
         paths = ", ".join(project.params.prepare.paths)
         n = int(project.paragraphs["boilerplate"].sum())
         but = f", but for {n:,} of boilerplate (prepare.skip_boilerplate)" if n else ""
@@ -312,13 +319,18 @@ def _suggestions(
         )
     if draw.searches:
         log.warning(
-            "note: these paragraphs are chosen, not drawn at random. Labels on them train models, "
-            "and do not measure %s: labels that are drawn do, from %d on (`%s`)",
+            "note: %s are chosen, not drawn at random. Labels on them train models, and do not "
+            "measure %s: labels that are drawn do, from %d on (`%s`)",
+            project.in_units("these paragraphs"),
             ", ".join(draw.topics) or "topics",
             LEAST_DRAWN,
             DRAW,
         )
-    return suggestions
+    if draw.contains and len(suggestions) < n:
+        contain = ("paragraph without a label contains", "paragraphs without a label contain")
+        few = project.in_units(plural(len(suggestions), *contain))
+        log.warning("note: only %s %s", few, draw.contains)
+    return [replace(item, when=project.next_time) for item in suggestions]
 
 
 def _chosen(
@@ -367,15 +379,16 @@ def _groups(project: Project, wanted: Sequence[str]) -> dict[str, set[str]]:
         if equals and group not in of_column:
             values = [each.removeprefix(f"{column}=") for each in sorted(of_column)]
             raise UserError(
-                f"--by {name}={value}: no paragraph has this value; values of {name} are "
-                f"{in_short(values, MOST_VALUES)}"
+                f"--by {name}={value}: {project.in_units('no paragraph has this value')}; values "
+                f"of {name} are {in_short(values, MOST_VALUES)}"
             )
         groups |= {group: of_column[group]} if equals else of_column
     least = LEAST_COVERED * n_texts(project.paragraphs)
     if groups and not project.has_draws and len(set().union(*groups.values())) < least:
         log.warning(
-            "note: nothing was drawn from the other paragraphs, so these labels are no random "
-            "sample yet; also label some of all (`%s`)",
+            "note: nothing was drawn from the other %s, so these labels are no random sample yet; "
+            "also label some of all (`%s`)",
+            project.in_units("paragraphs"),
             DRAW,
         )
     return groups
@@ -396,20 +409,13 @@ def _print_plan(
     topics = {name: n / len(hand.rows) for name, n in hand.counts.items() if n and name != NO_TOPIC}
     largest = max(topics.items(), key=lambda topic: topic[1], default=None)
     lines = plan(sizes, largest, project.params.evaluate.confidence)
-    print(*(in_units(line, project.params.unit) for line in lines), sep="\n", file=sys.stderr)
+    print(*map(project.in_units, lines), sep="\n", file=sys.stderr)
 
 
 def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:
-    """The first n paragraphs to label again because the codebook changed.
-
-    An answer in a sheet has no time. So that it replaces those before it, it gets the next one.
-    """
-    relabel = []
-    for item in _in_context(project, dict.fromkeys(list(project.retired)[:n], ""), model):
-        times = (line.time for line in project.lines if line.paragraph == item.id)
-        latest = max(times, default=NEVER)
-        relabel.append(replace(item, reason=project.retired[item.id], when=after(latest)))
-    return relabel
+    """The first n paragraphs to label again because the codebook changed."""
+    items = _in_context(project, dict.fromkeys(list(project.retired)[:n], ""), model)
+    return [replace(item, reason=project.retired[item.id]) for item in items]
 
 
 def _in_context(

@@ -166,9 +166,8 @@ class Label:
 
 
 def after(time: datetime) -> str:
-    """The next instant as `Label.when`; "" after `NEVER`."""
-    later = time + timedelta(microseconds=1)
-    return "" if time == NEVER else later.isoformat(timespec="microseconds")
+    """The next instant as `Label.when`."""
+    return (time + timedelta(microseconds=1)).isoformat(timespec="microseconds")
 
 
 def cell_of(names: Iterable[str] | None) -> str:
