@@ -183,17 +183,17 @@ def test_a_labelled_table_with_other_topics_and_one_model(
     assert weighed == pytest.approx(macro_f1)
     frame[1:].assign(drawn=1).to_csv("table.csv", index=False)
     time = took(last_fits("baseline"))  # on a busy machine, more than 0 s
-    assert time.endswith(" s for 121 labelled paragraphs")
+    assert time.endswith(" s for 121 labelled texts")
     assert f"(last time, measuring took: baseline {time};" in cli("status")
     run_stages("prepare", "split", "score baseline")
     printed = capsys.readouterr().out
     because = "because texts and labels and folds changed; last time, it took"
-    assert f"on 120 labelled paragraphs, {because} {time}\n" in printed
+    assert f"on 120 labelled texts, {because} {time}\n" in printed
     # What a power cut leaves is computed again.
     (fits,) = CHECKPOINTS.glob("score/baseline/*/fits.json")
     fits.write_text("")
     run_stages("score baseline")
-    assert "baseline: 1 fit to measure it on 120 labelled paragraphs\n" in capsys.readouterr().out
+    assert "baseline: 1 fit to measure it on 120 labelled texts\n" in capsys.readouterr().out
 
 
 def test_before_anyone_has_labelled_the_descriptions_predict(

@@ -240,7 +240,7 @@ def test_before_anyone_has_labelled_the_page_says_so(cli: Cli) -> None:
     params = Path("params.yaml")
     params.write_text(params.read_text().replace("unit: paragraph", "unit: entry"))
     assert "2 entries from 1 article" in (text := Page(written()).text)
-    assert "too few entries are labelled" in text and "paragraph" not in text
+    assert "too few entries are labelled" in text and "paragraph" not in text.lower()
     assert "The models" not in page.text and "goes wrong" not in page.text
     shares = on_request(cli).partition("How much is about what")[2]
     assert "Label a random sample (<code>paratopic label --random --n 60</code>)" in shares

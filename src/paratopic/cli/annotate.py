@@ -69,8 +69,8 @@ def annotate(
         return
     expected = sum(expected_tokens(prompt, items))
     run = _Run(annotator, prompt, budget, concurrency, expected / len(items))
-    asking = f"{plural(len(items), 'paragraph')} to ask {model} about, with {PROMPT}"
-    print(f"{asking}: about {expected:,} tokens")
+    asking = project.in_units(f"{plural(len(items), 'paragraph')} to ask")
+    print(f"{asking} {model} about, with {PROMPT}: about {expected:,} tokens")
     if estimate:
         return
     if not chat.is_here:

@@ -85,7 +85,8 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
             shutil.copymode(target, draft)
     print(f"{change}, in {PARAMS}")
     if change.opens and PARAGRAPHS.exists():
-        waiting = plural(len(read_project().retired), "paragraph has", "paragraphs have")
+        project = read_project()
+        waiting = project.in_units(plural(len(project.retired), "paragraph has", "paragraphs have"))
         print(f"{waiting} to be labelled again: `paratopic suggest` offers them first")
     print(_ABOUT_DEFINITIONS[kind])
 

@@ -33,7 +33,7 @@ def review(
     tied = _printed(ties, project, n)
     if len(ties):
         left_out = project.params.prepare.ties == "leave_out"
-        until = " Until then, the paragraph has no label." if left_out else ""
+        until = " Until then, there is no label." if left_out else ""
         n_ties = plural(len(ties), "tie")
         print(f"{n_ties} ({len(tied)} listed). Another answer settles a tie.{until}")
     rows, scores = read_scores(project.labelled, models)
@@ -48,10 +48,10 @@ def review(
     n_labels = plural(len(ranked), "hand label")
     print(f"{is_doubtful.sum()} of {n_labels} doubtful ({len(doubtful)} listed)")
     if n_unsure := int(ranked["unsure"].sum()):
+        unsure = project.in_units(plural(n_unsure, "paragraph"))
         print(
-            f"For {plural(n_unsure, 'paragraph')} labelled with a topic, no topic reaches a "
-            "probability of 50%. That alone is no reason to doubt the label (see `paratopic "
-            "errors`)."
+            f"For {unsure} labelled with a topic, no topic reaches a probability of 50%. That "
+            "alone is no reason to doubt the label (see `paratopic errors`)."
         )
     if out is not None:
         listed = pd.concat([tied, doubtful]).drop_duplicates("paragraph")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
@@ -49,7 +48,7 @@ from paratopic.findings.wording import (
 from paratopic.inference.loading import load
 from paratopic.inference.scores import Scores
 from paratopic.project import files
-from paratopic.project.errors import UserError, in_short, in_units
+from paratopic.project.errors import UserError, in_short
 from paratopic.project.files import APART, MODELS, PARAGRAPHS, PREDICTED, SCORES, UNLABELLED
 from paratopic.project.passages import Passage
 from paratopic.project.terminal import bar, terminal
@@ -140,18 +139,17 @@ def shares(
     estimated = groups.find(corpus, columns, confidence, copies=copies, compare=compare, seed=seed)
     numbers = row_numbers(project.paragraphs)
     to_regress = groups.rows_to_regress(corpus, numbers, texts) if rows else None
-    in_words = partial(in_units, unit=project.params.unit)
     counted = bool((estimated.table["rests_on"] == COUNT).all())
     shown = "counted" if counted else f"{confidence:.0%} intervals"
-    title = in_words(f"Shares of the {of}, {shown}")
+    title = project.in_units(f"Shares of the {of}, {shown}")
     _print(estimated, columns, title)
     lines = [*notes(estimated), sentence(estimated, corpus, confidence)]
     lines += [*outlook(estimated, corpus), counting(of, copies)]
     if not counted:
         lines += [project.basis, method(corpus), population(corpus)]
-    print(*map(in_words, lines), sep="\n")
+    print(*map(project.in_units, lines), sep="\n")
     for path in outs:
-        _write(path, estimated, columns, title, [*map(in_words, marks(estimated))])
+        _write(path, estimated, columns, title, [*map(project.in_units, marks(estimated))])
         print(f"written: {path}")
     if rows and to_regress:
         outcomes, lacking = to_regress

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -30,7 +29,7 @@ from paratopic.labels.log import UNNAMED
 from paratopic.labels.summary import describe_sources, sources_that_label
 from paratopic.project import files
 from paratopic.project.codebook import first_definition
-from paratopic.project.errors import MOST_NAMED, in_short, in_units, plural
+from paratopic.project.errors import MOST_NAMED, in_short, plural
 from paratopic.project.files import PARAMS, PREPARED
 from paratopic.project.terminal import terminal
 from paratopic.project.topics import NO_TOPIC
@@ -50,26 +49,25 @@ def status() -> None:
     unlabelled = frame[frame["label_source"] == "none"]
     _print_labels(project, is_old)
     worth = describe_sources(sources_that_label(prepared))
-    in_words = partial(in_units, unit=project.params.unit)
-    print(*worth, in_words(f"not labelled: {describe_size(unlabelled)}"), sep="\n")
+    print(*worth, project.in_units(f"not labelled: {describe_size(unlabelled)}"), sep="\n")
     if not is_old and (notes := missing(project.labelled, measured(champion_name()))):
-        print("Missing:", *map(in_words, notes), sep="\n  ")
+        print("Missing:", *map(project.in_units, notes), sep="\n  ")
     if n_tied := len(project.tied):
         given = label_in_a_tie(project.params.prepare.ties, topics)
-        tied = plural(n_tied, project.params.unit)
+        tied = project.in_units(plural(n_tied, "paragraph"))
         print(f"Ties between annotators: {tied}, {given} until another answer settles it")
     if n_retired := len(project.retired):
-        waiting = plural(n_retired, project.params.unit)
+        waiting = project.in_units(plural(n_retired, "paragraph"))
         print(f"To label again, because the codebook changed: {waiting}; `suggest` has them first")
     print_steps(next_steps(project))
 
 
 def _print_labels(project: Project, is_old: bool) -> None:
     """Print how many labels each topic has, whether they are a sample, and who gave them."""
-    frame, data, unit = project.paragraphs, project.labelled, project.params.unit
+    data, in_units = project.labelled, project.in_units
     counts = count_labels(data)
     columns = [Column(str(name), justify="right") for name in counts]
-    title = f"{len(data.rows)} of {plural(len(frame), unit)} labelled"
+    title = in_units(f"{len(data.rows)} of {plural(len(project.paragraphs), 'paragraph')} labelled")
     if is_old:
         title += " before these changes"
     table = Table("topic", *columns, title=title)
@@ -77,10 +75,11 @@ def _print_labels(project: Project, is_old: bool) -> None:
         table.add_row(str(topic), *map(str, row))
     terminal().print(table)
     if basis := project.basis:
-        print(in_units(basis, unit))
+        print(in_units(basis))
     annotators = Counter(line.annotator or UNNAMED for line in project.current.answers)
     for name, n in annotators.most_common():
-        print(f"{project.params.prepare.labels}: {plural(n, unit)} labelled by {name}")
+        labelled = in_units(f"{plural(n, 'paragraph')} labelled")
+        print(f"{project.params.prepare.labels}: {labelled} by {name}")
 
 
 def count_labels(data: Labelled) -> pd.DataFrame:

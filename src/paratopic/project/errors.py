@@ -17,7 +17,7 @@ MOST_NAMED = 10
 # Errors of a full disk, of a quota, and of a limit on the size of files.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What sentences about a corpus call its texts; a template has attributes of this name.
-_PARAGRAPH = re.compile(r"(?<!\.)\b(a )?paragraph(s)?\b")
+_PARAGRAPH = re.compile(r"(?<!\.)\b(a )?([Pp])aragraph(s)?\b")
 
 
 class UserError(Exception):
@@ -51,16 +51,24 @@ def in_units(text: str, unit: str) -> str:
     'a sentence of 3 sentences'
     >>> in_units("a paragraph of 3 paragraphs", "entry")
     'an entry of 3 entries'
+    >>> in_units("Paragraphs by label", "Satz/Sätze"), in_units("Paragraphs by label", "tweet")
+    ('Sätze by label', 'Tweets by label')
 
     Parameters
     ----------
     unit
-        What the project calls a text (`Params.unit`), in the singular.
+        What the project calls a text (`Params.unit`): the singular, and after a slash the plural if
+        it is not the regular one of English.
     """
-    article = "an " if unit[0] in "aeiou" else "a "
-    return _PARAGRAPH.sub(
-        lambda match: (article if match[1] else "") + (_regular(unit) if match[2] else unit), text
-    )
+    one, _, many = unit.partition("/")
+    article = "an " if one[0] in "aeiou" else "a "
+
+    def noun(match: re.Match[str]) -> str:
+        word = (many or _regular(one)) if match[3] else one
+        word = word[0].upper() + word[1:] if match[2] == "P" else word
+        return (article if match[1] else "") + word
+
+    return _PARAGRAPH.sub(noun, text)
 
 
 def in_short(names: Sequence[str], most: int = 1) -> str:

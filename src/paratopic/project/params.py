@@ -205,7 +205,7 @@ class Params:
     models: Models
     license: Annotated[str, Field(min_length=1)] | None
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")] | None
-    unit: Annotated[str, Field(pattern=r"^\w[\w -]*$")]
+    unit: Annotated[str, Field(pattern=r"^\w[\w -]*(/\w[\w -]*)?$")]
     topics: Topics
     prepare: Prepare
     labels: Labels

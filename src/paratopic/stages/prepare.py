@@ -71,7 +71,8 @@ def main() -> None:
         trust()  # who runs the pipeline
     lines = [describe_size(prepared.paragraphs), *describe_labels(prepared.report)]
     lines += describe_reading(prepared.report, prepared.skipped)
-    print(*lines, *(f"note: {message}" for message in prepared.report["messages"]), sep="\n")
+    lines += [f"note: {message}" for message in prepared.report["messages"]]
+    print(*(errors.in_units(line, params.unit) for line in lines), sep="\n")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from paratopic.corpus.labelled import Labelled, read_labelled
 from paratopic.corpus.table import read_paragraphs
 from paratopic.corpus.unlabelled import deal_unlabelled
 from paratopic.project import files
+from paratopic.project.errors import in_units
 from paratopic.project.files import DEALT, FOLDS, SPLIT
 from paratopic.project.params import Params, read_params, run_stage
 
@@ -33,9 +34,9 @@ def main() -> None:
     }
     files.write_json(SPLIT, report)
     groups = f"by {folds.split_unit} ({n_groups:,} with labels, each in one fold)"
-    print(f"{folds.n_repeats} × {folds.n_folds} folds, {groups}" if folds.n_folds else "no folds")
-    for message in folds.messages:
-        print(f"note: {message}")
+    dealt = f"{folds.n_repeats} × {folds.n_folds} folds, {groups}" if folds.n_folds else "no folds"
+    lines = [dealt, *(f"note: {message}" for message in folds.messages)]
+    print(*(in_units(line, params.unit) for line in lines), sep="\n")
 
 
 def split(data: Labelled, params: Params) -> Folds:

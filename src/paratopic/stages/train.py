@@ -60,7 +60,7 @@ def main() -> None:
         files.write_json(checkpoints / FITS, {"files": written, "seconds": seconds})
     for note in notes:
         print(f"note: {note}")
-    labelled = plural(n_labelled, "labelled paragraph")
+    labelled = plural(n_labelled, "labelled text")
     others = f" and {n_unlabelled:,} without a label" if n_unlabelled else ""
     print(f"{name}: trained on {labelled}{others} in {seconds:.0f} s, saved in {MODELS / name}")
 

@@ -302,7 +302,7 @@ def out_of_fold(kind: Kind, params: Params) -> tuple[Labelled, dict[str, pd.Data
     tables = _kept(folder)
     if tables is None:
         number = plural(n_fits(data.folds), "fit")
-        labelled = plural(len(data.rows), "labelled paragraph")
+        labelled = plural(len(data.rows), "labelled text")
         print(f"{kind.name}: {number} to measure it on {labelled}{_why(kind, read)}", flush=True)
         is_whole, started = not folder.exists(), time.monotonic()
         tables = _fit(kind, params, with_unlabelled(data), folder)
@@ -361,7 +361,7 @@ def last_fits(name: str) -> dict[str, Any]:
 
 
 def took(last: Mapping[str, Any]) -> str:
-    """How long the last fits took: "3 min for 312 labelled paragraphs"."""
+    """How long the last fits took: "3 min for 312 labelled texts"."""
     if not (seconds := last.get("seconds")):
         return ""
     return f"{duration(seconds)} for {last['labelled']}"
