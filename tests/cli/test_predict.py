@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from paratopic.inference.calibration import NEVER
 from paratopic.inference.loading import load
+from paratopic.project.metrics import signed
 from tests.documents import PAGE, altered, save
 from tests.programs import Cli, Printed
 from tests.samples import GERMAN, paragraph_table, write_labelled
@@ -78,8 +80,8 @@ def test_why_shows_the_share_of_each_sentence(cli: Cli, model: Path, article: Pa
     assert tariffs > 0 and tariffs > rain
     assert why["context"] == {}  # it reads texts alone
     printed = cli("predict", "--why", article).out
-    assert f"{tariffs:+.2f} The tariff on goods rose." in printed
-    assert f"{rain:+.2f} It rained." in printed and "context: " not in printed
+    assert f"{signed(tariffs, 2)} The tariff on goods rose." in printed
+    assert f"{signed(rain, 2)} It rained." in printed and "context: " not in printed
     assert "--why" in cli("predict", "--why", article, "--out", "out", status=1).out
 
 
@@ -105,7 +107,7 @@ def test_paragraphs_of_an_article_are_read_with_what_stands_around_them(
     printed = cli(*words, "--why").out
     assert printed.count("context: ") == 3
     topic = max(expected[1].scores, key=expected[1].scores.__getitem__)
-    around = (f"{part} {share[topic]:+.2f}" for part, share in whys[1]["context"].items())
+    around = (f"{part} {signed(share[topic], 2)}" for part, share in whys[1]["context"].items())
     assert f"context: {', '.join(around)}" in printed
 
 
@@ -138,6 +140,20 @@ def test_why_shows_the_nearest_labelled_paragraphs_of_the_project(
     shown = cli("predict", "--why", article)
     assert "≈" not in shown.out
     assert "labelled paragraphs are not shown: " in shown.err and "is damaged" in shown.err
+
+
+def test_texts_that_are_labelled_in_the_models_project_are_counted(
+    cli: Cli, baseline_folder: Path, rows: pd.DataFrame, article: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "models/baseline"
+    shutil.copytree(baseline_folder, model)
+    article.write_text(f"{rows['text'][3]}\n\n{rows['text'][0]}\n\nIt is new.\n", encoding="utf-8")
+    note = "note: 2 of 3 texts are labelled in the model's project"
+    assert "labelled in" not in cli("predict", "--model", model, article)
+    given = {name: rows[name] for name in ("id", "article", "text", "label_source")}
+    write_labelled(paragraph_table(**given, topics=rows["topic"]), tmp_path)
+    for words in ([], ["--json"]):
+        assert note in cli("predict", "--model", model, *words, article)
 
 
 @pytest.mark.usefixtures("model")
@@ -177,7 +193,8 @@ def test_mistakes_are_reported_without_a_traceback(
     for words, message in (
         (["predict", article], "dvc repro"),
         (["predict", "--model", "gone", article], "does not exist"),
-        (["predict", "--model", baseline_folder, "gone.txt"], "gone.txt"),
+        (["predict", "--model", baseline_folder, "gone.txt"], "gone.txt: no such file. Check"),
+        (["predict", "--model", baseline_folder, "A sentence. " * 99], "| paratopic predict -`"),
         (["predict", "--model", baseline_folder, "empty.txt"], "empty.txt"),
         (["predict", article, "--json", "--out", "o"], "--json"),
         (["predict", article, "--resume"], "--resume continues what --out names"),

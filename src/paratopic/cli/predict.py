@@ -9,16 +9,17 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import os
 import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich import box
@@ -33,8 +34,9 @@ from paratopic.inference.model import Model
 from paratopic.inference.nearest import LabelledParagraphs, LikeParagraph
 from paratopic.inference.prediction import Explanation, Prediction
 from paratopic.project.errors import SOME_ERRORS, UserError, plural
-from paratopic.project.files import PARAGRAPHS, PARAMS, PREPARED, inert, root_with
+from paratopic.project.files import PARAGRAPHS, PARAMS, PREPARED, inert, printable, root_with
 from paratopic.project.languages import language_of, others
+from paratopic.project.metrics import signed
 from paratopic.project.terminal import bar, terminal, waiting
 from paratopic.project.topics import NONE
 from paratopic.reading.article import (
@@ -54,6 +56,10 @@ TABLES = tuple(suffix for suffix in FORMATS if suffix not in SUFFIXES)
 
 # Number of characters that are shown of a labelled paragraph.
 N_CHARACTERS = 80
+LEARNT = (
+    "note: %d of %s labelled in the model's project, so it may have learnt from them: their "
+    "answers look better than those to new texts"
+)
 
 ModelName = Annotated[
     str | None, typer.Option(help="A model's folder or MLflow URI; default: the champion.")
@@ -102,7 +108,7 @@ def predict(
         job = jobs.Job(loaded, find_inputs(paths), text)
         raise typer.Exit(_predict_files(job, out, resume))
     _check_articles(paths)
-    labelled = labelled_paragraphs(loaded) if why else None
+    labelled, learnt = labelled_paragraphs(loaded) if why else None, _learnt(loaded)
     for article in map(_read_article, paths):
         started = time.monotonic()
         rows = _rows(loaded, paragraphs_of(article), why, labelled)
@@ -115,6 +121,8 @@ def predict(
             _print_table(f"{article.name} ({loaded.kind})", rows)
         if warning := _of_languages(loaded, Counter(row.language or "" for row in rows)):
             log.warning(warning)
+        if n_learnt := sum(row.paragraph.text in learnt for row in rows):
+            log.warning(LEARNT, n_learnt, plural(len(rows), "text is", "texts are"))
 
 
 def paragraphs(
@@ -161,8 +169,14 @@ def _read_article(path: str) -> Article:
 
 
 def _check_articles(paths: list[str]) -> None:
-    """Refuse what only --out can do."""
+    """Refuse what is no file, and what only --out can do."""
     for path in map(Path, paths):
+        if str(path) != "-" and not os.path.exists(path):  # `Path.exists` fails at long names
+            name = textwrap.shorten(printable(path), N_CHARACTERS, placeholder=" …")
+            raise UserError(
+                f"{name}: no such file. Check the name and the folder; or to predict a sentence, "
+                'type `echo "A sentence." | paratopic predict -`'
+            )
         if path.is_dir() or path.suffix.lower() in TABLES:
             kind = "folder" if path.is_dir() else "table"
             raise UserError(
@@ -202,20 +216,33 @@ def labelled_paragraphs(model: Model | Path) -> LabelledParagraphs | None:
     if root is None:
         return None
     try:
-        from paratopic.corpus.labelled import read_labelled_paragraphs
-
-        table = read_labelled_paragraphs(root)
-        rows = table[table["topics"].notna()]
-        if rows.empty:
+        rows = _labelled_in(root)
+        if not rows["id"]:
             return None
         model = load(str(model)) if isinstance(model, Path) else model
         with waiting("reading the labelled paragraphs"):
-            return LabelledParagraphs(
-                model, *(list(rows[name]) for name in ("id", "topics", "text"))
-            )
-    except (ImportError, UserError) as error:  # pandas is for training
+            return LabelledParagraphs(model, *rows.values())
+    except (ImportError, UserError) as error:
         log.warning("note: similar labelled paragraphs are not shown: %s", error)
         return None
+
+
+def _labelled_in(root: Path) -> dict[str, list[Any]]:
+    """Ids, topics and texts of the labelled paragraphs of a project, which may have none."""
+    from paratopic.corpus.labelled import read_labelled_paragraphs  # pandas is for training
+
+    table = read_labelled_paragraphs(root)
+    rows = table[table["topics"].notna()]
+    return {name: list(rows[name]) for name in ("id", "topics", "text")}
+
+
+def _learnt(model: Model) -> Collection[str]:
+    """Texts that are labelled in the project whose model this is; none without a project."""
+    root = model.folder.resolve().parent.parent
+    if (root / PARAGRAPHS).exists():
+        with suppress(ImportError, UserError):
+            return {*_labelled_in(root)["text"]}
+    return ()
 
 
 def _print_json(rows: Sequence[_Row]) -> None:
@@ -252,12 +279,13 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
 
 def _reason(reason: Explanation, nearest: Sequence[LikeParagraph]) -> Text:
     """Shares of the sentences and of what is around them, and the labelled texts most like it."""
-    shares = [sentence.shares.get(reason.topic, 0.0) for sentence in reason.sentences]
+    topic = reason.topic
+    shares = [sentence.shares.get(topic, 0.0) for sentence in reason.sentences]
     lines = [
-        Text(f"{share:+.2f} {sentence.text}", "bold" if share == max(shares) else "")
+        Text(f"{signed(share, 2)} {sentence.text}", "bold" if share == max(shares) else "")
         for share, sentence in zip(shares, reason.sentences, strict=True)
     ]
-    around = [f"{part} {add.get(reason.topic, 0.0):+.2f}" for part, add in reason.context.items()]
+    around = [f"{part} {signed(add.get(topic, 0.0), 2)}" for part, add in reason.context.items()]
     if around:
         lines.append(Text(f"context: {', '.join(around)}", "italic"))
     for near in nearest:
