@@ -145,13 +145,13 @@ def shares(
     shown = "counted" if counted else f"{confidence:.0%} intervals"
     title = in_words(f"Shares of the {of}, {shown}")
     _print(estimated, columns, title)
-    lines = [*notes(estimated), sentence(estimated, corpus, confidence)]
-    lines += [*outlook(estimated, corpus), counting(of, copies)]
+    about = [counting(of, copies)]
     if not counted:
-        lines += [project.basis, method(corpus), population(corpus)]
-    print(*map(in_words, lines), sep="\n")
+        about += [project.basis, method(corpus), population(corpus)]
+    lines = [sentence(estimated, corpus, confidence), *outlook(estimated, corpus), *about]
+    print(*map(in_words, [*notes(estimated), *lines]), sep="\n")
     for path in outs:
-        _write(path, estimated, columns, title, [*map(in_words, marks(estimated))])
+        _write(path, estimated, columns, title, [*map(in_words, [*marks(estimated), *about])])
         print(f"written: {path}")
     if rows and to_regress:
         outcomes, lacking = to_regress
