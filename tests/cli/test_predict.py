@@ -13,6 +13,7 @@ import pytest
 
 from paratopic.inference.calibration import NEVER
 from paratopic.inference.loading import load
+from paratopic.project.metrics import signed
 from tests.documents import PAGE, altered, save
 from tests.programs import Cli, Printed
 from tests.samples import GERMAN, paragraph_table, write_labelled
@@ -78,8 +79,8 @@ def test_why_shows_the_share_of_each_sentence(cli: Cli, model: Path, article: Pa
     assert tariffs > 0 and tariffs > rain
     assert why["context"] == {}  # it reads texts alone
     printed = cli("predict", "--why", article).out
-    assert f"{tariffs:+.2f} The tariff on goods rose." in printed
-    assert f"{rain:+.2f} It rained." in printed and "context: " not in printed
+    assert f"{signed(tariffs, 2)} The tariff on goods rose." in printed
+    assert f"{signed(rain, 2)} It rained." in printed and "context: " not in printed
     assert "--why" in cli("predict", "--why", article, "--out", "out", status=1).out
 
 
@@ -105,7 +106,7 @@ def test_paragraphs_of_an_article_are_read_with_what_stands_around_them(
     printed = cli(*words, "--why").out
     assert printed.count("context: ") == 3
     topic = max(expected[1].scores, key=expected[1].scores.__getitem__)
-    around = (f"{part} {share[topic]:+.2f}" for part, share in whys[1]["context"].items())
+    around = (f"{part} {signed(share[topic], 2)}" for part, share in whys[1]["context"].items())
     assert f"context: {', '.join(around)}" in printed
 
 
@@ -177,7 +178,8 @@ def test_mistakes_are_reported_without_a_traceback(
     for words, message in (
         (["predict", article], "dvc repro"),
         (["predict", "--model", "gone", article], "does not exist"),
-        (["predict", "--model", baseline_folder, "gone.txt"], "gone.txt"),
+        (["predict", "--model", baseline_folder, "gone.txt"], "gone.txt: no such file. Check"),
+        (["predict", "--model", baseline_folder, "A sentence. " * 99], "| paratopic predict -`"),
         (["predict", "--model", baseline_folder, "empty.txt"], "empty.txt"),
         (["predict", article, "--json", "--out", "o"], "--json"),
         (["predict", article, "--resume"], "--resume continues what --out names"),

@@ -36,7 +36,12 @@ SUGGEST, SHARES, READ = "paratopic label", "paratopic shares", "dvc repro prepar
 TIE = [Label("line", "p0", name, "", name) for name in ("trade", "security")]
 
 
-def project(labels: str, draw: str = "", lines: Sequence[Label] = ()) -> Project:
+def project(
+    labels: str,
+    draw: str = "",
+    lines: Sequence[Label] = (),
+    fields: dict[str, list[str]] | None = None,
+) -> Project:
     """A project of so many paragraphs, by their label_source: "h" for hand, "." for none."""
     sources = ["hand" if kind == "h" else "none" for kind in labels]
     table = paragraph_table(
@@ -47,7 +52,9 @@ def project(labels: str, draw: str = "", lines: Sequence[Label] = ()) -> Project
         topics=[["trade"] if source == "hand" else None for source in sources],
         draw=[draw if source == "hand" else "" for source in sources],
     )
-    return Project(PARAMS, table, answer_rows([]), list(lines))
+    made = Project(PARAMS, table, answer_rows([]), list(lines))
+    vars(made)["everything"] = table if fields is None else table.assign(**fields)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -76,6 +83,23 @@ def test_steps_follow_from_where_the_project_stands(
     with_ties = list(next_steps(project(labels, draw, TIE)))
     # Answers that stage prepare has not read are labels.
     assert with_ties == ["paratopic review --out ties.csv", *(steps if "h" in labels else [RUN])]
+
+
+@pytest.mark.parametrize(
+    ("fields", "by"),
+    [
+        ({}, ""),
+        ({"source": ["Post", "Post"], "date": ["2025", "2025"]}, ""),
+        ({"source": ["Post", "Post"], "date": ["2024", "2025"]}, "year"),
+        ({"date": ["1999", "2025"]}, "decade"),
+        ({"source": ["Post", "Times"], "date": ["1999", "2025"]}, "source"),
+    ],
+)
+def test_a_draw_by_groups_is_proposed_where_they_differ(
+    fields: dict[str, list[str]], by: str
+) -> None:
+    step = next_steps(project("..", fields=fields))[DRAW]
+    assert step.partition(" (")[2] == (f"for shares by {by}, add --by {by})" if by else "")
 
 
 def test_the_column_of_a_tables_groups_is_called_article(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,12 +123,14 @@ def test_tables_for_papers_have_what_is_printed(cli: Cli) -> None:
         )
     assert "| topic | 2025-09 minus 2025-04 |" in changes
     latex = Path("a.tex").read_text().splitlines()
-    assert latex[:3] == [
-        "% Shares of the paragraphs, 95% intervals (in %)",
+    assert latex[2:5] == [
+        r"\caption{Shares of the paragraphs, 95\% intervals (in \%)}",
         r"\begin{tabular}{lrrrrr}",
         r"\hline",
     ]
-    assert latex.count(r"\end{tabular}") == 2 and latex[3].endswith(r"& labels \\")
+    assert latex.count(r"\end{tabular}") == 2 and latex[5].endswith(r"& labels \\")
+    assert latex[-1].startswith("% Intervals are about these texts alone")
+    assert any(line.startswith("% Shares are mean probabilities") for line in latex)
 
 
 def test_the_unit_of_the_project_is_named_in_place_of_paragraphs(cli: Cli) -> None:

@@ -225,6 +225,8 @@ def test_an_overview_has_the_shortest_periods_of_which_half_have_intervals() -> 
         fields = pd.DataFrame({"id": table()["id"], "date": years})
         each = overview(corpus(table(), fields), 0.95, seed=0)
         assert [*each.by] == [period]
+    drawn = overview(corpus(table(), fields), 0.95, seed=0, drawn_by={"", "decade", "source"})
+    assert [*drawn.by] == ["decade"]
 
 
 def test_an_overview_has_all_paragraphs_and_the_periods_if_there_are_several() -> None:
@@ -388,6 +390,28 @@ def test_a_picture_is_the_same_after_others(columns: list[str], tmp_path: Path) 
     assert ("2025-04" in text) == ("month" in columns) and UNKNOWN not in text
 
 
+def test_a_picture_has_the_difference_of_the_compared_groups(tmp_path: Path) -> None:
+    findings, path = find(dated_corpus(), ["month"], 0.95), tmp_path / "chart.svg"
+    plot_shares(path, findings, ["month"], "Shares")
+    text, changes = path.read_text(), change_table(findings)
+    assert changes is not None and "minus 2025-04, in points<" in text
+    for topic, difference in changes.rows:
+        change, interval = difference.split(" ", 1)
+        assert f"{topic}: {change}<" in text and f"{interval}<" in text
+
+
+def test_labels_that_count_in_part_are_effective_labels() -> None:
+    frame = table()
+    half = corpus(frame.assign(worth=frame["worth"] / 2))
+    for whole, is_effective in ((corpus(frame), False), (half, True)):
+        findings = find(whole, [], 0.95)
+        n, all_of_them = findings.table["labels"].iloc[0], len(whole.labelled)
+        basis = f" {all_of_them} labels, worth as many as {n} drawn at random."
+        assert findings.is_effective == is_effective
+        assert (basis in sentence(findings, whole, 0.95)) == is_effective
+        assert any("effective labels" in note for note in notes(findings)) == is_effective
+
+
 def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels() -> None:
     frame = table()
     number = frame["article"].str[1:].astype(int)
@@ -417,7 +441,7 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
 def test_charts_of_a_picture_share_a_scale_and_name_their_groups() -> None:
     for columns in (["month"], ["source"]):
         findings = find(dated_corpus(), columns, 0.95)
-        grid = figures._share_charts(findings, columns).axes
+        grid = figures._share_charts(findings, columns, {}).axes
         shown = grid[: len(findings.parts["topic"].unique())]
         assert len({(axes.get_xlim(), axes.get_ylim()) for axes in shown}) == 1
         for axes in shown:
@@ -472,7 +496,7 @@ def test_counts_have_no_intervals_and_a_difference_that_is_not_shown_says_why() 
     assert findings.changes["low"].tolist() == findings.changes["high"].tolist()
     (count,), changes = notes(findings), change_table(findings)
     assert "is a count of these rows" in count
-    assert changes is not None and changes.rows[0][1].startswith("-")
+    assert changes is not None and changes.rows[0][1].startswith("−")
     assert not any(" to " in row[1] for row in changes.rows)
     assert sentence(findings, whole, 0.95).endswith("a count: all paragraphs of both are labelled.")
     few = table()

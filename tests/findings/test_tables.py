@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -47,6 +49,8 @@ def test_cells_have_intervals_and_marks() -> None:
     assert narrow.rows[0] == ("(all)", "50\n(40–60)", "<1\n(0–1)", "240\nof 1,200")
     down = share_table(findings(), ["outlet"], across=False)
     assert down.rows[1] == ("(all)", NAMES[1], "<1 (0–1)", "240 of 1,200")
+    weighted = replace(findings(), is_effective=True)
+    assert share_table(weighted, ["outlet"]).figures[-1] == "effective labels"
     whole = Findings(findings().table[:2].drop(columns="outlet"), pd.DataFrame({"low": []}))
     assert share_table(whole, []).words == ["topic"]
 
@@ -55,7 +59,7 @@ def test_changes_have_a_line_for_each_topic() -> None:
     shown = change_table(findings())
     assert shown is not None and shown.figures == ["trends minus Post", "trend per year"]
     assert shown.rows[0] == [NAMES[0], "+15.0 (+10.0 to +20.0)", "+0.12 (+0.10 to +0.15)"]
-    assert shown.rows[1] == [NAMES[1], "-15.0 (-20.0 to -10.0)", "–"]
+    assert shown.rows[1] == [NAMES[1], "−15.0 (−20.0 to −10.0)", "–"]
 
 
 def test_numbers_of_shares_differences_and_trends_are_one_table() -> None:
@@ -67,13 +71,16 @@ def test_numbers_of_shares_differences_and_trends_are_one_table() -> None:
 
 
 def test_names_are_escaped_in_papers() -> None:
-    shown = {"Shares": share_table(findings(), ["outlet"]), "Changes": None}
+    shown = {"Shares (in %)": share_table(findings(), ["outlet"]), "Changes": None}
     latex = as_text(shown, ["* few"], ".tex").splitlines()
-    assert latex[:2] == ["% Shares", r"\begin{tabular}{lrrr}"]
-    assert latex[3] == (
+    begin = [r"\begin{table}", r"\centering", r"\caption{Shares (in \%)}"]
+    assert latex[:4] == [*begin, r"\begin{tabular}{lrrr}"]
+    assert latex[5] == (
         r"outlet & R\&D\_50\% & {[}sic] \textbar{} \textless{}a\textgreater{} & labels \\"
     )
-    assert latex[-1] == "% * few"
+    assert latex[-3:] == [r"\end{table}", "", "% * few"]
+    changes = as_text({"Changes": change_table(findings())}, [], ".tex")
+    assert r"& $-$15.0 ($-$20.0 to $-$10.0) &" in changes
     markdown = as_text(shown, ["* few"], ".md").splitlines()
     assert markdown[2:4] == [
         r"| outlet | R&D_50% | [sic] \| <a> | labels |",

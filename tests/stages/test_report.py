@@ -17,6 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from paratopic.project.files import (
+    COMPARISON,
     FINAL,
     MODEL_REPORTS,
     PAGE,
@@ -24,6 +25,7 @@ from paratopic.project.files import (
     WHOLE_PAGE,
     read_json,
     write_csv,
+    write_json,
 )
 from paratopic.project.topics import NONE, ModeName
 from tests.programs import ROOT, Cli, run_stages
@@ -154,6 +156,13 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) 
     assert ("macro-F1 of answers" in html) == (mode == "single")
     assert ("mean average precision" in html) == (mode == "multi")
     assert "How much is about what" not in html and "≈" not in page.text
+    comparison = read_json(COMPARISON, "")
+    lead = comparison["differences"][f"{comparison['champion']} - dummy"]
+    for significant in (True, False):
+        lead |= {"value": 0.1, "significant": significant}
+        write_json(COMPARISON, comparison)
+        in_short = Page(written().partition("</section>")[0]).text
+        assert ("not significantly better than a dummy that always" in in_short) != significant
 
     whole = on_request(cli)
     assert whole == on_request(cli)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import os
 import sys
 import textwrap
 import time
@@ -33,8 +34,9 @@ from paratopic.inference.model import Model
 from paratopic.inference.nearest import LabelledParagraphs, LikeParagraph
 from paratopic.inference.prediction import Explanation, Prediction
 from paratopic.project.errors import SOME_ERRORS, UserError, plural
-from paratopic.project.files import PARAGRAPHS, PARAMS, PREPARED, inert, root_with
+from paratopic.project.files import PARAGRAPHS, PARAMS, PREPARED, inert, printable, root_with
 from paratopic.project.languages import language_of, others
+from paratopic.project.metrics import signed
 from paratopic.project.terminal import bar, terminal, waiting
 from paratopic.project.topics import NONE
 from paratopic.reading.article import (
@@ -161,8 +163,14 @@ def _read_article(path: str) -> Article:
 
 
 def _check_articles(paths: list[str]) -> None:
-    """Refuse what only --out can do."""
+    """Refuse what is no file, and what only --out can do."""
     for path in map(Path, paths):
+        if str(path) != "-" and not os.path.exists(path):  # `Path.exists` fails at long names
+            name = textwrap.shorten(printable(path), N_CHARACTERS, placeholder=" …")
+            raise UserError(
+                f"{name}: no such file. Check the name and the folder; or to predict a sentence, "
+                'type `echo "A sentence." | paratopic predict -`'
+            )
         if path.is_dir() or path.suffix.lower() in TABLES:
             kind = "folder" if path.is_dir() else "table"
             raise UserError(
@@ -252,12 +260,13 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
 
 def _reason(reason: Explanation, nearest: Sequence[LikeParagraph]) -> Text:
     """Shares of the sentences and of what is around them, and the labelled texts most like it."""
-    shares = [sentence.shares.get(reason.topic, 0.0) for sentence in reason.sentences]
+    topic = reason.topic
+    shares = [sentence.shares.get(topic, 0.0) for sentence in reason.sentences]
     lines = [
-        Text(f"{share:+.2f} {sentence.text}", "bold" if share == max(shares) else "")
+        Text(f"{signed(share, 2)} {sentence.text}", "bold" if share == max(shares) else "")
         for share, sentence in zip(shares, reason.sentences, strict=True)
     ]
-    around = [f"{part} {add.get(reason.topic, 0.0):+.2f}" for part, add in reason.context.items()]
+    around = [f"{part} {signed(add.get(topic, 0.0), 2)}" for part, add in reason.context.items()]
     if around:
         lines.append(Text(f"context: {', '.join(around)}", "italic"))
     for near in nearest:

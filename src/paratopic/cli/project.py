@@ -33,6 +33,7 @@ from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_short, in_units, plural
 from paratopic.project.params import Params, read_params, value_at
+from paratopic.project.periods import UNKNOWN, values_by
 from paratopic.project.sources import Source
 from paratopic.project.terminal import listing, terminal
 from paratopic.reading.outside import is_trusted, refuse_untrusted, untrusted
@@ -45,10 +46,7 @@ DRAW, RUN = f"paratopic label --random --n {SAMPLE}", "dvc repro"
 SHARES, SUGGEST = "paratopic shares", "paratopic label"
 MEASURE = "train the models and measure them"
 TRAIN = {RUN: f"{MEASURE} (minutes; it shows how many are left)"}
-LABEL = {
-    DRAW: "label a random sample, which shares and honest figures need "
-    "(for shares by source, add --by source)"
-}
+LABEL = {DRAW: "label a random sample, which shares and honest figures need"}
 
 Again = Annotated[
     Path | None,
@@ -401,11 +399,12 @@ def next_steps(project: Project) -> dict[str, str]:
     champion = champion_name()
     if not project.labelled.by_hand.any() and can_draw:
         # What prepare has not read yet may be all that there is.
-        return steps | TRAIN if project.current.answers else steps | LABEL | TRAIN
+        first = {} if project.current.answers else label_step(project.everything)
+        return steps | first | TRAIN
     if is_stale := not champion or bool(changes_since(project.params, champion)):
         steps |= _run(project.params)
     if project.sample["drawn"] < LEAST_LABELS and can_draw:
-        steps |= LABEL
+        steps |= label_step(project.everything)
     elif not is_stale:  # of what is labelled as a whole, they are a count
         steps[SHARES] = "estimate the shares of the topics, in groups with --by COLUMN"
     if can_draw and champion:
@@ -417,6 +416,15 @@ def next_steps(project: Project) -> dict[str, str]:
         paths = ", ".join(project.params.prepare.paths)
         steps["dvc repro prepare"] = f"read more texts, once you have added some to {paths}"
     return steps
+
+
+def label_step(rows: pd.DataFrame) -> dict[str, str]:
+    """The step of a random sample; with a column to draw by, if rows differ in one."""
+    columns = {str(name): rows[name].tolist() for name in rows}
+    for by in ("source", "decade", "year"):
+        if len({*values_by(columns, by, len(rows))} - {UNKNOWN}) > 1:
+            return {DRAW: f"{LABEL[DRAW]} (for shares by {by}, add --by {by})"}
+    return LABEL
 
 
 def _run(params: Params) -> dict[str, str]:

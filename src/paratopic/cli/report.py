@@ -28,7 +28,7 @@ from paratopic.labels.summary import describe_agreement, describe_weak
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_units
 from paratopic.project.files import COMPARISON, PARAGRAPHS, PREPARED, WHOLE_PAGE
-from paratopic.project.metrics import headline, metrics_in, with_interval
+from paratopic.project.metrics import headline, metrics_in, signed, with_interval
 from paratopic.project.params import read_params
 from paratopic.project.terminal import terminal
 
@@ -84,8 +84,9 @@ def _print(comparison: Mapping[str, Any], unit: str) -> None:
     compared = headline(comparison)
     for names, difference in comparison["differences"].items():
         verdict = "significant" if difference["significant"] else "not significant"
-        change = f"{difference['value']:+.3f} {compared.title}"
-        lines.append(f"{names}: {change}, p = {difference['p']:.4f}, {verdict}")
+        change = f"{signed(difference['value'], 3)} {compared.title}"
+        pair = names.replace(" - ", " − ")
+        lines.append(f"{pair}: {change}, p = {difference['p']:.4f}, {verdict}")
     lines.append(f"champion: {champion}: {comparison['reason']}")
     for name in comparison["models"]:
         if figures := measured(name):
@@ -110,6 +111,7 @@ def _on_request() -> dict[str, Any]:
                 read_corpus(project.params.topics, champion, scores),
                 confidence,
                 project.params.seed,
+                {line.group.partition("=")[0] for line in project.lines},
             )
         ),
         "labels": project.basis,

@@ -143,13 +143,14 @@ def shares(
     shown = "counted" if counted else f"{confidence:.0%} intervals"
     title = project.in_units(f"Shares of the {of}, {shown}")
     _print(estimated, columns, title)
-    lines = [*notes(estimated), sentence(estimated, corpus, confidence)]
-    lines += [*outlook(estimated, corpus), counting(of, copies)]
+    about = [counting(of, copies)]
     if not counted:
-        lines += [project.basis, method(corpus), population(corpus)]
-    print(*map(project.in_units, lines), sep="\n")
+        about += [project.basis, method(corpus), population(corpus)]
+    lines = [sentence(estimated, corpus, confidence), *outlook(estimated, corpus), *about]
+    print(*map(project.in_units, [*notes(estimated), *lines]), sep="\n")
+    below = [*map(project.in_units, [*marks(estimated), *about])]
     for path in outs:
-        _write(path, estimated, columns, title, [*map(project.in_units, marks(estimated))])
+        _write(path, estimated, columns, title, below)
         print(f"written: {path}")
     if rows and to_regress:
         outcomes, lacking = to_regress

@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from paratopic.cli.project import LABEL, TRAIN, print_steps
+from paratopic.cli.project import LABEL, TRAIN, label_step, print_steps
 from paratopic.cli.proposal import doubts, print_proposal, proposal_of
 from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.labels.log import read_lines
@@ -42,8 +42,8 @@ README = Path("README.md")
 # What comes after the start.
 DEFINE = {"edit params.yaml": "define each topic: with few labels, models rely on it"}
 LABEL_GROUPS = {
-    "paratopic label --random --by COLUMN --n 60": "only for shares by group, such as "
-    f"decade: draws from groups with the fewest labels ({LEAST_LABELS} each give an interval)"
+    "paratopic label --random --by COLUMN --n 60": "only for shares by group: draws from "
+    f"groups with the fewest labels ({LEAST_LABELS} each give an interval)"
 }
 REPORT = {
     "paratopic report": "see how good they are",
@@ -304,7 +304,7 @@ def _init_with_table(
         check["add random: true"] = (
             "to the table in prepare.sources, if you drew the labelled rows at random from it"
         )
-    to_label = LABEL_GROUPS if random else LABEL
+    to_label = LABEL_GROUPS if random else label_step(rows.fields)
     if len(rows.answers) == len(rows.paragraphs):
         to_label = {}
     _print_created(folder, note, check | DEFINE | to_label | TRAIN | REPORT)

@@ -27,6 +27,7 @@ from paratopic.evaluation.outcomes import (
 )
 from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.scores import Array, Targets, topical
+from paratopic.project.metrics import signed
 from paratopic.project.params import Calibrate, Evaluate
 
 # Columns of the tables where nothing was held out.
@@ -281,10 +282,9 @@ def why_none_is_sure(measured: Mapping[str, Any]) -> str:
     sure = measured["abstention"]["sure"]
     if sure["groups"] < sure["groups_needed"]:
         unit = measured["split_unit"]
-        never = " (never possible in a corpus of fewer articles)" if unit == "article" else ""
         return (
             f"to promise that {sure['target']:.0%} of the sure ones are right takes at least "
-            f"{sure['groups_needed']} distinct labelled {unit}s with a topic{never}, and there are "
+            f"{sure['groups_needed']} distinct labelled {unit}s with a topic, and there are "
             f"{sure['groups']}"
         )
     return (
@@ -347,7 +347,7 @@ def reads(final: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     gain = metrics["context"]["gain"]
     why = HURTS if gain["value"] < 0 else ""
     return (
-        f"{read} This changes the macro-F1 of the answers by {gain['value']:+.3f} "
-        f"({gain['low']:+.3f} to {gain['high']:+.3f}), compared with the same model on the "
-        f"paragraphs alone.{why}"
+        f"{read} This changes the macro-F1 of the answers by {signed(gain['value'], 3)} "
+        f"({signed(gain['low'], 3)} to {signed(gain['high'], 3)}), compared with the same model on "
+        f"the paragraphs alone.{why}"
     )

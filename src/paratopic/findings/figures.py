@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -21,6 +22,7 @@ from matplotlib.ticker import PercentFormatter
 
 from paratopic.evaluation.report import ModelReport
 from paratopic.findings.groups import BORROWED, Findings, abridged, time_of, value_at
+from paratopic.findings.tables import change_table
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
@@ -90,7 +92,8 @@ def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
     path
         PNG or SVG file to write.
     findings
-        The shares. Each topic has a chart of its own; of two columns, the second has a mark each.
+        The shares. Each topic has a chart of its own, and the difference of the groups that are
+        compared beside its name; of two columns, the second has a mark each.
     columns
         Those that name the groups; none for all of the corpus.
 
@@ -107,10 +110,17 @@ def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
     if (findings.table["rests_on"] == BORROWED).any():
         doubted = "" if findings.errs_alike else "; do not report these"
         title += f" (hollow points have none{doubted})"
-    _save(path, _share_charts(findings, columns), fill(title, TITLE))
+    differences = change_table(replace(findings, changes=findings.changes[~findings.is_trend]))
+    titles = {}
+    if differences:
+        title += f"; with each topic: {differences.figures[0]}, in points"
+        titles = {topic: f"{topic}: {it}".replace(" (", "\n(") for topic, it in differences.rows}
+    title = fill(title, TITLE, break_on_hyphens=False)
+    _save(path, _share_charts(findings, columns, titles), title)
 
 
-def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
+def _share_charts(findings: Findings, columns: Sequence[str], titles: Mapping[str, str]) -> Figure:
+    """A chart for each topic; `titles` are those that differ from its name."""
     width, height = HALF_COLUMN
     if not columns:
         table = findings.table
@@ -126,10 +136,11 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
     across = min(2, len(topics))
     down = -(-len(topics) // across)
     high = height if by_time else 0.5 + 0.15 * len(names) * len(series)
+    high += 0.15 * bool(titles)  # they have a second line
     figure = Figure(figsize=(2 * width, high * down), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
     for axes, topic in zip(grid, topics, strict=False):
-        axes.set_title(topic, loc="left")
+        axes.set_title(titles.get(topic, topic), loc="left")
         for number, name in enumerate(series):
             part = table[(table["topic"] == topic) & (table[divided[2]] == name)]
             rows, mark = part.set_index(columns[0]).reindex(names), MARKS[number]

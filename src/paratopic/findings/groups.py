@@ -167,6 +167,8 @@ class Findings:
     compared
         Names of the two groups of the difference, the first minus the second; None where there is
         none.
+    is_effective
+        Whether some labels count in part, so that the numbers of labels are effective ones.
     """
 
     table: pd.DataFrame
@@ -174,6 +176,7 @@ class Findings:
     differ: float | None = None
     is_time: bool = False
     compared: tuple[str, str] | None = None
+    is_effective: bool = False
 
     @property
     def errs_alike(self) -> bool:
@@ -230,12 +233,11 @@ def find(
     UserError
         A column or part does not exist.
     """
-
-    everything = np.ones(len(corpus.rows))
+    everything, in_part = np.ones(len(corpus.rows)), not (corpus.worth > 0.999).all()
     whole = shares(corpus, corpus.masses(everything, copies), confidence)
     table = [_lines(corpus, dict.fromkeys(columns, ALL), everything, whole)]
     if not columns:
-        return Findings(table[0], pd.DataFrame(columns=CHANGES))
+        return Findings(table[0], pd.DataFrame(columns=CHANGES), is_effective=in_part)
     grouping = group(corpus.rows, columns)
     of_parts = [corpus.masses(members, copies) for members in grouping.members]
     parts = shares_of_parts(corpus, of_parts, confidence)
@@ -245,7 +247,8 @@ def find(
     changes = _changes(corpus, grouping, parts, of_parts, confidence, compared)
     differ = None if seed is None else errors_differ(corpus, of_parts, seed)
     is_time = bool(grouping.times or group(corpus.rows, columns[:1]).times)
-    return Findings(pd.concat(table, ignore_index=True), changes, differ, is_time, compared)
+    lines = pd.concat(table, ignore_index=True)
+    return Findings(lines, changes, differ, is_time, compared, in_part)
 
 
 def rows_to_regress(

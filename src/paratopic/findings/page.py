@@ -34,7 +34,7 @@ from paratopic.project import files
 from paratopic.project.errors import in_units, plural
 from paratopic.project.files import COMPARISON, FINAL, MODEL_REPORTS, PREPARED, SPLIT
 from paratopic.project.kinds import KINDS
-from paratopic.project.metrics import headline, metrics_in
+from paratopic.project.metrics import headline, metrics_in, signed
 from paratopic.project.topics import NONE, Topics, split_cell
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -90,7 +90,6 @@ def render_page(
     reviewed = rank_doubtful(*read_scores(labelled_in(frame, topics), names), topics)
     models = sorted(map(read_report, names), key=lambda each: each.name != comparison["champion"])
     metrics = metrics_in(comparison)
-    lead = comparison["differences"].get(f"{comparison['champion']} - dummy", {})
     known = {key for measured in comparison["models"].values() for key in measured}
     of_training = [f"{model.name}: {note}" for model in models for note in model.shipped["notes"]]
     templates = jinja2.Environment(
@@ -111,7 +110,7 @@ def render_page(
         models=models,
         metrics=[metric for key, metric in metrics.items() if key in known],
         compared=headline(comparison),
-        better_than_dummy=bool(lead) and lead["significant"] and lead["value"] > 0,
+        lead=comparison["differences"].get(f"{comparison['champion']} - dummy"),
         kinds=KINDS,
         # The page calls these where there is something to show.
         figures=figures,
@@ -119,6 +118,7 @@ def render_page(
         tables=tables,
         wording=wording,
         report=report,
+        signed=signed,
         risks=risks,
         worst=lambda: worst(models, topics, frame),
         on_request=on_request,

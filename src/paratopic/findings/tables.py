@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.findings.groups import BORROWED, COUNT, Findings, abridged, short
+from paratopic.project.metrics import signed
 
 # Shares by group have a column for each topic if there are at most so many.
 MOST_ACROSS = 6
@@ -30,6 +31,7 @@ _TEX = str.maketrans(
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
         "[": "{[}",
+        "−": "$-$",
     }
 )
 
@@ -72,14 +74,15 @@ def share_table(
     cells = [_share(row, line_end) for row in table.to_dict("records")]
     of = zip(table["labels"], sizes, strict=True)
     labels = [f"{n:,}{line_end}of {size:,}" for n, size in of]
+    of_labels = f"effective{line_end}labels" if findings.is_effective else "labels"
     keys = [table[name].map(_in_lines if narrow else str) for name in columns]
     if across and columns and n_topics <= MOST_ACROSS:
         of_topics = [cells[number::n_topics] for number in range(n_topics)]
         lines = [*(key[::n_topics] for key in keys), *of_topics, labels[::n_topics]]
-        figures = [*map(short, table["topic"][:n_topics]), "labels"]
+        figures = [*map(short, table["topic"][:n_topics]), of_labels]
         return Cells(columns, figures, [*zip(*lines, strict=True)])
     rows = zip(*keys, table["topic"], cells, labels, strict=True)
-    return Cells([*columns, "topic"], ["share", "labels"], [*rows])
+    return Cells([*columns, "topic"], ["share", of_labels], [*rows])
 
 
 def change_table(findings: Findings) -> Cells | None:
@@ -117,36 +120,37 @@ def as_text(shown: Mapping[str, Cells | None], notes: Sequence[str], suffix: str
     Parameters
     ----------
     shown
-        Title → table, None for no table. In LaTeX, titles and notes are comments.
+        Title → table, None for no table. In LaTeX, titles are captions, and notes comments.
     suffix
         ".md" or ".tex".
     """
     write, line = (_markdown, _paragraph) if suffix == ".md" else (_latex, "% {}\n".format)
-    parts = [f"{line(title)}{write(table)}" for title, table in shown.items() if table]
+    parts = [write(title, table) for title, table in shown.items() if table]
     return "\n".join([*parts, "".join(map(line, notes))]).rstrip("\n") + "\n"
 
 
-def _markdown(table: Cells) -> str:
+def _markdown(title: str, table: Cells) -> str:
     align = [":--"] * len(table.words) + ["--:"] * len(table.figures)
     rows = [
         [cell.replace("|", r"\|") for cell in row]
         for row in ([*table.words, *table.figures], align, *table.rows)
     ]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return _paragraph(title) + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _paragraph(text: str) -> str:
     return text.replace("*", r"\*") + "\n\n"
 
 
-def _latex(table: Cells) -> str:
+def _latex(title: str, table: Cells) -> str:
     align = "l" * len(table.words) + "r" * len(table.figures)
     head, *rows = (
         " & ".join(cell.translate(_TEX) for cell in row) + r" \\"
         for row in ([*table.words, *table.figures], *table.rows)
     )
+    begin = [r"\begin{table}", r"\centering", rf"\caption{{{title.translate(_TEX)}}}"]
     lines = [rf"\begin{{tabular}}{{{align}}}", r"\hline", head, r"\hline", *rows, r"\hline"]
-    return "\n".join([*lines, r"\end{tabular}", ""])
+    return "\n".join([*begin, *lines, r"\end{tabular}", r"\end{table}", ""])
 
 
 def _in_lines(name: str) -> str:
@@ -165,9 +169,8 @@ def _share(row: Mapping[Hashable, Any], between: str) -> str:
 
 
 def _change(row: Mapping[Hashable, Any]) -> str:
-    change, low, high = (100 * row[name] for name in ("change", "low", "high"))
+    numbers = [100 * row[name] for name in ("change", "low", "high")]
     # Changes with each year are small: their intervals say something with two digits.
-    digits = 1 if high - low >= 1 else 2
-    change, low, high = (round(x, digits) + 0.0 for x in (change, low, high))  # no -0.00
-    interval = f" ({low:+.{digits}f} to {high:+.{digits}f})" if row["low"] < row["high"] else ""
-    return f"{change:+.{digits}f}{interval}"
+    digits = 1 if numbers[2] - numbers[1] >= 1 else 2
+    change, low, high = (signed(number, digits) for number in numbers)
+    return f"{change} ({low} to {high})" if row["low"] < row["high"] else change

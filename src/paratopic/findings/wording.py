@@ -6,7 +6,7 @@ The figures are those of `groups`. No file is read.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from shlex import quote
@@ -30,6 +30,7 @@ from paratopic.findings.groups import (
 )
 from paratopic.findings.population import Corpus, Counted
 from paratopic.project.errors import in_short, plural
+from paratopic.project.metrics import signed
 from paratopic.project.periods import PERIODS, UNKNOWN
 from paratopic.project.topics import NO_TOPIC
 
@@ -68,6 +69,7 @@ INTERVALS = (
     "Intervals are Wilson's (1927), for as many independent labels as would leave the same "
     "uncertainty."
 )
+EFFECTIVE = "effective labels: the number of labels drawn at random that would be worth as much."
 
 
 def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
@@ -84,7 +86,7 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
         # Decades, such as "1960s", have an article.
         one, other = (f"the {name}" if name.endswith("0s") else name for name in findings.compared)
         change, low, high = (100 * row[name] for name in ("change", "low", "high"))
-        interval = f"({confidence:.0%} interval {low:+.0f} to {high:+.0f})"
+        interval = f"({confidence:.0%} interval {signed(low, 0)} to {signed(high, 0)})"
         lead = (
             f"To cite: the {what} {of} {row['topic']} is {abs(change):.0f} points "
             f"{'higher' if change > 0 else 'lower'} in {one} than in {other}"
@@ -94,7 +96,7 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
         if low <= 0 <= high:
             return (
                 f"To cite: no topic's {what} differs significantly between {other} and {one}; "
-                f"the largest difference is that of {row['topic']}, {change:+.0f} points "
+                f"the largest difference is that of {row['topic']}, {signed(change, 0)} points "
                 f"{interval}, {basis}{_trends(findings)}"
             )
         return f"{lead} {interval}, {basis}"
@@ -119,8 +121,8 @@ def _basis(findings: Findings, corpus: Corpus) -> str:
     n_labels = f"{findings.table['labels'].iloc[0]:,}"
     # Others than random labels count too, for less.
     drawn = f"{n_labels} {labels} drawn at random"
-    if not (corpus.worth > 0.999).all():
-        drawn = f"{labels} that are worth {n_labels} drawn at random"
+    if findings.is_effective:
+        drawn = f"{len(corpus.labelled):,} labels, worth as many as {n_labels} drawn at random"
     if not corpus.predicts:
         return f"estimated for all {_rows(corpus)} from {drawn}."
     predicted = "predictions" if corpus.predictor else "the model's predictions"
@@ -176,8 +178,8 @@ def clustering(corpus: Corpus) -> str:
 
 
 def marks(findings: Findings) -> list[str]:
-    """What the marks of shares mean; a line each."""
-    lines = []
+    """What the marks of shares and effective labels mean; a line each."""
+    lines = [EFFECTIVE] if findings.is_effective else []
     if (findings.table["rests_on"] == COUNT).any():
         lines.append(
             "= all paragraphs are labelled: the share is a count of these rows, not an estimate. "
@@ -419,10 +421,18 @@ class Overview:
     method: str
 
 
-def overview(corpus: Corpus, confidence: float, seed: int) -> Overview:
-    """Estimate what the report has of a corpus; the parameters are those of `find`."""
+def overview(
+    corpus: Corpus, confidence: float, seed: int, drawn_by: Collection[str] = ()
+) -> Overview:
+    """Estimate what the report has of a corpus; the parameters are those of `find`.
+
+    Parameters
+    ----------
+    drawn_by
+        Columns by whose groups labels were drawn: periods among them are shown before others.
+    """
     whole = find(corpus, [], confidence)
-    names = _columns(corpus, confidence)
+    names = _columns(corpus, confidence, drawn_by)
     by = {name: find(corpus, [name], confidence, seed=seed) for name in names}
     sentences = [sentence(each, corpus, confidence) for each in (whole, *by.values())]
     sentences, more = list(dict.fromkeys(sentences)), outlook(whole, corpus)
@@ -431,17 +441,18 @@ def overview(corpus: Corpus, confidence: float, seed: int) -> Overview:
     return Overview(whole, by, tuple(sentences), tuple(more), counts, how)
 
 
-def _columns(corpus: Corpus, confidence: float) -> list[str]:
+def _columns(corpus: Corpus, confidence: float, drawn_by: Collection[str]) -> list[str]:
     """Columns to divide a corpus by: a period, and others with few values, such as source.
 
     The period is the shortest with which half of the shares have intervals, or else the shortest of
-    all. The other columns have at most `MOST_GROUPS` values, and half of their shares intervals.
+    all; if labels were drawn by periods, one of these. The other columns have at most `MOST_GROUPS`
+    values, and half of their shares intervals.
     """
-
     periods, apart = periods_of(corpus.rows), {*SCHEMA.names, *PERIODS, *COLUMNS}
     n_values = corpus.rows[[name for name in corpus.rows if name not in apart]].nunique()
     few = map(str, n_values.index[n_values.between(2, MOST_GROUPS)])
     is_known = partial(_is_known, corpus, confidence)
+    periods = [name for name in periods if name in drawn_by] or periods
     period = next(filter(is_known, periods), *periods[:1]) if periods else None
     return [*([period] if period else []), *filter(is_known, few)]
 
