@@ -54,20 +54,20 @@ def read(path: Path, noisy: str, n: int | None, seed: int) -> pd.DataFrame:
         {
             "id": [f"row {number:06}" for number in range(len(table))],
             "text": table["text"],
-            "label": table[noisy].astype(str),
+            "noisy": table[noisy].astype(str),
             "true": table["label"].astype(str),
         }
     )
     if n is not None:
         rows = rows.sample(n, random_state=seed).sort_values("id", ignore_index=True)
-    topic = rows["label"].map(lambda label: (label,))
-    return rows.assign(article=rows["id"], topic=topic, topics=topic, label_source="hand")
+    topic = rows["noisy"].map(lambda label: (label,))
+    return rows.assign(article=rows["id"], topic=topic, label=topic, label_source="hand")
 
 
 def scored(
     rows: pd.DataFrame, folds: pd.DataFrame, learner: Learner, topics: Topics, params: Params
 ) -> pd.DataFrame:
-    """Calibrated out-of-fold scores, as stage score has them."""
+    """Calibrated out-of-fold scores, as the pipeline has them."""
     fit, data = learner(topics), Labelled(rows, topics, folds)
     scores = cross_validate(data, fit, params.seed).scores
     return calibrated(data, scores, params)[0]
@@ -158,8 +158,8 @@ def main() -> None:
     """Print a table; write it and the precision-recall curves as a picture."""
     arguments, params = options(), read_params()
     rows = read(arguments.data, arguments.noisy, arguments.rows, params.seed)
-    topics = Topics("single", tuple(sorted(set(rows["label"]))))
-    wrong = (rows["label"] != rows["true"]).to_numpy()
+    topics = Topics("single", tuple(sorted(set(rows["noisy"]))))
+    wrong = (rows["noisy"] != rows["true"]).to_numpy()
     folds = make_folds(rows, params.split.n_folds, arguments.repeats, None, params.seed).table
     print(f"{len(rows)} rows, {wrong.mean():.1%} of their labels wrong", flush=True)
     known = embeddings(list(rows["text"]), params, None)

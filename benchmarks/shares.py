@@ -197,7 +197,7 @@ def as_count(corpus: Corpus, values: Array) -> Corpus:
         labelled=np.arange(n),
         truth=values,
         weights=np.ones(n),
-        worth=np.ones(n),
+        effective_counts=np.ones(n),
         articles=None,
     )
 
@@ -333,7 +333,7 @@ def one_draw(arguments: argparse.Namespace, rows: pd.DataFrame, draw: int) -> pd
     run(score, arguments.model)
     if len(rows) > MOST_TEXTS:  # models of the folds predict some of them alone
         run(train, arguments.model)
-    scores = read_parquet(files.SCORES / arguments.model / "scores.parquet")
+    scores = read_parquet(files.SCORES / arguments.model / files.IN_CONTEXT)
     params = read_params()
     corpus = read_corpus(params.topics, arguments.model, scores)
     labelled, plain = read_labelled_paragraphs(), {}

@@ -139,9 +139,9 @@ def labelled_texts(corpus: Corpus, n: int, number: int) -> pd.DataFrame:
 def labelled_in_groups(corpus: Corpus, n: int, number: int) -> pd.DataFrame:
     """Rows of which n are drawn from all, and others until each group has enough for an interval.
 
-    They have the columns draw, weight and worth.
+    They have the columns of the sample.
     """
-    rows, groups = corpus.rows.assign(label_source="none", worth=np.nan), corpus.groups
+    rows, groups = corpus.rows.assign(label_source="none", effective_count=np.nan), corpus.groups
     drawn = draw_random(rows, (), n, number)
     texts = rows["text"][rows["id"].isin(drawn)]
     lacking = sum(
@@ -182,20 +182,20 @@ def sample(corpus: Corpus, labelled: pd.DataFrame, seed: int) -> Sample:
     is_labelled = rows["id"].isin(ids)
     table = rows.assign(
         label_source=np.where(is_labelled, "hand", "none"),
-        topics=rows["topic"].map(list).where(is_labelled, None),
+        label=rows["topic"].map(list).where(is_labelled, None),
     )
     predicted = CrossPredictor(scores, unlabelled, apart, no_model).predict(table, topics, False)
     numbers = np.flatnonzero(is_labelled)
-    weights = worth = np.ones(len(numbers))
-    if "worth" in labelled:
+    weights = counts = np.ones(len(numbers))
+    if "effective_count" in labelled:
         of_ids = labelled.set_index("id").loc[rows["id"].iloc[numbers]]
-        weights, worth = of_ids["weight"].to_numpy(), of_ids["worth"].to_numpy()
+        weights, counts = of_ids["weight"].to_numpy(), of_ids["effective_count"].to_numpy()
     return Sample(
         **predicted._asdict(),
         labelled=numbers,
         truth=outcomes(rows.iloc[numbers], list(topics.names)),
         weights=weights,
-        worth=worth,
+        effective_counts=counts,
         exclusive=True,
     )
 

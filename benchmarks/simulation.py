@@ -108,7 +108,7 @@ def draw(rows: pd.DataFrame, n: int, seed: int) -> Draw:
 def calibrated(
     data: Labelled, scores: pd.DataFrame, params: Params
 ) -> tuple[pd.DataFrame, Calibration]:
-    """Calibrated out-of-fold scores and the final model's calibration, as stage score has them."""
+    """Calibrated out-of-fold scores and the final model's calibration, as the pipeline has them."""
     return calibrate_rows(data, scores, params.calibrate)[:2]
 
 
@@ -267,7 +267,7 @@ class Frozen(Fitted):
         features = np.array([self.known[text] for text in texts.plain])
         return mode_of(self.topics.mode).scores(features @ self.coef.T + self.intercept)
 
-    def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
+    def write(self, folder: Path) -> tuple[dict[str, Any], Parity]:
         """Is never saved."""
         raise NotImplementedError
 

@@ -29,8 +29,9 @@ from sklearn.metrics import f1_score
 from tables import markdown, read
 
 from paratopic.corpus.folds import no_folds
-from paratopic.corpus.labelled import Labelled, answer_rows
+from paratopic.corpus.labelled import Labelled
 from paratopic.inference.scores import Array, Integers
+from paratopic.labels.resolve import vote_rows
 from paratopic.labels.weak import learn_sources
 from paratopic.project.params import read_params
 from paratopic.project.texts import numbered
@@ -107,7 +108,7 @@ def answered(given: Sequence[Sequence[Sequence[str]]], names: Sequence[str]) -> 
     """Cells of weak answers, from the topics that each source gives each row: none is no answer."""
     return [
         [
-            {"source": name, "topics": [topic], "confidence": None}
+            {"source": name, "given": [topic], "confidence": None}
             for name, of_row in zip(names, row, strict=True)
             for topic in of_row
         ]
@@ -121,16 +122,16 @@ def learn_and_test(
 ) -> float:
     """Macro-F1 on the tests of a head that is fitted to rows."""
     rows = rows[rows["label_source"] != "none"].reset_index(drop=True)
-    data = Labelled(rows, topics, no_folds(rows, "").table, answers=answers_in(rows))
+    data = Labelled(rows, topics, no_folds(rows, "").table, weak=votes_in(rows))
     scores = fit_all(data, frozen(known)(topics), seed).predict_proba(numbered(tests["text"]))
     predicted = np.array(topics.names)[scores.argmax(axis=1)]
     return float(100 * f1_score(tests["label"], predicted, average="macro", zero_division=0))
 
 
-def answers_in(rows: pd.DataFrame) -> pd.DataFrame:
-    """The table of the answers on rows, none without the column `GIVEN`."""
-    return answer_rows(
-        answer | {"paragraph": id_, "kind": "model", "status": "overruled"}
+def votes_in(rows: pd.DataFrame) -> pd.DataFrame:
+    """The table of the votes on rows, none without the column `GIVEN`."""
+    return vote_rows(
+        answer | {"paragraph": id_, "kind": "model"}
         for id_, cell in zip(rows["id"], rows.get(GIVEN, [()] * len(rows)), strict=True)
         for answer in cell or ()
     )
@@ -138,14 +139,14 @@ def answers_in(rows: pd.DataFrame) -> pd.DataFrame:
 
 def majority(answers: Any) -> str | None:
     """The topic that most answers give, the first of equals; None without one."""
-    votes = Counter(answer["topics"][0] for answer in answers or ())
+    votes = Counter(answer["given"][0] for answer in answers or ())
     return min(votes, key=lambda name: (-votes[name], name)) if votes else None
 
 
 def drawn_evenly(rows: pd.DataFrame, n: int, seed: int) -> npt.NDArray[np.bool_]:
     """Which rows get a label by hand: n of them, as many of each topic as of the others."""
     shuffled = rows.sample(frac=1, random_state=seed)
-    rank = shuffled.groupby("label").cumcount().sort_values(kind="stable")
+    rank = shuffled.groupby("truth").cumcount().sort_values(kind="stable")
     return rows.index.isin(rank.index[:n])
 
 
@@ -160,7 +161,7 @@ def methods(
     yield "weak", alone
     yield "both", rows.assign(label_source=sources)
     yield "vote", as_by_hand(rows, by_hand, [majority(cell) for cell in rows[GIVEN]])
-    shares = rows["label"][by_hand].value_counts(normalize=True)
+    shares = rows["truth"][by_hand].value_counts(normalize=True)
     modelled = by_label_model(rows[GIVEN], topics.names, shares, seed)
     if modelled is not None:
         yield "snorkel", as_by_hand(rows, by_hand, modelled)
@@ -173,13 +174,13 @@ def as_by_hand(
     column = pd.Series(
         [
             own if is_hand else [topic] if topic else []
-            for own, is_hand, topic in zip(rows["topics"], by_hand, given, strict=True)
+            for own, is_hand, topic in zip(rows["label"], by_hand, given, strict=True)
         ],
         rows.index,
         dtype=object,
     )
     source = np.where(column.str.len() > 0, "hand", "none")
-    labelled = rows.assign(topics=column, topic=column.map(tuple), label_source=source)
+    labelled = rows.assign(label=column, topic=column.map(tuple), label_source=source)
     return labelled.drop(columns=[GIVEN])
 
 
@@ -208,7 +209,7 @@ def by_label_model(
     except ImportError:
         return None
     answers = [
-        (row, answer["source"], names.index(answer["topics"][0]))
+        (row, answer["source"], names.index(answer["given"][0]))
         for row, cell in enumerate(cells)
         for answer in cell or ()
     ]
@@ -232,10 +233,10 @@ def by_label_model(
 
 def trust_against_truth(rows: pd.DataFrame, labelled: pd.DataFrame, topics: Topics) -> Array:
     """Of each topic of the first source: its trust, the truth, and whether the interval has it."""
-    table = learn_sources(labelled, answers_in(labelled), topics).table()
+    table = learn_sources(labelled, votes_in(labelled), topics).table()
     table = table[table["source"] == table["source"].iloc[0]]
     every = rows.assign(label_source="hand")
-    true = learn_sources(every, answers_in(every), topics).table()
+    true = learn_sources(every, votes_in(every), topics).table()
     true = true[true["source"] == table["source"].iloc[0]]
     share = (true["right"] / true["compared"]).to_numpy()
     has = (table["low"] <= share) & (share <= table["high"])
@@ -252,7 +253,7 @@ def measure(
     trust_draws: int,
 ) -> dict[str, Any]:
     """Mean macro-F1 of each method over seeds, and how near the trust is to the truth."""
-    topics = Topics("single", tuple(sorted(set(rows["label"]))))
+    topics = Topics("single", tuple(sorted(set(rows["truth"]))))
     figures: dict[str, list[float]] = {}
     trusts = []
     for seed in range(seeds.start, seeds.start + max(len(seeds), trust_draws)):
@@ -278,8 +279,8 @@ def measure(
 
 def sources_of(rows: pd.DataFrame, name: str) -> dict[str, Callable[[np.random.Generator], Any]]:
     """The sources of a table: name → what makes its cells of weak answers."""
-    labels = sorted(set(rows["label"]))
-    truth = np.array([labels.index(label) for label in rows["label"]])
+    labels = sorted(set(rows["truth"]))
+    truth = np.array([labels.index(label) for label in rows["truth"]])
 
     def stand(draw: Stand) -> Callable[[np.random.Generator], list[Any]]:
         def make(rng: np.random.Generator) -> list[Any]:
@@ -322,7 +323,7 @@ def main() -> None:
     every = every.sample(frac=1, random_state=params.seed)
     n = min(wish.weak, 2 * len(every) // 3)
     rows, tests = every[:n].reset_index(drop=True), every[n : n + wish.tests]
-    rows = rows.assign(topics=rows["topic"].map(list))
+    rows = rows.rename(columns={"label": "truth"}).assign(label=rows["topic"].map(list))
     kept = wish.embeddings and wish.embeddings / f"weak_{table.name}.npz"
     known = embeddings([*rows["text"], *tests["text"]], params, kept)
     results: list[dict[str, Any]] = []

@@ -12,8 +12,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.corpus.labelled import Labelled, answer_rows, with_labels, write_answer_rows
-from paratopic.corpus.table import targets_of, texts_of, with_columns, write_paragraphs
+from paratopic.corpus.labelled import (
+    LABELS_SCHEMA,
+    SAMPLE_SCHEMA,
+    VOTES_SCHEMA,
+    WEAK_SCHEMA,
+    Labelled,
+    no_rows,
+    weak_votes,
+    with_labels,
+)
+from paratopic.corpus.table import (
+    targets_of,
+    texts_of,
+    with_columns,
+    write_columns,
+    write_paragraphs,
+)
 from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.context import ContextWeights
@@ -21,8 +36,8 @@ from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores, one_hot
 from paratopic.labels.answers import CurrentAnswers
-from paratopic.labels.resolve import check_meanings, join_labels
-from paratopic.project.files import ANSWERS, PARAGRAPHS
+from paratopic.labels.resolve import check_meanings, join_labels, label_rows, vote_rows
+from paratopic.project.files import LABELS, PARAGRAPHS, SAMPLE, VOTES, WEAK
 from paratopic.project.params import read_params
 from paratopic.project.passages import Passage, article_passages
 from paratopic.project.sources import Source
@@ -89,12 +104,13 @@ def paragraph_table(**columns: Sequence[object] | pd.Series) -> pd.DataFrame:
         "before": empty,
         "after": empty,
         "boilerplate": [False] * n,
-        "topics": [None] * n,
+        "label": [None] * n,
         "label_source": ["none"] * n,
         "draw": empty,
+        "frame": empty,
         "weight": [np.nan] * n,
     }
-    usual["worth"] = columns.get("weight", usual["weight"])
+    usual["effective_count"] = columns.get("weight", usual["weight"])
     return pd.DataFrame(usual | columns)
 
 
@@ -112,8 +128,8 @@ def bounds(estimate: Estimate) -> tuple[float, float]:
 
 def weak_table(ids: Iterable[str], given: Iterable[Mapping[str, Sequence[str]]]) -> pd.DataFrame:
     """The table of what weak sources say of paragraphs, from the topics that each source gives."""
-    return answer_rows(
-        {"paragraph": id_, "source": name, "kind": "model", "topics": each, "status": "overruled"}
+    return vote_rows(
+        {"paragraph": id_, "source": name, "kind": "model", "given": each}
         for id_, of_paragraph in zip(ids, given, strict=True)
         for name, each in of_paragraph.items()
     )
@@ -122,24 +138,29 @@ def weak_table(ids: Iterable[str], given: Iterable[Mapping[str, Sequence[str]]])
 def write_labelled(
     frame: pd.DataFrame, root: Path = Path(), weak: pd.DataFrame | None = None
 ) -> None:
-    """Write paragraphs with labels, and further answers of weak sources, as stage prepare does."""
-    rows: list[Any] = []
-    given: list[Any] = [] if weak is None else weak.to_dict("records")
-    for number, row in enumerate(frame.to_dict("records") if "topics" in frame else (), 2):
-        names = row["topics"] or []
-        of_label = {"paragraph": row["id"], "label": names, "topics": names, "status": "counts"}
-        of_label |= {name: row[name] for name in ("draw", "weight", "worth")}
-        if row["label_source"] == "hand":
-            of_label |= {"source": "table.csv", "kind": "table", "place": f"row {number}"}
-            rows.append(of_label)
-        elif row["label_source"] == "weak":
-            own = [each for each in given if each["paragraph"] == row["id"]]
-            if not own:
-                rows.append(of_label | {"source": "rules", "kind": "rule"})
-            for answer in own:
-                answer.update(label=names, status="counts")
+    """Write paragraphs with labels, and further votes of weak sources, as stage prepare does."""
     write_paragraphs(frame, root / PARAGRAPHS)
-    write_answer_rows(answer_rows([*rows, *given]), root / ANSWERS)
+    labelled = frame[frame["label_source"] != "none"] if "label" in frame else frame[:0]
+    kinds = {"hand": ("table.csv", "table"), "weak": ("rules", "rule")}
+    votes = vote_rows(
+        {"paragraph": row["id"], "given": row["label"] or [], "status": "counts"}
+        | dict(zip(("source", "kind"), kinds[row["label_source"]], strict=True))
+        | {"place": f"row {number}" if row["label_source"] == "hand" else None}
+        for number, row in enumerate(labelled.to_dict("records"), 2)
+        if weak is None or row["label_source"] == "hand"
+    )
+    if weak is not None:
+        votes = pd.concat([votes, weak], ignore_index=True)
+    labels = label_rows({}, "hand")
+    sample = no_rows(SAMPLE_SCHEMA)
+    if len(labelled):
+        renamed = labelled.rename(columns={"id": "paragraph", "label_source": "by"})
+        labels = renamed.assign(label=renamed["label"].map(lambda label: label or []))
+        sample = renamed[renamed["by"] == "hand"]
+    write_columns(votes, VOTES_SCHEMA, root / VOTES)
+    write_columns(labels, LABELS_SCHEMA, root / LABELS)
+    write_columns(sample, SAMPLE_SCHEMA, root / SAMPLE)
+    write_columns(weak_votes(votes), WEAK_SCHEMA, root / WEAK)
 
 
 def read_joined(
@@ -153,9 +174,8 @@ def read_joined(
 
 def joined(paragraphs: pd.DataFrame, of_tables: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     nobody = CurrentAnswers([], [])
-    return with_labels(
-        paragraphs, join_labels(paragraphs, of_tables, nobody, topics, "leave_out")[0]
-    )
+    _, labels, _ = join_labels(paragraphs, of_tables, nobody, topics, "leave_out")
+    return with_labels(paragraphs, labels)
 
 
 def passages_of(frame: pd.DataFrame) -> list[Passage]:

@@ -73,11 +73,11 @@ def test_groups_with_the_fewest_labels_are_drawn_from_first(
     frame = table(
         *values, label_source=["hand" if n in hand else "none" for n in range(len(worth))]
     )
-    frame["worth"] = worth
+    frame["effective_count"] = worth
     texts = frame["text"].groupby(frame["article"])
     members = {f"article={value}": {*each} for value, each in texts}
     drawn = draw_from_groups(frame, [], members, len(values), data.draw(st.integers(0, 9)))
-    assert sorted(drawn) == sorted(frame["id"][frame["worth"].isna()])
+    assert sorted(drawn) == sorted(frame["id"][frame["effective_count"].isna()])
     n_labels = Counter(value for n, value in enumerate(values) if n in hand)
     left, article_of = Counter(values) - n_labels, dict(zip(frame["id"], values, strict=True))
     for id_, how in drawn.items():
@@ -89,7 +89,7 @@ def test_groups_with_the_fewest_labels_are_drawn_from_first(
 
 
 def test_each_paragraph_of_a_group_is_as_often_drawn_first() -> None:
-    frame = table(*"aaabb").assign(worth=np.nan)
+    frame = table(*"aaabb").assign(effective_count=np.nan)
     members = {"article=a": {"Text 0.", "Text 1.", "Text 2."}, "most": {*frame["text"][1:]}}
     seeds = range(800)
     firsts = Counter(next(iter(draw_from_groups(frame, [], members, 1, seed))) for seed in seeds)

@@ -166,7 +166,7 @@ def test_labels_of_tables_follow(cli: Cli, prepare: Prepare) -> None:
         printed = prepare()
     assert "4 paragraphs have to be labelled again" in printed
     frame = read_labelled_paragraphs().set_index("text")
-    assert frame["topics"]["Duties"] == ["commerce"] and frame["topics"]["Tanks"] is None
+    assert frame["label"]["Duties"] == ["commerce"] and frame["label"]["Tanks"] is None
     cli("suggest", "--n", "4", "--out", "sheet.csv")
     fill(*["army"] * 4)
     cli("import", "sheet.csv")

@@ -23,6 +23,7 @@ from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.inference.loading import load
 from paratopic.labels.log import read_lines
 from paratopic.project.files import CHAMPION
+from paratopic.project.kinds import KINDS
 from paratopic.project.passages import Passage
 from tests.annotation.small_project import make_project
 from tests.cli.test_codebook import edit_params
@@ -113,7 +114,8 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path, cli
     assert "Ties between annotators: 1 paragraph, without a label" in cli("status")
     people = json.loads(Path("reports/prepare.json").read_text())["annotators"]
     assert (people["annotators"], people["paragraphs"]) == (["ann", "bo"], 2)
-    run_stages("split", "score baseline", "score transformer", "compare")
+    of_models = [f"{stage} {name}" for stage in ("fit", "calibrate") for name in KINDS]
+    run_stages("split", *of_models, "compare")
     printed = cli("review", "--out", "again.csv")
     assert "ann: security; bo: trade: a tie between annotators" in printed
     assert "1 tie (1 listed). Another answer settles a tie. Until then, there is no" in printed

@@ -42,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         id=ids,
         article=[f"a{n:02}" for n in range(N)],
         text=[paragraph("trade", rng) for _ in ids],
-        topics=[["trade"]] * N,
+        label=[["trade"]] * N,
         label_source=["hand"] * N,
     )
     topics = read_params().topics

@@ -48,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame = paragraph_table(
         text=[paragraph(name, rng) for name in topics],
         article=[f"a{n % N_ARTICLES}" for n in range(N)],
-        topics=[[name] if n < 60 else None for n, name in enumerate(topics)],
+        label=[[name] if n < 60 else None for n, name in enumerate(topics)],
         label_source=drawn.map({True: "hand", False: "none"}),
         draw=drawn.map({True: "paragraph", False: ""}),
         weight=drawn.map({True: 1.0, False: np.nan}),
@@ -287,7 +287,7 @@ def test_what_is_labelled_as_a_whole_is_counted_however_it_was_chosen(cli: Cli) 
     frame = read_labelled_paragraphs()
     topics = [
         topics if labelled else []
-        for topics, labelled in zip(frame["topics"], frame["label_source"] == "hand", strict=True)
+        for topics, labelled in zip(frame["label"], frame["label_source"] == "hand", strict=True)
     ]
     write_labelled(frame.assign(draw="", weight=np.nan, topics=topics, label_source="hand"))
     cli("shares", "--out", "a.csv")

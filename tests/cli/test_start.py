@@ -179,7 +179,7 @@ def test_a_table_with_lists_of_labels_and_missing_ones(suffix: str, cli: Cli, he
     topics = read_params().topics
     assert (topics.mode, topics.names) == ("multi", ("law", "trade"))
     prepare.main()
-    labels = read_labelled_paragraphs()["topics"].iloc[:4].tolist()
+    labels = read_labelled_paragraphs()["label"].iloc[:4].tolist()
     assert list(map(list, labels[:3])) == [["trade"], ["law", "trade"], []] and labels[3] is None
 
 

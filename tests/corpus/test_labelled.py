@@ -39,7 +39,7 @@ def labelled(*texts: str, articles: str = "", unlabelled: str = "") -> Labelled:
         heading=["Heading"] * len(texts),
         title=["Title"] * len(texts),
         ordered=[True] * len(texts),
-        topics=[["trade"] if each else None for each in has],
+        label=[["trade"] if each else None for each in has],
         label_source=["hand" if each else "none" for each in has],
     )
     rows = labelled_rows(frame, TOPICS)
@@ -136,7 +136,7 @@ def table_of(*lines: tuple[str, str, str | None]) -> pd.DataFrame:
     return paragraph_table(
         article=articles,
         text=texts,
-        topics=[None if topic is None else [topic] if topic else [] for topic in named],
+        label=[None if topic is None else [topic] if topic else [] for topic in named],
         label_source=["none" if topic is None else "hand" for topic in named],
     )
 

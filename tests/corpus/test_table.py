@@ -12,9 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from paratopic.corpus.labelled import labelled_in, labelled_rows, read_labelled_paragraphs
-from paratopic.corpus.table import SCHEMA, read_parquet, texts_of, values_of, write_metadata
+from paratopic.corpus.table import (
+    PARAGRAPHS_SCHEMA,
+    read_parquet,
+    texts_of,
+    values_of,
+    write_metadata,
+)
 from paratopic.project.errors import UserError
-from paratopic.project.files import ANSWERS, PARAGRAPHS
+from paratopic.project.files import LABELS, PARAGRAPHS, SAMPLE, VOTES
 from paratopic.project.passages import Passage
 from paratopic.project.periods import UNKNOWN, values_by
 from paratopic.project.topics import ModeName, Topics
@@ -29,7 +35,7 @@ def frame() -> pd.DataFrame:
     return paragraph_table(
         id=["a:4", "a:3", "a:2", "a:1"],
         text=[f"Text {n}." for n in range(4)],
-        topics=[["trade", "security"], [], ["trade"], None],
+        label=[["trade", "security"], [], ["trade"], None],
         label_source=["hand", "hand", "weak", "none"],
     )
 
@@ -38,9 +44,11 @@ def test_none_of_the_topics_and_no_label_differ(tmp_path: Path, frame: pd.DataFr
     written = []
     for _ in range(2):
         write_labelled(frame, tmp_path)
-        written.append([(tmp_path / path).read_bytes() for path in (PARAGRAPHS, ANSWERS)])
+        written.append(
+            [(tmp_path / path).read_bytes() for path in (PARAGRAPHS, VOTES, LABELS, SAMPLE)]
+        )
         frame = read_labelled_paragraphs(tmp_path)
-    assert frame["topics"].tolist() == [["trade", "security"], [], ["trade"], None]
+    assert frame["label"].tolist() == [["trade", "security"], [], ["trade"], None]
     assert frame["label_source"].tolist() == ["hand", "hand", "weak", "none"]
     assert written[0] == written[1]
 
@@ -153,7 +161,7 @@ def test_the_heading_of_a_section_is_read_without_the_title() -> None:
 
 def test_fields_are_strings_or_null_whatever_their_names(tmp_path: Path) -> None:
     path = tmp_path / "metadata.parquet"
-    names = [name for name in SCHEMA.names if name != "id"]
+    names = [name for name in PARAGRAPHS_SCHEMA.names if name != "id"]
     frame = pd.DataFrame({"id": ["a", "b"]} | {name: ["007", None] for name in ("date", *names)})
     write_metadata(frame, path)
     assert set(pq.read_schema(path).types) == {pa.string()}

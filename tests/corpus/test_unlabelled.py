@@ -23,7 +23,7 @@ def table() -> pd.DataFrame:
     frame = paragraph_table(
         text=[f"Word{n} stands for{n} nothing{n} at{n} all{n}." for n in range(len(articles))],
         article=articles,
-        topics=[[TOPICS.names[n % 2]] if known else None for n, known in enumerate(is_labelled)],
+        label=[[TOPICS.names[n % 2]] if known else None for n, known in enumerate(is_labelled)],
         label_source=["hand" if known else "none" for known in is_labelled],
     )
     return frame
@@ -80,13 +80,13 @@ def test_boilerplate_and_copies_are_left_out_and_many_are_drawn(
 def test_articles_that_no_fold_holds_out_are_said() -> None:
     frame = table()
     # A topic in one article alone cannot be held out.
-    trade = [None if names is None else ["trade"] for names in frame["topics"]]
-    frame["topics"] = pd.Series(trade, dtype=object)
-    frame.loc[[0, 1, 2], "topics"] = pd.Series([["law"]] * 3, [0, 1, 2])
-    frame.loc[[6, 12, 18], "topics"] = pd.Series([["security"]] * 3, [6, 12, 18])
+    trade = [None if names is None else ["trade"] for names in frame["label"]]
+    frame["label"] = pd.Series(trade, dtype=object)
+    frame.loc[[0, 1, 2], "label"] = pd.Series([["law"]] * 3, [0, 1, 2])
+    frame.loc[[6, 12, 18], "label"] = pd.Series([["security"]] * 3, [6, 12, 18])
     topics = Topics("single", ("trade", "security", "law"))
     frame.loc[3, "label_source"] = "weak"  # in the same article, so in no fold either
-    frame.loc[3:3, "topics"] = pd.Series([["trade"]], [3])
+    frame.loc[3:3, "label"] = pd.Series([["trade"]], [3])
     rows = labelled_rows(frame, topics)
     others = deal_unlabelled(frame, rows, make_folds(rows, 4, 1, None, 0), 0)
     assert frame["id"][3] in set(others["id"])

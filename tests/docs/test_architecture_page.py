@@ -58,6 +58,45 @@ def test_stages_read_and_write_what_the_table_says() -> None:
         assert written == set(), name
 
 
+# Words of the table of changes → what changes, as dvc.yaml names it.
+CHANGES = {
+    "`license`, `language`": ("license", "language"),
+    "`evaluate`": ("evaluate",),
+    "a date, or what else a paragraph is from": ("data/metadata.parquet",),
+    "how labels were drawn, `calibrate`": ("data/sample.parquet", "calibrate"),
+    "a label, the text of a paragraph, `topics`": (
+        "data/labels.parquet",
+        "data/paragraphs.parquet",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_runs_the_stages_that_the_table_says(change: str) -> None:
+    """What reads it, and what reads their results, as far as these change."""
+    (said,) = (cells[-1] for cells in rows("What runs again") if cells[0] == change)
+    stages, changed = dict[str, Any](STAGES), set(CHANGES[change])
+    again: list[str] = []
+    for name, stage in stages.items():  # in the order of the pipeline
+        own = [item for item in stage.get("params", ()) if isinstance(item, str)]
+        read = [*paths(stage, "deps"), *own]
+        if name != "prepare" and any(_is_within(each, path) for each in changed for path in read):
+            again.append(name)
+            changed |= set(paths(stage, "outs", "metrics", "plots"))
+    everything = [name for name in stages if name not in ("installed", "prepare")]
+    assert again == (everything if said.startswith("`split` and all") else _names(said))
+
+
+def _is_within(one: str, other: str) -> bool:
+    """Whether a path or key is another one, or one lies in the other."""
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
+def _names(cell: str) -> list[str]:
+    """Names of stages in the order of the pipeline."""
+    return [name for name in STAGES if f"`{name}`" in cell]
+
+
 def paths(stage: dict[str, Any], *kinds: str) -> list[str]:
     """Paths of a stage in dvc.yaml: "models/MODEL"."""
     items = [item for kind in kinds for item in stage.get(kind, [])]

@@ -82,7 +82,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> P
     labelled = paragraph_table(
         text=texts[:40],
         article=[f"article {number % 8}" for number in range(40)],
-        topics=[[] if label == "other" else [label] for label in labels[:40]],
+        label=[[] if label == "other" else [label] for label in labels[:40]],
         label_source=["hand"] * 40,
     )
     write_labelled(labelled, folder)

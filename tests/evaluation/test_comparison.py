@@ -159,7 +159,7 @@ def test_a_source_and_the_model_are_measured_on_the_same_paragraphs() -> None:
     wrong = [["trade"], ["security"]]
     given = [{"llm-m": wrong[n % 2] if n % 4 == 0 else truth[n]} for n in range(20)]
     given += [{"rules": truth[n]} for n in range(20, 19 + LEAST)]
-    data = replace(data, answers=weak_table(data.rows["id"][: len(given)], given))
+    data = replace(data, weak=weak_table(data.rows["id"][: len(given)], given))
     measured = beside_model(data, scores, Evaluate(0.95, 100), 99, 0)
     assert list(measured) == ["llm-m"]
     beside = measured["llm-m"]

@@ -112,8 +112,8 @@ def test_all_of_a_corpus_is_what_its_labels_say(mode: ModeName) -> None:
     frame = table()
     if mode == "multi":
         some = [["trade", "security"], ["security"], []]
-        frame["topics"] = [some[n % 3] for n in range(N)]
-    lines = check_shares(corpus(frame, mode=mode), frame["topics"][:80], mode)
+        frame["label"] = [some[n % 3] for n in range(N)]
+    lines = check_shares(corpus(frame, mode=mode), frame["label"][:80], mode)
     assert (lines["labels"] == 80).all() and (lines["paragraphs"] == N).all()
     # An article has the topics of its paragraphs.
     frame = of_whole_articles()
@@ -125,7 +125,7 @@ def test_all_of_a_corpus_is_what_its_labels_say(mode: ModeName) -> None:
 
 def test_labels_that_no_fold_holds_out_count_and_their_topics_by_labels_alone() -> None:
     frame = table()
-    frame["topics"] = [["trade"] if n < 2 else [] for n in range(N)]
+    frame["label"] = [["trade"] if n < 2 else [] for n in range(N)]
     hand, names = frame[:80], ["score trade", "score security"]
     known = hand[["id"]].assign(**dict.fromkeys(names, 0.4))
 
@@ -146,7 +146,7 @@ def test_boilerplate_and_its_labels_do_not_count(counted: Counted) -> None:
     if counted == "articles":
         frame = frame.assign(label_source="hand", draw="article", weight=1.0, worth=1.0)
     frame["boilerplate"] = frame.groupby("article").cumcount() == 1
-    frame["topics"] = [["trade"] if slight else [] for slight in frame["boilerplate"]]
+    frame["label"] = [["trade"] if slight else [] for slight in frame["boilerplate"]]
     hand = frame[frame["label_source"] == "hand"]
     scores = hand[["id"]].assign(**{"score trade": 0.3, "score security": 0.3})
     known = predictor(frame, scores)
@@ -276,7 +276,7 @@ def test_articles_are_known_where_each_of_their_texts_is_labelled() -> None:
 def test_shares_of_articles_are_corrected_by_predictions_out_of_fold() -> None:
     frame = of_whole_articles()
     hand = frame[frame["label_source"] == "hand"]
-    sharp = [[0.9 if name in names else 0.05 for name in TOPICS.names] for names in frame["topics"]]
+    sharp = [[0.9 if name in names else 0.05 for name in TOPICS.names] for names in frame["label"]]
     scores = pd.DataFrame(sharp, columns=TOPICS.scores).loc[hand.index]
     scores.insert(0, "id", hand["id"])
     known = predictor(frame, scores, probability=0.5)
@@ -489,7 +489,7 @@ def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> Non
 
 def test_counts_have_no_intervals_and_a_difference_that_is_not_shown_says_why() -> None:
     frame = table(label_source="hand", draw="", weight=np.nan, worth=np.nan)
-    frame["topics"] = frame["topics"].map(lambda names: names or [])
+    frame["label"] = frame["label"].map(lambda names: names or [])
     months = np.where(frame["article"].str[1:].astype(int) < 30, "2025-04", "2025-09")
     whole = corpus(frame, frame[["id"]].assign(date=months))
     findings = find(whole, ["month"], 0.95)
@@ -512,9 +512,9 @@ def test_counts_have_no_intervals_and_a_difference_that_is_not_shown_says_why() 
 def test_names_of_outcomes_to_regress_are_names_of_formulas() -> None:
     topics = Topics("single", ("trade", "Law & Order"))
     frame = table()
-    frame["topics"] = [
+    frame["label"] = [
         ["Law & Order" if name == "security" else name for name in names]
-        for names in frame["topics"]
+        for names in frame["label"]
     ]
     hand = frame[frame["label_source"] == "hand"]
     scores = pd.DataFrame({"id": hand["id"], "score trade": 0.3, "score Law & Order": 0.3})

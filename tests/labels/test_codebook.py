@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.corpus.labelled import with_labels
-from paratopic.corpus.table import SCHEMA
+from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.labels.answers import CurrentAnswers, disputes, read_answers
 from paratopic.labels.log import Label
-from paratopic.labels.resolve import join_labels, table_in_todays_names
+from paratopic.labels.resolve import in_names_of_today, join_labels
 from paratopic.project.codebook import Change
 from paratopic.project.topics import Topic, Topics
 from tests.samples import paragraph_table
@@ -65,25 +65,25 @@ def test_answers_with_a_topic_that_is_no_more_are_to_be_given_again(cell: str, w
 
 def test_labels_of_tables_follow_also_before_they_are_read_again() -> None:
     names = [["security"], ["trade", "army"], ["forces"], []]
-    frame = paragraph_table(text=list("abcde"))[list(SCHEMA.names)]
+    frame = paragraph_table(text=list("abcde"))[list(PARAGRAPHS_SCHEMA.names)]
     raw = pd.DataFrame(
         {"paragraph": frame["id"][:4], "source": "t", "cell": "", "topics": names, "draw": ""}
     ).assign(where="t, line 2")
     of_before = Topics("single", ("security", "army", "trade", "forces", "sea", "weather"))
-    before, _ = join_labels(frame, raw, CurrentAnswers([], []), of_before, "leave_out")
+    votes, labelled, _ = join_labels(frame, raw, CurrentAnswers([], []), of_before, "leave_out")
     # An answer in labels.csv takes the place of a table's label, and one to give again removes it.
     lines = [label("002", "sea", "ann"), label("000", "weather", "ann")]
     now = read_answers(lines, TOPICS)
-    after, (message,) = join_labels(frame, raw, now, TOPICS, "leave_out")
+    *after, (message,) = join_labels(frame, raw, now, TOPICS, "leave_out")
     assert message.startswith("1 paragraph has to be labelled again")
-    renamed = table_in_todays_names(before, TOPICS)
-    for answers, labels, again in (
-        (before, [["security"], ["trade", "army"], ["forces"], [], None], []),
+    renamed = in_names_of_today(votes, labelled, TOPICS)
+    for (table, of_each), labels, again in (
+        ((votes, labelled), [["security"], ["trade", "army"], ["forces"], [], None], []),
         (renamed, [["defence"], ["trade", "defence"], None, [], None], ["002"]),
         (after, [None, ["trade", "defence"], ["sea"], [], None], ["000"]),
     ):
-        assert with_labels(frame, answers)["topics"].tolist() == labels
-        assert answers["paragraph"][answers["status"] == "retired"].tolist() == again
+        assert with_labels(frame, of_each)["label"].tolist() == labels
+        assert table["paragraph"][table["status"] == "retired"].tolist() == again
 
 
 NAMES = ["a", "b", "c", "d"]

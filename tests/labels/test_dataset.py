@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from paratopic.corpus.labelled import labelled_in
 from paratopic.labels.dataset import write_dataset
 from paratopic.labels.log import Label
-from paratopic.project.files import ANSWERS, PARAGRAPHS
+from paratopic.project.files import LABELS, PARAGRAPHS
 from paratopic.project.sources import Source
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import PARAMS, paragraph_table, read_joined, write_labelled
@@ -22,7 +22,7 @@ from tests.samples import PARAMS, paragraph_table, read_joined, write_labelled
 SETTINGS = replace(PARAMS, license="cc-by-4.0")
 FRAME = paragraph_table(
     text=["Tariffs rose.", "Troops left.", "Rain fell.", "Nobody read this."],
-    topics=[["trade", "security"], ["security"], [], None],
+    label=[["trade", "security"], ["security"], [], None],
     label_source=["hand", "hand", "hand", "none"],
 )
 LINES = [
@@ -56,7 +56,7 @@ def test_the_library_and_a_project_open_it(topics: Topics, tmp_path: Path, mode:
     source = Source(**YAML(typ="safe").load(entry.replace("this/folder", str(folder))))
     frame, _ = read_joined(source.path, topics, [no_topic], source)
     first = ["trade"] if mode == "single" else ["trade", "security"]
-    assert list(frame["topics"]) == [first, ["security"], []]
+    assert list(frame["label"]) == [first, ["security"], []]
 
 
 def test_weak_labels_stay_and_answers_have_todays_names(topics: Topics, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_weak_labels_stay_and_answers_have_todays_names(topics: Topics, tmp_path
 
 def test_the_tables_of_a_project_are_datasets(tmp_path: Path) -> None:
     write_labelled(FRAME, tmp_path)
-    data = datasets.load_dataset("parquet", data_files=str(tmp_path / ANSWERS), split="train")
+    data = datasets.load_dataset("parquet", data_files=str(tmp_path / LABELS), split="train")
     assert data["label"] == [["trade", "security"], ["security"], []]
     assert data["paragraph"] == FRAME["id"].tolist()[:3]
     data = datasets.load_dataset("parquet", data_files=str(tmp_path / PARAGRAPHS), split="train")

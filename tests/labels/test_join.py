@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.corpus.labelled import with_labels
+from paratopic.corpus.labelled import with_labels, with_sample
 from paratopic.labels.answers import CurrentAnswers, read_answers
 from paratopic.labels.log import Label, first_words, read_lines
-from paratopic.labels.resolve import join_labels, resolve_answers
+from paratopic.labels.resolve import Resolved, join_labels, resolve_answers
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project.errors import UserError
 from paratopic.project.topics import TieRule, Topics
@@ -41,15 +41,19 @@ def joined(
 def resolved(
     frame: pd.DataFrame, current: CurrentAnswers, topics: Topics, ties: TieRule = "leave_out"
 ) -> tuple[pd.DataFrame, list[str]]:
-    answers, messages = join_labels(frame, NO_ANSWERS, current, topics, ties)
-    return with_labels(frame, answers), messages
+    _, labels, messages = join_labels(frame, NO_ANSWERS, current, topics, ties)
+    return with_labels(frame, labels), messages
+
+
+def sampled(frame: pd.DataFrame, resolved: Resolved) -> pd.DataFrame:
+    return with_sample(with_labels(frame, resolved.labels), resolved.sample)
 
 
 def test_labels_are_joined_by_paragraph(path: Path, frame: pd.DataFrame, topics: Topics) -> None:
     ids = list(frame["id"])
     lines = (f"{ids[0]},security;trade,Tariffs", f"{ids[1]},,The navy", f"{ids[2]},?,It")
     table, messages = joined(path, frame, topics, *lines)
-    assert table["topics"].tolist() == [["security", "trade"], [], None, None]
+    assert table["label"].tolist() == [["security", "trade"], [], None, None]
     assert table["label_source"].tolist() == ["hand", "hand", "none", "none"]
     assert messages == []
 
@@ -95,11 +99,11 @@ def test_disputed_paragraphs_are_reported(frame: pd.DataFrame, topics: Topics) -
     most = "1 disputed paragraph gets the answer of most annotators"
     settled = "Another answer settles a tie; `paratopic review` lists all ties."
     table, messages = resolved(frame, CurrentAnswers(labels, []), topics, "first")
-    assert table["topics"].tolist()[:2] == [["security"], ["trade"]]
+    assert table["label"].tolist()[:2] == [["security"], ["trade"]]
     get = "labelled with the answer that comes first in the codebook (prepare.ties: first)"
     assert messages == [most, f"1 tie between annotators, {get}. {settled}"]
     table, messages = resolved(frame, CurrentAnswers(labels, []), topics)
-    assert table["topics"].tolist()[:2] == [["security"], None]
+    assert table["label"].tolist()[:2] == [["security"], None]
     assert table["label_source"].tolist()[:2] == ["hand", "none"]
     get = "without a label (prepare.ties: leave_out)"
     assert messages == [most, f"1 tie between annotators, {get}. {settled}"]
@@ -115,17 +119,18 @@ def test_order_and_undecided_lines_change_no_row(frame: pd.DataFrame, topics: To
     open_line = Label("line 2", frame["id"][2], "?", "", "ann")
     params = replace(PARAMS, topics=topics, prepare=replace(PARAMS.prepare, ties="first"))
     one, other = (
-        resolve_answers(frame, NO_ANSWERS, each, params, frame[["id"]]).answers
+        resolve_answers(frame, NO_ANSWERS, each, params, frame[["id"]])
         for each in (lines, [open_line, *lines[::-1]])
     )
-    pd.testing.assert_frame_equal(one, other)
-    by_people = one[one["kind"] == "person"]
+    for table in ("votes", "labels", "sample"):
+        pd.testing.assert_frame_equal(getattr(one, table), getattr(other, table))
+    by_people = one.votes[one.votes["kind"] == "person"]
     assert by_people[["paragraph", "source", "status"]].to_numpy().tolist() == [
         [first, "ann", "tie"],
         [first, "bo", "tie"],
         [second, "ann", "counts"],
     ]
-    assert by_people["label"].tolist() == [["trade"], ["trade"], []]
+    assert one.labels["label"].tolist()[:2] == [["trade"], []]
 
 
 def test_what_was_drawn_is_known_of_rows_that_people_correct_and_of_open_answers(
@@ -138,13 +143,13 @@ def test_what_was_drawn_is_known_of_rows_that_people_correct_and_of_open_answers
         *(Label("line 3", ids[2], cell, "", cell, drawn="1") for cell in ("trade", "security")),
     ]
     of_tables = pd.DataFrame(rows, columns=NO_ANSWERS.columns)
-    answers = resolve_answers(
+    resolved = resolve_answers(
         frame, of_tables, lines, replace(PARAMS, topics=topics), frame[["id"]]
-    ).answers
-    table = with_labels(frame, answers)
+    )
+    table = sampled(frame, resolved)
     assert table["draw"].tolist() == ["paragraph", "paragraph", "", ""]
     assert table["weight"].tolist()[:2] == [1, 1]
-    assert sample_of(table, answers, lines) == {"kind": "paragraph", "drawn": 2, "open": 1}
+    assert sample_of(table, resolved.sample, lines) == {"kind": "paragraph", "drawn": 2, "open": 1}
 
 
 def test_draws_from_a_group_count_while_its_column_is_there(
@@ -159,14 +164,14 @@ def test_draws_from_a_group_count_while_its_column_is_there(
     ]
     params = replace(PARAMS, topics=topics)
     there = resolve_answers(frame, NO_ANSWERS, lines, params, desks)
-    table = with_labels(frame, there.answers)
+    table = sampled(frame, there)
     assert table["draw"].tolist() == ["paragraph", "paragraph", "", "paragraph"]
     # Of b there is one label, drawn from all 4; those of a are two more for its 3.
     of_a, of_b = table["weight"][0], table["weight"][3]
     assert of_a == table["weight"][1] and of_b / of_a == pytest.approx((1 / 4 + 2 / 3) / (1 / 4))
-    assert table["worth"].dropna().tolist() == [1, 1, 1] and there.messages == []
+    assert table["effective_count"].dropna().tolist() == [1, 1, 1] and there.messages == []
     gone = resolve_answers(frame, NO_ANSWERS, lines, params, desks[["id"]])
-    assert with_labels(frame, gone.answers)["draw"].tolist() == ["", "", "", "paragraph"]
+    assert sampled(frame, gone)["draw"].tolist() == ["", "", "", "paragraph"]
     assert gone.messages == [
         "some labels are no longer part of the random sample, because the groups that they were "
         "drawn from are not in the metadata: desk=a (2 labels)"
@@ -187,14 +192,14 @@ def test_a_sample_of_groups_outlasts_a_few_texts_of_others(
     for n_others, parts in ((3, []), (5, ["desk=a", "desk=b"])):
         desks = frame[["id"]].assign(desk=["a"] * 20 + ["b"] * (20 - n_others) + ["c"] * n_others)
         resolved = resolve_answers(frame, NO_ANSWERS, lines, params, desks)
-        table = with_labels(frame, resolved.answers)
-        assert table["worth"].sum() == 4 and table["weight"].notna().sum() == 4
+        table = sampled(frame, resolved)
+        assert table["effective_count"].sum() == 4 and table["weight"].notna().sum() == 4
         assert resolved.messages[-1] == (
             "no label was drawn from desk=c. Until `paratopic label --random --by desk=c` draws "
             "some, labels of the other groups correct predictions there, or shares leave it out if "
             "it is a large part of the corpus"
         )
-        sample = sample_of(table, resolved.answers, resolved.of_people)
+        sample = sample_of(table, resolved.sample, resolved.of_people)
         said = describe_sample(sample, 4)
         assert sample["groups"] == 4 and sample.get("frames", []) == parts
         assert ("all 4 were drawn at random (paragraphs), all from groups" in said) == (not parts)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.annotation.suggestion import draw_from_groups, draw_mixed, draw_random
-from paratopic.corpus.labelled import answer_rows
+from paratopic.corpus.labelled import SAMPLE_SCHEMA, no_rows
 from paratopic.labels.frames import RANDOM_SHARE
 from paratopic.labels.log import Label
 from paratopic.labels.sample import describe_sample, sample_of, weigh_sample
@@ -31,6 +31,9 @@ def table(n: int, hand: Sequence[str], **columns: Sequence[object]) -> pd.DataFr
     sources = ["hand" if id_ in hand else "none" for id_ in ids]
     texts = [f"Text {id_}." for id_ in ids]
     return paragraph_table(**{"id": ids, "text": texts, "label_source": sources, **columns})
+
+
+NOTHING_DRAWN = no_rows(SAMPLE_SCHEMA)
 
 
 def in_order(*lines: Label) -> list[Label]:
@@ -121,18 +124,18 @@ def test_weights_of_draws_from_a_group_worked_out_by_hand(monkeypatch: pytest.Mo
     density = {id_: 0.2 if id_ == "009" else 0.2 + 2 / 3 for id_ in worth}
     expected = {id_: worth[id_] * mean / density[id_] for id_ in worth}
     assert sample["weight"].to_dict() == pytest.approx(expected)
-    assert sample["worth"].tolist() == [1, 1, 1, 1] and set(sample["draw"]) == {"paragraph"}
+    assert sample["effective_count"].tolist() == [1, 1, 1, 1] and set(sample["draw"]) == {
+        "paragraph"
+    }
     # Draws from a group that is gone count as chosen in another way.
     gone = weigh_sample(frame, lines, {})
     other = weigh_sample(frame, in_order(*lines[:2], line("001"), line("002")), {})
     pd.testing.assert_frame_equal(gone, other)
     # Without enough draws from all, labels stand for the group alone; both halves are all.
     few = weigh_sample(frame, lines[1:], members)
-    assert few["worth"].dropna().tolist() == pytest.approx([7 / 9, 1, 1, 1])
-    of_group = few.set_index(frame["id"])["draw"]
-    assert of_group[of_group != ""].to_dict() == dict.fromkeys(
-        ["001", "002"], "paragraph in half=a"
-    )
+    assert few["effective_count"].dropna().tolist() == pytest.approx([7 / 9, 1, 1, 1])
+    of_group = few.set_index(frame["id"])["frame"]
+    assert of_group[of_group != ""].to_dict() == dict.fromkeys(["001", "002"], "half=a")
     assert few["weight"].tolist()[9] == 0 and (few["weight"].tolist()[1] > 0)
     rest = {"half=b": {f"Text 00{number}." for number in range(4, 10)}}
     of_rest = replace(lines[1], drawn="1 of 6 in half=b")
@@ -259,7 +262,7 @@ def test_what_the_labels_are_a_sample_of_is_said() -> None:
         ([line("000", "article")], "article", 1, "1 of 3 were drawn at random (whole articles)"),
     ):
         weights = weigh_sample(frame, lines, {})
-        sample = sample_of(frame.assign(draw=weights["draw"]), answer_rows([]), lines)
+        sample = sample_of(frame.assign(draw=weights["draw"]), NOTHING_DRAWN, lines)
         assert sample == {"kind": kind, "drawn": drawn}
         assert told in describe_sample(sample, 3)
         assert weights["weight"].isna().all() == (kind is None)
@@ -271,7 +274,7 @@ def test_a_sample_of_fewer_paragraphs_than_there_are_now_is_said(
 ) -> None:
     frame, lines = table(5, ["000", "001"], boilerplate=[False] * 4 + [True]), [line("000", drawn)]
     draw = weigh_sample(frame, lines, {})["draw"]
-    sample = sample_of(frame.assign(draw=draw), answer_rows([]), lines)
+    sample = sample_of(frame.assign(draw=draw), NOTHING_DRAWN, lines)
     told = "1 was drawn when there were 3 paragraphs, and there are 4: none of those added since"
     assert (told in describe_sample(sample, 2)) == is_earlier
 
@@ -299,7 +302,7 @@ def test_tables_weigh_as_much_as_they_have_rows(draw: str) -> None:
     known = sample[sample["weight"].notna()]
     # 2 of 4 and 2 of 16: each label of the second table stands for four times as many rows.
     assert (known["weight"] / known["weight"]["old:0"]).tolist() == pytest.approx([1, 1, 4, 4])
-    assert set(known["draw"]) == {draw} and known["worth"].tolist() == [1] * 4
+    assert set(known["draw"]) == {draw} and known["effective_count"].tolist() == [1] * 4
 
 
 def test_a_table_that_is_labelled_as_a_whole_is_a_count() -> None:
@@ -318,10 +321,10 @@ def test_a_table_that_is_labelled_as_a_whole_is_a_count() -> None:
 def test_labels_of_one_table_stand_for_it_alone(draw: str) -> None:
     frame = two_tables(["old:0", "old:1"], draw)
     sample = weigh_sample(frame, [], texts_of_tables(frame)).set_index(frame["id"])
-    assert set(sample["draw"][["old:0", "old:1"]]) == {f"{draw} in table old"}
-    said = describe_sample(
-        sample_of(frame.assign(draw=sample["draw"].tolist()), answer_rows([]), []), 2
-    )
+    of_old = sample.loc[["old:0", "old:1"]]
+    assert set(of_old["draw"]) == {draw} and set(of_old["frame"]) == {"table old"}
+    columns = {name: sample[name].tolist() for name in ("draw", "frame")}
+    said = describe_sample(sample_of(frame.assign(**columns), NOTHING_DRAWN, []), 2)
     assert "all from table old, which leave out more than 10% of the paragraphs" in said
     # A table that is all that there is needs no name.
     alone = frame[:4]

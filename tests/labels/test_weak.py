@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from paratopic.corpus.folds import make_folds
-from paratopic.corpus.labelled import Labelled, answer_rows, labelled_rows, with_labels
+from paratopic.corpus.labelled import Labelled, labelled_rows, with_labels
 from paratopic.labels.answers import of_people, of_weak_sources
 from paratopic.labels.log import Label
-from paratopic.labels.resolve import resolve_answers
+from paratopic.labels.resolve import label_rows, resolve_answers
 from paratopic.labels.summary import describe_sources
-from paratopic.labels.weak import confidence_of, learn_sources, teach, weak_answers
+from paratopic.labels.weak import confidence_of, learn_sources, teach, votes_of_weak_sources
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.article import Article, paragraphs_of
@@ -43,15 +43,15 @@ def frame() -> pd.DataFrame:
 
 
 def without_labels(article: Article) -> pd.DataFrame:
-    return with_labels(frame_of(paragraphs_of(article)), answer_rows([]))
+    return with_labels(frame_of(paragraphs_of(article)), label_rows({}, "hand"))
 
 
 def given(
     frame: pd.DataFrame, *lines: Label, judged: set[str] | None = None
 ) -> list[list[tuple[str, ...]]]:
-    rows = list(weak_answers(frame, lines, TOPICS, judged or set()))
+    rows = list(votes_of_weak_sources(frame, lines, TOPICS, judged or set()))
     return [
-        [(row["source"], *row["topics"]) for row in rows if row["paragraph"] == id_]
+        [(row["source"], *row["given"]) for row in rows if row["paragraph"] == id_]
         for id_ in frame["id"]
     ]
 
@@ -86,20 +86,20 @@ def test_headings_answer_in_articles_that_nobody_looked_at(frame: pd.DataFrame) 
 def test_a_text_may_match_several_rules(mode: ModeName, expected: list[list[str]]) -> None:
     frame = without_labels(plain_article("a", "A tariff war began.\n\nIt rained."))
     topics = Topics(mode, TOPICS.codebook)
-    answers = weak_answers(frame, [], topics, set())
+    answers = votes_of_weak_sources(frame, [], topics, set())
     of_first = [(frame["id"][0], names) for names in expected]
-    assert [(row["paragraph"], row["topics"]) for row in answers] == of_first
+    assert [(row["paragraph"], row["given"]) for row in answers] == of_first
 
 
 def test_labels_are_those_of_sources_that_count(frame: pd.DataFrame) -> None:
     lines = [line(frame["id"][0], "trade")]
-    answers = resolve_answers(
+    resolved = resolve_answers(
         frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS), frame[["id"]]
-    ).answers
-    table = with_labels(frame, answers)
+    )
+    table, votes = with_labels(frame, resolved.labels), resolved.votes
     assert table["label_source"].tolist() == ["weak"] * 3
-    assert table["topics"].tolist() == [["trade"], ["security"], ["security"]]
-    alone, two, _ = teach(frame, answers, learn_sources(frame, answers, TOPICS)).weights.max(axis=1)
+    assert table["label"].tolist() == [["trade"], ["security"], ["security"]]
+    alone, two, _ = teach(frame, votes, learn_sources(frame, votes, TOPICS)).weights.max(axis=1)
     assert 0 < alone < two < 1
 
 
@@ -109,7 +109,7 @@ def test_without_anything_to_learn_weak_answers_are_left_out(frame: pd.DataFrame
         frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS), frame[["id"]]
     )
     assert resolved.trusted.names == ("headings", "rules")
-    assert resolved.answers["kind"].tolist() == ["person"] * 3
+    assert resolved.votes["kind"].tolist() == ["person"] * 3
 
 
 def test_unknown_topics_and_confidences_are_refused_with_their_line(frame: pd.DataFrame) -> None:
@@ -132,7 +132,7 @@ def answered(mode: ModeName = "single") -> tuple[pd.DataFrame, pd.DataFrame, Top
     frame = paragraph_table(
         article=[f"a{number}" for number in range(N)],
         text=[f"word{number} is {number} of its own" for number in range(N)],
-        topics=topics,
+        label=topics,
         label_source=["hand" if number < N // 2 else "weak" for number in range(N)],
     )
     given = [{"llm": topics[number if number % 5 else number - 1]} for number in range(N)]
@@ -148,7 +148,7 @@ def test_sources_are_compared_with_hand_labels_by_topic(mode: ModeName) -> None:
     assert (worth["compared"].sum(), worth["right"].sum()) == (30, 24)
     assert worth["trust"].between(0.7, 0.85).all() and worth["counts"].all()
     lesson = teach(frame, answers, sources)
-    expected = [[name in each for name in NAMES] for each in answers["topics"]]
+    expected = [[name in each for name in NAMES] for each in answers["given"]]
     assert lesson.targets.tolist() == expected
     line = describe_sources(worth.to_dict("records"))[0]
     assert line.startswith("llm: trade right in 12 of 15 (estimated accuracy 0.7")
@@ -160,21 +160,21 @@ def test_hand_labels_that_are_held_out_teach_no_trust() -> None:
     folds = make_folds(labelled_rows(frame, topics), 5, 1, None, 0).table
 
     def soft_of(frame: pd.DataFrame) -> object:
-        data = Labelled(labelled_rows(frame, topics), topics, folds, answers=answers)
+        data = Labelled(labelled_rows(frame, topics), topics, folds, weak=answers)
         examples = examples_of(data, part, data.texts.of(part), ())
         assert examples.soft is not None
         return examples.soft.ratio.tolist()
 
     is_held_out = (np.arange(N) % 3 == 0) & (frame["label_source"] == "hand")
-    others = frame["topics"].where(~is_held_out, pd.Series([["security"]] * N))
-    assert soft_of(frame.assign(topics=others)) == soft_of(frame)
+    others = frame["label"].where(~is_held_out, pd.Series([["security"]] * N))
+    assert soft_of(frame.assign(label=others)) == soft_of(frame)
 
 
 def test_where_all_labels_are_by_hand_weak_answers_change_nothing() -> None:
     frame, answers, topics = answered()
     rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
     folds = make_folds(rows, 5, 1, None, 0).table
-    data = Labelled(rows, topics, folds, answers=answers)
+    data = Labelled(rows, topics, folds, weak=answers)
     learnt = examples_of(data, slice(None), data.texts, ())
     # As a fit that knows of no soft labels has them.
     assert learnt.soft is None and learnt.texts is data.texts

@@ -12,12 +12,13 @@ from paratopic.project.kinds import KINDS
 from tests.conftest import TRACE
 
 Digests = dict[str, str]
-ALL = {"installed", "prepare", "split", "evaluate", "card", "compare", "report", "track"}
-FITS = {f"{stage}.{kind}" for stage in ("score", "train") for kind in KINDS}
+ALL = {"installed", "prepare", "split", "calibrate", "evaluate", "package", "card"}
+ALL |= {"compare", "report", "track"}
+FITS = {f"{stage}.{kind}" for stage in ("fit", "train") for kind in KINDS}
 
 
 def flat(package: Path) -> Digests:
-    """Digest of each stage, and of each kind in it: {"split": …, "score.baseline": …}."""
+    """Digest of each stage, and of each kind in it: {"split": …, "fit.baseline": …}."""
     digests: Digests = {}
     for stage, value in stage_digests(package).items():
         of_kinds = value if isinstance(value, dict) else {"": value}
@@ -59,7 +60,7 @@ def test_prose_and_new_modules_run_nothing(package: Path, file: str, old: str, n
 def test_code_runs_the_stages_again_that_import_it(package: Path) -> None:
     more = "\nx = 1\n"
     assert changed_by(package, "transformer/tuning.py", "\n\n\n", more) == {
-        "score.transformer",
+        "fit.transformer",
         "train.transformer",
     }
     assert changed_by(package, "findings/card.md", "##", "## The") == {"card"}
@@ -88,7 +89,7 @@ def test_what_stages_load_is_the_code_that_they_depend_on(project: Path) -> None
         loaded = set(path.read_text(encoding="utf-8").split()) & arrows.keys()
         assert loaded - sections <= declared, f"{path.name} runs what it does not depend on"
         surplus[path.name] = declared - loaded
-    assert len(surplus) == 14
+    assert len(surplus) == 18
     # There is plain text alone among the articles.
     others = {"reading.html", "reading.word", "reading.pdf", "reading.pdf_lines"}
     assert surplus.pop("prepare") == others

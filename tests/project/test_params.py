@@ -153,7 +153,7 @@ def test_a_stage_whose_settings_change_while_it_runs_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DVC_STAGE", "score@baseline")
+    monkeypatch.setenv("DVC_STAGE", "fit@baseline")
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, name)
     run_stage(lambda: print(changed(tmp_path, EXPERIMENT, "  experiment: x")))  # it reads none

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.corpus.table import SCHEMA
+from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
 from paratopic.reading.sources import read_sources
@@ -128,7 +128,7 @@ def check(suffix: str, data: bytes) -> str:
             assert str(path) in str(error)
             return "refused"
     assert len(frame) > 0 and frame["id"].is_unique
-    pa.Table.from_pandas(frame, SCHEMA, preserve_index=False)
+    pa.Table.from_pandas(frame, PARAGRAPHS_SCHEMA, preserve_index=False)
     pd.DataFrame(skipped).to_csv(index=False).encode()
     assert list(metadata["id"]) == list(frame["id"])
     pa.Table.from_pandas(metadata, preserve_index=False)

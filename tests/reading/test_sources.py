@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.corpus.table import SCHEMA
+from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError
 from paratopic.project.sources import Source
 from paratopic.reading.article import Skipped
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_articles_of_every_format_in_a_folder(folder: Path) -> None:
     frame, answers, skipped, *_ = read_sources([str(folder)], [], [])
-    assert list(frame.columns) == SCHEMA.names
+    assert list(frame.columns) == PARAGRAPHS_SCHEMA.names
     counts = {"marked": 1, "page": 3, "plain": 1, "printed": 1, "word": 1}
     assert frame.groupby("article", sort=False).size().to_dict() == counts
     assert frame["heading"][0] == "Steel / Trade"

@@ -43,7 +43,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
     path = write_table(TABLE, tmp_path / f"set.{kind}", separator)
     frame, _ = read_joined(path, TOPICS, ["other"])
     assert frame["text"].tolist() == TABLE["text"].tolist()
-    assert frame["topics"].tolist() == [["trade"], ["technology"], ["trade"], []]
+    assert frame["label"].tolist() == [["trade"], ["technology"], ["trade"], []]
     assert frame["article"].tolist() == ["set/1", "set/1", "set/2", "set/2"]
     assert frame["id"].is_unique and frame["id"][2] == frame["id"][0] + "-2"
     assert set(frame["label_source"]) == {"hand"}
@@ -97,7 +97,7 @@ def test_cells_stay_as_they_are_written(tmp_path: Path) -> None:
     )
     frame, _ = read_joined(path, codebook, ["null"])
     assert frame["text"].tolist() == ["NA", "007", "nan", "null"]
-    assert frame["topics"].tolist() == [["1"], None, [], ["007"]]
+    assert frame["label"].tolist() == [["1"], None, [], ["007"]]
     assert frame["article"].tolist() == ["set/01", "set/1.0", frame["id"][2], "set/NA"]
 
 
@@ -107,7 +107,7 @@ def test_numbers_of_jsonl_and_parquet(tmp_path: Path) -> None:
     pd.DataFrame({"text": ["a", "b"], "label": [1, None]}).to_parquet(parquet)  # stored as 1.0
     for path in (jsonl, parquet):
         frame, _ = read_joined(path, Topics("single", ("1", "2")), [])
-        assert frame["topics"].tolist() == [["1"], None]
+        assert frame["label"].tolist() == [["1"], None]
 
 
 def test_numbers_of_names_in_parquet(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_numbers_of_names_in_parquet(tmp_path: Path) -> None:
     table = pa.table({"text": ["a", "b", "c"], "label": [1, -1, 0]})
     pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(names)}), path)
     frame, _ = read_joined(path, TOPICS, [])
-    assert frame["topics"].tolist() == [["security"], None, ["trade"]]
+    assert frame["label"].tolist() == [["security"], None, ["trade"]]
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_columns_and_labels_of_other_names_and_fields(tmp_path: Path, suffix: st
     frame, fields = read_joined(path, TOPICS, [], MEANT)
     assert frame["id"].tolist() == ["set:7", "set:8", "set:9"]
     assert frame["text"].tolist() == OWN["body"].tolist()
-    assert frame["topics"].tolist() == [["trade"], [], ["trade", "technology"]]
+    assert frame["label"].tolist() == [["trade"], [], ["trade", "technology"]]
     assert frame["article"].tolist() == ["set/a", "set/a", "set/b"]
     assert frame["heading"].tolist() == ["", "", ""]
     assert fields.fillna("").to_dict("list") == {
@@ -331,7 +331,7 @@ def test_one_column_may_be_date_and_group_and_of_any_type(tmp_path: Path) -> Non
         frame, fields = read_joined(path, TOPICS, ["nan"], source)
         assert fields["date"].fillna("").tolist() == dates
         assert frame["article"].tolist() == articles
-        assert frame["topics"].tolist() == [["trade"], []]
+        assert frame["label"].tolist() == [["trade"], []]
 
 
 def test_wrong_columns_of_other_formats_are_refused(tmp_path: Path) -> None:
@@ -370,9 +370,7 @@ def test_the_case_of_a_key_does_not_matter(tmp_path: Path) -> None:
     path = save(tmp_path, "set.csv", "Text,LABEL,Group ,Date\nA,trade,1,15.09.2025\nB,trade,1,\n")
     frame, fields = read_joined(path, TOPICS, [])
     assert frame["article"].tolist() == ["set/1", "set/1"]
-    assert (
-        fields["date"].tolist()[0] == "2025-09-15" and frame["topics"].tolist() == [["trade"]] * 2
-    )
+    assert fields["date"].tolist()[0] == "2025-09-15" and frame["label"].tolist() == [["trade"]] * 2
 
 
 @pytest.mark.parametrize("names", ["Text,Label,Group", "TEXT,LABEL,GROUP"])
@@ -381,7 +379,7 @@ def test_the_names_that_a_source_gives_are_found_in_any_case(tmp_path: Path, nam
     text, label, group = names.split(",")
     frame, _ = read_joined(path, TOPICS, [], Source(str(path), text, label, group))
     assert frame["article"].tolist() == ["set/1"] * 2
-    assert frame["topics"].tolist() == [["trade"]] * 2
+    assert frame["label"].tolist() == [["trade"]] * 2
 
 
 def test_a_draw_may_be_written_as_a_number_with_a_point(tmp_path: Path) -> None:
@@ -417,7 +415,7 @@ def test_a_merged_cell_counts_for_all_of_its_rows(tmp_path: Path) -> None:
         sheet.merge_cells(place)
     book.save(tmp_path / "set.xlsx")
     frame, _ = read_joined(tmp_path / "set.xlsx", TOPICS, [])
-    assert frame["topics"].tolist() == [["trade"]] * 3
+    assert frame["label"].tolist() == [["trade"]] * 3
     assert frame["article"].tolist() == ["set/1", "set/1", frame["id"][2]]
 
 

@@ -16,9 +16,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from paratopic.inference.calibration import NEVER
-from paratopic.project.files import CHECKPOINTS, COMPARISON, MODEL_REPORTS, MODELS, SCORES
+from paratopic.project.files import COMPARISON, MODEL_REPORTS, MODELS, SCORES
 from paratopic.project.kinds import KINDS
-from paratopic.training.crossval import last_fits, took
+from paratopic.project.times import last_time, read_times
 from tests.programs import Cli, logged, run_stages, runs, sh
 from tests.samples import WORDS, paragraph
 
@@ -97,9 +97,16 @@ def test_repeating_changes_nothing_and_adds_no_run(project: Path) -> None:
 def test_forcing_stages_leaves_the_lock_as_it_was(project: Path) -> None:
     """Fits of the transformer are compared byte by byte elsewhere (`tests.inference`)."""
     lock = (project / "dvc.lock").read_bytes()
-    shutil.rmtree(project / CHECKPOINTS)  # the scores before calibration
     of_models = [f"{stage}@{name}" for stage in ("evaluate", "card") for name in KINDS]
-    stages = ["prepare", "split", "score@baseline", "train@baseline", *of_models, "compare"]
+    stages = [
+        "prepare",
+        "split",
+        "fit@baseline",
+        "calibrate@baseline",
+        "train@baseline",
+        *of_models,
+        "compare",
+    ]
     output = sh(project, "dvc", "repro", "--force", "--single-item", *stages, "report", "track")
     assert output.count("Running stage") == len(stages) + 2
     assert "MLflow is up to date" in output  # the models are the same
@@ -133,7 +140,7 @@ def begin(project: Path, here: Path) -> Callable[[dict[str, Any]], None]:
 
 def of_models(*names: str) -> list[str]:
     """The stages of the pipeline for some models, but for the last two."""
-    stages = ("score", "evaluate", "train", "card")
+    stages = ("fit", "calibrate", "evaluate", "train", "package", "card")
     each = (f"{stage} {name}" for stage in stages for name in names)
     return ["installed", "prepare", "split", *each, "compare"]
 
@@ -158,9 +165,8 @@ def test_a_labelled_table_with_other_topics_and_one_model(
     run_stages(*of_models("baseline"), "report", "track")
     (run,) = logged(Path.cwd())
     assert str(run.info.run_name).startswith("baseline ")
-    (final_fit,) = CHECKPOINTS.glob("train/baseline/*/fits.json")
-    timed = final_fit.read_text()
-    assert run.info.end_time - run.info.start_time == int(1000 * json.loads(timed)["seconds"])
+    seconds = read_times()["train@baseline"]["seconds"]
+    assert run.info.end_time - run.info.start_time == int(1000 * seconds)
     comparison = json.loads(COMPARISON.read_text())
     assert set(comparison["models"]) == {"dummy", "baseline"}
     assert comparison["champion"] == "baseline"
@@ -173,27 +179,19 @@ def test_a_labelled_table_with_other_topics_and_one_model(
     assert macro_f1 > 0.8
     said = cli("predict", "--json", "seeds/us-china-talks-madrid-2025-09-15.txt")
     assert set(json.loads(said.out.splitlines()[0])["scores"]) == {n.title() for n in WORDS}
-    # That the rows are a random sample calibrates and measures anew, and fits nothing.
+    # That the rows are a random sample calibrates and measures anew.
     frame.assign(drawn=1).to_csv("table.csv", index=False)
-    capsys.readouterr()
-    run_stages(*of_models("baseline"))
-    assert "baseline: no fit: texts" in capsys.readouterr().out
-    assert final_fit.read_text() == timed
+    run_stages("prepare", "calibrate baseline", "evaluate baseline", "compare")
     weighed = json.loads(COMPARISON.read_text())["models"]["baseline"]["macro_f1"]["value"]
     assert weighed == pytest.approx(macro_f1)
     frame[1:].assign(drawn=1).to_csv("table.csv", index=False)
-    time = took(last_fits("baseline"))  # on a busy machine, more than 0 s
+    time = last_time("baseline")  # on a busy machine, more than 0 s
     assert time.endswith(" s for 121 labelled texts")
     assert f"(last time, measuring took: baseline {time};" in cli("status")
-    run_stages("prepare", "split", "score baseline")
+    capsys.readouterr()
+    run_stages("prepare", "split", "fit baseline")
     printed = capsys.readouterr().out
-    because = "because texts and labels and folds changed; last time, it took"
-    assert f"on 120 labelled texts, {because} {time}\n" in printed
-    # What a power cut leaves is computed again.
-    (fits,) = CHECKPOINTS.glob("score/baseline/*/fits.json")
-    fits.write_text("")
-    run_stages("score baseline")
-    assert "baseline: 1 fit to measure it on 120 labelled texts\n" in capsys.readouterr().out
+    assert f"on 120 labelled texts; last time, it took {time}\n" in printed
 
 
 def test_before_anyone_has_labelled_the_descriptions_predict(

@@ -149,7 +149,8 @@ def test_paragraphs_in_other_languages_than_the_labelled_ones_are_counted(folder
 def test_headings_are_trusted_as_far_as_people_agree(folder: Path, topics: Topics) -> None:
     """One paragraph has both; a heading that is wrong there is trusted less than a right one."""
     params = settings((str(folder / "plain.txt"), str(folder / "marked.md")))
-    weak = with_labels(*prepare(params, topics)[:2])
+    read = prepare(params, topics)
+    weak = with_labels(read.paragraphs, read.resolved.labels)
     assert weak["label_source"].tolist() == ["none", "weak"]  # "Trade" is plain.txt's title
     marked = weak.loc[weak["article"] == "marked", "id"].item()
     trusts = {}
@@ -162,7 +163,7 @@ def test_headings_are_trusted_as_far_as_people_agree(folder: Path, topics: Topic
         sources = (str(folder / "marked.md"), str(other))
         params = settings(sources, str(folder / "labels.csv"))
         prepared = prepare(params, topics)
-        frame, report = with_labels(prepared.paragraphs, prepared.answers), prepared.report
+        frame, report = with_labels(prepared.paragraphs, prepared.resolved.labels), prepared.report
         assert frame.loc[frame["text"] == "Goods came.", "label_source"].item() == "weak"
         (worth,) = report["weak"]
         assert (worth["right"], worth["compared"]) == (int(topic == "trade"), 1)

@@ -16,8 +16,8 @@ READ = """
 import pyarrow.parquet as pq
 from dvc.api import DVCFileSystem
 
-DVCFileSystem({repo!r}).get("data/answers.parquet", "answers.parquet")
-print(pq.read_table("answers.parquet", columns=["paragraph"]).num_rows)
+DVCFileSystem({repo!r}).get("data/labels.parquet", "labels.parquet")
+print(pq.read_table("labels.parquet", columns=["paragraph"]).num_rows)
 """
 
 
@@ -40,8 +40,9 @@ def test_a_colleague_pulls_and_predicts_and_repeats_nothing(shared: Path) -> Non
     (shared / "note.txt").write_text(TARIFF, encoding="utf-8")
     answered = sh(shared, "paratopic", "predict", "note.txt", "--json")
     assert '"scores"' in answered
-    printed = sh(shared, "dvc", "repro", "--single-item", "score@baseline", "train@baseline")
-    assert printed.count("didn't change, skipping") == 2
+    stages = [f"{stage}@baseline" for stage in ("fit", "calibrate", "train", "package")]
+    printed = sh(shared, "dvc", "repro", "--single-item", *stages)
+    assert printed.count("didn't change, skipping") == 4
 
 
 def test_another_project_takes_the_model_and_reads_the_table(shared: Path, tmp_path: Path) -> None:

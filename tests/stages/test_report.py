@@ -120,7 +120,7 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) 
     dates = table["group"].map(lambda name: "2025-04" if name < "article 4" else "2025-09")
     write_csv(Path("table.csv"), table.assign(date=dates))
     start(mode, ["baseline", "transformer"], "table.csv")
-    run_stages("installed", "prepare", "split", "score baseline")
+    run_stages("installed", "prepare", "split", "fit baseline", "calibrate baseline")
     # A second model with the same scores, which has no history.
     shutil.copytree(SCORES / "baseline", SCORES / "transformer")
     empty = pd.DataFrame(columns=["repeat", "fold", "step", "loss"])

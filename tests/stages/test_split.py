@@ -21,7 +21,7 @@ def table_of(topics: str, hand: str) -> Labelled:
     table = paragraph_table(
         article=[f"a{number}" for number in range(len(topics))],
         text=[f"word{number} is {number} of its own" for number in range(len(topics))],
-        topics=[[topic] for topic in topics],
+        label=[[topic] for topic in topics],
         label_source=["hand" if topic in hand else "weak" for topic in topics],
     )
     return labelled_in(table, TOPICS)

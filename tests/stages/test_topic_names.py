@@ -12,14 +12,24 @@ from ruamel.yaml import YAML
 
 from paratopic import load
 from paratopic.corpus.labelled import read_labelled_paragraphs
-from paratopic.corpus.table import SCHEMA
+from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError
 from paratopic.project.files import MODEL_REPORTS, MODELS, PREPARED, SCORES, read_json
 from paratopic.project.topics import NO_TOPIC, NONE, ModeName, Topic
 from tests.programs import ROOT, run_cli, run_stages
 from tests.samples import BODIES, WORDS, paragraph
 
-OWN = [*SCHEMA.names, "repeat", "fold", "group", "label", "answer", "topic", "index", "level_0"]
+OWN = [
+    *PARAGRAPHS_SCHEMA.names,
+    "repeat",
+    "fold",
+    "group",
+    "label",
+    "answer",
+    "topic",
+    "index",
+    "level_0",
+]
 OWN += ["threshold id", "score id", "score", "confidence", "right", "count", "None", "nan"]
 ODD = ["日本語", "😀", "a, b", '"q"', "it's", "=1+1", "<b>&amp", "%s {0}", "a/b", "[red]x", "$x_{"]
 ODD += ["' OR 1=1 --", "é", "\u202eabc", "null", "1.0", "x" * 200, "\\", "#", "- a"]
@@ -52,9 +62,10 @@ def test_the_pipeline_takes_any_name(
     params["compare"] |= {"n_permutations": 100}
     params["models"] = ["baseline"]
     YAML(typ="safe").dump(params, Path("params.yaml"))
-    run_stages("installed", "prepare", "split", "score baseline", "evaluate baseline")
+    of_baseline = [f"{stage} baseline" for stage in ("fit", "calibrate", "evaluate")]
+    run_stages("installed", "prepare", "split", *of_baseline)
     run_stages("train baseline", "card baseline", "compare", "report")
-    assert [list(cell) for cell in read_labelled_paragraphs()["topics"]] == [[n] for n in names * 4]
+    assert [list(cell) for cell in read_labelled_paragraphs()["label"]] == [[n] for n in names * 4]
     assert read_json(PREPARED, "")["topics"] == dict.fromkeys(names, 4)
     scores = pd.read_parquet(SCORES / "baseline" / "scores.parquet")
     assert scores["id"].nunique() == len(table) and set(scores["fold"]) == {0, 1}

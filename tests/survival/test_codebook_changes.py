@@ -13,11 +13,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.corpus.labelled import read_answer_rows
 from paratopic.labels.answers import read_answers
 from paratopic.labels.log import read_lines
 from paratopic.project.codebook import Change
-from paratopic.project.files import ANSWERS, PARAMS, PREPARED
+from paratopic.project.files import LABELS as LABELS_TABLE
+from paratopic.project.files import PARAMS, PREPARED, VOTES
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
 from tests.annotation.small_project import make_project
@@ -105,10 +105,9 @@ def agree(folder: Path, confirmed: set[str], n_before: int) -> tuple[int, int]:
     assert confirmed <= labelled | again and len(labelled | again) >= n_before
     assert not labelled & again
     assert {name for line in current.answers for name in line.names} <= set(topics.names)
-    table = read_answer_rows(folder / ANSWERS)
-    by_hand = table["kind"].eq("person")
-    assert set(table["paragraph"][by_hand & table["label"].notna()]) == labelled
-    assert set(table["paragraph"][table["status"] == "retired"]) == again
+    table, votes = (pd.read_parquet(folder / path) for path in (LABELS_TABLE, VOTES))
+    assert set(table["paragraph"][table["by"] == "hand"]) == labelled
+    assert set(votes["paragraph"][votes["status"] == "retired"]) == again
     report = json.loads((folder / PREPARED).read_text(encoding="utf-8"))
     assert report["labelled_by"]["hand"] == len(labelled)
     printed = sh(folder, *COMMAND, "status")

@@ -89,7 +89,7 @@ def test_columns_and_metadata_that_are_not_read_may_be_anything(about: str, tmp_
     table = pa.table({"text": ["A tariff."], "label": ["trade"], "when": late})
     pq.write_table(table.replace_schema_metadata({"huggingface": about}), path)
     frame, _ = read_joined(path, Topics("single", ("trade", "security")), ())
-    assert frame["topics"].tolist() == [["trade"]]
+    assert frame["label"].tolist() == [["trade"]]
     pq.write_table(pa.Table.from_pandas(pd.DataFrame({"when": [datetime(2025, 1, 1)]})), path)
     with pytest.raises(UserError, match='no column "text".*has when'):
         read_joined(path, Topics("single", ("trade", "security")), ())

@@ -12,7 +12,6 @@ import pandas as pd
 from pydantic.dataclasses import dataclass
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.head import Reading
 from paratopic.inference.modes import Mode
@@ -51,7 +50,7 @@ class Nearest(Fitted):
         """Probabilities (n, k)."""
         return score(texts.plain, self.topics.descriptions, self._slope)
 
-    def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
+    def write(self, folder: Path) -> tuple[dict[str, Any], Parity]:
         (folder / FILE).write_text(json.dumps(self.topics.descriptions), encoding="utf-8")
         return {"slope": self._slope}, {}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import CHECKPOINTS, FITS, MODELS, write_json
+from paratopic.project.files import FINAL_FITS, TIMES, md5, write_json
 from paratopic.tracking.records import (
     _seconds_of_training,
     git_tags,
@@ -72,15 +72,15 @@ def test_a_models_state_is_what_it_is_and_how_good() -> None:
 
 @pytest.mark.usefixtures("here")
 def test_the_duration_is_that_of_the_fit_of_the_model_that_is_there() -> None:
-    fits, manifest = CHECKPOINTS / "train/baseline/1f" / FITS, MODELS / "baseline/paratopic.json"
-    write_json(manifest, {"calibration": {}, "files": {"head.safetensors": "1"}})
+    folder = FINAL_FITS / "baseline"
     assert _seconds_of_training("baseline") == 0
-    write_json(fits, {"files": {"head.safetensors": "1"}, "seconds": 61.5})
+    write_json(folder / "head.json", {})
+    write_json(TIMES, {"train@baseline": {"fit": md5(folder), "seconds": 61.5}})
     assert _seconds_of_training("baseline") == 61.5
     # The model is from another fit, such as one of another machine.
-    write_json(manifest, {"calibration": {}, "files": {"head.safetensors": "2"}})
+    write_json(folder / "head.json", {"other": 1})
     assert _seconds_of_training("baseline") == 0
-    fits.write_text("")  # by a power cut
+    TIMES.write_text("")  # by a power cut
     assert _seconds_of_training("baseline") == 0
 
 

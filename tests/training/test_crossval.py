@@ -18,11 +18,8 @@ from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds, make_folds, no_f
 from paratopic.corpus.labelled import Labelled, Pool, Unlabelled, labelled_rows, make_pool
 from paratopic.corpus.table import texts_of
 from paratopic.corpus.unlabelled import deal_unlabelled
-from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.scores import Scores
-from paratopic.project.errors import UserError
-from paratopic.project.files import CHECKPOINTS
 from paratopic.project.passages import REACH
 from paratopic.project.texts import NOTHING, Texts, numbered
 from paratopic.project.topics import Topics
@@ -30,7 +27,6 @@ from paratopic.training import context
 from paratopic.training.crossval import (
     cross_validate,
     fit_all,
-    keep_alone,
     n_fits,
     score_apart,
     score_by_definitions,
@@ -66,7 +62,7 @@ class RecordedModel(Fitted):
         lengths = [len(text) for text in texts.plain]
         return np.column_stack([lengths, np.full(len(texts), self._number), before]).astype(float)
 
-    def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
+    def write(self, folder: Path) -> tuple[dict[str, Any], Parity]:
         return {}, {}
 
 
@@ -215,7 +211,7 @@ def test_neighbours_across_the_split_of_an_article_do_not_tell_what_is_held_out(
         text=[" ".join(words[start : start + 8]) for start in range(0, 8 * n, 8)],
         article=[str(number * n_articles // n) for number in range(n)],
         ordered=[True] * n,
-        topics=[[names[number // 5 % 3]] for number in range(n)],
+        label=[[names[number // 5 % 3]] for number in range(n)],
         label_source=["hand"] * n,
     )
     # Texts of random words are no more like their neighbours than like others.
@@ -265,7 +261,7 @@ def test_others_are_scored_by_the_model_that_holds_their_article_out() -> None:
     frame = paragraph_table(
         text=texts,
         article=[f"a{number // 5}" for number in range(60)],
-        topics=[[names[n % 3]] if n % 5 < 2 and n < 40 else None for n in range(60)],
+        label=[[names[n % 3]] if n % 5 < 2 and n < 40 else None for n in range(60)],
         label_source=["hand" if n % 5 < 2 and n < 40 else "none" for n in range(60)],
     )
     frame.loc[3, "text"] = frame["text"][5].upper()  # a copy of a label in another article
@@ -285,17 +281,3 @@ def test_others_are_scored_by_the_model_that_holds_their_article_out() -> None:
         known = {each.lower() for each in (*examples.texts.plain, *examples.unlabelled)}
         assert text.lower() not in known
     assert all(examples.unlabelled for examples in fit.examples)
-
-
-def test_what_fits_left_is_not_removed_outside_of_the_project(
-    here: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """Where an archive has a link in place of a folder of checkpoints."""
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    (elsewhere / "letters").mkdir()
-    folder = CHECKPOINTS / "train" / "baseline"
-    folder.parent.mkdir(parents=True)
-    folder.symlink_to(elsewhere)
-    with pytest.raises(UserError, match=f"{folder}: .* outside of the project"):
-        keep_alone(folder / "key")
-    assert (elsewhere / "letters").exists()

@@ -165,39 +165,6 @@ def test_weights_do_not_depend_on_the_number_of_processors(
     assert all(torch.equal(one[name], three[name]) for name in one)
 
 
-def test_a_tuning_that_was_killed_goes_on_and_ends_with_the_same_bytes(
-    rows: pd.DataFrame, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("paratopic.transformer.checkpoint.APART", 0.0)
-    monkeypatch.setattr(tuning, "MANY", 1)
-    section = transformer_settings(tiny_encoder, epochs=3, batch_size=10)
-    topics, data = Topics("single", tuple(WORDS)), examples(rows, tuple(WORDS))
-    plan = plan_tuning(data, topics, section)
-    assert plan.trains_head and plan.n_steps > 6
-
-    def tuned(folder: Path | None, stop: int, seed: int = 1) -> tuple[int, dict[str, Tensor]]:
-        torch.manual_seed(0)
-        network, tokenizer = untuned(section.encoder, len(topics.names) + 1)
-        done: list[float] = []
-
-        def advance(share: float) -> None:
-            done.append(share)
-            if len(done) == stop:
-                raise KeyboardInterrupt
-
-        tune(network, tokenizer, data, topics, plan, seed, advance, folder)
-        return len(done), network.state_dict()
-
-    _, whole = tuned(None, stop=0)
-    with pytest.raises(KeyboardInterrupt):
-        tuned(tmp_path, stop=5)  # after four checkpoints
-    n_steps, resumed = tuned(tmp_path, stop=0)
-    assert n_steps == plan.n_steps - 4
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    assert tuned(tmp_path, stop=0)[0] == 0  # all of it is done
-    assert tuned(tmp_path, stop=0, seed=2)[0] == plan.n_steps  # another tuning
-
-
 def test_definitions_and_their_clauses_are_among_the_texts(
     data: Examples, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -385,8 +385,8 @@ def draw_from_groups(
     left = unlabelled(frame, judged).set_index("text")["id"].to_dict()
     # What was answered since labels were weighed counts in full.
     answered = frame["id"].isin(list(judged)).astype(float)
-    worth = frame["worth"].fillna(0.0).where(has_hand_label(frame), answered)
-    of_text = worth.groupby(frame["text"]).sum().to_dict()
+    counts = frame["effective_count"].fillna(0.0).where(has_hand_label(frame), answered)
+    of_text = counts.groupby(frame["text"]).sum().to_dict()
     rng = _generator(seed, judged)
     groups = [group for group in sorted(members) if not left.keys().isdisjoint(members[group])]
     groups = [groups[number] for number in rng.permutation(len(groups))]

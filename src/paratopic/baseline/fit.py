@@ -23,7 +23,6 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from paratopic.baseline.settings import Baseline
 from paratopic.corpus.folds import ALWAYS_TRAIN, deal
-from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights, in_context
 from paratopic.inference.head import LinearHead
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
@@ -72,7 +71,7 @@ class FittedBaseline(Fitted):
         logits = np.vstack([self._head.logits(features) for features in parts])
         return regression_of(self.topics).scores(logits)
 
-    def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
+    def write(self, folder: Path) -> tuple[dict[str, Any], Parity]:
         """Write terms and weights; answers stay the same."""
         features = self._union.features
         terms = {name: feature.terms for name, feature in features.items()}

@@ -10,7 +10,7 @@ import typer
 
 from paratopic.cli.predict import labelled_paragraphs
 from paratopic.cli.project import Again, Project, check_measured, read_champion, read_project
-from paratopic.corpus.labelled import read_with_folds
+from paratopic.corpus.labelled import read_sampled
 from paratopic.evaluation.outcomes import Answered, answered, confusions
 from paratopic.findings.slices import columns_of, find_slices, in_words
 from paratopic.inference.nearest import LikeParagraph
@@ -92,7 +92,7 @@ def mistakes_of(
     """
     check_measured(scores, "no mistakes are known")
     params = project.params
-    answers = answered(read_with_folds(params.topics), scores)
+    answers = answered(read_sampled(params.topics), scores)
     people = {
         paragraph: " and ".join(sorted({line.annotator or UNNAMED for line in lines}))
         for paragraph, lines in project.answers_on.items()

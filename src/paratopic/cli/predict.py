@@ -213,13 +213,13 @@ def labelled_paragraphs(model: Model | Path) -> LabelledParagraphs | None:
         from paratopic.corpus.labelled import read_labelled_paragraphs
 
         table = read_labelled_paragraphs(root)
-        rows = table[table["topics"].notna()]
+        rows = table[table["label"].notna()]
         if rows.empty:
             return None
         model = load(str(model)) if isinstance(model, Path) else model
         with waiting("reading the labelled paragraphs"):
             return LabelledParagraphs(
-                model, *(list(rows[name]) for name in ("id", "topics", "text"))
+                model, *(list(rows[name]) for name in ("id", "label", "text"))
             )
     except (ImportError, UserError) as error:  # pandas is for training
         log.warning("note: similar labelled paragraphs are not shown: %s", error)
@@ -338,7 +338,7 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
     # Where the project whose model this is has other texts, labels or settings now.
     if PREPARED.exists():
         with suppress(ModuleNotFoundError):  # an install for prediction alone trains no models
-            from paratopic.cli.project import note_changes
+            from paratopic.cli.staleness import note_changes
 
             note_changes(model.folder)
     print(

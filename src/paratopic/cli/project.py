@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,23 +22,38 @@ from ruamel.yaml.error import YAMLError
 
 from paratopic.annotation import formats
 from paratopic.annotation.suggestion import in_context
-from paratopic.corpus.labelled import Labelled, labelled_rows, read_answer_rows, with_labels
-from paratopic.corpus.table import in_words, read_paragraphs, read_parquet, with_metadata
+from paratopic.cli.staleness import champion_name, changes_since
+from paratopic.corpus.labelled import (
+    LABELS_SCHEMA,
+    SAMPLE_SCHEMA,
+    VOTES_SCHEMA,
+    Labelled,
+    labelled_rows,
+    weak_votes,
+    with_labels,
+    with_sample,
+)
+from paratopic.corpus.table import (
+    in_words,
+    read_columns,
+    read_paragraphs,
+    read_parquet,
+    with_metadata,
+)
 from paratopic.evaluation.estimates import LEAST_LABELS
-from paratopic.inference.folder import MANIFEST, is_card_of
 from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
 from paratopic.labels.log import Label, after, one_line, read_lines
-from paratopic.labels.resolve import table_in_todays_names
+from paratopic.labels.resolve import in_names_of_today
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project import files
-from paratopic.project.errors import UserError, in_short, in_units, plural
-from paratopic.project.params import Params, read_params, value_at
+from paratopic.project.errors import UserError, in_units, plural
+from paratopic.project.params import Params, read_params
 from paratopic.project.periods import UNKNOWN, values_by
 from paratopic.project.sources import Source
 from paratopic.project.terminal import listing, terminal
-from paratopic.reading.outside import is_trusted, refuse_untrusted, untrusted
-from paratopic.reading.sources import digests_of, files_of
-from paratopic.training.crossval import last_fits, took
+from paratopic.project.times import last_time
+from paratopic.reading.outside import is_trusted, refuse_untrusted
+from paratopic.reading.sources import files_of
 
 # How many paragraphs a first random sample has: three times what shares need at least.
 SAMPLE = 3 * LEAST_LABELS
@@ -63,15 +78,16 @@ class Project:
 
     Parameters
     ----------
-    answered
-        The table of answers, in the names of today's codebook.
+    votes
+        The table of votes, in the names of today's codebook.
     lines
         All lines of labels.csv, as the file is now.
     """
 
     params: Params
     paragraphs: pd.DataFrame
-    answered: pd.DataFrame
+    votes: pd.DataFrame
+    drawn: pd.DataFrame
     lines: list[Label]
 
     @cached_property
@@ -83,7 +99,7 @@ class Project:
     def labelled(self) -> Labelled:
         """The labelled paragraphs."""
         topics = self.params.topics
-        return Labelled(labelled_rows(self.paragraphs, topics), topics, answers=self.answered)
+        return Labelled(labelled_rows(self.paragraphs, topics), topics, weak=weak_votes(self.votes))
 
     @cached_property
     def current(self) -> CurrentAnswers:
@@ -98,7 +114,7 @@ class Project:
     @cached_property
     def sample(self) -> Mapping[str, Any]:
         """What the labels by hand are a sample of (`labels.sample.sample_of`)."""
-        return sample_of(self.paragraphs, self.answered, self.current.answers)
+        return sample_of(self.paragraphs, self.drawn, self.current.answers)
 
     @property
     def has_draws(self) -> bool:
@@ -122,8 +138,8 @@ class Project:
     @cached_property
     def retired(self) -> dict[str, str]:
         """Id of each paragraph to label again because the codebook changed → why."""
-        rows = self.answered[self.answered["status"] == "retired"]
-        names = dict(zip(rows["paragraph"], rows["topics"], strict=True))
+        rows = self.votes[self.votes["status"] == "retired"]
+        names = dict(zip(rows["paragraph"], rows["given"], strict=True))
         names |= {line.paragraph: line.names for line in self.current.retired}
         today, ids = self.params.topics.today, self.paragraphs["id"]
         left = [id_ for id_ in ids if id_ in names and id_ not in self.answers_on]
@@ -173,7 +189,7 @@ class Project:
         """
         if rows.empty:
             return
-        in_tables = self.answered.dropna(subset="place")
+        in_tables = self.votes.dropna(subset="place")
         place_of = dict(zip(in_tables["paragraph"], in_tables["place"], strict=True))
         names, listed = in_words(read_parquet(files.METADATA), list(rows["paragraph"])), []
         for row in rows.to_dict("records"):
@@ -221,10 +237,17 @@ def read_project() -> Project:
         raise UserError(f"{files.PARAGRAPHS} not found: `dvc repro` creates it")
     path = None if params.prepare.labels is None else Path(params.prepare.labels)
     lines = read_lines(path) if path and path.exists() else []
-    answered = table_in_todays_names(read_answer_rows(files.ANSWERS), params.topics)
-    return Project(
-        params, with_labels(read_paragraphs(files.PARAGRAPHS), answered), answered, lines
+    votes, labels, sample = (
+        read_columns(path, schema)
+        for path, schema in (
+            (files.VOTES, VOTES_SCHEMA),
+            (files.LABELS, LABELS_SCHEMA),
+            (files.SAMPLE, SAMPLE_SCHEMA),
+        )
     )
+    votes, labels = in_names_of_today(votes, labels, params.topics)
+    frame = with_sample(with_labels(read_paragraphs(), labels), sample)
+    return Project(params, frame, votes, sample, lines)
 
 
 def read_texts() -> None:
@@ -246,15 +269,6 @@ def read_texts() -> None:
             raise UserError("stage prepare failed: see its message above")
 
 
-def champion_name() -> str:
-    """Name of the champion; "" where no models were compared yet."""
-    return (
-        str(files.read_json(files.COMPARISON, "`dvc repro`")["champion"])
-        if files.COMPARISON.exists()
-        else ""
-    )
-
-
 def read_champion() -> tuple[str, pd.DataFrame]:
     """Name of the champion, and its calibrated out-of-fold scores.
 
@@ -265,7 +279,7 @@ def read_champion() -> tuple[str, pd.DataFrame]:
     """
     if not (champion := champion_name()):
         raise UserError("no model is trained and measured yet: run `dvc repro` first")
-    scores = read_parquet(files.SCORES / champion / "scores.parquet")
+    scores = read_parquet(files.SCORES / champion / files.IN_CONTEXT)
     if changes := changes_since(read_params(), champion):
         raise UserError(f"{changes} changed since the last scores: run `dvc repro` first")
     return champion, scores
@@ -279,78 +293,12 @@ def check_measured(scores: pd.DataFrame, so: str) -> None:
         )
 
 
-def note_changes(model: Path = files.MODELS) -> None:
-    """Print that a project's figures are older than its texts, labels or settings, if they are.
-
-    Nothing is printed about a folder of a model that is none of the project's, and nothing where
-    sources are outside of a project that nobody trusts.
-    """
-    is_own = model.resolve().is_relative_to(files.MODELS.resolve())
-    if not (is_own and files.PARAMS.exists() and files.PREPARED.exists()):
-        return
-    params, champion = read_params(), champion_name()
-    if not untrusted(params.prepare) and (changes := changes_since(params, champion)):
-        what = "these figures were made" if champion else "the texts were read"
-        print(f"note: {changes} changed since {what}: run `dvc repro`")
-
-
-def changed_sources(params: Params) -> list[str]:
-    """Names of the texts and labels that are other than those that stage prepare read."""
-    refuse_untrusted(params.prepare)
-    log = params.prepare.labels
-    if not (read := files.read_json(files.PREPARED, "`dvc repro`").get("read")):
-        return []
-    now = digests_of(params.prepare.sources, *([Path(log)] if log else []))
-    return [path for path in {**read, **now} if read.get(path) != now.get(path)]
-
-
-def changes_since(params: Params, champion: str) -> str:
-    """Say which files, settings and results changed since the last `dvc repro`; "" for none.
-
-    A result changed if it is not that which dvc.lock says that a stage read or wrote: the stage is
-    to run again, or the result was put back. Nothing is written, and DVC is not asked, which needs
-    a folder that it can write to.
-
-    Parameters
-    ----------
-    champion
-        Name of the model whose stages are looked at, beside those of all models.
-
-    Raises
-    ------
-    UserError
-        dvc.lock cannot be read.
-    """
-    changes = changed_sources(params)
-    # Several stages read the same files.
-    settings_in = cache(lambda path: YAML(typ="safe").load(path) if path.exists() else {})
-    digest_of = cache(files.md5)
-    of_champion = (f"{stage}@{champion}" for stage in ("score", "train"))
-    measuring = (f"evaluate@{name}" for name in params.models)
-    for stage in _stages("prepare", "split", *of_champion, *measuring, "compare"):
-        for file, settings in stage.get("params", {}).items():
-            now = settings_in(Path(file))
-            other = (key for key in settings if settings[key] != value_at(now, key))
-            changes += [f"{key} in {file}" for key in other]
-        for result in (*stage.get("deps", ()), *stage.get("outs", ())):
-            path = Path(result["path"])
-            is_small = any(map(path.is_relative_to, (files.DATA, files.REPORTS, files.CHAMPION)))
-            if is_small and path.exists() and digest_of(path) != result["md5"]:
-                changes.append(str(path))
-    # A model's files may take long to read; its card has its digest.
-    model, card = files.MODELS / champion, files.MODEL_REPORTS / champion / files.MODEL_CARD
-    both = card.exists() and (model / MANIFEST).exists()
-    if both and not is_card_of(card.read_text(encoding="utf-8", errors="replace"), model):
-        changes.append(str(model))
-    return in_short(list(dict.fromkeys(changes)), 2)
-
-
 def check_out(out: Path) -> None:
     """Refuse to write over a file that the project here reads, or that its stages write."""
     if not (out.exists() and files.PARAMS.exists()):
         return
     prepare, own = read_params().prepare, [files.PARAMS, files.LOCK, Path("dvc.yaml")]
-    own += [Path(result["path"]) for stage in _stages() for result in stage.get("outs", ())]
+    own += _outputs()
     own += [Path(prepare.labels)] if prepare.labels else []
     with suppress(UserError):  # sources that are gone
         own += files_of(prepare.sources)
@@ -358,8 +306,8 @@ def check_out(out: Path) -> None:
         raise UserError(f"{out} is a file of this project; name another file")
 
 
-def _stages(*names: str) -> list[dict[str, Any]]:
-    """What dvc.lock says of stages, by default of all; of those that never ran, nothing."""
+def _outputs() -> list[Path]:
+    """What the stages have written, by dvc.lock."""
     try:
         stages = YAML(typ="safe").load(files.LOCK)["stages"] if files.LOCK.exists() else {}
     except (YAMLError, TypeError, KeyError):
@@ -367,7 +315,7 @@ def _stages(*names: str) -> list[dict[str, Any]]:
             f"{files.LOCK} cannot be read. After a merge, run `git checkout --ours {files.LOCK}`, "
             "then `dvc repro`"
         ) from None
-    return [stages[name] for name in names or stages if name in stages]
+    return [Path(out["path"]) for stage in stages.values() for out in stage.get("outs", ())]
 
 
 def measured(model: str) -> dict[str, Any] | None:
@@ -429,7 +377,7 @@ def label_step(rows: pd.DataFrame) -> dict[str, str]:
 
 def _run(params: Params) -> dict[str, str]:
     """The step of a run, with how long the last fits took."""
-    of_models = {name: took(last_fits(name)) for name in params.models}
+    of_models = {name: last_time(name) for name in params.models}
     times = "; ".join(f"{name} {time}" for name, time in of_models.items() if time)
     last = f"last time, measuring took: {times}; training took some more"
     return {RUN: f"{MEASURE} ({last})"} if times else TRAIN

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from paratopic.cli.predict import ModelName
-from paratopic.cli.project import note_changes, read_project
+from paratopic.cli.project import read_project
+from paratopic.cli.staleness import note_changes
 from paratopic.corpus.labelled import check_names
 from paratopic.inference.folder import CARD, is_card_of, prediction_files
 from paratopic.inference.loading import load

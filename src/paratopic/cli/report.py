@@ -12,15 +12,9 @@ import typer
 from rich.table import Column, Table
 
 from paratopic.cli.mistakes import mistakes_of
-from paratopic.cli.project import (
-    measured,
-    next_steps,
-    note_changes,
-    print_steps,
-    read_champion,
-    read_project,
-)
+from paratopic.cli.project import measured, next_steps, print_steps, read_champion, read_project
 from paratopic.cli.shares import read_corpus
+from paratopic.cli.staleness import note_changes
 from paratopic.evaluation.report import thresholds_in_words
 from paratopic.findings.page import render_page
 from paratopic.findings.wording import overview

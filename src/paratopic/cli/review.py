@@ -7,7 +7,8 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from paratopic.cli.project import Again, Project, note_changes, read_project
+from paratopic.cli.project import Again, Project, read_project
+from paratopic.cli.staleness import note_changes
 from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import UserError, plural
@@ -74,7 +75,7 @@ def _printed(rows: pd.DataFrame, project: Project, n: int) -> pd.DataFrame:
     """Print the first n rows: each paragraph, its label and why it is doubtful; returns them."""
     listed, verdicts = rows.head(n), []
     for row in listed.to_dict("records"):
-        label = row["given"] if "given" in row else topics_in_words(row["topics"])
+        label = row["given"] if "given" in row else topics_in_words(row["label"])
         if row["suggestion"]:
             label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
         verdicts.append(f"{label}: {row['reason']}")

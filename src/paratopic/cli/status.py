@@ -11,15 +11,13 @@ from rich.table import Column, Table
 
 from paratopic.cli.project import (
     Project,
-    champion_name,
-    changed_sources,
     measured,
     next_steps,
-    note_changes,
     print_steps,
     read_project,
     read_texts,
 )
+from paratopic.cli.staleness import champion_name, changed_sources, note_changes
 from paratopic.corpus.folds import LEAST_FOLDS
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import describe_size

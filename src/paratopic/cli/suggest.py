@@ -30,7 +30,7 @@ from paratopic.cli.project import (
     read_project,
     read_texts,
 )
-from paratopic.corpus.labelled import DRAWS, LEAST_DRAWN
+from paratopic.corpus.labelled import LEAST_DRAWN, is_random
 from paratopic.corpus.table import groups_by, texts_of
 from paratopic.findings.wording import plan
 from paratopic.inference.loading import load
@@ -401,7 +401,7 @@ def _print_plan(
     if not groups:
         return
     hand = project.labelled.hand
-    known = {*hand.rows["text"][hand.rows["draw"].isin(DRAWS)]}
+    known = {*hand.rows["text"][is_random(hand.rows)]}
     new = {paragraph.text for paragraph in drawn}
     sizes = {
         name: (len(texts & known), len(texts & new), len(texts)) for name, texts in groups.items()

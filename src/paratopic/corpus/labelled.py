@@ -1,7 +1,7 @@
-"""The table of answers, and labelled paragraphs: what models are fitted to and measured on.
+"""Labelled paragraphs, which models are fitted to and measured on, and their tables.
 
-The table has a row for each current answer about a paragraph, and what became of it. Which answers
-count is decided in `labels.resolve`.
+Stage prepare writes votes, labels and how paragraphs were drawn into a table each, so that a draw
+changes no table that fits read. Which votes count is decided in `labels.resolve`.
 
 Beside labelled paragraphs there may be a pool: paragraphs without a label, from which some models
 learn too. What a fold holds out must not be in its pool under another name: as a near-duplicate, or
@@ -10,11 +10,10 @@ as the rest of an article that is held out. How a model learns from it is for `t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,110 +28,122 @@ from paratopic.corpus.table import (
     read_parquet,
     targets_of,
     texts_of,
-    write_columns,
 )
 from paratopic.project.errors import UserError
-from paratopic.project.files import ANSWERS, FOLDS, PARAGRAPHS
+from paratopic.project.files import FOLDS, LABELS, PARAGRAPHS, SAMPLE, WEAK
 from paratopic.project.texts import NOTHING, Texts, numbered
 from paratopic.project.topics import NO_TOPIC, Topics
 
-SCHEMA = pa.schema(
+# A row for each current answer of a person, a table or a weak source: its vote on a paragraph.
+VOTES_SCHEMA = pa.schema(
     [
         ("paragraph", pa.string()),
         ("source", pa.string()),  # name of an annotator, a table or a weak source
         ("place", pa.string()),  # in a table: "row 2"; null: elsewhere
         ("kind", pa.string()),  # person, table, rule, heading or model
-        # What was answered, in today's names; empty: none of the topics.
-        ("topics", pa.list_(pa.string())),
-        ("confidence", pa.float64()),  # of the source in its answer, 0 to 1; null: it does not say
+        ("given", pa.list_(pa.string())),  # topics, in today's names; empty: none of the topics
+        ("confidence", pa.float64()),  # of the source in its vote, 0 to 1; null: it does not say
         # counts, outvoted (by other people), tie, overruled (by people; or, of a weak source, worth
         # nothing) or retired (it has a topic that is no more, and is to be given again)
         ("status", pa.string()),
-        # The paragraph's label, in each of the rows that it is from; null where none counts.
-        ("label", pa.list_(pa.string())),
-        # How a paragraph with a label was drawn: "paragraph", "article"; "": not known. If labels
-        # stand for parts of the corpus alone, the part follows: "paragraph in table old".
-        ("draw", pa.string()),
-        # How much of the corpus, or of those parts of it, the label stands for beside the others: 1
-        # if all were drawn at random from all paragraphs; null: not known.
-        ("weight", pa.float64()),
-        # How much it tells beside one drawn at random, 0 to 1; null: not known.
-        ("worth", pa.float64()),
     ]
+)
+# A row for each labelled paragraph: its label, and whether it is by hand or by weak sources.
+LABELS_SCHEMA = pa.schema(
+    [("paragraph", pa.string()), ("label", pa.list_(pa.string())), ("by", pa.string())]
+)
+# A row for each paragraph with a hand label, or that was drawn to have one: how it was drawn.
+SAMPLE_SCHEMA = pa.schema(
+    [
+        ("paragraph", pa.string()),
+        ("draw", pa.string()),  # what was drawn: "paragraph", "article"; "": not known
+        # The part of the corpus that its label stands for, such as "table old"; "": all of it.
+        ("frame", pa.string()),
+        # How much of the frames the label stands for beside the others: 1 if all were drawn at
+        # random from all paragraphs; null: not known.
+        ("weight", pa.float64()),
+        # How much it tells beside one that was drawn at random, 0 to 1; null: not known.
+        ("effective_count", pa.float64()),
+    ]
+)
+# What fits read of votes: those of weak sources.
+WEAK_SCHEMA = pa.schema(
+    [VOTES_SCHEMA.field(name) for name in ("paragraph", "source", "given", "confidence")]
 )
 # Kinds of sources whose labels are by hand.
 BY_HAND = ("person", "table")
 # Where a label is from, in the column label_source → words for it.
 LABEL_SOURCES = {"hand": "by hand", "weak": "by weak sources"}
 
-# What a row has that says nothing else: it makes no label.
-_USUAL = {
-    "place": None,
-    "status": "overruled",
-    "label": None,
-    "draw": "",
-    "confidence": np.nan,
-    "weight": np.nan,
-    "worth": np.nan,
-}
+
+def no_rows(schema: pa.Schema) -> pd.DataFrame:
+    """A table of a schema without rows."""
+    return pd.DataFrame(columns=schema.names)
 
 
-def answer_rows(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Make a table of answers; what a row leaves out is that of an answer without a label."""
-    return pd.DataFrame([{**_USUAL, **row} for row in rows], columns=SCHEMA.names)
+def weak_votes(votes: pd.DataFrame) -> pd.DataFrame:
+    """Select the votes of weak sources, in the columns that fits read."""
+    weak: pd.DataFrame = votes.loc[~votes["kind"].isin(BY_HAND), WEAK_SCHEMA.names]
+    return weak
 
 
-def with_labels(paragraphs: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
-    """Join the labels to the paragraph table.
+def with_labels(paragraphs: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Join the table of labels to the paragraph table.
 
     Returns
     -------
-    The table with further columns: topics (the label: a list, empty for none of the topics; None
-    for no label), label_source ("hand", "weak" or "none"), draw, weight and
-    worth (see `SCHEMA`).
+    The table with the columns label (a list, empty for none of the topics; None for no label) and
+    label_source ("hand", "weak" or "none").
     """
-    labels = answers[answers["label"].notna()].drop_duplicates("paragraph").set_index("paragraph")
-    labels = labels.reindex(paragraphs["id"]).set_axis(paragraphs.index)
-    by_hand, is_labelled = labels["kind"].isin(BY_HAND), labels["kind"].notna()
+    labels = labels.set_index("paragraph").reindex(paragraphs["id"]).set_axis(paragraphs.index)
     return paragraphs.assign(
-        topics=labels["label"].astype(object).where(is_labelled, None),
-        label_source=np.select([by_hand, is_labelled], ["hand", "weak"], "none"),
-        draw=labels["draw"].fillna(""),
-        weight=labels["weight"],
-        worth=labels["worth"],
+        label=labels["label"].astype(object).where(labels["by"].notna(), None),
+        label_source=labels["by"].fillna("none"),
     )
 
 
-def weak_answers_on(rows: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
-    """Select the answers of weak sources on n rows of the paragraph table.
+def with_sample(frame: pd.DataFrame, sample: pd.DataFrame) -> pd.DataFrame:
+    """Join the table of the sample to paragraphs: columns draw, frame, weight, effective_count."""
+    sample = sample.set_index("paragraph").reindex(frame["id"]).set_axis(frame.index)
+    has_label = frame["label_source"] == "hand"
+    return frame.assign(
+        draw=sample["draw"].where(has_label, "").fillna(""),
+        frame=sample["frame"].where(has_label, "").fillna(""),
+        weight=sample["weight"].astype(float),
+        effective_count=sample["effective_count"].astype(float),
+    )
+
+
+def is_random(rows: pd.DataFrame) -> pd.Series:
+    """Which rows were drawn at random from all of the corpus, by their columns of the sample."""
+    return (rows["draw"] != "") & (rows["frame"] == "")
+
+
+def weak_votes_on(rows: pd.DataFrame, weak: pd.DataFrame) -> pd.DataFrame:
+    """Select the votes of weak sources on n rows of the paragraph table.
 
     Returns
     -------
-    Columns row (its number, from 0), source, topics and confidence, in the order of the rows.
+    Columns row (its number, from 0), source, given and confidence, in the order of the rows.
     """
-    weak = answers[~answers["kind"].isin(BY_HAND)]
     weak = weak.assign(row=pd.Index(rows["id"]).get_indexer(weak["paragraph"]))
     weak = weak[weak["row"] >= 0].sort_values("row", kind="stable", ignore_index=True)
-    return weak[["row", "source", "topics", "confidence"]]
-
-
-def write_answer_rows(answers: pd.DataFrame, path: Path) -> None:
-    """Write a table of answers as parquet."""
-    write_columns(answers, SCHEMA, path)
-
-
-def read_answer_rows(path: Path) -> pd.DataFrame:
-    """Read a table of answers; a UserError says that it is missing or damaged."""
-    return read_columns(path, SCHEMA)
+    return weak[["row", "source", "given", "confidence"]]
 
 
 def read_labelled_paragraphs(root: Path = Path()) -> pd.DataFrame:
-    """Read the paragraphs of a project with their labels; the current directory's by default."""
-    return with_labels(read_paragraphs(root / PARAGRAPHS), read_answer_rows(root / ANSWERS))
+    """Read the paragraphs of a project with their labels and how they were drawn.
+
+    Parameters
+    ----------
+    root
+        The project's folder, by default the current directory.
+    """
+    labels = read_columns(root / LABELS, LABELS_SCHEMA)
+    frame = with_labels(read_paragraphs(root / PARAGRAPHS), labels)
+    return with_sample(frame, read_columns(root / SAMPLE, SAMPLE_SCHEMA))
 
 
-# What may have been drawn at random.
-DRAWS = ("paragraph", "article")
 # Number of labels that were drawn at random from which on figures are those of the corpus, not of
 # all that are labelled.
 LEAST_DRAWN = 20
@@ -220,9 +231,8 @@ class Labelled:
     pool
         Paragraphs without a label, of which each fit gets those that tell nothing of its fold; none
         by default.
-    answers
-        The table of answers, where those of weak sources are learnt from or measured; none by
-        default.
+    weak
+        Votes of weak sources (`weak_votes`); none by default.
     paragraphs
         The paragraph table, which tells what stands around the rows. None, the default, for texts
         that are read alone.
@@ -232,7 +242,7 @@ class Labelled:
     topics: Topics
     folds: pd.DataFrame = field(default_factory=pd.DataFrame)
     pool: Pool | None = None
-    answers: pd.DataFrame = field(default_factory=lambda: answer_rows([]))
+    weak: pd.DataFrame = field(default_factory=lambda: no_rows(WEAK_SCHEMA))
     paragraphs: pd.DataFrame | None = None
     unlabelled: Unlabelled = field(default_factory=Unlabelled)
 
@@ -274,14 +284,9 @@ class Labelled:
         It is None, so that all count the same, unless `LEAST_DRAWN` of them were drawn at random,
         and stand for all of it.
         """
-        if "draw" not in self.rows or self.rows["draw"].isin(DRAWS).sum() < LEAST_DRAWN:
+        if "draw" not in self.rows or is_random(self.rows).sum() < LEAST_DRAWN:
             return None
         return self.rows["weight"].fillna(0.0).to_numpy(dtype=np.float64)
-
-    @property
-    def weak_answers(self) -> pd.DataFrame:
-        """What weak sources say of the paragraphs, from `weak_answers_on`."""
-        return weak_answers_on(self.rows, self.answers)
 
     @cached_property
     def groups(self) -> Integers:
@@ -360,18 +365,18 @@ def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     The rows sorted by id. A cell of `topic` is a tuple of names, () for none of the topics.
     """
     rows = frame[frame["label_source"] != "none"].sort_values("id", ignore_index=True)
-    counted = [topics.counted(names) for names in rows["topics"]]
+    counted = [topics.counted(names) for names in rows["label"]]
     return rows.assign(topic=pd.Series(counted, rows.index, dtype=object))
 
 
 def check_names(frame: pd.DataFrame, topics: Topics) -> None:
     """Refuse a paragraph table with labels that are no topics: the codebook has changed since."""
-    labels = frame[["id", "topics"]].explode("topics").dropna()
-    former = labels[~labels["topics"].isin(topics.names)]
+    labels = frame[["id", "label"]].explode("label").dropna()
+    former = labels[~labels["label"].isin(topics.names)]
     if len(former):
         id_, name = former.iloc[0]
         raise UserError(
-            f"{ANSWERS}: {id_} has the topic {name}, which the codebook in params.yaml lacks: "
+            f"{LABELS}: {id_} has the topic {name}, which the codebook in params.yaml lacks: "
             "run `dvc repro`"
         )
 
@@ -383,15 +388,16 @@ def labelled_in(frame: pd.DataFrame, topics: Topics) -> Labelled:
 
 
 def read_labelled(topics: Topics) -> Labelled:
-    """Read the labelled paragraphs of the project in the current directory."""
-    answers = read_answer_rows(ANSWERS)
-    data = labelled_in(with_labels(read_paragraphs(PARAGRAPHS), answers), topics)
-    return replace(data, answers=answers)
+    """Read what fits read of the labelled paragraphs of the project in the current directory."""
+    frame = with_labels(read_paragraphs(), read_columns(LABELS, LABELS_SCHEMA))
+    return replace(labelled_in(frame, topics), weak=read_columns(WEAK, WEAK_SCHEMA))
 
 
-def read_with_folds(topics: Topics) -> Labelled:
-    """Read the labelled paragraphs of the project in the current directory, and their folds."""
-    return replace(read_labelled(topics), folds=read_parquet(FOLDS))
+def read_sampled(topics: Topics) -> Labelled:
+    """Read the labelled paragraphs of the project, their folds, and how they were drawn."""
+    data = read_labelled(topics)
+    rows = with_sample(data.rows, read_columns(SAMPLE, SAMPLE_SCHEMA))
+    return replace(data, rows=rows, folds=read_parquet(FOLDS))
 
 
 def make_pool(paragraphs: pd.DataFrame, rows: pd.DataFrame, most: int, seed: int) -> Pool:

@@ -24,7 +24,7 @@ from paratopic.project.passages import Passage, table_passages
 from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 from paratopic.project.topics import nearest
 
-SCHEMA = pa.schema(
+PARAGRAPHS_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
         ("article", pa.string()),
@@ -45,8 +45,8 @@ SCHEMA = pa.schema(
 # What the name of a part of the corpus begins with if it is a table.
 TABLE = "table "
 
-# Columns that labels bring to it (`labelled.with_labels`).
-JOINED = ("topics", "label_source", "draw", "weight", "worth")
+# Columns that labels bring to it (`labelled.with_labels`, `labelled.with_sample`).
+JOINED = ("label", "label_source", "draw", "frame", "weight", "effective_count")
 
 
 def describe_size(frame: pd.DataFrame) -> str:
@@ -120,12 +120,12 @@ def has_hand_label(rows: pd.DataFrame) -> pd.Series:
 
 def write_paragraphs(frame: pd.DataFrame, path: Path) -> None:
     """Write the paragraph table as parquet."""
-    write_columns(frame, SCHEMA, path)
+    write_columns(frame, PARAGRAPHS_SCHEMA, path)
 
 
 def read_paragraphs(path: Path = PARAGRAPHS) -> pd.DataFrame:
     """Read a paragraph table, by default the project's; a UserError says if it is damaged."""
-    return read_columns(path, SCHEMA)
+    return read_columns(path, PARAGRAPHS_SCHEMA)
 
 
 def write_columns(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
@@ -191,7 +191,8 @@ def with_metadata(frame: pd.DataFrame, metadata: pd.DataFrame | None = None) -> 
         Columns id and any others. None, the default, for the project's table.
     """
     metadata = read_parquet(METADATA) if metadata is None else metadata
-    frame = frame.drop(columns=[*JOINED], errors="ignore")
+    if "label_source" in frame:
+        frame = frame.drop(columns=[*JOINED], errors="ignore")
     own = [name for name in metadata if name in frame and name != "id"]
     return frame.merge(metadata.drop(columns=own), on="id", how="left")
 
@@ -211,7 +212,7 @@ def values_of(rows: pd.DataFrame, name: str, option: str = "--by") -> list[str]:
     UserError
         There is no such column, or no paragraph has a date, or no such part of one.
     """
-    own = [str(column) for column in rows if column not in SCHEMA.names]
+    own = [str(column) for column in rows if column not in PARAGRAPHS_SCHEMA.names]
     known = ["article", "title", "heading", *own]
     if name in PERIODS and (name not in rows or name == "date"):
         if "date" not in rows or rows["date"].isna().all():

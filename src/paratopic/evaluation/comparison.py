@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.folds import iterate_folds
-from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.labelled import Labelled, weak_votes_on
 from paratopic.corpus.table import targets_of, with_columns
 from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.intervals import Difference, difference, measure, share_estimates, write_p
@@ -267,10 +267,10 @@ def beside_model(
         return Estimate(estimate.value) if too_few else estimate
 
     measured = {}
-    for name, answers in part.weak_answers.groupby("source"):
-        has = targets_of(answers["topics"].map(topics.counted), topics.names)
+    for name, votes in weak_votes_on(part.rows, part.weak).groupby("source"):
+        has = targets_of(votes["given"].map(topics.counted), topics.names)
         given = pd.DataFrame(has, columns=topics.scores, dtype=np.float64)
-        given = given.groupby(part.rows["id"].iloc[answers["row"]].to_numpy()).max()
+        given = given.groupby(part.rows["id"].iloc[votes["row"]].to_numpy()).max()
         if len(given) < LEAST:
             continue
         of_model = scores[scores["id"].isin(given.index)]

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.folds import ALWAYS_TRAIN
-from paratopic.corpus.labelled import DRAWS, Labelled
+from paratopic.corpus.labelled import Labelled, is_random
 from paratopic.corpus.table import with_columns
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Scores, Targets, ratio, topical
@@ -174,7 +174,7 @@ def _weights(part: Labelled) -> Array | None:
     """
     if part.weights is None:
         return None
-    has, drawn = part.outcomes, part.rows["draw"].isin(DRAWS)
+    has, drawn = part.outcomes, is_random(part.rows)
     chosen_alone = has.loc[:, ~has[drawn].any()].any(axis=1)
     return np.where(chosen_alone, 0.0, part.weights)
 

@@ -50,7 +50,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What stage score made of one model.
+    """What stages fit and calibrate made of one model.
 
     Parameters
     ----------
@@ -143,8 +143,8 @@ def naming(
     return {"naming": effect}
 
 
-# Mode → what the thresholds do: from outcomes of the answers, topic names and what stage score made
-# to a part of metrics.json.
+# Mode → what the thresholds do: from outcomes of the answers, topic names and `OutOfFold` to a part
+# of metrics.json.
 EFFECTS = {"single": abstention, "multi": naming}
 
 
@@ -163,11 +163,7 @@ def build_report(
     Content of metrics.json, and name of a CSV file → its rows.
     """
     topics, scores = data.topics, out_of_fold.scores
-    basis = {
-        "mode": topics.mode,
-        "split_unit": split["split_unit"],
-        "notes": " · ".join(split["messages"]),
-    }
+    basis = {"mode": topics.mode, "split_unit": split["split_unit"], "notes": split["messages"]}
     if scores.empty:
         tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY.items()}
         return {"n": 0} | basis, tables
@@ -186,7 +182,7 @@ def build_report(
         alone = answer_outcomes(data, out_of_fold.alone)
         measured["context"] = {"gain": asdict(difference(of_repeats, alone, *wish))}
     measured["confidence"] = settings.confidence
-    basis["notes"] = " · ".join([*split["messages"], *cautions(forced, topics.names)])
+    basis["notes"] = [*split["messages"], *cautions(forced, topics.names)]
     once = outcomes(data, mean_over_repeats(scores, topics))
     certainty, right = (answers.table[name].to_numpy() for name in ("certainty", "right"))
     tables = {

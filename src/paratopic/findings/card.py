@@ -79,7 +79,7 @@ def render_card(
         answer=model.predict(example),
         # Builds for one processor are not told.
         versions={name: version(name).partition("+")[0] for name in packages},
-        notes=[*filter(None, report["notes"].split(" · ")), *final["notes"]],
+        notes=[*report["notes"], *final["notes"]],
     )
     return f"{card}\n"
 

@@ -233,7 +233,7 @@ def find(
     UserError
         A column or part does not exist.
     """
-    everything, in_part = np.ones(len(corpus.rows)), not (corpus.worth > 0.999).all()
+    everything, in_part = np.ones(len(corpus.rows)), not (corpus.effective_counts > 0.999).all()
     whole = shares(corpus, corpus.masses(everything, copies), confidence)
     table = [_lines(corpus, dict.fromkeys(columns, ALL), everything, whole)]
     if not columns:

@@ -15,17 +15,18 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.labelled import labelled_in
-from paratopic.corpus.table import SCHEMA, targets_of, texts_in
+from paratopic.corpus.table import PARAGRAPHS_SCHEMA, targets_of, texts_in
 from paratopic.evaluation.estimates import LEAST_ARTICLES, LEAST_LABELS
 from paratopic.findings.predictors import Predictor, in_articles
 from paratopic.findings.shares import Sample, size_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers
 from paratopic.labels.log import ARTICLE
-from paratopic.labels.sample import frames_of, kind_of
 from paratopic.project.errors import UserError, plural
 from paratopic.project.topics import Topics
 
+# Columns of the sample that say how much a label counts.
+COUNTED = ["weight", "effective_count"]
 # What shares are of.
 Counted = Literal["paragraphs", "words", "articles"]
 
@@ -129,7 +130,7 @@ def corpus_of(
     """
     n_boilerplate, frame = int(frame["boilerplate"].sum()), frame[~frame["boilerplate"]]
     everything = everything[~everything["boilerplate"]]
-    if frames := frames_of(frame["draw"]):
+    if frames := sorted({*frame["frame"]} - {""}):
         known = texts_in(everything, frames)
         texts = set[str]().union(*(known[name] for name in frames))
         frame, everything = (each[each["text"].isin(texts)] for each in (frame, everything))
@@ -139,13 +140,13 @@ def corpus_of(
     place = pd.factorize(frame["text"])[0].astype(np.int64)
     truth = mode.outcomes(targets_of(rows["topic"], topics.names)).astype(float)
     labelled = pd.Series(place, frame["id"]).loc[rows["id"]].to_numpy()
-    weights, worth = (rows[name].to_numpy(np.float64) for name in ("weight", "worth"))
+    weights, counts = (rows[name].to_numpy(np.float64) for name in COUNTED)
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
     if of_articles:
         order = frame["article"].unique()
         truth = in_articles(truth, articles, k)
         labelled = pd.Index(order).get_indexer(rows["article"].unique()).astype(np.int64)
-        weights = worth = np.ones(len(labelled))
+        weights = counts = np.ones(len(labelled))
         place = np.arange(len(order))
         everything = _article_rows(everything)
     return Corpus(
@@ -153,7 +154,7 @@ def corpus_of(
         labelled=labelled,
         truth=truth,
         weights=weights,
-        worth=worth,
+        effective_counts=counts,
         articles=None if of_articles or not _by_article(rows) else articles,
         exclusive=mode.exclusive and not of_articles,
         rows=everything,
@@ -172,15 +173,16 @@ def _labelled_rows(frame: pd.DataFrame, labels: pd.DataFrame, of_articles: bool)
     if of_articles:
         return _whole_articles(frame, labels, is_whole)
     if is_whole:  # however they were chosen, they are counted
-        return labels.assign(weight=1.0, worth=1.0).drop_duplicates("text", ignore_index=True)
+        return labels.assign(**dict.fromkeys(COUNTED, 1.0)).drop_duplicates(
+            "text", ignore_index=True
+        )
     return _labelled_texts(labels)
 
 
 def _labelled_texts(labels: pd.DataFrame) -> pd.DataFrame:
-    """Each labelled text that stands for the corpus once, with its weight and worth."""
-    rows = labels[labels["weight"].notna()]
-    of_copies = rows.groupby("text")[["weight", "worth"]].transform("sum")
-    rows = rows.assign(weight=of_copies["weight"], worth=of_copies["worth"])
+    """Each labelled text that stands for the corpus once, with its weight and effective count."""
+    rows = labels[labels["weight"].notna()].copy()
+    rows[COUNTED] = rows.groupby("text")[COUNTED].transform("sum")
     rows = rows.drop_duplicates("text", ignore_index=True)
     _check_sample(rows)
     return rows
@@ -214,7 +216,9 @@ def _check_sample(rows: pd.DataFrame) -> None:
         )
     if _by_article(rows):
         _check_size(rows["article"].nunique(), "article", "labels; shares", LEAST_ARTICLES)
-    _check_size(size_of(rows["worth"].to_numpy()), "paragraph", "labels; shares", LEAST_LABELS)
+    _check_size(
+        size_of(rows["effective_count"].to_numpy()), "paragraph", "labels; shares", LEAST_LABELS
+    )
 
 
 def _check_size(n: int, unit: str, have: str, least: int, there: float = np.inf) -> None:
@@ -237,12 +241,12 @@ def _by_article(rows: pd.DataFrame) -> bool:
 
 def _drawn_whole(rows: pd.DataFrame) -> pd.Series:
     """Whether the article of each row was drawn, from all of the corpus or from a part of it."""
-    return rows["draw"].map(kind_of) == ARTICLE
+    return rows["draw"] == ARTICLE
 
 
 def _article_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each article: its whole text, and the values that all its paragraphs have."""
-    own = {*SCHEMA.names} - {"title", "heading"}
+    own = {*PARAGRAPHS_SCHEMA.names} - {"title", "heading"}
     columns = [name for name in rows if name not in own]
     of_article = rows.groupby("article", sort=False)
     alike = of_article[columns].nunique(dropna=False) == 1

@@ -18,7 +18,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import read_parquet, targets_of
 from paratopic.evaluation.outcomes import mean_over_repeats
 from paratopic.inference.scores import Array, Targets, one_hot, topical
-from paratopic.project.files import SCORES, outdated
+from paratopic.project.files import IN_CONTEXT, SCORES, outdated
 from paratopic.project.topics import Topics, topics_in_words
 
 # A topic below this probability neither contradicts a label nor tells what a paragraph is about.
@@ -38,7 +38,7 @@ def read_scores(data: Labelled, models: Sequence[str]) -> tuple[pd.DataFrame, li
         A file is missing, or was made from other paragraphs or topics.
     """
     topics, ids = data.topics, data.rows["id"]
-    paths = [SCORES / model / "scores.parquet" for model in models]
+    paths = [SCORES / model / IN_CONTEXT for model in models]
     scores = [read_parquet(path) for path in paths]
     for path, table in zip(paths, scores, strict=True):
         columns = {*topics.scores, *topics.thresholds}
@@ -81,7 +81,7 @@ def rank_doubtful(
     share, conflict = _conflicts(rows)
     is_contradicted = judged.pop("contradicted")
     reason = np.select([share > 0, is_contradicted], [conflict, CONTRADICTED], default="")
-    unsure = judged["suggestion"].ne("") & judged["topics"].map(bool) & (share == 0)
+    unsure = judged["suggestion"].ne("") & judged["label"].map(bool) & (share == 0)
     unsure &= judged["confidence"] < PROBABLE
     doubt = np.maximum(judged["doubt"], share)
     ranked = judged.assign(reason=reason, unsure=unsure, doubt=doubt)
@@ -96,14 +96,14 @@ def _judged(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) 
     probabilities, thresholds = (
         mean[columns].to_numpy(dtype=np.float64) for columns in (topics.scores, topics.thresholds)
     )
-    has = targets_of(rows["topics"], topics.names)
+    has = targets_of(rows["label"], topics.names)
     doubt, contradicted = _JUDGES[topics.mode](probabilities, has, thresholds)
     confidence = probabilities.max(axis=1)
     best = np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)]
     return pd.DataFrame(
         {
             "paragraph": rows["id"],
-            "topics": list(map(tuple, rows["topics"])),
+            "label": list(map(tuple, rows["label"])),
             "text": rows["text"],
             "suggestion": np.where(scored, best, ""),
             "confidence": confidence,
@@ -148,7 +148,7 @@ def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:
     """
     share = np.zeros(len(rows))
     reasons = np.full(len(rows), "", dtype=object)
-    labels = [frozenset(names) for names in rows["topics"]]
+    labels = [frozenset(names) for names in rows["label"]]
     groups = pd.Series(near_duplicates(list(rows["text"])))
     for group in groups.groupby(groups).groups.values():
         with_label = defaultdict(list)
@@ -163,7 +163,7 @@ def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:
             ]
             if rivals:
                 first = min(rivals)[0]
-                named = topics_in_words(rows["topics"][first])
+                named = topics_in_words(rows["label"][first])
                 share[alike] = sum(map(len, rivals)) / len(group)
                 reasons[alike] = f"{DUPLICATE} {rows['id'][first]} ({named})"
     return share, reasons

@@ -34,9 +34,9 @@ EXTRA, EXTRA_OF_TREND = 2.0, 0.5
 LEAST_EFFECTIVE = LEAST_LABELS / 2
 
 
-def size_of(worth: Array) -> int:
-    """Number of labels, (n,) worth: those that were not drawn at random count in part."""
-    return int(worth.sum() + ROUNDING)
+def size_of(counts: Array) -> int:
+    """Number of labels by their effective counts, (n,): chosen ones count in part."""
+    return int(counts.sum() + ROUNDING)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Sample:
     labelled: Integers
     truth: Array
     weights: Array
-    worth: Array
+    effective_counts: Array
     articles: Integers | None = None
     exclusive: bool = False
     rate: float = 1.0
@@ -128,7 +128,7 @@ class Sample:
 
     def size(self, masses: Array) -> int:
         """Number of labels in a part of the corpus; those that were not drawn at random in part."""
-        return size_of(self.worth[masses[self.labelled] > 0])
+        return size_of(self.effective_counts[masses[self.labelled] > 0])
 
     def is_counted(self, masses: Array) -> bool:
         """Whether all texts of a part are labelled, and intervals are for no others."""

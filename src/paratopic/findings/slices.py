@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.table import SCHEMA, values_of
+from paratopic.corpus.table import PARAGRAPHS_SCHEMA, values_of
 from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, write_p
 from paratopic.evaluation.outcomes import Answered
 from paratopic.findings.shares import summed
@@ -124,7 +124,7 @@ def columns_of(
     UserError
         There is no such column, or it has too many values.
     """
-    fields = [str(name) for name in rows if name not in SCHEMA.names]
+    fields = [str(name) for name in rows if name not in PARAGRAPHS_SCHEMA.names]
     rows = rows.assign(place=_places(rows)).set_index("id", drop=False).loc[list(ids)]
     columns = {
         "length": _thirds_of([len(text.split()) for text in rows["text"]]),

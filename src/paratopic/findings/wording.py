@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from paratopic.corpus.table import SCHEMA, describe_size
+from paratopic.corpus.table import PARAGRAPHS_SCHEMA, describe_size
 from paratopic.evaluation.estimates import LEAST_LABELS, margin
 from paratopic.evaluation.intervals import write_p
 from paratopic.findings.groups import (
@@ -448,7 +448,7 @@ def _columns(corpus: Corpus, confidence: float, drawn_by: Collection[str]) -> li
     all; if labels were drawn by periods, one of these. The other columns have at most `MOST_GROUPS`
     values, and half of their shares intervals.
     """
-    periods, apart = periods_of(corpus.rows), {*SCHEMA.names, *PERIODS, *COLUMNS}
+    periods, apart = periods_of(corpus.rows), {*PARAGRAPHS_SCHEMA.names, *PERIODS, *COLUMNS}
     n_values = corpus.rows[[name for name in corpus.rows if name not in apart]].nunique()
     few = map(str, n_values.index[n_values.between(2, MOST_GROUPS)])
     is_known = partial(_is_known, corpus, confidence)

@@ -8,7 +8,7 @@ the kinds of model themselves. Those of a stranger can take all time or memory; 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -21,6 +21,8 @@ from paratopic.project.languages import NAMES
 from paratopic.project.topics import ModeName, Topic, Topics
 
 MANIFEST = "paratopic.json"
+# In the folder of a fit that has no manifest yet: its kind, its languages and its settings.
+ABOUT = "fit.json"
 # The model card; until `paratopic publish` or MLflow adds it, a note on what the folder is.
 CARD = "README.md"
 NOTE = """# A model of paratopic
@@ -61,18 +63,13 @@ class Manifest(NamedTuple):
     settings: dict[str, Any]
 
 
-def write_manifest(
-    folder: Path,
-    kind: str,
-    topics: Topics,
-    calibration: Calibration,
-    languages: Sequence[str],
-    settings: Mapping[str, Any],
-) -> None:
-    """Write the manifest, which makes a folder a model, and a note on what it is.
+def write_manifest(folder: Path, topics: Topics, calibration: Calibration) -> None:
+    """Write the manifest, which makes the folder of a fit a model, and a note on what it is.
 
     It records the checksums of the files that prediction reads with the kind's classifier.
     """
+    about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    kind = about["kind"]
     manifest = {
         "format": FORMAT,
         "kind": kind,
@@ -81,14 +78,15 @@ def write_manifest(
             "codebook": [{"name": t.name, "definition": t.definition} for t in topics.topics],
         },
         "calibration": asdict(calibration),
-        "languages": list(languages),
-        "settings": settings,
+        "languages": about["languages"],
+        "settings": about["settings"],
         "files": {name: sha256(folder / name) for name in sorted(classifier_of(kind).FILES)},
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     note = NOTE.format(kind=kind, topics=markdown(", ".join(topics.names)))
     (folder / CARD).write_text(note, encoding="utf-8")
+    (folder / ABOUT).unlink()
 
 
 def read_manifest(folder: Path) -> Manifest:

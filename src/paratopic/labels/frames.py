@@ -68,7 +68,7 @@ class Draws:
 
 
 def weights_of_articles(frame: pd.DataFrame, labelled: pd.DataFrame, draws: Draws) -> pd.DataFrame:
-    """Weight and worth of the texts of articles that were drawn, if no text is there twice.
+    """Weight and effective count of texts of articles that were drawn, if no text is there twice.
 
     A text that several of the articles have is labelled in one of them, and counts once. Articles
     weigh the more the fewer were drawn where they could be.
@@ -86,11 +86,11 @@ def weights_of_articles(frame: pd.DataFrame, labelled: pd.DataFrame, draws: Draw
         rate = labelled["article"][own == part].nunique() / len(articles)
         density[density.index.isin(articles)] += rate
     of_texts = labelled["article"].map(density.mean() / density).groupby(labelled["text"]).mean()
-    return pd.DataFrame({"weight": weight * of_texts, "worth": weight.clip(upper=1.0)})
+    return pd.DataFrame({"weight": weight * of_texts, "effective_count": weight.clip(upper=1.0)})
 
 
 def weights_of_texts(draws: Draws) -> pd.DataFrame:
-    """Weight and worth of M texts that were drawn from all or from parts.
+    """Weight and effective count of M texts that were drawn from all or from parts.
 
     Draws from a part tell of its texts alone, and of these the draws from all tell too. So the
     weights of `_weights` in all and in each part are added, and divided by how many labels there
@@ -99,7 +99,7 @@ def weights_of_texts(draws: Draws) -> pd.DataFrame:
 
     Returns
     -------
-    Columns weight and worth, with the texts as index.
+    Columns weight and effective_count, with the texts as index.
     """
     sums = pd.DataFrame(0.0, list(draws.chance_of), ["weight", "density"])
     for part, inside in draws.frames.items():
@@ -119,7 +119,7 @@ def weights_of_texts(draws: Draws) -> pd.DataFrame:
     # Where all were drawn from all, mean and density are equal to the last bit.
     mean = sums["weight"].sum() / max(1, len(draws.frames[""]))
     weight = (sums["weight"] * (mean / sums["density"])).fillna(0.0)
-    return sums.assign(weight=weight, worth=sums["weight"].clip(upper=1.0))
+    return sums.assign(weight=weight, effective_count=sums["weight"].clip(upper=1.0))
 
 
 def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:

@@ -3,7 +3,7 @@
 A line is never removed, and a new one leaves the others as they are, byte for byte. Topics are as
 they were written; `Topics.today` says what their names mean now. Cells are separated by commas, or
 by what separates those of the header: semicolons or tabs. This module does not decide which of
-several answers counts (`answers` does) or whether a paragraph exists (`join` does), and does not
+several answers counts (`answers` does) or whether a paragraph exists (`resolve` does), and does not
 read the files of other tools (`annotation.formats` does).
 """
 

@@ -1,8 +1,7 @@
-"""Decide which answers count: raw answers of people, tables and weak sources → table.
+"""Decide which votes count: what people, tables and weak sources say → votes, labels, sample.
 
-Each step adds rows or fills in columns: the answers of people and tables, how they were drawn, and
-what weak sources say, as far as it is trusted. How several people's answers are settled is for
-`answers`, what weak sources answer for `weak`.
+How several people's votes are settled is for `answers`, what weak sources say for `weak`, and how
+labels were drawn for `sample`.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.labelled import BY_HAND, answer_rows, with_labels
-from paratopic.corpus.table import TABLE, texts_in, with_metadata
+from paratopic.corpus.labelled import BY_HAND, LABELS_SCHEMA, VOTES_SCHEMA, with_labels
+from paratopic.corpus.table import TABLE, has_hand_label, texts_in, with_metadata
 from paratopic.labels.answers import (
     CurrentAnswers,
     Reason,
@@ -32,7 +31,7 @@ from paratopic.labels.answers import (
 )
 from paratopic.labels.log import Label, first_words
 from paratopic.labels.sample import weigh_sample
-from paratopic.labels.weak import Sources, learn_sources, teach, weak_answers
+from paratopic.labels.weak import Sources, learn_sources, teach, votes_of_weak_sources
 from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.params import Params
 from paratopic.project.sources import Source
@@ -44,8 +43,8 @@ class Resolved(NamedTuple):
 
     Attributes
     ----------
-    answers
-        The table of answers.
+    votes, labels, sample
+        The tables of `corpus.labelled`.
     of_people
         The latest answer of each annotator on each paragraph.
     trusted
@@ -54,7 +53,9 @@ class Resolved(NamedTuple):
         What there is to say, for people.
     """
 
-    answers: pd.DataFrame
+    votes: pd.DataFrame
+    labels: pd.DataFrame
+    sample: pd.DataFrame
     of_people: list[Label]
     trusted: Sources
     messages: list[str]
@@ -87,21 +88,27 @@ def resolve_answers(
     topics, settings = params.topics, params.labels
     by_people, of_sources = of_people(lines, settings), of_weak_sources(lines, settings)
     current = read_answers(by_people, topics)
-    answers, messages = join_labels(paragraphs, of_tables, current, topics, params.prepare.ties)
+    votes, labels, messages = join_labels(
+        paragraphs, of_tables, current, topics, params.prepare.ties
+    )
     # A table's row that was drawn stays so if people label it again.
     drawn = dict(zip(of_tables["paragraph"], of_tables["draw"], strict=True))
-    frame = with_labels(paragraphs, answers)
+    frame = with_labels(paragraphs, labels)
     frame = frame.assign(draw=[drawn.get(id_, "") for id_ in frame["id"]])
     rows = with_metadata(paragraphs, metadata)
     tables = [f"{TABLE}{Path(source).stem}" for source in of_tables["source"].unique()]
     members, lost = _members(rows, by_people, {*drawn.values()})
     members |= texts_in(rows, tables)
-    answers = _weighed(answers, frame, by_people, members)
+    sample = _sample(frame, by_people, members)
     judged = {answer.paragraph for answer in current.answers}
-    given = answer_rows(weak_answers(frame, of_sources, topics, judged))
-    trusted = learn_sources(frame, given, topics, params.evaluate.confidence)
-    answers = _in_order(answers, _taught(given, frame, trusted), paragraphs)
-    return Resolved(answers, current.answers, trusted, [*messages, *lost])
+    weak = vote_rows(votes_of_weak_sources(frame, of_sources, topics, judged))
+    trusted = learn_sources(frame, weak, topics, params.evaluate.confidence)
+    weak, of_weak = _taught(weak, frame, trusted)
+    votes = _in_order(votes, weak, paragraphs)
+    labels = pd.concat([labels, of_weak], ignore_index=True)
+    labels = labels.set_index("paragraph").reindex(paragraphs["id"]).dropna(subset="by")
+    labels = labels.rename_axis("paragraph").reset_index()
+    return Resolved(votes, labels, sample, current.answers, trusted, [*messages, *lost])
 
 
 def join_labels(
@@ -110,21 +117,23 @@ def join_labels(
     current: CurrentAnswers,
     topics: Topics,
     ties: TieRule,
-) -> tuple[pd.DataFrame, list[str]]:
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Decide what people say of each paragraph, whose answers take the place of those of tables.
 
     Returns
     -------
-    The table of their answers, without how they were drawn, and messages for people.
+    The tables of their votes and labels, and messages for people.
     """
     known = set(paragraphs["id"])
     joined = [label for label in current.answers if label.paragraph in known]
-    rows, disputed = _of_people(joined, topics, ties)
+    rows, label_of, disputed = _of_people(joined, topics, ties)
     retired = [label for label in current.retired if label.paragraph in known]
     rows += [_row(label, "retired") for label in retired]
-    replaced = {row["paragraph"] for row in rows if row["label"] is not None}
-    replaced |= {label.paragraph for label in retired}
-    rows += _of_tables(of_tables, replaced, topics)
+    replaced = {*label_of, *(label.paragraph for label in retired)}
+    of_table_rows = _of_tables(of_tables, replaced, topics)
+    counting = (row for row in of_table_rows if row["status"] == "counts")
+    label_of = {row["paragraph"]: row["given"] for row in counting} | label_of
+    rows += of_table_rows
     lost = [label for label in current.answers if label.paragraph not in known]
     messages = _messages(_absent_articles(lost, paragraphs), disputed, topics, ties)
     relabel = {row["paragraph"] for row in rows if row["status"] == "retired"}
@@ -134,23 +143,36 @@ def join_labels(
             f"{plural(len(relabel), 'paragraph has', 'paragraphs have')} to be labelled again, "
             "because the codebook changed: `paratopic suggest` offers them first"
         )
-    return answer_rows(rows), messages
+    return vote_rows(rows), label_rows(label_of, "hand"), messages
 
 
-def table_in_todays_names(answers: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """The table of answers as it reads if the codebook has changed since stage prepare."""
-    meanings = [topics.today(names) for names in answers["topics"]]
-    is_open = np.array([bool(meaning.retired) for meaning in meanings], dtype=bool)
-    labels = [
-        None if names is None or (meaning := topics.today(names)).retired else list(meaning.names)
-        for names in answers["label"]
-    ]
-    answers = answers.assign(
-        topics=pd.Series([list(meaning.names) for meaning in meanings], answers.index),
-        label=pd.Series(labels, answers.index, dtype=object),
-        status=answers["status"].mask(is_open, "retired"),
-    )
-    return answers[~is_open | answers["kind"].isin(BY_HAND)]
+def vote_rows(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Make a table of votes; a row may leave out its place, confidence and status."""
+    usual = {"place": None, "confidence": np.nan, "status": "overruled"}
+    return pd.DataFrame([{**usual, **row} for row in rows], columns=VOTES_SCHEMA.names)
+
+
+def label_rows(label_of: Mapping[str, list[str]], by: str) -> pd.DataFrame:
+    """Make a table of labels: id → topics."""
+    rows = [(paragraph, label, by) for paragraph, label in label_of.items()]
+    return pd.DataFrame(rows, columns=LABELS_SCHEMA.names)
+
+
+def in_names_of_today(
+    votes: pd.DataFrame, labels: pd.DataFrame, topics: Topics
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables of votes and labels as they read if the codebook changed since stage prepare."""
+    given, is_open = _renamed(votes["given"], topics)
+    votes = votes.assign(given=given, status=votes["status"].mask(is_open, "retired"))
+    label, is_gone = _renamed(labels["label"], topics)
+    return votes[~is_open | votes["kind"].isin(BY_HAND)], labels.assign(label=label)[~is_gone]
+
+
+def _renamed(names: pd.Series, topics: Topics) -> tuple[pd.Series, pd.Series]:
+    """Lists of topics in today's names, and which of them are to be given again."""
+    meanings = [topics.today(each) for each in names]
+    today = pd.Series([list(each.names) for each in meanings], names.index, dtype=object)
+    return today, pd.Series([bool(each.retired) for each in meanings], names.index, dtype=bool)
 
 
 def check_meanings(sources: Iterable[Source | str], topics: Topics) -> None:
@@ -166,47 +188,49 @@ def check_meanings(sources: Iterable[Source | str], topics: Topics) -> None:
 def _in_order(
     of_people: pd.DataFrame, of_sources: pd.DataFrame, paragraphs: pd.DataFrame
 ) -> pd.DataFrame:
-    """The answers by paragraph, kind and source, so that the order of files changes no result."""
+    """The votes by paragraph, kind and source, so that the order of files changes no result."""
     place = {id_: row for row, id_ in enumerate(paragraphs["id"])}
     tables = [each for each in (of_people, of_sources) if len(each)]
-    answers = pd.concat(tables, ignore_index=True) if tables else of_people
-    columns = [answers[name] for name in ("paragraph", "kind", "source", "topics")]
+    votes = pd.concat(tables, ignore_index=True) if tables else of_people
+    columns = [votes[name] for name in ("paragraph", "kind", "source", "given")]
     keys = [(place[id_], *rest) for id_, *rest in zip(*columns, strict=True)]
-    return answers.iloc[sorted(range(len(keys)), key=keys.__getitem__)].reset_index(drop=True)
+    return votes.iloc[sorted(range(len(keys)), key=keys.__getitem__)].reset_index(drop=True)
 
 
-def _row(answer: Label, status: str, label: list[str] | None = None) -> dict[str, Any]:
-    """A person's answer as a row."""
+def _row(answer: Label, status: str) -> dict[str, Any]:
+    """A person's answer as a row of votes."""
     row = {"paragraph": answer.paragraph, "source": answer.annotator, "kind": "person"}
-    return row | {"topics": list(answer.names), "status": status, "label": label}
+    return row | {"given": list(answer.names), "status": status}
 
 
 def _of_people(
     labels: Iterable[Label], topics: Topics, ties: TieRule
-) -> tuple[list[dict[str, Any]], Counter[Reason]]:
-    """Rows of people's answers; and how many labels were chosen in which way."""
+) -> tuple[list[dict[str, Any]], dict[str, list[str]], Counter[Reason]]:
+    """People's votes; id → label; and how many labels were chosen in which way."""
     rows: list[dict[str, Any]] = []
+    label_of: dict[str, list[str]] = {}
     chosen_by: Counter[Reason] = Counter()
-    for answers in by_paragraph(labels).values():
+    for paragraph, answers in by_paragraph(labels).items():
         for answer in answers:
             _check(answer, topics)
         chosen, reason = resolve(answers, topics)
         counted = set(topics.counted(chosen))
-        label = None if (reason, ties) == ("tie", "leave_out") else list(chosen)
+        if (reason, ties) != ("tie", "leave_out"):
+            label_of[paragraph] = list(chosen)
         for answer in answers:
             agrees = set(topics.counted(answer.names)) == counted
             status = "tie" if reason == "tie" else "counts" if agrees else "outvoted"
-            rows.append(_row(answer, status, label))
+            rows.append(_row(answer, status))
         chosen_by[reason] += 1
-    return rows, chosen_by
+    return rows, label_of, chosen_by
 
 
 def _of_tables(
     answers: pd.DataFrame, replaced: Collection[str], topics: Topics
 ) -> list[dict[str, Any]]:
-    """Rows of the raw answers of tables."""
+    """Votes of tables, from their raw answers."""
     rows = []
-    for paragraph, source, cell, given, draw, where in answers.itertuples(index=False, name=None):
+    for paragraph, source, cell, given, _, where in answers.itertuples(index=False, name=None):
         try:
             meaning = _today(given, topics, where)
         except UserError as error:
@@ -218,10 +242,8 @@ def _of_tables(
             ) from None
         names, status = list(meaning.names), "retired" if meaning.retired else "counts"
         status = "overruled" if paragraph in replaced else status
-        row = {"paragraph": paragraph, "source": source, "kind": "table", "topics": names}
-        row["place"] = where.rpartition(", ")[2]
-        label = names if status == "counts" else None
-        rows.append(row | {"status": status, "label": label, "draw": draw})
+        row = {"paragraph": paragraph, "source": source, "kind": "table", "given": names}
+        rows.append(row | {"place": where.rpartition(", ")[2], "status": status})
     return rows
 
 
@@ -264,39 +286,34 @@ def _members(
     return members, messages
 
 
-def _weighed(
-    answers: pd.DataFrame,
-    frame: pd.DataFrame,
-    lines: Sequence[Label],
-    members: Mapping[str, Collection[str]],
+def _sample(
+    frame: pd.DataFrame, lines: Sequence[Label], members: Mapping[str, Collection[str]]
 ) -> pd.DataFrame:
-    """The answers with how their paragraphs were drawn, and with the weights of labels."""
+    """How labels were drawn and weigh; and paragraphs that were drawn and have no label."""
     drawn = dict(zip(frame["id"], frame["draw"], strict=True))
     drawn |= {line.paragraph: line.draw for line in lines if line.is_decided and line.drawn}
-    sample = weigh_sample(frame, lines, members).set_index(frame["id"])
-    sample = sample.loc[answers["paragraph"]].set_axis(answers.index)
-    makes_label = answers["label"].notna()
-    sample = sample.where(makes_label, np.nan)
-    sample["draw"] = sample["draw"].where(makes_label, answers["paragraph"].map(drawn))
-    return answers.assign(**{str(name): column for name, column in sample.items()})
+    has_label = has_hand_label(frame)
+    sample = weigh_sample(frame, lines, members).where(has_label, np.nan)
+    sample["draw"] = sample["draw"].where(has_label, frame["id"].map(drawn).fillna(""))
+    sample = sample.assign(paragraph=frame["id"], frame=sample["frame"].fillna(""))
+    return sample[has_label | (sample["draw"] != "")].reset_index(drop=True)
 
 
-def _taught(given: pd.DataFrame, frame: pd.DataFrame, trusted: Sources) -> pd.DataFrame:
-    """The answers of weak sources, with the labels that they give where people give none.
+def _taught(
+    weak: pd.DataFrame, frame: pd.DataFrame, trusted: Sources
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The votes of weak sources, and the labels that they give where people give none.
 
     Where there are none, they have nothing to teach, and are left out.
     """
-    lesson, names = teach(frame, given, trusted), np.array(trusted.topics.names, dtype=object)
+    lesson, names = teach(frame, weak, trusted), np.array(trusted.topics.names, dtype=object)
     is_taught = (frame["label_source"] == "none").to_numpy() & (lesson.weights > 0).any(axis=1)
     taught = zip(frame["id"][is_taught], lesson.targets[is_taught], strict=True)
     label_of = {id_: names[has].tolist() for id_, has in taught}
     if not label_of:
-        return given[:0]
-    labels = [label_of.get(id_) for id_ in given["paragraph"]]
-    return given.assign(
-        status=["overruled" if each is None else "counts" for each in labels],
-        label=pd.Series(labels, given.index, dtype=object),
-    )
+        return weak[:0], label_rows({}, "weak")
+    status = np.where(weak["paragraph"].isin(label_of), "counts", "overruled")
+    return weak.assign(status=status), label_rows(label_of, "weak")
 
 
 def _check(answer: Label, topics: Topics) -> None:

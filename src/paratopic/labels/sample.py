@@ -54,10 +54,9 @@ def weigh_sample(
 
     Returns
     -------
-    For each row: draw, as in `corpus.labelled.SCHEMA`; weight, how much of the corpus its label
-    stands for beside the others; and worth, how much the label tells beside one that was drawn at
-    random, from 0 to 1. Both are 1 if all were drawn at random from all paragraphs, and NaN without
-    a label. Weights are NaN, too, where labels are no sample.
+    For each row the columns of `corpus.labelled.SAMPLE_SCHEMA`, but for the paragraph. Weight and
+    effective_count are 1 if all were drawn at random from all paragraphs, and NaN without a label.
+    Weights are NaN, too, where labels are no sample.
     """
     whole, frame = frame, frame[~frame["boilerplate"]]  # which is never drawn
     hand = frame[has_hand_label(frame)]
@@ -72,9 +71,10 @@ def weigh_sample(
     covering = draws.covering(drawn)
     covered = {text for part in covering for text in draws.frames[part]}
     is_whole = len(covered) >= LEAST_COVERED * max(1, len(draws.frames[""]))
-    sample = pd.DataFrame({"draw": "", "weight": np.nan, "worth": np.nan}, whole.index)
+    usual = {"draw": "", "frame": "", "weight": np.nan, "effective_count": np.nan}
+    sample = pd.DataFrame(usual, whole.index)
     copies = rows.groupby("text")["id"].transform("size")
-    for column in ("weight", "worth"):
+    for column in ("weight", "effective_count"):
         sample.loc[rows.index, column] = rows["text"].map(weights[column]).astype(float) / copies
     if not covered:
         return sample.assign(weight=np.nan)
@@ -82,9 +82,10 @@ def weigh_sample(
         sample.loc[rows.index[~rows["text"].isin(covered)], "weight"] = 0.0
         rows = rows[rows["text"].isin(covered)]
     rows = rows[rows["text"].isin(drawn)]
-    sample.loc[rows.index, "draw"] = [
-        kind if is_whole else f"{kind} in {draws.frame(text, covering)}" for text in rows["text"]
-    ]
+    sample.loc[rows.index, "draw"] = kind
+    if not is_whole:
+        frames = [draws.frame(text, covering) for text in rows["text"]]
+        sample.loc[rows.index, "frame"] = frames
     return sample
 
 
@@ -117,17 +118,15 @@ def n_texts(frame: pd.DataFrame) -> int:
     return int(frame["text"][~frame["boilerplate"]].nunique())
 
 
-def sample_of(
-    frame: pd.DataFrame, answers: pd.DataFrame, people: Iterable[Label]
-) -> dict[str, Any]:
+def sample_of(frame: pd.DataFrame, sample: pd.DataFrame, people: Iterable[Label]) -> dict[str, Any]:
     """Say what the hand labels are a sample of.
 
     Parameters
     ----------
     frame
-        Paragraph table, with the columns of `weigh_sample`.
-    answers
-        The table of answers.
+        Paragraph table with labels and the columns of the sample.
+    sample
+        The table of the sample.
     people
         The latest answers of people.
 
@@ -140,34 +139,20 @@ def sample_of(
     answers on paragraphs that were drawn from groups; and ``earlier``, if paragraphs were added
     since, how many answers are on paragraphs that were drawn before, and from how many.
     """
-    drawn = frame["draw"][frame["draw"] != ""]
-    kind = None if drawn.empty else kind_of(drawn.iloc[0])
-    frames = frames_of(drawn)
+    drawn = frame[frame["draw"] != ""]
+    kind = None if drawn.empty else str(drawn["draw"].iloc[0])
+    frames = sorted({*drawn["frame"]} - {""})
     known = frame["text"].isin(frame["text"][has_hand_label(frame)]) | frame["boilerplate"]
-    n_open = int(frame["id"][~known].isin(answers["paragraph"][answers["draw"] == kind]).sum())
+    n_open = int(frame["id"][~known].isin(sample["paragraph"][sample["draw"] == kind]).sum())
     now = n_texts(frame)
     sizes = [line.drawn_from for line in people if line.drawn_from and line.drawn_from < now]
-    sample: dict[str, Any] = {"kind": kind, "drawn": len(drawn)}
-    sample |= ({"frames": frames} if frames else {}) | ({"open": n_open} if n_open else {})
+    described: dict[str, Any] = {"kind": kind, "drawn": len(drawn)}
+    described |= ({"frames": frames} if frames else {}) | ({"open": n_open} if n_open else {})
     labelled = {*frame["id"][has_hand_label(frame)]}
     n_of_groups = sum(bool(line.group) for line in people if line.paragraph in labelled)
     if n_of_groups and kind != ARTICLE:
-        sample["groups"] = n_of_groups
-    return sample | ({"earlier": [len(sizes), min(sizes), now]} if sizes else {})
-
-
-def kind_of(draw: str) -> str:
-    """What was drawn, by a cell of the column draw: ``"article in table old"`` → ``"article"``."""
-    return draw.partition(" in ")[0]
-
-
-def frames_of(draws: Iterable[str]) -> list[str]:
-    """Groups and tables that labels stand for, by their column draw; none if for all of the corpus.
-
-    >>> frames_of(["paragraph in table old", "", "paragraph in table old"])
-    ['table old']
-    """
-    return sorted({draw.partition(" in ")[2] for draw in draws} - {""})
+        described["groups"] = n_of_groups
+    return described | ({"earlier": [len(sizes), min(sizes), now]} if sizes else {})
 
 
 def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:

@@ -39,7 +39,7 @@ def summarise(
     The part of prepare.json that is about labels.
     """
     data = labelled_in(frame, topics)
-    sample = sample_of(frame, resolved.answers, resolved.of_people)
+    sample = sample_of(frame, resolved.sample, resolved.of_people)
     counts, by = data.counts, data.rows["label_source"].to_numpy()
     _, n_none = counts.popitem()
     report: dict[str, Any] = {

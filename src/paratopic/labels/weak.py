@@ -1,7 +1,7 @@
 """Weak sources: what they answer, how far they are trusted, and what models learn from them.
 
-A weak source is a rule, a heading, a language model or another tool. Its answers are rows of
-`corpus.labelled`. From those on paragraphs that people labelled too, `trust` learns what they are
+A weak source is a rule, a heading, a language model or another tool. What it says is in the table
+of votes. From those on paragraphs that people labelled too, `trust` learns what they are
 worth.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paratopic.corpus.labelled import weak_answers_on
+from paratopic.corpus.labelled import weak_votes_on
 from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.labels.answers import current
 from paratopic.labels.log import Label
@@ -30,10 +30,10 @@ from paratopic.project.topics import NO_TOPIC, Topics
 HEADINGS, RULES = "headings", "rules"
 
 
-def weak_answers(
+def votes_of_weak_sources(
     frame: pd.DataFrame, lines: Sequence[Label], topics: Topics, judged: Collection[str]
 ) -> Iterator[dict[str, Any]]:
-    """Collect what weak sources say of paragraphs, as rows of `corpus.labelled` without a label.
+    """Collect what weak sources say of paragraphs, as rows of votes.
 
     A heading stands for the paragraphs of an article that nobody has looked at yet. Beside these it
     answers for paragraphs with a hand label alone, so that it can be compared. A rule answers for
@@ -58,7 +58,7 @@ def weak_answers(
     answers: dict[str, list[dict[str, Any]]] = {}
     for line in current(lines, topics):
         names = list(topics.check(line.names, line.where))
-        row = {"source": line.annotator, "kind": "model", "topics": names}
+        row = {"source": line.annotator, "kind": "model", "given": names}
         answers.setdefault(line.paragraph, []).append(row | {"confidence": confidence_of(line)})
     by_hand = has_hand_label(frame)
     seen = set(frame["article"][frame["id"].isin(list(judged))])
@@ -70,10 +70,10 @@ def weak_answers(
         rows = [*answers.get(id_, ())]
         if is_hand or article not in seen:
             named = next(topics.matching("heading", section_heading(heading, title)), None)
-            rows += [{"source": HEADINGS, "kind": "heading", "topics": [named]}] if named else []
+            rows += [{"source": HEADINGS, "kind": "heading", "given": [named]}] if named else []
         names = list(topics.matching("pattern", text))
         each = (names[start : start + topics.most] for start in range(0, len(names), topics.most))
-        rows += [{"source": RULES, "kind": "rule", "topics": given} for given in each]
+        rows += [{"source": RULES, "kind": "rule", "given": given} for given in each]
         yield from ({"paragraph": id_} | row for row in rows)
 
 
@@ -175,7 +175,7 @@ _COLUMNS = "source topic answers compared right trust low high counts instead".s
 
 
 def learn_sources(
-    rows: pd.DataFrame, answers: pd.DataFrame, topics: Topics, confidence: float = 0.95
+    rows: pd.DataFrame, votes: pd.DataFrame, topics: Topics, confidence: float = 0.95
 ) -> Sources:
     """Learn how far to trust each weak source, from the rows that people labelled.
 
@@ -183,12 +183,12 @@ def learn_sources(
     ----------
     rows
         Rows of the paragraph table with their labels. The hand labels of others teach nothing.
-    answers
-        The table of answers.
+    votes
+        Votes of weak sources.
     confidence
         Confidence of the intervals; 0.95 by default.
     """
-    weak = weak_answers_on(rows, answers)
+    weak = weak_votes_on(rows, votes)
     names = tuple(sorted(set(weak["source"])))
     return Sources(
         names,
@@ -200,10 +200,10 @@ def learn_sources(
     )
 
 
-def teach(rows: pd.DataFrame, answers: pd.DataFrame, sources: Sources) -> Lesson:
-    """Combine the weak answers on n rows of the paragraph table, as far as they are trusted."""
+def teach(rows: pd.DataFrame, votes: pd.DataFrame, sources: Sources) -> Lesson:
+    """Combine the votes of weak sources on n rows, as far as they are trusted."""
     topics = sources.topics
-    questions = _questions(rows, weak_answers_on(rows, answers), topics, sources.names)
+    questions = _questions(rows, weak_votes_on(rows, votes), topics, sources.names)
     of_questions = [
         combine(given, trust, len(rows))
         for (_, given, _), trust in zip(questions, sources.trusts, strict=True)
@@ -225,10 +225,10 @@ def _questions(
     k, by_hand = len(topics.names), has_hand_label(rows).to_numpy()
     row, confidence = weak["row"].to_numpy(np.int64), weak["confidence"].to_numpy(np.float64)
     source = pd.Index(names).get_indexer(pd.Index(weak["source"]))
-    labels = rows["topics"].where(by_hand, None)
+    labels = rows["label"].where(by_hand, None)
     of_people, of_sources = (
         targets_of([topics.counted(label or ()) for label in column], topics.names)
-        for column in (labels, weak["topics"])
+        for column in (labels, weak["given"])
     )
     if topics.most == 1:
         truth, outcome = (

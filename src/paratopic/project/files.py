@@ -37,13 +37,20 @@ SHEET, LOG = "metadata.csv", "labels.csv"
 
 DATA = Path("data")
 PARAGRAPHS = DATA / "paragraphs.parquet"
-ANSWERS = DATA / "answers.parquet"
+# Votes of people, tables and weak sources; what counts of them; how labels were drawn; and votes
+# that fits read.
+VOTES, LABELS = DATA / "votes.parquet", DATA / "labels.parquet"
+SAMPLE, WEAK = DATA / "sample.parquet", DATA / "weak.parquet"
 METADATA = DATA / "metadata.parquet"
 FOLDS = DATA / "folds.parquet"
 # Paragraphs without a label, and the folds that hold them out.
 DEALT = DATA / "unlabelled.parquet"
-SCORES = DATA / "oof"
-# In each model's folder of it: scores of models that know definitions alone.
+# Out-of-fold scores of each model as its fits give them, and calibrated.
+RAW_SCORES, SCORES = DATA / "fits", DATA / "oof"
+# In each model's folder of either: scores in context, and the histories of the fits.
+IN_CONTEXT, HISTORY = "scores.parquet", "history.csv"
+CALIBRATION = "calibration.json"
+# Scores of models that know definitions alone.
 BY_DEFINITIONS = "definitions.parquet"
 ALONE = "alone.parquet"
 # And of paragraphs that are in no fold, because their topics are in one article alone.
@@ -54,11 +61,10 @@ UNLABELLED = "unlabelled.parquet"
 # models of the folds have predicted only some.
 PREDICTED = DATA / "predicted.parquet"
 
-# What fits that were killed go on from, and what fits that ended leave, so that a stage which runs
-# again fits nothing anew: for each stage and model a folder. DVC keeps it out of git.
-CHECKPOINTS = Path(".dvc/tmp/paratopic")
-# In a model's folder of it: how long the fits took, and what they read or wrote.
-FITS = "fits.json"
+# The final fit of each model, which a calibration and a manifest make a model that ships.
+FINAL_FITS = DATA / "final"
+# How long the last fits took. DVC keeps it out of git.
+TIMES = Path(".dvc/tmp/paratopic/times.json")
 
 MODELS = Path("models")
 CHAMPION = MODELS / "champion"
@@ -79,7 +85,7 @@ PAGE = REPORTS / "index.html"
 WHOLE_PAGE = REPORTS / "report.html"
 
 # Folders of a project that hold results alone.
-RESULTS = DATA, MODELS, REPORTS, CHECKPOINTS
+RESULTS = DATA, MODELS, REPORTS, TIMES.parent
 
 
 def root_with(path: Path) -> Path | None:

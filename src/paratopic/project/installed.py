@@ -1,4 +1,4 @@
-"""Digests of the installed code, on which the pipeline's stages depend.
+"""Digests of the installed code and versions of libraries, on which the pipeline's stages depend.
 
 They are those of the code that runs, which need not lie in the project. A stage's code is its
 module and all that this imports, at once or late. So a new version runs those stages again whose
@@ -12,6 +12,7 @@ import hashlib
 import io
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from tokenize import COMMENT, DEDENT, INDENT, NEWLINE, NL, STRING, generate_tokens
 from typing import Any
@@ -27,6 +28,8 @@ _BEFORE = {NEWLINE, NL, COMMENT, INDENT, DEDENT}
 BY_KIND = {"inference.folder": ("classifier",), "training.crossval": ("settings", "fit")}
 # The entries are words for people, too: a fit depends on its own entry, and on that in part.
 ENTRIES = "project.kinds"
+# Packages on which the fits of every kind depend, beside its own.
+PACKAGES = ("numpy", "scipy", "scikit-learn")
 
 
 def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
@@ -54,6 +57,20 @@ def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
             entry = repr((kind.fit, kind.settings, kind.learns_from_unlabelled))
             digests[name][kind.name] = digest(modules, package, entry)
     return digests
+
+
+def library_versions() -> dict[str, str]:
+    """Name of a kind of model → the packages that its fits compute with, and their versions.
+
+    A build for a kind of processor, such as ``+cpu``, is no other version.
+    """
+    return {
+        kind.name: ", ".join(
+            f"{package} {version(package).partition('+')[0]}"
+            for package in PACKAGES + kind.packages
+        )
+        for kind in KINDS.values()
+    }
 
 
 def modules_of(

@@ -40,8 +40,6 @@ class Kind:
         Default: no.
     is_parallel
         Whether one fit uses all processors by itself. Default: no; folds are fitted side by side.
-    resumes
-        Whether `fit` takes a folder of checkpoints, from which a killed one goes on. Default: no.
     """
 
     name: str
@@ -56,7 +54,6 @@ class Kind:
     packages: tuple[str, ...] = ()
     learns_from_unlabelled: bool = False
     is_parallel: bool = False
-    resumes: bool = False
 
 
 # From the simplest: to be champion, a model has to be better than each simpler one.
@@ -88,10 +85,12 @@ KINDS = {
             no_curve="The encoder is used as it is, and only the head learns from labels and "
             "definitions: either transformer.epochs is 0, or there are no definitions and labels "
             "are too few, because tuning takes two paragraphs of one topic and one of another.",
-            packages=("torch", "transformers", "sentence-transformers", "onnx", "onnxruntime"),
+            packages=(
+                *("torch", "transformers", "sentence-transformers", "tokenizers"),
+                *("onnx", "onnxruntime"),
+            ),
             learns_from_unlabelled=True,
             is_parallel=True,
-            resumes=True,
         ),
     )
 }

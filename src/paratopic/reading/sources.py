@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from paratopic.corpus.table import SCHEMA
+from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import PARAMS, SHEET, SKIPPED, printable, sha256
 from paratopic.project.sources import Source
@@ -43,7 +43,7 @@ class Sources(NamedTuple):
     Parameters
     ----------
     frame
-        The paragraph table (`corpus.table.SCHEMA`).
+        The paragraph table (`corpus.table.PARAGRAPHS_SCHEMA`).
     answers
         The labels of tables as they are written (`reading.tables.RAW`).
     skipped
@@ -274,7 +274,7 @@ def _refuse_same_names(paths: Sequence[Path]) -> None:
 
 
 def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:
-    """Turn paragraphs into rows of the paragraph table (`corpus.table.SCHEMA`)."""
+    """Turn paragraphs into rows of the paragraph table (`corpus.table.PARAGRAPHS_SCHEMA`)."""
     usual = {"ordered": True, "before": "", "after": "", "boilerplate": False}
     rows = [asdict(paragraph) | usual for paragraph in paragraphs]
-    return pd.DataFrame(rows, columns=SCHEMA.names)
+    return pd.DataFrame(rows, columns=PARAGRAPHS_SCHEMA.names)

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.duplicates import components
-from paratopic.corpus.table import SCHEMA
+from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError, refuse_repeated
 from paratopic.project.sources import BESIDE, KEYS, NONE, Source
 from paratopic.project.topics import join_cell
@@ -52,7 +52,7 @@ class LabelledTable(NamedTuple):
     Parameters
     ----------
     paragraphs
-        Rows of the paragraph table (`corpus.table.SCHEMA`).
+        Rows of the paragraph table (`corpus.table.PARAGRAPHS_SCHEMA`).
     answers
         Raw answers, with the columns `RAW`: one for each row that has a label.
     fields
@@ -106,7 +106,7 @@ def read_labelled_table(
     articles = [f"{name}/{group}" if group else id_ for id_, group in zip(ids, groups, strict=True)]
     rows = {"title": none, "heading": none, **beside, "id": ids, "article": articles, "text": texts}
     rows |= {"before": before, "after": after}
-    frame = pd.DataFrame(rows, columns=SCHEMA.names).assign(boilerplate=False)
+    frame = pd.DataFrame(rows, columns=PARAGRAPHS_SCHEMA.names).assign(boilerplate=False)
     frame["ordered"], frame["position"] = "position" in beside, range(len(texts))
     if "position" in beside:
         if "group" not in beside:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from paratopic.corpus.labelled import read_with_folds
+from paratopic.corpus.labelled import read_sampled
 from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.comparison import as_json, compare, unmeasured
 from paratopic.findings.figures import plot_comparison
@@ -25,8 +25,8 @@ def main() -> None:
     models = by_simplicity(params.models)
     if split["n_folds"]:
         comparison = compare(
-            read_with_folds(params.topics),
-            {name: read_parquet(files.SCORES / name / "scores.parquet") for name in models},
+            read_sampled(params.topics),
+            {name: read_parquet(files.SCORES / name / files.IN_CONTEXT) for name in models},
             _by_definitions(models),
             params.evaluate,
             params.compare,
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _by_definitions(models: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Scores of models that know the definitions alone, where stage score has written them."""
+    """Scores of models that know the definitions alone, where they were measured."""
     tables = {name: files.SCORES / name / files.BY_DEFINITIONS for name in models}
     if not all(path.exists() for path in tables.values()):
         return {}

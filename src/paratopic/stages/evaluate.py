@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from paratopic.corpus.labelled import read_with_folds
+from paratopic.corpus.labelled import read_sampled
 from paratopic.corpus.table import read_parquet, with_metadata
 from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.calibration import read_calibration
 from paratopic.project import files
-from paratopic.project.files import ALONE, MODEL_REPORTS, SCORES, SPLIT
+from paratopic.project.files import (
+    ALONE,
+    CALIBRATION,
+    HISTORY,
+    IN_CONTEXT,
+    MODEL_REPORTS,
+    RAW_SCORES,
+    SCORES,
+    SPLIT,
+)
 from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.params import Params, read_params, run_stage
 
@@ -22,8 +30,8 @@ def main() -> None:
     name = sys.argv[1]
     params = read_params()
     metrics, tables = build_report(
-        read_with_folds(params.topics),
-        read_out_of_fold(SCORES / name, params),
+        read_sampled(params.topics),
+        read_out_of_fold(name, params),
         files.read_json(SPLIT, "stage split"),
         params.evaluate,
         params.seed,
@@ -35,7 +43,7 @@ def main() -> None:
     for table, rows in tables.items():
         files.write_csv(folder / f"{table}.csv", rows)
     if not metrics["n"]:
-        print(f"{name}: not measured: {metrics['notes']}")
+        print(f"{name}: not measured: {'; '.join(metrics['notes'])}")
         return
     metric = headline(metrics)
     value, low, high = (metrics[metric.key][name] for name in ("value", "low", "high"))
@@ -61,22 +69,23 @@ def main_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {first: figures.pop(first)} | ends | figures
 
 
-def read_out_of_fold(folder: Path, params: Params) -> OutOfFold:
-    """Read what stage score wrote to a folder.
+def read_out_of_fold(name: str, params: Params) -> OutOfFold:
+    """Read what stages fit and calibrate wrote of a model.
 
     Raises
     ------
     UserError
         A file is missing, damaged, or was made with other topics.
     """
-    path = folder / "calibration.json"
-    calibration = read_calibration(files.read_json(path, "stage score"))
-    scores, alone = read_parquet(folder / "scores.parquet"), folder / ALONE
+    folder = SCORES / name
+    path, alone = folder / CALIBRATION, folder / ALONE
+    calibration = read_calibration(files.read_json(path, f"stage calibrate@{name}"))
+    scores = read_parquet(folder / IN_CONTEXT)
     has_scores = {*params.topics.scores} <= {*scores}
     of_topics = has_scores and len(calibration.shift) == len(params.topics.outcomes)
     if not of_topics and len(scores):
         raise files.outdated(path)
-    history = files.read_csv(folder / "history.csv", "stage score")
+    history = files.read_csv(RAW_SCORES / name / HISTORY, f"stage fit@{name}")
     read_alone = read_parquet(alone) if alone.exists() else None
     return OutOfFold(scores, history, calibration, params.calibrate, read_alone)
 

@@ -1,4 +1,4 @@
-"""Stage prepare: sources and labels → paragraphs, answers, metadata, and what is left out."""
+"""Stage prepare: sources and labels to paragraphs, votes, labels, the sample, and metadata."""
 
 from __future__ import annotations
 
@@ -10,13 +10,30 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from paratopic.corpus.boilerplate import is_boilerplate
-from paratopic.corpus.labelled import with_labels, write_answer_rows
-from paratopic.corpus.table import describe_size, write_metadata, write_paragraphs
+from paratopic.corpus.labelled import (
+    LABELS_SCHEMA,
+    SAMPLE_SCHEMA,
+    VOTES_SCHEMA,
+    WEAK_SCHEMA,
+    weak_votes,
+    with_labels,
+    with_sample,
+)
+from paratopic.corpus.table import describe_size, write_columns, write_metadata, write_paragraphs
 from paratopic.labels.log import backup, read_lines
-from paratopic.labels.resolve import check_meanings, resolve_answers
+from paratopic.labels.resolve import Resolved, check_meanings, resolve_answers
 from paratopic.labels.summary import describe_labels, summarise
 from paratopic.project import errors, files
-from paratopic.project.files import ANSWERS, METADATA, PARAGRAPHS, PREPARED, SKIPPED
+from paratopic.project.files import (
+    LABELS,
+    METADATA,
+    PARAGRAPHS,
+    PREPARED,
+    SAMPLE,
+    SKIPPED,
+    VOTES,
+    WEAK,
+)
 from paratopic.project.params import Params, read_params, run_stage
 from paratopic.reading.article import Skipped
 from paratopic.reading.outside import refuse_untrusted, trust
@@ -27,7 +44,7 @@ class Prepared(NamedTuple):
     """The tables of the stage; prepare.json; and what is left out."""
 
     paragraphs: pd.DataFrame
-    answers: pd.DataFrame
+    resolved: Resolved
     metadata: pd.DataFrame
     skipped: list[Skipped]
     report: dict[str, Any]
@@ -48,12 +65,12 @@ def prepare(params: Params) -> Prepared:
     articles = sources.articles if settings.skip_boilerplate else ()
     paragraphs = sources.frame.assign(boilerplate=is_boilerplate(sources.frame, articles))
     resolved = resolve_answers(paragraphs, sources.answers, lines, params, sources.metadata)
-    frame = with_labels(paragraphs, resolved.answers)
+    frame = with_sample(with_labels(paragraphs, resolved.labels), resolved.sample)
     report = summary_of(sources)
     report["boilerplate"] = int(paragraphs["boilerplate"].sum())
     report["read"] = read
     report |= summarise(frame, resolved, topics, sources.notes)
-    return Prepared(paragraphs, resolved.answers, sources.metadata, sources.skipped, report)
+    return Prepared(paragraphs, resolved, sources.metadata, sources.skipped, report)
 
 
 def main() -> None:
@@ -62,7 +79,11 @@ def main() -> None:
     refuse_untrusted(params.prepare)
     prepared = prepare(params)
     write_paragraphs(prepared.paragraphs, PARAGRAPHS)
-    write_answer_rows(prepared.answers, ANSWERS)
+    resolved = prepared.resolved
+    write_columns(resolved.votes, VOTES_SCHEMA, VOTES)
+    write_columns(resolved.labels, LABELS_SCHEMA, LABELS)
+    write_columns(resolved.sample, SAMPLE_SCHEMA, SAMPLE)
+    write_columns(weak_votes(resolved.votes), WEAK_SCHEMA, WEAK)
     write_metadata(prepared.metadata, METADATA)
     columns = [field.name for field in fields(Skipped)]
     files.write_csv(SKIPPED, pd.DataFrame(prepared.skipped, columns=columns))

@@ -11,16 +11,15 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paratopic.corpus.labelled import read_labelled
-from paratopic.inference.folder import MANIFEST
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.params import Params
+from paratopic.project.times import read_times
 from paratopic.project.topics import join_cell
 from paratopic.tracking.runs import Record, described
 from paratopic.tracking.view import main_metrics
@@ -112,7 +111,7 @@ def records(params: Params, outputs: Mapping[str, str], experiment: str | None) 
         tags["dvc_exp"] = experiment
     rows = read_labelled(params.topics).rows[["id", "text", "topic"]]
     rows = rows.assign(topic=rows["topic"].map(join_cell))
-    both = "".join(outputs[str(path)] for path in (files.PARAGRAPHS, files.ANSWERS))
+    both = "".join(outputs[str(path)] for path in (files.PARAGRAPHS, files.LABELS))
     digest = hashlib.sha256(both.encode()).hexdigest()[:32]
     dataset = described(rows, files.PARAGRAPHS.stem, files.PARAGRAPHS, digest)
     return [_record(name, params, outputs, tags, comparison, dataset) for name in params.models]
@@ -182,7 +181,7 @@ def _record(
         ),
         compared=outputs[str(files.COMPARISON)],
         champion=champion,
-        verdict="\n\n".join(filter(None, (verdict, report["notes"]))),
+        verdict="\n\n".join([verdict, *report["notes"]]),
         comparison=(files.PAGE, files.COMPARISON, files.PICTURE),
     )
 
@@ -211,13 +210,10 @@ def _training_steps(folder: Path) -> dict[str, list[float]]:
 
 
 def _seconds_of_training(name: str) -> float:
-    """How long stage train took to fit the model; 0 if it did not fit it here, or was killed."""
-    written = files.read_json(files.MODELS / name / MANIFEST, "stage train")["files"]
-    for path in (files.CHECKPOINTS / "train" / name).glob(f"*/{files.FITS}"):
-        with suppress(UserError):
-            fit = files.read_json(path, "stage train")
-            if fit["files"] == written:
-                return float(fit["seconds"])
+    """How long stage train took to fit the model; 0 if it did not fit it here."""
+    last, folder = read_times().get(f"train@{name}"), files.FINAL_FITS / name
+    if last and folder.exists() and last["fit"] == files.md5(folder):
+        return float(last["seconds"])
     return 0.0
 
 

@@ -1,56 +1,27 @@
 """Out-of-fold scores, and the final model that is fitted to all labels, for any kind of model.
 
-Out-of-fold scores are kept as they are before calibration, beside the pipeline's results, which DVC
-makes anew whenever a file that a stage reads has changed. The table of answers also says how
-paragraphs were drawn: that changes what calibrates scores, and what figures count, but no fit.
-
 How a model is fitted is for `baseline` and `transformer`, of which only the modules of the kind in
 question are imported; which fold a paragraph is in is for `corpus.folds`.
 """
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
-from hashlib import sha256
-from importlib import metadata
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from joblib import Parallel, cpu_count, delayed
 
 from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds
-from paratopic.corpus.labelled import (
-    Labelled,
-    Unlabelled,
-    groups_of,
-    make_pool,
-    read_answer_rows,
-    read_with_folds,
-)
+from paratopic.corpus.labelled import Labelled, Unlabelled, groups_of, make_pool, read_labelled
 from paratopic.corpus.table import read_paragraphs, read_parquet, texts_of
 from paratopic.inference.scores import Integers, Scores
-from paratopic.project import files
-from paratopic.project.errors import UserError, plural
-from paratopic.project.files import (
-    ANSWERS,
-    CHECKPOINTS,
-    DEALT,
-    FITS,
-    FOLDS,
-    INSTALLED,
-    PARAGRAPHS,
-    SPLIT,
-)
+from paratopic.project.files import DEALT, FOLDS
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
-from paratopic.project.terminal import bar, duration
+from paratopic.project.terminal import bar
 from paratopic.project.texts import Texts, numbered
 from paratopic.training.examples import (
     Advance,
@@ -62,30 +33,16 @@ from paratopic.training.examples import (
     topics_are_rare,
 )
 
-LIBRARIES = (
-    *("joblib", "numpy", "pandas", "scikit-learn", "scipy", "sentence-transformers"),
-    *("tokenizers", "torch", "transformers"),
-)
-# Columns of the table of answers that say how paragraphs were drawn.
-OF_DRAWS = ["draw", "weight", "worth"]
 # With fewer rows, to start processes takes longer than they save.
 FEW_ROWS = 500
 
 
-def fitter(kind: Kind, params: Params, checkpoints: Path | None = None) -> Fit:
-    """Bind the topics and the kind's section of the params to its function `fit`.
-
-    Parameters
-    ----------
-    checkpoints
-        Folder from which a fit that was killed goes on, if the kind `resumes`; None, the default,
-        for none.
-    """
+def fitter(kind: Kind, params: Params) -> Fit:
+    """Bind the topics and the kind's section of the params to its function `fit`."""
     fit_model, section = named_object(kind.fit), params.section(kind.name)
-    resuming = (checkpoints,) if kind.resumes else ()
 
     def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
-        fitted: Fitted = fit_model(examples, params.topics, section, seed, advance, *resuming)
+        fitted: Fitted = fit_model(examples, params.topics, section, seed, advance)
         return fitted
 
     return fit
@@ -97,11 +54,11 @@ def labelled_for(kind: Kind, params: Params) -> Labelled:
     If the kind of model learns from them, paragraphs without a label are drawn too, unless topics
     are rare: most paragraphs have none of them then, and teach no more than chance would.
     """
-    data, paragraphs, pool = read_with_folds(params.topics), read_paragraphs(), None
+    data, paragraphs, pool = read_labelled(params.topics), read_paragraphs(), None
     are_rare = topics_are_rare(data.hand.targets, params.topics)
     if kind.learns_from_unlabelled and not are_rare:
         pool = make_pool(paragraphs, data.rows, params.section(kind.name).unlabelled, params.seed)
-    return replace(data, paragraphs=paragraphs, pool=pool)
+    return replace(data, paragraphs=paragraphs, pool=pool, folds=read_parquet(FOLDS))
 
 
 def with_unlabelled(data: Labelled) -> Labelled:
@@ -285,113 +242,24 @@ def _seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
 
 
-def out_of_fold(kind: Kind, params: Params) -> tuple[Labelled, dict[str, pd.DataFrame]]:
-    """Score the held-out paragraphs of the project in the current directory, or read the scores.
+def out_of_fold(
+    data: Labelled, kind: Kind, params: Params, by_definitions: bool
+) -> dict[str, pd.DataFrame]:
+    """Score the held-out paragraphs of a project, and show how far that is.
 
-    Says first how many fits that takes, why, and how long the last ones took.
+    Parameters
+    ----------
+    by_definitions
+        Whether models that know the definitions alone are measured, too.
 
     Returns
     -------
-    The labelled paragraphs; and the tables "scores", "alone", "history" and "unlabelled" of
-    `cross_validate`, "definitions" of `score_by_definitions`, where that is to be measured, and
-    "apart" of `score_apart`.
+    The tables "scores", "alone", "history" and "unlabelled" of `cross_validate`, "definitions" of
+    `score_by_definitions`, where that is to be measured, and "apart" of `score_apart`.
     """
-    data, read = labelled_for(kind, params), what_fits_read(kind, params)
-    read["folds"] += files.md5(DEALT)
-    folder = kept_folder("score", kind, read)
-    tables = _kept(folder)
-    if tables is None:
-        number = plural(n_fits(data.folds), "fit")
-        labelled = plural(len(data.rows), "labelled text")
-        print(f"{kind.name}: {number} to measure it on {labelled}{_why(kind, read)}", flush=True)
-        is_whole, started = not folder.exists(), time.monotonic()
-        tables = _fit(kind, params, with_unlabelled(data), folder)
-        seconds = time.monotonic() - started if is_whole else None
-        with files.aside(folder) as draft:
-            draft.mkdir()
-            for name, table in tables.items():
-                table.to_parquet(draft / f"{name}.parquet", index=False)
-            made = {"read": read, "tables": [*tables], "labelled": labelled, "seconds": seconds}
-            files.write_json(draft / FITS, made)
-    else:
-        print(f"{kind.name}: no fit: texts, labels and settings are as they were", flush=True)
-    keep_alone(folder)
-    return data, tables
-
-
-def what_fits_read(kind: Kind, params: Params) -> dict[str, str]:
-    """What the fits of a kind of model depend on, in words, and a digest of each."""
-    section = vars(params.section(kind.name))
-    paths = [Path(value) for value in section.values() if isinstance(value, str)]
-    values = {
-        "texts": files.md5(PARAGRAPHS),
-        "labels": read_answer_rows(ANSWERS).drop(columns=OF_DRAWS).to_json(),
-        "folds": files.md5(FOLDS) + files.md5(SPLIT),
-        "topics": params.topics,
-        f"{kind.name} in params.yaml": section,
-        "files that it names": [files.md5(path) for path in paths if path.exists()],
-        "seed": params.seed,
-        "paratopic": files.read_json(INSTALLED, "stage installed")["score"][kind.name],
-        "libraries": [metadata.version(name) for name in LIBRARIES],
-    }
-    return {part: sha256(repr(value).encode()).hexdigest() for part, value in values.items()}
-
-
-def kept_folder(stage: str, kind: Kind, read: Mapping[str, str]) -> Path:
-    """Folder of what the fits of a stage leave, if they read this."""
-    key = sha256(repr(read).encode()).hexdigest()[:16]
-    return CHECKPOINTS / stage / kind.name / key
-
-
-def keep_alone(folder: Path) -> None:
-    """Remove what fits that read anything else left beside a folder."""
-    if folder.parent.exists():
-        files.refuse_outside(folder.parent)
-        for other in folder.parent.iterdir():
-            if other != folder:
-                shutil.rmtree(other, ignore_errors=True)
-
-
-def last_fits(name: str) -> dict[str, Any]:
-    """What the last fits of a kind of model read, were made of and took; empty if not known."""
-    for path in (CHECKPOINTS / "score" / name).glob(f"*/{FITS}"):
-        with suppress(UserError):
-            return {**files.read_json(path, "stage score")}
-    return {}
-
-
-def took(last: Mapping[str, Any]) -> str:
-    """How long the last fits took: "3 min for 312 labelled texts"."""
-    if not (seconds := last.get("seconds")):
-        return ""
-    return f"{duration(seconds)} for {last['labelled']}"
-
-
-def _why(kind: Kind, read: Mapping[str, str]) -> str:
-    """Why there are fits, and how long the last ones took; "" if there were none."""
-    if not (last := last_fits(kind.name)):
-        return ""
-    changed = [part for part in read if read[part] != last["read"].get(part)]
-    because = f", because {' and '.join(changed or ['the kept scores'])} changed"
-    return f"{because}; last time, it took {time}" if (time := took(last)) else because
-
-
-def _kept(folder: Path) -> dict[str, pd.DataFrame] | None:
-    """The tables in a folder; None where they are not all there, or are damaged."""
-    try:
-        names = files.read_json(folder / FITS, "stage score")["tables"]
-        return {name: pd.read_parquet(folder / f"{name}.parquet") for name in names}
-    except (UserError, OSError, pa.ArrowException):
-        return None
-
-
-def _fit(kind: Kind, params: Params, data: Labelled, folder: Path) -> dict[str, pd.DataFrame]:
-    """Fit a model for each fold, and others; the folder is for their checkpoints."""
-    fit, processes = fitter(kind, params, folder), processes_for(kind, len(data.rows))
+    fit, processes = fitter(kind, params), processes_for(kind, len(data.rows))
     with bar(f"{kind.name}: fit", n_fits(data.folds)) as advance:
         tables = cross_validate(data, fit, params.seed, advance, processes)._asdict()
-    # Figures of few articles speak of these alone: then what definitions teach is to decide.
-    by_paragraph = files.read_json(SPLIT, "stage split")["split_unit"] == "paragraph"
-    if params.topics.descriptions and by_paragraph:
+    if by_definitions:
         tables["definitions"] = score_by_definitions(data, fit, params.seed)
     return tables | {"apart": score_apart(data, fit, params.seed)}

@@ -6,6 +6,7 @@ Both kinds of model are fitted by a `Fit` and give a `Fitted`; the fits are in `
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,7 +19,7 @@ import pandas as pd
 from paratopic.corpus.labelled import Labelled
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
-from paratopic.inference.folder import MANIFEST, write_manifest
+from paratopic.inference.folder import ABOUT, write_manifest
 from paratopic.inference.scores import Array, Integers, Scores, Targets
 from paratopic.labels.weak import learn_sources, teach
 from paratopic.project.files import aside
@@ -160,7 +161,7 @@ class Fitted(ABC):
         return scores, self.predict_proba(texts.alone) if reads else scores
 
     @abstractmethod
-    def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
+    def write(self, folder: Path) -> tuple[dict[str, Any], Parity]:
         """Write the files that the kind's classifier reads into an empty folder.
 
         Returns
@@ -182,12 +183,19 @@ class Fitted(ABC):
         """
         with aside(folder) as draft:
             draft.mkdir()
-            settings, parity = self.write(draft, calibration)
-            settings["context"] = asdict(self.context)
-            write_manifest(draft, self.KIND, self.topics, calibration, languages, settings)
-            # Weights come readable by their owner alone; whoever reads the folder may have them.
-            for weights in draft.rglob("*.safetensors"):
-                weights.chmod((draft / MANIFEST).stat().st_mode)
+            parity = self.write_fit(draft, languages)
+            write_manifest(draft, self.topics, calibration)
+        return parity
+
+    def write_fit(self, folder: Path, languages: Sequence[str]) -> Parity:
+        """Write what a model's folder has but for what calibrates it; parameters as of `save`."""
+        settings, parity = self.write(folder)
+        settings["context"] = asdict(self.context)
+        about = {"kind": self.KIND, "languages": list(languages), "settings": settings}
+        (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        # Weights come readable by their owner alone; whoever reads the folder may have them.
+        for weights in folder.rglob("*.safetensors"):
+            weights.chmod((folder / ABOUT).stat().st_mode)
         return parity
 
 
@@ -280,8 +288,8 @@ def examples_of(
     if data.by_hand.all():
         return examples
     by_hand = data.by_hand[:, None]
-    sources = learn_sources(data.rows, data.answers, data.topics)
-    lesson = teach(data.rows, data.answers, sources)
+    sources = learn_sources(data.rows, data.weak, data.topics)
+    lesson = teach(data.rows, data.weak, sources)
     soft = Soft(data.by_hand, lesson.ratio, np.where(by_hand, 1.0, lesson.weights))
     targets = np.where(by_hand, data.targets, lesson.targets)
     examples = replace(examples, targets=targets, soft=soft)

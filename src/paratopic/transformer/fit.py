@@ -17,7 +17,6 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from torch import nn
 
-from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.head import LinearHead
 from paratopic.inference.onnx_model import (
@@ -109,7 +108,7 @@ class FittedTransformer(Fitted):
         regression = regression_of(self.topics)
         return regression.scores(self._head.read(read, regression, len(texts)).logits)
 
-    def write(self, folder: Path, calibration: Calibration) -> tuple[dict[str, Any], Parity]:
+    def write(self, folder: Path) -> tuple[dict[str, Any], Parity]:
         """Write the encoder for sentence-transformers, and as an ONNX model with its head.
 
         Metrics of parity are:
@@ -136,8 +135,7 @@ class FittedTransformer(Fitted):
         int8_used = encoder is not self._tuned
 
         def probabilities(embeddings: Array) -> Scores:
-            logits = calibration.apply(self._head.logits(embeddings))
-            return regression_of(self.topics).probabilities(logits)
+            return regression_of(self.topics).probabilities(self._head.logits(embeddings))
 
         # By this process alone: the others write nothing.
         network, full = (
@@ -163,12 +161,7 @@ class FittedTransformer(Fitted):
 
 
 def fit(
-    examples: Examples,
-    topics: Topics,
-    params: Transformer,
-    seed: int,
-    advance: Advance = silent,
-    checkpoints: Path | None = None,
+    examples: Examples, topics: Topics, params: Transformer, seed: int, advance: Advance = silent
 ) -> FittedTransformer:
     """Tune the encoder on the examples, then fit the head on their tuned embeddings.
 
@@ -180,8 +173,6 @@ def fit(
         nobody labelled are for the head alone, with which the encoder is tuned in mode multi.
     advance
         Called with the share of the work done, 0 to 1; reports to nobody by default.
-    checkpoints
-        Folder from which a fit that was killed goes on; None, the default, for none.
 
     Raises
     ------
@@ -203,7 +194,7 @@ def fit(
         first = _to_begin_with(examples, topics, seed)
         network.use(head_fit.fit(first, untuned, short, context))
     to_tune = windowing(Tokenizer.from_str(tokens), plan.tokens)
-    history = tune(network, to_tune, examples, topics, plan, seed, advance, checkpoints)
+    history = tune(network, to_tune, examples, topics, plan, seed, advance)
     windows = _windows(tokenizer, examples, topics, seed)
     encoder, similarity = _quantise_if_close(network.encoder, windows)
     embedder = Embedder(encoder)

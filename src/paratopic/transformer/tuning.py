@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle, islice
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +35,6 @@ from paratopic.inference.onnx_model import read_windows
 from paratopic.inference.scores import Array, Integers, Targets, classes, one_hot
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Examples, share_of_labels, topics_are_rare
-from paratopic.transformer.checkpoint import Checkpoint
 from paratopic.transformer.network import Network, backpropagate, encode, joined, one_thread_each
 from paratopic.transformer.settings import Transformer
 
@@ -200,7 +198,6 @@ def tune(
     plan: Plan,
     seed: int,
     advance: Advance,
-    checkpoints: Path | None = None,
 ) -> pd.DataFrame:
     """Tune the network's encoder, and its head too where the plan trains it.
 
@@ -212,9 +209,6 @@ def tune(
         Tokenizer that cuts texts into windows of `Plan.tokens`.
     advance
         Called with the share of the work done, 0 to 1.
-    checkpoints
-        Folder that keeps a checkpoint once a minute, and at the end; None, the default, for none.
-        Work that has one goes on from there, and ends as it would have without a pause.
 
     Returns
     -------
@@ -233,13 +227,9 @@ def tune(
     groups = [{"params": parameters, "largest": rate} for parameters, rate in rates]
     optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
     start = [parameter.detach().clone() for parameter in tuned]
-    given = texts, np.vstack(outcomes).tobytes(), weights.tobytes(), tokenizer.truncation, plan[1:]
-    checkpoint = Checkpoint(checkpoints, (*given, seed), [*tuned, *head], optimiser)
-    losses = checkpoint.restore()
-    n_restored = len(losses)
+    losses: list[float] = []
     rng = np.random.default_rng(seed)
-    batches = _batches(plan, tokenizer, texts, outcomes, weights, rng)
-    for batch in islice(batches, n_restored, None):
+    for batch in _batches(plan, tokenizer, texts, outcomes, weights, rng):
         encoded = encode(network.encoder, batch.windows)
         embeddings = joined(network.encoder, encoded, len(batch.windows)).requires_grad_()
         loss = plan.loss(network, embeddings, batch)
@@ -253,9 +243,6 @@ def tune(
         optimiser.step()
         losses.append(float(loss.detach()))
         advance(len(losses) / (plan.n_steps + 1))
-        checkpoint.save(losses)
-    if len(losses) > n_restored:
-        checkpoint.finish(losses)
     with torch.no_grad():
         for parameter, before in zip(tuned, start, strict=True):
             parameter.copy_(torch.lerp(before, parameter, plan.share))

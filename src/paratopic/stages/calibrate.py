@@ -1,0 +1,53 @@
+"""Stage calibrate@MODEL: honest probabilities and thresholds, from out-of-fold scores."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, replace
+
+from paratopic.corpus.labelled import read_sampled
+from paratopic.corpus.table import read_parquet
+from paratopic.project import files
+from paratopic.project.files import (
+    ALONE,
+    APART,
+    BY_DEFINITIONS,
+    CALIBRATION,
+    IN_CONTEXT,
+    RAW_SCORES,
+    SCORES,
+    UNLABELLED,
+)
+from paratopic.project.params import read_params, run_stage
+from paratopic.training.calibration import calibrate_rows, calibrated, with_expected_thresholds
+
+
+def main() -> None:
+    """Run the stage in the current directory for the model that the command line names."""
+    name, params = sys.argv[1], read_params()
+    topics, tables = params.topics, {}
+    data, folder = read_sampled(topics), RAW_SCORES / name
+    if (folder / BY_DEFINITIONS).exists():
+        raw = read_parquet(folder / BY_DEFINITIONS)
+        tables[BY_DEFINITIONS] = with_expected_thresholds(raw, topics)
+    scores, unlabelled = (read_parquet(folder / each) for each in (IN_CONTEXT, UNLABELLED))
+    tables[IN_CONTEXT], calibration, tables[UNLABELLED] = calibrate_rows(
+        data, scores, params.calibrate, unlabelled
+    )
+    if (folder / ALONE).exists():
+        tables[ALONE], of_alone, _ = calibrate_rows(
+            data, read_parquet(folder / ALONE), params.calibrate
+        )
+        calibration = replace(calibration, alone=of_alone)
+    if len(apart := read_parquet(folder / APART)):
+        tables[APART] = calibrated(apart, calibration, topics)
+    with files.aside(SCORES / name) as draft:
+        draft.mkdir()
+        for file, table in tables.items():
+            table.to_parquet(draft / file, index=False)
+        files.write_json(draft / CALIBRATION, asdict(calibration), digits=10)
+    print(f"{name}: scores in {SCORES / name}")
+
+
+if __name__ == "__main__":
+    run_stage(main)
