@@ -42,11 +42,11 @@ from paratopic.inference.scores import one_hot
 from paratopic.project.params import read_params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
-from paratopic.stages import compare, evaluate, prepare, score, split, train
+from paratopic.stages import calibrate, compare, evaluate, fit, package, prepare, split, train
 from paratopic.training.examples import Examples
 
-STAGES = (prepare, split, score, evaluate, train, compare)
-OF_A_MODEL = {score, evaluate, train}
+STAGES = (prepare, split, fit, calibrate, evaluate, train, package, compare)
+OF_A_MODEL = {fit, calibrate, evaluate, train, package}
 FITS = ("one fit", "scikit-learn")
 PROGRAM = "from paratopic.cli.app import main; main()"
 # Share of recombined texts that are copies of another, but for a word.

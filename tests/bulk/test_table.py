@@ -171,7 +171,7 @@ def test_one_parquet_table_of_all_inputs(model: Model, inputs: list[Path], tmp_p
 def test_times_that_nobody_can_read_are_refused(model: Model, tmp_path: Path, suffix: str) -> None:
     when = pa.array([datetime(2025, 9, 15)], pa.timestamp("us", "Foo/Bar"))
     pq.write_table(pa.table({"text": ["a tariff"], "when": when}), tmp_path / "a.parquet")
-    with pytest.raises(UserError, match="a column of times cannot be read"):
+    with pytest.raises(UserError, match="times"):
         write(model, [tmp_path / "a.parquet"], tmp_path / f"out.{suffix}")
 
 
@@ -192,7 +192,7 @@ def test_a_column_named_source_is_refused_beside_other_inputs(
     path = save(tmp_path, "in.csv", "source,text\nReuters,a tariff\n")
     header, _ = write(model, [path], tmp_path / "answers.csv")
     assert header == ["source", "text", *ADDED]
-    with pytest.raises(UserError, match="has a column source, which prediction would add"):
+    with pytest.raises(UserError, match="a column source"):
         write(model, [path, *inputs], tmp_path / "answers.csv")
 
 
@@ -206,7 +206,7 @@ def test_one_table_on_the_command_line(
     assert f"{inputs[0]}: skipped (byline): By Jane Doe, Reuters" in printed.err
     before = out.read_bytes()
     for more, message in (
-        ([out, "--resume"], "--resume works only with a folder"),
+        ([out, "--resume"], "--resume"),
         ([inputs[1]], "is one of the inputs"),
         ([inputs[1].parent / "nowhere" / ".." / inputs[1].name], "is one of the inputs"),
         ([tmp_path / "answers.jsonl"], "one table can be .csv, .xlsx, .parquet"),

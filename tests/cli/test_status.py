@@ -59,18 +59,16 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
     notes = missing(few, FEW)
     about = ["security", NO_TOPIC, "figures for new articles", "sure predictions"]
     assert [note.split(":")[0] for note in notes] == about
-    assert notes[0].endswith("too few to be learnt and measured")
+    assert "learnt" in notes[0]
     described = Topics("single", (Topic("trade", "Goods."), Topic("security", "Armies.")))
-    assert missing(replace(few, topics=described), FEW)[0].endswith("too few to be measured")
+    assert "learnt" not in missing(replace(few, topics=described), FEW)[0]
     unwritten = Topics("single", (Topic("trade", "Goods."), Topic("arms_race", "Arms race.")))
-    assert any(
-        "arms_race: no definition" in n for n in missing(replace(few, topics=unwritten), FEW)
-    )
-    assert "3 distinct labelled paragraphs with a topic" in notes[3] and "there are 1" in notes[3]
+    assert "arms_race: no definition" in "\n".join(missing(replace(few, topics=unwritten), FEW))
+    assert "3 distinct labelled paragraphs" in notes[3] and "there are 1" in notes[3]
     assert "there is 1." in notes[2]
     of_topics = {name: {"support": 0} for name in ("trade", "security", "its former name")}
     unmeasured = missing(few, FEW | {"topics": of_topics})
-    assert unmeasured[1] == "trade: not measured by the last `dvc repro`"
+    assert unmeasured[1].startswith("trade: not measured")
     hundreds = replace(few, topics=Topics("single", tuple(f"t{n}" for n in range(300))))
     assert missing(replace(hundreds, rows=few.rows[:0]), None)[0].startswith("t0, t1, t2, ")
     assert "t9 and 290 more: fewer than" in missing(replace(hundreds, rows=few.rows[:0]), None)[0]
@@ -79,9 +77,7 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
     (note,) = missing(many, FEW)  # as measured, which `note_changes` calls older than the labels
     assert note == notes[3]
     (note,) = missing(many, measured(None, 3))
-    assert note.endswith(
-        "4 of 9 answers are wrong, too many to promise that 90% of the sure ones are right"
-    )
+    assert "4 of 9 answers are wrong" in note and "90%" in note
 
 
 def test_the_seed_has_a_status(monkeypatch: pytest.MonkeyPatch, cli: Cli, project: Path) -> None:
@@ -90,13 +86,10 @@ def test_the_seed_has_a_status(monkeypatch: pytest.MonkeyPatch, cli: Cli, projec
     assert "25 of 25 paragraphs labelled" in printed
     cells = [[c.strip() for c in line.split("│")[1:-1]] for line in printed.splitlines()]
     assert ["trade", "8", "0", "1"] in cells and [NO_TOPIC, "4", "0", "1"] in cells
-    assert (
-        "takes at least 44 distinct labelled paragraphs with a topic, and there are 21" in printed
-    )
-    assert "labels: it is not known how these paragraphs were chosen" in printed
-    assert "read more texts, once you have added some to seeds" in printed
+    assert "at least 44 distinct labelled paragraphs with a topic, and there are 21" in printed
+    assert "not known how these paragraphs were chosen" in printed
     monkeypatch.chdir(ROOT / "tests")
-    assert "not a paratopic project, because it has no params.yaml" in cli("status", status=1)
+    assert "not a paratopic project" in cli("status", status=1)
 
 
 def test_what_is_missing_is_listed_until_labels_change(here: Path, cli: Cli, project: Path) -> None:

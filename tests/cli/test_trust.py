@@ -66,7 +66,7 @@ def test_labels_are_not_written_outside(cli: Cli, secret: Path, how: str) -> Non
     before = sorted(secret.parent.iterdir())
     for words in (["label", "--random"], ["import", "ann.csv"], ask()):
         printed = cli(*words, status=1)
-        assert f"does not write outside of the project, to {elsewhere}" in printed
+        assert "outside" in printed and str(elsewhere) in printed
     assert sorted(secret.parent.iterdir()) == before
 
 
@@ -95,7 +95,7 @@ def test_the_pipeline_of_a_project_that_never_ran_here_does_not_run_unasked(
     monkeypatch.setattr("paratopic.cli.project.subprocess.run", run)
     PARAGRAPHS.unlink()
     for command in ("status", "suggest", "label"):
-        assert "`dvc repro prepare` creates it. It runs the commands in" in cli(command, status=1)
+        assert "`dvc repro prepare`" in cli(command, status=1)
     assert not ran
     Path("seeds/own.txt").write_text("Tariffs on steel rose.")
     prepare.main()

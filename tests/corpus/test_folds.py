@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -127,13 +129,13 @@ def test_a_topic_in_one_article_trains_only_and_leaves_the_other_topics_as_they_
     rows = pd.concat([thirty_articles(), few], ignore_index=True)
     folds = dealt(rows)
     assert (folds.split_unit, folds.n_folds) == ("article", 5)
-    assert folds.messages == ("topic w is in only one article, so it cannot be measured yet",)
+    (message,) = folds.messages
+    assert message.startswith("topic w is in only one article")
     fold = folds.table.set_index("id")["fold"]
     assert (fold[["q0", "q1"]] == ALWAYS_TRAIN).all()
     two = few.assign(topic=frame(["w", "v"])["topic"])
     both = dealt(pd.concat([thirty_articles(), two], ignore_index=True))
-    several = "topics v, w are in only one article each, so they cannot be measured yet"
-    assert both.messages == (several,)
+    assert both.messages[0].startswith("topics v, w are in only one article each")
     assert fold.drop(["q0", "q1"]).tolist() == dealt(thirty_articles()).table["fold"].tolist()
     # They leave the training part where their article is held out, and only there.
     walk = iterate_folds(folds.table, list(rows["id"]))
@@ -164,31 +166,23 @@ def test_copies_of_an_article_are_one_group() -> None:
 @pytest.mark.parametrize(
     ("articles", "topics", "message"),
     [
-        ("a" * 12, "xy" * 6, "all labels are from one article"),
-        (
-            "aabbcc",
-            "xyxyxy",
-            "3 distinct articles have labels with a topic, and a split by article needs 4",
-        ),
-        (
-            "aaaabcd",
-            "xyxy   ",
-            "1 distinct article has labels with a topic, and a split by article needs 4",
-        ),
-        ("abcdd", "xxxyy", "fewer than two topics are in two or more distinct articles"),
+        ("a" * 12, "xy" * 6, "one article"),
+        ("aabbcc", "xyxyxy", "3 distinct articles .* needs 4"),
+        ("aaaabcd", "xyxy   ", "1 distinct article .* needs 4"),
+        ("abcdd", "xxxyy", "fewer than two topics"),
     ],
 )
 def test_too_few_articles_are_split_by_paragraph(articles: str, topics: str, message: str) -> None:
     folds = dealt(frame([topic.strip() for topic in topics], list(articles)), 2)
     assert folds.split_unit == "paragraph"
-    split = "so the labels are split by paragraph. Expect lower figures on new articles"
-    assert folds.messages == (f"{message}, {split}",)
+    (note,) = folds.messages
+    assert re.search(f"{message}.* split by paragraph", note)
 
 
 def test_a_rare_topic_reduces_the_folds_and_is_named() -> None:
     folds = dealt(frame(["x"] * 10 + ["y"] * 4), 6)
     assert folds.n_folds == 4
-    assert folds.messages == ("labels of topic y are in only 4 articles, so 4 folds instead of 6",)
+    assert re.search("topic y .* 4 articles, so 4 folds instead of 6", folds.messages[0])
     # Not below four while another topic has as many: training parts stay big.
     assert dealt(frame(["x"] * 10 + ["y"] * 2)).n_folds == 4
     assert dealt(frame(["x"] * 3 + ["y"] * 2)).n_folds == 3
@@ -212,9 +206,8 @@ def test_a_holdout_is_the_share_that_was_asked_for(holdout: float, n: int) -> No
 )
 def test_a_rare_topic_makes_the_share_coarser(holdout: float, n_rare: int, share: str) -> None:
     folds = dealt(frame(["x"] * (200 - n_rare) + ["y"] * n_rare), holdout=holdout)
-    few = f"labels of topic y are in only {n_rare} articles"
-    held_out = f"about {float(share):.0%} of all are held out instead of {holdout:.0%}"
-    assert folds.messages == (f"{few}, so {held_out}",)
+    held_out = f"{float(share):.0%} of all are held out instead of {holdout:.0%}"
+    assert re.search(f"topic y .* {n_rare} articles, .*{held_out}", folds.messages[0])
     assert (folds.table["fold"] == 0).mean() == pytest.approx(float(share), abs=0.01)
 
 
@@ -261,7 +254,7 @@ def test_repeats_and_seeds_deal_differently() -> None:
 
 def test_too_few_labels_are_refused() -> None:
     for topics, message in (
-        (["", ""], "no labelled paragraph has a topic"),
+        (["", ""], "no labelled paragraph"),
         (["x", ""], "only one"),
         (["x", "y"], "two distinct paragraphs"),
         (["x", "x", "y"], "two distinct paragraphs"),

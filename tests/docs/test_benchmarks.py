@@ -53,6 +53,8 @@ def told_apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = [paragraph(rng.choice(topics[:3]), rng) for _ in labels]
     table = pd.DataFrame({"text": texts, "label": labels, "year": [n % 8 for n in range(240)]})
     table["group"] = [f"document {n // 12}" for n in range(240)]
+    table["outlet"] = [n % 3 for n in range(240)]
+    table["day"] = [f"2025-0{1 + n % 9}-01" for n in range(240)]
     folder = tmp_path_factory.mktemp("told-apart")
     table.to_parquet(folder / "table.parquet")
     vectors = np.random.default_rng(0).standard_normal((240, 12)) / 5
@@ -120,22 +122,10 @@ def test_weights_undo_what_suggestions_do_to_figures(told_apart: Path, lines_of:
     assert all(abs(line["accuracy_gap"]) < 0.15 for line in lines)
 
 
-def test_slices_are_named_where_they_are_planted(tmp_path: Path, lines_of: Benchmark) -> None:
-    rng = random.Random(0)
-    topics = sorted(WORDS)
-    table = pd.DataFrame({"label": [topics[n % 3] for n in range(150)]})
-    table["text"] = [paragraph(topic, rng, rng.randint(6, 30)) for topic in table["label"]]
-    table["group"] = [f"document {n // 2}" for n in range(150)]
-    table["outlet"] = [n % 3 for n in range(150)]
-    table["day"] = [f"2025-0{1 + n % 9}-01" for n in range(150)]
-    table.to_parquet(tmp_path / "table.parquet")
-    vectors = np.random.default_rng(0).standard_normal((150, 8)) / 8
-    vectors[np.arange(150), table["label"].map(topics.index)] += 1  # topics are easily told apart
-    np.savez(tmp_path / "table.npz", texts=table["text"].to_numpy(str), vectors=vectors)
+def test_slices_are_named_where_they_are_planted(told_apart: Path, lines_of: Benchmark) -> None:
     options = ["--date", "day", "--columns", "outlet", "--plant", "outlet: 1", "--draws", "4"]
-    kept = ["--embeddings", str(tmp_path), "--labels", "120"]
-    results = lines_of("slices", tmp_path, *options, *kept)
-    lines = {line["what"]: line for line in results}
+    kept = ["--embeddings", str(told_apart), "--labels", "120"]
+    lines = {line["what"]: line for line in lines_of("slices", told_apart, *options, *kept)}
     assert [*lines] == ["shuffled over texts", "dealt to documents", "planted in outlet: 1"]
     assert lines["planted in outlet: 1"]["named"] >= 0.75  # of 40 answers 12 are made wrong
     assert lines["shuffled over texts"]["named"] <= 0.25

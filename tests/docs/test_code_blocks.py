@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.pages import PAGES, README, blocks, each_page
-from tests.programs import ROOT
 
 LONGEST_README = 900  # words
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
@@ -24,12 +23,6 @@ ELSEWHERE = {"mlflow-and-dvc.md": "test_mlflow_page.py", "several-topics.md": "t
 )
 def test_every_command_of_a_page_runs(page: Path, run_page: Callable[[str], Path]) -> None:
     assert run_page(page.name).exists()  # it fails where a command does
-
-
-def test_other_pages_run_in_files_of_their_own() -> None:
-    for page, name in ELSEWHERE.items():
-        text = (Path(__file__).parent / name).read_text(encoding="utf-8")
-        assert f'run_page("{page}")' in text and ROOT / "docs" / page in PAGES
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

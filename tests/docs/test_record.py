@@ -50,21 +50,6 @@ def test_rows_are_added_or_replaced_by_their_key(record: ModuleType, scripts: Pa
     assert record.saved(path)[0]["definitions"] is True and record.saved(path)[2]["sure"] is None
 
 
-def test_what_was_measured_alike_is_described_once(record: ModuleType, scripts: Path) -> None:
-    for labels in (40, 300):
-        path = save(record, scripts, {"data": "a", "labels": labels, "method": "tuned"})
-    (made,) = record.saved(path.with_name(record.MADE))
-    assert {row["made"] for row in record.saved(path)} == {made["id"]}
-    assert made["script"] == "measure.py" and "numpy=" in made["packages"]
-    (scripts / "beside.py").write_text("x = 2\n")
-    record.code_digest.cache_clear()
-    save(record, scripts, *({"data": "a", "labels": n, "method": "tuned"} for n in (40, 300)))
-    assert len(record.saved(path.with_name(record.MADE))) == 2
-    assert record.tidy(scripts) == [path]
-    (kept,) = record.saved(path.with_name(record.MADE))
-    assert kept["code"] != made["code"]
-
-
 def test_a_result_is_older_once_its_code_has_changed(record: ModuleType, scripts: Path) -> None:
     path = save(record, scripts, *({"data": data, "labels": 4, "method": "a"} for data in "xy"))
     assert record.older(path, scripts) == []
@@ -80,11 +65,3 @@ def test_a_result_is_older_once_its_code_has_changed(record: ModuleType, scripts
     # One old run among others makes it old.
     save(record, scripts, {"data": "x", "labels": 4, "method": "b"})
     assert record.older(path, scripts) == ["x", "y"]
-
-
-def test_the_page_names_older_results_once(record: ModuleType) -> None:
-    page = f"before\n{record.START}old line\n{record.END}after\n"
-    marked = record.mark(page, ["answers", "shares of bills"])
-    assert marked.count("`answers, shares of bills`") == 1 and "old line" not in marked
-    assert marked.startswith("before\n") and marked.endswith("after\n")
-    assert record.mark(marked, []) == f"before\n{record.START}{record.END}after\n"

@@ -301,9 +301,9 @@ def test_a_rare_topic_loses_more_of_its_labels_to_the_held_out_part() -> None:
 def test_readers_are_told_where_labels_are_few() -> None:
     true = [0] * FEW + [1] * FEW_OF_A_TOPIC + [2] * (FEW_OF_A_TOPIC - 1)
     (rare,) = cautions(made(true, [true], 3), ["a", "b", "c"])
-    assert rare == "c: fewer than 5 labels, so its part of macro-F1 may be far off"
+    assert rare.startswith("c: fewer than 5 labels")
     (few,) = cautions(made([0, 1] * 10, [[0, 1] * 10], 2), ["a", "b"])
-    assert few.startswith("only 20 labels name a topic: do not rely on probabilities")
+    assert few.startswith("only 20 labels")
 
 
 @pytest.mark.parametrize(

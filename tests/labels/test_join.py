@@ -73,7 +73,8 @@ def test_lines_of_no_topic_or_paragraph_are_refused(
             joined(path, frame, topics, line)
     lines = "gone:0123456789,another list's topic,Nothing like it", "gone:1,trade,"
     _, messages = joined(path, frame, topics, *lines)
-    assert messages == ["article gone is not among the sources (2 labels ignored)"]
+    (message,) = messages
+    assert "article gone" in message and "2 labels" in message
 
 
 @pytest.mark.parametrize("white", [" ", "  ", "\n", "\u00a0"])
@@ -96,17 +97,14 @@ def test_disputed_paragraphs_are_reported(frame: pd.DataFrame, topics: Topics) -
         for paragraph, cells in answers.items()
         for n, cell in enumerate(cells)
     ]
-    most = "1 disputed paragraph gets the answer of most annotators"
-    settled = "Another answer settles a tie; `paratopic review` lists all ties."
-    table, messages = resolved(frame, CurrentAnswers(labels, []), topics, "first")
-    assert table["label"].tolist()[:2] == [["security"], ["trade"]]
-    get = "labelled with the answer that comes first in the codebook (prepare.ties: first)"
-    assert messages == [most, f"1 tie between annotators, {get}. {settled}"]
-    table, messages = resolved(frame, CurrentAnswers(labels, []), topics)
-    assert table["label"].tolist()[:2] == [["security"], None]
-    assert table["label_source"].tolist()[:2] == ["hand", "none"]
-    get = "without a label (prepare.ties: leave_out)"
-    assert messages == [most, f"1 tie between annotators, {get}. {settled}"]
+    rules: list[tuple[TieRule, list[str] | None]] = [("first", ["trade"]), ("leave_out", None)]
+    for rule, label in rules:
+        table, messages = resolved(frame, CurrentAnswers(labels, []), topics, rule)
+        assert table["label"].tolist()[:2] == [["security"], label]
+        assert table["label_source"].tolist()[:2] == ["hand", "hand" if label else "none"]
+        disputed, tie = messages
+        assert disputed.startswith("1 disputed paragraph") and tie.startswith("1 tie")
+        assert f"(prepare.ties: {rule})" in tie and "`paratopic review`" in tie
 
 
 def test_order_and_undecided_lines_change_no_row(frame: pd.DataFrame, topics: Topics) -> None:
@@ -172,10 +170,8 @@ def test_draws_from_a_group_count_while_its_column_is_there(
     assert table["effective_count"].dropna().tolist() == [1, 1, 1] and there.messages == []
     gone = resolve_answers(frame, NO_ANSWERS, lines, params, desks[["id"]])
     assert sampled(frame, gone)["draw"].tolist() == ["", "", "", "paragraph"]
-    assert gone.messages == [
-        "some labels are no longer part of the random sample, because the groups that they were "
-        "drawn from are not in the metadata: desk=a (2 labels)"
-    ]
+    (message,) = gone.messages
+    assert "desk=a (2 labels)" in message
 
 
 def test_a_sample_of_groups_outlasts_a_few_texts_of_others(
@@ -194,13 +190,9 @@ def test_a_sample_of_groups_outlasts_a_few_texts_of_others(
         resolved = resolve_answers(frame, NO_ANSWERS, lines, params, desks)
         table = sampled(frame, resolved)
         assert table["effective_count"].sum() == 4 and table["weight"].notna().sum() == 4
-        assert resolved.messages[-1] == (
-            "no label was drawn from desk=c. Until `paratopic label --random --by desk=c` draws "
-            "some, labels of the other groups correct predictions there, or shares leave it out if "
-            "it is a large part of the corpus"
-        )
+        assert "`paratopic label --random --by desk=c`" in resolved.messages[-1]
         sample = sample_of(table, resolved.sample, resolved.of_people)
         said = describe_sample(sample, 4)
         assert sample["groups"] == 4 and sample.get("frames", []) == parts
-        assert ("all 4 were drawn at random (paragraphs), all from groups" in said) == (not parts)
+        assert ("all from groups" in said) == (not parts)
         assert ("all from desk=a, desk=b, which leave out more than 10%" in said) == bool(parts)

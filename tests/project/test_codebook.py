@@ -106,10 +106,10 @@ def test_names_of_before_add_up() -> None:
 @pytest.mark.parametrize(
     ("codebook", "retired", "message"),
     [
-        (("a", Topic("b", was=("a",))), {}, 'has "a" twice, as a topic and in `was` of b'),
-        (("a", "b"), {"a": ()}, 'has "a" twice, as a topic and in `retired`'),
-        (("a", "b"), {"c": ("d",)}, '"d", in `retired` of c, is no other topic'),
-        (("a", "b"), {"c": ("c",)}, '"c", in `retired` of c, is no other topic'),
+        (("a", Topic("b", was=("a",))), {}, '"a" twice.*`was` of b'),
+        (("a", "b"), {"a": ()}, '"a" twice.*`retired`'),
+        (("a", "b"), {"c": ("d",)}, '"d", in `retired` of c'),
+        (("a", "b"), {"c": ("c",)}, '"c", in `retired` of c'),
         (("a", "b"), {"x;y": ()}, "is not a topic name"),
     ],
 )
@@ -169,7 +169,7 @@ def test_lists_may_be_in_brackets_or_lines_in_any_order() -> None:
         (Change("rename", ("trade",), ("?",)), "is not a topic name"),
         (Change("merge", ("trade", "security"), ("technology",)), '"technology" already'),
         (Change("split", ("trade",), ("security", "x")), '"security" already'),
-        (Change("split", ("trade",), ("trade", "x")), "the parts of a split need new names"),
+        (Change("split", ("trade",), ("trade", "x")), "split"),
         (Change("split", ("trade",), ("x_y", "x y")), "have the same definition"),
     ],
 )

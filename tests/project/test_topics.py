@@ -53,7 +53,7 @@ def test_a_bad_codebook_is_refused() -> None:
     with pytest.raises(ValueError, match="not a regular expression"):
         Topic("trade", heading="a{99999999999}")
     goods = (Topic("trade", "Goods. In: tariffs."), Topic("tech", "Goods."))
-    with pytest.raises(ValueError, match="trade and tech have the same definition"):
+    with pytest.raises(ValueError, match="trade and tech"):
         Topics("single", goods)
     assert Topics("single", (Topic("trade", "In: tariffs."), Topic("tech"))).descriptions == ()
 

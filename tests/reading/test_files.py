@@ -55,10 +55,10 @@ def test_plain_text_in_every_encoding(encoding: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".txt", ".html", ".docx", ".pdf"])
 def test_paths_without_a_file_are_refused(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"gone{suffix}"
-    with pytest.raises(UserError, match=rf"gone\{suffix}: no such file\. Check the name"):
+    with pytest.raises(UserError, match=rf"gone\{suffix}: no such file"):
         read_file(path)
     path.mkdir()
-    with pytest.raises(UserError, match=r": is a folder\. Name the text files inside it"):
+    with pytest.raises(UserError, match=r": is a folder"):
         read_file(path)
 
 
@@ -68,7 +68,7 @@ def test_files_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     path = save(tmp_path, "secret.txt", "")
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(UserError, match=r"secret\.txt: cannot be read: Permission denied\. Check"):
+    with pytest.raises(UserError, match=r"secret\.txt: cannot be read: Permission denied"):
         read_file(path)
 
 
@@ -76,11 +76,11 @@ def test_files_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ("name", "data", "message"),
     [
         ("empty.txt", b"", "holds no text"),
-        ("empty.html", b"", "is empty. Give a file with at least one paragraph"),
+        ("empty.html", b"", "is empty"),
         ("empty.pdf", b" \n", "is empty"),
         ("binary.html", b"\x00\x01" * 50, "is not plain text"),
-        ("a.txt", b"a\n" * 100_001, "has more than 100,000 paragraphs. Divide it"),
-        ("a.txt", b"word " * 2_000_001, "has more than 10,000,000 characters. Divide it"),
+        ("a.txt", b"a\n" * 100_001, "has more than 100,000 paragraphs"),
+        ("a.txt", b"word " * 2_000_001, "has more than 10,000,000 characters"),
     ],
     ids=["empty text", "empty page", "empty PDF", "binary", "paragraphs", "characters"],
 )

@@ -15,10 +15,7 @@ from tests.documents import PAGE, SAMPLES, save
 
 TEXT = "Trade\n\nThe tariff on goods rose.\n\nPhoto: Harbour Press\n"
 TABLE = "text,label\nThe army crossed the border.,security\nIt rained.,other\nNo label.,\n"
-NAME_IT = (
-    "is a table, which is not read from a folder: name it in prepare.sources of params.yaml to "
-    "read it"
-)
+NAME_IT = "name it in prepare.sources of params.yaml"
 
 
 @pytest.fixture
@@ -74,7 +71,7 @@ def test_the_projects_own_files_are_not_reported(
 
 def test_two_sources_of_one_name_are_refused(folder: Path) -> None:
     save(folder / "sub", "plain.pdf", SAMPLES[".pdf"])
-    with pytest.raises(UserError, match=r"plain\.pdf and .*plain\.txt have the same name, which"):
+    with pytest.raises(UserError, match=r"plain\.pdf and .*plain\.txt"):
         read_sources([str(folder)], [], [])
 
 
@@ -98,16 +95,13 @@ def test_files_that_cannot_be_read_are_skipped_with_their_reasons(folder: Path) 
     assert [(part.article, part.position, part.text) for part in left_out] == [
         (str(path), 0, "") for path in (broken, empty, notice)
     ]
-    assert [part.reason.split(" (")[0] for part in left_out] == [
-        "unreadable: cannot be read as PDF",
-        "unreadable: holds no text. Give a file with at least one paragraph.",
-        'unreadable: holds no paragraph but "© 2031"',
-    ]
+    for part, why in zip(left_out, ("PDF", "holds no text", "© 2031"), strict=True):
+        assert part.reason.startswith("unreadable: ") and why in part.reason
 
 
 def test_sources_none_of_which_can_be_read_are_an_error(folder: Path) -> None:
     empty = [str(save(folder, name, "")) for name in ("a.txt", "b.html")]
-    with pytest.raises(UserError, match=r"there is no paragraph in .*\n.*a\.txt: .*\n.*b\.html: "):
+    with pytest.raises(UserError, match=r"\n.*a\.txt: .*\n.*b\.html: "):
         read_sources(empty, [], [])
 
 
@@ -137,10 +131,11 @@ def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path) -> No
     kinds = ("metadata.csv", "file names", "documents", "tables")
     once = [*(("date", kind) for kind in kinds), ("author", "documents"), ("beat", "tables")]
     assert origins == dict.fromkeys(once, 1) | {("source", "metadata.csv"): 2}
-    gone = f"{folder}/metadata.csv: these rows name files that are not in its folder: gone"
     (row,) = metadata["id"][metadata["date"] == "1 May"]
-    unread = "1 date is not read and in no period; write 2025-09-15, 2025-09 or 2025: 1 May"
-    assert notes == [gone, f"{folder}/table.csv {NAME_IT}", f"{unread} ({row})"]
+    gone, named, unread = notes
+    assert gone.startswith(f"{folder}/metadata.csv: ") and gone.endswith(": gone")
+    assert named.startswith(f"{folder}/table.csv ") and NAME_IT in named
+    assert unread.startswith("1 date ") and unread.endswith(f": 1 May ({row})")
     assert not [part for part in skipped if "metadata" in part.article]
 
 
@@ -149,7 +144,7 @@ def test_keys_of_a_source_say_what_the_columns_of_a_table_are(folder: Path) -> N
     own = Source(str(folder / "o*.csv"), text="body", label="topic", labels={"Rain": "none"})
     frame, answers, *_ = read_sources([str(folder / "table.csv"), own], [], ["other"])
     assert frame["text"].tolist()[-1] == "It rained." and answers["topics"].tolist()[-1] == []
-    with pytest.raises(UserError, match=r"prepare\.sources: .*own\.csv is named twice with keys"):
+    with pytest.raises(UserError, match=r"prepare\.sources: .*own\.csv .*twice"):
         read_sources([own, own], [], [])
     with pytest.raises(UserError, match=r"plain\.txt is no table \(\.csv, "):
         read_sources([own, Source(str(folder / "plain.txt"), text="body")], [], [])
@@ -161,4 +156,5 @@ def test_a_folder_with_nothing_but_a_table_says_where_to_name_it(tmp_path: Path)
     table = save(tmp_path, "table.csv", TABLE)
     with pytest.raises(UserError, match="has no article: add some") as error:
         read_sources([str(tmp_path)], [labels], [])
-    assert str(error.value).splitlines()[1:] == [f"{table} {NAME_IT}"]
+    (line,) = str(error.value).splitlines()[1:]
+    assert line.startswith(f"{table} ") and NAME_IT in line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.corpus.labelled import with_labels
 from paratopic.corpus.table import read_paragraphs, read_parquet
 from paratopic.project.files import METADATA, PARAGRAPHS, PREPARED, sha256
 from paratopic.project.params import Labels, Prepare
@@ -107,10 +107,8 @@ def test_what_paragraphs_are_from_is_written_and_said_once(run: Callable[..., st
     assert list(read_parquet(METADATA)) == ["id"]
     Path("metadata.csv").write_text("article;source;date\nplain;Post;2025\nno;;\n")
     printed = run("plain.txt", "marked.md")
-    said = "metadata: date for 1 of 2 articles (1 from metadata.csv), source for 1\n"
-    assert said in printed
-    note = "note: metadata.csv: these rows name files that are not in its folder: no\n"
-    assert note in printed
+    assert "metadata: date for 1 of 2 articles (1 from metadata.csv), source for 1\n" in printed
+    assert "note: metadata.csv: " in printed
     assert PARAGRAPHS.read_bytes() == paragraphs
     metadata = read_parquet(METADATA)
     assert list(metadata["id"]) == list(read_paragraphs(PARAGRAPHS)["id"])
@@ -121,54 +119,27 @@ def test_what_paragraphs_are_from_is_written_and_said_once(run: Callable[..., st
 def test_what_is_known_of_a_topic_without_labels_is_said(folder: Path) -> None:
     params = settings((str(folder / "plain.txt"),))
     trade = Topic("trade", "Goods.", heading="trade")
-    for security, messages in (
-        (Topic("security", "Armies."), ["(models know only their definitions): trade, security"]),
-        (
-            Topic("security", "In: armies."),
-            ["definitions are not used, because every topic", "(not learnt): trade, security"],
-        ),
+    for definition, messages in (
+        ("Armies.", ["definitions.*: trade, security"]),
+        ("In: armies.", ["definitions are not used.*security", "not learnt.*: trade, security"]),
     ):
-        report = prepare(params, Topics("single", (trade, security))).report
-        notes = [note for note in report["messages"] if "topic trade" not in note]
+        topics = Topics("single", (trade, Topic("security", definition)))
+        notes = prepare(params, topics).report["messages"]
+        notes = [note for note in notes if "topic trade" not in note]
         for note, message in zip(notes, messages, strict=True):
-            assert message in note and "security" in note
+            assert re.search(message, note)
 
 
 def test_paragraphs_in_other_languages_than_the_labelled_ones_are_counted(folder: Path) -> None:
     (folder / "two.txt").write_text(f"Stahl\n\n{GERMAN}\n\n{BODIES[2]}\n", encoding="utf-8")
     params = settings((str(folder / "two.txt"),))
     for definitions, note in (
-        (BODIES, "1 of 2 paragraphs seems to be German, but the definitions are English: label"),
+        (BODIES, "1 of 2 paragraphs seems to be German"),
         ([GERMAN, BODIES[1]], ""),
     ):
         trade, security = map(Topic, ("trade", "security"), definitions)
         messages = prepare(params, Topics("single", (trade, security))).report["messages"]
         assert [m.startswith(note) for m in messages if "seems to be" in m] == [True] * bool(note)
-
-
-def test_headings_are_trusted_as_far_as_people_agree(folder: Path, topics: Topics) -> None:
-    """One paragraph has both; a heading that is wrong there is trusted less than a right one."""
-    params = settings((str(folder / "plain.txt"), str(folder / "marked.md")))
-    read = prepare(params, topics)
-    weak = with_labels(read.paragraphs, read.resolved.labels)
-    assert weak["label_source"].tolist() == ["none", "weak"]  # "Trade" is plain.txt's title
-    marked = weak.loc[weak["article"] == "marked", "id"].item()
-    trusts = {}
-    for topic in ("trade", "security"):
-        (folder / "labels.csv").write_text(
-            f"paragraph,topics,text\n{marked},{topic},The tariff\n", encoding="utf-8"
-        )
-        other = folder / "other.md"
-        other.write_text("# News\n\nIt rained.\n\n## Trade\n\nGoods came.\n", encoding="utf-8")
-        sources = (str(folder / "marked.md"), str(other))
-        params = settings(sources, str(folder / "labels.csv"))
-        prepared = prepare(params, topics)
-        frame, report = with_labels(prepared.paragraphs, prepared.resolved.labels), prepared.report
-        assert frame.loc[frame["text"] == "Goods came.", "label_source"].item() == "weak"
-        (worth,) = report["weak"]
-        assert (worth["right"], worth["compared"]) == (int(topic == "trade"), 1)
-        trusts[topic] = worth["trust"]
-    assert trusts["security"] < 0.4 < 0.6 < trusts["trade"]
 
 
 def test_copies_with_different_labels_are_named(folder: Path, topics: Topics) -> None:
@@ -177,6 +148,4 @@ def test_copies_with_different_labels_are_named(folder: Path, topics: Topics) ->
     path.write_text("\n".join(["id,text,label", *rows]), encoding="utf-8")
     messages = prepare(settings((str(path),)), topics).report["messages"]
     (message,) = (each for each in messages if "copies" in each)
-    assert message.startswith(
-        "1 text has copies with different labels, such as table:1 and table:2"
-    )
+    assert message.startswith("1 text ") and "table:1 and table:2" in message

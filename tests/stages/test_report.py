@@ -31,9 +31,8 @@ from paratopic.project.topics import NONE, ModeName
 from tests.programs import ROOT, Cli, run_stages
 from tests.samples import WORDS, paragraph
 
-PIPELINE = "installed,prepare,split,score baseline,evaluate baseline,train baseline,compare".split(
-    ","
-)
+STAGES = "installed,prepare,split,fit baseline,calibrate baseline,evaluate baseline,train baseline"
+PIPELINE = [*STAGES.split(","), "compare"]
 LOADS = ("src", "srcset", "data", "href", "xlink:href", "action", "poster")
 EVIL = '<script src="https://example.org/x.js"></script><b onclick="x">'
 
@@ -150,7 +149,7 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) 
     assert html.count('role="img"') == 4  # reliability of both, risk, loss of the baseline
     assert "transformer: no curve" in html and "The encoder is used as it is" in html
     doubtful = html.partition("Labels worth a second look")[2]
-    assert "the models, taken together, find" in doubtful
+    assert "the models" in doubtful
     assert "doubtful." in doubtful and "paratopic review" in doubtful
     assert "<td>technology</td><td>trade " in doubtful
     assert ("macro-F1 of answers" in html) == (mode == "single")
@@ -178,7 +177,7 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) 
     wrong = text.partition("Where it goes wrong")[2]
     mistaken = "technology mistaken for trade: 1 of" if mode == "single" else "technology missed: "
     assert mistaken in wrong and "≈" in wrong
-    assert "is worse by more than chance explains" in wrong
+    assert "worse by more than chance" in wrong
 
 
 def test_all_that_count_mistakes_count_the_same(cli: Cli) -> None:
@@ -216,7 +215,7 @@ def test_all_that_count_mistakes_count_the_same(cli: Cli) -> None:
     assert read_json(folder / "metrics.json", "").get("mistakes") == n_wrong
 
     page = Page(PAGE.read_text(encoding="utf-8")).text
-    assert f"For {n_wrong} of {n} paragraphs, the answer of the" in page
+    assert f"For {n_wrong} of {n} paragraphs" in page
     assert f"100%{n_wrong / n:.0%}" in page.partition("Share of wrong answers")[2].replace("\n", "")
     assert f"{n_wrong} of {n} answers wrong" in cli("errors")
 
@@ -240,16 +239,12 @@ def test_all_that_count_mistakes_count_the_same(cli: Cli) -> None:
 def test_before_anyone_has_labelled_the_page_says_so(cli: Cli) -> None:
     Path("plain.txt").write_text("The tariff rose.\n\nThe navy left the port.\n", encoding="utf-8")
     start("single", ["baseline"], "plain.txt")
-    run_stages(*PIPELINE)
-    html = written()
-    page = Page(html)
-    assert "Nothing was measured" in page.text and "2 not labelled" in page.text
-    assert "nothing is measured" in page.text
-    assert "svg" not in page.tags
     params = Path("params.yaml")
     params.write_text(params.read_text().replace("unit: paragraph", "unit: entry"))
-    assert "2 entries from 1 article" in (text := Page(written()).text)
-    assert "too few entries are labelled" in text and "paragraph" not in text.lower()
+    run_stages(*PIPELINE)
+    page = Page(written())
+    assert "Nothing was measured" in page.text and "2 entries from 1 article" in page.text
+    assert "svg" not in page.tags and "paragraph" not in page.text.lower()
     assert "The models" not in page.text and "goes wrong" not in page.text
     shares = on_request(cli).partition("How much is about what")[2]
-    assert "Label a random sample (<code>paratopic label --random --n 60</code>)" in shares
+    assert "<code>paratopic label --random --n 60</code>" in shares

@@ -174,7 +174,7 @@ def test_topics_are_told(model: Model, rows: pd.DataFrame, tmp_path: Path) -> No
 def test_each_topic_of_a_label_can_be_doubtful() -> None:
     texts = ["one text alone", "another text here", "a third one there"]
     rows = pd.DataFrame({"id": list("abc"), "text": texts})
-    rows["topics"] = [["trade", "security"], ["trade"], []]
+    rows["label"] = [["trade", "security"], ["trade"], []]
     given = [[0.9, 0.1, 0.7], [0.95, 0.8, 0.1], [0.05, 0.1, 0.02]]
     scores = pd.DataFrame(given, columns=TOPICS.scores)
     scores = scores.assign(id=list("abc"), repeat=0, **dict.fromkeys(TOPICS.thresholds, 0.4))

@@ -34,15 +34,15 @@ def split(data: Labelled, settings: Split) -> Folds:
 def test_labelled_paragraphs_are_dealt() -> None:
     folds = split(table_of("xxxxyyyyz", "xyz"), Split(5, 2, None))
     assert (folds.split_unit, folds.n_folds, folds.n_repeats) == ("article", 4, 2)
-    assert folds.messages[0] == "topic z is in only one article, so it cannot be measured yet"
+    assert folds.messages[0].startswith("topic z is in only one article")
 
 
 @pytest.mark.parametrize(
     ("data", "why"),
     [
         # The weak labels of the others measure nothing.
-        (table_of("xxxxyyyyz", "z"), "only one topic is labelled"),
-        (table_of("xyz", "xyz"), "fewer than two topics have two distinct paragraphs"),
+        (table_of("xxxxyyyyz", "z"), "only one topic"),
+        (table_of("xyz", "xyz"), "fewer than two topics"),
     ],
 )
 def test_where_nothing_can_be_measured_definitions_have_to_do(data: Labelled, why: str) -> None:

@@ -68,7 +68,7 @@ def test_what_no_spreadsheet_knows_is_text(tmp_path: Path) -> None:
 
 def test_a_text_that_no_cell_holds_is_refused(tmp_path: Path) -> None:
     write_workbook(tmp_path / "out.xlsx", Tab([["a" * 32_767]]))
-    with pytest.raises(UserError, match=r"holds 32,767 characters, and this text has more: aaa"):
+    with pytest.raises(UserError, match=r"32,767 characters.*: aaa"):
         write_workbook(tmp_path / "out.xlsx", Tab([["a" * 32_768]]))
 
 
@@ -156,8 +156,8 @@ def test_what_is_no_workbook_or_too_large_is_refused(
     assert sheet.parent is not None
     sheet.parent.save(path)
     monkeypatch.setattr(workbook, "MOST_CELLS", 16_000)
-    with pytest.raises(UserError, match="or 16,000 cells. Save the sheet as CSV"):
+    with pytest.raises(UserError, match="16,000 cells"):
         read_workbook(path)
     monkeypatch.setattr(workbook, "MOST_BYTES", 1_000)
-    with pytest.raises(UserError, match="has more than 1,000 bytes when unpacked"):
+    with pytest.raises(UserError, match="1,000 bytes"):
         read_workbook(path)

@@ -140,7 +140,7 @@ def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (pd.DataFrame({"id": ["a"], "text": ["A tariff."]}), "has to be named text"),
+        (pd.DataFrame({"id": ["a"], "text": ["A tariff."]}), "text"),
         (pd.DataFrame({"text": ["a", None]}), r"texts\[1\] is \w+, not str"),
         (pd.DataFrame({"text": [7]}), "Incompatible input types"),
         ([[]], "missing inputs"),

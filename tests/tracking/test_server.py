@@ -1,11 +1,10 @@
-"""A server that several projects write to, and a store of 1,000 runs.
+"""A server that several projects write to.
 
 pytest -m long tests/tracking/test_server.py --log-cli-level INFO
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import multiprocessing
 import os
@@ -14,23 +13,20 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput, Metric, Param
 
-from paratopic.tracking.runs import COMPARED, PART, STATE, Record, write_runs
+from paratopic.tracking.runs import PART, write_runs
 from paratopic.tracking.ui import QUIET, _answers, _free_port
 from tests.tracking.conftest import records_of
 
-PROJECTS, RUNS, SECONDS = 8, 1000, 5
+PROJECTS = 8
 
 pytestmark = pytest.mark.long
 log = logging.getLogger(__name__)
@@ -121,58 +117,3 @@ def test_projects_write_at_once(server: str, baseline_folder: Path, tmp_path: Pa
         assert champion.tags["model"] == "baseline"
         for run in found:
             assert client.list_artifacts(run.info.run_id)
-
-
-def fill(uri: str, experiment_id: str, record: Record) -> None:
-    """Add runs to an experiment as the pipeline writes them, but for files."""
-    client = MlflowClient(uri)
-    for number in range(RUNS):
-        state = f"old{number}"
-        tags = {PART: record.part, STATE: state, COMPARED: state, **record.tags}
-        run = client.create_run(experiment_id, tags=tags, run_name=state)
-        run_id, now = run.info.run_id, run.info.start_time
-        model = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
-        client.finalize_logged_model(model.model_id, "READY")
-        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-        metrics = [
-            Metric(name, value + number / RUNS, now, 0, model_id=model.model_id, run_id=run_id)
-            for name, value in record.metrics.items()
-        ]
-        params = [Param(key, value) for key, value in record.params.items()]
-        client.log_batch(run_id, metrics, params)
-        client.set_terminated(run_id)
-
-
-@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
-def test_a_store_of_many_runs_is_quick(
-    store: str, baseline: Record, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    if store == "postgresql":
-        uri = request.getfixturevalue("database")
-    write_runs(uri, "many", [baseline], tmp_path / "mlruns")
-    number = MlflowClient(uri).get_experiment_by_name("many").experiment_id
-    fill(uri, number, baseline)
-
-    def seconds(what: str, started: float) -> None:
-        taken = time.perf_counter() - started
-        log.info("%s, %d runs: %s in %.2f s", store, RUNS + 1, what, taken)
-        assert taken < SECONDS
-
-    for what, record in (("nothing new", baseline), ("a new run", replace(baseline, state="s2"))):
-        started = time.perf_counter()
-        write_runs(uri, "many", [record], tmp_path / "mlruns")
-        seconds(f"track, {what}", started)
-    with served(uri, tmp_path) as address:
-        # What the page of the runs asks for, as often as somebody reaches its end.
-        for what in ("runs", "logged-models"):
-            ids = {"experiment_ids": [number], "max_results": 100}
-            body = json.dumps(ids).encode()
-            path = f"{address}/ajax-api/2.0/mlflow/{what}/search"
-            for turn in ("first", "second"):
-                asked = urllib.request.Request(path, body, {"Content-Type": "application/json"})
-                started = time.perf_counter()
-                with urllib.request.urlopen(asked) as reply:
-                    rows = json.load(reply)
-                seconds(f"page, {what}, {turn} time", started)
-                assert len(rows["runs" if what == "runs" else "models"]) in (50, 100)

@@ -46,7 +46,7 @@ def test_checksums_of_the_bundled_encoder(piece: str, monkeypatch: pytest.Monkey
     assert Path(resolve_encoder(BUNDLED), piece).exists()
     resolve_encoder.cache_clear()
     monkeypatch.setitem(BUNDLED_SHA256, piece, "0" * 64)
-    with pytest.raises(UserError, match=f"{piece}: this is not that of {BUNDLED}"):
+    with pytest.raises(UserError, match=f"{piece}: .*{BUNDLED}"):
         resolve_encoder(BUNDLED)
     resolve_encoder.cache_clear()
 

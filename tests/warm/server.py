@@ -31,50 +31,18 @@ from typing import Any
 import paratopic
 
 # Imported late, by what stages and commands call, or by tests alone.
-LATE = (
-    "docx",
-    "dulwich.porcelain",
-    "dvc.cli.parser",
-    "dvc.data_cloud",
-    "dvc.lock",
-    "dvc.repo.artifacts",
-    "dvc.repo.datasets",
-    "dvc.repo.experiments.queue.celery",
-    "dvc.repo.experiments.queue.workspace",
-    "dvc.repo.experiments.run",
-    "dvc.repo.graph",
-    "dvc.repo.index",
-    "dvc.repo.open_repo",
-    "dvc.repo.plots",
-    "dvc.repo.stage",
-    "dvc.repo.status",
-    "dvc.repo.trie",
-    "dvc.rwlock",
-    "dvc.stage",
-    "dvc.utils.hydra",
-    "dvc.utils.strictyaml",
-    "dvc_data.hashfile.db.local",
-    "dvc_data.hashfile.status",
-    "dvc_data.index.checkout",
-    "dvc.cachemgr",
-    "dvc_task.proc.manager",
-    "hydra._internal.config_loader_impl",
-    "hypothesis.strategies",
-    "mlflow",
-    "mlflow.pyfunc",
-    "mlflow.store.model_registry.sqlalchemy_store",
-    "mlflow.store.tracking.sqlalchemy_store",
-    "networkx",
-    "onnxscript",
-    "pandas",
-    "pygit2",
-    "pytest",
-    "scmrepo.git.backend.dulwich",
-    "scmrepo.git.backend.pygit2",
-    "selenium.webdriver",
-    "starlette.testclient",
-    "torch.onnx._internal.exporter._core",
-)
+LATE = """
+docx dulwich.porcelain dvc.cli.parser dvc.data_cloud dvc.lock dvc.repo.artifacts
+dvc.repo.datasets dvc.repo.experiments.queue.celery dvc.repo.experiments.queue.workspace
+dvc.repo.experiments.run dvc.repo.graph dvc.repo.index dvc.repo.open_repo dvc.repo.plots
+dvc.repo.stage dvc.repo.status dvc.repo.trie dvc.rwlock dvc.stage dvc.utils.hydra
+dvc.utils.strictyaml dvc_data.hashfile.db.local dvc_data.hashfile.status dvc_data.index.checkout
+dvc.cachemgr dvc_task.proc.manager hydra._internal.config_loader_impl hypothesis.strategies
+mlflow mlflow.pyfunc mlflow.store.model_registry.sqlalchemy_store
+mlflow.store.tracking.sqlalchemy_store networkx onnxscript pandas pygit2 pytest
+scmrepo.git.backend.dulwich scmrepo.git.backend.pygit2 selenium.webdriver starlette.testclient
+torch.onnx._internal.exporter._core
+""".split()
 READ_AT_START = ("PYTHON", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "TORCH", "ORT_", "LD_")
 # Of these, how threads wait, which changes no result, what torch sets, what a forked program reads
 # itself, and what it has done with: libraries come before the project.
