@@ -110,7 +110,7 @@ def make_project(folder: Path, table: Table, n: int, models: list[str]) -> None:
     rows[["text", "label", "group"]].to_parquet(folder / "table.parquet", index=False)
 
 
-def fit(kind: str) -> None:
+def fit_once(kind: str) -> None:
     """Fit the table in the current directory once, as a process of `measure`."""
     params = read_params()
     rows = pd.read_parquet("table.parquet")
@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--fit", choices=FITS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.fit:
-        fit(arguments.fit)
+        fit_once(arguments.fit)
         return
     table, models, path = read(arguments.data), arguments.models, arguments.results
     about = {"data": table.name, "models": " ".join(models)}
