@@ -6,7 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
-from paratopic.project.files import CHAMPION, MODELS, PARAMS
+from paratopic.corpus.table import write_metadata
+from paratopic.project.files import CHAMPION, METADATA, MODELS, PARAMS
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
 from tests.programs import ROOT
@@ -25,4 +26,5 @@ def make_project(folder: Path, model: Path) -> Path:
     (folder / CHAMPION).write_text(json.dumps({"champion": model.name}), encoding="utf-8")
     (folder / "seeds").mkdir()
     write_labelled(FRAME, folder)
+    write_metadata(FRAME[["id"]], folder / METADATA)
     return folder

@@ -75,7 +75,10 @@ def fill(name: str, **topic_of: str) -> None:
     pd.DataFrame(rows).to_csv(name, index=False)
 
 
-def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path, cli: Cli) -> None:
+def test_suggested_paragraphs_are_labelled_imported_and_counted(
+    clone: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paratopic.cli.staleness._dvc_status", lambda stages: {})
     before = LABELS.read_bytes()
     printed = cli("suggest", "--n", "2")
     assert len(list(csv.DictReader(printed.splitlines()))) == 2

@@ -34,7 +34,7 @@ def labelled(*rows: tuple[str, str, list[str] | None], topics: Topics = TOPICS) 
     """Labelled paragraphs by article, label_source and topics."""
     articles, sources, labels = zip(*rows, strict=True)
     texts = [f"Text {number}." for number in range(len(rows))]
-    table = paragraph_table(article=articles, label_source=sources, topics=labels, text=texts)
+    table = paragraph_table(article=articles, label_source=sources, label=labels, text=texts)
     return labelled_in(table, topics)
 
 

@@ -19,8 +19,10 @@ from ruamel.yaml import YAML
 from paratopic.project.files import (
     COMPARISON,
     FINAL,
+    HISTORY,
     MODEL_REPORTS,
     PAGE,
+    RAW_SCORES,
     SCORES,
     WHOLE_PAGE,
     read_json,
@@ -31,8 +33,8 @@ from paratopic.project.topics import NONE, ModeName
 from tests.programs import ROOT, Cli, run_stages
 from tests.samples import WORDS, paragraph
 
-STAGES = "installed,prepare,split,fit baseline,calibrate baseline,evaluate baseline,train baseline"
-PIPELINE = [*STAGES.split(","), "compare"]
+OF_MODEL = ("fit", "calibrate", "evaluate", "train", "package")
+PIPELINE = ["installed", "prepare", "split", *(f"{s} baseline" for s in OF_MODEL), "compare"]
 LOADS = ("src", "srcset", "data", "href", "xlink:href", "action", "poster")
 EVIL = '<script src="https://example.org/x.js"></script><b onclick="x">'
 
@@ -123,7 +125,8 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) 
     # A second model with the same scores, which has no history.
     shutil.copytree(SCORES / "baseline", SCORES / "transformer")
     empty = pd.DataFrame(columns=["repeat", "fold", "step", "loss"])
-    write_csv(SCORES / "transformer" / "history.csv", empty)
+    (RAW_SCORES / "transformer").mkdir()
+    write_csv(RAW_SCORES / "transformer" / HISTORY, empty)
     run_stages("evaluate baseline", "evaluate transformer", "train baseline", "compare")
     write_csv(MODEL_REPORTS / "transformer" / "final.csv", empty[["step", "loss"]])
     shutil.copy(MODEL_REPORTS / "baseline" / FINAL, MODEL_REPORTS / "transformer")

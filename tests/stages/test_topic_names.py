@@ -54,7 +54,7 @@ def test_the_pipeline_takes_any_name(
     YAML(typ="safe").dump(params, Path("params.yaml"))
     of_baseline = [f"{stage} baseline" for stage in ("fit", "calibrate", "evaluate")]
     run_stages("installed", "prepare", "split", *of_baseline)
-    run_stages("train baseline", "card baseline", "compare", "report")
+    run_stages("train baseline", "package baseline", "card baseline", "compare", "report")
     assert [list(cell) for cell in read_labelled_paragraphs()["label"]] == [[n] for n in names * 4]
     assert read_json(PREPARED, "")["topics"] == dict.fromkeys(names, 4)
     scores = pd.read_parquet(SCORES / "baseline" / "scores.parquet")

@@ -81,7 +81,7 @@ def _dvc_status(stages: list[str]) -> dict[str, list[Any]]:
     try:
         with Repo() as repo:
             return dict(repo.status(stages))
-    except (DvcException, OSError) as error:
+    except (DvcException, OSError, KeyError) as error:  # the last one: its user has no name
         reason = str(error).partition("\n")[0]
         print(f"note: it is not known whether results are up to date, because DVC says: {reason}")
         return {}
