@@ -116,6 +116,11 @@ class Project:
         """What the labels by hand are a sample of (`labels.sample.sample_of`)."""
         return sample_of(self.paragraphs, self.drawn, self.current.answers)
 
+    @cached_property
+    def changes(self) -> str:
+        """What changed since the last `dvc repro` (`changes_since`), asked of DVC once."""
+        return changes_since(self.params, champion_name())
+
     @property
     def has_draws(self) -> bool:
         """Whether anything was drawn at random, also since stage prepare."""
@@ -349,7 +354,7 @@ def next_steps(project: Project) -> dict[str, str]:
         # What prepare has not read yet may be all that there is.
         first = {} if project.current.answers else label_step(project.everything)
         return steps | first | TRAIN
-    if is_stale := not champion or bool(changes_since(project.params, champion)):
+    if is_stale := not champion or bool(project.changes):
         steps |= _run(project.params)
     if project.sample["drawn"] < LEAST_LABELS and can_draw:
         steps |= label_step(project.everything)

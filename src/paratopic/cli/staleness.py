@@ -14,8 +14,8 @@ from paratopic.project.params import Params, read_params
 from paratopic.reading.outside import refuse_untrusted, untrusted
 from paratopic.reading.sources import digests_of
 
-# Stages of each model, and of the champion, whose changes make its figures old.
-MEASURING, OWN = ("evaluate",), ("fit", "calibrate", "train", "package")
+# Stages of the champion whose changes make its figures old.
+OWN = ("fit", "calibrate", "train", "package")
 
 
 def champion_name() -> str:
@@ -35,7 +35,13 @@ def note_changes(model: Path = files.MODELS) -> None:
     if not (is_own and files.PARAMS.exists() and files.PREPARED.exists()):
         return
     params, champion = read_params(), champion_name()
-    if not untrusted(params.prepare) and (changes := changes_since(params, champion)):
+    if not untrusted(params.prepare):
+        print_changes(changes_since(params, champion), champion)
+
+
+def print_changes(changes: str, champion: str) -> None:
+    """Print what `changes_since` says, unless it is nothing."""
+    if changes:
         what = "these figures were made" if champion else "the texts were read"
         print(f"note: {changes} changed since {what}: run `dvc repro`")
 
@@ -52,7 +58,7 @@ def changes_since(params: Params, champion: str) -> str:
     stages = ["prepare"]
     if champion:
         stages += ["split", *(f"{stage}@{champion}" for stage in OWN), "compare"]
-        stages += [f"{stage}@{name}" for stage in MEASURING for name in params.models]
+        stages += [f"evaluate@{name}" for name in params.models]
     status, changes = _dvc_status(stages), changed_sources(params)
     for stage in stages:
         for change in status.get(stage, ()):

@@ -17,7 +17,7 @@ from paratopic.cli.project import (
     read_project,
     read_texts,
 )
-from paratopic.cli.staleness import champion_name, changed_sources, note_changes
+from paratopic.cli.staleness import champion_name, changed_sources, print_changes
 from paratopic.corpus.folds import LEAST_FOLDS
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import describe_size
@@ -40,7 +40,7 @@ def status() -> None:
     """
     read_texts()
     project = read_project()
-    note_changes()
+    print_changes(project.changes, champion_name())
     is_old = bool(changed_sources(project.params))
     prepared = files.read_json(PREPARED, "`dvc repro`")
     frame, topics = project.paragraphs, project.params.topics
