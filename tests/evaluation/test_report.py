@@ -10,7 +10,14 @@ import pandas as pd
 import pytest
 
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes
-from paratopic.evaluation.report import EFFECTS, HURTS, OutOfFold, reads, reliability_table
+from paratopic.evaluation.report import (
+    HURTS,
+    OutOfFold,
+    abstention,
+    naming,
+    reads,
+    reliability_table,
+)
 from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.project.params import Calibrate
@@ -27,7 +34,7 @@ def test_naming_by_hand() -> None:
     calibration = Calibration(thresholds=(0.5, 0.4, 0.3))
     out_of_fold = OutOfFold(table, pd.DataFrame(), calibration, PROMISE)
     answers = answer_outcomes(data, table)
-    assert EFFECTS["multi"](answers, NAMES, out_of_fold)["naming"] == {
+    assert naming(answers, NAMES, out_of_fold)["naming"] == {
         "thresholds": {"trade": 0.5, "technology": 0.4, "security": 0.3},
         "topics_a_paragraph": pytest.approx(0.5),
         "named_a_paragraph": pytest.approx(1),
@@ -46,7 +53,8 @@ def test_abstention_by_hand() -> None:
 
     def effect(threshold: float) -> dict[str, Any]:
         out_of_fold = OutOfFold(scores, pd.DataFrame(), Calibration(sure=threshold), PROMISE)
-        return EFFECTS["single"](answers, NAMES, out_of_fold)["abstention"]
+        measured: dict[str, Any] = abstention(answers, NAMES, out_of_fold)["abstention"]
+        return measured
 
     assert effect(0.65) == {
         "auroc_topical": 1,

@@ -63,14 +63,12 @@ class Prompt:
 
     def fill(self, **own: str) -> str:
         """The template with the codebook, and with what is known of a paragraph."""
-        first, *_, none = self.topics.choices
+        key, task, value, _ = self._form
+        example, none = json.dumps({key: value}, ensure_ascii=False), self.topics.choices[-1]
         listed = "\n".join(
             f"- {topic.name}: {topic.definition}" if topic.definition else f"- {topic.name}"
             for topic in self.topics.topics
         )
-        one = "Choose the one topic that it is mainly about."
-        task = one if self._single else "Choose all topics."
-        example = json.dumps({self._key: first if self._single else [first]}, ensure_ascii=False)
         return Template(self.template).substitute(
             own, topics=listed, none=none, task=task, example=example
         )
@@ -78,12 +76,11 @@ class Prompt:
     @property
     def schema(self) -> dict[str, Any]:
         """JSON schema of an answer."""
-        name = {"type": "string", "enum": list(self.topics.choices)}
-        value = name if self._single else {"type": "array", "items": name}
+        key, _, _, value = self._form
         return {
             "type": "object",
-            "properties": {self._key: value},
-            "required": [self._key],
+            "properties": {key: value},
+            "required": [key],
             "additionalProperties": False,
         }
 
@@ -100,7 +97,7 @@ class Prompt:
             # Models wrap JSON in fences and sentences.
             begin, end = text.index("{"), text.rfind("}") + 1
             try:
-                given = json.loads(text[begin:end])[self._key]
+                given = json.loads(text[begin:end])[self._form[0]]
             except (ValueError, LookupError, TypeError, RecursionError):
                 raise BadReply(f"not the JSON that was asked for: {_short(text)}") from None
         every = given if isinstance(given, list) else [given]
@@ -110,7 +107,7 @@ class Prompt:
         chosen = {self._meant(name) for name in names}
         if None in chosen:
             raise BadReply(f"not in the codebook: {_short(text)}")
-        if len(chosen) > 1 and (self._single or self.topics.choices[-1] in chosen):
+        if len(chosen) > (1 if self.topics.choices[-1] in chosen else self.topics.most):
             raise BadReply(f"several topics: {_short(text)}")
         # In the codebook's order, so that two answers with the same topics are equal.
         return tuple(name for name in self.topics.names if name in chosen)
@@ -124,12 +121,13 @@ class Prompt:
         return alike[0] if len(alike) == 1 else None
 
     @property
-    def _single(self) -> bool:
-        return self.topics.most == 1
-
-    @property
-    def _key(self) -> str:
-        return "topic" if self._single else "topics"
+    def _form(self) -> tuple[str, str, object, dict[str, object]]:
+        """Key of the answer, the task, and the value of the key: an example, and its schema."""
+        name: dict[str, object] = {"type": "string", "enum": list(self.topics.choices)}
+        first, key = self.topics.names[0], f"topic{self.topics.labels.plural}"
+        if self.topics.most == 1:
+            return key, "Choose the one topic that it is mainly about.", first, name
+        return key, "Choose all topics.", [first], {"type": "array", "items": name}
 
 
 def read_prompt(path: Path, topics: Topics) -> Prompt:

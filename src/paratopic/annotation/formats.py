@@ -205,8 +205,8 @@ def _codebook_rows(topics: Topics) -> Iterator[Sequence[str]]:
         yield inert(topic.name), inert(topic.definition)
     yield NONE, "None of the topics. You can also write none."
     yield cell_of(None), "Not decided yet. An empty cell means the same."
-    order = ", the dominant one first" if topics.most == 1 else ""
-    yield inert(join_cell(topics.names[:2])), f"Several topics, separated by semicolons{order}."
+    several = f"Several topics, separated by semicolons{topics.labels.order}."
+    yield inert(join_cell(topics.names[:2])), several
 
 
 def _check_unanswered(path: Path) -> None:

@@ -18,8 +18,10 @@ from paratopic.project.topics import Topics, topics_in_words
 
 # Choice "none of the topics", because choosing nothing means undecided.
 NONE = f"({topics_in_words(())})"
-# Control for the one topic that counts, or for all that do; it shows the model's suggestion.
-DOMINANT, EVERY = "dominant", "topics"
+# Controls: name, what stands above, how many may be chosen. The first shows the suggestion.
+DOMINANT = "dominant"
+ONE = (DOMINANT, "Dominant topic", "single"), ("others", "Other topics that apply", "multiple")
+ALL = (("topics", "Topics that apply", "multiple"),)
 # Text field for notes.
 NOTE = "note"
 # What is between neighbouring paragraphs in a task.
@@ -119,7 +121,7 @@ def read_export(path: Path) -> list[Task]:
 def configuration(topics: Topics) -> str:
     """The labelling configuration, as XML (Settings → Labeling Interface → Code)."""
     template = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"))
-    values = {"topics": topics, "control": _control(topics), "note": NOTE, "no_topic": NONE}
+    values = {"topics": topics, "controls": _controls(topics), "note": NOTE, "no_topic": NONE}
     return f"{template.render(values, attribute=quoteattr)}\n"
 
 
@@ -144,10 +146,10 @@ def task_of(suggestion: Suggestion, before: str, topics: Topics, model: str) -> 
     if not suggestion.scores:
         return {"data": data}
     value, score = {"choices": [suggestion.topic]}, round(suggestion.confidence, 4)
-    control = {"from_name": _control(topics), "to_name": "text", "type": "choices"}
+    control = {"from_name": _controls(topics)[0][0], "to_name": "text", "type": "choices"}
     predicted = {"model_version": model, "score": score, "result": [control | {"value": value}]}
     return {"data": data, "predictions": [predicted]}
 
 
-def _control(topics: Topics) -> str:
-    return DOMINANT if topics.most == 1 else EVERY
+def _controls(topics: Topics) -> tuple[tuple[str, str, str], ...]:
+    return ONE if topics.most == 1 else ALL

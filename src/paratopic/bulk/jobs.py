@@ -342,4 +342,4 @@ def share_done(sizes: Sequence[int], number: int, part: float = 0.0) -> float:
 
 def _topics(model: Model) -> str:
     """Name of the column of predicted topics."""
-    return f"predicted_{model.mode.answer_column}"
+    return f"predicted_topic{model.mode.plural}"

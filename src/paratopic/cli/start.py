@@ -288,7 +288,7 @@ def _init_with_table(
     proposal = proposal._replace(source=replace(proposal.source, random=random))
     # What stage prepare would refuse is said before anything is written.
     rows = read_labelled_table(Path(table), [], replace(proposal.source, path=table))
-    several = bool((rows.answers["topics"].map(len) > 1).any())
+    several = not names and bool((rows.answers["topics"].map(len) > 1).any())
     found = tuple(proposal.topics)
     topics = new_topics(names) if names else Topics("multi" if several else "single", found)
     note = (renew if again else create)(folder, topics, proposal.source)
@@ -297,7 +297,7 @@ def _init_with_table(
         print(f"  note   {line}")
     if len(rows.answers) == len(rows.paragraphs):
         print("  note   all rows are labelled: for shares of a larger corpus, add its other texts")
-    if topics.most > 1:
+    if several:
         print("  mode   multi: some rows have several topics; in mode single the first would count")
     check = {"check params.yaml": "see that tables are read as shown above (prepare.sources)"}
     if len(rows.answers) and not random:

@@ -199,10 +199,9 @@ def suggest(
     picked = project.in_units(plural(len(suggestions), "paragraph"))
     print(f"{picked} to label: {', '.join(map(str, written))}")
     if out.suffix != ".json":
-        several = " (several: trade;security)" if project.params.topics.most > 1 else ""
         print(
             "Next: write the name of a topic, or none, in place of each ? in its column topics"
-            f"{several}, then `paratopic import {out}`"
+            f"{project.params.topics.labels.example}, then `paratopic import {out}`"
         )
 
 

@@ -100,9 +100,7 @@ class ModelReport:
         }
 
 
-def abstention(
-    answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold
-) -> dict[str, dict[str, Any]]:
+def abstention(answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold) -> dict[str, Any]:
     """What is predicted in mode single: whether a paragraph has a topic at all, and what is sure.
 
     `auroc_topical` is the chance that a paragraph with a topic is given more probability of having
@@ -131,9 +129,7 @@ def abstention(
     return {"abstention": {"auroc_topical": auroc, "sure": of_sure}}
 
 
-def naming(
-    answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold
-) -> dict[str, dict[str, Any]]:
+def naming(answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold) -> dict[str, Any]:
     """Effect of the thresholds of mode multi: topics per paragraph, true and predicted."""
     effect = {
         "thresholds": dict(zip(names, out_of_fold.calibration.thresholds, strict=True)),
@@ -141,11 +137,6 @@ def naming(
         "named_a_paragraph": float(answers.predicted.mean() * len(names)),
     }
     return {"naming": effect}
-
-
-# Mode → what the thresholds do: from outcomes of the answers, topic names and `OutOfFold` to a part
-# of metrics.json.
-EFFECTS = {"single": abstention, "multi": naming}
 
 
 def build_report(
@@ -176,7 +167,7 @@ def build_report(
         "mistakes": len(answers.mistakes),
         "labels": "hand",
         **_figures(forced, measure(forced, of_repeats, *wish), topics.names),
-        **EFFECTS[topics.mode](of_repeats, topics.names, out_of_fold),
+        **(abstention if topics.most == 1 else naming)(of_repeats, topics.names, out_of_fold),
     }
     if out_of_fold.alone is not None:
         alone = answer_outcomes(data, out_of_fold.alone)

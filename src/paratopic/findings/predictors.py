@@ -201,9 +201,9 @@ def given_predictor(
         values = targets_of(map(topics.counted, names), topics.names).astype(np.float64)
     else:
         values = pd.DataFrame(cells).apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-        exclusive = mode_of(topics.mode).exclusive
-        total = values.sum(axis=1) if exclusive else values.max(axis=1)
-        if (wrong := ~((values >= 0).all(axis=1) & (total <= 1 + ROUNDING))).any():
+        # Of the topics of a question, one is true at most.
+        totals = np.array([part.sum(axis=1) for part in np.split(values, topics.most, axis=1)])
+        if (wrong := ~((values >= 0).all(axis=1) & (totals <= 1 + ROUNDING).all(axis=0))).any():
             raise UserError(
                 f"{option}: {in_short(list(rows['id'][wrong]), MOST_NAMED)}: probabilities are "
                 "numbers from 0 to 1; of one paragraph they sum to 1 at most, unless topics.mode "

@@ -17,7 +17,8 @@ from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import read_parquet, targets_of
 from paratopic.evaluation.outcomes import mean_over_repeats
-from paratopic.inference.scores import Array, Targets, one_hot, topical
+from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Array
 from paratopic.project.files import IN_CONTEXT, SCORES, outdated
 from paratopic.project.topics import Topics, topics_in_words
 
@@ -97,7 +98,7 @@ def _judged(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) 
         mean[columns].to_numpy(dtype=np.float64) for columns in (topics.scores, topics.thresholds)
     )
     has = targets_of(rows["label"], topics.names)
-    doubt, contradicted = _JUDGES[topics.mode](probabilities, has, thresholds)
+    doubt, contradicted = mode_of(topics.mode).judge(probabilities, has, thresholds)
     confidence = probabilities.max(axis=1)
     best = np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)]
     return pd.DataFrame(
@@ -111,30 +112,6 @@ def _judged(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) 
             "contradicted": contradicted & scored & (confidence >= PROBABLE),
         }
     )
-
-
-def _judge_whole(probabilities: Array, has: Targets, thresholds: Array) -> tuple[Array, Targets]:
-    """Mode single: contradicted if the most probable topic is not one of the label's topics."""
-    highest = probabilities.max(axis=1)
-    doubt = np.where(has.any(axis=1), 1 - (probabilities * has).sum(axis=1), highest)
-    best = one_hot(probabilities.argmax(axis=1), has.shape[1])
-    return doubt, ~topical(has & best)
-
-
-def _judge_each(probabilities: Array, has: Targets, thresholds: Array) -> tuple[Array, Targets]:
-    """Mode multi: contradicted if a topic is predicted and missing, or present and not predicted.
-
-    Between a topic's threshold and one half, neither contradicts the label.
-    """
-    doubt = np.where(has, 1 - probabilities, probabilities).max(axis=1)
-    superfluous = has & (probabilities < np.minimum(thresholds, PROBABLE))
-    missing = ~has & (probabilities >= np.maximum(thresholds, PROBABLE))
-    return doubt, topical(superfluous | missing)
-
-
-# Mode → function from the models' mean probabilities, the topics that labels have and the mean
-# thresholds, all (n, k), to the doubt about each label (n,), and whether scores contradict it (n,).
-_JUDGES = {"single": _judge_whole, "multi": _judge_each}
 
 
 def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:

@@ -1,9 +1,10 @@
 """The two ways to label: a text has one topic at most (`Single`), or any number (`Multi`).
 
-A mode knows what logits, probabilities and thresholds mean. `topics.mode` in params.yaml names one,
-and `mode_of` gives the object. There are these two, and no third is meant to be added: each has all
-methods, which `Single` describes, and `Multi` where it differs. Everything here is arithmetic on
-arrays; how heads and encoders are fitted in each mode is for `training` and `transformer`.
+A mode knows what logits, probabilities and thresholds mean, and what labels do (`project.topics`).
+`topics.mode` in params.yaml names one, and `mode_of` gives the object. There are these two, and no
+third is meant to be added: each has all methods, which `Single` describes, and `Multi` where it
+differs. Everything here is arithmetic on arrays; how heads and encoders are fitted in each mode is
+for `training` and `transformer`.
 
 Unless stated otherwise, arrays have one row for each text and one column for each topic in codebook
 order, (n, k).
@@ -32,7 +33,7 @@ from paratopic.inference.scores import (
     softmax,
     topical,
 )
-from paratopic.project.topics import ModeName, join_cell
+from paratopic.project.topics import ModeName, MultiLabels, SingleLabels, join_cell
 
 # Probability from which on a topic is more likely there than not.
 HALF = 0.5
@@ -40,24 +41,14 @@ HALF = 0.5
 ROUNDING = 1e-12
 
 
-class Single:
+class Single(SingleLabels):
     """A text has one topic at most.
 
     There is a logit for each topic and a last one for none of them. Softmax turns them into as many
     probabilities.
-
-    Attributes
-    ----------
-    name
-        Value of `topics.mode` in params.yaml.
-    answer_column
-        Name of a table's column for the predicted topics.
-    exclusive
-        Whether each text has exactly one of the outcomes.
     """
 
-    name: Final = "single"
-    answer_column: Final = "topic"
+    # Whether each text has exactly one of the outcomes.
     exclusive: Final = True
 
     def n_logits(self, k: int) -> int:
@@ -141,6 +132,13 @@ class Single:
         """Probability that each answer is right, (n,), from scores and predicted topics (n, k)."""
         return np.asarray((self.complete(scores) * self.outcomes(predicted)).sum(axis=1))
 
+    def expected_thresholds(self, scores: Scores) -> Array:
+        """Thresholds (k,) for scores (n, k) that rank rows, but do not tell how many have a topic.
+
+        The most probable outcome is predicted, as it is without any label.
+        """
+        return np.ones(scores.shape[1])
+
     def cell(self, topics: Sequence[str]) -> str | None:
         """Cell of a table for the predicted topics, of which the most probable comes first."""
         return topics[0] if topics else None
@@ -164,6 +162,11 @@ class Single:
         """The most probable of the targets that `informative` rows do not have, (n, k)."""
         return self.candidates(np.where(targets, -np.inf, scores))
 
+    def judge(self, scores: Scores, targets: Targets, thresholds: Array) -> tuple[Array, Targets]:
+        """Doubt about labels, (n,), and which contradict scores: they lack the likeliest topic."""
+        doubt = np.where(topical(targets), 1 - (scores * targets).sum(axis=1), scores.max(axis=1))
+        return doubt, ~topical(targets & self.candidates(scores))
+
     def doubt(self, scores: Scores) -> Array:
         """How unsure a model is about each row of scores, (n,): 0 for sure, 1 for a tie.
 
@@ -173,11 +176,9 @@ class Single:
         return np.asarray(1 - (highest[:, -1] - highest[:, -2]))
 
 
-class Multi:
+class Multi(MultiLabels):
     """A text has any number of topics, each with a logit and a probability of its own."""
 
-    name: Final = "multi"
-    answer_column: Final = "topics"
     exclusive: Final = False
 
     def n_logits(self, k: int) -> int:
@@ -227,6 +228,10 @@ class Multi:
         """That all topics of an answer are right, as if they were independent."""
         return np.asarray(np.where(predicted, scores, 1 - scores).prod(axis=1))
 
+    def expected_thresholds(self, scores: Scores) -> Array:
+        """Each topic is predicted where it is most probable, as if rows had one on average."""
+        return np.asarray(np.quantile(scores, 1 - 1 / scores.shape[1], axis=0))
+
     def cell(self, topics: Sequence[str]) -> str | None:
         return join_cell(topics)
 
@@ -243,6 +248,16 @@ class Multi:
         """One topic is mistaken, whose probability is nearest to one half."""
         doubtful = np.abs(scores - HALF).argmin(axis=1)
         return np.asarray(targets ^ one_hot(doubtful, targets.shape[1]))
+
+    def judge(self, scores: Scores, targets: Targets, thresholds: Array) -> tuple[Array, Targets]:
+        """They contradict if a topic is predicted and missing, or present and not predicted.
+
+        Between a topic's threshold and one half, neither contradicts the label.
+        """
+        doubt = np.where(targets, 1 - scores, scores).max(axis=1)
+        superfluous = targets & (scores < np.minimum(thresholds, HALF))
+        missing = ~targets & (scores >= np.maximum(thresholds, HALF))
+        return doubt, topical(superfluous | missing)
 
     def doubt(self, scores: Scores) -> Array:
         """Doubt about the topic whose probability is nearest to one half."""

@@ -154,11 +154,7 @@ def tied(answers: Iterable[Label], topics: Topics) -> dict[str, list[Label]]:
 
 def label_in_a_tie(ties: TieRule, topics: Topics) -> str:
     """What label a paragraph has while annotators are divided on it, for messages."""
-    if ties == "leave_out":
-        return "without a label"
-    if topics.most == 1:
-        return "labelled with the answer that comes first in the codebook"
-    return "labelled with the topics that half of the annotators chose"
+    return "without a label" if ties == "leave_out" else f"labelled with {topics.labels.tie}"
 
 
 def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) -> list[str]:
@@ -181,10 +177,10 @@ def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) 
     messages = []
     for paragraph, lines_on_it in by_paragraph(in_todays_names(lines, topics)).items():
         in_order = sorted(lines_on_it, key=lambda line: (line.annotator, line.time, line.cell))
-        if len({_shown(line.names, topics) for line in in_order}) > 1:
+        if len({_shown(line, topics) for line in in_order}) > 1:
             given = []
             for annotator, each in groupby(in_order, key=lambda line: line.annotator):
-                cells = dict.fromkeys(_shown(line.names, topics) for line in each)
+                cells = dict.fromkeys(_shown(line, topics) for line in each)
                 given.append(f"{annotator or UNNAMED}: {', then '.join(cells)}")
             verdict = _verdict(counting.get(paragraph, []), topics)
             messages.append(f"{paragraph} – {'; '.join(given)} → {verdict}")
@@ -275,14 +271,12 @@ def _verdict(answers: Sequence[Label], topics: Topics) -> str:
     if reason == "tie":
         return "a tie; another answer settles it"
     rule = {"agreed": "latest answer", "majority": "answer of most annotators"}[reason]
-    return f"{_shown(names, topics)} counts ({rule})"
+    return f"{topics_in_words(names)} counts ({rule})"
 
 
-def _shown(names: Iterable[str], topics: Topics) -> str:
+def _shown(line: Label, topics: Topics) -> str:
     """Topics as messages show them: in the codebook's order, unless their own tells something."""
-    if topics.most > 1:
-        names = sorted(names, key=lambda name: _place(name, topics))
-    return topics_in_words(names)
+    return topics_in_words(resolve([line], topics)[0])
 
 
 def _new_lines(lines: Sequence[Label], incoming: Sequence[Label], annotator: str) -> list[Label]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from datasets import ClassLabel, Dataset, Features, List, Value
+from datasets import ClassLabel, Dataset, Features, Value
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from paratopic.corpus.labelled import Labelled
@@ -21,7 +21,6 @@ from paratopic.project.errors import plural
 from paratopic.project.files import markdown, sha256, write_text
 from paratopic.project.params import Params
 from paratopic.project.sources import NONE
-from paratopic.project.topics import Topics
 
 TEMPLATE = Path(__file__).with_name("dataset.md")
 TABLE, ANSWERS, CARD = "paragraphs.parquet", "answers.parquet", "README.md"
@@ -64,19 +63,14 @@ def write_dataset(
 
 def _table(data: Labelled) -> Dataset:
     """The rows with their label: in mode single a class, in mode multi a list of classes."""
-    topics, one = data.topics, data.topics.most == 1
-    lists = [np.flatnonzero(has).tolist() for has in data.targets]
+    labels, outcomes = data.topics.labels, list(data.topics.outcomes)
+    name = f"label{labels.plural}"
     features = {name: Value("int64" if name == "position" else "string") for name in _COLUMNS}
-    classes = ClassLabel(names=list(topics.outcomes))
-    features[_label(topics)] = classes if one else List(classes)
-    label = [row[0] if row else len(topics.names) for row in lists] if one else lists
-    columns = {name: data.rows[name].tolist() for name in _COLUMNS} | {_label(topics): label}
+    features[name] = [ClassLabel(names=outcomes)][labels.value]
+    columns = {name: data.rows[name].tolist() for name in _COLUMNS}
+    numbers = (np.flatnonzero(has).tolist() for has in data.outcomes[outcomes].to_numpy())
+    columns[name] = [row[labels.value] for row in numbers]
     return Dataset.from_dict(columns, features=Features(features))
-
-
-def _label(topics: Topics) -> str:
-    """Name of the label's column."""
-    return "label" if topics.most == 1 else "labels"
 
 
 def _answers(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
@@ -110,7 +104,7 @@ def _card(name: str, params: Params, data: Labelled, answers: pd.DataFrame, dige
         definition_of={topic.name: topic.definition for topic in topics.topics},
         answers=answers,
         digest=digest,
-        label=_label(topics),
+        label=f"label{topics.labels.plural}",
         no_topic="".join(topics.outcomes[len(topics.names) :]) or NONE,  # as an empty list is read
         plural=plural,
         markdown=markdown,

@@ -11,6 +11,7 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from paratopic.labels.log import Label
 from paratopic.labels.trust import UNKNOWN, Answers, Array, Trust, combine, learn_trust
 from paratopic.project.errors import UserError
 from paratopic.project.passages import section_heading
-from paratopic.project.topics import NO_TOPIC, Topics
+from paratopic.project.topics import Topics
 
 # Names of the sources that are in the codebook.
 HEADINGS, RULES = "headings", "rules"
@@ -60,7 +61,7 @@ def votes_of_weak_sources(
         names = list(topics.check(line.names, line.where))
         row = {"source": line.annotator, "kind": "model", "given": names}
         answers.setdefault(line.paragraph, []).append(row | {"confidence": confidence_of(line)})
-    by_hand = has_hand_label(frame)
+    by_hand, most = has_hand_label(frame), topics.most
     seen = set(frame["article"][frame["id"].isin(list(judged))])
     columns = [frame[name] for name in ("id", "article", "heading", "title", "text")]
     for is_hand, id_, article, heading, title, text in zip(by_hand, *columns, strict=True):
@@ -72,7 +73,7 @@ def votes_of_weak_sources(
             named = next(topics.matching("heading", section_heading(heading, title)), None)
             rows += [{"source": HEADINGS, "kind": "heading", "given": [named]}] if named else []
         names = list(topics.matching("pattern", text))
-        each = (names[start : start + topics.most] for start in range(0, len(names), topics.most))
+        each = (names[start : start + most] for start in range(0, len(names), most))
         rows += [{"source": RULES, "kind": "rule", "given": given} for given in each]
         yield from ({"paragraph": id_} | row for row in rows)
 
@@ -107,11 +108,9 @@ class Lesson(NamedTuple):
     targets
         (n, k) the topics that are most probable.
     ratio
-        (n, K) how many times as probable they make each outcome: in mode single each of the k
-        topics and none. In mode multi the odds of having each of k topics.
+        (n, K) how many times as probable they make each outcome of each question.
     weights
-        (n, r) how much is known, compared with a label by hand: 0, where no answer counts, to 1. In
-        mode single r is 1, in mode multi k.
+        (n, r) how much is known of each question: 0, where no answer counts, to 1 as by hand.
     """
 
     targets: npt.NDArray[np.bool_]
@@ -128,8 +127,7 @@ class Sources:
     names
         Their names, sorted.
     trusts
-        Trust in them for each question: which topic a paragraph has, or in mode multi for each
-        topic whether it has it.
+        Trust in them for each question (`Topics.labels`).
     """
 
     names: tuple[str, ...]
@@ -146,29 +144,20 @@ class Sources:
         counts (whether models learn from them) and instead (topic → number of labels by hand where
         they are wrong). Topics that a source never gives are left out.
         """
-        rows = []
-        for number, name in enumerate(self.names):
-            for topic, trust, outcome, outcomes in self._given():
-                at = number, outcome
+        rows, labels = [], self.topics.labels
+        questions = list(zip(labels.questions(self.topics.names), self.trusts, strict=True))
+        for (number, name), (outcomes, trust) in product(enumerate(self.names), questions):
+            for topic in outcomes[labels.answers]:
+                at = number, outcomes.index(topic)
                 if answers := int(trust.answered[at]):
-                    labels = dict(zip(outcomes, trust.table[at].astype(int).tolist(), strict=True))
-                    right = labels.pop(topic)
-                    compared = right + sum(labels.values())
+                    true = dict(zip(outcomes, trust.table[at].astype(int).tolist(), strict=True))
+                    right = true.pop(topic)
+                    compared = right + sum(true.values())
                     trusted = [float(each[at]) for each in (trust.mean, trust.low, trust.high)]
-                    instead = {other: n for other, n in labels.items() if n}
+                    instead = {other: n for other, n in true.items() if n}
                     counts = not trust.worthless[at]
                     rows.append([name, topic, answers, compared, right, *trusted, counts, instead])
         return pd.DataFrame(rows, columns=_COLUMNS)
-
-    def _given(self) -> Iterator[tuple[str, Trust, int, Sequence[str]]]:
-        """What sources can give: a topic, the trust that it is in, and the outcomes there."""
-        names = (*self.topics.names, NO_TOPIC)
-        if self.topics.most == 1:
-            for outcome, name in enumerate(names):
-                yield name, self.trusts[0], outcome, names
-        else:
-            for name, trust in zip(self.topics.names, self.trusts, strict=True):
-                yield name, trust, 1, (f"not {name}", name)
 
 
 _COLUMNS = "source topic answers compared right trust low high counts instead".split()
@@ -202,41 +191,32 @@ def learn_sources(
 
 def teach(rows: pd.DataFrame, votes: pd.DataFrame, sources: Sources) -> Lesson:
     """Combine the votes of weak sources on n rows, as far as they are trusted."""
-    topics = sources.topics
+    topics, none = sources.topics, sources.topics.labels.none
     questions = _questions(rows, weak_votes_on(rows, votes), topics, sources.names)
-    of_questions = [
-        combine(given, trust, len(rows))
-        for (_, given, _), trust in zip(questions, sources.trusts, strict=True)
-    ]
-    weights = np.column_stack([each.weight for each in of_questions])
-    if topics.most == 1:
-        targets = of_questions[0].truth.argmax(axis=1)[:, None] == np.arange(len(topics.names))
-        ratio = of_questions[0].ratio
-    else:
-        targets = np.column_stack([each.truth[:, 1] > 1 / 2 for each in of_questions])
-        ratio = np.column_stack([each.ratio[:, 1] / each.ratio[:, 0] for each in of_questions])
-    return Lesson(targets & (weights > 0), ratio, weights)
+    parts = []
+    for (_, given, _), trust in zip(questions, sources.trusts, strict=True):
+        truth, weight, ratio = combine(given, trust, len(rows))
+        likeliest = np.eye(truth.shape[1], dtype=bool)[truth.argmax(axis=1)]
+        parts.append((np.delete(likeliest, none, axis=1), ratio, weight[:, None]))
+    targets, ratios, weights = map(np.hstack, zip(*parts, strict=True))
+    return Lesson(targets & (weights > 0), ratios, weights)
 
 
 def _questions(
     rows: pd.DataFrame, weak: pd.DataFrame, topics: Topics, names: Sequence[str]
 ) -> Iterator[tuple[npt.NDArray[np.int64], Answers, npt.NDArray[np.int64]]]:
     """Of each question, the truth as people gave it, the answers, and the kinds of the outcomes."""
-    k, by_hand = len(topics.names), has_hand_label(rows).to_numpy()
+    by_hand, none = has_hand_label(rows).to_numpy(), topics.labels.none
     row, confidence = weak["row"].to_numpy(np.int64), weak["confidence"].to_numpy(np.float64)
     source = pd.Index(names).get_indexer(pd.Index(weak["source"]))
-    labels = rows["label"].where(by_hand, None)
-    of_people, of_sources = (
-        targets_of([topics.counted(label or ()) for label in column], topics.names)
-        for column in (labels, weak["given"])
-    )
-    if topics.most == 1:
-        truth, outcome = (
-            np.where(has.any(axis=1), has.argmax(axis=1), k) for has in (of_people, of_sources)
-        )
-        kinds = (np.arange(k + 1) == k).astype(np.int64)
-        yield np.where(by_hand, truth, UNKNOWN), Answers(row, source, outcome, confidence), kinds
-        return
-    for truth, outcome in zip(of_people.T, of_sources.T, strict=True):
-        given = Answers(row, source, outcome.astype(np.int64), confidence)
-        yield np.where(by_hand, truth, UNKNOWN), given, np.arange(2)
+    counted = [
+        [topics.counted(label or ()) for label in column]
+        for column in (rows["label"].where(by_hand, None), weak["given"])
+    ]
+    for outcomes in topics.labels.questions(topics.names):
+        truth, given = (targets_of(labels, outcomes) for labels in counted)
+        for has in (truth, given):
+            has[:, none] = ~np.delete(has, none, axis=1).any(axis=1)
+        answers = Answers(row, source, given.argmax(axis=1), confidence)
+        kinds = np.eye(len(outcomes), dtype=np.int64)[none]
+        yield np.where(by_hand, truth.argmax(axis=1), UNKNOWN), answers, kinds

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Final, Literal, NamedTuple
 from unicodedata import normalize
 
 from paratopic.project.errors import MOST_NAMED, UserError, in_short
@@ -204,6 +204,58 @@ class Meaning(NamedTuple):
     retired: str = ""
 
 
+class SingleLabels:
+    """What labels mean in mode single: the first topic, the dominant one, counts.
+
+    Attributes
+    ----------
+    counted, value
+        Which of a label's topics count, and what of these is a value in a table or in JSON.
+    none, answers
+        Of the outcomes of a question, the one without a topic, and those that labels name.
+    plural
+        Ending of a noun for what counts.
+    order, example, tie
+        Words for people: on the order of topics, on writing several, and on what counts in a tie.
+    """
+
+    name: Final = "single"
+    counted: Final = slice(1)
+    value: Final = 0
+    none: Final = -1
+    answers: Final = slice(None)
+    plural: Final = ""
+    order: Final = ", the dominant one first"
+    example: Final = ""
+    tie: Final = "the answer that comes first in the codebook"
+
+    def questions(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """The outcomes of each question that a label answers; one of them is true of a text."""
+        return ((*names, NO_TOPIC),)
+
+
+class MultiLabels:
+    """What labels mean in mode multi: all of their topics count."""
+
+    name: Final = "multi"
+    counted: Final = slice(None)
+    value: Final = slice(None)
+    none: Final = 0
+    answers: Final = slice(1, None)
+    plural: Final = "s"
+    order: Final = ""
+    example: Final = " (several: trade;security)"
+    tie: Final = "the topics that half of the annotators chose"
+
+    def questions(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        return tuple((f"not {name}", name) for name in names)
+
+
+_LABELS: dict[ModeName, SingleLabels | MultiLabels] = {
+    labels.name: labels for labels in (SingleLabels(), MultiLabels())
+}
+
+
 @dataclass(frozen=True)
 class Topics:
     """The codebook.
@@ -303,14 +355,20 @@ class Topics:
         return tuple(topic.name for topic in self.topics)
 
     @property
+    def labels(self) -> SingleLabels | MultiLabels:
+        """What labels mean in the mode."""
+        return _LABELS[self.mode]
+
+    @property
     def most(self) -> int:
         """How many topics of a text count at most: one in mode single, in mode multi each."""
-        return 1 if self.mode == "single" else len(self.topics)
+        return len(self.topics[self.labels.counted])
 
     @property
     def outcomes(self) -> tuple[str, ...]:
-        """All that can be true of a text: each topic and, where one counts, none of them."""
-        return self.choices if self.most == 1 else self.names
+        """What labels can name: each topic and, where one counts, none of them."""
+        questions = self.labels.questions(self.names)
+        return tuple(name for outcomes in questions for name in outcomes[self.labels.answers])
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -357,7 +415,7 @@ class Topics:
         >>> Topics("multi", ("trade", "security")).counted(["security", "trade"])
         ('security', 'trade')
         """
-        return tuple(names[:1] if self.most == 1 else names)
+        return tuple(names[self.labels.counted])
 
     def check(self, names: Iterable[str], where: str) -> tuple[str, ...]:
         """Refuse names that the codebook lacks, and drop repeated ones.

@@ -24,7 +24,7 @@ from paratopic.project.files import PARAMS, template
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params, with_settings
 from paratopic.project.texts import Text
-from paratopic.project.topics import ModeName, Topic, Topics
+from paratopic.project.topics import Topic, Topics
 from paratopic.training.crossval import fitter
 from paratopic.training.examples import Examples, silent
 
@@ -113,8 +113,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         codebook = [Topic(str(i), defined[label]) for i, label in enumerate(topics)]
         usual = read_params(template() / PARAMS)  # as in a new project
         params = with_settings(usual, self.kind, self.settings or {})
-        mode: ModeName = "multi" if several else "single"
-        params = replace(params, topics=Topics(mode, tuple(codebook)))
+        params = replace(params, topics=Topics("multi" if several else "single", tuple(codebook)))
         of = np.arange(len(texts)) if groups is None else np.unique(groups, return_inverse=True)[1]
         seed = int(check_random_state(self.random_state).randint(2**31))
         fit = fitter(KINDS[self.kind], params)

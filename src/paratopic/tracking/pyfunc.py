@@ -79,7 +79,7 @@ class ServedModel:
 
 def columns(model: Model) -> list[str]:
     """Names of the output's columns."""
-    first = model.mode.answer_column
+    first = f"topic{model.mode.plural}"
     return [first, "confidence", "sure", *(f"score_{topic}" for topic in model.classes_)]
 
 

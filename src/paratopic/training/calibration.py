@@ -109,11 +109,9 @@ def calibrate_rows(
     if final.weights.any():
         shares = np.average(mode.outcomes(final.targets), axis=0, weights=final.weights)
         calibration = replace(calibration, shares=tuple(shares.tolist()))
-    if topics.most == 1:  # of several topics, nothing is promised
-        paragraph = pd.factorize(table["id"][counted])[0]
-        sure = _sure(mode, final, calibration, paragraph, groups[counted], promise)
-        calibration = replace(calibration, sure=sure)
-    return of_rows, calibration, others
+    paragraph = pd.factorize(table["id"][counted])[0]
+    sure = _sure(mode, final, calibration, paragraph, groups[counted], promise)
+    return of_rows, replace(calibration, sure=sure), others
 
 
 def fit_calibration(known: KnownScores, mode: Mode) -> Calibration:
@@ -123,7 +121,7 @@ def fit_calibration(known: KnownScores, mode: Mode) -> Calibration:
     are such that the shifts change no answer. In mode multi each topic's logits are scaled and
     shifted, and each topic has the threshold with the highest expected F1.
     """
-    return {"single": _fit_single, "multi": _fit_multi}[mode.name](known, mode)
+    return (_fit_single if mode.name == "single" else _fit_multi)(known, mode)
 
 
 def measure(targets: Targets, scores: Scores, topics: Topics) -> tuple[Array, Targets, Targets]:
@@ -139,16 +137,8 @@ def measure(targets: Targets, scores: Scores, topics: Topics) -> tuple[Array, Ta
 
 
 def with_expected_thresholds(table: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """Add a column of thresholds for each topic to scores that no label calibrates.
-
-    Such scores rank paragraphs, but do not tell how frequent a topic is. In mode single the most
-    probable outcome is predicted, as `predict` does without labels. In mode multi each of k topics
-    is predicted for the 1/k of the paragraphs where it is most probable, as if paragraphs had one
-    topic on average and no topic were rarer than another.
-    """
-    thresholds = np.ones(len(topics.names))
-    if topics.most > 1:
-        thresholds = table[topics.scores].quantile(1 - 1 / len(topics.names)).to_numpy()
+    """Add a column of thresholds for each topic to scores that no label calibrates."""
+    thresholds = mode_of(topics.mode).expected_thresholds(table[topics.scores].to_numpy())
     return with_columns(table, topics.thresholds, np.tile(thresholds, (len(table), 1)))
 
 
@@ -314,11 +304,14 @@ def _sure(
     groups: Integers,
     promise: Calibrate,
 ) -> float:
-    """Lowest probability of sure predictions, from each paragraph's mean scores over repeats."""
+    """Lowest probability of sure predictions, from each paragraph's mean scores over repeats.
+
+    Where texts have several topics, nothing is promised.
+    """
     first = np.unique(paragraph, return_index=True)[1]
     mean = np.zeros((len(first), final.scores.shape[1]))
     np.add.at(mean, paragraph, final.scores / np.bincount(paragraph)[paragraph][:, None])
-    predicted = mode.predicted(mean, calibration.thresholds)
+    predicted = mode.exclusive & mode.predicted(mean, calibration.thresholds)
     rows = topical(predicted)
     right = topical(predicted & final.targets[first])
     return sure_threshold(mean[predicted], right[rows], groups[first][rows], promise)

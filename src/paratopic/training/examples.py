@@ -20,6 +20,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import ABOUT, write_manifest
+from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores, Targets
 from paratopic.labels.weak import learn_sources, teach
 from paratopic.project.files import aside
@@ -58,10 +59,10 @@ class Soft(NamedTuple):
     by_hand
         (n,) which texts have a label by hand.
     ratio
-        (n, `Mode.n_logits`) how many times as probable weak sources make each outcome; in mode
-        multi, the odds of each topic. Of texts with a label by hand it tells nothing.
+        (n, K) how many times as probable weak sources make each outcome of each question
+        (`Topics.labels`). Of texts with a label by hand it tells nothing.
     weights
-        (n, 1) or, in mode multi, (n, k) how far each label is trusted, 0 to 1.
+        (n, r) how far the answer to each question is trusted, 0 to 1.
     """
 
     by_hand: Targets
@@ -244,8 +245,8 @@ def topics_are_rare(targets: Targets, topics: Topics) -> bool:
     Then an encoder and a head are taught otherwise than where most texts have a topic: see
     `transformer` and `crossval`.
     """
-    n_none = int((~targets.any(axis=1)).sum())
-    return topics.most == 1 and n_none >= RARE * max(len(targets), 1)
+    n_none = int((~mode_of(topics.mode).informative(targets)).sum())
+    return n_none >= RARE * max(len(targets), 1)
 
 
 def beside_labels(examples: Examples, n_outcomes: int) -> Array:

@@ -14,7 +14,7 @@ more; a topic with few has lost some of its texts to others by then, and would l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -225,9 +225,6 @@ def with_answers(
 def fit_head(learnt: Lessons, regression: Regression, strength: float, prior: Array) -> Linear:
     """Fit the layer that turns features into logits, as `Mode.probabilities` takes them.
 
-    In mode single one regression tells the topics, and none of them, apart. In mode multi each
-    topic has its own regression.
-
     Parameters
     ----------
     learnt
@@ -288,6 +285,9 @@ class SingleRegression(Single):
     `MultiRegression` has the same methods.
     """
 
+    # Strength (C) for the embeddings of an encoder.
+    strength: Final = 10.0
+
     def weigh(self, truth: Array, evidence: Array) -> Array:
         """Weights of texts in each regression, (n, r), from their `Lessons.truth` and evidence."""
         return balanced(truth.argmax(axis=1), evidence)[:, None]
@@ -327,7 +327,9 @@ class SingleRegression(Single):
 
 
 class MultiRegression(Multi):
-    """Each topic against not having it."""
+    """Each topic against not having it: two classes, and less freedom."""
+
+    strength: Final = 1.0
 
     def weigh(self, truth: Array, evidence: Array) -> Array:
         has = (truth > 1 / 2).astype(np.int64)
@@ -337,7 +339,7 @@ class MultiRegression(Multi):
         return answers, np.ones(answers.shape)
 
     def update(self, probabilities: Array, ratio: Array) -> Array:
-        raised = probabilities * ratio
+        raised = probabilities * (ratio[:, 1::2] / ratio[:, ::2])  # odds of having each topic
         return np.asarray(raised / (raised + 1 - probabilities))
 
     def without_common(self, prior: Array) -> Array:

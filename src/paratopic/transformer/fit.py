@@ -57,8 +57,6 @@ from paratopic.transformer.quantise import quantise
 from paratopic.transformer.settings import BUNDLED, Transformer
 from paratopic.transformer.tuning import balanced_batches, plan_tuning, tune
 
-# Strength (C) of the head's regressions. In mode multi they have two classes, and less freedom.
-HEAD_STRENGTH = {"single": 10.0, "multi": 1.0}
 # The line with which definitions alone gave the best answers with `BUNDLED`, on draws of bills and
 # speeches, which others had labelled, in natural shares: from .26 to .36, macro-F1 differs by 4
 # points. Cosines of other encoders lie elsewhere.
@@ -354,7 +352,7 @@ class _HeadFit:
         How much the descriptions count is multiplied by `beside`, as in `Described.prior`.
         """
         topics, regression = self.topics, regression_of(self.topics)
-        strength, is_described = HEAD_STRENGTH[regression.name], bool(topics.descriptions)
+        strength, is_described = regression.strength, bool(topics.descriptions)
         weights = evidence(examples, is_described)
         described = Described(_describe(embedder, tokenizer, self.descriptions), NEAREST)
         prior = described.prior(len(topics.names), regression, beside)

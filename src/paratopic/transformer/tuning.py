@@ -156,11 +156,11 @@ def plan_tuning(
     sizes = _sizes(params.batch_size, len(examples.texts), len(of_clauses), share)
     n_outcomes = int(mode.outcomes(examples.by_hand).any(axis=0).sum())
     many = min(MANY * max(n_outcomes, 1), MANY_IN_ALL)
-    in_pairs = topics.most == 1 and len(examples.by_hand) < many
-    if in_pairs and topics_are_rare(examples.by_hand, topics):
+    losses = (_pair_loss, _outcome_loss) if topics.most == 1 else (_topic_loss, _topic_loss)
+    loss = losses[len(examples.by_hand) >= many]
+    if loss is _pair_loss and topics_are_rare(examples.by_hand, topics):
         share = min(share, OF_TUNED_IF_RARE)
-    loss = _topic_loss if topics.most > 1 else _pair_loss if in_pairs else _outcome_loss
-    n_steps = _n_steps(targets, k, params, in_pairs, in_context)
+    n_steps = _n_steps(targets, k, params, loss is _pair_loss, in_context)
     longer = LONGER if loss is _outcome_loss else 1.0
     tokens = min(round(longer * params.train_tokens), params.max_tokens)
     return Plan(loss, n_steps, sizes, share, params.learning_rate, tokens)
