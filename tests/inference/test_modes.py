@@ -152,3 +152,13 @@ def test_scores_of_texts_without_topic_are_numbers(none: float, dtype: type[np.f
     assert none > 40 or shares[0, 0] > 0.8
     again = apply_calibration(scores, Calibration(), SINGLE)
     np.testing.assert_allclose(again, scores, rtol=1e-5, atol=1e-300)
+
+
+def test_scores_contradict_a_label_in_each_mode() -> None:
+    scores, targets = np.array([[0.6, 0.3], [0.6, 0.3]]), np.array([[True, False], [False, True]])
+    doubt, contradicted = SINGLE.judge(scores, targets, np.array([1.0, 1.0]))
+    assert doubt.tolist() == [0.4, 0.7] and contradicted.tolist() == [False, True]
+    # Between its threshold and one half, a topic that a label has is no contradiction.
+    doubt, contradicted = MULTI.judge(scores, targets[::-1], np.array([0.7, 0.2]))
+    assert doubt.tolist() == [0.7, 0.4] and contradicted.tolist() == [False, False]
+    assert MULTI.judge(scores, targets[::-1], np.array([0.5, 0.2]))[1].tolist() == [True, False]

@@ -6,7 +6,7 @@ import pytest
 
 from paratopic.project import topics as module
 from paratopic.project.errors import UserError
-from paratopic.project.topics import Topic, Topics, split_cell
+from paratopic.project.topics import NO_TOPIC, Topic, Topics, split_cell
 
 
 def test_descriptions_are_what_comes_before_the_doubtful_cases_for_all_topics_or_none() -> None:
@@ -87,3 +87,14 @@ def test_an_accent_may_be_stored_in_either_form() -> None:
     assert retired.today([one]).retired == f"{one} was dropped"
     assert topics.names == (one, "security") and topics.topics[0].was == ("th\u00e9",)
     assert topics.check(split_cell(f"{two}; security"), "here") == (one, "security")
+
+
+def test_labels_answer_one_question_or_one_of_each_topic() -> None:
+    names = ("trade", "not trade")  # a topic may be called like an outcome
+    single, multi = Topics("single", names), Topics("multi", names)
+    assert single.labels.questions(names) == (("trade", "not trade", NO_TOPIC),)
+    assert multi.labels.questions(names) == (("not trade", "trade"), ("not not trade", "not trade"))
+    assert (single.most, single.outcomes) == (1, single.choices)
+    assert (multi.most, multi.outcomes) == (2, names)
+    # Names that the codebook lacks are for others to refuse.
+    assert multi.counted(["trade", "x", "y"]) == ("trade", "x", "y")

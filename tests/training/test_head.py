@@ -246,6 +246,12 @@ def test_lessons_weigh_less_the_more_of_them_are_weak(n_weak: int, share: float)
     assert learnt.weights.sum() == pytest.approx(share * by_hand.weights.sum())
 
 
+def test_weak_sources_raise_the_odds_of_each_outcome() -> None:
+    even, ratio = np.full((1, 2), 1 / 2), np.array([[0.5, 1.5, 1.0, 1.0]])
+    np.testing.assert_allclose(MultiRegression().update(even, ratio), [[3 / 4, 1 / 2]])
+    np.testing.assert_allclose(SingleRegression().update(even, ratio[:, :2]), [[1 / 4, 3 / 4]])
+
+
 REGRESSIONS: list[Regression] = [SingleRegression(), MultiRegression()]
 
 
