@@ -304,13 +304,11 @@ def _sure(
     groups: Integers,
     promise: Calibrate,
 ) -> float:
-    """Lowest probability of sure predictions, from each paragraph's mean scores over repeats.
-
-    Where texts have several topics, nothing is promised.
-    """
+    """Lowest probability of sure predictions, from each paragraph's mean scores over repeats."""
     first = np.unique(paragraph, return_index=True)[1]
     mean = np.zeros((len(first), final.scores.shape[1]))
     np.add.at(mean, paragraph, final.scores / np.bincount(paragraph)[paragraph][:, None])
+    # Of several topics, nothing is promised.
     predicted = mode.exclusive & mode.predicted(mean, calibration.thresholds)
     rows = topical(predicted)
     right = topical(predicted & final.targets[first])
