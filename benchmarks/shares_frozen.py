@@ -29,7 +29,7 @@ from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.labelled import Labelled, Unlabelled
 from paratopic.corpus.table import groups_by
 from paratopic.corpus.unlabelled import deal_unlabelled
-from paratopic.evaluation.estimates import LEAST_LABELS, Estimate, wilson
+from paratopic.evaluation.estimates import LEAST_LABELS, Estimate, modified_wilson
 from paratopic.findings import shares
 from paratopic.findings.predictors import CrossPredictor, in_articles
 from paratopic.findings.shares import Part, Sample
@@ -241,7 +241,7 @@ def of_labels(drawn: Sample, masses: Array) -> Part:
 
 
 def _as_sample(values: Array, n: int) -> list[Estimate]:
-    ends = wilson(values, np.full(len(values), float(n)), CONFIDENCE, 1.96)
+    ends = modified_wilson(values, np.full(len(values), float(n)), CONFIDENCE, 1.96)
     return [Estimate(*map(float, each)) for each in zip(values, *ends, strict=True)]
 
 

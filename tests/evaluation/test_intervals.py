@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from paratopic.evaluation.estimates import ALIKE_ARTICLES, DESIGN_EFFECT
 from paratopic.evaluation.intervals import (
-    ALIKE_ARTICLES,
-    DESIGN_EFFECT,
     EXPONENT,
     LEAST_FOR_ECE,
     difference,

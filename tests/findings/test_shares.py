@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from paratopic.evaluation.estimates import LEAST_LABELS, Estimate, wilson
+from paratopic.evaluation.estimates import LEAST_LABELS, Estimate, modified_wilson
 from paratopic.findings import alike
 from paratopic.findings.alike import errors_differ
 from paratopic.findings.shares import (
@@ -61,19 +61,19 @@ def covers(share: Estimate, value: float) -> bool:
 
 def test_wilson_is_scipys_and_next_to_its_ends_that_of_brown_cai_and_dasgupta() -> None:
     for hits, n in ((0, 20), (8, 60), (30, 60), (60, 60)):
-        low, high = wilson(np.array([hits / n]), np.array([float(n)]), 0.95, QUANTILE)
+        low, high = modified_wilson(np.array([hits / n]), np.array([float(n)]), 0.95, QUANTILE)
         known = binomtest(hits, n).proportion_ci(0.95, method="wilson")
         assert (low[0], high[0]) == pytest.approx((known.low, known.high))
     # The lower limits of one, two and three hits: 0.051, 0.355 and 0.818 of n.
-    low, _ = wilson(np.array([1, 2, 3]) / 100, np.full(3, 100.0), 0.95, QUANTILE)
+    low, _ = modified_wilson(np.array([1, 2, 3]) / 100, np.full(3, 100.0), 0.95, QUANTILE)
     assert (100 * low).round(3).tolist() == [0.051, 0.355, 0.818]
-    _, high = wilson(np.array([0.99]), np.array([100.0]), 0.95, QUANTILE)
+    _, high = modified_wilson(np.array([0.99]), np.array([100.0]), 0.95, QUANTILE)
     assert 100 * (1 - high[0]) == pytest.approx(0.051, abs=0.001)
 
 
 def test_a_difference_has_newcombes_interval() -> None:
     # 56 of 70 against 48 of 80: table II of Newcombe 1998, method 10.
-    ends = wilson(np.array([56 / 70, 48 / 80]), np.array([70.0, 80.0]), 0.95, QUANTILE)
+    ends = modified_wilson(np.array([56 / 70, 48 / 80]), np.array([70.0, 80.0]), 0.95, QUANTILE)
     one, other = (Estimate(v, lo, hi) for v, lo, hi in zip((0.8, 0.6), *ends, strict=True))
     gap = difference(one, other)
     assert (gap.value, gap.low, gap.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
@@ -163,7 +163,7 @@ def test_intervals_hold_where_those_of_counted_predictions_do_not() -> None:
         value = truth[:, 0].mean()
         held.append(covers(shares(sample, np.ones(1500), 0.95).shares[0], value))
         answered = (sample.probabilities[:, 0] > 0.5).mean(keepdims=True)
-        low, high = wilson(answered, np.array([1500.0]), 0.95, 1.96)
+        low, high = modified_wilson(answered, np.array([1500.0]), 0.95, 1.96)
         counted.append(low[0] <= value <= high[0])
     assert 0.92 <= np.mean(held) <= 0.99
     assert np.mean(counted) < 0.05

@@ -18,8 +18,8 @@ import pandas as pd
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled, weak_votes_on
 from paratopic.corpus.table import targets_of, with_columns
-from paratopic.evaluation.estimates import Estimate
-from paratopic.evaluation.intervals import Difference, difference, measure, share_estimates, write_p
+from paratopic.evaluation.estimates import Estimate, write_p
+from paratopic.evaluation.intervals import Difference, difference, measure, share_estimates
 from paratopic.evaluation.metrics import Metric, Proportion, share_of_macro_f1
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
 from paratopic.project.metrics import METRICS

@@ -18,9 +18,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaincinv, ndtri, stdtrit
+from scipy.special import ndtri
 
-from paratopic.evaluation.estimates import Estimate
+from paratopic.corpus.effective import measured_design_effect
+from paratopic.evaluation.estimates import (
+    DESIGN_EFFECT,
+    Estimate,
+    few_groups,
+    jeffreys,
+    shrunk_design_effect,
+)
 from paratopic.evaluation.metrics import (
     Metric,
     Proportion,
@@ -41,22 +48,15 @@ from paratopic.inference.scores import Array, squared_distances
 # Number of draws at a time, and of weights in them at most: more than ten thousand paragraphs take
 # fewer draws at a time, so that these stay under 100 MB.
 STEP, WEIGHTS = 250, 2_500_000
-# The tests of cross-validation share training paragraphs, and the final model is one of many that
-# other labels would have given, so figures vary more than those of as many independent tests. This
-# and the next three were chosen by simulation, on other tables than those that are reported
-# (benchmarks/interval_coverage.py).
-DESIGN_EFFECT = 1.5
 # Errors fall with the number of labels to this power, where nothing else is known, and models stray
-# from it by this much.
+# from it by this much. These and the next two were chosen by simulation, on other tables than those
+# that are reported (benchmarks/interval_coverage.py).
 EXPONENT, STRAY = 0.2, 0.2
 # Where all labels of a topic are held out at once, what models gain from them is not known. It is
 # taken for what they gain where they learnt from this share.
 LEAST_LEARNT = 0.1
 # Number of paragraphs that the mean of all topics weighs for one of them.
 LIKE_OTHERS = 4.0
-# How much errors in an article are usually alike (their intraclass correlation), and number of
-# articles that this weighs.
-ALIKE, ALIKE_ARTICLES = 0.1, 2
 # The expected calibration error of fewer paragraphs is mostly chance.
 LEAST_FOR_ECE = 200
 
@@ -145,8 +145,9 @@ def share_estimates(
         value = float(mean_of(whole, share.figure)[0])
         parts = np.array([value]) if share.parts is None else mean_of(whole, share.parts)[0]
         variance, spread = independent(parts, share.sizes)
-        variance *= DESIGN_EFFECT * effects[name] * few_groups(outcomes, confidence) ** 2
-        low, high = interval(with_all(value, share.learnt), spread / variance, confidence)
+        wider = few_groups(len(outcomes.group_sizes), confidence)
+        variance *= DESIGN_EFFECT * effects[name] * wider**2
+        low, high = jeffreys(with_all(value, share.learnt), spread / variance, confidence)
         measured[name] = Estimate(value, min(value, low), max(value, high))
     return measured
 
@@ -180,15 +181,6 @@ def _leaning_on_the_mean(parts: Array, sizes: Array) -> Array:
     return near
 
 
-def write_p(p: float) -> str:
-    """Write a p-value in a sentence.
-
-    >>> write_p(0.0412), write_p(0.00001)
-    ('p = 0.041', 'p < 0.001')
-    """
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-
-
 def design_effects(
     outcomes: Outcomes, figures: Mapping[Metric, Callable[[Tally], Array]], n_draws: int, seed: int
 ) -> dict[Metric, float]:
@@ -196,7 +188,7 @@ def design_effects(
 
     It is measured with the same draws of groups and of rows; parameters as for `estimates`.
     """
-    if _n_groups(outcomes) == np.count_nonzero(outcomes.counts):
+    if len(outcomes.group_sizes) == np.count_nonzero(outcomes.counts):
         return dict.fromkeys(figures, 1.0)
     resampled: dict[Metric, list[tuple[Array, Array]]] = {name: [] for name in figures}
     for both in _draws(outcomes, n_draws, seed):
@@ -206,50 +198,9 @@ def design_effects(
     effects = {}
     for name, each in resampled.items():
         of_rows, of_groups = np.concatenate(each, axis=1).var(axis=1)
-        effects[name] = leaning(outcomes, of_groups / of_rows if of_rows else 1.0)
+        seen = float(of_groups / of_rows) if of_rows else 1.0
+        effects[name] = shrunk_design_effect(seen, outcomes.group_sizes)
     return effects
-
-
-def leaning(outcomes: Outcomes, seen: float) -> float:
-    """A design effect that is seen in few groups, leaning on the usual one; at least 1.
-
-    Parameters
-    ----------
-    seen
-        Variance of draws of groups over that of draws of rows. Draws of n have (n - 1) / (n + 1) of
-        the variance that samples of n have.
-    """
-    counted = outcomes.counts > 0
-    sizes = np.unique(outcomes.groups[counted], return_counts=True)[1]
-    n, n_groups = int(sizes.sum()), len(sizes)
-    seen *= (n_groups + 1) * (n - 1) / max(1, (n_groups - 1) * (n + 1))
-    usual = 1 + ALIKE * (float((sizes**2).sum()) / n - 1)
-    leant = (ALIKE_ARTICLES * usual + (n_groups - 1) * seen) / (ALIKE_ARTICLES + n_groups - 1)
-    return max(1.0, leant)
-
-
-def few_groups(outcomes: Outcomes, confidence: float) -> float:
-    """How much wider intervals are because few groups say little of their noise, at least 1.
-
-    That is the quantile of Student's t distribution over that of the normal one.
-    """
-    freedom, quantile = ALIKE_ARTICLES + _n_groups(outcomes) - 1, (1 + confidence) / 2
-    return float(stdtrit(freedom, quantile) / ndtri(quantile))
-
-
-def _n_groups(outcomes: Outcomes) -> int:
-    """Number of groups that count."""
-    return len(np.unique(outcomes.groups[outcomes.counts > 0]))
-
-
-def interval(value: float, size: float, confidence: float) -> tuple[float, float]:
-    """Interval of a share of so many independent paragraphs; it holds the share itself."""
-    hits, misses = value * size + 0.5, (1 - value) * size + 0.5
-    low, high = (
-        float(betaincinv(hits, misses, quantile))
-        for quantile in ((1 - confidence) / 2, (1 + confidence) / 2)
-    )
-    return min(value, low), max(value, high)
 
 
 def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[Metric, Estimate]:
@@ -258,7 +209,8 @@ def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[Metric, Estim
     The noise includes that of one mistake more, the most probable one, in all paragraphs.
     """
     true, scores, mistaken = outcomes.true, outcomes.scores, outcomes.mistaken
-    quantile = float(ndtri((1 + confidence) / 2)) * few_groups(outcomes, confidence)
+    quantile = float(ndtri((1 + confidence) / 2))
+    quantile *= few_groups(len(outcomes.group_sizes), confidence)
     measured: dict[Metric, Estimate] = {}
     for name, losses in (("brier", squared_distances), ("log_loss", outcomes.log_losses)):
         of_rows = np.mean([losses(true, repeat) for repeat in scores], axis=0)
@@ -266,10 +218,9 @@ def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[Metric, Estim
         counts, total = outcomes.counts, outcomes.counts.sum()
         value, mistake = (float((each * counts).sum() / total) for each in (of_rows, if_mistaken))
         away = counts * (of_rows - value) / total
-        alone = float((away**2).sum())
-        together = float((np.bincount(outcomes.groups, away) ** 2).sum())
-        effect = leaning(outcomes, together / alone) if alone else 1.0
-        variance = DESIGN_EFFECT * effect * alone
+        seen = float(measured_design_effect(away, outcomes.groups))
+        effect = shrunk_design_effect(seen, outcomes.group_sizes)
+        variance = DESIGN_EFFECT * effect * float((away**2).sum())
         variance += ((mistake - value) / n_rows(outcomes)) ** 2
         half = quantile * float(np.sqrt(variance))
         measured[name] = Estimate(value, max(0.0, value - half), value + half)
@@ -295,7 +246,8 @@ def difference(
         Number of random swaps; the smallest p-value is 1 / (n_permutations + 1).
     """
     value = float(_leads(one, other, np.zeros((1, len(one.true))))[0])
-    chances = _chances(one, other, n_permutations, seed) * few_groups(one, confidence)
+    wider = few_groups(len(one.group_sizes), confidence)
+    chances = _chances(one, other, n_permutations, seed) * wider
     # Rounding must not make equal differences unequal.
     p = (int((np.abs(chances) >= abs(value) - 1e-12).sum()) + 1) / (n_permutations + 1)
     half = float(np.quantile(np.abs(chances), confidence))
@@ -330,7 +282,8 @@ def _chances(one: Outcomes, other: Outcomes, n_permutations: int, seed: int) -> 
         together = swapped[:, first][:, one.groups]
         leads.append([_leads(one, other, rows) for rows in (swapped, together)])
     alone, seen = np.concatenate(leads, axis=1)
-    effect = leaning(one, seen.var() / alone.var() if alone.any() else 1.0)
+    effect = float(seen.var() / alone.var()) if alone.any() else 1.0
+    effect = shrunk_design_effect(effect, one.group_sizes)
     # Of each topic, how often only one of the models is right: a topic of few paragraphs by chance.
     right, of_other = ((o.predicted & o.true)[:, :, one.present].mean(axis=0) for o in (one, other))
     true, sizes = one.counts[:, None] * one.true[:, one.present], of_topics(one)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from paratopic.corpus.effective import effective_size
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.scores import Array, Integers, Scores, Targets, ratio
 from paratopic.project.metrics import METRICS
@@ -243,18 +244,12 @@ def learnt_of_topics(outcomes: Outcomes) -> float:
 
 def n_rows(outcomes: Outcomes) -> float:
     """Number of rows that count the same and tell as much."""
-    return float(_equal_rows(outcomes.counts))
+    return float(effective_size(outcomes.counts))
 
 
 def of_topics(outcomes: Outcomes) -> Array:
     """As `n_rows`, of each topic that is present."""
-    return _equal_rows((outcomes.counts[:, None] * outcomes.true[:, outcomes.present]).T)
-
-
-def _equal_rows(counts: Array) -> Array:
-    """As `n_rows`, (...,), of how much n rows count, (..., n) (Kish 1965)."""
-    squared = (counts**2).sum(axis=-1)
-    return ratio(np.asarray(counts.sum(axis=-1) ** 2), np.asarray(squared))
+    return effective_size((outcomes.counts[:, None] * outcomes.true[:, outcomes.present]).T)
 
 
 def share_of_macro_f1(outcomes: Outcomes) -> Proportion:
@@ -281,8 +276,8 @@ def shares_of(outcomes: Outcomes) -> dict[Metric, Proportion]:
 def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
     """Metrics of the answers: those of the mode, and precision, recall and F1 of each class."""
     rows, learnt = np.array([n_rows(answers)]), answers.train_share
-    of_topic = _equal_rows(answers.counts * ~answers.predicted[:, :, -1]).mean(keepdims=True)
-    topical = np.atleast_1d(_equal_rows(answers.counts * ~answers.true[:, -1]))
+    of_topic = effective_size(answers.counts * ~answers.predicted[:, :, -1]).mean(keepdims=True)
+    topical = np.atleast_1d(effective_size(answers.counts * ~answers.true[:, -1]))
     shares = _in_mode(
         {
             "answer_macro_f1": share_of_macro_f1(answers),
@@ -294,8 +289,8 @@ def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
         answers,
     )
     counts = answers.counts[:, None]
-    support = np.maximum(_equal_rows((counts * answers.true).T), 1)
-    of_repeats = _equal_rows((counts * answers.predicted).swapaxes(1, 2))
+    support = np.maximum(effective_size((counts * answers.true).T), 1)
+    of_repeats = effective_size((counts * answers.predicted).swapaxes(1, 2))
     predicted = np.maximum(of_repeats.mean(axis=0), 1)
     for topic in range(answers.true.shape[1]):
         if answers.topic_shares is not None:

@@ -77,6 +77,11 @@ class Outcomes:
         return np.ones(len(self.true)) if self.weights is None else self.weights
 
     @cached_property
+    def group_sizes(self) -> Integers:
+        """Number of rows that count in each group that has one, (g,)."""
+        return np.unique(self.groups[self.counts > 0], return_counts=True)[1]
+
+    @cached_property
     def candidates(self) -> Targets:
         """Which topics might be predicted, whatever their thresholds are, (r, n, k)."""
         return self.mode.candidates(self.scores)

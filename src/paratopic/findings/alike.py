@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from paratopic.findings.shares import EXTRA, ROUNDING, Sample, summed
+from paratopic.corpus.effective import summed
+from paratopic.findings.shares import EXTRA, ROUNDING, Sample
 from paratopic.inference.scores import SMALLEST, Array, ratio
 
 N_PERMUTATIONS = 9_999

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
 from textwrap import fill
 from typing import Any
 
@@ -20,6 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from paratopic.evaluation.estimates import wilson
 from paratopic.evaluation.report import ModelReport
 from paratopic.findings.groups import BORROWED, Findings, abridged, time_of, value_at
 from paratopic.findings.tables import change_table
@@ -239,21 +241,17 @@ def _marks(axes: Axes, x: Any, y: Any, low: pd.Series, mark: str, label: str) ->
 
 @STYLED
 def reliability_chart(model: ModelReport) -> Figure:
-    """Accuracy by confidence: a point with its interval, and its number of answers, for each bin.
-
-    The interval is Wilson's (1927, J. American Statistical Association 22, 209-212).
-    """
-    from scipy.stats import binomtest  # slow to load
-
+    """Accuracy by confidence: a point with Wilson's interval, and its number of answers, by bin."""
     figure, axes = _shares("confidence", "accuracy")
     _guide(axes, (0, 1), "confidence equals accuracy")
     above = axes.get_xaxis_transform()
     axes.text(-0.02, 1.03, "n", transform=above, color=DIM, ha="right")
     confidence, bins = model.metrics["confidence"], model.tables["reliability"]
     label = f"accuracy of n, {confidence:.0%} interval"
-    columns = (bins[name].tolist() for name in ("confidence", "accuracy", "n"))
-    for number, (x, y, n) in enumerate(zip(*columns, strict=True)):
-        low, high = binomtest(round(y * n), n).proportion_ci(confidence, "wilson")
+    columns = [bins[name].to_numpy() for name in ("confidence", "accuracy", "n")]
+    columns += wilson(*columns[1:], NormalDist().inv_cdf((1 + confidence) / 2))
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    for number, (x, y, n, low, high) in enumerate(rows):
         axes.vlines(x, low, high, color=COLOURS[model.name], linewidth=2, alpha=0.5)
         tip = f"confidence {x:.0%}, accuracy {y:.0%} ({low:.0%} to {high:.0%}), n = {n}"
         _point(axes, x, y, model.name, gid=tip, label=label)

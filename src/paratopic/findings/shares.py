@@ -22,7 +22,8 @@ from typing import Self
 import numpy as np
 from scipy.special import stdtrit
 
-from paratopic.evaluation.estimates import LEAST_ARTICLES, LEAST_LABELS, Estimate, wilson
+from paratopic.corpus.effective import effective_size, summed
+from paratopic.evaluation.estimates import LEAST_ARTICLES, LEAST_LABELS, Estimate, modified_wilson
 from paratopic.inference.scores import Array, Integers, ratio
 
 # Sums of weights are whole numbers, and predictions all the same, but for rounding.
@@ -145,8 +146,8 @@ class Sample:
         further ones; 0 if too few for any interval.
         """
         weights = self.weights[masses[self.labelled] > 0]
-        # Few labels with high weights among many with low ones tell little (Kish 1965).
-        n_labels, effective = self.size(masses), ratio(weights.sum() ** 2, weights @ weights)
+        # Few labels with high weights among many with low ones tell little.
+        n_labels, effective = self.size(masses), float(effective_size(weights))
         if n_labels < LEAST_LABELS or effective < LEAST_EFFECTIVE:
             return 0
         if self.clusters is not None:
@@ -154,7 +155,7 @@ class Sample:
         elif self.articles is not None:
             n_articles = len(np.unique(self.articles[self.weights * masses[self.labelled] > 0]))
         else:
-            return min(n_labels, round(float(effective)))
+            return min(n_labels, round(effective))
         return n_articles if n_articles >= LEAST_ARTICLES else 0
 
 
@@ -218,7 +219,7 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
         sizes = _sizes_of_articles(sizes, errors, units, values, least)
         freedom = _freedom(errors, units - 1)
     quantile = np.asarray(stdtrit(freedom, (1 + confidence) / 2), dtype=np.float64)
-    low, high = wilson(values, sizes, confidence, quantile)
+    low, high = modified_wilson(values, sizes, confidence, quantile)
     # What none of the labels has may not be there at all, and what all have may be all there is.
     counted = sample.truth[own.of_labels > 0]
     low, high = np.where(counted.any(axis=0), low, 0.0), np.where(counted.all(axis=0), 1.0, high)
@@ -377,7 +378,7 @@ class _Correction:
     mean, variance
         (K,) of the residuals.
     size
-        Number of labels of equal weight that tell as much (Kish 1965).
+        Number of labels of equal weight that tell as much.
     """
 
     of_labels: Array
@@ -391,8 +392,7 @@ def _correction(sample: Sample, masses: Array) -> _Correction:
     of_labels = weights / weights.sum()
     mean = of_labels @ sample.residuals
     variance = of_labels @ (sample.residuals - mean) ** 2
-    size = float(weights.sum() ** 2 / (weights @ weights))
-    return _Correction(of_labels, mean, variance, size)
+    return _Correction(of_labels, mean, variance, float(effective_size(weights)))
 
 
 def _spread_of_parts(sample: Sample, masses: Sequence[Array], overall: _Correction) -> Array:
@@ -453,17 +453,7 @@ def _sizes_of_articles(
 def _freedom(errors: Array, most: int) -> Array:
     """Degrees of freedom of the noise of outcomes, (K,), from the errors of G articles, (G, K).
 
-    They are the effective number of squared errors (as of weights: Kish 1965). A rare topic is in
-    few of the articles, and only these tell how much its share varies between articles.
+    A rare topic is in few of the articles, and only these tell how much its share varies between
+    articles.
     """
-    squared = errors**2
-    number = ratio(squared.sum(axis=0) ** 2, (squared**2).sum(axis=0))
-    return np.clip(number, LEAST_ARTICLES - 2, most)
-
-
-def summed(values: Array, groups: Integers) -> Array:
-    """Sums of rows (n, K) over groups, such as articles, (groups, K)."""
-    numbers = np.unique(groups, return_inverse=True)[1]
-    sums = np.zeros((numbers.max() + 1, values.shape[1]))
-    np.add.at(sums, numbers, values)
-    return sums
+    return np.clip(effective_size((errors**2).T), LEAST_ARTICLES - 2, most)

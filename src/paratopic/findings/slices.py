@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from paratopic.corpus.effective import effective_size, measured_design_effect, summed
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA, values_of
-from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, write_p
+from paratopic.evaluation.estimates import DESIGN_EFFECT, few_groups, jeffreys, write_p
 from paratopic.evaluation.outcomes import Answered
-from paratopic.findings.shares import summed
-from paratopic.inference.scores import Array, Integers, Targets, ratio
+from paratopic.inference.scores import Array, Integers, Targets
 from paratopic.project.errors import UserError, plural
 from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 
@@ -189,9 +189,8 @@ def find_slices(
     outside = outcomes.counts[:, None] - inside
     right, inside_share = answers.right, inside / inside.sum(axis=0)
     gaps_of = outside / outside.sum(axis=0) - inside_share
-    effect = _design_effects(gaps_of, right, outcomes.groups) ** 0.5 * few_groups(
-        outcomes, confidence
-    )
+    effect = np.sqrt(_design_effects(gaps_of, right, outcomes.groups))
+    effect *= few_groups(len(outcomes.group_sizes), confidence)
     gaps = right @ gaps_of
     rng, steps = np.random.default_rng(seed), range(0, N_PERMUTATIONS, STEP)
     chances = np.concatenate(
@@ -228,7 +227,7 @@ def _members(
 
 
 def _design_effects(gaps_of: Array, right: Array, groups: Integers) -> Array:
-    """Variance of s gaps over that without groups that err together, (s,); at least 1.
+    """Design effects of s gaps, (s,), at least 1.
 
     Parameters
     ----------
@@ -242,17 +241,16 @@ def _design_effects(gaps_of: Array, right: Array, groups: Integers) -> Array:
     between = (summed(gaps_of, groups) / sizes)[groups]
     # A gap that all groups have within them is no noise.
     parts = gaps_of * errors - ((gaps_of - between) * errors).mean(axis=0)
-    together, alone = (summed(parts, groups) ** 2).sum(axis=0), (parts**2).sum(axis=0)
-    return np.asarray(np.maximum(ratio(together, alone), 1.0))
+    return np.maximum(measured_design_effect(parts, groups), 1.0)
 
 
 def _interval(
     accuracy: float, shares: Array, right: Array, groups: Integers, confidence: float
 ) -> tuple[float, float]:
     """Interval of the accuracy of a slice, in which each answer has a share; they sum to 1."""
-    rows = 1 / float((shares**2).sum())
+    rows = float(effective_size(shares))
     near = (accuracy * rows + 0.5) / (rows + 1)
     spread = near * (1 - near)
-    seen = float((np.bincount(groups, shares * (right - accuracy)) ** 2).sum())
+    seen = float((summed(shares * (right - accuracy), groups) ** 2).sum())
     size = spread / (DESIGN_EFFECT * max(seen, spread / rows))
-    return interval(accuracy, size, confidence)
+    return jeffreys(accuracy, size, confidence)

@@ -15,8 +15,7 @@ from typing import Any
 import pandas as pd
 
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA, describe_size
-from paratopic.evaluation.estimates import LEAST_LABELS, margin
-from paratopic.evaluation.intervals import write_p
+from paratopic.evaluation.estimates import LEAST_LABELS, margin, write_p
 from paratopic.findings.groups import (
     BORROWED,
     COLUMNS,

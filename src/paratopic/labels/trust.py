@@ -19,6 +19,8 @@ import numpy.typing as npt
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import betainc, betaln, expit, logit, softmax
 
+from paratopic.corpus.effective import design_effects_of_pairs, effective_counts
+
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
@@ -140,7 +142,7 @@ def learn_trust(
     answered = np.zeros((n_sources, k), dtype=np.int64)
     np.add.at(answered, (answers.source, answers.outcome), 1)
     frequencies = _shares(table, answered, labelled, len(known))
-    weighted = _as_of_all(table, frequencies / labelled)
+    weighted = effective_counts(table, frequencies / labelled)
     (mean, low, high), tail = np.zeros((3, n_sources, k)), (1 - confidence) / 2
     for source, kind in product(range(n_sources), np.unique(kinds)):
         of_kind = kinds == kind
@@ -186,9 +188,9 @@ class Consensus(NamedTuple):
 def combine(answers: Answers, trust: Trust, n: int) -> Consensus:
     """Combine the answers on each of n paragraphs.
 
-    Answers are taken as independent given the truth. Of m answers of which each pair copies each
-    other with a share r, each counts 1 / (1 + (m - 1) r), as in a cluster sample (Kish 1965), so
-    that a copy adds nothing. Those that are right no more often than by chance count for nothing.
+    Answers are taken as independent given the truth, but for what sources copy from each other:
+    each answer counts as one over its design effect, so that a copy adds nothing. Those that are
+    right no more often than by chance count for nothing.
 
     From the probabilities p that follow, the frequencies f are taken out as far as they are in
     them: p = (1 - w) f + w truth, with the smallest w. What is left is learnt with the weight w.
@@ -206,8 +208,8 @@ def combine(answers: Answers, trust: Trust, n: int) -> Consensus:
     posterior[np.arange(len(row)), outcome] = own
     has = np.zeros((n, len(trust.slope)))
     has[row, source] = 1
-    shared = (has @ trust.copies)[row, source]
-    evidence = np.log(posterior / trust.frequencies) / np.maximum(shared, 1)[:, None]
+    shared = design_effects_of_pairs(has, trust.copies)[row, source]
+    evidence = np.log(posterior / trust.frequencies) / shared[:, None]
     total = np.zeros((n, len(trust.frequencies)))
     np.add.at(total, row, evidence)
     ratio = softmax(total + np.log(trust.frequencies), axis=1) / trust.frequencies
@@ -277,17 +279,6 @@ def _shares(table: Array, answered: Integers, labelled: Array, n_known: int) -> 
             numbers = numbers + joint @ given / len(confusions)
         shares = numbers / numbers.sum()
     return np.asarray(shares)
-
-
-def _as_of_all(table: Array, weights: Array) -> Array:
-    """Comparisons in which true outcomes have weights, as the number of equal ones of their worth.
-
-    That is the effective size of a weighted sample (Kish 1965).
-    """
-    weighted = table * weights
-    total = weighted.sum(axis=2, keepdims=True)
-    squares = (table * weights**2).sum(axis=2, keepdims=True)
-    return np.asarray(weighted * total / np.maximum(squares, NEGLIGIBLE))
 
 
 def _standard(answers: Answers, n_sources: int) -> Array:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
+from paratopic.corpus.effective import design_effects_of_few
 from paratopic.corpus.labelled import Labelled
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
@@ -207,11 +208,9 @@ Fit = Callable[[Examples, int, Advance], Fitted]
 def evidence(examples: Examples, described: bool) -> Array:
     """Weigh each example against the topics' descriptions, if topics are described.
 
-    Paragraphs of one article repeat each other: m of them count as m / (1 + (m - 1) r), the
-    effective size of a cluster sample (Kish 1965) with an intraclass correlation r. Here r is 1/g
-    with g labelled articles: the more articles are labelled, the less they have in common by
-    chance. The weights are multiplied by g / (g + 3), so that the descriptions count as three
-    articles.
+    Paragraphs of one article repeat each other, so that each is divided by the design effect of its
+    article among g labelled ones. The weights are multiplied by g / (g + 3), so that the
+    descriptions count as three articles.
 
     Returns
     -------
@@ -225,8 +224,7 @@ def evidence(examples: Examples, described: bool) -> Array:
         return weight
     size = np.bincount(article, minlength=1)[article]
     g = _n_articles(article, weight)
-    weights: Array = weight * g / (g + DESCRIPTION_ARTICLES) / (1 + (size - 1) / max(g, 1))
-    return weights
+    return weight * g / (g + DESCRIPTION_ARTICLES) / design_effects_of_few(size, g)
 
 
 def share_of_labels(examples: Examples, described: bool) -> float:
