@@ -207,7 +207,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 apart.SECONDS = {4.0 if how == signal.SIGKILL else 60.0}
 read_file(Path("good.pdf"))
 try:
-    print(apart._child.pid, flush=True)
+    print(apart._CHILD.process.pid, flush=True)
     read_file(Path("bomb.pdf"))
 except KeyboardInterrupt:
     print(read_file(Path("good.pdf")).segments[0].text)

@@ -36,9 +36,6 @@ FORMATS = (".html", ".htm", ".docx", ".pdf")
 MEMORY = 2_000_000_000
 SECONDS, SECONDS_A_MILLION = 20.0, 40.0
 
-_lock = Lock()
-_child: subprocess.Popen[bytes] | None = None
-
 
 def read_apart(suffix: str, data: bytes, source: str) -> tuple[list[Segment], dict[str, str]]:
     """Read a file in the child process: its segments, and what its document says that it is from.
@@ -51,8 +48,7 @@ def read_apart(suffix: str, data: bytes, source: str) -> tuple[list[Segment], di
         The file cannot be read, takes too much memory or time, or needs a library that is missing.
     """
     seconds = SECONDS + SECONDS_A_MILLION * len(data) / 1_000_000
-    with _lock:
-        reply = _ask([suffix, source, seconds, len(data)], data)
+    reply = _CHILD.ask([suffix, source, seconds, len(data)], data)
     if not reply:
         raise UserError(
             f"{source}: is too large or too slow to read: it takes more than "
@@ -67,24 +63,38 @@ def read_apart(suffix: str, data: bytes, source: str) -> tuple[list[Segment], di
     return [Segment(*parts) for parts in content], fields
 
 
-def _ask(question: list[object], data: bytes) -> bytes:
-    """The child's reply to a question about a file, in JSON; empty if it died of the file."""
-    global _child
-    # In a fork, the child of the parent process counts as ended.
-    if _child is None or _child.poll() is not None:
-        _child = _start()
-    assert _child.stdin and _child.stdout
+class _Child:
+    """The child process, which is started when it is first asked, and again if it ended."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, question: list[object], data: bytes) -> bytes:
+        """Its reply to a question about a file, in JSON; empty if it died of the file."""
+        with self._lock:
+            # In a fork, the child of the parent process counts as ended.
+            if self.process is None or self.process.poll() is not None:
+                self.process = _start()
+            return _ask(self.process, question, data)
+
+
+def _ask(child: subprocess.Popen[bytes], question: list[object], data: bytes) -> bytes:
+    assert child.stdin and child.stdout
     try:
         with suppress(BrokenPipeError):
-            _child.stdin.writelines([json.dumps(question).encode(), b"\n", data])
-            _child.stdin.flush()
-        reply = _child.stdout.readline()
+            child.stdin.writelines([json.dumps(question).encode(), b"\n", data])
+            child.stdin.flush()
+        reply = child.stdout.readline()
     except BaseException:  # such as Ctrl+C, after which the next reply would be to this question
-        _stop(_child)
+        _stop(child)
         raise
     if not reply:
-        _child.wait()
+        child.wait()
     return reply
+
+
+_CHILD = _Child()
 
 
 def _start() -> subprocess.Popen[bytes]:

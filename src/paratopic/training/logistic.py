@@ -129,6 +129,15 @@ def fit_binary(
     return prior + change[:-1], float(change[-1])
 
 
+class _Point(NamedTuple):
+    """Coefficients and intercepts in one vector; the loss there, its gradient and probabilities."""
+
+    flat: Array
+    loss: float
+    gradient: Array
+    share: Array
+
+
 class _LogLoss:
     """Penalised log loss of coefficients and intercepts, (d + 1, k) in one vector.
 
@@ -151,39 +160,51 @@ class _LogLoss:
         self._by_column = features.T.tocsr() if sparse.issparse(features) else features.T
         self._fixed, self._others, self._strength = fixed, others, strength
 
-    def __call__(self, flat: Array) -> tuple[float, Array]:
-        """Loss and its gradient."""
+    def at(self, flat: Array) -> _Point:
+        """Loss and what it takes to go on from there."""
         logits = self._fixed + self._logits(flat)
         total = np.logaddexp(logsumexp(logits, axis=1), self._others)[:, None]
-        self._at, self._share = flat.copy(), np.exp(logits - total)
+        share = np.exp(logits - total)
         losses = total - (logits * self._truth).sum(axis=1, keepdims=True)
         value = (self._weights * losses).sum() + flat @ flat / (2 * self._strength)
-        return float(value), self._gradient(self._share - self._truth, flat)
+        return _Point(flat.copy(), float(value), self._gradient(share - self._truth, flat), share)
 
     def minimise(self, start: Array) -> Array:
         """Coefficients and intercepts, shaped like `start`, with the smallest loss."""
         tolerance = TOLERANCE * float(self._weights.sum())
-        _, gradient = self(start.ravel())
-        if np.linalg.norm(gradient) <= tolerance:
+        point = self.at(start.ravel())
+        if np.linalg.norm(point.gradient) <= tolerance:
             return start
+
+        def at(flat: Array) -> _Point:
+            """The point there; the search asks for it several times in a row."""
+            nonlocal point
+            if not np.array_equal(flat, point.flat):
+                point = self.at(flat)
+            return point
+
+        def loss(flat: Array) -> tuple[float, Array]:
+            return at(flat)[1:3]
+
+        def product(flat: Array, direction: Array) -> Array:
+            return self._hessian_product(at(flat), direction)
+
         # Newton's method with conjugate gradients takes half of the products that L-BFGS takes.
         best = minimize(
-            self,
+            loss,
             start.ravel(),
             jac=True,
-            hessp=self._hessian_product,
+            hessp=product,
             method="trust-ncg",
             options={"gtol": tolerance, "initial_trust_radius": 100, "max_trust_radius": 1e6},
         )
         return np.asarray(best.x).reshape(start.shape)
 
-    def _hessian_product(self, flat: Array, direction: Array) -> Array:
-        """Product of the Hessian at `flat` and a direction."""
-        if not np.array_equal(flat, self._at):
-            self(flat)
+    def _hessian_product(self, point: _Point, direction: Array) -> Array:
+        """Product of the Hessian at a point and a direction."""
         step = self._logits(direction)
-        mean = (self._share * step).sum(axis=1, keepdims=True)
-        return self._gradient(self._share * (step - mean), direction)
+        mean = (point.share * step).sum(axis=1, keepdims=True)
+        return self._gradient(point.share * (step - mean), direction)
 
     def _logits(self, flat: Array) -> Array:
         columns = flat.reshape(-1, self._fixed.shape[1])
