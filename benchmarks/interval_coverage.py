@@ -32,7 +32,7 @@ from tables import markdown, read
 
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.evaluation.intervals import difference, share_estimates
-from paratopic.evaluation.metrics import Metric, Proportion, f1, shares_of
+from paratopic.evaluation.metrics import MetricKey, Proportion, f1, shares_of
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.scores import Array, Integers, Targets
 from paratopic.project.params import Params, read_params
@@ -155,7 +155,7 @@ def trial(
     for name, outcomes in measured.outcomes.items():
         is_given = measured.measured.all() and not outcomes.too_few
         true = quality(measured.answered[name], measured.measured)
-        shares: dict[Metric, Proportion] = {
+        shares: dict[MetricKey, Proportion] = {
             key: share for key, share in shares_of(outcomes).items() if key in true
         }
         estimates = share_estimates(outcomes, shares, level, BOOTSTRAP, seed)

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.annotation import formats
-from paratopic.annotation.label_studio import NONE, configuration
+from paratopic.annotation.label_studio import NONE_CHOICE, configuration
 from paratopic.annotation.suggestion import Suggestion, in_context
 from paratopic.project.errors import UserError
 from paratopic.project.files import inert, live
@@ -89,12 +89,12 @@ def annotation(dominant: list[str], *others: str, by: Any = 1, **more: Any) -> d
 def test_reading_a_label_studio_export(tmp_path: Path) -> None:
     tasks = [
         task(IDS[0], annotation(["security"], "trade"), annotation(["trade"], by={"email": "bo"})),
-        task(IDS[1], annotation([NONE])),
+        task(IDS[1], annotation([NONE_CHOICE])),
         task(IDS[2]),
         task(IDS[2], annotation(["trade"], was_cancelled=True), annotation([])),
         task("one:gone", annotation(["trade"])),
         task(IDS[2], annotation(["trad"])),
-        task(IDS[2], annotation([NONE], "trade")),
+        task(IDS[2], annotation([NONE_CHOICE], "trade")),
     ]
     imported = read(save(tmp_path, "export.json", json.dumps(tasks)))
     when = "2025-09-15T10:00:00Z"
@@ -172,7 +172,7 @@ def test_a_workbook_is_ready_to_be_filled_in(tmp_path: Path) -> None:
     assert isinstance(sheet["F2"].value, float)
     (choice,) = sheet.data_validations.dataValidation
     assert (str(choice.sqref), choice.formula1) == ("B2:B4", "codebook!$A$2:$A$6")
-    assert [cell.value for cell in codebook["A"][1:6]] == [*TOPICS.names, NONE, "?"]
+    assert [cell.value for cell in codebook["A"][1:6]] == [*TOPICS.names, NONE_CHOICE, "?"]
     assert not choice.showErrorMessage  # a cell may have several topics
     assert codebook["A2"].value == "trade" and codebook["B2"].value == "About trade."
 
@@ -276,7 +276,7 @@ def test_label_studio_tasks_carry_the_model_s_suggestion(tmp_path: Path) -> None
     assert (prediction["score"], prediction["model_version"]) == (0.5, "baseline")
     root = ElementTree.fromstring(config.read_text(encoding="utf-8"))
     controls = {item.get("name"): item for item in root.iter("Choices")}
-    assert [c.get("value") for c in controls["dominant"]] == [*TOPICS.names, NONE]
+    assert [c.get("value") for c in controls["dominant"]] == [*TOPICS.names, NONE_CHOICE]
     assert [c.get("value") for c in controls["others"]] == list(TOPICS.names)
     # The prediction uses controls and names of the configuration.
     (choice,) = prediction["result"]

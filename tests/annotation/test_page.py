@@ -103,7 +103,7 @@ def test_undo_brings_back_the_answer_before(client: TestClient, path: Path) -> N
 def test_undo_leaves_the_answer_of_another_window(path: Path, topic: str) -> None:
     one, other = session_of(path), session_of(path)
     one.save(trade("news:0"))
-    other.save(page.Answer(**answer("news:0", topic)))
+    other.save(page.Submission(**answer("news:0", topic)))
     with pytest.raises(UserError, match="news:0 .*another window"):
         one.undo(page.Shown(**SHOWN))
     assert answers_in(path) == [("news:0", topic, "ann", "")]
@@ -113,7 +113,7 @@ def test_undo_leaves_the_answer_of_another_window(path: Path, topic: str) -> Non
 def test_undo_brings_back_what_another_window_or_an_import_said_before(path: Path) -> None:
     one, other = session_of(path), session_of(path)
     one.save(trade("news:1"))
-    other.save(page.Answer(**answer("news:0", "security")))
+    other.save(page.Submission(**answer("news:0", "security")))
     assert one.state()["items"][0]["answer"]["topics"] == ("security",)
     one.save(trade("news:0"))
     assert one.undo(page.Shown(**SHOWN))["answer"]["topics"] == ("security",)
@@ -167,8 +167,8 @@ def test_an_answer_that_cannot_be_written_is_not_confirmed(
     assert client.get("/state").json()["items"][0]["answer"] is None
 
 
-def trade(paragraph: str) -> page.Answer:
-    return page.Answer(id=paragraph, topics=["trade"], note="", **SHOWN)
+def trade(paragraph: str) -> page.Submission:
+    return page.Submission(id=paragraph, topics=["trade"], note="", **SHOWN)
 
 
 def test_only_the_annotator_s_own_earlier_answers_are_shown(path: Path) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from paratopic.annotation.page import Answer, Session, Shown
+from paratopic.annotation.page import Session, Shown, Submission
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.answers import current
@@ -190,7 +190,7 @@ def test_a_dropped_topic_is_labelled_again_on_the_page(cli: Cli, served: list[Se
     items, codebook = state["items"], state["codebook"]
     assert [item["id"] for item in items] == list(read_paragraphs(PARAGRAPHS)["id"][:3])
     assert [item["answer"] for item in items] == [None] * 3
-    served[0].save(Answer(id=items[0]["id"], topics=["trade"], note="", codebook=codebook))
+    served[0].save(Submission(id=items[0]["id"], topics=["trade"], note="", codebook=codebook))
     assert sorted(answers()) == ["", "trade", "trade"]
     served[0].undo(Shown(codebook=codebook))
     assert sorted(answers()) == ["", "trade"]

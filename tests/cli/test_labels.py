@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.annotation.page import Answer, Session
+from paratopic.annotation.page import Session, Submission
 from paratopic.cli.project import DRAW
 from paratopic.cli.start import create, new_topics
 from paratopic.corpus.labelled import read_labelled_paragraphs
@@ -358,7 +358,7 @@ def test_the_page_hides_what_the_model_thinks_of_a_sample(
         assert [not item["scores"] for item in items] == [hidden] * 4
         assert served[-1].state()["explains"] == (not hidden)
     codebook = served[-1].state()["codebook"]
-    served[-1].save(Answer(id=items[0]["id"], topics=["trade"], note="", codebook=codebook))
+    served[-1].save(Submission(id=items[0]["id"], topics=["trade"], note="", codebook=codebook))
     (line,) = read_lines(LABELS)
     assert (line.paragraph, line.draw) == (items[0]["id"], "paragraph")
 

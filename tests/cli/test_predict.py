@@ -13,7 +13,7 @@ import pytest
 
 from paratopic.inference.calibration import NEVER
 from paratopic.inference.loading import load
-from paratopic.project.metrics import signed
+from paratopic.project.errors import signed
 from tests.documents import PAGE, altered, save
 from tests.programs import Cli, Printed
 from tests.samples import GERMAN, paragraph_table, write_labelled

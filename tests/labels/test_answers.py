@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.labels.answers import Merged, current, disputes, merge, resolve
+from paratopic.labels.answers import Merged, aggregate, current, disputes, merge
 from paratopic.labels.log import Label, read_lines
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics, join_cell
@@ -61,7 +61,7 @@ def settled(topics: Topics, cells: list[str], winner: str, why: str) -> list[Lab
     answers = [Label(f"line {n}", "a:1", cell, "", f"who{n}") for n, cell in enumerate(cells)]
     for seed in range(5):
         shuffled = random.Random(seed).sample(answers, len(answers))
-        names, reason = resolve(shuffled, topics)
+        names, reason = aggregate(shuffled, topics)
         assert (join_cell(names), reason) == (winner, why)
     return answers
 

@@ -11,7 +11,7 @@ import pytest
 from paratopic.corpus.labelled import with_labels, with_sample
 from paratopic.labels.answers import CurrentAnswers, read_answers
 from paratopic.labels.log import Label, first_words, read_lines
-from paratopic.labels.resolve import Resolved, join_labels, resolve_answers
+from paratopic.labels.resolve import Resolved, join_labels, resolve
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project.errors import UserError
 from paratopic.project.topics import TieRule, Topics
@@ -117,7 +117,7 @@ def test_order_and_undecided_lines_change_no_row(frame: pd.DataFrame, topics: To
     open_line = Label("line 2", frame["id"][2], "?", "", "ann")
     params = replace(PARAMS, topics=topics, prepare=replace(PARAMS.prepare, ties="first"))
     one, other = (
-        resolve_answers(frame, NO_ANSWERS, each, params, frame[["id"]])
+        resolve(frame, NO_ANSWERS, each, params, frame[["id"]])
         for each in (lines, [open_line, *lines[::-1]])
     )
     for table in ("votes", "labels", "sample"):
@@ -141,9 +141,7 @@ def test_what_was_drawn_is_known_of_rows_that_people_correct_and_of_open_answers
         *(Label("line 3", ids[2], cell, "", cell, drawn="1") for cell in ("trade", "security")),
     ]
     of_tables = pd.DataFrame(rows, columns=NO_ANSWERS.columns)
-    resolved = resolve_answers(
-        frame, of_tables, lines, replace(PARAMS, topics=topics), frame[["id"]]
-    )
+    resolved = resolve(frame, of_tables, lines, replace(PARAMS, topics=topics), frame[["id"]])
     table = sampled(frame, resolved)
     assert table["draw"].tolist() == ["paragraph", "paragraph", "", ""]
     assert table["weight"].tolist()[:2] == [1, 1]
@@ -161,14 +159,14 @@ def test_draws_from_a_group_count_while_its_column_is_there(
         for id_, how in zip(frame["id"][[3, 0, 1]], drawn, strict=True)
     ]
     params = replace(PARAMS, topics=topics)
-    there = resolve_answers(frame, NO_ANSWERS, lines, params, desks)
+    there = resolve(frame, NO_ANSWERS, lines, params, desks)
     table = sampled(frame, there)
     assert table["draw"].tolist() == ["paragraph", "paragraph", "", "paragraph"]
     # Of b there is one label, drawn from all 4; those of a are two more for its 3.
     of_a, of_b = table["weight"][0], table["weight"][3]
     assert of_a == table["weight"][1] and of_b / of_a == pytest.approx((1 / 4 + 2 / 3) / (1 / 4))
     assert table["effective_count"].dropna().tolist() == [1, 1, 1] and there.messages == []
-    gone = resolve_answers(frame, NO_ANSWERS, lines, params, desks[["id"]])
+    gone = resolve(frame, NO_ANSWERS, lines, params, desks[["id"]])
     assert sampled(frame, gone)["draw"].tolist() == ["", "", "", "paragraph"]
     (message,) = gone.messages
     assert "desk=a (2 labels)" in message
@@ -187,7 +185,7 @@ def test_a_sample_of_groups_outlasts_a_few_texts_of_others(
     params = replace(PARAMS, topics=topics)
     for n_others, parts in ((3, []), (5, ["desk=a", "desk=b"])):
         desks = frame[["id"]].assign(desk=["a"] * 20 + ["b"] * (20 - n_others) + ["c"] * n_others)
-        resolved = resolve_answers(frame, NO_ANSWERS, lines, params, desks)
+        resolved = resolve(frame, NO_ANSWERS, lines, params, desks)
         table = sampled(frame, resolved)
         assert table["effective_count"].sum() == 4 and table["weight"].notna().sum() == 4
         assert "`paratopic label --random --by desk=c`" in resolved.messages[-1]

@@ -12,7 +12,7 @@ from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled, labelled_rows, with_labels
 from paratopic.labels.answers import of_people, of_weak_sources
 from paratopic.labels.log import Label
-from paratopic.labels.resolve import label_rows, resolve_answers
+from paratopic.labels.resolve import label_rows, resolve
 from paratopic.labels.summary import describe_sources
 from paratopic.labels.weak import confidence_of, learn_sources, teach, votes_of_weak_sources
 from paratopic.project.errors import UserError
@@ -93,9 +93,7 @@ def test_a_text_may_match_several_rules(mode: ModeName, expected: list[list[str]
 
 def test_labels_are_those_of_sources_that_count(frame: pd.DataFrame) -> None:
     lines = [line(frame["id"][0], "trade")]
-    resolved = resolve_answers(
-        frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS), frame[["id"]]
-    )
+    resolved = resolve(frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS), frame[["id"]])
     table, votes = with_labels(frame, resolved.labels), resolved.votes
     assert table["label_source"].tolist() == ["weak"] * 3
     assert table["label"].tolist() == [["trade"], ["security"], ["security"]]
@@ -105,9 +103,7 @@ def test_labels_are_those_of_sources_that_count(frame: pd.DataFrame) -> None:
 
 def test_without_anything_to_learn_weak_answers_are_left_out(frame: pd.DataFrame) -> None:
     lines = [line(id_, "security", "ann") for id_ in frame["id"]]
-    resolved = resolve_answers(
-        frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS), frame[["id"]]
-    )
+    resolved = resolve(frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS), frame[["id"]])
     assert resolved.trusted.names == ("headings", "rules")
     assert resolved.votes["kind"].tolist() == ["person"] * 3
 

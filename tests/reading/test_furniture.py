@@ -1,4 +1,4 @@
-"""Boilerplate that is recognised, and text that looks like boilerplate but is not."""
+"""Page furniture that is recognised, and text that looks like it but is not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.reading.boilerplate import BYLINE, CALL, CAPTION, DATE, LINK, NOTICE, TAGS, reasons
+from paratopic.reading.furniture import BYLINE, CALL, CAPTION, DATE, LINK, NOTICE, TAGS, reasons
 
 TITLE = "Harbour Talks Open"
 BODY = "The ministers met in the old customs house and said nothing at all to those who waited."
@@ -53,7 +53,7 @@ def reason_below_the_title(text: str) -> str:
         ("Categories: August 15, 2031 Madrid Published Politics and conflicts Archived", TAGS),
     ],
 )
-def test_boilerplate_anywhere(text: str, reason: str) -> None:
+def test_furniture_anywhere(text: str, reason: str) -> None:
     assert reason_in_the_middle(text) == reason_below_the_title(text) == reason
 
 
@@ -67,7 +67,7 @@ def test_boilerplate_anywhere(text: str, reason: str) -> None:
         ("2031-09-15", DATE),
     ],
 )
-def test_boilerplate_only_below_the_title(text: str, reason: str) -> None:
+def test_furniture_only_below_the_title(text: str, reason: str) -> None:
     assert reason_below_the_title(text) == reason
     assert reason_in_the_middle(text) == ""
     assert reasons([text, BODY]) == ["", ""]  # it is the title
@@ -95,7 +95,7 @@ def test_boilerplate_only_below_the_title(text: str, reason: str) -> None:
         *("(Applause.)", "Q Thank you, Mr. President. By whom?"),
     ],
 )
-def test_text_that_is_not_boilerplate(text: str) -> None:
+def test_text_that_is_not_furniture(text: str) -> None:
     assert reason_in_the_middle(text) == reason_below_the_title(text) == ""
 
 

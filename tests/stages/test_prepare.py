@@ -57,7 +57,7 @@ def test_the_file_of_labels_and_its_backup_are_no_sources(folder: Path, topics: 
     (folder / "labels.csv.bak").touch()  # git and DVC do not see it: no result may tell of it
     params = settings((str(folder),), str(folder / "labels.csv"))
     prepared = prepare(params, topics)
-    left_out = Counter(part.reason for part in prepared.skipped)
+    left_out = Counter(part.reason for part in prepared.sources.skipped)
     assert left_out == {"a file of another kind": 1, "caption or credit": 2}
     assert prepared.report["skipped"] == left_out
 

@@ -18,7 +18,7 @@ from paratopic.annotation.label_studio import configuration
 from paratopic.bulk import jobs
 from paratopic.corpus.folds import deal
 from paratopic.evaluation.intervals import difference, measure
-from paratopic.evaluation.metrics import Metric
+from paratopic.evaluation.metrics import MetricKey
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.findings.review import CONTRADICTED, rank_doubtful
 from paratopic.inference.calibration import Calibration
@@ -138,7 +138,7 @@ def test_figures_are_scikit_learns_and_a_model_that_predicts_at_random_is_worse(
     outcome = Outcomes(mode_of("multi"), true, np.arange(60), scores, scores >= 0.5)
     measured = measure(outcome, outcome, 0.95, 500, 1)
     repeats = list(zip(outcome.predicted, outcome.scores, strict=True))
-    expected: dict[Metric, list[float]] = {
+    expected: dict[MetricKey, list[float]] = {
         "macro_f1": [sk.f1_score(true, p, average="macro") for p, _ in repeats],
         "micro_f1": [sk.f1_score(true, p, average="micro") for p, _ in repeats],
         "subset_accuracy": [sk.accuracy_score(true, p) for p, _ in repeats],

@@ -21,7 +21,7 @@ from paratopic.training.head import (
     WIDE,
     Described,
     MultiRegression,
-    Nearest,
+    NonePrior,
     Regression,
     SingleRegression,
     balanced,
@@ -37,7 +37,7 @@ from paratopic.training.logistic import Lessons, Linear, fit_binary, fit_logisti
 
 # Two descriptions of unit length, and none. A text whose similarity to the nearest one is .5 is as
 # likely to have its topic as to have none.
-DESCRIBED = Described(np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]]), Nearest(slope=2.0, even=0.5))
+DESCRIBED = Described(np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]]), NonePrior(slope=2.0, even=0.5))
 UNDESCRIBED = DESCRIBED._replace(features=DESCRIBED.features[:0])
 
 
@@ -192,7 +192,7 @@ def test_logits_without_the_column_equal_those_of_the_wide_features(
 ) -> None:
     rng = np.random.default_rng(seed)
     features = form(rng.normal(size=(n, d)))
-    described = Described(rng.normal(size=(k, d)), Nearest(slope, even))
+    described = Described(rng.normal(size=(k, d)), NonePrior(slope, even))
     coef, intercept = rng.normal(size=(3, d + 1)), rng.normal(size=3)
     expected = described.widen(features) @ coef.T + intercept
     if k == 0:  # the column is 0 then, whatever its coefficients; a fit leaves them 0

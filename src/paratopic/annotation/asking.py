@@ -165,7 +165,7 @@ def _short(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """What a model said of a paragraph.
 
     Parameters
@@ -191,7 +191,7 @@ def ask_all(
     items: Sequence[Suggestion],
     concurrency: int,
     go_on: Callable[[], bool],
-) -> Iterator[Answer]:
+) -> Iterator[Reply]:
     """Ask about each paragraph; answers come as they are ready.
 
     A paragraph is asked about once the answer before it was taken by the caller, up to so many at
@@ -214,7 +214,7 @@ def ask_all(
     stopped = threading.Event()
     left = iter(items)
     problem: BaseException | None = None
-    running: set[Future[Answer]] = set()
+    running: set[Future[Reply]] = set()
     with _first_interrupt(stopped), ThreadPoolExecutor(concurrency) as pool:
         while True:
             while not stopped.is_set() and len(running) < concurrency and go_on():
@@ -261,7 +261,7 @@ def expected_tokens(prompt: Prompt, items: Sequence[Suggestion]) -> tuple[int, i
     return read, ANSWER_TOKENS * len(items)
 
 
-def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Answer:
+def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Reply:
     """Ask about one paragraph, and once more if the answer is not in the form that is wanted."""
     messages: list[Message] = [{"role": "user", "content": prompt.question(item)}]
     topics, confidence, tokens, problem = None, None, (0, 0), ""
@@ -281,7 +281,7 @@ def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Answer:
                 {"role": "assistant", "content": reply.text[:1000]},
                 {"role": "user", "content": f"That is {bad}. Answer with the JSON alone."},
             ]
-    return Answer(item, topics, confidence, problem, tokens)
+    return Reply(item, topics, confidence, problem, tokens)
 
 
 def _sum(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:

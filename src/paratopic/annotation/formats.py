@@ -21,7 +21,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from paratopic.annotation import label_studio
-from paratopic.annotation.label_studio import NONE
+from paratopic.annotation.label_studio import NONE_CHOICE
 from paratopic.annotation.suggestion import Suggestion
 from paratopic.labels.log import COLUMNS, OPTIONAL, Label, cell_of, checked, first_words, tidy
 from paratopic.project import files
@@ -203,7 +203,7 @@ def _codebook_rows(topics: Topics) -> Iterator[Sequence[str]]:
     yield "topics", "definition"
     for topic in topics.topics:
         yield inert(topic.name), inert(topic.definition)
-    yield NONE, "None of the topics. You can also write none."
+    yield NONE_CHOICE, "None of the topics. You can also write none."
     yield cell_of(None), "Not decided yet. An empty cell means the same."
     several = f"Several topics, separated by semicolons{topics.labels.order}."
     yield inert(join_cell(topics.names[:2])), several
@@ -291,11 +291,11 @@ def _imported(
 def _checked(answer: Label, text: str, topics: Topics) -> Label:
     """Check an answer on a paragraph with this text against the codebook."""
     given = [_as_in_codebook(name, topics) for name in answer.names]
-    names = [name for name in given if name != NONE]
-    if names and NONE in given:
+    names = [name for name in given if name != NONE_CHOICE]
+    if names and NONE_CHOICE in given:
         raise UserError(
-            f"{answer.where}: {NONE} and {', '.join(names)} are both chosen; choose one or the "
-            "other"
+            f"{answer.where}: {NONE_CHOICE} and {', '.join(names)} are both chosen; choose one or "
+            "the other"
         )
     if not (meaning := topics.today(names)).retired:
         topics.check(meaning.names, answer.where)
@@ -303,14 +303,14 @@ def _checked(answer: Label, text: str, topics: Topics) -> Label:
 
 
 def _as_in_codebook(name: str, topics: Topics) -> str:
-    """A name as the codebook has or had it, whatever its case and blanks; `NONE` for "none"."""
+    """A name as the codebook has or had it, in any case and spacing; `NONE_CHOICE` for "none"."""
     if name in topics.all_names:
         return name
     folded = " ".join(name.split()).casefold()
     alike = [known for known in topics.all_names if known.casefold() == folded]
     if alike:
         return alike[0] if len(alike) == 1 else name
-    return NONE if folded in ("none", NONE) else name
+    return NONE_CHOICE if folded in ("none", NONE_CHOICE) else name
 
 
 def _unknown_paragraph(where: str, paragraph: str) -> UserError:

@@ -17,7 +17,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics, topics_in_words
 
 # Choice "none of the topics", because choosing nothing means undecided.
-NONE = f"({topics_in_words(())})"
+NONE_CHOICE = f"({topics_in_words(())})"
 # Controls: name, what stands above, how many may be chosen. The first shows the suggestion.
 DOMINANT = "dominant"
 ONE = (DOMINANT, "Dominant topic", "single"), ("others", "Other topics that apply", "multiple")
@@ -121,7 +121,8 @@ def read_export(path: Path) -> list[Task]:
 def configuration(topics: Topics) -> str:
     """The labelling configuration, as XML (Settings → Labeling Interface → Code)."""
     template = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"))
-    values = {"topics": topics, "controls": _controls(topics), "note": NOTE, "no_topic": NONE}
+    values = {"topics": topics, "controls": _controls(topics), "note": NOTE}
+    values["no_topic"] = NONE_CHOICE
     return f"{template.render(values, attribute=quoteattr)}\n"
 
 

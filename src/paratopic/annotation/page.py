@@ -52,7 +52,7 @@ class Shown(BaseModel):
     codebook: str
 
 
-class Answer(Shown):
+class Submission(Shown):
     """What the page sends to be saved: the paragraph's id, its topics, and a note."""
 
     id: str
@@ -140,7 +140,7 @@ class Session:
         ]
         return {"topic": topic, "sentences": sentences}
 
-    def save(self, answer: Answer) -> dict[str, Any]:
+    def save(self, answer: Submission) -> dict[str, Any]:
         """Write an answer to the file of labels.
 
         Parameters
@@ -285,7 +285,7 @@ def application(session: Session, token: str = "") -> ASGIApp:
         return session.why(request.query_params.get("paragraph", ""))
 
     def save(_: Request, body: bytes) -> dict[str, Any]:
-        return session.save(Answer.model_validate_json(body))
+        return session.save(Submission.model_validate_json(body))
 
     def undo(_: Request, body: bytes) -> dict[str, Any]:
         return session.undo(Shown.model_validate_json(body))

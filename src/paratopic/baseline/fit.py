@@ -32,11 +32,11 @@ from paratopic.project.topics import Topics
 from paratopic.training.calibration import measure
 from paratopic.training.context import choose_context
 from paratopic.training.examples import Advance, Examples, Fitted, Parity, at_most, evidence, silent
-from paratopic.training.head import Described, Nearest, fit_heads, lessons_of, regression_of
+from paratopic.training.head import Described, NonePrior, fit_heads, lessons_of, regression_of
 from paratopic.training.logistic import Linear
 
 # For TF-IDF features, whose rows have length √2: chosen as the transformer's.
-NEAREST = Nearest(slope=3.0, even=0.16)
+NONE_PRIOR = NonePrior(slope=3.0, even=0.16)
 
 # From this number of texts on, terms that are in one of them only are dropped. They are more than
 # half of the terms, and tell next to nothing.
@@ -103,7 +103,7 @@ def fit(
         notes = (f"learnt from {MOST_TEXTS:,} of {n:,} texts, drawn at random",)
     own, keywords = examples.texts.plain, _keywords(params, len(examples.texts))
     union, every = TfIdfUnion.fit([*descriptions, *own], keywords)
-    described = Described(every[: len(descriptions)].toarray(), NEAREST)
+    described = Described(every[: len(descriptions)].toarray(), NONE_PRIOR)
     transform = _known(union, every[len(descriptions) :], examples.texts)
     prior = described.prior(len(topics.names), regression)
     of_rows = evidence(examples, bool(topics.descriptions))

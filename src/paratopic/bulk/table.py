@@ -32,7 +32,7 @@ SOURCE = "source"
 _NARROWEST, _WIDEST, _MEASURED = 9, 60, 100
 
 
-class Part(NamedTuple):
+class Predicted(NamedTuple):
     """Rows of one input, as its format has them, and the columns that are added to them.
 
     They are that of the `SOURCE`, if the table is to have it, and those of the predictions, with
@@ -76,7 +76,7 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
     job.check(taken)
     chunks = list(_read(job, taken, out, advance))
     n_rows = sum(len(chunk.texts) for _, chunk in chunks)
-    done, parts = Done(), list[Part]()
+    done, parts = Done(), list[Predicted]()
 
     def show(rows: int) -> None:
         advance(done.rows + rows, (done.rows + rows) / n_rows)
@@ -84,7 +84,7 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
     for path, chunk in chunks:
         answers = predict_chunk(job, chunk, show)
         source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in taken else {}
-        parts.append(Part(path, chunk.rows, source, answers, job.added))
+        parts.append(Predicted(path, chunk.rows, source, answers, job.added))
         done = done.add(job, answers)
     with aside(out) as draft:
         WRITERS[out.suffix.lower()](draft, parts)
@@ -114,7 +114,7 @@ def _read(
         yield path, chunk
 
 
-def _rows(parts: Sequence[Part], own: Sequence[formats.Columns]) -> Iterator[list[object]]:
+def _rows(parts: Sequence[Predicted], own: Sequence[formats.Columns]) -> Iterator[list[object]]:
     """The header and all rows; a row has no cell in the columns of other inputs."""
     names = [*dict.fromkeys(chain(*own)), *parts[0].answers]
     yield [_cell(name) for name in names]
@@ -138,7 +138,7 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _values(parts: Sequence[Part]) -> list[formats.Columns]:
+def _values(parts: Sequence[Predicted]) -> list[formats.Columns]:
     """The own columns of each part, with numbers and dates: in CSV, of which it has the texts."""
     typed = (formats.format_of(part.input).columns(part.rows, typed=True) for part in parts)
     own = [part.source | columns for part, columns in zip(parts, typed, strict=True)]
@@ -152,13 +152,13 @@ def _values(parts: Sequence[Part]) -> list[formats.Columns]:
     return own
 
 
-def _write_csv(path: Path, parts: Sequence[Part]) -> None:
+def _write_csv(path: Path, parts: Sequence[Predicted]) -> None:
     own = [part.source | formats.format_of(part.input).columns(part.rows) for part in parts]
     with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
         csv.writer(LineFeeds(file), lineterminator="\r\n").writerows(_rows(parts, own))
 
 
-def _write_xlsx(path: Path, parts: Sequence[Part]) -> None:
+def _write_xlsx(path: Path, parts: Sequence[Predicted]) -> None:
     own = _values(parts)
     first = islice(_rows(parts, own), _MEASURED)
     longest = [max(map(len, map(shown, column))) for column in zip(*first, strict=True)]
@@ -166,7 +166,7 @@ def _write_xlsx(path: Path, parts: Sequence[Part]) -> None:
     write_workbook(path, Tab(_rows(parts, own), widths=widths))
 
 
-def _write_parquet(path: Path, parts: Sequence[Part]) -> None:
+def _write_parquet(path: Path, parts: Sequence[Predicted]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -186,7 +186,7 @@ def _write_parquet(path: Path, parts: Sequence[Part]) -> None:
     pq.write_table(table.select([*own, *added]), path)
 
 
-def _arrow(part: Part, columns: formats.Columns) -> pa.Table:
+def _arrow(part: Predicted, columns: formats.Columns) -> pa.Table:
     """A part with all of its columns; those of parquet keep their types."""
     import pyarrow as pa
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from paratopic.annotation.asking import Answer, Prompt, ask_all, expected_tokens, read_prompt
+from paratopic.annotation.asking import Prompt, Reply, ask_all, expected_tokens, read_prompt
 from paratopic.annotation.chat import KEY, Chat
 from paratopic.annotation.suggestion import Suggestion, draw_random, has_label, in_context
 from paratopic.cli.project import Project, read_project
@@ -119,7 +119,7 @@ class _Run:
     n_answers: int = 0
     problem: str = ""
 
-    def keep(self, answers: Iterable[Answer], labels: Path, n: int) -> None:
+    def keep(self, answers: Iterable[Reply], labels: Path, n: int) -> None:
         """Write each of n answers as it comes, and count it and its tokens.
 
         Whatever ends the run, its sum is printed.
@@ -144,7 +144,7 @@ class _Run:
                     f"{self.spent:,} tokens, {seconds:.0f} s"
                 )
 
-    def _line(self, answer: Answer) -> Label:
+    def _line(self, answer: Reply) -> Label:
         """An answer as a line of labels.csv, with what it was asked."""
         sure = "" if answer.confidence is None else f"{answer.confidence:.4f}"
         return Label(

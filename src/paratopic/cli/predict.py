@@ -33,10 +33,9 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.nearest import LabelledParagraphs, LikeParagraph
 from paratopic.inference.prediction import Explanation, Prediction
-from paratopic.project.errors import SOME_ERRORS, UserError, plural
+from paratopic.project.errors import SOME_ERRORS, UserError, plural, signed
 from paratopic.project.files import PARAGRAPHS, PARAMS, PREPARED, inert, printable, root_with
 from paratopic.project.languages import language_of, others
-from paratopic.project.metrics import signed
 from paratopic.project.terminal import bar, terminal, waiting
 from paratopic.project.topics import NONE
 from paratopic.reading.article import (
@@ -57,7 +56,7 @@ TABLES = tuple(suffix for suffix in FORMATS if suffix not in SUFFIXES)
 # Number of characters that are shown of a labelled paragraph.
 N_CHARACTERS = 80
 
-ModelName = Annotated[
+ModelOption = Annotated[
     str | None, typer.Option(help="A model's folder or MLflow URI; default: the champion.")
 ]
 
@@ -70,7 +69,7 @@ def predict(
             f"tables ({', '.join(TABLES)}), folders and globs."
         ),
     ],
-    model: ModelName = None,
+    model: ModelOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
     why: Annotated[
         bool,

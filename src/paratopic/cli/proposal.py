@@ -17,9 +17,9 @@ import pandas as pd
 import typer
 
 from paratopic.cli.project import print_steps
-from paratopic.project.errors import UserError, in_short, plural
-from paratopic.project.sources import KEYS, NONE
-from paratopic.project.topics import SEPARATOR, Topics, nearest, split_cell
+from paratopic.project.errors import UserError, did_you_mean, in_short, plural
+from paratopic.project.sources import KEYS
+from paratopic.project.topics import NONE_CELL, SEPARATOR, Topics, split_cell
 from paratopic.reading.cells import iso_date
 from paratopic.reading.columns import Proposal, named_after, propose
 from paratopic.reading.files import find_files
@@ -50,7 +50,7 @@ def proposal_of(
     find_files([table], TABLES)  # as stage prepare does, which refuses some names
     if label and label not in columns:
         raise UserError(
-            f"--label {label}: {table} has no such column{nearest(label, columns)}; it has "
+            f"--label {label}: {table} has no such column{did_you_mean(label, columns)}; it has "
             f"{', '.join(columns)}"
         )
     proposal = propose(columns, path, label, guess=not names)
@@ -132,9 +132,9 @@ def _print_labels(proposal: Proposal, answers: pd.DataFrame) -> None:
     labels = proposal.source.labels
     if missing := [label for label in labels if proposal.source.meaning(label) is None]:
         print(f"  ?      no label: rows labelled {', '.join(missing)}")
-    counts = Counter(name for names in answers["topics"] for name in names or [NONE])
-    for name in filter(counts.get, [*proposal.topics, NONE]):
-        what = "none   of the topics" if name == NONE else f"topic  {name}"
+    counts = Counter(name for names in answers["topics"] for name in names or [NONE_CELL])
+    for name in filter(counts.get, [*proposal.topics, NONE_CELL]):
+        what = "none   of the topics" if name == NONE_CELL else f"topic  {name}"
         meant = ", ".join(label for label, topic in labels.items() if topic == name)
         labelled = f", labelled {meant}" if meant else ""
         print(f"  {what}: {plural(counts[name], 'row')}{labelled}")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from paratopic.cli.predict import ModelName
+from paratopic.cli.predict import ModelOption
 from paratopic.cli.project import read_project
 from paratopic.cli.staleness import note_changes
 from paratopic.corpus.labelled import check_names
@@ -26,7 +26,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @publish.command("model")
-def publish_model(to: To, model: ModelName = None, yes: Yes = False) -> None:
+def publish_model(to: To, model: ModelOption = None, yes: Yes = False) -> None:
     """Publish a model: the files that prediction reads, and its card."""
     loaded = load(model)
     note_changes(loaded.folder)

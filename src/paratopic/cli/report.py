@@ -20,9 +20,9 @@ from paratopic.findings.page import render_page
 from paratopic.findings.wording import overview
 from paratopic.labels.summary import describe_agreement, describe_weak
 from paratopic.project import files
-from paratopic.project.errors import UserError, in_units
+from paratopic.project.errors import UserError, in_units, signed
 from paratopic.project.files import COMPARISON, PARAGRAPHS, PREPARED, WHOLE_PAGE
-from paratopic.project.metrics import headline, metrics_in, signed, with_interval
+from paratopic.project.metrics import headline, metrics_in, with_interval
 from paratopic.project.params import read_params
 from paratopic.project.terminal import terminal
 

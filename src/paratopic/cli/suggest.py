@@ -18,7 +18,7 @@ import typer
 
 from paratopic.annotation import formats, page, suggestion
 from paratopic.annotation.suggestion import Suggestion, blind, in_context, with_predictions
-from paratopic.cli.predict import ModelName
+from paratopic.cli.predict import ModelOption
 from paratopic.cli.project import (
     DRAW,
     LABEL,
@@ -163,7 +163,7 @@ def suggest(
         Path | None,
         typer.Option(help="Write tasks for Label Studio (.json) or a spreadsheet (.csv, .xlsx)."),
     ] = None,
-    model: ModelName = None,
+    model: ModelOption = None,
     blind: Blinding = None,
     random: Random = False,
     mixed: Mixed = False,
@@ -210,7 +210,7 @@ def label(
     n: Annotated[int, typer.Option(min=1, help="How many paragraphs, if no file is given.")] = 50,
     annotator: Annotator = None,
     port: Port = 8765,
-    model: ModelName = None,
+    model: ModelOption = None,
     blind: Blinding = None,
     random: Random = False,
     mixed: Mixed = False,

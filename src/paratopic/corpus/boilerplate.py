@@ -2,7 +2,7 @@
 
 The rules see words alone and are made for precision: what they miss is treated as any other
 paragraph. A row of a table is never boilerplate, because somebody chose it. What is no paragraph at
-all, such as a byline, was left out before (`reading.boilerplate`).
+all, such as a byline, was left out before (`reading.furniture`).
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""How many independent observations a sample is worth, by weights, by clusters and by correlation.
+"""How many independent observations a sample is worth, by weights, clusters and correlations.
 
-A weighted sample is worth as many observations of equal weight as give a mean the same variance
-(effective size). A sample of clusters, such as the paragraphs of articles, gives a mean that varies
-more than one of independent observations: the design effect says how many times the variance. Both
-are from Kish 1965, Survey Sampling, 8.2 and 11.7; Gabler, Häder & Lahiri 1999, Survey Methodology
-25, 105-106, derive them from a model. Constants are for whoever uses the formulas.
+Weighted observations are worth as many of equal weight as give a mean the same variance: their
+effective size. Observations in clusters, such as the paragraphs of articles, give a mean with more
+variance than independent ones: times their design effect (Kish 1965, Survey Sampling; Gabler, Häder
+& Lahiri 1999, Survey Methodology 25, 105-106).
 """
 
 from __future__ import annotations

@@ -18,11 +18,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paratopic.project.errors import UserError, plural
+from paratopic.project.errors import UserError, did_you_mean, plural
 from paratopic.project.files import METADATA, PARAGRAPHS, aside
 from paratopic.project.passages import Passage, table_passages
 from paratopic.project.periods import PERIODS, UNKNOWN, values_by
-from paratopic.project.topics import nearest
 
 PARAGRAPHS_SCHEMA = pa.schema(
     [
@@ -222,7 +221,7 @@ def values_of(rows: pd.DataFrame, name: str, option: str = "--by") -> list[str]:
             )
     elif name not in known:
         known += [period for period in PERIODS if "date" in own and period not in own]
-        hint = nearest(name, known)
+        hint = did_you_mean(name, known)
         raise UserError(
             f"{option} {name}: there is no such column{hint}; the columns are {', '.join(known)}. "
             "`dvc repro prepare` reads others from a metadata.csv beside the articles"

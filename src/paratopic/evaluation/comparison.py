@@ -20,7 +20,7 @@ from paratopic.corpus.labelled import Labelled, weak_votes_on
 from paratopic.corpus.table import targets_of, with_columns
 from paratopic.evaluation.estimates import Estimate, write_p
 from paratopic.evaluation.intervals import Difference, difference, measure, share_estimates
-from paratopic.evaluation.metrics import Metric, Proportion, share_of_macro_f1
+from paratopic.evaluation.metrics import MetricKey, Proportion, share_of_macro_f1
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
 from paratopic.project.metrics import METRICS
 from paratopic.project.params import Compare, Evaluate
@@ -261,7 +261,7 @@ def beside_model(
     topics, part, too_few = data.topics, data.measured(scores), outcomes(data, scores).too_few
 
     def macro_f1(answers: Outcomes) -> Estimate:
-        share: dict[Metric, Proportion] = {"macro_f1": share_of_macro_f1(answers)}
+        share: dict[MetricKey, Proportion] = {"macro_f1": share_of_macro_f1(answers)}
         wish = settings.confidence, settings.n_draws, seed
         estimate = share_estimates(answers, share, *wish)["macro_f1"]
         return Estimate(estimate.value) if too_few else estimate

@@ -29,7 +29,7 @@ from paratopic.evaluation.estimates import (
     shrunk_design_effect,
 )
 from paratopic.evaluation.metrics import (
-    Metric,
+    MetricKey,
     Proportion,
     Tally,
     learnt_of_topics,
@@ -80,7 +80,7 @@ class Difference:
 
 def measure(
     forced: Outcomes, answers: Outcomes, confidence: float, n_draws: int, seed: int
-) -> dict[Metric, Estimate]:
+) -> dict[MetricKey, Estimate]:
     """Every metric of a model's answers, and of its forced topics, with its interval.
 
     Parameters
@@ -108,7 +108,7 @@ def measure(
 
 def estimates(
     outcomes: Outcomes, confidence: float, n_draws: int, seed: int
-) -> dict[Metric, Estimate]:
+) -> dict[MetricKey, Estimate]:
     """Every metric of the topics, with its interval; parameters as for `measure`.
 
     Returns
@@ -127,11 +127,11 @@ def estimates(
 
 def share_estimates(
     outcomes: Outcomes,
-    shares: Mapping[Metric, Proportion],
+    shares: Mapping[MetricKey, Proportion],
     confidence: float,
     n_draws: int,
     seed: int,
-) -> dict[Metric, Estimate]:
+) -> dict[MetricKey, Estimate]:
     """Figures from 0 to 1 with their intervals; parameters as for `estimates`.
 
     The interval is that of a binomial share with Jeffreys' prior, of as many paragraphs as have the
@@ -140,7 +140,7 @@ def share_estimates(
     whole = tallies(outcomes, outcomes.counts[None])
     figures = {name: share.figure for name, share in shares.items()}
     effects = design_effects(outcomes, figures, n_draws, seed)
-    measured: dict[Metric, Estimate] = {}
+    measured: dict[MetricKey, Estimate] = {}
     for name, share in shares.items():
         value = float(mean_of(whole, share.figure)[0])
         parts = np.array([value]) if share.parts is None else mean_of(whole, share.parts)[0]
@@ -182,15 +182,18 @@ def _leaning_on_the_mean(parts: Array, sizes: Array) -> Array:
 
 
 def design_effects(
-    outcomes: Outcomes, figures: Mapping[Metric, Callable[[Tally], Array]], n_draws: int, seed: int
-) -> dict[Metric, float]:
+    outcomes: Outcomes,
+    figures: Mapping[MetricKey, Callable[[Tally], Array]],
+    n_draws: int,
+    seed: int,
+) -> dict[MetricKey, float]:
     """How many times larger the variance of each figure is than with independent paragraphs.
 
     It is measured with the same draws of groups and of rows; parameters as for `estimates`.
     """
     if len(outcomes.group_sizes) == np.count_nonzero(outcomes.counts):
         return dict.fromkeys(figures, 1.0)
-    resampled: dict[Metric, list[tuple[Array, Array]]] = {name: [] for name in figures}
+    resampled: dict[MetricKey, list[tuple[Array, Array]]] = {name: [] for name in figures}
     for both in _draws(outcomes, n_draws, seed):
         rows, groups = (tallies(outcomes, counts) for counts in both)
         for name, figure in figures.items():
@@ -203,7 +206,7 @@ def design_effects(
     return effects
 
 
-def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[Metric, Estimate]:
+def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[MetricKey, Estimate]:
     """Brier score and log loss with their intervals.
 
     The noise includes that of one mistake more, the most probable one, in all paragraphs.
@@ -211,7 +214,7 @@ def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[Metric, Estim
     true, scores, mistaken = outcomes.true, outcomes.scores, outcomes.mistaken
     quantile = float(ndtri((1 + confidence) / 2))
     quantile *= few_groups(len(outcomes.group_sizes), confidence)
-    measured: dict[Metric, Estimate] = {}
+    measured: dict[MetricKey, Estimate] = {}
     for name, losses in (("brier", squared_distances), ("log_loss", outcomes.log_losses)):
         of_rows = np.mean([losses(true, repeat) for repeat in scores], axis=0)
         if_mistaken = np.mean([losses(m, s) for m, s in zip(mistaken, scores, strict=True)], axis=0)

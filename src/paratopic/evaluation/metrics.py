@@ -22,7 +22,7 @@ from paratopic.inference.scores import Array, Integers, Scores, Targets, ratio
 from paratopic.project.metrics import METRICS
 
 # Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).
-Metric = str | tuple[str, int]
+MetricKey = str | tuple[str, int]
 
 N_BINS = 10
 
@@ -257,7 +257,7 @@ def share_of_macro_f1(outcomes: Outcomes) -> Proportion:
     return Proportion(Tally.macro_f1, of_topics(outcomes), learnt_of_topics(outcomes), Tally.f1)
 
 
-def shares_of(outcomes: Outcomes) -> dict[Metric, Proportion]:
+def shares_of(outcomes: Outcomes) -> dict[MetricKey, Proportion]:
     """Metrics of the topics, which in mode single are forced."""
     rows, learnt = np.array([n_rows(outcomes)]), outcomes.train_share
     accuracy, macro_f1 = Proportion(Tally.accuracy, rows, learnt), share_of_macro_f1(outcomes)
@@ -273,7 +273,7 @@ def shares_of(outcomes: Outcomes) -> dict[Metric, Proportion]:
     return _in_mode(shares, outcomes)
 
 
-def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
+def shares_of_answers(answers: Outcomes) -> dict[MetricKey, Proportion]:
     """Metrics of the answers: those of the mode, and precision, recall and F1 of each class."""
     rows, learnt = np.array([n_rows(answers)]), answers.train_share
     of_topic = effective_size(answers.counts * ~answers.predicted[:, :, -1]).mean(keepdims=True)
@@ -301,7 +301,7 @@ def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
     return shares
 
 
-def _in_mode(shares: Mapping[str, Proportion], outcomes: Outcomes) -> dict[Metric, Proportion]:
+def _in_mode(shares: Mapping[str, Proportion], outcomes: Outcomes) -> dict[MetricKey, Proportion]:
     """The metrics that the outcomes' mode has, and that rest on something."""
     keys = {metric.key for metric in METRICS if outcomes.mode.name in metric.modes}
     return {key: share for key, share in shares.items() if key in keys and share.sizes.any()}

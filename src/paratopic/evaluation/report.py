@@ -27,7 +27,7 @@ from paratopic.evaluation.outcomes import (
 )
 from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.scores import Array, Targets, topical
-from paratopic.project.metrics import signed
+from paratopic.project.errors import signed
 from paratopic.project.params import Calibrate, Evaluate
 
 # Columns of the tables where nothing was held out.
@@ -188,7 +188,7 @@ def build_report(
 
 
 def _figures(
-    outcome: Outcomes, measured: Mapping[metrics.Metric, Estimate], names: Sequence[str]
+    outcome: Outcomes, measured: Mapping[metrics.MetricKey, Estimate], names: Sequence[str]
 ) -> dict[str, Any]:
     """The metrics as in metrics.json, overall and for each topic."""
     overall = {key: asdict(value) for key, value in measured.items() if isinstance(key, str)}

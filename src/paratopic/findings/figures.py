@@ -249,7 +249,7 @@ def reliability_chart(model: ModelReport) -> Figure:
     confidence, bins = model.metrics["confidence"], model.tables["reliability"]
     label = f"accuracy of n, {confidence:.0%} interval"
     columns = [bins[name].to_numpy() for name in ("confidence", "accuracy", "n")]
-    columns += wilson(*columns[1:], NormalDist().inv_cdf((1 + confidence) / 2))
+    columns += wilson(columns[1], columns[2], NormalDist().inv_cdf((1 + confidence) / 2))
     rows = zip(*(column.tolist() for column in columns), strict=True)
     for number, (x, y, n, low, high) in enumerate(rows):
         axes.vlines(x, low, high, color=COLOURS[model.name], linewidth=2, alpha=0.5)

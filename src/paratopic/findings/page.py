@@ -31,10 +31,10 @@ from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.inference.modes import mode_of
 from paratopic.labels.summary import describe_agreement, describe_weak
 from paratopic.project import files
-from paratopic.project.errors import in_units, plural
+from paratopic.project.errors import in_units, plural, signed
 from paratopic.project.files import COMPARISON, FINAL, MODEL_REPORTS, PREPARED, SPLIT
 from paratopic.project.kinds import KINDS
-from paratopic.project.metrics import headline, metrics_in, signed
+from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.topics import NONE, Topics, split_cell
 
 TEMPLATE = Path(__file__).with_name("page.html")

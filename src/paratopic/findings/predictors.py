@@ -19,8 +19,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.errors import UserError, in_short
 from paratopic.project.periods import UNKNOWN
-from paratopic.project.sources import NONE
-from paratopic.project.topics import Topics, split_cell
+from paratopic.project.topics import NONE_CELL, Topics, split_cell
 
 # Paragraphs that a message names.
 MOST_NAMED = 3
@@ -171,8 +170,8 @@ def given_predictor(
     rows
         All paragraphs, with columns of what each is from.
     columns
-        One column with topics as labels are written, and `NONE` for none of them; or a column of
-        probabilities for each topic, in the order of the codebook.
+        One column with topics as labels are written, and `NONE_CELL` for none of them; or a column
+        of probabilities for each topic, in the order of the codebook.
     no_topic
         What else means none of the topics.
 
@@ -195,7 +194,9 @@ def given_predictor(
         )
     if len(columns) == 1:
         names = [
-            () if cell in {NONE, *no_topic} else topics.check(split_cell(cell), f"{option}, {id_}")
+            ()
+            if cell in {NONE_CELL, *no_topic}
+            else topics.check(split_cell(cell), f"{option}, {id_}")
             for cell, id_ in zip(cells[:, 0], rows["id"], strict=True)
         ]
         values = targets_of(map(topics.counted, names), topics.names).astype(np.float64)

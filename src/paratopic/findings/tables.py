@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.findings.groups import BORROWED, COUNT, Findings, abridged, short
-from paratopic.project.metrics import signed
+from paratopic.project.errors import signed
 
 # Shares by group have a column for each topic if there are at most so many.
 MOST_ACROSS = 6

@@ -28,8 +28,7 @@ from paratopic.findings.groups import (
     short,
 )
 from paratopic.findings.population import Corpus, Counted
-from paratopic.project.errors import in_short, plural
-from paratopic.project.metrics import signed
+from paratopic.project.errors import in_short, plural, signed
 from paratopic.project.periods import PERIODS, UNKNOWN
 from paratopic.project.topics import NO_TOPIC
 

@@ -19,13 +19,13 @@ from paratopic.labels.log import Label
 from paratopic.project.topics import Topics
 
 # The outcomes (`Topics.outcomes`) that an annotator gives a paragraph.
-Answer = frozenset[str]
+TopicSet = frozenset[str]
 
 # (n, K) which outcomes answers give.
 Targets = npt.NDArray[np.bool_]
 
 # Paragraph id → annotator → answer.
-Units = Mapping[str, Mapping[str, Answer]]
+Units = Mapping[str, Mapping[str, TopicSet]]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def agreement(answers: Iterable[Label], topics: Topics) -> Agreement | None:
     return Agreement(tuple(annotators), len(units), alpha, macro_f1)
 
 
-def krippendorff_alpha(units: Iterable[Sequence[Answer]]) -> float | None:
+def krippendorff_alpha(units: Iterable[Sequence[TopicSet]]) -> float | None:
     """Krippendorff's alpha, for any number of annotators and of missing answers.
 
     Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability",
@@ -93,7 +93,7 @@ def krippendorff_alpha(units: Iterable[Sequence[Answer]]) -> float | None:
     -------
     1 for perfect agreement, 0 for agreement by chance; None where all answers are the same.
     """
-    total: Counter[Answer] = Counter()
+    total: Counter[TopicSet] = Counter()
     observed = 0.0
     for answers in units:
         if len(answers) > 1:
@@ -107,7 +107,7 @@ def krippendorff_alpha(units: Iterable[Sequence[Answer]]) -> float | None:
 
 def _units(answers: Iterable[Label], topics: Topics) -> Units:
     """The paragraphs that at least two annotators judged, sorted."""
-    given: dict[str, dict[str, set[Answer]]] = {}
+    given: dict[str, dict[str, set[TopicSet]]] = {}
     none = frozenset(topics.outcomes) - frozenset(topics.names)
     for label in answers:
         answer = frozenset(topics.counted(label.names)) or none
@@ -132,13 +132,13 @@ def _pairs(
             yield one, other
 
 
-def _disagreement(counts: Mapping[Answer, int]) -> float:
+def _disagreement(counts: Mapping[TopicSet, int]) -> float:
     """Sum of the distances of all ordered pairs of answers."""
     pairs = combinations(counts.items(), 2)
     return 2 * sum(_masi(one, other) * m * n for (one, m), (other, n) in pairs)
 
 
-def _masi(one: Answer, other: Answer) -> float:
+def _masi(one: TopicSet, other: TopicSet) -> float:
     """MASI distance of two answers, 0 to 1 (Passonneau 2006).
 
     It is 0 for equal answers, else 1 minus the product of the Jaccard index and monotonicity, which

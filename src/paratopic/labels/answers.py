@@ -124,7 +124,7 @@ def by_paragraph(answers: Iterable[Label]) -> dict[str, list[Label]]:
     return grouped
 
 
-def resolve(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
+def aggregate(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
     """Choose the topics of a paragraph that count.
 
     In mode single the dominant topic that most annotators gave counts, with the further topics that
@@ -143,13 +143,13 @@ def resolve(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], 
     where two dominant topics were given most often or, in mode multi, exactly half gave some topic,
     else ``"majority"``.
     """
-    return (_resolve_dominant if topics.most == 1 else _resolve_each)(answers, topics)
+    return (_aggregate_dominant if topics.most == 1 else _aggregate_each)(answers, topics)
 
 
 def tied(answers: Iterable[Label], topics: Topics) -> dict[str, list[Label]]:
-    """Id of each paragraph on which annotators are divided → their answers; see `resolve`."""
+    """Id of each paragraph on which annotators are divided → their answers; see `aggregate`."""
     grouped = by_paragraph(answers).items()
-    return {paragraph: each for paragraph, each in grouped if resolve(each, topics)[1] == "tie"}
+    return {paragraph: each for paragraph, each in grouped if aggregate(each, topics)[1] == "tie"}
 
 
 def label_in_a_tie(ties: TieRule, topics: Topics) -> str:
@@ -231,7 +231,7 @@ def merge(
     return Merged(len(new), len(incoming) - len(new), messages)
 
 
-def _resolve_dominant(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
+def _aggregate_dominant(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
     whole = Counter(answer.names for answer in answers)
     dominant = Counter(answer.names[:1] for answer in answers)
 
@@ -249,7 +249,7 @@ def _resolve_dominant(answers: Sequence[Label], topics: Topics) -> tuple[tuple[s
     return best, "majority" if n_most == 1 else "tie"
 
 
-def _resolve_each(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
+def _aggregate_each(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
     votes = Counter(name for answer in answers for name in answer.names)
     known = sorted(votes, key=lambda name: _place(name, topics))
     counted = tuple(name for name in known if 2 * votes[name] >= len(answers))
@@ -267,7 +267,7 @@ def _place(name: str, topics: Topics) -> tuple[int, str]:
 def _verdict(answers: Sequence[Label], topics: Topics) -> str:
     if not answers:
         return "no label, because the answer was taken back or the codebook changed"
-    names, reason = resolve(answers, topics)
+    names, reason = aggregate(answers, topics)
     if reason == "tie":
         return "a tie; another answer settles it"
     rule = {"agreed": "latest answer", "majority": "answer of most annotators"}[reason]

@@ -20,7 +20,7 @@ from paratopic.labels.log import Label
 from paratopic.project.errors import plural
 from paratopic.project.files import markdown, sha256, write_text
 from paratopic.project.params import Params
-from paratopic.project.sources import NONE
+from paratopic.project.topics import NONE_CELL
 
 TEMPLATE = Path(__file__).with_name("dataset.md")
 TABLE, ANSWERS, CARD = "paragraphs.parquet", "answers.parquet", "README.md"
@@ -105,7 +105,8 @@ def _card(name: str, params: Params, data: Labelled, answers: pd.DataFrame, dige
         answers=answers,
         digest=digest,
         label=f"label{topics.labels.plural}",
-        no_topic="".join(topics.outcomes[len(topics.names) :]) or NONE,  # as an empty list is read
+        # As an empty list is read.
+        no_topic="".join(topics.outcomes[len(topics.names) :]) or NONE_CELL,
         plural=plural,
         markdown=markdown,
     )

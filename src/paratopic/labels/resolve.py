@@ -22,16 +22,16 @@ from paratopic.corpus.table import TABLE, has_hand_label, texts_in, with_metadat
 from paratopic.labels.answers import (
     CurrentAnswers,
     Reason,
+    aggregate,
     by_paragraph,
     label_in_a_tie,
     of_people,
     of_weak_sources,
     read_answers,
-    resolve,
 )
 from paratopic.labels.log import Label, first_words
 from paratopic.labels.sample import weigh_sample
-from paratopic.labels.weak import Sources, learn_sources, teach, votes_of_weak_sources
+from paratopic.labels.weak import WeakSources, learn_sources, teach, votes_of_weak_sources
 from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.params import Params
 from paratopic.project.sources import Source
@@ -57,11 +57,11 @@ class Resolved(NamedTuple):
     labels: pd.DataFrame
     sample: pd.DataFrame
     of_people: list[Label]
-    trusted: Sources
+    trusted: WeakSources
     messages: list[str]
 
 
-def resolve_answers(
+def resolve(
     paragraphs: pd.DataFrame,
     of_tables: pd.DataFrame,
     lines: Sequence[Label],
@@ -213,7 +213,7 @@ def _of_people(
     for paragraph, answers in by_paragraph(labels).items():
         for answer in answers:
             _check(answer, topics)
-        chosen, reason = resolve(answers, topics)
+        chosen, reason = aggregate(answers, topics)
         counted = set(topics.counted(chosen))
         if (reason, ties) != ("tie", "leave_out"):
             label_of[paragraph] = list(chosen)
@@ -300,7 +300,7 @@ def _sample(
 
 
 def _taught(
-    weak: pd.DataFrame, frame: pd.DataFrame, trusted: Sources
+    weak: pd.DataFrame, frame: pd.DataFrame, trusted: WeakSources
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The votes of weak sources, and the labels that they give where people give none.
 

@@ -121,7 +121,7 @@ def describe_weak(prepared: Mapping[str, Any], comparison: Mapping[str, Any]) ->
 
 
 def sources_that_label(prepared: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Rows of `weak.Sources.table` in prepare.json; none if no weak source labels any paragraph."""
+    """Rows of `WeakSources.table` in prepare.json; none if no weak source labels any paragraph."""
     return list(prepared["weak"]) if "weak" in prepared["labelled_by"] else []
 
 

@@ -19,10 +19,7 @@ import numpy.typing as npt
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import betainc, betaln, expit, logit, softmax
 
-from paratopic.corpus.effective import design_effects_of_pairs, effective_counts
-
-Array = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
+from paratopic.corpus.effective import Array, Integers, design_effects_of_pairs, effective_counts
 
 # Number of paragraphs that weigh as much as what is assumed of a source before any comparison.
 ASSUMED = 1.0

@@ -8,7 +8,7 @@ worth.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
@@ -22,10 +22,10 @@ from paratopic.corpus.labelled import weak_votes_on
 from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.labels.answers import current
 from paratopic.labels.log import Label
-from paratopic.labels.trust import UNKNOWN, Answers, Array, Trust, combine, learn_trust
+from paratopic.labels.trust import UNKNOWN, Answers, Trust, combine, learn_trust
 from paratopic.project.errors import UserError
 from paratopic.project.passages import section_heading
-from paratopic.project.topics import Topics
+from paratopic.project.topics import Pattern, Topics
 
 # Names of the sources that are in the codebook.
 HEADINGS, RULES = "headings", "rules"
@@ -63,6 +63,7 @@ def votes_of_weak_sources(
         answers.setdefault(line.paragraph, []).append(row | {"confidence": confidence_of(line)})
     by_hand, most = has_hand_label(frame), topics.most
     seen = set(frame["article"][frame["id"].isin(list(judged))])
+    headings, rules = topics.patterns("heading"), topics.patterns("pattern")
     columns = [frame[name] for name in ("id", "article", "heading", "title", "text")]
     for is_hand, id_, article, heading, title, text in zip(by_hand, *columns, strict=True):
         # Of a paragraph without a label that people are divided on, nothing is learnt.
@@ -70,12 +71,17 @@ def votes_of_weak_sources(
             continue
         rows = [*answers.get(id_, ())]
         if is_hand or article not in seen:
-            named = next(topics.matching("heading", section_heading(heading, title)), None)
+            named = next(_matching(headings, section_heading(heading, title)), None)
             rows += [{"source": HEADINGS, "kind": "heading", "given": [named]}] if named else []
-        names = list(topics.matching("pattern", text))
+        names = list(_matching(rules, text))
         each = (names[start : start + most] for start in range(0, len(names), most))
         rows += [{"source": RULES, "kind": "rule", "given": given} for given in each]
         yield from ({"paragraph": id_} | row for row in rows)
+
+
+def _matching(patterns: Mapping[str, Pattern], text: str) -> Iterator[str]:
+    """Names of the topics whose pattern is found in a text, in the order of the codebook."""
+    return (name for name, pattern in patterns.items() if pattern.is_in(text))
 
 
 def confidence_of(line: Label) -> float | None:
@@ -114,12 +120,12 @@ class Lesson(NamedTuple):
     """
 
     targets: npt.NDArray[np.bool_]
-    ratio: Array
-    weights: Array
+    ratio: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Sources:
+class WeakSources:
     """The weak sources, and how far each is trusted.
 
     Parameters
@@ -165,7 +171,7 @@ _COLUMNS = "source topic answers compared right trust low high counts instead".s
 
 def learn_sources(
     rows: pd.DataFrame, votes: pd.DataFrame, topics: Topics, confidence: float = 0.95
-) -> Sources:
+) -> WeakSources:
     """Learn how far to trust each weak source, from the rows that people labelled.
 
     Parameters
@@ -179,7 +185,7 @@ def learn_sources(
     """
     weak = weak_votes_on(rows, votes)
     names = tuple(sorted(set(weak["source"])))
-    return Sources(
+    return WeakSources(
         names,
         topics,
         tuple(
@@ -189,7 +195,7 @@ def learn_sources(
     )
 
 
-def teach(rows: pd.DataFrame, votes: pd.DataFrame, sources: Sources) -> Lesson:
+def teach(rows: pd.DataFrame, votes: pd.DataFrame, sources: WeakSources) -> Lesson:
     """Combine the votes of weak sources on n rows, as far as they are trusted."""
     topics, none = sources.topics, sources.topics.labels.none
     questions = _questions(rows, weak_votes_on(rows, votes), topics, sources.names)

@@ -14,8 +14,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from paratopic.project.errors import MOST_NAMED, UserError, in_short
-from paratopic.project.topics import Topic, Topics, composed, nearest
+from paratopic.project.errors import MOST_NAMED, UserError, did_you_mean, in_short
+from paratopic.project.topics import Topic, Topics, composed
 
 Kind = Literal["rename", "merge", "split", "drop"]
 
@@ -103,7 +103,7 @@ class Change:
         for name in self.names:
             if name not in known:
                 raise UserError(
-                    f'the codebook has no topic "{name}"{nearest(name, known)}; it has '
+                    f'the codebook has no topic "{name}"{did_you_mean(name, known)}; it has '
                     f"{in_short([*known], MOST_NAMED)}"
                 )
         remedy = "take another name, or put topics together with `paratopic codebook merge`"

@@ -5,10 +5,11 @@ Programming errors are not handled here: they keep their own type and their trac
 
 from __future__ import annotations
 
+import difflib
 import errno
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 # Exit status if all work was done, but some rows or labels have an error.
 SOME_ERRORS = 3
@@ -42,6 +43,27 @@ def _regular(noun: str) -> str:
     """The plural of a noun: entry → entries, speech → speeches."""
     noun = re.sub("(?<=[^aeiou])y$", "ie", noun)
     return re.sub("(ch|sh|s|x)$", r"\1e", noun) + "s"
+
+
+def signed(number: float, digits: int) -> str:
+    """A number with its sign, as people read it.
+
+    >>> signed(-1.26, 1), signed(-0.001, 2)
+    ('−1.3', '+0.00')
+    """
+    return f"{number:+z.{digits}f}".replace("-", "−")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Suggest a known word for an unknown one, as the end of an error message.
+
+    >>> did_you_mean("tradee", ["trade", "security"])
+    ' (did you mean "trade"?)'
+    >>> did_you_mean("weather", ["trade", "security"])
+    ''
+    """
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f' (did you mean "{close[0]}"?)' if close else ""
 
 
 def in_units(text: str, unit: str) -> str:

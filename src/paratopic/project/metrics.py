@@ -140,15 +140,6 @@ def headline(report: Mapping[str, Any]) -> Metric:
     return next(iter(metrics_in(report).values()))
 
 
-def signed(number: float, digits: int) -> str:
-    """A number with its sign, as people read it.
-
-    >>> signed(-1.26, 1), signed(-0.001, 2)
-    ('−1.3', '+0.00')
-    """
-    return f"{number:+z.{digits}f}".replace("-", "−")
-
-
 def with_interval(figure: Mapping[str, float | None]) -> str:
     """A figure of a report with its interval, if it has one.
 

@@ -32,11 +32,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.nodes import MappingNode
 
-from paratopic.project.errors import UserError, run
+from paratopic.project.errors import UserError, did_you_mean, run
 from paratopic.project.files import PARAMS, PIPELINE
 from paratopic.project.kinds import KINDS, named_object
 from paratopic.project.sources import Source
-from paratopic.project.topics import TieRule, Topic, Topics, nearest
+from paratopic.project.topics import TieRule, Topic, Topics
 
 # Shares of the most confident predictions that may be called sure.
 SHARES = 1.0, 0.8, 0.6, 0.4, 0.2
@@ -446,7 +446,7 @@ def _messages(error: ValidationError, section: type, place: tuple[str, ...]) -> 
                 continue
             case "unexpected_keyword_argument":
                 *parents, name = item["loc"]
-                problem = f"unknown key{nearest(str(name), _known_keys(section, parents))}"
+                problem = f"unknown key{did_you_mean(str(name), _known_keys(section, parents))}"
             case "missing" if item["loc"][-2:-1] == ("Topic",) and len(item["input"]) == 1:
                 ((name, words),) = item["input"].items()
                 problem = f'write "- name: {name}", and on a line below it "definition: {words}"'

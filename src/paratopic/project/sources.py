@@ -10,12 +10,10 @@ from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 from paratopic.project.codebook import scalar
-from paratopic.project.topics import UNDECIDED, split_cell
+from paratopic.project.topics import NONE_CELL, UNDECIDED, split_cell
 
 # Keys of the columns that tell what stands around a text.
 BESIDE = "text_preceding", "text_following", "heading", "title"
-# In `Source.labels`, what a label means that is none of the topics.
-NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Source:
         Whether all labelled rows are a random sample of the table's rows.
     labels
         A label of the table → the topic that it means, or several separated by semicolons, or
-        `NONE`, or `UNDECIDED`. A label that is not there means the topic of its name. Empty by
+        `NONE_CELL`, or `UNDECIDED`. A label that is not there means the topic of its name. Empty by
         default.
     """
 
@@ -102,7 +100,7 @@ class Source:
             name
             for part in parts
             for name in split_cell(self.labels.get(part, part))
-            if name != NONE or part not in self.labels
+            if name != NONE_CELL or part not in self.labels
         ]
         is_label = parts and set(names) != {UNDECIDED}
         return [name for name in names if name != UNDECIDED] if is_label else None

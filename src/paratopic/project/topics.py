@@ -6,16 +6,15 @@ a confusion matrix, in `classes_`. This module knows nothing of paragraphs, file
 
 from __future__ import annotations
 
-import difflib
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Final, Literal, NamedTuple
 from unicodedata import normalize
 
-from paratopic.project.errors import MOST_NAMED, UserError, in_short
+from paratopic.project.errors import MOST_NAMED, UserError, did_you_mean, in_short
 
 # Between the topics in a cell of a file. Between functions labels are tuples of names.
 SEPARATOR = ";"
@@ -26,15 +25,17 @@ UNDECIDED = "?"
 ModeName = Literal["single", "multi"]
 
 # What becomes of a paragraph on which annotators are divided: it has no label until another answer
-# settles it, or `labels.answers.resolve` decides.
+# settles it, or `labels.answers.aggregate` decides.
 TieRule = Literal["leave_out", "first"]
 
-# What is written where a text has none of the topics: in full, and where there is little room.
+# What is written where a text has none of the topics: in full, where there is little room, and in a
+# cell of labels, where an empty one would say that there is no label.
 NO_TOPIC = "none of the topics"
 NONE = "(none)"
+NONE_CELL = "none"
 
 # Names that no topic has, because they stand for no answer or for none of the topics.
-_TAKEN = ("", UNDECIDED, NO_TOPIC, f"({NO_TOPIC})", NONE, NONE.strip("()"))
+_TAKEN = ("", UNDECIDED, NO_TOPIC, f"({NO_TOPIC})", NONE, NONE_CELL)
 
 # Characters that the name of a topic must not have: labels are written on one line.
 _REFUSED = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -48,18 +49,6 @@ _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
 
 # What separates a definition's clauses; the dots of "U.S." and "e.g." do not.
 _STOPS = re.compile(r"(?:[,;:]|(?<=[a-z]{2})\.)(?:\s+(?:and|or)\b|\s|$)")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Suggest a known word for an unknown one, as the end of an error message.
-
-    >>> nearest("tradee", ["trade", "security"])
-    ' (did you mean "trade"?)'
-    >>> nearest("weather", ["trade", "security"])
-    ''
-    """
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f' (did you mean "{close[0]}"?)' if close else ""
 
 
 def composed(name: str) -> str:
@@ -438,7 +427,7 @@ class Topics:
             if name not in self.names:
                 shown = " ".join(name.split())[:60]
                 several = all(part.strip() in self.names for part in name.split(","))
-                hint = " (separate topics by ;)" if several else nearest(name, self.names)
+                hint = " (separate topics by ;)" if several else did_you_mean(name, self.names)
                 raise UserError(
                     f'{where}: unknown topic "{shown}"{hint}; the codebook in '
                     f"params.yaml (topics.codebook) has {in_short(self.names, MOST_NAMED)}; none "
@@ -446,27 +435,13 @@ class Topics:
                 )
         return names
 
-    def matching(self, key: Literal["heading", "pattern"], text: str) -> Iterator[str]:
-        """Names of the topics whose pattern of this key is found in a heading or a text, in order.
-
-        Raises
-        ------
-        UserError
-            A pattern takes longer than `LONGEST_SEARCH`, or than `LONGEST_SEARCHES` in all texts
-            so far.
-        """
-        for topic in self.topics:
-            pattern = self._patterns.get((key, topic.name))
-            if pattern and pattern.is_in(text):
-                yield topic.name
-
-    @cached_property
-    def _patterns(self) -> dict[tuple[str, str], Pattern]:
-        """Key and name of a topic → its pattern of this key."""
-        where = "params.yaml, topics.codebook: the"
+    def patterns(self, key: Literal["heading", "pattern"]) -> dict[str, Pattern]:
+        """Name of each topic that has a pattern of this key → the pattern, not yet searched for."""
+        what = "heading pattern" if key == "heading" else key
         return {
-            (key, topic.name): Pattern(expression, f'{where} {what} of "{topic.name}"')
-            for key, what in (("heading", "heading pattern"), ("pattern", "pattern"))
+            topic.name: Pattern(
+                expression, f'params.yaml, topics.codebook: the {what} of "{topic.name}"'
+            )
             for topic in self.topics
             if (expression := getattr(topic, key))
         }

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from unicodedata import normalize
 
 from paratopic.project.errors import UserError
-from paratopic.project.sources import BESIDE, NONE, Source
-from paratopic.project.topics import SEPARATOR, UNDECIDED, Topic, join_cell, split_cell
+from paratopic.project.sources import BESIDE, Source
+from paratopic.project.topics import NONE_CELL, SEPARATOR, UNDECIDED, Topic, join_cell, split_cell
 from paratopic.reading.cells import cleaned, iso_date
 from paratopic.reading.tables import DRAWS, label_text
 
@@ -48,7 +48,7 @@ _PREDICTED = set(
     "chatgpt".split()
 )
 # Labels that mean none of the topics, or stand where a row has no label → what they mean.
-MEANINGS = dict.fromkeys(("none", "other", "others", "no topic", "none of the topics"), NONE)
+MEANINGS = dict.fromkeys(("none", "other", "others", "no topic", "none of the topics"), NONE_CELL)
 MEANINGS |= dict.fromkeys(
     "n/a #n/a n.a. na <na> nan null missing uncoded - . -9 -99 -999".split(), UNDECIDED
 )
@@ -325,12 +325,14 @@ def _topics(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             while name in name_of.values():
                 name += " 2"
             name_of[_alike(label)] = name
-    meant = {label: name_of.get(_alike(label)) or other[label] or NONE for label in ranked}
+    meant = {label: name_of.get(_alike(label)) or other[label] or NONE_CELL for label in ranked}
     for cell, parts in parts_of.items():
         if len(parts) > 1 and parts != split_cell(cell):  # not separated by semicolons
             names = dict.fromkeys(meant[part] for part in parts)
-            meant[cell] = join_cell(name for name in names if name not in MEANINGS.values()) or NONE
-    mapped = {k: v for k, v in sorted(meant.items()) if k != v or v == NONE}
+            meant[cell] = (
+                join_cell(name for name in names if name not in MEANINGS.values()) or NONE_CELL
+            )
+    mapped = {k: v for k, v in sorted(meant.items()) if k != v or v == NONE_CELL}
     return mapped, list(name_of.values())
 
 
@@ -356,9 +358,9 @@ def _alike(label: str) -> str:
 
 
 def _valid(label: str) -> str:
-    """The name of a topic that is like a label. `NONE` has a meaning of its own."""
+    """The name of a topic that is like a label. `NONE_CELL` has a meaning of its own."""
     name = cleaned(label.replace(SEPARATOR, ","))
     try:
-        return "other" if name == NONE else Topic(name).name
+        return "other" if name == NONE_CELL else Topic(name).name
     except ValueError:
         return "unknown"

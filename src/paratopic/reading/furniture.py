@@ -1,4 +1,4 @@
-"""Boilerplate in articles: bylines, lone dates, captions, calls to action, notices, links, tags.
+"""Page furniture of articles: bylines, lone dates, captions, calls to action, notices, links, tags.
 
 Each rule reads the whole text of a segment. The rules are written for precision: text that they
 miss stays a paragraph. A dateline at the beginning of a paragraph belongs to the paragraph. This
@@ -136,7 +136,7 @@ _TITLE_WORDS = 12  # a longer text that ends as a sentence does is not a title
 
 
 def reasons(texts: Sequence[str], headings: Collection[int] = ()) -> list[str]:
-    """Say which texts of an article are boilerplate, and of what kind.
+    """Say which texts of an article are page furniture, and of what kind.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def reasons(texts: Sequence[str], headings: Collection[int] = ()) -> list[str]:
 
     Returns
     -------
-    A reason for each text, such as "byline"; "" for text that is not boilerplate.
+    A reason for each text, such as "byline"; "" for text that is not.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Plain text → segments, and telling headings, paragraphs and boilerplate of every format apart.
+"""Plain text → segments, and telling headings, paragraphs and page furniture of every format apart.
 
 This module sees words and line breaks alone, no layout and no markup but `#` headings. Where a
 format marks something as a heading or as no part of the article, its reader says so, and that
@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from itertools import compress, pairwise
 
 from paratopic.reading.article import HEADING_MARK, Segment
-from paratopic.reading.boilerplate import reasons
 from paratopic.reading.cells import clean_line
+from paratopic.reading.furniture import reasons
 
 _BULLET = re.compile(r"(?:[-*+•‣◦▪·–—]|\(?(?:\d{1,3}|[a-z]|[ivx]+)[.)]|\([A-Z]\)) ")
 # What may follow a full stop: quotes of several languages, after a blank in French; a wiki's '[3]'.
@@ -57,7 +57,7 @@ def plain_segments(text: str) -> list[Segment]:
 
 
 def classify(segments: Sequence[Segment]) -> list[Segment]:
-    """Decide which segments of an article are headings, body paragraphs and boilerplate.
+    """Decide which segments of an article are headings, body paragraphs and page furniture.
 
     A reader gives them in order: "heading" and "skipped" segments are what the format marks as
     such; "body" segments may be anything. A heading with no body paragraph anywhere below it

@@ -24,8 +24,8 @@ import pandas as pd
 from paratopic.corpus.duplicates import components
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError, refuse_repeated
-from paratopic.project.sources import BESIDE, KEYS, NONE, Source
-from paratopic.project.topics import join_cell
+from paratopic.project.sources import BESIDE, KEYS, Source
+from paratopic.project.topics import NONE_CELL, join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.cells import cleaned, iso_date, without_controls
 from paratopic.tables.files import LOADERS, Columns, Table, cell_text
@@ -297,7 +297,7 @@ def unlisted(value: object) -> object:
         with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
             items = literal_eval(value)
     if isinstance(items, list) and all(isinstance(each, str) for each in items):
-        return join_cell(items) or NONE
+        return join_cell(items) or NONE_CELL
     return value
 
 

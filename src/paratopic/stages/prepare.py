@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from paratopic.corpus.labelled import (
 )
 from paratopic.corpus.table import describe_size, write_columns, write_metadata, write_paragraphs
 from paratopic.labels.log import backup, read_lines
-from paratopic.labels.resolve import Resolved, check_meanings, resolve_answers
+from paratopic.labels.resolve import Resolved, check_meanings, resolve
 from paratopic.labels.summary import describe_labels, summarise
 from paratopic.project import errors, files
 from paratopic.project.files import (
@@ -35,18 +34,22 @@ from paratopic.project.files import (
     WEAK,
 )
 from paratopic.project.params import Params, read_params, run_stage
-from paratopic.reading.article import Skipped
 from paratopic.reading.outside import refuse_untrusted, trust
-from paratopic.reading.sources import describe_reading, digests_of, read_sources, summary_of
+from paratopic.reading.sources import (
+    Sources,
+    describe_reading,
+    digests_of,
+    read_sources,
+    summary_of,
+)
 
 
 class Prepared(NamedTuple):
-    """The tables of the stage; prepare.json; and what is left out."""
+    """The paragraphs; what counts of answers on them; what sources hold; and prepare.json."""
 
     paragraphs: pd.DataFrame
     resolved: Resolved
-    metadata: pd.DataFrame
-    skipped: list[Skipped]
+    sources: Sources
     report: dict[str, Any]
 
 
@@ -64,13 +67,13 @@ def prepare(params: Params) -> Prepared:
     sources = read_sources(settings.sources, own_files, settings.no_topic)
     articles = sources.articles if settings.skip_boilerplate else ()
     paragraphs = sources.frame.assign(boilerplate=is_boilerplate(sources.frame, articles))
-    resolved = resolve_answers(paragraphs, sources.answers, lines, params, sources.metadata)
+    resolved = resolve(paragraphs, sources.answers, lines, params, sources.metadata)
     frame = with_sample(with_labels(paragraphs, resolved.labels), resolved.sample)
     report = summary_of(sources)
     report["boilerplate"] = int(paragraphs["boilerplate"].sum())
     report["read"] = read
     report |= summarise(frame, resolved, topics, sources.notes)
-    return Prepared(paragraphs, resolved, sources.metadata, sources.skipped, report)
+    return Prepared(paragraphs, resolved, sources, report)
 
 
 def main() -> None:
@@ -84,14 +87,14 @@ def main() -> None:
     write_columns(resolved.labels, LABELS_SCHEMA, LABELS)
     write_columns(resolved.sample, SAMPLE_SCHEMA, SAMPLE)
     write_columns(weak_votes(resolved.votes), WEAK_SCHEMA, WEAK)
-    write_metadata(prepared.metadata, METADATA)
-    columns = [field.name for field in fields(Skipped)]
-    files.write_csv(SKIPPED, pd.DataFrame(prepared.skipped, columns=columns))
+    write_metadata(prepared.sources.metadata, METADATA)
+    skipped, columns = prepared.sources.skipped, ["article", "position", "text", "reason"]
+    files.write_csv(SKIPPED, pd.DataFrame(skipped, columns=columns))
     files.write_json(PREPARED, prepared.report)
     with suppress(OSError):
         trust()  # who runs the pipeline
     lines = [describe_size(prepared.paragraphs), *describe_labels(prepared.report)]
-    lines += describe_reading(prepared.report, prepared.skipped)
+    lines += describe_reading(prepared.report, skipped)
     lines += [f"note: {message}" for message in prepared.report["messages"]]
     print(*(errors.in_units(line, params.unit) for line in lines), sep="\n")
 

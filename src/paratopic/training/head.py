@@ -59,7 +59,7 @@ def balanced(labels: Integers, weights: Array) -> Array:
     return np.asarray(weights * share / total[labels])
 
 
-class Nearest(NamedTuple):
+class NonePrior(NamedTuple):
     """Prior of having none of the topics: a line in the similarity to the nearest description.
 
     Attributes
@@ -86,12 +86,12 @@ class Described(NamedTuple):
     ----------
     features
         (k, d) features of the topics' descriptions; (0, d) for none.
-    nearest
+    none_prior
         What the similarity to the nearest description tells.
     """
 
     features: Array
-    nearest: Nearest
+    none_prior: NonePrior
 
     def prior(self, k: int, regression: Regression, beside: Array | None = None) -> Array:
         """Coefficients of the head of k topics, (`Mode.n_logits`, d + 1).
@@ -118,7 +118,7 @@ class Described(NamedTuple):
         column = np.zeros((features.shape[0], 1))
         if len(self.features):
             similarity = np.asarray(features @ self.features.T).max(axis=1, keepdims=True)
-            column = (self.nearest.slope * similarity + self.nearest.intercept) / PRIOR_SCALE
+            column = (self.none_prior.slope * similarity + self.none_prior.intercept) / PRIOR_SCALE
         if sparse.issparse(features):
             wider: Features = sparse.hstack([features, sparse.csr_matrix(column)], format="csr")
             return wider
@@ -127,8 +127,8 @@ class Described(NamedTuple):
     def head(self, wide: Linear) -> LinearHead:
         """The head for features without the column of `widen`, from one for those with it."""
         column = wide.coef[:, -1] / PRIOR_SCALE
-        intercept = wide.intercept + column * self.nearest.intercept
-        linear = wide.coef[:, :-1], column * self.nearest.slope, intercept
+        intercept = wide.intercept + column * self.none_prior.intercept
+        linear = wide.coef[:, :-1], column * self.none_prior.slope, intercept
         return LinearHead(*linear, self.features)
 
 

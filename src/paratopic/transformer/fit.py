@@ -42,7 +42,7 @@ from paratopic.training.examples import (
 )
 from paratopic.training.head import (
     Described,
-    Nearest,
+    NonePrior,
     fit_head,
     lessons_of,
     n_rounds,
@@ -60,7 +60,7 @@ from paratopic.transformer.tuning import balanced_batches, plan_tuning, tune
 # The line with which definitions alone gave the best answers with `BUNDLED`, on draws of bills and
 # speeches, which others had labelled, in natural shares: from .26 to .36, macro-F1 differs by 4
 # points. Cosines of other encoders lie elsewhere.
-NEAREST = Nearest(slope=-4.0, even=0.3)
+NONE_PRIOR = NonePrior(slope=-4.0, even=0.3)
 # Number of labelled texts that are compared with the topics' names, at most.
 MOST_TO_COMPARE = 1000
 # Standard errors by which texts have to be closer to the name of their topic than to others.
@@ -262,7 +262,7 @@ def _telling_names(
 
 
 def _notes(encoder: str, descriptions: Sequence[str]) -> tuple[str, ...]:
-    """A note if `NEAREST` was not measured with the encoder, and definitions are read."""
+    """A note if `NONE_PRIOR` was not measured with the encoder, and definitions are read."""
     if encoder == BUNDLED or not descriptions:
         return ()
     return (
@@ -354,7 +354,7 @@ class _HeadFit:
         topics, regression = self.topics, regression_of(self.topics)
         strength, is_described = regression.strength, bool(topics.descriptions)
         weights = evidence(examples, is_described)
-        described = Described(_describe(embedder, tokenizer, self.descriptions), NEAREST)
+        described = Described(_describe(embedder, tokenizer, self.descriptions), NONE_PRIOR)
         prior = described.prior(len(topics.names), regression, beside)
         read = embed_in_context(tokenizer, examples.texts, context, embedder)
         features = described.widen(read.features)
