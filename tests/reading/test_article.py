@@ -22,8 +22,8 @@ from paratopic.reading.article import (
     paragraphs_of,
     skipped_of,
 )
-from paratopic.reading.boilerplate import BYLINE, CAPTION, NOTICE
 from paratopic.reading.files import read_file
+from paratopic.reading.furniture import BYLINE, CAPTION, NOTICE
 from tests.programs import ROOT
 from tests.reading.texts import documents, segments_of, sentences, visible
 from tests.samples import BODIES, plain_article

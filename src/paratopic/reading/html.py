@@ -72,7 +72,7 @@ _CHARSET = re.compile(
 
 
 @dataclass(frozen=True)
-class Element:
+class Block:
     """A block of a page's text, on one line, and where it stands.
 
     Parameters
@@ -143,21 +143,21 @@ def parse(page: str, source: str) -> Any:
     return tree
 
 
-def blocks_of(tree: Any) -> list[Element]:
+def blocks_of(tree: Any) -> list[Block]:
     """Cut the text of a tree of HTML (an lxml element) into blocks, in document order.
 
     A block ends where a block element begins or ends, and at two <br> in a row.
     """
-    blocks: list[Element] = []
+    blocks: list[Block] = []
     pieces: list[str] = []  # text since the last block ended
 
-    def end_block(place: Element) -> None:
+    def end_block(place: Block) -> None:
         for part in _TWO_BREAKS.split("".join(pieces)):
             if text := " ".join(part.replace(_BREAK, " ").split()):
                 blocks.append(replace(place, text=text))
         pieces.clear()
 
-    def collect(element: Any, place: Element) -> None:
+    def collect(element: Any, place: Block) -> None:
         """Collect the text of an element that stands at the place of a block without text."""
         if element.tag == "br":
             pieces.append(_BREAK)
@@ -174,11 +174,11 @@ def blocks_of(tree: Any) -> list[Element]:
         if is_block:
             end_block(place)
 
-    collect(tree, Element())
+    collect(tree, Block())
     return blocks
 
 
-def to_segments(blocks: Sequence[Element], kept: Sequence[bool]) -> list[Segment]:
+def to_segments(blocks: Sequence[Block], kept: Sequence[bool]) -> list[Segment]:
     """Turn blocks into segments, given which of them belong to the article."""
     return merge_skipped(map(_segment, blocks, kept), separate=OUTSIDE)
 
@@ -206,7 +206,7 @@ def _decode_page(data: bytes, source: str) -> str:
     return decode(data, source)
 
 
-def _are_in_main(blocks: Sequence[Element], tree: Any, source: str) -> list[bool]:
+def _are_in_main(blocks: Sequence[Block], tree: Any, source: str) -> list[bool]:
     """Whether the text of each block of a tree is in what trafilatura extracts from it."""
     try:
         document = trafilatura.bare_extraction(tree, include_comments=False)
@@ -219,14 +219,14 @@ def _are_in_main(blocks: Sequence[Element], tree: Any, source: str) -> list[bool
     texts = [_without_space("".join(element.itertext())) for element in elements]
     whole, alone = "".join(texts[:1]), set(texts)
 
-    def is_in_main(block: Element) -> bool:
+    def is_in_main(block: Block) -> bool:
         text = _without_space(block.text)
         return text in alone or (len(text) >= FINGERPRINT and text in whole)
 
     return [not block.excluded and is_in_main(block) for block in blocks]
 
 
-def _with_headings(blocks: Sequence[Element], in_main: Sequence[bool]) -> list[bool]:
+def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[bool]:
     """Decide which blocks belong to the article, given which of them are in its main text.
 
     trafilatura is unreliable about headings, so they go with the text below them. The title stays.
@@ -248,7 +248,7 @@ def _with_headings(blocks: Sequence[Element], in_main: Sequence[bool]) -> list[b
     return kept
 
 
-def _segment(block: Element, keep: bool) -> Segment:
+def _segment(block: Block, keep: bool) -> Segment:
     if block.excluded or not keep:
         return Segment("skipped", block.text, block.region or OUTSIDE)
     if block.inside == "td" and len(block.text.split()) <= CELL_WORDS:
@@ -268,7 +268,7 @@ def _is_reference(element: Any) -> bool:
     return is_note or "mw-editsection" in _classes(element)
 
 
-def _place(element: Any, outer: Element) -> Element:
+def _place(element: Any, outer: Block) -> Block:
     """The place of the text inside an element that itself stands at the place `outer`."""
     tag, role, id_ = element.tag, element.get("role") or "", element.get("id") or ""
     inside, level = _INSIDE.get(tag, outer.inside), _LEVELS.get(tag, outer.level)
@@ -280,7 +280,7 @@ def _place(element: Any, outer: Element) -> Element:
     is_hidden = element.get("hidden") is not None or element.get("aria-hidden") == "true"
     doubtful = _DOUBTFUL.get(tag) or _DOUBTFUL.get(role) or ("hidden" if is_hidden else "")
     region = excluded or (outer.region if outer.excluded else doubtful or outer.region)
-    return Element("", level, inside, region, bool(excluded) or outer.excluded)
+    return Block("", level, inside, region, bool(excluded) or outer.excluded)
 
 
 def _classes(element: Any) -> list[str]:

@@ -52,7 +52,7 @@ _PRINTED = re.compile(
 
 
 @dataclass
-class Block:
+class LineGroup:
     """The lines of a paragraph or heading, in order, and why it is skipped, if it is."""
 
     lines: list[Line]
@@ -74,9 +74,9 @@ def pdf_segments(data: bytes, source: str) -> list[Segment]:
     running = _running(pages, body)
     usual = _usual_distance(pages, body)
     layouts = [_Page([line for line in page if id(line) not in running]) for page in pages]
-    blocks: list[Block] = []
+    blocks: list[LineGroup] = []
     for page, layout in zip(pages, layouts, strict=True):
-        blocks += [Block([line], RUNNING) for line in page if id(line) in running]
+        blocks += [LineGroup([line], RUNNING) for line in page if id(line) in running]
         blocks += _blocks(layout, usual, body)
     hyphens = Hyphens(lines)
     segments = [_segment(block, hyphens, body) for block in _continued(blocks, layouts)]
@@ -242,14 +242,14 @@ def _usual_distance(pages: Iterable[Sequence[Line]], body: float) -> float:
     return min(often, default=0.0) / (body or 1.0)
 
 
-def _blocks(page: _Page, usual: float, body: float) -> list[Block]:
+def _blocks(page: _Page, usual: float, body: float) -> list[LineGroup]:
     """The paragraphs and headings of one page, and its small print."""
-    blocks: list[Block] = []
+    blocks: list[LineGroup] = []
     for line in page.lines:
         if blocks and _continues(blocks[-1].lines[-1], line, page, usual):
             blocks[-1].lines.append(line)
         else:
-            blocks.append(Block([line], SMALL if line.size <= SMALLER * body else ""))
+            blocks.append(LineGroup([line], SMALL if line.size <= SMALLER * body else ""))
     return blocks
 
 
@@ -284,10 +284,10 @@ def _breaks_sentence(line: Line, following: Line) -> bool:
     return not _ENDED.search(line.text) and following.text[0].islower()
 
 
-def _continued(blocks: Sequence[Block], pages: Sequence[_Page]) -> list[Block]:
+def _continued(blocks: Sequence[LineGroup], pages: Sequence[_Page]) -> list[LineGroup]:
     """Join the paragraphs that the end of a page, a caption or a running header has cut."""
-    joined: list[Block] = []
-    body = Block([])  # the last block that is body text
+    joined: list[LineGroup] = []
+    body = LineGroup([])  # the last block that is body text
     for block in blocks:
         if not block.reason:
             if body.lines and _is_cut(body, block, pages, is_next=body is joined[-1]):
@@ -298,7 +298,7 @@ def _continued(blocks: Sequence[Block], pages: Sequence[_Page]) -> list[Block]:
     return joined
 
 
-def _is_cut(block: Block, following: Block, pages: Sequence[_Page], is_next: bool) -> bool:
+def _is_cut(block: LineGroup, following: LineGroup, pages: Sequence[_Page], is_next: bool) -> bool:
     """Whether two blocks are one paragraph; `is_next`: whether no other stands between them."""
     last, first = block.lines[-1], following.lines[0]
     if last.page != first.page and _may_continue(last, first, pages[last.page], pages[first.page]):
@@ -306,7 +306,7 @@ def _is_cut(block: Block, following: Block, pages: Sequence[_Page], is_next: boo
     return not is_next and _breaks_sentence(last, first) and _same_type(last, first)
 
 
-def _segment(block: Block, hyphens: Hyphens, body: float) -> Segment:
+def _segment(block: LineGroup, hyphens: Hyphens, body: float) -> Segment:
     text = hyphens.join_all(line.text for line in block.lines)
     if block.reason:
         return Segment("skipped", text, block.reason)
