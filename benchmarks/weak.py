@@ -233,10 +233,10 @@ def by_label_model(
 
 def trust_against_truth(rows: pd.DataFrame, labelled: pd.DataFrame, topics: Topics) -> Array:
     """Of each topic of the first source: its trust, the truth, and whether the interval has it."""
-    table = learn_sources(labelled, votes_in(labelled), topics).table()
+    table = pd.DataFrame(list(learn_sources(labelled, votes_in(labelled), topics).worth()))
     table = table[table["source"] == table["source"].iloc[0]]
     every = rows.assign(label_source="hand")
-    true = learn_sources(every, votes_in(every), topics).table()
+    true = pd.DataFrame(list(learn_sources(every, votes_in(every), topics).worth()))
     true = true[true["source"] == table["source"].iloc[0]]
     share = (true["right"] / true["compared"]).to_numpy()
     has = (table["low"] <= share) & (share <= table["high"])

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "transformer": {"corpus", "inference", "training"},
     "evaluation": {"labels", "corpus", "inference"},
     "findings": {"evaluation", "labels", "corpus", "inference"},
-    "tracking": {"corpus", "inference"},
+    "tracking": {"evaluation", "corpus", "inference"},
     "tables": set(),
     "bulk": {"tables", "reading", "inference"},
     "sklearn": {"inference", "training"},

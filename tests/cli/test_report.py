@@ -6,13 +6,16 @@ import re
 import shutil
 import webbrowser
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from paratopic.cli import report
 from paratopic.cli.report import ACTIVATE
+from paratopic.evaluation.comparison import Lead
+from paratopic.evaluation.estimates import Estimate
+from paratopic.evaluation.report import Abstention, Naming
+from paratopic.labels.agreement import Agreement
 from paratopic.project.files import (
     COMPARISON,
     MODEL_REPORTS,
@@ -20,22 +23,19 @@ from paratopic.project.files import (
     PREPARED,
     SCORES,
     WHOLE_PAGE,
-    write_json,
     write_text,
 )
 from tests.programs import ROOT, Cli
+from tests.reports import compared, metrics, prepared, sure
 
 FIGURES = {
-    "answer_macro_f1": {"value": 0.695, "low": 0.4, "high": 0.82},
-    "coverage": {"value": 0.683, "low": 0.4, "high": 0.886},
-    "brier": {"value": 0.3, "low": 0.2, "high": 0.4},
+    "answer_macro_f1": Estimate(0.695, 0.4, 0.82),
+    "coverage": Estimate(0.683, 0.4, 0.886),
+    "brier": Estimate(0.3, 0.2, 0.4),
 }
-KNOWN = {metric: {"value": 0.1, "low": None, "high": None} for metric in FIGURES}
+KNOWN = dict.fromkeys(FIGURES, Estimate(0.1))
 # What is promised of sure predictions: with few labels nothing.
-NEEDED = {"target": 0.9, "groups_needed": 44}
-FEW = NEEDED | {"threshold": None, "share": 0.0, "precision": None, "groups": 21}
-WRONG = FEW | {"groups": 44}
-MANY = NEEDED | {"threshold": 0.8, "share": 0.21, "precision": 0.96, "groups": 80}
+FEW, WRONG, MANY = sure(None, groups=21), sure(None, groups=44), sure(0.8, share=0.21)
 
 
 @pytest.fixture(autouse=True)
@@ -44,19 +44,15 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     monkeypatch.setenv("COLUMNS", "100")
-    difference = {"value": 0.557, "p": 0.0235, "significant": True}
-    comparison = {
-        "mode": "single",
-        "models": {"dummy": KNOWN, "baseline": FIGURES, "transformer": FIGURES},
-        "champion": "baseline",
-        "reason": "there is no other model",
-        "notes": ["one article: expect lower figures on new articles"],
-        "differences": {"baseline - dummy": difference},
-        "annotators": {"annotators": ["Ann", "Bo"], "paragraphs": 5, "macro_f1": 0.9, "alpha": 0.8},
-    }
+    comparison = compared(
+        models={"dummy": KNOWN, "baseline": FIGURES, "transformer": FIGURES},
+        notes=["one article: expect lower figures on new articles"],
+        differences={"baseline - dummy": Lead(0.557, 0.4, 0.7, p=0.0235, significant=True)},
+        annotators=Agreement(("Ann", "Bo"), paragraphs=5, alpha=0.8, macro_f1=0.9),
+    )
     shutil.copy(ROOT / PARAMS, PARAMS)
-    write_json(COMPARISON, comparison)
-    write_json(PREPARED, {"labelled_by": {"hand": 5}})
+    comparison.save(COMPARISON)
+    prepared(labelled_by={"hand": 5}).save(PREPARED)
 
 
 def test_report_shows_figures_notes_and_differences(
@@ -86,21 +82,19 @@ def test_report_shows_figures_notes_and_differences(
     ],
 )
 def test_report_says_what_the_thresholds_do(
-    monkeypatch: pytest.MonkeyPatch, cli: Cli, sure: dict[str, Any], told: str
+    monkeypatch: pytest.MonkeyPatch, cli: Cli, sure: Abstention, told: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
     path = MODEL_REPORTS / "baseline" / "metrics.json"
-    measured = {"split_unit": "article", "n": 300, "mistakes": 100, "coverage": {"value": 0.36}}
-    measured |= {"precision": {"value": 0.85}, "recall": {"value": 0.7}}
-    measured |= {"abstention": {"sure": sure}}
-    write_json(path, {"mode": "single"} | measured)
+    figures = {"coverage": Estimate(0.36), "recall": Estimate(0.7)}
+    precise = figures | {"precision": Estimate(0.85)}
+    metrics(n=300, mistakes=100, abstention=sure, figures=precise).save(path)
     line = rf"(?m)^baseline: .*36% .*\(coverage\).*{{}}70% .*\(recall\).*{told}"
     assert re.search(line.format(r"85% .*\(precision\).*"), cli("report"))
-    del measured["precision"]  # no topic is predicted for any paragraph
-    write_json(path, {"mode": "single"} | measured)
+    # No topic is predicted for any paragraph.
+    metrics(n=300, mistakes=100, abstention=sure, figures=figures).save(path)
     assert re.search(line.format(""), printed := cli("report")) and "(precision)" not in printed
-    naming = {"named_a_paragraph": 1.234, "topics_a_paragraph": 1.5}
-    write_json(path, {"mode": "multi", "naming": naming})
+    metrics("multi", naming=Naming({}, 1.5, 1.234)).save(path)
     assert re.search(r"(?m)^baseline: .*1\.23 topics.*1\.50", cli("report"))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from paratopic.cli.staleness import changes_since, note_changes
 from paratopic.project import files
 from paratopic.project.files import MODELS, PREPARED, sha256, write_text
 from tests.programs import ROOT
+from tests.reports import prepared
 from tests.samples import PARAMS
 
 MODEL = MODELS / "baseline"
@@ -25,7 +25,7 @@ def says(monkeypatch: pytest.MonkeyPatch, status: dict[str, list[Any]]) -> None:
 
 
 def test_what_dvc_says_of_the_stages_is_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_text(PREPARED, "{}")
+    prepared().save(PREPARED)
     says(
         monkeypatch,
         {
@@ -55,7 +55,7 @@ def test_sources_that_are_not_as_they_were_read_are_named(
     for path in (table, log):
         write_text(Path(path), "text\nTariffs rose.\n")
     digests = {path: sha256(Path(path)) for path in (log, table)}
-    write_text(PREPARED, json.dumps({"read": digests}))
+    prepared(read=digests).save(PREPARED)
     assert changes_since(params, "") == ""
     write_text(Path(log), "paragraph,topics\n")  # every label changed
     assert changes_since(params, "") == log
@@ -69,7 +69,7 @@ def test_only_of_the_projects_own_model_it_is_noted_that_it_is_older(
 ) -> None:
     shutil.copy(ROOT / files.PARAMS, here)
     write_text(Path("seeds/a.txt"), "Rain fell.")
-    write_text(PREPARED, json.dumps({"read": {"gone.csv": "1"}}))
+    prepared(read={"gone.csv": "1"}).save(PREPARED)
     note_changes(MODEL if own else here / "of another")
     printed = capsys.readouterr().out
     # Without a repository DVC cannot be asked.

@@ -12,19 +12,21 @@ import pytest
 
 from paratopic.cli.status import count_labels, missing
 from paratopic.corpus.labelled import Labelled, labelled_in
+from paratopic.evaluation.estimates import Estimate
+from paratopic.evaluation.report import Metrics, TopicFigures
 from paratopic.project.files import PARAMS
 from paratopic.project.topics import NO_TOPIC, Topic, Topics
 from tests.programs import ROOT, Cli
+from tests.reports import metrics, sure
 from tests.samples import paragraph_table
 
 TOPICS = Topics("single", ("trade", "security"))
 
 
-def measured(threshold: float | None, groups: int) -> dict[str, Any]:
-    """What metrics.json says of sure predictions, where three groups are needed."""
-    sure = {"threshold": threshold, "target": 0.9, "groups_needed": 3, "groups": groups}
-    about = {"split_unit": "paragraph", "n": 9, "mistakes": 4}
-    return about | {"abstention": {"sure": sure}}
+def measured(threshold: float | None, groups: int, **about: Any) -> Metrics:
+    """What is measured of sure predictions, where three groups are needed."""
+    part = sure(threshold, groups_needed=3, groups=groups)
+    return metrics(abstention=part, split_unit="paragraph", mistakes=4, **about)
 
 
 FEW, MANY = measured(None, 1), measured(0.8, 3)
@@ -66,8 +68,9 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
     assert "arms_race: no definition" in "\n".join(missing(replace(few, topics=unwritten), FEW))
     assert "3 distinct labelled paragraphs" in notes[3] and "there are 1" in notes[3]
     assert "there is 1." in notes[2]
-    of_topics = {name: {"support": 0} for name in ("trade", "security", "its former name")}
-    unmeasured = missing(few, FEW | {"topics": of_topics})
+    lacking = TopicFigures(0, *[Estimate(0.0)] * 3)
+    of_topics = dict.fromkeys(("trade", "security", "its former name"), lacking)
+    unmeasured = missing(few, measured(None, 1, topics=of_topics))
     assert unmeasured[1].startswith("trade: not measured")
     hundreds = replace(few, topics=Topics("single", tuple(f"t{n}" for n in range(300))))
     assert missing(replace(hundreds, rows=few.rows[:0]), None)[0].startswith("t0, t1, t2, ")

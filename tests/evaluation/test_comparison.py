@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,29 +14,29 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.comparison import (
     LEAST,
     Comparison,
+    Lead,
     Pair,
-    as_json,
     beside_model,
     choose_champion,
     compare,
+    describe_weak,
     majority_scores,
     unmeasured,
+    with_basis,
 )
 from paratopic.evaluation.estimates import Estimate
-from paratopic.evaluation.intervals import Difference
-from paratopic.labels.summary import describe_weak
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import ModeName, Topics
+from tests.reports import compared, prepared, split
 from tests.samples import held_out, weak_table
 
-SPLIT: dict[str, Any] = {"n_folds": 4, "n_repeats": 3, "split_unit": "article"}
-SPLIT |= {"messages": ["a note"]}
+SPLIT = split(messages=["a note"])
 METRICS = ("macro_f1", "accuracy", "log_loss", "brier")
 TOPICS = Topics("single", ("trade", "security"))
 
 
-def difference(value: float, p: float) -> Difference:
-    return Difference(value, value - 0.1, value + 0.1, p)
+def lead(value: float, p: float) -> Lead:
+    return Lead(value, value - 0.1, value + 0.1, p, significant=p <= 0.05)
 
 
 @pytest.mark.parametrize("mode", ["single", "multi"])
@@ -72,18 +72,18 @@ def test_the_higher_estimate_is_champion_and_the_simpler_of_equals(
     value: float, p: float, champion: str
 ) -> None:
     """Whether a lead is significant does not matter."""
-    leads = {Pair("transformer", "baseline"): difference(value, p)}
+    leads = {Pair("transformer", "baseline"): lead(value, p)}
     assert choose_champion(["baseline", "transformer"], leads) == champion
 
 
 def test_of_three_models_each_must_lead_the_best_simpler_one() -> None:
     leads = {
-        Pair("b", "a"): difference(0.05, 0.5),
-        Pair("c", "a"): difference(0.06, 0.5),
-        Pair("c", "b"): difference(0.01, 0.5),
+        Pair("b", "a"): lead(0.05, 0.5),
+        Pair("c", "a"): lead(0.06, 0.5),
+        Pair("c", "b"): lead(0.01, 0.5),
     }
     assert choose_champion(["a", "b", "c"], leads) == "c"
-    leads[Pair("c", "b")] = difference(-0.01, 0.5)
+    leads[Pair("c", "b")] = lead(-0.01, 0.5)
     assert choose_champion(["a", "b", "c"], leads) == "b"
     assert choose_champion(["a"], {}) == "a"
 
@@ -106,7 +106,7 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     # What is reported of the models is out-of-fold as before.
     assert informed.models == usual.models
     assert informed.differences == usual.differences
-    pair = Pair("transformer", "baseline")
+    pair = "transformer - baseline"
     assert set(informed.leads) == {pair}
     # Of each topic half the paragraphs are right: F1 1/2.
     assert informed.leads[pair].value == pytest.approx(0.5)
@@ -119,31 +119,34 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     assert lone.champion == "baseline"
 
 
-def test_comparison_json() -> None:
+def test_comparison_json(tmp_path: Path) -> None:
     estimates = {metric: Estimate(0.5, 0.4, 0.6) for metric in METRICS}
     comparison = Comparison(
+        mode="single",
         champion="baseline",
         n=20,
+        notes=("few labels",),
         models={"dummy": dict.fromkeys(METRICS, Estimate(0.5)), "baseline": estimates},
-        differences={Pair("baseline", "dummy"): difference(0.2, 0.2)},
-        leads={Pair("baseline", "dummy"): difference(0.3, 0.01)},
+        differences={"baseline - dummy": lead(0.2, 0.2)},
+        leads={"baseline - dummy": lead(0.3, 0.01)},
         reason="no other model was trained",
     )
-    report = as_json(comparison, TOPICS, SPLIT, None, 0.05)
-    assert list(report["differences"]) == ["baseline - dummy"]
-    assert report["differences"]["baseline - dummy"]["significant"] is False
-    ends = {"low": pytest.approx(0.2), "high": pytest.approx(0.4)}
-    lead = {"value": 0.3, "p": 0.01, "significant": True}
-    assert report["leads"]["baseline - dummy"] == lead | ends
-    assert (report["champion"], report["reason"]) == ("baseline", "no other model was trained")
-    assert report["models"]["baseline"]["macro_f1"] == {"value": 0.5, "low": 0.4, "high": 0.6}
-    assert (report["mode"], report["n"], report["notes"]) == ("single", 20, ["a note"])
+    report = with_basis(comparison, SPLIT, None)
+    assert (report.split_unit, report.n_folds, report.labels) == ("article", 4, "hand")
+    assert report.notes == ("a note", "few labels")
+    report.save(tmp_path / "comparison.json")
+    again = Comparison.load(tmp_path / "comparison.json")
+    assert (again.models, again.notes, [*again.leads]) == (
+        report.models,
+        report.notes,
+        [*report.leads],
+    )
     # Without measurements the most complex model is the champion.
-    comparison = unmeasured(["baseline", "transformer"])
+    comparison = unmeasured("single", ["baseline", "transformer"])
     assert comparison.champion == "transformer"
-    report = as_json(comparison, TOPICS, SPLIT, None, 0.05)
-    assert (report["n"], report["leads"]) == (0, {})
-    assert report["reason"].startswith("nothing was measured")
+    report = with_basis(comparison, SPLIT, None)
+    assert (report.n, report.leads) == (0, {})
+    assert report.reason.startswith("nothing was measured")
 
 
 def test_a_source_and_the_model_are_measured_on_the_same_paragraphs() -> None:
@@ -158,16 +161,13 @@ def test_a_source_and_the_model_are_measured_on_the_same_paragraphs() -> None:
     measured = beside_model(data, scores, Evaluate(0.95, 100), 99, 0)
     assert list(measured) == ["llm-m"]
     beside = measured["llm-m"]
-    assert beside["n"] == 20 and beside["model"].value == 1.0
+    assert beside.n == 20 and beside.model.value == 1.0
     # Of security 5 of 10 are answered as trade: F1 of 2/3 and 0.8.
-    assert beside["source"].value == np.mean([2 / 3, 0.8])
-    assert beside["lead"].value == 1 - beside["source"].value
-    written: dict[str, Any] = {name: asdict(beside[name]) for name in ("source", "model", "lead")}
-    written["n"] = 20
-    prepared: dict[str, Any] = {"labelled_by": {}}
-    report = {"champion": "baseline", "sources": {"llm-m": written}}
-    (line,) = describe_weak(prepared, report)
-    assert re.search("20 paragraphs .*llm-m 0.733.*baseline 1.000", line)
+    assert beside.source.value == np.mean([2 / 3, 0.8])
+    assert beside.lead.value == 1 - beside.source.value
+    (line,) = describe_weak(prepared(), compared(sources=measured))
+    assert "20 paragraphs" in line and "llm-m 0.733" in line and "baseline 1.000" in line
     # With too few labels of a topic there is no interval.
-    written["source"] |= {"low": None, "high": None}
-    assert "llm-m 0.733, baseline 1.000 (" in describe_weak(prepared, report)[0]
+    few = {"llm-m": replace(beside, source=Estimate(beside.source.value))}
+    (line,) = describe_weak(prepared(), compared(sources=few))
+    assert "llm-m 0.733, baseline 1.000 (" in line

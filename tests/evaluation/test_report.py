@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from paratopic.evaluation.intervals import Difference
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes
 from paratopic.evaluation.report import (
     HURTS,
+    Abstention,
+    Context,
     OutOfFold,
+    Sure,
     abstention,
     naming,
     reads,
@@ -22,6 +25,7 @@ from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.project.params import Calibrate
 from paratopic.project.topics import Topics
+from tests.reports import final, metrics
 from tests.samples import held_out
 
 NAMES = ("trade", "technology", "security")
@@ -34,7 +38,7 @@ def test_naming_by_hand() -> None:
     calibration = Calibration(thresholds=(0.5, 0.4, 0.3))
     out_of_fold = OutOfFold(table, pd.DataFrame(), calibration, PROMISE)
     answers = answer_outcomes(data, table)
-    assert naming(answers, NAMES, out_of_fold)["naming"] == {
+    assert asdict(naming(answers, NAMES, out_of_fold)["naming"]) == {
         "thresholds": {"trade": 0.5, "technology": 0.4, "security": 0.3},
         "topics_a_paragraph": pytest.approx(0.5),
         "named_a_paragraph": pytest.approx(1),
@@ -51,26 +55,16 @@ def test_abstention_by_hand() -> None:
     answers = replace(answer_outcomes(data, scores), groups=np.arange(6) // 2)
     assert answers.predicted[0, :, -1].tolist() == [False] * 5 + [True]
 
-    def effect(threshold: float) -> dict[str, Any]:
+    def effect(threshold: float) -> Abstention:
         out_of_fold = OutOfFold(scores, pd.DataFrame(), Calibration(sure=threshold), PROMISE)
-        measured: dict[str, Any] = abstention(answers, NAMES, out_of_fold)["abstention"]
-        return measured
+        return abstention(answers, NAMES, out_of_fold)["abstention"]
 
-    assert effect(0.65) == {
-        "auroc_topical": 1,
-        "sure": {
-            "threshold": 0.65,
-            "target": 0.9,
-            "share": pytest.approx(2 / 6),
-            "precision": 1,
-            "groups_needed": 44,
-            "groups": 3,
-        },
-    }
+    some = effect(0.65).sure
+    assert some == Sure(0.65, 0.9, some.share, precision=1, groups_needed=44, groups=3)
+    assert effect(0.65).auroc_topical == 1 and some.share == pytest.approx(2 / 6)
     # What is not predicted is not sure, however low the threshold.
-    assert effect(0.0)["sure"]["share"] == pytest.approx(5 / 6)
-    none_sure = {"threshold": None, "share": 0, "precision": None}
-    assert effect(NEVER)["sure"] == effect(0.65)["sure"] | none_sure
+    assert effect(0.0).sure.share == pytest.approx(5 / 6)
+    assert effect(NEVER).sure == replace(some, threshold=None, share=0, precision=None)
 
 
 def test_reliability_counts_one_answer_a_row_in_mode_single() -> None:
@@ -82,20 +76,19 @@ def test_reliability_counts_one_answer_a_row_in_mode_single() -> None:
     assert table["accuracy"].tolist() == [0, 1] and table["n"].tolist() == [1, 1]
 
 
-ALONE = {"neighbours": 0.0, "heading": 0.0, "title": 0.0}
-GAIN = {"context": {"gain": {"value": 0.0512, "low": -0.01, "high": 0.1, "p": 0.1}}}
+GAIN = Difference(0.0512, -0.01, 0.1, 0.1)
 
 
 def test_parts_that_are_read_are_named_with_their_weight_and_gain() -> None:
-    def line_of(metrics: dict[str, Any] = GAIN, **weights: float) -> str:
-        return reads({"context": ALONE | weights}, metrics)
+    def line_of(gain: Difference | None = GAIN, **weights: float) -> str:
+        context = None if gain is None else Context(gain)
+        return reads(final(context=weights), metrics(context=context))
 
-    assert line_of() == line_of({}) == "reads each paragraph alone."
+    assert line_of() == line_of(None) == "reads each paragraph alone."
     all_parts = line_of(neighbours=0.6, heading=0.3, title=0.3)
     assert all_parts.count("0.3") == 2 and "its neighbours (weight 0.6)" in all_parts
     line = line_of(title=0.3)
     assert "(weight 0.3)" in line
     assert "+0.051 (−0.010 to +0.100)" in line and HURTS not in line
-    worse = {"context": {"gain": GAIN["context"]["gain"] | {"value": -0.05}}}
-    assert line_of(worse, heading=0.3).endswith(HURTS)
-    assert "not measured" in line_of({"n": 25}, heading=0.3)
+    assert line_of(replace(GAIN, value=-0.05), heading=0.3).endswith(HURTS)
+    assert "not measured" in line_of(None, heading=0.3)

@@ -14,6 +14,8 @@ import pytest
 from huggingface_hub import ModelCard
 
 from paratopic.corpus.labelled import Labelled
+from paratopic.evaluation.estimates import Estimate
+from paratopic.evaluation.report import Metrics, TopicFigures
 from paratopic.findings.card import render_card
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
@@ -24,6 +26,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.project.metrics import metrics_in
 from paratopic.project.texts import Text
 from paratopic.project.topics import Topic, Topics
+from tests.reports import final, metrics, sure
 from tests.samples import PARAMS
 
 PARITY = {"similarity": 0.998, "int8_used": 1.0, "gap": 2e-4, "full_gap": 0.04, "full_same": 0.992}
@@ -45,49 +48,44 @@ def card(topics: Topics, rows: pd.DataFrame, tmp_path: Path) -> Callable[..., st
     """Write the card of a model of a kind, with a threshold of sure answers, from its report."""
     (tmp_path / "paratopic.json").write_text("{}", encoding="utf-8")
 
-    def write(report: Any, kind: str = "baseline", sure: float = 0.0, **about: Any) -> str:
+    def write(report: Metrics, kind: str = "baseline", sure: float = 0.0, **about: Any) -> str:
         calibration = Calibration(thresholds=(0.5, 0.25, 1.0), sure=sure)
         manifest = Manifest(kind, topics, calibration, (), {})
         model = Model(tmp_path, manifest, cast(Any, Answers()))
-        context = {"neighbours": 0.0, "heading": 0.0, "title": 0.0}
-        final: dict[str, Any] = {"n_unlabelled": 0, "parity": {}, "context": context, "notes": []}
-        if kind == "transformer":
-            final |= {"n_unlabelled": 7, "parity": PARITY}
-        data = Labelled(rows if report["n"] else rows[:0], about.pop("topics", topics))
+        tuned = {"n_unlabelled": 7, "parity": PARITY} if kind == "transformer" else {}
+        data = Labelled(rows if report.n else rows[:0], about.pop("topics", topics))
         sections = PARAMS.sections
         if encoder := about.pop("encoder", ""):
             sections = {**sections, kind: replace(PARAMS.section(kind), encoder=encoder)}
         about = {"sections": sections, "license": None, "language": None} | about
-        return render_card(model, replace(PARAMS, **about), data, final, report)
+        return render_card(model, replace(PARAMS, **about), data, final(**tuned), report)
 
     return write
 
 
-def estimate(value: float) -> dict[str, float | None]:
-    return {"value": value, "low": value - 0.1, "high": value + 0.1}
+def estimate(value: float) -> Estimate:
+    return Estimate(value, value - 0.1, value + 0.1)
+
+
+def of_topic(support: int = 12) -> TopicFigures:
+    return TopicFigures(support, *[estimate(0.7)] * 3)
 
 
 @pytest.fixture
-def report(topics: Topics) -> dict[str, Any]:
-    measured = {name: estimate(0.5) for name in metrics_in({"mode": "single"})} | {
-        "macro_f1": estimate(0.8)
-    }
-    measured |= {"coverage": estimate(0.6), "precision": estimate(0.91)}
-    measured["ece"] = {"value": 0.05, "low": None, "high": None}
-    return measured | {
-        "mode": "single",
-        "n": 36,
-        "mistakes": 9,
-        "labels": "hand",
-        "split_unit": "article",
-        "confidence": 0.95,
-        "notes": ["first note", "second note"],
-        "topics": {name: {"support": 12, "f1": estimate(0.7)} for name in topics.names},
-        "abstention": {"sure": {"threshold": 0.7, "target": 0.9, "share": 0.3, "precision": 0.96}},
-    }
+def report(topics: Topics) -> Metrics:
+    figures = dict.fromkeys(metrics_in("single"), estimate(0.5)) | {"macro_f1": estimate(0.8)}
+    figures |= {"coverage": estimate(0.6), "precision": estimate(0.91), "ece": Estimate(0.05)}
+    return metrics(
+        n=36,
+        labels="hand",
+        figures=figures,
+        notes=("first note", "second · note"),
+        topics=dict.fromkeys(topics.names, of_topic()),
+        abstention=sure(0.7),
+    )
 
 
-def test_a_hub_reads_it(card: Callable[..., str], report: dict[str, Any], tmp_path: Path) -> None:
+def test_a_hub_reads_it(card: Callable[..., str], report: Metrics, tmp_path: Path) -> None:
     hub = {"license": "apache-2.0", "language": "en"}
     written = card(report, "transformer", 0.7, encoder="a/b", **hub)
     assert is_card_of(written, tmp_path)
@@ -111,7 +109,7 @@ def test_a_hub_reads_it(card: Callable[..., str], report: dict[str, Any], tmp_pa
         "50% of the paragraphs with a topic get it (recall)",
         "at least 0.70 are marked sure (30% of paragraphs); at least 90% of these",
         "38 labelled paragraphs (38 by hand) of 6 articles; 2 paragraphs",
-        *("7 paragraphs without a label", "- second note", "within 0.04 of"),
+        *("7 paragraphs without a label", "- second · note", "within 0.04 of"),
         "answer = model.predict('About trade.')",
         "# ('trade',) 0.67 False",
         f"Made with paratopic {version('paratopic')}, numpy ",
@@ -120,30 +118,27 @@ def test_a_hub_reads_it(card: Callable[..., str], report: dict[str, Any], tmp_pa
         assert line in written
 
 
-def test_names_and_definitions_are_text(card: Callable[..., str], report: dict[str, Any]) -> None:
+def test_names_and_definitions_are_text(card: Callable[..., str], report: Metrics) -> None:
     odd = Topics("single", (Topic("<img src=x>", "<b> | *all*"), Topic("[security](x)", "Army.")))
-    report |= {
-        "notes": ["<img src=x>: few"],
-        "topics": {"<img src=x>": {"support": 1, "f1": estimate(0.7)}},
-    }
-    written = card(report, topics=odd)
+    about = {"notes": ("<img src=x>: few",), "topics": {"<img src=x>": of_topic(1)}}
+    written = card(report.model_copy(update=about), topics=odd)
     assert "| &lt;img src=x&gt; | 0 | &lt;b&gt; \\| \\*all\\* |" in written
     assert r"\[security\](x) 0.25" in written and "- &lt;img src=x&gt;: few" in written
     assert "<img" not in written.partition("## How to use")[0]
 
 
 def test_no_folder_and_nothing_that_was_not_measured_is_mentioned(
-    card: Callable[..., str], report: dict[str, Any], topics: Topics, tmp_path: Path
+    card: Callable[..., str], report: Metrics, topics: Topics, tmp_path: Path
 ) -> None:
     written = card(report, "transformer", encoder=str(tmp_path))
     assert str(tmp_path) not in written
     assert "sentence-transformers" in written
-    written = card({"mode": "single", "n": 0, "notes": ["no labelled paragraph at all"]})
+    written = card(metrics(n=0, notes=("no labelled paragraph at all",)))
     assert "no labelled paragraph at all" in written
     for words in ("model-index", "SentenceTransformer", "license", "torch", "language", "English"):
         assert words not in written
     # Neither are topics that were not measured, and what taught nothing.
-    report["topics"]["trade"]["support"] = 0
+    report = report.model_copy(update={"topics": report.topics | {"trade": of_topic(0)}})
     written = card(report, sure=0.7, topics=Topics("single", topics.names))
     assert "F1 of trade" not in written and "F1 of security" in written
     assert "without a label" not in written and "definitions" not in written

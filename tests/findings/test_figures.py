@@ -12,22 +12,20 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from paratopic.evaluation.report import ModelReport
+from paratopic.evaluation.estimates import Estimate
+from paratopic.evaluation.report import Metrics, ModelReport
 from paratopic.findings import figures
 from paratopic.findings.page import as_svg
+from tests.reports import compared, final, metrics, sure
 
 BINS = pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.5, 1.0], "n": [10, 30]})
-METRICS: dict[str, Any] = {
-    "mode": "single",
-    "confidence": 0.95,
-    "abstention": {"sure": {"target": 0.9}},
-}
+METRICS = metrics(abstention=sure())
 CURVE = pd.DataFrame({"answered": [0.25, 0.5, 0.75, 1.0], "risk": [0.0, 0.5, 1 / 3, 0.25]})
 
 
-def report(metrics: Any = METRICS, name: str = "baseline", **tables: pd.DataFrame) -> ModelReport:
+def report(measured: Metrics = METRICS, **tables: pd.DataFrame) -> ModelReport:
     usual = {"reliability": BINS, "risk": CURVE}
-    return ModelReport(name, {}, metrics, usual | tables)
+    return ModelReport("baseline", final(), measured, usual | tables)
 
 
 def history(x: str, values: list[float], folds: int = 1) -> pd.DataFrame:
@@ -71,10 +69,9 @@ def test_reliability_has_a_diagonal_wilsons_intervals_and_numbers_of_answers() -
 
 
 def test_risk_ends_at_the_share_of_mistakes() -> None:
-    several = {**METRICS, "mode": "multi"}
-    del several["abstention"]
-    for metrics, guides in ((METRICS, ["allowed if sure"]), (several, [])):
-        chart = figures.risk_chart([report(metrics)])
+    several = metrics("multi")
+    for measured, guides in ((METRICS, ["allowed if sure"]), (several, [])):
+        chart = figures.risk_chart([report(measured)])
         assert legend(chart) == [*guides, "baseline"]
         assert axes_of(chart).lines[-1].get_xydata().tolist()[-1] == [1, 0.25]
 
@@ -95,8 +92,8 @@ def test_the_candidates_for_c_are_evenly_spaced_and_losses_start_at_0() -> None:
     # Losses that were not measured make no chart.
     past = past.assign(log_loss=float("nan"))
     empty = pd.DataFrame(columns=["repeat", "fold"]), pd.DataFrame(columns=["step"])
-    for histories, final in ((past, past[["C", "log_loss"]]), empty):
-        assert figures.training_chart(report(training=histories, final=final)) is None
+    for histories, last in ((past, past[["C", "log_loss"]]), empty):
+        assert figures.training_chart(report(training=histories, final=last)) is None
 
 
 def test_long_curves_are_thinned_and_keep_their_ends() -> None:
@@ -107,8 +104,7 @@ def test_long_curves_are_thinned_and_keep_their_ends() -> None:
 
 
 def test_each_estimate_has_a_line() -> None:
-    known: dict[str, Any] = {"value": 0.1, "low": None, "high": None}
-    estimates = {"dummy": known, "baseline": {"value": 0.5, "low": 0.3, "high": 0.8}}
+    estimates = {"dummy": Estimate(0.1), "baseline": Estimate(0.5, 0.3, 0.8)}
     axes = axes_of(figures.comparison_chart(estimates, 0.9))
     assert [text.get_text() for text in axes.texts] == ["0.10", "0.50"]
     assert [bars.get_segments()[0].tolist() for bars in axes.collections] == [[[0.3, 1], [0.8, 1]]]
@@ -116,7 +112,7 @@ def test_each_estimate_has_a_line() -> None:
 
 
 def test_a_picture_says_why_there_is_nothing_in_it(tmp_path: Path) -> None:
-    figures.plot_comparison(tmp_path / "none.svg", {"models": {}}, 0.95)
+    figures.plot_comparison(tmp_path / "none.svg", compared(), 0.95)
     picture = (tmp_path / "none.svg").read_text()
     assert "nothing was measured" in picture
 

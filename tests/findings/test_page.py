@@ -10,6 +10,7 @@ import pytest
 from paratopic.evaluation.report import ModelReport
 from paratopic.findings import page
 from paratopic.project.topics import NONE, Topics
+from tests.reports import final, metrics
 from tests.samples import paragraph_table
 
 SINGLE = Topics("single", ("trade", "security"))
@@ -26,7 +27,7 @@ def report(rows: list[tuple[str, str, float, float]]) -> ModelReport:
         text=predictions["id"],
         right=predictions["label"] == predictions["answer"],
     )
-    return ModelReport("baseline", {}, {}, {"predictions": predictions})
+    return ModelReport("baseline", final(), metrics(), {"predictions": predictions})
 
 
 def article(texts: list[str]) -> pd.DataFrame:

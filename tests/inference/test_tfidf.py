@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from paratopic.inference.tfidf_model import TfIdf, TfIdfUnion, clean
+from paratopic.inference.tfidf_model import Keywords, TfIdf, TfIdfUnion, clean
 from tests.samples import FILLER, WORDS
 
 KNOWN = [
@@ -25,15 +23,15 @@ TEXTS = st.lists(
 )
 
 
-WORDS_OF_TEXTS: dict[str, Any] = {"analyzer": "word", "ngram_range": (1, 2)}
-CHARACTERS: dict[str, Any] = {"analyzer": "char_wb", "ngram_range": (3, 5)}
+WORDS_OF_TEXTS: Keywords = {"analyzer": "word", "ngram_range": (1, 2)}
+CHARACTERS: Keywords = {"analyzer": "char_wb", "ngram_range": (3, 5)}
 OTHERS = WORDS_OF_TEXTS | {"ngram_range": (2, 3)}, CHARACTERS | {"ngram_range": (1, 2)}
 
 
 @pytest.mark.parametrize("keywords", [WORDS_OF_TEXTS, CHARACTERS, *OTHERS])
 @given(texts=TEXTS)
 @example(texts=["a\u00a0b\u2003c\x1cd  e\n\nf", "", "aa aa aa tariff"])
-def test_features_equal_scikit_learns(keywords: dict[str, object], texts: list[str]) -> None:
+def test_features_equal_scikit_learns(keywords: Keywords, texts: list[str]) -> None:
     known = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode", **keywords).fit(KNOWN)
     terms = sorted(known.vocabulary_, key=known.vocabulary_.__getitem__)
     features = TfIdf(terms, known.idf_, keywords).transform([clean(text) for text in texts])
@@ -46,7 +44,7 @@ def test_features_equal_scikit_learns(keywords: dict[str, object], texts: list[s
 
 
 @pytest.mark.parametrize("keywords", [WORDS_OF_TEXTS, CHARACTERS | {"min_df": 2}])
-def test_what_is_learnt_equals_what_scikit_learn_learns(keywords: dict[str, object]) -> None:
+def test_what_is_learnt_equals_what_scikit_learn_learns(keywords: Keywords) -> None:
     expected = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode", **keywords)
     matrix = expected.fit(KNOWN).transform(KNOWN)
     fitted, features = TfIdf.fit([clean(text) for text in KNOWN], keywords)

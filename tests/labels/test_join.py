@@ -12,7 +12,7 @@ from paratopic.corpus.labelled import with_labels, with_sample
 from paratopic.labels.answers import CurrentAnswers, read_answers
 from paratopic.labels.log import Label, first_words, read_lines
 from paratopic.labels.resolve import Resolved, join_labels, resolve
-from paratopic.labels.sample import describe_sample, sample_of
+from paratopic.labels.sample import Sample, describe_sample, sample_of
 from paratopic.project.errors import UserError
 from paratopic.project.topics import TieRule, Topics
 from paratopic.reading.article import paragraphs_of
@@ -145,7 +145,7 @@ def test_what_was_drawn_is_known_of_rows_that_people_correct_and_of_open_answers
     table = sampled(frame, resolved)
     assert table["draw"].tolist() == ["paragraph", "paragraph", "", ""]
     assert table["weight"].tolist()[:2] == [1, 1]
-    assert sample_of(table, resolved.sample, lines) == {"kind": "paragraph", "drawn": 2, "open": 1}
+    assert sample_of(table, resolved.sample, lines) == Sample(kind="paragraph", drawn=2, open=1)
 
 
 def test_draws_from_a_group_count_while_its_column_is_there(
@@ -183,7 +183,7 @@ def test_a_sample_of_groups_outlasts_a_few_texts_of_others(
         for n, desk in ((0, "a"), (1, "a"), (20, "b"), (21, "b"))
     ]
     params = replace(PARAMS, topics=topics)
-    for n_others, parts in ((3, []), (5, ["desk=a", "desk=b"])):
+    for n_others, parts in ((3, ()), (5, ("desk=a", "desk=b"))):
         desks = frame[["id"]].assign(desk=["a"] * 20 + ["b"] * (20 - n_others) + ["c"] * n_others)
         resolved = resolve(frame, NO_ANSWERS, lines, params, desks)
         table = sampled(frame, resolved)
@@ -191,6 +191,6 @@ def test_a_sample_of_groups_outlasts_a_few_texts_of_others(
         assert "`paratopic label --random --by desk=c`" in resolved.messages[-1]
         sample = sample_of(table, resolved.sample, resolved.of_people)
         said = describe_sample(sample, 4)
-        assert sample["groups"] == 4 and sample.get("frames", []) == parts
+        assert sample.groups == 4 and sample.frames == parts
         assert ("all from groups" in said) == (not parts)
         assert ("all from desk=a, desk=b, which leave out more than 10%" in said) == bool(parts)

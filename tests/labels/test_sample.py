@@ -258,7 +258,7 @@ def test_what_the_labels_are_a_sample_of_is_said() -> None:
     ):
         weights = weigh_sample(frame, lines, {})
         sample = sample_of(frame.assign(draw=weights["draw"]), NOTHING_DRAWN, lines)
-        assert sample == {"kind": kind, "drawn": drawn}
+        assert (sample.kind, sample.drawn) == (kind, drawn)
         assert told in describe_sample(sample, 3)
         assert weights["weight"].isna().all() == (kind is None)
 

@@ -139,14 +139,14 @@ def answered(mode: ModeName = "single") -> tuple[pd.DataFrame, pd.DataFrame, Top
 def test_sources_are_compared_with_hand_labels_by_topic(mode: ModeName) -> None:
     frame, answers, topics = answered(mode)
     sources = learn_sources(frame, answers, topics)
-    worth = sources.table()
-    assert worth["topic"].tolist() == list(NAMES)
-    assert (worth["compared"].sum(), worth["right"].sum()) == (30, 24)
-    assert worth["trust"].between(0.7, 0.85).all() and worth["counts"].all()
+    worth = list(sources.worth())
+    assert [each.topic for each in worth] == list(NAMES)
+    assert (sum(each.compared for each in worth), sum(each.right for each in worth)) == (30, 24)
+    assert all(0.7 < each.trust < 0.85 and each.counts for each in worth)
     lesson = teach(frame, answers, sources)
     expected = [[name in each for name in NAMES] for each in answers["given"]]
     assert lesson.targets.tolist() == expected
-    line = describe_sources(worth.to_dict("records"))[0]
+    line = describe_sources(worth)[0]
     assert line.startswith("llm: trade right in 12 of 15 (estimated accuracy 0.7")
 
 

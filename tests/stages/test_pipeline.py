@@ -160,7 +160,7 @@ def test_a_labelled_table_with_other_topics_and_one_model(
     run_stages(*of_models("baseline"), "report", "track")
     (run,) = logged(Path.cwd())
     assert str(run.info.run_name).startswith("baseline ")
-    seconds = read_times()["train@baseline"]["seconds"]
+    seconds = read_times()["train@baseline"].seconds
     assert run.info.end_time - run.info.start_time == int(1000 * seconds)
     comparison = json.loads(COMPARISON.read_text())
     assert set(comparison["models"]) == {"dummy", "baseline"}

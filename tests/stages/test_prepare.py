@@ -16,13 +16,13 @@ from paratopic.project.files import METADATA, PARAGRAPHS, PREPARED, sha256
 from paratopic.project.params import Labels, Prepare
 from paratopic.project.topics import Topic, Topics
 from paratopic.stages import prepare as stage
-from paratopic.stages.prepare import Prepared, main
+from paratopic.stages.prepare import Outputs, main
 from tests.samples import BODIES, GERMAN, PARAMS
 
 TEXT = "Trade\n\nThe tariff on goods rose.\n\nPhoto: Harbour Press\n"
 
 
-def prepare(params: Prepare, topics: Topics) -> Prepared:
+def prepare(params: Prepare, topics: Topics) -> Outputs:
     """The tables, where no annotator is a weak source."""
     labels = Labels(())
     return stage.prepare(replace(PARAMS, prepare=params, topics=topics, labels=labels))
@@ -49,7 +49,7 @@ def test_boilerplate_is_marked_unless_it_is_to_be_kept(folder: Path, topics: Top
         prepared = prepare(settings((str(path), str(table)), skip=skip), topics)
         frame, report = prepared.paragraphs, prepared.report
         assert frame["boilerplate"].tolist() == [False, skip, False]
-        assert report["boilerplate"] == skip
+        assert report.boilerplate == skip
 
 
 def test_the_file_of_labels_and_its_backup_are_no_sources(folder: Path, topics: Topics) -> None:
@@ -59,7 +59,7 @@ def test_the_file_of_labels_and_its_backup_are_no_sources(folder: Path, topics: 
     prepared = prepare(params, topics)
     left_out = Counter(part.reason for part in prepared.sources.skipped)
     assert left_out == {"a file of another kind": 1, "caption or credit": 2}
-    assert prepared.report["skipped"] == left_out
+    assert prepared.report.skipped == left_out
 
 
 def test_a_label_that_is_saved_while_articles_are_read_changes_what_was_read(
@@ -70,7 +70,7 @@ def test_a_label_that_is_saved_while_articles_are_read_changes_what_was_read(
     # Once the labels are read.
     monkeypatch.setattr(stage, "check_meanings", lambda *_: labels.write_text("other"))
     prepared = prepare(settings((str(folder),), str(labels)), topics)
-    assert prepared.report["read"][str(labels)] == before
+    assert prepared.report.read[str(labels)] == before
 
 
 @pytest.fixture
@@ -124,8 +124,8 @@ def test_what_is_known_of_a_topic_without_labels_is_said(folder: Path) -> None:
         ("In: armies.", ["definitions are not used.*security", "not learnt.*: trade, security"]),
     ):
         topics = Topics("single", (trade, Topic("security", definition)))
-        notes = prepare(params, topics).report["messages"]
-        notes = [note for note in notes if "topic trade" not in note]
+        report = prepare(params, topics).report
+        notes = [note for note in report.messages if "topic trade" not in note]
         for note, message in zip(notes, messages, strict=True):
             assert re.search(message, note)
 
@@ -138,7 +138,7 @@ def test_paragraphs_in_other_languages_than_the_labelled_ones_are_counted(folder
         ([GERMAN, BODIES[1]], ""),
     ):
         trade, security = map(Topic, ("trade", "security"), definitions)
-        messages = prepare(params, Topics("single", (trade, security))).report["messages"]
+        messages = prepare(params, Topics("single", (trade, security))).report.messages
         assert [m.startswith(note) for m in messages if "seems to be" in m] == [True] * bool(note)
 
 
@@ -146,6 +146,6 @@ def test_copies_with_different_labels_are_named(folder: Path, topics: Topics) ->
     rows = ["1,A tariff.,trade", "2,A tariff.,security", "3,A tariff.,trade", "4,A navy.,security"]
     path = folder / "table.csv"
     path.write_text("\n".join(["id,text,label", *rows]), encoding="utf-8")
-    messages = prepare(settings((str(path),)), topics).report["messages"]
+    messages = prepare(settings((str(path),)), topics).report.messages
     (message,) = (each for each in messages if "copies" in each)
     assert message.startswith("1 text ") and "table:1 and table:2" in message

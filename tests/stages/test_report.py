@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from paratopic.evaluation.comparison import Comparison
+from paratopic.evaluation.report import Metrics
 from paratopic.project.files import (
     COMPARISON,
     FINAL,
@@ -27,7 +30,6 @@ from paratopic.project.files import (
     WHOLE_PAGE,
     read_json,
     write_csv,
-    write_json,
 )
 from paratopic.project.topics import NONE, ModeName
 from tests.programs import ROOT, Cli, run_stages
@@ -158,11 +160,12 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) 
     assert ("macro-F1 of answers" in html) == (mode == "single")
     assert ("mean average precision" in html) == (mode == "multi")
     assert "How much is about what" not in html and "≈" not in page.text
-    comparison = read_json(COMPARISON, "")
-    lead = comparison["differences"][f"{comparison['champion']} - dummy"]
+    comparison = Comparison.load(COMPARISON)
+    pair = f"{comparison.champion} - dummy"
     for significant in (True, False):
-        lead |= {"value": 0.1, "significant": significant}
-        write_json(COMPARISON, comparison)
+        lead = replace(comparison.differences[pair], value=0.1, significant=significant)
+        changed = comparison.differences | {pair: lead}
+        comparison.model_copy(update={"differences": changed}).save(COMPARISON)
         in_short = Page(written().partition("</section>")[0]).text
         assert ("not significantly better than a dummy that always" in in_short) != significant
 
@@ -215,7 +218,7 @@ def test_all_that_count_mistakes_count_the_same(cli: Cli) -> None:
     assert pairs["label"].unique().tolist() == [*WORDS, NONE]
     curve = pd.read_csv(folder / "risk.csv")
     assert curve["risk"].iloc[-1] == pytest.approx(n_wrong / n)
-    assert read_json(folder / "metrics.json", "").get("mistakes") == n_wrong
+    assert Metrics.load(folder / "metrics.json").mistakes == n_wrong
 
     page = Page(PAGE.read_text(encoding="utf-8")).text
     assert f"For {n_wrong} of {n} paragraphs" in page

@@ -13,8 +13,10 @@ from ruamel.yaml import YAML
 from paratopic import load
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA
+from paratopic.evaluation.report import Metrics
+from paratopic.labels.summary import Prepared
 from paratopic.project.errors import UserError
-from paratopic.project.files import MODEL_REPORTS, MODELS, PREPARED, SCORES, read_json
+from paratopic.project.files import MODEL_REPORTS, MODELS, PREPARED, SCORES
 from paratopic.project.topics import NO_TOPIC, NONE, ModeName, Topic
 from tests.programs import ROOT, run_cli, run_stages
 from tests.samples import BODIES, WORDS, paragraph
@@ -56,10 +58,10 @@ def test_the_pipeline_takes_any_name(
     run_stages("installed", "prepare", "split", *of_baseline)
     run_stages("train baseline", "package baseline", "card baseline", "compare", "report")
     assert [list(cell) for cell in read_labelled_paragraphs()["label"]] == [[n] for n in names * 4]
-    assert read_json(PREPARED, "")["topics"] == dict.fromkeys(names, 4)
+    assert Prepared.load(PREPARED).topics == dict.fromkeys(names, 4)
     scores = pd.read_parquet(SCORES / "baseline" / "scores.parquet")
     assert scores["id"].nunique() == len(table) and set(scores["fold"]) == {0, 1}
-    assert [*read_json(MODEL_REPORTS / "baseline" / "metrics.json", "")["topics"]] == names
+    assert [*Metrics.load(MODEL_REPORTS / "baseline" / "metrics.json").topics] == names
     assert load(MODELS / "baseline").classes_ == tuple(names)
     # What was made in the other mode, or with other topics, is named, and stays as it is.
     before = {path: path.read_bytes() for path in MODEL_REPORTS.rglob("*") if path.is_file()}

@@ -50,7 +50,7 @@ class Nearest(Fitted):
         """Probabilities (n, k)."""
         return score(texts.plain, self.topics.descriptions, self._slope)
 
-    def write(self, folder: Path) -> tuple[dict[str, Any], Parity]:
+    def write(self, folder: Path) -> tuple[dict[str, object], Parity]:
         (folder / FILE).write_text(json.dumps(self.topics.descriptions), encoding="utf-8")
         return {"slope": self._slope}, {}
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from paratopic.evaluation.estimates import Estimate
+from paratopic.evaluation.report import TopicFigures
 from paratopic.project.errors import UserError
 from paratopic.project.files import FINAL_FITS, TIMES, md5, write_json
 from paratopic.tracking.records import (
@@ -17,36 +19,23 @@ from paratopic.tracking.records import (
     state_of,
     title_of,
 )
-
-
-def of_topic(**figures: float) -> dict[str, dict[str, float]]:
-    return {key: {"value": value, "low": 0.0, "high": 0.9} for key, value in figures.items()}
+from tests.reports import metrics, sure
 
 
 def test_estimates_become_metrics_with_their_bounds_and_the_main_ones_first() -> None:
-    report = {
-        "mode": "single",
-        "n": 3,
-        "brier": {"value": 0.25, "low": None, "high": None},
-        "log_loss": {"value": 0.75, "low": 0.5, "high": 1.0},
-        "macro_f1": {"value": 0.5, "low": 0.25, "high": 1.0},
-        "ece": {"value": None, "low": None, "high": None},
-        "confidence": 0.95,
-        "notes": "one article",
-        "abstention": {"coverage": 0.5},
-        "topics": {
-            "R&D, AI/ML": {"support": 2, **of_topic(f1=0.5, precision=0.25, recall=0.75)},
-            "not measured": {"support": 0, **of_topic(f1=0.0, precision=0.0, recall=0.0)},
-        },
-    }
-    metrics = metrics_of(report)
-    assert list(metrics.items()) == [
+    figures = {"brier": Estimate(0.25), "log_loss": Estimate(0.75, 0.5, 1.0)}
+    figures |= {"macro_f1": Estimate(0.5, 0.25, 1.0)}
+    precision, recall, f1, none = (Estimate(value, 0.0, 0.9) for value in (0.25, 0.75, 0.5, 0.0))
+    topics = {"R&D, AI/ML": TopicFigures(2, precision, recall, f1)}
+    topics["not measured"] = TopicFigures(0, none, none, none)
+    report = metrics(figures=figures, topics=topics, abstention=sure())
+    assert list(metrics_of(report).items()) == [
         *(("macro_f1", 0.5), ("macro_f1_low", 0.25), ("macro_f1_high", 1.0)),
         *(("log_loss", 0.75), ("log_loss_low", 0.5), ("log_loss_high", 1.0)),
         ("brier", 0.25),
         *(("f1_R_D_ AI_ML", 0.5), ("precision_R_D_ AI_ML", 0.25), ("recall_R_D_ AI_ML", 0.75)),
     ]
-    assert metrics_of({"mode": "single", "n": 0, "split_unit": "article", "notes": "none"}) == {}
+    assert metrics_of(metrics(n=0)) == {}
 
 
 def test_a_models_state_is_what_it_is_and_how_good() -> None:

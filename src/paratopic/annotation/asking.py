@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any
 
 from paratopic.annotation.chat import BadReply, Chat, Message, estimate
 from paratopic.annotation.suggestion import Suggestion
@@ -74,7 +73,7 @@ class Prompt:
         )
 
     @property
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> dict[str, object]:
         """JSON schema of an answer."""
         key, _, _, value = self._form
         return {

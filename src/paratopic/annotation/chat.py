@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import openai
 from openai.types.chat import ChatCompletion
+from openai.types.chat.chat_completion import Choice
 
 from paratopic.project.errors import UserError
 
@@ -116,7 +117,7 @@ class Chat:
         """Whether the server is this machine."""
         return self.host in [name.strip("[]") for name in HERE]
 
-    def ask(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> Reply:
+    def ask(self, messages: Sequence[Message], schema: Mapping[str, object]) -> Reply:
         """Ask for an answer that keeps to a JSON schema, if the server knows schemas.
 
         Raises
@@ -141,8 +142,8 @@ class Chat:
         """Count a reply that begins, which has to be paid although it may be cut off."""
         self._begun.n += response.is_success
 
-    def _send(self, messages: Sequence[Message], **more: Any) -> Reply:
-        wish: Any = {"model": self.model, "messages": list(messages), "temperature": 0.0, **more}
+    def _send(self, messages: Sequence[Message], **more: object) -> Reply:
+        wish = {"model": self.model, "messages": list(messages), "temperature": 0.0, **more}
         read = estimate(sum(len(message["content"]) for message in messages))
         self._begun.n = 0
         try:
@@ -225,7 +226,7 @@ def _parse(completion: ChatCompletion, read: int, key: str, lost: int) -> Reply:
     return Reply(text, _confidence(choice), tokens)
 
 
-def _confidence(choice: Any) -> float | None:
+def _confidence(choice: Choice) -> float | None:
     try:
         total = math.fsum(token.logprob for token in choice.logprobs.content)
     except (AttributeError, TypeError):

@@ -6,7 +6,6 @@ Which paragraph and which topics an answer means is not checked here (`formats` 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import jinja2
@@ -50,7 +49,7 @@ class Annotation(BaseModel):
     result: list[Result] = []
     was_cancelled: bool = False
     # A number, an e-mail address, or an object that has either.
-    completed_by: Any = None
+    completed_by: object = None
     created_at: str | None = None
     updated_at: str | None = None
 
@@ -86,7 +85,7 @@ class Task(BaseModel):
     """A text to label, with the data that it was imported with, and its annotations."""
 
     id: int | str = ""
-    data: dict[str, Any]
+    data: dict[str, object]
     annotations: list[Annotation]
 
     def cell(self, name: str) -> str:
@@ -126,7 +125,7 @@ def configuration(topics: Topics) -> str:
     return f"{template.render(values, attribute=quoteattr)}\n"
 
 
-def task_of(suggestion: Suggestion, before: str, topics: Topics, model: str) -> dict[str, Any]:
+def task_of(suggestion: Suggestion, before: str, topics: Topics, model: str) -> dict[str, object]:
     """A task to import; see `formats.write_tasks`.
 
     Its data name the paragraph `before` it if it was drawn: an export lacks tasks without an

@@ -89,7 +89,9 @@ class Session:
     _seen: tuple[int, int, int] | None = field(default=None, init=False)
     _latest: dict[str, str] = field(default_factory=dict, init=False)
     # Each answer with this codebook: its paragraph, the answer that it replaced, and what it is.
-    _replaced: list[tuple[Suggestion, Label | None, Any]] = field(default_factory=list, init=False)
+    _replaced: list[tuple[Suggestion, Label | None, object]] = field(
+        default_factory=list, init=False
+    )
     # Times of the lines that this session wrote.
     _written: set[str] = field(default_factory=set, init=False)
 
@@ -250,7 +252,7 @@ class Session:
         else:
             self._answers[item.id] = written
 
-    def _answer(self, paragraph: str) -> dict[str, Any] | None:
+    def _answer(self, paragraph: str) -> dict[str, object] | None:
         """The annotator's answer as the page shows it; None if there is none."""
         answer = self._answers.get(paragraph)
         return None if answer is None else {"topics": answer.names, "note": answer.note}
@@ -281,13 +283,13 @@ def application(session: Session, token: str = "") -> ASGIApp:
         response.headers.update(headers)
         return response
 
-    def why(request: Request, _: bytes) -> dict[str, Any]:
+    def why(request: Request, _: bytes) -> dict[str, object]:
         return session.why(request.query_params.get("paragraph", ""))
 
-    def save(_: Request, body: bytes) -> dict[str, Any]:
+    def save(_: Request, body: bytes) -> dict[str, object]:
         return session.save(Submission.model_validate_json(body))
 
-    def undo(_: Request, body: bytes) -> dict[str, Any]:
+    def undo(_: Request, body: bytes) -> dict[str, object]:
         return session.undo(Shown.model_validate_json(body))
 
     routes = [
@@ -325,7 +327,7 @@ def policy(page: str) -> str:
 def refusal(request: Request) -> Response | None:
     """Refuse a request that does not come from the page itself; None for one that does.
 
-    Any web page that is open in a browser on this machine can send requests here. Its requests
+    Each web page that is open in a browser on this machine can send requests here. Its requests
     have its own Origin. If its domain name was made to point to this machine (DNS rebinding), they
     have that name as Host, which `TrustedHostMiddleware` refuses.
     """
@@ -338,7 +340,7 @@ def refusal(request: Request) -> Response | None:
 
 
 def answering(
-    action: Callable[[Request, bytes], dict[str, Any]], refused: int
+    action: Callable[[Request, bytes], dict[str, object]], refused: int
 ) -> Callable[[Request], Awaitable[Response]]:
     """Answer requests with the result of an action as JSON, or with why there is none.
 

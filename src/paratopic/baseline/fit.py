@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +25,12 @@ from paratopic.corpus.folds import ALWAYS_TRAIN, deal
 from paratopic.inference.context import ContextWeights, in_context
 from paratopic.inference.head import LinearHead
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
-from paratopic.inference.tfidf_model import BaselineClassifier, TfIdfUnion, transform_in_context
+from paratopic.inference.tfidf_model import (
+    BaselineClassifier,
+    Keywords,
+    TfIdfUnion,
+    transform_in_context,
+)
 from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import measure
@@ -60,7 +64,7 @@ class FittedBaseline(Fitted):
 
     KIND = "baseline"
 
-    _keywords: dict[str, dict[str, Any]]
+    _keywords: dict[str, Keywords]
     _union: TfIdfUnion
     _head: LinearHead
 
@@ -71,7 +75,7 @@ class FittedBaseline(Fitted):
         logits = np.vstack([self._head.logits(features) for features in parts])
         return regression_of(self.topics).scores(logits)
 
-    def write(self, folder: Path) -> tuple[dict[str, Any], Parity]:
+    def write(self, folder: Path) -> tuple[dict[str, object], Parity]:
         """Write terms and weights; answers stay the same."""
         features = self._union.features
         terms = {name: feature.terms for name, feature in features.items()}
@@ -155,9 +159,9 @@ def _known(
     return lambda texts: features[[row_of[text] for text in texts]]
 
 
-def _keywords(params: Baseline, n: int) -> dict[str, dict[str, Any]]:
+def _keywords(params: Baseline, n: int) -> dict[str, Keywords]:
     """Keyword arguments of the TfidfVectorizer of each feature of n texts, for the manifest."""
-    common: dict[str, Any] = {"sublinear_tf": True, "strip_accents": "unicode"}
+    common: Keywords = {"sublinear_tf": True, "strip_accents": "unicode"}
     if n >= MANY_TEXTS:
         common["min_df"] = 2
     return {

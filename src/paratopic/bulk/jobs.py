@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -210,7 +209,7 @@ def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
     return done
 
 
-def _plan(job: Job) -> dict[str, Any]:
+def _plan(job: Job) -> dict[str, object]:
     """What has to be the same when a run is resumed."""
     inputs = [(str(path), path.stat()) for path in files_read(job.inputs)]
     return {
@@ -272,7 +271,7 @@ def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
     return is_of_run and (path.suffix == ".jsonl" or path.stat().st_size > 0)
 
 
-def _check_plan(out: Path, plan: dict[str, Any]) -> None:
+def _check_plan(out: Path, plan: dict[str, object]) -> None:
     begun = read_json(out / PLAN, "`paratopic predict --out` without --resume")
     titles = {"model": "the model", "inputs": "the inputs", "column": "--text"}
     for key, what in titles.items():

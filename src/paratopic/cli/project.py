@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -41,10 +41,11 @@ from paratopic.corpus.table import (
     with_metadata,
 )
 from paratopic.evaluation.estimates import LEAST_LABELS
+from paratopic.evaluation.report import Metrics
 from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
 from paratopic.labels.log import Label, after, one_line, read_lines
 from paratopic.labels.resolve import in_names_of_today
-from paratopic.labels.sample import describe_sample, sample_of
+from paratopic.labels.sample import Sample, describe_sample, sample_of
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_units, plural
 from paratopic.project.params import Params, read_params
@@ -112,8 +113,8 @@ class Project:
         return by_paragraph(self.current.answers)
 
     @cached_property
-    def sample(self) -> Mapping[str, Any]:
-        """What the labels by hand are a sample of (`labels.sample.sample_of`)."""
+    def sample(self) -> Sample:
+        """What the labels by hand are a sample of."""
         return sample_of(self.paragraphs, self.drawn, self.current.answers)
 
     @cached_property
@@ -124,9 +125,7 @@ class Project:
     @property
     def has_draws(self) -> bool:
         """Whether anything was drawn at random, also since stage prepare."""
-        return bool(self.sample["drawn"]) or any(
-            each.is_decided and each.draw for each in self.lines
-        )
+        return bool(self.sample.drawn) or any(each.is_decided and each.draw for each in self.lines)
 
     @property
     def basis(self) -> str:
@@ -323,10 +322,10 @@ def _outputs() -> list[Path]:
     return [Path(out["path"]) for stage in stages.values() for out in stage.get("outs", ())]
 
 
-def measured(model: str) -> dict[str, Any] | None:
+def measured(model: str) -> Metrics | None:
     """metrics.json of a model; None where there is none, as of the dummy."""
     path = files.MODEL_REPORTS / model / "metrics.json"
-    return files.read_json(path, "`dvc repro`") if path.exists() else None
+    return Metrics.load(path) if path.exists() else None
 
 
 def name_of_user(annotator: str | None) -> str:
@@ -356,7 +355,7 @@ def next_steps(project: Project) -> dict[str, str]:
         return steps | first | TRAIN
     if is_stale := not champion or bool(project.changes):
         steps |= _run(project.params)
-    if project.sample["drawn"] < LEAST_LABELS and can_draw:
+    if project.sample.drawn < LEAST_LABELS and can_draw:
         steps |= label_step(project.everything)
     elif not is_stale:  # of what is labelled as a whole, they are a count
         steps[SHARES] = "estimate the shares of the topics, in groups with --by COLUMN"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 from rich.table import Column, Table
@@ -15,14 +15,15 @@ from paratopic.cli.mistakes import mistakes_of
 from paratopic.cli.project import measured, next_steps, print_steps, read_champion, read_project
 from paratopic.cli.shares import read_corpus
 from paratopic.cli.staleness import note_changes
+from paratopic.evaluation.comparison import Comparison, describe_weak
 from paratopic.evaluation.report import thresholds_in_words
 from paratopic.findings.page import render_page
 from paratopic.findings.wording import overview
-from paratopic.labels.summary import describe_agreement, describe_weak
+from paratopic.labels.summary import Prepared, describe_agreement
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_units, signed
 from paratopic.project.files import COMPARISON, PARAGRAPHS, PREPARED, WHOLE_PAGE
-from paratopic.project.metrics import headline, metrics_in, with_interval
+from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.params import read_params
 from paratopic.project.terminal import terminal
 
@@ -55,7 +56,7 @@ def report(
 ) -> None:
     """Print the comparison of the models, and what to do next."""
     params = read_params()
-    comparison = files.read_json(COMPARISON, "`dvc repro`")
+    comparison = Comparison.load(COMPARISON)
     note_changes()
     if open_page:
         page = render_page(params.topics, params.models, params.unit, _on_request())
@@ -68,21 +69,21 @@ def report(
         _print(comparison, params.unit)
 
 
-def _print(comparison: Mapping[str, Any], unit: str) -> None:
-    console, champion = terminal(), comparison["champion"]
-    if comparison["models"]:
+def _print(comparison: Comparison, unit: str) -> None:
+    console = terminal()
+    if comparison.models:
         console.print(_table(comparison))
-    lines = describe_agreement(comparison.get("annotators"))
-    lines += describe_weak(files.read_json(PREPARED, "`dvc repro`"), comparison)
-    lines += [f"note: {note}" for note in comparison["notes"]]
-    compared = headline(comparison)
-    for names, difference in comparison["differences"].items():
-        verdict = "significant" if difference["significant"] else "not significant"
-        change = f"{signed(difference['value'], 3)} {compared.title}"
+    lines = describe_agreement(comparison.annotators)
+    lines += describe_weak(Prepared.load(PREPARED), comparison)
+    lines += [f"note: {note}" for note in comparison.notes]
+    compared = headline(comparison.mode)
+    for names, lead in comparison.differences.items():
+        verdict = "significant" if lead.significant else "not significant"
+        change = f"{signed(lead.value, 3)} {compared.title}"
         pair = names.replace(" - ", " − ")
-        lines.append(f"{pair}: {change}, p = {difference['p']:.4f}, {verdict}")
-    lines.append(f"champion: {champion}: {comparison['reason']}")
-    for name in comparison["models"]:
+        lines.append(f"{pair}: {change}, p = {lead.p:.4f}, {verdict}")
+    lines.append(f"champion: {comparison.champion}: {comparison.reason}")
+    for name in comparison.models:
         if figures := measured(name):
             lines.append(f"{name}: {thresholds_in_words(figures)}")
     console.print(*(in_units(line, unit) for line in lines), sep="\n")
@@ -91,7 +92,7 @@ def _print(comparison: Mapping[str, Any], unit: str) -> None:
     print_steps(first | NEXT | (next_steps(read_project()) if PARAGRAPHS.exists() else {}))
 
 
-def _on_request() -> dict[str, Any]:
+def _on_request() -> dict[str, object]:
     """The sections that need the champion to be loaded, or why they are missing."""
     try:
         champion, scores = read_champion()
@@ -121,22 +122,19 @@ def _or_why(make: Callable[[], Made]) -> Made | str:
         return str(error)
 
 
-def _table(comparison: Mapping[str, Any]) -> Table:
+def _table(comparison: Comparison) -> Table:
     """A column for each model, with intervals where it has them."""
-    models, champion = comparison["models"], comparison["champion"]
+    models, champion = comparison.models, comparison.champion
     columns = [
         Column(f"{name}\n(champion)", style="bold") if name == champion else name for name in models
     ]
     # Macro-F1 has no interval where labels of some topics are too few for it.
-    has_interval = models[champion][headline(comparison).key]["low"] is not None
+    has_interval = models[champion][headline(comparison.mode).key].low is not None
     caption = CAPTION.format(quote="first row" if has_interval else "accuracy, with its interval")
     title = "Out-of-fold figures"
     table = Table("", *columns, title=title, caption=caption, caption_justify="left")
-    for metric in metrics_in(comparison).values():
-        cells = [
-            with_interval(figures[metric.key]) if metric.key in figures else ""
-            for figures in models.values()
-        ]
+    for metric in metrics_in(comparison.mode).values():
+        cells = [str(figures.get(metric.key, "")) for figures in models.values()]
         if metric.is_main and any(cells):
             table.add_row(metric.title, *cells)
     return table

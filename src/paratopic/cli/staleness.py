@@ -6,8 +6,9 @@ DVC does not see sources outside of the project, so stage prepare notes digests 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from paratopic.evaluation.comparison import Comparison
+from paratopic.labels.summary import Prepared
 from paratopic.project import files
 from paratopic.project.errors import in_short
 from paratopic.project.params import Params, read_params
@@ -22,7 +23,7 @@ def champion_name() -> str:
     """Name of the champion; "" where no models were compared yet."""
     if not files.COMPARISON.exists():
         return ""
-    return str(files.read_json(files.COMPARISON, "`dvc repro`")["champion"])
+    return Comparison.load(files.COMPARISON).champion
 
 
 def note_changes(model: Path = files.MODELS) -> None:
@@ -70,13 +71,13 @@ def changed_sources(params: Params) -> list[str]:
     """Names of the texts and labels that are other than those that stage prepare read."""
     refuse_untrusted(params.prepare)
     log = params.prepare.labels
-    if not (read := files.read_json(files.PREPARED, "`dvc repro`").get("read")):
+    if not (read := Prepared.load(files.PREPARED).read):
         return []
     now = digests_of(params.prepare.sources, *([Path(log)] if log else []))
     return [path for path in {**read, **now} if read.get(path) != now.get(path)]
 
 
-def _dvc_status(stages: list[str]) -> dict[str, list[Any]]:
+def _dvc_status(stages: list[str]) -> dict[str, list[object]]:
     """What `dvc status` says of stages; nothing, and a note, where DVC cannot be asked.
 
     It takes DVC's lock, and writes to its folder.
@@ -93,7 +94,7 @@ def _dvc_status(stages: list[str]) -> dict[str, list[Any]]:
         return {}
 
 
-def _names(change: Any, stage: str) -> list[str]:
+def _names(change: object, stage: str) -> list[str]:
     """Names of what differs from when a stage ran, from an entry of `dvc status`.
 
     What is gone is made anew, and what stage prepare reads is known from `changed_sources`.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from rich.table import Column, Table
@@ -21,11 +19,10 @@ from paratopic.cli.staleness import champion_name, changed_sources, print_change
 from paratopic.corpus.folds import LEAST_FOLDS
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import describe_size
-from paratopic.evaluation.report import why_none_is_sure
+from paratopic.evaluation.report import Metrics, why_none_is_sure
 from paratopic.labels.answers import label_in_a_tie
 from paratopic.labels.log import UNNAMED
-from paratopic.labels.summary import describe_sources, sources_that_label
-from paratopic.project import files
+from paratopic.labels.summary import Prepared, describe_sources, sources_that_label
 from paratopic.project.codebook import first_definition
 from paratopic.project.errors import MOST_NAMED, in_short, plural
 from paratopic.project.files import PARAMS, PREPARED
@@ -42,7 +39,7 @@ def status() -> None:
     project = read_project()
     print_changes(project.changes, champion_name())
     is_old = bool(changed_sources(project.params))
-    prepared = files.read_json(PREPARED, "`dvc repro`")
+    prepared = Prepared.load(PREPARED)
     frame, topics = project.paragraphs, project.params.topics
     unlabelled = frame[frame["label_source"] == "none"]
     _print_labels(project, is_old)
@@ -97,7 +94,7 @@ def count_labels(data: Labelled) -> pd.DataFrame:
     return pd.DataFrame(counts).astype(int)
 
 
-def missing(data: Labelled, measured: Mapping[str, Any] | None) -> list[str]:
+def missing(data: Labelled, measured: Metrics | None) -> list[str]:
     """Say what more labels would allow, the nearest first, by the champion's metrics.json."""
     topics, hand = data.topics, data.hand
     counts, notes = hand.counts, []
@@ -108,8 +105,8 @@ def missing(data: Labelled, measured: Mapping[str, Any] | None) -> list[str]:
         )
     unmeasured = [
         name
-        for name, of_topic in (measured or {}).get("topics", {}).items()
-        if not of_topic["support"] and counts.get(name, 0) > 1  # it may have another name by now
+        for name, figures in (measured.topics.items() if measured else ())
+        if not figures.support and counts.get(name, 0) > 1  # it may have another name by now
     ]
     if undefined := [t.name for t in topics.topics if t.definition == first_definition(t.name)]:
         notes.append(
@@ -130,7 +127,6 @@ def missing(data: Labelled, measured: Mapping[str, Any] | None) -> list[str]:
             f"and there {'is' if n_articles == 1 else 'are'} {n_articles}. Until then, figures may "
             "be too high: models are tested on articles of which they have seen other paragraphs"
         )
-    sure = (measured or {}).get("abstention", {}).get("sure")
-    if measured and sure and sure["threshold"] is None:
-        notes.append(f"sure predictions: {why_none_is_sure(measured)}")
+    if measured and (why := why_none_is_sure(measured)):
+        notes.append(f"sure predictions: {why}")
     return notes

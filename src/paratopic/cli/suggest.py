@@ -38,8 +38,9 @@ from paratopic.inference.model import Model
 from paratopic.inference.prediction import Explanation
 from paratopic.labels.log import UNNAMED
 from paratopic.labels.sample import LEAST_COVERED, n_texts
+from paratopic.labels.summary import Prepared
 from paratopic.project.errors import UserError, in_short, plural
-from paratopic.project.files import CHAMPION, PREPARED, printable, read_json
+from paratopic.project.files import CHAMPION, PREPARED, printable
 from paratopic.project.params import read_params
 from paratopic.project.terminal import waiting
 from paratopic.project.topics import NO_TOPIC
@@ -448,7 +449,7 @@ def _unread(project: Project) -> list[str]:
         paths, _ = find_files(project.params.prepare.paths, SUFFIXES)
     except UserError:
         return []  # what was prepared can be labelled where its sources are not
-    read = read_json(PREPARED, "`dvc repro`")["read"]
+    read = Prepared.load(PREPARED).read
     return [name for name in map(printable, paths) if name not in read]
 
 

@@ -21,6 +21,7 @@ import pandas as pd
 from paratopic.corpus.duplicates import Booleans, Integers, article_groups, near_duplicates
 from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.project.errors import MOST_NAMED, UserError, in_short, plural
+from paratopic.project.reports import Report
 
 # In place of the number of a fold: the row is never held out.
 ALWAYS_TRAIN = -1
@@ -61,6 +62,16 @@ class Folds:
     split_unit: str
     n_folds: int
     n_repeats: int
+    messages: tuple[str, ...]
+
+
+class Split(Report):
+    """Content of split.json: as `Folds`, with the number of groups that have labels."""
+
+    split_unit: str
+    n_folds: int
+    n_repeats: int
+    groups: int
     messages: tuple[str, ...]
 
 

@@ -8,23 +8,25 @@ written here, and nothing is plotted: `figures` does that.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.folds import iterate_folds
+from paratopic.corpus.folds import Split, iterate_folds
 from paratopic.corpus.labelled import Labelled, weak_votes_on
 from paratopic.corpus.table import targets_of, with_columns
 from paratopic.evaluation.estimates import Estimate, write_p
 from paratopic.evaluation.intervals import Difference, difference, measure, share_estimates
 from paratopic.evaluation.metrics import MetricKey, Proportion, share_of_macro_f1
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
+from paratopic.labels.agreement import Agreement
+from paratopic.labels.summary import Prepared, describe_sources, sources_that_label
 from paratopic.project.metrics import METRICS
 from paratopic.project.params import Compare, Evaluate
-from paratopic.project.topics import Topics
+from paratopic.project.reports import Report
 
 DUMMY = "dummy"
 # A weak source is measured from so many paragraphs on.
@@ -39,32 +41,71 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Models measured on the same folds; only the champion is known where nothing was held out.
+class Beside:
+    """A weak source and the champion on the paragraphs that the source and people answered.
 
     Parameters
     ----------
+    n
+        Number of these paragraphs.
+    source, model
+        Macro-F1 of the answers of each.
+    lead
+        Difference of the two, the model's first.
+    """
+
+    n: int
+    source: Estimate
+    model: Estimate
+    lead: Difference
+
+
+@dataclass(frozen=True)
+class Lead(Difference):
+    """A difference of two models, and whether it is significant."""
+
+    significant: bool
+
+
+class Comparison(Report):
+    """Content of comparison.json: models on the same folds.
+
+    Only the champion is known where nothing was held out.
+
+    Parameters
+    ----------
+    n
+        Number of paragraphs that were measured; 0 where nothing was held out.
+    notes
+        What readers of the figures have to know.
     models
         Name → metric → estimate; the simplest model comes first.
     differences
-        Differences in the macro-F1 of the answers, out-of-fold.
+        Names of two models, "transformer - baseline" → the difference in the macro-F1 of their
+        answers, out-of-fold.
     leads
         Differences that the champion is chosen by: those, or the ones of models that know the
         definitions alone.
-    cautions
-        What readers of the figures have to know where labels are few.
+    annotators
+        How far they agree; None, the default, if nothing was labelled twice.
     sources
-        Name of a weak source → it and the champion, from `beside_model`.
+        Name of a weak source → it and the champion.
     """
 
-    champion: str
+    mode: str
     n: int
+    labels: str = ""
+    split_unit: str = ""
+    n_folds: int = 0
+    n_repeats: int = 0
+    notes: tuple[str, ...]
     models: dict[str, dict[str, Estimate]]
-    differences: dict[Pair, Difference]
-    leads: dict[Pair, Difference]
+    differences: dict[str, Lead]
+    leads: dict[str, Lead]
+    champion: str
     reason: str
-    cautions: Sequence[str] = ()
-    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    annotators: Agreement | None = None
+    sources: dict[str, Beside] = {}
 
 
 def compare(
@@ -103,30 +144,36 @@ def compare(
     leads = _differences(unlabelled, settings, choice, seed) if unlabelled else differences
     champion = choose_champion(list(scores), leads)
     reason = _reason(champion, list(scores), leads, bool(unlabelled))
-    return Comparison(
-        champion,
-        len(answered[DUMMY].true),
-        models,
-        differences,
-        leads,
-        reason,
-        cautions(outcomes(data, tables[DUMMY]), data.topics.names),
-        beside_model(data, scores[champion], settings, choice.n_permutations, seed),
+    comparison = Comparison(
+        mode=data.topics.mode,
+        n=len(answered[DUMMY].true),
+        notes=tuple(cautions(outcomes(data, tables[DUMMY]), data.topics.names)),
+        models=models,
+        differences=_named(differences),
+        leads=_named(leads),
+        champion=champion,
+        reason=reason,
     )
+    sources = beside_model(data, scores[champion], settings, choice.n_permutations, seed)
+    return comparison.model_copy(update={"sources": sources}) if sources else comparison
+
+
+def _named(leads: Mapping[Pair, Lead]) -> dict[str, Lead]:
+    return {" - ".join(pair): lead for pair, lead in leads.items()}
 
 
 def _differences(
     of_models: Mapping[str, Outcomes], settings: Evaluate, choice: Compare, seed: int
-) -> dict[Pair, Difference]:
+) -> dict[Pair, Lead]:
     """Difference of each model to each simpler one."""
-    level, permutations = settings.confidence, choice.n_permutations
-    return {
-        Pair(name, simpler): difference(two, one, level, permutations, seed)
-        for (simpler, one), (name, two) in combinations(of_models.items(), 2)
-    }
+    level, leads = settings.confidence, {}
+    for (simpler, one), (name, two) in combinations(of_models.items(), 2):
+        lead = difference(two, one, level, choice.n_permutations, seed)
+        leads[Pair(name, simpler)] = Lead(**asdict(lead), significant=lead.p <= 1 - level)
+    return leads
 
 
-def unmeasured(models: Sequence[str]) -> Comparison:
+def unmeasured(mode: str, models: Sequence[str]) -> Comparison:
     """The comparison where nothing was held out: the most complex model is champion.
 
     An encoder is known to understand a topic's description without labels; that words of the
@@ -140,7 +187,16 @@ def unmeasured(models: Sequence[str]) -> Comparison:
     reason = "no other model was trained"
     if len(models) > 1:
         reason = "nothing was measured, but an encoder understands definitions without labels"
-    return Comparison(models[-1], 0, {}, {}, {}, reason)
+    return Comparison(
+        mode=mode,
+        n=0,
+        notes=(),
+        models={},
+        differences={},
+        leads={},
+        champion=models[-1],
+        reason=reason,
+    )
 
 
 def majority_scores(data: Labelled) -> pd.DataFrame:
@@ -206,57 +262,39 @@ def _reason(
     )
 
 
-def as_json(
-    comparison: Comparison,
-    topics: Topics,
-    split: Mapping[str, Any],
-    annotators: Mapping[str, Any] | None,
-    alpha: float,
-) -> dict[str, Any]:
-    """Content of comparison.json.
-
-    Parameters
-    ----------
-    split
-        Content of split.json.
-    annotators
-        Agreement between annotators, from prepare.json; None if nothing was labelled twice.
-    alpha
-        Level at which differences are significant, such as 0.05.
-    """
-    measured = asdict(comparison)
-    content: dict[str, Any] = {"mode": topics.mode, "n": comparison.n}
+def with_basis(comparison: Comparison, split: Split, annotators: Agreement | None) -> Comparison:
+    """Add how paragraphs were held out, and how far annotators agree."""
+    notes = *split.messages, *comparison.notes
+    basis: dict[str, object] = {
+        "split_unit": split.split_unit,
+        "notes": notes,
+        "annotators": annotators,
+    }
     if comparison.n:
-        content["labels"] = "hand"
-        content |= {name: split[name] for name in ("split_unit", "n_folds", "n_repeats")}
-    content["split_unit"] = split["split_unit"]
-    content["notes"] = [*split["messages"], *comparison.cautions]
-    content["models"] = measured["models"]
-    for name in ("differences", "leads"):
-        content[name] = {
-            " - ".join(pair): lead | {"significant": lead["p"] <= alpha}
-            for pair, lead in measured[name].items()
-        }
-    content |= {"champion": comparison.champion, "reason": comparison.reason}
-    content["annotators"] = annotators
-    return content | ({"sources": measured["sources"]} if comparison.sources else {})
+        basis |= {"labels": "hand", "n_folds": split.n_folds, "n_repeats": split.n_repeats}
+    return comparison.model_copy(update=basis)
+
+
+def describe_weak(prepared: Prepared, comparison: Comparison) -> list[str]:
+    """Say what weak sources are worth, and how good they are beside the champion."""
+    lines = describe_sources(sources_that_label(prepared))
+    for name, beside in comparison.sources.items():
+        lines.append(
+            f"macro-F1 on the {beside.n} paragraphs that {name} and people answered: "
+            f"{name} {beside.source}, {comparison.champion} {beside.model}, p = {beside.lead.p:.3f}"
+        )
+    return lines
 
 
 def beside_model(
     data: Labelled, scores: pd.DataFrame, settings: Evaluate, n_permutations: int, seed: int
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Beside]:
     """Measure each weak source that answered for at least `LEAST` evaluated paragraphs.
 
     Parameters
     ----------
     scores
         Out-of-fold scores of the model (see `outcomes.outcomes`).
-
-    Returns
-    -------
-    Name of a source → n, the number of paragraphs with a hand label, out-of-fold scores and an
-    answer of the source; source and model, the macro-F1 of the answers of each; and lead, their
-    `Difference`.
     """
     topics, part, too_few = data.topics, data.measured(scores), outcomes(data, scores).too_few
 
@@ -281,6 +319,5 @@ def beside_model(
         model = answer_outcomes(data, of_model)
         source = replace(answer_outcomes(data, table), train_share=1.0, topic_shares=None)
         lead = difference(model, source, settings.confidence, n_permutations, seed)
-        figures = {"source": macro_f1(source), "model": macro_f1(model), "lead": lead}
-        measured[str(name)] = {"n": len(given)} | figures
+        measured[str(name)] = Beside(len(given), macro_f1(source), macro_f1(model), lead)
     return measured

@@ -42,6 +42,15 @@ class Estimate:
     low: float | None = None
     high: float | None = None
 
+    def __str__(self) -> str:
+        """The figure with its interval, if it has one.
+
+        >>> print(Estimate(0.751, 0.526, 0.927))
+        0.751 (0.526–0.927)
+        """
+        ends = "" if self.low is None else f" ({self.low:.3f}–{self.high:.3f})"
+        return f"{self.value:.3f}{ends}"
+
 
 def margin(share: float, n_labels: int, n_texts: int, confidence: float) -> float:
     """Half of the interval to expect of a share, by labels of a random sample alone.

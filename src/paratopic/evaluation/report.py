@@ -6,16 +6,17 @@ No file is written here, and nothing is plotted: `figures` does that.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from paratopic.corpus.folds import Split
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation import metrics
 from paratopic.evaluation.estimates import Estimate
-from paratopic.evaluation.intervals import difference, measure
+from paratopic.evaluation.intervals import Difference, difference, measure
 from paratopic.evaluation.outcomes import (
     Outcomes,
     answer_outcomes,
@@ -29,6 +30,7 @@ from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.scores import Array, Targets, topical
 from paratopic.project.errors import signed
 from paratopic.project.params import Calibrate, Evaluate
+from paratopic.project.reports import Final, Report
 
 # Columns of the tables where nothing was held out.
 EMPTY = {
@@ -72,23 +74,128 @@ class OutOfFold:
 
 
 @dataclass(frozen=True)
+class Sure:
+    """Sure predictions of mode single.
+
+    Parameters
+    ----------
+    threshold
+        Least probability of those of the model that ships; None where no promise can be kept. A
+        promise takes topics in at least `groups_needed` groups, and there are `groups`.
+    target
+        Share of them that is promised to be right.
+    share, precision
+        Shares of paragraphs that get one, and of these that are right; None without any.
+    """
+
+    threshold: float | None
+    target: float
+    share: float
+    precision: float | None
+    groups_needed: int
+    groups: int
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """What is predicted in mode single: whether a paragraph has a topic at all, and what is sure.
+
+    Parameters
+    ----------
+    auroc_topical
+        Chance that a paragraph with a topic is given more probability of having one than a
+        paragraph with none; None if there is no such pair.
+    """
+
+    auroc_topical: float | None
+    sure: Sure
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Effect of the thresholds of mode multi: topics per paragraph, true and predicted."""
+
+    thresholds: dict[str, float]
+    topics_a_paragraph: float
+    named_a_paragraph: float
+
+
+@dataclass(frozen=True)
+class TopicFigures:
+    """Figures of one topic, which `support` paragraphs have."""
+
+    support: int
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+
+
+@dataclass(frozen=True)
+class Context:
+    """What reading around paragraphs gains over reading the same ones alone."""
+
+    gain: Difference
+
+
+class Metrics(Report):
+    """Content of metrics.json. Without anything held out n is 0, and most fields have defaults.
+
+    Parameters
+    ----------
+    n, n_topical, mistakes
+        Numbers of paragraphs that were measured, of those with a topic, and of wrong answers.
+    figures
+        Key of a metric → its estimate. In the file they stand beside the other fields.
+    topics
+        Name of a topic → its figures.
+    abstention, naming
+        What the thresholds do, in mode single and in mode multi.
+    context
+        None where nothing was read around paragraphs.
+    """
+
+    n: int
+    n_topical: int = 0
+    mistakes: int = 0
+    labels: str = ""
+    figures: dict[str, Estimate] = {}
+    topics: dict[str, TopicFigures] = {}
+    abstention: Abstention | None = None
+    naming: Naming | None = None
+    context: Context | None = None
+    confidence: float = 0.0
+    mode: str
+    split_unit: str
+    notes: tuple[str, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, values: dict[str, object]) -> dict[str, object]:
+        figures = {key: values[key] for key in values if key not in cls.model_fields}
+        return {"figures": figures} | values if figures else values
+
+    @model_serializer(mode="wrap")
+    def _spread(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        parts = (each if key == "figures" else {key: each} for key, each in dump(self).items())
+        return {key: value for part in parts for key, value in part.items()}
+
+
+@dataclass(frozen=True)
 class ModelReport:
     """What is reported of one trained model.
 
     Parameters
     ----------
     shipped
-        Content of final.json: about the model that ships.
-    metrics
-        Content of metrics.json.
+        About the model that ships.
     tables
         Name of a CSV file → its rows: those of `build_report`, and final, the history of the model
         that ships.
     """
 
     name: str
-    shipped: Mapping[str, Any]
-    metrics: Mapping[str, Any]
+    shipped: Final
+    metrics: Metrics
     tables: Mapping[str, pd.DataFrame]
 
     @property
@@ -100,14 +207,10 @@ class ModelReport:
         }
 
 
-def abstention(answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold) -> dict[str, Any]:
-    """What is predicted in mode single: whether a paragraph has a topic at all, and what is sure.
-
-    `auroc_topical` is the chance that a paragraph with a topic is given more probability of having
-    one than a paragraph with none; None if there is no such pair. Sure predictions are those of the
-    threshold that ships, which is None where no promise can be kept: it takes topics in at least
-    `groups_needed` groups, and there are `groups`.
-    """
+def abstention(
+    answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold
+) -> dict[str, Abstention]:
+    """What is predicted in mode single, and what is sure by the threshold that ships."""
     from sklearn.metrics import roc_auc_score
 
     true, given = answers.true[:, :-1], answers.predicted[..., :-1]
@@ -118,62 +221,59 @@ def abstention(answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold) 
     if 0 < is_topical.sum() < len(true):
         of_repeats = np.tile(is_topical, len(scores))
         auroc = float(roc_auc_score(of_repeats, scores.sum(axis=-1).ravel()))
-    of_sure = {
-        "threshold": threshold if threshold < NEVER else None,
-        "target": out_of_fold.promise.precision,
-        "share": float(sure.any(axis=-1).mean()),
-        "precision": float((sure & true).sum() / sure.sum()) if sure.any() else None,
-        "groups_needed": out_of_fold.promise.least_groups,
-        "groups": len(np.unique(answers.groups[is_topical])),
-    }
-    return {"abstention": {"auroc_topical": auroc, "sure": of_sure}}
+    of_sure = Sure(
+        threshold=threshold if threshold < NEVER else None,
+        target=out_of_fold.promise.precision,
+        share=float(sure.any(axis=-1).mean()),
+        precision=float((sure & true).sum() / sure.sum()) if sure.any() else None,
+        groups_needed=out_of_fold.promise.least_groups,
+        groups=len(np.unique(answers.groups[is_topical])),
+    )
+    return {"abstention": Abstention(auroc, of_sure)}
 
 
-def naming(answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold) -> dict[str, Any]:
-    """Effect of the thresholds of mode multi: topics per paragraph, true and predicted."""
-    effect = {
-        "thresholds": dict(zip(names, out_of_fold.calibration.thresholds, strict=True)),
-        "topics_a_paragraph": float(answers.true.mean() * len(names)),
-        "named_a_paragraph": float(answers.predicted.mean() * len(names)),
-    }
+def naming(answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold) -> dict[str, Naming]:
+    """What the thresholds of mode multi do."""
+    effect = Naming(
+        thresholds=dict(zip(names, out_of_fold.calibration.thresholds, strict=True)),
+        topics_a_paragraph=float(answers.true.mean() * len(names)),
+        named_a_paragraph=float(answers.predicted.mean() * len(names)),
+    )
     return {"naming": effect}
 
 
 def build_report(
-    data: Labelled, out_of_fold: OutOfFold, split: Mapping[str, Any], settings: Evaluate, seed: int
-) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+    data: Labelled, out_of_fold: OutOfFold, split: Split, settings: Evaluate, seed: int
+) -> tuple[Metrics, dict[str, pd.DataFrame]]:
     """Measure one model; where nothing was held out, report that.
-
-    Parameters
-    ----------
-    split
-        Content of reports/split.json.
 
     Returns
     -------
-    Content of metrics.json, and name of a CSV file → its rows.
+    The metrics, and name of a CSV file → its rows.
     """
     topics, scores = data.topics, out_of_fold.scores
-    basis = {"mode": topics.mode, "split_unit": split["split_unit"], "notes": split["messages"]}
+    basis = {"mode": topics.mode, "split_unit": split.split_unit}
     if scores.empty:
         tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY.items()}
-        return {"n": 0} | basis, tables
+        return Metrics.model_validate({"n": 0, **basis, "notes": split.messages}), tables
     forced, of_repeats = outcomes(data, scores), answer_outcomes(data, scores)
     answers = answered(data, scores)
     wish = settings.confidence, settings.n_draws, seed
-    measured = {
+    measured = measure(forced, of_repeats, *wish)
+    report = basis | {
         "n": len(answers.table),
         "n_topical": int(topical(forced.true).sum()),
         "mistakes": len(answers.mistakes),
         "labels": "hand",
-        **_figures(forced, measure(forced, of_repeats, *wish), topics.names),
+        "figures": {key: value for key, value in measured.items() if isinstance(key, str)},
+        "topics": _figures_of_topics(forced, measured, topics.names),
         **(abstention if topics.most == 1 else naming)(of_repeats, topics.names, out_of_fold),
+        "confidence": settings.confidence,
+        "notes": (*split.messages, *cautions(forced, topics.names)),
     }
     if out_of_fold.alone is not None:
         alone = answer_outcomes(data, out_of_fold.alone)
-        measured["context"] = {"gain": asdict(difference(of_repeats, alone, *wish))}
-    measured["confidence"] = settings.confidence
-    basis["notes"] = [*split["messages"], *cautions(forced, topics.names)]
+        report["context"] = Context(difference(of_repeats, alone, *wish))
     once = outcomes(data, mean_over_repeats(scores, topics))
     certainty, right = (answers.table[name].to_numpy() for name in ("certainty", "right"))
     tables = {
@@ -184,21 +284,19 @@ def build_report(
         "training": out_of_fold.history,
         "predictions": answers.table,
     }
-    return measured | basis, tables
+    return Metrics.model_validate(report), tables
 
 
-def _figures(
+def _figures_of_topics(
     outcome: Outcomes, measured: Mapping[metrics.MetricKey, Estimate], names: Sequence[str]
-) -> dict[str, Any]:
-    """The metrics as in metrics.json, overall and for each topic."""
-    overall = {key: asdict(value) for key, value in measured.items() if isinstance(key, str)}
-    supports = outcome.true[outcome.counts > 0].sum(axis=0)
-    topics = {
-        name: {"support": int(support)}
-        | {metric: asdict(measured[metric, number]) for metric in ("precision", "recall", "f1")}
+) -> dict[str, TopicFigures]:
+    supports = outcome.true[outcome.counts > 0].sum(axis=0).tolist()
+    return {
+        name: TopicFigures(
+            support, *(measured[metric, number] for metric in ("precision", "recall", "f1"))
+        )
         for number, (name, support) in enumerate(zip(names, supports, strict=True))
     }
-    return {**overall, "topics": topics}
 
 
 def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
@@ -258,46 +356,45 @@ RIGHT = {
 }
 
 
-def why_none_is_sure(measured: Mapping[str, Any]) -> str:
-    """Say why no prediction is called sure: labels are too few, or too many answers wrong.
+def why_none_is_sure(metrics: Metrics) -> str:
+    """Say why no prediction is sure: labels are too few, or too many answers wrong; "" if one is.
 
-    Parameters
-    ----------
-    measured
-        Content of metrics.json, without a threshold of sure predictions.
+    Mode multi has no sure predictions.
     """
-    sure = measured["abstention"]["sure"]
-    if sure["groups"] < sure["groups_needed"]:
-        unit = measured["split_unit"]
+    if metrics.abstention is None or metrics.abstention.sure.threshold is not None:
+        return ""
+    sure = metrics.abstention.sure
+    if sure.groups < sure.groups_needed:
         return (
-            f"to promise that {sure['target']:.0%} of the sure ones are right takes at least "
-            f"{sure['groups_needed']} distinct labelled {unit}s with a topic, and there are "
-            f"{sure['groups']}"
+            f"to promise that {sure.target:.0%} of the sure ones are right takes at least "
+            f"{sure.groups_needed} distinct labelled {metrics.split_unit}s with a topic, and there "
+            f"are {sure.groups}"
         )
     return (
-        f"{measured['mistakes']} of {measured['n']} answers are wrong, too many to promise that "
-        f"{sure['target']:.0%} of the sure ones are right"
+        f"{metrics.mistakes} of {metrics.n} answers are wrong, too many to promise that "
+        f"{sure.target:.0%} of the sure ones are right"
     )
 
 
-def thresholds_in_words(metrics: Mapping[str, Any]) -> str:
-    """What a model's thresholds do, and what is promised of sure predictions, by metrics.json."""
-    if "naming" in metrics:
-        numbers = metrics["naming"]
+def thresholds_in_words(metrics: Metrics) -> str:
+    """What a model's thresholds do, and what is promised of sure ones; "" if not measured."""
+    if naming := metrics.naming:
         return (
-            f"predicts {numbers['named_a_paragraph']:.2f} topics per paragraph; "
-            f"people chose {numbers['topics_a_paragraph']:.2f}."
+            f"predicts {naming.named_a_paragraph:.2f} topics per paragraph; "
+            f"people chose {naming.topics_a_paragraph:.2f}."
         )
-    words = f"predicts a topic for {metrics['coverage']['value']:.0%} of paragraphs (coverage)"
+    if metrics.abstention is None:
+        return ""
+    words = f"predicts a topic for {metrics.figures['coverage'].value:.0%} of paragraphs (coverage)"
     for key, what in RIGHT.items():
-        if key in metrics:
-            words += f"; {metrics[key]['value']:.0%} of {what} ({key})"
-    sure = metrics["abstention"]["sure"]
-    if sure["threshold"] is None:
-        return f"{words}. No prediction is marked sure: {why_none_is_sure(metrics)}."
+        if key in metrics.figures:
+            words += f"; {metrics.figures[key].value:.0%} of {what} ({key})"
+    if why := why_none_is_sure(metrics):
+        return f"{words}. No prediction is marked sure: {why}."
+    sure = metrics.abstention.sure
     return (
-        f"{words}. Predictions with a probability of at least {sure['threshold']:.2f} are marked "
-        f"sure ({sure['share']:.0%} of paragraphs); at least {sure['target']:.0%} of these are "
+        f"{words}. Predictions with a probability of at least {sure.threshold:.2f} are marked "
+        f"sure ({sure.share:.0%} of paragraphs); at least {sure.target:.0%} of these are "
         "promised to be right."
     )
 
@@ -309,32 +406,26 @@ HURTS = (
 )
 
 
-def reads(final: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    """What a model reads around a paragraph, and what that gained.
-
-    Parameters
-    ----------
-    final, metrics
-        Content of final.json and of metrics.json.
-    """
-    parts = [f"{NAMES[name]} ({factor:g})" for name, factor in final["context"].items() if factor]
+def reads(final: Final, metrics: Metrics) -> str:
+    """What a model reads around a paragraph, and what that gained."""
+    parts = [f"{NAMES[name]} ({factor:g})" for name, factor in final.context.items() if factor]
     if not parts:
         return "reads each paragraph alone."
     *others, last = parts
     read = f"{', '.join(others)} and {last}" if others else last
     read = f"reads each paragraph with {read.replace('(', '(weight ', 1)}."
-    if "context" not in metrics:
+    if metrics.context is None:
         why = (
             "because the labels are split by paragraph, the figures are for paragraphs that are "
             "read alone"
-            if metrics.get("split_unit") == "paragraph"
+            if metrics.split_unit == "paragraph"
             else "the models of the folds, which learnt from fewer labels, read no more"
         )
         return f"{read} What this gains was not measured: {why}."
-    gain = metrics["context"]["gain"]
-    why = HURTS if gain["value"] < 0 else ""
+    gain = metrics.context.gain
+    why = HURTS if gain.value < 0 else ""
     return (
-        f"{read} This changes the macro-F1 of the answers by {signed(gain['value'], 3)} "
-        f"({signed(gain['low'], 3)} to {signed(gain['high'], 3)}), compared with the same model on "
+        f"{read} This changes the macro-F1 of the answers by {signed(gain.value, 3)} "
+        f"({signed(gain.low, 3)} to {signed(gain.high, 3)}), compared with the same model on "
         f"the paragraphs alone.{why}"
     )

@@ -7,7 +7,6 @@ card has no date, since the same labels have to give the same bytes on another d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from textwrap import shorten
@@ -16,7 +15,8 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from paratopic.corpus.labelled import LABEL_SOURCES, Labelled
-from paratopic.evaluation.report import reads, thresholds_in_words
+from paratopic.evaluation.estimates import Estimate
+from paratopic.evaluation.report import Metrics, reads, thresholds_in_words
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
 from paratopic.project.errors import plural
@@ -24,6 +24,7 @@ from paratopic.project.files import markdown
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
 from paratopic.project.params import Params
+from paratopic.project.reports import Final
 from paratopic.project.topics import NO_TOPIC, Topics
 
 TEMPLATE = Path(__file__).with_name("card.md")
@@ -41,22 +42,8 @@ def example_text(topics: Topics) -> str:
     return shorten(topic.description or topic.name, 200, placeholder=" …")
 
 
-def render_card(
-    model: Model,
-    params: Params,
-    data: Labelled,
-    final: Mapping[str, Any],
-    report: Mapping[str, Any],
-) -> str:
-    """Write the card of a model.
-
-    Parameters
-    ----------
-    data
-        Labelled paragraphs that the model learnt from.
-    final, report
-        Content of final.json and of metrics.json.
-    """
+def render_card(model: Model, params: Params, data: Labelled, final: Final, report: Metrics) -> str:
+    """Write the card of a model that learnt from labelled paragraphs."""
     topics, example = data.topics, example_text(data.topics)
     packages = PACKAGES + KINDS[model.kind].packages
     encoder = getattr(params.section(model.kind), "encoder", None)
@@ -74,32 +61,30 @@ def render_card(
         thresholds_in_words=thresholds_in_words,
         plural=plural,
         markdown=markdown,
-        figures=_figures(report) if report["n"] else {},
+        figures=_figures(report),
         example=repr(example),
         answer=model.predict(example),
         # Builds for one processor are not told.
         versions={name: version(name).partition("+")[0] for name in packages},
-        notes=[*report["notes"], *final["notes"]],
+        notes=[*report.notes, *final.notes],
     )
     return f"{card}\n"
 
 
-def _metadata(
-    model: Model, params: Params, encoder: str | None, report: Mapping[str, Any]
-) -> ModelCardData:
+def _metadata(model: Model, params: Params, encoder: str | None, report: Metrics) -> ModelCardData:
     """The head of the card, which a hub reads; an encoder in a local folder is not mentioned."""
     results = [
         EvalResult(
             task_type="text-classification",
             dataset_type="paragraphs",
-            dataset_name=f"{report['n']} labelled paragraphs, out-of-fold",
+            dataset_name=f"{report.n} labelled paragraphs, out-of-fold",
             metric_type=metric.hub,
             metric_name=metric.title,
-            metric_value=report[key]["value"],
+            metric_value=report.figures[key].value,
             metric_args=_interval(report, key),
         )
-        for key, metric in metrics_in(report).items()
-        if metric.hub is not None and key in report
+        for key, metric in metrics_in(report.mode).items()
+        if metric.hub is not None and key in report.figures
     ]
     given: dict[str, Any] = {
         **params.hub,
@@ -116,10 +101,10 @@ def _metadata(
     )
 
 
-def _interval(report: Mapping[str, Any], key: str) -> dict[str, float] | None:
+def _interval(report: Metrics, key: str) -> dict[str, float | None] | None:
     """The interval around a figure; None where there is none."""
-    ends = {end: report[key][end] for end in ("low", "high")}
-    return None if ends["low"] is None else {"confidence": report["confidence"]} | ends
+    low, high = report.figures[key].low, report.figures[key].high
+    return None if low is None else {"confidence": report.confidence, "low": low, "high": high}
 
 
 def _training_data(data: Labelled) -> dict[str, Any]:
@@ -135,12 +120,12 @@ def _training_data(data: Labelled) -> dict[str, Any]:
     }
 
 
-def _figures(report: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]:
+def _figures(report: Metrics) -> dict[str, Estimate]:
     """Title → estimate: the metrics over all topics, then F1 of each topic that was measured."""
-    overall = metrics_in(report).items()
-    figures = {metric.title: report[key] for key, metric in overall if key in report}
+    overall, known = metrics_in(report.mode).items(), report.figures
+    figures = {metric.title: known[key] for key, metric in overall if key in known}
     return figures | {
-        f"F1 of {topic} (n = {measured['support']})": measured["f1"]
-        for topic, measured in report["topics"].items()
-        if measured["support"]
+        f"F1 of {topic} (n = {measured.support})": measured.f1
+        for topic, measured in report.topics.items()
+        if measured.support
     }

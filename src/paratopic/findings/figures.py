@@ -16,12 +16,14 @@ from typing import Any
 
 import matplotlib.style
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from paratopic.evaluation.estimates import wilson
+from paratopic.evaluation.comparison import Comparison
+from paratopic.evaluation.estimates import Estimate, wilson
 from paratopic.evaluation.report import ModelReport
 from paratopic.findings.groups import BORROWED, Findings, abridged, time_of, value_at
 from paratopic.findings.tables import change_table
@@ -64,17 +66,11 @@ HALF_COLUMN = (1.7, 1.3)
 
 
 @STYLED
-def plot_comparison(path: Path, comparison: Mapping[str, Any], confidence: float) -> None:
-    """Plot the metric that models are compared by.
-
-    Parameters
-    ----------
-    comparison
-        Content of comparison.json.
-    """
-    if comparison["models"]:
-        metric = headline(comparison)
-        estimates = {name: each[metric.key] for name, each in comparison["models"].items()}
+def plot_comparison(path: Path, comparison: Comparison, confidence: float) -> None:
+    """Plot the metric that models are compared by."""
+    if comparison.models:
+        metric = headline(comparison.mode)
+        estimates = {name: each[metric.key] for name, each in comparison.models.items()}
         chart = comparison_chart(estimates, confidence)
         title = f"{metric.title}, out-of-fold, same folds"
     else:
@@ -230,7 +226,9 @@ def _name_lines(axes: Axes, names: Sequence[str]) -> None:
     axes.grid(False, axis="y")
 
 
-def _marks(axes: Axes, x: Any, y: Any, low: pd.Series, mark: str, label: str) -> None:
+def _marks(
+    axes: Axes, x: npt.ArrayLike, y: npt.ArrayLike, low: pd.Series, mark: str, label: str
+) -> None:
     """Marks of shares; hollow where they have no interval."""
     axes.plot(x, y, mark, color=INK, mfc=CARD, clip_on=False)
     known = low.notna().to_numpy()
@@ -246,7 +244,7 @@ def reliability_chart(model: ModelReport) -> Figure:
     _guide(axes, (0, 1), "confidence equals accuracy")
     above = axes.get_xaxis_transform()
     axes.text(-0.02, 1.03, "n", transform=above, color=DIM, ha="right")
-    confidence, bins = model.metrics["confidence"], model.tables["reliability"]
+    confidence, bins = model.metrics.confidence, model.tables["reliability"]
     label = f"accuracy of n, {confidence:.0%} interval"
     columns = [bins[name].to_numpy() for name in ("confidence", "accuracy", "n")]
     columns += wilson(columns[1], columns[2], NormalDist().inv_cdf((1 + confidence) / 2))
@@ -266,8 +264,8 @@ def risk_chart(models: Sequence[ModelReport]) -> Figure:
     """Risk by the share of answers that are given, the most certain first."""
     figure, axes = _shares("share of answers", "risk")
     for model, (_, line) in zip(models, MARKS, strict=False):
-        if "abstention" in model.metrics:
-            allowed = 1 - model.metrics["abstention"]["sure"]["target"]
+        if model.metrics.abstention is not None:
+            allowed = 1 - model.metrics.abstention.sure.target
             _guide(axes, (allowed, allowed), "allowed if sure")
         style = {"ls": line, "ds": "steps-post", "label": model.name}
         curve = model.tables["risk"]
@@ -305,15 +303,16 @@ def training_chart(model: ModelReport) -> Figure | None:
 
 
 @STYLED
-def comparison_chart(estimates: Mapping[str, Mapping[str, Any]], confidence: float) -> Figure:
+def comparison_chart(estimates: Mapping[str, Estimate], confidence: float) -> Figure:
     """Plot estimates with their intervals, a line for each model."""
     figure, axes = _axes(7, 0.8 + 0.4 * len(estimates))
     for line, (model, estimate) in enumerate(estimates.items()):
-        if estimate["low"] is not None:
-            ends = estimate["low"], estimate["high"]
-            axes.hlines(line, *ends, color=COLOURS[model], linewidth=2, alpha=0.5)
-        _point(axes, estimate["value"], line, model)
-        axes.text(1.03, line, f"{estimate['value']:.2f}", va="center")
+        if estimate.low is not None and estimate.high is not None:
+            axes.hlines(
+                line, estimate.low, estimate.high, color=COLOURS[model], linewidth=2, alpha=0.5
+            )
+        _point(axes, estimate.value, line, model)
+        axes.text(1.03, line, f"{estimate.value:.2f}", va="center")
     _name_lines(axes, list(estimates))
     axes.set(xlim=(0, 1), xlabel=f"{confidence:.0%} interval")
     return figure
@@ -349,8 +348,7 @@ def _guide(axes: Axes, ends: tuple[float, float], label: str) -> None:
 
 def _point(axes: Axes, x: float, y: float, model: str, **settings: Any) -> None:
     """Plot a point with a rim, which tells it from the lines behind it."""
-    style: dict[str, Any] = {"marker": "o", "ls": "", "ms": 7, "mec": CARD} | settings
-    axes.plot([x], [y], color=COLOURS[model], clip_on=False, **style)
+    axes.plot([x], [y], "o", color=COLOURS[model], ms=7, mec=CARD, clip_on=False, **settings)
 
 
 def _legend(figure: Figure, axes: Axes) -> Figure:

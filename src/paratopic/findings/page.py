@@ -22,19 +22,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from paratopic.corpus.folds import Split
 from paratopic.corpus.labelled import labelled_in, read_labelled_paragraphs
 from paratopic.corpus.table import targets_of, texts_of
 from paratopic.evaluation import report
-from paratopic.evaluation.report import ModelReport
+from paratopic.evaluation.comparison import Comparison, describe_weak
+from paratopic.evaluation.report import Metrics, ModelReport
 from paratopic.findings import figures, groups, tables, wording
 from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.inference.modes import mode_of
-from paratopic.labels.summary import describe_agreement, describe_weak
+from paratopic.labels.summary import Prepared, describe_agreement
 from paratopic.project import files
 from paratopic.project.errors import in_units, plural, signed
 from paratopic.project.files import COMPARISON, FINAL, MODEL_REPORTS, PREPARED, SPLIT
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import headline, metrics_in
+from paratopic.project.reports import Final
 from paratopic.project.topics import NONE, Topics, split_cell
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -57,7 +60,7 @@ def render_page(
     topics: Topics,
     names: Sequence[str],
     unit: str = "paragraph",
-    on_request: Mapping[str, Any] | None = None,
+    on_request: Mapping[str, object] | None = None,
 ) -> str:
     """Make the page of what stages wrote in the current directory.
 
@@ -85,13 +88,12 @@ def render_page(
     UserError
         A file is missing or damaged.
     """
-    prepared, comparison = (files.read_json(path, REPRO) for path in (PREPARED, COMPARISON))
+    prepared, comparison = Prepared.load(PREPARED), Comparison.load(COMPARISON)
     frame = read_labelled_paragraphs()
     reviewed = rank_doubtful(*read_scores(labelled_in(frame, topics), names), topics)
-    models = sorted(map(read_report, names), key=lambda each: each.name != comparison["champion"])
-    metrics = metrics_in(comparison)
-    known = {key for measured in comparison["models"].values() for key in measured}
-    of_training = [f"{model.name}: {note}" for model in models for note in model.shipped["notes"]]
+    models = sorted(map(read_report, names), key=lambda each: each.name != comparison.champion)
+    known = {key for measured in comparison.models.values() for key in measured}
+    of_training = [f"{model.name}: {note}" for model in models for note in model.shipped.notes]
     templates = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
@@ -102,15 +104,15 @@ def render_page(
         plural=plural,
         topics=topics,
         prepared=prepared,
-        split=files.read_json(SPLIT, REPRO),
+        split=Split.load(SPLIT),
         comparison=comparison,
-        people=[*map(in_words, describe_agreement(comparison["annotators"]))],
+        people=[*map(in_words, describe_agreement(comparison.annotators))],
         sources=[*map(in_words, describe_weak(prepared, comparison))],
-        notes=[*map(in_words, [*comparison["notes"], *prepared["messages"], *of_training])],
+        notes=[*map(in_words, [*comparison.notes, *prepared.messages, *of_training])],
         models=models,
-        metrics=[metric for key, metric in metrics.items() if key in known],
-        compared=headline(comparison),
-        lead=comparison["differences"].get(f"{comparison['champion']} - dummy"),
+        metrics=[each for each in metrics_in(comparison.mode).values() if each.key in known],
+        compared=headline(comparison.mode),
+        lead=comparison.differences.get(f"{comparison.champion} - dummy"),
         kinds=KINDS,
         # The page calls these where there is something to show.
         figures=figures,
@@ -138,8 +140,8 @@ def read_report(name: str) -> ModelReport:
     folder = MODEL_REPORTS / name
     return ModelReport(
         name,
-        files.read_json(folder / FINAL, REPRO),
-        files.read_json(folder / "metrics.json", REPRO),
+        Final.load(folder / FINAL),
+        Metrics.load(folder / "metrics.json"),
         {
             table: files.read_csv(folder / f"{table}.csv", REPRO, **options)
             for table, options in TABLES.items()
@@ -201,7 +203,7 @@ def worst(
     of_label = np.where(outcomes, probabilities, 1 - probabilities).min(axis=1)
     wrong = np.flatnonzero(~table["right"].to_numpy(dtype=bool))
     wrong = wrong[np.argsort(of_label[wrong], kind="stable")]
-    cut: Any = {"width": BESIDE, "placeholder": " …"}  # between words
+    cut = partial(textwrap.shorten, width=BESIDE, placeholder=" …")  # between words
     texts = texts_of(paragraphs, table["id"].iloc[wrong])
     mistakes = []
     for row, text in zip(wrong.tolist(), texts, strict=True):
@@ -212,8 +214,8 @@ def worst(
             "heading": table["heading"][row],
             "text": textwrap.shorten(table["text"][row], EXCERPT, placeholder=" …"),
             "whole": table["text"][row],
-            "before": textwrap.shorten("".join(text.before[-1:])[::-1], **cut)[::-1],
-            "after": textwrap.shorten("".join(text.after[:1]), **cut),
+            "before": cut("".join(text.before[-1:])[::-1])[::-1],
+            "after": cut("".join(text.after[:1])),
             "label": table["label"][row] or NONE,
             "answers": {name: of_model[row] or NONE for name, of_model in answers.items()},
             "bars": [bar for rank, bar in enumerate(bars) if rank < N_PROBABLE or bar[2]],

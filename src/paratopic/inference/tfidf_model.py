@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
 
@@ -117,6 +117,16 @@ def _lengths(features: sparse.csr_matrix) -> Array:
     return np.asarray(np.sqrt(squares).reshape(-1, 1))
 
 
+class Keywords(TypedDict, total=False):
+    """Keyword arguments of a TfidfVectorizer."""
+
+    sublinear_tf: bool
+    strip_accents: str
+    min_df: int
+    analyzer: str
+    ngram_range: Sequence[int]
+
+
 class TfIdf:
     """Transform of a fitted TfidfVectorizer, for texts that `clean` has prepared.
 
@@ -133,7 +143,7 @@ class TfIdf:
         and ngram_range are read.
     """
 
-    def __init__(self, terms: Sequence[str], idf: Array, keywords: Mapping[str, Any]) -> None:
+    def __init__(self, terms: Sequence[str], idf: Array, keywords: Keywords) -> None:
         self.terms, self.idf, self._keywords = terms, idf, keywords
         self._column = {term: number for number, term in enumerate(terms)}
         self._sizes = range(keywords["ngram_range"][0], keywords["ngram_range"][1] + 1)
@@ -141,7 +151,7 @@ class TfIdf:
         # A language has few words: most of a text's words were split before.
         self._columns_of_word = functools.lru_cache(CACHED_WORDS)(self._find_columns)
 
-    def __reduce__(self) -> tuple[type[TfIdf], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[type[TfIdf], tuple[object, ...]]:
         # What words were split before cannot be copied to another process.
         return TfIdf, (self.terms, self.idf, self._keywords)
 
@@ -169,9 +179,7 @@ class TfIdf:
         return counts
 
     @classmethod
-    def fit(
-        cls, texts: Sequence[str], keywords: Mapping[str, Any]
-    ) -> tuple[TfIdf, sparse.csr_matrix]:
+    def fit(cls, texts: Sequence[str], keywords: Keywords) -> tuple[TfIdf, sparse.csr_matrix]:
         """Learn terms and their inverse document frequencies, as TfidfVectorizer does.
 
         Parameters
@@ -222,7 +230,7 @@ class TfIdfUnion:
 
     @classmethod
     def fit(
-        cls, texts: Sequence[str], keywords: Mapping[str, Mapping[str, Any]]
+        cls, texts: Sequence[str], keywords: Mapping[str, Keywords]
     ) -> tuple[TfIdfUnion, sparse.csr_matrix]:
         """Learn the terms of each feature from n texts; see `TfIdf.fit`."""
         from scipy import sparse

@@ -276,7 +276,7 @@ def _verdict(answers: Sequence[Label], topics: Topics) -> str:
 
 def _shown(line: Label, topics: Topics) -> str:
     """Topics as messages show them: in the codebook's order, unless their own tells something."""
-    return topics_in_words(resolve([line], topics)[0])
+    return topics_in_words(aggregate([line], topics)[0])
 
 
 def _new_lines(lines: Sequence[Label], incoming: Sequence[Label], annotator: str) -> list[Label]:

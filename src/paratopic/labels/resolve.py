@@ -146,7 +146,7 @@ def join_labels(
     return vote_rows(rows), label_rows(label_of, "hand"), messages
 
 
-def vote_rows(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def vote_rows(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
     """Make a table of votes; a row may leave out its place, confidence and status."""
     usual = {"place": None, "confidence": np.nan, "status": "overruled"}
     return pd.DataFrame([{**usual, **row} for row in rows], columns=VOTES_SCHEMA.names)
@@ -197,7 +197,7 @@ def _in_order(
     return votes.iloc[sorted(range(len(keys)), key=keys.__getitem__)].reset_index(drop=True)
 
 
-def _row(answer: Label, status: str) -> dict[str, Any]:
+def _row(answer: Label, status: str) -> dict[str, object]:
     """A person's answer as a row of votes."""
     row = {"paragraph": answer.paragraph, "source": answer.annotator, "kind": "person"}
     return row | {"given": list(answer.names), "status": status}
@@ -205,9 +205,9 @@ def _row(answer: Label, status: str) -> dict[str, Any]:
 
 def _of_people(
     labels: Iterable[Label], topics: Topics, ties: TieRule
-) -> tuple[list[dict[str, Any]], dict[str, list[str]], Counter[Reason]]:
+) -> tuple[list[dict[str, object]], dict[str, list[str]], Counter[Reason]]:
     """People's votes; id → label; and how many labels were chosen in which way."""
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     label_of: dict[str, list[str]] = {}
     chosen_by: Counter[Reason] = Counter()
     for paragraph, answers in by_paragraph(labels).items():

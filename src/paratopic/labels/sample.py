@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from paratopic.corpus.table import TABLE, has_hand_label
 from paratopic.labels.frames import Draws, weights_of_articles, weights_of_texts
 from paratopic.labels.log import ARTICLE, Label
 from paratopic.project.errors import in_short, plural
+from paratopic.project.reports import Report
 
 # Share of the corpus that draws from groups have to reach if nothing was drawn from all of it.
 # Files that come later, or a corrected date, must not undo a sample.
@@ -118,7 +119,36 @@ def n_texts(frame: pd.DataFrame) -> int:
     return int(frame["text"][~frame["boilerplate"]].nunique())
 
 
-def sample_of(frame: pd.DataFrame, sample: pd.DataFrame, people: Iterable[Label]) -> dict[str, Any]:
+class Sample(Report):
+    """What the hand labels are a sample of.
+
+    Parameters
+    ----------
+    kind
+        What was drawn, "paragraph" or "article"; None where it is not known.
+    drawn
+        Number of labels that were drawn so.
+    frames
+        The groups and tables that labels stand for; none, the default, where they stand for all
+        paragraphs.
+    open
+        Number of the paragraphs that were drawn, and whose answers make no label.
+    groups
+        Number of answers on paragraphs that were drawn from groups.
+    earlier
+        How many answers are on paragraphs that were drawn before others were added, from how many
+        at least, and how many there are now; None, the default, if none is.
+    """
+
+    kind: Literal["paragraph", "article"] | None
+    drawn: int
+    frames: tuple[str, ...] = ()
+    open: int = 0
+    groups: int = 0
+    earlier: tuple[int, int, int] | None = None
+
+
+def sample_of(frame: pd.DataFrame, sample: pd.DataFrame, people: Iterable[Label]) -> Sample:
     """Say what the hand labels are a sample of.
 
     Parameters
@@ -129,15 +159,6 @@ def sample_of(frame: pd.DataFrame, sample: pd.DataFrame, people: Iterable[Label]
         The table of the sample.
     people
         The latest answers of people.
-
-    Returns
-    -------
-    ``kind``, what was drawn, "paragraph" or "article", None where it is not known; ``drawn``, the
-    number of labels that were drawn so; ``frames``, if labels do not stand for all paragraphs, the
-    groups and tables that they stand for; ``open``, if there are any, the number of the paragraphs
-    that were drawn, and whose answers make no label; ``groups``, if there are any, the number of
-    answers on paragraphs that were drawn from groups; and ``earlier``, if paragraphs were added
-    since, how many answers are on paragraphs that were drawn before, and from how many.
     """
     drawn = frame[frame["draw"] != ""]
     kind = None if drawn.empty else str(drawn["draw"].iloc[0])
@@ -146,54 +167,57 @@ def sample_of(frame: pd.DataFrame, sample: pd.DataFrame, people: Iterable[Label]
     n_open = int(frame["id"][~known].isin(sample["paragraph"][sample["draw"] == kind]).sum())
     now = n_texts(frame)
     sizes = [line.drawn_from for line in people if line.drawn_from and line.drawn_from < now]
-    described: dict[str, Any] = {"kind": kind, "drawn": len(drawn)}
-    described |= ({"frames": frames} if frames else {}) | ({"open": n_open} if n_open else {})
     labelled = {*frame["id"][has_hand_label(frame)]}
     n_of_groups = sum(bool(line.group) for line in people if line.paragraph in labelled)
-    if n_of_groups and kind != ARTICLE:
-        described["groups"] = n_of_groups
-    return described | ({"earlier": [len(sizes), min(sizes), now]} if sizes else {})
+    parts = {
+        "frames": frames,
+        "open": n_open,
+        "groups": 0 if kind == ARTICLE else n_of_groups,
+        "earlier": (len(sizes), min(sizes), now) if sizes else None,
+    }
+    given = {name: part for name, part in parts.items() if part}
+    return Sample.model_validate({"kind": kind, "drawn": len(drawn), **given})
 
 
-def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
+def describe_sample(sample: Sample, n_labels: int) -> str:
     """Say in a line what the hand labels are a sample of.
 
-    >>> describe_sample({"kind": "paragraph", "drawn": 60}, 75)
+    >>> describe_sample(Sample(kind="paragraph", drawn=60), 75)
     'labels: 60 of 75 were drawn at random (paragraphs)'
-    >>> describe_sample({"kind": "article", "drawn": 60}, 60)
+    >>> describe_sample(Sample(kind="article", drawn=60), 60)
     'labels: all 60 were drawn at random (whole articles)'
     """
-    if sample["kind"] is None:
+    if sample.kind is None:
         return (
             "labels: it is not known how these paragraphs were chosen. If you drew the rows of a "
             "table at random, write `random: true` under it in prepare.sources; `paratopic label "
             "--random` draws a random sample"
         )
-    kind, drawn = KINDS[sample["kind"]], sample["drawn"]
+    kind, drawn = KINDS[sample.kind], sample.drawn
     n = f"all {drawn}" if drawn == n_labels else f"{drawn} of {n_labels}"
     line = f"labels: {n} were drawn at random ({kind})"
-    if "frames" in sample:
+    if sample.frames:
         return (
-            f"{line}, all from {in_short(sample['frames'], MOST_NAMED)}, which leave out more than "
+            f"{line}, all from {in_short(sample.frames, MOST_NAMED)}, which leave out more than "
             f"{1 - LEAST_COVERED:.0%} of the paragraphs: shares are of these parts alone, and all "
             "other figures give labels the same weight. `paratopic label --random` draws from all "
             "paragraphs, and with --by COLUMN from each group"
         )
-    if "groups" in sample:
-        n = "all" if sample["groups"] == drawn else f"{sample['groups']} of these"
+    if sample.groups:
+        n = "all" if sample.groups == drawn else f"{sample.groups} of these"
         line += f", {n} from groups (--by), weighted by the groups' sizes in the corpus"
-    if "open" in sample:
-        lacks = plural(sample["open"], "more was drawn and has", "more were drawn and have")
+    if sample.open:
+        lacks = plural(sample.open, "more was drawn and has", "more were drawn and have")
         line += (
             f"; {lacks} no label now, so the sample lacks them: `paratopic suggest` offers first "
             "what the codebook's changes opened, `paratopic review` lists ties"
         )
-    if "earlier" in sample:
-        n, then, now = sample["earlier"]
+    if sample.earlier is not None:
+        n_before, then, now = sample.earlier
         line += (
-            f"; {plural(n, 'was', 'were')} drawn when there were {then:,} paragraphs, and there "
-            f"are {now:,}: none of those added since was drawn, so labels of the others correct "
-            "their predictions, until `paratopic label --random` draws some of them"
+            f"; {plural(n_before, 'was', 'were')} drawn when there were {then:,} paragraphs, and "
+            f"there are {now:,}: none of those added since was drawn, so labels of the others "
+            "correct their predictions, until `paratopic label --random` draws some of them"
         )
     return line
 

@@ -6,25 +6,68 @@ All figures of the lines are from prepare.json and comparison.json.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from itertools import groupby
-from typing import Any
+from operator import attrgetter
 
 import pandas as pd
 
 from paratopic.corpus.labelled import LABEL_SOURCES, LEAST_DRAWN, labelled_in
-from paratopic.labels.agreement import agreement
+from paratopic.labels.agreement import Agreement, agreement
 from paratopic.labels.resolve import Resolved
-from paratopic.labels.sample import describe_sample, sample_of
+from paratopic.labels.sample import Sample, describe_sample, sample_of
+from paratopic.labels.weak import Worth
 from paratopic.project.errors import MOST_NAMED, in_short, plural
 from paratopic.project.languages import count_languages, learnt, others
-from paratopic.project.metrics import with_interval
+from paratopic.project.reports import Report
 from paratopic.project.topics import Topics
 
 
+class Prepared(Report):
+    """Content of prepare.json.
+
+    Parameters
+    ----------
+    skipped
+        Reason → number of parts of the sources that were left out for it.
+    metadata
+        Field → where it was found → number of articles.
+    boilerplate
+        Number of paragraphs that are boilerplate.
+    read
+        Path of each file that was read → its SHA-256.
+    labelled_by
+        "hand", "weak" or "none" → number of paragraphs that are labelled so.
+    topics
+        Topic → number of its paragraphs.
+    topics_by
+        "hand" or "weak" → topic, or none of the topics → number of paragraphs.
+    annotators
+        How far they agree; None, the default, if no two judged the same paragraph.
+    """
+
+    articles: int
+    paragraphs: int
+    skipped: dict[str, int]
+    metadata: dict[str, dict[str, int]]
+    boilerplate: int
+    read: dict[str, str]
+    labelled_by: dict[str, int]
+    topics: dict[str, int]
+    topics_by: dict[str, dict[str, int]]
+    none_of_the_topics: int
+    sample: Sample
+    weak: tuple[Worth, ...]
+    messages: tuple[str, ...]
+    annotators: Agreement | None = None
+
+
 def summarise(
-    frame: pd.DataFrame, resolved: Resolved, topics: Topics, notes: Sequence[str]
-) -> dict[str, Any]:
+    frame: pd.DataFrame,
+    resolved: Resolved,
+    topics: Topics,
+    notes: Sequence[str],
+    about_sources: Mapping[str, object],
+) -> Prepared:
     """Count the labels, and say what stands out.
 
     Parameters
@@ -33,108 +76,88 @@ def summarise(
         Paragraph table with its labels.
     notes
         Messages about the sources, which come before those about the labels.
-
-    Returns
-    -------
-    The part of prepare.json that is about labels.
+    about_sources
+        The fields of the report from `articles` to `read`.
     """
     data = labelled_in(frame, topics)
     sample = sample_of(frame, resolved.sample, resolved.of_people)
     counts, by = data.counts, data.rows["label_source"].to_numpy()
     _, n_none = counts.popitem()
-    report: dict[str, Any] = {
-        "labelled_by": frame["label_source"].value_counts().sort_index().to_dict(),
-        "topics": counts,
-        "topics_by": {source: data.of(by == source).counts for source in sorted(set(by))},
-        "none_of_the_topics": n_none,
-        "sample": sample,
-        "weak": resolved.trusted.table().to_dict("records"),
-        "messages": [*resolved.messages, *notes],
-    }
-    annotators = agreement(resolved.of_people, topics)
-    if annotators is not None:
-        report["annotators"] = asdict(annotators)
-    if (drawn := sample["drawn"]) and "frames" not in sample:
-        which = "the" if drawn == report["labelled_by"].get("hand") else f"{drawn:,} of the"
-        report["messages"].append(
+    labelled_by = frame["label_source"].value_counts().sort_index().to_dict()
+    messages = [*resolved.messages, *notes]
+    if (drawn := sample.drawn) and not sample.frames:
+        which = "the" if drawn == labelled_by.get("hand") else f"{drawn:,} of the"
+        messages.append(
             f"{which} labels are a random sample, so figures and their intervals are about all "
             "paragraphs"
             if drawn >= LEAST_DRAWN
             else f"{plural(drawn, 'label was', 'labels were')} drawn at random; from "
             f"{LEAST_DRAWN} on, labels are weighted by how they were drawn"
         )
-    report["messages"] += _of_copies(data.hand.rows)
-    report["messages"] += _of_topics(frame, list(data.rows["text"]), report["topics"], topics)
-    return report
+    messages += _of_copies(data.hand.rows)
+    messages += _of_topics(frame, list(data.rows["text"]), counts, topics)
+    annotators = agreement(resolved.of_people, topics)
+    report = {
+        **about_sources,
+        "labelled_by": labelled_by,
+        "topics": counts,
+        "topics_by": {source: data.of(by == source).counts for source in sorted(set(by))},
+        "none_of_the_topics": n_none,
+        "sample": sample,
+        "weak": list(resolved.trusted.worth()),
+        "messages": messages,
+    }
+    return Prepared.model_validate(report | ({"annotators": annotators} if annotators else {}))
 
 
-def describe_labels(report: Mapping[str, Any]) -> Iterator[str]:
+def describe_labels(report: Prepared) -> Iterator[str]:
     """Say what is labelled: a line for each kind of source, and one for each weak source."""
     titles = {source: f"labelled {words}" for source, words in LABEL_SOURCES.items()}
     for source, title in (titles | {"none": "not labelled"}).items():
-        if number := report["labelled_by"].get(source):
-            counts = report["topics_by"].get(source, {})
+        if number := report.labelled_by.get(source):
+            counts = report.topics_by.get(source, {})
             topics = in_short([f"{n} {name}" for name, n in counts.items() if n], MOST_NAMED)
             yield f"  {number} {title}{': ' if topics else ''}{topics}"
-    if by_hand := report["labelled_by"].get("hand"):
-        yield describe_sample(report["sample"], by_hand)
-    yield from describe_sources(report["weak"])
+    if by_hand := report.labelled_by.get("hand"):
+        yield describe_sample(report.sample, by_hand)
+    yield from describe_sources(report.weak)
 
 
-def describe_agreement(people: Mapping[str, Any] | None) -> list[str]:
+def describe_agreement(people: Agreement | None) -> list[str]:
     """Say how far annotators agree; nothing where nobody labelled a paragraph of another.
 
-    >>> both = {"annotators": ["Ann", "Bo"], "paragraphs": 5, "macro_f1": None, "alpha": 0.8}
-    >>> describe_agreement(both)
+    >>> describe_agreement(Agreement(("Ann", "Bo"), paragraphs=5, alpha=0.8, macro_f1=None))
     ["2 annotators labelled 5 paragraphs more than once: Krippendorff's alpha 0.800"]
     """
     if people is None:
         return []
     parts = []
-    if people["macro_f1"] is not None:
+    if people.macro_f1 is not None:
         parts.append(
-            f"macro-F1 {people['macro_f1']:.3f} against each other, which a model can hardly exceed"
+            f"macro-F1 {people.macro_f1:.3f} against each other, which a model can hardly exceed"
         )
-    if people["alpha"] is not None:
-        parts.append(f"Krippendorff's alpha {people['alpha']:.3f}")
-    names, n = plural(len(people["annotators"]), "annotator"), people["paragraphs"]
+    if people.alpha is not None:
+        parts.append(f"Krippendorff's alpha {people.alpha:.3f}")
+    names, n = plural(len(people.annotators), "annotator"), people.paragraphs
     measured = "; ".join(parts) or "not measured"
     return [f"{names} labelled {plural(n, 'paragraph')} more than once: {measured}"]
 
 
-def describe_weak(prepared: Mapping[str, Any], comparison: Mapping[str, Any]) -> list[str]:
-    """Say what weak sources are worth, how good they are beside the champion, and what they take.
-
-    Parameters
-    ----------
-    prepared, comparison
-        Content of prepare.json and of comparison.json.
-    """
-    lines = describe_sources(sources_that_label(prepared))
-    for name, figures in comparison.get("sources", {}).items():
-        both = (name, figures["source"]), (comparison["champion"], figures["model"])
-        line = f"macro-F1 on the {figures['n']} paragraphs that {name} and people answered: "
-        line += ", ".join(f"{who} {with_interval(part)}" for who, part in both)
-        line += f", p = {figures['lead']['p']:.3f}"
-        lines.append(line)
-    return lines
+def sources_that_label(prepared: Prepared) -> Sequence[Worth]:
+    """What weak sources are worth; nothing if none labels any paragraph."""
+    return prepared.weak if "weak" in prepared.labelled_by else ()
 
 
-def sources_that_label(prepared: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Rows of `WeakSources.table` in prepare.json; none if no weak source labels any paragraph."""
-    return list(prepared["weak"]) if "weak" in prepared["labelled_by"] else []
-
-
-def describe_sources(worth: Iterable[Mapping[Any, Any]]) -> list[str]:
+def describe_sources(worth: Iterable[Worth]) -> list[str]:
     """Say what each weak source is worth, in a line for each of them."""
     lines = []
-    for name, rows in groupby(worth, key=lambda row: str(row["source"])):
+    for name, rows in groupby(worth, key=attrgetter("source")):
         parts, unknown, worthless = [], 0, []
         for row in rows:
-            if not row["counts"]:
-                worthless.append(f"{row['topic']} ({_right(row)})")
-            elif row["compared"]:
-                parts.append(f"{row['topic']} {_right(row)}{_mistaken(row)}")
+            if not row.counts:
+                worthless.append(f"{row.topic} ({_right(row)})")
+            elif row.compared:
+                parts.append(f"{row.topic} {_right(row)}{_mistaken(row)}")
             else:
                 unknown += 1
         if unknown:
@@ -178,15 +201,15 @@ def _of_topics(
         yield f"topics without a labelled paragraph ({so}): {in_short(lacking, MOST_NAMED)}"
 
 
-def _right(row: Mapping[Any, Any]) -> str:
+def _right(row: Worth) -> str:
     """How often a source is right: "right in 34 of 41 (estimated accuracy 0.83, 0.69–0.92)"."""
-    interval = f"{row['low']:.2f}–{row['high']:.2f}"
-    estimated = f"(estimated accuracy {row['trust']:.2f}, {interval})"
-    return f"right in {row['right']} of {row['compared']} {estimated}"
+    interval = f"{row.low:.2f}–{row.high:.2f}"
+    estimated = f"(estimated accuracy {row.trust:.2f}, {interval})"
+    return f"right in {row.right} of {row.compared} {estimated}"
 
 
-def _mistaken(row: Mapping[Any, Any]) -> str:
+def _mistaken(row: Worth) -> str:
     """What people gave instead, if it is one topic for at least half of the errors."""
-    wrong = row["compared"] - row["right"]
-    other, n = max(row["instead"].items(), key=lambda pair: pair[1], default=("", 0))
+    wrong = row.compared - row.right
+    other, n = max(row.instead.items(), key=lambda pair: pair[1], default=("", 0))
     return f", else mostly {other}" if n >= max(2, wrong / 2) else ""

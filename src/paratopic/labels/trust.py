@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -299,8 +299,10 @@ def _slopes(
         level = logit(mean[source, answers.outcome[chosen]])
         sign = np.where(answers.outcome[chosen] == true[chosen], 1.0, -1.0)
 
-        def loss(slope: float, chosen: Any = chosen, level: Any = level, sign: Any = sign) -> float:
-            margins = sign * (level + slope * standard[chosen])
+        def loss(
+            slope: float, level: Array = level, sign: Array = sign, at: Array = standard[chosen]
+        ) -> float:
+            margins = sign * (level + slope * at)
             return float(np.logaddexp(0, -margins).sum() + slope**2 / (2 * SPREAD**2))
 
         slopes[source] = minimize_scalar(loss, bounds=(0, 3), method="bounded").x

@@ -56,7 +56,7 @@ def votes_of_weak_sources(
     UserError
         A pattern takes too long, or a line has an unknown topic or no number as its confidence.
     """
-    answers: dict[str, list[dict[str, Any]]] = {}
+    answers: dict[str, list[dict[str, object]]] = {}
     for line in current(lines, topics):
         names = list(topics.check(line.names, line.where))
         row = {"source": line.annotator, "kind": "model", "given": names}
@@ -125,6 +125,35 @@ class Lesson(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Worth:
+    """What a source's answers with a topic are worth.
+
+    Parameters
+    ----------
+    answers, compared, right
+        Number of answers; of those on paragraphs that people labelled too; and of these, the right
+        ones.
+    trust, low, high
+        Probability of being right, and its interval.
+    counts
+        Whether models learn from the answers.
+    instead
+        Topic → number of labels by hand where the answers are wrong.
+    """
+
+    source: str
+    topic: str
+    answers: int
+    compared: int
+    right: int
+    trust: float
+    low: float
+    high: float
+    counts: bool
+    instead: dict[str, int]
+
+
+@dataclass(frozen=True)
 class WeakSources:
     """The weak sources, and how far each is trusted.
 
@@ -140,17 +169,12 @@ class WeakSources:
     topics: Topics
     trusts: tuple[Trust, ...]
 
-    def table(self) -> pd.DataFrame:
+    def worth(self) -> Iterator[Worth]:
         """List what each source is worth, topic by topic; a last one of each is none of the topics.
 
-        Returns
-        -------
-        Columns source, topic, answers (number of them), compared (of those that people labelled
-        too), right (of these), trust (the probability of being right), low and high (its interval),
-        counts (whether models learn from them) and instead (topic → number of labels by hand where
-        they are wrong). Topics that a source never gives are left out.
+        Topics that a source never gives are left out.
         """
-        rows, labels = [], self.topics.labels
+        labels = self.topics.labels
         questions = list(zip(labels.questions(self.topics.names), self.trusts, strict=True))
         for (number, name), (outcomes, trust) in product(enumerate(self.names), questions):
             for topic in outcomes[labels.answers]:
@@ -159,14 +183,10 @@ class WeakSources:
                     true = dict(zip(outcomes, trust.table[at].astype(int).tolist(), strict=True))
                     right = true.pop(topic)
                     compared = right + sum(true.values())
-                    trusted = [float(each[at]) for each in (trust.mean, trust.low, trust.high)]
+                    mean, low, high = (float(x[at]) for x in (trust.mean, trust.low, trust.high))
                     instead = {other: n for other, n in true.items() if n}
-                    counts = not trust.worthless[at]
-                    rows.append([name, topic, answers, compared, right, *trusted, counts, instead])
-        return pd.DataFrame(rows, columns=_COLUMNS)
-
-
-_COLUMNS = "source topic answers compared right trust low high counts instead".split()
+                    numbers = answers, compared, right, mean, low, high
+                    yield Worth(name, topic, *numbers, not trust.worthless[at], instead)
 
 
 def learn_sources(

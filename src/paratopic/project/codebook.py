@@ -12,10 +12,13 @@ import re
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from paratopic.project.errors import MOST_NAMED, UserError, did_you_mean, in_short
 from paratopic.project.topics import Topic, Topics, composed
+
+if TYPE_CHECKING:
+    from ruamel.yaml.nodes import CollectionNode, Node
 
 Kind = Literal["rename", "merge", "split", "drop"]
 
@@ -183,7 +186,9 @@ def edited(text: str, change: Change, before: Topics) -> str:
     return text
 
 
-def _with_entries(text: str, codebook: Any, gone: Sequence[str], new: Sequence[Topic]) -> Edit:
+def _with_entries(
+    text: str, codebook: CollectionNode, gone: Sequence[str], new: Sequence[Topic]
+) -> Edit:
     """The entries of the codebook with new ones at the place of the first of those that go."""
     is_block = not codebook.flow_style
     begin, indent = codebook.start_mark.index, " " * codebook.start_mark.column
@@ -203,7 +208,9 @@ def _with_entries(text: str, codebook: Any, gone: Sequence[str], new: Sequence[T
     return begin, _end(codebook), f"[{', '.join(pieces)}]"
 
 
-def _with_retired(text: str, section: Any, end: int, retired: Mapping[str, Sequence[str]]) -> Edit:
+def _with_retired(
+    text: str, section: CollectionNode, end: int, retired: Mapping[str, Sequence[str]]
+) -> Edit:
     """Further retired names, beside those that are there or else after the codebook's end."""
     lines = [f"{scalar(name)}: {_listed(parts)}" for name, parts in retired.items()]
     there = _values(section).get("retired")
@@ -237,22 +244,22 @@ def _merged(topics: Sequence[Topic]) -> Topic:
     return Topic(topics[0].name, definition, heading, pattern)
 
 
-def _values(node: Any) -> dict[str, Any]:
+def _values(node: Node) -> dict[str, CollectionNode]:
     """Key → the node of its value, in that of a mapping."""
     return {key.value: value for key, value in node.value}
 
 
-def _name_node(entry: Any) -> Any:
+def _name_node(entry: Node) -> Node:
     """The node of an entry's name, which is the entry itself where there is nothing else."""
     return entry if isinstance(entry.value, str) else _values(entry)["name"]
 
 
-def _name(entry: Any) -> str:
+def _name(entry: Node) -> str:
     """The name in an entry, as `Topic` has it."""
     return composed(_name_node(entry).value)
 
 
-def _end(node: Any) -> int:
+def _end(node: CollectionNode) -> int:
     """Where a node's last character stands; a block's own end is at what comes next."""
     if isinstance(node.value, str) or node.flow_style:
         return int(node.end_mark.index)
@@ -260,7 +267,7 @@ def _end(node: Any) -> int:
     return _end(last[1] if isinstance(last, tuple) else last)
 
 
-def _with_names(text: str, node: Any, topic: Topic) -> list[Edit]:
+def _with_names(text: str, node: CollectionNode, topic: Topic) -> list[Edit]:
     """An entry with the name of a topic and its former ones."""
     name, was, written_name = _name_node(node), _listed(topic.was), scalar(topic.name)
     begin, end = name.start_mark.index, name.end_mark.index

@@ -270,7 +270,7 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     write_text(path, _each_cell(inert, table).to_csv(index=False, lineterminator="\n"))
 
 
-def write_json(path: Path, values: Mapping[str, Any], digits: int = 6) -> None:
+def write_json(path: Path, values: Mapping[str, object], digits: int = 6) -> None:
     """Write indented JSON.
 
     Parameters
@@ -307,20 +307,8 @@ def md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-class _Read(dict[str, Any]):
-    """A JSON object that was read. To ask for a key that it lacks is a `UserError`."""
-
-    def __init__(self, values: Mapping[str, Any], path: Path, made_by: str) -> None:
-        super().__init__(values)
-        self._path, self._made_by = path, made_by
-
-    def __missing__(self, key: str) -> Any:
-        with written_by(self._made_by, self._path):
-            raise ValueError(f'it has no "{key}"')
-
-
 def read_json(path: Path, made_by: str) -> dict[str, Any]:
-    """Read a JSON object, which names its file and its writer if it is asked for a key in vain.
+    """Read a JSON object; `reports.Report.load` reads one whose fields are known.
 
     Parameters
     ----------
@@ -336,7 +324,7 @@ def read_json(path: Path, made_by: str) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
-        return _Read(values, path, made_by)
+        return values
 
 
 def read_csv(path: Path, made_by: str, **options: Any) -> pd.DataFrame:

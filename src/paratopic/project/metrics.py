@@ -6,9 +6,7 @@ here is the order wherever metrics are listed; models are compared by the first 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -117,35 +115,19 @@ METRICS = (
 )
 
 
-def metrics_in(report: Mapping[str, Any]) -> dict[str, Metric]:
-    """Key → metric, of the metrics that a report may have.
+def metrics_in(mode: str) -> dict[str, Metric]:
+    """Key → metric, of the metrics that are measured in a mode.
 
-    >>> list(metrics_in({"mode": "multi"}))[:3]
+    >>> list(metrics_in("multi"))[:3]
     ['macro_f1', 'micro_f1', 'map']
-
-    Parameters
-    ----------
-    report
-        Content of metrics.json or comparison.json, or the tags of a run in MLflow.
     """
-    return {metric.key: metric for metric in METRICS if report["mode"] in metric.modes}
+    return {metric.key: metric for metric in METRICS if mode in metric.modes}
 
 
-def headline(report: Mapping[str, Any]) -> Metric:
+def headline(mode: str) -> Metric:
     """The metric that models are compared by: macro-F1 of what `predict` answers.
 
-    >>> headline({"mode": "single"}).key
+    >>> headline("single").key
     'answer_macro_f1'
     """
-    return next(iter(metrics_in(report).values()))
-
-
-def with_interval(figure: Mapping[str, float | None]) -> str:
-    """A figure of a report with its interval, if it has one.
-
-    >>> with_interval({"value": 0.751, "low": 0.526, "high": 0.927})
-    '0.751 (0.526–0.927)'
-    """
-    if figure["low"] is None:
-        return f"{figure['value']:.3f}"
-    return f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
+    return next(iter(metrics_in(mode).values()))

@@ -30,7 +30,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
-from ruamel.yaml.nodes import MappingNode
+from ruamel.yaml.nodes import MappingNode, Node
 
 from paratopic.project.errors import UserError, did_you_mean, run
 from paratopic.project.files import PARAMS, PIPELINE
@@ -214,7 +214,7 @@ class Params:
     evaluate: Evaluate
     compare: Compare
     track: Track
-    sections: Mapping[str, Any] = field(default_factory=dict)
+    sections: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def hub(self) -> dict[str, Any]:
@@ -257,7 +257,7 @@ def parse_params(text: str, path: Path = PARAMS) -> Params:
     return replace(params, sections=sections)
 
 
-def with_settings(params: Params, kind: str, settings: Mapping[str, Any]) -> Params:
+def with_settings(params: Params, kind: str, settings: Mapping[str, object]) -> Params:
     """Replace settings of a kind of model.
 
     Parameters
@@ -294,20 +294,20 @@ class _Constructor(SafeConstructor):
     Aliases of aliases that stand for more values than there is time to read are refused.
     """
 
-    def construct_document(self, node: Any) -> Any:
+    def construct_document(self, node: Node) -> object:
         if _count_values(node, {}) > MOST_VALUES:
             problem = f"it has over {MOST_VALUES:,} values, with what aliases (*name) repeat"
             raise ConstructorError(None, None, problem)
         return super().construct_document(node)
 
-    def construct_object(self, node: Any, deep: bool = False) -> Any:
+    def construct_object(self, node: Node, deep: bool = False) -> object:
         try:
             return super().construct_object(node, deep)
         except (ValueError, ArithmeticError) as error:
             raise ConstructorError(None, None, str(error), node.start_mark) from None
 
 
-def _count_values(node: Any, counted: dict[Any, int]) -> int:
+def _count_values(node: Node, counted: dict[Node, int]) -> int:
     """Count the keys and values in a node of YAML, where an alias stands for all that it repeats.
 
     Parameters
@@ -346,7 +346,7 @@ def run_stage(main: Callable[[], None]) -> None:
     run(whole)
 
 
-def _settings_of_stage(text: str) -> dict[str, Any]:
+def _settings_of_stage(text: str) -> dict[str, object]:
     """Name of each setting of the stage that DVC runs, by dvc.yaml → its value in a text."""
     stage, _, model = os.environ.get("DVC_STAGE", "").rpartition(":")[2].partition("@")
     of_stage = YAML(typ="safe").load(PIPELINE)["stages"].get(stage, {}) if stage else {}
@@ -356,7 +356,7 @@ def _settings_of_stage(text: str) -> dict[str, Any]:
     return {key: value_at(values, key) for key in keys}
 
 
-def value_at(values: Any, key: str) -> Any:
+def value_at(values: object, key: str) -> object:
     """The value of a setting with a dotted name; None if there is none.
 
     >>> value_at({"split": {"n_folds": 5}}, "split.n_folds")
@@ -389,7 +389,7 @@ def read_text(path: Path = PARAMS) -> str:
         raise UserError(f"{path}, line {line}: is not UTF-8; save the file as UTF-8") from None
 
 
-def _parse_yaml(text: str, path: Path) -> Any:
+def _parse_yaml(text: str, path: Path) -> object:
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import Any
+
+from pydantic import RootModel
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import TIMES, read_json, write_json
+from paratopic.project.files import TIMES
+from paratopic.project.reports import Report
 from paratopic.project.terminal import duration
 
 
@@ -24,13 +26,25 @@ class Timer:
 
     def keep(self, stage: str, **about: str) -> None:
         """Note how long a stage took, and what it made."""
-        write_json(TIMES, {**read_times(), stage: {"seconds": self.seconds, **about}}, digits=1)
+        Times({**read_times(), stage: Time(seconds=self.seconds, **about)}).save(TIMES, digits=1)
 
 
-def read_times() -> dict[str, Any]:
-    """Name of a stage → its seconds when it last ran here, and what it made; empty if not known."""
+class Time(Report):
+    """Seconds that a stage took, and what it did: labelled texts, or the digest of its fit."""
+
+    seconds: float
+    labelled: str = ""
+    fit: str = ""
+
+
+class Times(Report, RootModel[dict[str, Time]]):
+    """Name of a stage → its time when it last ran here."""
+
+
+def read_times() -> dict[str, Time]:
+    """Name of a stage → its time when it last ran here; empty if not known."""
     with suppress(UserError):
-        return {**read_json(TIMES, "a stage")}
+        return Times.load(TIMES).root
     return {}
 
 
@@ -38,4 +52,4 @@ def last_time(model: str) -> str:
     """How long it last took to measure a model: "3 min for 312 labelled texts"; else ""."""
     if not (last := read_times().get(f"fit@{model}")):
         return ""
-    return f"{duration(last['seconds'])} for {last['labelled']}"
+    return f"{duration(last.seconds)} for {last.labelled}"

@@ -12,11 +12,12 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import lxml.etree
 import lxml.html
 import trafilatura
+from lxml.html import HtmlElement
 
 from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
@@ -123,7 +124,7 @@ def html_fields(data: bytes) -> dict[str, object]:
     return {"date": date, "source": metadata.sitename, "author": metadata.author}
 
 
-def parse(page: str, source: str) -> Any:
+def parse(page: str, source: str) -> HtmlElement:
     """The tree of a page; a `UserError` if it is not HTML, or nested too deep to be read whole."""
     # As UTF-8 bytes: lxml refuses a str that declares its encoding.
     parser = lxml.html.HTMLParser(
@@ -143,8 +144,8 @@ def parse(page: str, source: str) -> Any:
     return tree
 
 
-def blocks_of(tree: Any) -> list[Block]:
-    """Cut the text of a tree of HTML (an lxml element) into blocks, in document order.
+def blocks_of(tree: HtmlElement) -> list[Block]:
+    """Cut the text of a tree of HTML into blocks, in document order.
 
     A block ends where a block element begins or ends, and at two <br> in a row.
     """
@@ -157,7 +158,7 @@ def blocks_of(tree: Any) -> list[Block]:
                 blocks.append(replace(place, text=text))
         pieces.clear()
 
-    def collect(element: Any, place: Block) -> None:
+    def collect(element: HtmlElement, place: Block) -> None:
         """Collect the text of an element that stands at the place of a block without text."""
         if element.tag == "br":
             pieces.append(_BREAK)
@@ -206,7 +207,7 @@ def _decode_page(data: bytes, source: str) -> str:
     return decode(data, source)
 
 
-def _are_in_main(blocks: Sequence[Block], tree: Any, source: str) -> list[bool]:
+def _are_in_main(blocks: Sequence[Block], tree: HtmlElement, source: str) -> list[bool]:
     """Whether the text of each block of a tree is in what trafilatura extracts from it."""
     try:
         document = trafilatura.bare_extraction(tree, include_comments=False)
@@ -258,7 +259,7 @@ def _segment(block: Block, keep: bool) -> Segment:
     return Segment("body", f"- {block.text}" if block.inside == "li" else block.text)
 
 
-def _is_reference(element: Any) -> bool:
+def _is_reference(element: HtmlElement) -> bool:
     """Whether an element is the mark of a note or an edit link.
 
     <sup><a href="#note-1">[1]</a></sup> is, and so is a wiki's '[edit]' beside a heading.
@@ -268,7 +269,7 @@ def _is_reference(element: Any) -> bool:
     return is_note or "mw-editsection" in _classes(element)
 
 
-def _place(element: Any, outer: Block) -> Block:
+def _place(element: HtmlElement, outer: Block) -> Block:
     """The place of the text inside an element that itself stands at the place `outer`."""
     tag, role, id_ = element.tag, element.get("role") or "", element.get("id") or ""
     inside, level = _INSIDE.get(tag, outer.inside), _LEVELS.get(tag, outer.level)
@@ -283,7 +284,7 @@ def _place(element: Any, outer: Block) -> Block:
     return Block("", level, inside, region, bool(excluded) or outer.excluded)
 
 
-def _classes(element: Any) -> list[str]:
+def _classes(element: HtmlElement) -> list[str]:
     return (element.get("class") or "").split()
 
 

@@ -117,5 +117,5 @@ def _record(root: Path) -> Path:
 def _allowed(record: Path) -> list[str]:
     """What a project may read outside of it; nothing where there is no record, or a damaged one."""
     with suppress(UserError):
-        return list(read_json(record, "`paratopic trust`")["outside"])
+        return list(read_json(record, "`paratopic trust`").get("outside", ()))
     return []

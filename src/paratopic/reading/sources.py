@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -137,12 +137,12 @@ def digests_of(sources: Sequence[Source | str], *others: Path) -> dict[str, str]
     return {printable(path): sha256(path) for path in files_of(sources, *others)}
 
 
-def summary_of(sources: Sources) -> dict[str, Any]:
-    """Count what there is: the part of prepare.json that is about sources."""
+def summary_of(sources: Sources) -> dict[str, object]:
+    """Count what there is, for the fields of `labels.summary.Prepared`."""
     return {
         "articles": int(sources.frame["article"].nunique()),
         "paragraphs": len(sources.frame),
-        "skipped": dict(sorted(Counter(_kind(part) for part in sources.skipped).items())),
+        "skipped": _reasons(sources.skipped),
         "metadata": {
             name: {origin: n for origin in ORIGINS if (n := sources.origins[name, origin])}
             for name in sources.metadata.columns[1:]
@@ -150,21 +150,31 @@ def summary_of(sources: Sources) -> dict[str, Any]:
     }
 
 
-def describe_reading(report: Mapping[str, Any], skipped: Iterable[Skipped]) -> Iterator[str]:
+def describe_reading(
+    metadata: Mapping[str, Mapping[str, int]],
+    n_articles: int,
+    n_boilerplate: int,
+    skipped: Collection[Skipped],
+) -> Iterator[str]:
     """Say which fields articles have, and what is left out, in a line each."""
-    if report["metadata"]:
-        yield f"metadata: {_describe_metadata(report['metadata'], report['articles'])}"
+    if metadata:
+        yield f"metadata: {_describe_metadata(metadata, n_articles)}"
     if unreadable := [part.article for part in skipped if _kind(part) == UNREADABLE]:
         names = textwrap.shorten(", ".join(unreadable), 300, placeholder=" …")
         yield f"{plural(len(unreadable), 'file')} could not be read (see {SKIPPED}): {names}"
-    if report["skipped"]:
-        whys = ", ".join(f"{count} {why}" for why, count in report["skipped"].items())
+    if skipped:
+        whys = ", ".join(f"{count} {why}" for why, count in _reasons(skipped).items())
         yield f"skipped (see {SKIPPED}): {whys}"
-    if n := report["boilerplate"]:
+    if n_boilerplate:
         yield (
-            f"boilerplate: {plural(n, 'paragraph')}, not drawn for labels and not counted in "
-            "shares (prepare.skip_boilerplate)"
+            f"boilerplate: {plural(n_boilerplate, 'paragraph')}, not drawn for labels and not "
+            "counted in shares (prepare.skip_boilerplate)"
         )
+
+
+def _reasons(skipped: Iterable[Skipped]) -> dict[str, int]:
+    """Reason without its details → number of parts that were left out for it, sorted."""
+    return dict(sorted(Counter(map(_kind, skipped)).items()))
 
 
 def _kind(part: Skipped) -> str:

@@ -66,7 +66,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     _: KW_ONLY
     definitions: Mapping[Any, str] | None = None
     none: Label | None = None
-    settings: Mapping[str, Any] | None = None
+    settings: Mapping[str, object] | None = None
     random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: Iterable[Text], y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:

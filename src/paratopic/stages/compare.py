@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from paratopic.corpus.folds import Split
 from paratopic.corpus.labelled import read_sampled
 from paratopic.corpus.table import read_parquet
-from paratopic.evaluation.comparison import as_json, compare, unmeasured
+from paratopic.evaluation.comparison import compare, unmeasured, with_basis
 from paratopic.findings.figures import plot_comparison
+from paratopic.labels.summary import Prepared
 from paratopic.project import files
 from paratopic.project.kinds import by_simplicity
 from paratopic.project.metrics import headline
@@ -20,10 +22,10 @@ from paratopic.project.params import read_params, run_stage
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
-    split = files.read_json(files.SPLIT, "stage split")
-    annotators = files.read_json(files.PREPARED, "stage prepare").get("annotators")
+    split = Split.load(files.SPLIT, "stage split")
+    prepared = Prepared.load(files.PREPARED, "stage prepare")
     models = by_simplicity(params.models)
-    if split["n_folds"]:
+    if split.n_folds:
         comparison = compare(
             read_sampled(params.topics),
             {name: read_parquet(files.SCORES / name / files.IN_CONTEXT) for name in models},
@@ -33,16 +35,13 @@ def main() -> None:
             params.seed,
         )
     else:
-        comparison = unmeasured(models)
-    confidence = params.evaluate.confidence
-    content = as_json(comparison, params.topics, split, annotators, 1 - confidence)
-    files.write_json(files.COMPARISON, content)
-    key = headline(content).key
-    files.write_json(
-        files.HEADLINES,
-        {name: content["models"][name][key]["value"] for name in models if split["n_folds"]},
-    )
-    plot_comparison(files.PICTURE, content, confidence)
+        comparison = unmeasured(params.topics.mode, models)
+    comparison = with_basis(comparison, split, prepared.annotators)
+    comparison.save(files.COMPARISON)
+    key = headline(comparison.mode).key
+    figures = {name: comparison.models[name][key].value for name in models if split.n_folds}
+    files.write_json(files.HEADLINES, figures)
+    plot_comparison(files.PICTURE, comparison, params.evaluate.confidence)
     files.write_text(files.CHAMPION, json.dumps({"champion": comparison.champion}) + "\n")
     print(f"champion: {comparison.champion}: {comparison.reason}; see {files.COMPARISON}")
 

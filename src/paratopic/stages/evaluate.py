@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Any
 
+from paratopic.corpus.folds import Split
 from paratopic.corpus.labelled import read_sampled
 from paratopic.corpus.table import read_parquet, with_metadata
-from paratopic.evaluation.report import OutOfFold, build_report
+from paratopic.evaluation.report import Metrics, OutOfFold, build_report
 from paratopic.inference.calibration import read_calibration
 from paratopic.project import files
 from paratopic.project.files import (
@@ -32,41 +31,41 @@ def main() -> None:
     metrics, tables = build_report(
         read_sampled(params.topics),
         read_out_of_fold(name, params),
-        files.read_json(SPLIT, "stage split"),
+        Split.load(SPLIT, "stage split"),
         params.evaluate,
         params.seed,
     )
     folder = MODEL_REPORTS / name
-    files.write_json(folder / "metrics.json", metrics)
+    metrics.save(folder / "metrics.json")
     files.write_json(MODEL_REPORTS / f"{name}.json", main_figures(metrics), digits=3)
     tables["predictions"] = with_metadata(tables["predictions"])
     for table, rows in tables.items():
         files.write_csv(folder / f"{table}.csv", rows)
-    if not metrics["n"]:
-        print(f"{name}: not measured: {'; '.join(metrics['notes'])}")
+    if not metrics.n:
+        print(f"{name}: not measured: {'; '.join(metrics.notes)}")
         return
-    metric = headline(metrics)
-    value, low, high = (metrics[metric.key][name] for name in ("value", "low", "high"))
-    ends = "no interval"
-    if low is not None:
-        ends = f"{metrics['confidence']:.0%} interval {low:.3f} to {high:.3f}"
-    print(f"{name}: {metric.title} {value:.3f} ({ends})")
+    metric = headline(metrics.mode)
+    figure, ends = metrics.figures[metric.key], "no interval"
+    if figure.low is not None:
+        ends = f"{metrics.confidence:.0%} interval {figure.low:.3f} to {figure.high:.3f}"
+    print(f"{name}: {metric.title} {figure.value:.3f} ({ends})")
 
 
-def main_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
+def main_figures(metrics: Metrics) -> dict[str, float]:
     """The few figures that DVC's tables show, from metrics.json; none where nothing was measured.
 
     These are the metric that models are compared by with the ends of its interval, and the other
     main ones, under their names there.
     """
-    if not metrics["n"]:
-        return {}
-    first = headline(metrics).key
-    known = {end: metrics[first][end] for end in ("low", "high")}
-    ends = {f"{first}_{end}": value for end, value in known.items() if value is not None}
-    main = [key for key, metric in metrics_in(metrics).items() if metric.is_main]
-    figures = {key: metrics[key]["value"] for key in main if key in metrics}
-    return {first: figures.pop(first)} | ends | figures
+    known = metrics.figures
+    main = [key for key, metric in metrics_in(metrics.mode).items() if metric.is_main]
+    figures = {}
+    for key in (key for key in main if key in known):
+        figures[key] = known[key].value
+        if key == main[0]:
+            ends = {f"{key}_low": known[key].low, f"{key}_high": known[key].high}
+            figures |= {name: end for name, end in ends.items() if end is not None}
+    return figures
 
 
 def read_out_of_fold(name: str, params: Params) -> OutOfFold:

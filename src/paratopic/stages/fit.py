@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from paratopic.corpus.folds import Split
 from paratopic.project import files
 from paratopic.project.errors import plural
 from paratopic.project.files import ALONE, HISTORY, RAW_SCORES, SPLIT
@@ -22,7 +23,7 @@ def main() -> None:
     last = f"; last time, it took {time}" if (time := last_time(name)) else ""
     print(f"{name}: {number} to measure it on {labelled}{last}", flush=True)
     # Figures of few articles speak of these alone: then what definitions teach is to decide.
-    by_paragraph = files.read_json(SPLIT, "stage split")["split_unit"] == "paragraph"
+    by_paragraph = Split.load(SPLIT, "stage split").split_unit == "paragraph"
     by_definitions = by_paragraph and bool(params.topics.descriptions)
     tables = out_of_fold(data, kind, params, by_definitions)
     with files.aside(RAW_SCORES / name) as draft:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -21,7 +21,7 @@ from paratopic.corpus.labelled import (
 from paratopic.corpus.table import describe_size, write_columns, write_metadata, write_paragraphs
 from paratopic.labels.log import backup, read_lines
 from paratopic.labels.resolve import Resolved, check_meanings, resolve
-from paratopic.labels.summary import describe_labels, summarise
+from paratopic.labels.summary import Prepared, describe_labels, summarise
 from paratopic.project import errors, files
 from paratopic.project.files import (
     LABELS,
@@ -44,16 +44,16 @@ from paratopic.reading.sources import (
 )
 
 
-class Prepared(NamedTuple):
+class Outputs(NamedTuple):
     """The paragraphs; what counts of answers on them; what sources hold; and prepare.json."""
 
     paragraphs: pd.DataFrame
     resolved: Resolved
     sources: Sources
-    report: dict[str, Any]
+    report: Prepared
 
 
-def prepare(params: Params) -> Prepared:
+def prepare(params: Params) -> Outputs:
     """Read every source, and decide which labels count."""
     topics, settings = params.topics, params.prepare
     log = None if settings.labels is None else Path(settings.labels)
@@ -69,33 +69,32 @@ def prepare(params: Params) -> Prepared:
     paragraphs = sources.frame.assign(boilerplate=is_boilerplate(sources.frame, articles))
     resolved = resolve(paragraphs, sources.answers, lines, params, sources.metadata)
     frame = with_sample(with_labels(paragraphs, resolved.labels), resolved.sample)
-    report = summary_of(sources)
-    report["boilerplate"] = int(paragraphs["boilerplate"].sum())
-    report["read"] = read
-    report |= summarise(frame, resolved, topics, sources.notes)
-    return Prepared(paragraphs, resolved, sources, report)
+    boilerplate = int(paragraphs["boilerplate"].sum())
+    about_sources = {**summary_of(sources), "boilerplate": boilerplate, "read": read}
+    report = summarise(frame, resolved, topics, sources.notes, about_sources)
+    return Outputs(paragraphs, resolved, sources, report)
 
 
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
     refuse_untrusted(params.prepare)
-    prepared = prepare(params)
-    write_paragraphs(prepared.paragraphs, PARAGRAPHS)
-    resolved = prepared.resolved
+    outputs = prepare(params)
+    write_paragraphs(outputs.paragraphs, PARAGRAPHS)
+    resolved, report = outputs.resolved, outputs.report
     write_columns(resolved.votes, VOTES_SCHEMA, VOTES)
     write_columns(resolved.labels, LABELS_SCHEMA, LABELS)
     write_columns(resolved.sample, SAMPLE_SCHEMA, SAMPLE)
     write_columns(weak_votes(resolved.votes), WEAK_SCHEMA, WEAK)
-    write_metadata(prepared.sources.metadata, METADATA)
-    skipped, columns = prepared.sources.skipped, ["article", "position", "text", "reason"]
+    write_metadata(outputs.sources.metadata, METADATA)
+    skipped, columns = outputs.sources.skipped, ["article", "position", "text", "reason"]
     files.write_csv(SKIPPED, pd.DataFrame(skipped, columns=columns))
-    files.write_json(PREPARED, prepared.report)
+    report.save(PREPARED)
     with suppress(OSError):
         trust()  # who runs the pipeline
-    lines = [describe_size(prepared.paragraphs), *describe_labels(prepared.report)]
-    lines += describe_reading(prepared.report, skipped)
-    lines += [f"note: {message}" for message in prepared.report["messages"]]
+    lines = [describe_size(outputs.paragraphs), *describe_labels(report)]
+    lines += describe_reading(report.metadata, report.articles, report.boilerplate, skipped)
+    lines += [f"note: {message}" for message in report.messages]
     print(*(errors.in_units(line, params.unit) for line in lines), sep="\n")
 
 

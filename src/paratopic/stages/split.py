@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paratopic.corpus.folds import Folds, TooFewLabels, make_folds, no_folds
+from paratopic.corpus.folds import Folds, Split, TooFewLabels, make_folds, no_folds
 from paratopic.corpus.labelled import Labelled, read_labelled
 from paratopic.corpus.table import read_paragraphs
 from paratopic.corpus.unlabelled import deal_unlabelled
@@ -25,14 +25,13 @@ def main() -> None:
         with files.aside(path) as draft:
             table.to_parquet(draft, index=False)
     n_groups = int(folds.table["group"].nunique())
-    report = {
-        "split_unit": folds.split_unit,
-        "n_folds": folds.n_folds,
-        "n_repeats": folds.n_repeats,
-        "groups": n_groups,
-        "messages": list(folds.messages),
-    }
-    files.write_json(SPLIT, report)
+    Split(
+        split_unit=folds.split_unit,
+        n_folds=folds.n_folds,
+        n_repeats=folds.n_repeats,
+        groups=n_groups,
+        messages=folds.messages,
+    ).save(SPLIT)
     groups = f"by {folds.split_unit} ({n_groups:,} with labels, each in one fold)"
     dealt = f"{folds.n_repeats} × {folds.n_folds} folds, {groups}" if folds.n_folds else "no folds"
     lines = [dealt, *(f"note: {message}" for message in folds.messages)]

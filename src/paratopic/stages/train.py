@@ -10,6 +10,7 @@ from paratopic.project.errors import plural
 from paratopic.project.files import FINAL, FINAL_FITS, MODEL_REPORTS
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params, run_stage
+from paratopic.project.reports import Final
 from paratopic.project.terminal import bar
 from paratopic.project.times import Timer
 from paratopic.training.crossval import fit_all, fitter, labelled_for
@@ -30,16 +31,16 @@ def main() -> None:
     # Without labels nothing says what the others are about.
     n_labelled, pool = len(data.rows), data.pool
     n_unlabelled = len(pool.texts) if pool is not None and n_labelled else 0
-    final = {
-        "n_labelled": n_labelled,
-        "n_unlabelled": n_unlabelled,
-        "size": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
-        "parity": parity,
-        "context": asdict(model.context),
-        "notes": notes,
-    }
+    final = Final(
+        n_labelled=n_labelled,
+        n_unlabelled=n_unlabelled,
+        size=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        parity=parity,
+        context=asdict(model.context),
+        notes=tuple(notes),
+    )
     files.write_csv(MODEL_REPORTS / name / "final.csv", model.history)
-    files.write_json(MODEL_REPORTS / name / FINAL, final)
+    final.save(MODEL_REPORTS / name / FINAL)
     timer.keep(f"train@{name}", fit=files.md5(folder))
     for note in notes:
         print(f"note: {note}")

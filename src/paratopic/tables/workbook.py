@@ -17,10 +17,16 @@ from decimal import Decimal
 from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from paratopic.project.errors import UserError, plural
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
+    from openpyxl.cell import Cell
+    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
+    from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +195,7 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
         log.warning("%s (%s in all, read as empty cells)", errors[0], plural(len(errors), "error"))
 
 
-def _value(cell: Any) -> object:
+def _value(cell: Cell) -> object:
     """What a cell holds: None for an error; of a number, the zeros that its format shows first."""
     from openpyxl.utils.escape import unescape
 
@@ -214,7 +220,7 @@ def _merged(places: Iterable[bytes]) -> dict[int, list[tuple[int, int]]]:
     return cells
 
 
-def _first_sheet(book: Any) -> Any:
+def _first_sheet(book: Workbook) -> ReadOnlyWorksheet:
     """The first sheet that is not hidden."""
     shown = (sheet for sheet in book.worksheets if sheet.sheet_state == "visible")
     sheet = next(shown, book.worksheets[0])
@@ -222,7 +228,7 @@ def _first_sheet(book: Any) -> Any:
     return sheet
 
 
-def _refuse_formulas(formulas: Iterable[Any], results: Iterable[Any], where: str) -> None:
+def _refuse_formulas(formulas: Iterable[Cell], results: Iterable[Cell], where: str) -> None:
     """Refuse formulas whose results are not stored, as programs write them that compute nothing."""
     for formula, result in zip(formulas, results, strict=False):
         # An empty text is a result, too.
@@ -273,7 +279,7 @@ def _escaped(text: str) -> str:
     return _UNWRITABLE.sub(lambda match: f"_x{ord(match[0]):04X}_", text)
 
 
-def _write_tab(sheet: Any, tab: Tab) -> None:
+def _write_tab(sheet: WriteOnlyWorksheet, tab: Tab) -> None:
     """Write a tab to a sheet that openpyxl writes row by row."""
     from openpyxl.cell import Cell, WriteOnlyCell
     from openpyxl.styles import Alignment, Font
@@ -300,7 +306,7 @@ def _write_tab(sheet: Any, tab: Tab) -> None:
         sheet.data_validations.append(choice)
 
 
-def _cell(sheet: Any, value: object) -> Any:
+def _cell(sheet: WriteOnlyWorksheet, value: object) -> Any:
     """A value as openpyxl takes it, or a cell where it would take it for something else."""
     from openpyxl.cell import WriteOnlyCell
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paratopic.corpus.labelled import read_labelled
+from paratopic.evaluation.comparison import Comparison
+from paratopic.evaluation.report import Metrics
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.params import Params
@@ -100,7 +102,7 @@ def records(params: Params, outputs: Mapping[str, str], experiment: str | None) 
     experiment
         Name of the DVC experiment that the files belong to, if any.
     """
-    comparison = files.read_json(files.COMPARISON, "stage compare")
+    comparison = Comparison.load(files.COMPARISON, "stage compare")
     tags = git_tags() | {
         "mlflow.source.name": "dvc.yaml",
         "mlflow.source.type": "LOCAL",
@@ -117,26 +119,23 @@ def records(params: Params, outputs: Mapping[str, str], experiment: str | None) 
     return [_record(name, params, outputs, tags, comparison, dataset) for name in params.models]
 
 
-def metrics_of(report: Mapping[str, Any]) -> dict[str, float]:
+def metrics_of(report: Metrics) -> dict[str, float]:
     """The estimates of a report under the names that they have in MLflow, the main ones first.
 
     An estimate ``log_loss`` with its interval becomes log_loss, log_loss_low and log_loss_high; the
-    figures of a topic become f1_trade, precision_trade and recall_trade. Bounds that are null are
+    figures of a topic become f1_trade, precision_trade and recall_trade. Bounds that are None are
     left out, and so are other numbers, which do not measure the model.
     """
-    estimates = {
-        key: item for key, item in report.items() if isinstance(item, Mapping) and "value" in item
-    }
-    values: dict[str, float | None] = {}
-    main = [key for key in main_metrics(report) if key in estimates]
+    estimates, values = report.figures, dict[str, float | None]()
+    main = [key for key in main_metrics(report.mode) if key in estimates]
     for key in dict.fromkeys([*main, *estimates]):
-        values |= {key: estimates[key]["value"]}
-        values |= {f"{key}_{end}": estimates[key].get(end) for end in ("low", "high")}
-    for topic, measured in report.get("topics", {}).items():
-        if measured["support"]:
+        estimate = estimates[key]
+        values |= {key: estimate.value, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
+    for topic, measured in report.topics.items():
+        if measured.support:
             name = _REFUSED.sub("_", topic)
-            values |= {f"{key}_{name}": measured[key]["value"] for key in OF_TOPIC}
-    return {name: float(value) for name, value in values.items() if value is not None}
+            values |= {f"{key}_{name}": getattr(measured, key).value for key in OF_TOPIC}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _record(
@@ -144,16 +143,16 @@ def _record(
     params: Params,
     outputs: Mapping[str, str],
     tags: Mapping[str, str],
-    comparison: Mapping[str, Any],
+    comparison: Comparison,
     dataset: PandasDataset,
 ) -> Record:
     """The record of one model, from its reports and its folder."""
     folder, state = files.MODEL_REPORTS / name, state_of(outputs, name)
-    predictions, champion = folder / "predictions.csv", comparison["champion"]
-    verdict = f"The champion is the {champion}: {comparison['reason']}."
-    report = files.read_json(folder / "metrics.json", "stage evaluate")
+    predictions, champion = folder / "predictions.csv", comparison.champion
+    verdict = f"The champion is the {champion}: {comparison.reason}."
+    report = Metrics.load(folder / "metrics.json", "stage evaluate")
     reports = sorted(folder.glob("[!.]*.*"))
-    basis = {key: str(report[key]) for key in BASIS if key in report}
+    basis = {key: str(getattr(report, key)) for key in BASIS if key in report.model_fields_set}
     with files.written_by("stage card", folder / files.MODEL_CARD):
         card = (folder / files.MODEL_CARD).read_text(encoding="utf-8")
     own = files.MODELS / name, files.SCORES / name
@@ -181,7 +180,7 @@ def _record(
         ),
         compared=outputs[str(files.COMPARISON)],
         champion=champion,
-        verdict="\n\n".join([verdict, *report["notes"]]),
+        verdict="\n\n".join([verdict, *report.notes]),
         comparison=(files.PAGE, files.COMPARISON, files.PICTURE),
     )
 
@@ -212,8 +211,8 @@ def _training_steps(folder: Path) -> dict[str, list[float]]:
 def _seconds_of_training(name: str) -> float:
     """How long stage train took to fit the model; 0 if it did not fit it here."""
     last, folder = read_times().get(f"train@{name}"), files.FINAL_FITS / name
-    if last and folder.exists() and last["fit"] == files.md5(folder):
-        return float(last["seconds"])
+    if last and folder.exists() and last.fit == files.md5(folder):
+        return last.seconds
     return 0.0
 
 

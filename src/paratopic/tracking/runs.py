@@ -319,7 +319,7 @@ def _promote(client: MlflowClient, name: str, run: Run, card: str) -> None:
 def _register(client: MlflowClient, name: str, run: Run, card: str) -> str:
     """Create the version of a run's model; returns its number."""
     model_id = run.outputs.model_outputs[0].model_id
-    main = view.main_metrics(run.data.tags)
+    main = view.main_metrics(run.data.tags["mode"])
     figures = {key: f"{run.data.metrics[key]:.3f}" for key in main if key in run.data.metrics}
     tags = {key: run.data.tags[key] for key in ("model", "n") if key in run.data.tags}
     created = client.create_model_version(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from paratopic.project.metrics import metrics_in
 
@@ -21,24 +20,19 @@ VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 _SECTION = "main"
 
 
-def main_metrics(report: Mapping[str, Any]) -> list[str]:
+def main_metrics(mode: str) -> list[str]:
     """Names in MLflow of the metrics to look at first, with the interval of the headline.
 
-    >>> main_metrics({"mode": "multi"})[:4]
+    >>> main_metrics("multi")[:4]
     ['macro_f1', 'macro_f1_low', 'macro_f1_high', 'micro_f1']
-
-    Parameters
-    ----------
-    report
-        As for `metrics_in`.
     """
-    first, *others = (key for key, metric in metrics_in(report).items() if metric.is_main)
+    first, *others = (key for key, metric in metrics_in(mode).items() if metric.is_main)
     return [first, f"{first}_low", f"{first}_high", *others]
 
 
 def experiment_tags(of_run: Mapping[str, str]) -> dict[str, str]:
     """Tags that describe the experiment to those who open it, from the tags of one of its runs."""
-    metrics = main_metrics(of_run)
+    metrics = main_metrics(of_run["mode"])
     # In pixels. By default names are cut, and those with the same beginning look the same. Both
     # ends of the interval have room on a screen of 1,500, beside MLflow's assistant.
     columns = ["tags.`champion`", *(f"metrics.`{name}`" for name in metrics)]
@@ -51,7 +45,7 @@ def experiment_tags(of_run: Mapping[str, str]) -> dict[str, str]:
         "compareRunCharts": [
             {"uuid": name, "type": "BAR", "metricKey": name, "metricSectionId": _SECTION}
             for name in metrics
-            if name in metrics_in(of_run)
+            if name in metrics_in(of_run["mode"])
         ],
         "compareRunSections": [{"uuid": _SECTION, "name": "Main metrics", "display": True}],
         "isAccordionReordered": True,

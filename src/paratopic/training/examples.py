@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -163,7 +163,7 @@ class Fitted(ABC):
         return scores, self.predict_proba(texts.alone) if reads else scores
 
     @abstractmethod
-    def write(self, folder: Path) -> tuple[dict[str, Any], Parity]:
+    def write(self, folder: Path) -> tuple[dict[str, object], Parity]:
         """Write the files that the kind's classifier reads into an empty folder.
 
         Returns

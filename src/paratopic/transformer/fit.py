@@ -9,7 +9,6 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -106,7 +105,7 @@ class FittedTransformer(Fitted):
         regression = regression_of(self.topics)
         return regression.scores(self._head.read(read, regression, len(texts)).logits)
 
-    def write(self, folder: Path) -> tuple[dict[str, Any], Parity]:
+    def write(self, folder: Path) -> tuple[dict[str, object], Parity]:
         """Write the encoder for sentence-transformers, and as an ONNX model with its head.
 
         Metrics of parity are:
