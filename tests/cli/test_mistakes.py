@@ -12,20 +12,12 @@ import pytest
 
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import write_metadata
-from paratopic.project.files import (
-    COMPARISON,
-    FOLDS,
-    METADATA,
-    MODELS,
-    PARAGRAPHS,
-    PARAMS,
-    SCORES,
-    write_json,
-)
+from paratopic.project.files import COMPARISON, FOLDS, METADATA, MODELS, PARAGRAPHS, PARAMS, SCORES
 from paratopic.project.params import read_params
 from tests.cli.test_codebook import edit_params
 from tests.documents import read_sheet
 from tests.programs import ROOT, Cli
+from tests.reports import compared
 from tests.samples import paragraph, paragraph_table, write_labelled
 
 N = 60
@@ -60,7 +52,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folds.to_parquet(FOLDS)
     scores.to_parquet(SCORES / "baseline" / "scores.parquet")
     COMPARISON.parent.mkdir()
-    write_json(COMPARISON, {"champion": "baseline"})
+    compared(champion="baseline").save(COMPARISON)
     return tmp_path
 
 

@@ -30,6 +30,7 @@ from paratopic.project.files import (
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from tests.programs import ROOT, Cli
+from tests.reports import compared
 from tests.samples import WORDS, examples, fit, paragraph, paragraph_table, write_labelled
 
 N, N_ARTICLES = 200, 40
@@ -71,7 +72,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / SCORES / "baseline").mkdir(parents=True)
     scores[drawn].to_parquet(root / SCORES / "baseline" / "scores.parquet")
     scores[~drawn].to_parquet(root / SCORES / "baseline" / UNLABELLED)
-    files.write_json(root / COMPARISON, {"champion": "baseline"})
+    compared(champion="baseline").save(root / COMPARISON)
     return root
 
 

@@ -26,8 +26,8 @@ def test_every_cell_of_the_notebook_runs(project: Path, monkeypatch: pytest.Monk
             assert cell["outputs"] == [] and cell["execution_count"] is None
             exec("".join(cell["source"]), names)
     assert len(names["answers"]) == 3 and len(names["predictions"]) > 0
-    assert "macro_f1" in names["figures"]
-    assert len(names["mistakes"]) == names["figures"]["mistakes"]
+    assert "macro_f1" in names["metrics"].figures
+    assert len(names["mistakes"]) == names["metrics"].mistakes
 
 
 @pytest.fixture
