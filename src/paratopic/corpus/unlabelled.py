@@ -4,7 +4,7 @@ The share of a topic in a corpus is the mean of predictions, corrected by how fa
 from labels. Both have to come from the same models (cross-prediction: Zrnic & Candès 2024, PNAS
 121, e2322083121, https://arxiv.org/abs/2309.16598): a model that learnt from an article knows its
 other paragraphs better than a model of the folds, which did not. So whatever is dealt here is held
-out with its article. No model is trained here.
+out with its article.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.duplicates import near_duplicates
+from paratopic.corpus.duplicates import Integers, near_duplicates
 from paratopic.corpus.folds import ALWAYS_TRAIN, Folds
 from paratopic.corpus.labelled import DEALT_COLUMNS
 from paratopic.corpus.table import has_hand_label
-from paratopic.project.texts import Integers
 
 # Distinct texts that are dealt, at most. With more, those that are dealt show how far the final
 # model's predictions are from those of the folds' models.
