@@ -27,7 +27,7 @@ from paratopic.reading.article import (
     paragraphs_of,
     skipped_of,
 )
-from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file
+from paratopic.reading.files import SUFFIXES, read_file
 from paratopic.reading.metadata import article_fields, sheets_beside
 from paratopic.tables.sheets import LineFeeds, csv_encoding, csv_table, inert_value, without_title
 from paratopic.tables.workbook import read_values, shown
@@ -290,17 +290,6 @@ def format_of(path: Path) -> BulkFormat:
     ('.csv', '.jsonl')
     """
     return FORMATS.get(path.suffix.lower()) or FORMATS[".txt"]
-
-
-def find_inputs(patterns: Sequence[str]) -> list[Path]:
-    """The files that paths, folders and globs stand for, each once.
-
-    A folder stands for the tables and articles in it and its subfolders, sorted. What is left out
-    of it is listed on stderr. A pattern that matches no file is a `UserError`.
-    """
-    inputs, left_out = find_files(patterns, FORMATS)
-    list_left_out(left_out)
-    return inputs
 
 
 def list_skipped(source: str, skipped: Iterable[Skipped]) -> None:

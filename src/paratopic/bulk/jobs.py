@@ -266,13 +266,10 @@ def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
 def _check_plan(out: Path, plan: dict[str, object]) -> None:
     begun = read_json(out / PLAN, "`paratopic predict --out` without --resume")
     titles = {"model": "the model", "inputs": "the inputs", "column": "--text"}
-    for key, what in titles.items():
-        if begun.get(key) != plan[key]:
-            raise UserError(f"{out} cannot be resumed: {what} changed since; name another folder")
+    changed = [f": {titles[key]} changed since" for key in titles if begun.get(key) != plan[key]]
     if begun != plan:
-        raise UserError(
-            f"{out} cannot be resumed by this version of paratopic; name another folder"
-        )
+        why = (changed or [" by this version of paratopic"])[0]
+        raise UserError(f"{out} cannot be resumed{why}; name another folder")
 
 
 def predict_chunk(job: Job, chunk: Chunk, show: Callable[[int], None]) -> Columns:

@@ -57,7 +57,9 @@ def deal_unlabelled(
     rng = np.random.default_rng([seed, len(others)])
     if len(others) > MOST_TEXTS:
         others = others.iloc[np.sort(rng.choice(len(others), MOST_TEXTS, replace=False))]
-    others = others.assign(copy_of=_copied(rows, others))
+    duplicates = near_duplicates([*rows["text"], *others["text"]])
+    first = rows["id"].groupby(duplicates[: len(rows)]).first()
+    others = others.assign(copy_of=first.reindex(duplicates[len(rows) :]).fillna("").tolist())
     dealt = folds.table.merge(rows[["id", "article"]].assign(by_hand=has_hand_label(rows)), on="id")
     article_of = rows.set_index("id")["article"]
     beside = others[others["copy_of"] != ""].drop_duplicates("article").set_index("article")
@@ -73,13 +75,6 @@ def deal_unlabelled(
         fold = others["article"].map(pd.concat([fold_of, at_random.astype(np.int64)]))
         parts.append(others.assign(repeat=repeat, fold=fold)[DEALT_COLUMNS])
     return pd.concat(parts, ignore_index=True)
-
-
-def _copied(rows: pd.DataFrame, others: pd.DataFrame) -> list[str]:
-    """Id of the first labelled near-duplicate of each text, "" for none."""
-    duplicates = near_duplicates([*rows["text"], *others["text"]])
-    first = rows["id"].groupby(duplicates[: len(rows)]).first()
-    return list(first.reindex(duplicates[len(rows) :]).fillna(""))
 
 
 def _in_proportion(sizes: pd.Series, order: Integers) -> Integers:
