@@ -18,16 +18,15 @@ from paratopic.corpus.labelled import (
     VOTES_SCHEMA,
     WEAK_SCHEMA,
     Labelled,
-    no_rows,
     weak_votes,
     with_labels,
 )
 from paratopic.corpus.table import (
+    PARAGRAPHS_SCHEMA,
     targets_of,
     texts_of,
     with_columns,
     write_columns,
-    write_paragraphs,
 )
 from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.outcomes import Outcomes
@@ -139,7 +138,7 @@ def write_labelled(
     frame: pd.DataFrame, root: Path = Path(), weak: pd.DataFrame | None = None
 ) -> None:
     """Write paragraphs with labels, and further votes of weak sources, as stage prepare does."""
-    write_paragraphs(frame, root / PARAGRAPHS)
+    write_columns(frame, PARAGRAPHS_SCHEMA, root / PARAGRAPHS)
     labelled = frame[frame["label_source"] != "none"] if "label" in frame else frame[:0]
     kinds = {"hand": ("table.csv", "table"), "weak": ("rules", "rule")}
     votes = vote_rows(
@@ -152,7 +151,7 @@ def write_labelled(
     if weak is not None:
         votes = pd.concat([votes, weak], ignore_index=True)
     labels = label_rows({}, "hand")
-    sample = no_rows(SAMPLE_SCHEMA)
+    sample = pd.DataFrame(columns=SAMPLE_SCHEMA.names)
     if len(labelled):
         renamed = labelled.rename(columns={"id": "paragraph", "label_source": "by"})
         labels = renamed.assign(label=renamed["label"].map(lambda label: label or []))

@@ -134,26 +134,6 @@ def test_a_spreadsheet_gets_numbers_and_dates(model: Model, tmp_path: Path, suff
     assert sheet.column_dimensions["E"].width > len("2021-01-05")  # narrower, it would be ####
 
 
-def test_a_parquet_table_keeps_types_and_values(model: Model, tmp_path: Path) -> None:
-    when = pa.array([1, None], pa.timestamp("ns"))
-    rows = pa.table(
-        {
-            "when": when,
-            "n": pa.array([1, 2], pa.int8()),
-            "text": ["a tariff", "=1+1"],
-            "kind": pa.array(["a", "b"]).dictionary_encode(),
-            "tags": [["x"], []],
-        }
-    )
-    pq.write_table(rows, tmp_path / "in.parquet")
-    out = tmp_path / "out.parquet"
-    write(model, [tmp_path / "in.parquet"], out)
-    table = pq.read_table(out)
-    assert table.select(rows.schema.names).equals(rows)
-    assert table.schema.names == [*rows.schema.names, *ADDED]
-    assert str(table.schema.field("sure").type) == "bool"
-
-
 def test_one_parquet_table_of_all_inputs(model: Model, inputs: list[Path], tmp_path: Path) -> None:
     """A column that is text in one input and a number in another one is text in all."""
     more = save(tmp_path, "d.csv", b"n,text,year\n1,caf\xe9,2020\n=2,duty,2021\n")

@@ -9,7 +9,7 @@ import pytest
 
 from paratopic.cli import project as project_room
 from paratopic.cli.project import DRAW, RUN, Project, next_steps
-from paratopic.corpus.labelled import SAMPLE_SCHEMA, VOTES_SCHEMA, no_rows
+from paratopic.corpus.labelled import SAMPLE_SCHEMA, VOTES_SCHEMA
 from paratopic.labels.log import Label
 from paratopic.project.sources import Source
 from tests.samples import PARAMS, paragraph_table
@@ -34,7 +34,8 @@ def project(
         label=[["trade"] if source == "hand" else None for source in sources],
         draw=[draw if source == "hand" else "" for source in sources],
     )
-    made = Project(PARAMS, table, no_rows(VOTES_SCHEMA), no_rows(SAMPLE_SCHEMA), list(lines))
+    votes, sample = (table[:0].reindex(columns=s.names) for s in (VOTES_SCHEMA, SAMPLE_SCHEMA))
+    made = Project(PARAMS, table, votes, sample, list(lines))
     vars(made)["everything"] = table if fields is None else table.assign(**fields)
     return made
 

@@ -146,19 +146,6 @@ def test_a_given_neighbour_of_another_article_or_of_one_side_only_leads_nowhere(
     ]
 
 
-def test_the_heading_of_a_section_is_read_without_the_title() -> None:
-    frame = paragraph_table(
-        text=["A.", "B.", "C."],
-        title=["Talks open", "Talks open", ""],
-        heading=["Talks open / Trade", "Talks open", "Talks open / Trade"],
-    )
-    assert passages_of(frame) == [
-        Passage("A.", heading="Trade", title="Talks open"),
-        Passage("B.", title="Talks open"),
-        Passage("C.", heading="Talks open / Trade"),
-    ]
-
-
 def test_fields_are_strings_or_null_whatever_their_names(tmp_path: Path) -> None:
     path = tmp_path / "metadata.parquet"
     names = [name for name in PARAGRAPHS_SCHEMA.names if name != "id"]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.annotation.suggestion import draw_from_groups, draw_mixed, draw_random
-from paratopic.corpus.labelled import SAMPLE_SCHEMA, no_rows
+from paratopic.corpus.labelled import SAMPLE_SCHEMA
 from paratopic.labels.frames import RANDOM_SHARE
 from paratopic.labels.log import Label
 from paratopic.labels.sample import describe_sample, sample_of, weigh_sample
@@ -33,7 +33,7 @@ def table(n: int, hand: Sequence[str], **columns: Sequence[object]) -> pd.DataFr
     return paragraph_table(**{"id": ids, "text": texts, "label_source": sources, **columns})
 
 
-NOTHING_DRAWN = no_rows(SAMPLE_SCHEMA)
+NOTHING_DRAWN = pd.DataFrame(columns=SAMPLE_SCHEMA.names)
 
 
 def in_order(*lines: Label) -> list[Label]:

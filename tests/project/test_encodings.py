@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from paratopic.project.encodings import decode, encodings_of
@@ -32,10 +34,23 @@ def test_texts_are_read_in_their_encoding(sentences: list[str], encoding: str, n
     assert decode(f"text\tlabel\n{rows}".encode(encoding), "t.csv") == f"text\tlabel\n{rows}"
 
 
-def test_where_nothing_tells_encodings_apart_it_is_asked() -> None:
-    data = "text,label\nPetr Čech said so in Plzeň,a\n".encode("cp1250")
-    with pytest.raises(UserError, match=r't.csv: .* Is it cp1250 \("Čech"\) or cp1252 \("Èech"\)'):
-        decode(data, "t.csv")
+@pytest.mark.parametrize(
+    ("text", "encoding", "readings"),
+    [
+        ("Petr Čech said so", "cp1250", 'cp1252 ("Èech") or cp1250 ("Čech")'),
+        ("Erdoğan said so", "cp1254", 'cp1252 ("Erdoðan") or cp1250 ("Erdođan") or cp1254'),
+    ],
+)
+def test_a_single_word_that_may_be_in_several_encodings_is_asked_about(
+    text: str, encoding: str, readings: str
+) -> None:
+    with pytest.raises(UserError, match=re.escape(f"t.csv: is not UTF-8. Is it {readings}")):
+        decode(f"text,label\n{text},a\n".encode(encoding), "t.csv")
+
+
+@pytest.mark.parametrize("text", ["It costs £5 or €6.", "“Yes” – it’s 30°C…", "Müller said so."])
+def test_signs_and_common_letters_are_those_of_cp1252(text: str) -> None:
+    assert encodings_of(text.encode("cp1252")) == ["cp1252"]
 
 
 def test_rare_letters_are_looked_at() -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from paratopic.reading.furniture import BYLINE, CALL, CAPTION, DATE, LINK, NOTICE, TAGS, reasons
 
@@ -106,22 +102,3 @@ def test_dates_that_recur_are_headings() -> None:
 def test_no_rule_is_slow_on_a_long_text() -> None:
     assert reason_in_the_middle("Photo: " + "word " * 200_000) == ""
     assert reason_in_the_middle("By A" * 100_000) == ""
-
-
-@given(st.lists(st.text(max_size=40), max_size=6))
-def test_every_text_gets_an_answer(texts: list[str]) -> None:
-    assert len(reasons(texts)) == len(texts)
-
-
-class Unsliced(list[str]):
-    """Texts of which no slice, which is a copy, may be taken for each of them."""
-
-    def __getitem__(self, key: Any) -> Any:
-        assert not isinstance(key, slice)
-        return super().__getitem__(key)
-
-
-def test_an_article_of_short_lines_takes_linear_time() -> None:
-    lines = Unsliced([TITLE, *["a"] * 100, "September 14", *["b"] * 100, "September 15"])
-    assert set(reasons(lines)) == {"", DATE}
-    assert reasons(lines)[101] == "" and reasons(lines)[-1] == DATE

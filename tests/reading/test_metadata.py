@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -51,11 +50,6 @@ def test_a_date_in_the_name_of_a_file_is_no_part_of_another_number(
     name: str, found: str | None
 ) -> None:
     assert date_in_name(name) == found
-
-
-@given(st.dates(date(1800, 1, 1), date(2100, 12, 31)), st.sampled_from(["%Y-%m-%d", "%Y%m%d"]))
-def test_every_day_is_found(day: date, form: str) -> None:
-    assert date_in_name(f"no. 7, {day:{form}} talks") == iso_date(f"{day:{form}}") == f"{day}"
 
 
 @given(st.text(st.characters(exclude_categories=())))

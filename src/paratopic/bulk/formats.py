@@ -1,8 +1,7 @@
 """The inputs of bulk prediction: each format is read, and written with further columns, in shards.
 
-`FORMATS` maps the suffix of an input to its `BulkFormat`: tables, and articles, which are written
-as JSON lines. A format knows rows, texts and what is wrong with a row. Articles know what stands
-around their paragraphs, and of tables some columns tell (`with_context`).
+A format knows rows, texts and what is wrong with a row. Articles know what stands around their
+paragraphs, and of tables some columns tell (`with_context`).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from paratopic.reading.article import (
     paragraphs_of,
     skipped_of,
 )
-from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file
+from paratopic.reading.files import SUFFIXES, read_file
 from paratopic.reading.metadata import article_fields, sheets_beside
 from paratopic.tables.sheets import LineFeeds, csv_encoding, csv_table, inert_value, without_title
 from paratopic.tables.workbook import read_values, shown
@@ -59,7 +58,7 @@ class Chunk:
     Parameters
     ----------
     rows
-        The rows in the form that `BulkFormat.write` of the same format takes.
+        In the form that `BulkFormat.write` of the same format takes.
     texts, errors
         The text of each row, and what is wrong with it; None for a row that can be answered.
     share
@@ -83,15 +82,8 @@ class BulkFormat(Protocol):
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
         """Read a file shard by shard. A file without rows gives one chunk without rows.
 
-        Parameters
-        ----------
-        column, added
-            Names of the column that holds the texts, and of those that prediction adds.
-
-        Raises
-        ------
-        UserError
-            The file cannot be read, lacks the column, or already has one that would be added.
+        A `UserError` says that the file cannot be read, lacks the column of the texts, or already
+        has one that prediction would add.
         """
 
     def check(self, path: Path, column: str, added: Collection[str]) -> None:
@@ -102,16 +94,8 @@ class BulkFormat(Protocol):
     def write(self, path: Path, rows: Any, columns: Columns, types: Types) -> None:
         """Write the rows of a chunk with further columns, in formats with types of these types."""
 
-    def columns(self, rows: Any, names: Collection[str] = (), typed: bool = False) -> Columns:
-        """The rows' own columns.
-
-        Parameters
-        ----------
-        names
-            Columns that are needed; by default all. Others may be there, too.
-        typed
-            Whether numbers and dates are such where the file has them; by default, cells are texts.
-        """
+    def columns(self, rows: Any, typed: bool = False) -> Columns:
+        """The rows' own columns, as texts, or with numbers and dates where the file has them."""
 
 
 class Parquet(BulkFormat):
@@ -149,9 +133,9 @@ class Parquet(BulkFormat):
 
         pq.write_table(with_columns(rows, columns, types), path)
 
-    def columns(self, rows: pa.Table, names: Collection[str] = (), typed: bool = False) -> Columns:
-        asked = [name for name in rows.schema.names if not names or name in names]
-        return {name: _values(rows[name], "timestamp[us]" if typed else "string") for name in asked}
+    def columns(self, rows: pa.Table, typed: bool = False) -> Columns:
+        times = "timestamp[us]" if typed else "string"
+        return {name: _values(rows[name], times) for name in rows.schema.names}
 
 
 class Cells(NamedTuple):
@@ -168,11 +152,8 @@ class Cells(NamedTuple):
 class Csv(BulkFormat):
     """CSV files with a header; cells stay as they are written, and so does what separates them.
 
-    What a spreadsheet would take for a formula is written with an apostrophe before it.
-
     A row with too few or too many cells has an error that shows the cells; the row is filled up or
-    cut to the width of the header. A file with a quote that is not closed is refused, because it
-    would hide rows.
+    cut to the width of the header.
     """
 
     suffix = ".csv"
@@ -180,8 +161,7 @@ class Csv(BulkFormat):
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
         size = max(1, path.stat().st_size)
         with path.open("rb") as raw, io.TextIOWrapper(raw, *csv_encoding(raw), newline="") as file:
-            place = f"{path}: the row that ends on line"
-            separator, lines = csv_table(file, column, lambda _, line: f"{place} {line}")
+            separator, lines = csv_table(file, path, column)
             header = next(lines, [])
             _check_columns(path, header, added, column)
             for rows in batches(lines):
@@ -195,10 +175,9 @@ class Csv(BulkFormat):
             for row, values in zip(rows.rows, added, strict=True):
                 writer.writerow(map(inert_value, [*map(shown, row), *values]))
 
-    def columns(self, rows: Cells, names: Collection[str] = (), typed: bool = False) -> Columns:
-        asked = [(n, name) for n, name in enumerate(rows.header) if not names or name in names]
-        cells = ((name, [row[n] for row in rows.rows]) for n, name in asked)
-        return {name: values if typed else list(map(shown, values)) for name, values in cells}
+    def columns(self, rows: Cells, typed: bool = False) -> Columns:
+        cells = {name: [row[n] for row in rows.rows] for n, name in enumerate(rows.header)}
+        return cells if typed else {name: [*map(shown, cells[name])] for name in cells}
 
 
 class Xlsx(Csv):
@@ -256,7 +235,7 @@ class JsonLines(BulkFormat):
                 separator = "" if row == "{}" else ", "
                 file.write(f"{row[:-1]}{separator}{added[1:]}\n")
 
-    def columns(self, rows: list[str], names: Collection[str] = (), typed: bool = False) -> Columns:
+    def columns(self, rows: list[str], typed: bool = False) -> Columns:
         values = [json.loads(row) for row in rows]
         keys = dict.fromkeys(key for row in values for key in row)
         return {key: [row.get(key) for row in values] for key in keys}
@@ -313,17 +292,6 @@ def format_of(path: Path) -> BulkFormat:
     return FORMATS.get(path.suffix.lower()) or FORMATS[".txt"]
 
 
-def find_inputs(patterns: Sequence[str]) -> list[Path]:
-    """The files that paths, folders and globs stand for, each once.
-
-    A folder stands for the tables and articles in it and its subfolders, sorted. What is left out
-    of it is listed on stderr. A pattern that matches no file is a `UserError`.
-    """
-    inputs, left_out = find_files(patterns, FORMATS)
-    list_left_out(left_out)
-    return inputs
-
-
 def list_skipped(source: str, skipped: Iterable[Skipped]) -> None:
     """Note the parts of an article that are no paragraphs, and why, on stderr."""
     for part in skipped:
@@ -340,15 +308,14 @@ def with_context(chunk: Chunk, columns: Columns) -> Chunk:
     """Add what the rows' own columns tell to texts of a chunk that have nothing around them yet."""
     if not {*BESIDE, POSITION} & columns.keys():
         return chunk
-    n = len(chunk.texts)
     texts = [text if isinstance(text, str) else None for text in chunk.texts]
-    cells = {name: columns.get(name, [None] * n) for name in (GROUP, POSITION, *BESIDE)}
+    cells = {name: columns.get(name, [None] * len(texts)) for name in (GROUP, POSITION, *BESIDE)}
     groups, places = cells[GROUP], list(map(_place, cells[GROUP], cells[POSITION]))
     beside = [[cell if isinstance(cell, str) else "" for cell in cells[name]] for name in BESIDE]
     rows = [row for row, text in enumerate(texts) if text is not None]
-    passages = iter(table_passages(texts, list(map(str, groups)), places, beside, rows))
-    read = [next(passages) if isinstance(text, str) else text for text in chunk.texts]
-    return replace(chunk, texts=read)
+    passages = table_passages(texts, list(map(str, groups)), places, beside, rows)
+    read = dict(zip(rows, passages, strict=True))
+    return replace(chunk, texts=[read.get(row, text) for row, text in enumerate(chunk.texts)])
 
 
 def _place(group: Any, position: Any) -> float | None:

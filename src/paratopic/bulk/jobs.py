@@ -3,8 +3,7 @@
 Memory stays constant, since a shard has at most `formats.SHARD` rows. Each input has shards of its
 own, in its own order and format: tables keep all of their columns, workbooks become CSV, articles
 JSON lines, one per paragraph. A shard appears only when it is complete, and an interrupted run goes
-on with the first input that is not; the result is identical. This module does not decide how a text
-gets its topic (`inference` does).
+on with the first input that is not; the result is identical.
 """
 
 from __future__ import annotations
@@ -120,20 +119,13 @@ class Job:
         return {_topics(self.model): str, **ANSWER, **scores, LANGUAGE: str, "error": str}
 
     def chunks(self, added: Collection[str], first: int = 0) -> Iterator[tuple[int, int, Chunk]]:
-        """Number of the input, from `first` on, number of its shard, and the shard's rows.
-
-        Parameters
-        ----------
-        added
-            Names of the columns that are to be added to a row.
-        """
+        """Number of the input, from `first` on, number of its shard, and the shard's rows."""
         in_context = any(asdict(self.model.context).values())  # its weights
         for number, path in list(enumerate(self.inputs))[first:]:
             log.info("reading %s", path)
             chunks = format_of(path).read(path, self.column, added)
             for shard, chunk in enumerate(chunks):
-                # Articles know what stands around their paragraphs.
-                if in_context and any(isinstance(text, str) for text in chunk.texts):
+                if in_context:
                     chunk = with_context(chunk, format_of(path).columns(chunk.rows))
                 yield number, shard, chunk
 
@@ -274,13 +266,10 @@ def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
 def _check_plan(out: Path, plan: dict[str, object]) -> None:
     begun = read_json(out / PLAN, "`paratopic predict --out` without --resume")
     titles = {"model": "the model", "inputs": "the inputs", "column": "--text"}
-    for key, what in titles.items():
-        if begun.get(key) != plan[key]:
-            raise UserError(f"{out} cannot be resumed: {what} changed since; name another folder")
+    changed = [f": {titles[key]} changed since" for key in titles if begun.get(key) != plan[key]]
     if begun != plan:
-        raise UserError(
-            f"{out} cannot be resumed by this version of paratopic; name another folder"
-        )
+        why = (changed or [" by this version of paratopic"])[0]
+        raise UserError(f"{out} cannot be resumed{why}; name another folder")
 
 
 def predict_chunk(job: Job, chunk: Chunk, show: Callable[[int], None]) -> Columns:

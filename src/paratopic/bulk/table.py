@@ -1,7 +1,6 @@
 """Bulk prediction into one table, .csv, .xlsx or .parquet, with all rows of all inputs.
 
 Everything is read before anything is predicted: what the table cannot hold is refused at once.
-Files of any size, and runs that can be resumed, are for `bulk.predict_files`.
 """
 
 from __future__ import annotations
@@ -33,11 +32,7 @@ _NARROWEST, _WIDEST, _MEASURED = 9, 60, 100
 
 
 class Predicted(NamedTuple):
-    """Rows of one input, as its format has them, and the columns that are added to them.
-
-    They are that of the `SOURCE`, if the table is to have it, and those of the predictions, with
-    the types of their values.
-    """
+    """Rows of one input, as its format has them; the column `SOURCE`, if any; and predictions."""
 
     input: Path
     rows: Any

@@ -27,7 +27,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from paratopic.bulk import jobs
-from paratopic.bulk.formats import FORMATS, find_inputs, list_skipped
+from paratopic.bulk.formats import FORMATS, list_skipped
 from paratopic.bulk.table import WRITERS, predict_table
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
@@ -100,8 +100,9 @@ def predict(
         raise UserError("--resume continues what --out names: name it")
     loaded = load(model)
     if out is not None:
-        job = jobs.Job(loaded, find_inputs(paths), text)
-        raise typer.Exit(_predict_files(job, out, resume))
+        inputs, left_out = find_files(paths, FORMATS)
+        list_left_out(left_out)
+        raise typer.Exit(_predict_files(jobs.Job(loaded, inputs, text), out, resume))
     _check_articles(paths)
     labelled = labelled_paragraphs(loaded) if why else None
     for article in map(_read_article, paths):

@@ -1,8 +1,6 @@
 """Near-duplicates, and articles that are copies of each other.
 
-Texts are near-duplicates when they share most of their three-word sequences, articles are copies
-when they share most of their paragraphs. Texts are compared word by word; paraphrases are not
-found.
+Texts are compared word by word; paraphrases are not found.
 
 Not every two texts are compared. Who shares half of its features with another shares one of the
 rarer half, and rare ones are shared by few (prefix filtering, Chaudhuri, Ganti & Kaushik 2006). Of
@@ -125,14 +123,8 @@ def components(row: Integers, column: Integers, n: int) -> Integers:
 def _connect(features: sparse.csr_matrix, sizes: Integers, close: _Close) -> Integers:
     """Number n rows so that chains of close ones share a number.
 
-    Parameters
-    ----------
-    features
-        (n, m) features that each row has, as zeros and ones.
-    sizes
-        (n,) number of features of each row, including any that `features` leaves out.
-    close
-        Says which rows belong together. Those that do must share half of the `sizes` of either.
+    Features (n, m) are zeros and ones. Sizes (n,) count those that they leave out, too. Close rows
+    must share half of the sizes of either.
     """
     rare = _rarer_half(features, sizes)
     # Rows that follow each other among those with a feature: most copies are connected by these.
@@ -209,12 +201,8 @@ def _close_pairs(
 def _number_words(texts: Sequence[str]) -> tuple[Integers, list[npt.NDArray[np.int32]]]:
     """Number the words of texts, without case and punctuation, in order of appearance.
 
-    Returns
-    -------
-    numbers
-        (n,) number of the sequence of words that each text is.
-    sequences
-        Numbers of the words of each distinct sequence. A text without a word is one by itself.
+    Returns the number of the sequence of words that each text is, (n,), and the numbers of the
+    words of each distinct sequence. A text without a word is one by itself.
     """
     vocabulary: dict[str, int] = {}
     number_of: dict[bytes, int] = {}

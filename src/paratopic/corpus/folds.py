@@ -4,16 +4,15 @@ A group is dealt as a whole: an article with its copies, or, where articles are 
 with its near-duplicates. A training part has no paragraph of a group that is held out, and no
 near-duplicate of a paragraph that is. Hand labels alone decide how folds are made: paragraphs with
 weak answers are held out too, so that they get scores, and change no fold of the others. A topic in
-a single group cannot be learnt and held out at once: its paragraphs only train. Paragraphs with
-none of the topics are dealt too, so that they get out-of-fold scores. No model is trained here.
+a single group cannot be learnt and held out at once: its paragraphs only train.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,8 +39,7 @@ class TooFewLabels(UserError):
     """There are too few labels to hold any out."""
 
 
-@dataclass(frozen=True)
-class Folds:
+class Folds(NamedTuple):
     """Folds, and how they were chosen.
 
     Parameters
@@ -208,7 +206,7 @@ def iterate_folds(
 
 def _refuse_too_few(has: pd.DataFrame, duplicates: Integers) -> None:
     """Raise `TooFewLabels` unless two topics have two distinct paragraphs each."""
-    if not len(has.columns):
+    if has.columns.empty:
         raise TooFewLabels(
             "no labelled paragraph has a topic: label more (`paratopic label --random`)"
         )
@@ -230,11 +228,8 @@ def _choose_groups(
     """Group by article where there are enough, else by paragraph.
 
     An article is counted if it has a topic in a paragraph that no other article has: whichever
-    articles are held out, the others leave something to learn from.
-
-    Returns
-    -------
-    The split unit, (n,) numbers of the rows' groups, and messages.
+    articles are held out, the others leave something to learn from. Returns the split unit, (n,)
+    numbers of the rows' groups, and messages.
     """
     articles = article_groups(pd.factorize(article)[0], duplicates)
     in_one = pd.Series(articles).groupby(duplicates).transform("nunique") == 1
@@ -286,12 +281,8 @@ def _choose_number(
 ) -> tuple[int, list[str]]:
     """Choose the number of folds to deal to; say so where a topic in few groups reduces it.
 
-    Parameters
-    ----------
-    n_folds, holdout
-        As in `make_folds`. With a holdout, as many folds as it takes for some to make that share.
-    counts
-        Number of groups of each measurable topic.
+    With a holdout, as many folds as it takes for some to make that share. The counts are the
+    numbers of groups of each measurable topic.
     """
     rarest = min(counts, key=counts.__getitem__)
     most = max(counts[rarest], min(LEAST_FOLDS, max(counts.values())))
@@ -319,18 +310,7 @@ def _deal_others(
 ) -> Integers:
     """Deal rows with weak answers: with the hand labels of their group, or else at random.
 
-    Where a share is held out once, the others only train.
-
-    Parameters
-    ----------
-    fold
-        (n,) folds of the rows with a hand label.
-    by_hand
-        (n,) which rows these are.
-    groups
-        (n,) numbers of the rows' groups.
-    n_folds
-        Number of folds; 1 for a share.
+    Where a share is held out once, as one fold, the others only train.
     """
     numbers, group = np.unique(groups, return_inverse=True)
     shuffled = np.random.default_rng(seed).permutation(len(numbers))
@@ -383,10 +363,8 @@ def _deal_iteratively(
 def _untrained_topics(table: pd.DataFrame, has: pd.DataFrame) -> list[str]:
     """A message about topics that are held out in some fold and not in its training part."""
     untrained: set[str] = set()
-    ids = list(table["id"][: len(has)])
-    for _, _, train, held_out in iterate_folds(table, ids):
-        lacking = has.iloc[held_out].any() & ~has.iloc[train].any()
-        untrained |= set(has.columns[lacking])
+    for _, _, train, held_out in iterate_folds(table, list(table["id"][: len(has)])):
+        untrained |= set(has.columns[has.iloc[held_out].any() & ~has.iloc[train].any()])
     message = (
         f"{in_short(sorted(untrained), MOST_NAMED)}: some folds leave no example to learn from, so "
         "models cannot predict the topic there"

@@ -76,11 +76,6 @@ BY_HAND = ("person", "table")
 LABEL_SOURCES = {"hand": "by hand", "weak": "by weak sources"}
 
 
-def no_rows(schema: pa.Schema) -> pd.DataFrame:
-    """A table of a schema without rows."""
-    return pd.DataFrame(columns=schema.names)
-
-
 def weak_votes(votes: pd.DataFrame) -> pd.DataFrame:
     """Select the votes of weak sources, in the columns that fits read."""
     weak: pd.DataFrame = votes.loc[~votes["kind"].isin(BY_HAND), WEAK_SCHEMA.names]
@@ -90,9 +85,7 @@ def weak_votes(votes: pd.DataFrame) -> pd.DataFrame:
 def with_labels(paragraphs: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """Join the table of labels to the paragraph table.
 
-    Returns
-    -------
-    The table with the columns label (a list, empty for none of the topics; None for no label) and
+    Adds the columns label (a list, empty for none of the topics; None for no label) and
     label_source ("hand", "weak" or "none").
     """
     labels = labels.set_index("paragraph").reindex(paragraphs["id"]).set_axis(paragraphs.index)
@@ -120,25 +113,14 @@ def is_random(rows: pd.DataFrame) -> pd.Series:
 
 
 def weak_votes_on(rows: pd.DataFrame, weak: pd.DataFrame) -> pd.DataFrame:
-    """Select the votes of weak sources on n rows of the paragraph table.
-
-    Returns
-    -------
-    Columns row (its number, from 0), source, given and confidence, in the order of the rows.
-    """
+    """Votes of weak sources on n rows: columns row (from 0), source, given and confidence."""
     weak = weak.assign(row=pd.Index(rows["id"]).get_indexer(weak["paragraph"]))
     weak = weak[weak["row"] >= 0].sort_values("row", kind="stable", ignore_index=True)
     return weak[["row", "source", "given", "confidence"]]
 
 
 def read_labelled_paragraphs(root: Path = Path()) -> pd.DataFrame:
-    """Read the paragraphs of a project with their labels and how they were drawn.
-
-    Parameters
-    ----------
-    root
-        The project's folder, by default the current directory.
-    """
+    """Read the paragraphs of a project, by default the one here, with labels and their draws."""
     labels = read_columns(root / LABELS, LABELS_SCHEMA)
     frame = with_labels(read_paragraphs(root / PARAGRAPHS), labels)
     return with_sample(frame, read_columns(root / SAMPLE, SAMPLE_SCHEMA))
@@ -242,7 +224,7 @@ class Labelled:
     topics: Topics
     folds: pd.DataFrame = field(default_factory=pd.DataFrame)
     pool: Pool | None = None
-    weak: pd.DataFrame = field(default_factory=lambda: no_rows(WEAK_SCHEMA))
+    weak: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=WEAK_SCHEMA.names))
     paragraphs: pd.DataFrame | None = None
     unlabelled: Unlabelled = field(default_factory=Unlabelled)
 
@@ -305,13 +287,7 @@ class Labelled:
         return replace(self, rows=self.rows.iloc[part])
 
     def measured(self, scores: pd.DataFrame) -> Labelled:
-        """Select the paragraphs that are evaluated: by hand, and with out-of-fold scores.
-
-        Parameters
-        ----------
-        scores
-            A table of scores with a column id.
-        """
+        """Select the paragraphs that are evaluated: by hand, and with out-of-fold scores."""
         return self.of(self.by_hand & self.rows["id"].isin(scores["id"]).to_numpy())
 
     def apart(self, train: Integers, held_out: Integers) -> tuple[Texts, Texts]:

@@ -117,11 +117,6 @@ def has_hand_label(rows: pd.DataFrame) -> pd.Series:
     return rows.get("label_source", pd.Series("hand", rows.index)) == "hand"
 
 
-def write_paragraphs(frame: pd.DataFrame, path: Path) -> None:
-    """Write the paragraph table as parquet."""
-    write_columns(frame, PARAGRAPHS_SCHEMA, path)
-
-
 def read_paragraphs(path: Path = PARAGRAPHS) -> pd.DataFrame:
     """Read a paragraph table, by default the project's; a UserError says if it is damaged."""
     return read_columns(path, PARAGRAPHS_SCHEMA)
@@ -168,26 +163,14 @@ LONGEST_LINE = 100
 
 
 def write_metadata(frame: pd.DataFrame, path: Path) -> None:
-    """Write the table as parquet.
-
-    Parameters
-    ----------
-    frame
-        A row for each row of the paragraph table, in its order: `id`, then a column of strings for
-        each field, null where a paragraph has none.
-    """
+    """Write a table with a column id, and one of strings or nulls for each field."""
     write_columns(frame, pa.schema([(name, pa.string()) for name in frame]), path)
 
 
 def with_metadata(frame: pd.DataFrame, metadata: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Add the columns of a table of metadata to paragraphs, whose own columns stay.
+    """Add the columns of a table of metadata, by default the project's, to paragraphs.
 
-    Those of labels go: what a paragraph is from may have a column of such a name.
-
-    Parameters
-    ----------
-    metadata
-        Columns id and any others. None, the default, for the project's table.
+    Their own columns stay, but those of labels go: metadata may have a column of such a name.
     """
     metadata = read_parquet(METADATA) if metadata is None else metadata
     if "label_source" in frame:

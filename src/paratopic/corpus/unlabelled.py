@@ -4,7 +4,7 @@ The share of a topic in a corpus is the mean of predictions, corrected by how fa
 from labels. Both have to come from the same models (cross-prediction: Zrnic & Candès 2024, PNAS
 121, e2322083121, https://arxiv.org/abs/2309.16598): a model that learnt from an article knows its
 other paragraphs better than a model of the folds, which did not. So whatever is dealt here is held
-out with its article. No model is trained here.
+out with its article.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.duplicates import near_duplicates
+from paratopic.corpus.duplicates import Integers, near_duplicates
 from paratopic.corpus.folds import ALWAYS_TRAIN, Folds
 from paratopic.corpus.labelled import DEALT_COLUMNS
 from paratopic.corpus.table import has_hand_label
-from paratopic.project.texts import Integers
 
 # Distinct texts that are dealt, at most. With more, those that are dealt show how far the final
 # model's predictions are from those of the folds' models.
@@ -58,7 +57,9 @@ def deal_unlabelled(
     rng = np.random.default_rng([seed, len(others)])
     if len(others) > MOST_TEXTS:
         others = others.iloc[np.sort(rng.choice(len(others), MOST_TEXTS, replace=False))]
-    others = others.assign(copy_of=_copied(rows, others))
+    duplicates = near_duplicates([*rows["text"], *others["text"]])
+    first = rows["id"].groupby(duplicates[: len(rows)]).first()
+    others = others.assign(copy_of=first.reindex(duplicates[len(rows) :]).fillna("").tolist())
     dealt = folds.table.merge(rows[["id", "article"]].assign(by_hand=has_hand_label(rows)), on="id")
     article_of = rows.set_index("id")["article"]
     beside = others[others["copy_of"] != ""].drop_duplicates("article").set_index("article")
@@ -74,13 +75,6 @@ def deal_unlabelled(
         fold = others["article"].map(pd.concat([fold_of, at_random.astype(np.int64)]))
         parts.append(others.assign(repeat=repeat, fold=fold)[DEALT_COLUMNS])
     return pd.concat(parts, ignore_index=True)
-
-
-def _copied(rows: pd.DataFrame, others: pd.DataFrame) -> list[str]:
-    """Id of the first labelled near-duplicate of each text, "" for none."""
-    duplicates = near_duplicates([*rows["text"], *others["text"]])
-    first = rows["id"].groupby(duplicates[: len(rows)]).first()
-    return list(first.reindex(duplicates[len(rows) :]).fillna(""))
 
 
 def _in_proportion(sizes: pd.Series, order: Integers) -> Integers:

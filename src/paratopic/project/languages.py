@@ -65,11 +65,6 @@ def language_of(text: str) -> str | None:
     return code if code in NAMES and probability >= LEAST_PROBABILITY else None
 
 
-def probabilities(text: str) -> dict[str, float]:
-    """Code of each language of `NAMES` → the probability that the beginning of a text is in it."""
-    return {code: float(share) for code, share in _identifier().rank(text[:READ_CHARACTERS])}
-
-
 def count_languages(texts: Sequence[str]) -> Counter[str]:
     """Count the languages of texts; of many, `LOOKED_AT` that lie evenly are looked at.
 

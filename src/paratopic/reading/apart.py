@@ -1,8 +1,8 @@
 """Web pages, Word documents and PDFs are read in a process of their own, which has limits.
 
 A small file may unpack to gigabytes or refer to itself without end, and the libraries that read it
-have no limits. One child process reads many files. It ends with its parent, at the latest when the
-file that it reads takes too long; after a file that was too much for it, another one is started.
+have no limits. One child process reads many files; after a file that was too much for it, another
+one is started. It ends with its parent, at the latest when a file takes too long.
 """
 
 from __future__ import annotations

@@ -78,8 +78,7 @@ class Proposal(NamedTuple):
     columns
         Key of the entry → the column that is taken for it.
     topics
-        Names of the topics that its labels mean, the most frequent first; empty for a table without
-        labels.
+        What its labels mean, the most frequent first; empty for a table without labels.
     candidates
         Other columns that may have the labels → their values, the most frequent first. Columns that
         are named after labels come first.

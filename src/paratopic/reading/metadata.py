@@ -77,13 +77,7 @@ def check_sheets(paths: Collection[Path]) -> list[str]:
 
 
 def unread_dates(metadata: pd.DataFrame) -> list[str]:
-    """A note about dates that cannot be read: they stay as they are written, and are in no period.
-
-    Parameters
-    ----------
-    metadata
-        Column id, and the fields of each paragraph.
-    """
+    """A note about dates that cannot be read: they stay as written, and are in no period."""
     dates = metadata[[ID, DATE]].dropna().to_numpy() if DATE in metadata else ()
     unread = [f"{date} ({id_})" for id_, date in dates if not iso_date(date)]
     number = plural(len(unread), "date is", "dates are")

@@ -43,10 +43,7 @@ def untrusted(prepare: Prepare) -> list[str]:
 
 
 def refuse_untrusted(prepare: Prepare) -> None:
-    """Raise a `UserError` where sources are outside of a project that nobody trusted to read them.
-
-    It names the command that asks.
-    """
+    """Raise a `UserError` where sources are outside that nobody trusted the project to read."""
     if places := untrusted(prepare):
         raise UserError(
             f"{in_short(places)}: outside of this project, which is not trusted to read that here. "

@@ -102,8 +102,7 @@ def read_sources(
         inside = [path for folder in folders for path in sorted(folder.rglob("*"))]
         hints = [_hint(path) for path in inside if _is_table(path) and path.resolve() not in own]
         raise UserError("\n".join([f"prepare.sources: {error}", *hints])) from None
-    named: list[tuple[Path, Source | None]] = [(path, source_of.get(path)) for path in paths]
-    _refuse_same_names([path for path, _ in named])
+    _refuse_same_names(paths)
     left_out = [(path, why) for path, why in left_out if path.resolve() not in own]
     skipped = [
         Skipped(printable(path), 0, "", UNNAMED if _is_table(path) else why)
@@ -111,7 +110,7 @@ def read_sources(
     ]
     notes = check_sheets([path for path in paths if path.suffix.lower() in SUFFIXES])
     notes += [_hint(path) for path, _ in left_out if _is_table(path)]
-    read = [_read_source(path, no_topic, source) for path, source in named]
+    read = [_read_source(path, no_topic, source_of.get(path)) for path in paths]
     skipped += [part for source in read for part in source.skipped]
     filled = [source for source in read if not source.frame.empty]
     if not filled:
@@ -275,12 +274,11 @@ def _read_article(path: Path) -> Sources:
 def _refuse_same_names(paths: Sequence[Path]) -> None:
     names: dict[str, Path] = {}
     for path in paths:
-        if (name := path.stem) in names:
+        if (first := names.setdefault(path.stem, path)) != path:
             raise UserError(
-                f"{path} and {names[name]} have the same name, which labels refer to: rename or "
-                "remove one of them"
+                f"{path} and {first} have the same name, which labels refer to: rename or remove "
+                "one of them"
             )
-        names[name] = path
 
 
 def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:

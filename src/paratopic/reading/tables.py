@@ -89,7 +89,9 @@ def read_labelled_table(
         twice, or a position is no number or is there twice in a group.
     """
     source, name = source or Source(str(path)), path.stem
-    columns, wheres = _read(path, source)
+    own = [source.columns[key] for key in REQUIRED if key in source.columns]
+    table = read_table(path, own)
+    columns, wheres = _by_key(table.columns, path, source), table.wheres
     texts = list(map(_text, columns["text"], wheres))
     none = [""] * len(texts)
     beside = {
@@ -99,7 +101,7 @@ def read_labelled_table(
     }
     before, after = (beside.get(f"text_{side}", none) for side in ("preceding", "following"))
     if "id" in columns:
-        ids = [f"{name}:{own}" for own in _own_ids(path, columns["id"], wheres)]
+        ids = [f"{name}:{id_}" for id_ in _own_ids(path, columns["id"], wheres)]
     else:
         ids = number_repeats(paragraph_id(name, text) for text in texts)
     groups = beside.get("group") or _runs(texts, before, after)
@@ -129,7 +131,7 @@ def read_table(path: Path, whole: Collection[str] = ()) -> Table:
     Parameters
     ----------
     whole
-        Names of the columns whose values keep their types in parquet. The others
+        Names of the columns whose values keep their types in parquet; none by default. The others
         become texts, and lists, objects and bytes are left empty.
 
     Raises
@@ -138,12 +140,6 @@ def read_table(path: Path, whole: Collection[str] = ()) -> Table:
         The file cannot be read, or has two columns of the same name.
     """
     return LOADERS[path.suffix.lower()](path, whole)
-
-
-def _read(path: Path, source: Source) -> Table:
-    """The rows, whose columns have the names of the keys that stand for them; see `_by_key`."""
-    table = read_table(path, [source.columns[key] for key in REQUIRED if key in source.columns])
-    return Table(_by_key(table.columns, path, source), table.wheres)
 
 
 def _by_key(columns: Columns, path: Path, source: Source) -> Columns:

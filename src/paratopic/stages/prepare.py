@@ -18,7 +18,7 @@ from paratopic.corpus.labelled import (
     with_labels,
     with_sample,
 )
-from paratopic.corpus.table import describe_size, write_columns, write_metadata, write_paragraphs
+from paratopic.corpus.table import PARAGRAPHS_SCHEMA, describe_size, write_columns, write_metadata
 from paratopic.labels.log import backup, read_lines
 from paratopic.labels.resolve import Resolved, check_meanings, resolve
 from paratopic.labels.summary import Prepared, describe_labels, summarise
@@ -80,7 +80,7 @@ def main() -> None:
     params = read_params()
     refuse_untrusted(params.prepare)
     outputs = prepare(params)
-    write_paragraphs(outputs.paragraphs, PARAGRAPHS)
+    write_columns(outputs.paragraphs, PARAGRAPHS_SCHEMA, PARAGRAPHS)
     resolved, report = outputs.resolved, outputs.report
     write_columns(resolved.votes, VOTES_SCHEMA, VOTES)
     write_columns(resolved.labels, LABELS_SCHEMA, LABELS)

@@ -25,13 +25,7 @@ def main() -> None:
         with files.aside(path) as draft:
             table.to_parquet(draft, index=False)
     n_groups = int(folds.table["group"].nunique())
-    Split(
-        split_unit=folds.split_unit,
-        n_folds=folds.n_folds,
-        n_repeats=folds.n_repeats,
-        groups=n_groups,
-        messages=folds.messages,
-    ).save(SPLIT)
+    Split(groups=n_groups, **folds._asdict()).save(SPLIT)
     groups = f"by {folds.split_unit} ({n_groups:,} with labels, each in one fold)"
     dealt = f"{folds.n_repeats} × {folds.n_folds} folds, {groups}" if folds.n_folds else "no folds"
     lines = [dealt, *(f"note: {message}" for message in folds.messages)]

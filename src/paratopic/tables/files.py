@@ -27,16 +27,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Table(NamedTuple):
-    """A table as it is written.
-
-    Parameters
-    ----------
-    columns
-        Name of a column → its values, in the order of the table.
-    wheres
-        Where each row is: file and row as a spreadsheet counts them, from 2; in JSON lines, file
-        and line.
-    """
+    """A table as it is written, and where each row is: "t.csv, row 2"; in JSON lines, the line."""
 
     columns: Columns
     wheres: list[str]
@@ -157,9 +148,7 @@ def _item(feature: Any) -> Any:
     return feature[0] if isinstance(feature, list) else feature.get("feature", feature)
 
 
-# Suffix of a table → its reader. Of parquet, columns of the names given keep the types of their
-# values. The others become texts, and lists, objects and bytes are left empty. A `UserError` says
-# that a file cannot be read, or has two columns of the same name.
+# Suffix of a table → its reader; see `reading.tables.read_table`.
 LOADERS: dict[str, Callable[[Path, Collection[str]], Table]] = {
     ".csv": _read_sheet,
     ".xlsx": _read_sheet,

@@ -31,8 +31,6 @@ _SEPARATOR = re.compile(r"sep=(.)\r?\n")
 # Number of rows by which the separator and a title are found; and the share of them that have as
 # many cells as the header below a title, at least.
 FIRST_ROWS, ALIKE = 50, 0.8
-
-
 # Numbers as people write them, dates and times. Zeros before a number are those of an id.
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
 _DATE, _TIME = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d(:\d\d)?"
@@ -122,19 +120,13 @@ def csv_rows(
         ) from None
 
 
-def csv_table(
-    file: TextIO, column: str, named: Callable[[int, int], str]
-) -> tuple[str, Iterator[list[str]]]:
-    """Separator and rows of a CSV file of any size, from the header on; see `csv_rows`.
-
-    Parameters
-    ----------
-    column
-        A column of the table.
-    """
+def csv_table(file: TextIO, path: Path, column: str) -> tuple[str, Iterator[list[str]]]:
+    """Separator and rows of a CSV file of any size with a column, from the header on."""
     separator = find_separator("".join(islice(file, FIRST_ROWS)), column)
     file.seek(0)
-    numbered = enumerate(filter(None, csv_rows(file, separator, named)))
+    place = f"{path}: the row that ends on line"
+    rows = csv_rows(file, separator, lambda _, line: f"{place} {line}")
+    numbered = enumerate(filter(None, rows))
     first = without_title(list(islice(numbered, FIRST_ROWS)), column)
     return separator, (cells for _, cells in chain(first, numbered))
 
