@@ -20,9 +20,11 @@ _BOMS = {BOM_UTF8: "utf-8", BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"
 # ISO 8859-1, -8 and -9.
 _ENCODINGS = (
     "cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 iso8859-2 iso8859-5 iso8859-7 "
-    "iso8859-15 koi8-r koi8-u mac-roman mac-latin2 mac-cyrillic cp850 cp852 cp866 "
+    "iso8859-15 koi8-r koi8-u mac-roman mac-cyrillic cp850 cp852 cp866 "
     "gb18030 big5 cp932 euc-jp cp949"
 ).split()
+# Bytes that are control characters in ISO 8859, which no text has.
+_C1 = {*range(0x80, 0xA0)}
 # Bytes of texts that have only ASCII and typographic signs of cp1252, which are rare elsewhere.
 _TYPOGRAPHIC = {*range(128), *"‘’“”–—…•€£§«©»°½".encode("cp1252")}
 # A word with bytes that ASCII lacks. A single one tells no encoding; these are likely ones.
@@ -115,15 +117,16 @@ def encodings_of(data: bytes) -> list[str]:
     """
     if _TYPOGRAPHIC.issuperset(data):
         return ["cp1252"]
+    encodings = [name for name in _ENCODINGS if _C1.isdisjoint(data) or "iso" not in name]
     best = chardet.detect(
-        data, max_bytes=len(data), compat_names=False, include_encodings=_ENCODINGS
+        data, max_bytes=len(data), compat_names=False, include_encodings=encodings
     )["encoding"]
     if best is None:
         return []
     if best == "iso8859-15" and 0xA4 not in data:  # no euro sign, by which it is told from cp1252
         best = "cp1252"
-    encodings: dict[str, str] = {}
+    readings: dict[str, str] = {}
     for name in [*_LIKELY, best] if len({*_WORD.findall(data)}) == 1 else [best]:
         with suppress(UnicodeDecodeError):
-            encodings.setdefault(data.decode(name), name)
-    return list(encodings.values())
+            readings.setdefault(data.decode(name), name)
+    return list(readings.values())
