@@ -81,6 +81,22 @@ def test_labelled_paragraphs_are_not_suggested(frame: pd.DataFrame, model: Model
     assert suggestion.suggest(frame, set(frame["id"]), model, 5, 0) == {}
 
 
+def test_texts_are_scored_some_at_a_time(
+    frame: pd.DataFrame, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, score = suggestion.suggest(frame, set(), model, 5, 0), Model.predict_proba
+    sizes: list[int] = []
+
+    def scored(self: Model, texts: list[str]) -> Array:
+        sizes.append(len(texts))
+        return score(self, texts)
+
+    monkeypatch.setattr(Model, "predict_proba", scored)
+    monkeypatch.setattr(suggestion, "STEP", 4)
+    assert suggestion.suggest(frame, set(), model, 5, 0) == expected
+    assert max(sizes) == 4 and sum(sizes) == (frame["label_source"] == "none").sum()
+
+
 def test_the_model_reads_what_stands_around_a_paragraph(reading_folder: Path) -> None:
     """Of labelled and unlabelled neighbours, of neighbours that are no rows, and of headings."""
     frame = paragraph_table(
