@@ -21,6 +21,7 @@ from typing import Any
 import uvicorn
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -260,7 +261,6 @@ def application(session: Session, token: str = "") -> ASGIApp:
     """
     page = files("paratopic.annotation").joinpath("page.html").read_text(encoding="utf-8")
     headers = HEADERS | {"Content-Security-Policy": policy(page)}
-    missing = PlainTextResponse("not found: open the whole address that was printed", 404)
     # Made outside of the guard.
     failed = PlainTextResponse("Internal Server Error", 500, headers)
 
@@ -282,7 +282,7 @@ def application(session: Session, token: str = "") -> ASGIApp:
     async def undo(request: Request) -> Response:
         return JSONResponse(session.undo(Shown.model_validate_json(await request.body())))
 
-    routes = [
+    pages = [
         Route("/", HTMLResponse(page), methods=["GET"]),
         Route("/state", state),
         Route("/why", why),
@@ -294,15 +294,16 @@ def application(session: Session, token: str = "") -> ASGIApp:
         Middleware(BaseHTTPMiddleware, dispatch=guard),
         Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
     ]
-    mounts = [Mount(token and f"/{token}", routes=routes)]
-    handlers: dict[object, Callable[[Request, Exception], Response]]
-    handlers = {404: lambda *_: missing, 500: lambda *_: failed}
-    handlers |= dict.fromkeys((ValidationError, UserError, OSError), not_done)
-    return Starlette(routes=mounts, middleware=middleware, exception_handlers=handlers)
+    handlers = dict.fromkeys((404, ValidationError, UserError, OSError), not_done)
+    handlers[500] = lambda *_: failed
+    routes = [Mount(token and f"/{token}", routes=pages)]
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
 
 
 def not_done(_: Request, error: Exception) -> Response:
     """Say why nothing was done: the request is of another form, refused, or cannot be saved."""
+    if isinstance(error, HTTPException):
+        return PlainTextResponse("not found: open the whole address that was printed", 404)
     if isinstance(error, OSError):
         return PlainTextResponse(f"Not saved: {error}", 507)
     return PlainTextResponse(str(error), 409 if isinstance(error, UserError) else 400)
