@@ -103,7 +103,7 @@ def suggested(
     frame: pd.DataFrame, judged: Sequence[str], model: Model, n: int, seed: int
 ) -> list[str]:
     """What `paratopic suggest` picks."""
-    return [item.id for item in suggest(frame, judged, model, n, seed)]
+    return [*suggest(frame, judged, model, n, seed)]
 
 
 def uncertain(

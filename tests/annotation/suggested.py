@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from paratopic.annotation.suggestion import Suggestion
 from paratopic.project.topics import Topics
 
@@ -21,3 +24,8 @@ def suggestions(topics: Topics, count: int = 3) -> list[Suggestion]:
         )
         for n in range(count)
     ]
+
+
+def blind(items: Sequence[Suggestion]) -> list[Suggestion]:
+    """The same without what a model thinks."""
+    return [replace(item, scores={}) for item in items]

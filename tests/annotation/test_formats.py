@@ -14,7 +14,7 @@ from typing import Any
 import openpyxl
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.annotation import formats
@@ -28,26 +28,6 @@ from paratopic.reading.sources import frame_of
 from paratopic.tables.workbook import Tab, read_workbook, write_workbook
 from tests.documents import save
 from tests.samples import TOPICS, plain_article
-
-ODD = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("trade"),
-    lambda odd: (
-        st.lists(odd, max_size=2)
-        | st.fixed_dictionaries({}, optional=dict.fromkeys(["from_name", "type", "value"], odd))
-        | st.fixed_dictionaries({}, optional=dict.fromkeys(["choices", "text", "email"], odd))
-    ),
-    max_leaves=8,
-)
-RESULT = st.fixed_dictionaries({"type": st.just("choices"), "value": ODD}, optional={"x": ODD})
-ANNOTATION = st.fixed_dictionaries(
-    {"result": st.lists(RESULT, max_size=2) | ODD},
-    optional=dict.fromkeys(["completed_by", "updated_at", "was_cancelled"], ODD),
-)
-FIELDS = {
-    "data": st.fixed_dictionaries({}, optional=dict.fromkeys(["paragraph", "text"], ODD)),
-    "annotations": st.lists(ANNOTATION, max_size=2) | ODD,
-    **dict.fromkeys(["id", "text", "paragraph"], ODD),
-}
 
 ONE = plain_article("one", "Trade\n\nTariffs rose on all goods.\n\nThe navy, sailed.\n\nIt rained.")
 
@@ -222,26 +202,6 @@ def test_a_missing_file_and_one_of_another_format_are_errors(
         read(tmp_path / "gone.csv")
     with pytest.raises(UserError, match=message):
         read(save(tmp_path, name, content))
-
-
-@settings(max_examples=50)
-@given(st.sampled_from([".json", ".csv"]), st.data())
-def test_any_content_is_answers_or_one_message(
-    tmp_path_factory: pytest.TempPathFactory, suffix: str, data: st.DataObject
-) -> None:
-    path = tmp_path_factory.getbasetemp() / f"any{suffix}"
-    if suffix == ".csv":
-        cells = st.sampled_from(["paragraph", "topics", "trade", ",", ";", "\n", '"', "é"])
-        path.write_text("".join(data.draw(st.lists(cells))), encoding="utf-8")
-    else:
-        document = data.draw(st.fixed_dictionaries({}, optional=FIELDS))
-        path.write_text(json.dumps([document]))
-    try:
-        imported = read(path)
-    except UserError as error:
-        assert str(error).startswith(str(path))
-    else:
-        assert all(problem.startswith(str(path)) for problem in imported.problems)
 
 
 @given(st.text("'=+-@\t\r\n ＝a"))

@@ -55,14 +55,6 @@ def test_a_random_draw_is_the_same_until_somebody_labels() -> None:
     assert draw_random(frame, set(frame["id"]), 20, 1) == {}
 
 
-def test_each_paragraph_is_as_often_the_first_of_a_random_draw() -> None:
-    frame = table(*"aaabb")
-    firsts = Counter(next(iter(draw_random(frame, [], 1, seed))) for seed in SEEDS)
-    # 40 are expected; the standard deviation is 5.7.
-    assert sorted(firsts) == sorted(frame["id"])
-    assert max(abs(count - 40) for count in firsts.values()) < 23
-
-
 @settings(max_examples=50)
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=40), st.data())
 def test_groups_with_the_fewest_labels_are_drawn_from_first(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +10,7 @@ import pytest
 from sklearn.preprocessing import normalize
 
 from paratopic.annotation import suggestion
-from paratopic.annotation.suggestion import (
-    CANDIDATES,
-    blind,
-    by_topic,
-    choose,
-    containing,
-    in_context,
-    with_predictions,
-)
+from paratopic.annotation.suggestion import CANDIDATES, by_topic, choose, containing, in_context
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
@@ -86,11 +77,24 @@ def test_labelled_paragraphs_are_not_suggested(frame: pd.DataFrame, model: Model
     unlabelled = set(frame["id"][frame["label_source"] == "none"])
     suggestions = suggestion.suggest(frame, {"p00", "p02"}, model, 5, 0)
     assert len(suggestions) == 5
-    assert {item.id for item in suggestions} <= unlabelled - {"p00", "p02"}
-    predictions = model.predict([item.text for item in suggestions])
-    assert [item.topics for item in suggestions] == [answer.topics for answer in predictions]
-    assert [item.scores for item in suggestions] == [answer.scores for answer in predictions]
-    assert suggestion.suggest(frame, set(frame["id"]), model, 5, 0) == []
+    assert suggestions.keys() <= unlabelled - {"p00", "p02"}
+    assert suggestion.suggest(frame, set(frame["id"]), model, 5, 0) == {}
+
+
+def test_texts_are_scored_some_at_a_time(
+    frame: pd.DataFrame, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, score = suggestion.suggest(frame, set(), model, 5, 0), Model.predict_proba
+    sizes: list[int] = []
+
+    def scored(self: Model, texts: list[str]) -> Array:
+        sizes.append(len(texts))
+        return score(self, texts)
+
+    monkeypatch.setattr(Model, "predict_proba", scored)
+    monkeypatch.setattr(suggestion, "STEP", 4)
+    assert suggestion.suggest(frame, set(), model, 5, 0) == expected
+    assert max(sizes) == 4 and sum(sizes) == (frame["label_source"] == "none").sum()
 
 
 def test_the_model_reads_what_stands_around_a_paragraph(reading_folder: Path) -> None:
@@ -112,7 +116,7 @@ def test_the_model_reads_what_stands_around_a_paragraph(reading_folder: Path) ->
         "z": Passage("The talks went on.", "A missile.", title="The Navy"),
     }
     model = load(reading_folder)
-    found = suggestion.suggest(frame, set(), model, 5, 0)
+    found = in_context(frame, suggestion.suggest(frame, set(), model, 5, 0), model)
     assert {item.id for item in found} == passages.keys()
     for item in found:
         assert item.scores == pytest.approx(model.predict(passages[item.id]).scores)
@@ -125,28 +129,22 @@ def test_the_model_reads_what_stands_around_a_paragraph(reading_folder: Path) ->
     }
     # Another table of the same rows has them in another order, and with other row names.
     turned = frame.iloc[::-1].set_axis([7, 3, 5, 1])
-    again = suggestion.suggest(turned, {"z"}, model, 5, 0)
+    again = in_context(turned, suggestion.suggest(turned, {"z"}, model, 5, 0), model)
     assert {item.id: item.scores for item in again} == {
         item.id: pytest.approx(item.scores) for item in found if item.id != "z"
     }
 
 
 def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: Model) -> None:
-    ids = ["p00", "p18"]
-    one, other = model.predict(frame.set_index("id")["text"][ids])
-    answers = [replace(one, sure=True), replace(other, sure=False)]
-    plain = in_context(frame, dict.fromkeys(ids, ""))
-    first, later = with_predictions(plain, answers)
+    drawn = {"p00": "1", "p18": ""}
+    plain, (first, later) = in_context(frame, drawn), in_context(frame, drawn, model)
     article = frame[frame["article"] == "article0"]
     assert (first.before, first.after) == ((), tuple(article["text"][1:3]))
     assert list(later.before) == [t for t in article["text"] if t != later.text][1:3]
-    answer = answers[0]
-    assert (first.scores, first.topics) == (answer.scores, answer.topics)
-    assert (first.sure, later.sure) == (True, False)
-    assert first.confidence == answer.confidence
-    assert first.topic == max(answer.scores, key=answer.scores.__getitem__)
-    assert (plain[0].topic, plain[0].confidence) == ("", 0.0)
-    assert blind([first, later]) == plain
+    answer = model.predict(first.text)
+    assert (first.scores, first.topics, first.sure) == (answer.scores, answer.topics, answer.sure)
+    assert (first.topic, first.confidence) == (answer.topic, answer.confidence)
+    assert (plain[0].topic, plain[0].confidence, plain[0].drawn) == ("", 0.0, "1")
 
 
 def test_what_is_like_a_labelled_text_comes_last(model: Model) -> None:
@@ -155,9 +153,8 @@ def test_what_is_like_a_labelled_text_comes_last(model: Model) -> None:
         text=[tariffs[0], tariffs[1], "The army left the island at the border."],
         label_source=["hand", "none", "none"],
     )
-    (first,) = suggestion.suggest(frame, set(), model, 1, 0)
-    assert first.id == "002"
-    assert [item.id for item in suggestion.suggest(frame, set(), model, 5, 0)] == ["002", "001"]
+    assert [*suggestion.suggest(frame, set(), model, 1, 0)] == ["002"]
+    assert [*suggestion.suggest(frame, set(), model, 5, 0)] == ["002", "001"]
 
 
 def test_the_most_probable_come_in_turn_with_those_on_the_border() -> None:

@@ -93,16 +93,6 @@ def test_on_a_full_disk_nothing_is_changed(cli: Cli) -> None:
     assert "security is renamed to defence" in cli("codebook", "rename", "security", "defence")
 
 
-def test_a_link_to_a_codebook_stays_one(cli: Cli, tmp_path: Path) -> None:
-    shared = tmp_path / "shared.yaml"
-    PARAMS.rename(shared)
-    shared.chmod(0o664)
-    PARAMS.symlink_to(shared)
-    cli("codebook", "rename", "security", "defence")
-    assert PARAMS.is_symlink() and "name: defence" in shared.read_text()
-    assert shared.stat().st_mode & 0o777 == 0o664
-
-
 def fill(*cells: str) -> None:
     sheet = pd.read_csv("sheet.csv", dtype=str, keep_default_na=False)
     sheet.assign(topics=cells).to_csv("sheet.csv", index=False)

@@ -6,18 +6,23 @@ import re
 import shutil
 import webbrowser
 from pathlib import Path
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
 
 from paratopic.cli import report
+from paratopic.cli.project import Project
 from paratopic.cli.report import ACTIVATE
+from paratopic.corpus.labelled import SAMPLE_SCHEMA, VOTES_SCHEMA, no_rows
+from paratopic.corpus.table import write_metadata
 from paratopic.evaluation.comparison import Lead
 from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.report import Abstention, Naming
 from paratopic.labels.agreement import Agreement
 from paratopic.project.files import (
     COMPARISON,
+    METADATA,
     MODEL_REPORTS,
     PARAMS,
     PREPARED,
@@ -27,6 +32,8 @@ from paratopic.project.files import (
 )
 from tests.programs import ROOT, Cli
 from tests.reports import compared, metrics, prepared, sure
+from tests.samples import PARAMS as PARAMETERS
+from tests.samples import paragraph_table, write_labelled
 
 FIGURES = {
     "answer_macro_f1": Estimate(0.695, 0.4, 0.82),
@@ -98,6 +105,16 @@ def test_report_says_what_the_thresholds_do(
     assert re.search(r"(?m)^baseline: .*1\.23 topics.*1\.50", cli("report"))
 
 
+def test_dvc_is_asked_once(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
+    frame = paragraph_table(text=["Tariffs rose."], label_source=["hand"], label=[["trade"]])
+    write_labelled(frame)
+    write_metadata(frame[["id"]], METADATA)
+    asked = Mock(return_value={"compare": [{"changed outs": {"a.json": "modified"}}]})
+    monkeypatch.setattr("paratopic.cli.staleness._dvc_status", asked)
+    assert "note: a.json changed since these figures were made" in cli("report")
+    asked.assert_called_once()
+
+
 def test_activation_comes_first_where_no_environment_is_active(
     monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
@@ -124,7 +141,7 @@ def test_open_shows_the_page_or_says_where_it_is_or_what_is_missing(
         return browser
 
     monkeypatch.setattr(webbrowser, "open", open_page)
-    monkeypatch.setattr(report, "_on_request", lambda: None)
+    monkeypatch.setattr(report, "_on_request", lambda project: None)
     monkeypatch.setattr(report, "render_page", lambda *_: "<!doctype html>")
     printed = cli("report", "--open")
     assert f"written: {WHOLE_PAGE.resolve()}\n" in printed
@@ -143,8 +160,10 @@ def test_where_labels_changed_the_page_says_so_and_has_no_figures_of_them(
     path = SCORES / "baseline" / "scores.parquet"
     path.parent.mkdir(parents=True)
     pd.DataFrame({"id": []}).to_parquet(path)
-    monkeypatch.setattr("paratopic.cli.project.read_params", lambda: None)
     monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "a.csv")
-    asked = report._on_request()
+    frame = paragraph_table(text=["Tariffs rose."])
+    asked = report._on_request(
+        Project(PARAMETERS, frame, no_rows(VOTES_SCHEMA), no_rows(SAMPLE_SCHEMA), [])
+    )
     changed = "a.csv changed since the last scores: run `dvc repro` first"
     assert asked["shares"] == asked["mistakes"] == changed

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -108,6 +109,13 @@ def test_shares_by_month_are_printed_and_written(cli: Cli) -> None:
     for month, row in security.iterrows():
         assert f"{100 * row['share']:.0f} ({100 * row['low']:.0f}–" in printed, month
     assert Path("a.png").stat().st_size > 5000 and "security" in Path("a.svg").read_text()
+
+
+def test_dvc_is_asked_once(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Mock(return_value="")
+    monkeypatch.setattr("paratopic.cli.project.changes_since", asked)
+    cli("shares")
+    asked.assert_called_once()
 
 
 def test_tables_for_papers_have_what_is_printed(cli: Cli) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from paratopic.labels.agreement import agreement, krippendorff_alpha
@@ -66,24 +64,6 @@ def test_macro_f1_of_two_annotators() -> None:
     assert measured.macro_f1 == pytest.approx(np.mean(scores))
     swapped = agreement([*labels("bo", *other), *labels("ann", *one)], TOPICS)
     assert swapped == measured
-
-
-@given(st.lists(st.tuples(*[st.sampled_from(["a", "b", "a;b", ""])] * 2), min_size=1, max_size=12))
-def test_macro_f1_is_that_of_scikit_learn(pairs: list[tuple[str, str]]) -> None:
-    topics = Topics("multi", ("a", "b"))
-    cells = [*zip(*pairs, strict=True)]
-    measured = agreement([*labels("ann", *cells[0]), *labels("bo", *cells[1])], topics)
-    assert measured is not None
-    one, other = (
-        np.array([[name in cell.split(";") for name in topics.names] for cell in of_one])
-        for of_one in cells
-    )
-    f1s = [
-        f1_score(true, answers, labels=present, average="macro", zero_division=0)
-        for true, answers in ((one, other), (other, one))
-        if len(present := np.flatnonzero(true.any(axis=0)))
-    ]
-    assert measured.macro_f1 == (pytest.approx(np.mean(f1s)) if f1s else None)
 
 
 def test_what_cannot_be_measured_is_none() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from paratopic.corpus.labelled import with_labels, with_sample
 from paratopic.labels.answers import CurrentAnswers, read_answers
-from paratopic.labels.log import Label, first_words, read_lines
+from paratopic.labels.log import Label, read_lines
 from paratopic.labels.resolve import Resolved, join_labels, resolve
 from paratopic.labels.sample import Sample, describe_sample, sample_of
 from paratopic.project.errors import UserError
@@ -75,18 +75,6 @@ def test_lines_of_no_topic_or_paragraph_are_refused(
     _, messages = joined(path, frame, topics, *lines)
     (message,) = messages
     assert "article gone" in message and "2 labels" in message
-
-
-@pytest.mark.parametrize("white", [" ", "  ", "\n", "\u00a0"])
-def test_a_renamed_article_is_found_despite_white_space(topics: Topics, white: str) -> None:
-    text = white.join(
-        "Tariffs rose on all the goods that crossed the border by ship or rail".split()
-    )
-    frame = frame_of([]).reindex([0])
-    frame["id"], frame["article"], frame["heading"], frame["text"] = "new:1", "new", "", text
-    with pytest.raises(UserError, match="most similar now: new:1"):
-        label = Label("line 2", "old:1", "trade", first_words(text))
-        resolved(frame, CurrentAnswers([label], []), topics)
 
 
 def test_disputed_paragraphs_are_reported(frame: pd.DataFrame, topics: Topics) -> None:

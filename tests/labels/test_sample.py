@@ -325,26 +325,3 @@ def test_labels_of_one_table_stand_for_it_alone(draw: str) -> None:
     alone = frame[:4]
     whole = weigh_sample(alone, [], {"table old": {*alone["text"]}})
     assert set(whole["draw"]) == {draw, ""} and whole["weight"].dropna().tolist() == [1, 1]
-
-
-def test_shares_of_two_tables_and_of_all_are_without_bias() -> None:
-    """9 of 10 rows of the first table are of a class, and 1 of 20 of the second one."""
-    rng, ids = np.random.default_rng(0), [f"old:{n}" for n in range(60)]
-    ids += [f"new:{n}" for n in range(240)]
-    has = np.r_[np.arange(60) % 10 > 0, np.arange(240) % 20 == 0]
-    texts = [f"Text {id_}." for id_ in ids]
-    plain = paragraph_table(id=ids, text=texts, article=ids)
-    shares = []
-    for seed in range(200):
-        drawn = {*rng.choice(ids[:60], 20, replace=False), *rng.choice(ids[60:], 20, replace=False)}
-        frame = plain.assign(
-            draw=["paragraph" if id_ in drawn else "" for id_ in ids],
-            label_source=["hand" if id_ in drawn else "none" for id_ in ids],
-        )
-        more = draw_random(frame, drawn, 20, seed)
-        frame["label_source"] = ["hand" if id_ in {*drawn, *more} else "none" for id_ in ids]
-        lines = in_order(*(line(id_, how) for id_, how in more.items()))
-        weight = weigh_sample(frame, lines, texts_of_tables(frame))["weight"].fillna(0)
-        shares.append(weight[has].sum() / weight.sum())
-    error = np.std(shares) / np.sqrt(200)
-    assert abs(np.mean(shares) - has.mean()) < 3 * error and error < 0.004

@@ -10,7 +10,7 @@ import pytest
 
 from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled, labelled_rows, with_labels
-from paratopic.labels.answers import of_people, of_weak_sources
+from paratopic.labels.answers import of_people
 from paratopic.labels.log import Label
 from paratopic.labels.resolve import label_rows, resolve
 from paratopic.labels.summary import describe_sources
@@ -59,7 +59,6 @@ def given(
 def test_people_and_weak_sources_are_told_apart_by_name() -> None:
     lines = [line("a:1", "trade"), line("a:1", "trade", "ann"), line("a:1", "trade", "")]
     assert [each.annotator for each in of_people(lines, PARAMS.labels)] == ["ann", ""]
-    assert [each.annotator for each in of_weak_sources(lines, PARAMS.labels)] == ["llm-x"]
 
 
 def test_headings_rules_and_annotators_answer(frame: pd.DataFrame) -> None:

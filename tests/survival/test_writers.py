@@ -106,7 +106,7 @@ PAGE = """
 from pathlib import Path
 from paratopic.annotation.page import application, listen, serve
 from tests.survival.test_writers import session
-serve(application(session(Path())), listen("Label at {address}", 0))
+serve(application(session(Path())), listen(0))
 """
 COMMAND = [sys.executable, "-c", "from paratopic.cli.app import main; main()"]
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from textwrap import shorten
 
 from paratopic.annotation.chat import BadReply, Chat, Message, estimate
 from paratopic.annotation.suggestion import Suggestion
@@ -49,6 +50,10 @@ class Prompt:
         """12 hexadecimal digits that change with template and codebook."""
         text = self.fill(**dict.fromkeys(OWN, ""))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def expected_tokens(self, item: Suggestion) -> int:
+        """Estimate of the tokens that will be read and written about a paragraph."""
+        return estimate(len(self.question(item))) + ANSWER_TOKENS
 
     def question(self, item: Suggestion) -> str:
         """The question about one paragraph."""
@@ -114,9 +119,7 @@ class Prompt:
     def _meant(self, text: str) -> str | None:
         """The name that a text is, or the only one that is like it; None if there is no such."""
         known = self.topics.choices
-        if text in known:
-            return text
-        alike = [name for name in known if _bare(name) == _bare(text)]
+        alike = [text] if text in known else [name for name in known if _bare(name) == _bare(text)]
         return alike[0] if len(alike) == 1 else None
 
     @property
@@ -159,8 +162,7 @@ def _bare(name: str) -> str:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 80 else f"{line[:80]} …"
+    return shorten(text, 80, placeholder=" …")
 
 
 @dataclass(frozen=True)
@@ -252,12 +254,6 @@ def _first_interrupt(stopped: threading.Event) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def expected_tokens(prompt: Prompt, items: Sequence[Suggestion]) -> tuple[int, int]:
-    """Estimate the tokens that will be read and written about paragraphs."""
-    read = sum(estimate(len(prompt.question(item))) for item in items)
-    return read, ANSWER_TOKENS * len(items)
 
 
 def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Reply:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
@@ -21,6 +21,7 @@ from typing import Any
 import uvicorn
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -86,7 +87,7 @@ class Session:
     _topics: Topics | None = field(default=None, init=False)
     _answers: dict[str, Label] = field(default_factory=dict, init=False)
     # The file as it was read or written last, and paragraph → time of its latest line there.
-    _seen: tuple[int, int, int] | None = field(default=None, init=False)
+    _seen: object = field(default=None, init=False)
     _latest: dict[str, str] = field(default_factory=dict, init=False)
     # Each answer with this codebook: its paragraph, the answer that it replaced, and what it is.
     _replaced: list[tuple[Suggestion, Label | None, object]] = field(
@@ -191,38 +192,25 @@ class Session:
             if not self._replaced:
                 raise UserError("there is nothing to undo")
             item, replaced, undone = self._replaced[-1]
-            self._answers = self._own_answers(topics)
             is_own = self._latest.get(item.id) in self._written
             if self._answer(item.id) != undone or not is_own:
                 self._replaced.pop()
                 raise UserError(
                     f"{item.id} was answered anew in another window; reload the page to see it"
                 )
-            if replaced is None:
-                self._write(item, None, "")
-            else:
-                self._write(item, replaced.names, replaced.note)
+            names, note = (replaced.names, replaced.note) if replaced else (None, "")
+            self._write(item, names, note)
         self._replaced.pop()
         return {"id": item.id, "answer": self._answer(item.id), "undone": undone}
 
     def _current_topics(self) -> Topics:
         """The codebook as it is now; after a change, the answers are read anew in its names."""
         topics = self.read_topics()
-        if topics != self._topics or not self._is_seen():
+        if topics != self._topics or state_of(self.path) != self._seen:
             self._answers = self._own_answers(topics)
             self._replaced = self._replaced if topics == self._topics else []
             self._topics = topics
         return topics
-
-    def _is_seen(self) -> bool:
-        """Whether no line of the annotator was taken out of the file or added since it was seen."""
-        state = state_of(self.path)
-        if state is None or self._seen is None:
-            return state == self._seen
-        last, content = max(self._latest.values(), default=""), self.path.read_bytes()
-        # As a whole cell, which may be in quotes or kept from running as a formula.
-        own = rb"(?<![^,;\t|\"'\r\n])%s(?![^,;\t|\"\r\n])" % re.escape(self.annotator.encode())
-        return last.encode() in content and not re.search(own, content[self._seen[1] :])
 
     def _own_answers(self, topics: Topics) -> dict[str, Label]:
         """The annotator's latest answers on the session's paragraphs, as the file has them now."""
@@ -234,9 +222,8 @@ class Session:
         return {line.paragraph: line for line in current(own, topics)}
 
     def _item(self, paragraph: str) -> Suggestion:
-        for item in self.items:
-            if item.id == paragraph:
-                return item
+        if item := next((each for each in self.items if each.id == paragraph), None):
+            return item
         raise UserError(f"{paragraph} is not among the paragraphs to label")
 
     def _write(self, item: Suggestion, names: Sequence[str] | None, note: str) -> None:
@@ -274,7 +261,6 @@ def application(session: Session, token: str = "") -> ASGIApp:
     """
     page = files("paratopic.annotation").joinpath("page.html").read_text(encoding="utf-8")
     headers = HEADERS | {"Content-Security-Policy": policy(page)}
-    missing = PlainTextResponse("not found: open the whole address that was printed", 404)
     # Made outside of the guard.
     failed = PlainTextResponse("Internal Server Error", 500, headers)
 
@@ -283,30 +269,44 @@ def application(session: Session, token: str = "") -> ASGIApp:
         response.headers.update(headers)
         return response
 
-    def why(request: Request, _: bytes) -> dict[str, object]:
-        return session.why(request.query_params.get("paragraph", ""))
+    # No lock is needed: nothing is awaited while the session reads or writes its answers.
+    async def state(_: Request) -> Response:
+        return JSONResponse(session.state())
 
-    def save(_: Request, body: bytes) -> dict[str, object]:
-        return session.save(Submission.model_validate_json(body))
+    async def why(request: Request) -> Response:
+        return JSONResponse(session.why(request.query_params.get("paragraph", "")))
 
-    def undo(_: Request, body: bytes) -> dict[str, object]:
-        return session.undo(Shown.model_validate_json(body))
+    async def save(request: Request) -> Response:
+        return JSONResponse(session.save(Submission.model_validate_json(await request.body())))
 
-    routes = [
+    async def undo(request: Request) -> Response:
+        return JSONResponse(session.undo(Shown.model_validate_json(await request.body())))
+
+    pages = [
         Route("/", HTMLResponse(page), methods=["GET"]),
-        Route("/state", answering(lambda *_: session.state(), 409)),
-        Route("/why", answering(why, 409)),
-        Route("/save", answering(save, 400), methods=["POST"]),
-        Route("/undo", answering(undo, 409), methods=["POST"]),
+        Route("/state", state),
+        Route("/why", why),
+        Route("/save", save, methods=["POST"]),
+        Route("/undo", undo, methods=["POST"]),
     ]
     # The host's name is checked within the guard, so that its refusals have the headers too.
     middleware = [
         Middleware(BaseHTTPMiddleware, dispatch=guard),
         Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
     ]
-    mounts = [Mount(f"/{token}" if token else "", routes=routes)]
-    handlers = {404: lambda *_: missing, 500: lambda *_: failed}
-    return Starlette(routes=mounts, middleware=middleware, exception_handlers=handlers)
+    handlers = dict.fromkeys((404, ValidationError, UserError, OSError), not_done)
+    handlers[500] = lambda *_: failed
+    routes = [Mount(token and f"/{token}", routes=pages)]
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
+
+
+def not_done(_: Request, error: Exception) -> Response:
+    """Say why nothing was done: the request is of another form, refused, or cannot be saved."""
+    if isinstance(error, HTTPException):
+        return PlainTextResponse("not found: open the whole address that was printed", 404)
+    if isinstance(error, OSError):
+        return PlainTextResponse(f"Not saved: {error}", 507)
+    return PlainTextResponse(str(error), 409 if isinstance(error, UserError) else 400)
 
 
 def policy(page: str) -> str:
@@ -339,42 +339,11 @@ def refusal(request: Request) -> Response | None:
     return None
 
 
-def answering(
-    action: Callable[[Request, bytes], dict[str, object]], refused: int
-) -> Callable[[Request], Awaitable[Response]]:
-    """Answer requests with the result of an action as JSON, or with why there is none.
-
-    Parameters
-    ----------
-    action
-        Function of a request and its body.
-    refused
-        Status of the response where the action raises a `UserError`. A full disk has its own, and
-        so has a request of another form.
-    """
-
-    async def answer(request: Request) -> Response:
-        body = await request.body()
-        # No lock is needed: nothing is awaited while the session reads or writes its answers.
-        try:
-            return JSONResponse(action(request, body))
-        except ValidationError as error:
-            return PlainTextResponse(f"the request cannot be read: {error}", 400)
-        except UserError as error:
-            return PlainTextResponse(str(error), refused)
-        except OSError as error:
-            return PlainTextResponse(f"Not saved: {error}", 507)
-
-    return answer
-
-
-def listen(greeting: str, port: int, token: str = "") -> socket.socket:
+def listen(port: int, token: str = "") -> socket.socket:
     """Take a port, and print its address; requests wait there until `serve` answers them.
 
     Parameters
     ----------
-    greeting
-        Line to print; "{address}" in it is replaced by the address.
     port
         0 for any free one.
     token
@@ -392,9 +361,8 @@ def listen(greeting: str, port: int, token: str = "") -> socket.socket:
             f"port {port} cannot be used ({os.strerror(error.errno or 0)}): choose another, or "
             "--port 0 for any free one"
         ) from None
-    port = listener.getsockname()[1]
-    path = f"/{token}" if token else ""
-    print(greeting.format(address=f"http://{HOST}:{port}{path}"), flush=True)
+    address = f"http://{HOST}:{listener.getsockname()[1]}{token and f'/{token}'}"
+    print(f"Label at {address} (press Ctrl-C to stop; every answer is saved at once)", flush=True)
     return listener
 
 

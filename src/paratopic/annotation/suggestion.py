@@ -22,7 +22,6 @@ import pandas as pd
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.table import has_hand_label, targets_of, texts_of
 from paratopic.inference.model import Model
-from paratopic.inference.prediction import Prediction
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
 from paratopic.labels.frames import RANDOM_SHARE
 from paratopic.labels.log import ARTICLE
@@ -35,6 +34,8 @@ SHOWN = 2
 CANDIDATES = 10
 # Smallest weight of a row in the clustering: k-means needs weights above zero.
 SMALLEST_WEIGHT = 1e-6
+# Texts that are scored at a time.
+STEP = 2048
 # How `Label.drawn` begins if a paragraph is drawn at random from those that are left.
 AT_RANDOM = "1"
 
@@ -86,7 +87,9 @@ class Suggestion:
         return self.scores.get(self.topic, 0.0)
 
 
-def in_context(frame: pd.DataFrame, drawn: Mapping[str, str]) -> list[Suggestion]:
+def in_context(
+    frame: pd.DataFrame, drawn: Mapping[str, str], model: Model | None = None
+) -> list[Suggestion]:
     """Look up paragraphs and their neighbours in the paragraph table.
 
     Parameters
@@ -94,14 +97,13 @@ def in_context(frame: pd.DataFrame, drawn: Mapping[str, str]) -> list[Suggestion
     drawn
         Paragraph id → how it was chosen (`Label.drawn`), in the order in which they are to be
         shown.
-
-    Returns
-    -------
-    Suggestions in this order, without scores.
+    model
+        Model whose predictions they get; none by default.
     """
     places = frame.set_index("id").loc[list(drawn), ["article", "heading"]].to_numpy()
-    each = zip(drawn.items(), places, texts_of(frame, drawn), strict=True)
-    return [
+    texts = texts_of(frame, drawn)
+    each = zip(drawn.items(), places, texts, strict=True)
+    suggestions = [
         Suggestion(
             id_,
             article,
@@ -114,27 +116,18 @@ def in_context(frame: pd.DataFrame, drawn: Mapping[str, str]) -> list[Suggestion
         )
         for (id_, how), (article, heading), read in each
     ]
-
-
-def with_predictions(
-    suggestions: Sequence[Suggestion], predictions: Sequence[Prediction]
-) -> list[Suggestion]:
-    """Add to each of n suggestions what the model predicts for it."""
+    if model is None:
+        return suggestions
     return [
         replace(suggestion, scores=answer.scores, topics=answer.topics, sure=answer.sure)
-        for suggestion, answer in zip(suggestions, predictions, strict=True)
+        for suggestion, answer in zip(suggestions, model.predict(texts), strict=True)
     ]
-
-
-def blind(suggestions: Sequence[Suggestion]) -> list[Suggestion]:
-    """Hide what the model thinks, with which people who see it agree more often."""
-    return [replace(item, scores={}, topics=(), sure=False) for item in suggestions]
 
 
 def suggest(
     frame: pd.DataFrame, judged: Collection[str], model: Model, n: int, seed: int
-) -> list[Suggestion]:
-    """Suggest the n unlabelled paragraphs that are most worth labelling.
+) -> dict[str, str]:
+    """Suggest the unlabelled paragraphs that are most worth labelling.
 
     Parameters
     ----------
@@ -144,15 +137,16 @@ def suggest(
 
     Returns
     -------
-    At most n suggestions, the most uncertain first. Paragraphs that are like one with a label, or
-    like one before them, come after all others.
+    Id → `Label.drawn`, which is "", of at most n paragraphs, the most uncertain first. Those that
+    are like one with a label, or like one before them, come after all others.
     """
     rows = unlabelled(frame, judged)
     if rows.empty:
-        return []
+        return {}
     texts = texts_of(frame, rows["id"])
-    predictions = model.predict(texts)
-    scores = np.array([list(answer.scores.values()) for answer in predictions])
+    # Some at a time: the features of all of them would take gigabytes.
+    steps = range(0, len(texts), STEP)
+    scores = np.concatenate([model.predict_proba(texts[at : at + STEP]) for at in steps])
 
     chosen: list[int] = []
     is_new = _is_new(frame, judged, rows)
@@ -163,11 +157,9 @@ def suggest(
         def embed_part(numbers: Integers, part: Integers = part) -> Features:
             return model.embed([texts[number] for number in part[numbers]])
 
-        doubt = model.mode.doubt(scores[part])
-        places = choose(doubt, embed_part, n - len(chosen), seed)
+        places = choose(model.mode.doubt(scores[part]), embed_part, n - len(chosen), seed)
         chosen += part[places].tolist()
-    suggestions = in_context(frame, dict.fromkeys(rows["id"].iloc[chosen], ""))
-    return with_predictions(suggestions, [predictions[number] for number in chosen])
+    return dict.fromkeys(rows["id"].iloc[chosen], "")
 
 
 def choose(doubt: Array, embed: Callable[[Integers], Features], n: int, seed: int) -> Integers:
@@ -207,11 +199,10 @@ def _central(features: Features, doubt: Array, n: int, seed: int) -> list[int]:
     with threadpool_limits(1):  # one order of summation, so that all machines choose the same
         means = KMeans(n, n_init=3, random_state=seed).fit(features, sample_weight=weights)
         distances = means.transform(features)
-    nearest = set()
-    for cluster in range(n):
-        members = np.flatnonzero(means.labels_ == cluster)
-        if len(members):
-            nearest.add(int(members[distances[members, cluster].argmin()]))
+    nearest = {
+        int(np.where(means.labels_ == cluster, distances[:, cluster], np.inf).argmin())
+        for cluster in np.unique(means.labels_)
+    }
     remaining = (row for row in range(len(doubt)) if row not in nearest)
     return sorted([*nearest, *(next(remaining) for _ in range(n - len(nearest)))])
 
@@ -249,8 +240,7 @@ def search(
 
     Returns
     -------
-    Id → `Label.drawn`, which is "", of at most n paragraphs. Those that are like one with a label,
-    or like one before them, come after all others.
+    As for `suggest`, in this order.
     """
     rows = unlabelled(frame, judged)
     rows = rows[containing(rows["text"], contains)]
@@ -325,18 +315,12 @@ def _in_turn(*queues: Integers) -> Integers:
 def unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:
     """Select the rows that are left to label: of each text without a label, the first one.
 
-    Boilerplate is not among them.
+    They are sorted by id. Boilerplate is not among them, and weak labels do not count.
 
     Parameters
     ----------
-    frame
-        Paragraph table. Weak labels do not count.
     judged
         Ids of the paragraphs with an answer in labels.csv, which may be newer than `frame`.
-
-    Returns
-    -------
-    The rows, sorted by id.
     """
     texts = frame["text"][has_label(frame, judged)]
     rows = frame[~(frame["text"].isin(texts) | frame["boilerplate"])]
@@ -344,16 +328,9 @@ def unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:
 
 
 def draw_random(frame: pd.DataFrame, judged: Collection[str], n: int, seed: int) -> dict[str, str]:
-    """Draw unlabelled paragraphs at random.
+    """Draw at most n unlabelled paragraphs at random: id → `Label.drawn`, in the order of the draw.
 
-    Parameters
-    ----------
-    seed
-        Seed of the draw; the number of judged paragraphs is part of it.
-
-    Returns
-    -------
-    Id → `Label.drawn` of at most n paragraphs, in the order in which they are drawn.
+    The number of judged paragraphs is part of the seed.
     """
     ids = unlabelled(frame, judged)["id"]
     order = _generator(seed, judged).permutation(len(ids))
@@ -367,20 +344,14 @@ def draw_from_groups(
     n: int,
     seed: int,
 ) -> dict[str, str]:
-    """Draw unlabelled paragraphs at random from groups, next from the one with the fewest labels.
+    """Draw as `draw_random` does from groups, always next from the one with the fewest labels.
 
     Labels that were not drawn at random count in part.
 
     Parameters
     ----------
-    frame
-        Paragraph table with the labels joined.
     members
         Name of each group (`Label.group`) → its texts.
-
-    Returns
-    -------
-    Id → `Label.drawn` of at most n paragraphs, in the order in which they are drawn.
     """
     left = unlabelled(frame, judged).set_index("text")["id"].to_dict()
     # What was answered since labels were weighed counts in full.
@@ -408,17 +379,10 @@ def draw_from_groups(
 def draw_articles(
     frame: pd.DataFrame, judged: Collection[str], n: int, seed: int
 ) -> dict[str, str]:
-    """Draw whole articles at random from those in which nothing has a label.
+    """Draw whole articles at random from those in which nothing has a label, up to n paragraphs.
 
-    Parameters
-    ----------
-    n
-        Number of paragraphs from which on no further article is drawn.
-
-    Returns
-    -------
-    Id → `Label.drawn` of the paragraphs of the articles, each text once, in the order of their
-    articles and positions.
+    The last article may exceed n. Of the paragraphs it gives id → `Label.drawn`, each text once, in
+    the order of the articles and positions.
     """
     begun = frame["article"][has_label(frame, judged)]
     rows = frame[~(frame["article"].isin(begun) | frame["boilerplate"])]
@@ -434,7 +398,7 @@ def draw_articles(
 
 
 def draw_mixed(
-    frame: pd.DataFrame, judged: Collection[str], suggested: Sequence[str], n: int, seed: int
+    frame: pd.DataFrame, judged: Collection[str], suggested: Iterable[str], n: int, seed: int
 ) -> dict[str, str]:
     """Draw suggested paragraphs, with some at random among them, so that all have a known chance.
 
@@ -445,7 +409,7 @@ def draw_mixed(
 
     Returns
     -------
-    Id → `Label.drawn` of at most n paragraphs, in the order in which they are drawn.
+    As for `draw_random`.
     """
     rng = _generator(seed, judged)
     left = list(unlabelled(frame, judged)["id"])

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from paratopic.annotation.asking import Prompt, Reply, ask_all, expected_tokens, read_prompt
+from paratopic.annotation.asking import Prompt, Reply, ask_all, read_prompt
 from paratopic.annotation.chat import KEY, Chat
 from paratopic.annotation.suggestion import Suggestion, draw_random, has_label, in_context
 from paratopic.cli.project import Project, read_project
@@ -37,10 +37,7 @@ def annotate(
     model: Annotated[str, typer.Option(help="Name of the model on the server.")],
     n: Annotated[int, typer.Option(min=1, help="How many paragraphs to ask about, at most.")] = 200,
     budget: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="Stop before more tokens are read and written.", show_default=False
-        ),
+        int | None, typer.Option(min=0, help="Stop before more tokens are read and written.")
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Paragraphs at a time.")] = 4,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that an answer may take.")] = 120,
@@ -67,7 +64,7 @@ def annotate(
     if not items:
         print(f"{annotator} has answered for every paragraph, with the prompt of {PROMPT}")
         return
-    expected = sum(expected_tokens(prompt, items))
+    expected = sum(map(prompt.expected_tokens, items))
     run = _Run(annotator, prompt, budget, concurrency, expected / len(items))
     asking = project.in_units(f"{plural(len(items), 'paragraph')} to ask")
     print(f"{asking} {model} about, with {PROMPT}: about {expected:,} tokens")
@@ -93,27 +90,13 @@ def annotate(
 
 @dataclass
 class _Run:
-    """What came, and how many tokens are spent and may be.
-
-    Parameters
-    ----------
-    budget
-        The most tokens that may be read and written; None for no limit.
-    concurrency
-        Number of questions that may be under way.
-    of_question
-        Tokens that a question should take.
-    n, n_answers
-        Number of answers and errors, and of answers alone.
-    problem
-        What was wrong with the last error; "" for none.
-    """
+    """What came (`n` answers and errors), and how many tokens are spent and may be."""
 
     annotator: str
     prompt: Prompt
     budget: int | None
     concurrency: int
-    of_question: float
+    of_question: float  # tokens that one should take
     spent: int = 0
     n: int = 0
     n_answers: int = 0

@@ -6,7 +6,6 @@ labels stay as they are written, and git takes a change back.
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated
@@ -64,25 +63,15 @@ def drop(name: Annotated[str, typer.Argument(help="Name of a topic.")]) -> None:
 
 
 def _change(kind: Kind, names: list[str], into: list[str]) -> None:
-    """Edit params.yaml, and say what that means.
-
-    Raises
-    ------
-    UserError
-        The change makes no codebook, or the file cannot be read or edited.
-    """
+    """Edit params.yaml, and say what that means."""
     try:
         change = Change(kind, tuple(names), tuple(into))
     except ValueError as error:
         raise UserError(str(error)) from None
+    files.refuse_outside(PARAMS)
     with FileLock(f".{PARAMS}.lock"):  # another change waits, and is made to this one's codebook
         text = read_text()
-        params = parse_params(text)
-        files.refuse_outside(PARAMS)
-        target = PARAMS.resolve() if PARAMS.is_symlink() else PARAMS  # a link stays one
-        with files.aside(target) as draft:
-            draft.write_bytes(_edited(text, params, change).encode())
-            shutil.copymode(target, draft)
+        files.write_text(PARAMS, _edited(text, parse_params(text), change))
     print(f"{change}, in {PARAMS}")
     if change.opens and PARAGRAPHS.exists():
         project = read_project()
@@ -100,13 +89,7 @@ _ABOUT_DEFINITIONS: dict[Kind, str] = {
 
 
 def _edited(text: str, params: Params, change: Change) -> str:
-    """The text of params.yaml after the change, from which nothing else is read than before.
-
-    Raises
-    ------
-    UserError
-        The change makes no codebook, or the text has a form that cannot be edited.
-    """
+    """The text of params.yaml after the change, from which nothing else is read than before."""
     topics = change.topics(params.topics)
     with suppress(UserError, LookupError, StopIteration):
         new_text = edited(text, change, params.topics)

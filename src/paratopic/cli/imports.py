@@ -47,8 +47,6 @@ def import_labels(
             ", ".join(map(str, unnamed)),
             name,
         )
-        if len(unnamed) > 1 and sys.stdin.isatty():  # somebody is there to answer
-            typer.confirm(f"Did {name} fill in all of these files?", abort=True)
     for path, imported in read.items():
         _merge(project, path, imported, name)
     _warn_of_another_order(project, read.values())
@@ -82,18 +80,19 @@ def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: st
     """Add the labels of a file to labels.csv, and report."""
     ranks = {id_: rank for rank, id_ in enumerate(project.paragraphs["id"])}
     target, params = project.labels_file, project.params
-    merged = merge(target, imported.labels, annotator, ranks, params.topics, params.labels)
+    labels = imported.labels
+    added, disputes = merge(target, labels, annotator, ranks, params.topics, params.labels)
     for problem in imported.problems:
         print(problem, file=sys.stderr)
-    for dispute in merged.disputes:
+    for dispute in disputes:
         print(f"disputed: {dispute}")
     for reason, number in imported.retired.items():
         print(f"{plural(number, 'label')} to be given again ({reason}): `paratopic suggest`")
     left_out = "".join(f", {len(rows)} {why}" for why, rows in sorted(imported.left_out.items()))
-    new = plural(merged.added, "new label")
+    new = plural(added, "new label")
     print(
-        f"{path}: {new} in {target}, {merged.known} already there, "
-        f"{len(merged.disputes)} disputed, {len(imported.problems)} not imported{left_out}"
+        f"{path}: {new} in {target}, {len(labels) - added} already there, "
+        f"{len(disputes)} disputed, {len(imported.problems)} not imported{left_out}"
     )
     if not imported.labels:
         print("No row has a label.")

@@ -9,13 +9,13 @@ import pandas as pd
 import typer
 
 from paratopic.cli.predict import labelled_paragraphs
-from paratopic.cli.project import Again, Project, check_measured, read_champion, read_project
+from paratopic.cli.project import Again, Project, read_project
 from paratopic.corpus.labelled import read_sampled
 from paratopic.evaluation.outcomes import Answered, answered, confusions
 from paratopic.findings.slices import columns_of, find_slices, in_words
 from paratopic.inference.nearest import LikeParagraph
-from paratopic.labels.log import UNNAMED, first_words
-from paratopic.project.errors import plural
+from paratopic.labels.log import first_words
+from paratopic.project.errors import UserError, plural
 from paratopic.project.files import MODELS
 from paratopic.project.topics import NONE
 
@@ -30,8 +30,7 @@ def mistakes(
         list[str] | None,
         typer.Option(
             help="Column to look for slices in: length, position, heading, annotator, year, month, "
-            "or any column of metadata; repeat for several. Default: all.",
-            show_default=False,
+            "or any column of metadata; repeat for several. Default: all."
         ),
     ] = None,
     out: Again = None,
@@ -41,12 +40,11 @@ def mistakes(
     The file of --out does not show the labels, so that nobody is influenced by them.
     """
     project = read_project()
-    champion, scores = read_champion()
-    answers, kinds, slices, nearest = mistakes_of(project, champion, scores, by or [])
+    answers, kinds, slices, nearest = mistakes_of(project, by or [])
     listed, n_wrong = answers.mistakes.head(n), len(answers.mistakes)
     listed = listed.rename(columns={"id": "paragraph"})
     n_answers = plural(len(answers.table), "answer")
-    print(f"{champion}: {n_wrong} of {n_answers} wrong ({len(listed)} listed)")
+    print(f"{project.champion}: {n_wrong} of {n_answers} wrong ({len(listed)} listed)")
     for kind in kinds[:MOST_KINDS]:
         print(f"  {kind}")
     if len(kinds) > MOST_KINDS:
@@ -56,7 +54,7 @@ def mistakes(
     print("\n  ".join(slices))
     if out is not None:
         listed = listed.rename(columns={"most_probable": "suggestion"})
-        project.write_again(listed.assign(reason=REASON), champion, out)
+        project.write_again(listed.assign(reason=REASON), project.champion, out)
 
 
 class Mistakes(NamedTuple):
@@ -80,9 +78,7 @@ class Mistakes(NamedTuple):
     nearest: Callable[[str], LikeParagraph | None]
 
 
-def mistakes_of(
-    project: Project, champion: str, scores: pd.DataFrame, columns: Sequence[str] = ()
-) -> Mistakes:
+def mistakes_of(project: Project, columns: Sequence[str] = ()) -> Mistakes:
     """Find mistakes, and slices of columns, of all by default, where the champion does worse.
 
     Raises
@@ -90,17 +86,21 @@ def mistakes_of(
     UserError
         Nothing is measured; or there is no such column, or it has too many values.
     """
-    check_measured(scores, "no mistakes are known")
-    params = project.params
+    params, scores = project.params, project.scores
+    if scores.empty:
+        raise UserError(
+            "nothing has been measured yet, so no mistakes are known: label more paragraphs, and "
+            "run `dvc repro`"
+        )
     answers = answered(read_sampled(params.topics), scores)
     people = {
-        paragraph: " and ".join(sorted({line.annotator or UNNAMED for line in lines}))
+        paragraph: " and ".join(sorted({line.who for line in lines}))
         for paragraph, lines in project.answers_on.items()
     }
     values = columns_of(project.everything, list(answers.table["id"]), people, columns)
     slices = find_slices(values, answers, params.evaluate.confidence, params.seed)
     wrong = len(answers.mistakes) > 0
-    labelled = labelled_paragraphs(MODELS / champion) if wrong else None
+    labelled = labelled_paragraphs(MODELS / project.champion) if wrong else None
     nearest = labelled.nearest_other if labelled else lambda text: None
     return Mistakes(answers, confusions(answers, params.topics), in_words(slices), nearest)
 

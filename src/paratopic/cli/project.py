@@ -1,11 +1,9 @@
-"""The project in the current directory, as the commands see it, and what is to be done next there.
-
-Which labels count is decided in `labels`.
-"""
+"""The project in the current directory, as commands see it, and what is to be done next there."""
 
 from __future__ import annotations
 
 import getpass
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,7 +20,7 @@ from ruamel.yaml.error import YAMLError
 
 from paratopic.annotation import formats
 from paratopic.annotation.suggestion import in_context
-from paratopic.cli.staleness import champion_name, changes_since
+from paratopic.cli.staleness import champion_name, changes_since, print_changes
 from paratopic.corpus.labelled import (
     LABELS_SCHEMA,
     SAMPLE_SCHEMA,
@@ -46,6 +44,7 @@ from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, re
 from paratopic.labels.log import Label, after, one_line, read_lines
 from paratopic.labels.resolve import in_names_of_today
 from paratopic.labels.sample import Sample, describe_sample, sample_of
+from paratopic.labels.summary import Prepared
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_units, plural
 from paratopic.project.params import Params, read_params
@@ -63,6 +62,10 @@ SHARES, SUGGEST = "paratopic shares", "paratopic label"
 MEASURE = "train the models and measure them"
 TRAIN = {RUN: f"{MEASURE} (minutes; it shows how many are left)"}
 LABEL = {DRAW: "label a random sample, which shares and honest figures need"}
+LABEL_GROUPS = {
+    f"paratopic label --random --by COLUMN --n {SAMPLE}": "only for shares by group: draws from "
+    f"groups with the fewest labels ({LEAST_LABELS} each give an interval)"
+}
 
 Again = Annotated[
     Path | None,
@@ -118,9 +121,48 @@ class Project:
         return sample_of(self.paragraphs, self.drawn, self.current.answers)
 
     @cached_property
+    def champion(self) -> str:
+        """Name of the champion; "" where no models were compared yet."""
+        return champion_name()
+
+    @cached_property
     def changes(self) -> str:
         """What changed since the last `dvc repro` (`changes_since`), asked of DVC once."""
-        return changes_since(self.params, champion_name())
+        return changes_since(self.params, self.champion)
+
+    def note_changes(self) -> None:
+        """Print what changed, unless it is nothing."""
+        print_changes(self.changes, self.champion)
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """The champion's calibrated out-of-fold scores.
+
+        Raises
+        ------
+        UserError
+            No models were compared yet, or labels or params changed since.
+        """
+        if not self.champion:
+            raise UserError("no model is trained and measured yet: run `dvc repro` first")
+        scores = read_parquet(files.SCORES / self.champion / files.IN_CONTEXT)
+        if self.changes:
+            raise UserError(f"{self.changes} changed since the last scores: run `dvc repro` first")
+        return scores
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """What stage prepare read and counted."""
+        return Prepared.load(files.PREPARED)
+
+    @property
+    def unread(self) -> list[str]:
+        """Files among the sources that stage prepare has not read yet."""
+        try:
+            paths = files_of(self.params.prepare.sources)
+        except UserError:
+            return []  # what was prepared can be labelled where its sources are not
+        return [name for name in map(files.printable, paths) if name not in self.prepared.read]
 
     @property
     def has_draws(self) -> bool:
@@ -241,14 +283,9 @@ def read_project() -> Project:
         raise UserError(f"{files.PARAGRAPHS} not found: `dvc repro` creates it")
     path = None if params.prepare.labels is None else Path(params.prepare.labels)
     lines = read_lines(path) if path and path.exists() else []
-    votes, labels, sample = (
-        read_columns(path, schema)
-        for path, schema in (
-            (files.VOTES, VOTES_SCHEMA),
-            (files.LABELS, LABELS_SCHEMA),
-            (files.SAMPLE, SAMPLE_SCHEMA),
-        )
-    )
+    votes = read_columns(files.VOTES, VOTES_SCHEMA)
+    labels = read_columns(files.LABELS, LABELS_SCHEMA)
+    sample = read_columns(files.SAMPLE, SAMPLE_SCHEMA)
     votes, labels = in_names_of_today(votes, labels, params.topics)
     frame = with_sample(with_labels(read_paragraphs(), labels), sample)
     return Project(params, frame, votes, sample, lines)
@@ -271,30 +308,6 @@ def read_texts() -> None:
         print("reading the texts (dvc repro prepare)")
         if subprocess.run([sys.executable, "-P", "-m", "dvc", "repro", "-q", "prepare"]).returncode:
             raise UserError("stage prepare failed: see its message above")
-
-
-def read_champion() -> tuple[str, pd.DataFrame]:
-    """Name of the champion, and its calibrated out-of-fold scores.
-
-    Raises
-    ------
-    UserError
-        No models were compared yet, or labels or params changed since.
-    """
-    if not (champion := champion_name()):
-        raise UserError("no model is trained and measured yet: run `dvc repro` first")
-    scores = read_parquet(files.SCORES / champion / files.IN_CONTEXT)
-    if changes := changes_since(read_params(), champion):
-        raise UserError(f"{changes} changed since the last scores: run `dvc repro` first")
-    return champion, scores
-
-
-def check_measured(scores: pd.DataFrame, so: str) -> None:
-    """Refuse scores of no paragraph; `so` says what follows from that."""
-    if scores.empty:
-        raise UserError(
-            f"nothing has been measured yet, so {so}: label more paragraphs, and run `dvc repro`"
-        )
 
 
 def check_out(out: Path) -> None:
@@ -348,18 +361,17 @@ def next_steps(project: Project) -> dict[str, str]:
     steps = {}
     if project.tied:
         steps["paratopic review --out ties.csv"] = "list the ties, and write a sheet to settle them"
-    champion = champion_name()
     if not project.labelled.by_hand.any() and can_draw:
         # What prepare has not read yet may be all that there is.
         first = {} if project.current.answers else label_step(project.everything)
         return steps | first | TRAIN
-    if is_stale := not champion or bool(project.changes):
+    if is_stale := not project.champion or bool(project.changes):
         steps |= _run(project.params)
     if project.sample.drawn < LEAST_LABELS and can_draw:
         steps |= label_step(project.everything)
     elif not is_stale:  # of what is labelled as a whole, they are a count
         steps[SHARES] = "estimate the shares of the topics, in groups with --by COLUMN"
-    if can_draw and champion:
+    if can_draw and project.champion:
         steps[SUGGEST] = project.in_units(
             "label the paragraphs that models learn most from (for shares: --random; for a rare "
             "topic: --topic)"
@@ -385,6 +397,11 @@ def _run(params: Params) -> dict[str, str]:
     times = "; ".join(f"{name} {time}" for name, time in of_models.items() if time)
     last = f"last time, measuring took: {times}; training took some more"
     return {RUN: f"{MEASURE} ({last})"} if times else TRAIN
+
+
+def typed() -> str:
+    """The command as it was typed, to be typed again with another option."""
+    return shlex.join(["paratopic", *sys.argv[1:]])
 
 
 def print_steps(steps: Mapping[str, str]) -> None:

@@ -1,13 +1,8 @@
-"""What `paratopic init` takes the columns and labels of a table for, and what it asks.
-
-The proposals themselves are from `reading.columns`; `start` writes the project.
-"""
+"""What `paratopic init` takes the columns and labels of a table for, and what it asks."""
 
 from __future__ import annotations
 
 import re
-import shlex
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +11,7 @@ from textwrap import shorten
 import pandas as pd
 import typer
 
-from paratopic.cli.project import print_steps
+from paratopic.cli.project import print_steps, typed
 from paratopic.project.errors import UserError, did_you_mean, in_short, plural
 from paratopic.project.sources import KEYS
 from paratopic.project.topics import NONE_CELL, SEPARATOR, Topics, split_cell
@@ -69,7 +64,7 @@ def proposal_of(
 
 def _ask_for_labels(table: str, proposal: Proposal) -> None:
     """Say which columns may have the labels, and which commands go on."""
-    candidates, typed = proposal.candidates, _typed()
+    candidates, command = proposal.candidates, typed()
     unclear = "it is not clear which column has the labels. These may:"
     print(f"{table}: {unclear if candidates else 'no column looks like labels.'}")
     for name, values in [*candidates.items()][:MOST_COLUMNS]:
@@ -83,8 +78,8 @@ def _ask_for_labels(table: str, proposal: Proposal) -> None:
         )
     print_steps(
         {
-            f"{typed} --label COLUMN": "if a column has labels, which become the topics",
-            f"{typed} --topics sport,weather": "if none has: name your topics",
+            f"{command} --label COLUMN": "if a column has labels, which become the topics",
+            f"{command} --topics sport,weather": "if none has: name your topics",
         }
     )
 
@@ -142,13 +137,15 @@ def _print_labels(proposal: Proposal, answers: pd.DataFrame) -> None:
 
 def doubts(proposal: Proposal, label: str, topics: Topics) -> list[str]:
     """What may be wrong with the labels that were found, and how to mend it."""
-    notes, typed = [], _typed()
+    notes, command = [], typed()
     taken, named = proposal.columns.get("label", ""), named_after(proposal.candidates, "label")
     if taken and named and not label:
-        notes.append(f"{', '.join(named)}: may have labels, too; `{typed} --again --label COLUMN`")
+        notes.append(
+            f"{', '.join(named)}: may have labels, too; `{command} --again --label COLUMN`"
+        )
     if taken and not label and not named_after([taken], "label"):
         notes.append(
-            f"no column is named after labels; if {taken} has none, `{typed} --again --topics "
+            f"no column is named after labels; if {taken} has none, `{command} --again --topics "
             "sport,weather`"
         )
     if joined := [cell for cell, names in proposal.source.labels.items() if SEPARATOR in names]:
@@ -157,11 +154,6 @@ def doubts(proposal: Proposal, label: str, topics: Topics) -> list[str]:
         if not {*split_cell(re.sub("[,|]", SEPARATOR, name))}.isdisjoint({*topics.names} - {name}):
             notes.append(f"{name} is one topic; separate several by semicolons in the table")
     return notes
-
-
-def _typed() -> str:
-    """The command as it was typed, to be typed again with another option."""
-    return shlex.join(["paratopic", *sys.argv[1:]])
 
 
 def _dates(dates: Sequence[str]) -> str:

@@ -15,7 +15,6 @@ from paratopic.cli.staleness import note_changes
 from paratopic.corpus.labelled import check_names
 from paratopic.inference.folder import CARD, is_card_of, prediction_files
 from paratopic.inference.loading import load
-from paratopic.inference.model import Model
 from paratopic.labels.dataset import write_dataset
 from paratopic.project.errors import UserError
 from paratopic.project.files import MODEL_CARD, MODEL_REPORTS, PARAGRAPHS, aside, written_by
@@ -30,7 +29,7 @@ def publish_model(to: To, model: ModelOption = None, yes: Yes = False) -> None:
     """Publish a model: the files that prediction reads, and its card."""
     loaded = load(model)
     note_changes(loaded.folder)
-    _publish(to, lambda draft: _copy_model(loaded, draft), yes)
+    _publish(to, lambda draft: _copy_model(loaded.folder, loaded.kind, draft), yes)
     print(f'load("{to}#sha256:{loaded.digest}") opens it')
 
 
@@ -44,7 +43,7 @@ def publish_labels(
 ) -> None:
     """Publish the paragraphs labelled by hand as a dataset: texts, labels, answers and a card."""
     project = read_project()
-    note_changes()
+    project.note_changes()
     params = project.params
     check_names(project.paragraphs, params.topics)
     data = project.labelled
@@ -67,31 +66,19 @@ def _publish(out: Path, write: Callable[[Path], None], yes: bool) -> None:
     with aside(out) as draft:
         draft.mkdir()
         write(draft)
-        _ask(draft, f"the folder {out}", yes)
+        print(f"To the folder {out}:")
+        for path in sorted(path for path in draft.rglob("*") if path.is_file()):
+            print(f"  {path.stat().st_size:>12,} bytes  {path.relative_to(draft)}")
+        if not yes:
+            typer.confirm("Publish these files?", abort=True)
 
 
-def _ask(draft: Path, where: str, yes: bool) -> None:
-    """Show the files of a folder, and end the command unless they are to be published."""
-    paths = sorted(path for path in draft.rglob("*") if path.is_file())
-    print(f"To {where}:")
-    for path in paths:
-        print(f"  {path.stat().st_size:>12,} bytes  {path.relative_to(draft)}")
-    if not yes:
-        typer.confirm("Publish these files?", abort=True)
-
-
-def _copy_model(model: Model, target: Path) -> None:
+def _copy_model(folder: Path, kind: str, target: Path) -> None:
     """Copy the files of a model that prediction reads to an empty folder, and check the copy.
 
     Its card goes with them: that of its project, or else the one in its folder.
-
-    Raises
-    ------
-    UserError
-        The card is out of date.
     """
-    folder = model.folder
-    for name in prediction_files(model.kind):
+    for name in prediction_files(kind):
         shutil.copyfile(folder / name, target / name)
     card = folder.parents[1] / MODEL_REPORTS / folder.name / MODEL_CARD
     if card.exists():

@@ -12,9 +12,8 @@ import typer
 from rich.table import Column, Table
 
 from paratopic.cli.mistakes import mistakes_of
-from paratopic.cli.project import measured, next_steps, print_steps, read_champion, read_project
+from paratopic.cli.project import Project, measured, next_steps, print_steps, read_project
 from paratopic.cli.shares import read_corpus
-from paratopic.cli.staleness import note_changes
 from paratopic.evaluation.comparison import Comparison, describe_weak
 from paratopic.evaluation.report import thresholds_in_words
 from paratopic.findings.page import render_page
@@ -22,7 +21,7 @@ from paratopic.findings.wording import overview
 from paratopic.labels.summary import Prepared, describe_agreement
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_units, signed
-from paratopic.project.files import COMPARISON, PARAGRAPHS, PREPARED, WHOLE_PAGE
+from paratopic.project.files import COMPARISON, PREPARED, WHOLE_PAGE
 from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.params import read_params
 from paratopic.project.terminal import terminal
@@ -55,11 +54,14 @@ def report(
     ] = False,
 ) -> None:
     """Print the comparison of the models, and what to do next."""
-    params = read_params()
-    comparison = Comparison.load(COMPARISON)
-    note_changes()
+    params, comparison = read_params(), Comparison.load(COMPARISON)
+    project = _or_why(read_project)
+    if isinstance(project, str):
+        print(f"note: {project}")
+    else:
+        project.note_changes()
     if open_page:
-        page = render_page(params.topics, params.models, params.unit, _on_request())
+        page = render_page(params.topics, params.models, params.unit, _on_request(project))
         files.write_text(WHOLE_PAGE, page)
         whole = WHOLE_PAGE.resolve()
         print(f"written: {whole}")
@@ -67,6 +69,9 @@ def report(
             print("There is no browser here to open it.")
     else:
         _print(comparison, params.unit)
+        inactive = ACTIVATE.exists() and not os.environ.get("VIRTUAL_ENV")
+        first = {f"source {ACTIVATE}": "first, in every new terminal"} if inactive else {}
+        print_steps(first | NEXT | ({} if isinstance(project, str) else next_steps(project)))
 
 
 def _print(comparison: Comparison, unit: str) -> None:
@@ -87,30 +92,24 @@ def _print(comparison: Comparison, unit: str) -> None:
         if figures := measured(name):
             lines.append(f"{name}: {thresholds_in_words(figures)}")
     console.print(*(in_units(line, unit) for line in lines), sep="\n")
-    inactive = ACTIVATE.exists() and not os.environ.get("VIRTUAL_ENV")
-    first = {f"source {ACTIVATE}": "first, in every new terminal"} if inactive else {}
-    print_steps(first | NEXT | (next_steps(read_project()) if PARAGRAPHS.exists() else {}))
 
 
-def _on_request() -> dict[str, object]:
+def _on_request(project: Project | str) -> dict[str, object]:
     """The sections that need the champion to be loaded, or why they are missing."""
-    try:
-        champion, scores = read_champion()
-        project = read_project()
-    except UserError as error:
-        return {"shares": str(error), "labels": "", "mistakes": str(error)}
-    confidence = project.params.evaluate.confidence
+    if isinstance(project, str):
+        return {"shares": project, "labels": "", "mistakes": project}
+    params = project.params
     return {
         "shares": _or_why(
             lambda: overview(
-                read_corpus(project.params.topics, champion, scores),
-                confidence,
-                project.params.seed,
+                read_corpus(params.topics, project.champion, project.scores),
+                params.evaluate.confidence,
+                params.seed,
                 {line.group.partition("=")[0] for line in project.lines},
             )
         ),
         "labels": project.basis,
-        "mistakes": _or_why(lambda: mistakes_of(project, champion, scores)),
+        "mistakes": _or_why(lambda: mistakes_of(project)),
     }
 
 

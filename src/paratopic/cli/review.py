@@ -8,9 +8,8 @@ import pandas as pd
 import typer
 
 from paratopic.cli.project import Again, Project, read_project
-from paratopic.cli.staleness import note_changes
 from paratopic.findings.review import rank_doubtful, read_scores
-from paratopic.labels.log import UNNAMED, first_words
+from paratopic.labels.log import first_words
 from paratopic.project.errors import UserError, plural
 from paratopic.project.topics import topics_in_words
 
@@ -29,7 +28,7 @@ def review(
     """
     project = read_project()
     models, topics = project.params.models, project.params.topics
-    note_changes()
+    project.note_changes()
     ties = _ties(project)
     tied = _printed(ties, project, n)
     if len(ties):
@@ -61,14 +60,14 @@ def review(
 
 def _ties(project: Project) -> pd.DataFrame:
     """Paragraphs on which annotators are divided, and in column given who gave which topics."""
-    text_of = dict(zip(project.paragraphs["id"], project.paragraphs["text"], strict=True))
     ties = project.tied
+    rows = project.paragraphs.loc[project.paragraphs["id"].isin(ties), ["id", "text"]]
     given = [
-        "; ".join(f"{a.annotator or UNNAMED}: {topics_in_words(a.names)}" for a in answers)
-        for answers in ties.values()
+        "; ".join(f"{answer.who}: {topics_in_words(answer.names)}" for answer in ties[id_])
+        for id_ in rows["id"]
     ]
-    rows = {"paragraph": list(ties), "text": [text_of[id_] for id_ in ties], "given": given}
-    return pd.DataFrame(rows).assign(suggestion="", confidence=0.0, reason=TIE)
+    rows = rows.rename(columns={"id": "paragraph"})
+    return rows.assign(given=given, suggestion="", confidence=0.0, reason=TIE)
 
 
 def _printed(rows: pd.DataFrame, project: Project, n: int) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +10,7 @@ from shlex import quote
 from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,8 +25,8 @@ from paratopic.cli.project import (
     check_out,
     next_steps,
     print_steps,
-    read_champion,
     read_project,
+    typed,
 )
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import read_parquet, row_numbers, texts_of, with_metadata
@@ -46,11 +47,9 @@ from paratopic.findings.wording import (
     sentence,
 )
 from paratopic.inference.loading import load
-from paratopic.inference.scores import Scores
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_short
 from paratopic.project.files import APART, MODELS, PARAGRAPHS, PREDICTED, SCORES, UNLABELLED
-from paratopic.project.passages import Passage
 from paratopic.project.terminal import bar, terminal
 from paratopic.project.topics import Topics
 
@@ -79,7 +78,6 @@ def shares(
             help="Two values of the column of --by: the first minus the second. Default: the last "
             "period minus the first.",
             metavar="A B",
-            show_default=False,
         ),
     ] = None,
     of: Annotated[
@@ -161,28 +159,18 @@ def shares(
     steps = next_steps(project)
     steps.pop(SHARES, None)
     if not outs:
-        again = _options(predictor or [], named, of, new_articles)
-        steps[f"{SHARES}{again} --out shares.csv --out shares.png"] = "write a table and a picture"
+        steps[f"{typed()} --out shares.csv --out shares.png"] = "write a table and a picture"
     if steps.pop(SUGGEST, None):
         steps |= _draw(estimated, named, corpus)
     if steps:
         print_steps(steps)
 
 
-def _options(predictor: Sequence[str], by: Sequence[str], of: Counted, new_articles: bool) -> str:
-    """Options of the command with these values."""
-    options = [f" --predictor {quote(name)}" for name in predictor]
-    options += [f" --by {quote(name)}" for name in by]
-    options += [] if of == "paragraphs" else [f" --of {of}"]
-    options += [" --new-articles"] if new_articles else []
-    return "".join(options)
-
-
 def _corpus(project: Project, columns: Sequence[str], counted: Counted) -> Corpus:
     """The corpus with predictions in columns of the project's tables, or else of its models."""
     topics, no_topic = project.params.topics, project.params.prepare.no_topic
     if not columns:
-        return read_corpus(topics, *read_champion(), counted)
+        return read_corpus(topics, project.champion, project.scores, counted)
     given = given_predictor(project.everything, columns, topics, no_topic)
     return corpus_of(project.paragraphs, project.everything, given, topics, counted)
 
@@ -209,14 +197,14 @@ def read_corpus(
         scores,
         read_parquet(unlabelled),
         read_parquet(apart) if apart.exists() else scores[:0],
-        lambda ids: _predict(champion, texts_of(frame, ids)),
+        lambda ids: _predict(champion, frame, ids),
     )
     return corpus_of(frame, with_metadata(frame), predictor, topics, counted)
 
 
-def _predict(champion: str, texts: Sequence[Passage]) -> Scores:
+def _predict(champion: str, frame: pd.DataFrame, ids: Iterable[str]) -> npt.NDArray[np.float64]:
     """Probabilities of the distinct texts by the champion; kept, because they may take minutes."""
-    model = load(str(MODELS / champion))
+    model, texts = load(str(MODELS / champion)), texts_of(frame, ids)
     digest = f"{files.sha256(PARAGRAPHS)} {model.digest}"
     with suppress(OSError, pa.ArrowException):  # there is none, or it is damaged
         kept = pq.read_table(PREDICTED)

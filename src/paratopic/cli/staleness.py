@@ -12,7 +12,7 @@ from paratopic.labels.summary import Prepared
 from paratopic.project import files
 from paratopic.project.errors import in_short
 from paratopic.project.params import Params, read_params
-from paratopic.reading.outside import refuse_untrusted, untrusted
+from paratopic.reading.outside import untrusted
 from paratopic.reading.sources import digests_of
 
 # Stages of the champion whose changes make its figures old.
@@ -26,11 +26,11 @@ def champion_name() -> str:
     return Comparison.load(files.COMPARISON).champion
 
 
-def note_changes(model: Path = files.MODELS) -> None:
-    """Print that a project's figures are older than its texts, labels or settings, if they are.
+def note_changes(model: Path) -> None:
+    """Print that a model of the project is older than its texts, labels or settings, if it is.
 
-    Nothing is printed about a folder of a model that is none of the project's, and nothing where
-    sources are outside of a project that nobody trusts.
+    Nothing is printed about another model, and nothing where sources are outside of a project that
+    nobody trusts.
     """
     is_own = model.resolve().is_relative_to(files.MODELS.resolve())
     if not (is_own and files.PARAMS.exists() and files.PREPARED.exists()):
@@ -69,7 +69,6 @@ def changes_since(params: Params, champion: str) -> str:
 
 def changed_sources(params: Params) -> list[str]:
     """Names of the texts and labels that are other than those that stage prepare read."""
-    refuse_untrusted(params.prepare)
     log = params.prepare.labels
     if not (read := Prepared.load(files.PREPARED).read):
         return []

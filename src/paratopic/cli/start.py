@@ -1,7 +1,4 @@
-"""The commands `paratopic init` and `paratopic ui`.
-
-A new project is a folder with the pipeline of the installed package, and topics of one's own.
-"""
+"""The commands `paratopic init` and `paratopic ui`."""
 
 from __future__ import annotations
 
@@ -18,9 +15,8 @@ from typing import Annotated
 
 import typer
 
-from paratopic.cli.project import LABEL, TRAIN, label_step, print_steps
+from paratopic.cli.project import LABEL, LABEL_GROUPS, TRAIN, label_step, print_steps
 from paratopic.cli.proposal import doubts, print_proposal, proposal_of
-from paratopic.evaluation.estimates import LEAST_LABELS
 from paratopic.labels.log import read_lines
 from paratopic.project.codebook import first_definition, written
 from paratopic.project.errors import MOST_NAMED, UserError, in_short, plural
@@ -41,10 +37,6 @@ README = Path("README.md")
 
 # What comes after the start.
 DEFINE = {"edit params.yaml": "define each topic: with few labels, models rely on it"}
-LABEL_GROUPS = {
-    "paratopic label --random --by COLUMN --n 60": "only for shares by group: draws from "
-    f"groups with the fewest labels ({LEAST_LABELS} each give an interval)"
-}
 REPORT = {
     "paratopic report": "see how good they are",
     "paratopic shares": "estimate the shares of the topics",
@@ -69,15 +61,11 @@ _LANGUAGE = re.compile(r"(?m)^language: .*\n")
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder of the project.")] = Path(),
     topics: Annotated[
-        str | None,
-        typer.Option(help="Names of the topics, separated by commas.", show_default=False),
+        str | None, typer.Option(help="Names of the topics, separated by commas.")
     ] = None,
     table: Annotated[
         str | None,
-        typer.Option(
-            help=f"Labelled table ({', '.join(TABLES)}), whose labels become the topics.",
-            show_default=False,
-        ),
+        typer.Option(help=f"Labelled table ({', '.join(TABLES)}), whose labels become the topics."),
     ] = None,
     label: Annotated[
         str,
@@ -93,8 +81,7 @@ def init(
     articles: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of articles, which stay where they are; by default those in seeds/.",
-            show_default=False,
+            help="Folder of articles, which stay where they are; by default those in seeds/."
         ),
     ] = None,
     again: Annotated[
@@ -141,7 +128,6 @@ def ui(
             max=65535,
             help="Port of the page; 0 takes a free one. Default: 5000, or a free one if 5000 is "
             "taken.",
-            show_default=False,
         ),
     ] = None,
 ) -> None:

@@ -15,17 +15,16 @@ from paratopic.cli.project import (
     read_project,
     read_texts,
 )
-from paratopic.cli.staleness import champion_name, changed_sources, print_changes
+from paratopic.cli.staleness import changed_sources
 from paratopic.corpus.folds import LEAST_FOLDS
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import describe_size
 from paratopic.evaluation.report import Metrics, why_none_is_sure
 from paratopic.labels.answers import label_in_a_tie
-from paratopic.labels.log import UNNAMED
-from paratopic.labels.summary import Prepared, describe_sources, sources_that_label
+from paratopic.labels.summary import describe_sources, sources_that_label
 from paratopic.project.codebook import first_definition
 from paratopic.project.errors import MOST_NAMED, in_short, plural
-from paratopic.project.files import PARAMS, PREPARED
+from paratopic.project.files import PARAMS
 from paratopic.project.terminal import terminal
 from paratopic.project.topics import NO_TOPIC
 
@@ -37,15 +36,14 @@ def status() -> None:
     """
     read_texts()
     project = read_project()
-    print_changes(project.changes, champion_name())
+    project.note_changes()
     is_old = bool(changed_sources(project.params))
-    prepared = Prepared.load(PREPARED)
     frame, topics = project.paragraphs, project.params.topics
     unlabelled = frame[frame["label_source"] == "none"]
     _print_labels(project, is_old)
-    worth = describe_sources(sources_that_label(prepared))
+    worth = describe_sources(sources_that_label(project.prepared))
     print(*worth, project.in_units(f"not labelled: {describe_size(unlabelled)}"), sep="\n")
-    if not is_old and (notes := missing(project.labelled, measured(champion_name()))):
+    if not is_old and (notes := missing(project.labelled, measured(project.champion))):
         print("Missing:", *map(project.in_units, notes), sep="\n  ")
     if n_tied := len(project.tied):
         given = label_in_a_tie(project.params.prepare.ties, topics)
@@ -71,7 +69,7 @@ def _print_labels(project: Project, is_old: bool) -> None:
     terminal().print(table)
     if basis := project.basis:
         print(in_units(basis))
-    annotators = Counter(line.annotator or UNNAMED for line in project.current.answers)
+    annotators = Counter(line.who for line in project.current.answers)
     for name, n in annotators.most_common():
         labelled = in_units(f"{plural(n, 'paragraph')} labelled")
         print(f"{project.params.prepare.labels}: {labelled} by {name}")

@@ -1,7 +1,4 @@
-"""The commands `paratopic suggest` and `label`: which paragraphs, and the page to label them on.
-
-What is worth labelling, and what files look like, is decided in `annotation`.
-"""
+"""The commands `paratopic suggest` and `label`: which paragraphs, and the page to label them on."""
 
 from __future__ import annotations
 
@@ -10,14 +7,13 @@ import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from paratopic.annotation import formats, page, suggestion
-from paratopic.annotation.suggestion import Suggestion, blind, in_context, with_predictions
+from paratopic.annotation.suggestion import Suggestion, in_context
 from paratopic.cli.predict import ModelOption
 from paratopic.cli.project import (
     DRAW,
@@ -35,16 +31,12 @@ from paratopic.corpus.table import groups_by, texts_of
 from paratopic.findings.wording import plan
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
-from paratopic.inference.prediction import Explanation
-from paratopic.labels.log import UNNAMED
 from paratopic.labels.sample import LEAST_COVERED, n_texts
-from paratopic.labels.summary import Prepared
 from paratopic.project.errors import UserError, in_short, plural
-from paratopic.project.files import CHAMPION, PREPARED, printable
+from paratopic.project.files import CHAMPION
 from paratopic.project.params import read_params
 from paratopic.project.terminal import waiting
 from paratopic.project.topics import NO_TOPIC
-from paratopic.reading.files import SUFFIXES, find_files
 
 Sheet = Annotated[
     Path | None,
@@ -58,7 +50,6 @@ Blinding = Annotated[
         "--blind/--no-blind",
         help="Hide the model's predictions; default: hide them if paragraphs are drawn at random, "
         "or if others have labelled some of the sheet.",
-        show_default=False,
     ),
 ]
 Random = Annotated[
@@ -76,7 +67,6 @@ By = Annotated[
         help="With --random: draw from the values of a column, such as month, always next from "
         "the one with the fewest labels. source=Post draws from one value alone; repeat for "
         "several.",
-        show_default=False,
     ),
 ]
 Topic = Annotated[
@@ -86,7 +76,6 @@ Topic = Annotated[
         metavar="NAME",
         help="Look for a topic: the most probable paragraphs, in turn with some on the border; "
         "repeat for several.",
-        show_default=False,
     ),
 ]
 Contains = Annotated[
@@ -183,10 +172,8 @@ def suggest(
     read_texts()
     project = read_project()
     hidden = _hides(blind, project.in_units(draw.hides))
-    groups = _groups(project, draw.by)
     suggesting = _suggesting(project, draw, model, hidden)
-    suggestions = _suggestions(project, n, draw, groups, suggesting, hidden)
-    _print_plan(project, groups, suggestions)
+    suggestions = _suggestions(project, n, draw, suggesting, hidden)
     if draw.topics:  # what the model thinks of these alone
         suggestions = [
             replace(item, scores={name: item.scores[name] for name in draw.topics if item.scores})
@@ -234,34 +221,27 @@ def label(
         ((command, why),) = LABEL.items()
         log.warning("note: nothing is labelled yet. First %s (`%s`)", why, command)
     drawn = formats.read_drawn(path, project.paragraphs) if path else {}
-    groups = _groups(project, draw.by)
     reason = _reason_to_hide(project, drawn, name) if path else draw.hides
     hidden = _hides(blind, project.in_units(reason))
     suggesting = _suggesting(project, draw, model, hidden) if path is None or not hidden else None
     shown = None if hidden else suggesting
     # The model may read for a minute. The address is there before; a browser waits for the page.
-    greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
     token = secrets.token_urlsafe(16)  # other users of this machine cannot guess the address
-    with page.listen(greeting, port, token) as listener:
+    with page.listen(port, token) as listener:
         if path is None:
-            suggestions = _suggestions(project, n, draw, groups, suggesting, hidden)
-            _print_plan(project, groups, suggestions)
+            suggestions = _suggestions(project, n, draw, suggesting, hidden)
         else:
-            suggestions = _in_context(project, drawn, shown)
-        explain = partial(_explain, project, shown) if shown else None
-        session = page.Session(labels, name, suggestions, lambda: read_params().topics, explain)
+            suggestions = in_context(project.paragraphs, drawn, shown)
+        session = page.Session(labels, name, suggestions, lambda: read_params().topics)
+        if shown:
+            texts = project.paragraphs
+            session.explain = lambda id_: shown.explain(*texts_of(texts, [id_]))
         page.serve(page.application(session, token), listener)
     print_steps(next_steps(read_project()))
 
 
 def _suggesting(project: Project, draw: Draw, model: str | None, hidden: bool) -> Model | None:
-    """The model that chooses paragraphs, or whose predictions are shown; None if no one is needed.
-
-    Raises
-    ------
-    UserError
-        A model is needed, and there is none, or a topic is looked for that it does not know.
-    """
+    """The model that chooses paragraphs, or whose predictions are shown; None without need."""
     project.params.topics.check(draw.topics, "--topic")
     if hidden and not draw.asks_model:
         return None
@@ -282,23 +262,13 @@ def _suggesting(project: Project, draw: Draw, model: str | None, hidden: bool) -
 
 
 def _suggestions(
-    project: Project,
-    n: int,
-    draw: Draw,
-    groups: Mapping[str, set[str]],
-    suggesting: Model | None,
-    hidden: bool,
+    project: Project, n: int, draw: Draw, suggesting: Model | None, hidden: bool
 ) -> list[Suggestion]:
-    """At least one suggestion, with what the model thinks unless that is hidden.
-
-    Raises
-    ------
-    UserError
-        No paragraph is left to label, or stage prepare has not read those that are.
-    """
+    """At least one suggestion, with what the model thinks unless that is hidden."""
+    groups = _groups(project, draw.by)
     with waiting("reading the unlabelled texts"):
         suggestions = _chosen(project, n, draw, groups, suggesting, hidden)
-    if unread := _unread(project):
+    if unread := project.unread:
         message = f"not read yet: {in_short(unread)}; `dvc repro prepare` reads new sources"
         if not suggestions:
             raise UserError(message)
@@ -326,10 +296,7 @@ def _suggestions(
             LEAST_DRAWN,
             DRAW,
         )
-    if draw.contains and len(suggestions) < n:
-        contain = ("paragraph without a label contains", "paragraphs without a label contain")
-        few = project.in_units(plural(len(suggestions), *contain))
-        log.warning("note: only %s %s", few, draw.contains)
+    _print_plan(project, groups, suggestions)
     return [replace(item, when=project.next_time) for item in suggestions]
 
 
@@ -353,25 +320,17 @@ def _chosen(
     elif draw.random or model is None:
         drawn = suggestion.draw_random(frame, judged, n, seed)
     else:
-        first = [] if draw.mixed else _to_label_again(project, n, model)
-        left_out = judged | {item.id for item in first}
-        suggestions = suggestion.suggest(frame, left_out, model, n - len(first), seed)
-        if not draw.mixed:
-            suggestions = first + suggestions
-            return blind(suggestions) if hidden else suggestions
-        ids = [item.id for item in suggestions]
-        drawn = suggestion.draw_mixed(frame, judged, ids, n, seed)
-    return _in_context(project, drawn, None if hidden else model)
+        again = {} if draw.mixed else dict.fromkeys([*project.retired][:n], "")
+        drawn = suggestion.suggest(frame, judged | again.keys(), model, n - len(again), seed)
+        if draw.mixed:
+            drawn = suggestion.draw_mixed(frame, judged, drawn, n, seed)
+        items = in_context(frame, again | drawn, None if hidden else model)
+        return [replace(x, reason=project.retired[x.id] if x.id in again else "") for x in items]
+    return in_context(frame, drawn, None if hidden else model)
 
 
 def _groups(project: Project, wanted: Sequence[str]) -> dict[str, set[str]]:
-    """Groups to draw from, ``"source=Post"`` → its texts: all of a column, or those that are named.
-
-    Raises
-    ------
-    UserError
-        There is no such column or value.
-    """
+    """Groups to draw from, ``"source=Post"`` → its texts: all of a column, or those named."""
     groups: dict[str, set[str]] = {}
     for name, equals, value in (each.partition("=") for each in wanted):
         (column,) = project.columns([name])
@@ -412,28 +371,6 @@ def _print_plan(
     print(*map(project.in_units, lines), sep="\n", file=sys.stderr)
 
 
-def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:
-    """The first n paragraphs to label again because the codebook changed."""
-    items = _in_context(project, dict.fromkeys(list(project.retired)[:n], ""), model)
-    return [replace(item, reason=project.retired[item.id]) for item in items]
-
-
-def _in_context(
-    project: Project, drawn: Mapping[str, str], shown: Model | None
-) -> list[Suggestion]:
-    """Paragraphs that were drawn, with what a model thinks of them if one is to be shown."""
-    suggestions = in_context(project.paragraphs, drawn)
-    if shown is None:
-        return suggestions
-    return with_predictions(suggestions, shown.predict(texts_of(project.paragraphs, drawn)))
-
-
-def _explain(project: Project, model: Model, paragraph: str) -> Explanation:
-    """Why the model answers as it does on a paragraph."""
-    (text,) = texts_of(project.paragraphs, [paragraph])
-    return model.explain(text)
-
-
 def _hides(blind: bool | None, reason: str) -> bool:
     """Whether to hide what the model thinks: as asked for, or else where there is a reason."""
     if blind is None and reason and CHAMPION.exists():
@@ -443,19 +380,9 @@ def _hides(blind: bool | None, reason: str) -> bool:
     return bool(reason) if blind is None else blind
 
 
-def _unread(project: Project) -> list[str]:
-    """Files among the sources that stage prepare has not read yet."""
-    try:
-        paths, _ = find_files(project.params.prepare.paths, SUFFIXES)
-    except UserError:
-        return []  # what was prepared can be labelled where its sources are not
-    read = Prepared.load(PREPARED).read
-    return [name for name in map(printable, paths) if name not in read]
-
-
 def _reason_to_hide(project: Project, drawn: Mapping[str, str], annotator: str) -> str:
     """Why the annotator of a sheet is not to see what the model thinks; "" where there is none."""
-    known = {line.annotator for line in project.current.answers if line.paragraph in drawn}
-    if others := sorted(name or UNNAMED for name in known - {annotator}):
+    known = [line for line in project.current.answers if line.paragraph in drawn]
+    if others := sorted({line.who for line in known if line.annotator != annotator}):
         return f"{', '.join(others)} labelled some of these paragraphs too"
     return DRAWN if any(drawn.values()) else ""

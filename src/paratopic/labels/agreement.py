@@ -7,12 +7,11 @@ Which of an annotator's answers counts is not decided here (`answers` does that)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
-import numpy.typing as npt
 
 from paratopic.corpus.table import targets_of
 from paratopic.labels.log import Label
@@ -20,9 +19,6 @@ from paratopic.project.topics import Topics
 
 # The outcomes (`Topics.outcomes`) that an annotator gives a paragraph.
 TopicSet = frozenset[str]
-
-# (n, K) which outcomes answers give.
-Targets = npt.NDArray[np.bool_]
 
 # Paragraph id → annotator → answer.
 Units = Mapping[str, Mapping[str, TopicSet]]
@@ -62,12 +58,9 @@ def agreement(answers: Iterable[Label], topics: Topics) -> Agreement | None:
     if not units:
         return None
     annotators = sorted({annotator for unit in units.values() for annotator in unit})
-    of_pairs = [
-        f1
-        for one, other in _pairs(units, annotators, topics.outcomes)
-        for f1 in (_macro_f1(one, other), _macro_f1(other, one))
-        if f1 is not None
-    ]
+    pairs = permutations(annotators, 2)
+    each = [_macro_f1(units, topics.outcomes, *pair) for pair in pairs]
+    of_pairs = [f1 for f1 in each if f1 is not None]
     macro_f1 = float(np.mean(of_pairs)) if of_pairs else None
     alpha = krippendorff_alpha([list(unit.values()) for unit in units.values()])
     return Agreement(tuple(annotators), len(units), alpha, macro_f1)
@@ -121,17 +114,6 @@ def _units(answers: Iterable[Label], topics: Topics) -> Units:
     return {paragraph: unit for paragraph, unit in units.items() if len(unit) > 1}
 
 
-def _pairs(
-    units: Units, annotators: Sequence[str], outcomes: Sequence[str]
-) -> Iterator[tuple[Targets, Targets]]:
-    """Which outcomes, (n, K), each two annotators give the paragraphs that both judged."""
-    for pair in combinations(annotators, 2):
-        both = [unit for unit in units.values() if unit.keys() >= set(pair)]
-        if both:
-            one, other = (targets_of([unit[who] for unit in both], outcomes) for who in pair)
-            yield one, other
-
-
 def _disagreement(counts: Mapping[TopicSet, int]) -> float:
     """Sum of the distances of all ordered pairs of answers."""
     pairs = combinations(counts.items(), 2)
@@ -151,10 +133,12 @@ def _masi(one: TopicSet, other: TopicSet) -> float:
     return 1 - monotonicity * len(one & other) / len(one | other)
 
 
-def _macro_f1(true: Targets, given: Targets) -> float | None:
+def _macro_f1(units: Units, outcomes: Sequence[str], true: str, given: str) -> float | None:
     """Macro-F1 of an annotator's answers over those of another, which are taken as true."""
-    present = true.any(axis=0)
+    both = [unit for unit in units.values() if unit.keys() >= {true, given}]
+    one, other = (targets_of([unit[who] for unit in both], outcomes) for who in (true, given))
+    present = one.any(axis=0)
     if not present.any():
         return None
-    hits, sums = (true & given).sum(axis=0), true.sum(axis=0) + given.sum(axis=0)
+    hits, sums = (one & other).sum(axis=0), one.sum(axis=0) + other.sum(axis=0)
     return float((2 * hits[present] / sums[present]).mean())

@@ -25,15 +25,6 @@ Reason = Literal["agreed", "majority", "tie"]
 
 
 @dataclass(frozen=True)
-class Merged:
-    """Result of a merge: numbers of new and of known lines, and a message for each dispute."""
-
-    added: int
-    known: int
-    disputes: list[str]
-
-
-@dataclass(frozen=True)
 class CurrentAnswers:
     """What labels.csv says today.
 
@@ -52,11 +43,6 @@ class CurrentAnswers:
 def of_people(lines: Iterable[Label], settings: Labels) -> list[Label]:
     """Select the lines of people."""
     return [line for line in lines if not settings.is_weak(line.annotator)]
-
-
-def of_weak_sources(lines: Iterable[Label], settings: Labels) -> list[Label]:
-    """Select the lines of weak sources."""
-    return [line for line in lines if settings.is_weak(line.annotator)]
 
 
 def current(lines: Iterable[Label], topics: Topics) -> list[Label]:
@@ -160,16 +146,8 @@ def label_in_a_tie(ties: TieRule, topics: Topics) -> str:
 def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) -> list[str]:
     """Describe where lines contradict each other, and which answer counts.
 
-    Example: "a:1 – ann: trade, then security → security counts (latest answer)".
-
-    Parameters
-    ----------
-    paragraphs
-        Ids of the paragraphs to look at.
-
-    Returns
-    -------
-    One message for each paragraph in dispute.
+    Example: "a:1 – ann: trade, then security → security counts (latest answer)". There is one
+    message for each of these paragraphs that is in dispute.
     """
     wanted = set(paragraphs)
     lines = [line for line in lines if line.paragraph in wanted and line.is_given]
@@ -194,8 +172,10 @@ def merge(
     order: Mapping[str, int],
     topics: Topics,
     settings: Labels,
-) -> Merged:
+) -> tuple[int, list[str]]:
     """Add lines to labels.csv that it does not have yet.
+
+    Returned are their number, and a message for each dispute of answers on these paragraphs.
 
     The result is the same in whichever order files are merged, and if one is merged twice. Lines
     without an annotator keep their place at the top; the others are sorted. The version before is
@@ -203,15 +183,11 @@ def merge(
 
     Parameters
     ----------
-    path
-        The labels' file; made where there is none.
     annotator
         Annotator of the incoming lines that name none, unless the file has the same line without
         an annotator.
     order
         Paragraph id → rank, by which lines are sorted.
-    topics
-        The codebook, by which disputes are settled.
     settings
         Which annotators are weak sources, which dispute nothing.
 
@@ -228,7 +204,7 @@ def merge(
         messages = disputes(by_people, ids, topics)
         if new:
             rewrite(path, columns, _in_order(lines, order))
-    return Merged(len(new), len(incoming) - len(new), messages)
+    return len(new), messages
 
 
 def _aggregate_dominant(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:

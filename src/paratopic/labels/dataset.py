@@ -39,8 +39,6 @@ def write_dataset(
     ----------
     folder
         Folder that is there and empty.
-    name
-        Name of the dataset, for its card.
     data
         The paragraphs, with no topic that the codebook lacks. Those without a hand label are left
         out: whoever reads the dataset could not tell a weak label from one by hand. In mode single

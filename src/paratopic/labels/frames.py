@@ -132,13 +132,6 @@ def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:
     drawn, and a(t) for each later step t. The factors a(s) are such that this is 1 for each
     paragraph drawn, if all chances are 1. Steps of a mixed draw, in which fewer are drawn at
     random, count less in the same proportion, so that all that were drawn at random weigh alike.
-
-    Parameters
-    ----------
-    chances
-        `Label.chance` of each; None for one that was chosen in another way.
-    n_texts
-        Number of paragraphs that they were drawn from.
     """
     weights = []
     later = 0.0  # the sum of a(t)

@@ -1,10 +1,9 @@
 """Read labels.csv, and write to it: a log with one line for each answer about a paragraph.
 
-A line is never removed, and a new one leaves the others as they are, byte for byte. Topics are as
-they were written; `Topics.today` says what their names mean now. Cells are separated by commas, or
-by what separates those of the header: semicolons or tabs. This module does not decide which of
-several answers counts (`answers` does) or whether a paragraph exists (`resolve` does), and does not
-read the files of other tools (`annotation.formats` does).
+A line is never removed. Topics are as they were written; `Topics.today` says what their names mean
+now. Cells are separated by commas, or by what separates those of the header: semicolons or tabs.
+Which of several answers counts is for `answers`, whether a paragraph exists for `resolve`, and the
+files of other tools for `annotation.formats`.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from textwrap import shorten
 from typing import Literal
@@ -48,15 +46,11 @@ LLM = "llm-"
 # Time of a line that has none.
 NEVER = datetime.min.replace(tzinfo=UTC)
 
-# Content of a new file.
-_HEADER = f"{','.join(_OWN)}\n".encode()
 # Unicode categories of control characters, and of halves of characters that JSON can carry.
 _UNWRITABLE = ("Cc", "Cs")
 
 # Characters of a cell that every reader of CSV in Python takes.
 LONGEST_CELL = 131_072
-# Resolved path → state of a file after this process added a line to it.
-_WRITTEN: dict[Path, object] = {}
 
 
 @dataclass(frozen=True)
@@ -94,6 +88,11 @@ class Label:
     note: str = ""
     drawn: str = ""
     more: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def who(self) -> str:
+        """The annotator as messages name him or her."""
+        return self.annotator or UNNAMED
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -243,9 +242,8 @@ def read_table(path: Path) -> tuple[list[str], list[Label]]:
 def append(path: Path, label: Label) -> Label:
     """Add one line at the end of labels.csv; it is on the disk when this returns.
 
-    The lines before it stay as they are, and are not read: that takes as long with 50,000 of them
-    as with 1,000. Only where something is missing, a column is added to the header, a line end to
-    the last line, or another encoding becomes UTF-8; then the version before is kept as `backup`.
+    The lines before it stay as they are, and are not parsed. Where a column or the last line end is
+    missing, or the encoding is not UTF-8, the file is written anew, as `rewrite` does.
 
     The line's time is now. It is later than that of the given one, which may be of a line that this
     one replaces, also after the clock was set back.
@@ -265,39 +263,27 @@ def append(path: Path, label: Label) -> Label:
         time = max(datetime.now(UTC), label.time + timedelta(microseconds=1))
         label = replace(tidy(label), when=time.isoformat(timespec="microseconds"))
         needed = (*_OWN, *dict(label.more))
-        if path.exists() and (header := _header_of(path, needed)):
-            _add(path, _csv([label], *header).encode())
-            _WRITTEN[path.resolve()] = state_of(path)
-            return label
-        text = _decode(path.read_bytes() if path.exists() else _HEADER, path)
-        columns, _ = _parse(text, path)
-        missing = [name for name in needed if name not in columns]
-        line = _csv([label], [*columns, *missing], *_form(text))
-        text = _appendable(text, columns, missing) + line
-        _parse(text, path)  # what could not be read again is not written
-        _replace(path, text.encode())
+        if path.exists() and (form := _form_for(path, needed)):
+            _add(path, _csv([label], *form).encode())
+        else:
+            columns, lines = read_table(path) if path.exists() else ([], [])
+            rewrite(path, columns, [*lines, label])
         return label
 
 
-def _header_of(path: Path, needed: Iterable[str]) -> tuple[list[str], str, str] | None:
+def _form_for(path: Path, needed: Iterable[str]) -> tuple[list[str], str, str] | None:
     """Columns, separator and line end of a file to which a line can be added as it is; else None.
 
-    It is UTF-8, has the needed columns, and its last line ends. What nobody has changed since this
-    process added a line is not read again.
+    It is UTF-8, has the needed columns, and its last line ends.
     """
-    with path.open("rb") as file:
-        header = file.readline()
-        is_known = _WRITTEN.get(path.resolve()) == state_of(path)
-        lines = b"" if is_known else header + file.read()
     try:
-        lines.decode()
-        names = header.decode("utf-8-sig")
-        separator, end = _form(names)
+        text = path.read_bytes().decode("utf-8-sig")
+        separator, end = _form(names := text.partition("\n")[0])
         columns = next(csv.reader([names], delimiter=separator, strict=True))
     except (ValueError, StopIteration, csv.Error):
         return None
-    is_whole = is_known or lines.endswith(b"\n")
-    return (columns, separator, end) if is_whole and set(needed) <= set(columns) else None
+    is_whole = text.endswith("\n") and set(needed) <= set(columns)
+    return (columns, separator, end) if is_whole else None
 
 
 def _form(text: str) -> tuple[str, str]:
@@ -385,17 +371,6 @@ def _label(where: str, row: dict[str, str]) -> Label:
         raise UserError(f"{where}: a line needs the id of a paragraph")
     more = tuple((name, cell) for name, cell in row.items() if name not in _OWN and cell)
     return checked(Label(where, own.pop("paragraph"), own.pop("topics"), **own, more=more))
-
-
-def _appendable(text: str, columns: Sequence[str], missing: Sequence[str]) -> str:
-    """The text with further columns in its header, and a line end at its end."""
-    separator, end = _form(text)
-    if missing:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        next(row for row in reader if row == columns)  # blank lines may stand above it
-        names = "".join(islice(io.StringIO(text, newline=""), reader.line_num)).rstrip("\r\n")
-        text = separator.join([names, *missing]) + text[len(names) :]
-    return text if text.endswith(("\n", "\r")) else text + end
 
 
 def _replace(path: Path, data: bytes) -> None:

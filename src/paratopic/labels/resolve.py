@@ -26,7 +26,6 @@ from paratopic.labels.answers import (
     by_paragraph,
     label_in_a_tie,
     of_people,
-    of_weak_sources,
     read_answers,
 )
 from paratopic.labels.log import Label, first_words
@@ -86,7 +85,8 @@ def resolve(
         codebook takes too long.
     """
     topics, settings = params.topics, params.labels
-    by_people, of_sources = of_people(lines, settings), of_weak_sources(lines, settings)
+    by_people = of_people(lines, settings)
+    of_sources = [line for line in lines if settings.is_weak(line.annotator)]
     current = read_answers(by_people, topics)
     votes, labels, messages = join_labels(
         paragraphs, of_tables, current, topics, params.prepare.ties
@@ -258,15 +258,7 @@ def _today(names: Sequence[str], topics: Topics, where: str) -> Meaning:
 def _members(
     rows: pd.DataFrame, lines: Sequence[Label], of_tables: Collection[str]
 ) -> tuple[dict[str, set[str]], list[str]]:
-    """Each group that paragraphs were drawn from → its texts; and messages on what that leaves out.
-
-    Parameters
-    ----------
-    rows
-        Paragraphs with the columns of `with_metadata`.
-    of_tables
-        What was drawn of the rows of tables.
-    """
+    """Each group that paragraphs were drawn from → its texts; messages on what is left out."""
     n_drawn = Counter(line.group for line in lines if line.is_decided and line.group)
     known = texts_in(rows, n_drawn)
     gone = [f"{group} ({plural(n, 'label')})" for group, n in n_drawn.items() if group not in known]
@@ -327,14 +319,7 @@ def _check(answer: Label, topics: Topics) -> None:
 
 
 def _absent_articles(labels: Sequence[Label], frame: pd.DataFrame) -> Counter[str]:
-    """Count the labels without a paragraph by article, where the article is not a source either.
-
-    Raises
-    ------
-    UserError
-        The article of a label is among the sources, so its paragraph must have changed; or another
-        article has a paragraph with its first words, so the article must have been renamed.
-    """
+    """Count the labels without a paragraph by article, where the article is not a source either."""
     articles = set(frame["article"])
     # On one line, as `first_words` writes them.
     texts = frame["text"].str.split().str.join(" ") if labels else frame["text"]

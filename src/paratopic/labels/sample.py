@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
 from typing import Literal
 
 import numpy as np
@@ -227,29 +226,14 @@ def _first_lines(text_of: Mapping[str, str], lines: Iterable[Label]) -> dict[str
 
     It is the earliest line that says so, or the earliest one if none does: a paragraph that is
     labelled again is not drawn again, and `merge` may have put the second answer before the first.
-
-    Parameters
-    ----------
-    text_of
-        Id → text of the paragraphs with a hand label.
-    lines
-        All lines of labels.csv, in its order.
     """
     decided = [line for line in lines if line.is_decided and line.paragraph in text_of]
     first: dict[str, Label] = {}
-    for line in sorted(decided, key=_rank):
+    # Lines of a sheet have one time, or none. Of suggestions in a mixed draw, the earlier ones have
+    # the higher chances; those drawn at random weigh almost the same wherever they stand.
+    for line in sorted(decided, key=lambda line: (line.time, -(line.chance or math.inf))):
         text = text_of[line.paragraph]
         if text not in first or (line.drawn and not first[text].drawn):
             first.pop(text, None)  # the place in the order is that of the line, too
             first[text] = line
     return first
-
-
-def _rank(line: Label) -> tuple[datetime, float]:
-    """When a line was written. Their order in the file does not tell: `merge` sorts by paragraph.
-
-    The lines of a sheet have one time, or none. Of those that are suggested in a mixed draw, the
-    earlier ones have the higher chances, and those drawn at random weigh almost the same wherever
-    they stand.
-    """
-    return line.time, -(line.chance or math.inf)

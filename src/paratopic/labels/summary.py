@@ -72,8 +72,6 @@ def summarise(
 
     Parameters
     ----------
-    frame
-        Paragraph table with its labels.
     notes
         Messages about the sources, which come before those about the labels.
     about_sources

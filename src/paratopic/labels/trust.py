@@ -218,18 +218,10 @@ def combine(answers: Answers, trust: Trust, n: int) -> Consensus:
 
 
 def _worth(right: Array, compared: Array, assumed: float, tail: float) -> tuple[Array, ...]:
-    """Shares of answers that are right, each a mixture of Beta distributions.
+    """(t,) shares of answers that are right, each a mixture of Beta distributions.
 
-    Parameters
-    ----------
-    right, compared
-        (t,) numbers of answers that are right, and of all that can be compared.
-    assumed
-        Mean before any comparison.
-
-    Returns
-    -------
-    (t,) means, and the values below and above which the share `tail` of each distribution lies.
+    They have their means, and the values below and above which the share `tail` of each lies. The
+    mean before any comparison is what is `assumed`.
     """
     mean, strength = (each.ravel() for each in np.meshgrid(MEANS, STRENGTHS))
     prior = mean * strength, (1 - mean) * strength

@@ -46,8 +46,6 @@ def votes_of_weak_sources(
         Paragraph table with the labels of people and tables.
     lines
         Lines of weak sources, in the order of labels.csv.
-    topics
-        The codebook, with the patterns of rules and headings.
     judged
         Ids of the paragraphs that people have answers on in labels.csv.
 
@@ -159,8 +157,6 @@ class WeakSources:
 
     Parameters
     ----------
-    names
-        Their names, sorted.
     trusts
         Trust in them for each question (`Topics.labels`).
     """
