@@ -199,16 +199,9 @@ def test_paragraphs_of_an_article_are_read_together(model: Model, rows: pd.DataF
     texts = [*rows["text"][:5], " "]
     headings = ["", "Trade", "Trade", "", "Navy", "Navy"]
     answers = model.predict_article(texts, headings, "Talks")
-    passages = [
-        Passage(texts[n], texts[max(0, n - 3) : n], texts[n + 1 : n + 4], headings[n], "Talks")
-        for n in range(6)
-    ]
-    assert answers == model.predict(passages)
-    assert model.predict_article(texts) == model.predict(article_passages(texts))
+    assert answers == model.predict(article_passages(texts, headings, "Talks"))
     assert answers[0] != model.predict(texts[0])
     assert set(answers[5].scores.values()) == {0.0} and not answers[5].topics
-    with pytest.raises(ValueError, match="5 headings for 6 paragraphs"):
-        model.predict_article(texts, headings[:5])
     with pytest.raises(TypeError, match="list of str"):
         model.predict_article(TARIFF)
 

@@ -10,7 +10,7 @@ import pytest
 from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.report import TopicFigures
 from paratopic.project.errors import UserError
-from paratopic.project.files import FINAL_FITS, TIMES, md5, write_json
+from paratopic.project.files import FINAL_FITS, TIMES, digest, write_json
 from paratopic.tracking.records import (
     _seconds_of_training,
     git_tags,
@@ -64,7 +64,7 @@ def test_the_duration_is_that_of_the_fit_of_the_model_that_is_there() -> None:
     folder = FINAL_FITS / "baseline"
     assert _seconds_of_training("baseline") == 0
     write_json(folder / "head.json", {})
-    write_json(TIMES, {"train@baseline": {"fit": md5(folder), "seconds": 61.5}})
+    write_json(TIMES, {"train@baseline": {"fit": digest(folder), "seconds": 61.5}})
     assert _seconds_of_training("baseline") == 61.5
     # The model is from another fit, such as one of another machine.
     write_json(folder / "head.json", {"other": 1})

@@ -91,12 +91,10 @@ def fit(
 ) -> FittedBaseline:
     """Fit the baseline, with the strength that is best on inner folds of the examples.
 
+    Of more than `MOST_TEXTS` examples, as many are drawn at random.
+
     Parameters
     ----------
-    examples
-        Training examples. Of more than `MOST_TEXTS`, as many are drawn at random.
-    seed
-        Seed of the draw and of the inner folds.
     advance
         Called with the share of the work done, 0 to 1; reports to nobody by default.
     """
@@ -181,7 +179,6 @@ def _choose_strength(
     """Find the strength that is best on inner folds; returns the figures of all of them too.
 
     `scores_of` gives the scores of rows for each strength, by heads that are fitted to other rows.
-
     Log losses are those after calibration, as later in the pipeline. Of the strengths whose log
     loss is within one standard error of the lowest, the one with the highest macro-F1 is taken: log
     loss alone prefers heads that hardly ever predict a rare topic. A topic in one group only is

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from paratopic.project.params import SECTION, Positive
 
-NgramSize = Annotated[int, Field(ge=1, le=20)]  # models with longer ones are not loaded
+NgramSize = Annotated[int, Field(ge=1, le=20)]
 
 
 @dataclass(frozen=True, config=SECTION)

@@ -23,8 +23,6 @@ LARGEST = 1e9
 class Calibration:
     """Corrections of a model's probabilities and thresholds of its predictions.
 
-    Both are fitted to out-of-fold scores.
-
     Parameters
     ----------
     scale
@@ -36,8 +34,7 @@ class Calibration:
         One for each topic, or one for all. In mode single, how many times as probable as none of
         the topics a topic has to be to be predicted; in mode multi, how probable.
     sure
-        Lowest probability at which a prediction is sure; `NEVER`, the default, where none
-        is.
+        Lowest probability at which a prediction is sure; `NEVER`, the default, where none is.
     shares
         Share of the labels with each outcome (see `modes.Mode.outcomes`); empty, the default, where
         it is not known.
@@ -68,8 +65,6 @@ class Calibration:
             raise ValueError("calibration: a number is not finite, or too large")
         if not all(factor > 0 for factor in self.scale):
             raise ValueError("calibration: a scale is not positive")
-        if not all(0 <= share <= 1 for share in self.shares):
-            raise ValueError("calibration: a share is not from 0 to 1")
         if self.alone is not None:
             self.alone.check(k, n)
 

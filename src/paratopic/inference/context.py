@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from paratopic.inference.scores import Array, Integers, Targets
-from paratopic.project.passages import Passage
-from paratopic.project.texts import NEAR, NOTHING, PARTS, PLACES, Texts, numbered
+from paratopic.project.texts import NEAR, NOTHING, PARTS, PLACES, Text, Texts, numbered
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -57,9 +56,9 @@ class ContextWeights:
         """Whether anything around each of n texts is read, (n,)."""
         return np.asarray(self.at_places(texts).any(axis=1))
 
-    def parts(self, passage: Passage) -> list[str]:
-        """The `PARTS` of a passage of which anything is read."""
-        (weights,) = self.at_places(numbered([passage]))
+    def parts(self, text: Text) -> list[str]:
+        """The `PARTS` of what stands around a text of which anything is read."""
+        (weights,) = self.at_places(numbered([text]))
         read = {part for (part, _), weight in zip(PLACES, weights, strict=True) if weight > 0}
         return [part for part in PARTS if part in read]
 
@@ -74,7 +73,7 @@ def read_weights(values: Mapping[str, float]) -> ContextWeights:
     """
     weights = ContextWeights(**values)
     for name, weight in values.items():
-        if isinstance(weight, bool) or not 0 <= weight <= 1:
+        if not 0 <= weight <= 1:
             raise ValueError(f"settings: the weight of {name} is {weight!r}")
     return weights
 

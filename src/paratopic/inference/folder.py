@@ -48,8 +48,6 @@ class Manifest(NamedTuple):
 
     Attributes
     ----------
-    kind
-        ``"baseline"`` or ``"transformer"``.
     languages
         Codes of the languages that the model is for; empty where they are not known.
     settings

@@ -18,11 +18,10 @@ class Windows(NamedTuple):
     Attributes
     ----------
     features
-        (n windows, d) features of each window.
-    owner
-        (n windows,) number of the text that each window belongs to.
-    lengths
-        Number of tokens of each window, by which windows of one text are weighed.
+        (n windows, d) features.
+    owner, lengths
+        (n windows,) numbers of the texts that windows belong to, and of tokens, by which the
+        windows of a text are weighed.
     """
 
     features: Features
@@ -31,15 +30,7 @@ class Windows(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a kind of model makes of n texts.
-
-    Attributes
-    ----------
-    logits
-        (n, `Mode.n_logits`) logits before calibration.
-    windows
-        (n,) number of windows that each text was read in.
-    """
+    """Logits of n texts before calibration, (n, `Mode.n_logits`), and numbers of windows, (n,)."""
 
     logits: Array
     windows: Integers

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
-from typing import ClassVar, NamedTuple, NoReturn, Protocol, overload
+from typing import ClassVar, NoReturn, Protocol, overload
 
 import numpy as np
 
@@ -36,8 +36,6 @@ class Classifier(Protocol):
     ----------
     FILES
         Names of the files that it reads.
-    context
-        How much it reads of what stands around a text.
     """
 
     FILES: ClassVar[tuple[str, ...]]
@@ -52,13 +50,7 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True, repr=False)
 class Model:
-    """A trained model, loaded from its folder. It cannot be pickled: load the folder instead.
-
-    Parameters
-    ----------
-    folder
-        Folder that the model was loaded from.
-    """
+    """A trained model, loaded from its folder. It cannot be pickled: load the folder instead."""
 
     folder: Path
     _manifest: Manifest
@@ -134,7 +126,7 @@ class Model:
         TypeError
             `texts` is a single str, a DataFrame or a dict, or an item is not a text.
         """
-        return self._score(listed(texts)).scores
+        return self._score(listed(texts))[0]
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is an iterable of str: the first that fits
@@ -165,11 +157,10 @@ class Model:
             scores = dict(zip(classes, row, strict=True))
             predicted = compress(classes, is_predicted)
             topics = tuple(sorted(predicted, key=scores.__getitem__, reverse=True))
-            confidence = scores[topics[0]] if topics else max(row)
-            sure = bool(topics) and confidence >= sure_from
             topic = topics[0] if topics else None
-            answer = Prediction(topic, confidence, scores, n_windows, topics, sure)
-            predictions.append(answer)
+            confidence = max(row) if topic is None else scores[topic]
+            sure = topic is not None and confidence >= sure_from
+            predictions.append(Prediction(topic, confidence, scores, n_windows, topics, sure))
         return predictions
 
     def predict_article(
@@ -258,43 +249,29 @@ class Model:
         """
         return self._classifier.embed(_encodable(listed(texts)).plain)
 
-    def _score(self, texts: Texts) -> _Scored:
-        """Scores of texts, blank ones among them."""
+    def _score(self, texts: Texts) -> tuple[Scores, Targets, Integers, Array]:
+        """Scores of texts; those of blank ones are 0, and so are their numbers of windows.
+
+        Returns
+        -------
+        scores, predicted
+            (n, k) probabilities of the topics, and whether they are predicted.
+        windows, sure_from
+            (n,) numbers of windows, and lowest probabilities of sure predictions.
+        """
         filled = np.flatnonzero([bool(text.strip()) for text in texts.plain])
         in_context = self.context.reads(texts)[:, None]
         scores = np.zeros((len(texts), len(self.classes_)))
         windows = np.zeros(len(texts), dtype=np.int64)
-        mode, (read, alone) = self.mode, self._calibrations
+        mode, read = self.mode, self.calibration
+        alone = read.alone or read
         if len(filled):
             logits, windows[filled] = self._classifier.read(_encodable(texts.of(filled)))
             logits = np.where(in_context[filled], read.apply(logits), alone.apply(logits))
             scores[filled] = mode.scores(logits)
         predicted = mode.predicted(scores, np.where(in_context, read.thresholds, alone.thresholds))
         predicted &= windows[:, None] > 0
-        sure_from = np.where(in_context[:, 0], read.sure, alone.sure)
-        return _Scored(scores, predicted, windows, sure_from)
-
-    @property
-    def _calibrations(self) -> tuple[Calibration, Calibration]:
-        """Calibrations of texts with something read around them, and of texts alone."""
-        return self.calibration, self.calibration.alone or self.calibration
-
-
-class _Scored(NamedTuple):
-    """What is made of n texts; the scores and windows of blank ones are 0.
-
-    Attributes
-    ----------
-    scores, predicted
-        (n, k) probabilities of the topics, and whether they are predicted.
-    windows, sure_from
-        (n,) numbers of windows, and lowest probabilities of sure predictions.
-    """
-
-    scores: Scores
-    predicted: Targets
-    windows: Integers
-    sure_from: Array
+        return scores, predicted, windows, np.where(in_context[:, 0], read.sure, alone.sure)
 
 
 def listed(texts: object) -> Texts:
@@ -327,8 +304,5 @@ _REMEDIES = {
 
 def _encodable(texts: Texts) -> Texts:
     """Texts that can be encoded: "cut off \\ud83d" → "cut off ?"."""
-    return replace(texts, distinct=[_without_surrogates(text) for text in texts.distinct])
-
-
-def _without_surrogates(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    distinct = [text.encode("utf-8", "replace").decode("utf-8") for text in texts.distinct]
+    return replace(texts, distinct=distinct)

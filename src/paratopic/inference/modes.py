@@ -1,10 +1,8 @@
 """The two ways to label: a text has one topic at most (`Single`), or any number (`Multi`).
 
 A mode knows what logits, probabilities and thresholds mean, and what labels do (`project.topics`).
-`topics.mode` in params.yaml names one, and `mode_of` gives the object. There are these two, and no
-third is meant to be added: each has all methods, which `Single` describes, and `Multi` where it
-differs. Everything here is arithmetic on arrays; how heads and encoders are fitted in each mode is
-for `training` and `transformer`.
+Each has all methods, which `Single` describes, and `Multi` where it differs. How heads and encoders
+are fitted in each mode is for `training` and `transformer`.
 
 Unless stated otherwise, arrays have one row for each text and one column for each topic in codebook
 order, (n, k).

@@ -37,13 +37,7 @@ class LikeParagraph:
 
 @dataclass(frozen=True)
 class LabelledParagraphs:
-    """Labelled paragraphs as a model reads them.
-
-    Parameters
-    ----------
-    ids, topics, texts
-        Id, topics and text of each of n labelled paragraphs, at least one.
-    """
+    """Ids, topics and texts of labelled paragraphs, at least one, as a model reads them."""
 
     model: Model
     ids: Sequence[str]
@@ -68,8 +62,5 @@ class LabelledParagraphs:
         ]
 
     def nearest_other(self, text: str) -> LikeParagraph | None:
-        """Find the paragraph that is most like a text, but for the text itself and its copies.
-
-        None where copies alone are near.
-        """
+        """Find the paragraph that is most like a text, but for its copies; None for none near."""
         return next((near for near in self.nearest(text) if near.text != text), None)

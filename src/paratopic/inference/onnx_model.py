@@ -45,8 +45,6 @@ class EncoderClassifier:
 
     Parameters
     ----------
-    folder
-        Folder with the ONNX model, head.safetensors and tokenizer.json.
     settings
         ``max_tokens`` is the length of a window, ``context`` has the `ContextWeights`.
     """
@@ -57,11 +55,9 @@ class EncoderClassifier:
     def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
         from tokenizers import Tokenizer
 
-        max_tokens = settings["max_tokens"]
-        if type(max_tokens) is not int or not 1 <= max_tokens < 2**31:
-            raise ValueError(f"settings: max_tokens is {max_tokens}")
         self.context = read_weights(settings["context"])
-        self._tokenizer = windowing(Tokenizer.from_file(str(folder / self.TOKENIZER)), max_tokens)
+        tokenizer = Tokenizer.from_file(str(folder / self.TOKENIZER))
+        self._tokenizer = windowing(tokenizer, settings["max_tokens"])
         self._head, self._mode = read_head(folder / self.HEAD), mode
         self._model = OnnxModel(folder / self.MODEL)
 
@@ -84,10 +80,7 @@ def embed_in_context(
 ) -> Windows:
     """Embed texts with what is around them, in rows of unit length; each distinct text once.
 
-    Parameters
-    ----------
-    embed
-        Function from windows of token ids to embeddings of unit length, (n windows, d).
+    `embed` gives embeddings of unit length, (n windows, d), for windows of token ids.
     """
     read = in_context(texts, context)
     windows, text = read_windows(tokenizer, read.texts)
@@ -124,15 +117,7 @@ def windowing(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
 
 
 def read_windows(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[list[list[int]], Integers]:
-    """Cut texts into windows.
-
-    Returns
-    -------
-    windows
-        Token ids of each window.
-    owner
-        (n windows,) number of the text that each window belongs to.
-    """
+    """Cut texts into windows of token ids, and number the text of each window, (n windows,)."""
     encodings: list[Encoding] = tokenizer.encode_batch_fast(list(texts))
     of_texts = [[encoding, *encoding.overflowing] for encoding in encodings]
     owner = [number for number, windows in enumerate(of_texts) for _ in windows]

@@ -27,15 +27,15 @@ SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
-# Folder of the artifacts of a project's own store, beside its database, and the columns of this
-# that name places in it.
+# Folder of the artifacts of a project's own store, beside its database, and the tables of this
+# with the columns that name places in it.
 ARTIFACTS = "mlruns"
-_PLACES = (
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
-    ("model_versions", "storage_location"),
-)
+_PLACES = {
+    "experiments": "artifact_location",
+    "runs": "artifact_uri",
+    "logged_models": "artifact_location",
+    "model_versions": "storage_location",
+}
 # Stores that only the whole of MLflow opens; of a server, mlflow-skinny is enough.
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
@@ -65,15 +65,15 @@ def _mend_places(database: Path, artifacts: Path) -> None:
     """Let the experiments of a project, which a store kept elsewhere, have their artifacts here."""
     with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as store, store:
         here = artifacts.as_uri()
-        places = {row[0] for row in store.execute("SELECT artifact_location FROM experiments")}
-        for place in places - {here}:
-            if not place.endswith(f"/{ARTIFACTS}"):  # its owner chose it
-                continue
-            for table, column in _PLACES:
+        others = store.execute(
+            "SELECT DISTINCT artifact_location FROM experiments "
+            "WHERE artifact_location <> ? AND artifact_location LIKE ?",  # others were chosen
+            (here, f"%/{ARTIFACTS}"),
+        )
+        for (place,) in others.fetchall():
+            for table, column in _PLACES.items():
                 store.execute(
-                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
-                    f"WHERE substr({column} || '/', 1, ?) = ?",
-                    (here, len(place) + 1, len(place) + 1, f"{place}/"),
+                    f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (place, here)
                 )
 
 

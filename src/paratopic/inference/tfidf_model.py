@@ -31,8 +31,6 @@ CACHED_WORDS = 50_000
 
 # scikit-learn's token_pattern.
 _WORD = re.compile(r"\b\w\w+\b")
-# Longest n-gram: the work on a text grows with it.
-MOST_NGRAM = 20
 
 
 class BaselineClassifier:
@@ -56,9 +54,6 @@ class BaselineClassifier:
         idf = load_file(folder / self.IDF)
         features: dict[str, TfIdf] = {}
         for name, keywords in settings["features"].items():
-            low, high = keywords["ngram_range"]
-            if not 1 <= low <= high <= MOST_NGRAM:
-                raise ValueError(f"settings: {name} has n-grams of {low} to {high}")
             if len(idf[name]) != len(terms[name]):
                 raise ValueError(f"{len(idf[name])} weights of {name} do not fit its terms")
             features[name] = TfIdf(terms[name], idf[name], keywords)
@@ -86,12 +81,8 @@ def transform_in_context(
 ) -> sparse.csr_matrix:
     """Features of n texts, (n, d): sums of their own and of those around them.
 
-    A sum is as long as the features of the text itself, unless these are all 0.
-
-    Parameters
-    ----------
-    transform
-        Computes the features of texts alone, (m, d).
+    A sum is as long as the features of the text itself, unless these are all 0. `transform`
+    computes those of texts alone, (m, d).
     """
     from scipy import sparse
 
@@ -182,12 +173,7 @@ class TfIdf:
     def fit(cls, texts: Sequence[str], keywords: Keywords) -> tuple[TfIdf, sparse.csr_matrix]:
         """Learn terms and their inverse document frequencies, as TfidfVectorizer does.
 
-        Parameters
-        ----------
-        texts
-            n texts that `clean` has prepared.
-        keywords
-            Keyword arguments of the TfidfVectorizer, of which min_df (1 by default) is read too.
+        Of its keyword arguments, min_df (1 by default) is read, too.
 
         Returns
         -------

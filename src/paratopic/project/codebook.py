@@ -18,7 +18,7 @@ from paratopic.project.errors import MOST_NAMED, UserError, did_you_mean, in_sho
 from paratopic.project.topics import Topic, Topics, composed
 
 if TYPE_CHECKING:
-    from ruamel.yaml.nodes import CollectionNode, Node
+    from ruamel.yaml.nodes import CollectionNode
 
 Kind = Literal["rename", "merge", "split", "drop"]
 
@@ -54,14 +54,10 @@ class Change:
         object.__setattr__(self, "names", tuple(dict.fromkeys(map(composed, self.names))))
         object.__setattr__(self, "into", tuple(dict.fromkeys(map(composed, self.into))))
         before, after = len(self.names), len(self.into)
-        fits, needs = {
-            "rename": (before == after == 1, "one topic and one new name"),
-            "merge": (before > 1 and after == 1, "at least two topics, and one name after --into"),
-            "split": (before == 1 and after > 1, "one topic, and at least two after --into"),
-            "drop": (before == 1 and after == 0, "one topic"),
-        }[self.kind]
-        if not fits:
-            raise ValueError(f"{self.kind} needs {needs}")
+        if self.kind == "merge" and not (before > 1 and after == 1):
+            raise ValueError("merge needs at least two topics, and one name after --into")
+        if self.kind == "split" and after < 2:
+            raise ValueError("split needs one topic, and at least two after --into")
 
     def __str__(self) -> str:
         becomes = {"rename": "is renamed to", "merge": "are merged into", "split": "is split into"}
@@ -145,25 +141,32 @@ def written(topic: Topic, indent: str) -> str:
       - name: trade
         definition: "Trade."
     """
-    cells, deeper = _cells(topic), f"{indent}    "
+    return f"{indent}- {_body(topic, indent)}\n"
+
+
+def _body(topic: Topic, indent: str) -> str:
+    """An entry without its dash, for all keys that the topic has."""
     if topic == Topic(topic.name):
-        return f"{indent}- {cells['name']}\n"
+        return scalar(topic.name)
+    keys = "name", "was", "definition", "heading", "pattern"
+    values = ((key, getattr(topic, key)) for key in keys)
+    cells = {k: scalar(v) if isinstance(v, str) else _listed(v) for k, v in values if v}
     is_long = len(f"{indent}  definition: {cells.get('definition')}") > LONGEST_LINE
     if is_long and _FOLDABLE.fullmatch(topic.definition):
+        deeper = f"{indent}    "
         width = LONGEST_LINE - len(deeper)
         folded = textwrap.fill(
             topic.definition, width, break_long_words=False, break_on_hyphens=False
         )
         cells["definition"] = f">-\n{textwrap.indent(folded, deeper)}"
-    lines = [f"{key}: {cell}" for key, cell in cells.items()]
-    return f"{indent}- " + f"\n{indent}  ".join(lines) + "\n"
+    return f"\n{indent}  ".join(f"{key}: {cell}" for key, cell in cells.items())
 
 
 def edited(text: str, change: Change, before: Topics) -> str:
-    """Edit the codebook in the text of params.yaml.
+    """Edit the codebook in the text of params.yaml, where each topic begins a line.
 
     Comments go with the entry that they stand before, but for those above the first one, which
-    stay. In a codebook in brackets comments are lost, unless a topic is renamed.
+    stay. A codebook in brackets comes back damaged: read the text that is returned, to be sure.
     """
     from ruamel.yaml import YAML
 
@@ -180,7 +183,7 @@ def edited(text: str, change: Change, before: Topics) -> str:
         edits = [_with_entries(text, codebook, change.names, new)]
     retired = {name: parts for name, parts in after.retired.items() if name not in before.retired}
     if retired:
-        edits.append(_with_retired(text, section, _end(codebook), retired))
+        edits.append(_with_retired(text, section, retired))
     for begin, end, instead in sorted(edits, reverse=True):
         text = text[:begin] + instead + text[end:]
     return text
@@ -190,46 +193,70 @@ def _with_entries(
     text: str, codebook: CollectionNode, gone: Sequence[str], new: Sequence[Topic]
 ) -> Edit:
     """The entries of the codebook with new ones at the place of the first of those that go."""
-    is_block = not codebook.flow_style
-    begin, indent = codebook.start_mark.index, " " * codebook.start_mark.column
-    if is_block:
-        begin -= len(indent)
-    end, pieces = begin, []
+    indent, pieces = " " * codebook.start_mark.column, []
+    begin = end = codebook.start_mark.index - len(indent)
     for node in codebook.value:
-        name = _name(node)
-        start = end if is_block else node.start_mark.index
-        end = _line_end(text, _end(node)) if is_block else _end(node)
+        start, end, name = end, _line_end(text, node), _name(node)
         if name == gone[0]:
-            pieces += [written(t, indent) if is_block else _in_brackets(t) for t in new]
+            pieces += [written(topic, indent) for topic in new]
         elif name not in gone:
             pieces.append(text[start:end])
-    if is_block:
-        return begin, end, "".join(pieces)
-    return begin, _end(codebook), f"[{', '.join(pieces)}]"
+    return begin, end, "".join(pieces)
 
 
-def _with_retired(
-    text: str, section: CollectionNode, end: int, retired: Mapping[str, Sequence[str]]
-) -> Edit:
-    """Further retired names, beside those that are there or else after the codebook's end."""
+def _with_retired(text: str, section: CollectionNode, retired: Mapping[str, Sequence[str]]) -> Edit:
+    """Further retired names, after those that are there or else after the codebook."""
     lines = [f"{scalar(name)}: {_listed(parts)}" for name, parts in retired.items()]
-    there = _values(section).get("retired")
-    if there is not None and there.flow_style:
-        place, listed = _end(there) - 1, ", ".join(lines)
-        return place, place, f", {listed}" if there.value else listed
-    if there is None and section.flow_style:
-        return end, end, f", retired: {{{', '.join(lines)}}}"
+    values = _values(section)
+    there = values.get("retired")
     if there is None:
         lines = ["retired:", *(f"  {line}" for line in lines)]
-    place = _line_end(text, end if there is None else _end(there))
-    indent = " " * (section if there is None else there).start_mark.column
+    elif there.flow_style:
+        place, listed = _end(there) - 1, ", ".join(lines)
+        return place, place, f", {listed}" if there.value else listed
+    place = _line_end(text, there or values["codebook"])
+    indent = " " * (there or section).start_mark.column
     return place, place, "".join(f"{indent}{line}\n" for line in lines)
 
 
-def _line_end(text: str, place: int) -> int:
-    """Where the line after the last character before a place begins."""
-    line_end = text.find("\n", len(text[:place].rstrip()))
-    return len(text) if line_end < 0 else line_end + 1
+def _with_names(text: str, node: CollectionNode, topic: Topic) -> list[Edit]:
+    """An entry with the name of a topic and its former ones."""
+    name, was, indent = _name_node(node), _listed(topic.was), node.start_mark.column
+    if node is name or node.flow_style:
+        return [(node.start_mark.index, _end(node), _body(topic, " " * (indent - 2)))]
+    edits = [(name.start_mark.index, name.end_mark.index, scalar(topic.name))]
+    if there := _values(node).get("was"):
+        return [*edits, (there.start_mark.index, _end(there), was)]
+    place = _line_end(text, name)
+    return [*edits, (place, place, f"{' ' * indent}was: {was}\n")]
+
+
+def _line_end(text: str, node: CollectionNode) -> int:
+    """Where the line after a node begins."""
+    return text.index("\n", len(text[: _end(node)].rstrip())) + 1
+
+
+def _end(node: CollectionNode) -> int:
+    """Where a node's last character stands; a block's own end is at what comes next."""
+    if isinstance(node.value, str) or node.flow_style:
+        return int(node.end_mark.index)
+    last = node.value[-1]
+    return _end(last[1] if isinstance(last, tuple) else last)
+
+
+def _values(node: CollectionNode) -> dict[str, CollectionNode]:
+    """Key → the node of its value, in that of a mapping."""
+    return {key.value: value for key, value in node.value}
+
+
+def _name_node(entry: CollectionNode) -> CollectionNode:
+    """The node of an entry's name, which is the entry itself where there is nothing else."""
+    return entry if isinstance(entry.value, str) else _values(entry)["name"]
+
+
+def _name(entry: CollectionNode) -> str:
+    """The name in an entry, as `Topic` has it."""
+    return composed(_name_node(entry).value)
 
 
 def _merged(topics: Sequence[Topic]) -> Topic:
@@ -242,50 +269,6 @@ def _merged(topics: Sequence[Topic]) -> Topic:
         for key in ("heading", "pattern")
     )
     return Topic(topics[0].name, definition, heading, pattern)
-
-
-def _values(node: Node) -> dict[str, CollectionNode]:
-    """Key → the node of its value, in that of a mapping."""
-    return {key.value: value for key, value in node.value}
-
-
-def _name_node(entry: Node) -> Node:
-    """The node of an entry's name, which is the entry itself where there is nothing else."""
-    return entry if isinstance(entry.value, str) else _values(entry)["name"]
-
-
-def _name(entry: Node) -> str:
-    """The name in an entry, as `Topic` has it."""
-    return composed(_name_node(entry).value)
-
-
-def _end(node: CollectionNode) -> int:
-    """Where a node's last character stands; a block's own end is at what comes next."""
-    if isinstance(node.value, str) or node.flow_style:
-        return int(node.end_mark.index)
-    last = node.value[-1]
-    return _end(last[1] if isinstance(last, tuple) else last)
-
-
-def _with_names(text: str, node: CollectionNode, topic: Topic) -> list[Edit]:
-    """An entry with the name of a topic and its former ones."""
-    name, was, written_name = _name_node(node), _listed(topic.was), scalar(topic.name)
-    begin, end = name.start_mark.index, name.end_mark.index
-    if node is name:
-        return [(begin, end, f"{{name: {written_name}, was: {was}}}")]
-    there = _values(node).get("was")
-    if there is not None:
-        return [(begin, end, written_name), (there.start_mark.index, _end(there), was)]
-    if node.flow_style:
-        return [(begin, end, f"{written_name}, was: {was}")]
-    place, indent = _line_end(text, end), " " * node.start_mark.column
-    return [(begin, end, written_name), (place, place, f"{indent}was: {was}\n")]
-
-
-def _in_brackets(topic: Topic) -> str:
-    cells = _cells(topic)
-    listed = ", ".join(f"{key}: {cell}" for key, cell in cells.items())
-    return cells["name"] if topic == Topic(topic.name) else f"{{{listed}}}"
 
 
 def scalar(text: str) -> str:
@@ -303,10 +286,3 @@ def scalar(text: str) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return f"[{', '.join(map(scalar, names))}]"
-
-
-def _cells(topic: Topic) -> dict[str, str]:
-    """Keys of a topic's entry → what is written there, on one line; for all that it has."""
-    keys = "name", "was", "definition", "heading", "pattern"
-    values = ((key, getattr(topic, key)) for key in keys)
-    return {k: scalar(v) if isinstance(v, str) else _listed(v) for k, v in values if v}

@@ -11,7 +11,6 @@ import functools
 import hashlib
 import html
 import json
-import logging
 import os
 import re
 import shutil
@@ -104,14 +103,11 @@ def template() -> Path:
     return inside if inside.exists() else package.parents[1]
 
 
-log = logging.getLogger(__name__)
-
 # Characters that show nothing and that `str.strip` keeps; a table for `str.translate`.
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
 
 # All but \t \n \v \f \r and NEL, which are white space as readers of files see it.
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
-
 
 # Beginning of a cell that a spreadsheet may run, or that `inert` has already changed. In East Asian
 # spreadsheets full-width signs count too.
@@ -139,18 +135,12 @@ def aside(path: Path) -> Iterator[Path]:
     """Write a file or a folder under a temporary name, and rename it once it is complete.
 
     Nobody meets `path` half-written. When the block raises or the process is killed, `path` keeps
-    its old content. A power cut is another matter: nothing is forced to the disk, so a file that
-    was written in the last seconds before it may be empty under its final name. What has to
-    survive that is synced in the block, before the rename, as `labels.log` does.
-
-    Parameters
-    ----------
-    path
-        File or folder to write; its parent folders are made.
+    its old content. What has to survive a power cut, too, is synced in the block, as `labels.log`
+    does: nothing is forced to the disk here.
 
     Yields
     ------
-    The temporary path to write to, in the same folder.
+    The temporary path to write to, in the same folder, which is made if it is missing.
 
     Raises
     ------
@@ -183,15 +173,10 @@ def aside(path: Path) -> Iterator[Path]:
 
 
 def refuse_outside(path: Path, root: Path = Path()) -> None:
-    """Raise a `UserError` if a path leads outside of a project, so that nothing is written there.
+    """Raise a `UserError` if a path leads outside of a project, by default the current directory.
 
     The project may be a stranger's. What is elsewhere is written only where the user names it on
     the command line.
-
-    Parameters
-    ----------
-    root
-        The project's folder, by default the current directory.
     """
     if not (place := path.resolve()).is_relative_to(root.resolve()):
         raise UserError(
@@ -293,32 +278,17 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def md5(path: Path) -> str:
-    """MD5 of a file's bytes or of a folder's files, by which DVC knows them."""
-    if path.is_dir():
-        files = {file.relative_to(path).as_posix(): file for file in path.rglob("*")}
-        listed = [
-            {"md5": md5(file), "relpath": name}
-            for name, file in sorted(files.items())
-            if file.is_file() and not DRAFT.fullmatch(file.name)
-        ]
-        return f"{hashlib.md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest()}.dir"
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+def digest(folder: Path) -> str:
+    """SHA-256 of the names and bytes of a folder's files, in hexadecimal digits."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [f"{sha256(path)} {path.relative_to(folder).as_posix()}\n" for path in paths]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def read_json(path: Path, made_by: str) -> dict[str, Any]:
-    """Read a JSON object; `reports.Report.load` reads one whose fields are known.
+    """Read a JSON object, with errors as of `written_by`.
 
-    Parameters
-    ----------
-    made_by
-        Command or stage that writes the file, for the error message.
-
-    Raises
-    ------
-    UserError
-        The file is missing, or is not a JSON object.
+    `reports.Report.load` reads one whose fields are known.
     """
     with written_by(made_by, path):
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -328,7 +298,7 @@ def read_json(path: Path, made_by: str) -> dict[str, Any]:
 
 
 def read_csv(path: Path, made_by: str, **options: Any) -> pd.DataFrame:
-    """Read a table that `write_csv` wrote, with errors as of `read_json`."""
+    """Read a table that `write_csv` wrote, with errors as of `written_by`."""
     import pandas as pd
 
     with written_by(made_by, path):
@@ -338,7 +308,10 @@ def read_csv(path: Path, made_by: str, **options: Any) -> pd.DataFrame:
 
 @contextmanager
 def written_by(made_by: str, path: Path) -> Iterator[None]:
-    """Read a file in a block; a `UserError` says that it is missing or damaged, and its writer."""
+    """Read a file in a block; a `UserError` says that it is missing or damaged.
+
+    It also names the command or stage that writes the file.
+    """
     try:
         yield
     except FileNotFoundError:

@@ -23,7 +23,6 @@ PACKAGE = Path(__file__).parents[1]
 # What a statement may stand after.
 _BEFORE = {NEWLINE, NL, COMMENT, INDENT, DEDENT}
 
-
 # What a module imports by the names in `kinds`: module → entries of the kind.
 BY_KIND = {"inference.folder": ("classifier",), "training.crossval": ("settings", "fit")}
 # The entries are words for people, too: a fit depends on its own entry, and on that in part.
@@ -33,12 +32,7 @@ PACKAGES = ("numpy", "scipy", "scikit-learn")
 
 
 def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
-    """Digest of the code of each stage.
-
-    Parameters
-    ----------
-    package
-        Folder of the package; by default the installed one.
+    """Digest of the code of each stage in a package's folder, by default the installed one.
 
     Returns
     -------
@@ -76,13 +70,7 @@ def library_versions() -> dict[str, str]:
 def modules_of(
     modules: Collection[str], kinds: Iterable[str], arrows: Mapping[str, set[str]]
 ) -> set[str]:
-    """All modules that some modules run for kinds of model, these included.
-
-    Parameters
-    ----------
-    modules
-        Dotted names below the package, such as ``"stages.split"``.
-    """
+    """All modules that some modules, such as "stages.split", run for kinds of model, with these."""
     reached = closure(modules, arrows)
     named = {
         getattr(KINDS[kind], entry).partition(":")[0].removeprefix(f"{PACKAGE.name}.")
@@ -99,11 +87,6 @@ def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
 
     Modules have dotted names below the package, such as ``"corpus.folds"``. What is imported for
     the type checker alone does not count, and neither does what `import paratopic` itself imports.
-
-    Parameters
-    ----------
-    package
-        Folder of the package; by default the installed one.
     """
     paths = {
         ".".join(path.relative_to(package).with_suffix("").parts): path
@@ -126,14 +109,9 @@ def closure(modules: Iterable[str], arrows: Mapping[str, set[str]]) -> set[str]:
 
 
 def digest(modules: Iterable[str], package: Path = PACKAGE, more: str = "") -> str:
-    """Digest of the code of modules, and of the templates that they read; 12 hexadecimal digits.
+    """Digest of the code of modules, of the templates that they read, and of a further text.
 
-    Parameters
-    ----------
-    package
-        Folder of the package; by default the installed one.
-    more
-        What else the stage depends on; nothing by default.
+    It has 12 hexadecimal digits.
     """
     total = hashlib.sha256(more.encode())
     for module in sorted(modules):

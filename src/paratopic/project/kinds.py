@@ -6,7 +6,6 @@ loads training. Add a kind by an entry, in the order of simplicity, and the modu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -94,15 +93,6 @@ KINDS = {
         ),
     )
 }
-
-
-def by_simplicity(names: Iterable[str]) -> list[str]:
-    """Names of kinds, the simplest first.
-
-    >>> by_simplicity(["transformer", "baseline"])
-    ['baseline', 'transformer']
-    """
-    return sorted(names, key=list(KINDS).index)
 
 
 def named_object(place: str) -> Any:

@@ -85,16 +85,7 @@ def learnt(counts: Mapping[str, int]) -> tuple[str, ...]:
 
 
 class Audience(NamedTuple):
-    """Which languages a model is for.
-
-    Attributes
-    ----------
-    codes
-        Codes of the languages: those that its encoder reads or, where these are not known, those of
-        the texts that it learnt from; empty where neither is known.
-    note
-        What there is to say about texts in others, or "".
-    """
+    """Codes of the languages that a model is for, and a note on texts in others, or ""."""
 
     codes: tuple[str, ...]
     note: str
@@ -105,12 +96,8 @@ def audience_of(
 ) -> Audience:
     """Say which languages a model is for, and which of its texts it cannot read.
 
-    Parameters
-    ----------
-    labelled, definitions
-        Labelled texts; where there are none, models learn from the topics' definitions.
-    encoder
-        Encoder of the model; None for none.
+    They are those that its encoder reads or, where these are not known, those of the labelled
+    texts; without labels, models learn from the topics' definitions.
     """
     counts, read = count_languages(labelled or definitions), READ_BY.get(encoder or "", ())
     what = "labelled paragraphs" if labelled else "definitions"
@@ -122,20 +109,12 @@ def audience_of(
 def others(counts: Mapping[str, int], languages: Collection[str], what: str, but: str) -> str:
     """Say how many texts are in other languages than those that are known.
 
+    It is the beginning of a sentence; "" if there are no such texts, or no language is known.
+
     Parameters
     ----------
     counts
         Language → number of texts in it; "" for those without one.
-    languages
-        Codes of the languages that are known; empty where nothing is known of them.
-    what
-        What the texts are, such as "paragraphs".
-    but
-        What the known languages are, such as "the model is for".
-
-    Returns
-    -------
-    The beginning of a sentence; "" if there are no such texts, or nothing is known.
 
     Examples
     --------

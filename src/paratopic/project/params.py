@@ -11,11 +11,9 @@ import gc
 import json
 import math
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, field, fields, replace
 from fnmatch import fnmatchcase
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
@@ -30,7 +28,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
-from ruamel.yaml.nodes import MappingNode, Node
+from ruamel.yaml.nodes import Node
 
 from paratopic.project.errors import UserError, did_you_mean, run
 from paratopic.project.files import PARAMS, PIPELINE
@@ -42,9 +40,6 @@ from paratopic.project.topics import TieRule, Topic, Topics
 SHARES = 1.0, 0.8, 0.6, 0.4, 0.2
 SECTION = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Section = TypeVar("Section")
-# Most keys and values of params.yaml, with what aliases repeat.
-MOST_VALUES = 100_000
-_SURROGATE = re.compile("[\ud800-\udfff]")  # halves of characters that YAML can carry
 # What an entry of a list may be instead of a str, by the names that pydantic gives.
 _ENTRIES: dict[str | int, type] = {"Topic": Topic, "Source": Source}
 
@@ -86,13 +81,7 @@ class Prepare:
 
 @dataclass(frozen=True, config=SECTION)
 class Labels:
-    """Which annotators of the labels' file are weak sources.
-
-    Parameters
-    ----------
-    weak
-        Patterns of their names, such as llm-*.
-    """
+    """Which annotators are weak sources: patterns of their names, such as llm-*."""
 
     weak: tuple[Annotated[str, Field(min_length=1)], ...]
 
@@ -141,15 +130,7 @@ class Split:
 
 @dataclass(frozen=True, config=SECTION)
 class Calibrate:
-    """A promise about sure predictions.
-
-    Parameters
-    ----------
-    precision
-        Share of them that is right at least.
-    confidence
-        Probability that the promise holds.
-    """
+    """The promise that a share of sure predictions is right, with a probability that it holds."""
 
     precision: Fraction
     confidence: Fraction
@@ -193,13 +174,7 @@ class Track:
 
 @dataclass(frozen=True, config=SECTION)
 class Params:
-    """All of params.yaml.
-
-    Parameters
-    ----------
-    sections
-        Name of a kind of model → its section.
-    """
+    """All of params.yaml, with the sections of the kinds of model by their names."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     models: Models
@@ -244,7 +219,6 @@ def parse_params(text: str, path: Path = PARAMS) -> Params:
     sections = {}
     if isinstance(values, dict):
         sections = {name: values.pop(name) for name in KINDS if name in values}
-        values.pop("sections", None)
     params, messages = _checked(Params, values, ())
     for name, section in sections.items():
         settings = named_object(KINDS[name].settings)
@@ -258,12 +232,7 @@ def parse_params(text: str, path: Path = PARAMS) -> Params:
 
 
 def with_settings(params: Params, kind: str, settings: Mapping[str, object]) -> Params:
-    """Replace settings of a kind of model.
-
-    Parameters
-    ----------
-    settings
-        Name of a setting → its value; those that are not there stay as they are.
+    """Replace some settings of a kind of model.
 
     Raises
     ------
@@ -289,38 +258,13 @@ def _checked(
 
 
 class _Constructor(SafeConstructor):
-    """Names the line of a value that cannot be read, as the date 2025-99-99.
-
-    Aliases of aliases that stand for more values than there is time to read are refused.
-    """
-
-    def construct_document(self, node: Node) -> object:
-        if _count_values(node, {}) > MOST_VALUES:
-            problem = f"it has over {MOST_VALUES:,} values, with what aliases (*name) repeat"
-            raise ConstructorError(None, None, problem)
-        return super().construct_document(node)
+    """Names the line of a value that cannot be read, as the date 2025-99-99."""
 
     def construct_object(self, node: Node, deep: bool = False) -> object:
         try:
             return super().construct_object(node, deep)
         except (ValueError, ArithmeticError) as error:
             raise ConstructorError(None, None, str(error), node.start_mark) from None
-
-
-def _count_values(node: Node, counted: dict[Node, int]) -> int:
-    """Count the keys and values in a node of YAML, where an alias stands for all that it repeats.
-
-    Parameters
-    ----------
-    counted
-        Node → its count, for nodes that aliases lead to again.
-    """
-    if node not in counted:
-        parts = [] if isinstance(node.value, str) else node.value
-        if isinstance(node, MappingNode):
-            parts = chain.from_iterable(parts)
-        counted[node] = 1 + sum(_count_values(part, counted) for part in parts)
-    return counted[node]
 
 
 def run_stage(main: Callable[[], None]) -> None:
@@ -353,15 +297,11 @@ def _settings_of_stage(text: str) -> dict[str, object]:
     # Those of other files, in dicts, have no value in this one.
     keys = [str(key).replace("${item.model}", model) for key in of_stage.get("params", ())]
     values = _parse_yaml(text, PARAMS)
-    return {key: value_at(values, key) for key in keys}
+    return {key: _value_at(values, key) for key in keys}
 
 
-def value_at(values: object, key: str) -> object:
-    """The value of a setting with a dotted name; None if there is none.
-
-    >>> value_at({"split": {"n_folds": 5}}, "split.n_folds")
-    5
-    """
+def _value_at(values: object, key: str) -> object:
+    """The value of a setting with a dotted name, such as split.n_folds; None if there is none."""
     for part in key.split("."):
         values = values.get(part) if isinstance(values, dict) else None
     return values
@@ -414,13 +354,10 @@ def _plain(value: object, where: str) -> object:
                 if not isinstance(name, str):
                     key = _short(repr(name))
                     raise UserError(f"{where}: {key} is not the name of a key; write it in quotes")
-                _plain(name, where)
                 _plain(item, f"{where}.{name}" if ": " in where else f"{where}: {name}")
         case list():
             for number, item in enumerate(value):
                 _plain(item, f"{where}.{number}")
-        case str() if _SURROGATE.search(value):
-            raise UserError(f"{where}: {_short(ascii(value))} is not text")
         case str() | None | bool() | int() | float():
             pass
         case _:
@@ -430,10 +367,7 @@ def _plain(value: object, where: str) -> object:
 
 
 def _messages(error: ValidationError, section: type, place: tuple[str, ...]) -> list[str]:
-    """One message for each key: 'transformer.epochs: Input should be a valid integer (got "x")'.
-
-    The place is the key of the section that was checked, ("transformer",), or () for the file.
-    """
+    """One message for each key: 'transformer.epochs: Input should be a valid integer (got "x")'."""
     messages = []
     for item in error.errors():
         # An entry of a list is an object or a str: what is wrong with it as an object is said.

@@ -24,17 +24,9 @@ class Report(BaseModel):
 
     @classmethod
     def load(cls, path: Path, made_by: str = "`dvc repro`") -> Self:
-        """Read the file.
+        """Read the file, with errors as of `files.written_by`.
 
-        Parameters
-        ----------
-        made_by
-            Command or stage that writes the file, for the error message.
-
-        Raises
-        ------
-        UserError
-            The file is missing, is damaged or lacks a field, as that of another version may.
+        That of another version may lack a field, which is an error, too.
         """
         with written_by(made_by, path):
             try:
@@ -50,8 +42,6 @@ class Final(Report):
 
     Parameters
     ----------
-    n_labelled, n_unlabelled
-        Numbers of texts that it learnt from.
     size
         Bytes of its files, without calibration and manifest.
     parity

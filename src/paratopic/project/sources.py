@@ -72,12 +72,7 @@ class Source:
 
     @property
     def columns(self) -> dict[str, str]:
-        """Key → the column that it stands for; keys that are null are left out.
-
-        >>> source = Source("t.csv", text="body", group=None)
-        >>> source.columns["text"], source.columns["label"], "group" in source.columns
-        ('body', 'label', False)
-        """
+        """Key → the column that it stands for; keys that are null are left out."""
         named = {key: getattr(self, key) for key in KEYS}
         return {key: name or key for key, name in named.items() if name is not None}
 

@@ -62,14 +62,9 @@ def bar(label: str, total: int) -> Iterator[Advance]:
     and then after each step, or after a tenth of the work if there are many steps or one. It comes
     `APART` seconds after the line before it at the earliest, and not after the last step.
 
-    Parameters
-    ----------
-    total
-        Number of steps; of 1 step, the share that is done is shown.
-
     Yields
     ------
-    A function to call with the number of steps done so far.
+    A function to call with the number of steps done so far; of 1 step, the share that is done.
     """
     console, is_terminal = _stderr()
     if not is_terminal:

@@ -14,7 +14,7 @@ from paratopic.project.terminal import duration
 
 
 class Timer:
-    """Seconds since it was made."""
+    """Measures how long a stage takes."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()

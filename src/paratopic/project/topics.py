@@ -7,7 +7,6 @@ a confusion matrix, in `classes_`. This module knows nothing of paragraphs, file
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -40,9 +39,8 @@ _TAKEN = ("", UNDECIDED, NO_TOPIC, f"({NO_TOPIC})", NONE, NONE_CELL)
 # Characters that the name of a topic must not have: labels are written on one line.
 _REFUSED = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-# Seconds that the search for a pattern may take: in a heading or a text, and in all together, of
-# which those that are quick do not count. Some patterns backtrack for ever.
-LONGEST_SEARCH, LONGEST_SEARCHES, QUICK = 1.0, 60.0, 0.001
+# Seconds that the search for a pattern in a heading or a text may take: some backtrack for ever.
+LONGEST_SEARCH = 1.0
 
 # Where the doubtful cases of a definition begin.
 _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
@@ -135,23 +133,12 @@ class Topic:
         return _CASES.split(self.definition, maxsplit=1)[0].strip()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Pattern:
-    """A regular expression, and the time that searching for it has taken.
-
-    Parameters
-    ----------
-    expression
-        Upper and lower case do not matter.
-    where
-        Where it is written, for messages.
-    spent
-        Seconds that searches have taken, without the quick ones; 0 by default.
-    """
+    """A regular expression for upper and lower case, and where it is written, for messages."""
 
     expression: str
     where: str
-    spent: float = 0.0
 
     def is_in(self, text: str) -> bool:
         """Say whether it matches somewhere in a text.
@@ -159,34 +146,25 @@ class Pattern:
         Raises
         ------
         UserError
-            It is no regular expression, or takes longer than `LONGEST_SEARCH`, or than
-            `LONGEST_SEARCHES` in all texts so far.
+            It is no regular expression, or takes longer than `LONGEST_SEARCH`.
         """
         import regex  # unlike re, it has a time limit
 
-        started = time.monotonic() + QUICK
-        seconds = max(QUICK, min(LONGEST_SEARCH, LONGEST_SEARCHES - self.spent))
         try:
-            match = regex.search(self.expression, text, regex.IGNORECASE, timeout=seconds)
+            flags, seconds = regex.IGNORECASE, LONGEST_SEARCH
+            return regex.search(self.expression, text, flags, timeout=seconds) is not None
         except TimeoutError:
-            slow = f'{LONGEST_SEARCH:g} s on "{text[:60]}", or {LONGEST_SEARCHES:g} s on all texts'
+            slow = f'{LONGEST_SEARCH:g} s on "{text[:60]}"'
             raise UserError(f"{self.where} takes more than {slow}; simplify it") from None
         except regex.error as error:
             raise UserError(f"{self.where} cannot be searched for: {error}") from None
-        self.spent += max(0.0, time.monotonic() - started)
-        return match is not None
 
 
 class Meaning(NamedTuple):
-    """What a label means today.
+    """What a label means today: its topics in today's names, each once.
 
-    Attributes
-    ----------
-    names
-        Its topics in today's names, each once; as they are written if the label is to be given
-        again, or if the codebook does not know them.
-    retired
-        Why the label is to be given again; "" if it counts.
+    They are as they are written if the label is to be given again, or if the codebook does not know
+    them. `retired` says why it is to be given again; it is "" if the label counts.
     """
 
     names: tuple[str, ...]
@@ -273,10 +251,9 @@ class Topics:
         if len(self.topics) < 2:
             raise ValueError(f"the codebook needs at least two topics, it has {len(self.topics)}")
         self._check_places()
-        described = [(topic.description, topic.name) for topic in self.topics]
-        for description, _ in described:
-            alike = [name for other, name in described if other == description]
-            if description and len(alike) > 1:
+        for description in filter(None, (topic.description for topic in self.topics)):
+            alike = [topic.name for topic in self.topics if topic.description == description]
+            if len(alike) > 1:
                 raise ValueError(
                     f"{' and '.join(alike)} have the same definition, up to In: or Out:; "
                     "nothing would tell them apart"
@@ -407,20 +384,10 @@ class Topics:
         return tuple(names[self.labels.counted])
 
     def check(self, names: Iterable[str], where: str) -> tuple[str, ...]:
-        """Refuse names that the codebook lacks, and drop repeated ones.
+        """Drop repeated names; a `UserError` says where the codebook lacks one.
 
         >>> Topics("single", ("trade", "technology")).check(["trade", "trade"], "line 2")
         ('trade',)
-
-        Parameters
-        ----------
-        where
-            File and line, for the error message.
-
-        Raises
-        ------
-        UserError
-            The codebook lacks one of the names.
         """
         names = tuple(dict.fromkeys(names))
         for name in names:

@@ -19,7 +19,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from paratopic.inference.model import listed
 from paratopic.inference.modes import HALF, mode_of
-from paratopic.inference.scores import Scores
 from paratopic.project.files import PARAMS, template
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params, with_settings
@@ -120,18 +119,13 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self._fitted = fit(Examples(texts, targets, of, of), seed, silent)
         return self
 
-    def predict_proba(self, X: Iterable[Text]) -> Scores:
+    def predict_proba(self, X: Iterable[Text]) -> npt.NDArray[np.float64]:
         """Compute the probabilities of the classes of n texts.
 
         Returns
         -------
         (n, k) array, columns in the order of `classes_`. Rows sum to 1 if a text has one class. If
         no label means none of the topics, the probabilities are those given that it has a topic.
-
-        Raises
-        ------
-        TypeError
-            An item is not a text.
         """
         check_is_fitted(self)
         scores, columns = self._fitted.predict_proba(listed(X)), self._topics

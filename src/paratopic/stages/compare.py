@@ -14,7 +14,7 @@ from paratopic.evaluation.comparison import compare, unmeasured, with_basis
 from paratopic.findings.figures import plot_comparison
 from paratopic.labels.summary import Prepared
 from paratopic.project import files
-from paratopic.project.kinds import by_simplicity
+from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import headline
 from paratopic.project.params import read_params, run_stage
 
@@ -24,7 +24,7 @@ def main() -> None:
     params = read_params()
     split = Split.load(files.SPLIT, "stage split")
     prepared = Prepared.load(files.PREPARED, "stage prepare")
-    models = by_simplicity(params.models)
+    models = [name for name in KINDS if name in params.models]
     if split.n_folds:
         comparison = compare(
             read_sampled(params.topics),

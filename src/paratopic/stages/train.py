@@ -41,7 +41,7 @@ def main() -> None:
     )
     files.write_csv(MODEL_REPORTS / name / "final.csv", model.history)
     final.save(MODEL_REPORTS / name / FINAL)
-    timer.keep(f"train@{name}", fit=files.md5(folder))
+    timer.keep(f"train@{name}", fit=files.digest(folder))
     for note in notes:
         print(f"note: {note}")
     labelled = plural(n_labelled, "labelled text")

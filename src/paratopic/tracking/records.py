@@ -211,7 +211,7 @@ def _training_steps(folder: Path) -> dict[str, list[float]]:
 def _seconds_of_training(name: str) -> float:
     """How long stage train took to fit the model; 0 if it did not fit it here."""
     last, folder = read_times().get(f"train@{name}"), files.FINAL_FITS / name
-    if last and folder.exists() and last.fit == files.md5(folder):
+    if last and folder.exists() and last.fit == files.digest(folder):
         return last.seconds
     return 0.0
 

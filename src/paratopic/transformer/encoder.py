@@ -30,10 +30,7 @@ SECONDS = 10.0
 def pick_device(name: str) -> torch.device:
     """Pick the device for the value of `transformer.device`.
 
-    Parameters
-    ----------
-    name
-        ``"cuda"``, ``"mps"`` or ``"cpu"``; ``"auto"`` takes the first of them that is available.
+    ``"auto"`` takes the first of ``"cuda"``, ``"mps"`` and ``"cpu"`` that is available.
 
     Raises
     ------
@@ -52,20 +49,9 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def autocast(device: torch.device, mixed: bool) -> torch.autocast:
-    """Context of mixed precision, if wanted: bfloat16 on CUDA, full precision on other devices."""
-    enabled = mixed and device.type == "cuda"
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
-
-
 @functools.cache
 def resolve_encoder(name: str) -> str:
     """Find where to load an encoder from: the bundled one's folder, or the name itself.
-
-    Parameters
-    ----------
-    name
-        `BUNDLED`, a local folder or a model hub's id.
 
     Raises
     ------
@@ -106,19 +92,8 @@ def check_lengths(encoder: SentenceTransformer, params: Transformer) -> None:
             )
 
 
-def dimensions(encoder: SentenceTransformer) -> int:
-    """Number of dimensions of an encoder's embeddings."""
-    number: int = encoder.get_embedding_dimension()
-    return number
-
-
 def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     """Load an encoder: a sentence-transformers model, or any other encoder with mean pooling.
-
-    Parameters
-    ----------
-    name
-        Value of `transformer.encoder`: a local folder or a model hub's id.
 
     Raises
     ------

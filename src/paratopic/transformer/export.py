@@ -89,8 +89,7 @@ def _attention(
     """Attention without a mask as ONNX's operator for heads that lie side by side.
 
     The exporter's own moves each head to a place of its own first, which takes as long as a third
-    of the rest. Query, key and value are (n, heads, length, d), and the first of what is returned
-    is (n, length, heads, d).
+    of the rest. Query, key and value are (n, heads, length, d), the result (n, length, heads, d).
     """
     if attention_mask is not None or not torch.onnx.is_in_onnx_export():
         attention: tuple[Tensor, Tensor | None] = sdpa_attention_forward(

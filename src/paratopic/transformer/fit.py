@@ -49,7 +49,7 @@ from paratopic.training.head import (
     smooth_answers,
     with_answers,
 )
-from paratopic.transformer.encoder import check_lengths, dimensions, load_encoder, pick_device
+from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.network import Embedder, Network, embed_windows
 from paratopic.transformer.quantise import quantise
@@ -275,7 +275,7 @@ def _load_network(params: Transformer, topics: Topics) -> Network:
     device = pick_device(params.device)
     encoder = load_encoder(params.encoder, device)
     check_lengths(encoder, params)
-    head = nn.Linear(dimensions(encoder), len(topics.outcomes))
+    head = nn.Linear(encoder.get_embedding_dimension(), len(topics.outcomes))
     network = Network(encoder, head.to(device))
     # Dropout stays off: with so few steps it only adds noise.
     network.eval()
@@ -346,10 +346,7 @@ class _HeadFit:
         context: ContextWeights,
         beside: Array | None = None,
     ) -> LinearHead:
-        """Fit the head to embeddings of the examples with what is read around them.
-
-        How much the descriptions count is multiplied by `beside`, as in `Described.prior`.
-        """
+        """Fit the head to embeddings in context; `beside` is as in `Described.prior`."""
         topics, regression = self.topics, regression_of(self.topics)
         strength, is_described = regression.strength, bool(topics.descriptions)
         weights = evidence(examples, is_described)

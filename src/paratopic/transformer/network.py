@@ -22,7 +22,6 @@ from torch.nn.utils.rnn import pad_sequence
 from paratopic.inference.head import LinearHead
 from paratopic.inference.onnx_model import OnnxModel, thread_pool
 from paratopic.inference.scores import Array, Integers
-from paratopic.transformer.encoder import autocast, dimensions
 from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.quantise import is_quantised
 
@@ -123,9 +122,16 @@ def encode(encoder: SentenceTransformer, windows: Sequence[Sequence[int]]) -> li
     return list(_each(device, run, longest_first))
 
 
+def autocast(device: torch.device, mixed: bool) -> torch.autocast:
+    """Context of mixed precision, if wanted: bfloat16 on CUDA, full precision on other devices."""
+    enabled = mixed and device.type == "cuda"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
 def joined(encoder: SentenceTransformer, encoded: Sequence[Encoded], n_windows: int) -> Tensor:
     """Embeddings of all windows, (n windows, d), without gradients."""
-    embeddings = torch.zeros(n_windows, dimensions(encoder), device=encoder.device)
+    d = encoder.get_embedding_dimension()
+    embeddings = torch.zeros(n_windows, d, device=encoder.device)
     for chunk in encoded:
         embeddings[chunk.rows] = chunk.embeddings.detach()
     return embeddings
@@ -176,12 +182,8 @@ class Embedder:
     """Embeds windows with an encoder, which must not change meanwhile.
 
     PyTorch embeds small numbers of windows. For many it is faster to export the encoder first: then
-    it multiplies 8-bit integers, for which PyTorch computes with floats.
-
-    Parameters
-    ----------
-    remembers
-        Whether it keeps what it embedded, for windows that are embedded again; no by default.
+    it multiplies 8-bit integers, for which PyTorch computes with floats. If it remembers, it embeds
+    each window once.
     """
 
     def __init__(self, encoder: SentenceTransformer, remembers: bool = False) -> None:
@@ -193,7 +195,7 @@ class Embedder:
     def __call__(self, windows: Sequence[Sequence[int]]) -> Array:
         """Embed windows of token ids, (n windows, d); embeddings are of unit length."""
         if not windows:
-            return np.zeros((0, dimensions(self.encoder)))
+            return np.zeros((0, self.encoder.get_embedding_dimension()))
         if self._known is None:
             return self._embed(windows)
         keys = [tuple(window) for window in windows]

@@ -37,10 +37,7 @@ Encoder = TypeVar("Encoder", bound=nn.Module)
 def round_rows(weight: Tensor, by: Tensor) -> tuple[Tensor, Tensor]:
     """Round a matrix (n, d) to 8 bits with sign, and a scale for each row, (n, 1).
 
-    Parameters
-    ----------
-    by
-        (n,) number in each row that becomes `OF_WEIGHTS`, the largest that is rounded to.
+    In each row, the number of `by`, (n,), becomes `OF_WEIGHTS`.
     """
     scale = by[:, None].clamp_min(TINY) / OF_WEIGHTS
     return (weight / scale).round().to(torch.int8), scale
@@ -92,10 +89,7 @@ class Quantiser(nn.Module):
 class QuantisedLinear(nn.Module):
     """A linear layer whose product is one of 8-bit numbers.
 
-    Parameters
-    ----------
-    quantiser
-        What rounds the layer's input. Layers with the same input share it.
+    Layers with the same input share the quantiser, which rounds it.
     """
 
     def __init__(self, linear: nn.Linear, quantiser: Quantiser) -> None:
@@ -140,12 +134,8 @@ def quantise(encoder: Encoder, run: Callable[[Encoder], object]) -> Encoder:
     Its tables of embeddings have 8 bits, too. Weights have one scale for each output, and
     activations one for each layer, whatever the batch: so a text gets the same answer in any batch.
     Before activations are rounded, their large columns are scaled down, and the weights that these
-    are multiplied by up (SmoothQuant, Xiao et al. 2023, arXiv:2211.10438).
-
-    Parameters
-    ----------
-    run
-        Encodes texts with the encoder that it is given. Their activations set the ranges.
+    are multiplied by up (SmoothQuant, Xiao et al. 2023, arXiv:2211.10438). The ranges are those of
+    the texts that `run` encodes.
     """
     quantised = copy.deepcopy(encoder)
     inputs, embeddings = _watch(quantised, run)
@@ -179,14 +169,9 @@ class _Input:
 def _watch(
     encoder: Encoder, run: Callable[[Encoder], object]
 ) -> tuple[Iterable[_Input], dict[str, nn.Embedding]]:
-    """What an encoder's layers read while it runs; it must not be used any more if that fails.
+    """What linear layers multiply while an encoder runs, and its tables of embeddings by name.
 
-    Returns
-    -------
-    inputs
-        What linear layers multiply.
-    embeddings
-        Tables in which embeddings are looked up, by name; of others only the weights are read.
+    The encoder must not be used any more if that fails.
     """
     inputs: dict[str, _Input] = {}
     embeddings: dict[str, nn.Embedding] = {}
@@ -228,9 +213,8 @@ def _quantiser(shared: _Input) -> Quantiser:
     """What rounds the activations that some layers share."""
     weights = torch.cat([layer.weight.detach() for layer in shared.layers.values()])
     activations = torch.maximum(-shared.low, shared.high).clamp_min(SMALLEST)
-    smooth = activations**SMOOTHING / weights.abs().amax(dim=0).clamp_min(SMALLEST) ** (
-        1 - SMOOTHING
-    )
+    largest = weights.abs().amax(dim=0).clamp_min(SMALLEST)
+    smooth = activations**SMOOTHING / largest ** (1 - SMOOTHING)
     low = MARGIN * (shared.low / smooth).amin().clamp_max(0)
     high = MARGIN * (shared.high / smooth).amax().clamp_min(SMALLEST)
     step = (high - low) / OF_ACTIVATIONS

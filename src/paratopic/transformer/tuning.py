@@ -74,18 +74,9 @@ OF_TUNED_IF_RARE = 0.35
 
 
 class _Batch(NamedTuple):
-    """Some texts to learn from.
+    """A window of each of n texts, their outcomes (n, r), and their weights in the loss, (n,).
 
-    Attributes
-    ----------
-    windows
-        A window of each.
-    targets
-        (n, r) outcomes.
-    weights
-        (n,) how much each counts in the loss, 0 to 1.
-    rarity
-        (r,) how many times as much having each outcome weighs as not having it.
+    `rarity` is how many times as much having each outcome weighs as not having it, (r,).
     """
 
     windows: list[list[int]]
@@ -103,8 +94,6 @@ class Plan(NamedTuple):
 
     Attributes
     ----------
-    loss
-        Loss of a batch.
     n_steps
         Number of batches; 0 where labels are too few.
     sizes
@@ -201,14 +190,12 @@ def tune(
 ) -> pd.DataFrame:
     """Tune the network's encoder, and its head too where the plan trains it.
 
+    A head that is trained must fit the encoder already.
+
     Parameters
     ----------
-    network
-        Encoder and head. Where `Plan.trains_head`, the head must fit the encoder already.
     tokenizer
         Tokenizer that cuts texts into windows of `Plan.tokens`.
-    advance
-        Called with the share of the work done, 0 to 1.
 
     Returns
     -------
@@ -283,9 +270,9 @@ def balanced_batches(
 def shuffled_batches(
     targets: Targets, n_steps: int, size: int, rng: np.random.Generator
 ) -> Iterator[Integers]:
-    """Draw batches of texts in random order; parameters as in `balanced_batches`.
+    """Draw batches of texts in a random order, which is new each time all texts were used.
 
-    The order is new each time all texts were used; the last batch before that can be smaller.
+    The last batch before that can be smaller. Parameters are as in `balanced_batches`.
     """
     left = np.zeros(0, dtype=np.int64)
     for _ in range(n_steps):
@@ -308,9 +295,7 @@ def pair_loss(embeddings: Tensor, labels: Integers, none: int) -> Tensor:
     embeddings
         (n, d) embeddings of unit length.
     labels
-        (n,) numbers of the texts' outcomes.
-    none
-        Number of the outcome that a text has none of the topics.
+        (n,) numbers of the texts' outcomes, of which `none` is that of no topic.
     """
     y = torch.from_numpy(labels).to(embeddings.device)
     first, second = torch.triu_indices(len(y), len(y), offset=1, device=embeddings.device)
@@ -332,10 +317,7 @@ def _clauses(topics: Topics) -> tuple[list[str], Targets]:
 
 
 def _sizes(size: int, n_labelled: int, n_clauses: int, share: float) -> tuple[int, int]:
-    """Number of examples and of clauses in a batch.
-
-    Labels of few articles have no more of a batch than they have in what is known.
-    """
+    """Number of examples, at most the share, and of clauses in a batch."""
     share = min(share, n_labelled / (n_labelled + n_clauses)) if n_clauses else 1.0
     labelled = round(size * share)
     return labelled, size - labelled
@@ -351,8 +333,8 @@ def _batches(
 ) -> Iterator[_Batch]:
     """Batches of examples and of clauses, with a window of each; the windows of a text take turns.
 
-    Texts and their outcomes are of examples, then of clauses, then of the topics' descriptions.
-    These are in every batch, so that they keep their meaning.
+    Texts are those of examples, of clauses and of the topics' descriptions, which are in every
+    batch, so that they keep their meaning.
     """
     of_examples, of_clauses, _ = outcomes
     n, m, targets = len(of_examples), len(of_examples) + len(of_clauses), np.vstack(outcomes)
