@@ -13,11 +13,11 @@ from scipy.stats import binomtest
 from paratopic.evaluation.estimates import LEAST_LABELS, Estimate, modified_wilson
 from paratopic.findings import alike
 from paratopic.findings.alike import errors_differ
+from paratopic.findings.predictors import nested
 from paratopic.findings.shares import (
     Sample,
     adjusted,
     difference,
-    nested,
     possible,
     shares,
     shares_of_parts,

@@ -24,7 +24,7 @@ from paratopic.evaluation.metrics import MetricKey, Proportion, share_of_macro_f
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
 from paratopic.labels.agreement import Agreement
 from paratopic.labels.summary import Prepared, describe_sources, sources_that_label
-from paratopic.project.metrics import METRICS
+from paratopic.project.metrics import Metric, metrics_in
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.reports import Report
 
@@ -46,8 +46,6 @@ class Beside:
 
     Parameters
     ----------
-    n
-        Number of these paragraphs.
     source, model
         Macro-F1 of the answers of each.
     lead
@@ -76,8 +74,6 @@ class Comparison(Report):
     ----------
     n
         Number of paragraphs that were measured; 0 where nothing was held out.
-    notes
-        What readers of the figures have to know.
     models
         Name → metric → estimate; the simplest model comes first.
     differences
@@ -106,6 +102,12 @@ class Comparison(Report):
     reason: str
     annotators: Agreement | None = None
     sources: dict[str, Beside] = {}
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics that were measured; models are compared by the first."""
+        known = set[str]().union(*self.models.values())
+        return [metric for key, metric in metrics_in(self.mode).items() if key in known]
 
 
 def compare(
@@ -136,7 +138,8 @@ def compare(
     for name, table in tables.items():
         wish = settings.confidence, settings.n_draws, seed
         measured = measure(outcomes(data, table), answered[name], *wish)
-        models[name] = {each.key: measured[each.key] for each in METRICS if each.key in measured}
+        known = (key for key in metrics_in(data.topics.mode) if key in measured)
+        models[name] = {key: measured[key] for key in known}
     # What is known beforehand has no interval.
     models[DUMMY] = {metric: Estimate(e.value) for metric, e in models[DUMMY].items()}
     differences = _differences(answered, settings, choice, seed)

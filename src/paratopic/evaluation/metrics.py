@@ -189,12 +189,7 @@ class Tally:
 
 def value_of(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> float:
     """A figure of the sample itself, mean over repeats."""
-    return float(parts_of(outcomes, figure))
-
-
-def parts_of(outcomes: Outcomes, parts: Callable[[Tally], Array]) -> Array:
-    """Several figures of the sample itself, (m,), means over repeats."""
-    return np.asarray(mean_of(tallies(outcomes, outcomes.counts[None]), parts)[0])
+    return float(mean_of(tallies(outcomes, outcomes.counts[None]), figure)[0])
 
 
 def tallies(outcomes: Outcomes, rows: Array) -> list[Tally]:
@@ -235,7 +230,7 @@ def learnt_of_topics(outcomes: Outcomes) -> float:
 
     A rare topic loses more of its labels to the part that is held out than a frequent one.
     """
-    lacking = 1 - parts_of(outcomes, Tally.f1)
+    lacking = 1 - mean_of(tallies(outcomes, outcomes.counts[None]), Tally.f1)[0]
     if outcomes.topic_shares is None or not lacking.any():
         return outcomes.train_share
     shares = outcomes.topic_shares[outcomes.present]

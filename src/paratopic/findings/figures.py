@@ -30,7 +30,6 @@ from paratopic.findings.tables import change_table
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
-from paratopic.project.metrics import headline
 
 # Variable of page.html → its value in daylight. Charts have no other colours, so that the page can
 # put the variables in their place, whose values differ at night.
@@ -69,7 +68,7 @@ HALF_COLUMN = (1.7, 1.3)
 def plot_comparison(path: Path, comparison: Comparison, confidence: float) -> None:
     """Plot the metric that models are compared by."""
     if comparison.models:
-        metric = headline(comparison.mode)
+        metric = comparison.metrics[0]
         estimates = {name: each[metric.key] for name, each in comparison.models.items()}
         chart = comparison_chart(estimates, confidence)
         title = f"{metric.title}, out-of-fold, same folds"

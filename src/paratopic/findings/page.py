@@ -28,7 +28,7 @@ from paratopic.corpus.table import targets_of, texts_of
 from paratopic.evaluation import report
 from paratopic.evaluation.comparison import Comparison, describe_weak
 from paratopic.evaluation.report import Metrics, ModelReport
-from paratopic.findings import figures, groups, tables, wording
+from paratopic.findings import figures, tables, wording
 from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.inference.modes import mode_of
 from paratopic.labels.summary import Prepared, describe_agreement
@@ -36,7 +36,6 @@ from paratopic.project import files
 from paratopic.project.errors import in_units, plural, signed
 from paratopic.project.files import COMPARISON, FINAL, MODEL_REPORTS, PREPARED, SPLIT
 from paratopic.project.kinds import KINDS
-from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.reports import Final
 from paratopic.project.topics import NONE, Topics, split_cell
 
@@ -92,7 +91,6 @@ def render_page(
     frame = read_labelled_paragraphs()
     reviewed = rank_doubtful(*read_scores(labelled_in(frame, topics), names), topics)
     models = sorted(map(read_report, names), key=lambda each: each.name != comparison.champion)
-    known = {key for measured in comparison.models.values() for key in measured}
     of_training = [f"{model.name}: {note}" for model in models for note in model.shipped.notes]
     templates = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -110,13 +108,11 @@ def render_page(
         sources=[*map(in_words, describe_weak(prepared, comparison))],
         notes=[*map(in_words, [*comparison.notes, *prepared.messages, *of_training])],
         models=models,
-        metrics=[each for each in metrics_in(comparison.mode).values() if each.key in known],
-        compared=headline(comparison.mode),
+        metrics=comparison.metrics,
         lead=comparison.differences.get(f"{comparison.champion} - dummy"),
         kinds=KINDS,
         # The page calls these where there is something to show.
         figures=figures,
-        groups=groups,
         tables=tables,
         wording=wording,
         report=report,
