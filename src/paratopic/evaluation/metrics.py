@@ -50,16 +50,14 @@ def average_precision(true: Targets, scores: Array, counts: Array) -> Array:
 
     Parameters
     ----------
-    true
-        (n,) whether each text has the topic.
-    scores
-        (n,) probabilities of the topic.
+    true, scores
+        (n,) whether each text has the topic, and its probabilities.
     counts
         (..., n) how much each text counts.
 
     Returns
     -------
-    (...,) average precision; 0 where no true text counts.
+    (...,); 0 where no true text counts.
     """
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.diff(scores[order]) != 0, True)

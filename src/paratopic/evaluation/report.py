@@ -343,14 +343,8 @@ def reliability_table(outcome: Outcomes) -> pd.DataFrame:
 def risk_curve(confidence: Array, right: Targets) -> pd.DataFrame:
     """Risk at each share of answers, if the most confident are given first.
 
-    The curve is that of El-Yaniv & Wiener (2010).
-
-    Parameters
-    ----------
-    confidence
-        (n,) confidence of each answer.
-    right
-        (n,) whether each answer is right.
+    The curve is that of El-Yaniv & Wiener (2010), from the confidence of each answer, (n,), and
+    whether it is right, (n,).
 
     Returns
     -------

@@ -173,10 +173,16 @@ def marks(findings: Findings) -> list[str]:
             "For the shares of a larger corpus, add its other texts, without labels."
         )
     if (findings.table["rests_on"] == BORROWED).any():
-        lines.append(
+        line = (
             f"* fewer than {LEAST_LABELS} labels, so no interval. Such a share assumes that the "
-            f"model makes the same errors in the group as elsewhere.{_verdict(findings)}"
+            "model makes the same errors in the group as elsewhere."
         )
+        if findings.differ is not None and findings.errs_alike:
+            line += f" A test found no evidence against this ({write_p(findings.differ)})."
+        elif findings.differ is not None:
+            p = write_p(findings.differ)
+            line += f" A test contradicts this ({p}): do not report the shares marked *."
+        lines.append(line)
     return lines
 
 
@@ -188,14 +194,10 @@ def notes(findings: Findings) -> list[str]:
     if findings.is_time and (findings.table.iloc[:, 0] == UNKNOWN).any():
         name = findings.table.columns[0]
         lines.append(f"{UNKNOWN}: no {name} is known; `dvc repro` lists dates that it cannot read.")
-    return lines + _without_interval(findings)
-
-
-def _without_interval(findings: Findings) -> list[str]:
-    """Why a difference that was asked for is not shown."""
     if findings.compared is None:
-        return []
-    groups = findings.groups
+        return lines
+    # Why a difference that was asked for is not shown.
+    groups, what = findings.groups, " minus ".join(findings.compared)
     n_labels = groups["labels"][groups["low"].isna()]
     few = [
         f"{name} has {n_labels[name]}"
@@ -204,9 +206,8 @@ def _without_interval(findings: Findings) -> list[str]:
         for name in findings.compared
         if name in n_labels
     ]
-    what = " minus ".join(findings.compared)
     needs = f"each of the two needs {LEAST_LABELS} labels, and"
-    return [f"{what} is not shown: {needs} {', '.join(few)}."] if few else []
+    return [*lines, *([f"{what} is not shown: {needs} {', '.join(few)}."] if few else [])]
 
 
 def lacking(findings: Findings) -> dict[str, int]:
@@ -232,16 +233,6 @@ def _needed(findings: Findings) -> str:
         f"A group needs {LEAST_LABELS} labels for an interval; a smaller group needs labels of all "
         f"its {unit}, for a count. Missing: {listed}.{how}{larger}"
     )
-
-
-def _verdict(findings: Findings) -> str:
-    """What labels say of the assumption that the model errs alike in all groups."""
-    if findings.differ is None:
-        return ""
-    p = write_p(findings.differ)
-    if findings.errs_alike:
-        return f" A test found no evidence against this ({p})."
-    return f" A test contradicts this ({p}): do not report the shares marked *."
 
 
 def counting(counted: Counted, copies: bool) -> str:

@@ -83,9 +83,7 @@ def save(folder: Path, place: Path, card: str, logged: mlflow.models.Model | Non
     Parameters
     ----------
     place
-        Folder to write; it must not exist.
-    card
-        The model's card, which is added to its folder.
+        Folder to write; it must not exist. The card is added to the model's own folder in it.
     logged
         The ids of the logged model that it becomes. None for a model of no store.
     """
