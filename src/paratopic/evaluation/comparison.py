@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,13 +30,6 @@ from paratopic.project.reports import Report
 DUMMY = "dummy"
 # A weak source is measured from so many paragraphs on.
 LEAST = 10
-
-
-class Pair(NamedTuple):
-    """Two models whose difference is measured: `model` minus `simpler`."""
-
-    model: str
-    simpler: str
 
 
 @dataclass(frozen=True)
@@ -152,8 +144,8 @@ def compare(
         n=len(answered[DUMMY].true),
         notes=tuple(cautions(outcomes(data, tables[DUMMY]), data.topics.names)),
         models=models,
-        differences=_named(differences),
-        leads=_named(leads),
+        differences=differences,
+        leads=leads,
         champion=champion,
         reason=reason,
     )
@@ -161,18 +153,14 @@ def compare(
     return comparison.model_copy(update={"sources": sources}) if sources else comparison
 
 
-def _named(leads: Mapping[Pair, Lead]) -> dict[str, Lead]:
-    return {" - ".join(pair): lead for pair, lead in leads.items()}
-
-
 def _differences(
     of_models: Mapping[str, Outcomes], settings: Evaluate, choice: Compare, seed: int
-) -> dict[Pair, Lead]:
-    """Difference of each model to each simpler one."""
+) -> dict[str, Lead]:
+    """Difference of each model to each simpler one, as in `Comparison.differences`."""
     level, leads = settings.confidence, {}
     for (simpler, one), (name, two) in combinations(of_models.items(), 2):
         lead = difference(two, one, level, choice.n_permutations, seed)
-        leads[Pair(name, simpler)] = Lead(**asdict(lead), significant=lead.p <= 1 - level)
+        leads[f"{name} - {simpler}"] = Lead(**asdict(lead), significant=lead.p <= 1 - level)
     return leads
 
 
@@ -223,7 +211,7 @@ def majority_scores(data: Labelled) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def choose_champion(models: Sequence[str], leads: Mapping[Pair, Difference]) -> str:
+def choose_champion(models: Sequence[str], leads: Mapping[str, Difference]) -> str:
     """Choose the model whose macro-F1 is expected to be highest, of equals the simplest.
 
     A model has to be chosen today, and a wrong choice costs as much either way: so the expected
@@ -233,31 +221,32 @@ def choose_champion(models: Sequence[str], leads: Mapping[Pair, Difference]) -> 
     ----------
     models
         Names of the trained models, the simplest one first.
+    leads
+        As in `Comparison.leads`.
     """
     champion, *complex_models = models
     for name in complex_models:
-        if leads[Pair(name, champion)].value > 0:
+        if leads[f"{name} - {champion}"].value > 0:
             champion = name
     return champion
 
 
 def _reason(
-    champion: str, models: Sequence[str], leads: Mapping[Pair, Difference], by_definitions: bool
+    champion: str, models: Sequence[str], leads: Mapping[str, Difference], by_definitions: bool
 ) -> str:
     """Why the champion is champion."""
     if len(models) < 2:
         return "no other model was trained"
     evidence = "with the definitions and no labels," if by_definitions else "out-of-fold,"
     parts = []
-    for pair, lead in leads.items():
-        if champion not in pair or DUMMY in pair:
-            continue
-        other = pair.simpler if pair.model == champion else pair.model
-        higher = (lead.value > 0) == (pair.model == champion)
-        parts.append(
-            f"{evidence} the macro-F1 of its answers is {abs(lead.value):.3f} "
-            f"{'higher' if higher else 'lower'} than the {other}'s ({write_p(lead.p)})"
-        )
+    for other in models:
+        for names, sign in ((f"{champion} - {other}", 1), (f"{other} - {champion}", -1)):
+            if names in leads:
+                lead, p = sign * leads[names].value, leads[names].p
+                parts.append(
+                    f"{evidence} the macro-F1 of its answers is {abs(lead):.3f} "
+                    f"{'higher' if lead >= 0 else 'lower'} than the {other}'s ({write_p(p)})"
+                )
     return "; ".join(parts) + by_definitions * (
         ". This decides, because the labels are from too few articles to show which model is "
         "better on new ones. It is no independent evidence if the author of the definitions had "
