@@ -85,18 +85,15 @@ def _metadata(model: Model, params: Params, encoder: str | None, report: Metrics
         for metric in report.measured
         if metric.hub is not None
     ]
-    given: dict[str, Any] = {
-        **params.hub,
-        "base_model": encoder if encoder and not Path(encoder).is_dir() else None,
-        "eval_results": results or None,
-        "model_name": model.kind if results else None,
-        **card_mark(model.folder),
-    }
-    return ModelCardData(
+    about: dict[str, Any] = params.hub | card_mark(model.folder)
+    return ModelCardData(  # what is None is not written
         library_name="paratopic",
         pipeline_tag="text-classification",
         tags=["paratopic", "text-classification"],
-        **{key: value for key, value in given.items() if value is not None},
+        base_model=encoder if encoder and not Path(encoder).is_dir() else None,
+        eval_results=results or None,
+        model_name=model.kind if results else None,
+        **about,
     )
 
 

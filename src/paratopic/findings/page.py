@@ -72,11 +72,8 @@ def render_page(
     on_request
         Sections that need the champion to be loaded; None, the default, for a page without them.
         These are `shares` (a `wording.Overview`), `labels` (what the labels are a sample of) and
-        `mistakes`, where the champion goes wrong: `confusions` (what is mistaken for what, in
-        words, the most frequent first), `slices` (a line that says whether any slice is worse, and
-        a line for each that is) and `nearest` (finds the labelled paragraph that is most like a
-        text, an `inference.nearest.LikeParagraph` or None). In place of shares or mistakes there
-        may be a line that says what is missing for them.
+        `mistakes`, where the champion goes wrong (`cli.mistakes.Mistakes`). In place of shares or
+        mistakes there may be a line that says what is missing for them.
 
     Returns
     -------
@@ -222,12 +219,11 @@ def worst(
 
 def risks(models: Sequence[ModelReport]) -> dict[float, dict[str, float | None]]:
     """Coverage → model → risk of so many of its most confident answers; None for less than one."""
-    of_shares: dict[float, dict[str, float | None]] = {}
-    for share in (0.25, 0.5, 0.75, 1.0):
-        of_shares[share] = {}
-        for model in models:
-            curve = model.tables["risk"]
-            # Rounding must not leave the last answer out.
-            n = int((curve["answered"] <= share + 1e-9).sum())
-            of_shares[share][model.name] = float(curve["risk"].iloc[n - 1]) if n else None
-    return of_shares
+
+    def risk(curve: pd.DataFrame, share: float) -> float | None:
+        # Rounding must not leave the last answer out.
+        answered = curve[curve["answered"] <= share + 1e-9]
+        return float(answered["risk"].iloc[-1]) if len(answered) else None
+
+    shares = (0.25, 0.5, 0.75, 1.0)
+    return {n: {model.name: risk(model.tables["risk"], n) for model in models} for n in shares}
