@@ -269,13 +269,11 @@ def with_basis(comparison: Comparison, split: Split, annotators: Agreement | Non
 
 def describe_weak(prepared: Prepared, comparison: Comparison) -> list[str]:
     """Say what weak sources are worth, and how good they are beside the champion."""
-    lines = describe_sources(sources_that_label(prepared))
-    for name, beside in comparison.sources.items():
-        lines.append(
-            f"macro-F1 on the {beside.n} paragraphs that {name} and people answered: "
-            f"{name} {beside.source}, {comparison.champion} {beside.model}, p = {beside.lead.p:.3f}"
-        )
-    return lines
+    return describe_sources(sources_that_label(prepared)) + [
+        f"macro-F1 on the {beside.n} paragraphs that {name} and people answered: "
+        f"{name} {beside.source}, {comparison.champion} {beside.model}, p = {beside.lead.p:.3f}"
+        for name, beside in comparison.sources.items()
+    ]
 
 
 def beside_model(

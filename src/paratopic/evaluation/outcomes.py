@@ -87,11 +87,6 @@ class Outcomes:
         return self.mode.candidates(self.scores)
 
     @property
-    def mistaken(self) -> list[Targets]:
-        """The truth with the most probable mistake in each row, (n, k), of each repeat."""
-        return [self.mode.likeliest_mistake(self.true, repeat) for repeat in self.scores]
-
-    @property
     def present(self) -> Targets:
         """Whether each topic has a true example that counts, (k,)."""
         return topical(self.true[self.counts > 0].T)
