@@ -156,12 +156,7 @@ def _record(
         part=name,
         state=state,
         name=f"{name} · {title_of(tags) or state[:7]}",
-        # MLflow's picture of runs begins with the first setting that differs.
-        params={"algorithm": name, "seed": str(params.seed)}
-        | {
-            f"{name}.{key}": value if isinstance(value, str) else json.dumps(value)
-            for key, value in asdict(params.section(name)).items()
-        },
+        params=_settings(name, params),
         metrics=metrics_of(report),
         main=[*report.main],
         seconds=_seconds_of_training(name),
@@ -184,6 +179,15 @@ def _record(
         verdict="\n\n".join([verdict, *report.notes]),
         comparison=(files.PAGE, files.COMPARISON, files.PICTURE),
     )
+
+
+def _settings(name: str, params: Params) -> dict[str, str]:
+    """The settings of one model. MLflow's picture of runs begins with the first that differs."""
+    own = {
+        f"{name}.{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in asdict(params.section(name)).items()
+    }
+    return {"algorithm": name, "seed": str(params.seed)} | own
 
 
 def _training_steps(folder: Path) -> dict[str, list[float]]:
