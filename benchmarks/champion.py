@@ -22,7 +22,7 @@ from sklearn.metrics import f1_score
 from tables import markdown, read
 
 from paratopic.corpus.folds import make_folds
-from paratopic.evaluation.comparison import Pair, choose_champion
+from paratopic.evaluation.comparison import choose_champion
 from paratopic.evaluation.intervals import Difference, difference
 from paratopic.inference.scores import Array
 from paratopic.project.params import Params, read_params
@@ -41,7 +41,7 @@ def rules() -> dict[str, Callable[[Difference], str]]:
     return {
         "significant at 5 %": lambda d: ENCODER if d.p <= 0.05 and d.value > 0 else TFIDF,
         "higher estimate (the project's)": lambda d: choose_champion(
-            [TFIDF, ENCODER], {Pair(ENCODER, TFIDF): d}
+            [TFIDF, ENCODER], {f"{ENCODER} - {TFIDF}": d}
         ),
         "lead > .02": lambda d: ENCODER if d.value > 0.02 else TFIDF,
         "always TF-IDF": lambda d: TFIDF,

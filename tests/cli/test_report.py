@@ -14,7 +14,7 @@ import pytest
 from paratopic.cli import report
 from paratopic.cli.project import Project
 from paratopic.cli.report import ACTIVATE
-from paratopic.corpus.labelled import SAMPLE_SCHEMA, VOTES_SCHEMA, no_rows
+from paratopic.corpus.labelled import SAMPLE_SCHEMA, VOTES_SCHEMA
 from paratopic.corpus.table import write_metadata
 from paratopic.evaluation.comparison import Lead
 from paratopic.evaluation.estimates import Estimate
@@ -162,8 +162,7 @@ def test_where_labels_changed_the_page_says_so_and_has_no_figures_of_them(
     pd.DataFrame({"id": []}).to_parquet(path)
     monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "a.csv")
     frame = paragraph_table(text=["Tariffs rose."])
-    asked = report._on_request(
-        Project(PARAMETERS, frame, no_rows(VOTES_SCHEMA), no_rows(SAMPLE_SCHEMA), [])
-    )
+    votes, sample = (frame[:0].reindex(columns=s.names) for s in (VOTES_SCHEMA, SAMPLE_SCHEMA))
+    asked = report._on_request(Project(PARAMETERS, frame, votes, sample, []))
     changed = "a.csv changed since the last scores: run `dvc repro` first"
     assert asked["shares"] == asked["mistakes"] == changed

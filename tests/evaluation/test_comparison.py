@@ -15,7 +15,6 @@ from paratopic.evaluation.comparison import (
     LEAST,
     Comparison,
     Lead,
-    Pair,
     beside_model,
     choose_champion,
     compare,
@@ -72,18 +71,14 @@ def test_the_higher_estimate_is_champion_and_the_simpler_of_equals(
     value: float, p: float, champion: str
 ) -> None:
     """Whether a lead is significant does not matter."""
-    leads = {Pair("transformer", "baseline"): lead(value, p)}
+    leads = {"transformer - baseline": lead(value, p)}
     assert choose_champion(["baseline", "transformer"], leads) == champion
 
 
 def test_of_three_models_each_must_lead_the_best_simpler_one() -> None:
-    leads = {
-        Pair("b", "a"): lead(0.05, 0.5),
-        Pair("c", "a"): lead(0.06, 0.5),
-        Pair("c", "b"): lead(0.01, 0.5),
-    }
+    leads = {"b - a": lead(0.05, 0.5), "c - a": lead(0.06, 0.5), "c - b": lead(0.01, 0.5)}
     assert choose_champion(["a", "b", "c"], leads) == "c"
-    leads[Pair("c", "b")] = lead(-0.01, 0.5)
+    leads["c - b"] = lead(-0.01, 0.5)
     assert choose_champion(["a", "b", "c"], leads) == "b"
     assert choose_champion(["a"], {}) == "a"
 

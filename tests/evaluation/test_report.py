@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paratopic.evaluation.estimates import Estimate
 from paratopic.evaluation.intervals import Difference
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes
 from paratopic.evaluation.report import (
@@ -92,3 +93,24 @@ def test_parts_that_are_read_are_named_with_their_weight_and_gain() -> None:
     assert "+0.051 (−0.010 to +0.100)" in line and HURTS not in line
     assert line_of(replace(GAIN, value=-0.05), heading=0.3).endswith(HURTS)
     assert "not measured" in line_of(None, heading=0.3)
+
+
+def figure(value: float) -> Estimate:
+    return Estimate(value, value - 0.1, value + 0.1)
+
+
+def test_main_figures_are_of_the_answers() -> None:
+    of_topics = {"macro_f1": figure(0.8), "accuracy": figure(0.9), "log_loss": figure(0.5)}
+    of_answers = {"answer_macro_f1": figure(0.6), "answer_accuracy": figure(0.7)}
+    of_answers |= {"coverage": figure(0.4), "recall": figure(0.3), "precision": figure(0.2)}
+    figures = metrics(figures=of_topics | of_answers).main
+    assert list(figures.items()) == [
+        *(("answer_macro_f1", 0.6), ("answer_macro_f1_low", 0.5), ("answer_macro_f1_high", 0.7)),
+        *(("answer_accuracy", 0.7), ("precision", 0.2), ("recall", 0.3), ("coverage", 0.4)),
+        *(("macro_f1", 0.8), ("log_loss", 0.5)),
+    ]
+    several = {"macro_f1": figure(0.8), "subset_accuracy": figure(0.3), "log_loss": figure(0.5)}
+    figures = metrics("multi", figures=several).main
+    assert (figures["macro_f1"], figures["subset_accuracy"]) == (0.8, 0.3)
+    assert not {"coverage", "precision", "recall"} & figures.keys()
+    assert metrics(n=0).main == {}  # nothing was measured

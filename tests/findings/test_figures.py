@@ -103,9 +103,13 @@ def test_long_curves_are_thinned_and_keep_their_ends() -> None:
     assert (fold[0][0], fold[-1][0]) == (0, 4999)
 
 
-def test_each_estimate_has_a_line() -> None:
+def test_each_estimate_has_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    charts: list[Figure] = []
+    monkeypatch.setattr(figures, "_save", lambda path, chart, title: charts.append(chart))
     estimates = {"dummy": Estimate(0.1), "baseline": Estimate(0.5, 0.3, 0.8)}
-    axes = axes_of(figures.comparison_chart(estimates, 0.9))
+    models = {name: {"answer_macro_f1": estimate} for name, estimate in estimates.items()}
+    figures.plot_comparison(tmp_path / "none.svg", compared(models=models), 0.9)
+    axes = axes_of(charts[0])
     assert [text.get_text() for text in axes.texts] == ["0.10", "0.50"]
     assert [bars.get_segments()[0].tolist() for bars in axes.collections] == [[[0.3, 1], [0.8, 1]]]
     assert axes.get_xlabel() == "90% interval"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,7 @@ def records_of(model: Path, folder: Path) -> tuple[Record, Record]:
         name="baseline · abc",
         params={"seed": "1", "baseline.strengths": "[1.0]"},
         metrics={"answer_macro_f1": 0.6875, "answer_macro_f1_low": 0.5, "f1_Sci_Tech": 0.25},
+        main=["answer_macro_f1", "answer_macro_f1_low"],
         tags={"model": "baseline", "mode": "single", "n": "21", "mlflow.source.name": "dvc.yaml"},
         model=model,
         card="# A card",
@@ -74,3 +76,9 @@ def records_of(model: Path, folder: Path) -> tuple[Record, Record]:
         metrics={"answer_macro_f1": 0.8125, "answer_macro_f1_low": 0.5},
         tags={**baseline.tags, "model": "transformer"},
     )
+
+
+def free_port() -> int:
+    """A port of this machine that nothing uses."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])

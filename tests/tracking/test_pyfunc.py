@@ -111,7 +111,7 @@ def test_parameters_that_fit_no_texts_are_refused(loaded: PyFuncModel) -> None:
         loaded.predict(TEXTS, params={"heading": [1, 2, 3]})
     with pytest.raises(MlflowException, match="text is NoneType, not str"):
         missing = pd.DataFrame({"text": ["a", None]}, dtype=object)
-        loaded.predict(missing, params={"title": ["", ""]})
+        loaded.predict(missing, params={"title": ["a", ""]})
 
 
 # What MLflow's spark_udf does in a Spark worker with each batch of rows.

@@ -31,8 +31,7 @@ def test_estimates_become_metrics_with_their_bounds_and_the_main_ones_first() ->
     report = metrics(figures=figures, topics=topics, abstention=sure())
     assert list(metrics_of(report).items()) == [
         *(("macro_f1", 0.5), ("macro_f1_low", 0.25), ("macro_f1_high", 1.0)),
-        *(("log_loss", 0.75), ("log_loss_low", 0.5), ("log_loss_high", 1.0)),
-        ("brier", 0.25),
+        *(("log_loss", 0.75), ("brier", 0.25), ("log_loss_low", 0.5), ("log_loss_high", 1.0)),
         *(("f1_R_D_ AI_ML", 0.5), ("precision_R_D_ AI_ML", 0.25), ("recall_R_D_ AI_ML", 0.75)),
     ]
     assert metrics_of(metrics(n=0)) == {}

@@ -23,8 +23,8 @@ import pytest
 from mlflow import MlflowClient
 
 from paratopic.tracking.runs import PART, write_runs
-from paratopic.tracking.ui import QUIET, _answers, _free_port
-from tests.tracking.conftest import records_of
+from paratopic.tracking.ui import QUIET, answers
+from tests.tracking.conftest import free_port, records_of
 
 PROJECTS = 8
 
@@ -40,7 +40,7 @@ def database() -> Iterator[str]:
     if program is None:
         pytest.skip("PostgreSQL is not installed, or pg_ctl is not on the PATH")
     user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
-    port = _free_port(0)
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         if user:
             shutil.chown(folder, user)
@@ -61,7 +61,7 @@ def database() -> Iterator[str]:
 @contextmanager
 def served(uri: str, folder: Path) -> Iterator[str]:
     """Address of MLflow's server of a store, with its artifacts in a folder."""
-    port = _free_port(0)
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     command += ["--artifacts-destination", str(folder / "artifacts"), "--port", str(port)]
     with (folder / "log").open("w") as file:
@@ -69,7 +69,7 @@ def served(uri: str, folder: Path) -> Iterator[str]:
             command, env=QUIET | os.environ, stdout=file, stderr=file, cwd=folder
         )
     try:
-        while not _answers(port):
+        while not answers(port):
             assert process.poll() is None, (folder / "log").read_text()
             time.sleep(0.2)
         yield f"http://127.0.0.1:{port}"

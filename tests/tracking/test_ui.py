@@ -21,7 +21,7 @@ from paratopic.project.errors import UserError
 from paratopic.tracking import ui
 from paratopic.tracking.runs import Record, write_runs
 from tests.programs import BROWSER, DRIVER, ROOT
-from tests.tracking.conftest import records_of
+from tests.tracking.conftest import free_port, records_of
 
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
 
@@ -35,8 +35,9 @@ def address(
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / "mlflow.py").write_text("raise SystemExit('a module of the project')")
     kept = {key: value for key, value in os.environ.items() if key not in SCREENS}
+    start, port = "from paratopic.cli.app import main; main()", free_port()
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", "from paratopic.cli.app import main; main()", "ui"],
+        [sys.executable, "-P", "-c", start, "ui", "--port", str(port)],
         cwd=folder,
         env=kept | {"MLFLOW_TRACKING_URI": uri},
         stdout=subprocess.PIPE,
@@ -47,7 +48,7 @@ def address(
     yield page
     process.terminate()
     assert process.wait(timeout=30) == 0
-    assert not ui._answers(int(page.partition("/#/")[0].rpartition(":")[2]))
+    assert not ui.answers(port)
 
 
 @pytest.fixture
@@ -103,23 +104,24 @@ def test_a_server_is_opened_in_place_of_a_new_one(
 ) -> None:
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
-    monkeypatch.setattr(ui, "_experiment", lambda uri, name: ("7", {}))
+    monkeypatch.setattr(ui, "_page", lambda uri, name: "#/experiments/7/runs")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there:5000/")
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.chdir(ROOT)
     ui.main()
-    page = "http://there:5000/#/experiments/7/runs?workflowType=machine_learning"
+    page = "http://there:5000/#/experiments/7/runs"
     assert opened == [page] and page in capsys.readouterr().out
 
 
-def test_a_store_without_runs_and_a_port_that_is_taken_are_refused(uri: str) -> None:
+def test_a_store_without_runs_and_a_port_that_is_taken_are_refused(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(UserError, match=r"has no experiment nothing: `dvc repro`"):
-        ui._experiment(uri, "nothing")
-    assert ui._free_port(0) > 0
-    with socket.socket() as other:
-        other.bind((ui.HOST, 0))
-        other.listen()
+        ui._page(uri, "nothing")
+    monkeypatch.setattr(ui, "_page", lambda uri, name: "")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.chdir(ROOT)
+    with socket.create_server((ui.HOST, 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(UserError, match=f"--port {port}: cannot be used"):
-            ui._free_port(port)
-    assert ui._free_port(port) == port
+        with pytest.raises(UserError, match=f"port {port} is taken.* --port"):
+            ui.main(port)

@@ -22,7 +22,6 @@ from paratopic.labels.summary import Prepared, describe_agreement
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_units, signed
 from paratopic.project.files import COMPARISON, PREPARED, WHOLE_PAGE
-from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.params import read_params
 from paratopic.project.terminal import terminal
 
@@ -81,10 +80,9 @@ def _print(comparison: Comparison, unit: str) -> None:
     lines = describe_agreement(comparison.annotators)
     lines += describe_weak(Prepared.load(PREPARED), comparison)
     lines += [f"note: {note}" for note in comparison.notes]
-    compared = headline(comparison.mode)
     for names, lead in comparison.differences.items():
         verdict = "significant" if lead.significant else "not significant"
-        change = f"{signed(lead.value, 3)} {compared.title}"
+        change = f"{signed(lead.value, 3)} {comparison.metrics[0].title}"
         pair = names.replace(" - ", " − ")
         lines.append(f"{pair}: {change}, p = {lead.p:.4f}, {verdict}")
     lines.append(f"champion: {comparison.champion}: {comparison.reason}")
@@ -128,11 +126,11 @@ def _table(comparison: Comparison) -> Table:
         Column(f"{name}\n(champion)", style="bold") if name == champion else name for name in models
     ]
     # Macro-F1 has no interval where labels of some topics are too few for it.
-    has_interval = models[champion][headline(comparison.mode).key].low is not None
+    has_interval = models[champion][comparison.metrics[0].key].low is not None
     caption = CAPTION.format(quote="first row" if has_interval else "accuracy, with its interval")
     title = "Out-of-fold figures"
     table = Table("", *columns, title=title, caption=caption, caption_justify="left")
-    for metric in metrics_in(comparison.mode).values():
+    for metric in comparison.metrics:
         cells = [str(figures.get(metric.key, "")) for figures in models.values()]
         if metric.is_main and any(cells):
             table.add_row(metric.title, *cells)

@@ -121,15 +121,7 @@ def init(
 
 
 def ui(
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            help="Port of the page; 0 takes a free one. Default: 5000, or a free one if 5000 is "
-            "taken.",
-        ),
-    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = page.PORT,
 ) -> None:
     """Compare the runs in MLflow: start its server for this project, and open its page."""
     page.main(port)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,7 @@ from paratopic.evaluation.metrics import MetricKey, Proportion, share_of_macro_f
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
 from paratopic.labels.agreement import Agreement
 from paratopic.labels.summary import Prepared, describe_sources, sources_that_label
-from paratopic.project.metrics import METRICS
+from paratopic.project.metrics import Metric, metrics_in
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.reports import Report
 
@@ -33,21 +32,12 @@ DUMMY = "dummy"
 LEAST = 10
 
 
-class Pair(NamedTuple):
-    """Two models whose difference is measured: `model` minus `simpler`."""
-
-    model: str
-    simpler: str
-
-
 @dataclass(frozen=True)
 class Beside:
     """A weak source and the champion on the paragraphs that the source and people answered.
 
     Parameters
     ----------
-    n
-        Number of these paragraphs.
     source, model
         Macro-F1 of the answers of each.
     lead
@@ -76,8 +66,6 @@ class Comparison(Report):
     ----------
     n
         Number of paragraphs that were measured; 0 where nothing was held out.
-    notes
-        What readers of the figures have to know.
     models
         Name → metric → estimate; the simplest model comes first.
     differences
@@ -106,6 +94,12 @@ class Comparison(Report):
     reason: str
     annotators: Agreement | None = None
     sources: dict[str, Beside] = {}
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics that were measured; models are compared by the first."""
+        known = set[str]().union(*self.models.values())
+        return [metric for key, metric in metrics_in(self.mode).items() if key in known]
 
 
 def compare(
@@ -136,7 +130,8 @@ def compare(
     for name, table in tables.items():
         wish = settings.confidence, settings.n_draws, seed
         measured = measure(outcomes(data, table), answered[name], *wish)
-        models[name] = {each.key: measured[each.key] for each in METRICS if each.key in measured}
+        known = (key for key in metrics_in(data.topics.mode) if key in measured)
+        models[name] = {key: measured[key] for key in known}
     # What is known beforehand has no interval.
     models[DUMMY] = {metric: Estimate(e.value) for metric, e in models[DUMMY].items()}
     differences = _differences(answered, settings, choice, seed)
@@ -149,8 +144,8 @@ def compare(
         n=len(answered[DUMMY].true),
         notes=tuple(cautions(outcomes(data, tables[DUMMY]), data.topics.names)),
         models=models,
-        differences=_named(differences),
-        leads=_named(leads),
+        differences=differences,
+        leads=leads,
         champion=champion,
         reason=reason,
     )
@@ -158,18 +153,14 @@ def compare(
     return comparison.model_copy(update={"sources": sources}) if sources else comparison
 
 
-def _named(leads: Mapping[Pair, Lead]) -> dict[str, Lead]:
-    return {" - ".join(pair): lead for pair, lead in leads.items()}
-
-
 def _differences(
     of_models: Mapping[str, Outcomes], settings: Evaluate, choice: Compare, seed: int
-) -> dict[Pair, Lead]:
-    """Difference of each model to each simpler one."""
+) -> dict[str, Lead]:
+    """Difference of each model to each simpler one, as in `Comparison.differences`."""
     level, leads = settings.confidence, {}
     for (simpler, one), (name, two) in combinations(of_models.items(), 2):
         lead = difference(two, one, level, choice.n_permutations, seed)
-        leads[Pair(name, simpler)] = Lead(**asdict(lead), significant=lead.p <= 1 - level)
+        leads[f"{name} - {simpler}"] = Lead(**asdict(lead), significant=lead.p <= 1 - level)
     return leads
 
 
@@ -220,7 +211,7 @@ def majority_scores(data: Labelled) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def choose_champion(models: Sequence[str], leads: Mapping[Pair, Difference]) -> str:
+def choose_champion(models: Sequence[str], leads: Mapping[str, Difference]) -> str:
     """Choose the model whose macro-F1 is expected to be highest, of equals the simplest.
 
     A model has to be chosen today, and a wrong choice costs as much either way: so the expected
@@ -230,31 +221,32 @@ def choose_champion(models: Sequence[str], leads: Mapping[Pair, Difference]) -> 
     ----------
     models
         Names of the trained models, the simplest one first.
+    leads
+        As in `Comparison.leads`.
     """
     champion, *complex_models = models
     for name in complex_models:
-        if leads[Pair(name, champion)].value > 0:
+        if leads[f"{name} - {champion}"].value > 0:
             champion = name
     return champion
 
 
 def _reason(
-    champion: str, models: Sequence[str], leads: Mapping[Pair, Difference], by_definitions: bool
+    champion: str, models: Sequence[str], leads: Mapping[str, Difference], by_definitions: bool
 ) -> str:
     """Why the champion is champion."""
     if len(models) < 2:
         return "no other model was trained"
     evidence = "with the definitions and no labels," if by_definitions else "out-of-fold,"
     parts = []
-    for pair, lead in leads.items():
-        if champion not in pair or DUMMY in pair:
-            continue
-        other = pair.simpler if pair.model == champion else pair.model
-        higher = (lead.value > 0) == (pair.model == champion)
-        parts.append(
-            f"{evidence} the macro-F1 of its answers is {abs(lead.value):.3f} "
-            f"{'higher' if higher else 'lower'} than the {other}'s ({write_p(lead.p)})"
-        )
+    for other in models:
+        for names, sign in ((f"{champion} - {other}", 1), (f"{other} - {champion}", -1)):
+            if names in leads:
+                lead, p = sign * leads[names].value, leads[names].p
+                parts.append(
+                    f"{evidence} the macro-F1 of its answers is {abs(lead):.3f} "
+                    f"{'higher' if lead >= 0 else 'lower'} than the {other}'s ({write_p(p)})"
+                )
     return "; ".join(parts) + by_definitions * (
         ". This decides, because the labels are from too few articles to show which model is "
         "better on new ones. It is no independent evidence if the author of the definitions had "
@@ -277,13 +269,11 @@ def with_basis(comparison: Comparison, split: Split, annotators: Agreement | Non
 
 def describe_weak(prepared: Prepared, comparison: Comparison) -> list[str]:
     """Say what weak sources are worth, and how good they are beside the champion."""
-    lines = describe_sources(sources_that_label(prepared))
-    for name, beside in comparison.sources.items():
-        lines.append(
-            f"macro-F1 on the {beside.n} paragraphs that {name} and people answered: "
-            f"{name} {beside.source}, {comparison.champion} {beside.model}, p = {beside.lead.p:.3f}"
-        )
-    return lines
+    return describe_sources(sources_that_label(prepared)) + [
+        f"macro-F1 on the {beside.n} paragraphs that {name} and people answered: "
+        f"{name} {beside.source}, {comparison.champion} {beside.model}, p = {beside.lead.p:.3f}"
+        for name, beside in comparison.sources.items()
+    ]
 
 
 def beside_model(

@@ -211,11 +211,12 @@ def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[MetricKey, Es
 
     The noise includes that of one mistake more, the most probable one, in all paragraphs.
     """
-    true, scores, mistaken = outcomes.true, outcomes.scores, outcomes.mistaken
+    true, scores, mode = outcomes.true, outcomes.scores, outcomes.mode
+    mistaken = [mode.likeliest_mistake(true, repeat) for repeat in scores]
     quantile = float(ndtri((1 + confidence) / 2))
     quantile *= few_groups(len(outcomes.group_sizes), confidence)
     measured: dict[MetricKey, Estimate] = {}
-    for name, losses in (("brier", squared_distances), ("log_loss", outcomes.log_losses)):
+    for name, losses in (("brier", squared_distances), ("log_loss", mode.losses)):
         of_rows = np.mean([losses(true, repeat) for repeat in scores], axis=0)
         if_mistaken = np.mean([losses(m, s) for m, s in zip(mistaken, scores, strict=True)], axis=0)
         counts, total = outcomes.counts, outcomes.counts.sum()

@@ -50,16 +50,14 @@ def average_precision(true: Targets, scores: Array, counts: Array) -> Array:
 
     Parameters
     ----------
-    true
-        (n,) whether each text has the topic.
-    scores
-        (n,) probabilities of the topic.
+    true, scores
+        (n,) whether each text has the topic, and its probabilities.
     counts
         (..., n) how much each text counts.
 
     Returns
     -------
-    (...,) average precision; 0 where no true text counts.
+    (...,); 0 where no true text counts.
     """
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.diff(scores[order]) != 0, True)
@@ -189,12 +187,7 @@ class Tally:
 
 def value_of(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> float:
     """A figure of the sample itself, mean over repeats."""
-    return float(parts_of(outcomes, figure))
-
-
-def parts_of(outcomes: Outcomes, parts: Callable[[Tally], Array]) -> Array:
-    """Several figures of the sample itself, (m,), means over repeats."""
-    return np.asarray(mean_of(tallies(outcomes, outcomes.counts[None]), parts)[0])
+    return float(mean_of(tallies(outcomes, outcomes.counts[None]), figure)[0])
 
 
 def tallies(outcomes: Outcomes, rows: Array) -> list[Tally]:
@@ -235,7 +228,7 @@ def learnt_of_topics(outcomes: Outcomes) -> float:
 
     A rare topic loses more of its labels to the part that is held out than a frequent one.
     """
-    lacking = 1 - parts_of(outcomes, Tally.f1)
+    lacking = 1 - mean_of(tallies(outcomes, outcomes.counts[None]), Tally.f1)[0]
     if outcomes.topic_shares is None or not lacking.any():
         return outcomes.train_share
     shares = outcomes.topic_shares[outcomes.present]

@@ -20,7 +20,7 @@ from paratopic.corpus.folds import ALWAYS_TRAIN
 from paratopic.corpus.labelled import Labelled, is_random
 from paratopic.corpus.table import with_columns
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Integers, Scores, Targets, ratio, topical
+from paratopic.inference.scores import Array, Integers, Targets, ratio, topical
 from paratopic.project.errors import MOST_NAMED, in_short, plural
 from paratopic.project.topics import NONE, Topics
 
@@ -87,15 +87,6 @@ class Outcomes:
         return self.mode.candidates(self.scores)
 
     @property
-    def mistaken(self) -> list[Targets]:
-        """The truth with the most probable mistake in each row, (n, k), of each repeat."""
-        return [self.mode.likeliest_mistake(self.true, repeat) for repeat in self.scores]
-
-    def log_losses(self, targets: Targets, scores: Scores) -> Array:
-        """Log loss of each row, (n,), if these were the truth, (n, k), and scores of a repeat."""
-        return self.mode.losses(targets, scores)
-
-    @property
     def present(self) -> Targets:
         """Whether each topic has a true example that counts, (k,)."""
         return topical(self.true[self.counts > 0].T)
@@ -157,7 +148,15 @@ def _beside_truth(
     scores: Array,
     predicted: Targets,
 ) -> Outcomes:
-    """Outcomes of a part; `true` is its targets, and `of_all` those of all labelled rows."""
+    """Outcomes of a part; `true` is its targets, and `of_all` those of all labelled rows.
+
+    Where none of the rows of a topic was drawn, they weigh nothing: rows that somebody looked for
+    do not measure it.
+    """
+    weights = part.weights
+    if weights is not None:
+        has, drawn = part.outcomes, is_random(part.rows)
+        weights = np.where(has.loc[:, ~has[drawn].any()].any(axis=1), 0.0, weights)
     held_out = data.folds[data.folds["fold"] != ALWAYS_TRAIN].groupby(["repeat", "fold"]).size()
     return Outcomes(
         mode_of(data.topics.mode),
@@ -167,21 +166,8 @@ def _beside_truth(
         predicted,
         float(1 - held_out.mean() / data.folds["id"].nunique()),
         learnt_shares(of_all, data.folds, list(data.rows["id"])),
-        _weights(part),
+        weights,
     )
-
-
-def _weights(part: Labelled) -> Array | None:
-    """Weights of n rows, (n,), as `Labelled.weights` has them.
-
-    Where none of the rows of a topic was drawn, they weigh nothing: rows that somebody looked for
-    do not measure it.
-    """
-    if part.weights is None:
-        return None
-    has, drawn = part.outcomes, is_random(part.rows)
-    chosen_alone = has.loc[:, ~has[drawn].any()].any(axis=1)
-    return np.where(chosen_alone, 0.0, part.weights)
 
 
 def learnt_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> Array:

@@ -29,6 +29,7 @@ from paratopic.evaluation.outcomes import (
 from paratopic.inference.calibration import NEVER, Calibration
 from paratopic.inference.scores import Array, Targets, topical
 from paratopic.project.errors import signed
+from paratopic.project.metrics import Metric, metrics_in
 from paratopic.project.params import Calibrate, Evaluate
 from paratopic.project.reports import Final, Report
 
@@ -168,6 +169,27 @@ class Metrics(Report):
     split_unit: str
     notes: tuple[str, ...]
 
+    @property
+    def measured(self) -> list[Metric]:
+        """The metrics that were measured; models are compared by the first."""
+        return [metric for key, metric in metrics_in(self.mode).items() if key in self.figures]
+
+    @property
+    def main(self) -> dict[str, float]:
+        """The few figures that DVC's tables and MLflow's list show, by their names there.
+
+        The first one has the ends of its interval beside it.
+        """
+        figures: dict[str, float | None] = {}
+        for number, metric in enumerate(self.measured):
+            if metric.is_main:
+                estimate = self.figures[metric.key]
+                figures[metric.key] = estimate.value
+                if not number:
+                    figures[f"{metric.key}_low"] = estimate.low
+                    figures[f"{metric.key}_high"] = estimate.high
+        return {name: value for name, value in figures.items() if value is not None}
+
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, values: dict[str, object]) -> dict[str, object]:
@@ -260,13 +282,17 @@ def build_report(
     answers = answered(data, scores)
     wish = settings.confidence, settings.n_draws, seed
     measured = measure(forced, of_repeats, *wish)
+    supports = forced.true[forced.counts > 0].sum(axis=0).tolist()
     report = basis | {
         "n": len(answers.table),
         "n_topical": int(topical(forced.true).sum()),
         "mistakes": len(answers.mistakes),
         "labels": "hand",
         "figures": {key: value for key, value in measured.items() if isinstance(key, str)},
-        "topics": _figures_of_topics(forced, measured, topics.names),
+        "topics": {
+            name: TopicFigures(n, *(measured[key, k] for key in ("precision", "recall", "f1")))
+            for k, (name, n) in enumerate(zip(topics.names, supports, strict=True))
+        },
         **(abstention if topics.most == 1 else naming)(of_repeats, topics.names, out_of_fold),
         "confidence": settings.confidence,
         "notes": (*split.messages, *cautions(forced, topics.names)),
@@ -285,18 +311,6 @@ def build_report(
         "predictions": answers.table,
     }
     return Metrics.model_validate(report), tables
-
-
-def _figures_of_topics(
-    outcome: Outcomes, measured: Mapping[metrics.MetricKey, Estimate], names: Sequence[str]
-) -> dict[str, TopicFigures]:
-    supports = outcome.true[outcome.counts > 0].sum(axis=0).tolist()
-    return {
-        name: TopicFigures(
-            support, *(measured[metric, number] for metric in ("precision", "recall", "f1"))
-        )
-        for number, (name, support) in enumerate(zip(names, supports, strict=True))
-    }
 
 
 def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
@@ -329,14 +343,8 @@ def reliability_table(outcome: Outcomes) -> pd.DataFrame:
 def risk_curve(confidence: Array, right: Targets) -> pd.DataFrame:
     """Risk at each share of answers, if the most confident are given first.
 
-    The curve is that of El-Yaniv & Wiener (2010).
-
-    Parameters
-    ----------
-    confidence
-        (n,) confidence of each answer.
-    right
-        (n,) whether each answer is right.
+    The curve is that of El-Yaniv & Wiener (2010), from the confidence of each answer, (n,), and
+    whether it is right, (n,).
 
     Returns
     -------

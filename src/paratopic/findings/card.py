@@ -22,7 +22,6 @@ from paratopic.inference.model import Model
 from paratopic.project.errors import plural
 from paratopic.project.files import markdown
 from paratopic.project.kinds import KINDS
-from paratopic.project.metrics import metrics_in
 from paratopic.project.params import Params
 from paratopic.project.reports import Final
 from paratopic.project.topics import NO_TOPIC, Topics
@@ -80,31 +79,28 @@ def _metadata(model: Model, params: Params, encoder: str | None, report: Metrics
             dataset_name=f"{report.n} labelled paragraphs, out-of-fold",
             metric_type=metric.hub,
             metric_name=metric.title,
-            metric_value=report.figures[key].value,
-            metric_args=_interval(report, key),
+            metric_value=report.figures[metric.key].value,
+            metric_args=_interval(report, report.figures[metric.key]),
         )
-        for key, metric in metrics_in(report.mode).items()
-        if metric.hub is not None and key in report.figures
+        for metric in report.measured
+        if metric.hub is not None
     ]
-    given: dict[str, Any] = {
-        **params.hub,
-        "base_model": encoder if encoder and not Path(encoder).is_dir() else None,
-        "eval_results": results or None,
-        "model_name": model.kind if results else None,
-        **card_mark(model.folder),
-    }
-    return ModelCardData(
+    about: dict[str, Any] = params.hub | card_mark(model.folder)
+    return ModelCardData(  # what is None is not written
         library_name="paratopic",
         pipeline_tag="text-classification",
         tags=["paratopic", "text-classification"],
-        **{key: value for key, value in given.items() if value is not None},
+        base_model=encoder if encoder and not Path(encoder).is_dir() else None,
+        eval_results=results or None,
+        model_name=model.kind if results else None,
+        **about,
     )
 
 
-def _interval(report: Metrics, key: str) -> dict[str, float | None] | None:
+def _interval(report: Metrics, estimate: Estimate) -> dict[str, float | None] | None:
     """The interval around a figure; None where there is none."""
-    low, high = report.figures[key].low, report.figures[key].high
-    return None if low is None else {"confidence": report.confidence, "low": low, "high": high}
+    ends = {"low": estimate.low, "high": estimate.high}
+    return None if estimate.low is None else {"confidence": report.confidence, **ends}
 
 
 def _training_data(data: Labelled) -> dict[str, Any]:
@@ -122,9 +118,7 @@ def _training_data(data: Labelled) -> dict[str, Any]:
 
 def _figures(report: Metrics) -> dict[str, Estimate]:
     """Title → estimate: the metrics over all topics, then F1 of each topic that was measured."""
-    overall, known = metrics_in(report.mode).items(), report.figures
-    figures = {metric.title: known[key] for key, metric in overall if key in known}
-    return figures | {
+    return {metric.title: report.figures[metric.key] for metric in report.measured} | {
         f"F1 of {topic} (n = {measured.support})": measured.f1
         for topic, measured in report.topics.items()
         if measured.support

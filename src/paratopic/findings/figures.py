@@ -23,14 +23,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from paratopic.evaluation.comparison import Comparison
-from paratopic.evaluation.estimates import Estimate, wilson
+from paratopic.evaluation.estimates import wilson
 from paratopic.evaluation.report import ModelReport
 from paratopic.findings.groups import BORROWED, Findings, abridged, time_of, value_at
 from paratopic.findings.tables import change_table
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
-from paratopic.project.metrics import headline
 
 # Variable of page.html → its value in daylight. Charts have no other colours, so that the page can
 # put the variables in their place, whose values differ at night.
@@ -67,18 +66,27 @@ HALF_COLUMN = (1.7, 1.3)
 
 @STYLED
 def plot_comparison(path: Path, comparison: Comparison, confidence: float) -> None:
-    """Plot the metric that models are compared by."""
-    if comparison.models:
-        metric = headline(comparison.mode)
-        estimates = {name: each[metric.key] for name, each in comparison.models.items()}
-        chart = comparison_chart(estimates, confidence)
-        title = f"{metric.title}, out-of-fold, same folds"
-    else:
-        (chart, axes), title = _axes(6, 1), "Comparison of models"
+    """Plot the metric that models are compared by, a line for each model."""
+    if not comparison.models:
+        figure, axes = _axes(6, 1)
         why = "nothing was held out, so nothing was measured"
         axes.text(0.5, 0.5, why, ha="center", va="center")
         axes.set_axis_off()
-    _save(path, chart, title)
+        _save(path, figure, "Comparison of models")
+        return
+    metric = comparison.metrics[0]
+    figure, axes = _axes(7, 0.8 + 0.4 * len(comparison.models))
+    for line, (model, figures) in enumerate(comparison.models.items()):
+        estimate = figures[metric.key]
+        if estimate.low is not None and estimate.high is not None:
+            axes.hlines(
+                line, estimate.low, estimate.high, color=COLOURS[model], linewidth=2, alpha=0.5
+            )
+        _point(axes, estimate.value, line, model)
+        axes.text(1.03, line, f"{estimate.value:.2f}", va="center")
+    _name_lines(axes, list(comparison.models))
+    axes.set(xlim=(0, 1), xlabel=f"{confidence:.0%} interval")
+    _save(path, figure, f"{metric.title}, out-of-fold, same folds")
 
 
 @STYLED_FOR_COLUMN
@@ -300,22 +308,6 @@ def training_chart(model: ModelReport) -> Figure | None:
         axes.set_xticks(candidates, [f"{c:g}" for c in candidates])
         axes.minorticks_off()
     return _legend(figure, axes)
-
-
-@STYLED
-def comparison_chart(estimates: Mapping[str, Estimate], confidence: float) -> Figure:
-    """Plot estimates with their intervals, a line for each model."""
-    figure, axes = _axes(7, 0.8 + 0.4 * len(estimates))
-    for line, (model, estimate) in enumerate(estimates.items()):
-        if estimate.low is not None and estimate.high is not None:
-            axes.hlines(
-                line, estimate.low, estimate.high, color=COLOURS[model], linewidth=2, alpha=0.5
-            )
-        _point(axes, estimate.value, line, model)
-        axes.text(1.03, line, f"{estimate.value:.2f}", va="center")
-    _name_lines(axes, list(estimates))
-    axes.set(xlim=(0, 1), xlabel=f"{confidence:.0%} interval")
-    return figure
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Axes]:

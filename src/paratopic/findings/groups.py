@@ -189,6 +189,20 @@ class Findings:
         return self.changes["what"] != " minus ".join(self.compared or ())
 
     @property
+    def groups(self) -> pd.DataFrame:
+        """A row for each part, by its name, that of all of the corpus first.
+
+        Columns as in the table, of the first topic; n, how many paragraphs or articles it has; and
+        widest, half of its widest interval, NaN if it has none.
+        """
+        table, n_topics = self.table, self.table["topic"].nunique()
+        halves = (table["high"] - table["low"]).to_numpy() / 2
+        first = table[::n_topics].assign(widest=halves.reshape(-1, n_topics).max(axis=1))
+        keys = [name for name in table if name not in COLUMNS]
+        first.index = pd.Index(map(", ".join, first[keys].itertuples(index=False, name=None)))
+        return first.assign(n=first["paragraphs" if "paragraphs" in first else "articles"])
+
+    @property
     def parts(self) -> pd.DataFrame:
         """The lines of the parts, without those of a time that is not known."""
         first = self.table.iloc[:, 0]

@@ -28,7 +28,7 @@ from paratopic.corpus.table import targets_of, texts_of
 from paratopic.evaluation import report
 from paratopic.evaluation.comparison import Comparison, describe_weak
 from paratopic.evaluation.report import Metrics, ModelReport
-from paratopic.findings import figures, groups, tables, wording
+from paratopic.findings import figures, tables, wording
 from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.inference.modes import mode_of
 from paratopic.labels.summary import Prepared, describe_agreement
@@ -36,7 +36,6 @@ from paratopic.project import files
 from paratopic.project.errors import in_units, plural, signed
 from paratopic.project.files import COMPARISON, FINAL, MODEL_REPORTS, PREPARED, SPLIT
 from paratopic.project.kinds import KINDS
-from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.reports import Final
 from paratopic.project.topics import NONE, Topics, split_cell
 
@@ -73,11 +72,8 @@ def render_page(
     on_request
         Sections that need the champion to be loaded; None, the default, for a page without them.
         These are `shares` (a `wording.Overview`), `labels` (what the labels are a sample of) and
-        `mistakes`, where the champion goes wrong: `confusions` (what is mistaken for what, in
-        words, the most frequent first), `slices` (a line that says whether any slice is worse, and
-        a line for each that is) and `nearest` (finds the labelled paragraph that is most like a
-        text, an `inference.nearest.LikeParagraph` or None). In place of shares or mistakes there
-        may be a line that says what is missing for them.
+        `mistakes`, where the champion goes wrong (`cli.mistakes.Mistakes`). In place of shares or
+        mistakes there may be a line that says what is missing for them.
 
     Returns
     -------
@@ -92,7 +88,6 @@ def render_page(
     frame = read_labelled_paragraphs()
     reviewed = rank_doubtful(*read_scores(labelled_in(frame, topics), names), topics)
     models = sorted(map(read_report, names), key=lambda each: each.name != comparison.champion)
-    known = {key for measured in comparison.models.values() for key in measured}
     of_training = [f"{model.name}: {note}" for model in models for note in model.shipped.notes]
     templates = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -110,13 +105,11 @@ def render_page(
         sources=[*map(in_words, describe_weak(prepared, comparison))],
         notes=[*map(in_words, [*comparison.notes, *prepared.messages, *of_training])],
         models=models,
-        metrics=[each for each in metrics_in(comparison.mode).values() if each.key in known],
-        compared=headline(comparison.mode),
+        metrics=comparison.metrics,
         lead=comparison.differences.get(f"{comparison.champion} - dummy"),
         kinds=KINDS,
         # The page calls these where there is something to show.
         figures=figures,
-        groups=groups,
         tables=tables,
         wording=wording,
         report=report,
@@ -226,12 +219,11 @@ def worst(
 
 def risks(models: Sequence[ModelReport]) -> dict[float, dict[str, float | None]]:
     """Coverage → model → risk of so many of its most confident answers; None for less than one."""
-    of_shares: dict[float, dict[str, float | None]] = {}
-    for share in (0.25, 0.5, 0.75, 1.0):
-        of_shares[share] = {}
-        for model in models:
-            curve = model.tables["risk"]
-            # Rounding must not leave the last answer out.
-            n = int((curve["answered"] <= share + 1e-9).sum())
-            of_shares[share][model.name] = float(curve["risk"].iloc[n - 1]) if n else None
-    return of_shares
+
+    def risk(curve: pd.DataFrame, share: float) -> float | None:
+        # Rounding must not leave the last answer out.
+        answered = curve[curve["answered"] <= share + 1e-9]
+        return float(answered["risk"].iloc[-1]) if len(answered) else None
+
+    shares = (0.25, 0.5, 0.75, 1.0)
+    return {n: {model.name: risk(model.tables["risk"], n) for model in models} for n in shares}

@@ -17,7 +17,7 @@ import pandas as pd
 from paratopic.corpus.labelled import labelled_in
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA, targets_of, texts_in
 from paratopic.evaluation.estimates import LEAST_ARTICLES, LEAST_LABELS
-from paratopic.findings.predictors import Predictor, in_articles
+from paratopic.findings.predictors import CrossPredictor, GivenPredictor, in_articles
 from paratopic.findings.shares import Sample, size_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers
@@ -78,6 +78,11 @@ class Corpus(Sample):
         return np.asarray(masses, dtype=np.float64)
 
     @property
+    def row_name(self) -> str:
+        """What a row is, in the plural."""
+        return "articles" if self.counted == "articles" else "paragraphs"
+
+    @property
     def n_articles(self) -> int:
         """Number of articles that the rows are from."""
         return int(self.rows["article"].nunique())
@@ -107,7 +112,7 @@ class Corpus(Sample):
 def corpus_of(
     frame: pd.DataFrame,
     everything: pd.DataFrame,
-    predictor: Predictor,
+    predictor: CrossPredictor | GivenPredictor,
     topics: Topics,
     counted: Counted = "paragraphs",
 ) -> Corpus:
@@ -155,7 +160,7 @@ def corpus_of(
         truth=truth,
         weights=weights,
         effective_counts=counts,
-        articles=None if of_articles or not _by_article(rows) else articles,
+        articles=None if of_articles or not _is_drawn_whole(rows).any() else articles,
         exclusive=mode.exclusive and not of_articles,
         rows=everything,
         place=place,
@@ -169,22 +174,15 @@ def corpus_of(
 
 def _labelled_rows(frame: pd.DataFrame, labels: pd.DataFrame, of_articles: bool) -> pd.DataFrame:
     """The labelled rows that stand for a corpus of articles, or of paragraphs, each text once."""
-    is_whole = len(frame) > 0 and {*frame["text"]} == {*labels["text"]}
+    are_all = len(frame) > 0 and {*frame["text"]} == {*labels["text"]}
     if of_articles:
-        return _whole_articles(frame, labels, is_whole)
-    if is_whole:  # however they were chosen, they are counted
-        return labels.assign(**dict.fromkeys(COUNTED, 1.0)).drop_duplicates(
-            "text", ignore_index=True
-        )
-    return _labelled_texts(labels)
-
-
-def _labelled_texts(labels: pd.DataFrame) -> pd.DataFrame:
-    """Each labelled text that stands for the corpus once, with its weight and effective count."""
-    rows = labels[labels["weight"].notna()].copy()
-    rows[COUNTED] = rows.groupby("text")[COUNTED].transform("sum")
+        return _whole_articles(frame, labels, are_all)
+    rows = (labels if are_all else labels[labels["weight"].notna()]).copy()
+    # Where all are labelled, however they were chosen, they are counted.
+    rows[COUNTED] = 1.0 if are_all else rows.groupby("text")[COUNTED].transform("sum")
     rows = rows.drop_duplicates("text", ignore_index=True)
-    _check_sample(rows)
+    if not are_all:
+        _check_sample(rows)
     return rows
 
 
@@ -196,7 +194,7 @@ def _whole_articles(frame: pd.DataFrame, labels: pd.DataFrame, are_all: bool) ->
     topic_of = labels.drop_duplicates("text").set_index("text")["topic"]
     if are_all:
         return frame.assign(topic=frame["text"].map(topic_of))
-    is_drawn = _drawn_whole(frame).groupby(frame["article"]).transform("any")
+    is_drawn = _is_drawn_whole(frame).groupby(frame["article"]).transform("any")
     is_whole = frame["text"].isin(topic_of.index).groupby(frame["article"]).transform("all")
     rows = frame[is_drawn & is_whole]
     n = rows["article"].nunique()
@@ -214,7 +212,7 @@ def _check_sample(rows: pd.DataFrame) -> None:
             f"{3 * LEAST_LABELS}`); or, if the labelled rows of your table are one, write `random: "
             "true` below its path in params.yaml. Then run `dvc repro`"
         )
-    if _by_article(rows):
+    if _is_drawn_whole(rows).any():
         _check_size(rows["article"].nunique(), "article", "labels; shares", LEAST_ARTICLES)
     _check_size(
         size_of(rows["effective_count"].to_numpy()), "paragraph", "labels; shares", LEAST_LABELS
@@ -234,12 +232,7 @@ def _check_size(n: int, unit: str, have: str, least: int, there: float = np.inf)
         )
 
 
-def _by_article(rows: pd.DataFrame) -> bool:
-    """Whether whole articles were drawn."""
-    return bool(_drawn_whole(rows).any())
-
-
-def _drawn_whole(rows: pd.DataFrame) -> pd.Series:
+def _is_drawn_whole(rows: pd.DataFrame) -> pd.Series:
     """Whether the article of each row was drawn, from all of the corpus or from a part of it."""
     return rows["draw"] == ARTICLE
 

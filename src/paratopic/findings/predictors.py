@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from paratopic.corpus.labelled import labelled_in
 from paratopic.corpus.table import targets_of, values_of
-from paratopic.findings.shares import nested
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.errors import UserError, in_short
@@ -35,25 +34,6 @@ class Predictions(NamedTuple):
     noise: Array | None = None
 
 
-class Predictor(Protocol):
-    """Whatever predicts the texts of a corpus, and has learnt from none of their articles.
-
-    Attributes
-    ----------
-    name
-        What it is, for people; "" for the project's own models.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    def predict(self, frame: pd.DataFrame, topics: Topics, whole: bool) -> Predictions:
-        """Predict the distinct texts of a paragraph table with its labels, or its articles.
-
-        They are numbered in order of appearance. Whole articles are predicted if `whole`.
-        """
-
-
 @dataclass(frozen=True)
 class GivenPredictor:
     """A table's own predictions, such as those of a language model, which learnt from no label.
@@ -63,14 +43,14 @@ class GivenPredictor:
     scores
         Columns id and one for each topic, with probabilities of all paragraphs.
     name
-        What predicted, for people.
+        What predicted, for people; "" of the project's own models.
     """
 
     scores: pd.DataFrame
     name: str
 
     def predict(self, frame: pd.DataFrame, topics: Topics, whole: bool) -> Predictions:
-        """Look the predictions up; those of copies of a text are averaged."""
+        """As `CrossPredictor.predict`; predictions of copies of a text are averaged."""
         mode, k = mode_of(topics.mode), len(topics.names)
         scores = self.scores.set_index("id").loc[frame["id"], topics.scores].to_numpy(np.float64)
         if whole:
@@ -107,7 +87,11 @@ class CrossPredictor:
     name: ClassVar[str] = ""
 
     def predict(self, frame: pd.DataFrame, topics: Topics, whole: bool) -> Predictions:
-        """Predict texts or articles; all probabilities are 0 if these models cannot."""
+        """Predict the distinct texts of a paragraph table with its labels, or its articles.
+
+        They are numbered in order of appearance. Whole articles are predicted if `whole`. All
+        probabilities are 0 if these models cannot.
+        """
         mode, k = mode_of(topics.mode), len(topics.names)
         place = pd.factorize(frame["text"])[0]
         article, order = pd.factorize(frame["article"])
@@ -158,6 +142,32 @@ class CrossPredictor:
             complete[:, k:] += complete[:, :k][:, hidden].sum(axis=1, keepdims=True)
             complete[:, :k][:, hidden] *= 0.0
         return values
+
+
+def nested(rough: Array, predicted: Array, numbers: Integers, rates: Array) -> tuple[Array, Array]:
+    """Predictions for all texts, if those that count are known of a random sample alone.
+
+    Their mean in any part is that of the rough ones, corrected by how far the two are apart in the
+    sample (difference estimator: Särndal, Swensson & Wretman 1992, Model Assisted Survey Sampling,
+    chapter 6).
+
+    Parameters
+    ----------
+    rough
+        (N, K) predictions for all texts.
+    predicted, numbers, rates
+        (m, K) predictions that count, (m,) numbers of the texts that have them, and (m,) chances
+        that these texts got them.
+
+    Returns
+    -------
+    (N, K) predictions, some of them below 0 or above 1, and the variance that each one has.
+    """
+    gaps, rates = predicted - rough[numbers], rates[:, None]
+    values, noise = rough.copy(), np.zeros_like(rough)
+    values[numbers] += gaps / rates
+    noise[numbers] = (1 - rates) * (gaps / rates) ** 2
+    return values, noise
 
 
 def given_predictor(

@@ -78,19 +78,6 @@ def rank_doubtful(
     label.
     """
     rows = rows.sort_values("id", ignore_index=True)
-    judged = _judged(rows, scores, topics)
-    share, conflict = _conflicts(rows)
-    is_contradicted = judged.pop("contradicted")
-    reason = np.select([share > 0, is_contradicted], [conflict, CONTRADICTED], default="")
-    unsure = judged["suggestion"].ne("") & judged["label"].map(bool) & (share == 0)
-    unsure &= judged["confidence"] < PROBABLE
-    doubt = np.maximum(judged["doubt"], share)
-    ranked = judged.assign(reason=reason, unsure=unsure, doubt=doubt)
-    return ranked.sort_values("doubt", ascending=False, kind="stable", ignore_index=True)
-
-
-def _judged(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) -> pd.DataFrame:
-    """What the mean scores of models say of each label: as `rank_doubtful`, and contradicted."""
     mean = mean_over_repeats(pd.concat(scores), topics).set_index("id")
     scored = rows["id"].isin(mean.index).to_numpy()
     mean = mean.reindex(rows["id"], fill_value=0.0)
@@ -101,17 +88,21 @@ def _judged(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) 
     doubt, contradicted = mode_of(topics.mode).judge(probabilities, has, thresholds)
     confidence = probabilities.max(axis=1)
     best = np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)]
-    return pd.DataFrame(
+    share, conflict = _conflicts(rows)
+    is_contradicted = contradicted & scored & (confidence >= PROBABLE)
+    ranked = pd.DataFrame(
         {
             "paragraph": rows["id"],
             "label": list(map(tuple, rows["label"])),
             "text": rows["text"],
             "suggestion": np.where(scored, best, ""),
             "confidence": confidence,
-            "doubt": doubt * scored,
-            "contradicted": contradicted & scored & (confidence >= PROBABLE),
+            "reason": np.select([share > 0, is_contradicted], [conflict, CONTRADICTED], default=""),
+            "unsure": scored & has.any(axis=1) & (share == 0) & (confidence < PROBABLE),
+            "doubt": np.maximum(doubt * scored, share),
         }
     )
+    return ranked.sort_values("doubt", ascending=False, kind="stable", ignore_index=True)
 
 
 def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:

@@ -47,18 +47,16 @@ class Sample:
     Parameters
     ----------
     probabilities
-        (N, K) calibrated probabilities of the outcomes, for all texts by models that did not learn
-        from the text's article. All are 0 where there are no such models: then shares rest on
-        labels alone.
+        (N, K) calibrated, by models that did not learn from the text's article. All are 0 where
+        there are no such models: then shares rest on labels alone.
     labelled
         (n,) numbers of the labelled texts.
     truth
         (n, K) whether each labelled text has each outcome.
     weights
         (n,) how much of the corpus each labelled text stands for beside the others.
-    worth
-        (n,) how much each label tells beside one that was drawn at random: 1, or less for a text
-        that was chosen otherwise.
+    effective_counts
+        (n,) how much each label tells beside one that was drawn at random, 0 to 1.
     articles
         (n,) numbers of the articles that the labelled texts are from, if whole articles were drawn;
         None, the default, if each text was drawn by itself.
@@ -66,7 +64,8 @@ class Sample:
         Whether each text has exactly one of the outcomes, so that shares sum to 1.
     rate
         Share of the texts without a label that such models predicted: a random sample of them, by
-        which the probabilities of another model are corrected for all (`nested`). 1 by default.
+        which the probabilities of another model are corrected for all (`predictors.nested`). 1 by
+        default.
     noise
         (N, K) variance that this adds to the probability of each text; None, the default, for none.
     clusters
@@ -269,32 +268,6 @@ def possible(values: Array, exclusive: bool) -> Array:
     ordered = np.sort(values)[::-1]
     excess = (np.cumsum(ordered) - 1) / np.arange(1, len(values) + 1)
     return np.asarray(np.maximum(values - excess[np.flatnonzero(ordered > excess)[-1]], 0.0))
-
-
-def nested(rough: Array, predicted: Array, numbers: Integers, rates: Array) -> tuple[Array, Array]:
-    """Predictions for all texts, if those that count are known of a random sample alone.
-
-    Their mean in any part is that of the rough ones, corrected by how far the two are apart in the
-    sample (difference estimator: Särndal, Swensson & Wretman 1992, Model Assisted Survey Sampling,
-    chapter 6).
-
-    Parameters
-    ----------
-    rough
-        (N, K) predictions for all texts.
-    predicted, numbers, rates
-        (m, K) predictions that count, (m,) numbers of the texts that have them, and (m,) chances
-        that these texts got them.
-
-    Returns
-    -------
-    (N, K) predictions, some of them below 0 or above 1, and the variance that each one has.
-    """
-    gaps, rates = predicted - rough[numbers], rates[:, None]
-    values, noise = rough.copy(), np.zeros_like(rough)
-    values[numbers] += gaps / rates
-    noise[numbers] = (1 - rates) * (gaps / rates) ** 2
-    return values, noise
 
 
 def difference(one: Estimate, other: Estimate) -> Estimate:

@@ -85,15 +85,15 @@ def in_words(slices: Sequence[Slice]) -> list[str]:
     """A line that says whether any slice from `find_slices` is worse, and one for each that is."""
     worse = [str(each) for each in slices if each.is_worse]
     tested = plural(len(slices), "slice was", "slices were")
-    verdict = f"{tested} tested, and none is worse by more than chance explains."
     if worse:
         verdict = (
             "Slices (parts of the paragraphs) where the answers are worse, of "
             f"{len(slices)} tested (by chance alone, at most one report in twenty lists any):"
         )
-    elif not slices:
-        verdict = "No slice is large enough to test."
-    return [verdict, *worse]
+        return [verdict, *worse]
+    if not slices:
+        return ["No slice is large enough to test."]
+    return [f"{tested} tested, and none is worse by more than chance explains."]
 
 
 def columns_of(
@@ -126,36 +126,30 @@ def columns_of(
     """
     fields = [str(name) for name in rows if name not in PARAGRAPHS_SCHEMA.names]
     rows = rows.assign(place=_places(rows)).set_index("id", drop=False).loc[list(ids)]
+    lengths = [len(text.split()) for text in rows["text"]]
+    thirds = np.searchsorted(np.quantile(lengths, [1 / 3, 2 / 3]), lengths)
     columns = {
-        "length": _thirds_of([len(text.split()) for text in rows["text"]]),
+        "length": [LENGTHS[third] for third in thirds],
         "position": rows["place"].tolist(),
         "heading": ["under a heading" if cell else "under none" for cell in rows["heading"]],
         "annotator": [annotators.get(id_, "") for id_ in ids],
     }
-    given = {name: rows[name].tolist() for name in PERIODS if name in fields}
-    periods = {name: values_by(given, name, len(rows)) for name in PERIODS if name != "date"}
+    dates = {name: rows[name].tolist() for name in PERIODS if name in fields}
+    periods = {name: values_by(dates, name, len(rows)) for name in PERIODS if name != "date"}
     columns |= {name: values for name, values in periods.items() if set(values) != {UNKNOWN}}
-    many: dict[str, list[str]] = {}
-    for name in fields:
-        if name != "date":
-            values = values_of(rows, name)
-            (columns if len(set(values)) <= MOST_VALUES else many)[name] = values
+    given = {name: values_of(rows, name) for name in fields if name != "date"}
+    many = {name: n for name, values in given.items() if (n := len({*values})) > MOST_VALUES}
+    columns |= {name: values for name, values in given.items() if name not in many}
     for name in wanted:
         if name in many:
             raise UserError(
-                f"--by {name}: the column has {len(set(many[name]))} values; slices need a column "
+                f"--by {name}: the column has {many[name]} values; slices need a column "
                 f"with {MOST_VALUES} or fewer"
             )
         if name not in columns:
             known = ", ".join(columns)
             raise UserError(f"--by {name}: there is no such column; the columns are {known}")
-    return {name: values for name, values in columns.items() if not wanted or name in wanted}
-
-
-def _thirds_of(lengths: Sequence[int]) -> list[str]:
-    """The third of all lengths that each is in."""
-    edges = np.quantile(lengths, [1 / 3, 2 / 3])
-    return [LENGTHS[third] for third in np.searchsorted(edges, lengths)]
+    return {name: columns[name] for name in columns if not wanted or name in wanted}
 
 
 def _places(frame: pd.DataFrame) -> list[str]:
@@ -200,15 +194,13 @@ def find_slices(
     noises[noises < ROUNDING] = np.inf  # all answers are right, or all are wrong
     largest = (chances / noises).max(axis=1)
     reached = largest[:, None] >= gaps / noises / effect - ROUNDING
-    p = (reached.sum(axis=0) + 1) / (N_PERMUTATIONS + 1)
+    ps = (reached.sum(axis=0) + 1) / (N_PERMUTATIONS + 1)
     slices = []
-    for number, (column, value, _) in enumerate(members):
-        shares = inside_share[:, number]
-        accuracy = float(right @ shares)
+    for (column, value, _), shares, gap, p in zip(members, inside_share.T, gaps, ps, strict=True):
+        accuracy, n = float(right @ shares), int(np.count_nonzero(shares))
         low, high = _interval(accuracy, shares, right, outcomes.groups, confidence)
-        elsewhere = accuracy + float(gaps[number])
-        n = int(np.count_nonzero(shares))
-        slices.append(Slice(column, value, n, accuracy, low, high, elsewhere, float(p[number])))
+        elsewhere = accuracy + float(gap)
+        slices.append(Slice(column, value, n, accuracy, low, high, elsewhere, float(p)))
     return sorted(slices, key=lambda each: (each.p, each.accuracy - each.elsewhere))
 
 

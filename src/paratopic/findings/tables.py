@@ -75,7 +75,9 @@ def share_table(
     of = zip(table["labels"], sizes, strict=True)
     labels = [f"{n:,}{line_end}of {size:,}" for n, size in of]
     of_labels = f"effective{line_end}labels" if findings.is_effective else "labels"
-    keys = [table[name].map(_in_lines if narrow else str) for name in columns]
+    keys = [table[name] for name in columns]
+    if narrow:
+        keys = [key.map(lambda name: fill(abridged(name), NARROW)) for key in keys]
     if across and columns and n_topics <= MOST_ACROSS:
         of_topics = [cells[number::n_topics] for number in range(n_topics)]
         lines = [*(key[::n_topics] for key in keys), *of_topics, labels[::n_topics]]
@@ -151,10 +153,6 @@ def _latex(title: str, table: Cells) -> str:
     begin = [r"\begin{table}", r"\centering", rf"\caption{{{title.translate(_TEX)}}}"]
     lines = [rf"\begin{{tabular}}{{{align}}}", r"\hline", head, r"\hline", *rows, r"\hline"]
     return "\n".join([*begin, *lines, r"\end{tabular}", r"\end{table}", ""])
-
-
-def _in_lines(name: str) -> str:
-    return fill(abridged(name), NARROW)
 
 
 def _share(row: Mapping[Hashable, Any], between: str) -> str:

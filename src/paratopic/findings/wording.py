@@ -5,13 +5,11 @@ The figures are those of `groups`. No file is read.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from shlex import quote
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA, describe_size
@@ -75,12 +73,14 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     has, of = ("are about", "about")
     if corpus.counted == "articles":
         has, of = "have a paragraph about", "with a paragraph about"
-    basis, n = _basis(findings, corpus), _rows(corpus)
+    basis, n = _basis(findings, corpus), f"{len(corpus.rows):,} {corpus.row_name}"
     what = f"share of the {corpus.counted}"
     changes = findings.changes[~findings.is_trend]
     changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
     if len(changes) and findings.compared:
-        row = max(changes.to_dict("records"), key=_clarity)
+        # Between two counts, intervals have no width.
+        clarity = changes["change"].abs() / (changes["high"] - changes["low"]).clip(lower=1e-9)
+        row = changes.iloc[int(clarity.argmax())]
         # Decades, such as "1960s", have an article.
         one, other = (f"the {name}" if name.endswith("0s") else name for name in findings.compared)
         change, low, high = (100 * row[name] for name in ("change", "low", "high"))
@@ -98,19 +98,14 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
                 f"{interval}, {basis}{_trends(findings)}"
             )
         return f"{lead} {interval}, {basis}"
-    whole = findings.table.iloc[: len(corpus.outcomes)].to_dict("records")
-    row = max((row for row in whole if row["topic"] != NO_TOPIC), key=lambda row: row["share"])
+    whole = findings.table[: len(corpus.outcomes)]
+    whole = whole[whole["topic"] != NO_TOPIC]
+    row = whole.iloc[int(whole["share"].argmax())]
     share, low, high = (100 * row[name] for name in ("share", "low", "high"))
     begin = f"To cite: {share:.0f}% of the {corpus.counted} {has} {row['topic']}"
     if row["rests_on"] == COUNT:
         return f"{begin}. This is a count: all {n} are labelled."
     return f"{begin} ({confidence:.0%} interval {low:.0f} to {high:.0f}%), {basis}"
-
-
-def _rows(corpus: Corpus) -> str:
-    """How many paragraphs or articles there are."""
-    units = "articles" if corpus.counted == "articles" else "paragraphs"
-    return f"{len(corpus.rows):,} {units}"
 
 
 def _basis(findings: Findings, corpus: Corpus) -> str:
@@ -121,25 +116,19 @@ def _basis(findings: Findings, corpus: Corpus) -> str:
     drawn = f"{n_labels} {labels} drawn at random"
     if findings.is_effective:
         drawn = f"{len(corpus.labelled):,} labels, worth as many as {n_labels} drawn at random"
+    n = f"{len(corpus.rows):,} {corpus.row_name}"
     if not corpus.predicts:
-        return f"estimated for all {_rows(corpus)} from {drawn}."
+        return f"estimated for all {n} from {drawn}."
     predicted = "predictions" if corpus.predictor else "the model's predictions"
-    return f"estimated from {predicted} for all {_rows(corpus)}, corrected with {drawn}."
+    return f"estimated from {predicted} for all {n}, corrected with {drawn}."
 
 
 def _trends(findings: Findings) -> str:
     """Topics with a trend over all groups, where the first and the last one do not differ."""
     trends = findings.changes[findings.is_trend]
     clear = trends[(trends["low"] > 0) | (trends["high"] < 0)]
-    if not len(clear):
-        return ""
     topics = in_short([short(name) for name in clear["topic"]], MOST_LISTED)
-    return f" Over all groups, however, there is a trend in the share of {topics}."
-
-
-def _clarity(row: Mapping[Hashable, Any]) -> float:
-    """How large a change is beside its interval, which has no width between two counts."""
-    return float(abs(row["change"]) / max(row["high"] - row["low"], 1e-9))
+    return topics and f" Over all groups, however, there is a trend in the share of {topics}."
 
 
 def method(corpus: Corpus) -> str:
@@ -184,10 +173,16 @@ def marks(findings: Findings) -> list[str]:
             "For the shares of a larger corpus, add its other texts, without labels."
         )
     if (findings.table["rests_on"] == BORROWED).any():
-        lines.append(
+        line = (
             f"* fewer than {LEAST_LABELS} labels, so no interval. Such a share assumes that the "
-            f"model makes the same errors in the group as elsewhere.{_verdict(findings)}"
+            "model makes the same errors in the group as elsewhere."
         )
+        if findings.differ is not None and findings.errs_alike:
+            line += f" A test found no evidence against this ({write_p(findings.differ)})."
+        elif findings.differ is not None:
+            p = write_p(findings.differ)
+            line += f" A test contradicts this ({p}): do not report the shares marked *."
+        lines.append(line)
     return lines
 
 
@@ -199,15 +194,11 @@ def notes(findings: Findings) -> list[str]:
     if findings.is_time and (findings.table.iloc[:, 0] == UNKNOWN).any():
         name = findings.table.columns[0]
         lines.append(f"{UNKNOWN}: no {name} is known; `dvc repro` lists dates that it cannot read.")
-    return lines + _without_interval(findings)
-
-
-def _without_interval(findings: Findings) -> list[str]:
-    """Why a difference that was asked for is not shown."""
     if findings.compared is None:
-        return []
-    unknown = findings.table[findings.table["low"].isna()]
-    n_labels = _labels_of_groups(unknown)
+        return lines
+    # Why a difference that was asked for is not shown.
+    groups, what = findings.groups, " minus ".join(findings.compared)
+    n_labels = groups["labels"][groups["low"].isna()]
     few = [
         f"{name} has {n_labels[name]}"
         if n_labels[name] < LEAST_LABELS
@@ -215,38 +206,24 @@ def _without_interval(findings: Findings) -> list[str]:
         for name in findings.compared
         if name in n_labels
     ]
-    what = " minus ".join(findings.compared)
     needs = f"each of the two needs {LEAST_LABELS} labels, and"
-    return [f"{what} is not shown: {needs} {', '.join(few)}."] if few else []
-
-
-def _labels_of_groups(table: pd.DataFrame) -> dict[str, int]:
-    """Name of each group in a part of the table of findings → its number of labels."""
-    keys = [name for name in table if name not in COLUMNS]
-    first = table.drop_duplicates(keys)
-    names = map(", ".join, first[keys].itertuples(index=False, name=None))
-    return dict(zip(names, first["labels"].tolist(), strict=True))
+    return [*lines, *([f"{what} is not shown: {needs} {', '.join(few)}."] if few else [])]
 
 
 def lacking(findings: Findings) -> dict[str, int]:
     """How many labels more each group without an interval needs for one, or for a count."""
-    table = findings.table
-    table = table[table["rests_on"].isin([BORROWED, FEW]) & (table["labels"] < LEAST_LABELS)]
-    n_labels = _labels_of_groups(table)
-    there = _labels_of_groups(table.assign(labels=table[_unit(table)]))
-    return {name: min(LEAST_LABELS, there[name]) - n for name, n in n_labels.items()}
-
-
-def _unit(table: pd.DataFrame) -> str:
-    """What the shares of a table of findings are of, if not of words."""
-    return "paragraphs" if "paragraphs" in table else "articles"
+    groups = findings.groups
+    few = groups["rests_on"].isin([BORROWED, FEW]) & (groups["labels"] < LEAST_LABELS)
+    needed = (groups["n"].clip(upper=LEAST_LABELS) - groups["labels"])[few]
+    return {str(name): int(n) for name, n in needed.items()}
 
 
 def _needed(findings: Findings) -> str:
     """How many labels more the groups without an interval need, and how to draw them."""
     table, needed = findings.table, lacking(findings)
     listed = in_short([f"{abridged(name)}: {n}" for name, n in needed.items()], MOST_LISTED)
-    keys, unit = [str(name) for name in table if name not in COLUMNS], _unit(table)
+    keys = [str(name) for name in table if name not in COLUMNS]
+    unit = "paragraphs" if "paragraphs" in table else "articles"
     how = (
         f" Draw them: `paratopic label --random --by {quote(keys[0])} --n {sum(needed.values())}`."
     )
@@ -256,16 +233,6 @@ def _needed(findings: Findings) -> str:
         f"A group needs {LEAST_LABELS} labels for an interval; a smaller group needs labels of all "
         f"its {unit}, for a count. Missing: {listed}.{how}{larger}"
     )
-
-
-def _verdict(findings: Findings) -> str:
-    """What labels say of the assumption that the model errs alike in all groups."""
-    if findings.differ is None:
-        return ""
-    p = write_p(findings.differ)
-    if findings.errs_alike:
-        return f" A test found no evidence against this ({p})."
-    return f" A test contradicts this ({p}): do not report the shares marked *."
 
 
 def counting(counted: Counted, copies: bool) -> str:
@@ -288,11 +255,11 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
     if corpus.clusters is not None:
         lines.append("To narrow these intervals, add articles: more labels help less.")
         return lines
-    whole, *groups = _parts(findings)
-    units = "articles" if corpus.counted == "articles" else "paragraphs"
+    whole, groups = findings.groups[:1], findings.groups[1:]
+    draw = f"label more {corpus.row_name} drawn"
     how = {
-        f"the whole corpus, label more {units} drawn at random": [whole],
-        f"all groups, label more {units} drawn by group": [] if lacking(findings) else groups,
+        f"the whole corpus, {draw} at random": whole,
+        f"all groups, {draw} by group": groups[:0] if lacking(findings) else groups,
     }
     for what, parts in how.items():
         wanted = labels_wanted(parts, corpus)
@@ -302,41 +269,29 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
     return lines
 
 
-def _parts(findings: Findings) -> list[pd.DataFrame]:
-    """The lines of all of the corpus, and those of each group."""
-    table, n_topics = findings.table, findings.table["topic"].nunique()
-    return [table[start : start + n_topics] for start in range(0, len(table), n_topics)]
+def labels_wanted(groups: pd.DataFrame, corpus: Corpus) -> dict[float, int]:
+    """How many labels more, drawn at random from groups, make all their intervals narrow.
 
-
-def labels_wanted(parts: Sequence[pd.DataFrame], corpus: Corpus) -> dict[float, int]:
-    """How many labels more, drawn at random from parts, make all their intervals narrow.
+    Widths fall with the root of the number of labels, and of what is left to label. Better
+    predictions, which more labels give too, are not counted on.
 
     Parameters
     ----------
-    parts
-        The lines of each part in the table of findings.
+    groups
+        Rows of `Findings.groups`.
 
     Returns
     -------
     Half of the widest interval, such as 0.05 → number of labels; without halves that are reached.
     """
-    wanted = {half: sum(_labels_for(half, part, corpus) for part in parts) for half in NARROW}
+    wanted = {}
+    for half in NARROW:
+        wide = groups[groups["widest"] > half]
+        # Where texts are from articles that were drawn, intervals do not count on what is left.
+        shares = 1 / wide["n"] if corpus.articles is None else 0.0
+        noise = (1 / wide["labels"] - shares) * (half / wide["widest"]) ** 2
+        wanted[half] = int(np.ceil(1 / (shares + noise) - wide["labels"]).sum())
     return {half: n for half, n in wanted.items() if n}
-
-
-def _labels_for(half_width: float, part: pd.DataFrame, corpus: Corpus) -> int:
-    """How many labels more make the intervals of a part so narrow; 0 if it has none.
-
-    Widths fall with the root of the number of labels, and of what is left to label. Better
-    predictions, which more labels give too, are not counted on.
-    """
-    widest, n_labels = float((part["high"] - part["low"]).max()) / 2, int(part["labels"].iloc[0])
-    if not widest > half_width:
-        return 0
-    # Where texts are from articles that were drawn, intervals do not count on what is left.
-    share = 0 if corpus.articles is not None else 1 / int(part[_unit(part)].iloc[0])
-    noise = (1 / n_labels - share) * (half_width / widest) ** 2
-    return math.ceil(1 / (share + noise) - n_labels)
 
 
 def further_labels(findings: Findings, corpus: Corpus) -> tuple[int, str]:
@@ -346,8 +301,9 @@ def further_labels(findings: Findings, corpus: Corpus) -> tuple[int, str]:
     """
     if needed := sum(lacking(findings).values()):
         return needed, "give each group an interval"
-    whole, *groups = _parts(findings)
-    wanted = {} if corpus.clusters is not None else labels_wanted(groups or [whole], corpus)
+    groups = findings.groups
+    groups = groups[1:] if len(groups) > 1 else groups
+    wanted = {} if corpus.clusters is not None else labels_wanted(groups, corpus)
     half, n = next(iter(wanted.items()), (0.0, 0))
     return n, f"narrow all intervals to about ± {100 * half:.0f} points"
 
@@ -413,8 +369,8 @@ class Overview:
 
     whole: Findings
     by: Mapping[str, Findings]
-    sentences: tuple[str, ...]
-    outlook: tuple[str, ...]
+    sentences: Sequence[str]
+    outlook: Sequence[str]
     counting: str
     method: str
 
@@ -433,10 +389,14 @@ def overview(
     names = _columns(corpus, confidence, drawn_by)
     by = {name: find(corpus, [name], confidence, seed=seed) for name in names}
     sentences = [sentence(each, corpus, confidence) for each in (whole, *by.values())]
-    sentences, more = list(dict.fromkeys(sentences)), outlook(whole, corpus)
-    how = f"{method(corpus)} {population(corpus)}"
-    counts = counting(corpus.counted, copies=True)
-    return Overview(whole, by, tuple(sentences), tuple(more), counts, how)
+    return Overview(
+        whole,
+        by,
+        sentences=list(dict.fromkeys(sentences)),
+        outlook=outlook(whole, corpus),
+        counting=counting(corpus.counted, copies=True),
+        method=f"{method(corpus)} {population(corpus)}",
+    )
 
 
 def _columns(corpus: Corpus, confidence: float, drawn_by: Collection[str]) -> list[str]:
@@ -449,12 +409,10 @@ def _columns(corpus: Corpus, confidence: float, drawn_by: Collection[str]) -> li
     periods, apart = periods_of(corpus.rows), {*PARAGRAPHS_SCHEMA.names, *PERIODS, *COLUMNS}
     n_values = corpus.rows[[name for name in corpus.rows if name not in apart]].nunique()
     few = map(str, n_values.index[n_values.between(2, MOST_GROUPS)])
-    is_known = partial(_is_known, corpus, confidence)
+
+    def is_known(name: str) -> bool:
+        return bool(find(corpus, [name], confidence).parts["low"].notna().mean() >= 0.5)
+
     periods = [name for name in periods if name in drawn_by] or periods
     period = next(filter(is_known, periods), *periods[:1]) if periods else None
     return [*([period] if period else []), *filter(is_known, few)]
-
-
-def _is_known(corpus: Corpus, confidence: float, name: str) -> bool:
-    """Whether half of the shares by a column have intervals."""
-    return bool(find(corpus, [name], confidence).parts["low"].notna().mean() >= 0.5)

@@ -28,6 +28,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import Node
 
 from paratopic.project.errors import UserError, did_you_mean, run
@@ -40,6 +41,8 @@ from paratopic.project.topics import TieRule, Topic, Topics
 SHARES = 1.0, 0.8, 0.6, 0.4, 0.2
 SECTION = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Section = TypeVar("Section")
+# Most aliases (*name) of params.yaml: nested ones stand for more values than there is time to read.
+MOST_ALIASES = 20
 # What an entry of a list may be instead of a str, by the names that pydantic gives.
 _ENTRIES: dict[str | int, type] = {"Topic": Topic, "Source": Source}
 
@@ -333,6 +336,9 @@ def _parse_yaml(text: str, path: Path) -> object:
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     try:
+        if sum(isinstance(event, AliasEvent) for event in yaml.parse(text)) > MOST_ALIASES:
+            problem = f"it has over {MOST_ALIASES} aliases (*name): write out what they repeat"
+            raise ConstructorError(None, None, problem)
         return _plain(yaml.load(text), f"{path}")
     except UserError:
         raise

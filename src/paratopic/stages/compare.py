@@ -15,7 +15,6 @@ from paratopic.findings.figures import plot_comparison
 from paratopic.labels.summary import Prepared
 from paratopic.project import files
 from paratopic.project.kinds import KINDS
-from paratopic.project.metrics import headline
 from paratopic.project.params import read_params, run_stage
 
 
@@ -38,8 +37,11 @@ def main() -> None:
         comparison = unmeasured(params.topics.mode, models)
     comparison = with_basis(comparison, split, prepared.annotators)
     comparison.save(files.COMPARISON)
-    key = headline(comparison.mode).key
-    figures = {name: comparison.models[name][key].value for name in models if split.n_folds}
+    figures = {
+        name: comparison.models[name][comparison.metrics[0].key].value
+        for name in models
+        if split.n_folds
+    }
     files.write_json(files.HEADLINES, figures)
     plot_comparison(files.PICTURE, comparison, params.evaluate.confidence)
     files.write_text(files.CHAMPION, json.dumps({"champion": comparison.champion}) + "\n")

@@ -7,7 +7,7 @@ import sys
 from paratopic.corpus.folds import Split
 from paratopic.corpus.labelled import read_sampled
 from paratopic.corpus.table import read_parquet, with_metadata
-from paratopic.evaluation.report import Metrics, OutOfFold, build_report
+from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.calibration import read_calibration
 from paratopic.project import files
 from paratopic.project.files import (
@@ -20,7 +20,6 @@ from paratopic.project.files import (
     SCORES,
     SPLIT,
 )
-from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.params import Params, read_params, run_stage
 
 
@@ -37,35 +36,18 @@ def main() -> None:
     )
     folder = MODEL_REPORTS / name
     metrics.save(folder / "metrics.json")
-    files.write_json(MODEL_REPORTS / f"{name}.json", main_figures(metrics), digits=3)
+    files.write_json(MODEL_REPORTS / f"{name}.json", metrics.main, digits=3)
     tables["predictions"] = with_metadata(tables["predictions"])
     for table, rows in tables.items():
         files.write_csv(folder / f"{table}.csv", rows)
     if not metrics.n:
         print(f"{name}: not measured: {'; '.join(metrics.notes)}")
         return
-    metric = headline(metrics.mode)
+    metric = metrics.measured[0]
     figure, ends = metrics.figures[metric.key], "no interval"
     if figure.low is not None:
         ends = f"{metrics.confidence:.0%} interval {figure.low:.3f} to {figure.high:.3f}"
     print(f"{name}: {metric.title} {figure.value:.3f} ({ends})")
-
-
-def main_figures(metrics: Metrics) -> dict[str, float]:
-    """The few figures that DVC's tables show, from metrics.json; none where nothing was measured.
-
-    These are the metric that models are compared by with the ends of its interval, and the other
-    main ones, under their names there.
-    """
-    known = metrics.figures
-    main = [key for key, metric in metrics_in(metrics.mode).items() if metric.is_main]
-    figures = {}
-    for key in (key for key in main if key in known):
-        figures[key] = known[key].value
-        if key == main[0]:
-            ends = {f"{key}_low": known[key].low, f"{key}_high": known[key].high}
-            figures |= {name: end for name, end in ends.items() if end is not None}
-    return figures
 
 
 def read_out_of_fold(name: str, params: Params) -> OutOfFold:

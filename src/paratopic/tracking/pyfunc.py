@@ -68,19 +68,13 @@ class ServedModel:
             answers = self.model.predict(texts)
         except (TypeError, ValueError) as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
-        first, *others = columns(self.model)
+        names = ["confidence", "sure", *(f"score_{topic}" for topic in self.model.classes_)]
         rows = [(answer.confidence, answer.sure, *answer.scores.values()) for answer in answers]
-        table = pd.DataFrame(rows, columns=others).astype({"sure": bool})
+        table = pd.DataFrame(rows, columns=names).astype({"sure": bool})
         cells = [self.model.mode.cell(answer.topics) for answer in answers]
         # Of type object, so that a text without a topic has None, not NaN.
-        table.insert(0, first, pd.Series(cells, dtype=object))
+        table.insert(0, f"topic{self.model.mode.plural}", pd.Series(cells, dtype=object))
         return table
-
-
-def columns(model: Model) -> list[str]:
-    """Names of the output's columns."""
-    first = f"topic{model.mode.plural}"
-    return [first, "confidence", "sure", *(f"score_{topic}" for topic in model.classes_)]
 
 
 def save(folder: Path, place: Path, card: str, logged: mlflow.models.Model | None = None) -> None:
@@ -89,9 +83,7 @@ def save(folder: Path, place: Path, card: str, logged: mlflow.models.Model | Non
     Parameters
     ----------
     place
-        Folder to write; it must not exist.
-    card
-        The model's card, which is added to its folder.
+        Folder to write; it must not exist. The card is added to the model's own folder in it.
     logged
         The ids of the logged model that it becomes. None for a model of no store.
     """
@@ -111,25 +103,18 @@ def save(folder: Path, place: Path, card: str, logged: mlflow.models.Model | Non
 
 def signature(model: Model) -> mlflow.models.ModelSignature:
     """Types of the input, of the output's columns, and of what stands around the texts."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.models import infer_signature
 
-    topics, confidence, sure, *scores = columns(model)
-    output = [
-        ColSpec(DataType.string, topics, required=False),
-        ColSpec(DataType.double, confidence),
-        ColSpec(DataType.boolean, sure),
-        *(ColSpec(DataType.double, name) for name in scores),
-    ]
+    output = ServedModel(model).predict(EXAMPLE * 2)
+    output.isetitem(0, [model.classes_[0], None])  # a text may have no topic
     # The column of texts has no name here, so that lists and arrays are accepted too. Beside such a
     # column no other can be optional: what stands around the texts comes as parameters.
-    around = ParamSchema([ParamSpec(name, DataType.string, [], (-1,)) for name in BESIDE])
-    return ModelSignature(Schema([ColSpec(DataType.string)]), Schema(output), around)
+    return infer_signature(EXAMPLE, output, dict.fromkeys(BESIDE, [""]))
 
 
 def _with_context(texts: list[str], params: Mapping[str, Sequence[str | None]]) -> list[Text]:
     """The texts with what the parameters say of them; the texts alone if these say nothing."""
-    given = {name: list(params[name]) for name in BESIDE if params.get(name)}
+    given = {name: list(params[name]) for name in BESIDE if any(params.get(name, ()))}
     for name, values in given.items():
         if len(values) != len(texts):
             raise ValueError(f"{name} has {len(values)} items for {len(texts)} texts")

@@ -24,7 +24,6 @@ from paratopic.project.params import Params
 from paratopic.project.times import read_times
 from paratopic.project.topics import join_cell
 from paratopic.tracking.runs import Record, described
-from paratopic.tracking.view import main_metrics
 
 if TYPE_CHECKING:
     from mlflow.data.pandas_dataset import PandasDataset
@@ -58,11 +57,9 @@ def state_of(outputs: Mapping[str, str], name: str) -> str:
     States of the pipeline that differ only in the other model, or in params that changed nothing,
     share it.
     """
-    files_of = (
-        files.MODEL_REPORTS / name / "metrics.json",
-        files.MODEL_REPORTS / name / files.MODEL_CARD,
-    )
-    own = [outputs[str(path)] for path in (files.MODELS / name, *files_of)]
+    reports = files.MODEL_REPORTS / name
+    paths = files.MODELS / name, reports / "metrics.json", reports / files.MODEL_CARD
+    own = [outputs[str(path)] for path in paths]
     return hashlib.sha256(" ".join(own).encode()).hexdigest()[:16]
 
 
@@ -126,10 +123,8 @@ def metrics_of(report: Metrics) -> dict[str, float]:
     figures of a topic become f1_trade, precision_trade and recall_trade. Bounds that are None are
     left out, and so are other numbers, which do not measure the model.
     """
-    estimates, values = report.figures, dict[str, float | None]()
-    main = [key for key in main_metrics(report.mode) if key in estimates]
-    for key in dict.fromkeys([*main, *estimates]):
-        estimate = estimates[key]
+    values: dict[str, float | None] = {**report.main}
+    for key, estimate in report.figures.items():
         values |= {key: estimate.value, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
     for topic, measured in report.topics.items():
         if measured.support:
@@ -163,6 +158,7 @@ def _record(
         name=f"{name} · {title_of(tags) or state[:7]}",
         params=_settings(name, params),
         metrics=metrics_of(report),
+        main=[*report.main],
         seconds=_seconds_of_training(name),
         steps=_training_steps(folder),
         tags={**tags, **basis, **digests, "model": name},

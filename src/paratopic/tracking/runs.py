@@ -19,7 +19,7 @@ import pandas as pd
 from filelock import FileLock
 
 from paratopic.inference.registry import asking, reported, set_defaults
-from paratopic.tracking import pyfunc, view
+from paratopic.tracking import pyfunc
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,22 +30,20 @@ if TYPE_CHECKING:
 PART, STATE = "paratopic.part", "paratopic.state"
 # Tags of a run: the digests of its data, and of the comparison whose files it has.
 DATA, COMPARED = "dvc.paragraphs", "dvc.comparison"
-# Tag of a run: when it was complete, in milliseconds; its times are those of the training.
-WRITTEN = "paratopic.written"
 
-# The losses of steps are written in parts; MLflow takes 1000 metrics at once.
-BATCH = 500
-
-# Writing a run takes seconds less than this, also to a busy server.
-LONGEST_WRITE = 3600
+# MLflow takes so many metrics at once.
+BATCH = 1000
 
 # Name of a run's logged model, and the alias of the registered champion.
 MODEL, ALIAS = "model", "champion"
 
 # Begin of the tags of runs and models that say where they come from.
 SOURCE = "mlflow.source."
-# Tag of a logged model that lists the versions that it is registered as.
-VERSIONS = "mlflow.modelVersions"
+# MLflow's tag for the description of a run, an experiment or a model.
+DESCRIPTION = "mlflow.note.content"
+# Experiment tag that holds the view which "Views" on the page of the runs offers as "Models".
+VIEW = "paratopic"
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 
 # The registry's database takes no longer description.
 LONGEST = 5000
@@ -60,12 +58,10 @@ class Record:
 
     Parameters
     ----------
-    part
-        Name of the model.
     state
         Digest of the model and its metrics: a store holds each state of a model once.
-    params, metrics, tags
-        Flat mappings. One of the tags is `mode`, the mode of the topics.
+    main
+        Names of the metrics to look at first.
     model
         Folder of the trained model, stored so that MLflow can load and serve it.
     predictions
@@ -73,8 +69,6 @@ class Record:
     compared, champion, verdict
         Digest of the comparison, the name of the model that it chose, and its result in words, in
         Markdown: the run's description.
-    comparison
-        Files of the comparison.
     seconds
         How long the training took, which is the duration of the run; 0, the default, where that is
         not known, so that the duration is that of the writing.
@@ -89,6 +83,7 @@ class Record:
     name: str
     params: Mapping[str, str]
     metrics: Mapping[str, float]
+    main: Sequence[str]
     tags: Mapping[str, str]
     model: Path
     card: str
@@ -149,9 +144,7 @@ def write_runs(
         "\nModels and reports are safe on disk; `dvc repro` writes the missing runs as soon as the "
         "store answers (MLFLOW_TRACKING_URI is its address)."
     )
-    age = LONGEST_WRITE
     if uri.startswith("sqlite:"):
-        age = 0
         advice += (
             " If its database is damaged, move that file away: a new one is made, with the runs of "
             "these models."
@@ -160,23 +153,20 @@ def write_runs(
     written = 0
     with reported(f"MLflow at {uri} cannot be written to", advice), lock, asking(uri):
         client = MlflowClient(uri)
-        experiment_id = _experiment_id(client, experiment, artifacts, records[0].tags)
+        experiment_id = _experiment_id(client, experiment, artifacts, records[0].main)
         for record in records:
-            run = _present(client, experiment_id, record, age)
+            run = _present(client, experiment_id, record)
             if run is None:
-                _write(client, experiment_id, record)
-                run = _present(client, experiment_id, record, age)
+                run = _write(client, experiment_id, record)
                 written += 1
             elif not trial and run.data.tags.get(COMPARED) != record.compared:
                 _compare(client, run.info.run_id, record)
             if record.part == record.champion and not trial:
-                _promote(client, experiment, run, record.card)
+                _promote(client, experiment, run, record)
     return written
 
 
-def _experiment_id(
-    client: MlflowClient, name: str, artifacts: Path, of_run: Mapping[str, str]
-) -> str:
+def _experiment_id(client: MlflowClient, name: str, artifacts: Path, metrics: Sequence[str]) -> str:
     """Id of an experiment, which is created, restored or described if need be.
 
     Its view is renewed, because an older version may have written it. What else describes it is
@@ -189,39 +179,42 @@ def _experiment_id(
         experiment = client.get_experiment(client.create_experiment(name, place))
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
-    for key, value in view.experiment_tags(of_run).items():
-        if key not in experiment.tags or (key == view.VIEW_TAG and experiment.tags[key] != value):
-            client.set_experiment_tag(experiment.experiment_id, key, value)
+    columns = ["tags.`champion`", *(f"metrics.`{metric}`" for metric in metrics)]
+    # In pixels. By default names are cut, and those with the same beginning look the same.
+    widths = {column: 20 + 7 * len(column.split("`")[1]) for column in columns}
+    state = json.dumps({"selectedColumns": columns, "columnWidths": widths})
+    tags = {
+        # Models and their metrics, not the traces of a chat bot.
+        "mlflow.experimentKind": "custom_model_development",
+        DESCRIPTION: "Models that predict the topics of paragraphs. Figures are out-of-fold; "
+        "`_low` and `_high` are the ends of their intervals.",
+        **experiment.tags,
+        VIEW_TAG: json.dumps({"name": "Models", "createdAt": 0, "state": state}),
+    }
+    for key, value in tags.items() - experiment.tags.items():
+        client.set_experiment_tag(experiment.experiment_id, key, value)
     return str(experiment.experiment_id)
 
 
-def _present(client: MlflowClient, experiment_id: str, record: Record, age: int) -> Run | None:
-    """The record's finished run, if there is one; others, and incomplete ones, are deleted.
-
-    On a server, several may have written the same at one time: the run that ended first stays. The
-    process of an incomplete run of this age was ended; a younger one may be at work.
-    """
+def _present(client: MlflowClient, experiment_id: str, record: Record) -> Run | None:
+    """The record's finished run, if there is one; those that were interrupted are deleted."""
     query = f"tags.`{STATE}` = '{record.state}' and tags.`{PART}` = '{record.part}'"
-    runs = sorted(
-        client.search_runs([experiment_id], query),
-        key=lambda run: (run.info.status != "FINISHED", run.data.tags.get(WRITTEN, "")),
-    )
-    first = runs[0] if runs and runs[0].info.status == "FINISHED" else None
-    before = 1000 * (time.time() - age - record.seconds)
-    for run in runs:
-        if run is first or (run.info.status != "FINISHED" and run.info.start_time > before):
+    finished = None
+    for run in client.search_runs([experiment_id], query):
+        if run.info.status == "FINISHED":
+            finished = run
             continue
-        of_run = f"source_run_id = '{run.info.run_id}'"
-        for model in client.search_logged_models([experiment_id], of_run):
+        source = f"source_run_id = '{run.info.run_id}'"
+        for model in client.search_logged_models([experiment_id], source):
             client.delete_logged_model(model.model_id)
         client.delete_run(run.info.run_id)
-    return first
+    return finished
 
 
-def _write(client: MlflowClient, experiment_id: str, record: Record) -> None:
+def _write(client: MlflowClient, experiment_id: str, record: Record) -> Run:
     """Write a record's run."""
     tags = {PART: record.part, STATE: record.state, DATA: record.dataset.digest}
-    now = _now()
+    now = int(1000 * time.time())
     run = client.create_run(
         experiment_id,
         start_time=now - int(1000 * record.seconds),
@@ -236,13 +229,8 @@ def _write(client: MlflowClient, experiment_id: str, record: Record) -> None:
         client.log_artifact(run_id, str(path), place or None)
     client.log_table(run_id, record.predictions.df, "predictions.json")
     _compare(client, run_id, record)
-    client.set_tag(run_id, WRITTEN, str(_now()))
     client.set_terminated(run_id, end_time=now if record.seconds else None)
-
-
-def _now() -> int:
-    """The time, in milliseconds."""
-    return int(1000 * time.time())
+    return client.get_run(run_id)
 
 
 def _compare(client: MlflowClient, run_id: str, record: Record) -> None:
@@ -250,7 +238,7 @@ def _compare(client: MlflowClient, run_id: str, record: Record) -> None:
     for path in record.comparison:
         client.log_artifact(run_id, str(path), "comparison")
     client.set_tag(run_id, "champion", "yes" if record.part == record.champion else "no")
-    client.set_tag(run_id, view.DESCRIPTION, record.verdict)
+    client.set_tag(run_id, DESCRIPTION, record.verdict)
     client.set_tag(run_id, COMPARED, record.compared)  # at last: the others are there then
 
 
@@ -289,7 +277,7 @@ def _log_model(client: MlflowClient, run: Run, record: Record) -> str:
         run.info.experiment_id,
         name=MODEL,
         source_run_id=run_id,
-        tags=source | {view.DESCRIPTION: _body(record.card)},
+        tags=source | {DESCRIPTION: _body(record.card)},
         params=dict(record.params),
     )
     model_id = str(logged.model_id)
@@ -302,7 +290,7 @@ def _log_model(client: MlflowClient, run: Run, record: Record) -> str:
     return model_id
 
 
-def _promote(client: MlflowClient, name: str, run: Run, card: str) -> None:
+def _promote(client: MlflowClient, name: str, run: Run, record: Record) -> None:
     """Register a run's model as a version, and point the alias "champion" to it.
 
     Main metrics of the run become tags of the version, and the model's card its description. The
@@ -312,29 +300,19 @@ def _promote(client: MlflowClient, name: str, run: Run, card: str) -> None:
         description = "Topics of paragraphs. The alias champion is the version to predict with."
         client.create_registered_model(name, description=description)
     versions = client.search_model_versions(f"name = '{name}' and run_id = '{run.info.run_id}'")
-    version = str(versions[0].version) if versions else _register(client, name, run, card)
-    client.set_registered_model_alias(name, ALIAS, version)
-
-
-def _register(client: MlflowClient, name: str, run: Run, card: str) -> str:
-    """Create the version of a run's model; returns its number."""
-    model_id = run.outputs.model_outputs[0].model_id
-    main = view.main_metrics(run.data.tags["mode"])
-    figures = {key: f"{run.data.metrics[key]:.3f}" for key in main if key in run.data.metrics}
-    tags = {key: run.data.tags[key] for key in ("model", "n") if key in run.data.tags}
-    created = client.create_model_version(
-        name,
-        f"models:/{model_id}",
-        run.info.run_id,
-        tags=tags | figures,
-        description=_body(card)[:LONGEST],
-        model_id=model_id,
-    )
-    version = str(created.version)
-    if VERSIONS not in client.get_logged_model(model_id).tags:  # a server sets it by itself
-        listed = json.dumps([{"name": name, "version": version}])
-        client.set_logged_model_tags(model_id, {VERSIONS: listed})
-    return version
+    if not versions:
+        model_id = run.outputs.model_outputs[0].model_id
+        figures = {metric: f"{record.metrics[metric]:.3f}" for metric in record.main}
+        version = client.create_model_version(
+            name,
+            f"models:/{model_id}",
+            run.info.run_id,
+            tags={key: record.tags[key] for key in ("model", "n") if key in record.tags} | figures,
+            description=_body(record.card)[:LONGEST],
+            model_id=model_id,
+        )
+        versions = [version]
+    client.set_registered_model_alias(name, ALIAS, str(versions[0].version))
 
 
 def _body(card: str) -> str:
