@@ -12,9 +12,9 @@ from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled, labelled_rows, with_labels
 from paratopic.labels.answers import of_people
 from paratopic.labels.log import Label
-from paratopic.labels.resolve import label_rows, resolve
+from paratopic.labels.resolve import confidence_of, label_rows, resolve, votes_of_weak_sources
 from paratopic.labels.summary import describe_sources
-from paratopic.labels.weak import confidence_of, learn_sources, teach, votes_of_weak_sources
+from paratopic.labels.weak import learn_sources, teach
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.article import Article, paragraphs_of

@@ -1,6 +1,6 @@
 """Decide which votes count: what people, tables and weak sources say → votes, labels, sample.
 
-How several people's votes are settled is for `answers`, what weak sources say for `weak`, and how
+How several people's votes are settled is for `answers`, what weak sources teach for `weak`, and how
 labels were drawn for `sample`.
 """
 
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import Any, NamedTuple
@@ -24,17 +26,22 @@ from paratopic.labels.answers import (
     Reason,
     aggregate,
     by_paragraph,
+    current,
     label_in_a_tie,
     of_people,
     read_answers,
 )
 from paratopic.labels.log import Label, first_words
 from paratopic.labels.sample import weigh_sample
-from paratopic.labels.weak import WeakSources, learn_sources, teach, votes_of_weak_sources
+from paratopic.labels.weak import WeakSources, learn_sources, teach
 from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.params import Params
+from paratopic.project.passages import section_heading
 from paratopic.project.sources import Source
-from paratopic.project.topics import Meaning, TieRule, Topics
+from paratopic.project.topics import Meaning, Pattern, TieRule, Topics
+
+# Names of the sources that are in the codebook.
+HEADINGS, RULES = "headings", "rules"
 
 
 class Resolved(NamedTuple):
@@ -144,6 +151,79 @@ def join_labels(
             "because the codebook changed: `paratopic suggest` offers them first"
         )
     return vote_rows(rows), label_rows(label_of, "hand"), messages
+
+
+def votes_of_weak_sources(
+    frame: pd.DataFrame, lines: Sequence[Label], topics: Topics, judged: Collection[str]
+) -> Iterator[dict[str, Any]]:
+    """Collect what weak sources say of paragraphs, as rows of votes.
+
+    A heading stands for the paragraphs of an article that nobody has looked at yet. Beside these it
+    answers for paragraphs with a hand label alone, so that it can be compared. A rule answers for
+    each topic whose pattern it finds; in mode multi the topics together are its answer.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table with the labels of people and tables.
+    lines
+        Lines of weak sources, in the order of labels.csv.
+    judged
+        Ids of the paragraphs that people have answers on in labels.csv.
+
+    Raises
+    ------
+    UserError
+        A pattern takes too long, or a line has an unknown topic or no number as its confidence.
+    """
+    answers: dict[str, list[dict[str, object]]] = {}
+    for line in current(lines, topics):
+        names = list(topics.check(line.names, line.where))
+        row = {"source": line.annotator, "kind": "model", "given": names}
+        answers.setdefault(line.paragraph, []).append(row | {"confidence": confidence_of(line)})
+    by_hand, most = has_hand_label(frame), topics.most
+    seen = set(frame["article"][frame["id"].isin(list(judged))])
+    headings, rules = topics.patterns("heading"), topics.patterns("pattern")
+    columns = [frame[name] for name in ("id", "article", "heading", "title", "text")]
+    for is_hand, id_, article, heading, title, text in zip(by_hand, *columns, strict=True):
+        # Of a paragraph without a label that people are divided on, nothing is learnt.
+        if not is_hand and id_ in judged:
+            continue
+        rows = [*answers.get(id_, ())]
+        if is_hand or article not in seen:
+            named = next(_matching(headings, section_heading(heading, title)), None)
+            rows += [{"source": HEADINGS, "kind": "heading", "given": [named]}] if named else []
+        names = list(_matching(rules, text))
+        each = (names[start : start + most] for start in range(0, len(names), most))
+        rows += [{"source": RULES, "kind": "rule", "given": given} for given in each]
+        yield from ({"paragraph": id_} | row for row in rows)
+
+
+def _matching(patterns: Mapping[str, Pattern], text: str) -> Iterator[str]:
+    """Names of the topics whose pattern is found in a text, in the order of the codebook."""
+    return (name for name, pattern in patterns.items() if pattern.is_in(text))
+
+
+def confidence_of(line: Label) -> float | None:
+    """How certain a weak source is of its answer, 0 to 1; None where it does not say.
+
+    Raises
+    ------
+    UserError
+        The cell of the column confidence is no such number.
+    """
+    cell = dict(line.more).get("confidence", "").strip()
+    if not cell:
+        return None
+    confidence = math.nan
+    with suppress(ValueError):
+        confidence = float(cell)
+    if not 0 <= confidence <= 1:
+        raise UserError(
+            f'{line.where}: "{cell}" in the column confidence is not a number from 0 to 1; '
+            "correct it, or leave it empty"
+        )
+    return confidence
 
 
 def vote_rows(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:

@@ -1,18 +1,16 @@
-"""Weak sources: what they answer, how far they are trusted, and what models learn from them.
+"""Weak sources: how far they are trusted, and what models learn from them.
 
 A weak source is a rule, a heading, a language model or another tool. What it says is in the table
-of votes. From those on paragraphs that people labelled too, `trust` learns what they are
-worth.
+of votes (`resolve`). From those on paragraphs that people labelled too, `trust` learns what they
+are worth.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,88 +18,8 @@ import pandas as pd
 
 from paratopic.corpus.labelled import weak_votes_on
 from paratopic.corpus.table import has_hand_label, targets_of
-from paratopic.labels.answers import current
-from paratopic.labels.log import Label
 from paratopic.labels.trust import UNKNOWN, Answers, Trust, combine, learn_trust
-from paratopic.project.errors import UserError
-from paratopic.project.passages import section_heading
-from paratopic.project.topics import Pattern, Topics
-
-# Names of the sources that are in the codebook.
-HEADINGS, RULES = "headings", "rules"
-
-
-def votes_of_weak_sources(
-    frame: pd.DataFrame, lines: Sequence[Label], topics: Topics, judged: Collection[str]
-) -> Iterator[dict[str, Any]]:
-    """Collect what weak sources say of paragraphs, as rows of votes.
-
-    A heading stands for the paragraphs of an article that nobody has looked at yet. Beside these it
-    answers for paragraphs with a hand label alone, so that it can be compared. A rule answers for
-    each topic whose pattern it finds; in mode multi the topics together are its answer.
-
-    Parameters
-    ----------
-    frame
-        Paragraph table with the labels of people and tables.
-    lines
-        Lines of weak sources, in the order of labels.csv.
-    judged
-        Ids of the paragraphs that people have answers on in labels.csv.
-
-    Raises
-    ------
-    UserError
-        A pattern takes too long, or a line has an unknown topic or no number as its confidence.
-    """
-    answers: dict[str, list[dict[str, object]]] = {}
-    for line in current(lines, topics):
-        names = list(topics.check(line.names, line.where))
-        row = {"source": line.annotator, "kind": "model", "given": names}
-        answers.setdefault(line.paragraph, []).append(row | {"confidence": confidence_of(line)})
-    by_hand, most = has_hand_label(frame), topics.most
-    seen = set(frame["article"][frame["id"].isin(list(judged))])
-    headings, rules = topics.patterns("heading"), topics.patterns("pattern")
-    columns = [frame[name] for name in ("id", "article", "heading", "title", "text")]
-    for is_hand, id_, article, heading, title, text in zip(by_hand, *columns, strict=True):
-        # Of a paragraph without a label that people are divided on, nothing is learnt.
-        if not is_hand and id_ in judged:
-            continue
-        rows = [*answers.get(id_, ())]
-        if is_hand or article not in seen:
-            named = next(_matching(headings, section_heading(heading, title)), None)
-            rows += [{"source": HEADINGS, "kind": "heading", "given": [named]}] if named else []
-        names = list(_matching(rules, text))
-        each = (names[start : start + most] for start in range(0, len(names), most))
-        rows += [{"source": RULES, "kind": "rule", "given": given} for given in each]
-        yield from ({"paragraph": id_} | row for row in rows)
-
-
-def _matching(patterns: Mapping[str, Pattern], text: str) -> Iterator[str]:
-    """Names of the topics whose pattern is found in a text, in the order of the codebook."""
-    return (name for name, pattern in patterns.items() if pattern.is_in(text))
-
-
-def confidence_of(line: Label) -> float | None:
-    """How certain a weak source is of its answer, 0 to 1; None where it does not say.
-
-    Raises
-    ------
-    UserError
-        The cell of the column confidence is no such number.
-    """
-    cell = dict(line.more).get("confidence", "").strip()
-    if not cell:
-        return None
-    confidence = math.nan
-    with suppress(ValueError):
-        confidence = float(cell)
-    if not 0 <= confidence <= 1:
-        raise UserError(
-            f'{line.where}: "{cell}" in the column confidence is not a number from 0 to 1; '
-            "correct it, or leave it empty"
-        )
-    return confidence
+from paratopic.project.topics import Topics
 
 
 class Lesson(NamedTuple):
