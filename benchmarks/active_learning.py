@@ -23,8 +23,7 @@ from sklearn.metrics import f1_score
 from tables import Table, markdown, read
 
 from paratopic.annotation.suggestion import choose
-from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Scores, one_hot
+from paratopic.inference.modes import Array, Scores, mode_of, one_hot
 from paratopic.project.params import read_params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics

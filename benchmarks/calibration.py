@@ -30,9 +30,8 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.evaluation import metrics
 from paratopic.evaluation.report import risk_curve
-from paratopic.inference.calibration import Calibration
-from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Scores, classes, conditional, log_losses
+from paratopic.inference.folder import Calibration
+from paratopic.inference.modes import Scores, classes, conditional, log_losses, mode_of
 from paratopic.project.params import Params, read_params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics

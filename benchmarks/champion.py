@@ -24,7 +24,7 @@ from tables import markdown, read
 from paratopic.corpus.folds import make_folds
 from paratopic.evaluation.comparison import choose_champion
 from paratopic.evaluation.intervals import Difference, difference
-from paratopic.inference.scores import Array
+from paratopic.inference.modes import Array
 from paratopic.project.params import Params, read_params
 
 NOISE = (0.0, 1.0, 2.0, 3.0)  # length of the noise; that of an embedding is 1

@@ -26,7 +26,7 @@ from tables import markdown, with_error
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.table import texts_of
-from paratopic.inference.scores import one_hot
+from paratopic.inference.modes import one_hot
 from paratopic.project.params import Params, read_params
 from paratopic.project.passages import Passage
 from paratopic.project.texts import numbered, plain

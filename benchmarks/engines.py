@@ -24,7 +24,7 @@ FEW = 100
 
 def paratopic(folder: Path) -> Predict:
     """The project."""
-    from paratopic.inference.loading import load
+    from paratopic.inference.model import load
 
     model = load(folder)
     return lambda texts: [int(n) for n in model.predict_proba(list(texts)).argmax(axis=1)]

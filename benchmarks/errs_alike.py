@@ -17,9 +17,9 @@ import numpy as np
 from record import parser_of, save
 from tables import markdown
 
-from paratopic.findings import alike
+from paratopic.findings import shares
 from paratopic.findings.shares import Sample
-from paratopic.inference.scores import Array, Integers, softmax
+from paratopic.inference.modes import Array, Integers, softmax
 
 N, N_DRAWN, SOURCES, TOPICS = 1500, 120, (0.6, 0.3, 0.1), (0.4, 0.3, 0.1, 0.2)
 # How many permutations the test takes here, so that thousands of tests take minutes.
@@ -93,7 +93,7 @@ def p_value(case: str, how: str, seed: int) -> float:
     truth = np.eye(4)[texts.topic[rows]]
     sample = Sample(texts.known, rows, truth, weights, np.ones(len(rows)), articles)
     masses = [(texts.source == number).astype(np.float64) for number in range(3)]
-    p = alike.errors_differ(sample, masses, seed)
+    p = shares.errors_differ(sample, masses, seed)
     return 1.0 if p is None else p
 
 
@@ -102,7 +102,7 @@ def main() -> None:
     parser = parser_of(__file__, __doc__)
     parser.add_argument("--repeats", type=int, default=500, help="of each case and draw")
     arguments = parser.parse_args()
-    alike.N_PERMUTATIONS = N_PERMUTATIONS
+    shares.N_PERMUTATIONS = N_PERMUTATIONS
     lines: list[dict[str, Any]] = []
     for case in CASES:
         for how in DRAWS:

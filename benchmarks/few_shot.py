@@ -28,7 +28,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from tables import Draw, Table, draw, markdown, read, with_error
 
 from paratopic.baseline import fit as baseline
-from paratopic.inference.scores import classes, one_hot
+from paratopic.inference.modes import classes, one_hot
 from paratopic.project.params import Params, read_params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics

@@ -34,7 +34,7 @@ from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.evaluation.intervals import difference, share_estimates
 from paratopic.evaluation.metrics import MetricKey, Proportion, f1, shares_of
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.inference.scores import Array, Integers, Targets
+from paratopic.inference.modes import Array, Integers, Targets
 from paratopic.project.params import Params, read_params
 
 SIZES = (24, 100, 500)

@@ -30,7 +30,7 @@ from paratopic.corpus.folds import iterate_folds, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.findings.review import rank_doubtful
-from paratopic.inference.scores import Array, classes
+from paratopic.inference.modes import Array, classes
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.crossval import cross_validate

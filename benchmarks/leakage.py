@@ -39,7 +39,7 @@ from tables import markdown, read
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import iterate_folds, make_folds
 from paratopic.evaluation import metrics
-from paratopic.inference.scores import Array
+from paratopic.inference.modes import Array
 from paratopic.project.params import Split, read_params
 
 Integers = npt.NDArray[np.int64]

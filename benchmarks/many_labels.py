@@ -28,7 +28,7 @@ from simulation import Embeddings, embeddings
 from sklearn.metrics import accuracy_score, f1_score
 from tables import Table, markdown, read, with_error
 
-from paratopic.inference.scores import one_hot
+from paratopic.inference.modes import one_hot
 from paratopic.project.params import Params, read_params
 from paratopic.project.passages import Passage
 from paratopic.project.texts import Text, numbered

@@ -25,8 +25,7 @@ from tables import markdown, read
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
-from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import topical
+from paratopic.inference.modes import mode_of, topical
 from paratopic.project.params import Params, read_params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics

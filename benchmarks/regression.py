@@ -23,7 +23,7 @@ from tables import markdown
 
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.findings.shares import Sample, adjusted
-from paratopic.inference.scores import Array
+from paratopic.inference.modes import Array
 
 TERMS = ("time", "long")
 KEY = ["data", "n", "rare", "term", "method"]

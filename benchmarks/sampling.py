@@ -30,8 +30,7 @@ from paratopic.evaluation.intervals import share_estimates
 from paratopic.evaluation.metrics import Tally, shares_of_answers, value_of
 from paratopic.evaluation.outcomes import answer_outcomes
 from paratopic.findings.shares import Sample, shares
-from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Features, Integers
+from paratopic.inference.modes import Array, Features, Integers, mode_of
 from paratopic.labels.log import Label
 from paratopic.labels.sample import weigh_sample
 from paratopic.project.params import Params, read_params

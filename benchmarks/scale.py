@@ -38,7 +38,7 @@ from sklearn.pipeline import make_union
 from tables import Table, markdown, read
 
 from paratopic.baseline import fit as baseline
-from paratopic.inference.scores import one_hot
+from paratopic.inference.modes import one_hot
 from paratopic.project.params import read_params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics

@@ -40,16 +40,13 @@ from tables import markdown
 
 from paratopic.annotation.suggestion import draw_from_groups, draw_random
 from paratopic.cli.shares import read_corpus
-from paratopic.corpus.folds import TooFewLabels
+from paratopic.corpus.folds import MOST_TEXTS, TooFewLabels
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import groups_by, read_parquet, with_metadata
-from paratopic.corpus.unlabelled import MOST_TEXTS
 from paratopic.findings.groups import ALL, COUNT, find, group
-from paratopic.findings.population import Corpus, corpus_of
-from paratopic.findings.predictors import GivenPredictor
+from paratopic.findings.population import Corpus, GivenPredictor, corpus_of
 from paratopic.findings.shares import adjusted
-from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array
+from paratopic.inference.modes import Array, mode_of
 from paratopic.project import files
 from paratopic.project.params import Params, read_params
 from paratopic.stages import calibrate, fit, installed, package, prepare, split, train

@@ -25,16 +25,14 @@ from simulation import embeddings, frozen, population, without
 from tables import markdown, read
 
 from paratopic.annotation.suggestion import draw_from_groups, draw_random
-from paratopic.corpus.folds import TooFewLabels, make_folds
+from paratopic.corpus.folds import TooFewLabels, deal_unlabelled, make_folds
 from paratopic.corpus.labelled import Labelled, Unlabelled
 from paratopic.corpus.table import groups_by
-from paratopic.corpus.unlabelled import deal_unlabelled
-from paratopic.evaluation.estimates import LEAST_LABELS, Estimate, modified_wilson
+from paratopic.evaluation.intervals import LEAST_LABELS, Estimate, modified_wilson
 from paratopic.findings import shares
-from paratopic.findings.predictors import CrossPredictor, in_articles
+from paratopic.findings.population import CrossPredictor, in_articles
 from paratopic.findings.shares import Part, Sample
-from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Integers, Scores
+from paratopic.inference.modes import Array, Integers, Scores, mode_of
 from paratopic.labels.log import Label
 from paratopic.labels.sample import weigh_sample
 from paratopic.project.params import Params, read_params

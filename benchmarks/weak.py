@@ -30,7 +30,7 @@ from tables import markdown, read
 
 from paratopic.corpus.folds import no_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.inference.scores import Array, Integers
+from paratopic.inference.modes import Array, Integers
 from paratopic.labels.resolve import vote_rows
 from paratopic.labels.weak import learn_sources
 from paratopic.project.params import read_params

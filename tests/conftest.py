@@ -17,8 +17,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from paratopic.inference.loading import load
-from paratopic.inference.model import Model
+from paratopic.inference.model import Model, load
 from paratopic.project.files import aside
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
@@ -145,7 +144,7 @@ def baseline_folder(
     rows: pd.DataFrame, topics: Topics, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     from paratopic.baseline import fit as baseline
-    from paratopic.inference.calibration import Calibration
+    from paratopic.inference.folder import Calibration
 
     folder = tmp_path_factory.mktemp("models") / "baseline"
     model = baseline.fit(examples(rows, topics.names), topics, PARAMS.section("baseline"), 1)

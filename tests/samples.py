@@ -28,12 +28,11 @@ from paratopic.corpus.table import (
     with_columns,
     write_columns,
 )
-from paratopic.evaluation.estimates import Estimate
+from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.inference.context import ContextWeights
+from paratopic.inference.head import ContextWeights
 from paratopic.inference.model import Model
-from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Integers, Scores, one_hot
+from paratopic.inference.modes import Array, Integers, Scores, mode_of, one_hot
 from paratopic.labels.answers import CurrentAnswers
 from paratopic.labels.resolve import check_meanings, join_labels, label_rows, vote_rows
 from paratopic.project.files import LABELS, PARAGRAPHS, SAMPLE, VOTES, WEAK

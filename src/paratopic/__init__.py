@@ -8,8 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paratopic.inference.loading import load, predict
-    from paratopic.inference.model import Model
+    from paratopic.inference.model import Model, load, predict
     from paratopic.inference.prediction import Explanation, Prediction, Share
     from paratopic.project.errors import UserError
     from paratopic.project.passages import Passage
@@ -20,8 +19,8 @@ __version__ = "0.1.0"
 _MODULES = {
     "Explanation": "inference.prediction",
     "Share": "inference.prediction",
-    "load": "inference.loading",
-    "predict": "inference.loading",
+    "load": "inference.model",
+    "predict": "inference.model",
     "Model": "inference.model",
     "Passage": "project.passages",
     "Prediction": "inference.prediction",

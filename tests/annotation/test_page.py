@@ -27,7 +27,7 @@ from starlette.testclient import TestClient
 
 from paratopic.annotation import page
 from paratopic.annotation.suggestion import Suggestion
-from paratopic.inference.loading import load
+from paratopic.inference.model import load
 from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
 from paratopic.project.codebook import Change, Kind

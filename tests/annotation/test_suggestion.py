@@ -11,10 +11,8 @@ from sklearn.preprocessing import normalize
 
 from paratopic.annotation import suggestion
 from paratopic.annotation.suggestion import CANDIDATES, by_topic, choose, containing, in_context
-from paratopic.inference.loading import load
-from paratopic.inference.model import Model
-from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array
+from paratopic.inference.model import Model, load
+from paratopic.inference.modes import Array, mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
 from tests.samples import TARIFF, paragraph_table

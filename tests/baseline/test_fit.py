@@ -12,7 +12,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from paratopic.baseline import fit as baseline
-from paratopic.inference.scores import Integers, Scores, classes, one_hot
+from paratopic.inference.modes import Integers, Scores, classes, one_hot
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples, silent

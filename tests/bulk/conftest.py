@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.inference.loading import load
-from paratopic.inference.model import Model
+from paratopic.inference.model import Model, load
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from paratopic.annotation.page import Session, Submission
 from paratopic.cli.project import DRAW
 from paratopic.cli.start import create, new_topics
 from paratopic.corpus.labelled import read_labelled_paragraphs
-from paratopic.inference.loading import load
+from paratopic.inference.model import load
 from paratopic.labels.log import read_lines
 from paratopic.project.files import CHAMPION
 from paratopic.project.kinds import KINDS
@@ -78,7 +78,7 @@ def fill(name: str, **topic_of: str) -> None:
 def test_suggested_paragraphs_are_labelled_imported_and_counted(
     clone: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("paratopic.cli.staleness._dvc_status", lambda stages: {})
+    monkeypatch.setattr("paratopic.cli.project._dvc_status", lambda stages: {})
     before = LABELS.read_bytes()
     printed = cli("suggest", "--n", "2")
     assert len(list(csv.DictReader(printed.splitlines()))) == 2

@@ -17,7 +17,7 @@ from paratopic.cli.report import ACTIVATE
 from paratopic.corpus.labelled import SAMPLE_SCHEMA, VOTES_SCHEMA
 from paratopic.corpus.table import write_metadata
 from paratopic.evaluation.comparison import Lead
-from paratopic.evaluation.estimates import Estimate
+from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.report import Abstention, Naming
 from paratopic.labels.agreement import Agreement
 from paratopic.project.files import (
@@ -110,7 +110,7 @@ def test_dvc_is_asked_once(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
     write_labelled(frame)
     write_metadata(frame[["id"]], METADATA)
     asked = Mock(return_value={"compare": [{"changed outs": {"a.json": "modified"}}]})
-    monkeypatch.setattr("paratopic.cli.staleness._dvc_status", asked)
+    monkeypatch.setattr("paratopic.cli.project._dvc_status", asked)
     assert "note: a.json changed since these figures were made" in cli("report")
     asked.assert_called_once()
 

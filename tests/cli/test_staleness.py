@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from paratopic.cli import staleness
-from paratopic.cli.staleness import changes_since, note_changes
+from paratopic.cli import project
+from paratopic.cli.project import changes_since, note_changes
 from paratopic.project import files
 from paratopic.project.files import MODELS, PREPARED, sha256, write_text
 from tests.programs import ROOT
@@ -21,7 +21,7 @@ MODEL = MODELS / "baseline"
 
 
 def says(monkeypatch: pytest.MonkeyPatch, status: dict[str, list[Any]]) -> None:
-    monkeypatch.setattr(staleness, "_dvc_status", lambda stages: status)
+    monkeypatch.setattr(project, "_dvc_status", lambda stages: status)
 
 
 def test_what_dvc_says_of_the_stages_is_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from paratopic.cli.status import count_labels, missing
+from paratopic.cli.report import count_labels, missing
 from paratopic.corpus.labelled import Labelled, labelled_in
-from paratopic.evaluation.estimates import Estimate
+from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.report import Metrics, TopicFigures
 from paratopic.project.files import PARAMS
 from paratopic.project.topics import NO_TOPIC, Topic, Topics

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from paratopic.corpus.folds import ALWAYS_TRAIN, Folds, make_folds
+from paratopic.corpus.folds import ALWAYS_TRAIN, Folds, deal_unlabelled, make_folds
 from paratopic.corpus.labelled import labelled_rows
-from paratopic.corpus.unlabelled import deal_unlabelled
 from paratopic.project.topics import Topics
 from tests.samples import paragraph_table
 
@@ -71,7 +70,7 @@ def test_boilerplate_and_copies_are_left_out_and_many_are_drawn(
     frame.loc[53, "text"] = frame["text"][0]  # is labelled
     ids = set(dealt(frame)[0]["id"])
     assert not ids & {*frame["id"][[50, 52, 53]]} and frame["id"][51] in ids
-    monkeypatch.setattr("paratopic.corpus.unlabelled.MOST_TEXTS", 10)
+    monkeypatch.setattr("paratopic.corpus.folds.MOST_TEXTS", 10)
     few = dealt(frame)[0]
     assert few["id"].nunique() == 10 and len(few) == 20
     assert set(few["id"]) < ids

@@ -105,12 +105,12 @@ def test_a_script_runs_and_says_what_its_results_were_made_with(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from paratopic.findings import alike
+    from paratopic.findings import shares
     from paratopic.transformer import fit as transformer
 
     shutil.copytree(workplace, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(transformer, "CLOSE", transformer.CLOSE)  # predict.py changes it
-    monkeypatch.setattr(alike, "N_PERMUTATIONS", alike.N_PERMUTATIONS)  # errs_alike.py does
+    monkeypatch.setattr(shares, "N_PERMUTATIONS", shares.N_PERMUTATIONS)  # errs_alike.py does
     table = [] if script in BY_POSITION else ["--data", "table.parquet"]
     words = [*table, *shlex.split(OPTIONS[script])]
     run_benchmark(monkeypatch, tmp_path, script, *words)

@@ -23,7 +23,7 @@ from paratopic.evaluation.comparison import (
     unmeasured,
     with_basis,
 )
-from paratopic.evaluation.estimates import Estimate
+from paratopic.evaluation.intervals import Estimate
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import ModeName, Topics
 from tests.reports import compared, prepared, split

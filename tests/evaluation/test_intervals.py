@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from paratopic.evaluation.estimates import ALIKE_ARTICLES, DESIGN_EFFECT
 from paratopic.evaluation.intervals import (
+    ALIKE_ARTICLES,
+    DESIGN_EFFECT,
     EXPONENT,
     LEAST_FOR_ECE,
     difference,
@@ -36,7 +37,7 @@ from paratopic.evaluation.outcomes import (
     learnt_shares,
     outcomes,
 )
-from paratopic.inference.scores import one_hot
+from paratopic.inference.modes import one_hot
 from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import bounds, held_out, of_one_topic

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from paratopic.evaluation import metrics
-from paratopic.inference.scores import (
+from paratopic.inference.modes import (
     Array,
     Targets,
     binary_log_losses,

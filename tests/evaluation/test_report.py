@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.evaluation.estimates import Estimate
-from paratopic.evaluation.intervals import Difference
+from paratopic.evaluation.intervals import Difference, Estimate
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes
 from paratopic.evaluation.report import (
     HURTS,
@@ -22,7 +21,7 @@ from paratopic.evaluation.report import (
     reads,
     reliability_table,
 )
-from paratopic.inference.calibration import NEVER, Calibration
+from paratopic.inference.folder import NEVER, Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.project.params import Calibrate
 from paratopic.project.topics import Topics

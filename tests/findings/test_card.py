@@ -14,13 +14,11 @@ import pytest
 from huggingface_hub import ModelCard
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.evaluation.estimates import Estimate
+from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.report import Metrics, TopicFigures
 from paratopic.findings.card import render_card
-from paratopic.inference.calibration import Calibration
-from paratopic.inference.context import ContextWeights
-from paratopic.inference.folder import CARD, Manifest, is_card_of
-from paratopic.inference.head import Reading
+from paratopic.inference.folder import CARD, Calibration, Manifest, is_card_of
+from paratopic.inference.head import ContextWeights, Reading
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.project.metrics import metrics_in

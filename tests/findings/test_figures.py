@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from paratopic.evaluation.estimates import Estimate
+from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.report import Metrics, ModelReport
 from paratopic.findings import figures
 from paratopic.findings.page import as_svg

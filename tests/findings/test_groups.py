@@ -15,11 +15,10 @@ from paratopic.corpus.table import JOINED, row_numbers
 from paratopic.findings import figures
 from paratopic.findings.figures import plot_shares, share_chart
 from paratopic.findings.groups import ALL, BORROWED, COUNT, find, group, periods_of, rows_to_regress
-from paratopic.findings.population import Corpus, Counted, corpus_of
-from paratopic.findings.predictors import CrossPredictor
+from paratopic.findings.population import Corpus, Counted, CrossPredictor, corpus_of
 from paratopic.findings.tables import change_table
 from paratopic.findings.wording import notes, outlook, overview, plan, sentence
-from paratopic.inference.scores import Scores
+from paratopic.inference.modes import Scores
 from paratopic.project.errors import UserError
 from paratopic.project.periods import UNKNOWN
 from paratopic.project.topics import ModeName, Topics

@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from paratopic.evaluation.estimates import LEAST_LABELS, Estimate, modified_wilson
-from paratopic.findings import alike
-from paratopic.findings.alike import errors_differ
-from paratopic.findings.predictors import nested
+from paratopic.evaluation.intervals import LEAST_LABELS, Estimate, modified_wilson
+from paratopic.findings import shares as room
+from paratopic.findings.population import nested
 from paratopic.findings.shares import (
     Sample,
     adjusted,
     difference,
+    errors_differ,
     possible,
     shares,
     shares_of_parts,
     trend,
 )
-from paratopic.inference.scores import Array, Targets
+from paratopic.inference.modes import Array, Targets
 from tests.samples import bounds
 
 # Standard errors on each side of a 95 % interval.
@@ -267,7 +267,7 @@ def test_one_label_of_a_rare_topic_is_no_sign_of_other_errors() -> None:
 def test_errors_that_are_alike_are_called_different_as_often_as_promised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(alike, "N_PERMUTATIONS", 199)
+    monkeypatch.setattr(room, "N_PERMUTATIONS", 199)
     rng, called = np.random.default_rng(1), 0
     for seed in range(60):
         sample, _ = drawn(400, 80, seed)
@@ -389,7 +389,7 @@ def test_parts_with_other_weights_and_variances_are_called_different_as_often_as
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Drawn by group: 40 of 900, of 450 and of 150 texts, whose errors vary more in the last."""
-    monkeypatch.setattr(alike, "N_PERMUTATIONS", 199)
+    monkeypatch.setattr(room, "N_PERMUTATIONS", 199)
     sizes, rejected = np.array([900, 450, 150]), []
     parts = np.repeat(np.arange(3), sizes)
     masses = [(parts == part).astype(np.float64) for part in range(3)]

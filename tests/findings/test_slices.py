@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from paratopic.evaluation.outcomes import Answered, Outcomes
 from paratopic.findings.slices import ALPHA, LEAST, columns_of, find_slices
-from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Integers, Targets
+from paratopic.inference.modes import Array, Integers, Targets, mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.periods import UNKNOWN
 

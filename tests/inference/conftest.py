@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from paratopic.inference.calibration import Calibration
-from paratopic.inference.context import ContextWeights
-from paratopic.inference.loading import load
-from paratopic.inference.model import Model
+from paratopic.inference.folder import Calibration
+from paratopic.inference.head import ContextWeights
+from paratopic.inference.model import Model, load
 from paratopic.project.texts import numbered
 from paratopic.project.topics import ModeName, Topics
 from paratopic.training.examples import Fitted

@@ -14,14 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from paratopic.inference.calibration import Calibration
-from paratopic.inference.context import CLEAR, ContextWeights, in_context
-from paratopic.inference.head import read_head
-from paratopic.inference.loading import load
-from paratopic.inference.model import Model
-from paratopic.inference.modes import mode_of
+from paratopic.inference.folder import Calibration
+from paratopic.inference.head import CLEAR, ContextWeights, in_context, read_head
+from paratopic.inference.model import Model, load
+from paratopic.inference.modes import Array, mode_of
 from paratopic.inference.onnx_model import EncoderClassifier, read_windows
-from paratopic.inference.scores import Array
 from paratopic.inference.tfidf_model import BaselineClassifier, transform_in_context
 from paratopic.project.passages import REACH, Passage, article_passages
 from paratopic.project.texts import PARTS, Text, numbered, plain

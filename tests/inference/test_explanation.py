@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paratopic import Explanation, Share, load
-from paratopic.inference.calibration import Calibration
+from paratopic.inference.folder import Calibration
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import sentences
 from paratopic.project.passages import REACH, Passage

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.inference.loading import _default_model, load, predict
+from paratopic.inference.model import _default_model, load, predict
 from paratopic.inference.onnx_model import EncoderClassifier
 from paratopic.project.errors import UserError
 from tests.programs import python

@@ -11,9 +11,9 @@ import pytest
 from scipy import sparse
 
 from paratopic import load
+from paratopic.inference.modes import Array
 from paratopic.inference.nearest import LabelledParagraphs, LikeParagraph
 from paratopic.inference.onnx_model import read_windows
-from paratopic.inference.scores import Array
 from paratopic.training.examples import Fitted
 from paratopic.transformer.fit import FittedTransformer
 from tests.samples import TARIFF

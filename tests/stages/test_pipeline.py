@@ -15,10 +15,9 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from paratopic.inference.calibration import NEVER
-from paratopic.project.files import COMPARISON, MODEL_REPORTS, MODELS, SCORES
+from paratopic.inference.folder import NEVER
+from paratopic.project.files import COMPARISON, MODEL_REPORTS, MODELS, SCORES, last_time, read_times
 from paratopic.project.kinds import KINDS
-from paratopic.project.times import last_time, read_times
 from tests.programs import Cli, logged, run_stages, runs, sh
 from tests.samples import WORDS, paragraph
 

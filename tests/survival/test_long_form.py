@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 
 from paratopic.annotation import formats
 from paratopic.corpus.table import read_paragraphs
-from paratopic.inference.loading import load
+from paratopic.inference.model import load
 from paratopic.labels.answers import current
 from paratopic.labels.log import Label, append, read_lines
 from paratopic.project.errors import UserError

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from paratopic.bulk import jobs
-from paratopic.inference.loading import load
-from paratopic.inference.model import Model
+from paratopic.inference.model import Model, load
 from paratopic.project.errors import UserError
 from tests.bulk.bulk_runs import predict, read_rows
 from tests.documents import save

@@ -12,10 +12,8 @@ import pandas as pd
 from pydantic.dataclasses import dataclass
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from paratopic.inference.context import ContextWeights
-from paratopic.inference.head import Reading
-from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Array, Scores, softmax
+from paratopic.inference.head import ContextWeights, Reading
+from paratopic.inference.modes import Array, Mode, Scores, softmax
 from paratopic.project.params import SECTION, Positive
 from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.evaluation.estimates import Estimate
+from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.report import TopicFigures
 from paratopic.project.errors import UserError
 from paratopic.project.files import FINAL_FITS, TIMES, digest, write_json

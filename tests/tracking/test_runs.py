@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from paratopic import load, predict
-from paratopic.inference.loading import _fetch_once
+from paratopic.inference.model import _fetch_once
 from paratopic.inference.registry import ARTIFACTS, asking, store_uri
 from paratopic.project.errors import UserError
 from paratopic.tracking import runs

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 
 from paratopic.baseline import fit as baseline
-from paratopic.inference.context import ContextWeights
-from paratopic.inference.scores import Array, Integers, Scores, one_hot
+from paratopic.inference.head import ContextWeights
+from paratopic.inference.modes import Array, Integers, Scores, one_hot
 from paratopic.project.passages import Passage
 from paratopic.project.texts import Text, numbered
 from paratopic.project.topics import Topics
-from paratopic.training import context
-from paratopic.training.context import LEAST_ARTICLES, OTHERS, PRIOR, choose_context
-from paratopic.training.examples import Examples
+from paratopic.training import examples as room
+from paratopic.training.examples import LEAST_ARTICLES, OTHERS, PRIOR, Examples, choose_context
 from tests.samples import PARAMS, WORDS, paragraph
 
 NAMES = tuple(WORDS)
@@ -124,7 +123,7 @@ def test_no_missing_part_weighs(passage: Text, expected: ContextWeights, n_artic
 
 
 def test_the_choice_is_made_on_some_of_many_examples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context, "MOST_TO_CHOOSE", 50)
+    monkeypatch.setattr(room, "MOST_TO_CHOOSE", 50)
     examples = made_up(200, 10)
     examples.targets[::2] = False
     drawn = []

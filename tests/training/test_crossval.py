@@ -14,16 +14,21 @@ import pandas as pd
 import pytest
 
 from paratopic.baseline import fit as baseline
-from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds, make_folds, no_folds
+from paratopic.corpus.folds import (
+    ALWAYS_TRAIN,
+    deal_unlabelled,
+    iterate_folds,
+    make_folds,
+    no_folds,
+)
 from paratopic.corpus.labelled import Labelled, Pool, Unlabelled, labelled_rows, make_pool
 from paratopic.corpus.table import texts_of
-from paratopic.corpus.unlabelled import deal_unlabelled
-from paratopic.inference.context import ContextWeights
-from paratopic.inference.scores import Scores
+from paratopic.inference.head import ContextWeights
+from paratopic.inference.modes import Scores
 from paratopic.project.passages import REACH
 from paratopic.project.texts import NOTHING, Texts, numbered
 from paratopic.project.topics import Topics
-from paratopic.training import context
+from paratopic.training import examples as room
 from paratopic.training.crossval import (
     cross_validate,
     fit_all,
@@ -215,7 +220,7 @@ def test_neighbours_across_the_split_of_an_article_do_not_tell_what_is_held_out(
         label_source=["hand"] * n,
     )
     # Texts of random words are no more like their neighbours than like others.
-    monkeypatch.setattr(context, "_are_coherent", lambda *given: True)
+    monkeypatch.setattr(room, "_are_coherent", lambda *given: True)
     topics = Topics("single", names)
     rows = labelled_rows(frame, topics)
     dealt = make_folds(rows, 4, 1, None, 0)

@@ -12,7 +12,7 @@ from scipy.special import logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 
 from paratopic.inference.head import LinearHead
-from paratopic.inference.scores import Array, Integers, Targets, one_hot
+from paratopic.inference.modes import Array, Integers, Targets, one_hot
 from paratopic.project.texts import numbered
 from paratopic.training.examples import Examples, Soft
 from paratopic.training.head import (

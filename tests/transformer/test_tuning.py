@@ -14,8 +14,8 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from paratopic.inference.modes import Targets, one_hot
 from paratopic.inference.onnx_model import windowing
-from paratopic.inference.scores import Targets, one_hot
 from paratopic.project.texts import numbered
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.examples import Examples, silent

@@ -22,7 +22,7 @@ import pandas as pd
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.table import has_hand_label, targets_of, texts_of
 from paratopic.inference.model import Model
-from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
+from paratopic.inference.modes import Array, Features, Integers, Scores, Targets
 from paratopic.labels.frames import RANDOM_SHARE
 from paratopic.labels.log import ARTICLE
 from paratopic.labels.sample import n_texts

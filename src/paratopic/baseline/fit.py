@@ -22,9 +22,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from paratopic.baseline.settings import Baseline
 from paratopic.corpus.folds import ALWAYS_TRAIN, deal
-from paratopic.inference.context import ContextWeights, in_context
-from paratopic.inference.head import LinearHead
-from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
+from paratopic.inference.head import ContextWeights, LinearHead, in_context
+from paratopic.inference.modes import Array, Features, Integers, Scores, Targets
 from paratopic.inference.tfidf_model import (
     BaselineClassifier,
     Keywords,
@@ -34,8 +33,16 @@ from paratopic.inference.tfidf_model import (
 from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import measure
-from paratopic.training.context import choose_context
-from paratopic.training.examples import Advance, Examples, Fitted, Parity, at_most, evidence, silent
+from paratopic.training.examples import (
+    Advance,
+    Examples,
+    Fitted,
+    Parity,
+    at_most,
+    choose_context,
+    evidence,
+    silent,
+)
 from paratopic.training.head import Described, NonePrior, fit_heads, lessons_of, regression_of
 from paratopic.training.logistic import Linear
 

@@ -29,8 +29,7 @@ from rich.text import Text
 from paratopic.bulk import jobs
 from paratopic.bulk.formats import FORMATS, list_skipped
 from paratopic.bulk.table import WRITERS, predict_table
-from paratopic.inference.loading import load
-from paratopic.inference.model import Model
+from paratopic.inference.model import Model, load
 from paratopic.inference.nearest import LabelledParagraphs, LikeParagraph
 from paratopic.inference.prediction import Explanation, Prediction
 from paratopic.project.errors import SOME_ERRORS, UserError, plural, signed
@@ -336,7 +335,7 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
     # Where the project whose model this is has other texts, labels or settings now.
     if PREPARED.exists():
         with suppress(ModuleNotFoundError):  # an install for prediction alone trains no models
-            from paratopic.cli.staleness import note_changes
+            from paratopic.cli.project import note_changes
 
             note_changes(model.folder)
     print(

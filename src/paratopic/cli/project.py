@@ -1,4 +1,8 @@
-"""The project in the current directory, as commands see it, and what is to be done next there."""
+"""The project in the current directory, as commands see it: what is out of date, what to do next.
+
+DVC says what is out of date. It does not see sources outside of the project, so stage prepare notes
+digests of what it reads.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +12,14 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
 
 import pandas as pd
-import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from paratopic.annotation import formats
-from paratopic.annotation.suggestion import in_context
-from paratopic.cli.staleness import champion_name, changes_since, print_changes
 from paratopic.corpus.labelled import (
     LABELS_SCHEMA,
     SAMPLE_SCHEMA,
@@ -31,29 +30,23 @@ from paratopic.corpus.labelled import (
     with_labels,
     with_sample,
 )
-from paratopic.corpus.table import (
-    in_words,
-    read_columns,
-    read_paragraphs,
-    read_parquet,
-    with_metadata,
-)
-from paratopic.evaluation.estimates import LEAST_LABELS
-from paratopic.evaluation.report import Metrics
+from paratopic.corpus.table import read_columns, read_paragraphs, read_parquet, with_metadata
+from paratopic.evaluation.comparison import Comparison
+from paratopic.evaluation.intervals import LEAST_LABELS
 from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
 from paratopic.labels.log import Label, after, one_line, read_lines
 from paratopic.labels.resolve import in_names_of_today
 from paratopic.labels.sample import Sample, describe_sample, sample_of
 from paratopic.labels.summary import Prepared
 from paratopic.project import files
-from paratopic.project.errors import UserError, in_units, plural
+from paratopic.project.errors import UserError, in_short, in_units
+from paratopic.project.files import last_time
 from paratopic.project.params import Params, read_params
 from paratopic.project.periods import UNKNOWN, values_by
 from paratopic.project.sources import Source
-from paratopic.project.terminal import listing, terminal
-from paratopic.project.times import last_time
-from paratopic.reading.outside import is_trusted, refuse_untrusted
-from paratopic.reading.sources import files_of
+from paratopic.project.terminal import terminal
+from paratopic.reading.outside import is_trusted, refuse_untrusted, untrusted
+from paratopic.reading.sources import digests_of, files_of
 
 # How many paragraphs a first random sample has: three times what shares need at least.
 SAMPLE = 3 * LEAST_LABELS
@@ -67,13 +60,8 @@ LABEL_GROUPS = {
     f"groups with the fewest labels ({LEAST_LABELS} each give an interval)"
 }
 
-Again = Annotated[
-    Path | None,
-    typer.Option(
-        help="Write the listed paragraphs to a file, to label them again: .json (Label Studio), "
-        ".csv or .xlsx (a spreadsheet, `paratopic label`)."
-    ),
-]
+# Stages of the champion whose changes make its figures old.
+OWN = ("fit", "calibrate", "train", "package")
 
 
 @dataclass(frozen=True)
@@ -225,48 +213,6 @@ class Project:
         files.refuse_outside(path)
         return path
 
-    def print_labels(self, rows: pd.DataFrame) -> None:
-        """Print where labels are: lines of labels.csv or rows of tables, with what they are on.
-
-        Parameters
-        ----------
-        rows
-            Columns paragraph (id), text and verdict.
-        """
-        if rows.empty:
-            return
-        in_tables = self.votes.dropna(subset="place")
-        place_of = dict(zip(in_tables["paragraph"], in_tables["place"], strict=True))
-        names, listed = in_words(read_parquet(files.METADATA), list(rows["paragraph"])), []
-        for row in rows.to_dict("records"):
-            id_ = row["paragraph"]
-            lines = ", ".join(answer.line for answer in self.answers_on.get(id_, []))
-            where = f"line {lines}" if lines else place_of.get(id_, "")
-            listed.append((where, (names[id_], row["text"], row["verdict"])))
-        terminal().print(listing(listed))
-        if any(map(self.answers_on.get, rows["paragraph"])):
-            print(f"Lines are those of {self.labels_file}.")
-
-    def write_again(self, doubtful: pd.DataFrame, models: str, out: Path) -> None:
-        """Write paragraphs to be labelled again, with a suggestion and the reason.
-
-        Parameters
-        ----------
-        doubtful
-            Columns paragraph (id), suggestion (a topic, "" for none), confidence (its probability)
-            and reason.
-        """
-        check_out(out)
-        paragraphs = in_context(self.paragraphs, dict.fromkeys(doubtful["paragraph"], ""))
-        suggestions, when = [], self.next_time
-        for paragraph, row in zip(paragraphs, doubtful.to_dict("records"), strict=True):
-            scores = {row["suggestion"]: row["confidence"]} if row["suggestion"] else {}
-            again = replace(paragraph, scores=scores, reason=row["reason"], when=when)
-            suggestions.append(again)
-        written = formats.write_tasks(out, suggestions, self.params.topics, models)
-        listed = self.in_units(plural(len(suggestions), "paragraph"))
-        print(f"{listed} to label again: {', '.join(map(str, written))}")
-
 
 def read_project() -> Project:
     """Read the project in the current directory.
@@ -310,6 +256,97 @@ def read_texts() -> None:
             raise UserError("stage prepare failed: see its message above")
 
 
+def champion_name() -> str:
+    """Name of the champion; "" where no models were compared yet."""
+    if not files.COMPARISON.exists():
+        return ""
+    return Comparison.load(files.COMPARISON).champion
+
+
+def note_changes(model: Path) -> None:
+    """Print that a model of the project is older than its texts, labels or settings, if it is.
+
+    Nothing is printed about another model, and nothing where sources are outside of a project that
+    nobody trusts.
+    """
+    is_own = model.resolve().is_relative_to(files.MODELS.resolve())
+    if not (is_own and files.PARAMS.exists() and files.PREPARED.exists()):
+        return
+    params, champion = read_params(), champion_name()
+    if not untrusted(params.prepare):
+        print_changes(changes_since(params, champion), champion)
+
+
+def print_changes(changes: str, champion: str) -> None:
+    """Print what `changes_since` says, unless it is nothing."""
+    if changes:
+        what = "these figures were made" if champion else "the texts were read"
+        print(f"note: {changes} changed since {what}: run `dvc repro`")
+
+
+def changes_since(params: Params, champion: str) -> str:
+    """Say which sources, settings and results changed since the last `dvc repro`; "" for none.
+
+    Parameters
+    ----------
+    champion
+        Name of the model whose stages are looked at, beside those of all models; "" for none, where
+        stage prepare alone has run.
+    """
+    stages = ["prepare"]
+    if champion:
+        stages += ["split", *(f"{stage}@{champion}" for stage in OWN), "compare"]
+        stages += [f"evaluate@{name}" for name in params.models]
+    status, changes = _dvc_status(stages), changed_sources(params)
+    for stage in stages:
+        for change in status.get(stage, ()):
+            changes += _names(change, stage)
+    return in_short(list(dict.fromkeys(changes)), 2)
+
+
+def changed_sources(params: Params) -> list[str]:
+    """Names of the texts and labels that are other than those that stage prepare read."""
+    log = params.prepare.labels
+    if not (read := Prepared.load(files.PREPARED).read):
+        return []
+    now = digests_of(params.prepare.sources, *([Path(log)] if log else []))
+    return [path for path in {**read, **now} if read.get(path) != now.get(path)]
+
+
+def _dvc_status(stages: list[str]) -> dict[str, list[object]]:
+    """What `dvc status` says of stages; nothing, and a note, where DVC cannot be asked.
+
+    It takes DVC's lock, and writes to its folder.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            return dict(repo.status(stages))
+    except (DvcException, OSError, KeyError) as error:  # the last one: its user has no name
+        reason = str(error).partition("\n")[0]
+        print(f"note: it is not known whether results are up to date, because DVC says: {reason}")
+        return {}
+
+
+def _names(change: object, stage: str) -> list[str]:
+    """Names of what differs from when a stage ran, from an entry of `dvc status`.
+
+    What is gone is made anew, and what stage prepare reads is known from `changed_sources`.
+    """
+    if not isinstance(change, dict):
+        return []
+    names = []
+    for what, paths in change.items():
+        for path, kind in paths.items():
+            if isinstance(kind, dict):
+                names += [f"{key} in {path}" for key in kind]
+            elif kind == "modified" and (stage, what) != ("prepare", "changed deps"):
+                names.append(path)
+    return names
+
+
 def check_out(out: Path) -> None:
     """Refuse to write over a file that the project here reads, or that its stages write."""
     if not (out.exists() and files.PARAMS.exists()):
@@ -333,12 +370,6 @@ def _outputs() -> list[Path]:
             "then `dvc repro`"
         ) from None
     return [Path(out["path"]) for stage in stages.values() for out in stage.get("outs", ())]
-
-
-def measured(model: str) -> Metrics | None:
-    """metrics.json of a model; None where there is none, as of the dummy."""
-    path = files.MODEL_REPORTS / model / "metrics.json"
-    return Metrics.load(path) if path.exists() else None
 
 
 def name_of_user(annotator: str | None) -> str:

@@ -10,11 +10,10 @@ from typing import Annotated
 import typer
 
 from paratopic.cli.predict import ModelOption
-from paratopic.cli.project import read_project
-from paratopic.cli.staleness import note_changes
+from paratopic.cli.project import note_changes, read_project
 from paratopic.corpus.labelled import check_names
 from paratopic.inference.folder import CARD, is_card_of, prediction_files
-from paratopic.inference.loading import load
+from paratopic.inference.model import load
 from paratopic.labels.dataset import write_dataset
 from paratopic.project.errors import UserError
 from paratopic.project.files import MODEL_CARD, MODEL_REPORTS, PARAGRAPHS, aside, written_by

@@ -1,29 +1,49 @@
-"""The command `paratopic report`: prints what stage compare wrote, or makes the whole page."""
+"""The commands `paratopic report` and `paratopic status`: figures, and what is missing."""
 
 from __future__ import annotations
 
 import os
 import webbrowser
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+import pandas as pd
 import typer
 from rich.table import Column, Table
 
 from paratopic.cli.mistakes import mistakes_of
-from paratopic.cli.project import Project, measured, next_steps, print_steps, read_project
+from paratopic.cli.project import (
+    Project,
+    changed_sources,
+    next_steps,
+    print_steps,
+    read_project,
+    read_texts,
+)
 from paratopic.cli.shares import read_corpus
+from paratopic.corpus.folds import LEAST_FOLDS
+from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.table import describe_size
 from paratopic.evaluation.comparison import Comparison, describe_weak
-from paratopic.evaluation.report import thresholds_in_words
+from paratopic.evaluation.report import Metrics, thresholds_in_words, why_none_is_sure
 from paratopic.findings.page import render_page
 from paratopic.findings.wording import overview
-from paratopic.labels.summary import Prepared, describe_agreement
+from paratopic.labels.answers import label_in_a_tie
+from paratopic.labels.summary import (
+    Prepared,
+    describe_agreement,
+    describe_sources,
+    sources_that_label,
+)
 from paratopic.project import files
-from paratopic.project.errors import UserError, in_units, signed
-from paratopic.project.files import COMPARISON, PREPARED, WHOLE_PAGE
+from paratopic.project.codebook import first_definition
+from paratopic.project.errors import MOST_NAMED, UserError, in_short, in_units, plural, signed
+from paratopic.project.files import COMPARISON, PARAMS, PREPARED, WHOLE_PAGE
 from paratopic.project.params import read_params
 from paratopic.project.terminal import terminal
+from paratopic.project.topics import NO_TOPIC
 
 Made = TypeVar("Made")
 
@@ -135,3 +155,110 @@ def _table(comparison: Comparison) -> Table:
         if metric.is_main and any(cells):
             table.add_row(metric.title, *cells)
     return table
+
+
+def status() -> None:
+    """Show the labels by topic and annotator, what is missing, and what to do next.
+
+    The paragraphs are those of the last `dvc repro prepare`.
+    """
+    read_texts()
+    project = read_project()
+    project.note_changes()
+    is_old = bool(changed_sources(project.params))
+    frame, topics = project.paragraphs, project.params.topics
+    unlabelled = frame[frame["label_source"] == "none"]
+    _print_labels(project, is_old)
+    worth = describe_sources(sources_that_label(project.prepared))
+    print(*worth, project.in_units(f"not labelled: {describe_size(unlabelled)}"), sep="\n")
+    if not is_old and (notes := missing(project.labelled, measured(project.champion))):
+        print("Missing:", *map(project.in_units, notes), sep="\n  ")
+    if n_tied := len(project.tied):
+        given = label_in_a_tie(project.params.prepare.ties, topics)
+        tied = project.in_units(plural(n_tied, "paragraph"))
+        print(f"Ties between annotators: {tied}, {given} until another answer settles it")
+    if n_retired := len(project.retired):
+        waiting = project.in_units(plural(n_retired, "paragraph"))
+        print(f"To label again, because the codebook changed: {waiting}; `suggest` has them first")
+    print_steps(next_steps(project))
+
+
+def _print_labels(project: Project, is_old: bool) -> None:
+    """Print how many labels each topic has, whether they are a sample, and who gave them."""
+    data, in_units = project.labelled, project.in_units
+    counts = count_labels(data)
+    columns = [Column(str(name), justify="right") for name in counts]
+    title = in_units(f"{len(data.rows)} of {plural(len(project.paragraphs), 'paragraph')} labelled")
+    if is_old:
+        title += " before these changes"
+    table = Table("topic", *columns, title=title)
+    for topic, row in counts.iterrows():
+        table.add_row(str(topic), *map(str, row))
+    terminal().print(table)
+    if basis := project.basis:
+        print(in_units(basis))
+    annotators = Counter(line.who for line in project.current.answers)
+    for name, n in annotators.most_common():
+        labelled = in_units(f"{plural(n, 'paragraph')} labelled")
+        print(f"{project.params.prepare.labels}: {labelled} by {name}")
+
+
+def count_labels(data: Labelled) -> pd.DataFrame:
+    """Count the labels of each topic.
+
+    Returns
+    -------
+    One row for each topic, and a last one for none of the topics. Columns are numbers of
+    paragraphs: "by hand" and "from weak sources"; and "articles", of those with a hand label.
+    """
+    has, by_hand = data.outcomes, data.by_hand
+    counts = {
+        "by hand": has[by_hand].sum(),
+        "from weak sources": has[~by_hand].sum(),
+        "articles": has[by_hand].groupby(data.rows["article"]).any().sum(),
+    }
+    return pd.DataFrame(counts).astype(int)
+
+
+def missing(data: Labelled, measured: Metrics | None) -> list[str]:
+    """Say what more labels would allow, the nearest first, by the champion's metrics.json."""
+    topics, hand = data.topics, data.hand
+    counts, notes = hand.counts, []
+    if few := [name for name in topics.names if counts[name] < 2]:
+        lacking = "measured" if topics.descriptions else "learnt and measured"
+        notes.append(
+            f"{in_short(few, MOST_NAMED)}: fewer than 2 hand labels, too few to be {lacking}"
+        )
+    unmeasured = [
+        name
+        for name, figures in (measured.topics.items() if measured else ())
+        if not figures.support and counts.get(name, 0) > 1  # it may have another name by now
+    ]
+    if undefined := [t.name for t in topics.topics if t.definition == first_definition(t.name)]:
+        notes.append(
+            f"{in_short(undefined, MOST_NAMED)}: no definition but the name (topics.codebook in "
+            f"{PARAMS}); with few labels, models learn most from definitions"
+        )
+    if unmeasured:
+        notes.append(f"{in_short(unmeasured, MOST_NAMED)}: not measured by the last `dvc repro`")
+    if not counts[NO_TOPIC]:
+        notes.append(
+            f"{NO_TOPIC}: no label yet; a few such paragraphs teach the models when to predict none"
+        )
+    topical = hand.rows[~hand.outcomes[NO_TOPIC]]
+    n_articles = topical["article"].nunique()
+    if n_articles < LEAST_FOLDS:
+        notes.append(
+            f"figures for new articles: they take {LEAST_FOLDS} articles with labels of a topic, "
+            f"and there {'is' if n_articles == 1 else 'are'} {n_articles}. Until then, figures may "
+            "be too high: models are tested on articles of which they have seen other paragraphs"
+        )
+    if measured and (why := why_none_is_sure(measured)):
+        notes.append(f"sure predictions: {why}")
+    return notes
+
+
+def measured(model: str) -> Metrics | None:
+    """metrics.json of a model; None where there is none, as of the dummy."""
+    path = files.MODEL_REPORTS / model / "metrics.json"
+    return Metrics.load(path) if path.exists() else None

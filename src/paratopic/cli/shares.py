@@ -32,8 +32,13 @@ from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import read_parquet, row_numbers, texts_of, with_metadata
 from paratopic.findings import groups
 from paratopic.findings.groups import BORROWED, COUNT, Findings
-from paratopic.findings.population import Corpus, Counted, corpus_of
-from paratopic.findings.predictors import CrossPredictor, given_predictor
+from paratopic.findings.population import (
+    Corpus,
+    Counted,
+    CrossPredictor,
+    corpus_of,
+    given_predictor,
+)
 from paratopic.findings.tables import Cells, as_text, change_table, number_table, share_table
 from paratopic.findings.wording import (
     clustering,
@@ -46,7 +51,7 @@ from paratopic.findings.wording import (
     population,
     sentence,
 )
-from paratopic.inference.loading import load
+from paratopic.inference.model import load
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_short
 from paratopic.project.files import APART, MODELS, PARAGRAPHS, PREDICTED, SCORES, UNLABELLED

@@ -29,8 +29,7 @@ from paratopic.cli.project import (
 from paratopic.corpus.labelled import LEAST_DRAWN, is_random
 from paratopic.corpus.table import groups_by, texts_of
 from paratopic.findings.wording import plan
-from paratopic.inference.loading import load
-from paratopic.inference.model import Model
+from paratopic.inference.model import Model, load
 from paratopic.labels.sample import LEAST_COVERED, n_texts
 from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.files import CHAMPION

@@ -184,7 +184,7 @@ class Unlabelled:
     Parameters
     ----------
     rows
-        From `corpus.unlabelled.deal_unlabelled`, a row for each paragraph and repeat.
+        From `corpus.folds.deal_unlabelled`, a row for each paragraph and repeat.
     texts
         The texts of these rows, with what stands around them.
     """

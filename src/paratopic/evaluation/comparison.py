@@ -17,15 +17,21 @@ import pandas as pd
 from paratopic.corpus.folds import Split, iterate_folds
 from paratopic.corpus.labelled import Labelled, weak_votes_on
 from paratopic.corpus.table import targets_of, with_columns
-from paratopic.evaluation.estimates import Estimate, write_p
-from paratopic.evaluation.intervals import Difference, difference, measure, share_estimates
+from paratopic.evaluation.intervals import (
+    Difference,
+    Estimate,
+    difference,
+    measure,
+    share_estimates,
+    write_p,
+)
 from paratopic.evaluation.metrics import MetricKey, Proportion, share_of_macro_f1
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
 from paratopic.labels.agreement import Agreement
 from paratopic.labels.summary import Prepared, describe_sources, sources_that_label
+from paratopic.project.files import Report
 from paratopic.project.metrics import Metric, metrics_in
 from paratopic.project.params import Compare, Evaluate
-from paratopic.project.reports import Report
 
 DUMMY = "dummy"
 # A weak source is measured from so many paragraphs on.

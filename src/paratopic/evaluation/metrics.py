@@ -18,7 +18,7 @@ import numpy as np
 
 from paratopic.corpus.effective import effective_size
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.inference.scores import Array, Integers, Scores, Targets, ratio
+from paratopic.inference.modes import Array, Integers, Scores, Targets, ratio
 from paratopic.project.metrics import METRICS
 
 # Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).

@@ -19,8 +19,7 @@ import pandas as pd
 from paratopic.corpus.folds import ALWAYS_TRAIN
 from paratopic.corpus.labelled import Labelled, is_random
 from paratopic.corpus.table import with_columns
-from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Integers, Targets, ratio, topical
+from paratopic.inference.modes import Array, Integers, Mode, Targets, mode_of, ratio, topical
 from paratopic.project.errors import MOST_NAMED, in_short, plural
 from paratopic.project.topics import NONE, Topics
 

@@ -15,8 +15,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer, model_vali
 from paratopic.corpus.folds import Split
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation import metrics
-from paratopic.evaluation.estimates import Estimate
-from paratopic.evaluation.intervals import Difference, difference, measure
+from paratopic.evaluation.intervals import Difference, Estimate, difference, measure
 from paratopic.evaluation.outcomes import (
     Outcomes,
     answer_outcomes,
@@ -26,12 +25,12 @@ from paratopic.evaluation.outcomes import (
     mean_over_repeats,
     outcomes,
 )
-from paratopic.inference.calibration import NEVER, Calibration
-from paratopic.inference.scores import Array, Targets, topical
+from paratopic.inference.folder import NEVER, Calibration
+from paratopic.inference.modes import Array, Targets, topical
 from paratopic.project.errors import signed
+from paratopic.project.files import Final, Report
 from paratopic.project.metrics import Metric, metrics_in
 from paratopic.project.params import Calibrate, Evaluate
-from paratopic.project.reports import Final, Report
 
 # Columns of the tables where nothing was held out.
 EMPTY = {
@@ -43,7 +42,7 @@ EMPTY = {
     "predictions": ["id", "text", "answer", "label", "right", "most_probable"],
 }
 
-# Part of what stands around a paragraph (`inference.context.ContextWeights`) → its name.
+# Part of what stands around a paragraph (`inference.head.ContextWeights`) → its name.
 NAMES = {
     "neighbours": "its neighbours",
     "heading": "its heading",

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from paratopic.evaluation.comparison import Comparison
-from paratopic.evaluation.estimates import wilson
+from paratopic.evaluation.intervals import wilson
 from paratopic.evaluation.report import ModelReport
 from paratopic.findings.groups import BORROWED, Findings, abridged, time_of, value_at
 from paratopic.findings.tables import change_table

@@ -16,11 +16,18 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.table import values_of
-from paratopic.evaluation.estimates import Estimate
-from paratopic.findings.alike import errors_differ
+from paratopic.evaluation.intervals import Estimate
 from paratopic.findings.population import Corpus
-from paratopic.findings.shares import Part, adjusted, difference, shares, shares_of_parts, trend
-from paratopic.inference.scores import Array, ratio
+from paratopic.findings.shares import (
+    Part,
+    adjusted,
+    difference,
+    errors_differ,
+    shares,
+    shares_of_parts,
+    trend,
+)
+from paratopic.inference.modes import Array, ratio
 from paratopic.project.errors import UserError
 from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 from paratopic.project.topics import NO_TOPIC

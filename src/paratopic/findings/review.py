@@ -17,8 +17,7 @@ from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import read_parquet, targets_of
 from paratopic.evaluation.outcomes import mean_over_repeats
-from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array
+from paratopic.inference.modes import Array, mode_of
 from paratopic.project.files import IN_CONTEXT, SCORES, outdated
 from paratopic.project.topics import Topics, topics_in_words
 

@@ -21,9 +21,9 @@ import pandas as pd
 
 from paratopic.corpus.effective import effective_size, measured_design_effect, summed
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA, values_of
-from paratopic.evaluation.estimates import DESIGN_EFFECT, few_groups, jeffreys, write_p
+from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, jeffreys, write_p
 from paratopic.evaluation.outcomes import Answered
-from paratopic.inference.scores import Array, Integers, Targets
+from paratopic.inference.modes import Array, Integers, Targets
 from paratopic.project.errors import UserError, plural
 from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 
@@ -81,7 +81,7 @@ class Slice:
         )
 
 
-def in_words(slices: Sequence[Slice]) -> list[str]:
+def describe_slices(slices: Sequence[Slice]) -> list[str]:
     """A line that says whether any slice from `find_slices` is worse, and one for each that is."""
     worse = [str(each) for each in slices if each.is_worse]
     tested = plural(len(slices), "slice was", "slices were")

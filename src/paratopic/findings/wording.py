@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA, describe_size
-from paratopic.evaluation.estimates import LEAST_LABELS, margin, write_p
+from paratopic.evaluation.intervals import LEAST_LABELS, margin, write_p
 from paratopic.findings.groups import (
     BORROWED,
     COLUMNS,

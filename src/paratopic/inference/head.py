@@ -1,15 +1,23 @@
-"""The linear head of a model, from features to logits, and its file."""
+"""The linear head of a model, from features of texts in their context to logits, and its file.
+
+A model reads each text by itself, once. What it makes of a text in an article is the sum of the
+text's features and of those around it, each by its weight. What is missing weighs nothing, so a
+text alone is read as it is. How much each part weighs is chosen in training."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Array, Features, Integers
+from paratopic.inference.modes import Array, Features, Integers, Mode, Targets
+from paratopic.project.texts import NEAR, NOTHING, PARTS, PLACES, Text, Texts, numbered
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 class Windows(NamedTuple):
@@ -94,3 +102,111 @@ def read_head(path: Path) -> LinearHead:
     if not all(np.isfinite(part).all() for part in (head.coef, head.slope, head.descriptions)):
         raise ValueError("weights are not finite")
     return head
+
+
+# Number of characters from which on the neighbours of a text weigh less.
+CLEAR = 100
+
+
+@dataclass(frozen=True)
+class ContextWeights:
+    """How much a model reads of what stands around a text, whose own features weigh 1.
+
+    The longer a text is, the clearer it is by itself, and the more often its neighbours are about
+    something else. So around a text of n characters, more than `CLEAR`, neighbours weigh
+    `CLEAR` / n as much.
+
+    Parameters
+    ----------
+    neighbours
+        Weight of the paragraph before the text and of the one after it, 0 to 1. One that is k away
+        weighs this to the power of k. 0, the default, reads none.
+    heading, title
+        Weights of the heading and of the article's title, 0 to 1; 0, the default, reads none.
+    """
+
+    neighbours: float = 0.0
+    heading: float = 0.0
+    title: float = 0.0
+
+    def at_places(self, texts: Texts) -> Array:
+        """Weights of what stands at each of the `PLACES` around n texts, (n, p); 0 for nothing."""
+        near = [self.neighbours**distance for _, distance in NEAR]
+        weights = np.tile([*near, self.heading, self.title], (len(texts), 1))
+        lengths = np.array([[len(text)] for text in texts.plain]).reshape(-1, 1)
+        weights[:, : len(NEAR)] *= np.minimum(1.0, CLEAR / np.maximum(1, lengths))
+        return np.where(texts.around == NOTHING, 0.0, weights)
+
+    def reads(self, texts: Texts) -> Targets:
+        """Whether anything around each of n texts is read, (n,)."""
+        return np.asarray(self.at_places(texts).any(axis=1))
+
+    def parts(self, text: Text) -> list[str]:
+        """The `PARTS` of what stands around a text of which anything is read."""
+        (weights,) = self.at_places(numbered([text]))
+        read = {part for (part, _), weight in zip(PLACES, weights, strict=True) if weight > 0}
+        return [part for part in PARTS if part in read]
+
+
+def read_weights(values: Mapping[str, float]) -> ContextWeights:
+    """Rebuild weights from `dataclasses.asdict` of them, which come from a file of anybody's.
+
+    Raises
+    ------
+    ValueError
+        A weight is not a number from 0 to 1.
+    """
+    weights = ContextWeights(**values)
+    for name, weight in values.items():
+        if not 0 <= weight <= 1:
+            raise ValueError(f"settings: the weight of {name} is {weight!r}")
+    return weights
+
+
+class InContext(NamedTuple):
+    """What is read of n texts: a sparse matrix of weights, (n, m), in triplets.
+
+    Attributes
+    ----------
+    texts
+        m distinct texts.
+    own
+        (n,) number of each text itself, which weighs 1.
+    row, column, weight
+        (r,) number of a text, number of another that is read around it, and its weight.
+    """
+
+    texts: list[str]
+    own: Integers
+    row: Integers
+    column: Integers
+    weight: Array
+
+    @property
+    def around(self) -> sparse.csr_matrix:
+        """Weights of what is read around the texts, (n, m)."""
+        from scipy import sparse
+
+        shape = len(self.own), len(self.texts)
+        return sparse.csr_matrix((self.weight, (self.row, self.column)), shape)
+
+    def sums(self, embeddings: Array) -> Array:
+        """Sums of what is read around the texts, (n, d), from embeddings (m, d) of all that is."""
+        total = np.zeros((len(self.own), embeddings.shape[1]))
+        np.add.at(total, self.row, self.weight[:, None] * embeddings[self.column])
+        return total
+
+
+def in_context(texts: Texts, weights: ContextWeights) -> InContext:
+    """Weigh what is read of texts; what weighs nothing is left out.
+
+    Each distinct text is there once, in the order in which they are met.
+    """
+    of_places = weights.at_places(texts)
+    row, place = np.nonzero(of_places)
+    numbers = np.concatenate([texts.own, texts.around[row, place]])
+    order: dict[int, int] = {}
+    columns = [order.setdefault(number, len(order)) for number in numbers.tolist()]
+    read = [texts.distinct[number] for number in order]
+    own, column = np.split(np.array(columns, dtype=np.int64), [len(texts)])
+    return InContext(read, own, row, column, of_places[row, place])

@@ -1,4 +1,4 @@
-"""A trained model and its predictions.
+"""A trained model and its predictions; loading it from its folder, and the default model.
 
 A model has `classes_`, `predict_proba(texts)` and `predict(texts)`, whatever its kind. Nothing here
 trains, and nothing here imports training code, torch, transformers or mlflow.
@@ -6,7 +6,12 @@ trains, and nothing here imports training code, torch, transformers or mlflow.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
@@ -14,13 +19,30 @@ from typing import ClassVar, NoReturn, Protocol, overload
 
 import numpy as np
 
-from paratopic.inference.calibration import Calibration
-from paratopic.inference.context import ContextWeights
-from paratopic.inference.folder import Manifest, digest_of
-from paratopic.inference.head import Reading
-from paratopic.inference.modes import Mode, mode_of
+from paratopic.inference.folder import (
+    MANIFEST,
+    Calibration,
+    Manifest,
+    classifier_of,
+    digest_of,
+    read_manifest,
+)
+from paratopic.inference.head import ContextWeights, Reading
+from paratopic.inference.modes import (
+    SMALLEST,
+    Array,
+    Features,
+    Integers,
+    Mode,
+    Scores,
+    Targets,
+    mode_of,
+)
 from paratopic.inference.prediction import Explanation, Prediction, Share, sentences
-from paratopic.inference.scores import SMALLEST, Array, Features, Integers, Scores, Targets
+from paratopic.inference.registry import fetch
+from paratopic.project.errors import UserError
+from paratopic.project.files import CHAMPION, root_with
+from paratopic.project.kinds import KINDS
 from paratopic.project.passages import Passage, article_passages
 from paratopic.project.texts import Text, Texts, as_passage, numbered
 from paratopic.project.topics import NONE
@@ -306,3 +328,129 @@ def _encodable(texts: Texts) -> Texts:
     """Texts that can be encoded: "cut off \\ud83d" → "cut off ?"."""
     distinct = [text.encode("utf-8", "replace").decode("utf-8") for text in texts.distinct]
     return replace(texts, distinct=distinct)
+
+
+log = logging.getLogger(__name__)
+
+# A text that a model has to answer when it is loaded.
+PROBE = "Talks on trade went on."
+
+
+def load(folder: str | os.PathLike[str] | None = None) -> Model:
+    """Load a trained model.
+
+    Parameters
+    ----------
+    folder
+        Folder of a model, such as ``models/transformer``, or the URI of a model in MLflow:
+        ``models:/paratopic@champion`` or ``runs:/ID/model``. Each may end with the model's digest,
+        ``#sha256:HEX``, as its card has it; another model is then refused. None, the default, takes
+        the value of the environment variable PARATOPIC_MODEL; without one, the champion of the
+        project that the current directory lies in.
+
+    Raises
+    ------
+    UserError
+        The folder does not exist or is not a paratopic model, it is not that of the digest, or a
+        file in it is missing or damaged; the message names the file.
+    """
+    started = time.monotonic()
+    model = _load(_folder(folder))
+    log.info("%s (%s): loaded in %.2f s", model.folder, model.kind, time.monotonic() - started)
+    return model
+
+
+@overload
+def predict(  # type: ignore[overload-overlap]  # a str is an iterable of str: the first that fits
+    texts: Text,
+) -> Prediction: ...
+
+
+@overload
+def predict(texts: Iterable[Text]) -> list[Prediction]: ...
+
+
+def predict(texts: Text | Iterable[Text]) -> Prediction | list[Prediction]:
+    """Predict with the default model (see `load`), which stays loaded until it is trained again.
+
+    A model from MLflow is fetched once a process.
+
+    Parameters
+    ----------
+    texts
+        A str or `Passage` gives one `Prediction`; any other iterable of them gives a list in the
+        same order.
+
+    Raises
+    ------
+    UserError
+        There is no default model, or it is damaged.
+    TypeError
+        An item is not a text.
+    """
+    folder = _folder(None, _fetch_once)
+    manifest = folder / MANIFEST
+    changed = manifest.stat().st_mtime_ns if manifest.exists() else 0
+    return _default_model(folder, changed).predict(texts)
+
+
+@functools.lru_cache(maxsize=1)
+def _default_model(folder: Path, changed: int) -> Model:
+    return _load(folder)
+
+
+# Of a process: what an alias points to may change meanwhile.
+_fetch_once = functools.cache(fetch)
+
+
+def _folder(
+    folder: str | os.PathLike[str] | None, fetch: Callable[[str, Path], Path] = fetch
+) -> Path:
+    """Find the folder of a model that is given, or of the default one where none is."""
+    named = str(folder or os.environ.get("PARATOPIC_MODEL") or "")
+    chosen, mark, digest = named.partition("#sha256:")
+    if mark and not digest:
+        raise UserError(f"{named}: the digest after #sha256: is missing")
+    here, project = Path.cwd(), root_with(CHAMPION)
+    if chosen.startswith(("models:/", "runs:/")):
+        path = fetch(chosen, project or here)
+    elif chosen:
+        path = Path(chosen)
+    elif project:
+        path = project / CHAMPION
+    else:
+        raise UserError(
+            f"no model: neither {here} nor a folder above it has {CHAMPION}; run `dvc repro` "
+            "in the project, or give a model's folder (--model, load(folder), PARATOPIC_MODEL)"
+        )
+    # A file is a champion file, which names the folder beside it.
+    path = (_champion(path) if path.is_file() else path).absolute()
+    if digest and (path / MANIFEST).exists() and (own := digest_of(path)) != digest:
+        raise UserError(f"{chosen} is another model than sha256:{digest}: its digest is {own}")
+    return path
+
+
+def _champion(path: Path) -> Path:
+    try:
+        return path.parent / KINDS[json.loads(path.read_text(encoding="utf-8"))["champion"]].name
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UserError(f"{path} is neither a model's folder nor a champion file") from None
+
+
+def _load(folder: Path) -> Model:
+    manifest = read_manifest(folder)
+    kind, topics = manifest.kind, manifest.topics
+    try:
+        classifier = classifier_of(kind)(folder, mode_of(topics.mode), manifest.settings)
+        # Pieces that do not fit together, or weights that are no numbers, show in an answer.
+        logits, n_logits = classifier.read(numbered([PROBE])).logits, len(topics.outcomes)
+        if logits.shape != (1, n_logits) or np.isnan(logits).any():
+            raise ValueError(f"it gives {logits.tolist()} as {n_logits} logits")
+    except (ImportError, KeyboardInterrupt, SystemExit):
+        raise
+    # Each library has its own for a file that it cannot read; panics of Rust are no `Exception`.
+    except BaseException as error:
+        raise UserError(
+            f"{folder} cannot be loaded as a {kind} ({error!r}); train the model again"
+        ) from None
+    return Model(folder, manifest, classifier)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from paratopic.inference.model import Model
-from paratopic.inference.scores import Features
+from paratopic.inference.modes import Features
 
 # Number of paragraphs that are found for a text.
 N_NEAREST = 3

@@ -17,10 +17,15 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from paratopic.inference.context import ContextWeights, in_context, read_weights
-from paratopic.inference.head import Reading, Windows, read_head
-from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Array, Integers
+from paratopic.inference.head import (
+    ContextWeights,
+    Reading,
+    Windows,
+    in_context,
+    read_head,
+    read_weights,
+)
+from paratopic.inference.modes import Array, Integers, Mode
 from paratopic.project.texts import Texts
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Texts with what stands around them in their article: what models learn from and predict.
 
-How much of it a model reads is for `inference.context`.
+How much of it a model reads is for `inference.head`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Many texts with what stands around them, by numbers: what models learn from and are measured on.
 
 Each distinct text is there once, however often it is read. What of it is read, and how much each
-part weighs, is for `inference.context`.
+part weighs, is for `inference.head`.
 """
 
 from __future__ import annotations

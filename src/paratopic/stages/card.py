@@ -7,11 +7,10 @@ import sys
 from paratopic.corpus.labelled import read_labelled
 from paratopic.evaluation.report import Metrics
 from paratopic.findings.card import render_card
-from paratopic.inference.loading import load
+from paratopic.inference.model import load
 from paratopic.project import files
-from paratopic.project.files import FINAL, MODEL_CARD, MODEL_REPORTS, MODELS
+from paratopic.project.files import FINAL, MODEL_CARD, MODEL_REPORTS, MODELS, Final
 from paratopic.project.params import read_params, run_stage
-from paratopic.project.reports import Final
 
 
 def main() -> None:

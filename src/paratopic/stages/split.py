@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from paratopic.corpus.folds import Folds, Split, TooFewLabels, make_folds, no_folds
+from paratopic.corpus.folds import Folds, Split, TooFewLabels, deal_unlabelled, make_folds, no_folds
 from paratopic.corpus.labelled import Labelled, read_labelled
 from paratopic.corpus.table import read_paragraphs
-from paratopic.corpus.unlabelled import deal_unlabelled
 from paratopic.project import files
 from paratopic.project.errors import in_units
 from paratopic.project.files import DEALT, FOLDS, SPLIT

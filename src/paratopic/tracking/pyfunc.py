@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.inference.folder import CARD
-from paratopic.inference.loading import load
-from paratopic.inference.model import Model
+from paratopic.inference.model import Model, load
 from paratopic.project.passages import Passage, section_heading
 from paratopic.project.sources import BESIDE
 from paratopic.project.texts import Text

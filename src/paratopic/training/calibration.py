@@ -20,9 +20,18 @@ from scipy.special import logsumexp
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import with_columns
-from paratopic.inference.calibration import NEVER, Calibration
-from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Integers, Scores, Targets, sigmoid, softmax, topical
+from paratopic.inference.folder import NEVER, Calibration
+from paratopic.inference.modes import (
+    Array,
+    Integers,
+    Mode,
+    Scores,
+    Targets,
+    mode_of,
+    sigmoid,
+    softmax,
+    topical,
+)
 from paratopic.project.params import SHARES, Calibrate
 from paratopic.project.topics import Topics
 

@@ -17,7 +17,7 @@ from joblib import Parallel, cpu_count, delayed
 from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds
 from paratopic.corpus.labelled import Labelled, Unlabelled, groups_of, make_pool, read_labelled
 from paratopic.corpus.table import read_paragraphs, read_parquet, texts_of
-from paratopic.inference.scores import Integers, Scores
+from paratopic.inference.modes import Integers, Scores
 from paratopic.project.files import DEALT, FOLDS
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params

@@ -20,8 +20,16 @@ import numpy as np
 from scipy import sparse
 
 from paratopic.inference.head import LinearHead
-from paratopic.inference.modes import Multi, Single
-from paratopic.inference.scores import Array, Features, Integers, Scores, Targets, conditional
+from paratopic.inference.modes import (
+    Array,
+    Features,
+    Integers,
+    Multi,
+    Scores,
+    Single,
+    Targets,
+    conditional,
+)
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from paratopic.training.logistic import Lessons, Linear, fit_binary, fit_logistic

@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from paratopic.inference.scores import Array, Features
+from paratopic.inference.modes import Array, Features
 
 # Largest norm of the gradient at the end of a fit, for each unit of the examples' weight. On 8,000
 # paragraphs it leaves probabilities within 0.00005 of the best ones; looser, it could change the

@@ -16,8 +16,8 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from torch import nn
 
-from paratopic.inference.context import ContextWeights
-from paratopic.inference.head import LinearHead
+from paratopic.inference.head import ContextWeights, LinearHead
+from paratopic.inference.modes import Array, Integers, Scores
 from paratopic.inference.onnx_model import (
     EncoderClassifier,
     OnnxModel,
@@ -25,18 +25,18 @@ from paratopic.inference.onnx_model import (
     read_windows,
     windowing,
 )
-from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics
-from paratopic.training.context import choose_context, stand_out
 from paratopic.training.examples import (
     Advance,
     Examples,
     Fitted,
     Parity,
     beside_labels,
+    choose_context,
     evidence,
     silent,
+    stand_out,
     topics_are_rare,
 )
 from paratopic.training.head import (

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from paratopic.inference.head import LinearHead
+from paratopic.inference.modes import Array, Integers
 from paratopic.inference.onnx_model import OnnxModel, thread_pool
-from paratopic.inference.scores import Array, Integers
 from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.quantise import is_quantised
 

@@ -30,9 +30,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from paratopic.inference.modes import mode_of
+from paratopic.inference.modes import Array, Integers, Targets, classes, mode_of, one_hot
 from paratopic.inference.onnx_model import read_windows
-from paratopic.inference.scores import Array, Integers, Targets, classes, one_hot
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Examples, share_of_labels, topics_are_rare
 from paratopic.transformer.network import Network, backpropagate, encode, joined, one_thread_each
