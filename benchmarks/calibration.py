@@ -30,8 +30,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.evaluation import metrics
 from paratopic.evaluation.report import risk_curve
-from paratopic.inference.folder import Calibration
-from paratopic.inference.modes import Scores, classes, conditional, log_losses, mode_of
+from paratopic.inference.modes import Calibration, Scores, classes, conditional, log_losses, mode_of
 from paratopic.project.params import Params, read_params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics

@@ -27,8 +27,7 @@ from sklearn.metrics import f1_score
 from tables import Draw, draw, markdown, read
 
 from paratopic.baseline import fit as baseline
-from paratopic.inference.folder import Calibration
-from paratopic.inference.modes import one_hot
+from paratopic.inference.modes import Calibration, one_hot
 from paratopic.project.params import read_params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics

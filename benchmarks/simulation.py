@@ -24,9 +24,16 @@ from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds, make_folds
 from paratopic.corpus.labelled import Labelled, groups_of
 from paratopic.evaluation.outcomes import Outcomes, learnt_shares
-from paratopic.inference.folder import Calibration
 from paratopic.inference.head import ContextWeights
-from paratopic.inference.modes import Array, Features, Integers, Scores, mode_of, one_hot
+from paratopic.inference.modes import (
+    Array,
+    Calibration,
+    Features,
+    Integers,
+    Scores,
+    mode_of,
+    one_hot,
+)
 from paratopic.project.params import Params
 from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics, split_cell

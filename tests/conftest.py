@@ -144,7 +144,7 @@ def baseline_folder(
     rows: pd.DataFrame, topics: Topics, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     from paratopic.baseline import fit as baseline
-    from paratopic.inference.folder import Calibration
+    from paratopic.inference.modes import Calibration
 
     folder = tmp_path_factory.mktemp("models") / "baseline"
     model = baseline.fit(examples(rows, topics.names), topics, PARAMS.section("baseline"), 1)

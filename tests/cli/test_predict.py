@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from paratopic.inference.folder import NEVER
 from paratopic.inference.model import load
+from paratopic.inference.modes import NEVER
 from paratopic.project.errors import signed
 from tests.documents import PAGE, altered, save
 from tests.programs import Cli, Printed

@@ -17,7 +17,7 @@ import pytest
 
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import write_metadata
-from paratopic.inference.folder import Calibration
+from paratopic.inference.modes import Calibration
 from paratopic.project import files
 from paratopic.project.files import (
     COMPARISON,

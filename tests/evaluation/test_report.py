@@ -21,8 +21,7 @@ from paratopic.evaluation.report import (
     reads,
     reliability_table,
 )
-from paratopic.inference.folder import NEVER, Calibration
-from paratopic.inference.modes import mode_of
+from paratopic.inference.modes import NEVER, Calibration, mode_of
 from paratopic.project.params import Calibrate
 from paratopic.project.topics import Topics
 from tests.reports import final, metrics

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from paratopic.inference.folder import Calibration
 from paratopic.inference.head import ContextWeights
 from paratopic.inference.model import Model, load
+from paratopic.inference.modes import Calibration
 from paratopic.project.texts import numbered
 from paratopic.project.topics import ModeName, Topics
 from paratopic.training.examples import Fitted

@@ -14,10 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from paratopic.inference.folder import Calibration
 from paratopic.inference.head import CLEAR, ContextWeights, in_context, read_head
 from paratopic.inference.model import Model, load
-from paratopic.inference.modes import Array, mode_of
+from paratopic.inference.modes import Array, Calibration, mode_of
 from paratopic.inference.onnx_model import EncoderClassifier, read_windows
 from paratopic.inference.tfidf_model import BaselineClassifier, transform_in_context
 from paratopic.project.passages import REACH, Passage, article_passages

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paratopic import Explanation, Share, load
-from paratopic.inference.folder import Calibration
 from paratopic.inference.model import Model
+from paratopic.inference.modes import Calibration
 from paratopic.inference.prediction import sentences
 from paratopic.project.passages import REACH, Passage
 from paratopic.project.texts import Text, as_passage, plain

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.inference.folder import CARD, Calibration, prediction_files
+from paratopic.inference.folder import CARD, prediction_files
 from paratopic.inference.folder import MANIFEST as MANIFEST_NAME
 from paratopic.inference.model import load
+from paratopic.inference.modes import Calibration
 from paratopic.project.errors import UserError
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics

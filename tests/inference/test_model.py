@@ -13,9 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from paratopic.inference.folder import NEVER, Calibration
 from paratopic.inference.model import Model, load
-from paratopic.inference.modes import mode_of
+from paratopic.inference.modes import NEVER, Calibration, mode_of
 from paratopic.project.texts import numbered
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.examples import Examples, Fitted

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.inference.folder import Calibration
-from paratopic.inference.modes import Mode, Multi, Scores, Single, mode_of
+from paratopic.inference.modes import Calibration, Mode, Multi, Scores, Single, mode_of
 from paratopic.training.calibration import apply_calibration
 
 SINGLE, MULTI = mode_of("single"), mode_of("multi")

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from paratopic.inference.folder import NEVER
+from paratopic.inference.modes import NEVER
 from paratopic.project.files import COMPARISON, MODEL_REPORTS, MODELS, SCORES, last_time, read_times
 from paratopic.project.kinds import KINDS
 from tests.programs import Cli, logged, run_stages, runs, sh

@@ -21,9 +21,8 @@ from paratopic.evaluation.intervals import difference, measure
 from paratopic.evaluation.metrics import MetricKey
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.findings.review import CONTRADICTED, rank_doubtful
-from paratopic.inference.folder import Calibration
 from paratopic.inference.model import Model
-from paratopic.inference.modes import Scores, Targets, mode_of
+from paratopic.inference.modes import Calibration, Scores, Targets, mode_of
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics
 from paratopic.tracking import pyfunc

@@ -9,8 +9,7 @@ from scipy.optimize import brentq
 from scipy.special import softmax
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.inference.folder import NEVER, Calibration
-from paratopic.inference.modes import Scores, Targets, mode_of, one_hot
+from paratopic.inference.modes import NEVER, Calibration, Scores, Targets, mode_of, one_hot
 from paratopic.project.params import Calibrate
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.calibration import (

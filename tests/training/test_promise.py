@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from paratopic.inference.folder import NEVER
+from paratopic.inference.modes import NEVER
 from paratopic.project.params import SHARES, Calibrate
 from paratopic.training.calibration import probability_below, sure_threshold
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from paratopic.inference.folder import Calibration
+from paratopic.inference.modes import Calibration
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Examples, silent
 from paratopic.transformer.fit import FittedTransformer, fit

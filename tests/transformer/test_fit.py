@@ -12,8 +12,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 import paratopic
-from paratopic.inference.folder import Calibration
-from paratopic.inference.modes import classes
+from paratopic.inference.modes import Calibration, classes
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples

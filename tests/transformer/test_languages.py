@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from paratopic import load
-from paratopic.inference.folder import Calibration
-from paratopic.inference.modes import one_hot
+from paratopic.inference.modes import Calibration, one_hot
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples

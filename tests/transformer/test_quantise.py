@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from paratopic.inference.folder import Calibration
 from paratopic.inference.model import load
+from paratopic.inference.modes import Calibration
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer

@@ -43,6 +43,8 @@ PLACES = {
     "import": "imports:import_labels",
     "label": "suggest:label",
     "errors": "mistakes:mistakes",
+    "review": "mistakes:review",
+    "status": "report:status",
     "paragraphs": "predict:paragraphs",
     "ui": "start:ui",
 }

@@ -62,7 +62,7 @@ def _is_reference(text: str) -> bool:
     'Billing code 3295-F1-P', '(a) section 103 (8 U.S.C. 1152);', '"Talks open", May 5, 2008'
     """
     # Letters of scripts without capitals count as small ones.
-    n_small = sum(char.isalpha() and not char.isupper() for char in text)
+    n_small = sum(map(str.isalpha, text)) - sum(map(str.isupper, text))
     if 3 * n_small < len("".join(text.split())):
         return not text.isupper()
     words = _WORD.findall(text)

@@ -25,8 +25,7 @@ from paratopic.evaluation.outcomes import (
     mean_over_repeats,
     outcomes,
 )
-from paratopic.inference.folder import NEVER, Calibration
-from paratopic.inference.modes import Array, Targets, topical
+from paratopic.inference.modes import NEVER, Array, Calibration, Targets, topical
 from paratopic.project.errors import signed
 from paratopic.project.files import Final, Report
 from paratopic.project.metrics import Metric, metrics_in

@@ -19,18 +19,12 @@ from typing import ClassVar, NoReturn, Protocol, overload
 
 import numpy as np
 
-from paratopic.inference.folder import (
-    MANIFEST,
-    Calibration,
-    Manifest,
-    classifier_of,
-    digest_of,
-    read_manifest,
-)
+from paratopic.inference.folder import MANIFEST, Manifest, classifier_of, digest_of, read_manifest
 from paratopic.inference.head import ContextWeights, Reading
 from paratopic.inference.modes import (
     SMALLEST,
     Array,
+    Calibration,
     Features,
     Integers,
     Mode,

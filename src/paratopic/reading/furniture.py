@@ -175,7 +175,7 @@ def _reason(text: str, rules: Mapping[tuple[str, int], re.Pattern[str]]) -> str:
         return ""
     bare = _MARKDOWN.sub("", text)
     n_words = len(bare.split())
-    fitting = (
-        reason for (reason, most), rule in rules.items() if n_words <= most and rule.fullmatch(bare)
-    )
-    return next(fitting, "")
+    for (reason, most), rule in rules.items():
+        if n_words <= most and rule.fullmatch(bare):
+            return reason
+    return ""

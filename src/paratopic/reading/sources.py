@@ -6,7 +6,6 @@ import os
 import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -284,5 +283,5 @@ def _refuse_same_names(paths: Sequence[Path]) -> None:
 def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:
     """Turn paragraphs into rows of the paragraph table (`corpus.table.PARAGRAPHS_SCHEMA`)."""
     usual = {"ordered": True, "before": "", "after": "", "boilerplate": False}
-    rows = [asdict(paragraph) | usual for paragraph in paragraphs]
+    rows = [vars(paragraph) | usual for paragraph in paragraphs]
     return pd.DataFrame(rows, columns=PARAGRAPHS_SCHEMA.names)

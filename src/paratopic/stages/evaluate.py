@@ -8,7 +8,7 @@ from paratopic.corpus.folds import Split
 from paratopic.corpus.labelled import read_sampled
 from paratopic.corpus.table import read_parquet, with_metadata
 from paratopic.evaluation.report import OutOfFold, build_report
-from paratopic.inference.folder import read_calibration
+from paratopic.inference.modes import read_calibration
 from paratopic.project import files
 from paratopic.project.files import (
     ALONE,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 
-from paratopic.inference.folder import read_calibration, write_manifest
+from paratopic.inference.folder import write_manifest
+from paratopic.inference.modes import read_calibration
 from paratopic.project import files
 from paratopic.project.files import CALIBRATION, FINAL_FITS, MODELS, SCORES
 from paratopic.project.params import read_params, run_stage

@@ -20,9 +20,10 @@ from scipy.special import logsumexp
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import with_columns
-from paratopic.inference.folder import NEVER, Calibration
 from paratopic.inference.modes import (
+    NEVER,
     Array,
+    Calibration,
     Integers,
     Mode,
     Scores,

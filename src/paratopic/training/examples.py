@@ -23,9 +23,17 @@ import pandas as pd
 from paratopic.corpus.effective import design_effects_of_few
 from paratopic.corpus.folds import deal
 from paratopic.corpus.labelled import Labelled
-from paratopic.inference.folder import ABOUT, Calibration, write_manifest
+from paratopic.inference.folder import ABOUT, write_manifest
 from paratopic.inference.head import ContextWeights
-from paratopic.inference.modes import Array, Features, Integers, Scores, Targets, mode_of
+from paratopic.inference.modes import (
+    Array,
+    Calibration,
+    Features,
+    Integers,
+    Scores,
+    Targets,
+    mode_of,
+)
 from paratopic.labels.weak import learn_sources, teach
 from paratopic.project.files import aside
 from paratopic.project.languages import Audience, audience_of
