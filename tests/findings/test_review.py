@@ -132,6 +132,7 @@ def write_answers(*lines: str) -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with three labelled paragraphs, one of them labelled wrongly."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "")
     shutil.copy(ROOT / "params.yaml", tmp_path)
     params = read_params()
     n = len(params.topics.names)

@@ -294,6 +294,8 @@ def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
         )
     if one_table and resume:
         raise UserError(f"--out {out}: --resume works only with a folder; leave it out")
+    if job.column.encode(errors="ignore").decode() != job.column:
+        raise UserError(f"--text {job.column!r}: this name is not UTF-8, so no column has it")
     try:
         with bar("predict", 1) as show:
 
