@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, Final, Literal, NamedTuple
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 from unicodedata import normalize
 
 from paratopic.project.errors import MOST_NAMED, UserError, did_you_mean, in_short
@@ -140,6 +140,15 @@ class Pattern:
     expression: str
     where: str
 
+    @cached_property
+    def _compiled(self) -> Any:
+        import regex  # unlike re, it has a time limit
+
+        try:
+            return regex.compile(self.expression, regex.IGNORECASE)
+        except regex.error as error:
+            raise UserError(f"{self.where} cannot be searched for: {error}") from None
+
     def is_in(self, text: str) -> bool:
         """Say whether it matches somewhere in a text.
 
@@ -148,16 +157,11 @@ class Pattern:
         UserError
             It is no regular expression, or takes longer than `LONGEST_SEARCH`.
         """
-        import regex  # unlike re, it has a time limit
-
         try:
-            flags, seconds = regex.IGNORECASE, LONGEST_SEARCH
-            return regex.search(self.expression, text, flags, timeout=seconds) is not None
+            return self._compiled.search(text, timeout=LONGEST_SEARCH) is not None
         except TimeoutError:
             slow = f'{LONGEST_SEARCH:g} s on "{text[:60]}"'
             raise UserError(f"{self.where} takes more than {slow}; simplify it") from None
-        except regex.error as error:
-            raise UserError(f"{self.where} cannot be searched for: {error}") from None
 
 
 class Meaning(NamedTuple):
