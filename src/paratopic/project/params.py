@@ -111,9 +111,9 @@ def _check_repeats(value: object) -> object:
     return value
 
 
-# `split.n_repeats: auto` deals so many labelled paragraphs and more once, and fewer so often: with
-# many, each repeat takes minutes and changes a figure little.
-SEVERAL, REPEATS = 200, 3
+# `split.n_repeats: auto` deals so many labelled paragraphs and more once, and fewer so often. What
+# other labels would change is much more than what other folds of the same labels do.
+SEVERAL, REPEATS = 50, 3
 
 
 @dataclass(frozen=True, config=SECTION)

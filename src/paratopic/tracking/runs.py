@@ -180,9 +180,11 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: Path, metrics: Se
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     columns = ["tags.`champion`", *(f"metrics.`{metric}`" for metric in metrics)]
-    # In pixels. By default names are cut, and those with the same beginning look the same.
-    widths = {column: 20 + 7 * len(column.split("`")[1]) for column in columns}
-    state = json.dumps({"selectedColumns": columns, "columnWidths": widths})
+    # In pixels. By default names are cut, and those with the same beginning look the same. Both
+    # ends of the interval have room on a screen of 1,500, beside MLflow's assistant.
+    widths = {column: max(76, 20 + 7 * len(column.split("`")[1])) for column in columns}
+    view = {"selectedColumns": columns, "columnOrder": columns, "columnWidths": widths}
+    state = json.dumps(view)
     tags = {
         # Models and their metrics, not the traces of a chat bot.
         "mlflow.experimentKind": "custom_model_development",
