@@ -12,6 +12,7 @@ import resource
 import runpy
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -26,6 +27,7 @@ from paratopic.cli import app
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from selenium.webdriver import Chrome
 
 ROOT = Path(__file__).parents[1]
 # Variable with the folder of programs that start quickly, from `tests.warm`.
@@ -120,6 +122,33 @@ def logged(project: Path) -> list[Run]:
     all_runs = list(client.search_runs([experiment.experiment_id]))
     assert all(run.info.status == "FINISHED" for run in all_runs)
     return all_runs
+
+
+@contextmanager
+def chromium(folder: Path, *words: str) -> Iterator[Chrome]:
+    """A browser with its files in a folder, and further options: "disable-gpu"."""
+    if not (BROWSER and DRIVER):
+        pytest.skip("there is no chromium and chromedriver here")
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+    options = ChromeOptions()
+    options.binary_location = BROWSER
+    for word in ("headless", "no-sandbox", f"user-data-dir={folder}", *words):
+        options.add_argument(f"--{word}")
+    # No name is resolved, so that anything that needs the network fails.
+    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options, ChromeService(DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def free_port() -> int:
+    """A port of this machine that nothing uses."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

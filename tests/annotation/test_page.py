@@ -33,8 +33,9 @@ from paratopic.labels.log import read_lines
 from paratopic.project.codebook import Change, Kind
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
+from tests import programs
 from tests.annotation.suggested import blind, suggestions
-from tests.programs import BROWSER, DRIVER, ask
+from tests.programs import ask
 from tests.samples import TOPICS
 
 PORT = 8765
@@ -355,22 +356,9 @@ Open = Callable[[page.Session], Browser]
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    if not (BROWSER and DRIVER):
-        pytest.skip("there is no chromium and chromedriver here")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    words = "headless no-sandbox disable-gpu disable-background-networking window-size=1280,900"
-    for word in words.split():
-        options.add_argument(f"--{word}")
-    # No name is resolved, so that anything that needs the network fails.
-    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
-    try:
+    words = "disable-gpu disable-background-networking window-size=1280,900".split()
+    with programs.chromium(tmp_path_factory.mktemp("browser"), *words) as driver:
         yield driver
-    finally:
-        driver.quit()
 
 
 def messages(driver: webdriver.Chrome) -> list[dict[str, Any]]:

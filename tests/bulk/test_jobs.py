@@ -100,9 +100,10 @@ def test_json_lines_that_are_not_objects_are_kept_with_an_error(
     model: Model, tmp_path: Path
 ) -> None:
     good = [{"text": "a tariff", "n": [1, {"deep": None}]}, {"text": 7}, {"title": "x"}]
-    written = [json.dumps(row) for row in good] + ["", "{", "[1]", '{"text": "the army"}']
+    added = '{"text": "x", "error": "y"}'
+    written = [json.dumps(row) for row in good] + ["", "{", "[1]", '{"text": "the army"}', added]
     path = save(tmp_path, "in.jsonl", "\n".join(written) + "\n")
-    rows = predicted(model, path, errors=4)
+    rows = predicted(model, path, errors=5)
     assert rows[0]["n"] == [1, {"deep": None}]
     assert [rows[0]["sure"], rows[1]["sure"]] == [model.predict("a tariff").sure, None]
     assert [row["error"] and row["error"].split(" (")[0] for row in rows] == [
@@ -112,8 +113,10 @@ def test_json_lines_that_are_not_objects_are_kept_with_an_error(
         "line 5: not JSON",
         "line 6: not a JSON object",
         None,
+        "line 8: has a key error, which prediction would add; rename it",
     ]
     assert (rows[3]["line"], rows[4]["line"], rows[2]["title"]) == ("{", [1], "x")
+    assert rows[6]["line"] == json.loads(added)
 
 
 def test_articles_become_paragraphs_and_a_damaged_one_a_row_with_an_error(

@@ -1,12 +1,9 @@
-"""The notebook runs from its first to its last cell, and the example server answers."""
+"""The example server answers; stages/test_report.py runs the notebook."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
+import runpy
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -14,34 +11,12 @@ from starlette.testclient import TestClient
 from tests.programs import ROOT
 from tests.samples import TARIFF
 
-EXAMPLES = ROOT / "examples"
 
-
-def test_every_cell_of_the_notebook_runs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(project / "reports")  # a folder below the root will do
-    notebook = json.loads((EXAMPLES / "tour.ipynb").read_text(encoding="utf-8"))
-    names: dict[str, Any] = {}
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            assert cell["outputs"] == [] and cell["execution_count"] is None
-            exec("".join(cell["source"]), names)
-    assert len(names["answers"]) == 3 and len(names["predictions"]) > 0
-    assert "macro_f1" in names["metrics"].figures
-    assert len(names["mistakes"]) == names["metrics"].mistakes
-
-
-@pytest.fixture
-def server(baseline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def test_the_example_of_a_server_answers_and_refuses(
+    baseline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PARATOPIC_MODEL", str(baseline_folder))
-    spec = importlib.util.spec_from_file_location("app", EXAMPLES / "serving" / "app.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_example_of_a_server_answers_and_refuses(server: ModuleType) -> None:
-    client = TestClient(server.app)
+    client = TestClient(runpy.run_path(str(ROOT / "examples/serving/app.py"))["app"])
     first, second = client.post("/predict", json={"texts": [TARIFF, ""]}).json()
     assert first["topic"] == "trade" and second["topic"] is None
     assert client.get("/health").json()["kind"] == "baseline"

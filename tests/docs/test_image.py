@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 from tests import programs
-from tests.programs import ROOT, environment, sh
+from tests.programs import ROOT, environment, free_port, sh
 from tests.samples import TARIFF
 
 RECIPE = (ROOT / "examples/serving/Dockerfile").read_text(encoding="utf-8")
@@ -39,9 +38,7 @@ def copy(image: Path, model: Path) -> None:
 @contextmanager
 def served(image: Path, packages: Path) -> Iterator[str]:
     """Run the image's command on a free port; gives the address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     (line,) = re.findall(r"(?m)^CMD (.+)$", RECIPE)
     local = {"0.0.0.0": "127.0.0.1", "8000": port, "/app": str(image / "app")}
     words = [local.get(word, word) for word in json.loads(line)]

@@ -236,16 +236,6 @@ def test_recall_is_of_the_paragraphs_that_have_a_topic() -> None:
     assert measured["recall"].value == pytest.approx(2 / 6)
 
 
-def test_only_hand_labels_are_evaluated() -> None:
-    topics, scores = Topics("single", ("x", "y")), [[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
-    data, table = held_out(topics, [["x"], ["y"], []], scores)
-    rows = data.rows.assign(label_source=["hand", "weak", "hand"])
-    outcome = outcomes(replace(data, rows=rows), table)
-    assert outcome.true.tolist() == [[True, False]]
-    assert outcome.scores.shape == (1, 1, 2)
-    assert outcomes(replace(data, rows=rows[1:2]), table).true.shape == (0, 2)
-
-
 @pytest.mark.parametrize("mode", ["single", "multi"])
 def test_every_metric_that_is_listed_is_measured_and_no_other(mode: ModeName) -> None:
     half = LEAST_FOR_ECE // 2

@@ -114,9 +114,11 @@ def test_a_damaged_or_missing_file_is_reported_with_what_writes_it(
         read(path, "stage x")
 
 
-def test_text_is_read_with_every_line_break_and_tab() -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_text_is_read_with_every_line_break_and_tab(encoding: str) -> None:
     text = "a\tb\nc\rd\r\ne\x0bf\x0cg\x85h\u2028i\u2029j\u00a0k"
-    assert decode(text.encode(), "x") == text
+    for marked in (text, f"\ufeff{text}") if encoding == "utf-8" else [f"\ufeff{text}"]:
+        assert decode(marked.encode(encoding), "x") == text
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from paratopic.corpus.folds import deal
 from paratopic.evaluation.intervals import difference, measure
 from paratopic.evaluation.metrics import MetricKey
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.findings.review import CONTRADICTED, rank_doubtful
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Calibration, Scores, Targets, mode_of
 from paratopic.project.texts import numbered
@@ -167,20 +166,6 @@ def test_topics_are_told(model: Model, rows: pd.DataFrame, tmp_path: Path) -> No
     assert list(table) == ["topics", "confidence", "sure", *scores]
     assert not table["sure"].any()
     assert table["topics"].tolist() == expected
-
-
-def test_each_topic_of_a_label_can_be_doubtful() -> None:
-    texts = ["one text alone", "another text here", "a third one there"]
-    rows = pd.DataFrame({"id": list("abc"), "text": texts})
-    rows["label"] = [["trade", "security"], ["trade"], []]
-    given = [[0.9, 0.1, 0.7], [0.95, 0.8, 0.1], [0.05, 0.1, 0.02]]
-    scores = pd.DataFrame(given, columns=TOPICS.scores)
-    scores = scores.assign(id=list("abc"), repeat=0, **dict.fromkeys(TOPICS.thresholds, 0.4))
-    found = rank_doubtful(rows, [scores], TOPICS)
-    # Of b's label technology is missing; of a's security is the most doubtful, of c's technology.
-    assert found["paragraph"].tolist() == ["b", "a", "c"]
-    assert found["doubt"].tolist() == pytest.approx([0.8, 0.3, 0.1])
-    assert found["reason"].tolist() == [CONTRADICTED, "", ""]
 
 
 def test_label_studio_asks_for_all_topics_at_once() -> None:

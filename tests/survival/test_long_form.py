@@ -14,7 +14,6 @@ import functools
 import json
 import logging
 import random
-import re
 import resource
 import shutil
 import signal
@@ -45,7 +44,7 @@ from tests.annotation.test_formats import annotation, task
 from tests.bulk.bulk_runs import predict, read_shards
 from tests.programs import ROOT, environment, killed, runs, sh
 from tests.reading.test_any_bytes import WHOLE, check, contents, damaged
-from tests.samples import TOPICS
+from tests.samples import TOPICS, write_params
 from tests.survival.test_models import OF_JSON, load_damaged, one_damaged
 from tests.survival.test_writers import COMMAND
 
@@ -96,15 +95,8 @@ LOCKS = ("dvc.lock", ".dvc/tmp/rwlock")
 
 def only_baseline(folder: Path) -> None:
     """Make a project one of the baseline alone, in which each stage takes a second or two."""
-    params = (folder / "params.yaml").read_text(encoding="utf-8")
-    for pattern, value in (
-        (r"(?m)^models: .*", "models: [baseline]"),
-        (r"(?m)^  n_draws: .*", "  n_draws: 100"),
-        (r"(?m)^  n_permutations: .*", "  n_permutations: 100"),
-    ):
-        params, count = re.subn(pattern, value, params)
-        assert count == 1
-    (folder / "params.yaml").write_text(params, encoding="utf-8")
+    few = {"models": ["baseline"], "evaluate.n_draws": 100, "compare.n_permutations": 100}
+    write_params(few, folder / "params.yaml", folder / "params.yaml")
 
 
 def empty(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +11,9 @@ import pytest
 from paratopic.bulk import jobs
 from paratopic.inference.model import Model, load
 from paratopic.project.errors import UserError
-from tests.bulk.bulk_runs import predict, read_rows
+from tests.bulk.bulk_runs import predict
 from tests.documents import save
 from tests.programs import Cli
-
-TEXTS = ["A tariff.", "The navy.", "A chip.", "Nothing."]
-
-
-def test_a_key_that_prediction_adds_is_an_error_of_its_row(model: Model, tmp_path: Path) -> None:
-    lines = [{"text": "A tariff."}, {"text": "x", "error": "y"}, {"text": "A navy."}]
-    path = save(tmp_path, "in.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-    done = predict(model, [path], tmp_path / "out")
-    assert (done.rows, done.errors) == (3, 1)
-    rows = read_rows(tmp_path / "out")
-    assert rows[1]["line"] == lines[1]
-    assert rows[1]["error"] == "line 2: has a key error, which prediction would add; rename it"
 
 
 def test_a_damaged_list_of_files_is_named_when_a_run_is_resumed(
@@ -40,22 +27,15 @@ def test_a_damaged_list_of_files_is_named_when_a_run_is_resumed(
             predict(model, [path], out, resume=True)
 
 
-def test_what_was_predicted_is_counted(model: Model, tmp_path: Path) -> None:
-    path = save(tmp_path, "in.csv", 'text\nA tariff.\nThe navy.\n" "\nA chip.\nNothing.\n')
-    whole = predict(model, [path], tmp_path / "whole")
-    assert sum(whole.counts) == 4 and len(whole.counts) == 4
-    assert whole.right == pytest.approx(
-        sum(a.confidence if a.topic else 1 - sum(a.scores.values()) for a in model.predict(TEXTS))
-    )
-
-
 def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_right(
     rows: pd.DataFrame, baseline_folder: Path, tmp_path: Path, cli: Cli
 ) -> None:
     path, model = tmp_path / "in.csv", load(baseline_folder)
-    rows[["text"]].to_csv(path, index=False)
+    pd.DataFrame({"text": [*rows["text"], " "]}).to_csv(path, index=False)
     answers = model.predict(rows["text"])
     right = [a.confidence if a.topic else 1 - sum(a.scores.values()) for a in answers]
+    done = predict(model, [path], tmp_path / "counted")  # without the blank text
+    assert sum(done.counts) == len(rows) and done.right == pytest.approx(sum(right))
     for out in ("out", "out.csv"):
         printed = cli("predict", path, "--model", baseline_folder, "--out", tmp_path / out).out
         assert "These counts are not the true shares of the topics" in printed
