@@ -100,6 +100,22 @@ def killed(folder: Path, words: list[str], seconds: float | None) -> bool:
     return False
 
 
+@contextmanager
+def served(project: Path, *words: str) -> Iterator[str]:
+    """Run a server; gives its address, which it prints in its first line."""
+    # Where the tests are found, besides what this process finds.
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = environment() | {"PYTHONPATH": path}
+    server = subprocess.Popen(words, cwd=project, env=env, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        yield next(word for word in line.split() if word.startswith("http://"))
+    finally:
+        server.kill()
+        server.wait()
+
+
 def ask(url: str, body: dict[str, Any] | None = None) -> Any:
     """Send a request, with JSON where it has a body; returns the answer, which is JSON."""
     data = None if body is None else json.dumps(body).encode()

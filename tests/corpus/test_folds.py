@@ -14,6 +14,7 @@ from paratopic.corpus.folds import (
     ALWAYS_TRAIN,
     Folds,
     TooFewLabels,
+    deal,
     iterate_folds,
     make_folds,
     no_folds,
@@ -269,3 +270,13 @@ def test_without_folds_the_table_has_the_same_columns() -> None:
     assert list(table) == list(dealt(rows).table)
     assert (table["fold"] == ALWAYS_TRAIN).all()
     assert list(iterate_folds(table, list(rows["id"]))) == []
+
+
+def test_each_of_several_topics_is_spread_over_the_folds() -> None:
+    # Sechidis et al. 2011: rare topics are dealt first, so that each fold gets its share of them.
+    rng = np.random.default_rng(0)
+    targets = rng.random((400, 4)) < [0.4, 0.2, 0.05, 0.025]
+    fold = deal(targets, np.arange(400), 5, 0)
+    per_fold = np.array([targets[fold == n].sum(axis=0) for n in range(5)])
+    assert (np.ptp(per_fold, axis=0) <= 2).all()
+    assert np.ptp(np.bincount(fold)) <= 3

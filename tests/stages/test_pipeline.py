@@ -13,10 +13,20 @@ import pandas as pd
 import pytest
 
 from paratopic.inference.modes import NEVER
-from paratopic.project.files import COMPARISON, MODEL_REPORTS, MODELS, SCORES, last_time, read_times
+from paratopic.project.files import (
+    COMPARISON,
+    MODEL_REPORTS,
+    MODELS,
+    PAGE,
+    SCORES,
+    WHOLE_PAGE,
+    last_time,
+    read_times,
+)
 from paratopic.project.kinds import KINDS
 from tests.programs import Cli, logged, run_stages, runs, sh
 from tests.samples import WORDS, paragraph, write_params
+from tests.stages.test_report import Page
 
 
 def test_reports_of_the_seed(project: Path) -> None:
@@ -93,13 +103,6 @@ def test_forcing_stages_leaves_the_lock_as_it_was(project: Path) -> None:
     assert (project / "dvc.lock").read_bytes() == lock
 
 
-def test_an_unreachable_server_fails_clearly_and_is_filled_later(project: Path) -> None:
-    said = sh(project, "dvc", "repro", fails=True, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
-    assert "cannot be written to" in said and "safe on disk" in said
-    assert (project / "models/champion").exists()
-    assert "up to date" in sh(project, "dvc", "repro")
-
-
 @pytest.fixture
 def begin(project: Path, here: Path) -> Callable[[dict[str, Any]], None]:
     """Begin another project in the current directory, with other settings: dotted key → value."""
@@ -170,11 +173,18 @@ def test_a_labelled_table_with_other_topics_and_one_model(
 
 
 def test_before_anyone_has_labelled_the_descriptions_predict(
-    begin: Callable[[dict[str, Any]], None], cli: Cli
+    begin: Callable[[dict[str, Any]], None], cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("plain.txt").write_text("The tariff on goods rose.\n\nThe navy left the port.\n", "utf-8")
-    begin({"prepare.sources": ["plain.txt"], "prepare.labels": None})
+    begin({"prepare.sources": ["plain.txt"], "prepare.labels": None, "unit": "entry"})
     run_stages(*of_models("baseline", "transformer"), "report", "track")
+    page = Page(PAGE.read_text(encoding="utf-8"))
+    assert "Nothing was measured" in page.text and "2 entries from 1 article" in page.text
+    assert "svg" not in page.tags and "paragraph" not in page.text.lower()
+    assert "The models" not in page.text and "goes wrong" not in page.text
+    monkeypatch.setattr("webbrowser.open", lambda url: True)
+    cli("report", "--open")
+    assert "<code>paratopic label --random --n 60</code>" in WHOLE_PAGE.read_text(encoding="utf-8")
     comparison = json.loads(COMPARISON.read_text())
     assert (comparison["n"], comparison["champion"]) == (0, "transformer")
     # Each has the settings of its own model alone.

@@ -240,17 +240,3 @@ def test_all_that_count_mistakes_count_the_same(cli: Cli, monkeypatch: pytest.Mo
     assert f"{len(ids)} of {n} hand labels doubtful" in listed
     assert f"{len(ids)} are doubtful" in doubtful
     assert "security + trade" not in doubtful
-
-
-def test_before_anyone_has_labelled_the_page_says_so(cli: Cli) -> None:
-    Path("plain.txt").write_text("The tariff rose.\n\nThe navy left the port.\n", encoding="utf-8")
-    start("single", ["baseline"], "plain.txt")
-    params = Path("params.yaml")
-    params.write_text(params.read_text().replace("unit: paragraph", "unit: entry"))
-    run_stages(*PIPELINE)
-    page = Page(written())
-    assert "Nothing was measured" in page.text and "2 entries from 1 article" in page.text
-    assert "svg" not in page.tags and "paragraph" not in page.text.lower()
-    assert "The models" not in page.text and "goes wrong" not in page.text
-    shares = on_request(cli).partition("How much is about what")[2]
-    assert "<code>paratopic label --random --n 60</code>" in shares

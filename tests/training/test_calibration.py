@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import brentq
-from scipy.special import softmax
+from scipy.special import expit, softmax
+from sklearn import metrics as sk
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.inference.modes import NEVER, Calibration, Scores, Targets, mode_of, one_hot
@@ -18,6 +19,7 @@ from paratopic.training.calibration import (
     apply_calibration,
     calibrate_rows,
     calibrated,
+    f1_threshold,
     fit_calibration,
     fit_scale_and_shift,
     fit_scale_and_shifts,
@@ -287,3 +289,30 @@ def test_paragraphs_without_a_label_are_calibrated_like_those_of_their_fold() ->
     scores, _, unlabelled = calibrate_rows(data, frame, PROMISE, others)
     pd.testing.assert_frame_equal(unlabelled[TOPICS.scores], scores[TOPICS.scores])
     assert not np.allclose(unlabelled[TOPICS.scores], frame[TOPICS.scores])
+
+
+def test_scale_shift_and_thresholds_of_each_topic_are_found() -> None:
+    rng = np.random.default_rng(4)
+    honest = rng.normal(size=(4000, 3)) * 2 - 1
+    true = rng.random((4000, 3)) < expit(honest)
+    scale, shift = np.array([2.0, 0.5, 1.0]), np.array([0.0, 1.0, -2.0])
+    raw = expit((honest - shift) / scale)
+    found = fit_calibration(known(true, raw), MULTI)
+    np.testing.assert_allclose(found.scale, scale, rtol=0.1)
+    np.testing.assert_allclose(found.shift, shift, atol=0.15)
+    told = apply_calibration(raw, found, MULTI)
+    for topic in range(3):
+        *f1s, mine = (
+            sk.f1_score(true[:, topic], told[:, topic] >= at)
+            for at in (*np.arange(0.1, 0.8, 0.02), found.thresholds[topic])
+        )
+        assert mine > max(f1s) - 0.01
+
+
+def test_thresholds_by_hand() -> None:
+    # Expected F1 of the first: 2·.9 / (1 + 2) = .6, of two: 2·1.7 / (2 + 2) = .85, of all 4 / 5.
+    assert f1_threshold(np.array([0.3, 0.9, 0.8])) == pytest.approx(0.425)
+    # A topic without examples is not calibrated, and asks for half.
+    true = np.array([[True, False], [False, False]] * 5)
+    found = fit_calibration(known(true, np.full((10, 2), 0.3)), MULTI)
+    assert (found.scale[1], found.shift[1], found.thresholds[1]) == (1, 0, 0.5)
