@@ -102,7 +102,7 @@ def killed(folder: Path, words: list[str], seconds: float | None) -> bool:
 
 @contextmanager
 def served(project: Path, *words: str) -> Iterator[str]:
-    """Run a server; gives its address, which it prints in its first line."""
+    """Run a server, and kill it in the end; gives its address, which its first line has."""
     # Where the tests are found, besides what this process finds.
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = environment() | {"PYTHONPATH": path}
