@@ -14,7 +14,7 @@ from typing import Any
 import openpyxl
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.annotation import formats
@@ -200,6 +200,17 @@ def test_a_missing_file_and_one_of_another_format_are_errors(
         read(tmp_path / "gone.csv")
     with pytest.raises(UserError, match=message):
         read(save(tmp_path, name, content))
+
+
+ODD = st.text(st.characters(categories=["L", "N", "P", "Zs"]) | st.sampled_from("\r\n\t,\";'="))
+
+
+@settings(max_examples=200)
+@given(ODD)
+def test_no_part_of_a_cell_becomes_a_row(text: str) -> None:
+    sheet = formats.sheet([Suggestion("a:1", text, "", "a", (), (), {}, "unsure")])
+    rows = list(csv.reader(io.StringIO(sheet, newline=""), strict=True))
+    assert len(rows) == 2 and len(rows[1]) == len(rows[0])
 
 
 @given(st.text("'=+-@\t\r\n ＝a"))

@@ -129,3 +129,14 @@ def test_folders_that_cannot_be_opened_are_left_out(
     assert find_files([str(tmp_path)], SUFFIXES)[1] == [
         (tmp_path / "locked", "a folder that cannot be read: Permission denied")
     ]
+
+
+@pytest.mark.parametrize("name", ["ev\x01il", " Talks open", "Talks open ", "a\rb", "a\u2028b"])
+def test_no_paragraph_has_a_name_that_labels_cannot_hold(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.txt"
+    path.write_text("Talks went on.", encoding="utf-8")
+    (tmp_path / "good.txt").write_text("Talks went on.", encoding="utf-8")
+    with pytest.raises(UserError, match="control character, or with a blank"):
+        read_file(path)
+    files, left_out = find_files([str(tmp_path)], SUFFIXES)
+    assert [file.name for file in files] == ["good.txt"] and left_out[0][0] == path
