@@ -1,4 +1,4 @@
-"""`paratopic report` and `status`: what is printed of the comparison, of labels, and the next steps."""
+"""`paratopic report` and `status`: what they print of models and labels, and the next steps."""
 
 from __future__ import annotations
 

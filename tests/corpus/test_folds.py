@@ -18,7 +18,6 @@ from paratopic.corpus.folds import (
     deal_unlabelled,
     iterate_folds,
     make_folds,
-    no_folds,
 )
 from paratopic.corpus.labelled import labelled_rows
 from paratopic.project.topics import Topics, split_cell
@@ -265,14 +264,6 @@ def test_too_few_labels_are_refused() -> None:
     ):
         with pytest.raises(TooFewLabels, match=message):
             dealt(frame(topics))
-
-
-def test_without_folds_the_table_has_the_same_columns() -> None:
-    rows = frame(["x", "y"] * 4)
-    table = no_folds(rows, "too few labels").table
-    assert list(table) == list(dealt(rows).table)
-    assert (table["fold"] == ALWAYS_TRAIN).all()
-    assert list(iterate_folds(table, list(rows["id"]))) == []
 
 
 def test_each_of_several_topics_is_spread_over_the_folds() -> None:

@@ -1,14 +1,14 @@
-"""Pages are readable, and the code of README and docs/ runs in a copy of a project, page by page."""
+"""The code of README and docs/ runs as it stands, a page at a time, in a copy of a project."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.pages import FENCE, PAGES, README, blocks, each_page
+from tests.pages import PAGES, README, blocks, each_page
 
 LONGEST_README = 900  # words
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
@@ -42,28 +42,3 @@ def test_the_readme_is_a_page_and_two_commands_do_everything() -> None:
     assert len(README.read_text(encoding="utf-8").split()) <= LONGEST_README
     first = next(code for language, code in blocks(README) if language == "bash")
     assert first.splitlines()[:2] == ["make repro", "make test"]
-
-
-LONGEST = 30  # words
-CODE = re.compile(r"`[^`]*`")
-LINKED = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-# An item of a list, a heading or a line of a table begins anew.
-BLOCK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.|#+|\|) ?)")
-END = re.compile(r"(?<=[.!?])[)\"”*]*\s+(?=[\"“(*]*[A-Z0-9`])")
-
-
-def sentences(text: str) -> Iterator[str]:
-    """The sentences of a page in Markdown, but for code, tables and headings.
-
-    "# Start\\n\\nRun `make test`. See [the docs](docs/x.md)." → "Run code.", "See the docs."
-    """
-    text = LINKED.sub(r"\1", CODE.sub("`x`", FENCE.sub("\n\n", text)))
-    for block in BLOCK.split(text):
-        if block.strip() and not block.lstrip().startswith(("#", "|", "<!--")):
-            yield from END.split(" ".join(block.split()))
-
-
-@each_page
-def test_no_sentence_is_long(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    assert [s for s in sentences(text) if len(s.split()) > LONGEST] == []

@@ -15,9 +15,9 @@ from paratopic.inference.model import _default_model, load, predict
 from paratopic.inference.onnx_model import EncoderClassifier
 from paratopic.inference.registry import fetch
 from paratopic.project.errors import UserError
+from tests.inference.test_folder import repacked
 from tests.programs import python
 from tests.samples import TARIFF
-from tests.survival.test_models import repacked
 
 
 def test_the_default_is_the_champion(

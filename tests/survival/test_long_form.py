@@ -42,10 +42,10 @@ from paratopic.project.topics import Topics
 from tests.annotation.test_annotate import kill_again_and_again, start_project
 from tests.annotation.test_formats import annotation, task
 from tests.bulk.bulk_runs import predict, read_shards
+from tests.inference.test_folder import OF_JSON, load_damaged, one_damaged
 from tests.programs import ROOT, killed, runs, sh
 from tests.reading.test_any_bytes import WHOLE, check, contents, damaged
 from tests.samples import TOPICS, write_params
-from tests.survival.test_models import OF_JSON, load_damaged, one_damaged
 from tests.survival.test_writers import COMMAND
 
 KILLS, INPUTS = 100, 20_000

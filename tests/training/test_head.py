@@ -33,7 +33,7 @@ from paratopic.training.head import (
     smooth_answers,
     with_answers,
 )
-from paratopic.training.logistic import Lessons, Linear, _LogLoss, fit_binary, fit_logistic
+from paratopic.training.logistic import Lessons, Linear, fit_binary, fit_logistic
 
 # Two descriptions of unit length, and none. A text whose similarity to the nearest one is .5 is as
 # likely to have its topic as to have none.
@@ -354,16 +354,3 @@ def test_unlabelled_texts_make_a_head_more_often_right() -> None:
 
 def _scores(embeddings: Array, head: Linear) -> Array:
     return REGRESSIONS[0].probabilities(embeddings @ head.coef.T + head.intercept)
-
-
-def test_a_hessian_product_is_the_change_of_the_gradient_at_its_own_point() -> None:
-    rng = np.random.default_rng(1)
-    features, truth = rng.normal(size=(30, 4)), np.eye(3)[rng.integers(0, 3, 30)]
-    lessons = Lessons(features, truth, rng.random((30, 1)))
-    loss = _LogLoss(lessons, np.zeros((30, 3)), -np.inf, strength=2.0)
-    here, there, step = rng.normal(size=(3, 15))
-    points = loss.at(here), loss.at(there)  # the last is asked for last
-    for point in points:
-        ahead, behind = (loss.at(point.flat + sign * 1e-5 * step).gradient for sign in (1, -1))
-        product = loss._hessian_product(point, step)
-        assert product == pytest.approx((ahead - behind) / 2e-5, rel=1e-5)
