@@ -183,6 +183,7 @@ def test_before_anyone_has_labelled_the_descriptions_predict(
     assert "svg" not in page.tags and "paragraph" not in page.text.lower()
     assert "The models" not in page.text and "goes wrong" not in page.text
     monkeypatch.setattr("webbrowser.open", lambda url: True)
+    monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "")
     cli("report", "--open")
     assert "<code>paratopic label --random --n 60</code>" in WHOLE_PAGE.read_text(encoding="utf-8")
     comparison = json.loads(COMPARISON.read_text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -45,10 +46,10 @@ def test_the_pipeline_takes_any_name(
     )
     table.to_parquet("table.parquet")
     topics = {"mode": mode, "codebook": names}
-    settings = {"topics": topics, "prepare.sources": ["table.parquet"], "prepare.labels": None}
+    settings: dict[str, Any] = {"topics": topics, "baseline.strengths": [1.0]}
+    settings |= {"prepare.sources": ["table.parquet"], "prepare.labels": None}
     settings |= {"split.n_folds": 2, "split.n_repeats": 1, "split.holdout": None}
-    settings |= {"baseline.strengths": [1.0], "models": ["baseline"]}
-    settings |= {"evaluate.n_draws": 100, "compare.n_permutations": 100}
+    settings |= {"evaluate.n_draws": 100, "compare.n_permutations": 100, "models": ["baseline"]}
     write_params(settings)
     of_baseline = [f"{stage} baseline" for stage in ("fit", "calibrate", "evaluate")]
     run_stages("installed", "prepare", "split", *of_baseline)
