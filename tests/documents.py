@@ -1,4 +1,4 @@
-"""Made-up documents: encoded text, a web page with an article and its surroundings, PDF, Word.
+"""Made-up documents: a web page with an article and its surroundings, PDF, Word.
 
 Tables are written in the format of their suffix.
 """
@@ -20,15 +20,6 @@ import pandas as pd
 from paratopic.inference.folder import MANIFEST
 from paratopic.reading.files import read_file
 from tests.samples import BODIES, DOCUMENT
-
-QUOTE = "“Café,” he said.\r\n"
-ENCODED = {
-    "utf-8": QUOTE.encode(),
-    "utf-8 with BOM": f"\ufeff{QUOTE}".encode(),
-    "utf-16-le": b"\xff\xfe" + QUOTE.encode("utf-16-le"),
-    "utf-16-be": b"\xfe\xff" + QUOTE.encode("utf-16-be"),
-    "cp1252": QUOTE.encode("cp1252"),
-}
 
 Text = tuple[float, float, float, str, str]  # left, bottom, size, font, text
 

@@ -12,6 +12,7 @@ import resource
 import runpy
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -26,6 +27,7 @@ from paratopic.cli import app
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from selenium.webdriver import Chrome
 
 ROOT = Path(__file__).parents[1]
 # Variable with the folder of programs that start quickly, from `tests.warm`.
@@ -98,6 +100,22 @@ def killed(folder: Path, words: list[str], seconds: float | None) -> bool:
     return False
 
 
+@contextmanager
+def served(project: Path, *words: str) -> Iterator[str]:
+    """Run a server, and kill it in the end; gives its address, which its first line has."""
+    # Where the tests are found, besides what this process finds.
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = environment() | {"PYTHONPATH": path}
+    server = subprocess.Popen(words, cwd=project, env=env, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        yield next(word for word in line.split() if word.startswith("http://"))
+    finally:
+        server.kill()
+        server.wait()
+
+
 def ask(url: str, body: dict[str, Any] | None = None) -> Any:
     """Send a request, with JSON where it has a body; returns the answer, which is JSON."""
     data = None if body is None else json.dumps(body).encode()
@@ -120,6 +138,33 @@ def logged(project: Path) -> list[Run]:
     all_runs = list(client.search_runs([experiment.experiment_id]))
     assert all(run.info.status == "FINISHED" for run in all_runs)
     return all_runs
+
+
+@contextmanager
+def chromium(folder: Path, *words: str) -> Iterator[Chrome]:
+    """A browser with its files in a folder, and further options: "disable-gpu"."""
+    if not (BROWSER and DRIVER):
+        pytest.skip("there is no chromium and chromedriver here")
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+    options = ChromeOptions()
+    options.binary_location = BROWSER
+    for word in ("headless", "no-sandbox", f"user-data-dir={folder}", *words):
+        options.add_argument(f"--{word}")
+    # No name is resolved, so that anything that needs the network fails.
+    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options, ChromeService(DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def free_port() -> int:
+    """A port of this machine that nothing uses."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

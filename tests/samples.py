@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from paratopic.corpus.labelled import (
     LABELS_SCHEMA,
@@ -80,6 +83,19 @@ DOCUMENT = [
     ("body", BODIES[1]),
     ("body", BODIES[2]),
 ]
+
+
+def write_params(
+    settings: Mapping[str, Any],
+    path: Path = Path("params.yaml"),
+    source: Path = ROOT / "params.yaml",
+) -> None:
+    """Write params.yaml, as the project's own but for some settings: dotted key → value."""
+    params = YAML(typ="safe").load(source)
+    for key, value in settings.items():
+        *sections, last = key.split(".")
+        functools.reduce(operator.getitem, sections, params)[last] = value
+    YAML(typ="safe").dump(params, path)
 
 
 def paragraph(topic: str, rng: random.Random, length: int = 14) -> str:

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -100,9 +101,10 @@ def test_json_lines_that_are_not_objects_are_kept_with_an_error(
     model: Model, tmp_path: Path
 ) -> None:
     good = [{"text": "a tariff", "n": [1, {"deep": None}]}, {"text": 7}, {"title": "x"}]
-    written = [json.dumps(row) for row in good] + ["", "{", "[1]", '{"text": "the army"}']
+    added = '{"text": "x", "error": "y"}'
+    written = [json.dumps(row) for row in good] + ["", "{", "[1]", '{"text": "the army"}', added]
     path = save(tmp_path, "in.jsonl", "\n".join(written) + "\n")
-    rows = predicted(model, path, errors=4)
+    rows = predicted(model, path, errors=5)
     assert rows[0]["n"] == [1, {"deep": None}]
     assert [rows[0]["sure"], rows[1]["sure"]] == [model.predict("a tariff").sure, None]
     assert [row["error"] and row["error"].split(" (")[0] for row in rows] == [
@@ -112,8 +114,10 @@ def test_json_lines_that_are_not_objects_are_kept_with_an_error(
         "line 5: not JSON",
         "line 6: not a JSON object",
         None,
+        "line 8: has a key error, which prediction would add; rename it",
     ]
     assert (rows[3]["line"], rows[4]["line"], rows[2]["title"]) == ("{", [1], "x")
+    assert rows[6]["line"] == json.loads(added)
 
 
 def test_articles_become_paragraphs_and_a_damaged_one_a_row_with_an_error(
@@ -390,3 +394,37 @@ def test_a_folder_that_another_run_is_writing_into_is_refused(model: Model, tmp_
 
     done = jobs.predict_files(jobs.Job(model, inputs, "text"), out, False, second)
     assert done.rows == 1 and len(read_shards(out)) == 1
+
+
+def test_a_damaged_list_of_files_is_named_when_a_run_is_resumed(
+    model: Model, tmp_path: Path
+) -> None:
+    path, out = save(tmp_path, "in.csv", "text\nA tariff.\n"), tmp_path / "out"
+    predict(model, [path], out)
+    for content in ("[" * 100_000, "{", "[]", '{"inputs": 0}'):
+        (out / jobs.PROGRESS).write_text(content, encoding="utf-8")
+        with pytest.raises(UserError, match=f"{jobs.PROGRESS} is damaged"):
+            predict(model, [path], out, resume=True)
+
+
+def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_right(
+    rows: pd.DataFrame, model: Model, tmp_path: Path, cli: Cli
+) -> None:
+    path = tmp_path / "in.csv"
+    pd.DataFrame({"text": [*rows["text"], " "]}).to_csv(path, index=False)
+    answers = model.predict(rows["text"])
+    right = [a.confidence if a.topic else 1 - sum(a.scores.values()) for a in answers]
+    done = predict(model, [path], tmp_path / "counted")  # without the blank text
+    assert sum(done.counts) == len(rows) and done.right == pytest.approx(sum(right))
+    for out in ("out", "out.csv"):
+        printed = cli("predict", path, "--model", model.folder, "--out", tmp_path / out).out
+        assert "These counts are not the true shares of the topics" in printed
+        assert f"about {np.mean(right):.0%} of these answers are right" in printed
+
+
+def test_a_column_that_no_file_can_have_is_refused(cli: Cli, model: Model, tmp_path: Path) -> None:
+    article = save(tmp_path, "a.txt", "Talks went on.")
+    words = ["--model", model.folder, "--out", tmp_path / "out", "--text", "caf\udce9"]
+    printed = cli("predict", article, *words, status=1).out
+    assert r"--text 'caf\udce9': this name is not UTF-8" in printed
+    assert not (tmp_path / "out").exists()

@@ -13,7 +13,6 @@ import pytest
 from filelock import FileLock
 
 from paratopic.annotation.page import Session, Shown, Submission
-from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
@@ -144,23 +143,6 @@ def add_table() -> str:
     """Add a table with labels to the sources; gives the text of params.yaml."""
     Path("table.csv").write_text("text,label\nTanks,security\nDuties,trade\n", encoding="utf-8")
     return edit_params("sources: [seeds]", "sources: [seeds, table.csv]")
-
-
-def test_labels_of_tables_follow(cli: Cli, prepare: Prepare) -> None:
-    add_table()
-    prepare()
-    cli("codebook", "rename", "trade", "commerce")
-    cli("codebook", "split", "security", "--into", "army", "navy")
-    for _ in range(2):  # before stage prepare has read the table again, and after that
-        assert "because the codebook changed: 4 paragraphs" in cli("status")
-        printed = prepare()
-    assert "4 paragraphs" in printed
-    frame = read_labelled_paragraphs().set_index("text")
-    assert frame["label"]["Duties"] == ["commerce"] and frame["label"]["Tanks"] is None
-    cli("suggest", "--n", "4", "--out", "sheet.csv")
-    fill(*["army"] * 4)
-    cli("import", "sheet.csv")
-    assert "5 army" not in (printed := prepare()) and "4 army" in printed
 
 
 def test_a_change_that_is_undone_opens_nothing(cli: Cli, prepare: Prepare) -> None:

@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from contextlib import chdir, redirect_stdout
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,6 @@ from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.inference.model import load
 from paratopic.labels.log import read_lines
 from paratopic.project.files import CHAMPION
-from paratopic.project.kinds import KINDS
 from paratopic.project.passages import Passage
 from tests.annotation.small_project import make_project
 from tests.cli.test_codebook import edit_params
@@ -42,22 +42,28 @@ A chip maker printed that its software was copied.
 """
 
 
-@pytest.fixture(scope="module")
-def prepared(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project with an unlabelled article, after stage prepare."""
-    folder = tmp_path_factory.mktemp("prepared") / "project"
-    shutil.copytree(project, folder, ignore=shutil.ignore_patterns(".git", "cache", "mlruns"))
-    (folder / "seeds/harbour.txt").write_text(ARTICLE, encoding="utf-8")
-    prepare(folder)
-    return folder
+@pytest.fixture
+def begin(
+    here: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Begin a project of articles without labels, in the current directory: name → text."""
+    monkeypatch.delenv("PARATOPIC_MODEL", raising=False)
+    monkeypatch.setenv("LOGNAME", "cy")
+
+    def prepared(**articles: str) -> Path:
+        make_project(here, baseline_folder)
+        LABELS.write_text("paragraph,topics\n", encoding="utf-8")
+        for name, text in articles.items():
+            Path(f"seeds/{name}.txt").write_text(text, encoding="utf-8")
+        prepare(here)
+        return here
+
+    return prepared
 
 
 @pytest.fixture
-def clone(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, the current directory of a user."""
-    monkeypatch.chdir(shutil.copytree(prepared, tmp_path / "project"))
-    monkeypatch.setenv("LOGNAME", "cy")
-    return Path.cwd()
+def harbour(begin: Callable[..., Path]) -> Path:
+    return begin(harbour=ARTICLE)
 
 
 def prepare(folder: Path) -> str:
@@ -76,7 +82,7 @@ def fill(name: str, **topic_of: str) -> None:
 
 
 def test_suggested_paragraphs_are_labelled_imported_and_counted(
-    clone: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    harbour: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("paratopic.cli.project._dvc_status", lambda stages: {})
     before = LABELS.read_bytes()
@@ -111,25 +117,14 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(
     for command in ("label", "suggest"):
         assert "nothing left to label" in cli(command, status=1)
 
-    prepared = prepare(clone)
+    prepared = prepare(harbour)
     assert "1 disputed paragraph" in prepared and "1 tie" in prepared
     assert "Ties between annotators: 1 paragraph" in cli("status")
     people = json.loads(Path("reports/prepare.json").read_text())["annotators"]
     assert (people["annotators"], people["paragraphs"]) == (["ann", "bo"], 2)
-    of_models = [f"{stage} {name}" for stage in ("fit", "calibrate") for name in KINDS]
-    run_stages("split", *of_models, "compare")
-    printed = cli("review", "--out", "again.csv")
-    assert "ann: security; bo: trade: a tie between annotators" in printed
-    assert "1 tie (1 listed)" in printed
-    first = read_sheet("again.csv")[0]
-    assert "tie" in first["reason"]
-    # Whoever answered before may answer anew in it.
-    assert first["when"] > max(line.when for line in read_lines(LABELS))
-    reported = " ".join(cli("report").split())
-    assert f"macro-F1 {people['macro_f1']:.3f} against each other" in reported
 
 
-def test_import_reports_unknown_topics_and_imports_the_rest(clone: Path, cli: Cli) -> None:
+def test_import_reports_unknown_topics_and_imports_the_rest(harbour: Path, cli: Cli) -> None:
     cli("suggest", "--out", "sheet.csv")
     fill("ann.csv", tariffs="trade", navy="securty")
     printed = cli("import", "ann.csv", status=3)
@@ -147,7 +142,7 @@ def test_import_reports_unknown_topics_and_imports_the_rest(clone: Path, cli: Cl
     assert "dvc repro prepare" in cli("suggest", status=1)
 
 
-def test_new_articles_that_are_not_prepared_are_told(clone: Path, cli: Cli) -> None:
+def test_new_articles_that_are_not_prepared_are_told(harbour: Path, cli: Cli) -> None:
     Path("seeds/pier.txt").write_text(
         "The pier\n\nA pier was built in the harbour.\n", encoding="utf-8"
     )
@@ -160,15 +155,15 @@ def test_new_articles_that_are_not_prepared_are_told(clone: Path, cli: Cli) -> N
     for command in ("suggest", "label"):
         printed = cli(command, status=1)
         assert "not read yet: seeds/pier.txt and 1 more; `dvc repro prepare` reads" in printed
-    prepare(clone)
+    prepare(harbour)
     printed = cli("suggest")  # an article without paragraphs is not new for ever
     assert "pier:" in printed and "note:" not in printed
     Path("seeds/pier.txt").write_text("The pier\n\nA pier was built.\n", encoding="utf-8")
-    prepare(clone)
+    prepare(harbour)
     assert "but for 2 of boilerplate (prepare.skip_boilerplate)" in cli("suggest", status=1)
 
 
-def test_a_sheet_that_is_filled_in_is_not_written_over(clone: Path, cli: Cli) -> None:
+def test_a_sheet_that_is_filled_in_is_not_written_over(harbour: Path, cli: Cli) -> None:
     cli("suggest", "--out", "sheet.csv")
     cli("suggest", "--out", "sheet.csv")  # nobody has filled it in
     sheet = Path("sheet.csv").read_text().replace("?", "trade", 1)
@@ -179,7 +174,7 @@ def test_a_sheet_that_is_filled_in_is_not_written_over(clone: Path, cli: Cli) ->
     assert "no sheet to label" in cli("suggest", "--out", "other.csv", status=1)
 
 
-def test_a_sheet_that_is_saved_several_times_has_one_annotator(clone: Path, cli: Cli) -> None:
+def test_a_sheet_that_is_saved_several_times_has_one_annotator(harbour: Path, cli: Cli) -> None:
     cli("suggest", "--out", "sheet.csv")
     for name in ("ann.csv", "excel.csv", "excel2.csv"):
         fill(name, tariffs="trade", navy="security")
@@ -189,7 +184,7 @@ def test_a_sheet_that_is_saved_several_times_has_one_annotator(clone: Path, cli:
 
 
 def test_a_user_without_a_name_is_asked_for_one_where_it_is_needed(
-    clone: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    harbour: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def getuser() -> str:  # as of a user id without an entry in the password file
         raise KeyError("getpwuid(): uid not found: 54321")
@@ -206,7 +201,7 @@ def test_a_user_without_a_name_is_asked_for_one_where_it_is_needed(
 
 
 def test_what_the_model_thinks_is_hidden_where_others_labelled_the_same_sheet(
-    clone: Path, cli: Cli, served: list[Session]
+    harbour: Path, cli: Cli, served: list[Session]
 ) -> None:
     cli("suggest", "--blind", "--out", "sheet.csv")
     rows = read_sheet("sheet.csv")
@@ -245,18 +240,11 @@ def test_why_is_asked_of_what_stands_around_a_paragraph_too(
 
 
 @pytest.fixture
-def small(tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of three articles without labels, in the current directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PARATOPIC_MODEL", raising=False)
-    make_project(tmp_path, baseline_folder)
-    (tmp_path / "seeds/labels.csv").write_text("paragraph,topics\n", encoding="utf-8")
+def small(begin: Callable[..., Path]) -> Path:
+    """A project of three articles of eight paragraphs, each about a topic."""
     rng = random.Random(0)
-    for name, topic in zip("abc", WORDS, strict=True):
-        text = "\n\n".join(paragraph(topic, rng) for _ in range(8))
-        (tmp_path / "seeds" / f"{name}.txt").write_text(text, encoding="utf-8")
-    prepare(tmp_path)
-    return tmp_path
+    texts = ("\n\n".join(paragraph(topic, rng) for _ in range(8)) for topic in WORDS)
+    return begin(**dict(zip("abc", texts, strict=True)))
 
 
 def drawn_by(cli: Cli, *options: str) -> tuple[list[str], list[str], str]:

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -30,9 +29,18 @@ from paratopic.project.files import (
 )
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
+from tests.cli.test_codebook import edit_params
 from tests.programs import ROOT, Cli
 from tests.reports import compared
-from tests.samples import WORDS, examples, fit, paragraph, paragraph_table, write_labelled
+from tests.samples import (
+    WORDS,
+    examples,
+    fit,
+    paragraph,
+    paragraph_table,
+    write_labelled,
+    write_params,
+)
 
 N, N_ARTICLES = 200, 40
 NAMES = tuple(WORDS)
@@ -54,11 +62,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         draw=drawn.map({True: "paragraph", False: ""}),
         weight=drawn.map({True: 1.0, False: np.nan}),
     )
-    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    codebook = "".join(f"    - {{name: {name}, definition: About {name}.}}\n" for name in NAMES)
-    before, _, rest = params.partition("  codebook:\n")
-    after = rest[rest.index("\nprepare:") :]
-    (root / "params.yaml").write_text(f"{before}  codebook:\n{codebook}{after}", encoding="utf-8")
+    codebook = [{"name": name, "definition": f"About {name}."} for name in NAMES]
+    write_params({"topics.codebook": codebook}, root / "params.yaml")
     (root / PARAGRAPHS.parent).mkdir()
     write_labelled(frame, root)
     about = pd.DataFrame({"id": frame["id"], "date": ["2025-09" if x else "2025-04" for x in late]})
@@ -111,13 +116,6 @@ def test_shares_by_month_are_printed_and_written(cli: Cli) -> None:
     assert Path("a.png").stat().st_size > 5000 and "security" in Path("a.svg").read_text()
 
 
-def test_dvc_is_asked_once(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = Mock(return_value="")
-    monkeypatch.setattr("paratopic.cli.project.changes_since", asked)
-    cli("shares")
-    asked.assert_called_once()
-
-
 def test_tables_for_papers_have_what_is_printed(cli: Cli) -> None:
     cli("shares", "--by", "month", "--out", "a.csv", "--out", "a.md", "--out", "a.tex")
     shares, changes = Path("a.md").read_text().split("\n\nChanges in percentage points")
@@ -136,9 +134,7 @@ def test_tables_for_papers_have_what_is_printed(cli: Cli) -> None:
 
 
 def test_the_unit_of_the_project_is_named_in_place_of_paragraphs(cli: Cli) -> None:
-    params = Path("params.yaml")
-    text = params.read_text(encoding="utf-8")
-    params.write_text(text.replace("\nunit: paragraph", "\nunit: sentence"), encoding="utf-8")
+    edit_params("\nunit: paragraph", "\nunit: sentence")
     few = "--by", "month", "--out", "a.svg", "--out", "a.md", "--out", "a.json", "--out", "a.csv"
     written = cli("shares", *few) + Path("a.svg").read_text() + Path("a.md").read_text()
     written += json.loads(Path("a.json").read_text())["about"]

@@ -15,6 +15,7 @@ from tests.cli.test_codebook import edit_params
 from tests.programs import Cli
 
 LABELS = Path("seeds/labels.csv")
+ASK = ["annotate", "--url", "http://127.0.0.1:9/v1", "--model", "m", "--n", "1"]
 # Where a page would come, the test is to fail and not to wait.
 pytestmark = pytest.mark.usefixtures("served")
 
@@ -64,14 +65,10 @@ def test_labels_are_not_written_outside(cli: Cli, secret: Path, how: str) -> Non
         LABELS.symlink_to(elsewhere)
     Path("ann.csv").write_text("paragraph,topics\nnews:1,trade\n")
     before = sorted(secret.parent.iterdir())
-    for words in (["label", "--random"], ["import", "ann.csv"], ask()):
+    for words in (["label", "--random"], ["import", "ann.csv"], ASK):
         printed = cli(*words, status=1)
         assert "outside" in printed and str(elsewhere) in printed
     assert sorted(secret.parent.iterdir()) == before
-
-
-def ask() -> list[str]:
-    return ["annotate", "--url", "http://127.0.0.1:9/v1", "--model", "m", "--n", "1"]
 
 
 def test_a_codebook_is_not_written_outside(cli: Cli, secret: Path) -> None:

@@ -7,7 +7,6 @@ from collections import Counter
 from itertools import chain
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,9 +86,3 @@ def test_the_articles_are_those_of_comparing_all_pairs(articles: list[list[int]]
         article = np.repeat(np.arange(len(articles)), [len(some) for some in articles])
         groups = article_groups(article, np.concatenate(articles))
     np.testing.assert_array_equal(groups, components(row, column, len(articles))[article])
-
-
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=30))
-def test_rows_that_are_articles_are_grouped_as_near_duplicates(numbers: list[int]) -> None:
-    copies = pd.factorize(np.array(numbers))[0]
-    assert (article_groups(np.arange(len(numbers)), copies) == copies).all()

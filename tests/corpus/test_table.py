@@ -14,6 +14,7 @@ import pytest
 from paratopic.corpus.labelled import labelled_in, labelled_rows, read_labelled_paragraphs
 from paratopic.corpus.table import (
     PARAGRAPHS_SCHEMA,
+    read_paragraphs,
     read_parquet,
     texts_of,
     values_of,
@@ -187,3 +188,15 @@ def test_periods_follow_from_dates(name: str, values: list[str]) -> None:
     # A column counts before a period of its name.
     columns: dict[str, list[Any]] = {"date": ["2025-09-15", "2025-09-15"], "year": [1999, None]}
     assert values_by(columns, "year", 2) == ["1999", UNKNOWN]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"\0" * 40])
+def test_a_missing_or_damaged_table_of_a_stage_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "of_a_stage.parquet"
+    for read in (read_paragraphs, read_parquet):
+        with pytest.raises(UserError, match=r"of_a_stage\.parquet not found: run `dvc repro"):
+            read(path)
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"of_a_stage\.parquet is damaged .*run `dvc repro`"):
+            read(path)
+        path.unlink()

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from ruamel.yaml import YAML
 
 from tests.programs import ROOT, run_benchmark
-from tests.samples import BODIES, WORDS, paragraph, paragraph_table, write_labelled
+from tests.samples import BODIES, WORDS, paragraph, paragraph_table, write_labelled, write_params
 
 SCRIPTS = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
 # What other scripts import or start, or what measures nothing.
@@ -58,11 +57,10 @@ BY_POSITION = {"documents", "errs_alike", "leakage", "significance"}
 def workplace(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
     """A folder with the settings of a tiny encoder, a table, an article and the pipeline's rows."""
     folder, rng = tmp_path_factory.mktemp("workplace"), random.Random(0)
-    settings = YAML(typ="safe").load(ROOT / "params.yaml")
-    settings["transformer"] |= {"encoder": str(tiny_encoder), "epochs": 1, "device": "cpu"}
-    settings["transformer"] |= {"max_tokens": 32, "train_tokens": 16, "unlabelled": 20}
-    settings["split"]["n_repeats"] = 1
-    YAML(typ="safe").dump(settings, folder / "params.yaml")
+    tiny = {"encoder": str(tiny_encoder), "epochs": 1, "device": "cpu", "max_tokens": 32}
+    tiny |= {"train_tokens": 16, "unlabelled": 20}
+    settings = {f"transformer.{key}": value for key, value in tiny.items()} | {"split.n_repeats": 1}
+    write_params(settings, folder / "params.yaml")
     topics = [*sorted(WORDS), "other"]
     labels = [rng.choice(topics) for _ in range(200)]
     texts = [

@@ -1,11 +1,11 @@
-"""The image of examples/serving: built from what its Dockerfile copies, it serves a model."""
+"""The server of examples/serving answers, and so does the image that its Dockerfile describes."""
 
 from __future__ import annotations
 
 import json
 import re
+import runpy
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,8 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
+import pytest
+from starlette.testclient import TestClient
+
 from tests import programs
-from tests.programs import ROOT, environment, sh
+from tests.programs import ROOT, environment, free_port, sh
 from tests.samples import TARIFF
 
 RECIPE = (ROOT / "examples/serving/Dockerfile").read_text(encoding="utf-8")
@@ -39,9 +42,7 @@ def copy(image: Path, model: Path) -> None:
 @contextmanager
 def served(image: Path, packages: Path) -> Iterator[str]:
     """Run the image's command on a free port; gives the address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     (line,) = re.findall(r"(?m)^CMD (.+)$", RECIPE)
     local = {"0.0.0.0": "127.0.0.1", "8000": port, "/app": str(image / "app")}
     words = [local.get(word, word) for word in json.loads(line)]
@@ -89,3 +90,21 @@ def test_the_image_serves_a_model(baseline_folder: Path, tmp_path: Path) -> None
         }
         answers = ask(f"{address}/predict", {"texts": [TARIFF]})
         assert isinstance(answers, list) and answers[0]["topic"] == "trade"
+
+
+def test_the_example_of_a_server_answers_and_refuses(
+    baseline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARATOPIC_MODEL", str(baseline_folder))
+    client = TestClient(runpy.run_path(str(ROOT / "examples/serving/app.py"))["app"])
+    first, second = client.post("/predict", json={"texts": [TARIFF, ""]}).json()
+    assert first["topic"] == "trade" and second["topic"] is None
+    assert client.get("/health").json()["kind"] == "baseline"
+    for body in (b"", b"[", b"[]", b"{}", b'{"texts": "a"}', b'{"texts": [1]}', b"[" * 100_000):
+        assert client.post("/predict", content=body).status_code in (400, 422)
+    assert client.post("/predict", json={"texts": [""] * 1001}).status_code == 422
+    assert client.post("/predict", json={"texts": ["x" * 100_001]}).status_code == 413
+    for content in (b" " * 10_000_001, iter([b"of unknown length"])):
+        assert client.post("/predict", content=content).status_code == 413
+    described = client.get("/openapi.json").json()["paths"]
+    assert set(described) == {"/predict", "/health"}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import re
+import runpy
 import shutil
 import sys
 from pathlib import Path
@@ -78,11 +78,8 @@ def test_a_missing_browser_is_told_first(tmp_path: Path, monkeypatch: pytest.Mon
     into = tmp_path / "clone"
     printed = sh(ROOT, sys.executable, SCRIPT, "--into", str(into), fails=True, PATH=str(tmp_path))
     assert "apt install chromium chromium-driver" in printed
-    spec = importlib.util.spec_from_file_location("labelling_loop", ROOT / SCRIPT)
-    assert spec is not None and spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    chromium = runpy.run_path(str(ROOT / SCRIPT))["chromium"]
     monkeypatch.setitem(sys.modules, "selenium", None)
-    with pytest.raises(UserError, match="pip install selenium"), script.chromium():
+    with pytest.raises(UserError, match="pip install selenium"), chromium():
         pass
     assert not into.exists()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn import metrics as sk
 
 from paratopic.evaluation.intervals import (
     ALIKE_ARTICLES,
@@ -21,6 +22,7 @@ from paratopic.evaluation.intervals import (
     with_all,
 )
 from paratopic.evaluation.metrics import (
+    MetricKey,
     Tally,
     learnt_of_topics,
     n_rows,
@@ -37,7 +39,7 @@ from paratopic.evaluation.outcomes import (
     learnt_shares,
     outcomes,
 )
-from paratopic.inference.modes import one_hot
+from paratopic.inference.modes import mode_of, one_hot
 from paratopic.project.metrics import headline, metrics_in
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import bounds, held_out, of_one_topic
@@ -236,16 +238,6 @@ def test_recall_is_of_the_paragraphs_that_have_a_topic() -> None:
     assert measured["recall"].value == pytest.approx(2 / 6)
 
 
-def test_only_hand_labels_are_evaluated() -> None:
-    topics, scores = Topics("single", ("x", "y")), [[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
-    data, table = held_out(topics, [["x"], ["y"], []], scores)
-    rows = data.rows.assign(label_source=["hand", "weak", "hand"])
-    outcome = outcomes(replace(data, rows=rows), table)
-    assert outcome.true.tolist() == [[True, False]]
-    assert outcome.scores.shape == (1, 1, 2)
-    assert outcomes(replace(data, rows=rows[1:2]), table).true.shape == (0, 2)
-
-
 @pytest.mark.parametrize("mode", ["single", "multi"])
 def test_every_metric_that_is_listed_is_measured_and_no_other(mode: ModeName) -> None:
     half = LEAST_FOR_ECE // 2
@@ -323,3 +315,29 @@ def test_macro_f1_has_an_interval_where_most_topics_have_labels(true: list[int],
     assert bounds(measured["accuracy"])
     told = f"macro-F1 has no interval: {why}" in cautions(outcome, ["a", "b", "c"])
     assert told == bool(why)
+
+
+def test_figures_of_several_topics_are_scikit_learns_and_chance_is_worse() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.random((60, 3)) < 0.4
+    scores = np.clip(true[None] * 0.4 + rng.random((2, 60, 3)) * 0.6, 0.01, 0.99)
+    outcome = Outcomes(mode_of("multi"), true, np.arange(60), scores, scores >= 0.5)
+    measured = measure(outcome, outcome, 0.95, 500, 1)
+    repeats = list(zip(outcome.predicted, outcome.scores, strict=True))
+    expected: dict[MetricKey, list[float]] = {
+        "macro_f1": [sk.f1_score(true, p, average="macro") for p, _ in repeats],
+        "micro_f1": [sk.f1_score(true, p, average="micro") for p, _ in repeats],
+        "subset_accuracy": [sk.accuracy_score(true, p) for p, _ in repeats],
+        "map": [sk.average_precision_score(true, s) for _, s in repeats],
+        "log_loss": [sk.log_loss(true.ravel(), s.ravel()) for _, s in repeats],
+        ("recall", 1): [sk.recall_score(true[:, 1], p[:, 1]) for p, _ in repeats],
+    }
+    for key, values in expected.items():
+        assert measured[key].value == pytest.approx(np.mean(values)), key
+        low, high = bounds(measured[key])
+        assert low < measured[key].value < high, key
+    random_scores = np.random.default_rng(9).random(scores.shape)
+    chance = replace(outcome, scores=random_scores, predicted=random_scores >= 0.5)
+    lead = difference(outcome, chance, 0.95, 2000, 1)
+    assert lead.value > 0.2 and lead.p < 0.01 and lead.low > 0
+    assert difference(outcome, outcome, 0.95, 500, 1).p == 1

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from paratopic.corpus.table import JOINED, row_numbers
-from paratopic.findings import figures
 from paratopic.findings.figures import plot_shares, share_chart
 from paratopic.findings.groups import ALL, BORROWED, COUNT, find, group, periods_of, rows_to_regress
 from paratopic.findings.population import Corpus, Counted, CrossPredictor, corpus_of
@@ -425,16 +424,6 @@ def test_a_line_keeps_the_distances_of_time_and_leads_to_no_share_of_few_labels(
     of_desks = small.parts.drop_duplicates("desk")
     n = (np.minimum(20, of_desks["paragraphs"]) - of_desks["labels"]).sum()
     assert f"--by desk --n {n}`" in notes(small)[1]
-
-
-def test_charts_of_a_picture_share_a_scale_and_name_their_groups() -> None:
-    for columns in (["month"], ["source"]):
-        findings = find(dated_corpus(), columns, 0.95)
-        grid = figures._share_charts(findings, columns, {}).axes
-        shown = grid[: len(findings.parts["topic"].unique())]
-        assert len({(axes.get_xlim(), axes.get_ylim()) for axes in shown}) == 1
-        for axes in shown:
-            assert any(label.get_visible() for label in axes.get_xticklabels())
 
 
 def test_values_that_follow_each_other_in_time_are_in_its_order() -> None:

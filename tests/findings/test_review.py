@@ -19,6 +19,7 @@ from paratopic.findings.review import CONTRADICTED, DUPLICATE, rank_doubtful, re
 from paratopic.project.files import METADATA, PARAGRAPHS, SCORES
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
+from tests.documents import read_sheet
 from tests.programs import ROOT, Cli
 from tests.samples import WORDS, paragraph_table, write_labelled
 
@@ -188,7 +189,11 @@ def test_the_list_fits_80_columns_and_shows_id_and_line(here: Path, cli: Cli) ->
 
 def test_ties_come_first_and_weak_labels_are_no_hand_labels(here: Path, cli: Cli) -> None:
     write_answers("p001,security,x,ann", "p001,trade,x,bo")
-    assert cli("review").startswith("line 2, 3  p001 (speaker Ann)")
+    printed = cli("review", "--out", "again.csv")
+    assert printed.startswith("line 2, 3  p001 (speaker Ann)") and "1 tie (1 listed)" in printed
+    assert "ann: security; bo: trade: a tie between annotators" in printed
+    first = read_sheet("again.csv")[0]
+    assert "tie" in first["reason"] and first["when"]  # so that an answer in it is the latest
     Path("seeds/labels.csv").unlink()
     write_labelled(read_labelled_paragraphs().assign(label_source="weak"))
     params = read_params()

@@ -8,14 +8,16 @@ import re
 import shutil
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from paratopic.inference.model import _default_model, load, predict
 from paratopic.inference.onnx_model import EncoderClassifier
+from paratopic.inference.registry import fetch
 from paratopic.project.errors import UserError
+from tests.inference.test_folder import repacked
 from tests.programs import python
 from tests.samples import TARIFF
-from tests.survival.test_models import repacked
 
 
 def test_the_default_is_the_champion(
@@ -104,3 +106,15 @@ def test_a_missing_package_is_named(tmp_path: Path, missing: str, store: str, me
     run = python(program, cwd=tmp_path, env=os.environ | {"MLFLOW_TRACKING_URI": store})
     assert run.returncode == 1 and "Traceback" not in run.stderr
     assert re.search(rf"models:/paratopic@champion.* {message}", run.stderr), run.stderr
+
+
+def test_a_damaged_store_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    elsewhere = tmp_path / "below"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    (tmp_path / "mlflow.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(UserError, match=r"(?s)cannot be loaded from MLflow at .*mlflow.db"):
+        fetch("models:/paratopic@champion", tmp_path)
+    # Nothing was made in the current directory, and what MLflow asks is as it was.
+    assert list(elsewhere.iterdir()) == [] and not mlflow.is_tracking_uri_set()

@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from scipy.special import expit
 
 from paratopic.inference.model import Model, load
 from paratopic.inference.modes import NEVER, Calibration, mode_of
 from paratopic.project.texts import numbered
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.examples import Examples, Fitted
+from tests.inference.conftest import Make, calibrated
 from tests.samples import KINDS, TARIFF, WORDS, examples, fit, score
 
 
@@ -171,3 +173,34 @@ def test_words_count_at_any_place_in_a_long_text(model: Model) -> None:
         changed = model.predict(" ".join([*words[:place], *told, *words[place:]]))
         gaps = [abs(changed.scores[topic] - plain.scores[topic]) for topic in model.classes_]
         assert max(gaps) > 1e-6, place
+
+
+def test_in_mode_multi_answers_are_calibrated(
+    make: Make, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    fitted, saved = make("baseline", None, "multi")
+    calibration = Calibration((1.0, 2.0, 0.5), (0.0, 1.0, -1.0), (0.3, 0.5, 0.5))
+    model = calibrated(saved, tmp_path / "model", calibration)
+    texts = [*rows["text"], " ".join(rows["text"])]
+    raw = fitted.predict_proba(numbered(texts))
+    expected = expit(np.log(raw / (1 - raw)) * [1, 2, 0.5] + [0, 1, -1])
+    np.testing.assert_allclose(model.predict_proba(texts), expected, rtol=0, atol=1e-12)
+    for answer, row in zip(model.predict(texts), model.predict_proba(texts), strict=True):
+        named = [
+            name
+            for name, p, at in zip(model.classes_, row, (0.3, 0.5, 0.5), strict=True)
+            if p >= at
+        ]
+        assert list(answer.topics) == sorted(named, key=lambda name: -answer.scores[name])
+        assert answer.topic == (answer.topics[0] if answer.topics else None)
+        assert answer.confidence == row.max()
+        assert not answer.sure
+    blank = model.predict(" ")
+    assert (blank.topics, blank.topic, blank.confidence) == ((), None, 0.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_mode_multi_a_text_may_have_several_topics(kind: str, make: Make) -> None:
+    both = "A tariff duty on export goods. The army and navy at the missile border."
+    scores = make(kind, None, "multi")[0].predict_proba(numbered([both, "It rained."]))
+    assert scores[0, [0, 2]].min() > scores[0, 1] and scores[0].max() > scores[1].max()

@@ -14,10 +14,9 @@ from ruamel.yaml import YAML
 from paratopic.corpus.labelled import labelled_in
 from paratopic.labels.dataset import write_dataset
 from paratopic.labels.log import Label
-from paratopic.project.files import LABELS, PARAGRAPHS
 from paratopic.project.sources import Source
 from paratopic.project.topics import ModeName, Topics
-from tests.samples import PARAMS, paragraph_table, read_joined, write_labelled
+from tests.samples import PARAMS, paragraph_table, read_joined
 
 SETTINGS = replace(PARAMS, license="cc-by-4.0")
 FRAME = paragraph_table(
@@ -68,15 +67,6 @@ def test_weak_labels_stay_and_answers_have_todays_names(topics: Topics, tmp_path
     assert pd.read_parquet(tmp_path / "paragraphs.parquet")["id"].tolist() == ["000", "002"]
     answers = pd.read_parquet(tmp_path / "answers.parquet")
     assert answers["topics"].tolist() == ["trade", "security"]
-
-
-def test_the_tables_of_a_project_are_datasets(tmp_path: Path) -> None:
-    write_labelled(FRAME, tmp_path)
-    data = datasets.load_dataset("parquet", data_files=str(tmp_path / LABELS), split="train")
-    assert data["label"] == [["trade", "security"], ["security"], []]
-    assert data["paragraph"] == FRAME["id"].tolist()[:3]
-    data = datasets.load_dataset("parquet", data_files=str(tmp_path / PARAGRAPHS), split="train")
-    assert data["text"] == FRAME["text"].tolist()
 
 
 def test_names_and_notes_stay_here_if_asked(topics: Topics, tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ import codecs
 import csv
 import os
 import re
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from paratopic.labels import log
 from paratopic.labels.log import (
@@ -209,3 +212,35 @@ def test_an_answer_does_not_parse_those_before(path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(log, "_parse", None)
     append(path, Label("", "a:2", "trade", "x", "ann"))
     assert len(path.read_text().splitlines()) == 3
+
+
+def test_a_paragraph_with_a_control_character_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("paragraph,topics,text\na:1,trade,One\n", encoding="utf-8")
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=r"control character U\+0001"):
+        append(path, Label("here", "a\x01:1", "trade", ""))
+    assert path.read_bytes() == before and len(read_lines(path)) == 1
+
+
+ODD_CELLS = st.text(
+    st.characters(categories=["L", "N", "P", "Zs"]) | st.sampled_from("\r\n\t,\";'=")
+)
+
+
+@settings(max_examples=200)
+@given(ODD_CELLS, ODD_CELLS)
+def test_a_cell_stays_one_cell_when_the_file_is_written_anew(text: str, further: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "labels.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+            writer.writerow(["paragraph", "topics", "text", "own"])
+            writer.writerow(["a:1", "trade", text, further])
+        columns, lines = read_table(path)
+        rewrite(path, columns, lines)
+        again = read_lines(path)
+        assert [(line.paragraph, line.text, line.more) for line in again] == [
+            (line.paragraph, line.text, line.more) for line in lines
+        ]
+        assert backup(path).exists()

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from paratopic.project import errors
 from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
 from paratopic.project.files import (
@@ -26,7 +27,7 @@ from paratopic.project.files import (
     write_json,
     write_text,
 )
-from tests.programs import largest_file
+from tests.programs import largest_file, python
 
 
 def test_a_failed_write_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
@@ -114,9 +115,11 @@ def test_a_damaged_or_missing_file_is_reported_with_what_writes_it(
         read(path, "stage x")
 
 
-def test_text_is_read_with_every_line_break_and_tab() -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_text_is_read_with_every_line_break_and_tab(encoding: str) -> None:
     text = "a\tb\nc\rd\r\ne\x0bf\x0cg\x85h\u2028i\u2029j\u00a0k"
-    assert decode(text.encode(), "x") == text
+    for marked in (text, f"\ufeff{text}") if encoding == "utf-8" else [f"\ufeff{text}"]:
+        assert decode(marked.encode(encoding), "x") == text
 
 
 @pytest.mark.parametrize(
@@ -187,3 +190,38 @@ def test_a_link_in_place_of_a_draft_is_not_followed(tmp_path: Path) -> None:
         (tmp_path / f".file.{os.getpid()}.draft").symlink_to(target)
         write_text(path, "a\n")
         assert path.read_text() == "a\n" and not path.is_symlink() and not other.exists()
+
+
+def test_errors_of_the_system_are_lines(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for refused in (tmp_path / "gone" / "file", tmp_path):
+
+        def write(path: Path = refused) -> None:
+            path.write_text("x")
+
+        with pytest.raises(SystemExit) as ended:
+            errors.run(write)
+        assert str(ended.value).startswith(f"paratopic: {refused}: ")
+    full = OSError(errno.EFBIG, "File too large")  # of a file that it does not name
+    with pytest.raises(SystemExit, match="paratopic: File too large"):
+        errors.run(lambda: (_ for _ in ()).throw(full))
+    with pytest.raises(OSError, match="of a program"):
+        errors.run(lambda: (_ for _ in ()).throw(OSError("of a program")))
+
+
+def test_what_a_killed_process_left_is_removed_later(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from paratopic.project.files import aside\n"
+        "with aside(Path(sys.argv[1])) as draft:\n"
+        "    draft.mkdir(); (draft / 'half').write_text('x'); os._exit(9)"
+    )
+    python(code, str(tmp_path / "model"))
+    (old,) = tmp_path.iterdir()
+    assert old.name.startswith(".model.") and old.name.endswith(".draft")
+    os.utime(old, (0, 0))
+    young, backup = tmp_path / ".other.1.draft", tmp_path / ".labels.csv.20250915"
+    young.write_text("of a process that may run")
+    backup.write_text("of a person")
+    os.utime(backup, (0, 0))
+    with aside(tmp_path / "file") as draft:
+        draft.write_text("x")
+    assert {path.name for path in tmp_path.iterdir()} == {young.name, backup.name, "file"}

@@ -1,11 +1,9 @@
-"""Progress: a few lines in a log, few redraws of a terminal, and nothing with --quiet."""
+"""Progress: a few lines in a log, and nothing with --quiet."""
 
 from __future__ import annotations
 
-import io
 import logging
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -89,19 +87,3 @@ def test_forced_colours_make_no_bar_of_a_log(lines: Lines, monkeypatch: pytest.M
     monkeypatch.setenv("FORCE_COLOR", "1")
     (line, *_) = lines(2, 60.0, 600)
     assert line == "baseline: fit 0 of 2, about 50 s left"
-
-
-def test_a_terminal_is_drawn_four_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setenv("TERM", "xterm")
-    with bar("baseline: fit", 15) as advance:
-        for step in range(10_000):
-            advance(15 * step / 10_000)
-    drawn = terminal.getvalue()
-    assert "baseline: fit" in drawn
-    assert drawn.count("baseline: fit") < 20  # thousands of steps took a second or two

@@ -22,13 +22,9 @@ from paratopic.reading.article import (
     paragraphs_of,
     skipped_of,
 )
-from paratopic.reading.files import read_file
 from paratopic.reading.furniture import BYLINE, CAPTION, NOTICE
-from tests.programs import ROOT
 from tests.reading.texts import documents, segments_of, sentences, visible
 from tests.samples import BODIES, plain_article
-
-SEED = ROOT / "seeds" / "us-china-talks-madrid-2025-09-15.txt"
 
 
 @given(documents)
@@ -121,29 +117,6 @@ def test_skipped_parts_have_the_position_of_the_next_paragraph() -> None:
 def test_an_article_without_a_paragraph_is_refused(text: str, held: str) -> None:
     with pytest.raises(UserError, match=rf"^harbour: holds {held}\."):
         paragraphs_of(plain_article("harbour", text))
-
-
-@pytest.mark.skipif(not SEED.exists(), reason="the tests run without the project's seeds")
-def test_segments_headings_and_labels_of_the_seed_article() -> None:
-    article = read_file(SEED)
-    kinds = "".join(segment.kind[0] for segment in article.segments)
-    assert kinds == "bbhbbbhhbbbhbbbbhbbbhbbhbbbbhbbbhb"
-    paragraphs = paragraphs_of(article)
-    assert len(paragraphs) == 25
-    assert list(dict.fromkeys(paragraph.heading for paragraph in paragraphs)) == [
-        "",
-        "Background: A Relationship Under Strain",
-        "Key Issues on the Table / Trade and Tariffs",
-        "TikTok and Technology Restrictions",
-        "Geopolitical and Security Concerns",
-        "The Madrid Context: Why Spain?",
-        "Challenges and Expectations",
-        "The Global Implications",
-        "Conclusion",
-    ]
-    lines = SEED.with_name("labels.csv").read_text(encoding="utf-8").splitlines()[1:]
-    assert [paragraph.id for paragraph in paragraphs] == [line.partition(",")[0] for line in lines]
-    assert skipped_of(article) == []
 
 
 def test_many_headings_and_links_in_a_row_take_linear_time() -> None:

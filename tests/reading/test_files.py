@@ -12,8 +12,7 @@ import pytest
 from paratopic.project.errors import UserError
 from paratopic.project.files import printable
 from paratopic.reading.files import SUFFIXES, find_files, read_file
-from tests.documents import ENCODED, QUOTE, save
-from tests.samples import plain_article
+from tests.documents import save
 
 
 def test_files_of_folders_and_globs_and_what_folders_hold_besides(tmp_path: Path) -> None:
@@ -44,12 +43,6 @@ def test_a_pattern_without_files_is_refused(tmp_path: Path) -> None:
         find_files([str(tmp_path)], SUFFIXES)
     with pytest.raises(UserError, match="cannot be read: File name too long"):
         read_file(too_long)
-
-
-@pytest.mark.parametrize("encoding", ENCODED)
-def test_plain_text_in_every_encoding(encoding: str, tmp_path: Path) -> None:
-    path = save(tmp_path, "cafe.v2.txt", ENCODED[encoding])
-    assert read_file(path) == plain_article("cafe.v2", QUOTE)
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".html", ".docx", ".pdf"])
@@ -136,3 +129,14 @@ def test_folders_that_cannot_be_opened_are_left_out(
     assert find_files([str(tmp_path)], SUFFIXES)[1] == [
         (tmp_path / "locked", "a folder that cannot be read: Permission denied")
     ]
+
+
+@pytest.mark.parametrize("name", ["ev\x01il", " Talks open", "Talks open ", "a\rb", "a\u2028b"])
+def test_no_paragraph_has_a_name_that_labels_cannot_hold(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.txt"
+    path.write_text("Talks went on.", encoding="utf-8")
+    (tmp_path / "good.txt").write_text("Talks went on.", encoding="utf-8")
+    with pytest.raises(UserError, match="control character, or with a blank"):
+        read_file(path)
+    files, left_out = find_files([str(tmp_path)], SUFFIXES)
+    assert [file.name for file in files] == ["good.txt"] and left_out[0][0] == path

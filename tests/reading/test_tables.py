@@ -17,10 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from openpyxl.worksheet.formula import ArrayFormula
 
+from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
 from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
+from paratopic.reading.structure import plain_segments
 from paratopic.reading.tables import read_labelled_table, read_table
 from paratopic.tables.workbook import Tab, write_workbook
 from tests.documents import save, write_table
@@ -396,3 +398,30 @@ def test_a_formula_of_any_kind_needs_its_result(tmp_path: Path, formula: object)
     book.save(tmp_path / "set.xlsx")
     with pytest.raises(UserError, match=r"row 3: .*formula =B2"):
         read_joined(tmp_path / "set.xlsx", TOPICS, [])
+
+
+@pytest.mark.parametrize("control", ["\x92", "\x7f", "\x01"])
+def test_paragraphs_have_no_character_that_labels_may_not(control: str, tmp_path: Path) -> None:
+    text = f"It{control}s a tariff on goods."
+    (segment,) = plain_segments(text)
+    assert segment.text == "Its a tariff on goods."
+    path = tmp_path / "table.jsonl"
+    path.write_text(f'{{"text": "It\\u{ord(control):04x}s on.", "label": "trade"}}\n', "utf-8")
+    (read,) = read_joined(path, TOPICS, ())[0]["text"]
+    assert read == "Its on." and decode(read.encode(), "table")
+    path.write_text('{"text": "\\u0000 \\u0001", "label": "trade"}\n', "utf-8")
+    with pytest.raises(UserError, match="the text is empty; remove the row"):
+        read_joined(path, TOPICS, ())
+
+
+@pytest.mark.parametrize("about", ["[]", "null", '{"info": []}', "5", "[" * 5000])
+def test_columns_and_metadata_that_are_not_read_may_be_anything(about: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    late = pa.array([2**61], pa.timestamp("us"))
+    table = pa.table({"text": ["A tariff."], "label": ["trade"], "when": late})
+    pq.write_table(table.replace_schema_metadata({"huggingface": about}), path)
+    frame, _ = read_joined(path, Topics("single", ("trade", "security")), ())
+    assert frame["label"].tolist() == [["trade"]]
+    pq.write_table(pa.Table.from_pandas(pd.DataFrame({"when": [datetime(2025, 1, 1)]})), path)
+    with pytest.raises(UserError, match='no column "text".*has when'):
+        read_joined(path, Topics("single", ("trade", "security")), ())

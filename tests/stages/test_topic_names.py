@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
-from ruamel.yaml import YAML
 
 from paratopic import load
 from paratopic.corpus.labelled import read_labelled_paragraphs
@@ -18,8 +18,8 @@ from paratopic.labels.summary import Prepared
 from paratopic.project.errors import UserError
 from paratopic.project.files import MODEL_REPORTS, MODELS, PREPARED, SCORES
 from paratopic.project.topics import NO_TOPIC, NONE, ModeName, Topic
-from tests.programs import ROOT, run_cli, run_stages
-from tests.samples import BODIES, WORDS, paragraph
+from tests.programs import run_cli, run_stages
+from tests.samples import BODIES, WORDS, paragraph, write_params
 
 COLUMNS = "repeat fold group label answer topic index level_0 score confidence right count None nan"
 OWN = [*PARAGRAPHS_SCHEMA.names, *COLUMNS.split(), "threshold id", "score id"]
@@ -45,15 +45,12 @@ def test_the_pipeline_takes_any_name(
         }
     )
     table.to_parquet("table.parquet")
-    params = YAML(typ="safe").load(ROOT / "params.yaml")
-    params["topics"] = {"mode": mode, "codebook": [{"name": name} for name in names]}
-    params["prepare"] |= {"sources": ["table.parquet"], "labels": None}
-    params["split"] |= {"n_folds": 2, "n_repeats": 1, "holdout": None}
-    params["baseline"] |= {"strengths": [1.0]}
-    params["evaluate"] |= {"n_draws": 100}
-    params["compare"] |= {"n_permutations": 100}
-    params["models"] = ["baseline"]
-    YAML(typ="safe").dump(params, Path("params.yaml"))
+    topics = {"mode": mode, "codebook": names}
+    settings: dict[str, Any] = {"topics": topics, "baseline.strengths": [1.0]}
+    settings |= {"prepare.sources": ["table.parquet"], "prepare.labels": None}
+    settings |= {"split.n_folds": 2, "split.n_repeats": 1, "split.holdout": None}
+    settings |= {"evaluate.n_draws": 100, "compare.n_permutations": 100, "models": ["baseline"]}
+    write_params(settings)
     of_baseline = [f"{stage} baseline" for stage in ("fit", "calibrate", "evaluate")]
     run_stages("installed", "prepare", "split", *of_baseline)
     run_stages("train baseline", "package baseline", "card baseline", "compare", "report")
@@ -66,12 +63,12 @@ def test_the_pipeline_takes_any_name(
     # What was made in the other mode, or with other topics, is named, and stays as it is.
     before = {path: path.read_bytes() for path in MODEL_REPORTS.rglob("*") if path.is_file()}
     other = {"mode": "multi" if mode == "single" else "single"}
-    for changed in (other, {"codebook": [*params["topics"]["codebook"], {"name": "another"}]}):
-        YAML(typ="safe").dump(params | {"topics": params["topics"] | changed}, Path("params.yaml"))
+    for changed in (other, {"codebook": [*names, "another"]}):
+        write_params(settings | {"topics": topics | changed})
         for stage in ("evaluate baseline", "card baseline"):
             with pytest.raises(UserError, match="other topics"):
                 run_stages(stage)
-    YAML(typ="safe").dump(params, Path("params.yaml"))
+    write_params(settings)
     assert before == {path: path.read_bytes() for path in before}
     Path("article.txt").write_text(f"Trade\n\n{BODIES[0]}\n", encoding="utf-8")
     capsys.readouterr()

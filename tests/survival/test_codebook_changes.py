@@ -21,8 +21,8 @@ from paratopic.project.files import PARAMS, PREPARED, VOTES
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
 from tests.annotation.small_project import make_project
-from tests.programs import ask, killed, sh
-from tests.survival.test_writers import COMMAND, LABELS, served
+from tests.programs import ask, killed, served, sh
+from tests.survival.test_writers import COMMAND, LABELS
 
 ODD = [
     *("R&D", "law, order", "naïve: “x”", "# no comment", "yes", "null", "1.5", "~", "0x1f", "=1+1"),

@@ -14,7 +14,6 @@ import functools
 import json
 import logging
 import random
-import re
 import resource
 import shutil
 import signal
@@ -43,10 +42,10 @@ from paratopic.project.topics import Topics
 from tests.annotation.test_annotate import kill_again_and_again, start_project
 from tests.annotation.test_formats import annotation, task
 from tests.bulk.bulk_runs import predict, read_shards
-from tests.programs import ROOT, environment, killed, runs, sh
+from tests.inference.test_folder import OF_JSON, load_damaged, one_damaged
+from tests.programs import ROOT, killed, runs, sh
 from tests.reading.test_any_bytes import WHOLE, check, contents, damaged
-from tests.samples import TOPICS
-from tests.survival.test_models import OF_JSON, load_damaged, one_damaged
+from tests.samples import TOPICS, write_params
 from tests.survival.test_writers import COMMAND
 
 KILLS, INPUTS = 100, 20_000
@@ -96,15 +95,8 @@ LOCKS = ("dvc.lock", ".dvc/tmp/rwlock")
 
 def only_baseline(folder: Path) -> None:
     """Make a project one of the baseline alone, in which each stage takes a second or two."""
-    params = (folder / "params.yaml").read_text(encoding="utf-8")
-    for pattern, value in (
-        (r"(?m)^models: .*", "models: [baseline]"),
-        (r"(?m)^  n_draws: .*", "  n_draws: 100"),
-        (r"(?m)^  n_permutations: .*", "  n_permutations: 100"),
-    ):
-        params, count = re.subn(pattern, value, params)
-        assert count == 1
-    (folder / "params.yaml").write_text(params, encoding="utf-8")
+    few = {"models": ["baseline"], "evaluate.n_draws": 100, "compare.n_permutations": 100}
+    write_params(few, folder / "params.yaml", folder / "params.yaml")
 
 
 def empty(folder: Path) -> None:
@@ -385,38 +377,3 @@ def test_files_of_model_folders(kind: str, part: int, clone: Path) -> None:
     folder = clone / "models" / kind
     inputs = one_damaged(folder)
     fuzzed(f"files of a {kind}", part, inputs, lambda given: load_damaged(folder, *given))
-
-
-FITS = """
-import random
-from dataclasses import replace
-
-import numpy as np
-import psutil
-
-from paratopic.project.texts import numbered
-from paratopic.training.examples import Examples
-from paratopic.transformer import fit as transformer
-from tests.samples import PARAMS, TOPICS, WORDS, paragraph
-
-rng = random.Random(0)
-texts = [paragraph(topic, rng, 60) for topic in [*WORDS] * 8 + ["trade"]]
-targets = np.eye(3, dtype=bool)[[*range(3)] * 8 + [0]]
-examples = Examples(numbered(texts), targets, np.arange(25), np.arange(25))
-section = replace(PARAMS.section("transformer"), epochs=1, device="cpu")
-for seed in range(100):
-    fitted = transformer.fit(examples, TOPICS, section, seed)
-    fitted.predict_proba(numbered(texts[:3]))
-    print(psutil.Process().memory_info().rss // 1_000_000, flush=True)
-"""
-
-
-def test_fits_leave_no_memory_behind() -> None:
-    """Of the encoder that ships, as `score transformer` fits it again and again."""
-    words = [sys.executable, "-c", FITS]
-    done = subprocess.run(words, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
-    assert done.returncode == 0
-    megabytes = [int(line) for line in done.stdout.splitlines()]
-    log.info("fits: MB after 1, 10, 50, 100: %s", [megabytes[n - 1] for n in (1, 10, 50, 100)])
-    assert len(megabytes) == 100
-    assert max(megabytes[50:]) < 1.1 * max(megabytes[5:15])

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +22,7 @@ from paratopic.project.params import read_params
 from paratopic.stages import prepare
 from tests.annotation.small_project import make_project
 from tests.annotation.suggested import suggestions
-from tests.programs import ROOT, ask, environment, run_cli, sh
+from tests.programs import ask, run_cli, served, sh
 from tests.samples import TOPICS
 
 LABELS = Path("seeds/labels.csv")
@@ -109,22 +106,6 @@ from tests.survival.test_writers import session
 serve(application(session(Path())), listen(0))
 """
 COMMAND = [sys.executable, "-c", "from paratopic.cli.app import main; main()"]
-
-
-@contextmanager
-def served(project: Path, *words: str) -> Iterator[str]:
-    """Run a server; gives its address, which it prints in its first line."""
-    # Where the tests are found, besides what this process finds.
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    env = environment() | {"PYTHONPATH": path}
-    server = subprocess.Popen(words, cwd=project, env=env, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        line = server.stdout.readline()
-        yield next(word for word in line.split() if word.startswith("http://"))
-    finally:
-        server.kill()
-        server.wait()
 
 
 @pytest.mark.long

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -76,9 +75,3 @@ def records_of(model: Path, folder: Path) -> tuple[Record, Record]:
         metrics={"answer_macro_f1": 0.8125, "answer_macro_f1_low": 0.5},
         tags={**baseline.tags, "model": "transformer"},
     )
-
-
-def free_port() -> int:
-    """A port of this machine that nothing uses."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

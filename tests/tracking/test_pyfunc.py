@@ -15,12 +15,15 @@ from mlflow.pyfunc import PyFuncModel, load_model
 from mlflow.types import DataType
 
 from paratopic import load
+from paratopic.bulk import jobs
 from paratopic.inference.model import Model
+from paratopic.inference.modes import Calibration
 from paratopic.inference.registry import asking
 from paratopic.project.passages import Passage
-from paratopic.project.topics import join_cell
+from paratopic.project.topics import Topics, join_cell
 from paratopic.tracking import pyfunc
 from tests.programs import python
+from tests.samples import WORDS, examples, fit
 
 TEXTS = ["A tariff on goods and a quota.", " ", "The army left the border."]
 
@@ -60,9 +63,7 @@ def expected(model: Model, texts: list[str]) -> dict[str, list[Any]]:
     [
         pd.DataFrame({"text": TEXTS}),
         pd.DataFrame({"text": TEXTS, "id": [1, 2, 3]}),
-        pd.DataFrame(TEXTS),
         pd.Series(TEXTS),
-        pd.Series(TEXTS, name="text"),
         TEXTS,
         np.array(TEXTS),
         np.array(TEXTS, dtype=object)[:, None],
@@ -142,8 +143,6 @@ def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
     [
         (pd.DataFrame({"id": ["a"], "text": ["A tariff."]}), "text"),
         (pd.DataFrame({"text": ["a", None]}), r"texts\[1\] is \w+, not str"),
-        (pd.DataFrame({"text": [7]}), "Incompatible input types"),
-        ([[]], "missing inputs"),
     ],
 )
 def test_input_without_texts_is_refused(loaded: PyFuncModel, given: Any, message: str) -> None:
@@ -163,3 +162,16 @@ def test_mlflow_evaluates_answers(loaded: PyFuncModel, rows: pd.DataFrame, tmp_p
         )
     right = (answers.to_numpy() == table["label"].to_numpy()).mean()
     assert evaluation.metrics["accuracy_score"] == right > 0.5
+
+
+def test_in_mode_multi_all_topics_are_told(rows: pd.DataFrame, tmp_path: Path) -> None:
+    topics = Topics("multi", tuple(WORDS))
+    fitted = fit("baseline", examples(rows, topics.names), topics, tmp_path)
+    fitted.save(tmp_path / "model", Calibration(thresholds=(0.3, 0.5, 0.5)))
+    model, texts = load(tmp_path / "model"), [*rows["text"][:8], " "]
+    expected = [";".join(answer.topics) for answer in model.predict(texts)]
+    assert jobs.predict_columns(model, texts)["predicted_topics"] == expected
+    pyfunc.save(model.folder, tmp_path / "served", "# A card")
+    table = load_model(str(tmp_path / "served")).predict(texts)
+    assert list(table) == ["topics", "confidence", "sure", *(f"score_{name}" for name in WORDS)]
+    assert table["topics"].tolist() == expected and not table["sure"].any()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from paratopic.tracking.records import (
     state_of,
     title_of,
 )
+from tests.programs import sh
 from tests.reports import metrics, sure
 
 
@@ -72,18 +72,13 @@ def test_the_duration_is_that_of_the_fit_of_the_model_that_is_there() -> None:
     assert _seconds_of_training("baseline") == 0
 
 
-def git(*words: str) -> None:
-    subprocess.run(["git", "-c", "user.email=a@example.org", *words], check=True)
-
-
 def test_runs_are_named_after_the_commit(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(here.parent))
     assert title_of(git_tags()) is None
     (here / "params.yaml").write_text("seed: 1\n", encoding="utf-8")
-    git("init", "-q")
-    git("config", "user.name", "Ann")
-    git("add", "-A")
-    git("commit", "-qm", "start")
+    for words in ("init -q", "config user.email a@example.org", "config user.name Ann", "add -A"):
+        sh(here, "git", *words.split())
+    sh(here, "git", "commit", "-qm", "start")
     # What the pipeline writes itself is no change.
     (here / "reports").mkdir()
     for name in ("dvc.lock", "reports/comparison.json"):

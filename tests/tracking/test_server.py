@@ -24,7 +24,8 @@ from mlflow import MlflowClient
 
 from paratopic.tracking.runs import PART, write_runs
 from paratopic.tracking.ui import QUIET, answers
-from tests.tracking.conftest import free_port, records_of
+from tests.programs import free_port
+from tests.tracking.conftest import records_of
 
 PROJECTS = 8
 

@@ -20,8 +20,8 @@ from paratopic import load
 from paratopic.project.errors import UserError
 from paratopic.tracking import ui
 from paratopic.tracking.runs import Record, write_runs
-from tests.programs import BROWSER, DRIVER, ROOT
-from tests.tracking.conftest import free_port, records_of
+from tests.programs import ROOT, chromium, free_port
+from tests.tracking.conftest import records_of
 
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
 
@@ -53,17 +53,8 @@ def address(
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    if not (BROWSER and DRIVER):
-        pytest.skip("there is no chromium and chromedriver here")
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for word in ("headless", "no-sandbox", "window-size=1500,900"):
-        options.add_argument(f"--{word}")
-    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
-    options.add_argument(f"--user-data-dir={tmp_path / 'browser'}")
-    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path / "browser", "window-size=1500,900") as driver:
+        yield driver
 
 
 def test_two_clicks_compare_the_models(address: str, browser: webdriver.Chrome) -> None:
