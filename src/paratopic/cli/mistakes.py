@@ -38,6 +38,8 @@ Again = Annotated[
 # Kinds of mistakes that are printed.
 MOST_KINDS = 20
 REASON = "the model says otherwise"
+# Why a paragraph is to be labelled again that annotators do not agree on.
+TIE = "a tie between annotators"
 
 
 def mistakes(
@@ -135,10 +137,6 @@ def _verdicts(
                 f"{first_words(near.text)}"
             )
         yield verdict
-
-
-# Why a paragraph is to be labelled again that annotators do not agree on.
-TIE = "a tie between annotators"
 
 
 def review(

@@ -34,6 +34,9 @@ LEAST_FOLDS = 4
 # A share to hold out is rounded to a number of folds out of at most this many: dealing takes time
 # in proportion to their number. Shares below 1/20 are one fold of more.
 FINEST_SHARE = 20
+# Distinct texts that are dealt, at most. With more, those that are dealt show how far the final
+# model's predictions are from those of the folds' models.
+MOST_TEXTS = 5_000
 
 
 class TooFewLabels(UserError):
@@ -371,11 +374,6 @@ def _untrained_topics(table: pd.DataFrame, has: pd.DataFrame) -> list[str]:
         "models cannot predict the topic there"
     )
     return [message] if untrained else []
-
-
-# Distinct texts that are dealt, at most. With more, those that are dealt show how far the final
-# model's predictions are from those of the folds' models.
-MOST_TEXTS = 5_000
 
 
 def deal_unlabelled(

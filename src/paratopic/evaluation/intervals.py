@@ -57,6 +57,20 @@ DESIGN_EFFECT = 1.5
 ALIKE, ALIKE_ARTICLES = 0.1, 2
 # Events are rare, for Wilson's interval, if there are fewer labels with them.
 RARE = 3.5
+# Number of draws at a time, and of weights in them at most: more than ten thousand paragraphs take
+# fewer draws at a time, so that these stay under 100 MB.
+STEP, WEIGHTS = 250, 2_500_000
+# Errors fall with the number of labels to this power, where nothing else is known, and models stray
+# from it by this much. These and the next two were chosen by simulation, on other tables than those
+# that are reported (benchmarks/interval_coverage.py).
+EXPONENT, STRAY = 0.2, 0.2
+# Where all labels of a topic are held out at once, what models gain from them is not known. It is
+# taken for what they gain where they learnt from this share.
+LEAST_LEARNT = 0.1
+# Number of paragraphs that the mean of all topics weighs for one of them.
+LIKE_OTHERS = 4.0
+# The expected calibration error of fewer paragraphs is mostly chance.
+LEAST_FOR_ECE = 200
 
 
 @dataclass(frozen=True)
@@ -190,22 +204,6 @@ def modified_wilson(
     )
     low, high = wilson(values, sizes, quantile)
     return np.minimum(low, few_hits), np.maximum(high, 1 - few_misses)
-
-
-# Number of draws at a time, and of weights in them at most: more than ten thousand paragraphs take
-# fewer draws at a time, so that these stay under 100 MB.
-STEP, WEIGHTS = 250, 2_500_000
-# Errors fall with the number of labels to this power, where nothing else is known, and models stray
-# from it by this much. These and the next two were chosen by simulation, on other tables than those
-# that are reported (benchmarks/interval_coverage.py).
-EXPONENT, STRAY = 0.2, 0.2
-# Where all labels of a topic are held out at once, what models gain from them is not known. It is
-# taken for what they gain where they learnt from this share.
-LEAST_LEARNT = 0.1
-# Number of paragraphs that the mean of all topics weighs for one of them.
-LIKE_OTHERS = 4.0
-# The expected calibration error of fewer paragraphs is mostly chance.
-LEAST_FOR_ECE = 200
 
 
 @dataclass(frozen=True)

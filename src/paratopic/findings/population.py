@@ -29,6 +29,10 @@ from paratopic.project.topics import NONE_CELL, Topics, split_cell
 MOST_NAMED = 3
 # Probabilities of a paragraph may sum to a little more than 1, as they are written.
 ROUNDING = 1e-6
+# Columns of the sample that say how much a label counts.
+COUNTED = ["weight", "effective_count"]
+# What shares are of.
+Counted = Literal["paragraphs", "words", "articles"]
 
 
 class Predictions(NamedTuple):
@@ -257,12 +261,6 @@ def in_articles(outcomes: Array, articles: Integers, k: int) -> Array:
     of_article = pd.DataFrame(outcomes).groupby(articles)
     highest, lowest = of_article.max().to_numpy(), of_article.min().to_numpy()
     return np.hstack([highest[:, :k], lowest[:, k:]])
-
-
-# Columns of the sample that say how much a label counts.
-COUNTED = ["weight", "effective_count"]
-# What shares are of.
-Counted = Literal["paragraphs", "words", "articles"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,7 @@ ROUNDING = 1e-9
 EXTRA, EXTRA_OF_TREND = 2.0, 0.5
 # Number of labels of equal weight, at least, that those of a part have to be worth for an interval.
 LEAST_EFFECTIVE = LEAST_LABELS / 2
+N_PERMUTATIONS = 9_999
 
 
 def size_of(counts: Array) -> int:
@@ -430,9 +431,6 @@ def _freedom(errors: Array, most: int) -> Array:
     articles.
     """
     return np.clip(effective_size((errors**2).T), LEAST_ARTICLES - 2, most)
-
-
-N_PERMUTATIONS = 9_999
 
 
 def errors_differ(sample: Sample, masses: Sequence[Array], seed: int) -> float | None:

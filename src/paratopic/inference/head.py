@@ -19,6 +19,9 @@ from paratopic.project.texts import NEAR, NOTHING, PARTS, PLACES, Text, Texts, n
 if TYPE_CHECKING:
     from scipy import sparse
 
+# Number of characters from which on the neighbours of a text weigh less.
+CLEAR = 100
+
 
 class Windows(NamedTuple):
     """What a head reads of n texts, each of which is read in one window or several.
@@ -102,10 +105,6 @@ def read_head(path: Path) -> LinearHead:
     if not all(np.isfinite(part).all() for part in (head.coef, head.slope, head.descriptions)):
         raise ValueError("weights are not finite")
     return head
-
-
-# Number of characters from which on the neighbours of a text weigh less.
-CLEAR = 100
 
 
 @dataclass(frozen=True)

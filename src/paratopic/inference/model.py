@@ -41,6 +41,14 @@ from paratopic.project.passages import Passage, article_passages
 from paratopic.project.texts import Text, Texts, as_passage, numbered
 from paratopic.project.topics import NONE
 
+# Name of a type → what to do about an item of it.
+_REMEDIES = {
+    "NoneType": "; leave missing texts out, or give '' for them",
+    "float": "; if it is NaN, a missing text, leave it out, or call .fillna('')",
+    "NAType": "; leave missing texts out, or call .fillna('')",
+    "bytes": "; decode it: .decode('utf-8')",
+}
+
 
 class Classifier(Protocol):
     """How a kind of model scores texts, with the files of its folder.
@@ -307,15 +315,6 @@ def listed(texts: object) -> Texts:
             kind = type(text).__name__
             raise TypeError(f"texts[{number}] is {kind}, not str{_REMEDIES.get(kind, '')}")
     return numbered(items)
-
-
-# Name of a type → what to do about an item of it.
-_REMEDIES = {
-    "NoneType": "; leave missing texts out, or give '' for them",
-    "float": "; if it is NaN, a missing text, leave it out, or call .fillna('')",
-    "NAType": "; leave missing texts out, or call .fillna('')",
-    "bytes": "; decode it: .decode('utf-8')",
-}
 
 
 def _encodable(texts: Texts) -> Texts:

@@ -33,6 +33,14 @@ Features: TypeAlias = "Array | sparse.csr_matrix"
 
 # Smaller probabilities count as this one in log losses, which are thus at most 34.5.
 SMALLEST = 1e-15
+# Probability from which on a topic is more likely there than not.
+HALF = 0.5
+# Probabilities of the topics that sum to 1 leave no more than this to none of them.
+ROUNDING = 1e-12
+# Threshold that no probability reaches: no prediction is called sure.
+NEVER = 2.0
+# Largest number in a calibration: with more, logits could overflow.
+LARGEST = 1e9
 
 
 def softmax(logits: Floats) -> Scores:
@@ -99,12 +107,6 @@ def squared_distances(targets: Targets, scores: Array) -> Array:
     It is 0 to 2 for a text with one topic (Brier 1950).
     """
     return np.asarray(((scores - targets) ** 2).sum(axis=1))
-
-
-# Probability from which on a topic is more likely there than not.
-HALF = 0.5
-# Probabilities of the topics that sum to 1 leave no more than this to none of them.
-ROUNDING = 1e-12
 
 
 class Single(SingleLabels):
@@ -338,12 +340,6 @@ _MODES: dict[ModeName, Mode] = {mode.name: mode for mode in (Single(), Multi())}
 def mode_of(name: ModeName) -> Mode:
     """Get the mode with this name, ``"single"`` or ``"multi"``."""
     return _MODES[name]
-
-
-# Threshold that no probability reaches: no prediction is called sure.
-NEVER = 2.0
-# Largest number in a calibration: with more, logits could overflow.
-LARGEST = 1e9
 
 
 @dataclass(frozen=True)

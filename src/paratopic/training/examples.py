@@ -51,6 +51,27 @@ Parity = dict[str, float]
 
 # Called with the work done so far, in fits: 0.5 is half of the first fit.
 Advance = Callable[[float], None]
+# Weights that are used unless labels tell that others are better.
+PRIOR = ContextWeights(neighbours=0.6, heading=0.3)
+# The other weights that are tried.
+OTHERS = (
+    ContextWeights(),
+    ContextWeights(neighbours=0.3),
+    ContextWeights(neighbours=0.6),
+    ContextWeights(heading=0.3),
+    ContextWeights(neighbours=0.6, heading=0.3, title=0.3),
+)
+# Labelled articles that it takes to choose, and number of folds: with fewer, held-out ones say
+# little of others.
+LEAST_ARTICLES = 4
+# Standard errors by which other weights have to be better than the prior ones.
+ERRORS = 0.5
+# The choice is made on no more examples than this.
+MOST_TO_CHOOSE = 1000
+# Standard errors by which texts have to be more like their neighbours than like those of others,
+# and number of texts that are compared at most. Nearly all articles are coherent, so that one error
+# is enough: 25 paragraphs rarely show more.
+COHERENT, MOST_TO_COMPARE = 1.0, 300
 
 
 def silent(done: float) -> None:
@@ -306,28 +327,6 @@ def examples_of(
     examples = replace(examples, targets=targets, soft=soft)
     return examples.of(np.flatnonzero(examples.sample_weight > 0))
 
-
-# Weights that are used unless labels tell that others are better.
-PRIOR = ContextWeights(neighbours=0.6, heading=0.3)
-# The other weights that are tried.
-OTHERS = (
-    ContextWeights(),
-    ContextWeights(neighbours=0.3),
-    ContextWeights(neighbours=0.6),
-    ContextWeights(heading=0.3),
-    ContextWeights(neighbours=0.6, heading=0.3, title=0.3),
-)
-# Labelled articles that it takes to choose, and number of folds: with fewer, held-out ones say
-# little of others.
-LEAST_ARTICLES = 4
-# Standard errors by which other weights have to be better than the prior ones.
-ERRORS = 0.5
-# The choice is made on no more examples than this.
-MOST_TO_CHOOSE = 1000
-# Standard errors by which texts have to be more like their neighbours than like those of others,
-# and number of texts that are compared at most. Nearly all articles are coherent, so that one error
-# is enough: 25 paragraphs rarely show more.
-COHERENT, MOST_TO_COMPARE = 1.0, 300
 
 # Probabilities (m, k) of held-out examples, by a head that reads so much and was fitted to others:
 # of weights, and of the numbers of examples to learn from and to answer.
