@@ -10,7 +10,7 @@ from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.report import Abstention, Metrics, Sure
 from paratopic.labels.sample import Sample
 from paratopic.labels.summary import Prepared
-from paratopic.project.files import Final
+from paratopic.project.reports import Final
 
 
 def prepared(**about: object) -> Prepared:

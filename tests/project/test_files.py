@@ -19,7 +19,6 @@ from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
 from paratopic.project.files import (
     RESULTS,
-    Times,
     aside,
     read_csv,
     read_json,
@@ -27,6 +26,7 @@ from paratopic.project.files import (
     write_json,
     write_text,
 )
+from paratopic.project.reports import Times
 from tests.programs import largest_file, python
 
 

@@ -13,17 +13,9 @@ import pandas as pd
 import pytest
 
 from paratopic.inference.modes import NEVER
-from paratopic.project.files import (
-    COMPARISON,
-    MODEL_REPORTS,
-    MODELS,
-    PAGE,
-    SCORES,
-    WHOLE_PAGE,
-    last_time,
-    read_times,
-)
+from paratopic.project.files import COMPARISON, MODEL_REPORTS, MODELS, PAGE, SCORES, WHOLE_PAGE
 from paratopic.project.kinds import KINDS
+from paratopic.project.reports import last_time, read_times
 from tests.programs import Cli, logged, run_stages, runs, sh
 from tests.samples import WORDS, paragraph, write_params
 from tests.stages.test_report import Page

@@ -40,9 +40,9 @@ from paratopic.labels.sample import Sample, describe_sample, sample_of
 from paratopic.labels.summary import Prepared
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_short, in_units
-from paratopic.project.files import last_time
 from paratopic.project.params import Params, read_params
 from paratopic.project.periods import UNKNOWN, values_by
+from paratopic.project.reports import last_time
 from paratopic.project.sources import Source
 from paratopic.project.terminal import terminal
 from paratopic.reading.outside import is_trusted, refuse_untrusted, untrusted

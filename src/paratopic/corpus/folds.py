@@ -21,7 +21,7 @@ from paratopic.corpus.duplicates import Booleans, Integers, article_groups, near
 from paratopic.corpus.labelled import DEALT_COLUMNS
 from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.project.errors import MOST_NAMED, UserError, in_short, plural
-from paratopic.project.files import Report
+from paratopic.project.reports import Report
 
 # In place of the number of a fold: the row is never held out.
 ALWAYS_TRAIN = -1

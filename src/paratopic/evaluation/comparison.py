@@ -29,9 +29,9 @@ from paratopic.evaluation.metrics import MetricKey, Proportion, share_of_macro_f
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
 from paratopic.labels.agreement import Agreement
 from paratopic.labels.summary import Prepared, describe_sources, sources_that_label
-from paratopic.project.files import Report
 from paratopic.project.metrics import Metric, metrics_in
 from paratopic.project.params import Compare, Evaluate
+from paratopic.project.reports import Report
 
 DUMMY = "dummy"
 # A weak source is measured from so many paragraphs on.

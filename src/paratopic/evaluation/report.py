@@ -27,9 +27,9 @@ from paratopic.evaluation.outcomes import (
 )
 from paratopic.inference.modes import NEVER, Array, Calibration, Targets, topical
 from paratopic.project.errors import signed
-from paratopic.project.files import Final, Report
 from paratopic.project.metrics import Metric, metrics_in
 from paratopic.project.params import Calibrate, Evaluate
+from paratopic.project.reports import Final, Report
 
 # Columns of the tables where nothing was held out.
 EMPTY = {

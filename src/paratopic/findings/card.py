@@ -20,9 +20,10 @@ from paratopic.evaluation.report import Metrics, reads, thresholds_in_words
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
 from paratopic.project.errors import plural
-from paratopic.project.files import Final, markdown
+from paratopic.project.files import markdown
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import Params
+from paratopic.project.reports import Final
 from paratopic.project.topics import NO_TOPIC, Topics
 
 TEMPLATE = Path(__file__).with_name("card.md")

@@ -34,8 +34,9 @@ from paratopic.inference.modes import mode_of
 from paratopic.labels.summary import Prepared, describe_agreement
 from paratopic.project import files
 from paratopic.project.errors import in_units, plural, signed
-from paratopic.project.files import COMPARISON, FINAL, MODEL_REPORTS, PREPARED, SPLIT, Final
+from paratopic.project.files import COMPARISON, FINAL, MODEL_REPORTS, PREPARED, SPLIT
 from paratopic.project.kinds import KINDS
+from paratopic.project.reports import Final
 from paratopic.project.topics import NONE, Topics, split_cell
 
 TEMPLATE = Path(__file__).with_name("page.html")

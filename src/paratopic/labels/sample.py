@@ -16,7 +16,7 @@ from paratopic.corpus.table import TABLE, has_hand_label
 from paratopic.labels.frames import Draws, weights_of_articles, weights_of_texts
 from paratopic.labels.log import ARTICLE, Label
 from paratopic.project.errors import in_short, plural
-from paratopic.project.files import Report
+from paratopic.project.reports import Report
 
 # Share of the corpus that draws from groups have to reach if nothing was drawn from all of it.
 # Files that come later, or a corrected date, must not undo a sample.

@@ -17,8 +17,8 @@ from paratopic.labels.resolve import Resolved
 from paratopic.labels.sample import Sample, describe_sample, sample_of
 from paratopic.labels.weak import Worth
 from paratopic.project.errors import MOST_NAMED, in_short, plural
-from paratopic.project.files import Report
 from paratopic.project.languages import count_languages, learnt, others
+from paratopic.project.reports import Report
 from paratopic.project.topics import Topics
 
 

@@ -9,8 +9,9 @@ from paratopic.evaluation.report import Metrics
 from paratopic.findings.card import render_card
 from paratopic.inference.model import load
 from paratopic.project import files
-from paratopic.project.files import FINAL, MODEL_CARD, MODEL_REPORTS, MODELS, Final
+from paratopic.project.files import FINAL, MODEL_CARD, MODEL_REPORTS, MODELS
 from paratopic.project.params import read_params, run_stage
+from paratopic.project.reports import Final
 
 
 def main() -> None:

@@ -7,9 +7,10 @@ import sys
 from paratopic.corpus.folds import Split
 from paratopic.project import files
 from paratopic.project.errors import plural
-from paratopic.project.files import ALONE, HISTORY, RAW_SCORES, SPLIT, Timer, last_time
+from paratopic.project.files import ALONE, HISTORY, RAW_SCORES, SPLIT
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params, run_stage
+from paratopic.project.reports import Timer, last_time
 from paratopic.training.crossval import labelled_for, n_fits, out_of_fold, with_unlabelled
 
 

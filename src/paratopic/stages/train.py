@@ -7,9 +7,10 @@ from dataclasses import asdict
 
 from paratopic.project import files
 from paratopic.project.errors import plural
-from paratopic.project.files import FINAL, FINAL_FITS, MODEL_REPORTS, Final, Timer
+from paratopic.project.files import FINAL, FINAL_FITS, MODEL_REPORTS
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params, run_stage
+from paratopic.project.reports import Final, Timer
 from paratopic.project.terminal import bar
 from paratopic.training.crossval import fit_all, fitter, labelled_for
 

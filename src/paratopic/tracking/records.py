@@ -20,8 +20,8 @@ from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.report import Metrics
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.files import read_times
 from paratopic.project.params import Params
+from paratopic.project.reports import read_times
 from paratopic.project.topics import join_cell
 from paratopic.tracking.runs import Record, described
 
