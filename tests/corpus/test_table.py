@@ -14,16 +14,17 @@ import pytest
 from paratopic.corpus.labelled import labelled_in, labelled_rows, read_labelled_paragraphs
 from paratopic.corpus.table import (
     PARAGRAPHS_SCHEMA,
+    UNKNOWN,
     read_paragraphs,
     read_parquet,
     texts_of,
+    values_by,
     values_of,
     write_metadata,
 )
 from paratopic.project.errors import UserError
 from paratopic.project.files import LABELS, PARAGRAPHS, SAMPLE, VOTES
 from paratopic.project.passages import Passage
-from paratopic.project.periods import UNKNOWN, values_by
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import paragraph_table, passages_of, write_labelled
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.corpus.table import JOINED, row_numbers
+from paratopic.corpus.table import JOINED, UNKNOWN, row_numbers
 from paratopic.findings.figures import plot_shares, share_chart
 from paratopic.findings.groups import ALL, BORROWED, COUNT, find, group, periods_of, rows_to_regress
 from paratopic.findings.population import Corpus, Counted, CrossPredictor, corpus_of
@@ -19,7 +19,6 @@ from paratopic.findings.tables import change_table
 from paratopic.findings.wording import notes, outlook, overview, plan, sentence
 from paratopic.inference.modes import Scores
 from paratopic.project.errors import UserError
-from paratopic.project.periods import UNKNOWN
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import paragraph_table
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paratopic.corpus.table import UNKNOWN
 from paratopic.evaluation.outcomes import Answered, Outcomes
 from paratopic.findings.slices import ALPHA, LEAST, columns_of, find_slices
 from paratopic.inference.modes import Array, Integers, Targets, mode_of
 from paratopic.project.errors import UserError
-from paratopic.project.periods import UNKNOWN
 
 N = 60
 

@@ -30,7 +30,14 @@ from paratopic.corpus.labelled import (
     with_labels,
     with_sample,
 )
-from paratopic.corpus.table import read_columns, read_paragraphs, read_parquet, with_metadata
+from paratopic.corpus.table import (
+    UNKNOWN,
+    read_columns,
+    read_paragraphs,
+    read_parquet,
+    values_by,
+    with_metadata,
+)
 from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.intervals import LEAST_LABELS
 from paratopic.labels.answers import CurrentAnswers, by_paragraph, of_people, read_answers, tied
@@ -41,7 +48,6 @@ from paratopic.labels.summary import Prepared
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_short, in_units
 from paratopic.project.params import Params, read_params
-from paratopic.project.periods import UNKNOWN, values_by
 from paratopic.project.reports import last_time
 from paratopic.project.sources import Source
 from paratopic.project.terminal import terminal

@@ -15,7 +15,7 @@ from itertools import compress
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.table import values_of
+from paratopic.corpus.table import PERIODS, UNKNOWN, values_by, values_of
 from paratopic.evaluation.intervals import Estimate
 from paratopic.findings.population import Corpus
 from paratopic.findings.shares import (
@@ -29,7 +29,6 @@ from paratopic.findings.shares import (
 )
 from paratopic.inference.modes import Array, ratio
 from paratopic.project.errors import UserError
-from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 from paratopic.project.topics import NO_TOPIC
 
 # Period → its unit.

@@ -16,13 +16,12 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.labelled import labelled_in
-from paratopic.corpus.table import PARAGRAPHS_SCHEMA, targets_of, texts_in, values_of
+from paratopic.corpus.table import PARAGRAPHS_SCHEMA, UNKNOWN, targets_of, texts_in, values_of
 from paratopic.evaluation.intervals import LEAST_ARTICLES, LEAST_LABELS
 from paratopic.findings.shares import Sample, size_of
 from paratopic.inference.modes import Array, Integers, Scores, mode_of
 from paratopic.labels.log import ARTICLE
 from paratopic.project.errors import UserError, in_short, plural
-from paratopic.project.periods import UNKNOWN
 from paratopic.project.topics import NONE_CELL, Topics, split_cell
 
 # Paragraphs that a message names.

@@ -20,12 +20,11 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.effective import effective_size, measured_design_effect, summed
-from paratopic.corpus.table import PARAGRAPHS_SCHEMA, values_of
+from paratopic.corpus.table import PARAGRAPHS_SCHEMA, PERIODS, UNKNOWN, values_by, values_of
 from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, jeffreys, write_p
 from paratopic.evaluation.outcomes import Answered
 from paratopic.inference.modes import Array, Integers, Targets
 from paratopic.project.errors import UserError, plural
-from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 
 # Paragraphs that a slice has at least, and all others together.
 LEAST = 10

@@ -12,7 +12,7 @@ from shlex import quote
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.table import PARAGRAPHS_SCHEMA, describe_size
+from paratopic.corpus.table import PARAGRAPHS_SCHEMA, PERIODS, UNKNOWN, describe_size
 from paratopic.evaluation.intervals import LEAST_LABELS, margin, write_p
 from paratopic.findings.groups import (
     BORROWED,
@@ -27,7 +27,6 @@ from paratopic.findings.groups import (
 )
 from paratopic.findings.population import Corpus, Counted
 from paratopic.project.errors import in_short, plural, signed
-from paratopic.project.periods import PERIODS, UNKNOWN
 from paratopic.project.topics import NO_TOPIC
 
 # Groups whose lack of labels is listed, and that the report has of a column that is no period.
