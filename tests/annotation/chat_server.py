@@ -12,6 +12,8 @@ from typing import Any
 # Text of a paragraph → the bytes of a reply, or the status of a refusal.
 Script = Callable[[str, dict[str, Any], int], bytes | int]
 Serve = Callable[[Script], "Server"]
+# A reply that ends so is cut off: more is announced.
+CUT = b"<cut off>"
 
 
 def reply(text: str | None, **more: Any) -> bytes:
@@ -39,7 +41,7 @@ class Server:
                 data = b"" if isinstance(answer, int) else answer
                 try:
                     self.send_response(status)
-                    self.send_header("Content-Length", str(len(data)))
+                    self.send_header("Content-Length", str(len(data) + data.endswith(CUT)))
                     self.send_header("Content-Type", "application/json")
                     self.send_header("Retry-After-Ms", "5")  # so that tests wait no longer
                     self.end_headers()

@@ -14,7 +14,7 @@ from paratopic.annotation.chat import BadReply, Chat
 from paratopic.annotation.suggestion import Suggestion
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topic, Topics
-from tests.annotation.chat_server import Serve, Server, reply
+from tests.annotation.chat_server import CUT, Serve, Server, reply
 
 TOPICS = Topics("single", (Topic("trade", "Tariffs."), Topic("security", "Troops.")))
 
@@ -42,6 +42,25 @@ def test_answers_are_read_with_their_confidence_and_tokens(serve: Serve) -> None
     answer = ask(serve(script), "goods")["goods"]
     assert answer.topics == ("trade",) and answer.tokens == (90, 7)
     assert answer.confidence == pytest.approx(0.7408, abs=1e-3)
+
+
+@pytest.mark.parametrize("count", ["many", None, -1000, 1.5, True])
+def test_a_count_of_tokens_that_is_none_is_estimated(serve: Serve, count: object) -> None:
+    usage = {"prompt_tokens": count, "completion_tokens": count}
+    choice = {"message": {"content": '{"topic": "trade"}'}}
+    said = json.dumps({"choices": [choice], "usage": usage}).encode()
+    answer = ask(serve(lambda text, body, number: said), "goods")["goods"]
+    assert answer.topics == ("trade",) and answer.tokens[0] > 20 and answer.tokens[1] == 5
+
+
+def test_replies_that_were_cut_off_are_paid_for(serve: Serve) -> None:
+    def script(text: str, body: dict[str, Any], number: int) -> bytes:
+        whole = reply('{"topic": "trade"}')
+        return whole if text == "whole" or number > 2 else whole + CUT
+
+    answers = ask(serve(script), "whole", "third")
+    assert answers["third"].topics == ("trade",)
+    assert answers["third"].tokens == (3 * answers["whole"].tokens[0], answers["whole"].tokens[1])
 
 
 WRONG: dict[str, bytes | int] = {
@@ -172,7 +191,7 @@ def test_a_question_is_not_sent_on_to_another_address(serve: Serve) -> None:
     "url",
     [
         *("ftp://x/v1", "127.0.0.1/v1", "http://user:pass@x/v1", "", "http://[::1/v1"),
-        *("http://x:y/v1"),
+        *("http://x:y/v1", "http://x/v 1", "http://x/ä"),
     ],
 )
 def test_an_address_that_is_none_is_refused(url: str) -> None:

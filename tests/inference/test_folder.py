@@ -159,9 +159,12 @@ def alone(**changes: Any) -> dict[str, Any]:
         (setting("calibration", "alone", to=alone(scale=[-2.0])), "not positive"),
         (setting("calibration", "alone", to=alone(scale=[float("inf")])), "finite"),
         (setting("calibration", "alone", to=alone(shift=[0.0] * 7)), "7 numbers as shift"),
+        (setting("calibration", "alone", to=alone(shares=[0.5, 0.5, 2.0, 0.1])), "a share is not"),
+        (setting("calibration", "shares", to=[0.5, 0.5, -0.1, 0.1]), "a share is not"),
         (setting("calibration", "alone", to=alone(scale=["x"])), "damaged, or not the manifest"),
         (setting("settings", "context", "neighbours", to=1.5), "weight of neighbours is 1.5"),
         (setting("settings", "context", "title", to=float("nan")), "weight of title is nan"),
+        (setting("settings", "context", "title", to=True), "weight of title is True"),
         (setting("settings", "context", "other", to=0.5), "cannot be loaded as a"),
     ],
 )
@@ -171,6 +174,23 @@ def test_a_manifest_that_makes_no_sense_is_refused(
     (tmp_path / "secret.txt").write_text("secret")
     with pytest.raises(UserError, match=message):
         load(altered(saved, tmp_path / "model", change))
+
+
+@pytest.mark.parametrize("ngram_range", [[1, 10**9], [0, 1], [2, 1], [1, 2.5], "12", [1]])
+def test_a_baseline_with_ngrams_out_of_bounds_is_refused(
+    baseline_folder: Path, tmp_path: Path, ngram_range: object
+) -> None:
+    change = setting("settings", "features", "words", "ngram_range", to=ngram_range)
+    with pytest.raises(UserError, match="cannot be loaded as a baseline.*train the model again"):
+        load(altered(baseline_folder, tmp_path / "model", change))
+
+
+@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
+def test_the_length_of_windows_is_checked(saved: Path, tmp_path: Path) -> None:
+    for wrong in (-1, 1.5, float("nan"), None, "x", True, 2**31):
+        change = setting("settings", "max_tokens", to=wrong)
+        with pytest.raises(UserError, match=f"max_tokens is {wrong}"):
+            load(altered(saved, tmp_path / str(wrong), change))
 
 
 def test_what_is_no_file_is_refused(baseline_folder: Path, tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ def test_an_integer_is_taken_for_a_float_and_1e_4_is_a_number(tmp_path: Path) ->
         (r"^track:", "trakc:", r'trakc: unknown key \(did you mean "track"'),
         (r"^  epochs: .*", "  epochs: !!set {1}", r"transformer.epochs: .* is a set"),
         (EXPERIMENT, "  experiment: 2025-09-15", r"track.experiment: 2025-09-15 is a date"),
+        (EXPERIMENT, r'  experiment: "\\uD800"', r"track.experiment: '\\ud800' is not text"),
         (EXPERIMENT, "  experiment: {[a]: 1}", r"track.experiment: .*not the name of a key"),
         (r"^  learning_rate: .*", "  learning_rate: .nan", r"transformer.learning_rate: .*finite"),
         (r"^    - name: trade", '    - name: "?"', r"topics.codebook.0: '\?' is not a topic name"),

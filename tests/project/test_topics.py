@@ -70,6 +70,19 @@ def test_headings_match_in_upper_or_lower_case_in_the_order_of_the_codebook(topi
         endless.patterns("heading")["trade"].is_in("a" * 60 + "!")
 
 
+def test_a_pattern_that_is_slow_in_all_texts_together_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("paratopic.project.topics.LONGEST_SEARCHES", 0.2)
+    slow = Topics("single", (Topic("trade", "Trade.", "", "(a|aa)+$"), "security"))
+    pattern = slow.patterns("pattern")["trade"]
+    with pytest.raises(UserError, match='the pattern of "trade" takes more than .* on all texts'):
+        for _ in range(1000):
+            pattern.is_in("a" * 20 + "!")
+    # Whoever searches next has all of the time again.
+    assert slow.patterns("pattern")["trade"].is_in("aaa")
+
+
 def test_an_accent_may_be_stored_in_either_form() -> None:
     one, two = "caf\u00e9", "cafe\u0301"
     topics = Topics("single", (Topic(two, was=("the\u0301",)), "security"))

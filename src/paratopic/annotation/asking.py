@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from textwrap import shorten
 
 from paratopic.annotation.chat import BadReply, Chat, Message, estimate
 from paratopic.annotation.suggestion import Suggestion
@@ -162,7 +161,8 @@ def _bare(name: str) -> str:
 
 
 def _short(text: str) -> str:
-    return shorten(text, 80, placeholder=" …")
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else f"{line[:80]} …"
 
 
 @dataclass(frozen=True)

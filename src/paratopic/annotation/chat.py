@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
 
 import openai
 from openai.types.chat import ChatCompletion
 from openai.types.chat.chat_completion import Choice
-from pydantic import HttpUrl
 
 from paratopic.project.errors import UserError
 
@@ -81,21 +83,19 @@ class Chat:
     key: str | None = field(default=None, repr=False)
     timeout: float = 120.0
     _plain: bool = field(default=False, init=False)
+    # Of each thread: the number `n` of replies to its question that began, some of them in vain.
+    _begun: threading.local = field(default_factory=threading.local, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        try:
-            url = HttpUrl(self.url)
-            if url.username or url.password:  # which messages would show
-                raise ValueError
-        except ValueError:
+        if not _is_address(self.url):
             raise UserError(
                 "--url is the address of a chat interface, such as http://127.0.0.1:11434/v1, "
                 "without a name or password in it"
-            ) from None
-        self.host = str(url.host)
+            )
         # Neither a proxy for a server on this machine, nor another address than the URL's.
         direct = {f"all://{host}": None for host in HERE}
-        http = openai.DefaultHttpxClient(mounts=direct, follow_redirects=False)
+        hooks = {"response": [self._count]}
+        http = openai.DefaultHttpxClient(mounts=direct, follow_redirects=False, event_hooks=hooks)
         self._client = openai.OpenAI(
             base_url=self.url,
             # Without one, the library would take the key of another service from the environment.
@@ -108,9 +108,14 @@ class Chat:
         )
 
     @property
+    def host(self) -> str:
+        """The server's name."""
+        return str(urlsplit(self.url).hostname)
+
+    @property
     def is_here(self) -> bool:
         """Whether the server is this machine."""
-        return self.host in HERE
+        return self.host in [name.strip("[]") for name in HERE]
 
     def ask(self, messages: Sequence[Message], schema: Mapping[str, object]) -> Reply:
         """Ask for an answer that keeps to a JSON schema, if the server knows schemas.
@@ -133,13 +138,18 @@ class Chat:
             self._plain = True
             return reply
 
+    def _count(self, response: Any) -> None:
+        """Count a reply that begins, which has to be paid although it may be cut off."""
+        self._begun.n += response.is_success
+
     def _send(self, messages: Sequence[Message], **more: object) -> Reply:
         wish = {"model": self.model, "messages": list(messages), "temperature": 0.0, **more}
         read = estimate(sum(len(message["content"]) for message in messages))
+        self._begun.n = 0
         try:
             completion = self._client.chat.completions.create(max_tokens=MOST_TOKENS, **wish)
         except (ValueError, RecursionError):  # of whatever came instead of JSON
-            raise BadReply(NO_ANSWER, (read, 0)) from None
+            raise BadReply(NO_ANSWER, (read * self._begun.n, 0)) from None
         except openai.APITimeoutError:
             problem = f"no answer in {self.timeout:g} s"
         except openai.APIConnectionError as error:
@@ -151,12 +161,23 @@ class Chat:
             if error.status_code < 500 and error.status_code not in (408, 409, 425, 429):
                 raise _Refused(f"refused with {problem}") from None
         else:
-            return _parse(completion, read, self.key or "")
+            return _parse(completion, read, self.key or "", read * (self._begun.n - 1))
         raise UserError(f"{self.host} does not answer ({problem}, {TRIES} tries): try again later")
 
 
 class _Refused(BadReply):
     """The server refuses this request, and would refuse it again."""
+
+
+def _is_address(url: str) -> bool:
+    """Whether a URL can be sent to, and has no name or password, which messages would show."""
+    try:
+        parts = urlsplit(url)
+        is_whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return is_whole and plain and parts.scheme in ("http", "https") and "@" not in parts.netloc
 
 
 def _hint(status: int, host: str, model: str) -> str:
@@ -178,18 +199,25 @@ def _hint(status: int, host: str, model: str) -> str:
     return ""
 
 
-def _parse(completion: ChatCompletion, read: int, key: str) -> Reply:
+def _parse(completion: ChatCompletion, read: int, key: str, lost: int) -> Reply:
     """Read a reply, which may be anything: the library does not check it.
 
-    A reply may repeat the server's key, which is taken out. The tokens of the question are `read`
-    where the server does not count them.
+    Parameters
+    ----------
+    read
+        Tokens of the question, for a server that does not count them.
+    key
+        The server's key, which a reply may repeat and which is taken out; "" for none.
+    lost
+        Tokens of the question in tries whose replies were cut off.
     """
     try:
         choice = completion.choices[0]
         text, refusal = choice.message.content, choice.message.refusal
-        tokens = _tokens(completion, read, len(refusal or text or ""))
+        asked, answered = _tokens(completion, read, len(refusal or text or ""))
     except (AttributeError, LookupError, TypeError):
-        raise BadReply(NO_ANSWER, (read, 0)) from None
+        raise BadReply(NO_ANSWER, (lost + read, 0)) from None
+    tokens = lost + asked, answered
     if refusal:
         raise BadReply("the model refuses to answer", tokens)
     if not isinstance(text, str) or not text.strip():
@@ -208,9 +236,12 @@ def _confidence(choice: Choice) -> float | None:
 
 def _tokens(completion: ChatCompletion, read: int, written: int) -> tuple[int, int]:
     """Tokens read and written; where the server counts none, those of the characters."""
-    usage = completion.usage
-    counted = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-    return counted[0] or read, counted[1] or estimate(written)
+    counts = (
+        getattr(completion.usage, f"{name}_tokens", None) for name in ("prompt", "completion")
+    )
+    both = zip(counts, (read, estimate(written)), strict=True)
+    one, other = (n if type(n) is int and n >= 0 else estimated for n, estimated in both)
+    return one, other
 
 
 def estimate(characters: int) -> int:

@@ -125,7 +125,8 @@ class Job:
             log.info("reading %s", path)
             chunks = format_of(path).read(path, self.column, added)
             for shard, chunk in enumerate(chunks):
-                if in_context:
+                # Articles know what stands around their paragraphs.
+                if in_context and any(isinstance(text, str) for text in chunk.texts):
                     chunk = with_context(chunk, format_of(path).columns(chunk.rows))
                 yield number, shard, chunk
 

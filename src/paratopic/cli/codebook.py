@@ -6,6 +6,7 @@ labels stay as they are written, and git takes a change back.
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated
@@ -71,7 +72,10 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
     files.refuse_outside(PARAMS)
     with FileLock(f".{PARAMS}.lock"):  # another change waits, and is made to this one's codebook
         text = read_text()
-        files.write_text(PARAMS, _edited(text, parse_params(text), change))
+        target = PARAMS.resolve() if PARAMS.is_symlink() else PARAMS  # a link stays one
+        with files.aside(target) as draft:
+            draft.write_bytes(_edited(text, parse_params(text), change).encode())
+            shutil.copymode(target, draft)
     print(f"{change}, in {PARAMS}")
     if change.opens and PARAGRAPHS.exists():
         project = read_project()

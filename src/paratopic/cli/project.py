@@ -128,7 +128,7 @@ class Project:
         """Print what changed, unless it is nothing."""
         print_changes(self.changes, self.champion)
 
-    @property
+    @cached_property
     def scores(self) -> pd.DataFrame:
         """The champion's calibrated out-of-fold scores.
 

@@ -295,6 +295,10 @@ def _suggestions(
             LEAST_DRAWN,
             DRAW,
         )
+    if draw.contains and len(suggestions) < n:
+        contain = ("paragraph without a label contains", "paragraphs without a label contain")
+        few = project.in_units(plural(len(suggestions), *contain))
+        log.warning("note: only %s %s", few, draw.contains)
     _print_plan(project, groups, suggestions)
     return [replace(item, when=project.next_time) for item in suggestions]
 

@@ -277,7 +277,7 @@ def describe_weak(prepared: Prepared, comparison: Comparison) -> list[str]:
     """Say what weak sources are worth, and how good they are beside the champion."""
     return describe_sources(sources_that_label(prepared)) + [
         f"macro-F1 on the {beside.n} paragraphs that {name} and people answered: "
-        f"{name} {beside.source}, {comparison.champion} {beside.model}, p = {beside.lead.p:.3f}"
+        f"{name} {beside.source}, {comparison.champion} {beside.model}, {write_p(beside.lead.p)}"
         for name, beside in comparison.sources.items()
     ]
 

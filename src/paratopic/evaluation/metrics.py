@@ -19,7 +19,6 @@ import numpy as np
 from paratopic.corpus.effective import effective_size
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.modes import Array, Integers, Scores, Targets, ratio
-from paratopic.project.metrics import METRICS
 
 # Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).
 MetricKey = str | tuple[str, int]
@@ -296,7 +295,7 @@ def shares_of_answers(answers: Outcomes) -> dict[MetricKey, Proportion]:
 
 def _in_mode(shares: Mapping[str, Proportion], outcomes: Outcomes) -> dict[MetricKey, Proportion]:
     """The metrics that the outcomes' mode has, and that rest on something."""
-    keys = {metric.key for metric in METRICS if outcomes.mode.name in metric.modes}
+    keys = metrics_in(outcomes.mode.name)
     return {key: share for key, share in shares.items() if key in keys and share.sizes.any()}
 
 

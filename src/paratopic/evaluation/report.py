@@ -190,7 +190,9 @@ class Metrics(Report):
 
     @model_validator(mode="before")
     @classmethod
-    def _gather(cls, values: dict[str, object]) -> dict[str, object]:
+    def _gather(cls, values: object) -> object:
+        if not isinstance(values, dict):
+            return values
         figures = {key: values[key] for key in values if key not in cls.model_fields}
         return {"figures": figures} | values if figures else values
 

@@ -65,7 +65,7 @@ class Sample:
         Whether each text has exactly one of the outcomes, so that shares sum to 1.
     rate
         Share of the texts without a label that such models predicted: a random sample of them, by
-        which the probabilities of another model are corrected for all (`predictors.nested`). 1 by
+        which the probabilities of another model are corrected for all (`population.nested`). 1 by
         default.
     noise
         (N, K) variance that this adds to the probability of each text; None, the default, for none.

@@ -157,7 +157,7 @@ def read_weights(values: Mapping[str, float]) -> ContextWeights:
     """
     weights = ContextWeights(**values)
     for name, weight in values.items():
-        if not 0 <= weight <= 1:
+        if isinstance(weight, bool) or not 0 <= weight <= 1:
             raise ValueError(f"settings: the weight of {name} is {weight!r}")
     return weights
 

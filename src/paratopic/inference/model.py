@@ -319,7 +319,10 @@ def listed(texts: object) -> Texts:
 
 def _encodable(texts: Texts) -> Texts:
     """Texts that can be encoded: "cut off \\ud83d" → "cut off ?"."""
-    distinct = [text.encode("utf-8", "replace").decode("utf-8") for text in texts.distinct]
+    distinct = [
+        text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+        for text in texts.distinct
+    ]
     return replace(texts, distinct=distinct)
 
 

@@ -388,6 +388,8 @@ class Calibration:
             raise ValueError("calibration: a number is not finite, or too large")
         if not all(factor > 0 for factor in self.scale):
             raise ValueError("calibration: a scale is not positive")
+        if not all(0 <= share <= 1 for share in self.shares):
+            raise ValueError("calibration: a share is not from 0 to 1")
         if self.alone is not None:
             self.alone.check(k, n)
 

@@ -60,9 +60,11 @@ class EncoderClassifier:
     def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
         from tokenizers import Tokenizer
 
+        max_tokens = settings["max_tokens"]
+        if type(max_tokens) is not int or not 1 <= max_tokens < 2**31:
+            raise ValueError(f"settings: max_tokens is {max_tokens}")
         self.context = read_weights(settings["context"])
-        tokenizer = Tokenizer.from_file(str(folder / self.TOKENIZER))
-        self._tokenizer = windowing(tokenizer, settings["max_tokens"])
+        self._tokenizer = windowing(Tokenizer.from_file(str(folder / self.TOKENIZER)), max_tokens)
         self._head, self._mode = read_head(folder / self.HEAD), mode
         self._model = OnnxModel(folder / self.MODEL)
 

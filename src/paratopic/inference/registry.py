@@ -73,7 +73,9 @@ def _mend_places(database: Path, artifacts: Path) -> None:
         for (place,) in others.fetchall():
             for table, column in _PLACES.items():
                 store.execute(
-                    f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (place, here)
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                    f"WHERE substr({column} || '/', 1, ?) = ?",
+                    (here, len(place) + 1, len(place) + 1, f"{place}/"),
                 )
 
 

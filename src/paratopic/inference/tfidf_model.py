@@ -36,6 +36,8 @@ CACHED_WORDS = 50_000
 
 # scikit-learn's token_pattern.
 _WORD = re.compile(r"\b\w\w+\b")
+# Longest n-gram: the work on a text grows with it.
+MOST_NGRAM = 20
 
 
 class BaselineClassifier:
@@ -59,6 +61,9 @@ class BaselineClassifier:
         idf = load_file(folder / self.IDF)
         features: dict[str, TfIdf] = {}
         for name, keywords in settings["features"].items():
+            low, high = keywords["ngram_range"]
+            if not 1 <= low <= high <= MOST_NGRAM:
+                raise ValueError(f"settings: {name} has n-grams of {low} to {high}")
             if len(idf[name]) != len(terms[name]):
                 raise ValueError(f"{len(idf[name])} weights of {name} do not fit its terms")
             features[name] = TfIdf(terms[name], idf[name], keywords)

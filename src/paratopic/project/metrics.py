@@ -122,12 +122,3 @@ def metrics_in(mode: str) -> dict[str, Metric]:
     ['macro_f1', 'micro_f1', 'map']
     """
     return {metric.key: metric for metric in METRICS if mode in metric.modes}
-
-
-def headline(mode: str) -> Metric:
-    """The metric that models are compared by: macro-F1 of what `predict` answers.
-
-    >>> headline("single").key
-    'answer_macro_f1'
-    """
-    return next(iter(metrics_in(mode).values()))

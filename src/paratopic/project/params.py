@@ -11,6 +11,7 @@ import gc
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, field, fields, replace
 from fnmatch import fnmatchcase
@@ -43,6 +44,7 @@ SECTION = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Section = TypeVar("Section")
 # Most aliases (*name) of params.yaml: nested ones stand for more values than there is time to read.
 MOST_ALIASES = 20
+_SURROGATE = re.compile("[\ud800-\udfff]")  # halves of characters that YAML can carry
 # What an entry of a list may be instead of a str, by the names that pydantic gives.
 _ENTRIES: dict[str | int, type] = {"Topic": Topic, "Source": Source}
 
@@ -364,6 +366,8 @@ def _plain(value: object, where: str) -> object:
         case list():
             for number, item in enumerate(value):
                 _plain(item, f"{where}.{number}")
+        case str() if _SURROGATE.search(value):
+            raise UserError(f"{where}: {_short(ascii(value))} is not text")
         case str() | None | bool() | int() | float():
             pass
         case _:

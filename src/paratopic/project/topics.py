@@ -7,13 +7,17 @@ a confusion matrix, in `classes_`. This module knows nothing of paragraphs, file
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple
 from unicodedata import normalize
 
 from paratopic.project.errors import MOST_NAMED, UserError, did_you_mean, in_short
+
+if TYPE_CHECKING:
+    import regex
 
 # Between the topics in a cell of a file. Between functions labels are tuples of names.
 SEPARATOR = ";"
@@ -39,8 +43,9 @@ _TAKEN = ("", UNDECIDED, NO_TOPIC, f"({NO_TOPIC})", NONE, NONE_CELL)
 # Characters that the name of a topic must not have: labels are written on one line.
 _REFUSED = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-# Seconds that the search for a pattern in a heading or a text may take: some backtrack for ever.
-LONGEST_SEARCH = 1.0
+# Seconds that the search for a pattern may take: in a heading or a text, and in all together, of
+# which those that are quick do not count. Some patterns backtrack for ever.
+LONGEST_SEARCH, LONGEST_SEARCHES, QUICK = 1.0, 60.0, 0.001
 
 # Where the doubtful cases of a definition begin.
 _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
@@ -133,15 +138,26 @@ class Topic:
         return _CASES.split(self.definition, maxsplit=1)[0].strip()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Pattern:
-    """A regular expression for upper and lower case, and where it is written, for messages."""
+    """A regular expression, and the time that searching for it has taken.
+
+    Parameters
+    ----------
+    expression
+        Upper and lower case do not matter.
+    where
+        Where it is written, for messages.
+    spent
+        Seconds that searches have taken, without the quick ones; 0 by default.
+    """
 
     expression: str
     where: str
+    spent: float = 0.0
 
     @cached_property
-    def _compiled(self) -> Any:
+    def _compiled(self) -> regex.Pattern[str]:
         import regex  # unlike re, it has a time limit
 
         try:
@@ -155,13 +171,18 @@ class Pattern:
         Raises
         ------
         UserError
-            It is no regular expression, or takes longer than `LONGEST_SEARCH`.
+            It is no regular expression, or takes longer than `LONGEST_SEARCH`, or than
+            `LONGEST_SEARCHES` in all texts so far.
         """
+        started = time.monotonic() + QUICK
+        seconds = max(QUICK, min(LONGEST_SEARCH, LONGEST_SEARCHES - self.spent))
         try:
-            return self._compiled.search(text, timeout=LONGEST_SEARCH) is not None
+            match = self._compiled.search(text, timeout=seconds)
         except TimeoutError:
-            slow = f'{LONGEST_SEARCH:g} s on "{text[:60]}"'
+            slow = f'{LONGEST_SEARCH:g} s on "{text[:60]}", or {LONGEST_SEARCHES:g} s on all texts'
             raise UserError(f"{self.where} takes more than {slow}; simplify it") from None
+        self.spent += max(0.0, time.monotonic() - started)
+        return match is not None
 
 
 class Meaning(NamedTuple):

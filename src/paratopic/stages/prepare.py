@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ from paratopic.project.files import (
     WEAK,
 )
 from paratopic.project.params import Params, read_params, run_stage
+from paratopic.reading.article import Skipped
 from paratopic.reading.outside import refuse_untrusted, trust
 from paratopic.reading.sources import (
     Sources,
@@ -87,7 +89,7 @@ def main() -> None:
     write_columns(resolved.sample, SAMPLE_SCHEMA, SAMPLE)
     write_columns(weak_votes(resolved.votes), WEAK_SCHEMA, WEAK)
     write_metadata(outputs.sources.metadata, METADATA)
-    skipped, columns = outputs.sources.skipped, ["article", "position", "text", "reason"]
+    skipped, columns = outputs.sources.skipped, [field.name for field in fields(Skipped)]
     files.write_csv(SKIPPED, pd.DataFrame(skipped, columns=columns))
     report.save(PREPARED)
     with suppress(OSError):
