@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from paratopic.annotation import chat as chat_module
-from paratopic.annotation.asking import DEFAULT, Prompt, Reply, ask_all, read_prompt
+from paratopic.annotation.asking import DEFAULT, Prompt, Vote, ask_all, read_prompt
 from paratopic.annotation.chat import BadReply, Chat
 from paratopic.annotation.suggestion import Suggestion
 from paratopic.project.errors import UserError
@@ -23,7 +23,7 @@ def item(text: str) -> Suggestion:
     return Suggestion(f"a:{text}", "a", "", text, (), ())
 
 
-def ask(server: Server, *texts: str, timeout: float = 5, **more: Any) -> dict[str, Reply]:
+def ask(server: Server, *texts: str, timeout: float = 5, **more: Any) -> dict[str, Vote]:
     chat = Chat(server.url, "m", more.pop("key", None), timeout)
     wish: dict[str, Any] = {"concurrency": 3, "go_on": lambda: True} | more
     answers = ask_all(chat, Prompt(DEFAULT, TOPICS), list(map(item, texts)), **wish)

@@ -28,7 +28,7 @@ from paratopic.annotation.suggestion import (
 )
 from paratopic.inference.model import Model, load
 from paratopic.inference.modes import Array, mode_of
-from paratopic.labels.frames import RANDOM_SHARE
+from paratopic.labels.sample import RANDOM_SHARE
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
 from tests.samples import TARIFF, paragraph_table

@@ -139,7 +139,7 @@ def test_what_was_drawn_is_known_of_rows_that_people_correct_and_of_open_answers
 def test_draws_from_a_group_count_while_its_column_is_there(
     frame: pd.DataFrame, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("paratopic.labels.frames.LEAST_DRAWN", 1)
+    monkeypatch.setattr("paratopic.labels.sample.LEAST_DRAWN", 1)
     desks = frame[["id"]].assign(desk=["a", "a", "a", "b"])
     drawn = ("1 of 4", "1 of 3 in desk=a", "1 of 3 in desk=a")
     lines = [

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from paratopic.annotation.suggestion import draw_from_groups, draw_mixed, draw_random
 from paratopic.corpus.labelled import SAMPLE_SCHEMA
-from paratopic.labels.frames import RANDOM_SHARE
 from paratopic.labels.log import Label
-from paratopic.labels.sample import describe_sample, sample_of, weigh_sample
+from paratopic.labels.sample import RANDOM_SHARE, describe_sample, sample_of, weigh_sample
 from tests.labels.lines import EARLY, LATE
 from tests.samples import paragraph_table
 
@@ -107,7 +106,7 @@ def test_weights_worked_out_by_hand() -> None:
 
 
 def test_weights_of_draws_from_a_group_worked_out_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paratopic.labels.frames.LEAST_DRAWN", 2)
+    monkeypatch.setattr("paratopic.labels.sample.LEAST_DRAWN", 2)
     frame = table(10, ["000", "001", "002", "009"])
     members = {"half=a": {f"Text 00{number}." for number in range(4)}}
     lines = in_order(

@@ -166,7 +166,7 @@ def _short(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Reply:
+class Vote:
     """What a model said of a paragraph.
 
     Parameters
@@ -192,7 +192,7 @@ def ask_all(
     items: Sequence[Suggestion],
     concurrency: int,
     go_on: Callable[[], bool],
-) -> Iterator[Reply]:
+) -> Iterator[Vote]:
     """Ask about each paragraph; answers come as they are ready.
 
     A paragraph is asked about once the answer before it was taken by the caller, up to so many at
@@ -215,7 +215,7 @@ def ask_all(
     stopped = threading.Event()
     left = iter(items)
     problem: BaseException | None = None
-    running: set[Future[Reply]] = set()
+    running: set[Future[Vote]] = set()
     with _first_interrupt(stopped), ThreadPoolExecutor(concurrency) as pool:
         while True:
             while not stopped.is_set() and len(running) < concurrency and go_on():
@@ -256,7 +256,7 @@ def _first_interrupt(stopped: threading.Event) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Reply:
+def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Vote:
     """Ask about one paragraph, and once more if the answer is not in the form that is wanted."""
     messages: list[Message] = [{"role": "user", "content": prompt.question(item)}]
     topics, confidence, tokens, problem = None, None, (0, 0), ""
@@ -276,7 +276,7 @@ def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Reply:
                 {"role": "assistant", "content": reply.text[:1000]},
                 {"role": "user", "content": f"That is {bad}. Answer with the JSON alone."},
             ]
-    return Reply(item, topics, confidence, problem, tokens)
+    return Vote(item, topics, confidence, problem, tokens)
 
 
 def _sum(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:

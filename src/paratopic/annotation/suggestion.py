@@ -23,9 +23,8 @@ from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.table import has_hand_label, targets_of, texts_of
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Array, Features, Integers, Scores, Targets
-from paratopic.labels.frames import RANDOM_SHARE
 from paratopic.labels.log import ARTICLE
-from paratopic.labels.sample import n_texts
+from paratopic.labels.sample import RANDOM_SHARE, n_texts
 from paratopic.project.topics import Pattern
 
 # Number of neighbouring paragraphs that are shown on each side.

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from paratopic.annotation.asking import Prompt, Reply, ask_all, read_prompt
+from paratopic.annotation.asking import Prompt, Vote, ask_all, read_prompt
 from paratopic.annotation.chat import KEY, Chat
 from paratopic.annotation.suggestion import Suggestion, draw_random, has_label, in_context
 from paratopic.cli.project import Project, read_project
@@ -102,7 +102,7 @@ class _Run:
     n_answers: int = 0
     problem: str = ""
 
-    def keep(self, answers: Iterable[Reply], labels: Path, n: int) -> None:
+    def keep(self, answers: Iterable[Vote], labels: Path, n: int) -> None:
         """Write each of n answers as it comes, and count it and its tokens.
 
         Whatever ends the run, its sum is printed.
@@ -127,7 +127,7 @@ class _Run:
                     f"{self.spent:,} tokens, {seconds:.0f} s"
                 )
 
-    def _line(self, answer: Reply) -> Label:
+    def _line(self, answer: Vote) -> Label:
         """An answer as a line of labels.csv, with what it was asked."""
         sure = "" if answer.confidence is None else f"{answer.confidence:.4f}"
         return Label(

@@ -19,6 +19,7 @@ import numpy as np
 from paratopic.corpus.effective import effective_size
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.modes import Array, Integers, Scores, Targets, ratio
+from paratopic.project.metrics import metrics_in
 
 # Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).
 MetricKey = str | tuple[str, int]

@@ -84,6 +84,20 @@ WHOLE_PAGE = REPORTS / "report.html"
 
 # Folders of a project that hold results alone.
 RESULTS = DATA, MODELS, REPORTS, TIMES.parent
+# Characters that show nothing and that `str.strip` keeps; a table for `str.translate`.
+INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
+# All but \t \n \v \f \r and NEL, which are white space as readers of files see it.
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
+# Beginning of a cell that a spreadsheet may run, or that `inert` has already changed. In East Asian
+# spreadsheets full-width signs count too.
+_FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
+# What begins as a formula does, but is a number, or a sign alone.
+_NUMBER = re.compile(r"[-+]?(\d[\d.,]*|[.,]\d+)?(e[-+]?\d+)?%?", re.ASCII | re.IGNORECASE)
+# Names that `aside` writes under.
+DRAFT = re.compile(r"\..+\.\d+\.draft", re.DOTALL)
+HOUR = 3600.0  # seconds
+# Errors of a file that cannot be written, which may not name it.
+UNWRITABLE = {*FULL, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def root_with(path: Path) -> Path | None:
@@ -100,24 +114,6 @@ def template() -> Path:
     package = Path(__file__).parents[1]
     inside = package / "template"
     return inside if inside.exists() else package.parents[1]
-
-
-# Characters that show nothing and that `str.strip` keeps; a table for `str.translate`.
-INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
-
-# All but \t \n \v \f \r and NEL, which are white space as readers of files see it.
-CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
-
-# Beginning of a cell that a spreadsheet may run, or that `inert` has already changed. In East Asian
-# spreadsheets full-width signs count too.
-_FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
-# What begins as a formula does, but is a number, or a sign alone.
-_NUMBER = re.compile(r"[-+]?(\d[\d.,]*|[.,]\d+)?(e[-+]?\d+)?%?", re.ASCII | re.IGNORECASE)
-# Names that `aside` writes under.
-DRAFT = re.compile(r"\..+\.\d+\.draft", re.DOTALL)
-HOUR = 3600.0  # seconds
-# Errors of a file that cannot be written, which may not name it.
-UNWRITABLE = {*FULL, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def printable(text: str | Path) -> str:
