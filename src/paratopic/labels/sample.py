@@ -2,8 +2,8 @@
 
 This module does not draw paragraphs (`annotation.suggestion` does) or compute figures from labels.
 
-Labels may be drawn from several frames: all paragraphs, groups and tables. A frame is what a draw was
-made from.
+Labels may be drawn from several frames: all paragraphs, groups and tables. A frame is what a draw
+was made from.
 """
 
 from __future__ import annotations
