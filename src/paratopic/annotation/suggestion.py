@@ -9,7 +9,7 @@ their labels. This module does not read labels.csv, write files or ask people.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from math import fsum
@@ -143,9 +143,7 @@ def suggest(
     if rows.empty:
         return {}
     texts = texts_of(frame, rows["id"])
-    # Some at a time: the features of all of them would take gigabytes.
-    steps = range(0, len(texts), STEP)
-    scores = np.concatenate([model.predict_proba(texts[at : at + STEP]) for at in steps])
+    scores = np.concatenate([model.predict_proba(texts[part]) for part in _steps(len(texts))])
 
     chosen: list[int] = []
     is_new = _is_new(frame, judged, rows)
@@ -159,6 +157,11 @@ def suggest(
         places = choose(model.mode.doubt(scores[part]), embed_part, n - len(chosen), seed)
         chosen += part[places].tolist()
     return dict.fromkeys(rows["id"].iloc[chosen], "")
+
+
+def _steps(n: int) -> Iterator[slice]:
+    """Parts of n texts, to score one at a time: the features of all would take gigabytes."""
+    return (slice(at, at + STEP) for at in range(0, n, STEP))
 
 
 def choose(doubt: Array, embed: Callable[[Integers], Features], n: int, seed: int) -> Integers:
@@ -248,7 +251,9 @@ def search(
     if model is None or not topics:
         order = _generator(seed, judged).permutation(len(rows))
     else:
-        answers = model.predict(texts_of(frame, rows["id"]))
+        texts = texts_of(frame, rows["id"])
+        steps = _steps(len(texts))
+        answers = [answer for part in steps for answer in model.predict(texts[part])]
         scores = np.array([[answer.scores[topic] for topic in topics] for answer in answers])
         order = by_topic(scores, targets_of([answer.topics for answer in answers], topics))
     rows = rows.iloc[order]

@@ -39,6 +39,8 @@ MODEL, ALIAS = "model", "champion"
 
 # Begin of the tags of runs and models that say where they come from.
 SOURCE = "mlflow.source."
+# Tag of a logged model that lists the versions that it is registered as.
+VERSIONS = "mlflow.modelVersions"
 # MLflow's tag for the description of a run, an experiment or a model.
 DESCRIPTION = "mlflow.note.content"
 # Experiment tag that holds the view which "Views" on the page of the runs offers as "Models".
@@ -314,6 +316,9 @@ def _promote(client: MlflowClient, name: str, run: Run, record: Record) -> None:
             model_id=model_id,
         )
         versions = [version]
+        if VERSIONS not in client.get_logged_model(model_id).tags:  # a server sets it by itself
+            listed = json.dumps([{"name": name, "version": str(version.version)}])
+            client.set_logged_model_tags(model_id, {VERSIONS: listed})
     client.set_registered_model_alias(name, ALIAS, str(versions[0].version))
 
 
