@@ -24,7 +24,7 @@ from tables import Table, markdown, read
 
 from paratopic.annotation.suggestion import choose
 from paratopic.inference.modes import Array, Scores, mode_of, one_hot
-from paratopic.project.params import read_params
+from paratopic.project.folder import Project
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples, silent
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, help="folder that keeps embeddings for another run")
     arguments = parser.parse_args()
 
-    params, runs = read_params(), []
+    params, runs = Project().params, []
     for pattern in arguments.data:
         table = read(pattern)
         seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)

@@ -34,7 +34,8 @@ from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import TooFewLabels, make_folds, no_folds
 from paratopic.corpus.labelled import Labelled, Pool
 from paratopic.corpus.table import targets_of
-from paratopic.project.params import Params, read_params
+from paratopic.project.folder import Project
+from paratopic.project.params import Params
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.crossval import cross_validate, fit_all
 from paratopic.training.examples import topics_are_rare
@@ -210,7 +211,7 @@ def run(
     names = sorted(set(rows["label"]) - {""})
     definitions = codebook(table.name, names) if options.definitions else {}
     topics = Topics("single", tuple(Topic(name, definitions.get(name, "")) for name in names))
-    task = Task(labelled, pool, tests, topics, read_params(), seed, options.repeats)
+    task = Task(labelled, pool, tests, topics, Project().params, seed, options.repeats)
     lines = []
     for method in options.methods:
         key = (table.name, options.definitions, n, seed, options.repeats, method)

@@ -31,7 +31,8 @@ from paratopic.corpus.table import targets_of
 from paratopic.evaluation import metrics
 from paratopic.evaluation.report import risk_curve
 from paratopic.inference.modes import Calibration, Scores, classes, conditional, log_losses, mode_of
-from paratopic.project.params import Params, read_params
+from paratopic.project.folder import Project
+from paratopic.project.params import Params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
@@ -181,7 +182,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     """Print a table; write every run and a picture."""
     arguments = options()
-    params = read_params()
+    params = Project().params
     if arguments.repeats:
         params = replace(params, split=replace(params.split, n_repeats=arguments.repeats))
     table = read(arguments.data)

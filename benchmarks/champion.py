@@ -25,7 +25,8 @@ from paratopic.corpus.folds import make_folds
 from paratopic.evaluation.comparison import choose_champion
 from paratopic.evaluation.intervals import Difference, difference
 from paratopic.inference.modes import Array
-from paratopic.project.params import Params, read_params
+from paratopic.project.folder import Project
+from paratopic.project.params import Params
 
 NOISE = (0.0, 1.0, 2.0, 3.0)  # length of the noise; that of an embedding is 1
 SIZES = (20, 40, 80, 200)
@@ -86,7 +87,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=25, help="of each table, noise and size")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
     arguments = parser.parse_args()
-    params = read_params()
+    params = Project().params
     trials: list[dict[str, Any]] = []
     for pattern in arguments.data:
         labels = set(read(pattern).rows["label"])

@@ -27,7 +27,8 @@ from tables import markdown, with_error
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.table import texts_of
 from paratopic.inference.modes import one_hot
-from paratopic.project.params import Params, read_params
+from paratopic.project.folder import Project
+from paratopic.project.params import Params
 from paratopic.project.passages import Passage
 from paratopic.project.texts import numbered, plain
 from paratopic.project.topics import Topic, Topics
@@ -229,7 +230,7 @@ def main() -> None:
     arguments = options()
     have = done(arguments, KEY)
     rows = read_rows(arguments.data, arguments.label, arguments.neighbours)
-    params = read_params()
+    params = Project().params
     definitions = codebook(arguments.data.stem) if arguments.definitions else {}
     if definitions:
         rows = rows[rows["label"].isin(definitions)]

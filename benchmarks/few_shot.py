@@ -29,7 +29,8 @@ from tables import Draw, Table, draw, markdown, read, with_error
 
 from paratopic.baseline import fit as baseline
 from paratopic.inference.modes import classes, one_hot
-from paratopic.project.params import Params, read_params
+from paratopic.project.folder import Project
+from paratopic.project.params import Params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples
@@ -144,7 +145,7 @@ def train_setfit(
                 control.should_training_stop = True
 
     torch.use_deterministic_algorithms(False)
-    place = resolve_encoder(read_params().section("transformer").encoder)
+    place = resolve_encoder(Project().params.section("transformer").encoder)
     columns = {"text": list(texts), "label": labels}
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
@@ -216,7 +217,7 @@ def run(table: Table, drawn: Draw, seed: int, method: str, options: argparse.Nam
         list(drawn.pool["text"]),
         texts,
         topics,
-        read_params(),
+        Project().params,
         seed,
         options.minutes,
         kept,

@@ -35,7 +35,8 @@ from paratopic.evaluation.intervals import difference, share_estimates
 from paratopic.evaluation.metrics import MetricKey, Proportion, f1, shares_of
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.modes import Array, Integers, Targets
-from paratopic.project.params import Params, read_params
+from paratopic.project.folder import Project
+from paratopic.project.params import Params
 
 SIZES = (24, 100, 500)
 GROUP_ROWS = 25
@@ -218,7 +219,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     """Print a table of all that the file of results has; write it and a picture."""
     arguments = options()
-    params, have = read_params(), done(arguments, KEY[:-1])
+    params, have = Project().params, done(arguments, KEY[:-1])
     group_rows = arguments.group_rows if arguments.groups else None
     of = "articles" if arguments.groups else "texts"
     of = f"parts of {arguments.cut}" if arguments.cut else of

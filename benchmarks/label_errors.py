@@ -31,7 +31,8 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.findings.review import rank_doubtful
 from paratopic.inference.modes import Array, classes
-from paratopic.project.params import Params, read_params
+from paratopic.project.folder import Project
+from paratopic.project.params import Params
 from paratopic.project.topics import Topics
 from paratopic.training.crossval import cross_validate
 from paratopic.transformer import fit as transformer
@@ -156,7 +157,7 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     """Print a table; write it and the precision-recall curves as a picture."""
-    arguments, params = options(), read_params()
+    arguments, params = options(), Project().params
     rows = read(arguments.data, arguments.noisy, arguments.rows, params.seed)
     topics = Topics("single", tuple(sorted(set(rows["noisy"]))))
     wrong = (rows["noisy"] != rows["true"]).to_numpy()

@@ -40,7 +40,8 @@ from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import iterate_folds, make_folds
 from paratopic.evaluation import metrics
 from paratopic.inference.modes import Array
-from paratopic.project.params import Split, read_params
+from paratopic.project.folder import Project
+from paratopic.project.params import Split
 
 Integers = npt.NDArray[np.int64]
 Matrices = npt.NDArray[np.float64]
@@ -163,7 +164,7 @@ def main() -> None:
     rows = population(table).drop_duplicates("article")
     near = pd.Series(near_duplicates(list(rows["text"])), index=rows.index)
     rows = rows[~near.duplicated()]
-    split = read_params().split
+    split = Project().params.split
     found: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for seed in range(arguments.draws):
         rng = np.random.default_rng(seed)

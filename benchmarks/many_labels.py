@@ -29,7 +29,8 @@ from sklearn.metrics import accuracy_score, f1_score
 from tables import Table, markdown, read, with_error
 
 from paratopic.inference.modes import one_hot
-from paratopic.project.params import Params, read_params
+from paratopic.project.folder import Project
+from paratopic.project.params import Params
 from paratopic.project.passages import Passage
 from paratopic.project.texts import Text, numbered
 from paratopic.project.topics import Topic, Topics
@@ -212,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     have = done(options, KEY)
     alone = [name for name in METHODS if not name.endswith("in context")]
     methods = options.methods or (list(METHODS) if options.context else alone)
-    table, params = read(options.data, column=options.label), read_params()
+    table, params = read(options.data, column=options.label), Project().params
     rows = rows_of(table, options.data)
     cache = options.keep and options.keep / f"{table.name}.npz"
     known = embeddings(list(rows["text"]), params, cache) if "frozen" in methods else {}

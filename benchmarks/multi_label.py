@@ -40,7 +40,8 @@ from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.inference.modes import mode_of
-from paratopic.project.params import Params, read_params
+from paratopic.project.folder import Project
+from paratopic.project.params import Params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
@@ -138,20 +139,20 @@ def pipeline(task: Task, room: ModuleType, section: object, params: Params) -> A
 
 def paratopic_baseline(task: Task) -> dict[str, Answer]:
     """The project's baseline."""
-    params = read_params()
+    params = Project().params
     return {"baseline": pipeline(task, baseline, params.section("baseline"), params)}
 
 
 def paratopic_frozen(task: Task) -> dict[str, Answer]:
     """The project's transformer, its encoder left as it is."""
-    params = read_params()
+    params = Project().params
     section = replace(params.section("transformer"), epochs=0)
     return {"frozen": pipeline(task, transformer, section, params)}
 
 
 def paratopic_transformer(task: Task) -> dict[str, Answer]:
     """The project's transformer."""
-    params = read_params()
+    params = Project().params
     return {"transformer": pipeline(task, transformer, params.section("transformer"), params)}
 
 

@@ -25,7 +25,9 @@ from tables import Table, markdown, read
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.labelled import labelled_rows, read_labelled_paragraphs
 from paratopic.corpus.table import targets_of, texts_of
-from paratopic.project.params import Params, read_params
+from paratopic.project.files import Paths
+from paratopic.project.folder import Project
+from paratopic.project.params import Params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples, Fitted
@@ -40,7 +42,7 @@ KNOWLEDGE = ("labels", "descriptions", "labels and descriptions")
 
 def known(params: Params, knowledge: str) -> tuple[Examples, Topics]:
     """Examples and codebook with what is to be known, and without what is not."""
-    frame = read_labelled_paragraphs()
+    frame = read_labelled_paragraphs(Paths())
     rows = labelled_rows(frame, params.topics)
     if knowledge == "descriptions":
         rows = rows[:0]
@@ -91,7 +93,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
     parser.add_argument("--none", default="other", help="label that means none of the topics")
     arguments = parser.parse_args()
-    params = read_params()
+    params = Project().params
     tables = [read(pattern) for pattern in arguments.data]
     lines: list[dict[str, Any]] = []
     for knowledge in KNOWLEDGE:

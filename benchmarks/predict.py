@@ -28,7 +28,7 @@ from tables import Draw, draw, markdown, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.inference.modes import Calibration, one_hot
-from paratopic.project.params import read_params
+from paratopic.project.folder import Project
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples
@@ -56,7 +56,7 @@ def train(rows: Draw, names: tuple[str, ...], models: Path) -> list[int]:
     labels = np.array([names.index(label) for label in rows.train["label"]])
     groups = pd.factorize(rows.train["group"])[0].astype(np.int64)
     examples = Examples(numbered(rows.train["text"]), one_hot(labels, len(names)), groups, groups)
-    topics, params = Topics("single", tuple(map(Topic, names))), read_params()
+    topics, params = Topics("single", tuple(map(Topic, names))), Project().params
     simple = baseline.fit(examples, topics, params.section("baseline"), 0)
     simple.save(models / "baseline", Calibration())
     shipped = transformer.fit(examples, topics, params.section("transformer"), 0)

@@ -26,7 +26,8 @@ from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.inference.modes import mode_of, topical
-from paratopic.project.params import Params, read_params
+from paratopic.project.folder import Project
+from paratopic.project.params import Params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
@@ -124,7 +125,7 @@ def main() -> None:
     parser.add_argument("--cut", type=int, help="rows of made-up documents; default: the table's")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
     arguments = parser.parse_args()
-    params, lines = read_params(), list[dict[str, Any]]()
+    params, lines = Project().params, list[dict[str, Any]]()
     for pattern in arguments.data:
         table = read(pattern)
         rows = population(table)

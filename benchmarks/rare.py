@@ -33,6 +33,7 @@ from paratopic.corpus.folds import no_folds
 from paratopic.corpus.labelled import Labelled, Pool
 from paratopic.corpus.table import targets_of
 from paratopic.inference.model import Model
+from paratopic.project.files import Paths
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.crossval import cross_validate, fit_all
@@ -150,7 +151,7 @@ def run(
     judged, truth = list(first["id"]), tests["label"].to_numpy()
     # Until they are chosen, nobody has seen their labels.
     frame = frame.assign(**ALONE, label_source="none")
-    project = Project(frame, topics, read_params(), options.frozen, seed)
+    project = Project(frame, topics, read_params(Paths().params), options.frozen, seed)
     with tempfile.TemporaryDirectory() as parent:
         model = model_of(project, judged, Path(parent) / "first")
         for name in missing:

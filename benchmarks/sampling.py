@@ -33,7 +33,8 @@ from paratopic.findings.shares import Sample, shares
 from paratopic.inference.modes import Array, Features, Integers, mode_of
 from paratopic.labels.log import Label
 from paratopic.labels.sample import weigh_sample
-from paratopic.project.params import Params, read_params
+from paratopic.project.folder import Project
+from paratopic.project.params import Params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
@@ -181,7 +182,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=100, help="of each table")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
     arguments = parser.parse_args()
-    params = read_params()
+    params = Project().params
     sizes = Sizes(arguments.first, arguments.more)
     results: list[dict[str, Any]] = []
     for pattern in arguments.data:

@@ -39,7 +39,7 @@ from tables import Table, markdown, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.inference.modes import one_hot
-from paratopic.project.params import read_params
+from paratopic.project.folder import Project
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.stages import calibrate, compare, evaluate, fit, package, prepare, split, train
@@ -112,7 +112,7 @@ def make_project(folder: Path, table: Table, n: int, models: list[str]) -> None:
 
 def fit_once(kind: str) -> None:
     """Fit the table in the current directory once, as a process of `measure`."""
-    params = read_params()
+    params = Project().params
     rows = pd.read_parquet("table.parquet")
     labels, names = pd.factorize(rows["label"], sort=True)
     section = params.section("baseline")

@@ -39,7 +39,6 @@ from statsmodels.api import OLS
 from tables import markdown
 
 from paratopic.annotation.suggestion import draw_from_groups, draw_random
-from paratopic.cli.shares import read_corpus
 from paratopic.corpus.folds import MOST_TEXTS, TooFewLabels
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import groups_by, read_parquet, with_metadata
@@ -48,7 +47,9 @@ from paratopic.findings.population import Corpus, GivenPredictor, corpus_of
 from paratopic.findings.shares import adjusted
 from paratopic.inference.modes import Array, mode_of
 from paratopic.project import files
-from paratopic.project.params import Params, read_params
+from paratopic.project.files import Paths
+from paratopic.project.params import Params
+from paratopic.results import Project
 from paratopic.stages import calibrate, fit, installed, package, prepare, split, train
 
 # Of the tables of `--tables`: rows of the first one, a part of which has the most frequent label,
@@ -90,7 +91,7 @@ def rows_of_table(arguments: argparse.Namespace) -> pd.DataFrame:
         rows = rows[rows[column].astype(str).isin(values)]
     rows = rows.drop_duplicates("text")
     if arguments.rows and len(rows) > arguments.rows:
-        rows = rows.sample(arguments.rows, random_state=read_params().seed).sort_index()
+        rows = rows.sample(arguments.rows, random_state=Project().params.seed).sort_index()
     beside = [name for name in ("text_preceding", "text_following") if name in rows]
     table = rows[["text", *beside]].assign(truth=rows["label"].astype(str))
     table["truth"] = table["truth"].mask(table["truth"].isin(arguments.none), "")
@@ -124,7 +125,7 @@ def make_project(tables: Mapping[str, pd.DataFrame], drawn: int, model: str) -> 
     drawn
         Number of tables of which the first `DRAWN` rows are labelled, and `random: true`.
     """
-    settings = YAML(typ="safe").load(files.PARAMS)
+    settings = YAML(typ="safe").load(Paths().params)
     names = sorted({*pd.concat(tables.values())["truth"]} - {""})
     settings["models"] = [model]
     settings["topics"] = {"mode": "single", "codebook": [{"name": name} for name in names]}
@@ -138,11 +139,11 @@ def make_project(tables: Mapping[str, pd.DataFrame], drawn: int, model: str) -> 
         source = {"path": f"{name}.csv"} | ({"random": True} if columns else {"label": None})
         settings["prepare"]["sources"].append(source)
         truth.append(table["truth"])
-    YAML(typ="safe").dump(settings, files.PARAMS)
+    YAML(typ="safe").dump(settings, Paths().params)
     files.write_text(Path("labels.csv"), "paragraph,topics,text,annotator,when,drawn\n")
-    installed.main()
+    installed.main(Project())
     run(prepare)
-    frame = with_metadata(read_labelled_paragraphs())
+    frame = with_metadata(read_labelled_paragraphs(Paths()), read_parquet(Paths().metadata))
     return frame.assign(truth=pd.concat(truth).to_numpy())
 
 
@@ -151,7 +152,7 @@ def run(stage: Any, *words: str) -> None:
     printed, sys.argv = io.StringIO(), ["stage", *words]
     try:
         with contextlib.redirect_stdout(printed):
-            stage.main()
+            stage.main(Project())
     except Exception:
         print(printed.getvalue())
         raise
@@ -161,13 +162,13 @@ def label(frame: pd.DataFrame, arguments: argparse.Namespace, draw: int) -> None
     """Label paragraphs that are drawn from all, then from the groups."""
     drawn: dict[str, str] = {}
     if arguments.all:
-        drawn |= draw_random(read_labelled_paragraphs(), (), arguments.all, draw)
+        drawn |= draw_random(read_labelled_paragraphs(Paths()), (), arguments.all, draw)
         write_labels(frame, drawn)
         run(prepare)
     if arguments.per:
         members = groups_by(frame, arguments.by)
         n = sum(min(arguments.per, len(texts)) for texts in members.values())
-        drawn |= draw_from_groups(read_labelled_paragraphs(), [*drawn], members, n, draw)
+        drawn |= draw_from_groups(read_labelled_paragraphs(Paths()), [*drawn], members, n, draw)
         write_labels(frame, drawn)
         run(prepare)
 
@@ -289,8 +290,8 @@ def plain_recipes(
     They learn from the labels outside of a text's fold, and see single texts.
     """
     labels = dict(zip(frame["text"], frame["truth"], strict=True))
-    folds = read_parquet(files.FOLDS).query("repeat == 0")
-    dealt = pd.concat([folds, read_parquet(files.DEALT).query("repeat == 0")])
+    folds = read_parquet(Paths().folds).query("repeat == 0")
+    dealt = pd.concat([folds, read_parquet(Paths().dealt).query("repeat == 0")])
     text_of, names = frame.set_index("id")["text"], params.topics.names
     known = embeddings(list(frame["text"]), params, arguments.kept)
 
@@ -332,15 +333,17 @@ def one_draw(arguments: argparse.Namespace, rows: pd.DataFrame, draw: int) -> pd
     if len(rows) > MOST_TEXTS:  # models of the folds predict some of them alone
         run(train, arguments.model)
         run(package, arguments.model)
-    scores = read_parquet(files.SCORES / arguments.model / files.IN_CONTEXT)
-    params = read_params()
-    corpus = read_corpus(params.topics, arguments.model, scores)
-    labelled, plain = read_labelled_paragraphs(), {}
+    scores = read_parquet(Paths().scores / arguments.model / files.IN_CONTEXT)
+    project, plain = Project(), {}
+    labelled, params = read_labelled_paragraphs(project.paths), project.params
+    everything = with_metadata(labelled, read_parquet(project.paths.metadata))
+    predictor = project.cross_predictor(arguments.model, scores, labelled)
+    corpus = corpus_of(labelled, everything, predictor, params.topics)
     # Where labels rest on a part of the corpus, or no folds held out articles, there is none.
     if not corpus.frames and corpus.predicts and len(rows) <= MOST_TEXTS:
         for name, table in plain_recipes(frame, params, arguments, draw).items():
             given = GivenPredictor(table, name)
-            plain[name] = corpus_of(labelled, with_metadata(labelled), given, params.topics)
+            plain[name] = corpus_of(labelled, everything, given, params.topics)
     own = dict(zip(frame["text"], frame["truth"], strict=True))
     has = corpus.rows.drop_duplicates("text")["text"].map(own)
     truth = np.column_stack([has == name for name in [*params.topics.names, ""]]).astype(np.float64)
@@ -392,7 +395,7 @@ def main() -> None:
     arguments = parser.parse_args()
     name = arguments.data.stem + (f" {arguments.only[0]}s" if arguments.only else "")
     about = {"data": name, "model": arguments.model, "design": design_of(arguments)}
-    rows, settings = rows_of_table(arguments), files.PARAMS.read_text(encoding="utf-8")
+    rows, settings = rows_of_table(arguments), Paths().params.read_text(encoding="utf-8")
     results, home = arguments.results.resolve(), Path.cwd()
     there = {tuple(key[:4]) for key in done(arguments, KEY)}
     for draw in range(arguments.first, arguments.first + arguments.draws):
@@ -403,7 +406,7 @@ def main() -> None:
             folder = folder / " ".join(map(str, [*about.values(), draw])).replace("/", "-")
             folder.mkdir(parents=True, exist_ok=True)
             os.chdir(folder)
-            files.PARAMS.write_text(settings, encoding="utf-8")
+            Paths().params.write_text(settings, encoding="utf-8")
             try:
                 lines = one_draw(arguments, rows, draw)
             except TooFewLabels as error:

@@ -35,7 +35,8 @@ from paratopic.findings.shares import Part, Sample
 from paratopic.inference.modes import Array, Integers, Scores, mode_of
 from paratopic.labels.log import Label
 from paratopic.labels.sample import weigh_sample
-from paratopic.project.params import Params, read_params
+from paratopic.project.folder import Project
+from paratopic.project.params import Params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import calibrate_rows, calibrated
@@ -105,7 +106,7 @@ class Corpus:
 
 def corpus(arguments: argparse.Namespace) -> Corpus:
     """The table that the arguments name, at most `MOST_ROWS` of it unless documents are drawn."""
-    params, table = read_params(), read(str(arguments.data))
+    params, table = Project().params, read(str(arguments.data))
     times = pd.read_parquet(arguments.data).get(arguments.time)
     rows = without(population(table), arguments.none)
     rows["article"] = table.rows["group"]  # as it is: speeches have few documents

@@ -26,7 +26,7 @@ from tables import markdown, read
 
 from paratopic.corpus.folds import make_folds
 from paratopic.evaluation.intervals import difference
-from paratopic.project.params import read_params
+from paratopic.project.folder import Project
 
 # Length of the noise of the two models; that of an embedding is 1.
 NOISE = ((1.0, 1.0), (2.0, 2.0), (2.0, 1.5), (2.0, 1.0), (2.0, 0.0))
@@ -53,7 +53,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     """Print a table; write it and a picture."""
     arguments = options()
-    params = read_params()
+    params = Project().params
     table = read(arguments.table, arguments.leave_out)
     rows = population(table)
     known = embeddings(list(rows["text"]), params, arguments.embeddings)

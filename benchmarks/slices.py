@@ -25,7 +25,8 @@ from tables import markdown, read
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.evaluation.outcomes import Answered, answered
 from paratopic.findings.slices import Slice, columns_of, find_slices
-from paratopic.project.params import Params, read_params
+from paratopic.project.folder import Project
+from paratopic.project.params import Params
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Fit
 
@@ -117,7 +118,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     """Print a table and write it."""
     arguments = options()
-    params = read_params()
+    params = Project().params
     table, whole = read(str(arguments.data)), pd.read_parquet(arguments.data)
     rows = without(population(table), arguments.none)
     rows["article"] = table.rows["group"]  # as it is: speeches have few documents

@@ -33,7 +33,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.inference.modes import Array, Integers
 from paratopic.labels.resolve import vote_rows
 from paratopic.labels.weak import learn_sources
-from paratopic.project.params import read_params
+from paratopic.project.folder import Project
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.crossval import fit_all
@@ -314,7 +314,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="names of the sources; default: all")
     parser.add_argument("--embeddings", type=Path, help="folder to keep embeddings in")
     wish = parser.parse_args()
-    params = read_params()
+    params = Project().params
     table = read(wish.data, wish.leave_out)
     every = population(table)
     raw = pd.concat(map(pd.read_parquet, [wish.data]), ignore_index=True)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from paratopic.cli import app
+from paratopic.project.folder import Project
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -187,13 +188,13 @@ def run_benchmark(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str, *w
     runpy.run_path(str(ROOT / "benchmarks" / f"{script}.py"), run_name="__main__")
 
 
-def run_stages(*stages: str) -> None:
-    """Run stages in the current directory, in this process."""
+def run_stages(*stages: str, root: Path = Path()) -> None:
+    """Run stages of a project, in this process."""
     for stage in stages:
         name, *words = stage.split()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("sys.argv", ["stage", *words])
-            importlib.import_module(f"paratopic.stages.{name}").main()
+            importlib.import_module(f"paratopic.stages.{name}").main(Project(root))
 
 
 @contextmanager

@@ -38,8 +38,9 @@ from paratopic.inference.model import Model
 from paratopic.inference.modes import Array, Integers, Scores, mode_of, one_hot
 from paratopic.labels.answers import CurrentAnswers
 from paratopic.labels.resolve import check_meanings, join_labels, label_rows, vote_rows
-from paratopic.project.files import LABELS, PARAGRAPHS, SAMPLE, VOTES, WEAK
-from paratopic.project.params import read_params
+from paratopic.project.files import Paths
+from paratopic.project.folder import Project
+from paratopic.project.params import Params, read_params
 from paratopic.project.passages import Passage, article_passages
 from paratopic.project.sources import Source
 from paratopic.project.texts import Text, Texts, numbered
@@ -83,6 +84,13 @@ DOCUMENT = [
     ("body", BODIES[1]),
     ("body", BODIES[2]),
 ]
+
+
+def with_params(folder: Path, params: Params) -> Project:
+    """A project in a folder that has these settings, and no params.yaml."""
+    project = Project(folder)
+    vars(project)["params"] = params
+    return project
 
 
 def write_params(
@@ -153,7 +161,7 @@ def write_labelled(
     frame: pd.DataFrame, root: Path = Path(), weak: pd.DataFrame | None = None
 ) -> None:
     """Write paragraphs with labels, and further votes of weak sources, as stage prepare does."""
-    write_columns(frame, PARAGRAPHS_SCHEMA, root / PARAGRAPHS)
+    write_columns(frame, PARAGRAPHS_SCHEMA, Paths(root).paragraphs)
     labelled = frame[frame["label_source"] != "none"] if "label" in frame else frame[:0]
     kinds = {"hand": ("table.csv", "table"), "weak": ("rules", "rule")}
     votes = vote_rows(
@@ -171,10 +179,10 @@ def write_labelled(
         renamed = labelled.rename(columns={"id": "paragraph", "label_source": "by"})
         labels = renamed.assign(label=renamed["label"].map(lambda label: label or []))
         sample = renamed[renamed["by"] == "hand"]
-    write_columns(votes, VOTES_SCHEMA, root / VOTES)
-    write_columns(labels, LABELS_SCHEMA, root / LABELS)
-    write_columns(sample, SAMPLE_SCHEMA, root / SAMPLE)
-    write_columns(weak_votes(votes), WEAK_SCHEMA, root / WEAK)
+    write_columns(votes, VOTES_SCHEMA, Paths(root).votes)
+    write_columns(labels, LABELS_SCHEMA, Paths(root).labels)
+    write_columns(sample, SAMPLE_SCHEMA, Paths(root).sample)
+    write_columns(weak_votes(votes), WEAK_SCHEMA, Paths(root).weak)
 
 
 def read_joined(

@@ -1,7 +1,7 @@
 """Paragraph topics from few labels.
 
-`predict` and `load` answer with a trained model; everything else is a pipeline that `dvc repro`
-runs. What this package gives is imported when it is first asked for.
+`predict` and `load` answer with a trained model, `Project` has what was found; everything else is a
+pipeline that `dvc repro` runs. What this package gives is imported when it is first asked for.
 """
 
 from importlib import import_module
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from paratopic.inference.prediction import Explanation, Prediction, Share
     from paratopic.project.errors import UserError
     from paratopic.project.passages import Passage
+    from paratopic.results import Project
 
-__all__ = ["Explanation", "Model", "Passage", "Prediction", "Share", "UserError", "load", "predict"]
+__all__ = ["Explanation", "Model", "Passage", "Prediction", "Project", "Share", "UserError"]
+__all__ += ["load", "predict"]
 __version__ = "0.1.0"
 
 _MODULES = {
@@ -24,6 +26,7 @@ _MODULES = {
     "Model": "inference.model",
     "Passage": "project.passages",
     "Prediction": "inference.prediction",
+    "Project": "results",
     "UserError": "project.errors",
 }
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from paratopic.corpus.table import write_metadata
-from paratopic.project.files import CHAMPION, METADATA, MODELS, PARAMS
+from paratopic.project.files import Paths
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
 from tests.programs import ROOT
@@ -21,10 +21,10 @@ FRAME = frame_of(paragraphs_of(ARTICLE))
 
 def make_project(folder: Path, model: Path) -> Path:
     """Fill a folder with what `paratopic suggest` and `import` read of a project."""
-    shutil.copy(ROOT / PARAMS, folder)
-    shutil.copytree(model, folder / MODELS / model.name)
-    (folder / CHAMPION).write_text(json.dumps({"champion": model.name}), encoding="utf-8")
+    shutil.copy(Paths(ROOT).params, folder)
+    shutil.copytree(model, Paths(folder).models / model.name)
+    (Paths(folder).champion).write_text(json.dumps({"champion": model.name}), encoding="utf-8")
     (folder / "seeds").mkdir()
     write_labelled(FRAME, folder)
-    write_metadata(FRAME[["id"]], folder / METADATA)
+    write_metadata(FRAME[["id"]], Paths(folder).metadata)
     return folder

@@ -18,7 +18,7 @@ import pytest
 
 from paratopic.annotation import chat
 from paratopic.labels.log import Label, append, read_lines
-from paratopic.project.files import PROMPT
+from paratopic.project.files import Paths
 from tests.annotation.chat_server import Serve, Server, reply
 from tests.programs import ROOT, Cli, run_cli
 from tests.samples import paragraph_table, write_labelled
@@ -40,16 +40,15 @@ def server(serve: Serve) -> Server:
     return serve(script)
 
 
-def start_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
+def start_project() -> None:
     Path("params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     LABELS.parent.mkdir()
 
 
 @pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def project(here: Path) -> None:
     """A project of 40 paragraphs, two of which have a hand label."""
-    start_project(tmp_path, monkeypatch)
+    start_project()
     people = "p37,trade,,ann\np38,security,,ann\n"
     LABELS.write_text(f"paragraph,topics,text,annotator\n{people}", encoding="utf-8")
     write_texts([f"p{number:02}" for number in range(40)])
@@ -75,7 +74,7 @@ def test_answers_are_lines_and_paragraphs_with_a_hand_label_come_first(
     monkeypatch.setenv(chat.KEY, KEY)
     first = cli(*options(server, "--n", "2"))
     lines = answers()
-    assert {line.paragraph for line in lines} == {"p37", "p38"} and PROMPT.exists()
+    assert {line.paragraph for line in lines} == {"p37", "p38"} and Paths().prompt.exists()
     assert {line.names for line in lines} == {("trade",)}  # both have a 3 in their text
     assert len({dict(line.more)["prompt"] for line in lines}) == 1
     printed = first + cli(*options(server, "--n", "5"))

@@ -16,7 +16,8 @@ from paratopic.annotation.page import Session, Shown, Submission
 from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
-from paratopic.project.files import PARAGRAPHS, PARAMS
+from paratopic.project.files import Paths
+from paratopic.project.folder import Project
 from paratopic.project.params import read_params
 from paratopic.stages import prepare as stage
 from tests.annotation.small_project import make_project
@@ -37,21 +38,20 @@ Prepare = Callable[[], str]
 
 @pytest.fixture
 def cli(
-    cli: Cli, tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, here: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., str]:
     """Run `paratopic` in a project of one article, three of whose paragraphs are on security."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PARATOPIC_MODEL", raising=False)
     monkeypatch.setenv("LOGNAME", "cy")
-    make_project(tmp_path, baseline_folder)
+    make_project(here, baseline_folder)
     Path("seeds/sea.txt").write_text(ARTICLE, encoding="utf-8")
     LABELS.write_text("paragraph,topics\n", encoding="utf-8")
-    stage.main()
+    stage.main(Project())
     answers = ["security;trade", "security", "security", "trade", ""]
-    rows = zip(read_paragraphs(PARAGRAPHS)["id"], answers, strict=True)
+    rows = zip(read_paragraphs(Paths().paragraphs)["id"], answers, strict=True)
     lines = "".join(f"{id_},{cell},ann\n" for id_, cell in rows)
     LABELS.write_text(f"paragraph,topics,annotator\n{lines}", encoding="utf-8")
-    stage.main()
+    stage.main(Project())
     return lambda *words, status=0: " ".join(cli(*words, status=status).split())
 
 
@@ -61,14 +61,14 @@ def prepare(capsys: pytest.CaptureFixture[str]) -> Prepare:
 
     def run() -> str:
         capsys.readouterr()
-        stage.main()
+        stage.main(Project())
         return " ".join(capsys.readouterr().out.split())
 
     return run
 
 
 def answers() -> list[str]:
-    return [line.cell for line in current(read_lines(LABELS), read_params().topics)]
+    return [line.cell for line in current(read_lines(LABELS), read_params(Paths().params).topics)]
 
 
 def test_renamed_and_merged_labels_are_read_with_the_new_name(cli: Cli, prepare: Prepare) -> None:
@@ -78,17 +78,17 @@ def test_renamed_and_merged_labels_are_read_with_the_new_name(cli: Cli, prepare:
     assert answers() == ["defence;trade", "defence", "defence", "trade", ""]
     cli("codebook", "merge", "trade", "defence", "--into", "x")
     assert answers() == ["x", "x", "x", "x", ""] and LABELS.read_bytes() == labels
-    assert read_params().topics.names == ("x", "technology", "diplomacy_venue")
+    assert read_params(Paths().params).topics.names == ("x", "technology", "diplomacy_venue")
     assert "5 of 5 paragraphs labelled" in cli("status")
     assert "4 x" in prepare()
 
 
 def test_on_a_full_disk_nothing_is_changed(cli: Cli) -> None:
-    before = PARAMS.read_bytes()
+    before = Paths().params.read_bytes()
     with largest_file(1_000):
         printed = cli("codebook", "rename", "security", "defence", status=1)
     assert "paratopic: params.yaml: File too large" in printed
-    assert PARAMS.read_bytes() == before
+    assert Paths().params.read_bytes() == before
     assert "security is renamed to defence" in cli("codebook", "rename", "security", "defence")
 
 
@@ -108,7 +108,7 @@ def test_what_was_split_is_suggested_first_and_labelled_again(cli: Cli, prepare:
     cli("suggest", "--out", "sheet.csv")
     sheet = pd.read_csv("sheet.csv", keep_default_na=False)
     assert list(sheet["reason"]) == ["security was split into army, navy"] * 3
-    assert list(sheet["paragraph"]) == list(read_paragraphs(PARAGRAPHS)["id"][:3])
+    assert list(sheet["paragraph"]) == list(read_paragraphs(Paths().paragraphs)["id"][:3])
     fill("army", "navy", "army")
     assert "3 new labels" in cli("import", "sheet.csv", "--annotator", "ann")
     assert sorted(answers()) == ["", "army", "army", "navy", "trade"]
@@ -116,7 +116,7 @@ def test_what_was_split_is_suggested_first_and_labelled_again(cli: Cli, prepare:
 
 
 def test_a_sheet_of_before_is_read_with_todays_names_or_is_open(cli: Cli, prepare: Prepare) -> None:
-    ids = list(read_paragraphs(PARAGRAPHS)["id"])
+    ids = list(read_paragraphs(Paths().paragraphs)["id"])
     cells = zip(ids[:4], ["Security", "trade"] * 2, strict=True)
     rows = "".join(f"{id_},{cell},bo\n" for id_, cell in cells)
     Path("old.csv").write_text(f"paragraph,topics,annotator\n{rows}", encoding="utf-8")
@@ -134,8 +134,8 @@ def test_a_sheet_of_before_is_read_with_todays_names_or_is_open(cli: Cli, prepar
 
 def edit_params(old: str, new: str) -> str:
     """Replace something in params.yaml; gives the new text."""
-    text = PARAMS.read_text(encoding="utf-8").replace(old, new)
-    PARAMS.write_text(text, encoding="utf-8")
+    text = Paths().params.read_text(encoding="utf-8").replace(old, new)
+    Paths().params.write_text(text, encoding="utf-8")
     return text
 
 
@@ -150,7 +150,7 @@ def test_a_change_that_is_undone_opens_nothing(cli: Cli, prepare: Prepare) -> No
     cli("codebook", "drop", "security")
     prepare()
     assert "because the codebook changed: 4 paragraphs" in cli("status")
-    PARAMS.write_text(before, encoding="utf-8")
+    Paths().params.write_text(before, encoding="utf-8")
     assert "because the codebook changed" not in cli("status")
     assert "4 security" in prepare()
 
@@ -160,7 +160,7 @@ def test_a_dropped_topic_is_labelled_again_on_the_page(cli: Cli, served: list[Se
     cli("label", "--port", "0", "--annotator", "ann")
     state = served[0].state()
     items, codebook = state["items"], state["codebook"]
-    assert [item["id"] for item in items] == list(read_paragraphs(PARAGRAPHS)["id"][:3])
+    assert [item["id"] for item in items] == list(read_paragraphs(Paths().paragraphs)["id"][:3])
     assert [item["answer"] for item in items] == [None] * 3
     served[0].save(Submission(id=items[0]["id"], topics=["trade"], note="", codebook=codebook))
     assert sorted(answers()) == ["", "trade", "trade"]
@@ -169,7 +169,7 @@ def test_a_dropped_topic_is_labelled_again_on_the_page(cli: Cli, served: list[Se
 
 
 def test_a_mistake_changes_nothing(cli: Cli) -> None:
-    before = PARAMS.read_bytes()
+    before = Paths().params.read_bytes()
     for words, message in (
         (["rename", "securty", "x"], '"securty" (did you mean "security"?)'),
         (["merge", "security", "--into", "x"], "two topics"),
@@ -180,7 +180,7 @@ def test_a_mistake_changes_nothing(cli: Cli) -> None:
     ):
         printed = cli("codebook", *words, status=1)
         assert message in printed and printed.count("paratopic:") == 1, words
-        assert PARAMS.read_bytes() == before
+        assert Paths().params.read_bytes() == before
 
 
 def test_names_are_shown_as_they_are(cli: Cli, prepare: Prepare) -> None:
@@ -195,10 +195,10 @@ def test_names_are_shown_as_they_are(cli: Cli, prepare: Prepare) -> None:
 def test_what_cannot_be_edited_is_left_alone(cli: Cli) -> None:
     params = edit_params("license: null\n", "")
     shared = params.replace("definition: >-", "definition: &text >-", 1)
-    PARAMS.write_text(f"{shared}\nlicense: *text\n", encoding="utf-8")
-    before = PARAMS.read_bytes()
+    Paths().params.write_text(f"{shared}\nlicense: *text\n", encoding="utf-8")
+    before = Paths().params.read_bytes()
     assert "params.yaml" in cli("codebook", "drop", "trade", status=1)
-    assert PARAMS.read_bytes() == before
+    assert Paths().params.read_bytes() == before
 
 
 def test_a_change_waits_for_another_one(cli: Cli) -> None:
@@ -210,4 +210,4 @@ def test_a_change_waits_for_another_one(cli: Cli) -> None:
         time.sleep(0.5)
         assert [process.poll() for process in waiting] == [None, None]
     assert [process.wait() for process in waiting] == [0, 0]
-    assert {"commerce", "defence"} <= set(read_params(PARAMS).topics.names)
+    assert {"commerce", "defence"} <= set(read_params(Paths().params).topics.names)

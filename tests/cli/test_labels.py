@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
-from contextlib import chdir, redirect_stdout
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from paratopic.cli.start import create, new_topics
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.inference.model import load
 from paratopic.labels.log import read_lines
-from paratopic.project.files import CHAMPION
+from paratopic.project.files import Paths
 from paratopic.project.passages import Passage
 from tests.annotation.small_project import make_project
 from tests.cli.test_codebook import edit_params
@@ -68,8 +68,8 @@ def harbour(begin: Callable[..., Path]) -> Path:
 
 def prepare(folder: Path) -> str:
     """Run stage prepare in a folder; gives what it prints."""
-    with chdir(folder), redirect_stdout(io.StringIO()) as printed:
-        run_stages("prepare")
+    with redirect_stdout(io.StringIO()) as printed:
+        run_stages("prepare", root=folder)
     return printed.getvalue()
 
 
@@ -84,7 +84,7 @@ def fill(name: str, **topic_of: str) -> None:
 def test_suggested_paragraphs_are_labelled_imported_and_counted(
     harbour: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("paratopic.cli.project._dvc_status", lambda stages: {})
+    monkeypatch.setattr("paratopic.results._dvc_status", lambda root, stages: {})
     before = LABELS.read_bytes()
     printed = cli("suggest", "--n", "2")
     assert len(list(csv.DictReader(printed.splitlines()))) == 2
@@ -251,7 +251,7 @@ def drawn_by(cli: Cli, *options: str) -> tuple[list[str], list[str], str]:
     """What `suggest` says of how paragraphs were drawn, which article each is of, and its notes."""
     notes = cli("suggest", "--out", "sheet.csv", *options)
     rows = read_sheet("sheet.csv")
-    shown = CHAMPION.exists() and "are hidden" not in notes
+    shown = Paths().champion.exists() and "are hidden" not in notes
     assert {bool(row["suggestion"]) for row in rows} == {shown}
     return (
         [row["drawn"].removesuffix(" of 24") for row in rows],
@@ -285,12 +285,12 @@ def test_a_sample_is_drawn_labelled_and_weighed(small: Path, cli: Cli) -> None:
     assert sampled in prepare(small)
     report = json.loads(Path("reports/prepare.json").read_text())
     assert report["sample"] == {"kind": "paragraph", "drawn": 24}
-    frame = read_labelled_paragraphs(small)
+    frame = read_labelled_paragraphs(Paths(small))
     assert frame["weight"].tolist() == [1.0] * 24 and set(frame["draw"]) == {"paragraph"}
     assert sampled in cli("status")
     LABELS.write_text(LABELS.read_text().replace("drawn", "mine"), encoding="utf-8")
     assert "not known how these paragraphs were chosen" in prepare(small)
-    assert read_labelled_paragraphs(small)["weight"].isna().all()
+    assert read_labelled_paragraphs(Paths(small))["weight"].isna().all()
 
 
 @pytest.mark.parametrize("options", [["--random"], ["--random", "--articles"], ["--mixed"]])
@@ -386,14 +386,14 @@ def test_a_topic_is_looked_for_by_labels_that_measure_nothing(
     lines += [f"{row['paragraph']},{topic},cy,2026-01-02,\n" for row in chosen]
     LABELS.write_text("paragraph,topics,annotator,when,drawn\n" + "".join(lines), encoding="utf-8")
     prepare(small)
-    frame = read_labelled_paragraphs(small).set_index("id")
+    frame = read_labelled_paragraphs(Paths(small)).set_index("id")
     others = {row["paragraph"] for row in chosen} - at_random
     assert others and (frame["weight"][[*others]] == 0).all()
     assert (frame["weight"][[*at_random]] == 1).all()
 
 
 def test_texts_are_looked_for_without_a_model(small: Path, cli: Cli) -> None:
-    word = read_labelled_paragraphs(small)["text"].iloc[0].split()[0]
+    word = read_labelled_paragraphs(Paths(small))["text"].iloc[0].split()[0]
     notes = cli("suggest", "--contains", word.swapcase(), "--out", "sheet.csv")
     rows = read_sheet("sheet.csv")
     assert rows and all(word.casefold() in row["text"].casefold() for row in rows)
@@ -439,7 +439,7 @@ def test_a_group_is_drawn_from_at_random_and_says_so(
     small: Path, cli: Cli, caplog: pytest.LogCaptureFixture
 ) -> None:
     shutil.rmtree(small / "models")
-    ids = read_labelled_paragraphs(small)["id"]
+    ids = read_labelled_paragraphs(Paths(small))["id"]
     LABELS.write_text(f"paragraph,topics\n{ids[9]},trade\n", encoding="utf-8")
     options = ["--random", "--by", "article=b", "--by", "article=a"]
     drawn, articles, _ = drawn_by(cli, *options, "--n", "9")
@@ -460,7 +460,7 @@ def test_a_new_project_is_read_before_it_is_labelled(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def run(words: list[str]) -> subprocess.CompletedProcess[str]:
+    def run(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
         assert words[1:] == ["-P", "-m", "dvc", "repro", "-q", "prepare"]
         refuses = not list(Path("seeds").glob("*.txt"))
         if not refuses:

@@ -12,7 +12,7 @@ import pytest
 
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import write_metadata
-from paratopic.project.files import COMPARISON, FOLDS, METADATA, MODELS, PARAGRAPHS, PARAMS, SCORES
+from paratopic.project.files import Paths
 from paratopic.project.params import read_params
 from tests.cli.test_codebook import edit_params
 from tests.documents import read_sheet
@@ -24,11 +24,10 @@ N = 60
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of 60 paragraphs about trade; the champion is wrong about 20, all of the Post."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "")
-    shutil.copy(ROOT / PARAMS, tmp_path)
+    monkeypatch.setattr("paratopic.results.changes_since", lambda params, champion: "")
+    shutil.copy(Paths(ROOT).params, here)
     rng, ids = random.Random(0), [f"a{n:02}:1" for n in range(N)]
     frame = paragraph_table(
         id=ids,
@@ -37,7 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         label=[["trade"]] * N,
         label_source=["hand"] * N,
     )
-    topics = read_params().topics
+    topics = read_params(Paths().params).topics
     scores = pd.DataFrame({"id": ids, "repeat": 0, "fold": 0})
     scores[topics.scores] = 0.1
     scores["score trade"] = [0.2 if n < 20 else 0.9 for n in range(N)]
@@ -45,19 +44,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     scores[topics.thresholds] = 0.5
     outlets = pd.DataFrame({"id": ids, "source": ["Post" if n < 30 else "Times" for n in range(N)]})
     folds = pd.DataFrame({"id": ids, "group": range(N), "repeat": 0, "fold": 0})
-    for path in (PARAGRAPHS, FOLDS, SCORES / "baseline" / "scores.parquet"):
+    for path in (Paths().paragraphs, Paths().folds, Paths().scores / "baseline" / "scores.parquet"):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_labelled(frame)
-    write_metadata(outlets, METADATA)
-    folds.to_parquet(FOLDS)
-    scores.to_parquet(SCORES / "baseline" / "scores.parquet")
-    COMPARISON.parent.mkdir()
-    compared(champion="baseline").save(COMPARISON)
-    return tmp_path
+    write_metadata(outlets, Paths().metadata)
+    folds.to_parquet(Paths().folds)
+    scores.to_parquet(Paths().scores / "baseline" / "scores.parquet")
+    Paths().comparison.parent.mkdir()
+    compared(champion="baseline").save(Paths().comparison)
+    return here
 
 
 def test_mistakes_and_slices_are_listed(folder: Path, baseline_folder: Path, cli: Cli) -> None:
-    shutil.copytree(baseline_folder, MODELS / "baseline")
+    shutil.copytree(baseline_folder, Paths().models / "baseline")
     printed = cli("errors", "--n", "2", "--out", "again.csv")
     lines = [line.strip() for line in printed.splitlines()]
     assert lines[:3] == [
@@ -91,7 +90,7 @@ def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(
     folder: Path, cli: Cli
 ) -> None:
     edit_params("mode: single", "mode: multi")
-    frame = read_labelled_paragraphs()
+    frame = read_labelled_paragraphs(Paths())
     both = pd.Series([["trade", "security"] if n < 40 else ["trade"] for n in range(N)])
     write_labelled(frame.assign(label=both))
     printed = cli("errors", "--n", "60", "--out", "again.csv")
@@ -115,12 +114,12 @@ def test_columns_are_chosen_and_a_model_is_not_needed(folder: Path, cli: Cli) ->
 
 
 def test_where_there_is_nothing_to_list(folder: Path, cli: Cli) -> None:
-    path = SCORES / "baseline" / "scores.parquet"
+    path = Paths().scores / "baseline" / "scores.parquet"
     scores = pd.read_parquet(path)
     scores.assign(**{"score trade": 0.9, "score security": 0.1}).to_parquet(path)
     printed = cli("errors")
     assert printed.startswith("baseline: 0 of 60 answers wrong (0 listed)\n2 slices were tested")
     scores[:0].to_parquet(path)
     cli("errors", status=1)
-    COMPARISON.unlink()
+    Paths().comparison.unlink()
     cli("errors", status=1)

@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from paratopic.cli import project as project_room
-from paratopic.cli.project import DRAW, RUN, Project, changes_since, next_steps, note_changes
+from paratopic import results
+from paratopic.cli.project import DRAW, RUN, next_steps, note_changes
 from paratopic.corpus.labelled import SAMPLE_SCHEMA, VOTES_SCHEMA
 from paratopic.labels.log import Label
-from paratopic.project import files
-from paratopic.project.files import MODELS, PREPARED, sha256, write_text
+from paratopic.project.files import Paths, sha256, write_text
+from paratopic.project.folder import Project
 from paratopic.project.sources import Source
+from paratopic.results import Labelling, changes_since
 from tests.programs import ROOT
 from tests.reports import prepared
-from tests.samples import PARAMS, paragraph_table
+from tests.samples import PARAMS, paragraph_table, with_params
 
 SUGGEST, SHARES, READ = "paratopic label", "paratopic shares", "dvc repro prepare"
 TIE = [Label("line", "p0", name, "", name) for name in ("trade", "security")]
@@ -30,7 +31,7 @@ def project(
     draw: str = "",
     lines: Sequence[Label] = (),
     fields: dict[str, list[str]] | None = None,
-) -> Project:
+) -> Labelling:
     """A project of so many paragraphs, by their label_source: "h" for hand, "." for none."""
     sources = ["hand" if kind == "h" else "none" for kind in labels]
     table = paragraph_table(
@@ -42,7 +43,7 @@ def project(
         draw=[draw if source == "hand" else "" for source in sources],
     )
     votes, sample = (table[:0].reindex(columns=s.names) for s in (VOTES_SCHEMA, SAMPLE_SCHEMA))
-    made = Project(PARAMS, table, votes, sample, list(lines))
+    made = Labelling(with_params(Path(), PARAMS), table, votes, sample, list(lines))
     vars(made)["everything"] = table if fields is None else table.assign(**fields)
     return made
 
@@ -67,8 +68,8 @@ def test_steps_follow_from_where_the_project_stands(
     steps: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(project_room, "champion_name", lambda: champion)
-    monkeypatch.setattr(project_room, "changes_since", lambda *_: changes)
+    monkeypatch.setattr(results, "champion_name", lambda _: champion)
+    monkeypatch.setattr(results, "changes_since", lambda *_: changes)
     assert list(next_steps(project(labels, draw))) == steps
     with_ties = list(next_steps(project(labels, draw, TIE)))
     # Answers that stage prepare has not read are labels.
@@ -95,20 +96,20 @@ def test_a_draw_by_groups_is_proposed_where_they_differ(
 def test_the_column_of_a_tables_groups_is_called_article(monkeypatch: pytest.MonkeyPatch) -> None:
     sources = Source("speeches.csv", group="speech"), Source("news.csv", group="date")
     prepare = replace(PARAMS.prepare, sources=sources)
-    one = replace(project("h."), params=replace(PARAMS, prepare=prepare))
+    one = replace(project("h."), project=with_params(Path(), replace(PARAMS, prepare=prepare)))
     monkeypatch.setitem(vars(one), "everything", one.paragraphs.assign(date="2025"))
     assert one.columns(["speech", "date", "yaer"]) == ["article", "date", "yaer"]
 
 
-MODEL = MODELS / "baseline"
-
-
 def says(monkeypatch: pytest.MonkeyPatch, status: dict[str, list[Any]]) -> None:
-    monkeypatch.setattr(project_room, "_dvc_status", lambda stages: status)
+    monkeypatch.setattr(results, "_dvc_status", lambda paths, stages: status)
 
 
-def test_what_dvc_says_of_the_stages_is_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared().save(PREPARED)
+def test_what_dvc_says_of_the_stages_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = with_params(tmp_path, PARAMS)
+    prepared().save(of.paths.prepared)
     says(
         monkeypatch,
         {
@@ -123,37 +124,38 @@ def test_what_dvc_says_of_the_stages_is_named(here: Path, monkeypatch: pytest.Mo
     )
     # What stage prepare reads is compared by itself, and what is gone is made anew.
     both = "calibrate.precision in params.yaml, models/baseline"
-    assert changes_since(PARAMS, "baseline") == both
+    assert changes_since(of, "baseline") == both
     says(monkeypatch, {})
-    assert changes_since(PARAMS, "baseline") == ""
+    assert changes_since(of, "baseline") == ""
 
 
 def test_sources_that_are_not_as_they_were_read_are_named(
-    here: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says(monkeypatch, {})
     table, log = "texts.csv", "seeds/labels.csv"
     prepare = replace(PARAMS.prepare, sources=(table,), labels=log)
-    params = replace(PARAMS, prepare=prepare)
+    of = with_params(tmp_path, replace(PARAMS, prepare=prepare))
     for path in (table, log):
-        write_text(Path(path), "text\nTariffs rose.\n")
-    digests = {path: sha256(Path(path)) for path in (log, table)}
-    prepared(read=digests).save(PREPARED)
-    assert changes_since(params, "") == ""
-    write_text(Path(log), "paragraph,topics\n")  # every label changed
-    assert changes_since(params, "") == log
-    write_text(Path(table), "text\nRain fell.\n")
-    assert changes_since(params, "") == f"{log}, {table}"
+        write_text(tmp_path / path, "text\nTariffs rose.\n")
+    digests = {path: sha256(tmp_path / path) for path in (log, table)}
+    prepared(read=digests).save(of.paths.prepared)
+    assert changes_since(of, "") == ""
+    write_text(tmp_path / log, "paragraph,topics\n")  # every label changed
+    assert changes_since(of, "") == log
+    write_text(tmp_path / table, "text\nRain fell.\n")
+    assert changes_since(of, "") == f"{log}, {table}"
 
 
 @pytest.mark.parametrize("own", [True, False])
 def test_only_of_the_projects_own_model_it_is_noted_that_it_is_older(
-    here: Path, capsys: pytest.CaptureFixture[str], own: bool
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], own: bool
 ) -> None:
-    shutil.copy(ROOT / files.PARAMS, here)
-    write_text(Path("seeds/a.txt"), "Rain fell.")
-    prepared(read={"gone.csv": "1"}).save(PREPARED)
-    note_changes(MODEL if own else here / "of another")
+    of = Project(tmp_path)
+    shutil.copy(Paths(ROOT).params, tmp_path)
+    write_text(tmp_path / "seeds/a.txt", "Rain fell.")
+    prepared(read={"gone.csv": "1"}).save(of.paths.prepared)
+    note_changes(of, (of.paths.models if own else tmp_path) / "baseline")
     printed = capsys.readouterr().out
     # Without a repository DVC cannot be asked.
     assert ("gone.csv" in printed) == ("not known" in printed) == own

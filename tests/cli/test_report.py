@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 
 from paratopic.cli import report
-from paratopic.cli.project import Project
 from paratopic.cli.report import ACTIVATE, count_labels, missing
 from paratopic.corpus.labelled import SAMPLE_SCHEMA, VOTES_SCHEMA, Labelled, labelled_in
 from paratopic.corpus.table import write_metadata
@@ -23,20 +22,11 @@ from paratopic.evaluation.comparison import Lead
 from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.report import Abstention, Metrics, Naming, TopicFigures
 from paratopic.labels.agreement import Agreement
-from paratopic.project.files import (
-    COMPARISON,
-    METADATA,
-    MODEL_REPORTS,
-    PARAMS,
-    PREPARED,
-    SCORES,
-    WHOLE_PAGE,
-    write_text,
-)
+from paratopic.project.files import Paths, write_text
 from paratopic.project.topics import NO_TOPIC, Topic, Topics
+from paratopic.results import Labelling, Project
 from tests.programs import ROOT, Cli
 from tests.reports import compared, metrics, prepared, sure
-from tests.samples import PARAMS as PARAMETERS
 from tests.samples import paragraph_table, write_labelled
 
 FIGURES = {
@@ -50,9 +40,8 @@ FEW, WRONG, MANY = sure(None, groups=21), sure(None, groups=44), sure(0.8, share
 
 
 @pytest.fixture(autouse=True)
-def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def reports(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project's folder with the reports of one model, and no active environment."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     monkeypatch.setenv("COLUMNS", "100")
     comparison = compared(
@@ -61,9 +50,9 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         differences={"baseline - dummy": Lead(0.557, 0.4, 0.7, p=0.0235, significant=True)},
         annotators=Agreement(("Ann", "Bo"), paragraphs=5, alpha=0.8, macro_f1=0.9),
     )
-    shutil.copy(ROOT / PARAMS, PARAMS)
-    comparison.save(COMPARISON)
-    prepared(labelled_by={"hand": 5}).save(PREPARED)
+    shutil.copy(Paths(ROOT).params, Paths().params)
+    comparison.save(Paths().comparison)
+    prepared(labelled_by={"hand": 5}).save(Paths().prepared)
 
 
 def test_report_shows_figures_notes_and_differences(
@@ -96,7 +85,7 @@ def test_report_says_what_the_thresholds_do(
     monkeypatch: pytest.MonkeyPatch, cli: Cli, sure: Abstention, told: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
-    path = MODEL_REPORTS / "baseline" / "metrics.json"
+    path = Paths().model_reports / "baseline" / "metrics.json"
     figures = {"coverage": Estimate(0.36), "recall": Estimate(0.7)}
     precise = figures | {"precision": Estimate(0.85)}
     metrics(n=300, mistakes=100, abstention=sure, figures=precise).save(path)
@@ -112,11 +101,15 @@ def test_report_says_what_the_thresholds_do(
 def test_dvc_is_asked_once(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
     frame = paragraph_table(text=["Tariffs rose."], label_source=["hand"], label=[["trade"]])
     write_labelled(frame)
-    write_metadata(frame[["id"]], METADATA)
+    write_metadata(frame[["id"]], Paths().metadata)
     asked = Mock(return_value={"compare": [{"changed outs": {"a.json": "modified"}}]})
-    monkeypatch.setattr("paratopic.cli.project._dvc_status", asked)
+    monkeypatch.setattr("paratopic.results._dvc_status", asked)
     assert "note: a.json changed since these figures were made" in cli("report")
     asked.assert_called_once()
+
+
+def test_what_the_labels_lack_is_noted(cli: Cli) -> None:
+    assert "note: data/paragraphs.parquet not found: `dvc repro` creates it" in cli("report")
 
 
 def test_activation_comes_first_where_no_environment_is_active(
@@ -145,29 +138,32 @@ def test_open_shows_the_page_or_says_where_it_is_or_what_is_missing(
         return browser
 
     monkeypatch.setattr(webbrowser, "open", open_page)
-    monkeypatch.setattr(report, "_on_request", lambda project: None)
+    monkeypatch.setattr(report, "_on_request", lambda *_: None)
     monkeypatch.setattr(report, "render_page", lambda *_: "<!doctype html>")
     printed = cli("report", "--open")
-    assert f"written: {WHOLE_PAGE.resolve()}\n" in printed
+    assert f"written: {Paths().whole_page.resolve()}\n" in printed
     assert ("There is no browser here" in printed) == (not browser)
-    COMPARISON.unlink()
-    assert f"{COMPARISON} not found" in cli("report", "--open", status=1)
-    PARAMS.unlink()
+    Paths().comparison.unlink()
+    assert f"{Paths().comparison} not found" in cli("report", "--open", status=1)
+    Paths().params.unlink()
     for words in ((), ("--open",)):
         assert "not a paratopic project" in cli("report", *words, status=1)
-    assert opened == [WHOLE_PAGE.resolve().as_uri()]
+    assert opened == [Paths().whole_page.resolve().as_uri()]
 
 
 def test_where_labels_changed_the_page_says_so_and_has_no_figures_of_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    path = SCORES / "baseline" / "scores.parquet"
+    path = Paths().scores / "baseline" / "scores.parquet"
     path.parent.mkdir(parents=True)
     pd.DataFrame({"id": []}).to_parquet(path)
-    monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "a.csv")
+    monkeypatch.setattr("paratopic.results.changes_since", lambda params, champion: "a.csv")
     frame = paragraph_table(text=["Tariffs rose."])
     votes, sample = (frame[:0].reindex(columns=s.names) for s in (VOTES_SCHEMA, SAMPLE_SCHEMA))
-    asked = report._on_request(Project(PARAMETERS, frame, votes, sample, []))
+    project = Project()
+    labelling = Labelling(project, frame, votes, sample, [])
+    vars(project)["labelling"] = labelling
+    asked = report._on_request(project, labelling)
     changed = "a.csv changed since the last scores: run `dvc repro` first"
     assert asked["shares"] == asked["mistakes"] == changed
 
@@ -237,21 +233,21 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
     assert "4 of 9 answers are wrong" in note and "90%" in note
 
 
-def test_the_seed_has_a_status(monkeypatch: pytest.MonkeyPatch, cli: Cli, project: Path) -> None:
-    monkeypatch.chdir(project)
+def test_the_seed_has_a_status(here: Path, cli: Cli, project: Path) -> None:
+    shutil.copytree(project, here, dirs_exist_ok=True)
     printed = cli("status")
     assert "25 of 25 paragraphs labelled" in printed
     cells = [[c.strip() for c in line.split("│")[1:-1]] for line in printed.splitlines()]
     assert ["trade", "8", "0", "1"] in cells and [NO_TOPIC, "4", "0", "1"] in cells
     assert "at least 44 distinct labelled paragraphs with a topic, and there are 21" in printed
     assert "not known how these paragraphs were chosen" in printed
-    monkeypatch.chdir(ROOT / "tests")
+    Paths(here).params.unlink()
     assert "not a paratopic project" in cli("status", status=1)
 
 
 def test_what_is_missing_is_listed_until_labels_change(here: Path, cli: Cli, project: Path) -> None:
     shutil.copytree(project, here, dirs_exist_ok=True)
-    params, log = here / PARAMS, here / "seeds/labels.csv"
+    params, log = Paths(here).params, here / "seeds/labels.csv"
     params.write_text(params.read_text().replace("n_folds: ", "n_folds: 1"))
     printed = cli("status")
     assert "note: split in params.yaml changed" in printed and "Missing:" in printed

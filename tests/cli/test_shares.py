@@ -18,15 +18,7 @@ from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import write_metadata
 from paratopic.inference.modes import Calibration
 from paratopic.project import files
-from paratopic.project.files import (
-    COMPARISON,
-    METADATA,
-    MODELS,
-    PARAGRAPHS,
-    PREDICTED,
-    SCORES,
-    UNLABELLED,
-)
+from paratopic.project.files import UNLABELLED, Paths
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from tests.cli.test_codebook import edit_params
@@ -64,30 +56,29 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     codebook = [{"name": name, "definition": f"About {name}."} for name in NAMES]
     write_params({"topics.codebook": codebook}, root / "params.yaml")
-    (root / PARAGRAPHS.parent).mkdir()
+    (Paths(root).paragraphs.parent).mkdir()
     write_labelled(frame, root)
     about = pd.DataFrame({"id": frame["id"], "date": ["2025-09" if x else "2025-04" for x in late]})
-    write_metadata(about.assign(source=["Post"] * N), root / METADATA)
+    write_metadata(about.assign(source=["Post"] * N), Paths(root).metadata)
     hand = frame[frame["label_source"] == "hand"]
     hand = hand.assign(topic=hand["label"].map(tuple))
     codes = Topics("single", NAMES)
     model = fit("baseline", examples(hand, NAMES), codes, root)
-    model.save(root / MODELS / "baseline", Calibration())
+    model.save(Paths(root).models / "baseline", Calibration())
     scores = pd.DataFrame(model.predict_proba(numbered(frame["text"])), columns=codes.scores)
     scores = frame[["id"]].assign(repeat=0, fold=0).join(scores)
-    (root / SCORES / "baseline").mkdir(parents=True)
-    scores[drawn].to_parquet(root / SCORES / "baseline" / "scores.parquet")
-    scores[~drawn].to_parquet(root / SCORES / "baseline" / UNLABELLED)
-    compared(champion="baseline").save(root / COMPARISON)
+    (Paths(root).scores / "baseline").mkdir(parents=True)
+    scores[drawn].to_parquet(Paths(root).scores / "baseline" / "scores.parquet")
+    scores[~drawn].to_parquet(Paths(root).scores / "baseline" / UNLABELLED)
+    compared(champion="baseline").save(Paths(root).comparison)
     return root
 
 
 @pytest.fixture
-def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def project(made: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy that is the current directory, and that DVC takes to be up to date."""
-    shutil.copytree(made, tmp_path / "project")
-    monkeypatch.chdir(tmp_path / "project")
-    monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "")
+    shutil.copytree(made, here, dirs_exist_ok=True)
+    monkeypatch.setattr("paratopic.results.changes_since", lambda params, champion: "")
 
 
 pytestmark = pytest.mark.usefixtures("project")
@@ -147,10 +138,10 @@ def test_names_and_topics_are_whole_on_a_narrow_terminal(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "70")
-    fields = pd.read_parquet(METADATA)
+    fields = pd.read_parquet(Paths().metadata)
     name = "Dwight David Eisenhower"
     write_metadata(
-        fields.assign(source=fields["source"].where(fields.index % 2 == 0, name)), METADATA
+        fields.assign(source=fields["source"].where(fields.index % 2 == 0, name)), Paths().metadata
     )
     narrow = cli("shares", "--by", "source").partition("To cite")[0]
     assert "…" not in narrow and all(topic in narrow for topic in NAMES)
@@ -171,17 +162,17 @@ def test_the_next_step_draws_as_many_labels_as_narrower_intervals_take(cli: Cli)
 
 def of_too_many_texts() -> None:
     """As if models of the folds had predicted half of the texts alone."""
-    path = SCORES / "baseline" / UNLABELLED
+    path = Paths().scores / "baseline" / UNLABELLED
     pd.read_parquet(path)[::2].to_parquet(path)
 
 
 def test_the_model_that_ships_predicts_what_models_of_the_folds_did_not(cli: Cli) -> None:
     """It is the same model here, so that nothing is to be corrected."""
     cli("shares", "--out", "a.csv")
-    assert not PREDICTED.exists()
+    assert not Paths().predicted.exists()
     of_too_many_texts()
     cli("shares", "--out", "b.csv")
-    assert PREDICTED.exists()
+    assert Paths().predicted.exists()
     one, other = (pd.read_csv(name)["share"] for name in ("a.csv", "b.csv"))
     assert one.tolist() == pytest.approx(other.tolist(), abs=1e-5)
 
@@ -189,18 +180,18 @@ def test_the_model_that_ships_predicts_what_models_of_the_folds_did_not(cli: Cli
 def test_predictions_are_kept_until_the_paragraphs_change(cli: Cli) -> None:
     of_too_many_texts()
     cli("shares")
-    kept = PREDICTED.read_bytes()
-    PREDICTED.touch()
-    before = PREDICTED.stat().st_mtime_ns
+    kept = Paths().predicted.read_bytes()
+    Paths().predicted.touch()
+    before = Paths().predicted.stat().st_mtime_ns
     cli("shares")
-    assert PREDICTED.stat().st_mtime_ns == before
-    PREDICTED.write_bytes(kept[:100])  # damaged: it is made anew
+    assert Paths().predicted.stat().st_mtime_ns == before
+    Paths().predicted.write_bytes(kept[:100])  # damaged: it is made anew
     cli("shares")
-    assert PREDICTED.read_bytes() == kept
-    frame = read_labelled_paragraphs()
+    assert Paths().predicted.read_bytes() == kept
+    frame = read_labelled_paragraphs(Paths())
     write_labelled(frame.assign(text=frame["text"] + " Tariff."))
     cli("shares")
-    assert PREDICTED.read_bytes() != kept
+    assert Paths().predicted.read_bytes() != kept
 
 
 def test_shares_are_printed_where_nothing_can_be_written(
@@ -208,9 +199,9 @@ def test_shares_are_printed_where_nothing_can_be_written(
 ) -> None:
     of_too_many_texts()
     printed = cli("shares", "--by", "month")
-    PREDICTED.unlink()
+    Paths().predicted.unlink()
     lock_up()
-    assert cli("shares", "--by", "month") == printed and not PREDICTED.exists()
+    assert cli("shares", "--by", "month") == printed and not Paths().predicted.exists()
 
 
 @pytest.mark.parametrize("command", ["shares", "suggest"])
@@ -230,11 +221,11 @@ def test_tables_to_write_differ(cli: Cli) -> None:
 
 def test_nothing_is_predicted_for_labels_that_are_no_sample(cli: Cli) -> None:
     write_labelled(
-        read_labelled_paragraphs().assign(draw="", weight=np.nan, effective_count=np.nan)
+        read_labelled_paragraphs(Paths()).assign(draw="", weight=np.nan, effective_count=np.nan)
     )
     printed = cli("shares", status=1)
     assert "random sample" in printed
-    assert not PREDICTED.exists()
+    assert not Paths().predicted.exists()
 
 
 def test_rows_to_regress_have_metadata_and_the_shares_as_means(cli: Cli) -> None:
@@ -242,7 +233,7 @@ def test_rows_to_regress_have_metadata_and_the_shares_as_means(cli: Cli) -> None
     rows, shares = pd.read_csv("rows.csv"), pd.read_csv("a.csv").set_index("topic")["share"]
     names = ["id", "row", "article", "title", "heading", "position", "date", "source", "labelled"]
     assert list(rows)[:9] == names and "text" not in rows
-    assert len(rows) == len(read_labelled_paragraphs()) and rows["labelled"].sum() == 60
+    assert len(rows) == len(read_labelled_paragraphs(Paths())) and rows["labelled"].sum() == 60
     outcomes = rows.filter(like="topic_").rename(columns=lambda name: name[len("topic_") :])
     assert list(outcomes) == list(WORDS)  # no label is none of the topics
     assert outcomes.mean().tolist() == pytest.approx(shares[list(WORDS)].tolist(), abs=1e-4)
@@ -251,7 +242,7 @@ def test_rows_to_regress_have_metadata_and_the_shares_as_means(cli: Cli) -> None
     for words in (["rows.xlsx"], ["rows.csv", "--of", "words"]):
         assert "paragraphs or articles" in cli("shares", "--rows", *words, status=1)
     cli("shares", "--rows", "rows.csv", "--texts")
-    with_texts, texts = pd.read_csv("rows.csv"), read_labelled_paragraphs()["text"]
+    with_texts, texts = pd.read_csv("rows.csv"), read_labelled_paragraphs(Paths())["text"]
     assert with_texts["text"].tolist() == texts.tolist()
     assert "--rows" in cli("shares", "--texts", status=1)
     Path("folder.csv").mkdir()
@@ -269,7 +260,7 @@ def test_the_regression_of_the_documentation_runs(
 
 
 def test_shares_and_rows_to_regress_can_be_of_articles(cli: Cli) -> None:
-    frame = read_labelled_paragraphs()
+    frame = read_labelled_paragraphs(Paths())
     drawn = frame["article"].isin([f"a{n}" for n in range(25)])
     topics = pd.Series([["trade"] if each else None for each in drawn])
     source = np.where(drawn, "hand", "none")
@@ -300,20 +291,21 @@ def test_mistakes_are_one_line(words: list[str], message: str, cli: Cli) -> None
 
 
 def test_shares_rest_on_labels_alone_where_articles_were_not_held_out(cli: Cli) -> None:
-    path = SCORES / "baseline" / UNLABELLED
+    path = Paths().scores / "baseline" / UNLABELLED
     pd.read_parquet(path)[:0].to_parquet(path)
     printed = cli("shares", "--by", "month", "--out", "a.csv", "--rows", "rows.csv")
     assert "labels drawn at random alone" in printed
-    labels = read_labelled_paragraphs().query("label_source == 'hand'")["label"]
+    labels = read_labelled_paragraphs(Paths()).query("label_source == 'hand'")["label"]
     table = pd.read_csv("a.csv").query("month == '(all)'").set_index("topic")["share"]
     for name in NAMES:
         share = labels.map(lambda names, n=name: n in names).mean()
         assert table[name] == pytest.approx(share, abs=1e-6)
     # A group without a label has no share: nothing tells of it.
-    fields = pd.read_parquet(METADATA)
-    ids = read_labelled_paragraphs().query("label_source == 'none'")["id"][:10]
+    fields = pd.read_parquet(Paths().metadata)
+    ids = read_labelled_paragraphs(Paths()).query("label_source == 'none'")["id"][:10]
     write_metadata(
-        fields.assign(source=fields["source"].mask(fields["id"].isin(ids), "Times")), METADATA
+        fields.assign(source=fields["source"].mask(fields["id"].isin(ids), "Times")),
+        Paths().metadata,
     )
     printed = cli("shares", "--by", "source")
     assert re.search(r"Times +– +– +– +– +0 of 10", printed)
@@ -332,19 +324,19 @@ def test_intervals_for_further_articles_are_wider(cli: Cli) -> None:
 
 def with_column(name: str, values: Sequence[Any]) -> None:
     column = pd.Series(list(values), dtype=object)
-    write_metadata(pd.read_parquet(METADATA).assign(**{name: column}), METADATA)
+    write_metadata(pd.read_parquet(Paths().metadata).assign(**{name: column}), Paths().metadata)
 
 
 def test_predictions_of_a_table_take_the_place_of_the_models(cli: Cli) -> None:
-    shutil.rmtree(MODELS)  # nothing has to be trained
-    COMPARISON.unlink()
-    shutil.rmtree(SCORES)
-    n = len(read_labelled_paragraphs())
+    shutil.rmtree(Paths().models)  # nothing has to be trained
+    Paths().comparison.unlink()
+    shutil.rmtree(Paths().scores)
+    n = len(read_labelled_paragraphs(Paths()))
     with_column("gpt", [NAMES[number % 3] if number % 4 else "none" for number in range(n)])
     printed = cli("shares", "--predictor", "gpt", "--out", "a.csv")
     assert "the predictions in gpt" in printed
     for name in NAMES:  # the same, as probabilities
-        gpt = pd.read_parquet(METADATA)["gpt"]
+        gpt = pd.read_parquet(Paths().metadata)["gpt"]
         with_column(f"p_{name}", (gpt == name).astype(int).astype(str).tolist())
     columns = [word for name in NAMES for word in ("--predictor", f"p_{name}")]
     cli("shares", *columns, "--out", "b.csv")

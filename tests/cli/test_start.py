@@ -18,7 +18,8 @@ from paratopic.cli.start import SAME, create, new_topics
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import read_parquet
 from paratopic.project.errors import UserError
-from paratopic.project.files import METADATA
+from paratopic.project.files import Paths
+from paratopic.project.folder import Project
 from paratopic.project.params import read_params
 from paratopic.project.sources import Source
 from paratopic.stages import prepare
@@ -155,16 +156,16 @@ def test_a_project_starts_with_a_table(suffix: str, cli: Cli, here: Path) -> Non
         "Next:",
     ):
         assert f"\n{line}" in f"\n{printed}"
-    params = read_params()
+    params = read_params(Paths().params)
     assert params.topics.codebook == ("Foreign Trade", "Law, order")
     (source,) = params.prepare.sources
     labels = {"Law; order": "Law, order", "Other": "none"}
     assert source == Source(str(path), text="body", label="topic", group="date", labels=labels)
     assert str(path) in git(here, "ls-files").splitlines()
-    prepare.main()
-    frame = read_labelled_paragraphs()
+    prepare.main(Project())
+    frame = read_labelled_paragraphs(Paths())
     assert frame["label_source"].value_counts().to_dict() == {"hand": 30, "none": 10}
-    about = read_parquet(METADATA)
+    about = read_parquet(Paths().metadata)
     assert list(about) == ["id", "date", "speaker"] and about["id"][1] == "speeches:s1"
 
 
@@ -174,10 +175,10 @@ def test_a_table_with_lists_of_labels_and_missing_ones(suffix: str, cli: Cli, he
     path = write_table(TABLE.assign(topic=pd.Series(lists)), Path(f"speeches{suffix}"))
     printed = cli("init", "--table", path).out
     assert "mode   multi: some rows" in printed and "no label: rows labelled NA" in printed
-    topics = read_params().topics
+    topics = read_params(Paths().params).topics
     assert (topics.mode, topics.names) == ("multi", ("law", "trade"))
-    prepare.main()
-    labels = read_labelled_paragraphs()["label"].iloc[:4].tolist()
+    prepare.main(Project())
+    labels = read_labelled_paragraphs(Paths())["label"].iloc[:4].tolist()
     assert list(map(list, labels[:3])) == [["trade"], ["law", "trade"], []] and labels[3] is None
 
 
@@ -193,8 +194,8 @@ def test_articles_may_stay_where_they_are(
     other = cli("init", "other", "--topics", "trade,security", "--articles", "texts").out
     assert "metadata.csv" not in other
     monkeypatch.chdir("new")
-    prepare.main()
-    assert read_labelled_paragraphs()["article"].tolist() == ["talks", "talks"]
+    prepare.main(Project())
+    assert read_labelled_paragraphs(Paths())["article"].tolist() == ["talks", "talks"]
 
 
 def test_a_note_on_a_table_that_is_read_twice_is_printed_once(cli: Cli, here: Path) -> None:
@@ -209,9 +210,9 @@ def test_a_table_is_a_random_sample(cli: Cli, here: Path) -> None:
     assert "add --table" in cli("init", "--topics", "a,b", "--random", status=1)
     printed = cli("init", "--table", path, "--random").out
     assert "label --random --by COLUMN --n 60  " in printed
-    assert cast(Source, read_params().prepare.sources[0]).random
-    prepare.main()
-    frame = read_labelled_paragraphs()
+    assert cast(Source, read_params(Paths().params).prepare.sources[0]).random
+    prepare.main(Project())
+    frame = read_labelled_paragraphs(Paths())
     assert (frame["draw"] == "paragraph").tolist() == (frame["label_source"] == "hand").tolist()
 
 
@@ -325,12 +326,14 @@ def test_topics_and_sources_of_a_project_are_replaced_and_labels_stay(cli: Cli, 
     printed = cli(*words, "--again").out
     assert "topics were   law, trade, army\n  sources were  seeds\n" in printed
     assert "1 label in seeds/labels.csv" in printed
-    after = read_params()
+    after = read_params(Paths().params)
     assert after.topics.descriptions == ("Courts and bills.", "Peace.")
     assert after.topics.retired == {"army": ()} and after.language == "en"
     assert after.prepare.paths == ["t.csv"] and Path("seeds/labels.csv").read_text() == lines
     cli("init", "--again", "--topics", "law,army")
-    assert read_params().topics.retired == {} and read_params().prepare.paths == ["seeds"]
+    assert read_params(Paths().params).topics.retired == {} and read_params(
+        Paths().params
+    ).prepare.paths == ["seeds"]
     flow = params.read_text().replace("  mode:", '  "mode":')
     params.write_text(flow.replace('mode": single', 'mode": multi'))
     assert "params.yaml" in cli("init", "--again", *words[1:], status=1)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import PARAGRAPHS
+from paratopic.project.files import Paths
+from paratopic.project.folder import Project
 from paratopic.stages import prepare
 from tests.annotation.small_project import make_project
 from tests.cli.test_codebook import edit_params
@@ -35,14 +36,14 @@ def test_files_outside_are_read_once_they_were_agreed_to(cli: Cli, secret: Path)
     Path("seeds/notes.txt").symlink_to(secret)
     link = f"seeds/notes.txt -> {secret}"
     with pytest.raises(UserError, match="seeds/notes.txt -> .* `paratopic trust`"):
-        prepare.main()
+        prepare.main(Project())
     for command in ("status", "suggest", "label"):
         assert "`paratopic trust` lists" in cli(command, status=1)
     printed = cli("trust", status=1)  # tests have no terminal
     assert f"outside of its folder:\n  {link}\n" in printed and "add --yes" in printed
     assert "`paratopic trust` lists" in cli("status", status=1)
     cli("trust", "--yes")
-    prepare.main()
+    prepare.main(Project())
     assert "1 paragraph" in cli("status")
     Path("seeds/more.txt").symlink_to(secret)
     assert "seeds/more.txt ->" in cli("status", status=1)
@@ -50,7 +51,7 @@ def test_files_outside_are_read_once_they_were_agreed_to(cli: Cli, secret: Path)
 
 def test_predictions_need_no_sources(cli: Cli, secret: Path) -> None:
     Path("seeds/own.txt").write_text("Tariffs on steel rose.")
-    prepare.main()
+    prepare.main(Project())
     edit_params("sources: [seeds]", f"sources: [seeds, {secret}]")
     assert "trust" not in cli("predict", "seeds/own.txt", "--out", "table.csv")
 
@@ -85,16 +86,16 @@ def test_the_pipeline_of_a_project_that_never_ran_here_does_not_run_unasked(
 ) -> None:
     ran: list[object] = []
 
-    def run(command: object) -> subprocess.CompletedProcess[str]:
+    def run(command: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         ran.append(command)
         return subprocess.CompletedProcess([], 1)
 
     monkeypatch.setattr("paratopic.cli.project.subprocess.run", run)
-    PARAGRAPHS.unlink()
+    Paths().paragraphs.unlink()
     for command in ("status", "suggest", "label"):
         assert "`dvc repro prepare`" in cli(command, status=1)
     assert not ran
     Path("seeds/own.txt").write_text("Tariffs on steel rose.")
-    prepare.main()
-    PARAGRAPHS.unlink()
+    prepare.main(Project())
+    Paths().paragraphs.unlink()
     assert "stage prepare failed" in cli("status", status=1) and len(ran) == 1

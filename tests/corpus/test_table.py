@@ -23,7 +23,7 @@ from paratopic.corpus.table import (
     write_metadata,
 )
 from paratopic.project.errors import UserError
-from paratopic.project.files import LABELS, PARAGRAPHS, SAMPLE, VOTES
+from paratopic.project.files import Paths
 from paratopic.project.passages import Passage
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import paragraph_table, passages_of, write_labelled
@@ -43,13 +43,16 @@ def frame() -> pd.DataFrame:
 
 
 def test_none_of_the_topics_and_no_label_differ(tmp_path: Path, frame: pd.DataFrame) -> None:
-    written = []
+    written, paths = [], Paths(tmp_path)
     for _ in range(2):
         write_labelled(frame, tmp_path)
         written.append(
-            [(tmp_path / path).read_bytes() for path in (PARAGRAPHS, VOTES, LABELS, SAMPLE)]
+            [
+                path.read_bytes()
+                for path in (paths.paragraphs, paths.votes, paths.labels, paths.sample)
+            ]
         )
-        frame = read_labelled_paragraphs(tmp_path)
+        frame = read_labelled_paragraphs(paths)
     assert frame["label"].tolist() == [["trade", "security"], [], ["trade"], None]
     assert frame["label_source"].tolist() == ["hand", "hand", "weak", "none"]
     assert written[0] == written[1]

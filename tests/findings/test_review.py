@@ -16,7 +16,7 @@ from paratopic.annotation import formats
 from paratopic.corpus.labelled import read_labelled, read_labelled_paragraphs
 from paratopic.corpus.table import write_metadata
 from paratopic.findings.review import CONTRADICTED, DUPLICATE, rank_doubtful, read_scores
-from paratopic.project.files import METADATA, PARAGRAPHS, SCORES
+from paratopic.project.files import Paths
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
 from tests.documents import read_sheet
@@ -119,7 +119,7 @@ def test_every_label_is_ranked_once(items: list[tuple[list[str], list[float], in
 
 
 def change_scores(change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
-    for path in SCORES.rglob("scores.parquet"):
+    for path in Paths().scores.rglob("scores.parquet"):
         change(pd.read_parquet(path)).to_parquet(path)
 
 
@@ -130,26 +130,27 @@ def write_answers(*lines: str) -> None:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with three labelled paragraphs, one of them labelled wrongly."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "")
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    params = read_params()
+    monkeypatch.setattr("paratopic.results.changes_since", lambda params, champion: "")
+    shutil.copy(ROOT / "params.yaml", here)
+    params = read_params(Paths().params)
     n = len(params.topics.names)
     rows = frame([["trade"], ["security"], ["trade", "technology"]])
     made = paragraph_table(**{str(name): rows[name] for name in rows}, label_source=["hand"] * 3)
     write_labelled(made)
-    write_metadata(pd.DataFrame({"id": rows["id"], "speaker": [None, "Ann", "Bo"]}), METADATA)
+    write_metadata(
+        pd.DataFrame({"id": rows["id"], "speaker": [None, "Ann", "Bo"]}), Paths().metadata
+    )
     likely = np.full((3, n), 0.1 / (n - 1))
     likely[:, params.topics.names.index("trade")] = 0.9
     table = pd.DataFrame(likely, columns=params.topics.scores)
     table = table.assign(id=rows["id"], repeat=0, **dict.fromkeys(params.topics.thresholds, 0.5))
     for model in params.models:
-        path = SCORES / model / "scores.parquet"
+        path = Paths().scores / model / "scores.parquet"
         path.parent.mkdir(parents=True)
         table.to_parquet(path)
-    return tmp_path
+    return here
 
 
 def test_the_command_lists_and_writes_doubtful_labels(here: Path, cli: Cli) -> None:
@@ -168,7 +169,7 @@ def test_the_command_lists_and_writes_doubtful_labels(here: Path, cli: Cli) -> N
 
 
 def test_the_command_says_that_no_label_is_doubtful(here: Path, cli: Cli) -> None:
-    rows = read_labelled_paragraphs()
+    rows = read_labelled_paragraphs(Paths())
     write_labelled(rows[rows["id"] != "p001"])
     change_scores(lambda table: table[table["id"] != "p001"])
     assert cli("review") == "0 of 2 hand labels doubtful (0 listed)\n"
@@ -177,7 +178,7 @@ def test_the_command_says_that_no_label_is_doubtful(here: Path, cli: Cli) -> Non
 def test_the_list_fits_80_columns_and_shows_id_and_line(here: Path, cli: Cli) -> None:
     """One paragraph has answers of two annotators, on lines 3 and 5 of labels.csv."""
     long = f"a-report-with-a-very-long-name-on-the-talks-of-the-two-{'delegations-' * 2}:0123456789"
-    write_labelled(read_labelled_paragraphs().replace({"id": {"p001": long}}))
+    write_labelled(read_labelled_paragraphs(Paths()).replace({"id": {"p001": long}}))
     change_scores(lambda table: table.replace({"id": {"p001": long}}))
     of_both = (f"{long},security,x,{annotator}" for annotator in ("ann", "bo"))
     write_answers("p000,trade,x,ann", next(of_both), "p002,trade,x,ann", next(of_both))
@@ -195,16 +196,16 @@ def test_ties_come_first_and_weak_labels_are_no_hand_labels(here: Path, cli: Cli
     first = read_sheet("again.csv")[0]
     assert "tie" in first["reason"] and first["when"]  # so that an answer in it is the latest
     Path("seeds/labels.csv").unlink()
-    write_labelled(read_labelled_paragraphs().assign(label_source="weak"))
-    params = read_params()
-    assert read_scores(read_labelled(params.topics), params.models)[0].empty
+    write_labelled(read_labelled_paragraphs(Paths()).assign(label_source="weak"))
+    params = read_params(Paths().params)
+    assert read_scores(Paths(), read_labelled(Paths(), params.topics), params.models)[0].empty
     assert "hand label" in cli("review", status=1)
 
 
 def test_missing_and_outdated_files_are_errors(here: Path, cli: Cli) -> None:
-    write_labelled(read_labelled_paragraphs()[1:])
+    write_labelled(read_labelled_paragraphs(Paths())[1:])
     assert "dvc repro" in cli("review", status=1)
-    for path in (SCORES / "transformer" / "scores.parquet", PARAGRAPHS):
+    for path in (Paths().scores / "transformer" / "scores.parquet", Paths().paragraphs):
         path.unlink()
         message = cli("review", status=1)
         assert str(path) in message and "dvc repro" in message

@@ -11,12 +11,12 @@ from ruamel.yaml import YAML
 
 from paratopic.project.codebook import Change, Kind, edited
 from paratopic.project.errors import UserError
-from paratopic.project.files import PARAMS
+from paratopic.project.files import Paths
 from paratopic.project.params import parse_params
 from paratopic.project.topics import Topic, Topics
 from tests.programs import ROOT
 
-TEXT = (ROOT / PARAMS).read_text(encoding="utf-8")
+TEXT = (Paths(ROOT).params).read_text(encoding="utf-8")
 NAMES = st.text(min_size=1, max_size=8)
 
 BLOCK = """seed: 1  # the one seed
@@ -131,9 +131,9 @@ def test_a_split_has_new_topics_at_its_place() -> None:
 
 
 def test_merged_topics_have_both_descriptions_before_the_doubtful_cases() -> None:
-    before = parse_params(TEXT).topics
+    before = parse_params(TEXT, Paths().params).topics
     change = Change("merge", ("security", "trade"), ("trade",))
-    after = parse_params(edited(TEXT, change, before)).topics
+    after = parse_params(edited(TEXT, change, before), Paths().params).topics
     assert after.names == ("technology", "trade", "diplomacy_venue")
     known = {topic.name: topic for topic in before.topics}
     security, trade, merged = known["security"], known["trade"], after.topics[1]
@@ -171,7 +171,7 @@ def test_lists_may_be_in_lines_in_any_order() -> None:
 )
 def test_what_makes_no_codebook_is_refused(change: Change, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        change.topics(parse_params(TEXT).topics)
+        change.topics(parse_params(TEXT, Paths().params).topics)
 
 
 def test_the_number_of_topics_and_names_is_checked() -> None:

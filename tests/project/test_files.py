@@ -167,12 +167,12 @@ def test_no_cell_of_a_table_that_is_written_runs_as_a_formula(tmp_path: Path) ->
     pd.testing.assert_frame_equal(read_csv(tmp_path / "t.csv", "this test"), table)
 
 
-@pytest.mark.parametrize("folder", RESULTS)
+@pytest.mark.parametrize("name", RESULTS)
 def test_results_are_not_written_where_a_link_leads_outside(
-    here: Path, tmp_path_factory: pytest.TempPathFactory, folder: Path
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    elsewhere, folder = tmp_path_factory.mktemp("elsewhere"), tmp_path / name
+    (tmp_path / "params.yaml").touch()  # a project
     folder.symlink_to(elsewhere)
     for path in (folder / "table.csv", folder / "baseline" / "table.csv"):
         with pytest.raises(UserError, match=rf"{path.parent}: .* outside of the project"):
@@ -180,7 +180,7 @@ def test_results_are_not_written_where_a_link_leads_outside(
     assert not list(elsewhere.iterdir())
     write_text(elsewhere / "table.csv", "a\n")  # it is named
     folder.unlink()
-    folder.symlink_to(here)
+    folder.symlink_to(tmp_path)
     write_text(folder / "table.csv", "a\n")
 
 

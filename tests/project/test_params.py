@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paratopic.project.errors import UserError
-from paratopic.project.params import read_params, run_stage
+from paratopic.project.folder import run_stage
+from paratopic.project.params import read_params
 from paratopic.project.sources import Source, written
 from tests.programs import ROOT
 
@@ -132,12 +133,11 @@ def test_a_source_is_a_path_or_says_what_the_columns_of_a_table_are(tmp_path: Pa
 
 
 def test_a_stage_whose_settings_change_while_it_runs_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_STAGE", "fit@baseline")
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, name)
-    run_stage(lambda: print(changed(tmp_path, EXPERIMENT, "  experiment: x")))  # it reads none
+    run_stage(lambda _: print(changed(here, EXPERIMENT, "  experiment: x")))  # it reads none
     with pytest.raises(SystemExit, match="baseline in params.yaml"):
-        run_stage(lambda: print(changed(tmp_path, "inner_folds: .*", "inner_folds: 2")))
+        run_stage(lambda _: print(changed(here, "inner_folds: .*", "inner_folds: 2")))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError
+from paratopic.project.files import Paths
 from paratopic.project.topics import Topics
 from paratopic.reading.sources import read_sources
 from tests.documents import SAMPLES, pdf, with_part
@@ -123,7 +124,9 @@ def check(suffix: str, data: bytes) -> str:
         path = Path(folder) / f"a{suffix}"
         path.write_bytes(data)
         try:
-            frame, answers, skipped, metadata, *_ = read_sources([str(path)], [], ["other"])
+            frame, answers, skipped, metadata, *_ = read_sources(
+                Paths(), [str(path)], [], ["other"]
+            )
         except UserError as error:
             assert str(path) in str(error)
             return "refused"

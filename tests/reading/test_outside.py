@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from paratopic.project.errors import UserError
-from paratopic.project.params import Prepare
+from paratopic.project.folder import Project
 from paratopic.reading.outside import is_trusted, refuse_untrusted, sources_outside, trust
-from tests.samples import PARAMS
+from tests.samples import PARAMS, with_params
 
 
 @pytest.fixture
@@ -25,23 +24,25 @@ def elsewhere(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with an article, the current directory."""
+def root(tmp_path: Path) -> Path:
+    """A project with an article."""
     root = tmp_path / "project"
     (root / "seeds/more").mkdir(parents=True)
     (root / "seeds/own.txt").write_text("Talks went on.")
-    monkeypatch.chdir(root)
     return root
 
 
-def reading(*sources: str, labels: str | None = None) -> Prepare:
-    return replace(PARAMS.prepare, sources=sources, labels=labels)
+def reading(root: Path, *sources: str, labels: str | None = None) -> Project:
+    prepare = replace(PARAMS.prepare, sources=sources, labels=labels)
+    return with_params(root, replace(PARAMS, prepare=prepare))
 
 
 def test_sources_inside_are_not_listed(root: Path) -> None:
     (root / "seeds/more/link.txt").symlink_to("../own.txt")
     own = str(root / "seeds/own.txt")
-    assert sources_outside(reading("seeds", "seeds/*.txt", own, "gone", labels="gone.csv")) == []
+    assert (
+        sources_outside(reading(root, "seeds", "seeds/*.txt", own, "gone", labels="gone.csv")) == []
+    )
 
 
 def test_paths_and_links_that_lead_outside_are_listed_once_each(
@@ -51,7 +52,7 @@ def test_paths_and_links_that_lead_outside_are_listed_once_each(
     (root / "seeds/all").symlink_to(elsewhere)
     (root / "way").symlink_to("seeds/more")
     whole, b = f"{elsewhere}/*.txt", elsewhere / "b.txt"
-    assert sources_outside(reading("seeds", "way", whole, "../elsewhere", labels=str(b))) == [
+    assert sources_outside(reading(root, "seeds", "way", whole, "../elsewhere", labels=str(b))) == [
         f"seeds/all -> {elsewhere}",
         f"way/b.txt -> {b}",
         whole,
@@ -62,19 +63,19 @@ def test_paths_and_links_that_lead_outside_are_listed_once_each(
 
 def test_no_line_of_the_list_can_hide_another(root: Path, elsewhere: Path) -> None:
     hidden = elsewhere.rename(elsewhere.with_name("\x1b[1A\x1b[2K"))
-    (listed,) = sources_outside(reading(str(hidden)))
+    (listed,) = sources_outside(reading(root, str(hidden)))
     assert listed == str(hidden).replace("\x1b", r"\x1b")
 
 
 def test_a_project_is_trusted_with_what_was_listed_alone(root: Path, elsewhere: Path) -> None:
-    folder, file = reading(str(elsewhere)), reading(str(elsewhere / "a.txt"))
-    trust()
-    assert is_trusted()
+    folder, file = reading(root, str(elsewhere)), reading(root, str(elsewhere / "a.txt"))
+    trust(folder)
+    assert is_trusted(folder)
     with pytest.raises(UserError, match=rf"^{elsewhere}: outside .* `paratopic trust` lists"):
         refuse_untrusted(folder)
-    trust(sources_outside(folder))
+    trust(folder, sources_outside(folder))
     (elsewhere / "new.txt").write_text("Chips.")
-    trust()  # as each run does
+    trust(folder)  # as each run does
     refuse_untrusted(folder)
     with pytest.raises(UserError, match="paratopic trust"):
         refuse_untrusted(file)
@@ -85,13 +86,12 @@ def test_trust_is_kept_by_user_and_project(
 ) -> None:
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    trust()
+    trust(Project(root))
     assert len(list((tmp_path / "home/.local/state/paratopic").iterdir())) == 1
     assert [path.name for path in root.iterdir()] == ["seeds"]
-    monkeypatch.chdir(elsewhere)
-    assert not is_trusted()
+    assert not is_trusted(Project(elsewhere))
     # Where DVC runs an experiment, a copy of the project is the current directory.
     (root / ".dvc/tmp/exps/x").mkdir(parents=True)
     monkeypatch.setenv("DVC_ROOT", str(root))
-    os.chdir(root / ".dvc/tmp/exps/x")
-    assert is_trusted() and sources_outside(reading(str(root / "seeds"))) == []
+    trial = reading(root / ".dvc/tmp/exps/x", str(root / "seeds"))
+    assert is_trusted(trial) and sources_outside(trial) == []

@@ -8,6 +8,7 @@ import pytest
 
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError
+from paratopic.project.files import Paths
 from paratopic.project.sources import Source
 from paratopic.reading.article import Skipped
 from paratopic.reading.sources import read_sources
@@ -31,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_articles_of_every_format_in_a_folder(folder: Path) -> None:
-    frame, answers, skipped, *_ = read_sources([str(folder)], [], [])
+    frame, answers, skipped, *_ = read_sources(Paths(), [str(folder)], [], [])
     assert list(frame.columns) == PARAGRAPHS_SCHEMA.names
     counts = {"marked": 1, "page": 3, "plain": 1, "printed": 1, "word": 1}
     assert frame.groupby("article", sort=False).size().to_dict() == counts
@@ -46,7 +47,7 @@ def test_articles_of_every_format_in_a_folder(folder: Path) -> None:
 
 def test_a_table_is_read_where_it_is_named(folder: Path) -> None:
     sources = [str(folder / "table.csv"), str(folder / "plain.txt")]
-    frame, answers, skipped, *_ = read_sources(sources, [], ["other"])
+    frame, answers, skipped, *_ = read_sources(Paths(), sources, [], ["other"])
     assert [text.split(" ")[0] for text in frame["text"]] == ["The", "It", "No", "The"]
     assert list(answers["topics"]) == [["security"], []]
     assert list(answers["paragraph"]) == list(frame["id"][:2])
@@ -54,42 +55,49 @@ def test_a_table_is_read_where_it_is_named(folder: Path) -> None:
     assert [part.article for part in skipped] == ["plain"]
 
 
-def test_the_projects_own_files_are_not_reported(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(folder)
-    own_files = [Path("table.csv"), Path("sub/../notes.odt")]
+def test_the_projects_own_files_are_not_reported(folder: Path) -> None:
+    own_files = [folder / "table.csv", folder / "sub/../notes.odt"]
     (folder / "notes.odt").touch()
     (folder / "more.odt").touch()
     save(folder, "caf\udce9.txt", TEXT)  # its name is written with an escape
-    _, _, skipped, *_ = read_sources([str(folder)], own_files, [])
+    _, _, skipped, *_ = read_sources(Paths(folder), ["."], own_files, [])
     assert [part for part in skipped if not part.text] == [
-        Skipped(f"{folder}/caf\\udce9.txt", 0, "", "a name that is not UTF-8"),
-        Skipped(f"{folder}/more.odt", 0, "", "a file of another kind"),
+        Skipped("caf\\udce9.txt", 0, "", "a name that is not UTF-8"),
+        Skipped("more.odt", 0, "", "a file of another kind"),
     ]
+
+
+def test_a_projects_folder_changes_no_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "empty.txt").touch()
+    whole = read_sources(Paths(folder), ["*.txt", "table.csv"], [], [])
+    assert {name.partition(",")[0] for name in whole.answers["where"]} == {"table.csv"}
+    monkeypatch.chdir(folder)
+    here = read_sources(Paths(), ["*.txt", "table.csv"], [], [])
+    assert here.frame.equals(whole.frame) and here.answers.equals(whole.answers)
+    assert here.metadata.equals(whole.metadata) and here.skipped == whole.skipped
 
 
 def test_two_sources_of_one_name_are_refused(folder: Path) -> None:
     save(folder / "sub", "plain.pdf", SAMPLES[".pdf"])
     with pytest.raises(UserError, match=r"plain\.pdf and .*plain\.txt"):
-        read_sources([str(folder)], [], [])
+        read_sources(Paths(), [str(folder)], [], [])
 
 
 def test_patterns_without_sources_are_refused(folder: Path) -> None:
     with pytest.raises(UserError, match=r"^prepare\.sources: .*\*\.odt matches no file"):
-        read_sources([str(folder / "plain.txt"), str(folder / "*.odt")], [], [])
+        read_sources(Paths(), [str(folder / "plain.txt"), str(folder / "*.odt")], [], [])
     (folder / "notes.rtf").touch()
     known = r"\.txt, \.md, \.html, \.htm, \.docx, \.pdf, \.csv, \.xlsx, \.jsonl, \.parquet$"
     with pytest.raises(UserError, match=rf"notes\.rtf: sources are {known}"):
-        read_sources([str(folder / "notes.rtf")], [], [])
+        read_sources(Paths(), [str(folder / "notes.rtf")], [], [])
 
 
 def test_files_that_cannot_be_read_are_skipped_with_their_reasons(folder: Path) -> None:
-    whole, _, skipped, *_ = read_sources([str(folder)], [], [])
+    whole, _, skipped, *_ = read_sources(Paths(), [str(folder)], [], [])
     broken = save(folder, "broken.pdf", SAMPLES[".pdf"][:40])
     empty = save(folder, "empty.txt", "")
     notice = save(folder, "notice: day 2.txt", "© 2031")
-    frame, _, more, *_ = read_sources([str(folder), str(empty)], [], [])
+    frame, _, more, *_ = read_sources(Paths(), [str(folder), str(empty)], [], [])
     assert frame.equals(whole)
     left_out = [part for part in more if part not in skipped]
     assert [(part.article, part.position, part.text) for part in left_out] == [
@@ -102,7 +110,7 @@ def test_files_that_cannot_be_read_are_skipped_with_their_reasons(folder: Path) 
 def test_sources_none_of_which_can_be_read_are_an_error(folder: Path) -> None:
     empty = [str(save(folder, name, "")) for name in ("a.txt", "b.html")]
     with pytest.raises(UserError, match=r"\n.*a\.txt: .*\n.*b\.html: "):
-        read_sources(empty, [], [])
+        read_sources(Paths(), empty, [], [])
 
 
 def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path) -> None:
@@ -112,7 +120,7 @@ def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path) -> No
     save(folder, "more.csv", "text,label,date,beat\nIt rained.,other,1 May,7\nIt did.,other,,\n")
     sources = [str(folder), str(folder / "more.csv")]
     frame, answers, skipped, metadata, origins, notes, articles = read_sources(
-        sources, [], ["other"]
+        Paths(), sources, [], ["other"]
     )
     assert articles == {*frame["article"][:-2]}  # without the rows of the table
     assert list(metadata) == ["id", "date", "author", "beat", "source"]
@@ -142,12 +150,12 @@ def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path) -> No
 def test_keys_of_a_source_say_what_the_columns_of_a_table_are(folder: Path) -> None:
     save(folder, "own.csv", "body,topic\nIt rained.,Rain\n")
     own = Source(str(folder / "o*.csv"), text="body", label="topic", labels={"Rain": "none"})
-    frame, answers, *_ = read_sources([str(folder / "table.csv"), own], [], ["other"])
+    frame, answers, *_ = read_sources(Paths(), [str(folder / "table.csv"), own], [], ["other"])
     assert frame["text"].tolist()[-1] == "It rained." and answers["topics"].tolist()[-1] == []
     with pytest.raises(UserError, match=r"prepare\.sources: .*own\.csv .*twice"):
-        read_sources([own, own], [], [])
+        read_sources(Paths(), [own, own], [], [])
     with pytest.raises(UserError, match=r"plain\.txt is no table \(\.csv, "):
-        read_sources([own, Source(str(folder / "plain.txt"), text="body")], [], [])
+        read_sources(Paths(), [own, Source(str(folder / "plain.txt"), text="body")], [], [])
 
 
 def test_a_folder_with_nothing_but_a_table_says_where_to_name_it(tmp_path: Path) -> None:
@@ -155,6 +163,6 @@ def test_a_folder_with_nothing_but_a_table_says_where_to_name_it(tmp_path: Path)
     save(tmp_path, "metadata.csv", "article\n")
     table = save(tmp_path, "table.csv", TABLE)
     with pytest.raises(UserError, match="has no article: add some") as error:
-        read_sources([str(tmp_path)], [labels], [])
+        read_sources(Paths(), [str(tmp_path)], [labels], [])
     (line,) = str(error.value).splitlines()[1:]
     assert line.startswith(f"{table} ") and NAME_IT in line

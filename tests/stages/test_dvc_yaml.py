@@ -36,7 +36,7 @@ def stage_file(name: str) -> Path:
 def code_of(name: str) -> list[str]:
     """Keys of reports/installed.json that a stage declares: ["split"]."""
     (of_stage,) = [item for item in STAGES[name]["params"] if isinstance(item, dict)]
-    keys: list[str] = of_stage[files.INSTALLED.as_posix()]
+    keys: list[str] = of_stage[files.Paths().installed.as_posix()]
     return keys
 
 
@@ -111,12 +111,12 @@ def test_params_are_the_sections_or_keys_that_the_stage_reads(name: str) -> None
 
 @pytest.mark.parametrize("name", STAGES)
 def test_files_are_those_that_the_stage_names(name: str) -> None:
-    """The code that the stage runs reads a constant of `files` for each of its deps and outs."""
+    """The code that the stage runs takes each of its deps and outs from `Paths`."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files_of(name)]
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    names = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    used = {value.as_posix() for key in names if isinstance(value := vars(files).get(key), Path)}
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    names = {node.attr for node in nodes if ast.unparse(node.value).endswith("paths")}
+    paths = [getattr(files.Paths(), name, None) for name in names]
+    used = {path.as_posix() for path in paths if isinstance(path, Path)}
     for kind in ("deps", "outs", "metrics", "plots"):
         for path in options_of(name, kind):
             if path == "seeds":
@@ -141,7 +141,7 @@ def test_results_are_in_the_cache_of_dvc_and_not_in_git() -> None:
         for kind in ("outs", "metrics", "plots"):
             assert all(options.get("cache", True) for options in options_of(name, kind).values())
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
-    assert f"/{files.REPORTS}/" in ignored
+    assert f"/{files.Paths().reports}/" in ignored
 
 
 def test_models_have_their_colours_in_plots() -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from paratopic.inference.modes import NEVER
-from paratopic.project.files import COMPARISON, MODEL_REPORTS, MODELS, PAGE, SCORES, WHOLE_PAGE
+from paratopic.project.files import Paths
 from paratopic.project.kinds import KINDS
 from paratopic.project.reports import last_time, read_times
 from tests.programs import Cli, logged, run_stages, runs, sh
@@ -135,16 +135,16 @@ def test_a_labelled_table_with_other_topics_and_one_model(
     run_stages(*of_models("baseline"), "report", "track")
     (run,) = logged(Path.cwd())
     assert str(run.info.run_name).startswith("baseline ")
-    seconds = read_times()["train@baseline"].seconds
+    seconds = read_times(Paths().times)["train@baseline"].seconds
     assert run.info.end_time - run.info.start_time == int(1000 * seconds)
-    comparison = json.loads(COMPARISON.read_text())
+    comparison = json.loads(Paths().comparison.read_text())
     assert set(comparison["models"]) == {"dummy", "baseline"}
     assert comparison["champion"] == "baseline"
     assert comparison["split_unit"] == "article"
     assert comparison["leads"] == {
         "baseline - dummy": comparison["differences"]["baseline - dummy"]
     }
-    assert not (SCORES / "baseline/definitions.parquet").exists()  # topics have none
+    assert not (Paths().scores / "baseline/definitions.parquet").exists()  # topics have none
     macro_f1 = comparison["models"]["baseline"]["macro_f1"]["value"]
     assert macro_f1 > 0.8
     said = cli("predict", "--json", "seeds/us-china-talks-madrid-2025-09-15.txt")
@@ -152,10 +152,10 @@ def test_a_labelled_table_with_other_topics_and_one_model(
     # That the rows are a random sample calibrates and measures anew.
     frame.assign(drawn=1).to_csv("table.csv", index=False)
     run_stages("prepare", "calibrate baseline", "evaluate baseline", "compare")
-    weighed = json.loads(COMPARISON.read_text())["models"]["baseline"]["macro_f1"]["value"]
+    weighed = json.loads(Paths().comparison.read_text())["models"]["baseline"]["macro_f1"]["value"]
     assert weighed == pytest.approx(macro_f1)
     frame[1:].assign(drawn=1).to_csv("table.csv", index=False)
-    time = last_time("baseline")  # on a busy machine, more than 0 s
+    time = last_time(Paths().times, "baseline")  # on a busy machine, more than 0 s
     assert time.endswith(" s for 121 labelled texts")
     assert f"(last time, measuring took: baseline {time};" in cli("status")
     capsys.readouterr()
@@ -170,15 +170,17 @@ def test_before_anyone_has_labelled_the_descriptions_predict(
     Path("plain.txt").write_text("The tariff on goods rose.\n\nThe navy left the port.\n", "utf-8")
     begin({"prepare.sources": ["plain.txt"], "prepare.labels": None, "unit": "entry"})
     run_stages(*of_models("baseline", "transformer"), "report", "track")
-    page = Page(PAGE.read_text(encoding="utf-8"))
+    page = Page(Paths().page.read_text(encoding="utf-8"))
     assert "Nothing was measured" in page.text and "2 entries from 1 article" in page.text
     assert "paragraph" not in page.text.lower()
     assert "The models" not in page.text and "goes wrong" not in page.text
     monkeypatch.setattr("webbrowser.open", lambda url: True)
-    monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "")
+    monkeypatch.setattr("paratopic.results.changes_since", lambda params, champion: "")
     cli("report", "--open")
-    assert "<code>paratopic label --random --n 60</code>" in WHOLE_PAGE.read_text(encoding="utf-8")
-    comparison = json.loads(COMPARISON.read_text())
+    assert "<code>paratopic label --random --n 60</code>" in Paths().whole_page.read_text(
+        encoding="utf-8"
+    )
+    comparison = json.loads(Paths().comparison.read_text())
     assert (comparison["n"], comparison["champion"]) == (0, "transformer")
     # Each has the settings of its own model alone.
     models = [run.data.params for run in logged(Path.cwd())]
@@ -194,10 +196,10 @@ def test_before_anyone_has_labelled_the_descriptions_predict(
         assert answer["topic"] == (most if confidence >= none else None)
         # The definitions alone say how likely it has a topic, and none is called sure.
         assert 0 < sum(answer["scores"].values()) < 1
-    manifest = json.loads((MODELS / "transformer/paratopic.json").read_text())
+    manifest = json.loads((Paths().models / "transformer/paratopic.json").read_text())
     assert manifest["calibration"]["thresholds"] == [1.0] * 4
     assert manifest["calibration"]["sure"] == NEVER
-    card = (MODEL_REPORTS / "transformer/card.md").read_text(encoding="utf-8")
+    card = (Paths().model_reports / "transformer/card.md").read_text(encoding="utf-8")
     assert "Nothing was measured" in card
     assert "nothing is measured" in " ".join(cli("report").split())
 

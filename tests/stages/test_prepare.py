@@ -12,20 +12,21 @@ from pathlib import Path
 import pytest
 
 from paratopic.corpus.table import read_paragraphs, read_parquet
-from paratopic.project.files import METADATA, PARAGRAPHS, PREPARED, sha256
+from paratopic.project.files import Paths, sha256
 from paratopic.project.params import Labels, Prepare
 from paratopic.project.topics import Topic, Topics
 from paratopic.stages import prepare as stage
 from paratopic.stages.prepare import Outputs, main
-from tests.samples import BODIES, GERMAN, PARAMS
+from tests.samples import BODIES, GERMAN, PARAMS, with_params
 
 TEXT = "Trade\n\nThe tariff on goods rose.\n\nPhoto: Harbour Press\n"
 
 
-def prepare(params: Prepare, topics: Topics) -> Outputs:
+def prepare(settings: Prepare, topics: Topics) -> Outputs:
     """The tables, where no annotator is a weak source."""
     labels = Labels(())
-    return stage.prepare(replace(PARAMS, prepare=params, topics=topics, labels=labels))
+    params = replace(PARAMS, prepare=settings, topics=topics, labels=labels)
+    return stage.prepare(with_params(Path(), params))
 
 
 @pytest.fixture
@@ -82,8 +83,7 @@ def run(
 
     def printed(*sources: str) -> str:
         params = replace(PARAMS, prepare=settings(sources))
-        monkeypatch.setattr(stage, "read_params", lambda: params)
-        main()
+        main(with_params(Path(), params))
         return capsys.readouterr().out
 
     return printed
@@ -95,7 +95,7 @@ def test_files_that_cannot_be_read_are_counted_and_named(run: Callable[..., str]
     lines = run(".").splitlines()
     (line,) = [line for line in lines if line.startswith("2 files could not be read")]
     assert line.endswith(": broken.pdf, empty.txt")
-    report = json.loads(PREPARED.read_text(encoding="utf-8"))
+    report = json.loads(Paths().prepared.read_text(encoding="utf-8"))
     assert report["skipped"]["unreadable"] == 2
     skipped = Path("reports/skipped.csv").read_text(encoding="utf-8")
     assert "empty.txt,0,,unreadable: holds no text. Give a file" in skipped
@@ -103,16 +103,16 @@ def test_files_that_cannot_be_read_are_counted_and_named(run: Callable[..., str]
 
 def test_what_paragraphs_are_from_is_written_and_said_once(run: Callable[..., str]) -> None:
     assert "metadata" not in run("plain.txt", "marked.md")
-    paragraphs = PARAGRAPHS.read_bytes()
-    assert list(read_parquet(METADATA)) == ["id"]
+    paragraphs = Paths().paragraphs.read_bytes()
+    assert list(read_parquet(Paths().metadata)) == ["id"]
     Path("metadata.csv").write_text("article;source;date\nplain;Post;2025\nno;;\n")
     printed = run("plain.txt", "marked.md")
     assert "metadata: date for 1 of 2 articles (1 from metadata.csv), source for 1\n" in printed
     assert "note: metadata.csv: " in printed
-    assert PARAGRAPHS.read_bytes() == paragraphs
-    metadata = read_parquet(METADATA)
-    assert list(metadata["id"]) == list(read_paragraphs(PARAGRAPHS)["id"])
-    report = json.loads(PREPARED.read_text(encoding="utf-8"))
+    assert Paths().paragraphs.read_bytes() == paragraphs
+    metadata = read_parquet(Paths().metadata)
+    assert list(metadata["id"]) == list(read_paragraphs(Paths().paragraphs)["id"])
+    report = json.loads(Paths().prepared.read_text(encoding="utf-8"))
     assert report["metadata"] == {"date": {"metadata.csv": 1}, "source": {"metadata.csv": 1}}
 
 

@@ -18,18 +18,7 @@ import pytest
 
 from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.report import Metrics
-from paratopic.project.files import (
-    COMPARISON,
-    FINAL,
-    HISTORY,
-    MODEL_REPORTS,
-    PAGE,
-    RAW_SCORES,
-    SCORES,
-    WHOLE_PAGE,
-    read_json,
-    write_csv,
-)
+from paratopic.project.files import FINAL, HISTORY, Paths, read_json, write_csv
 from paratopic.project.topics import NONE, ModeName
 from tests.programs import ROOT, Cli, run_stages
 from tests.samples import WORDS, paragraph, write_params
@@ -80,21 +69,20 @@ def start(mode: ModeName, models: list[str], source: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def project(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project's folder, which DVC takes to be up to date, and no browser."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "")
+    monkeypatch.setattr("paratopic.results.changes_since", lambda params, champion: "")
     monkeypatch.setattr("webbrowser.open", lambda url: True)
 
 
 def written() -> str:
     run_stages("report")
-    return PAGE.read_text(encoding="utf-8")
+    return Paths().page.read_text(encoding="utf-8")
 
 
 def on_request(cli: Cli) -> str:
     cli("report", "--open")
-    return WHOLE_PAGE.read_text(encoding="utf-8")
+    return Paths().whole_page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("mode", ["single", "multi"])
@@ -121,13 +109,13 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) 
     start(mode, ["baseline", "transformer"], "table.csv")
     run_stages("installed", "prepare", "split", "fit baseline", "calibrate baseline")
     # A second model with the same scores, which has no history.
-    shutil.copytree(SCORES / "baseline", SCORES / "transformer")
+    shutil.copytree(Paths().scores / "baseline", Paths().scores / "transformer")
     empty = pd.DataFrame(columns=["repeat", "fold", "step", "loss"])
-    (RAW_SCORES / "transformer").mkdir()
-    write_csv(RAW_SCORES / "transformer" / HISTORY, empty)
+    (Paths().raw_scores / "transformer").mkdir()
+    write_csv(Paths().raw_scores / "transformer" / HISTORY, empty)
     run_stages("evaluate baseline", "evaluate transformer", "train baseline", "compare")
-    write_csv(MODEL_REPORTS / "transformer" / "final.csv", empty[["step", "loss"]])
-    shutil.copy(MODEL_REPORTS / "baseline" / FINAL, MODEL_REPORTS / "transformer")
+    write_csv(Paths().model_reports / "transformer" / "final.csv", empty[["step", "loss"]])
+    shutil.copy(Paths().model_reports / "baseline" / FINAL, Paths().model_reports / "transformer")
 
     html = written()
     page = Page(html)
@@ -156,12 +144,12 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) 
     assert ("macro-F1 of answers" in html) == (mode == "single")
     assert ("mean average precision" in html) == (mode == "multi")
     assert "How much is about what" not in html and "≈" not in page.text
-    comparison = Comparison.load(COMPARISON)
+    comparison = Comparison.load(Paths().comparison)
     pair = f"{comparison.champion} - dummy"
     for significant in (True, False):
         lead = replace(comparison.differences[pair], value=0.1, significant=significant)
         changed = comparison.differences | {pair: lead}
-        comparison.model_copy(update={"differences": changed}).save(COMPARISON)
+        comparison.model_copy(update={"differences": changed}).save(Paths().comparison)
         in_short = Page(written().partition("</section>")[0]).text
         assert ("not significantly better than a dummy that always" in in_short) != significant
 
@@ -198,7 +186,7 @@ def test_all_that_count_mistakes_count_the_same(cli: Cli, monkeypatch: pytest.Mo
     start("single", ["baseline"], "table.csv")
     run_stages(*PIPELINE, "report")
 
-    folder = MODEL_REPORTS / "baseline"
+    folder = Paths().model_reports / "baseline"
     rows = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
     assert list(rows)[4:8] == ["answer", "label", "right", "most_probable"]
     assert (rows["right"] == (rows["answer"] == rows["label"])).all()
@@ -216,7 +204,7 @@ def test_all_that_count_mistakes_count_the_same(cli: Cli, monkeypatch: pytest.Mo
     assert curve["risk"].iloc[-1] == pytest.approx(n_wrong / n)
     assert Metrics.load(folder / "metrics.json").mistakes == n_wrong
 
-    page = Page(PAGE.read_text(encoding="utf-8")).text
+    page = Page(Paths().page.read_text(encoding="utf-8")).text
     assert f"For {n_wrong} of {n} paragraphs" in page
     assert f"100%{n_wrong / n:.0%}" in page.partition("Share of wrong answers")[2].replace("\n", "")
     assert f"{n_wrong} of {n} answers wrong" in cli("errors")

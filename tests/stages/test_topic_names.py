@@ -16,7 +16,7 @@ from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.evaluation.report import Metrics
 from paratopic.labels.summary import Prepared
 from paratopic.project.errors import UserError
-from paratopic.project.files import MODEL_REPORTS, MODELS, PREPARED, SCORES
+from paratopic.project.files import Paths
 from paratopic.project.topics import NO_TOPIC, NONE, ModeName, Topic
 from tests.programs import run_cli, run_stages
 from tests.samples import BODIES, WORDS, paragraph, write_params
@@ -29,12 +29,8 @@ ODD += ["' OR 1=1 --", "é", "\u202eabc", "null", "1.0", "x" * 200, "\\", "#", "
 
 @pytest.mark.parametrize("mode", ["single", "multi"])
 def test_the_pipeline_takes_any_name(
-    mode: ModeName,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    mode: ModeName, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     names = [*OWN, *ODD]
     rng, kinds = random.Random(1), list(WORDS)
     table = pd.DataFrame(
@@ -54,14 +50,18 @@ def test_the_pipeline_takes_any_name(
     of_baseline = [f"{stage} baseline" for stage in ("fit", "calibrate", "evaluate")]
     run_stages("installed", "prepare", "split", *of_baseline)
     run_stages("train baseline", "package baseline", "card baseline", "compare", "report")
-    assert [list(cell) for cell in read_labelled_paragraphs()["label"]] == [[n] for n in names * 4]
-    assert Prepared.load(PREPARED).topics == dict.fromkeys(names, 4)
-    scores = pd.read_parquet(SCORES / "baseline" / "scores.parquet")
+    assert [list(cell) for cell in read_labelled_paragraphs(Paths())["label"]] == [
+        [n] for n in names * 4
+    ]
+    assert Prepared.load(Paths().prepared).topics == dict.fromkeys(names, 4)
+    scores = pd.read_parquet(Paths().scores / "baseline" / "scores.parquet")
     assert scores["id"].nunique() == len(table) and set(scores["fold"]) == {0, 1}
-    assert [*Metrics.load(MODEL_REPORTS / "baseline" / "metrics.json").topics] == names
-    assert load(MODELS / "baseline").classes_ == tuple(names)
+    assert [*Metrics.load(Paths().model_reports / "baseline" / "metrics.json").topics] == names
+    assert load(Paths().models / "baseline").classes_ == tuple(names)
     # What was made in the other mode, or with other topics, is named, and stays as it is.
-    before = {path: path.read_bytes() for path in MODEL_REPORTS.rglob("*") if path.is_file()}
+    before = {
+        path: path.read_bytes() for path in Paths().model_reports.rglob("*") if path.is_file()
+    }
     other = {"mode": "multi" if mode == "single" else "single"}
     for changed in (other, {"codebook": [*names, "another"]}):
         write_params(settings | {"topics": topics | changed})
@@ -73,7 +73,7 @@ def test_the_pipeline_takes_any_name(
     Path("article.txt").write_text(f"Trade\n\n{BODIES[0]}\n", encoding="utf-8")
     capsys.readouterr()
     for command in ("report", "status", "errors", "predict article.txt --json"):
-        monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "")
+        monkeypatch.setattr("paratopic.results.changes_since", lambda params, champion: "")
         assert run_cli(monkeypatch, *command.split()) == 0
         printed = capsys.readouterr().out
     assert set(json.loads(printed.splitlines()[0])["scores"]) == set(names)

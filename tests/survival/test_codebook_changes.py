@@ -16,8 +16,7 @@ import pytest
 from paratopic.labels.answers import read_answers
 from paratopic.labels.log import read_lines
 from paratopic.project.codebook import Change
-from paratopic.project.files import LABELS as LABELS_TABLE
-from paratopic.project.files import PARAMS, PREPARED, VOTES
+from paratopic.project.files import Paths
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
 from tests.annotation.small_project import make_project
@@ -29,7 +28,11 @@ ODD = [
     *("it's", 'a "quoted" name', "{curly}", "[list]", "über", "日本", "%", "*star", "&anchor"),
     *("@at", "`tick`", "two  blanks", "a/b\\c", "<b>", "| pipe", "> folded", "key: value", "!tag"),
 ]
-PREPARE = "from paratopic.stages.prepare import main; main()"
+PREPARE = """
+from paratopic.project.folder import Project
+from paratopic.stages.prepare import main
+main(Project())
+"""
 
 
 def random_change(topics: Topics, new: list[str], rng: random.Random) -> Change:
@@ -69,13 +72,13 @@ def change_beside_the_page(folder: Path, n_changes: int, n_kills: int) -> set[st
         for number in range(n_changes):
             if len(new) < 2:
                 new = [f"{name} {number}" for name in ODD]
-            before = read_params(folder / PARAMS).topics
+            before = read_params(Paths(folder).params).topics
             change = random_change(before, new, rng)
             started = time.monotonic()
             limit = rng.uniform(0.3, 1) * seconds if number in kills else None
             was_killed = killed(folder, words_of(change), limit)
             seconds = seconds if was_killed else time.monotonic() - started
-            now, after = read_params(folder / PARAMS).topics, change.topics(before)
+            now, after = read_params(Paths(folder).params).topics, change.topics(before)
             wanted = (before, after) if was_killed else (after,)
             assert (now.names, now.retired) in [(each.names, each.retired) for each in wanted]
             for _ in range(2):
@@ -98,17 +101,18 @@ def agree(folder: Path, confirmed: set[str], n_before: int) -> tuple[int, int]:
     -------
     Numbers of paragraphs with a label by hand, and of those to be labelled again.
     """
-    topics = read_params(folder / PARAMS).topics
+    topics = read_params(Paths(folder).params).topics
     current = read_answers(read_lines(folder / LABELS), topics)
     parts = current.answers, current.retired
     labelled, again = ({line.paragraph for line in part} for part in parts)
     assert confirmed <= labelled | again and len(labelled | again) >= n_before
     assert not labelled & again
     assert {name for line in current.answers for name in line.names} <= set(topics.names)
-    table, votes = (pd.read_parquet(folder / path) for path in (LABELS_TABLE, VOTES))
+    paths = Paths(folder)
+    table, votes = (pd.read_parquet(path) for path in (paths.labels, paths.votes))
     assert set(table["paragraph"][table["by"] == "hand"]) == labelled
     assert set(votes["paragraph"][votes["status"] == "retired"]) == again
-    report = json.loads((folder / PREPARED).read_text(encoding="utf-8"))
+    report = json.loads(paths.prepared.read_text(encoding="utf-8"))
     assert report["labelled_by"]["hand"] == len(labelled)
     printed = sh(folder, *COMMAND, "status")
     counts = re.search(r"because the codebook changed: (\d+)", printed)

@@ -36,7 +36,7 @@ from paratopic.inference.model import load
 from paratopic.labels.answers import current
 from paratopic.labels.log import Label, append, read_lines
 from paratopic.project.errors import UserError
-from paratopic.project.files import DRAFT, PARAGRAPHS
+from paratopic.project.files import DRAFT, Paths
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
 from tests.annotation.test_annotate import kill_again_and_again, start_project
@@ -175,7 +175,7 @@ def test_predictions_of_a_killed_run_are_completed(baseline_folder: Path, tmp_pa
 def test_an_import_that_is_killed_is_repeated_without_loss(clone: Path) -> None:
     rng, kills = random.Random(4), 0
     labels = clone / "seeds" / "labels.csv"
-    ids = list(read_paragraphs(clone / PARAGRAPHS)["id"])
+    ids = list(read_paragraphs(Paths(clone).paragraphs)["id"])
     names = read_params(clone / "params.yaml").topics.names
     before, known = labels.read_bytes(), answers_in(labels)
     with (clone / "sheet.csv").open("w", encoding="utf-8", newline="") as file:
@@ -206,9 +206,9 @@ def answers_in(path: Path) -> set[tuple[str, str, str]]:
     }
 
 
-def test_nothing_is_asked_twice(part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    start_project(tmp_path, monkeypatch)
-    counts = kill_again_and_again(tmp_path, ASKING_KILLS // PARTS, part)
+def test_nothing_is_asked_twice(part: int, here: Path) -> None:
+    start_project()
+    counts = kill_again_and_again(here, ASKING_KILLS // PARTS, part)
     log.info("annotate: %s", dict(counts))
     assert +counts == Counter(paragraphs=counts["paragraphs"], killed=ASKING_KILLS // PARTS)
 
@@ -304,7 +304,7 @@ def outcome(path: Path, data: bytes, read: Callable[[Path], object]) -> str:
 def test_exports_of_answers(
     suffix: str, part: int, tmp_path: Path, topics: Topics, clone: Path
 ) -> None:
-    frame = read_paragraphs(clone / PARAGRAPHS)
+    frame = read_paragraphs(Paths(clone).paragraphs)
     inputs = damaged(EXPORTS[suffix], OF_CSV if suffix == ".csv" else OF_JSON)
     path = tmp_path / f"any{suffix}"
     fuzzed(

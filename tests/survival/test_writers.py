@@ -17,7 +17,8 @@ from paratopic.annotation import page
 from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
-from paratopic.project.files import PARAGRAPHS, PARAMS
+from paratopic.project.files import Paths
+from paratopic.project.folder import Project
 from paratopic.project.params import read_params
 from paratopic.stages import prepare
 from tests.annotation.small_project import make_project
@@ -37,8 +38,8 @@ def all_at_once(
     project: Path, save: Send, bring: Callable[[str], None], run: Callable[[], None]
 ) -> None:
     """Label all paragraphs by the page and by imported sheets, while the pipeline runs."""
-    ids = list(read_paragraphs(project / PARAGRAPHS)["id"])
-    codebook = page.version_of(read_params(project / PARAMS).topics)
+    ids = list(read_paragraphs(Paths(project).paragraphs)["id"])
+    codebook = page.version_of(read_params(Paths(project).params).topics)
     ann, zoe = TOPIC_OF
 
     def on_the_page() -> None:
@@ -71,22 +72,22 @@ def all_at_once(
 
 def session(project: Path) -> page.Session:
     """A session of the page on all paragraphs of a project."""
-    topics = read_params(project / PARAMS).topics
+    topics = read_params(Paths(project).params).topics
     (shown,) = suggestions(TOPICS, 1)
-    ids = read_paragraphs(project / PARAGRAPHS)["id"]
+    ids = read_paragraphs(Paths(project).paragraphs)["id"]
     items = [replace(shown, id=id_, scores={}) for id_ in ids]
     return page.Session(project / LABELS, "ann", items, lambda: topics)
 
 
 def test_three_writers_lose_no_label(
-    tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch
+    here: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(make_project(tmp_path, baseline_folder))
+    make_project(here, baseline_folder)
     texts = "\n\n".join(f"The talks of day {day} were on tariffs." for day in range(8))
     Path("seeds/news.txt").write_text(texts, encoding="utf-8")
     LABELS.write_text("paragraph,topics\n", encoding="utf-8")
-    prepare.main()
-    on_page = TestClient(page.application(session(tmp_path)), base_url=HERE)
+    prepare.main(Project())
+    on_page = TestClient(page.application(session(here)), base_url=HERE)
 
     def save(answer: dict[str, Any]) -> None:
         assert "answer" in on_page.post("/save", json=answer).json()
@@ -94,9 +95,9 @@ def test_three_writers_lose_no_label(
     def bring(sheet: str) -> None:
         assert run_cli(monkeypatch, "import", sheet) == 0
 
-    all_at_once(tmp_path, save, bring, prepare.main)
-    prepare.main()
-    assert len(read_paragraphs(PARAGRAPHS)) == 8
+    all_at_once(here, save, bring, lambda: prepare.main(Project()))
+    prepare.main(Project())
+    assert len(read_paragraphs(Paths().paragraphs)) == 8
 
 
 PAGE = """

@@ -9,7 +9,7 @@ import pytest
 from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.report import TopicFigures
 from paratopic.project.errors import UserError
-from paratopic.project.files import FINAL_FITS, TIMES, digest, write_json
+from paratopic.project.files import Paths, digest, write_json
 from paratopic.tracking.records import (
     _seconds_of_training,
     git_tags,
@@ -58,37 +58,37 @@ def test_a_models_state_is_what_it_is_and_how_good() -> None:
         assert state_of(outputs | {path: "9"}, "baseline") != state
 
 
-@pytest.mark.usefixtures("here")
-def test_the_duration_is_that_of_the_fit_of_the_model_that_is_there() -> None:
-    folder = FINAL_FITS / "baseline"
-    assert _seconds_of_training("baseline") == 0
+def test_the_duration_is_that_of_the_fit_of_the_model_that_is_there(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    folder = paths.final_fits / "baseline"
+    assert _seconds_of_training(paths, "baseline") == 0
     write_json(folder / "head.json", {})
-    write_json(TIMES, {"train@baseline": {"fit": digest(folder), "seconds": 61.5}})
-    assert _seconds_of_training("baseline") == 61.5
+    write_json(paths.times, {"train@baseline": {"fit": digest(folder), "seconds": 61.5}})
+    assert _seconds_of_training(paths, "baseline") == 61.5
     # The model is from another fit, such as one of another machine.
     write_json(folder / "head.json", {"other": 1})
-    assert _seconds_of_training("baseline") == 0
-    TIMES.write_text("")  # by a power cut
-    assert _seconds_of_training("baseline") == 0
+    assert _seconds_of_training(paths, "baseline") == 0
+    paths.times.write_text("")  # by a power cut
+    assert _seconds_of_training(paths, "baseline") == 0
 
 
-def test_runs_are_named_after_the_commit(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(here.parent))
-    assert title_of(git_tags()) is None
-    (here / "params.yaml").write_text("seed: 1\n", encoding="utf-8")
+def test_runs_are_named_after_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert title_of(git_tags(tmp_path)) is None
+    (tmp_path / "params.yaml").write_text("seed: 1\n", encoding="utf-8")
     for words in ("init -q", "config user.email a@example.org", "config user.name Ann", "add -A"):
-        sh(here, "git", *words.split())
-    sh(here, "git", "commit", "-qm", "start")
+        sh(tmp_path, "git", *words.split())
+    sh(tmp_path, "git", "commit", "-qm", "start")
     # What the pipeline writes itself is no change.
-    (here / "reports").mkdir()
+    (tmp_path / "reports").mkdir()
     for name in ("dvc.lock", "reports/comparison.json"):
-        (here / name).write_text("new\n", encoding="utf-8")
-    tags = git_tags()
+        (tmp_path / name).write_text("new\n", encoding="utf-8")
+    tags = git_tags(tmp_path)
     assert (tags["git_dirty"], tags["mlflow.user"]) == ("false", "Ann")
     assert title_of(tags) == tags["git_commit"][:7]
     assert title_of(tags | {"dvc_exp": "milder"}) == "milder"
-    (here / "params.yaml").write_text("seed: 2\n", encoding="utf-8")
-    assert title_of(git_tags()) == f"{tags['git_commit'][:7]}-dirty"
+    (tmp_path / "params.yaml").write_text("seed: 2\n", encoding="utf-8")
+    assert title_of(git_tags(tmp_path)) == f"{tags['git_commit'][:7]}-dirty"
 
 
 def test_an_output_that_the_pipeline_has_not_made_yet_is_named() -> None:

@@ -18,6 +18,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from paratopic import load
 from paratopic.project.errors import UserError
+from paratopic.project.folder import Project
 from paratopic.tracking import ui
 from paratopic.tracking.runs import Record, write_runs
 from tests.programs import ROOT, chromium, free_port
@@ -98,8 +99,7 @@ def test_a_server_is_opened_in_place_of_a_new_one(
     monkeypatch.setattr(ui, "_page", lambda uri, name: "#/experiments/7/runs")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there:5000/")
     monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.chdir(ROOT)
-    ui.main()
+    ui.main(Project(ROOT))
     page = "http://there:5000/#/experiments/7/runs"
     assert opened == [page] and page in capsys.readouterr().out
 
@@ -111,8 +111,7 @@ def test_a_store_without_runs_and_a_port_that_is_taken_are_refused(
         ui._page(uri, "nothing")
     monkeypatch.setattr(ui, "_page", lambda uri, name: "")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    monkeypatch.chdir(ROOT)
     with socket.create_server((ui.HOST, 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} is taken.* --port"):
-            ui.main(port)
+            ui.main(Project(ROOT), port)

@@ -15,11 +15,10 @@ import typer
 from paratopic.annotation.asking import Prompt, Vote, ask_all, read_prompt
 from paratopic.annotation.chat import KEY, Chat
 from paratopic.annotation.suggestion import Suggestion, draw_random, has_label, in_context
-from paratopic.cli.project import Project, read_project
 from paratopic.labels.log import LLM, Label, append, cell_of, first_words, one_line
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import PROMPT
 from paratopic.project.terminal import bar
+from paratopic.results import Labelling, Project
 
 log = logging.getLogger(__name__)
 
@@ -52,22 +51,23 @@ def annotate(
     same command goes on where it stopped. A key for the server comes from the environment variable
     PARATOPIC_LLM_KEY.
     """
-    project, annotator = read_project(), f"{LLM}{one_line(model)}"
-    if not project.params.labels.is_weak(annotator):
+    project, annotator = Project(), f"{LLM}{one_line(model)}"
+    labelling, path = project.labelling, project.paths.prompt
+    if not labelling.params.labels.is_weak(annotator):
         raise UserError(
             f"the answers of {annotator} would count as those of a person: add it, or llm-*, to "
             "labels.weak in params.yaml"
         )
     chat = Chat(url, model, os.environ.get(KEY, "").strip() or None, timeout)
-    prompt = read_prompt(PROMPT, project.params.topics)
-    items = _to_ask(project, annotator, prompt.digest, n)
+    prompt = read_prompt(path, labelling.params.topics)
+    items = _to_ask(labelling, annotator, prompt.digest, n)
     if not items:
-        print(f"{annotator} has answered for every paragraph, with the prompt of {PROMPT}")
+        print(f"{annotator} has answered for every paragraph, with the prompt of {path}")
         return
     expected = sum(map(prompt.expected_tokens, items))
     run = _Run(annotator, prompt, budget, concurrency, expected / len(items))
-    asking = project.in_units(f"{plural(len(items), 'paragraph')} to ask")
-    print(f"{asking} {model} about, with {PROMPT}: about {expected:,} tokens")
+    asking = labelling.in_units(f"{plural(len(items), 'paragraph')} to ask")
+    print(f"{asking} {model} about, with {path}: about {expected:,} tokens")
     if estimate:
         return
     if not chat.is_here:
@@ -76,11 +76,11 @@ def annotate(
             chat.host,
         )
     answers = ask_all(chat, prompt, items, concurrency, lambda: run.goes_on)
-    run.keep(answers, project.labels_file, len(items))
+    run.keep(answers, labelling.labels_file, len(items))
     if run.is_useless:
         raise UserError(
             f"{annotator} gave no answer that is of use; the last one was {run.problem}. Try "
-            f"another model, or change {PROMPT}"
+            f"another model, or change {path}"
         )
     if (left := len(items) - run.n) and not run.reaches:
         print(f"the budget does not reach for the other {left}")
@@ -158,22 +158,22 @@ class _Run:
         return self.reaches and not self.is_useless
 
 
-def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Suggestion]:
+def _to_ask(labelling: Labelling, annotator: str, prompt: str, n: int) -> list[Suggestion]:
     """At most n paragraphs that have no answer to this prompt; those with a hand label first.
 
     Those with an error come last.
     """
-    frame, judged = project.paragraphs, project.answers_on
+    frame, judged = labelling.paragraphs, labelling.answers_on
     lines = [
         line
-        for line in project.lines
+        for line in labelling.lines
         if line.annotator == annotator and dict(line.more).get("prompt") == prompt
     ]
     answered = {line.paragraph for line in lines if line.is_decided}
     asked = {line.paragraph for line in lines}
     by_hand = frame["id"][has_label(frame, judged)]
     # The same order each time, so that what was asked is a beginning of it.
-    at_random = draw_random(frame, judged, len(frame), project.params.seed)
+    at_random = draw_random(frame, judged, len(frame), labelling.params.seed)
     drawn = dict.fromkeys(by_hand, "") | at_random
     left = sorted((id_ for id_ in drawn if id_ not in answered), key=asked.__contains__)
     return in_context(frame, {id_: drawn[id_] for id_ in left[:n]})

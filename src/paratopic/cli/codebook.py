@@ -9,17 +9,17 @@ from __future__ import annotations
 import shutil
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from filelock import FileLock
 
-from paratopic.cli.project import read_project
 from paratopic.project import files
 from paratopic.project.codebook import Change, Kind, edited
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import PARAGRAPHS, PARAMS
 from paratopic.project.params import Params, parse_params, read_text
+from paratopic.results import Project
 
 codebook = typer.Typer(no_args_is_help=True)
 
@@ -69,17 +69,22 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
         change = Change(kind, tuple(names), tuple(into))
     except ValueError as error:
         raise UserError(str(error)) from None
-    files.refuse_outside(PARAMS)
-    with FileLock(f".{PARAMS}.lock"):  # another change waits, and is made to this one's codebook
-        text = read_text()
-        target = PARAMS.resolve() if PARAMS.is_symlink() else PARAMS  # a link stays one
+    paths = Project().paths
+    path = paths.params
+    files.refuse_outside(path, paths.root)
+    # Another change waits, and is made to this one's codebook.
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        text = read_text(path)
+        target = path.resolve() if path.is_symlink() else path  # a link stays one
         with files.aside(target) as draft:
-            draft.write_bytes(_edited(text, parse_params(text), change).encode())
+            draft.write_bytes(_edited(text, path, parse_params(text, path), change).encode())
             shutil.copymode(target, draft)
-    print(f"{change}, in {PARAMS}")
-    if change.opens and PARAGRAPHS.exists():
-        project = read_project()
-        waiting = project.in_units(plural(len(project.retired), "paragraph has", "paragraphs have"))
+    print(f"{change}, in {path}")
+    if change.opens and paths.paragraphs.exists():
+        labelling = Project().labelling
+        waiting = labelling.in_units(
+            plural(len(labelling.retired), "paragraph has", "paragraphs have")
+        )
         print(f"{waiting} to be labelled again: `paratopic suggest` offers them first")
     print(_ABOUT_DEFINITIONS[kind])
 
@@ -92,16 +97,16 @@ _ABOUT_DEFINITIONS: dict[Kind, str] = {
 }
 
 
-def _edited(text: str, params: Params, change: Change) -> str:
+def _edited(text: str, path: Path, params: Params, change: Change) -> str:
     """The text of params.yaml after the change, from which nothing else is read than before."""
     topics = change.topics(params.topics)
     with suppress(UserError, LookupError, StopIteration):
         new_text = edited(text, change, params.topics)
-        new = parse_params(new_text)
+        new = parse_params(new_text, path)
         read = new.topics.topics, new.topics.retired, replace(new, topics=params.topics)
         if read == (topics.topics, topics.retired, params):
             return new_text
     raise UserError(
-        f"{PARAMS}: the codebook cannot be edited as it is written; write each topic as a line "
+        f"{path}: the codebook cannot be edited as it is written; write each topic as a line "
         "`- name: …` with its definition and heading below it, without anchors"
     )

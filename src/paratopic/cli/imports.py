@@ -13,9 +13,10 @@ import typer
 
 from paratopic.annotation import formats
 from paratopic.annotation.formats import ImportedLabels
-from paratopic.cli.project import Project, name_of_user, next_steps, print_steps, read_project
+from paratopic.cli.project import name_of_user, next_steps, print_steps
 from paratopic.labels.answers import merge
 from paratopic.project.errors import SOME_ERRORS, in_short, plural
+from paratopic.results import Labelling, Project
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,10 @@ def import_labels(
     Rows with an unknown paragraph or topic are reported by line or task, and the exit status is
     then 3. All other rows are imported.
     """
-    project = read_project()
-    topics = project.params.topics
-    read = {path: formats.read_answers(path, project.paragraphs, topics) for path in paths}
+    project = Project()
+    labelling = project.labelling
+    topics = labelling.params.topics
+    read = {path: formats.read_answers(path, labelling.paragraphs, topics) for path in paths}
     unnamed = [path for path in paths if not all(label.annotator for label in read[path].labels)]
     name = name_of_user(annotator) if unnamed else ""
     if unnamed and annotator is None:
@@ -48,8 +50,8 @@ def import_labels(
             name,
         )
     for path, imported in read.items():
-        _merge(project, path, imported, name)
-    _warn_of_another_order(project, read.values())
+        _merge(labelling, path, imported, name)
+    _warn_of_another_order(labelling, read.values())
     problems = any(imported.problems for imported in read.values())
     open_rows = {
         f"edit {path}": "give the rows that were left out an answer (in a sheet, write a topic, or "
@@ -58,28 +60,28 @@ def import_labels(
         if imported.problems or formats.EMPTY in imported.left_out or not imported.labels
     }
     has_labels = any(imported.labels for imported in read.values())
-    print_steps(open_rows | (next_steps(read_project()) if has_labels else {}))
+    print_steps(open_rows | (next_steps(Project(project.folder).labelling) if has_labels else {}))
     raise typer.Exit(SOME_ERRORS if problems else 0)
 
 
-def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -> None:
+def _warn_of_another_order(labelling: Labelling, read: Collection[ImportedLabels]) -> None:
     """Say how many paragraphs were answered although the one drawn before them was not."""
     drawn_after = dict(chain.from_iterable(imported.drawn_after.items() for imported in read))
     answered = {label.paragraph for imported in read for label in imported.labels}
-    labelled = answered | project.answers_on.keys()
+    labelled = answered | labelling.answers_on.keys()
     if n_early := sum(id_ not in labelled for id_ in drawn_after.values()):
         log.warning(
             "note: %s an answer although the one drawn just before has none. Unless Label Studio "
             "shows its tasks in random order, the answers are not a random sample until all that "
             "were drawn have one.",
-            project.in_units(plural(n_early, "paragraph has", "paragraphs have")),
+            labelling.in_units(plural(n_early, "paragraph has", "paragraphs have")),
         )
 
 
-def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: str) -> None:
+def _merge(labelling: Labelling, path: Path, imported: ImportedLabels, annotator: str) -> None:
     """Add the labels of a file to labels.csv, and report."""
-    ranks = {id_: rank for rank, id_ in enumerate(project.paragraphs["id"])}
-    target, params = project.labels_file, project.params
+    ranks = {id_: rank for rank, id_ in enumerate(labelling.paragraphs["id"])}
+    target, params = labelling.labels_file, labelling.params
     labels = imported.labels
     added, disputes = merge(target, labels, annotator, ranks, params.topics, params.labels)
     for problem in imported.problems:

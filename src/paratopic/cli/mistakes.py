@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -13,19 +13,15 @@ import typer
 from paratopic.annotation import formats
 from paratopic.annotation.suggestion import in_context
 from paratopic.cli.predict import labelled_paragraphs
-from paratopic.cli.project import Project, check_out, read_project
-from paratopic.corpus.labelled import read_sampled
+from paratopic.cli.project import check_out, print_changes
 from paratopic.corpus.table import in_words, read_parquet
-from paratopic.evaluation.outcomes import Answered, answered, confusions
 from paratopic.findings.review import rank_doubtful, read_scores
-from paratopic.findings.slices import columns_of, describe_slices, find_slices
 from paratopic.inference.nearest import LikeParagraph
 from paratopic.labels.log import first_words
-from paratopic.project import files
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import MODELS
 from paratopic.project.terminal import listing, terminal
 from paratopic.project.topics import NONE, topics_in_words
+from paratopic.results import Labelling, Mistakes, Project
 
 Again = Annotated[
     Path | None,
@@ -57,70 +53,33 @@ def mistakes(
 
     The file of --out does not show the labels, so that nobody is influenced by them.
     """
-    project = read_project()
-    answers, kinds, slices, nearest = mistakes_of(project, by or [])
+    project = Project()
+    errors, labelling = project.errors(by or []), project.labelling
+    (answers, kinds, slices), nearest = errors, nearest_to(project, errors)
     listed, n_wrong = answers.mistakes.head(n), len(answers.mistakes)
     listed = listed.rename(columns={"id": "paragraph"})
     n_answers = plural(len(answers.table), "answer")
-    print(f"{project.champion}: {n_wrong} of {n_answers} wrong ({len(listed)} listed)")
+    print(f"{labelling.champion}: {n_wrong} of {n_answers} wrong ({len(listed)} listed)")
     for kind in kinds[:MOST_KINDS]:
         print(f"  {kind}")
     if len(kinds) > MOST_KINDS:
         print(f"  and {plural(len(kinds) - MOST_KINDS, 'rarer kind')}")
     if n_wrong:
-        _print_labels(project, listed.assign(verdict=list(_verdicts(listed, nearest))))
+        _print_labels(labelling, listed.assign(verdict=list(_verdicts(listed, nearest))))
     print("\n  ".join(slices))
     if out is not None:
         listed = listed.rename(columns={"most_probable": "suggestion"})
-        _write_again(project, listed.assign(reason=REASON), project.champion, out)
+        _write_again(labelling, listed.assign(reason=REASON), labelling.champion, out)
 
 
-class Mistakes(NamedTuple):
-    """Where the champion's out-of-fold answers are wrong.
-
-    Attributes
-    ----------
-    answers
-        All of them, beside their labels.
-    confusions
-        What is mistaken for what, in words, the most frequent first.
-    slices
-        A line that says whether any slice is worse, and a line for each that is.
-    nearest
-        Finds the labelled paragraph that is most like a text; None where there is none to compare.
-    """
-
-    answers: Answered
-    confusions: list[str]
-    slices: list[str]
-    nearest: Callable[[str], LikeParagraph | None]
-
-
-def mistakes_of(project: Project, columns: Sequence[str] = ()) -> Mistakes:
-    """Find mistakes, and slices of columns, of all by default, where the champion does worse.
-
-    Raises
-    ------
-    UserError
-        Nothing is measured; or there is no such column, or it has too many values.
-    """
-    params, scores = project.params, project.scores
-    if scores.empty:
-        raise UserError(
-            "nothing has been measured yet, so no mistakes are known: label more paragraphs, and "
-            "run `dvc repro`"
+def nearest_to(project: Project, errors: Mistakes) -> Callable[[str], LikeParagraph | None]:
+    """Function that finds the labelled paragraph most like a text; None where there is none."""
+    labelled = None
+    if len(errors.answers.mistakes):
+        labelled = labelled_paragraphs(
+            project.paths, project.paths.models / project.labelling.champion
         )
-    answers = answered(read_sampled(params.topics), scores)
-    people = {
-        paragraph: " and ".join(sorted({line.who for line in lines}))
-        for paragraph, lines in project.answers_on.items()
-    }
-    values = columns_of(project.everything, list(answers.table["id"]), people, columns)
-    slices = find_slices(values, answers, params.evaluate.confidence, params.seed)
-    wrong = len(answers.mistakes) > 0
-    labelled = labelled_paragraphs(MODELS / project.champion) if wrong else None
-    nearest = labelled.nearest_other if labelled else lambda text: None
-    return Mistakes(answers, confusions(answers, params.topics), describe_slices(slices), nearest)
+    return labelled.nearest_other if labelled else lambda text: None
 
 
 def _verdicts(
@@ -148,17 +107,17 @@ def review(
     label. The most doubtful label comes first. Answers of weak sources that the scores contradict
     come last. The file of --out does not show the labels, so that nobody is influenced by them.
     """
-    project = read_project()
-    models, topics = project.params.models, project.params.topics
-    project.note_changes()
-    ties = _ties(project)
-    tied = _printed(ties, project, n)
+    labelling = Project().labelling
+    models, topics = labelling.params.models, labelling.params.topics
+    print_changes(labelling.changes, labelling.champion)
+    ties = _ties(labelling)
+    tied = _printed(ties, labelling, n)
     if len(ties):
-        left_out = project.params.prepare.ties == "leave_out"
+        left_out = labelling.params.prepare.ties == "leave_out"
         until = " Until then, there is no label." if left_out else ""
         n_ties = plural(len(ties), "tie")
         print(f"{n_ties} ({len(tied)} listed). Another answer settles a tie.{until}")
-    rows, scores = read_scores(project.labelled, models)
+    rows, scores = read_scores(labelling.project.paths, labelling.labelled, models)
     if rows.empty and ties.empty:
         raise UserError(
             "there is nothing to review: no paragraph has a hand label. Label some "
@@ -166,24 +125,24 @@ def review(
         )
     ranked = rank_doubtful(rows, scores, topics)
     is_doubtful = (ranked["reason"] != "") & ~ranked["paragraph"].isin(tied["paragraph"])
-    doubtful = _printed(ranked[is_doubtful], project, n)
+    doubtful = _printed(ranked[is_doubtful], labelling, n)
     n_labels = plural(len(ranked), "hand label")
     print(f"{is_doubtful.sum()} of {n_labels} doubtful ({len(doubtful)} listed)")
     if n_unsure := int(ranked["unsure"].sum()):
-        unsure = project.in_units(plural(n_unsure, "paragraph"))
+        unsure = labelling.in_units(plural(n_unsure, "paragraph"))
         print(
             f"For {unsure} labelled with a topic, no topic reaches a probability of 50%. That "
             "alone is no reason to doubt the label (see `paratopic errors`)."
         )
     if out is not None:
         listed = pd.concat([tied, doubtful]).drop_duplicates("paragraph")
-        _write_again(project, listed, " and ".join(models), out)
+        _write_again(labelling, listed, " and ".join(models), out)
 
 
-def _ties(project: Project) -> pd.DataFrame:
+def _ties(labelling: Labelling) -> pd.DataFrame:
     """Paragraphs on which annotators are divided, and in column given who gave which topics."""
-    ties = project.tied
-    rows = project.paragraphs.loc[project.paragraphs["id"].isin(ties), ["id", "text"]]
+    ties = labelling.tied
+    rows = labelling.paragraphs.loc[labelling.paragraphs["id"].isin(ties), ["id", "text"]]
     given = [
         "; ".join(f"{answer.who}: {topics_in_words(answer.names)}" for answer in ties[id_])
         for id_ in rows["id"]
@@ -192,7 +151,7 @@ def _ties(project: Project) -> pd.DataFrame:
     return rows.assign(given=given, suggestion="", confidence=0.0, reason=TIE)
 
 
-def _printed(rows: pd.DataFrame, project: Project, n: int) -> pd.DataFrame:
+def _printed(rows: pd.DataFrame, labelling: Labelling, n: int) -> pd.DataFrame:
     """Print the first n rows: each paragraph, its label and why it is doubtful; returns them."""
     listed, verdicts = rows.head(n), []
     for row in listed.to_dict("records"):
@@ -201,11 +160,11 @@ def _printed(rows: pd.DataFrame, project: Project, n: int) -> pd.DataFrame:
             label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
         verdicts.append(f"{label}: {row['reason']}")
     shortened = listed["text"].map(first_words)
-    _print_labels(project, listed.assign(text=shortened, verdict=verdicts))
+    _print_labels(labelling, listed.assign(text=shortened, verdict=verdicts))
     return listed
 
 
-def _print_labels(project: Project, rows: pd.DataFrame) -> None:
+def _print_labels(labelling: Labelling, rows: pd.DataFrame) -> None:
     """Print where labels are: lines of labels.csv or rows of tables, with what they are on.
 
     Parameters
@@ -215,20 +174,23 @@ def _print_labels(project: Project, rows: pd.DataFrame) -> None:
     """
     if rows.empty:
         return
-    in_tables = project.votes.dropna(subset="place")
+    in_tables = labelling.votes.dropna(subset="place")
     place_of = dict(zip(in_tables["paragraph"], in_tables["place"], strict=True))
-    names, listed = in_words(read_parquet(files.METADATA), list(rows["paragraph"])), []
+    names, listed = (
+        in_words(read_parquet(labelling.project.paths.metadata), list(rows["paragraph"])),
+        [],
+    )
     for row in rows.to_dict("records"):
         id_ = row["paragraph"]
-        lines = ", ".join(answer.line for answer in project.answers_on.get(id_, []))
+        lines = ", ".join(answer.line for answer in labelling.answers_on.get(id_, []))
         where = f"line {lines}" if lines else place_of.get(id_, "")
         listed.append((where, (names[id_], row["text"], row["verdict"])))
     terminal().print(listing(listed))
-    if any(map(project.answers_on.get, rows["paragraph"])):
-        print(f"Lines are those of {project.labels_file}.")
+    if any(map(labelling.answers_on.get, rows["paragraph"])):
+        print(f"Lines are those of {labelling.labels_file}.")
 
 
-def _write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Path) -> None:
+def _write_again(labelling: Labelling, doubtful: pd.DataFrame, models: str, out: Path) -> None:
     """Write paragraphs to be labelled again, with a suggestion and the reason.
 
     Parameters
@@ -237,13 +199,13 @@ def _write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Pat
         Columns paragraph (id), suggestion (a topic, "" for none), confidence (its probability)
         and reason.
     """
-    check_out(out)
-    paragraphs = in_context(project.paragraphs, dict.fromkeys(doubtful["paragraph"], ""))
-    suggestions, when = [], project.next_time
+    check_out(labelling.project, out)
+    paragraphs = in_context(labelling.paragraphs, dict.fromkeys(doubtful["paragraph"], ""))
+    suggestions, when = [], labelling.next_time
     for paragraph, row in zip(paragraphs, doubtful.to_dict("records"), strict=True):
         scores = {row["suggestion"]: row["confidence"]} if row["suggestion"] else {}
         again = replace(paragraph, scores=scores, reason=row["reason"], when=when)
         suggestions.append(again)
-    written = formats.write_tasks(out, suggestions, project.params.topics, models)
-    listed = project.in_units(plural(len(suggestions), "paragraph"))
+    written = formats.write_tasks(out, suggestions, labelling.params.topics, models)
+    listed = labelling.in_units(plural(len(suggestions), "paragraph"))
     print(f"{listed} to label again: {', '.join(map(str, written))}")

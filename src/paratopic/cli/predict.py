@@ -33,7 +33,7 @@ from paratopic.inference.model import Model, load
 from paratopic.inference.nearest import LabelledParagraphs, LikeParagraph
 from paratopic.inference.prediction import Explanation, Prediction
 from paratopic.project.errors import SOME_ERRORS, UserError, plural, signed
-from paratopic.project.files import PARAGRAPHS, PARAMS, PREPARED, inert, printable, root_with
+from paratopic.project.files import Paths, inert, printable, root_with
 from paratopic.project.languages import language_of, others
 from paratopic.project.terminal import bar, terminal, waiting
 from paratopic.project.topics import NONE
@@ -103,7 +103,8 @@ def predict(
         list_left_out(left_out)
         raise typer.Exit(_predict_files(jobs.Job(loaded, inputs, text), out, resume))
     _check_articles(paths)
-    labelled = labelled_paragraphs(loaded) if why else None
+    root = root_with(Paths().paragraphs) if why else None
+    labelled = labelled_paragraphs(Paths(root), loaded) if root else None
     for article in map(_read_article, paths):
         started = time.monotonic()
         rows = _rows(loaded, paragraphs_of(article), why, labelled)
@@ -200,22 +201,19 @@ def _rows(
     return list(map(_Row, paragraphs, languages, answers, reasons, alike))
 
 
-def labelled_paragraphs(model: Model | Path) -> LabelledParagraphs | None:
-    """The labelled paragraphs of the project that the current directory lies in, if there are any.
+def labelled_paragraphs(paths: Paths, model: Model | Path) -> LabelledParagraphs | None:
+    """The labelled paragraphs of a project, if there are any.
 
     Where a model, or that in a folder, cannot compare them, a note on stderr says why.
     """
-    root = root_with(PARAGRAPHS)
-    if root is None:
-        return None
     try:
         from paratopic.corpus.labelled import read_labelled_paragraphs
 
-        table = read_labelled_paragraphs(root)
+        table = read_labelled_paragraphs(paths)
         rows = table[table["label"].notna()]
         if rows.empty:
             return None
-        model = load(str(model)) if isinstance(model, Path) else model
+        model = load(model) if isinstance(model, Path) else model
         with waiting("reading the labelled paragraphs"):
             return LabelledParagraphs(
                 model, *(list(rows[name]) for name in ("id", "label", "text"))
@@ -280,11 +278,12 @@ def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
     """Predict files, and show progress; returns the exit status."""
     if not out.name:
         raise UserError(f'--out "{out}": name a table or a folder for the results')
-    if PARAMS.exists():
+    if Paths().params.exists():
         with suppress(ModuleNotFoundError):  # an install for prediction alone has no project
             from paratopic.cli.project import check_out
+            from paratopic.project.folder import Project
 
-            check_out(out)
+            check_out(Project(), out)
     suffix = "" if out.is_dir() else out.suffix.lower()
     one_table = suffix in WRITERS
     if suffix in TABLES and not one_table:
@@ -335,11 +334,12 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
     if warning := _of_languages(model, done.languages):
         print(warning)
     # Where the project whose model this is has other texts, labels or settings now.
-    if PREPARED.exists():
+    if Paths().prepared.exists():
         with suppress(ModuleNotFoundError):  # an install for prediction alone trains no models
             from paratopic.cli.project import note_changes
+            from paratopic.project.folder import Project
 
-            note_changes(model.folder)
+            note_changes(Project(), model.folder)
     print(
         f"By the model's own probabilities, about {done.right / texts:.0%} of these answers are "
         "right, if the texts are new to it and like the labelled ones."

@@ -10,13 +10,14 @@ from typing import Annotated
 import typer
 
 from paratopic.cli.predict import ModelOption
-from paratopic.cli.project import note_changes, read_project
+from paratopic.cli.project import note_changes, print_changes
 from paratopic.corpus.labelled import check_names
 from paratopic.inference.folder import CARD, is_card_of, prediction_files
 from paratopic.inference.model import load
 from paratopic.labels.dataset import write_dataset
 from paratopic.project.errors import UserError
-from paratopic.project.files import MODEL_CARD, MODEL_REPORTS, PARAGRAPHS, aside, written_by
+from paratopic.project.files import MODEL_CARD, Paths, aside, written_by
+from paratopic.results import Project
 
 publish = typer.Typer(no_args_is_help=True)
 To = Annotated[Path, typer.Option(help="A folder to write.")]
@@ -27,7 +28,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 def publish_model(to: To, model: ModelOption = None, yes: Yes = False) -> None:
     """Publish a model: the files that prediction reads, and its card."""
     loaded = load(model)
-    note_changes(loaded.folder)
+    note_changes(Project(), loaded.folder)
     _publish(to, lambda draft: _copy_model(loaded.folder, loaded.kind, draft), yes)
     print(f'load("{to}#sha256:{loaded.digest}") opens it')
 
@@ -41,16 +42,18 @@ def publish_labels(
     yes: Yes = False,
 ) -> None:
     """Publish the paragraphs labelled by hand as a dataset: texts, labels, answers and a card."""
-    project = read_project()
-    project.note_changes()
+    project = Project()
+    labelling = project.labelling
+    print_changes(labelling.changes, labelling.champion)
     params = project.params
-    check_names(project.paragraphs, params.topics)
-    data = project.labelled
+    check_names(labelling.paragraphs, params.topics)
+    data = labelling.labelled
     if not data.by_hand.any():
-        raise UserError(f"{PARAGRAPHS} has no label by hand, and there is nothing else to publish")
+        path = project.paths.paragraphs
+        raise UserError(f"{path} has no label by hand, and there is nothing else to publish")
 
     def write(draft: Path) -> None:
-        write_dataset(draft, to.name, params, data, project.lines, anonymous)
+        write_dataset(draft, to.name, params, data, labelling.lines, anonymous)
 
     _publish(to, write, yes)
     print(f"{to / CARD} says how to read it")
@@ -79,7 +82,7 @@ def _copy_model(folder: Path, kind: str, target: Path) -> None:
     """
     for name in prediction_files(kind):
         shutil.copyfile(folder / name, target / name)
-    card = folder.parents[1] / MODEL_REPORTS / folder.name / MODEL_CARD
+    card = Paths(folder.parents[1]).model_reports / folder.name / MODEL_CARD
     if card.exists():
         with written_by("`dvc repro`", card):
             text = card.read_text(encoding="utf-8")

@@ -13,16 +13,8 @@ import pandas as pd
 import typer
 from rich.table import Column, Table
 
-from paratopic.cli.mistakes import mistakes_of
-from paratopic.cli.project import (
-    Project,
-    changed_sources,
-    next_steps,
-    print_steps,
-    read_project,
-    read_texts,
-)
-from paratopic.cli.shares import read_corpus
+from paratopic.cli.mistakes import nearest_to
+from paratopic.cli.project import next_steps, print_changes, print_steps, read_texts
 from paratopic.corpus.folds import LEAST_FOLDS
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import describe_size
@@ -40,10 +32,10 @@ from paratopic.labels.summary import (
 from paratopic.project import files
 from paratopic.project.codebook import first_definition
 from paratopic.project.errors import MOST_NAMED, UserError, in_short, in_units, plural, signed
-from paratopic.project.files import COMPARISON, PARAMS, PREPARED, WHOLE_PAGE
-from paratopic.project.params import read_params
+from paratopic.project.files import Paths
 from paratopic.project.terminal import terminal
 from paratopic.project.topics import NO_TOPIC
+from paratopic.results import Labelling, Project, changed_sources
 
 Made = TypeVar("Made")
 
@@ -60,7 +52,7 @@ CAPTION = (
 NEXT = {
     "paratopic predict FILE": "predict the topics of an article's paragraphs",
     "paratopic ui": "compare the runs in MLflow",
-    "paratopic report --open": f"read or send the whole report, {WHOLE_PAGE}",
+    "paratopic report --open": f"read or send the whole report, {Paths().whole_page}",
 }
 
 
@@ -68,37 +60,39 @@ def report(
     open_page: Annotated[
         bool,
         typer.Option(
-            "--open", help=f"Write the whole report, {WHOLE_PAGE}, and open it in a browser."
+            "--open",
+            help=f"Write the whole report, {Paths().whole_page}, and open it in a browser.",
         ),
     ] = False,
 ) -> None:
     """Print the comparison of the models, and what to do next."""
-    params, comparison = read_params(), Comparison.load(COMPARISON)
-    project = _or_why(read_project)
-    if isinstance(project, str):
-        print(f"note: {project}")
+    project = Project()
+    params, comparison = project.params, project.comparison
+    labelling = _or_why(lambda: project.labelling)
+    if isinstance(labelling, str):
+        print(f"note: {labelling}")
     else:
-        project.note_changes()
+        print_changes(labelling.changes, labelling.champion)
     if open_page:
-        page = render_page(params.topics, params.models, params.unit, _on_request(project))
-        files.write_text(WHOLE_PAGE, page)
-        whole = WHOLE_PAGE.resolve()
+        whole, more = project.paths.whole_page.resolve(), _on_request(project, labelling)
+        page = render_page(project.paths, params.topics, params.models, params.unit, more)
+        files.write_text(whole, page)
         print(f"written: {whole}")
         if not webbrowser.open(whole.as_uri()):
             print("There is no browser here to open it.")
     else:
-        _print(comparison, params.unit)
+        _print(project, comparison)
         inactive = ACTIVATE.exists() and not os.environ.get("VIRTUAL_ENV")
         first = {f"source {ACTIVATE}": "first, in every new terminal"} if inactive else {}
-        print_steps(first | NEXT | ({} if isinstance(project, str) else next_steps(project)))
+        print_steps(first | NEXT | ({} if isinstance(labelling, str) else next_steps(labelling)))
 
 
-def _print(comparison: Comparison, unit: str) -> None:
+def _print(project: Project, comparison: Comparison) -> None:
     console = terminal()
     if comparison.models:
         console.print(_table(comparison))
     lines = describe_agreement(comparison.annotators)
-    lines += describe_weak(Prepared.load(PREPARED), comparison)
+    lines += describe_weak(Prepared.load(project.paths.prepared), comparison)
     lines += [f"note: {note}" for note in comparison.notes]
     for names, lead in comparison.differences.items():
         verdict = "significant" if lead.significant else "not significant"
@@ -107,27 +101,28 @@ def _print(comparison: Comparison, unit: str) -> None:
         lines.append(f"{pair}: {change}, p = {lead.p:.4f}, {verdict}")
     lines.append(f"champion: {comparison.champion}: {comparison.reason}")
     for name in comparison.models:
-        if figures := measured(name):
+        if figures := measured(project, name):
             lines.append(f"{name}: {thresholds_in_words(figures)}")
-    console.print(*(in_units(line, unit) for line in lines), sep="\n")
+    console.print(*(in_units(line, project.params.unit) for line in lines), sep="\n")
 
 
-def _on_request(project: Project | str) -> dict[str, object]:
+def _on_request(project: Project, labelling: Labelling | str) -> dict[str, object]:
     """The sections that need the champion to be loaded, or why they are missing."""
-    if isinstance(project, str):
-        return {"shares": project, "labels": "", "mistakes": project}
-    params = project.params
+    if isinstance(labelling, str):
+        return {"shares": labelling, "labels": "", "mistakes": labelling}
+    params, mistakes = project.params, _or_why(project.errors)
     return {
         "shares": _or_why(
             lambda: overview(
-                read_corpus(params.topics, project.champion, project.scores),
+                project.corpus(),
                 params.evaluate.confidence,
                 params.seed,
-                {line.group.partition("=")[0] for line in project.lines},
+                {line.group.partition("=")[0] for line in labelling.lines},
             )
         ),
-        "labels": project.basis,
-        "mistakes": _or_why(lambda: mistakes_of(project)),
+        "labels": labelling.basis,
+        "mistakes": mistakes,
+        "nearest": None if isinstance(mistakes, str) else nearest_to(project, mistakes),
     }
 
 
@@ -162,45 +157,48 @@ def status() -> None:
 
     The paragraphs are those of the last `dvc repro prepare`.
     """
-    read_texts()
-    project = read_project()
-    project.note_changes()
-    is_old = bool(changed_sources(project.params))
-    frame, topics = project.paragraphs, project.params.topics
+    project = Project()
+    read_texts(project)
+    labelling = project.labelling
+    print_changes(labelling.changes, labelling.champion)
+    is_old = bool(changed_sources(project))
+    frame, topics = labelling.paragraphs, labelling.params.topics
     unlabelled = frame[frame["label_source"] == "none"]
-    _print_labels(project, is_old)
-    worth = describe_sources(sources_that_label(project.prepared))
-    print(*worth, project.in_units(f"not labelled: {describe_size(unlabelled)}"), sep="\n")
-    if not is_old and (notes := missing(project.labelled, measured(project.champion))):
-        print("Missing:", *map(project.in_units, notes), sep="\n  ")
-    if n_tied := len(project.tied):
-        given = label_in_a_tie(project.params.prepare.ties, topics)
-        tied = project.in_units(plural(n_tied, "paragraph"))
+    _print_labels(labelling, is_old)
+    worth = describe_sources(sources_that_label(labelling.prepared))
+    print(*worth, labelling.in_units(f"not labelled: {describe_size(unlabelled)}"), sep="\n")
+    if not is_old and (notes := missing(labelling.labelled, measured(project, labelling.champion))):
+        print("Missing:", *map(labelling.in_units, notes), sep="\n  ")
+    if n_tied := len(labelling.tied):
+        given = label_in_a_tie(labelling.params.prepare.ties, topics)
+        tied = labelling.in_units(plural(n_tied, "paragraph"))
         print(f"Ties between annotators: {tied}, {given} until another answer settles it")
-    if n_retired := len(project.retired):
-        waiting = project.in_units(plural(n_retired, "paragraph"))
+    if n_retired := len(labelling.retired):
+        waiting = labelling.in_units(plural(n_retired, "paragraph"))
         print(f"To label again, because the codebook changed: {waiting}; `suggest` has them first")
-    print_steps(next_steps(project))
+    print_steps(next_steps(labelling))
 
 
-def _print_labels(project: Project, is_old: bool) -> None:
+def _print_labels(labelling: Labelling, is_old: bool) -> None:
     """Print how many labels each topic has, whether they are a sample, and who gave them."""
-    data, in_units = project.labelled, project.in_units
+    data, in_units = labelling.labelled, labelling.in_units
     counts = count_labels(data)
     columns = [Column(str(name), justify="right") for name in counts]
-    title = in_units(f"{len(data.rows)} of {plural(len(project.paragraphs), 'paragraph')} labelled")
+    title = in_units(
+        f"{len(data.rows)} of {plural(len(labelling.paragraphs), 'paragraph')} labelled"
+    )
     if is_old:
         title += " before these changes"
     table = Table("topic", *columns, title=title)
     for topic, row in counts.iterrows():
         table.add_row(str(topic), *map(str, row))
     terminal().print(table)
-    if basis := project.basis:
+    if basis := labelling.basis:
         print(in_units(basis))
-    annotators = Counter(line.who for line in project.current.answers)
+    annotators = Counter(line.who for line in labelling.current.answers)
     for name, n in annotators.most_common():
         labelled = in_units(f"{plural(n, 'paragraph')} labelled")
-        print(f"{project.params.prepare.labels}: {labelled} by {name}")
+        print(f"{labelling.params.prepare.labels}: {labelled} by {name}")
 
 
 def count_labels(data: Labelled) -> pd.DataFrame:
@@ -237,7 +235,7 @@ def missing(data: Labelled, measured: Metrics | None) -> list[str]:
     if undefined := [t.name for t in topics.topics if t.definition == first_definition(t.name)]:
         notes.append(
             f"{in_short(undefined, MOST_NAMED)}: no definition but the name (topics.codebook in "
-            f"{PARAMS}); with few labels, models learn most from definitions"
+            "params.yaml); with few labels, models learn most from definitions"
         )
     if unmeasured:
         notes.append(f"{in_short(unmeasured, MOST_NAMED)}: not measured by the last `dvc repro`")
@@ -258,7 +256,7 @@ def missing(data: Labelled, measured: Metrics | None) -> list[str]:
     return notes
 
 
-def measured(model: str) -> Metrics | None:
-    """metrics.json of a model; None where there is none, as of the dummy."""
-    path = files.MODEL_REPORTS / model / "metrics.json"
-    return Metrics.load(path) if path.exists() else None
+def measured(project: Project, model: str) -> Metrics | None:
+    """Figures of a model; None where there are none, as of the dummy."""
+    path = project.paths.model_reports / model / "metrics.json"
+    return project.metrics(model) if path.exists() else None

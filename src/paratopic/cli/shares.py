@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import typer
 from rich import box
 from rich.table import Column, Table
 
-from paratopic.cli.project import (
-    SHARES,
-    SUGGEST,
-    Project,
-    check_out,
-    next_steps,
-    print_steps,
-    read_project,
-    typed,
-)
-from paratopic.corpus.labelled import read_labelled_paragraphs
-from paratopic.corpus.table import read_parquet, row_numbers, texts_of, with_metadata
+from paratopic.cli.project import SHARES, SUGGEST, check_out, next_steps, print_steps, typed
+from paratopic.corpus.table import row_numbers
 from paratopic.findings import groups
 from paratopic.findings.groups import BORROWED, COUNT, Findings
-from paratopic.findings.population import (
-    Corpus,
-    Counted,
-    CrossPredictor,
-    corpus_of,
-    given_predictor,
-)
+from paratopic.findings.population import Corpus, Counted
 from paratopic.findings.tables import Cells, as_text, change_table, number_table, share_table
 from paratopic.findings.wording import (
     clustering,
@@ -51,15 +29,11 @@ from paratopic.findings.wording import (
     population,
     sentence,
 )
-from paratopic.inference.model import load
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_short
-from paratopic.project.files import APART, MODELS, PARAGRAPHS, PREDICTED, SCORES, UNLABELLED
-from paratopic.project.terminal import bar, terminal
-from paratopic.project.topics import Topics
+from paratopic.project.terminal import terminal
+from paratopic.results import Project
 
-# Paragraphs that are predicted between two steps of the progress bar.
-STEP = 256
 SUFFIXES = (".csv", ".json", ".md", ".tex", ".png", ".svg")
 # Decimals of what is written.
 DECIMALS = 6
@@ -132,26 +106,26 @@ def shares(
     predictions (`paratopic label --random`). For shares of articles, draw whole ones (--articles).
     """
     named, outs = by or [], out or []
+    project = Project()
     _check(named, compare, of, outs, rows, texts)
-    project = read_project()
-    columns = project.columns(named)
-    confidence, seed = project.params.evaluate.confidence, project.params.seed
-    corpus = _corpus(project, predictor or [], of)
-    corpus = corpus.for_new_articles() if new_articles else corpus
-    copies = not distinct
-    estimated = groups.find(corpus, columns, confidence, copies=copies, compare=compare, seed=seed)
-    numbers = row_numbers(project.paragraphs)
+    for path in [*outs, *([rows] if rows else [])]:
+        check_out(project, path)
+    labelling, confidence = project.labelling, project.params.evaluate.confidence
+    columns, copies = labelling.columns(named), not distinct
+    corpus = project.corpus(of, predictor=predictor or [], new_articles=new_articles)
+    estimated = project.shares(named, compare, corpus=corpus, distinct=distinct)
+    numbers = row_numbers(labelling.paragraphs)
     to_regress = groups.rows_to_regress(corpus, numbers, texts) if rows else None
     counted = bool((estimated.table["rests_on"] == COUNT).all())
     shown = "counted" if counted else f"{confidence:.0%} intervals"
-    title = project.in_units(f"Shares of the {of}, {shown}")
+    title = labelling.in_units(f"Shares of the {of}, {shown}")
     _print(estimated, columns, title)
     about = [counting(of, copies)]
     if not counted:
-        about += [project.basis, method(corpus), population(corpus)]
+        about += [labelling.basis, method(corpus), population(corpus)]
     lines = [sentence(estimated, corpus, confidence), *outlook(estimated, corpus), *about]
-    print(*map(project.in_units, [*notes(estimated), *lines]), sep="\n")
-    below = [*map(project.in_units, [*marks(estimated), *about])]
+    print(*map(labelling.in_units, [*notes(estimated), *lines]), sep="\n")
+    below = [*map(labelling.in_units, [*marks(estimated), *about])]
     for path in outs:
         _write(path, estimated, columns, title, below)
         print(f"written: {path}")
@@ -161,7 +135,7 @@ def shares(
         print(f"written: {rows}. {clustering(corpus)}")
         if lacking:
             print(f"{rows} lacks {in_short(lacking, MOST_LISTED)}: no drawn label has it.")
-    steps = next_steps(project)
+    steps = next_steps(labelling)
     steps.pop(SHARES, None)
     if not outs:
         steps[f"{typed()} --out shares.csv --out shares.png"] = "write a table and a picture"
@@ -169,63 +143,6 @@ def shares(
         steps |= _draw(estimated, named, corpus)
     if steps:
         print_steps(steps)
-
-
-def _corpus(project: Project, columns: Sequence[str], counted: Counted) -> Corpus:
-    """The corpus with predictions in columns of the project's tables, or else of its models."""
-    topics, no_topic = project.params.topics, project.params.prepare.no_topic
-    if not columns:
-        return read_corpus(topics, project.champion, project.scores, counted)
-    given = given_predictor(project.everything, columns, topics, no_topic)
-    return corpus_of(project.paragraphs, project.everything, given, topics, counted)
-
-
-def read_corpus(
-    topics: Topics, champion: str, scores: pd.DataFrame, counted: Counted = "paragraphs"
-) -> Corpus:
-    """Read the project's paragraphs and labels, and predict what is not predicted yet.
-
-    Parameters
-    ----------
-    champion, scores
-        Name of the model that predicts, and its calibrated out-of-fold scores.
-
-    Raises
-    ------
-    UserError
-        The labels are no sample or too few, which nothing is predicted for; or a file cannot be
-        read.
-    """
-    frame = read_labelled_paragraphs()
-    unlabelled, apart = SCORES / champion / UNLABELLED, SCORES / champion / APART
-    predictor = CrossPredictor(
-        scores,
-        read_parquet(unlabelled),
-        read_parquet(apart) if apart.exists() else scores[:0],
-        lambda ids: _predict(champion, frame, ids),
-    )
-    return corpus_of(frame, with_metadata(frame), predictor, topics, counted)
-
-
-def _predict(champion: str, frame: pd.DataFrame, ids: Iterable[str]) -> npt.NDArray[np.float64]:
-    """Probabilities of the distinct texts by the champion; kept, because they may take minutes."""
-    model, texts = load(str(MODELS / champion)), texts_of(frame, ids)
-    digest = f"{files.sha256(PARAGRAPHS)} {model.digest}"
-    with suppress(OSError, pa.ArrowException):  # there is none, or it is damaged
-        kept = pq.read_table(PREDICTED)
-        if (kept.schema.metadata or {}).get(b"of") == digest.encode():
-            return np.column_stack([column.to_numpy() for column in kept.columns])
-    parts = []
-    with bar("distinct paragraphs", len(texts)) as advance:
-        for start in range(0, len(texts), STEP):
-            parts.append(model.predict_proba(texts[start : start + STEP]))
-            advance(min(start + STEP, len(texts)))
-    predicted = np.concatenate(parts)
-    table = pa.table({name: predicted[:, k] for k, name in enumerate(model.classes_)})
-    # Where nothing can be written, it is predicted anew each time.
-    with suppress(OSError), files.aside(PREDICTED) as draft:
-        pq.write_table(table.replace_schema_metadata({"of": digest}), draft)
-    return predicted
 
 
 def _check(
@@ -259,8 +176,6 @@ def _check(
         raise UserError("--texts says what to write with --rows: add --rows FILE")
     if rows in outs:
         raise UserError(f"--rows {rows}: --out names the same file")
-    for path in [*outs, *([rows] if rows else [])]:
-        check_out(path)
 
 
 def _draw(findings: Findings, columns: Sequence[str], corpus: Corpus) -> dict[str, str]:

@@ -20,7 +20,8 @@ from paratopic.cli.proposal import doubts, print_proposal, proposal_of
 from paratopic.labels.log import read_lines
 from paratopic.project.codebook import first_definition, written
 from paratopic.project.errors import MOST_NAMED, UserError, in_short, plural
-from paratopic.project.files import LOG, PARAMS, refuse_outside, template, write_text
+from paratopic.project.files import LOG, Paths, refuse_outside, template, write_text
+from paratopic.project.folder import Project
 from paratopic.project.params import parse_params, read_text
 from paratopic.project.sources import Source
 from paratopic.project.sources import written as sources_text
@@ -124,7 +125,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = page.PORT,
 ) -> None:
     """Compare the runs in MLflow: start its server for this project, and open its page."""
-    page.main(port)
+    page.main(Project(), port)
 
 
 def new_topics(names: Sequence[str]) -> Topics:
@@ -155,11 +156,11 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
     UserError
         The folder has a file that a project has.
     """
-    new = [Path(name) for name in (*SAME, PARAMS, LABELS, README)]
+    new = [Path(name) for name in (*SAME, Paths().params, LABELS, README)]
     if present := [str(folder / path) for path in new if os.path.lexists(folder / path)]:
         raise UserError(
             f"{', '.join(present)} would be overwritten. If this is a project already, edit "
-            f"{PARAMS}, or add --again to replace its topics and sources alone; or else name "
+            "params.yaml, or add --again to replace its topics and sources alone; or else name "
             "another folder, or move them away"
         )
     refuse_outside(folder / LABELS, folder)
@@ -172,10 +173,10 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
             shutil.copytree(original, folder / name, ignore=local)
         else:
             shutil.copyfile(original, folder / name)
-    params = _LANGUAGE.sub("language: null\n", (template() / PARAMS).read_text(encoding="utf-8"))
+    params = _LANGUAGE.sub("language: null\n", Paths(template()).params.read_text(encoding="utf-8"))
     form = "" if topics.descriptions else _FORM
     params = params.replace("  codebook:\n", f"{_DEFINE}{form}  codebook:\n", 1)
-    write_text(folder / PARAMS, _written(params, topics, source))
+    write_text(Paths(folder).params, _written(params, topics, source))
     write_text(folder / LABELS, "paragraph,topics,text\n")
     readme = Path(__file__).with_name("readme.md").read_text(encoding="utf-8")
     write_text(
@@ -193,7 +194,7 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
 def _agree(source: Source, folder: Path) -> None:
     """Let a project read its source, which may lie elsewhere, without a question."""
     with suppress(OSError):
-        trust([source.path] if Path(source.path).is_absolute() else [], folder)
+        trust(Project(folder), [source.path] if Path(source.path).is_absolute() else [])
 
 
 def renew(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
@@ -217,7 +218,7 @@ def renew(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
         There is no project, its labels cannot be read, or params.yaml has a form that cannot be
         edited.
     """
-    path = folder / PARAMS
+    path = Paths(folder).params
     text = read_text(path)
     before = parse_params(text, path)
     log = before.prepare.labels and folder / before.prepare.labels

@@ -18,12 +18,10 @@ from paratopic.cli.predict import ModelOption
 from paratopic.cli.project import (
     DRAW,
     LABEL,
-    Project,
     check_out,
     name_of_user,
     next_steps,
     print_steps,
-    read_project,
     read_texts,
 )
 from paratopic.corpus.labelled import LEAST_DRAWN, is_random
@@ -32,10 +30,9 @@ from paratopic.findings.wording import plan
 from paratopic.inference.model import Model, load
 from paratopic.labels.sample import LEAST_COVERED, n_texts
 from paratopic.project.errors import UserError, in_short, plural
-from paratopic.project.files import CHAMPION
-from paratopic.project.params import read_params
 from paratopic.project.terminal import waiting
 from paratopic.project.topics import NO_TOPIC
+from paratopic.results import Labelling, Project
 
 Sheet = Annotated[
     Path | None,
@@ -165,14 +162,15 @@ def suggest(
 
     Without --out, they are printed as CSV. `paratopic label` opens them in a browser.
     """
+    project = Project()
     if out is not None:
-        check_out(out)
+        check_out(project, out)
     draw = Draw(random, mixed, articles, tuple(by or ()), tuple(topic or ()), contains)
-    read_texts()
-    project = read_project()
-    hidden = _hides(blind, project.in_units(draw.hides))
-    suggesting = _suggesting(project, draw, model, hidden)
-    suggestions = _suggestions(project, n, draw, suggesting, hidden)
+    read_texts(project)
+    labelling = project.labelling
+    hidden = _hides(project, blind, labelling.in_units(draw.hides))
+    suggesting = _suggesting(labelling, draw, model, hidden)
+    suggestions = _suggestions(labelling, n, draw, suggesting, hidden)
     if draw.topics:  # what the model thinks of these alone
         suggestions = [
             replace(item, scores={name: item.scores[name] for name in draw.topics if item.scores})
@@ -182,13 +180,13 @@ def suggest(
         sys.stdout.write(formats.sheet(suggestions))
         return
     kind = suggesting.kind if suggesting and not hidden else ""
-    written = formats.write_tasks(out, suggestions, project.params.topics, kind)
-    picked = project.in_units(plural(len(suggestions), "paragraph"))
+    written = formats.write_tasks(out, suggestions, labelling.params.topics, kind)
+    picked = labelling.in_units(plural(len(suggestions), "paragraph"))
     print(f"{picked} to label: {', '.join(map(str, written))}")
     if out.suffix != ".json":
         print(
             "Next: write the name of a topic, or none, in place of each ? in its column topics"
-            f"{project.params.topics.labels.example}, then `paratopic import {out}`"
+            f"{labelling.params.topics.labels.example}, then `paratopic import {out}`"
         )
 
 
@@ -213,35 +211,38 @@ def label(
             f"{path} already says which paragraphs to label; leave out either the file or "
             "--random, --mixed, --articles, --by, --topic and --contains"
         )
-    read_texts()
-    project, name = read_project(), name_of_user(annotator)
-    labels = project.labels_file
-    if not (path or random or mixed or project.labelled.by_hand.any()):
+    project = Project()
+    read_texts(project)
+    labelling, name = project.labelling, name_of_user(annotator)
+    labels = labelling.labels_file
+    if not (path or random or mixed or labelling.labelled.by_hand.any()):
         ((command, why),) = LABEL.items()
         log.warning("note: nothing is labelled yet. First %s (`%s`)", why, command)
-    drawn = formats.read_drawn(path, project.paragraphs) if path else {}
-    reason = _reason_to_hide(project, drawn, name) if path else draw.hides
-    hidden = _hides(blind, project.in_units(reason))
-    suggesting = _suggesting(project, draw, model, hidden) if path is None or not hidden else None
+    drawn = formats.read_drawn(path, labelling.paragraphs) if path else {}
+    reason = _reason_to_hide(labelling, drawn, name) if path else draw.hides
+    hidden = _hides(project, blind, labelling.in_units(reason))
+    suggesting = _suggesting(labelling, draw, model, hidden) if path is None or not hidden else None
     shown = None if hidden else suggesting
     # The model may read for a minute. The address is there before; a browser waits for the page.
     token = secrets.token_urlsafe(16)  # other users of this machine cannot guess the address
     with page.listen(port, token) as listener:
         if path is None:
-            suggestions = _suggestions(project, n, draw, suggesting, hidden)
+            suggestions = _suggestions(labelling, n, draw, suggesting, hidden)
         else:
-            suggestions = in_context(project.paragraphs, drawn, shown)
-        session = page.Session(labels, name, suggestions, lambda: read_params().topics)
+            suggestions = in_context(labelling.paragraphs, drawn, shown)
+        session = page.Session(
+            labels, name, suggestions, lambda: Project(project.folder).params.topics
+        )
         if shown:
-            texts = project.paragraphs
+            texts = labelling.paragraphs
             session.explain = lambda id_: shown.explain(*texts_of(texts, [id_]))
         page.serve(page.application(session, token), listener)
-    print_steps(next_steps(read_project()))
+    print_steps(next_steps(Project(project.folder).labelling))
 
 
-def _suggesting(project: Project, draw: Draw, model: str | None, hidden: bool) -> Model | None:
+def _suggesting(labelling: Labelling, draw: Draw, model: str | None, hidden: bool) -> Model | None:
     """The model that chooses paragraphs, or whose predictions are shown; None without need."""
-    project.params.topics.check(draw.topics, "--topic")
+    labelling.params.topics.check(draw.topics, "--topic")
     if hidden and not draw.asks_model:
         return None
     suggesting = load(model)
@@ -250,7 +251,7 @@ def _suggesting(project: Project, draw: Draw, model: str | None, hidden: bool) -
             f"--topic {lacking[0]}: the model in {suggesting.folder} does not know this topic; "
             "`dvc repro` trains it again"
         )
-    names = project.params.topics.names
+    names = labelling.params.topics.names
     if gone := [name for name in suggesting.classes_ if name not in names]:
         log.warning(
             "note: the model still suggests topics that are no longer in the codebook: %s; "
@@ -261,26 +262,26 @@ def _suggesting(project: Project, draw: Draw, model: str | None, hidden: bool) -
 
 
 def _suggestions(
-    project: Project, n: int, draw: Draw, suggesting: Model | None, hidden: bool
+    labelling: Labelling, n: int, draw: Draw, suggesting: Model | None, hidden: bool
 ) -> list[Suggestion]:
     """At least one suggestion, with what the model thinks unless that is hidden."""
-    groups = _groups(project, draw.by)
+    groups = _groups(labelling, draw.by)
     with waiting("reading the unlabelled texts"):
-        suggestions = _chosen(project, n, draw, groups, suggesting, hidden)
-    if unread := project.unread:
+        suggestions = _chosen(labelling, n, draw, groups, suggesting, hidden)
+    if unread := labelling.unread:
         message = f"not read yet: {in_short(unread)}; `dvc repro prepare` reads new sources"
         if not suggestions:
             raise UserError(message)
         log.warning("note: %s", message)
     if not suggestions and draw.contains:
-        none = project.in_units("no paragraph without a label contains it")
+        none = labelling.in_units("no paragraph without a label contains it")
         raise UserError(f"--contains {draw.contains}: {none}")
     if not suggestions:
         labelled = "article has a labelled paragraph" if draw.articles else "paragraph has a label"
         labelled = "paragraph of these groups has a label" if draw.by else labelled
-        labelled = project.in_units(labelled)
-        paths = ", ".join(project.params.prepare.paths)
-        n = int(project.paragraphs["boilerplate"].sum())
+        labelled = labelling.in_units(labelled)
+        paths = ", ".join(labelling.params.prepare.paths)
+        n = int(labelling.paragraphs["boilerplate"].sum())
         but = f", but for {n:,} of boilerplate (prepare.skip_boilerplate)" if n else ""
         raise UserError(
             f"there is nothing left to label: every {labelled}{but}. Texts are read from {paths}, "
@@ -290,21 +291,21 @@ def _suggestions(
         log.warning(
             "note: %s are chosen, not drawn at random. Labels on them train models, and do not "
             "measure %s: labels that are drawn do, from %d on (`%s`)",
-            project.in_units("these paragraphs"),
+            labelling.in_units("these paragraphs"),
             ", ".join(draw.topics) or "topics",
             LEAST_DRAWN,
             DRAW,
         )
     if draw.contains and len(suggestions) < n:
         contain = ("paragraph without a label contains", "paragraphs without a label contain")
-        few = project.in_units(plural(len(suggestions), *contain))
+        few = labelling.in_units(plural(len(suggestions), *contain))
         log.warning("note: only %s %s", few, draw.contains)
-    _print_plan(project, groups, suggestions)
-    return [replace(item, when=project.next_time) for item in suggestions]
+    _print_plan(labelling, groups, suggestions)
+    return [replace(item, when=labelling.next_time) for item in suggestions]
 
 
 def _chosen(
-    project: Project,
+    labelling: Labelling,
     n: int,
     draw: Draw,
     groups: Mapping[str, set[str]],
@@ -312,7 +313,7 @@ def _chosen(
     hidden: bool,
 ) -> list[Suggestion]:
     """At most n paragraphs that are drawn, or suggested by a model, which may be hidden."""
-    frame, judged, seed = project.paragraphs, set(project.answers_on), project.params.seed
+    frame, judged, seed = labelling.paragraphs, set(labelling.answers_on), labelling.params.seed
     if draw.articles:
         drawn = suggestion.draw_articles(frame, judged, n, seed)
     elif groups:
@@ -323,46 +324,46 @@ def _chosen(
     elif draw.random or model is None:
         drawn = suggestion.draw_random(frame, judged, n, seed)
     else:
-        again = {} if draw.mixed else dict.fromkeys([*project.retired][:n], "")
+        again = {} if draw.mixed else dict.fromkeys([*labelling.retired][:n], "")
         drawn = suggestion.suggest(frame, judged | again.keys(), model, n - len(again), seed)
         if draw.mixed:
             drawn = suggestion.draw_mixed(frame, judged, drawn, n, seed)
         items = in_context(frame, again | drawn, None if hidden else model)
-        return [replace(x, reason=project.retired[x.id] if x.id in again else "") for x in items]
+        return [replace(x, reason=labelling.retired[x.id] if x.id in again else "") for x in items]
     return in_context(frame, drawn, None if hidden else model)
 
 
-def _groups(project: Project, wanted: Sequence[str]) -> dict[str, set[str]]:
+def _groups(labelling: Labelling, wanted: Sequence[str]) -> dict[str, set[str]]:
     """Groups to draw from, ``"source=Post"`` → its texts: all of a column, or those named."""
     groups: dict[str, set[str]] = {}
     for name, equals, value in (each.partition("=") for each in wanted):
-        (column,) = project.columns([name])
-        of_column, group = groups_by(project.everything, column), f"{column}={value}"
+        (column,) = labelling.columns([name])
+        of_column, group = groups_by(labelling.everything, column), f"{column}={value}"
         if equals and group not in of_column:
             values = [each.removeprefix(f"{column}=") for each in sorted(of_column)]
             raise UserError(
-                f"--by {name}={value}: {project.in_units('no paragraph has this value')}; values "
+                f"--by {name}={value}: {labelling.in_units('no paragraph has this value')}; values "
                 f"of {name} are {in_short(values, MOST_VALUES)}"
             )
         groups |= {group: of_column[group]} if equals else of_column
-    least = LEAST_COVERED * n_texts(project.paragraphs)
-    if groups and not project.has_draws and len(set().union(*groups.values())) < least:
+    least = LEAST_COVERED * n_texts(labelling.paragraphs)
+    if groups and not labelling.has_draws and len(set().union(*groups.values())) < least:
         log.warning(
             "note: nothing was drawn from the other %s, so these labels are no random sample yet; "
             "also label some of all (`%s`)",
-            project.in_units("paragraphs"),
+            labelling.in_units("paragraphs"),
             DRAW,
         )
     return groups
 
 
 def _print_plan(
-    project: Project, groups: Mapping[str, set[str]], drawn: Sequence[Suggestion]
+    labelling: Labelling, groups: Mapping[str, set[str]], drawn: Sequence[Suggestion]
 ) -> None:
     """Say on stderr how wide the intervals of the groups that are drawn from will be."""
     if not groups:
         return
-    hand = project.labelled.hand
+    hand = labelling.labelled.hand
     known = {*hand.rows["text"][is_random(hand.rows)]}
     new = {paragraph.text for paragraph in drawn}
     sizes = {
@@ -370,22 +371,22 @@ def _print_plan(
     }
     topics = {name: n / len(hand.rows) for name, n in hand.counts.items() if n and name != NO_TOPIC}
     largest = max(topics.items(), key=lambda topic: topic[1], default=None)
-    lines = plan(sizes, largest, project.params.evaluate.confidence)
-    print(*map(project.in_units, lines), sep="\n", file=sys.stderr)
+    lines = plan(sizes, largest, labelling.params.evaluate.confidence)
+    print(*map(labelling.in_units, lines), sep="\n", file=sys.stderr)
 
 
-def _hides(blind: bool | None, reason: str) -> bool:
+def _hides(project: Project, blind: bool | None, reason: str) -> bool:
     """Whether to hide what the model thinks: as asked for, or else where there is a reason."""
-    if blind is None and reason and CHAMPION.exists():
+    if blind is None and reason and project.paths.champion.exists():
         log.warning(
             "note: %s, so the model's predictions are hidden; --no-blind shows them", reason
         )
     return bool(reason) if blind is None else blind
 
 
-def _reason_to_hide(project: Project, drawn: Mapping[str, str], annotator: str) -> str:
+def _reason_to_hide(labelling: Labelling, drawn: Mapping[str, str], annotator: str) -> str:
     """Why the annotator of a sheet is not to see what the model thinks; "" where there is none."""
-    known = [line for line in project.current.answers if line.paragraph in drawn]
+    known = [line for line in labelling.current.answers if line.paragraph in drawn]
     if others := sorted({line.who for line in known if line.annotator != annotator}):
         return f"{', '.join(others)} labelled some of these paragraphs too"
     return DRAWN if any(drawn.values()) else ""

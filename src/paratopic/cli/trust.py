@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from paratopic.project.errors import UserError
-from paratopic.project.params import read_params
+from paratopic.project.folder import Project
 from paratopic.reading import outside
 
 
@@ -19,7 +19,8 @@ def trust(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
     were not read yet. Projects that you started or ran here need this only for sources that are
     new, and named or linked outside of the project.
     """
-    places = outside.sources_outside(read_params().prepare)
+    project = Project()
+    places = outside.sources_outside(project)
     if places:
         print("This project reads files outside of its folder:", *places, sep="\n  ")
     print("Its pipeline runs the commands in dvc.yaml and .dvc/stage.sh.")
@@ -27,4 +28,4 @@ def trust(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
         raise UserError("there is no terminal to ask on; add --yes if you trust this project")
     if not yes:
         typer.confirm("Do you trust this project?", abort=True)
-    outside.trust(places)
+    outside.trust(project, places)

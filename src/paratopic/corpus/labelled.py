@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +29,7 @@ from paratopic.corpus.table import (
     texts_of,
 )
 from paratopic.project.errors import UserError
-from paratopic.project.files import FOLDS, LABELS, PARAGRAPHS, SAMPLE, WEAK
+from paratopic.project.files import Paths
 from paratopic.project.texts import NOTHING, Texts, numbered
 from paratopic.project.topics import NO_TOPIC, Topics
 
@@ -119,11 +118,11 @@ def weak_votes_on(rows: pd.DataFrame, weak: pd.DataFrame) -> pd.DataFrame:
     return weak[["row", "source", "given", "confidence"]]
 
 
-def read_labelled_paragraphs(root: Path = Path()) -> pd.DataFrame:
-    """Read the paragraphs of a project, by default the one here, with labels and their draws."""
-    labels = read_columns(root / LABELS, LABELS_SCHEMA)
-    frame = with_labels(read_paragraphs(root / PARAGRAPHS), labels)
-    return with_sample(frame, read_columns(root / SAMPLE, SAMPLE_SCHEMA))
+def read_labelled_paragraphs(paths: Paths) -> pd.DataFrame:
+    """Read the paragraphs of a project, with labels and their draws."""
+    labels = read_columns(paths.labels, LABELS_SCHEMA)
+    frame = with_labels(read_paragraphs(paths.paragraphs), labels)
+    return with_sample(frame, read_columns(paths.sample, SAMPLE_SCHEMA))
 
 
 # Number of labels that were drawn at random from which on figures are those of the corpus, not of
@@ -352,8 +351,8 @@ def check_names(frame: pd.DataFrame, topics: Topics) -> None:
     if len(former):
         id_, name = former.iloc[0]
         raise UserError(
-            f"{LABELS}: {id_} has the topic {name}, which the codebook in params.yaml lacks: "
-            "run `dvc repro`"
+            f"{Paths().labels}: {id_} has the topic {name}, which the codebook in params.yaml "
+            "lacks: run `dvc repro`"
         )
 
 
@@ -363,17 +362,18 @@ def labelled_in(frame: pd.DataFrame, topics: Topics) -> Labelled:
     return Labelled(labelled_rows(frame, topics), topics)
 
 
-def read_labelled(topics: Topics) -> Labelled:
-    """Read what fits read of the labelled paragraphs of the project in the current directory."""
-    frame = with_labels(read_paragraphs(), read_columns(LABELS, LABELS_SCHEMA))
-    return replace(labelled_in(frame, topics), weak=read_columns(WEAK, WEAK_SCHEMA))
+def read_labelled(paths: Paths, topics: Topics) -> Labelled:
+    """Read what fits read of the labelled paragraphs of a project."""
+    labels = read_columns(paths.labels, LABELS_SCHEMA)
+    frame = with_labels(read_paragraphs(paths.paragraphs), labels)
+    return replace(labelled_in(frame, topics), weak=read_columns(paths.weak, WEAK_SCHEMA))
 
 
-def read_sampled(topics: Topics) -> Labelled:
-    """Read the labelled paragraphs of the project, their folds, and how they were drawn."""
-    data = read_labelled(topics)
-    rows = with_sample(data.rows, read_columns(SAMPLE, SAMPLE_SCHEMA))
-    return replace(data, rows=rows, folds=read_parquet(FOLDS))
+def read_sampled(paths: Paths, topics: Topics) -> Labelled:
+    """Read the labelled paragraphs of a project, their folds, and how they were drawn."""
+    data = read_labelled(paths, topics)
+    rows = with_sample(data.rows, read_columns(paths.sample, SAMPLE_SCHEMA))
+    return replace(data, rows=rows, folds=read_parquet(paths.folds))
 
 
 def make_pool(paragraphs: pd.DataFrame, rows: pd.DataFrame, most: int, seed: int) -> Pool:

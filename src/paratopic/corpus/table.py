@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paratopic.project.errors import UserError, did_you_mean, plural
-from paratopic.project.files import METADATA, PARAGRAPHS, aside
+from paratopic.project.files import aside
 from paratopic.project.passages import Passage, table_passages
 
 # Periods that follow from the column date → number of its characters that tell which one it is.
@@ -165,8 +165,8 @@ def has_hand_label(rows: pd.DataFrame) -> pd.Series:
     return rows.get("label_source", pd.Series("hand", rows.index)) == "hand"
 
 
-def read_paragraphs(path: Path = PARAGRAPHS) -> pd.DataFrame:
-    """Read a paragraph table, by default the project's; a UserError says if it is damaged."""
+def read_paragraphs(path: Path) -> pd.DataFrame:
+    """Read a paragraph table; a UserError says if it is damaged."""
     return read_columns(path, PARAGRAPHS_SCHEMA)
 
 
@@ -215,12 +215,11 @@ def write_metadata(frame: pd.DataFrame, path: Path) -> None:
     write_columns(frame, pa.schema([(name, pa.string()) for name in frame]), path)
 
 
-def with_metadata(frame: pd.DataFrame, metadata: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Add the columns of a table of metadata, by default the project's, to paragraphs.
+def with_metadata(frame: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns of a table of metadata to paragraphs.
 
     Their own columns stay, but those of labels go: metadata may have a column of such a name.
     """
-    metadata = read_parquet(METADATA) if metadata is None else metadata
     if "label_source" in frame:
         frame = frame.drop(columns=[*JOINED], errors="ignore")
     own = [name for name in metadata if name in frame and name != "id"]

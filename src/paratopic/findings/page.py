@@ -34,7 +34,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.labels.summary import Prepared, describe_agreement
 from paratopic.project import files
 from paratopic.project.errors import in_units, plural, signed
-from paratopic.project.files import COMPARISON, FINAL, MODEL_REPORTS, PREPARED, SPLIT
+from paratopic.project.files import FINAL, Paths
 from paratopic.project.kinds import KINDS
 from paratopic.project.reports import Final
 from paratopic.project.topics import NONE, Topics, split_cell
@@ -56,12 +56,13 @@ TABLES: dict[str, dict[str, Any]] = {
 
 
 def render_page(
+    paths: Paths,
     topics: Topics,
     names: Sequence[str],
     unit: str = "paragraph",
     on_request: Mapping[str, object] | None = None,
 ) -> str:
-    """Make the page of what stages wrote in the current directory.
+    """Make the page of what stages wrote in a project.
 
     Parameters
     ----------
@@ -72,8 +73,9 @@ def render_page(
     on_request
         Sections that need the champion to be loaded; None, the default, for a page without them.
         These are `shares` (a `wording.Overview`), `labels` (what the labels are a sample of) and
-        `mistakes`, where the champion goes wrong (`cli.mistakes.Mistakes`). In place of shares or
-        mistakes there may be a line that says what is missing for them.
+        `mistakes`, where the champion goes wrong (`results.Mistakes`), with `nearest`, which finds
+        the labelled paragraph most like a text. In place of shares or mistakes there may be a
+        line that says what is missing for them.
 
     Returns
     -------
@@ -84,10 +86,11 @@ def render_page(
     UserError
         A file is missing or damaged.
     """
-    prepared, comparison = Prepared.load(PREPARED), Comparison.load(COMPARISON)
-    frame = read_labelled_paragraphs()
-    reviewed = rank_doubtful(*read_scores(labelled_in(frame, topics), names), topics)
-    models = sorted(map(read_report, names), key=lambda each: each.name != comparison.champion)
+    prepared, comparison = Prepared.load(paths.prepared), Comparison.load(paths.comparison)
+    frame = read_labelled_paragraphs(paths)
+    reviewed = rank_doubtful(*read_scores(paths, labelled_in(frame, topics), names), topics)
+    models = [read_report(paths.model_reports / name) for name in names]
+    models.sort(key=lambda each: each.name != comparison.champion)
     of_training = [f"{model.name}: {note}" for model in models for note in model.shipped.notes]
     templates = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -99,7 +102,7 @@ def render_page(
         plural=plural,
         topics=topics,
         prepared=prepared,
-        split=Split.load(SPLIT),
+        split=Split.load(paths.split),
         comparison=comparison,
         people=[*map(in_words, describe_agreement(comparison.annotators))],
         sources=[*map(in_words, describe_weak(prepared, comparison))],
@@ -122,17 +125,16 @@ def render_page(
     )
 
 
-def read_report(name: str) -> ModelReport:
-    """Read what stages evaluate and train wrote of a model.
+def read_report(folder: Path) -> ModelReport:
+    """Read what stages evaluate and train wrote of a model, in its folder of reports.
 
     Raises
     ------
     UserError
         A file is missing or damaged.
     """
-    folder = MODEL_REPORTS / name
     return ModelReport(
-        name,
+        folder.name,
         Final.load(folder / FINAL),
         Metrics.load(folder / "metrics.json"),
         {

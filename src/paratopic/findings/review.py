@@ -18,7 +18,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import read_parquet, targets_of
 from paratopic.evaluation.outcomes import mean_over_repeats
 from paratopic.inference.modes import Array, mode_of
-from paratopic.project.files import IN_CONTEXT, SCORES, outdated
+from paratopic.project.files import IN_CONTEXT, Paths, outdated
 from paratopic.project.topics import Topics, topics_in_words
 
 # A topic below this probability neither contradicts a label nor tells what a paragraph is about.
@@ -29,7 +29,9 @@ CONTRADICTED = "the models say otherwise"
 DUPLICATE = "near-duplicate of"
 
 
-def read_scores(data: Labelled, models: Sequence[str]) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+def read_scores(
+    paths: Paths, data: Labelled, models: Sequence[str]
+) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     """Select the hand-labelled paragraphs, and read each model's calibrated out-of-fold scores.
 
     Raises
@@ -38,9 +40,9 @@ def read_scores(data: Labelled, models: Sequence[str]) -> tuple[pd.DataFrame, li
         A file is missing, or was made from other paragraphs or topics.
     """
     topics, ids = data.topics, data.rows["id"]
-    paths = [SCORES / model / IN_CONTEXT for model in models]
-    scores = [read_parquet(path) for path in paths]
-    for path, table in zip(paths, scores, strict=True):
+    files = [paths.scores / model / IN_CONTEXT for model in models]
+    scores = [read_parquet(path) for path in files]
+    for path, table in zip(files, scores, strict=True):
         columns = {*topics.scores, *topics.thresholds}
         if not (columns <= {*table.columns} and table["id"].isin(ids).all()):
             raise outdated(path)

@@ -35,7 +35,7 @@ from paratopic.inference.modes import (
 from paratopic.inference.prediction import Explanation, Prediction, Share, sentences
 from paratopic.inference.registry import fetch
 from paratopic.project.errors import UserError
-from paratopic.project.files import CHAMPION, root_with
+from paratopic.project.files import Paths, root_with
 from paratopic.project.kinds import KINDS
 from paratopic.project.passages import Passage, article_passages
 from paratopic.project.texts import Text, Texts, as_passage, numbered
@@ -407,16 +407,17 @@ def _folder(
     chosen, mark, digest = named.partition("#sha256:")
     if mark and not digest:
         raise UserError(f"{named}: the digest after #sha256: is missing")
-    here, project = Path.cwd(), root_with(CHAMPION)
+    here, place = Path.cwd(), Paths().champion
+    project = root_with(place)
     if chosen.startswith(("models:/", "runs:/")):
         path = fetch(chosen, project or here)
     elif chosen:
         path = Path(chosen)
     elif project:
-        path = project / CHAMPION
+        path = project / place
     else:
         raise UserError(
-            f"no model: neither {here} nor a folder above it has {CHAMPION}; run `dvc repro` "
+            f"no model: neither {here} nor a folder above it has {place}; run `dvc repro` "
             "in the project, or give a model's folder (--model, load(folder), PARATOPIC_MODEL)"
         )
     # A file is a champion file, which names the folder beside it.

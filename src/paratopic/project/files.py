@@ -1,7 +1,7 @@
 """The files of a project: where they are, and reading and writing files of any kind.
 
-Paths are relative to the project's root. Writes are all or nothing, and text may be in any common
-encoding. The contents are the callers' business: only the form of text, CSV and JSON is fixed here.
+Writes are all or nothing, and text may be in any common encoding. The contents are the callers'
+business: only the form of text, CSV and JSON is fixed here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,27 +26,9 @@ from paratopic.project.errors import FULL, UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-PARAMS = Path("params.yaml")
-PIPELINE, LOCK = Path("dvc.yaml"), Path("dvc.lock")
-# What language models are asked (`paratopic annotate`).
-PROMPT = Path("prompt.md")
-
 # Of the articles in a folder: their fields, one article a row, and the labels of their paragraphs.
 SHEET, LOG = "metadata.csv", "labels.csv"
-
-DATA = Path("data")
-PARAGRAPHS = DATA / "paragraphs.parquet"
-# Votes of people, tables and weak sources; what counts of them; how labels were drawn; and votes
-# that fits read.
-VOTES, LABELS = DATA / "votes.parquet", DATA / "labels.parquet"
-SAMPLE, WEAK = DATA / "sample.parquet", DATA / "weak.parquet"
-METADATA = DATA / "metadata.parquet"
-FOLDS = DATA / "folds.parquet"
-# Paragraphs without a label, and the folds that hold them out.
-DEALT = DATA / "unlabelled.parquet"
-# Out-of-fold scores of each model as its fits give them, and calibrated.
-RAW_SCORES, SCORES = DATA / "fits", DATA / "oof"
-# In each model's folder of either: scores in context, and the histories of the fits.
+# In a model's folder of scores: those in context, and the histories of the fits.
 IN_CONTEXT, HISTORY = "scores.parquet", "history.csv"
 CALIBRATION = "calibration.json"
 # Scores of models that know definitions alone.
@@ -55,35 +38,10 @@ ALONE = "alone.parquet"
 APART = "apart.parquet"
 # And of paragraphs without a label, by the models of the folds.
 UNLABELLED = "unlabelled.parquet"
-# What the champion predicts for all paragraphs, kept by the commands `shares` and `report` where
-# models of the folds have predicted only some.
-PREDICTED = DATA / "predicted.parquet"
-
-# The final fit of each model, which a calibration and a manifest make a model that ships.
-FINAL_FITS = DATA / "final"
-# How long the last fits took. DVC keeps it out of git.
-TIMES = Path(".dvc/tmp/paratopic/times.json")
-
-MODELS = Path("models")
-CHAMPION = MODELS / "champion"
-
-REPORTS = Path("reports")
-MODEL_REPORTS = REPORTS / "models"
-# In each model's folder of it: what the model that ships learnt from, and its card.
+# In a model's folder of reports: what the model that ships learnt from, and its card.
 FINAL, MODEL_CARD = "final.json", "card.md"
-INSTALLED = REPORTS / "installed.json"
-PREPARED = REPORTS / "prepare.json"
-SKIPPED = REPORTS / "skipped.csv"
-SPLIT = REPORTS / "split.json"
-COMPARISON = REPORTS / "comparison.json"
-HEADLINES = REPORTS / "macro_f1.json"
-PICTURE = REPORTS / "comparison.png"
-PAGE = REPORTS / "index.html"
-# The same with what `paratopic report --open` adds: no stage writes it.
-WHOLE_PAGE = REPORTS / "report.html"
-
 # Folders of a project that hold results alone.
-RESULTS = DATA, MODELS, REPORTS, TIMES.parent
+RESULTS = "data", "models", "reports", ".dvc"
 # Characters that show nothing and that `str.strip` keeps; a table for `str.translate`.
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
 # All but \t \n \v \f \r and NEL, which are white space as readers of files see it.
@@ -98,6 +56,71 @@ DRAFT = re.compile(r"\..+\.\d+\.draft", re.DOTALL)
 HOUR = 3600.0  # seconds
 # Errors of a file that cannot be written, which may not name it.
 UNWRITABLE = {*FULL, errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+class _Place:
+    """An attribute of `Paths`: the path of a file or folder, given from the project's root."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __get__(self, paths: Paths, owner: type) -> Path:
+        return paths.root / self._place
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where the files of a project are.
+
+    Parameters
+    ----------
+    root
+        The project's folder; by default the current directory. Then paths are as messages and
+        dvc.yaml have them.
+    """
+
+    root: Path = Path()
+
+    def name(self, path: Path) -> str:
+        """A path as the project has it in its files: from the root, if it is inside."""
+        is_inside = path.is_relative_to(self.root)
+        return printable(path.relative_to(self.root) if is_inside else path)
+
+    params = _Place("params.yaml")
+    pipeline, lock = _Place("dvc.yaml"), _Place("dvc.lock")
+    # What language models are asked (`paratopic annotate`).
+    prompt = _Place("prompt.md")
+
+    paragraphs = _Place("data/paragraphs.parquet")
+    # Votes of people, tables and weak sources; what counts of them; how labels were drawn; and
+    # votes that fits read.
+    votes, labels = _Place("data/votes.parquet"), _Place("data/labels.parquet")
+    sample, weak = _Place("data/sample.parquet"), _Place("data/weak.parquet")
+    metadata = _Place("data/metadata.parquet")
+    folds = _Place("data/folds.parquet")
+    # Paragraphs without a label, and the folds that hold them out.
+    dealt = _Place("data/unlabelled.parquet")
+    # Out-of-fold scores of each model as its fits give them, and calibrated.
+    raw_scores, scores = _Place("data/fits"), _Place("data/oof")
+    # What the champion predicts for all paragraphs, kept by the commands `shares` and `report`
+    # where models of the folds have predicted only some.
+    predicted = _Place("data/predicted.parquet")
+    # The final fit of each model, which a calibration and a manifest make a model that ships.
+    final_fits = _Place("data/final")
+    # How long the last fits took. DVC keeps it out of git.
+    times = _Place(".dvc/tmp/paratopic/times.json")
+
+    models, champion = _Place("models"), _Place("models/champion")
+
+    reports, model_reports = _Place("reports"), _Place("reports/models")
+    installed = _Place("reports/installed.json")
+    prepared, skipped = _Place("reports/prepare.json"), _Place("reports/skipped.csv")
+    split = _Place("reports/split.json")
+    comparison, picture = _Place("reports/comparison.json"), _Place("reports/comparison.png")
+    headlines = _Place("reports/macro_f1.json")
+    page = _Place("reports/index.html")
+    # The same with what `paratopic report --open` adds: no stage writes it.
+    whole_page = _Place("reports/report.html")
 
 
 def root_with(path: Path) -> Path | None:
@@ -145,8 +168,9 @@ def aside(path: Path) -> Iterator[Path]:
         It cannot be written, for a lack of permission or space. The error names `path`, where that
         of the library that writes names its draft or nothing.
     """
-    if any(map(path.is_relative_to, RESULTS)):
-        refuse_outside(path.parent)
+    root = next((above for above in path.parents if Paths(above).params.exists()), None)
+    if root is not None and path.relative_to(root).parts[0] in RESULTS:
+        refuse_outside(path.parent, root)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_drafts(path.parent)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
@@ -167,8 +191,8 @@ def aside(path: Path) -> Iterator[Path]:
             _remove(draft)
 
 
-def refuse_outside(path: Path, root: Path = Path()) -> None:
-    """Raise a `UserError` if a path leads outside of a project, by default the current directory.
+def refuse_outside(path: Path, root: Path) -> None:
+    """Raise a `UserError` if a path leads outside of the project with a root.
 
     The project may be a stranger's. What is elsewhere is written only where the user names it on
     the command line.

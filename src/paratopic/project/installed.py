@@ -90,7 +90,7 @@ def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
     """
     paths = {
         ".".join(path.relative_to(package).with_suffix("").parts): path
-        for path in sorted(package.glob("*/**/*.py"))
+        for path in sorted(package.glob("**/*.py"))
         if path.name != "__init__.py"
     }
     arrows = {}

@@ -7,12 +7,10 @@ are errors that name the key. There are no defaults here: every value is in para
 
 from __future__ import annotations
 
-import gc
 import json
 import math
-import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -32,8 +30,7 @@ from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import Node
 
-from paratopic.project.errors import UserError, did_you_mean, run
-from paratopic.project.files import PARAMS, PIPELINE
+from paratopic.project.errors import UserError, did_you_mean
 from paratopic.project.kinds import KINDS, named_object
 from paratopic.project.sources import Source
 from paratopic.project.topics import TieRule, Topic, Topics
@@ -206,7 +203,7 @@ class Params:
         return self.sections[kind]
 
 
-def read_params(path: Path = PARAMS) -> Params:
+def read_params(path: Path) -> Params:
     """Read and check params.yaml.
 
     Raises
@@ -218,9 +215,9 @@ def read_params(path: Path = PARAMS) -> Params:
     return parse_params(read_text(path), path)
 
 
-def parse_params(text: str, path: Path = PARAMS) -> Params:
+def parse_params(text: str, path: Path) -> Params:
     """Read and check the text of params.yaml; see `read_params`."""
-    values = _parse_yaml(text, path)
+    values = parse_yaml(text, path)
     sections = {}
     if isinstance(values, dict):
         sections = {name: values.pop(name) for name in KINDS if name in values}
@@ -272,47 +269,7 @@ class _Constructor(SafeConstructor):
             raise ConstructorError(None, None, str(error), node.start_mark) from None
 
 
-def run_stage(main: Callable[[], None]) -> None:
-    """Call the `main` of a stage as `errors.run` does; settings that change meanwhile are an error.
-
-    DVC reads the stage's settings once it is done: it would record the new values beside results of
-    the old ones, and not run the stage again.
-    """
-
-    def whole() -> None:
-        # Looking for cycles in large libraries takes a tenth of a short run; at its end, seconds.
-        gc.set_threshold(10_000)
-        before = read_text()
-        main()
-        gc.freeze()
-        if (after := read_text()) != before:
-            old, new = map(_settings_of_stage, (before, after))
-            if keys := ", ".join(key for key in new if new[key] != old[key]):
-                raise UserError(
-                    f"{keys} in {PARAMS} changed while the stage ran: run `dvc repro` again"
-                )
-
-    run(whole)
-
-
-def _settings_of_stage(text: str) -> dict[str, object]:
-    """Name of each setting of the stage that DVC runs, by dvc.yaml → its value in a text."""
-    stage, _, model = os.environ.get("DVC_STAGE", "").rpartition(":")[2].partition("@")
-    of_stage = YAML(typ="safe").load(PIPELINE)["stages"].get(stage, {}) if stage else {}
-    # Those of other files, in dicts, have no value in this one.
-    keys = [str(key).replace("${item.model}", model) for key in of_stage.get("params", ())]
-    values = _parse_yaml(text, PARAMS)
-    return {key: _value_at(values, key) for key in keys}
-
-
-def _value_at(values: object, key: str) -> object:
-    """The value of a setting with a dotted name, such as split.n_folds; None if there is none."""
-    for part in key.split("."):
-        values = values.get(part) if isinstance(values, dict) else None
-    return values
-
-
-def read_text(path: Path = PARAMS) -> str:
+def read_text(path: Path) -> str:
     """Read the text of params.yaml with its line ends.
 
     Raises
@@ -334,7 +291,8 @@ def read_text(path: Path = PARAMS) -> str:
         raise UserError(f"{path}, line {line}: is not UTF-8; save the file as UTF-8") from None
 
 
-def _parse_yaml(text: str, path: Path) -> object:
+def parse_yaml(text: str, path: Path) -> object:
+    """Values of the text of params.yaml; a `UserError` names the line that is not YAML."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     try:

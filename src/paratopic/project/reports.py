@@ -14,7 +14,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import TIMES, write_json, written_by
+from paratopic.project.files import write_json, written_by
 from paratopic.project.terminal import duration
 
 
@@ -77,9 +77,10 @@ class Timer:
         """Seconds since it was made."""
         return time.monotonic() - self._started
 
-    def keep(self, stage: str, **about: str) -> None:
-        """Note how long a stage took, and what it made."""
-        Times({**read_times(), stage: Time(seconds=self.seconds, **about)}).save(TIMES, digits=1)
+    def keep(self, times: Path, stage: str, **about: str) -> None:
+        """Note in the file of times how long a stage took, and what it made."""
+        last = Time(seconds=self.seconds, **about)
+        Times({**read_times(times), stage: last}).save(times, digits=1)
 
 
 class Time(Report):
@@ -94,15 +95,15 @@ class Times(Report, RootModel[dict[str, Time]]):
     """Name of a stage → its time when it last ran here."""
 
 
-def read_times() -> dict[str, Time]:
+def read_times(path: Path) -> dict[str, Time]:
     """Name of a stage → its time when it last ran here; empty if not known."""
     with suppress(UserError):
-        return Times.load(TIMES).root
+        return Times.load(path).root
     return {}
 
 
-def last_time(model: str) -> str:
+def last_time(times: Path, model: str) -> str:
     """How long it last took to measure a model: "3 min for 312 labelled texts"; else ""."""
-    if not (last := read_times().get(f"fit@{model}")):
+    if not (last := read_times(times).get(f"fit@{model}")):
         return ""
     return f"{duration(last.seconds)} for {last.labelled}"

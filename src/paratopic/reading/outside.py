@@ -14,12 +14,12 @@ from pathlib import Path
 
 from paratopic.project.errors import UserError, in_short
 from paratopic.project.files import printable, read_json, write_json
-from paratopic.project.params import Prepare
+from paratopic.project.folder import Project
 from paratopic.reading.sources import files_of
 
 
-def sources_outside(prepare: Prepare) -> list[str]:
-    """The sources and labels of the project here that lie outside of it; no file is read.
+def sources_outside(project: Project) -> list[str]:
+    """The sources and labels of a project that lie outside of it; no file is read.
 
     Returns
     -------
@@ -27,63 +27,62 @@ def sources_outside(prepare: Prepare) -> list[str]:
     where that is: ``"seeds/talks.txt -> /elsewhere/talks.txt"``.
     """
     outside: dict[str, None] = {}
+    prepare = project.params.prepare
     for pattern in filter(None, [*prepare.paths, prepare.labels]):
         with suppress(UserError):  # stage prepare says what is wrong with a pattern
-            paths = (path for path in files_of([pattern]) if not _is_inside(path))
-            outside |= dict.fromkeys(_way_out(path, pattern) for path in paths)
+            paths = (p for p in files_of(project.paths, [pattern]) if not _is_inside(p, project))
+            outside |= dict.fromkeys(_way_out(path, pattern, project) for path in paths)
     return list(outside)
 
 
-def untrusted(prepare: Prepare) -> list[str]:
-    """Those of `sources_outside` that nobody trusted the project here to read."""
-    if not (outside := sources_outside(prepare)):
+def untrusted(project: Project) -> list[str]:
+    """Those of `sources_outside` that nobody trusted the project to read."""
+    if not (outside := sources_outside(project)):
         return []
-    allowed = _allowed(_record(_root()))
+    allowed = _allowed(_record(project))
     return [place for place in outside if place not in allowed]
 
 
-def refuse_untrusted(prepare: Prepare) -> None:
+def refuse_untrusted(project: Project) -> None:
     """Raise a `UserError` where sources are outside that nobody trusted the project to read."""
-    if places := untrusted(prepare):
+    if places := untrusted(project):
         raise UserError(
             f"{in_short(places)}: outside of this project, which is not trusted to read that here. "
             "`paratopic trust` lists what it reads, and asks"
         )
 
 
-def trust(outside: Iterable[str] = (), root: Path | None = None) -> None:
+def trust(project: Project, outside: Iterable[str] = ()) -> None:
     """Keep that the user trusts a project, because they made it, ran it or said so.
 
     Parameters
     ----------
     outside
         What it may read beside what it may already, as `sources_outside` has it.
-    root
-        The project's folder; by default the one here.
 
     Raises
     ------
     OSError
         The state folder cannot be written to.
     """
-    root = _root() if root is None else root.resolve()
-    record = _record(root)
+    record = _record(project)
     allowed = list(dict.fromkeys([*_allowed(record), *outside]))
-    write_json(record, {"project": printable(root), "outside": allowed})
+    write_json(record, {"project": printable(project.home), "outside": allowed})
 
 
-def is_trusted() -> bool:
-    """Whether the user made or ran the project here, or said that they trust it."""
-    return _record(_root()).exists()
+def is_trusted(project: Project) -> bool:
+    """Whether the user made or ran a project, or said that they trust it."""
+    return _record(project).exists()
 
 
-def _way_out(path: Path, pattern: str) -> str:
+def _way_out(path: Path, pattern: str, project: Project) -> str:
     """The link in the project by which a file is outside; without one, its pattern."""
     for place in (*reversed(path.parents), path):
-        if place.is_symlink() and _is_inside(place.parent) and not _is_inside(place):
-            return _plain(f"{place} -> {os.path.realpath(place)}")
-    target = "" if os.path.isabs(pattern) else f" -> {os.path.realpath(pattern)}"
-    return _plain(f"{pattern}{target}")
+        leads_out = _is_inside(place.parent, project) and not _is_inside(place, project)
+        if place.is_symlink() and leads_out:
+            return _plain(f"{project.paths.name(place)} -> {os.path.realpath(place)}")
+    whole = os.path.realpath(project.paths.root / pattern)
+    return _plain(pattern if os.path.isabs(pattern) else f"{pattern} -> {whole}")
 
 
 def _plain(text: str) -> str:
@@ -95,19 +94,14 @@ def _plain(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
-def _is_inside(path: Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(_root())
+def _is_inside(path: Path, project: Project) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(project.home)
 
 
-def _root() -> Path:
-    """The project's folder, also where DVC runs an experiment in a folder below it."""
-    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
-
-
-def _record(root: Path) -> Path:
-    """File that says that the project in a folder is trusted, and what it may read outside."""
+def _record(project: Project) -> Path:
+    """File that says that a project is trusted, and what it may read outside."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    digest = sha256(os.fsencode(root)).hexdigest()[:16]
+    digest = sha256(os.fsencode(project.home)).hexdigest()[:16]
     return Path(state) / "paratopic" / f"{digest}.json"
 
 

@@ -6,6 +6,7 @@ import os
 import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import PARAMS, SHEET, SKIPPED, printable, sha256
+from paratopic.project.files import SHEET, Paths, printable, sha256
 from paratopic.project.sources import Source
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
 from paratopic.reading.files import SUFFIXES, find_files, read_file
@@ -69,12 +70,17 @@ class Sources(NamedTuple):
 
 
 def read_sources(
-    sources: Sequence[Source | str], own_files: Collection[Path], no_topic: Sequence[str]
+    project: Paths,
+    sources: Sequence[Source | str],
+    own_files: Collection[Path],
+    no_topic: Sequence[str],
 ) -> Sources:
     """Read every source of a project.
 
     Parameters
     ----------
+    project
+        Where the project is, from whose root relative paths go.
     sources
         `prepare.sources` of params.yaml: paths and globs of articles and tables, and folders of
         articles. Tables in a folder are not read: those that are meant are named.
@@ -90,7 +96,7 @@ def read_sources(
         beside an article cannot be read, keys name columns of a file that is no table, or no source
         holds a paragraph.
     """
-    entries = _entries(sources)
+    entries = _entries(project, sources)
     patterns = [entry.path for entry in entries]
     own = {file.resolve() for file in own_files}
     try:
@@ -104,12 +110,12 @@ def read_sources(
     _refuse_same_names(paths)
     left_out = [(path, why) for path, why in left_out if path.resolve() not in own]
     skipped = [
-        Skipped(printable(path), 0, "", UNNAMED if _is_table(path) else why)
+        Skipped(project.name(path), 0, "", UNNAMED if _is_table(path) else why)
         for path, why in left_out
     ]
     notes = check_sheets([path for path in paths if path.suffix.lower() in SUFFIXES])
     notes += [_hint(path) for path, _ in left_out if _is_table(path)]
-    read = [_read_source(path, no_topic, source_of.get(path)) for path in paths]
+    read = [_read_source(project, path, no_topic, source_of.get(path)) for path in paths]
     skipped += [part for source in read for part in source.skipped]
     filled = [source for source in read if not source.frame.empty]
     if not filled:
@@ -120,19 +126,19 @@ def read_sources(
     return _together(filled, skipped, notes)
 
 
-def files_of(sources: Sequence[Source | str], *others: Path) -> list[Path]:
+def files_of(project: Paths, sources: Sequence[Source | str], *others: Path) -> list[Path]:
     """The files that sources name, some others, and metadata beside them, as far as they exist."""
-    patterns = [entry.path for entry in _entries(sources)]
+    patterns = [entry.path for entry in _entries(project, sources)]
     paths = [*find_files(patterns, SUFFIXES)[0], *others]
     return [path for path in sorted({*paths, *sheets_beside(paths)}) if path.is_file()]
 
 
-def digests_of(sources: Sequence[Source | str], *others: Path) -> dict[str, str]:
-    """Path of each of the files of `files_of`, with the SHA-256 of its bytes.
+def digests_of(project: Paths, sources: Sequence[Source | str], *others: Path) -> dict[str, str]:
+    """Path from the root of each of the files of `files_of`, with the SHA-256 of its bytes.
 
     By these it is seen later whether figures are of other files than there are.
     """
-    return {printable(path): sha256(path) for path in files_of(sources, *others)}
+    return {project.name(path): sha256(path) for path in files_of(project, sources, *others)}
 
 
 def summary_of(sources: Sources) -> dict[str, object]:
@@ -159,10 +165,11 @@ def describe_reading(
         yield f"metadata: {_describe_metadata(metadata, n_articles)}"
     if unreadable := [part.article for part in skipped if _kind(part) == UNREADABLE]:
         names = textwrap.shorten(", ".join(unreadable), 300, placeholder=" …")
-        yield f"{plural(len(unreadable), 'file')} could not be read (see {SKIPPED}): {names}"
+        count = plural(len(unreadable), "file")
+        yield f"{count} could not be read (see {Paths().skipped}): {names}"
     if skipped:
         whys = ", ".join(f"{count} {why}" for why, count in _reasons(skipped).items())
-        yield f"skipped (see {SKIPPED}): {whys}"
+        yield f"skipped (see {Paths().skipped}): {whys}"
     if n_boilerplate:
         yield (
             f"boilerplate: {plural(n_boilerplate, 'paragraph')}, not drawn for labels and not "
@@ -209,9 +216,12 @@ def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequenc
     return Sources(frame, answers, skipped, metadata, origins, notes, articles)
 
 
-def _entries(sources: Iterable[Source | str]) -> list[Source]:
-    """The sources, of which a path alone stands for one without further keys."""
-    return [Source(source) if isinstance(source, str) else source for source in sources]
+def _entries(project: Paths, sources: Iterable[Source | str]) -> list[Source]:
+    """The sources with whole paths; a path alone stands for one without further keys."""
+    entries = [Source(source) if isinstance(source, str) else source for source in sources]
+    if project == Paths():  # then paths stay as they are written
+        return entries
+    return [replace(entry, path=os.path.join(project.root, entry.path)) for entry in entries]
 
 
 def _sources_of_tables(entries: Sequence[Source]) -> dict[Path, Source]:
@@ -237,30 +247,35 @@ def _is_table(path: Path) -> bool:
 def _hint(table: Path) -> str:
     return (
         f"{printable(table)} is a table, which is not read from a folder: name it in "
-        f"prepare.sources of {PARAMS} to read it"
+        "prepare.sources of params.yaml to read it"
     )
 
 
-def _read_source(path: Path, no_topic: Sequence[str], source: Source | None) -> Sources:
+def _read_source(
+    project: Paths, path: Path, no_topic: Sequence[str], source: Source | None
+) -> Sources:
     """What a file holds."""
     if path.suffix.lower() in SUFFIXES:
-        return _read_article(path)
+        return _read_article(project, path)
     if path.suffix.lower() not in TABLES:
         raise UserError(f"{path}: sources are {', '.join([*SUFFIXES, *TABLES])}")
     frame, answers, fields = read_labelled_table(path, no_topic, source)
+    name = project.name(path)
+    where = name + answers["where"].str.removeprefix(str(path))
+    answers = answers.assign(source=name, where=where)
     counts = {name: frame["article"][fields[name].notna()].nunique() for name in fields}
     origins = Counter({(str(name), IN_TABLE): count for name, count in counts.items()})
     return Sources(frame, answers, [], fields, origins)
 
 
-def _read_article(path: Path) -> Sources:
+def _read_article(project: Paths, path: Path) -> Sources:
     """An article; one that cannot be read is skipped itself."""
     try:
         article = read_file(path)
         frame = frame_of(paragraphs_of(article))
     except UserError as error:
         reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path.stem}: ")
-        skipped = [Skipped(printable(path), 0, "", f"{UNREADABLE}: {reason}")]
+        skipped = [Skipped(project.name(path), 0, "", f"{UNREADABLE}: {reason}")]
         return Sources(frame_of([]), NO_ANSWERS, skipped, pd.DataFrame(), Counter())
     fields = article_fields(path, article.fields)
     values = {name: field.value for name, field in fields.items()}

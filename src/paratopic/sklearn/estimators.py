@@ -19,9 +19,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from paratopic.inference.model import listed
 from paratopic.inference.modes import HALF, mode_of
-from paratopic.project.files import PARAMS, template
+from paratopic.project.files import template
+from paratopic.project.folder import Project
 from paratopic.project.kinds import KINDS
-from paratopic.project.params import read_params, with_settings
+from paratopic.project.params import with_settings
 from paratopic.project.texts import Text
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.crossval import fitter
@@ -110,7 +111,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             raise ValueError(f"definitions: every label needs one, and {lacking[0]!r} has none")
         # Any label can be a topic that is named by its number.
         codebook = [Topic(str(i), defined[label]) for i, label in enumerate(topics)]
-        usual = read_params(template() / PARAMS)  # as in a new project
+        usual = Project(template()).params  # as in a new project
         params = with_settings(usual, self.kind, self.settings or {})
         params = replace(params, topics=Topics("multi" if several else "single", tuple(codebook)))
         of = np.arange(len(texts)) if groups is None else np.unique(groups, return_inverse=True)[1]

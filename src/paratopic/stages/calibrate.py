@@ -14,19 +14,17 @@ from paratopic.project.files import (
     BY_DEFINITIONS,
     CALIBRATION,
     IN_CONTEXT,
-    RAW_SCORES,
-    SCORES,
     UNLABELLED,
 )
-from paratopic.project.params import read_params, run_stage
+from paratopic.project.folder import Project, run_stage
 from paratopic.training.calibration import calibrate_rows, calibrated, with_expected_thresholds
 
 
-def main() -> None:
-    """Run the stage in the current directory for the model that the command line names."""
-    name, params = sys.argv[1], read_params()
+def main(project: Project) -> None:
+    """Run the stage for the model that the command line names."""
+    name, params, paths = sys.argv[1], project.params, project.paths
     topics, tables = params.topics, {}
-    data, folder = read_sampled(topics), RAW_SCORES / name
+    data, folder = read_sampled(paths, topics), paths.raw_scores / name
     if (folder / BY_DEFINITIONS).exists():
         raw = read_parquet(folder / BY_DEFINITIONS)
         tables[BY_DEFINITIONS] = with_expected_thresholds(raw, topics)
@@ -41,12 +39,12 @@ def main() -> None:
         calibration = replace(calibration, alone=of_alone)
     if len(apart := read_parquet(folder / APART)):
         tables[APART] = calibrated(apart, calibration, topics)
-    with files.aside(SCORES / name) as draft:
+    with files.aside(paths.scores / name) as draft:
         draft.mkdir()
         for file, table in tables.items():
             table.to_parquet(draft / file, index=False)
         files.write_json(draft / CALIBRATION, asdict(calibration), digits=10)
-    print(f"{name}: scores in {SCORES / name}")
+    print(f"{name}: scores in {paths.scores / name}")
 
 
 if __name__ == "__main__":

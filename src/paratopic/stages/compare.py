@@ -14,21 +14,21 @@ from paratopic.evaluation.comparison import compare, unmeasured, with_basis
 from paratopic.findings.figures import plot_comparison
 from paratopic.labels.summary import Prepared
 from paratopic.project import files
+from paratopic.project.folder import Project, run_stage
 from paratopic.project.kinds import KINDS
-from paratopic.project.params import read_params, run_stage
 
 
-def main() -> None:
-    """Run the stage in the current directory."""
-    params = read_params()
-    split = Split.load(files.SPLIT, "stage split")
-    prepared = Prepared.load(files.PREPARED, "stage prepare")
+def main(project: Project) -> None:
+    """Run the stage."""
+    params, paths = project.params, project.paths
+    split = Split.load(paths.split, "stage split")
+    prepared = Prepared.load(paths.prepared, "stage prepare")
     models = [name for name in KINDS if name in params.models]
     if split.n_folds:
         comparison = compare(
-            read_sampled(params.topics),
-            {name: read_parquet(files.SCORES / name / files.IN_CONTEXT) for name in models},
-            _by_definitions(models),
+            read_sampled(paths, params.topics),
+            {name: read_parquet(paths.scores / name / files.IN_CONTEXT) for name in models},
+            _by_definitions(paths, models),
             params.evaluate,
             params.compare,
             params.seed,
@@ -36,21 +36,21 @@ def main() -> None:
     else:
         comparison = unmeasured(params.topics.mode, models)
     comparison = with_basis(comparison, split, prepared.annotators)
-    comparison.save(files.COMPARISON)
+    comparison.save(paths.comparison)
     figures = {
         name: comparison.models[name][comparison.metrics[0].key].value
         for name in models
         if split.n_folds
     }
-    files.write_json(files.HEADLINES, figures)
-    plot_comparison(files.PICTURE, comparison, params.evaluate.confidence)
-    files.write_text(files.CHAMPION, json.dumps({"champion": comparison.champion}) + "\n")
-    print(f"champion: {comparison.champion}: {comparison.reason}; see {files.COMPARISON}")
+    files.write_json(paths.headlines, figures)
+    plot_comparison(paths.picture, comparison, params.evaluate.confidence)
+    files.write_text(paths.champion, json.dumps({"champion": comparison.champion}) + "\n")
+    print(f"champion: {comparison.champion}: {comparison.reason}; see {paths.comparison}")
 
 
-def _by_definitions(models: Sequence[str]) -> dict[str, pd.DataFrame]:
+def _by_definitions(paths: files.Paths, models: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Scores of models that know the definitions alone, where they were measured."""
-    tables = {name: files.SCORES / name / files.BY_DEFINITIONS for name in models}
+    tables = {name: paths.scores / name / files.BY_DEFINITIONS for name in models}
     if not all(path.exists() for path in tables.values()):
         return {}
     return {name: read_parquet(path) for name, path in tables.items()}

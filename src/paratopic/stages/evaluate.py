@@ -10,34 +10,26 @@ from paratopic.corpus.table import read_parquet, with_metadata
 from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.modes import read_calibration
 from paratopic.project import files
-from paratopic.project.files import (
-    ALONE,
-    CALIBRATION,
-    HISTORY,
-    IN_CONTEXT,
-    MODEL_REPORTS,
-    RAW_SCORES,
-    SCORES,
-    SPLIT,
-)
-from paratopic.project.params import Params, read_params, run_stage
+from paratopic.project.files import ALONE, CALIBRATION, HISTORY, IN_CONTEXT, Paths
+from paratopic.project.folder import Project, run_stage
+from paratopic.project.params import Params
 
 
-def main() -> None:
-    """Run the stage in the current directory for the model that the command line names."""
+def main(project: Project) -> None:
+    """Run the stage for the model that the command line names."""
     name = sys.argv[1]
-    params = read_params()
+    params, paths = project.params, project.paths
     metrics, tables = build_report(
-        read_sampled(params.topics),
-        read_out_of_fold(name, params),
-        Split.load(SPLIT, "stage split"),
+        read_sampled(paths, params.topics),
+        read_out_of_fold(paths, name, params),
+        Split.load(paths.split, "stage split"),
         params.evaluate,
         params.seed,
     )
-    folder = MODEL_REPORTS / name
+    folder = paths.model_reports / name
     metrics.save(folder / "metrics.json")
-    files.write_json(MODEL_REPORTS / f"{name}.json", metrics.main, digits=3)
-    tables["predictions"] = with_metadata(tables["predictions"])
+    files.write_json(paths.model_reports / f"{name}.json", metrics.main, digits=3)
+    tables["predictions"] = with_metadata(tables["predictions"], read_parquet(paths.metadata))
     for table, rows in tables.items():
         files.write_csv(folder / f"{table}.csv", rows)
     if not metrics.n:
@@ -50,7 +42,7 @@ def main() -> None:
     print(f"{name}: {metric.title} {figure.value:.3f} ({ends})")
 
 
-def read_out_of_fold(name: str, params: Params) -> OutOfFold:
+def read_out_of_fold(paths: Paths, name: str, params: Params) -> OutOfFold:
     """Read what stages fit and calibrate wrote of a model.
 
     Raises
@@ -58,7 +50,7 @@ def read_out_of_fold(name: str, params: Params) -> OutOfFold:
     UserError
         A file is missing, damaged, or was made with other topics.
     """
-    folder = SCORES / name
+    folder = paths.scores / name
     path, alone = folder / CALIBRATION, folder / ALONE
     calibration = read_calibration(files.read_json(path, f"stage calibrate@{name}"))
     scores = read_parquet(folder / IN_CONTEXT)
@@ -66,7 +58,7 @@ def read_out_of_fold(name: str, params: Params) -> OutOfFold:
     of_topics = has_scores and len(calibration.shift) == len(params.topics.outcomes)
     if not of_topics and len(scores):
         raise files.outdated(path)
-    history = files.read_csv(RAW_SCORES / name / HISTORY, f"stage fit@{name}")
+    history = files.read_csv(paths.raw_scores / name / HISTORY, f"stage fit@{name}")
     read_alone = read_parquet(alone) if alone.exists() else None
     return OutOfFold(scores, history, calibration, params.calibrate, read_alone)
 

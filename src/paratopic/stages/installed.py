@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from paratopic.project import errors, files
-from paratopic.project.files import INSTALLED
+from paratopic.project.folder import Project
 from paratopic.project.installed import library_versions, stage_digests
 
 
-def main() -> None:
-    """Run the stage in the current directory."""
-    files.write_json(INSTALLED, stage_digests() | {"libraries": library_versions()})
+def main(project: Project) -> None:
+    """Run the stage."""
+    files.write_json(project.paths.installed, stage_digests() | {"libraries": library_versions()})
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    errors.run(lambda: main(Project()))

@@ -8,20 +8,20 @@ import sys
 from paratopic.inference.folder import write_manifest
 from paratopic.inference.modes import read_calibration
 from paratopic.project import files
-from paratopic.project.files import CALIBRATION, FINAL_FITS, MODELS, SCORES
-from paratopic.project.params import read_params, run_stage
+from paratopic.project.files import CALIBRATION
+from paratopic.project.folder import Project, run_stage
 
 
-def main() -> None:
-    """Run the stage in the current directory for the model that the command line names."""
-    name, params = sys.argv[1], read_params()
+def main(project: Project) -> None:
+    """Run the stage for the model that the command line names."""
+    name, params, paths = sys.argv[1], project.params, project.paths
     calibration = read_calibration(
-        files.read_json(SCORES / name / CALIBRATION, f"stage calibrate@{name}")
+        files.read_json(paths.scores / name / CALIBRATION, f"stage calibrate@{name}")
     )
-    with files.aside(MODELS / name) as draft:
-        shutil.copytree(FINAL_FITS / name, draft)
+    with files.aside(paths.models / name) as draft:
+        shutil.copytree(paths.final_fits / name, draft)
         write_manifest(draft, params.topics, calibration)
-    print(f"{name}: model in {MODELS / name}")
+    print(f"{name}: model in {paths.models / name}")
 
 
 if __name__ == "__main__":

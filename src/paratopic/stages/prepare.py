@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import fields
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -24,17 +23,7 @@ from paratopic.labels.log import backup, read_lines
 from paratopic.labels.resolve import Resolved, check_meanings, resolve
 from paratopic.labels.summary import Prepared, describe_labels, summarise
 from paratopic.project import errors, files
-from paratopic.project.files import (
-    LABELS,
-    METADATA,
-    PARAGRAPHS,
-    PREPARED,
-    SAMPLE,
-    SKIPPED,
-    VOTES,
-    WEAK,
-)
-from paratopic.project.params import Params, read_params, run_stage
+from paratopic.project.folder import Project, run_stage
 from paratopic.reading.article import Skipped
 from paratopic.reading.outside import refuse_untrusted, trust
 from paratopic.reading.sources import (
@@ -55,18 +44,18 @@ class Outputs(NamedTuple):
     report: Prepared
 
 
-def prepare(params: Params) -> Outputs:
+def prepare(project: Project) -> Outputs:
     """Read every source, and decide which labels count."""
+    params, log, paths = project.params, project.log, project.paths
     topics, settings = params.topics, params.prepare
-    log = None if settings.labels is None else Path(settings.labels)
     read: dict[str, str] = {}
     # First: what changes while it is read has changed since. `read_sources` words the errors.
     with suppress(errors.UserError):
-        read = digests_of(settings.sources, *([log] if log else []))
+        read = digests_of(paths, settings.sources, *([log] if log else []))
     lines = read_lines(log) if log else []
     check_meanings(settings.sources, topics)
     own_files = [log.resolve(), backup(log.resolve())] if log else []
-    sources = read_sources(settings.sources, own_files, settings.no_topic)
+    sources = read_sources(paths, settings.sources, own_files, settings.no_topic)
     articles = sources.articles if settings.skip_boilerplate else ()
     paragraphs = sources.frame.assign(boilerplate=is_boilerplate(sources.frame, articles))
     resolved = resolve(paragraphs, sources.answers, lines, params, sources.metadata)
@@ -77,23 +66,23 @@ def prepare(params: Params) -> Outputs:
     return Outputs(paragraphs, resolved, sources, report)
 
 
-def main() -> None:
-    """Run the stage in the current directory."""
-    params = read_params()
-    refuse_untrusted(params.prepare)
-    outputs = prepare(params)
-    write_columns(outputs.paragraphs, PARAGRAPHS_SCHEMA, PARAGRAPHS)
+def main(project: Project) -> None:
+    """Run the stage."""
+    params, paths = project.params, project.paths
+    refuse_untrusted(project)
+    outputs = prepare(project)
+    write_columns(outputs.paragraphs, PARAGRAPHS_SCHEMA, paths.paragraphs)
     resolved, report = outputs.resolved, outputs.report
-    write_columns(resolved.votes, VOTES_SCHEMA, VOTES)
-    write_columns(resolved.labels, LABELS_SCHEMA, LABELS)
-    write_columns(resolved.sample, SAMPLE_SCHEMA, SAMPLE)
-    write_columns(weak_votes(resolved.votes), WEAK_SCHEMA, WEAK)
-    write_metadata(outputs.sources.metadata, METADATA)
+    write_columns(resolved.votes, VOTES_SCHEMA, paths.votes)
+    write_columns(resolved.labels, LABELS_SCHEMA, paths.labels)
+    write_columns(resolved.sample, SAMPLE_SCHEMA, paths.sample)
+    write_columns(weak_votes(resolved.votes), WEAK_SCHEMA, paths.weak)
+    write_metadata(outputs.sources.metadata, paths.metadata)
     skipped, columns = outputs.sources.skipped, [field.name for field in fields(Skipped)]
-    files.write_csv(SKIPPED, pd.DataFrame(skipped, columns=columns))
-    report.save(PREPARED)
+    files.write_csv(paths.skipped, pd.DataFrame(skipped, columns=columns))
+    report.save(paths.prepared)
     with suppress(OSError):
-        trust()  # who runs the pipeline
+        trust(project)  # who runs the pipeline
     lines = [describe_size(outputs.paragraphs), *describe_labels(report)]
     lines += describe_reading(report.metadata, report.articles, report.boilerplate, skipped)
     lines += [f"note: {message}" for message in report.messages]

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from paratopic.findings.page import render_page
 from paratopic.project import files
-from paratopic.project.files import PAGE
-from paratopic.project.params import read_params, run_stage
+from paratopic.project.folder import Project, run_stage
 
 
-def main() -> None:
-    """Run the stage in the current directory."""
-    params = read_params()
-    files.write_text(PAGE, render_page(params.topics, params.models, params.unit))
-    print(f"{PAGE}: {PAGE.stat().st_size / 1000:.0f} kB")
+def main(project: Project) -> None:
+    """Run the stage."""
+    params, page = project.params, project.paths.page
+    files.write_text(page, render_page(project.paths, params.topics, params.models, params.unit))
+    print(f"{page}: {page.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -7,24 +7,24 @@ from paratopic.corpus.labelled import Labelled, read_labelled
 from paratopic.corpus.table import read_paragraphs
 from paratopic.project import files
 from paratopic.project.errors import in_units
-from paratopic.project.files import DEALT, FOLDS, SPLIT
-from paratopic.project.params import Params, read_params, run_stage
+from paratopic.project.folder import Project, run_stage
+from paratopic.project.params import Params
 
 # Number of labelled paragraphs from which on `auto` holds out a share once, and the share.
 MANY, SHARE = 2_000, 0.2
 
 
-def main() -> None:
-    """Run the stage in the current directory."""
-    params = read_params()
-    data = read_labelled(params.topics)
+def main(project: Project) -> None:
+    """Run the stage."""
+    params, paths = project.params, project.paths
+    data = read_labelled(paths, params.topics)
     folds = split(data, params)
-    others = deal_unlabelled(read_paragraphs(), data.rows, folds, params.seed)
-    for path, table in ((FOLDS, folds.table), (DEALT, others)):
+    others = deal_unlabelled(read_paragraphs(paths.paragraphs), data.rows, folds, params.seed)
+    for path, table in ((paths.folds, folds.table), (paths.dealt, others)):
         with files.aside(path) as draft:
             table.to_parquet(draft, index=False)
     n_groups = int(folds.table["group"].nunique())
-    Split(groups=n_groups, **folds._asdict()).save(SPLIT)
+    Split(groups=n_groups, **folds._asdict()).save(paths.split)
     groups = f"by {folds.split_unit} ({n_groups:,} with labels, each in one fold)"
     dealt = f"{folds.n_repeats} × {folds.n_folds} folds, {groups}" if folds.n_folds else "no folds"
     lines = [dealt, *(f"note: {message}" for message in folds.messages)]

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from paratopic.inference.registry import ARTIFACTS, store_uri
 from paratopic.project.errors import plural
-from paratopic.project.files import LOCK
-from paratopic.project.params import read_params, run_stage
+from paratopic.project.folder import Project, run_stage
 from paratopic.tracking.records import outputs_of, records
 from paratopic.tracking.runs import write_runs
 
 
-def main() -> None:
-    """Run the stage in the current directory."""
-    params = read_params()
-    outputs = outputs_of(YAML(typ="safe").load(LOCK))
+def main(project: Project) -> None:
+    """Run the stage."""
+    params = project.params
+    outputs = outputs_of(YAML(typ="safe").load(project.paths.lock))
     experiment = os.environ.get("DVC_EXP_NAME")
-    models = records(params, outputs, experiment)
-    # Experiments may run in a folder of their own; DVC_ROOT is the project's root even then.
-    root = Path(os.environ.get("DVC_ROOT", "."))
-    uri = store_uri(root)
+    models = records(project, outputs, experiment)
+    uri = store_uri(project.home)
     # An experiment is a trial: its model does not become the champion that others load.
     trial = experiment is not None
-    written = write_runs(uri, params.track.experiment, models, root / ARTIFACTS, trial)
+    written = write_runs(uri, params.track.experiment, models, project.home / ARTIFACTS, trial)
     if written:
         print(
             f"{plural(written, 'new MLflow run')} in {uri}: see `paratopic ui`. "

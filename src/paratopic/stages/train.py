@@ -7,22 +7,22 @@ from dataclasses import asdict
 
 from paratopic.project import files
 from paratopic.project.errors import plural
-from paratopic.project.files import FINAL, FINAL_FITS, MODEL_REPORTS
+from paratopic.project.files import FINAL
+from paratopic.project.folder import Project, run_stage
 from paratopic.project.kinds import KINDS
-from paratopic.project.params import read_params, run_stage
 from paratopic.project.reports import Final, Timer
 from paratopic.project.terminal import bar
 from paratopic.training.crossval import fit_all, fitter, labelled_for
 
 
-def main() -> None:
-    """Run the stage in the current directory for the model that the command line names."""
+def main(project: Project) -> None:
+    """Run the stage for the model that the command line names."""
     name, timer = sys.argv[1], Timer()
-    params, kind = read_params(), KINDS[name]
-    data = labelled_for(kind, params)
+    params, paths, kind = project.params, project.paths, KINDS[name]
+    data = labelled_for(kind, paths, params)
     with bar(f"{name}: final fit", 1) as advance:
         model = fit_all(data, fitter(kind, params), params.seed, advance)
-    audience, folder = model.audience(list(data.rows["text"])), FINAL_FITS / name
+    audience, folder = model.audience(list(data.rows["text"])), paths.final_fits / name
     with files.aside(folder) as draft:
         draft.mkdir()
         parity = model.write_fit(draft, audience.codes)
@@ -38,9 +38,9 @@ def main() -> None:
         context=asdict(model.context),
         notes=tuple(notes),
     )
-    files.write_csv(MODEL_REPORTS / name / "final.csv", model.history)
-    final.save(MODEL_REPORTS / name / FINAL)
-    timer.keep(f"train@{name}", fit=files.digest(folder))
+    files.write_csv(paths.model_reports / name / "final.csv", model.history)
+    final.save(paths.model_reports / name / FINAL)
+    timer.keep(paths.times, f"train@{name}", fit=files.digest(folder))
     for note in notes:
         print(f"note: {note}")
     labelled = plural(n_labelled, "labelled text")

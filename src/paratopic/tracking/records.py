@@ -1,4 +1,4 @@
-"""Records of the models in the current directory: the content of their MLflow runs.
+"""Records of the models of a project: the content of their MLflow runs.
 
 Params, reports and models become one record per model. Nothing here writes to MLflow (`runs`
 does), and no figure is computed.
@@ -20,6 +20,8 @@ from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.report import Metrics
 from paratopic.project import files
 from paratopic.project.errors import UserError
+from paratopic.project.files import Paths
+from paratopic.project.folder import Project
 from paratopic.project.params import Params
 from paratopic.project.reports import read_times
 from paratopic.project.topics import join_cell
@@ -42,7 +44,7 @@ class Outputs(dict[str, str]):
     """Path → md5 of each output of the pipeline; a UserError says that there is none."""
 
     def __missing__(self, path: str) -> str:
-        raise UserError(f"{files.LOCK} lists no {path}: run `dvc repro` first")
+        raise UserError(f"{Paths().lock} lists no {path}: run `dvc repro` first")
 
 
 def outputs_of(lock: Mapping[str, Any]) -> Outputs:
@@ -57,22 +59,25 @@ def state_of(outputs: Mapping[str, str], name: str) -> str:
     States of the pipeline that differ only in the other model, or in params that changed nothing,
     share it.
     """
-    reports = files.MODEL_REPORTS / name
-    paths = files.MODELS / name, reports / "metrics.json", reports / files.MODEL_CARD
+    model, reports = Paths().models / name, Paths().model_reports / name  # as dvc.lock has them
+    paths = model, reports / "metrics.json", reports / files.MODEL_CARD
     own = [outputs[str(path)] for path in paths]
     return hashlib.sha256(" ".join(own).encode()).hexdigest()[:16]
 
 
-def git_tags() -> dict[str, str]:
+def git_tags(root: Path) -> dict[str, str]:
     """Tags for the commit, for whether files differ from it, and for who runs the pipeline.
 
     What the pipeline itself writes, dvc.lock and reports/, is not looked at.
     """
-    commit = _git("rev-parse", "HEAD")
-    changes = _git("status", "--porcelain", "--", ".", f":!{files.LOCK}", f":!{files.REPORTS}")
+    paths = Paths()
+    commit = _git(root, "rev-parse", "HEAD")
+    changes = _git(
+        root, "status", "--porcelain", "--", ".", f":!{paths.lock}", f":!{paths.reports}"
+    )
     if not commit or changes is None:
         return {"git_commit": "unknown"}
-    user = _git("config", "user.name")
+    user = _git(root, "config", "user.name")
     return {
         "git_commit": commit,
         "git_dirty": str(bool(changes)).lower(),
@@ -91,16 +96,17 @@ def title_of(tags: Mapping[str, str]) -> str | None:
     return tags["git_commit"][:7] + ("-dirty" if tags["git_dirty"] == "true" else "")
 
 
-def records(params: Params, outputs: Mapping[str, str], experiment: str | None) -> list[Record]:
-    """The record of each chosen model, from the files in the current directory.
+def records(project: Project, outputs: Mapping[str, str], experiment: str | None) -> list[Record]:
+    """The record of each chosen model, from the files of a project.
 
     Parameters
     ----------
     experiment
         Name of the DVC experiment that the files belong to, if any.
     """
-    comparison = Comparison.load(files.COMPARISON, "stage compare")
-    tags = git_tags() | {
+    params, paths = project.params, project.paths
+    comparison = Comparison.load(paths.comparison, "stage compare")
+    tags = git_tags(paths.root) | {
         "mlflow.source.name": "dvc.yaml",
         "mlflow.source.type": "LOCAL",
         "topics": ", ".join(params.topics.names),
@@ -108,12 +114,12 @@ def records(params: Params, outputs: Mapping[str, str], experiment: str | None) 
     }
     if experiment:
         tags["dvc_exp"] = experiment
-    rows = read_labelled(params.topics).rows[["id", "text", "topic"]]
+    rows = read_labelled(paths, params.topics).rows[["id", "text", "topic"]]
     rows = rows.assign(topic=rows["topic"].map(join_cell))
-    both = "".join(outputs[str(path)] for path in (files.PARAGRAPHS, files.LABELS))
+    both = "".join(outputs[paths.name(path)] for path in (paths.paragraphs, paths.labels))
     digest = hashlib.sha256(both.encode()).hexdigest()[:32]
-    dataset = described(rows, files.PARAGRAPHS.stem, files.PARAGRAPHS, digest)
-    return [_record(name, params, outputs, tags, comparison, dataset) for name in params.models]
+    dataset = described(rows, paths.paragraphs.stem, paths.paragraphs, digest)
+    return [_record(name, project, outputs, tags, comparison, dataset) for name in params.models]
 
 
 def metrics_of(report: Metrics) -> dict[str, float]:
@@ -135,14 +141,15 @@ def metrics_of(report: Metrics) -> dict[str, float]:
 
 def _record(
     name: str,
-    params: Params,
+    project: Project,
     outputs: Mapping[str, str],
     tags: Mapping[str, str],
     comparison: Comparison,
     dataset: PandasDataset,
 ) -> Record:
     """The record of one model, from its reports and its folder."""
-    folder, state = files.MODEL_REPORTS / name, state_of(outputs, name)
+    paths, state = project.paths, state_of(outputs, name)
+    folder = paths.model_reports / name
     predictions, champion = folder / "predictions.csv", comparison.champion
     verdict = f"The champion is the {champion}: {comparison.reason}."
     report = Metrics.load(folder / "metrics.json", "stage evaluate")
@@ -150,34 +157,35 @@ def _record(
     basis = {key: str(getattr(report, key)) for key in BASIS if key in report.model_fields_set}
     with files.written_by("stage card", folder / files.MODEL_CARD):
         card = (folder / files.MODEL_CARD).read_text(encoding="utf-8")
-    own = files.MODELS / name, files.SCORES / name
-    digests = {f"dvc.{path}": outputs[str(path)] for path in own}
+    model = paths.models / name
+    own = map(paths.name, (model, paths.scores / name))
+    digests = {f"dvc.{path}": outputs[path] for path in own}
     return Record(
         part=name,
         state=state,
         name=f"{name} · {title_of(tags) or state[:7]}",
-        params=_settings(name, params),
+        params=_settings(name, project.params),
         metrics=metrics_of(report),
         main=[*report.main],
-        seconds=_seconds_of_training(name),
+        seconds=_seconds_of_training(paths, name),
         steps=_training_steps(folder),
         tags={**tags, **basis, **digests, "model": name},
-        files=[*((path, "reports") for path in reports), (files.PARAMS, ""), (files.LOCK, "")],
-        model=own[0],
+        files=[*((path, "reports") for path in reports), (paths.params, ""), (paths.lock, "")],
+        model=model,
         card=card,
         dataset=dataset,
         predictions=described(
             files.read_csv(predictions, "stage evaluate", keep_default_na=False),
             f"{name} {predictions.stem}",
             predictions,
-            outputs[str(predictions)],
+            outputs[paths.name(predictions)],
             targets="label",
             predictions="answer",
         ),
-        compared=outputs[str(files.COMPARISON)],
+        compared=outputs[paths.name(paths.comparison)],
         champion=champion,
         verdict="\n\n".join([verdict, *report.notes]),
-        comparison=(files.PAGE, files.COMPARISON, files.PICTURE),
+        comparison=(paths.page, paths.comparison, paths.picture),
     )
 
 
@@ -204,18 +212,19 @@ def _training_steps(folder: Path) -> dict[str, list[float]]:
     return {f"training/{y}": list(final[y]), f"training/{y}_of_folds": list(means)}
 
 
-def _seconds_of_training(name: str) -> float:
+def _seconds_of_training(paths: Paths, name: str) -> float:
     """How long stage train took to fit the model; 0 if it did not fit it here."""
-    last, folder = read_times().get(f"train@{name}"), files.FINAL_FITS / name
+    last, folder = read_times(paths.times).get(f"train@{name}"), paths.final_fits / name
     if last and folder.exists() and last.fit == files.digest(folder):
         return last.seconds
     return 0.0
 
 
-def _git(*arguments: str) -> str | None:
-    """What git prints; None without git or outside a repository."""
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git prints in a folder; None without git or outside a repository."""
     command = ["git", *arguments]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+        return run.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

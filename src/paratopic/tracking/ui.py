@@ -13,11 +13,10 @@ import sys
 import time
 import webbrowser
 from contextlib import suppress
-from pathlib import Path
 
 from paratopic.inference.registry import reported, set_defaults, store_uri
 from paratopic.project.errors import UserError
-from paratopic.project.params import read_params
+from paratopic.project.folder import Project
 from paratopic.tracking.runs import VIEW
 
 HOST, PORT = "127.0.0.1", 5000
@@ -33,8 +32,8 @@ QUIET = {
 SAFE = {"PYTHONSAFEPATH": "1", "UVICORN_APP_DIR": sys.prefix}
 
 
-def main(port: int = PORT) -> None:
-    """Serve the store of the project in the current directory until Ctrl+C.
+def main(project: Project, port: int = PORT) -> None:
+    """Serve the store of a project until Ctrl+C.
 
     Parameters
     ----------
@@ -47,7 +46,7 @@ def main(port: int = PORT) -> None:
         The store cannot be read, or the port is taken.
     """
     set_defaults()
-    uri, name = store_uri(Path(".")), read_params().track.experiment
+    uri, name = store_uri(project.paths.root), project.params.track.experiment
     page = _page(uri, name)
     if uri.startswith(("http://", "https://")):
         _open(f"{uri.rstrip('/')}/{page}")

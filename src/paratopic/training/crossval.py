@@ -18,7 +18,7 @@ from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds
 from paratopic.corpus.labelled import Labelled, Unlabelled, groups_of, make_pool, read_labelled
 from paratopic.corpus.table import read_paragraphs, read_parquet, texts_of
 from paratopic.inference.modes import Integers, Scores
-from paratopic.project.files import DEALT, FOLDS
+from paratopic.project.files import Paths
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
 from paratopic.project.terminal import bar
@@ -48,23 +48,24 @@ def fitter(kind: Kind, params: Params) -> Fit:
     return fit
 
 
-def labelled_for(kind: Kind, params: Params) -> Labelled:
-    """Read the labelled paragraphs of the project in the current directory, and their folds.
+def labelled_for(kind: Kind, paths: Paths, params: Params) -> Labelled:
+    """Read the labelled paragraphs of a project, and their folds.
 
     If the kind of model learns from them, paragraphs without a label are drawn too, unless topics
     are rare: most paragraphs have none of them then, and teach no more than chance would.
     """
-    data, paragraphs, pool = read_labelled(params.topics), read_paragraphs(), None
+    data, pool = read_labelled(paths, params.topics), None
+    paragraphs = read_paragraphs(paths.paragraphs)
     are_rare = topics_are_rare(data.hand.targets, params.topics)
     if kind.learns_from_unlabelled and not are_rare:
         pool = make_pool(paragraphs, data.rows, params.section(kind.name).unlabelled, params.seed)
-    return replace(data, paragraphs=paragraphs, pool=pool, folds=read_parquet(FOLDS))
+    return replace(data, paragraphs=paragraphs, pool=pool, folds=read_parquet(paths.folds))
 
 
-def with_unlabelled(data: Labelled) -> Labelled:
+def with_unlabelled(data: Labelled, paths: Paths) -> Labelled:
     """Add the paragraphs without a label that the folds of the project hold out."""
-    dealt = read_parquet(DEALT)
-    texts = numbered(texts_of(read_paragraphs(), dealt["id"]))
+    dealt = read_parquet(paths.dealt)
+    texts = numbered(texts_of(read_paragraphs(paths.paragraphs), dealt["id"]))
     return replace(data, unlabelled=Unlabelled(dealt, texts))
 
 

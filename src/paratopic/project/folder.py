@@ -1,0 +1,92 @@
+"""A project: its folder, which stages, commands and users' code pass on, and its settings."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from paratopic.project.errors import UserError, run
+from paratopic.project.files import Paths
+from paratopic.project.params import Params, parse_yaml, read_params, read_text
+
+
+@dataclass(frozen=True)
+class Project:
+    """The project in a folder.
+
+    Parameters
+    ----------
+    folder
+        The project's root, which has params.yaml; by default the current directory.
+    """
+
+    folder: str | Path = "."
+
+    @property
+    def paths(self) -> Paths:
+        """Where its files are."""
+        return Paths(Path(self.folder))
+
+    @property
+    def home(self) -> Path:
+        """Its root, also where DVC runs an experiment in a folder below it."""
+        return Path(os.environ.get("DVC_ROOT", self.folder)).resolve()
+
+    @property
+    def log(self) -> Path | None:
+        """The file that new labels are added to; None where params.yaml names none."""
+        labels = self.params.prepare.labels
+        return None if labels is None else self.paths.root / labels
+
+    @cached_property
+    def params(self) -> Params:
+        """Its settings, which are read once; errors as of `params.read_params`."""
+        return read_params(self.paths.params)
+
+
+def run_stage(main: Callable[[Project], None]) -> None:
+    """Call the `main` of a stage with the project here, as `errors.run` does.
+
+    Settings that change meanwhile are an error: DVC reads those of the stage once it is done. It
+    would record the new values beside results of the old ones, and not run the stage again.
+    """
+
+    def whole() -> None:
+        project = Project()
+        # Looking for cycles in large libraries takes a tenth of a short run; at its end, seconds.
+        gc.set_threshold(10_000)
+        before = read_text(project.paths.params)
+        main(project)
+        gc.freeze()
+        if (after := read_text(project.paths.params)) != before:
+            old, new = (_settings_of_stage(project.paths, text) for text in (before, after))
+            if keys := ", ".join(key for key in new if new[key] != old[key]):
+                raise UserError(
+                    f"{keys} in {project.paths.params} changed while the stage ran: run "
+                    "`dvc repro` again"
+                )
+
+    run(whole)
+
+
+def _settings_of_stage(paths: Paths, text: str) -> dict[str, object]:
+    """Name of each setting of the stage that DVC runs, by dvc.yaml → its value in a text."""
+    stage, _, model = os.environ.get("DVC_STAGE", "").rpartition(":")[2].partition("@")
+    of_stage = YAML(typ="safe").load(paths.pipeline)["stages"].get(stage, {}) if stage else {}
+    # Those of other files, in dicts, have no value in this one.
+    keys = [str(key).replace("${item.model}", model) for key in of_stage.get("params", ())]
+    values = parse_yaml(text, paths.params)
+    return {key: _value_at(values, key) for key in keys}
+
+
+def _value_at(values: object, key: str) -> object:
+    """The value of a setting with a dotted name, such as split.n_folds; None if there is none."""
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
