@@ -18,6 +18,7 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,10 @@ ROOT = Path(__file__).parents[1]
 # Variable with the folder of programs that start quickly, from `tests.warm`.
 QUICK = "PARATOPIC_QUICK"
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+needs_spark = pytest.mark.skipif(
+    shutil.which("java") is None or find_spec("pyspark") is None,
+    reason="Spark needs Java, `apt-get install default-jre-headless`, and the extra spark",
+)
 
 
 class Printed(str):

@@ -14,8 +14,12 @@ LONGEST_README = 900  # words
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
-# These pages run longest: each in a file of its own, which another process may take.
-ELSEWHERE = {"mlflow-and-dvc.md": "test_mlflow_page.py", "several-topics.md": "test_topics_page.py"}
+# These pages run longest or need Java: each in a file of its own, which another process may take.
+ELSEWHERE = {
+    "mlflow-and-dvc.md": "test_mlflow_page.py",
+    "several-topics.md": "test_topics_page.py",
+    "spark.md": "test_spark_page.py",
+}
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from tests.samples import BODIES, WORDS, paragraph, paragraph_table, write_label
 SCRIPTS = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
 # What other scripts import or start, or what measures nothing.
 SHARED = {"engines", "recipes", "record", "simulation", "tables"}
-# What test_benchmarks.py runs, on embeddings that are given.
-ELSEWHERE = {"sampling", "shares_frozen", "slices"}
+# What test_benchmarks.py runs, on embeddings that are given, and test_spark_page.py.
+ELSEWHERE = {"sampling", "shares_frozen", "slices", "spark"}
 OPTIONS = {
     "active_learning": "--seeds 2 --budget 36 --pool-rows 120 --orders random suggested",
     "answers": "--none other --labels 40 --draws 1 --unlabelled 40 "

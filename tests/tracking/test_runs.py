@@ -223,7 +223,7 @@ def test_a_model_is_loaded_from_mlflow(
     for place in ("models:/l@champion", "models:/l/1", f"runs:/{run.info.run_id}/model"):
         assert load(place).predict("A tariff on goods.") == answer
         served = mlflow.pyfunc.load_model(place)
-        assert served.predict(["A tariff on goods."])["topic"].tolist() == [answer.topic]
+        assert served.predict({"text": "A tariff on goods."})["topic"].tolist() == [answer.topic]
     monkeypatch.setenv("PARATOPIC_MODEL", "models:/l@champion")
     fetched = _fetch_once.cache_info().misses
     assert [predict("A tariff on goods.") for _ in range(3)] == [answer] * 3

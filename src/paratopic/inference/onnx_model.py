@@ -201,8 +201,14 @@ def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:
 
 
 def n_processors() -> int:
-    """Number of processors that this process may use, which can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Number of processors that this process may use, which can be fewer than the machine has.
+
+    `OMP_NUM_THREADS`, which Spark sets for each of its workers, is the most.
+    """
+    affinity = hasattr(os, "sched_getaffinity")
+    allowed = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
+    most = os.environ.get("OMP_NUM_THREADS", "")
+    return min(allowed, int(most)) if most.isdigit() else allowed
 
 
 @functools.cache

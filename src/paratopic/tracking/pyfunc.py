@@ -1,4 +1,4 @@
-"""A trained model as MLflow loads and serves it: one row of output for each text of a column.
+"""A trained model as MLflow loads and serves it, in Spark too: one row of output for each text.
 
 MLflow imports this module by name and passes it the model's folder, so that nothing is pickled. The
 predictions come from `inference`; only their form is decided here.
@@ -6,13 +6,11 @@ predictions come from `inference`; only their form is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from paratopic.inference.folder import CARD
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 TEXT = "text"
 
 # What a model is called with, as MLflow shows it.
-EXAMPLE = ["The ministry raised tariffs on imported steel."]
+EXAMPLE = pd.DataFrame({TEXT: ["The ministry raised tariffs on imported steel."]})
 
 
 @dataclass(frozen=True)
@@ -37,17 +35,16 @@ class ServedModel:
 
     model: Model
 
-    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
         """Predict the topics of texts.
 
         Parameters
         ----------
         model_input
-            A DataFrame with a column ``text``, or with a single column that has no name; a Series
-            without a name or named ``text``; a list or an array of str.
-        params
-            What stands around the texts: `BESIDE` → a list of as many str, "" or None for nothing.
-            MLflow passes on no column beside that of the texts.
+            Column ``text``, and what stands around the texts where it is known: the columns
+            `BESIDE`, None or "" for nothing. ``text_preceding`` and ``text_following`` have a list
+            or an array of the neighbours, in the order of the article, or a str for the nearest
+            one. Other columns are not read.
 
         Returns
         -------
@@ -57,15 +54,14 @@ class ServedModel:
         Raises
         ------
         MlflowException
-            A text is missing or not a str, or there are not as many of what stands around them; the
-            server then answers 400.
+            A text is missing or not a str, or what stands around it is neither; the server then
+            answers 400.
         """
         from mlflow.exceptions import MlflowException
 
         try:
-            texts = _with_context(_texts(model_input), params or {})
-            answers = self.model.predict(texts)
-        except (TypeError, ValueError) as error:
+            answers = self.model.predict(_texts(model_input))
+        except TypeError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
         names = ["confidence", "sure", *(f"score_{topic}" for topic in self.model.classes_)]
         rows = [(answer.confidence, answer.sure, *answer.scores.values()) for answer in answers]
@@ -101,43 +97,29 @@ def save(folder: Path, place: Path, card: str, logged: mlflow.models.Model | Non
 
 
 def signature(model: Model) -> mlflow.models.ModelSignature:
-    """Types of the input, of the output's columns, and of what stands around the texts."""
-    from mlflow.models import infer_signature
+    """Types of the columns of input and output; all but the texts are optional."""
+    from mlflow.models import ModelSignature, infer_signature
+    from mlflow.types.schema import AnyType, ColSpec, Schema
 
-    output = ServedModel(model).predict(EXAMPLE * 2)
+    output = ServedModel(model).predict(pd.concat([EXAMPLE] * 2))
     output.isetitem(0, [model.classes_[0], None])  # a text may have no topic
-    # The column of texts has no name here, so that lists and arrays are accepted too. Beside such a
-    # column no other can be optional: what stands around the texts comes as parameters.
-    return infer_signature(EXAMPLE, output, dict.fromkeys(BESIDE, [""]))
+    # MLflow has no type for a str or several.
+    types = AnyType(), AnyType(), "string", "string"
+    beside = [ColSpec(*spec, required=False) for spec in zip(types, BESIDE, strict=True)]
+    inputs = Schema([ColSpec("string", TEXT), *beside])
+    return ModelSignature(inputs, infer_signature(model_output=output).outputs)
 
 
-def _with_context(texts: list[str], params: Mapping[str, Sequence[str | None]]) -> list[Text]:
-    """The texts with what the parameters say of them; the texts alone if these say nothing."""
-    given = {name: list(params[name]) for name in BESIDE if any(params.get(name, ()))}
-    for name, values in given.items():
-        if len(values) != len(texts):
-            raise ValueError(f"{name} has {len(values)} items for {len(texts)} texts")
-    if not given:
-        return list(texts)
-    nothing = [""] * len(texts)
-    parts = ([part or "" for part in given.get(name, nothing)] for name in BESIDE)
+def _texts(table: pd.DataFrame) -> list[Text]:
+    """The texts of a table with what its columns tell of them."""
+    texts = table[TEXT].tolist()
+    if not {*BESIDE} & {*table}:
+        return texts
+    nothing = pd.Series([""] * len(texts))
+    columns = (table.get(name, nothing).astype(object).fillna("") for name in BESIDE)
     return [
         Passage(text, before, after, section_heading(heading, title), title)
-        for text, before, after, heading, title in zip(texts, *parts, strict=True)
-    ]
-
-
-def _texts(model_input: Any) -> list[str]:
-    if not isinstance(model_input, pd.DataFrame):
-        return np.asarray(model_input, dtype=object).reshape(-1).tolist()
-    # MLflow passes on the first of several columns, which may not be that of the texts.
-    name: object = TEXT if TEXT in model_input else model_input.columns[0]
-    if name not in (TEXT, 0):
-        raise ValueError(f"the column of texts has to be named {TEXT}, or have no name; not {name}")
-    # The server makes an array without dimensions of each text of {"inputs": [{"text": ...}]}.
-    return [
-        text.item() if isinstance(text, np.ndarray) and not text.ndim else text
-        for text in model_input[name]
+        for text, before, after, heading, title in zip(texts, *columns, strict=True)
     ]
 
 

@@ -61,7 +61,8 @@ def state_of(outputs: Mapping[str, str], name: str) -> str:
     """
     model, reports = Paths().models / name, Paths().model_reports / name  # as dvc.lock has them
     paths = model, reports / "metrics.json", reports / files.MODEL_CARD
-    own = [outputs[str(path)] for path in paths]
+    # The last is the input of the model in MLflow: one that was logged with another is logged anew.
+    own = [*(outputs[str(path)] for path in paths), "columns"]
     return hashlib.sha256(" ".join(own).encode()).hexdigest()[:16]
 
 
