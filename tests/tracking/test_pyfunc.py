@@ -166,6 +166,6 @@ def test_in_mode_multi_all_topics_are_told(rows: pd.DataFrame, tmp_path: Path) -
     expected = [";".join(answer.topics) for answer in model.predict(texts)]
     assert jobs.predict_columns(model, texts)["predicted_topics"] == expected
     pyfunc.save(model.folder, tmp_path / "served", "# A card")
-    table = load_model(str(tmp_path / "served")).predict(texts)
+    table = load_model(str(tmp_path / "served")).predict(pd.DataFrame({"text": texts}))
     assert list(table) == ["topics", "confidence", "sure", *(f"score_{name}" for name in WORDS)]
     assert table["topics"].tolist() == expected and not table["sure"].any()
