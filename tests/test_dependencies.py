@@ -16,7 +16,7 @@ EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"] | {"": PROJECT["
 # Folder → the extras that its programs may count on, beside the dependencies of the package.
 ALLOWED = {
     "src": ("train", "registry", "llm"),
-    "tests": ("dev",),
+    "tests": ("dev", "spark"),  # tests of Spark are skipped without it
     "examples": ("dev",),
     "benchmarks": ("bench",),
 }
