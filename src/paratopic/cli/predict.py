@@ -56,7 +56,8 @@ TABLES = tuple(suffix for suffix in FORMATS if suffix not in SUFFIXES)
 N_CHARACTERS = 80
 
 ModelOption = Annotated[
-    str | None, typer.Option(help="A model's folder or MLflow URI; default: the champion.")
+    str | None,
+    typer.Option(help="A model's folder, MLflow URI or name on a hub; default: the champion."),
 ]
 
 

@@ -33,7 +33,7 @@ from paratopic.inference.modes import (
     mode_of,
 )
 from paratopic.inference.prediction import Explanation, Prediction, Share, sentences
-from paratopic.inference.registry import fetch
+from paratopic.inference.registry import fetch, is_remote
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths, root_with
 from paratopic.project.kinds import KINDS
@@ -338,17 +338,18 @@ def load(folder: str | os.PathLike[str] | None = None) -> Model:
     Parameters
     ----------
     folder
-        Folder of a model, such as ``models/transformer``, or the URI of a model in MLflow:
-        ``models:/paratopic@champion`` or ``runs:/ID/model``. Each may end with the model's digest,
-        ``#sha256:HEX``, as its card has it; another model is then refused. None, the default, takes
-        the value of the environment variable PARATOPIC_MODEL; without one, the champion of the
-        project that the current directory lies in.
+        Folder of a model, such as ``models/transformer``; the URI of a model in MLflow,
+        ``models:/paratopic@champion`` or ``runs:/ID/model``; or, where there is no such folder, a
+        model on a hub, ``OWNER/NAME`` or ``OWNER/NAME@REVISION``. Each may end with the model's
+        digest, ``#sha256:HEX``, as its card has it; another model is then refused. None, the
+        default, takes the value of the environment variable PARATOPIC_MODEL; without one, the
+        champion of the project that the current directory lies in.
 
     Raises
     ------
     UserError
-        The folder does not exist or is not a paratopic model, it is not that of the digest, or a
-        file in it is missing or damaged; the message names the file.
+        The folder does not exist or is not a paratopic model, it is not that of the digest, a
+        store or a hub cannot be reached, or a file is missing or damaged; the message names it.
     """
     started = time.monotonic()
     model = _load(_folder(folder))
@@ -369,7 +370,7 @@ def predict(texts: Iterable[Text]) -> list[Prediction]: ...
 def predict(texts: Text | Iterable[Text]) -> Prediction | list[Prediction]:
     """Predict with the default model (see `load`), which stays loaded until it is trained again.
 
-    A model from MLflow is fetched once a process.
+    A model from MLflow or a hub is fetched once a process.
 
     Parameters
     ----------
@@ -409,7 +410,7 @@ def _folder(
         raise UserError(f"{named}: the digest after #sha256: is missing")
     here, place = Path.cwd(), Paths().champion
     project = root_with(place)
-    if chosen.startswith(("models:/", "runs:/")):
+    if is_remote(chosen):
         path = fetch(chosen, project or here)
     elif chosen:
         path = Path(chosen)

@@ -1,13 +1,14 @@
-"""MLflow's store: where it is, and models that are fetched from it.
+"""Models that are fetched from MLflow's store or from a model hub, and where the store is.
 
-Logging runs and registering models is for `tracking`. MLflow is imported late, because prediction
-from a folder does not need it.
+Logging runs and registering models is for `tracking`. The libraries are imported late, because
+prediction from a folder does not need them.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -15,8 +16,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from paratopic.inference.folder import CARD, prediction_files
 from paratopic.project.errors import UserError
 from paratopic.project.files import refuse_outside
+from paratopic.project.kinds import KINDS
 
 # An unreachable server is reported after seconds; MLflow's own defaults wait for minutes. The
 # creation of a new database's tables is not logged.
@@ -38,6 +41,11 @@ _PLACES = {
 }
 # Stores that only the whole of MLflow opens; of a server, mlflow-skinny is enough.
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+
+_IN_MLFLOW = ("models:/", "runs:/")
+# Owner and name of a model on a hub, and a branch, a tag or a commit. What is in the folder models
+# is a project's.
+_ON_HUB = re.compile(r"(?!models/)([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
 
 
 def store_uri(root: Path) -> str:
@@ -121,21 +129,54 @@ def asking(store: str) -> Iterator[None]:
         mlflow.set_tracking_uri(before)
 
 
-def fetch(uri: str, root: Path) -> Path:
-    """Download a model and return its folder, which is deleted when the process ends.
+def is_remote(address: str) -> bool:
+    """Whether an address is of a model elsewhere: as for `fetch`, and no path of this machine."""
+    return address.startswith(_IN_MLFLOW) or (
+        _ON_HUB.fullmatch(address) is not None and not os.path.exists(address)
+    )
+
+
+def fetch(address: str, root: Path) -> Path:
+    """Download a model and return its folder.
+
+    A model from MLflow is deleted when the process ends. One from a hub stays in the hub's cache,
+    which serves it too when the hub cannot be reached.
 
     Parameters
     ----------
-    uri
-        ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or ``runs:/ID/model``.
+    address
+        In MLflow, ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or ``runs:/ID/model``; on a hub,
+        ``OWNER/NAME`` or ``OWNER/NAME@REVISION``, where the revision is a commit, a tag or a
+        branch.
     root
         Root of the project whose store is asked if MLFLOW_TRACKING_URI is not set.
 
     Raises
     ------
     UserError
-        MLflow is not installed, or the store has no such model or cannot be reached.
+        A library is not installed, or the store or the hub has no such model or cannot be reached.
     """
+    if address.startswith(_IN_MLFLOW):
+        return _from_mlflow(address, root)
+    return _from_hub(address)
+
+
+def _from_hub(address: str) -> Path:
+    name, _, revision = address.partition("@")
+    from huggingface_hub import constants, snapshot_download
+
+    files = [CARD, *{name for kind in KINDS for name in prediction_files(kind)}]
+    try:
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=files))
+    except Exception as error:  # of libraries of huggingface_hub's, which versions differ in
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"{address}: there is no such folder, and no such model could be loaded from the hub "
+            f"{constants.ENDPOINT}: {reason}"
+        ) from None
+
+
+def _from_mlflow(uri: str, root: Path) -> Path:
     set_defaults()
     store = store_uri(root)
     in_database = store.startswith(_DATABASES)
