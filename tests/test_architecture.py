@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "tracking": {"evaluation", "corpus", "inference"},
     "tables": set(),
     "bulk": {"tables", "reading", "inference"},
-    "sklearn": {"inference", "training"},
+    "sklearn": {"corpus", "inference", "training"},
     "annotation": {"labels", "corpus", "inference", "tables"},
     "stages": {
         *("reading", "labels", "corpus", "inference", "training", "baseline", "transformer"),

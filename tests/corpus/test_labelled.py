@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.corpus.folds import TooFewLabels, iterate_folds, make_folds, no_folds
-from paratopic.corpus.labelled import Labelled, labelled_rows, make_pool
+from paratopic.corpus.labelled import Labelled, labelled_rows, make_pool, with_passages
 from paratopic.project.passages import Passage
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
@@ -42,8 +42,8 @@ def labelled(*texts: str, articles: str = "", unlabelled: str = "") -> Labelled:
         label=[["trade"] if each else None for each in has],
         label_source=["hand" if each else "none" for each in has],
     )
-    rows = labelled_rows(frame, TOPICS)
-    return Labelled(rows, TOPICS, no_folds(rows, "").table, paragraphs=frame)
+    rows = with_passages(labelled_rows(frame, TOPICS), frame)
+    return Labelled(rows, TOPICS, no_folds(rows, "").table)
 
 
 def read(*passages: Passage) -> list[list[str]]:

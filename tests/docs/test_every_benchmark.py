@@ -29,6 +29,8 @@ OPTIONS = {
     "context": "--labels 40 --draws 1 --methods tfidf 'tfidf in context' paratopic",
     "documents": "articles --formats 'html, elements' 'html, divs' docx",
     "errs_alike": "--repeats 3",
+    "estimator": "--none other --labels 40 --draws 1 --unlabelled 40 "
+    "--methods paratopic words 'not calibrated' numbers frozen scikit-learn",
     "few_shot": "--shots 4 --seeds 1 --unlabelled 40 "
     "--methods scikit-learn regression fine-tuned tfidf frozen paratopic pool",
     "interval_coverage": "--sizes 24 --draws 2",
@@ -48,7 +50,7 @@ OPTIONS = {
 }
 # Scripts that add to their results, and do not repeat a run.
 RESUMED = {"answers", "context", "few_shot", "interval_coverage", "many_labels", "multi_label"}
-RESUMED |= {"rare", "scale", "shares"}
+RESUMED |= {"estimator", "rare", "scale", "shares"}
 # Scripts that take their table by position, or none.
 BY_POSITION = {"documents", "errs_alike", "leakage", "significance"}
 

@@ -61,7 +61,7 @@ def test_where_nothing_can_be_measured_definitions_have_to_do(data: Labelled, wh
 
 
 def test_of_many_labels_a_fifth_is_held_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "MANY", 100)
+    monkeypatch.setattr("paratopic.corpus.folds.MANY", 100)
     tables = {n: table_of("xy" * (n // 2), "xy") for n in (98, 100)}
     folds = {n: split(table, Split(5, 2, "auto")) for n, table in tables.items()}
     assert (folds[98].n_folds, folds[98].n_repeats) == (5, 2)

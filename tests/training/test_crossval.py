@@ -21,7 +21,14 @@ from paratopic.corpus.folds import (
     make_folds,
     no_folds,
 )
-from paratopic.corpus.labelled import Labelled, Pool, Unlabelled, labelled_rows, make_pool
+from paratopic.corpus.labelled import (
+    Labelled,
+    Pool,
+    Unlabelled,
+    labelled_rows,
+    make_pool,
+    with_passages,
+)
 from paratopic.corpus.table import texts_of
 from paratopic.inference.head import ContextWeights
 from paratopic.inference.modes import Scores
@@ -177,7 +184,8 @@ def test_no_pool_has_held_out_rows(rows: pd.DataFrame, topics: Topics, folds: pd
 def test_what_is_held_out_is_scored_in_context_and_alone(data: Labelled) -> None:
     rows, fit, texts_alone = data.rows, Recorder(), data
     table = paragraph_table(text=rows["text"], id=rows["id"], article=rows["article"])
-    data = replace(data, paragraphs=table.assign(ordered=True))
+    table = table.assign(ordered=True)
+    data = replace(data, rows=with_passages(rows, table))
     scores, _, alone, _ = cross_validate(data, fit, 1)
     befores = pd.Series(data.texts.beside("before").ravel(), rows["id"].repeat(REACH))
     befores = (befores != NOTHING).groupby(level=0).sum()
@@ -222,7 +230,7 @@ def test_neighbours_across_the_split_of_an_article_do_not_tell_what_is_held_out(
     # Texts of random words are no more like their neighbours than like others.
     monkeypatch.setattr(room, "_are_coherent", lambda *given: True)
     topics = Topics("single", names)
-    rows = labelled_rows(frame, topics)
+    rows = with_passages(labelled_rows(frame, topics), frame)
     dealt = make_folds(rows, 4, 1, None, 0)
     assert dealt.split_unit == "paragraph"
 
@@ -233,9 +241,9 @@ def test_neighbours_across_the_split_of_an_article_do_not_tell_what_is_held_out(
         pairs = zip(answers, rows["topic"], strict=True)
         return float(np.mean([(answer,) == label for answer, label in pairs]))
 
-    data = Labelled(rows, topics, dealt.table, paragraphs=frame)
+    data = Labelled(rows, topics, dealt.table)
     assert fit_all(data, fit_baseline, 1).context.neighbours > 0.5
-    assert share_right(Unmasked(rows, topics, dealt.table, paragraphs=frame)) > 0.7
+    assert share_right(Unmasked(rows, topics, dealt.table)) > 0.7
     assert share_right(data) < 0.4
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,3 +91,19 @@ def test_a_pool_teaches_the_head_alone(rows: pd.DataFrame, topics: Topics, fit_t
     scores = [model.predict_proba(numbered(others)) for model in (without, taught)]
     assert np.abs(scores[1] - scores[0]).max() > 0.01
     np.testing.assert_array_equal(again.predict_proba(numbered(others)), scores[1])
+
+
+def test_words_are_read_as_names_of_rare_topics_and_numbers_are_not(
+    data: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = np.arange(len(data.texts))[:, None] < len(data.texts) / 3
+    rare = replace(data, targets=data.targets & few)
+    monkeypatch.setattr(transformer, "_first_windows", lambda tokenizer, texts: texts)
+    monkeypatch.setattr(transformer, "stand_out", lambda *given: True)
+
+    def embed(texts: list[str]) -> np.ndarray:
+        return np.ones((len(texts), 1))
+
+    for names, read in ((BARE.names, BARE.names), (("18", "-16", "17.5"), ())):
+        given: Any = (rare, Topics("single", names), embed, None)
+        assert transformer._telling_names(*given) == read

@@ -12,16 +12,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from paratopic.corpus.duplicates import Booleans, Integers, article_groups, near_duplicates
-from paratopic.corpus.labelled import DEALT_COLUMNS
+from paratopic.corpus.labelled import DEALT_COLUMNS, Labelled
 from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.project.errors import MOST_NAMED, UserError, in_short, plural
 from paratopic.project.reports import Report
+
+if TYPE_CHECKING:
+    from paratopic.project import params
 
 # In place of the number of a fold: the row is never held out.
 ALWAYS_TRAIN = -1
@@ -34,6 +37,8 @@ LEAST_FOLDS = 4
 # A share to hold out is rounded to a number of folds out of at most this many: dealing takes time
 # in proportion to their number. Shares below 1/20 are one fold of more.
 FINEST_SHARE = 20
+# Number of labelled paragraphs from which on `auto` holds out a share once, and the share.
+MANY, SHARE = 2_000, 0.2
 # Distinct texts that are dealt, at most. With more, those that are dealt show how far the final
 # model's predictions are from those of the folds' models.
 MOST_TEXTS = 5_000
@@ -75,6 +80,15 @@ class Split(Report):
     n_repeats: int
     groups: int
     messages: tuple[str, ...]
+
+
+def deal_labelled(data: Labelled, settings: params.Split, seed: int) -> Folds:
+    """Deal labelled paragraphs to folds by the settings of a project; errors as `make_folds`."""
+    n_by_hand, holdout = int(data.by_hand.sum()), settings.holdout
+    if holdout == "auto":
+        holdout = SHARE if n_by_hand >= MANY else None
+    n_repeats = settings.repeats(n_by_hand)
+    return make_folds(data.rows, settings.n_folds, n_repeats, holdout, seed)
 
 
 def make_folds(

@@ -185,7 +185,8 @@ class Unlabelled:
     rows
         From `corpus.folds.deal_unlabelled`, a row for each paragraph and repeat.
     texts
-        The texts of these rows, with what stands around them.
+        The texts of these rows, with what stands around them; none, the default, where models do
+        not score them.
     """
 
     rows: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=DEALT_COLUMNS))
@@ -194,7 +195,8 @@ class Unlabelled:
     def of(self, fold: int, repeat: int = 0) -> Unlabelled:
         """Select what a fold of a repeat holds out."""
         part = ((self.rows["fold"] == fold) & (self.rows["repeat"] == repeat)).to_numpy(dtype=bool)
-        return Unlabelled(self.rows[part], self.texts.of(part))
+        texts = self.texts.of(part) if len(self.texts) else self.texts
+        return Unlabelled(self.rows[part], texts)
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,8 @@ class Labelled:
     Parameters
     ----------
     rows
-        The paragraphs, from `labelled_rows`.
+        The paragraphs, from `labelled_rows`; a column `passage`, if there is one, has their texts
+        with what stands around them.
     folds
         The table of `corpus.folds.Folds`; empty, the default, where nothing is dealt yet.
     unlabelled
@@ -214,9 +217,6 @@ class Labelled:
         by default.
     weak
         Votes of weak sources (`weak_votes`); none by default.
-    paragraphs
-        The paragraph table, which tells what stands around the rows. None, the default, for texts
-        that are read alone.
     """
 
     rows: pd.DataFrame
@@ -224,7 +224,6 @@ class Labelled:
     folds: pd.DataFrame = field(default_factory=pd.DataFrame)
     pool: Pool | None = None
     weak: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=WEAK_SCHEMA.names))
-    paragraphs: pd.DataFrame | None = None
     unlabelled: Unlabelled = field(default_factory=Unlabelled)
 
     @property
@@ -277,9 +276,7 @@ class Labelled:
     @cached_property
     def texts(self) -> Texts:
         """The texts of the rows with what stands around them."""
-        if self.paragraphs is None:
-            return numbered(self.rows["text"])
-        return numbered(texts_of(self.paragraphs, self.rows["id"]))
+        return numbered(self.rows.get("passage", self.rows["text"]))
 
     def of(self, part: Booleans | Integers | slice) -> Labelled:
         """Select paragraphs, by their numbers or by whether they are wanted."""
@@ -342,6 +339,12 @@ def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     rows = frame[frame["label_source"] != "none"].sort_values("id", ignore_index=True)
     counted = [topics.counted(names) for names in rows["label"]]
     return rows.assign(topic=pd.Series(counted, rows.index, dtype=object))
+
+
+def with_passages(rows: pd.DataFrame, paragraphs: pd.DataFrame) -> pd.DataFrame:
+    """Add a column `passage`: rows with what stands around them in a paragraph table."""
+    passages = pd.Series(texts_of(paragraphs, rows["id"]), rows.index, dtype=object)
+    return rows.assign(passage=passages)
 
 
 def check_names(frame: pd.DataFrame, topics: Topics) -> None:

@@ -150,7 +150,7 @@ class Model:
         TypeError
             `texts` is a single str, a DataFrame or a dict, or an item is not a text.
         """
-        return self._score(listed(texts))[0]
+        return self.scored(listed(texts))[0]
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is an iterable of str: the first that fits
@@ -176,7 +176,7 @@ class Model:
         if isinstance(texts, (str, Passage)):
             return self.predict([texts])[0]
         predictions, classes = [], self.classes_
-        rows = zip(*(part.tolist() for part in self._score(listed(texts))), strict=True)
+        rows = zip(*(part.tolist() for part in self.scored(listed(texts))), strict=True)
         for row, is_predicted, n_windows, sure_from in rows:
             scores = dict(zip(classes, row, strict=True))
             predicted = compress(classes, is_predicted)
@@ -273,8 +273,10 @@ class Model:
         """
         return self._classifier.embed(_encodable(listed(texts)).plain)
 
-    def _score(self, texts: Texts) -> tuple[Scores, Targets, Integers, Array]:
+    def scored(self, texts: Texts, forced: bool = False) -> tuple[Scores, Targets, Integers, Array]:
         """Scores of texts; those of blank ones are 0, and so are their numbers of windows.
+
+        If `forced`, each text, also a blank one, is known to have a topic, where one counts.
 
         Returns
         -------
@@ -293,13 +295,20 @@ class Model:
             logits, windows[filled] = self._classifier.read(_encodable(texts.of(filled)))
             logits = np.where(in_context[filled], read.apply(logits), alone.apply(logits))
             scores[filled] = mode.scores(logits)
+        if forced:
+            scores = mode.conditional(scores)
         predicted = mode.predicted(scores, np.where(in_context, read.thresholds, alone.thresholds))
-        predicted &= windows[:, None] > 0
+        predicted &= forced | (windows[:, None] > 0)
         return scores, predicted, windows, np.where(in_context[:, 0], read.sure, alone.sure)
 
 
 def listed(texts: object) -> Texts:
-    """Number an iterable of texts; a TypeError says what to do about anything else."""
+    """Number an iterable of texts, which `checked` takes."""
+    return numbered(checked(texts))
+
+
+def checked(texts: object) -> list[Text]:
+    """List an iterable of texts; a TypeError says what to do about anything else."""
     if isinstance(texts, (str, Passage)):
         raise TypeError("texts must be a list of str; for one text write [text]")
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):
@@ -314,7 +323,7 @@ def listed(texts: object) -> Texts:
         if not isinstance(text, (str, Passage)):
             kind = type(text).__name__
             raise TypeError(f"texts[{number}] is {kind}, not str{_REMEDIES.get(kind, '')}")
-    return numbered(items)
+    return items
 
 
 def _encodable(texts: Texts) -> Texts:

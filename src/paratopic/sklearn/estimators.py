@@ -1,60 +1,92 @@
-"""A classifier of texts with the interface of scikit-learn.
+"""A classifier of texts with the interface of scikit-learn: the pipeline's model, without files.
 
-It writes no model's folder, calibrates no probabilities and promises nothing of sure predictions:
-the pipeline does (`stages`).
+It does what the stages of the pipeline do, by the same functions, and measures nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+import os
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
+from itertools import compress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from paratopic.inference.model import listed
-from paratopic.inference.modes import HALF, mode_of
-from paratopic.project.files import template
+from paratopic.corpus.folds import Folds, TooFewLabels, deal_labelled, deal_unlabelled, no_folds
+from paratopic.corpus.labelled import Labelled, Unlabelled
+from paratopic.inference.model import checked, listed, load
+from paratopic.project.files import aside, template
 from paratopic.project.folder import Project
 from paratopic.project.kinds import KINDS
-from paratopic.project.params import with_settings
-from paratopic.project.texts import Text
+from paratopic.project.params import Params, with_settings
+from paratopic.project.texts import Text, plain
 from paratopic.project.topics import Topic, Topics
-from paratopic.training.crossval import fitter
-from paratopic.training.examples import Examples, silent
+from paratopic.training.calibration import calibrate_rows
+from paratopic.training.crossval import cross_validate, fit_all, fitter, with_pool
 
 # A label of y: a str or a number.
 Label = Hashable
 Labels = npt.NDArray[Any]
 
 
+class _Shipped:
+    """A model that is loaded, and the files of its folder, by which it can be pickled."""
+
+    def __init__(self, write: Callable[[Path], object]) -> None:
+        with TemporaryDirectory() as parent:
+            folder = Path(parent) / "model"
+            write(folder)
+            paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+            self.files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+            self.model = load(folder)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (partial(_write, self.files),)
+
+
+def _write(files: Mapping[str, bytes], folder: Path) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
 @dataclass(eq=False, repr=False)
 class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
     """A kind of model that is not trained yet.
 
-    Its probabilities are not calibrated; `CalibratedClassifierCV` does that. It learns from the
-    labelled texts and the definitions alone, and from no paragraphs without a label.
+    With the same seed, labels, groups, definitions and texts without a label, it becomes the model
+    that the pipeline makes of them.
 
     Parameters
     ----------
     kind
-        ``"baseline"``, the default: TF-IDF and logistic regression; or ``"transformer"``.
+        ``"transformer"``, the default, or ``"baseline"``: TF-IDF, which is fitted in seconds.
     definitions
         Label → definition of its topic, for every label but `none`; labels that `fit` does not see
-        can be predicted too. None, the default, leaves the meaning of the topics to labels alone.
+        can be predicted too. None, the default, leaves the meaning to labels that are words.
     none
         The label of texts that have none of the topics; None, the default, if there are no such
         texts. It has no effect where texts have several topics.
+    calibrate
+        Whether models of folds calibrate probabilities and predictions: the default. It takes 5
+        more fits, of fewer than 50 texts 15, and from 2,000 texts on a single one.
     settings
         Settings of the kind of model, by their names in its section of params.yaml. Those that are
         not there are as in a new project, which is all of them by default.
     random_state
-        Seed of the random draws, or a generator of it; None, the default, takes another each time.
+        Seed, as `seed` in params.yaml, or a generator of it; None, the default, takes another each
+        time.
 
     Attributes
     ----------
@@ -62,14 +94,21 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         Labels in their order; numbers of the columns of y if texts have several topics.
     """
 
-    kind: str = "baseline"
+    kind: str = "transformer"
     _: KW_ONLY
     definitions: Mapping[Any, str] | None = None
     none: Label | None = None
+    calibrate: bool = True
     settings: Mapping[str, object] | None = None
     random_state: int | np.random.RandomState | None = None
 
-    def fit(self, X: Iterable[Text], y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Iterable[Text],
+        y: npt.ArrayLike,
+        groups: npt.ArrayLike | None = None,
+        pool: Iterable[Text] | None = None,
+    ) -> Self:
         """Fit the model.
 
         Parameters
@@ -80,44 +119,53 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             (n,) labels, or (n, k) zeros and ones if texts have several topics.
         groups
             (n,) which article each text is from. Texts of one article count less than as many of
-            others, and are not divided when a setting is chosen. None, the default, makes each text
-            an article of its own.
+            others, and no fold divides them. None, the default, makes each text an article of its
+            own.
+        pool
+            Texts without a label, from which the transformer learns too, unless most labels are
+            `none`; of many, as many are drawn as the setting `unlabelled` says. None by default.
 
         Raises
         ------
         TypeError
             An item is not a text.
         ValueError
-            There are fewer than two topics, a label lacks its definition, or the lengths differ.
+            There are fewer than two topics, a label lacks its definition or cannot be a topic's
+            name, or the lengths differ.
         UserError
             The settings are not those of the kind of model.
+
+        Warns
+        -----
+        UserWarning
+            Labels are too few for folds: nothing is calibrated.
         """
         if self.kind not in KINDS:
             raise ValueError(f"{self.kind!r} is no kind of model; there are {', '.join(KINDS)}")
-        texts, y = listed(X), self._checked(y)
+        texts, y = checked(X), self._checked(y)
         check_consistent_length(texts, y, groups)
-        several = y.ndim == 2
-        seen = list(range(y.shape[1])) if several else np.unique(y).tolist()
-        self.classes_ = np.unique([*seen, *(self.definitions or ())])
-        topics: list[Label] = self.classes_.tolist()
-        self._topics = topics = [label for label in topics if several or label != self.none]
-        targets = y.astype(bool) if several else y[:, None] == np.array(topics)[None]
-        if len(topics) < 2:
-            raise ValueError(
-                f"y has {len(topics)} class of topics, and a classifier needs two at least"
-            )
-        defined = dict.fromkeys(topics, "") if self.definitions is None else self.definitions
-        if lacking := [label for label in topics if label not in defined]:
-            raise ValueError(f"definitions: every label needs one, and {lacking[0]!r} has none")
-        # Any label can be a topic that is named by its number.
-        codebook = [Topic(str(i), defined[label]) for i, label in enumerate(topics)]
-        usual = Project(template()).params  # as in a new project
-        params = with_settings(usual, self.kind, self.settings or {})
-        params = replace(params, topics=Topics("multi" if several else "single", tuple(codebook)))
-        of = np.arange(len(texts)) if groups is None else np.unique(groups, return_inverse=True)[1]
-        seed = int(check_random_state(self.random_state).randint(2**31))
-        fit = fitter(KINDS[self.kind], params)
-        self._fitted = fit(Examples(texts, targets, of, of), seed, silent)
+        topics = self._read_labels(y)
+        params, kind, labels = self._params(topics), KINDS[self.kind], np.array(self._topics)
+        has = y[:, labels] if y.ndim == 2 else y[:, None] == labels
+        named = [tuple(compress(topics.names, row)) for row in has.tolist()]
+        of = range(len(texts)) if groups is None else np.unique(groups, return_inverse=True)[1]
+        rows = _table(texts, "group", of).assign(topic=pd.Series(named, dtype=object))
+        unlabelled = checked(() if pool is None else pool)
+        others = _table(unlabelled, "pool", range(len(unlabelled)))
+        data = with_pool(Labelled(rows, topics), others, kind, params)
+        folds, fit = self._folds(data, params), fitter(kind, params)
+        dealt = deal_unlabelled(others, rows, folds, params.seed)
+        data = replace(data, folds=folds.table, unlabelled=Unlabelled(dealt))
+        # Without calibration nothing is held out; the final fit is the same.
+        measured = data if self.calibrate else replace(data, folds=no_folds(rows, "").table)
+        scores, _, alone, _ = cross_validate(measured, fit, params.seed)
+        _, calibration, _ = calibrate_rows(data, scores, params.calibrate)
+        if not alone.equals(scores):
+            _, of_alone, _ = calibrate_rows(data, alone, params.calibrate)
+            calibration = replace(calibration, alone=of_alone)
+        fitted = fit_all(data, fit, params.seed)
+        languages = fitted.audience(plain(texts)).codes
+        self._shipped = _Shipped(lambda folder: fitted.save(folder, calibration, languages))
         return self
 
     def predict_proba(self, X: Iterable[Text]) -> npt.NDArray[np.float64]:
@@ -128,34 +176,47 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         (n, k) array, columns in the order of `classes_`. Rows sum to 1 if a text has one class. If
         no label means none of the topics, the probabilities are those given that it has a topic.
         """
-        check_is_fitted(self)
-        scores, columns = self._fitted.predict_proba(listed(X)), self._topics
-        mode = mode_of(self._fitted.topics.mode)
-        if len(columns) < len(self.classes_):
-            scores, columns = mode.complete(scores), [*columns, self.none]
-        else:
-            scores = mode.conditional(scores)
-        return scores[:, [columns.index(label) for label in self.classes_.tolist()]]
+        return self._answer(X)[0]
 
     def predict(self, X: Iterable[Text]) -> Labels:
-        """Predict the most probable class of each text; of several topics, those of one half.
+        """Predict the class of each text, or its topics, as `Model.predict` does.
 
-        Unlike `Model.predict`, it does not take all outcomes as equally frequent.
+        It need not be the most probable class: all outcomes are taken as equally frequent.
 
         Returns
         -------
         (n,) labels; if texts have several topics, (n, k) whether each has each of `classes_`.
         """
-        probabilities = self.predict_proba(X)
-        if self._fitted.topics.most > 1:
-            return (probabilities >= HALF).astype(np.int64)
-        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
+        _, predicted = self._answer(X)
+        if self._shipped.model.mode.exclusive:
+            return np.asarray(self.classes_[predicted.argmax(axis=1)])
+        return predicted.astype(np.int64)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the model's folder, which `paratopic.load` opens, in place of what is there.
+
+        Its topics have the labels as their names.
+        """
+        check_is_fitted(self)
+        with aside(Path(folder)) as draft:
+            _write(self._shipped.files, draft)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array, tags.input_tags.string = False, True
         tags.classifier_tags.multi_label = True
         return tags
+
+    def _answer(self, X: Iterable[Text]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """Probabilities of the classes, (n, k), and which are predicted, (n, k)."""
+        check_is_fitted(self)
+        model, columns = self._shipped.model, self._topics
+        knows_none = len(columns) < len(self.classes_)
+        scores, predicted, _, _ = model.scored(listed(X), forced=not knows_none)
+        if knows_none:
+            scores, columns = model.mode.complete(scores), [*columns, self.none]
+        order = [columns.index(label) for label in self.classes_.tolist()]
+        return scores[:, order], model.mode.outcomes(predicted)[:, order]
 
     def _checked(self, y: npt.ArrayLike | None) -> Labels:
         """The labels, (n,), or those of several topics, (n, k)."""
@@ -165,3 +226,49 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if type_of_target(y) != "multilabel-indicator":
             return np.asarray(column_or_1d(y, warn=True))
         return np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+
+    def _read_labels(self, y: Labels) -> Topics:
+        """Keep the classes, and make a codebook of the topics, in the order of the definitions."""
+        several = y.ndim == 2
+        seen = list(range(y.shape[1])) if several else np.unique(y).tolist()
+        self.classes_ = np.unique([*seen, *(self.definitions or ())])
+        labels: list[Label] = self.classes_.tolist()
+        defined = dict.fromkeys(labels, "") if self.definitions is None else self.definitions
+        self._topics = [label for label in defined if several or label != self.none]
+        if lacking := [each for each in labels if each not in (*self._topics, self.none)]:
+            raise ValueError(f"definitions: every label needs one, and {lacking[0]!r} has none")
+        if len(self._topics) < 2:
+            raise ValueError(
+                f"y has {len(self._topics)} class of topics, and a classifier needs two at least"
+            )
+        codebook = tuple(Topic(str(label), defined[label]) for label in self._topics)
+        return Topics("multi" if several else "single", codebook)
+
+    def _params(self, topics: Topics) -> Params:
+        """Settings of a new project, but for the topics, the seed and those that are given."""
+        seed = self.random_state
+        if not isinstance(seed, (int, np.integer)):
+            seed = check_random_state(seed).randint(2**31)
+        usual = with_settings(Project(template()).params, self.kind, self.settings or {})
+        return replace(usual, topics=topics, seed=int(seed))
+
+    def _folds(self, data: Labelled, params: Params) -> Folds:
+        """Folds of the texts; none, and a warning, where labels are too few."""
+        try:
+            return deal_labelled(data, params.split, params.seed)
+        except TooFewLabels as error:
+            if self.calibrate:
+                warnings.warn(f"probabilities are not calibrated: {error}", stacklevel=3)
+            return no_folds(data.rows, str(error))
+
+
+def _table(texts: list[Text], name: str, articles: Iterable[int]) -> pd.DataFrame:
+    """Texts in their order, as rows that the pipeline would have."""
+    rows = {
+        "id": [f"{name} {number:09}" for number in range(len(texts))],
+        "article": [f"{name} {number:09}" for number in articles],
+        "text": plain(texts),
+        "passage": pd.Series(texts, dtype=object),
+        "boilerplate": np.zeros(len(texts), dtype=bool),
+    }
+    return pd.DataFrame(rows)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from paratopic.corpus.folds import Folds, Split, TooFewLabels, deal_unlabelled, make_folds, no_folds
+from paratopic.corpus.folds import (
+    Folds,
+    Split,
+    TooFewLabels,
+    deal_labelled,
+    deal_unlabelled,
+    no_folds,
+)
 from paratopic.corpus.labelled import Labelled, read_labelled
 from paratopic.corpus.table import read_paragraphs
 from paratopic.project import files
 from paratopic.project.errors import in_units
 from paratopic.project.folder import Project, run_stage
 from paratopic.project.params import Params
-
-# Number of labelled paragraphs from which on `auto` holds out a share once, and the share.
-MANY, SHARE = 2_000, 0.2
 
 
 def main(project: Project) -> None:
@@ -42,13 +46,8 @@ def split(data: Labelled, params: Params) -> Folds:
     TooFewLabels
         There are too few labels, a topic lacks a description, and there are no weak labels.
     """
-    settings, n_by_hand = params.split, int(data.by_hand.sum())
-    holdout = settings.holdout
-    if holdout == "auto":
-        holdout = SHARE if n_by_hand >= MANY else None
     try:
-        n_repeats = settings.repeats(n_by_hand)
-        return make_folds(data.rows, settings.n_folds, n_repeats, holdout, params.seed)
+        return deal_labelled(data, params.split, params.seed)
     except TooFewLabels as error:
         if not data.topics.descriptions and data.by_hand.all():
             raise

@@ -15,7 +15,14 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
 from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds
-from paratopic.corpus.labelled import Labelled, Unlabelled, groups_of, make_pool, read_labelled
+from paratopic.corpus.labelled import (
+    Labelled,
+    Unlabelled,
+    groups_of,
+    make_pool,
+    read_labelled,
+    with_passages,
+)
 from paratopic.corpus.table import read_paragraphs, read_parquet, texts_of
 from paratopic.inference.modes import Integers, Scores
 from paratopic.project.files import Paths
@@ -49,17 +56,23 @@ def fitter(kind: Kind, params: Params) -> Fit:
 
 
 def labelled_for(kind: Kind, paths: Paths, params: Params) -> Labelled:
-    """Read the labelled paragraphs of a project, and their folds.
+    """Read the labelled paragraphs of a project, their folds, and its pool (`with_pool`)."""
+    data, paragraphs = read_labelled(paths, params.topics), read_paragraphs(paths.paragraphs)
+    rows = with_passages(data.rows, paragraphs)
+    data = replace(data, rows=rows, folds=read_parquet(paths.folds))
+    return with_pool(data, paragraphs, kind, params)
 
-    If the kind of model learns from them, paragraphs without a label are drawn too, unless topics
-    are rare: most paragraphs have none of them then, and teach no more than chance would.
+
+def with_pool(data: Labelled, paragraphs: pd.DataFrame, kind: Kind, params: Params) -> Labelled:
+    """Draw those paragraphs that have no label, too, if the kind of model learns from them.
+
+    None are drawn where topics are rare: most paragraphs have none of them then, and teach no more
+    than chance would.
     """
-    data, pool = read_labelled(paths, params.topics), None
-    paragraphs = read_paragraphs(paths.paragraphs)
-    are_rare = topics_are_rare(data.hand.targets, params.topics)
-    if kind.learns_from_unlabelled and not are_rare:
-        pool = make_pool(paragraphs, data.rows, params.section(kind.name).unlabelled, params.seed)
-    return replace(data, paragraphs=paragraphs, pool=pool, folds=read_parquet(paths.folds))
+    if not kind.learns_from_unlabelled or topics_are_rare(data.hand.targets, params.topics):
+        return data
+    most = params.section(kind.name).unlabelled
+    return replace(data, pool=make_pool(paragraphs, data.rows, most, params.seed))
 
 
 def with_unlabelled(data: Labelled, paths: Paths) -> Labelled:

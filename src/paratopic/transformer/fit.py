@@ -241,10 +241,11 @@ def _telling_names(
     """The topics' names, if they tell something of rare topics; otherwise none.
 
     Labelled texts have to be closer to the name of their own topic than to the other names, by more
-    than chance explains. Codes such as "19" do not tell, and where most texts have a topic, labels
-    tell enough.
+    than chance explains. Numbers such as "19" do not tell, and where most texts have a topic,
+    labels tell enough.
     """
-    if not topics_are_rare(examples.by_hand, topics):
+    are_words = all(any(map(str.isalpha, name)) for name in topics.names)
+    if not are_words or not topics_are_rare(examples.by_hand, topics):
         return ()
     n = len(examples.texts)
     examples = examples.of(np.unique(np.linspace(0, n - 1, min(n, MOST_TO_COMPARE)).astype(int)))
