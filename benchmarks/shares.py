@@ -49,7 +49,7 @@ from paratopic.inference.modes import Array, mode_of
 from paratopic.project import files
 from paratopic.project.files import Paths
 from paratopic.project.params import Params
-from paratopic.results import Project
+from paratopic.results.project import Project
 from paratopic.stages import calibrate, fit, installed, package, prepare, split, train
 
 # Of the tables of `--tables`: rows of the first one, a part of which has the most frequent label,

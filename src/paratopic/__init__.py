@@ -12,21 +12,24 @@ if TYPE_CHECKING:
     from paratopic.inference.prediction import Explanation, Prediction, Share
     from paratopic.project.errors import UserError
     from paratopic.project.passages import Passage
-    from paratopic.results import Project
+    from paratopic.results.arrays import evaluate, shares
+    from paratopic.results.project import Project
 
 __all__ = ["Explanation", "Model", "Passage", "Prediction", "Project", "Share", "UserError"]
-__all__ += ["load", "predict"]
+__all__ += ["evaluate", "load", "predict", "shares"]
 __version__ = "0.1.0"
 
 _MODULES = {
     "Explanation": "inference.prediction",
     "Share": "inference.prediction",
+    "evaluate": "results.arrays",
+    "shares": "results.arrays",
     "load": "inference.model",
     "predict": "inference.model",
     "Model": "inference.model",
     "Passage": "project.passages",
     "Prediction": "inference.prediction",
-    "Project": "results",
+    "Project": "results.project",
     "UserError": "project.errors",
 }
 

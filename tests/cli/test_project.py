@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from paratopic import results
 from paratopic.cli.project import DRAW, RUN, next_steps, note_changes
 from paratopic.corpus.labelled import SAMPLE_SCHEMA, VOTES_SCHEMA
 from paratopic.labels.log import Label
 from paratopic.project.files import Paths, sha256, write_text
 from paratopic.project.folder import Project
 from paratopic.project.sources import Source
-from paratopic.results import Labelling, changes_since
+from paratopic.results import labelling
+from paratopic.results.labelling import Labelling, changes_since
 from tests.programs import ROOT
 from tests.reports import prepared
 from tests.samples import PARAMS, paragraph_table, with_params
@@ -68,8 +68,8 @@ def test_steps_follow_from_where_the_project_stands(
     steps: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(results, "champion_name", lambda _: champion)
-    monkeypatch.setattr(results, "changes_since", lambda *_: changes)
+    monkeypatch.setattr(labelling, "champion_name", lambda _: champion)
+    monkeypatch.setattr(labelling, "changes_since", lambda *_: changes)
     assert list(next_steps(project(labels, draw))) == steps
     with_ties = list(next_steps(project(labels, draw, TIE)))
     # Answers that stage prepare has not read are labels.
@@ -102,7 +102,7 @@ def test_the_column_of_a_tables_groups_is_called_article(monkeypatch: pytest.Mon
 
 
 def says(monkeypatch: pytest.MonkeyPatch, status: dict[str, list[Any]]) -> None:
-    monkeypatch.setattr(results, "_dvc_status", lambda paths, stages: status)
+    monkeypatch.setattr(labelling, "_dvc_status", lambda paths, stages: status)
 
 
 def test_what_dvc_says_of_the_stages_is_named(

@@ -94,7 +94,7 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     usual = compare(data, out_of_fold, {}, *arguments, 1)
     assert usual.champion == "baseline"
     assert usual.leads == usual.differences
-    assert re.match("out-of-fold.* 0.500 higher than the transformer's.*p < 0.001", usual.reason)
+    assert re.match("the macro-F1.* 0.500 higher than the transformer's.*p < 0.001", usual.reason)
 
     informed = compare(data, out_of_fold, by_definitions, *arguments, 1)
     assert informed.champion == "transformer"

@@ -132,7 +132,7 @@ def write_answers(*lines: str) -> None:
 @pytest.fixture
 def here(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with three labelled paragraphs, one of them labelled wrongly."""
-    monkeypatch.setattr("paratopic.results.changes_since", lambda params, champion: "")
+    monkeypatch.setattr("paratopic.results.labelling.changes_since", lambda params, champion: "")
     shutil.copy(ROOT / "params.yaml", here)
     params = read_params(Paths().params)
     n = len(params.topics.names)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import CONTROL
+from paratopic.project.files import CONTROL, Paths
 from paratopic.reading.cells import LONGEST, cleaned, date_in_name, iso_date
 from paratopic.reading.metadata import Field, article_fields, check_sheets
 from tests.documents import save
@@ -118,7 +118,7 @@ def test_a_bad_sheet_is_refused_with_file_line_and_what_to_do(
 ) -> None:
     save(tmp_path, "metadata.csv", content)
     path = save(tmp_path, "a.txt", "Talks.")
-    for read in (lambda: article_fields(path, {}), lambda: check_sheets([path])):
+    for read in (lambda: article_fields(path, {}), lambda: check_sheets(Paths(), [path])):
         with pytest.raises(UserError, match=message) as error:
             read()
         assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
@@ -126,10 +126,14 @@ def test_a_bad_sheet_is_refused_with_file_line_and_what_to_do(
 
 def test_articles_that_are_not_there_are_noted(tmp_path: Path) -> None:
     paths = [save(tmp_path, name, "Talks.") for name in ("a.txt", "b.txt")]
-    assert check_sheets(paths) == []
+    assert check_sheets(Paths(), paths) == []
     save(tmp_path, "metadata.csv", "article,date\na,2025\nb.txt,2025\ngone,2025\nc.txt,\n")
-    (note,) = check_sheets(paths)
-    assert note.startswith(f"{tmp_path}/metadata.csv: ") and note.endswith(": gone, c.txt")
+    for project, sheet in (
+        (Paths(), f"{tmp_path}/metadata.csv"),
+        (Paths(tmp_path), "metadata.csv"),
+    ):
+        (note,) = check_sheets(project, paths)
+        assert note.startswith(f"{sheet}: ") and note.endswith(": gone, c.txt")
 
 
 def test_a_corrected_sheet_is_read_again(tmp_path: Path) -> None:

@@ -69,10 +69,15 @@ def test_the_projects_own_files_are_not_reported(folder: Path) -> None:
 
 def test_a_projects_folder_changes_no_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "empty.txt").touch()
-    whole = read_sources(Paths(folder), ["*.txt", "table.csv"], [], [])
+    save(folder, "metadata.csv", "article,source\ngone,Post\n")
+    save(folder, "unnamed.csv", "text\nSteel.\n")
+    sources = [".", "table.csv"]
+    whole = read_sources(Paths(folder), sources, [], [])
     assert {name.partition(",")[0] for name in whole.answers["where"]} == {"table.csv"}
     monkeypatch.chdir(folder)
-    here = read_sources(Paths(), ["*.txt", "table.csv"], [], [])
+    here = read_sources(Paths(), sources, [], [])
+    assert here.notes == whole.notes
+    assert [note.split()[0] for note in whole.notes] == ["metadata.csv:", "unnamed.csv"]
     assert here.frame.equals(whole.frame) and here.answers.equals(whole.answers)
     assert here.metadata.equals(whole.metadata) and here.skipped == whole.skipped
 

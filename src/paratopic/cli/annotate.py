@@ -18,7 +18,7 @@ from paratopic.annotation.suggestion import Suggestion, draw_random, has_label, 
 from paratopic.labels.log import LLM, Label, append, cell_of, first_words, one_line
 from paratopic.project.errors import UserError, plural
 from paratopic.project.terminal import bar
-from paratopic.results import Labelling, Project
+from paratopic.results.project import Project
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def annotate(
         )
     chat = Chat(url, model, os.environ.get(KEY, "").strip() or None, timeout)
     prompt = read_prompt(path, labelling.params.topics)
-    items = _to_ask(labelling, annotator, prompt.digest, n)
+    items = _to_ask(project, annotator, prompt.digest, n)
     if not items:
         print(f"{annotator} has answered for every paragraph, with the prompt of {path}")
         return
@@ -158,11 +158,12 @@ class _Run:
         return self.reaches and not self.is_useless
 
 
-def _to_ask(labelling: Labelling, annotator: str, prompt: str, n: int) -> list[Suggestion]:
+def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Suggestion]:
     """At most n paragraphs that have no answer to this prompt; those with a hand label first.
 
     Those with an error come last.
     """
+    labelling = project.labelling
     frame, judged = labelling.paragraphs, labelling.answers_on
     lines = [
         line

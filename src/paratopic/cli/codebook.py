@@ -19,7 +19,7 @@ from paratopic.project import files
 from paratopic.project.codebook import Change, Kind, edited
 from paratopic.project.errors import UserError, plural
 from paratopic.project.params import Params, parse_params, read_text
-from paratopic.results import Project
+from paratopic.results.project import Project
 
 codebook = typer.Typer(no_args_is_help=True)
 

@@ -16,7 +16,7 @@ from paratopic.annotation.formats import ImportedLabels
 from paratopic.cli.project import name_of_user, next_steps, print_steps
 from paratopic.labels.answers import merge
 from paratopic.project.errors import SOME_ERRORS, in_short, plural
-from paratopic.results import Labelling, Project
+from paratopic.results.project import Project
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +50,8 @@ def import_labels(
             name,
         )
     for path, imported in read.items():
-        _merge(labelling, path, imported, name)
-    _warn_of_another_order(labelling, read.values())
+        _merge(project, path, imported, name)
+    _warn_of_another_order(project, read.values())
     problems = any(imported.problems for imported in read.values())
     open_rows = {
         f"edit {path}": "give the rows that were left out an answer (in a sheet, write a topic, or "
@@ -64,24 +64,24 @@ def import_labels(
     raise typer.Exit(SOME_ERRORS if problems else 0)
 
 
-def _warn_of_another_order(labelling: Labelling, read: Collection[ImportedLabels]) -> None:
+def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -> None:
     """Say how many paragraphs were answered although the one drawn before them was not."""
     drawn_after = dict(chain.from_iterable(imported.drawn_after.items() for imported in read))
     answered = {label.paragraph for imported in read for label in imported.labels}
-    labelled = answered | labelling.answers_on.keys()
+    labelled = answered | project.labelling.answers_on.keys()
     if n_early := sum(id_ not in labelled for id_ in drawn_after.values()):
         log.warning(
             "note: %s an answer although the one drawn just before has none. Unless Label Studio "
             "shows its tasks in random order, the answers are not a random sample until all that "
             "were drawn have one.",
-            labelling.in_units(plural(n_early, "paragraph has", "paragraphs have")),
+            project.labelling.in_units(plural(n_early, "paragraph has", "paragraphs have")),
         )
 
 
-def _merge(labelling: Labelling, path: Path, imported: ImportedLabels, annotator: str) -> None:
+def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: str) -> None:
     """Add the labels of a file to labels.csv, and report."""
-    ranks = {id_: rank for rank, id_ in enumerate(labelling.paragraphs["id"])}
-    target, params = labelling.labels_file, labelling.params
+    ranks = {id_: rank for rank, id_ in enumerate(project.labelling.paragraphs["id"])}
+    target, params = project.labelling.labels_file, project.params
     labels = imported.labels
     added, disputes = merge(target, labels, annotator, ranks, params.topics, params.labels)
     for problem in imported.problems:

@@ -21,7 +21,8 @@ from paratopic.labels.log import first_words
 from paratopic.project.errors import UserError, plural
 from paratopic.project.terminal import listing, terminal
 from paratopic.project.topics import NONE, topics_in_words
-from paratopic.results import Labelling, Mistakes, Project
+from paratopic.results.labelling import Labelling
+from paratopic.results.project import Mistakes, Project
 
 Again = Annotated[
     Path | None,

@@ -24,7 +24,7 @@ from paratopic.project.reports import last_time
 from paratopic.project.terminal import terminal
 from paratopic.reading.outside import is_trusted, untrusted
 from paratopic.reading.sources import files_of
-from paratopic.results import Labelling, champion_name, changes_since
+from paratopic.results.labelling import Labelling, champion_name, changes_since
 
 # How many paragraphs a first random sample has: three times what shares need at least.
 SAMPLE = 3 * LEAST_LABELS

@@ -17,7 +17,7 @@ from paratopic.inference.model import load
 from paratopic.labels.dataset import write_dataset
 from paratopic.project.errors import UserError
 from paratopic.project.files import MODEL_CARD, Paths, aside, written_by
-from paratopic.results import Project
+from paratopic.results.project import Project
 
 publish = typer.Typer(no_args_is_help=True)
 To = Annotated[Path, typer.Option(help="A folder to write.")]

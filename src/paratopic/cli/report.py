@@ -35,7 +35,8 @@ from paratopic.project.errors import MOST_NAMED, UserError, in_short, in_units, 
 from paratopic.project.files import Paths
 from paratopic.project.terminal import terminal
 from paratopic.project.topics import NO_TOPIC
-from paratopic.results import Labelling, Project, changed_sources
+from paratopic.results.labelling import Labelling, changed_sources
+from paratopic.results.project import Project
 
 Made = TypeVar("Made")
 

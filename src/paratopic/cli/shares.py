@@ -32,7 +32,7 @@ from paratopic.findings.wording import (
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_short
 from paratopic.project.terminal import terminal
-from paratopic.results import Project
+from paratopic.results.project import Project
 
 SUFFIXES = (".csv", ".json", ".md", ".tex", ".png", ".svg")
 # Decimals of what is written.

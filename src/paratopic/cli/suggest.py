@@ -32,7 +32,8 @@ from paratopic.labels.sample import LEAST_COVERED, n_texts
 from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.terminal import waiting
 from paratopic.project.topics import NO_TOPIC
-from paratopic.results import Labelling, Project
+from paratopic.results.labelling import Labelling
+from paratopic.results.project import Project
 
 Sheet = Annotated[
     Path | None,

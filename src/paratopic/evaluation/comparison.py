@@ -13,8 +13,9 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from paratopic.corpus.folds import Split, iterate_folds
+from paratopic.corpus.folds import ALWAYS_TRAIN, Split, iterate_folds
 from paratopic.corpus.labelled import Labelled, weak_votes_on
 from paratopic.corpus.table import targets_of, with_columns
 from paratopic.evaluation.intervals import (
@@ -74,6 +75,8 @@ class Comparison(Report):
         Number of paragraphs that were measured; 0 where nothing was held out.
     models
         Name → metric → estimate; the simplest model comes first.
+    topics
+        Name of a model → topic → precision, recall, f1; not in the file, as metrics.json has them.
     differences
         Names of two models, "transformer - baseline" → the difference in the macro-F1 of their
         answers, out-of-fold.
@@ -94,6 +97,7 @@ class Comparison(Report):
     n_repeats: int = 0
     notes: tuple[str, ...]
     models: dict[str, dict[str, Estimate]]
+    topics: dict[str, dict[str, dict[str, Estimate]]] = Field(default={}, exclude=True)
     differences: dict[str, Lead]
     leads: dict[str, Lead]
     champion: str
@@ -132,12 +136,16 @@ def compare(
     # The dummy answers what is most probable, however improbable it is.
     dummy = answered[DUMMY]
     answered[DUMMY] = replace(dummy, predicted=dummy.candidates)
-    models = {}
+    models, by_topic = {}, {}
     for name, table in tables.items():
         wish = settings.confidence, settings.n_draws, seed
         measured = measure(outcomes(data, table), answered[name], *wish)
         known = (key for key in metrics_in(data.topics.mode) if key in measured)
         models[name] = {key: measured[key] for key in known}
+        by_topic[name] = {
+            topic: {key: measured[key, k] for key in ("precision", "recall", "f1")}
+            for k, topic in enumerate(data.topics.names)
+        }
     # What is known beforehand has no interval.
     models[DUMMY] = {metric: Estimate(e.value) for metric, e in models[DUMMY].items()}
     differences = _differences(answered, settings, choice, seed)
@@ -150,6 +158,7 @@ def compare(
         n=len(answered[DUMMY].true),
         notes=tuple(cautions(outcomes(data, tables[DUMMY]), data.topics.names)),
         models=models,
+        topics=by_topic,
         differences=differences,
         leads=leads,
         champion=champion,
@@ -197,7 +206,8 @@ def unmeasured(mode: str, models: Sequence[str]) -> Comparison:
 
 
 def majority_scores(data: Labelled) -> pd.DataFrame:
-    """Out-of-fold scores of the dummy: the topics' shares in each training part.
+    """Out-of-fold scores of the dummy: the topics' shares in each training part, or, where no fold
+    holds any row out, in all rows.
 
     Labels that were drawn count by their weights, as in figures: a draw by group has other shares
     than the corpus. The most common topic is the most probable one, which is predicted in mode
@@ -208,7 +218,9 @@ def majority_scores(data: Labelled) -> pd.DataFrame:
     thresholds = dict.fromkeys(topics.thresholds, 0.0)
     weights = np.ones(len(ids)) if data.weights is None else data.weights
     parts = []
-    for repeat, fold, train, test in iterate_folds(data.folds, list(ids)):
+    every = np.arange(len(ids))
+    none_held_out = [(0, ALWAYS_TRAIN, every, every)]
+    for repeat, fold, train, test in [*iterate_folds(data.folds, list(ids))] or none_held_out:
         weighs = weights[train] if weights[train].any() else None
         means = np.average(targets[train], axis=0, weights=weighs)
         shares = dict(zip(topics.scores, means, strict=True))
@@ -243,14 +255,14 @@ def _reason(
     """Why the champion is champion."""
     if len(models) < 2:
         return "no other model was trained"
-    evidence = "with the definitions and no labels," if by_definitions else "out-of-fold,"
+    evidence = "with the definitions and no labels, " if by_definitions else ""
     parts = []
     for other in models:
         for names, sign in ((f"{champion} - {other}", 1), (f"{other} - {champion}", -1)):
             if names in leads:
                 lead, p = sign * leads[names].value, leads[names].p
                 parts.append(
-                    f"{evidence} the macro-F1 of its answers is {abs(lead):.3f} "
+                    f"{evidence}the macro-F1 of its answers is {abs(lead):.3f} "
                     f"{'higher' if lead >= 0 else 'lower'} than the {other}'s ({write_p(p)})"
                 )
     return "; ".join(parts) + by_definitions * (

@@ -157,13 +157,15 @@ def _beside_truth(
         has, drawn = part.outcomes, is_random(part.rows)
         weights = np.where(has.loc[:, ~has[drawn].any()].any(axis=1), 0.0, weights)
     held_out = data.folds[data.folds["fold"] != ALWAYS_TRAIN].groupby(["repeat", "fold"]).size()
+    # Models that are used as they are hold nothing out.
+    share = held_out.mean() / data.folds["id"].nunique() if len(held_out) else 0.0
     return Outcomes(
         mode_of(data.topics.mode),
         true,
         pd.factorize(part.groups)[0].astype(np.int64),
         scores,
         predicted,
-        float(1 - held_out.mean() / data.folds["id"].nunique()),
+        float(1 - share),
         learnt_shares(of_all, data.folds, list(data.rows["id"])),
         weights,
     )

@@ -73,9 +73,9 @@ def render_page(
     on_request
         Sections that need the champion to be loaded; None, the default, for a page without them.
         These are `shares` (a `wording.Overview`), `labels` (what the labels are a sample of) and
-        `mistakes`, where the champion goes wrong (`results.Mistakes`), with `nearest`, which finds
-        the labelled paragraph most like a text. In place of shares or mistakes there may be a
-        line that says what is missing for them.
+        `mistakes`, where the champion goes wrong (`results.project.Mistakes`), with `nearest`,
+        which finds the labelled paragraph most like a text. In place of shares or mistakes there
+        may be a line that says what is missing for them.
 
     Returns
     -------

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.labelled import labelled_in
@@ -26,8 +27,8 @@ from paratopic.project.topics import NONE_CELL, Topics, split_cell
 
 # Paragraphs that a message names.
 MOST_NAMED = 3
-# Probabilities of a paragraph may sum to a little more than 1, as they are written.
-ROUNDING = 1e-6
+# Probabilities of a text may sum to a little more or less, as they are written.
+ROUNDING = 1e-3
 # Columns of the sample that say how much a label counts.
 COUNTED = ["weight", "effective_count"]
 # What shares are of.
@@ -220,17 +221,26 @@ def given_predictor(
         values = targets_of(map(topics.counted, names), topics.names).astype(np.float64)
     else:
         values = pd.DataFrame(cells).apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-        # Of the topics of a question, one is true at most.
-        totals = np.array([part.sum(axis=1) for part in np.split(values, topics.most, axis=1)])
-        if (wrong := ~((values >= 0).all(axis=1) & (totals <= 1 + ROUNDING).all(axis=0))).any():
-            raise UserError(
-                f"{option}: {in_short(list(rows['id'][wrong]), MOST_NAMED)}: probabilities are "
-                "numbers from 0 to 1; of one paragraph they sum to 1 at most, unless topics.mode "
-                "is multi"
-            )
+        refuse_improbable(values, topics.most, 0, f"{option},", rows["id"].to_numpy())
     scores = pd.DataFrame(values, columns=topics.scores).assign(id=rows["id"].to_numpy())
     words = in_short(list(columns), len(columns))
     return GivenPredictor(scores, f"the predictions in {words}")
+
+
+def refuse_improbable(
+    values: Array, questions: int, least: float, where: str, rows: npt.NDArray[Any]
+) -> None:
+    """Refuse probabilities (n, k) of so many questions, of whose topics one is true at most.
+
+    Those of a question have this sum at least. `where` is said before the names of rows, (n,).
+    """
+    sums = np.stack([part.sum(axis=1) for part in np.split(values, questions, axis=1)], axis=1)
+    possible = (sums >= least - ROUNDING) & (sums <= 1 + ROUNDING)
+    right = (values >= 0).all(axis=1) & possible.all(axis=1)
+    if not right.all():
+        names = in_short([str(row) for row in rows[~right]], MOST_NAMED)
+        total = "" if questions > 1 else f" that sum to 1{'' if least else ' at most'}"
+        raise UserError(f"{where} {names}: probabilities are numbers from 0 to 1{total}")
 
 
 def in_articles(outcomes: Array, articles: Integers, k: int) -> Array:

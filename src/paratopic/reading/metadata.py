@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from paratopic.project.errors import UserError, plural, refuse_repeated
-from paratopic.project.files import SHEET, printable
+from paratopic.project.files import SHEET, Paths
 from paratopic.reading.cells import LONGEST, cleaned, date_in_name, iso_date
 from paratopic.tables.sheets import read_sheet
 
@@ -61,7 +61,7 @@ def sheets_beside(paths: Iterable[Path]) -> set[Path]:
     return {path.with_name(SHEET) for path in paths}
 
 
-def check_sheets(paths: Collection[Path]) -> list[str]:
+def check_sheets(project: Paths, paths: Collection[Path]) -> list[str]:
     """Check each metadata.csv beside articles as `article_fields` does; note absent articles."""
     for path in paths:
         _in_sheet(path)
@@ -71,7 +71,7 @@ def check_sheets(paths: Collection[Path]) -> list[str]:
         present = {_plain(name) for file in files for name in (file.name, file.stem)}
         if absent := [name for name in rows if name not in present]:
             names = textwrap.shorten(", ".join(absent), LONGEST, placeholder=" …")
-            sheet = printable(folder / SHEET)
+            sheet = project.name(folder / SHEET)
             notes.append(f"{sheet}: these rows name files that are not in its folder: {names}")
     return notes
 

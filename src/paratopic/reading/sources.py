@@ -105,7 +105,8 @@ def read_sources(
     except UserError as error:
         folders = map(Path, filter(os.path.isdir, patterns))
         inside = [path for folder in folders for path in sorted(folder.rglob("*"))]
-        hints = [_hint(path) for path in inside if _is_table(path) and path.resolve() not in own]
+        tables = [path for path in inside if _is_table(path) and path.resolve() not in own]
+        hints = map(_hint, map(project.name, tables))
         raise UserError("\n".join([f"prepare.sources: {error}", *hints])) from None
     _refuse_same_names(paths)
     left_out = [(path, why) for path, why in left_out if path.resolve() not in own]
@@ -113,8 +114,8 @@ def read_sources(
         Skipped(project.name(path), 0, "", UNNAMED if _is_table(path) else why)
         for path, why in left_out
     ]
-    notes = check_sheets([path for path in paths if path.suffix.lower() in SUFFIXES])
-    notes += [_hint(path) for path, _ in left_out if _is_table(path)]
+    notes = check_sheets(project, [path for path in paths if path.suffix.lower() in SUFFIXES])
+    notes += [_hint(project.name(path)) for path, _ in left_out if _is_table(path)]
     read = [_read_source(project, path, no_topic, source_of.get(path)) for path in paths]
     skipped += [part for source in read for part in source.skipped]
     filled = [source for source in read if not source.frame.empty]
@@ -244,9 +245,9 @@ def _is_table(path: Path) -> bool:
     return path.suffix.lower() in TABLES and path.name != SHEET
 
 
-def _hint(table: Path) -> str:
+def _hint(table: str) -> str:
     return (
-        f"{printable(table)} is a table, which is not read from a folder: name it in "
+        f"{table} is a table, which is not read from a folder: name it in "
         "prepare.sources of params.yaml to read it"
     )
 

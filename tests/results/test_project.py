@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,11 @@ from tests.programs import python, sh
 def test_the_package_alone_imports_no_library_of_training() -> None:
     code = "import paratopic, sys; print(*{'pandas', 'torch', 'sklearn'} & {*sys.modules})"
     assert python(code).stdout.strip() == ""
+
+
+@pytest.mark.parametrize("name", paratopic.__all__)
+def test_what_is_public_is_there_and_no_module_has_its_name(name: str) -> None:
+    assert callable(getattr(paratopic, name)) and find_spec(f"paratopic.{name}") is None
 
 
 def test_two_projects_are_open_at_once(

@@ -1,0 +1,1 @@
+"""What users' code and commands get: of projects, and of arrays."""
