@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import random
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from paratopic.inference.model import Model, load
+from paratopic.project.codebook import edited
 from paratopic.project.files import aside
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
@@ -205,17 +205,13 @@ def _first_results(folder: Path, encoder: Path) -> None:
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder)
-    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    for key, value in (
-        ("encoder", str(encoder)),
-        ("epochs", "2"),
-        ("max_tokens", "32"),
-        ("n_repeats", "2"),
-        ("train_tokens", "16"),
-    ):
-        params, count = re.subn(rf"(?m)^(  {key}): .*", rf"\1: {value}", params)
-        assert count == 1
-    (folder / "params.yaml").write_text(params, encoding="utf-8")
+    few = {"encoder": str(encoder), "epochs": 2, "max_tokens": 32, "train_tokens": 16}
+
+    def edit(params: dict[str, dict[str, object]]) -> None:
+        params["split"]["n_repeats"] = 2
+        params["transformer"].update(few)
+
+    (folder / "params.yaml").write_text(edited(ROOT / "params.yaml", edit), encoding="utf-8")
     sh(folder, "git", "init", "-q")
     sh(folder, "git", "config", "user.email", "test@example.org")
     sh(folder, "git", "config", "user.name", "test")

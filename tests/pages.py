@@ -20,10 +20,15 @@ OTHER_PAGES = [ROOT / name for name in ("benchmarks/README.md", "CONTRIBUTING.md
 each_page = pytest.mark.parametrize(
     "page", [*PAGES, *OTHER_PAGES], ids=lambda page: str(page.relative_to(ROOT))
 )
-_SMALL = (
-    "for key in encoder epochs max_tokens n_repeats train_tokens; do "
-    r'sed -i "s|^  $key: .*|$(grep "^  $key: " params.yaml)|" \1/params.yaml; done'
-)
+_SMALL = r"""python - \1/params.yaml <<'END'
+import sys
+from pathlib import Path
+from ruamel.yaml import YAML
+yaml, path = YAML(), Path(sys.argv[1])
+params, small = yaml.load(path), yaml.load(Path("params.yaml"))
+params |= {name: small[name] for name in ("split", "transformer")}
+yaml.dump(params, path)
+END"""
 FENCE = re.compile(r"(?ms)^( *)```(\w+)\n(.*?)^ *```$")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import random
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -98,12 +99,28 @@ def write_params(
     path: Path = Path("params.yaml"),
     source: Path = ROOT / "params.yaml",
 ) -> None:
-    """Write params.yaml, as the project's own but for some settings: dotted key → value."""
+    """Write params.yaml, as the project's own but for some settings: dotted key → value.
+
+    The topics are in it, as they were once, unless there is a file of the codebook beside it.
+    """
     params = YAML(typ="safe").load(source)
+    if "codebook" not in params["topics"]:
+        params["topics"]["codebook"] = YAML(typ="safe").load(Paths(source.parent).codebook)[
+            "topics"
+        ]
     for key, value in settings.items():
         *sections, last = key.split(".")
         functools.reduce(operator.getitem, sections, params)[last] = value
+    if (own := Paths(path.parent).codebook).exists():
+        YAML(typ="safe").dump({"topics": params["topics"].pop("codebook")}, own)
     YAML(typ="safe").dump(params, path)
+
+
+def copy_settings(folder: Path) -> None:
+    """Copy the project's own params.yaml and codebook."""
+    Paths(folder).codebook.parent.mkdir(exist_ok=True)
+    for path in (Paths().params, Paths().codebook):
+        shutil.copy(ROOT / path, folder / path)
 
 
 def paragraph(topic: str, rng: random.Random, length: int = 14) -> str:

@@ -10,8 +10,7 @@ from paratopic.corpus.table import write_metadata
 from paratopic.project.files import Paths
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
-from tests.programs import ROOT
-from tests.samples import plain_article, write_labelled
+from tests.samples import copy_settings, plain_article, write_labelled
 
 ARTICLE = plain_article(
     "news", "Trade\n\nTariffs rose.\n\nThe navy, they said, sailed.\n\nIt rained.\n\nChips."
@@ -21,10 +20,9 @@ FRAME = frame_of(paragraphs_of(ARTICLE))
 
 def make_project(folder: Path, model: Path) -> Path:
     """Fill a folder with what `paratopic suggest` and `import` read of a project."""
-    shutil.copy(Paths(ROOT).params, folder)
+    copy_settings(folder)
     shutil.copytree(model, Paths(folder).models / model.name)
     (Paths(folder).champion).write_text(json.dumps({"champion": model.name}), encoding="utf-8")
-    (folder / "seeds").mkdir()
     write_labelled(FRAME, folder)
     write_metadata(FRAME[["id"]], Paths(folder).metadata)
     return folder

@@ -20,8 +20,8 @@ from paratopic.annotation import chat
 from paratopic.labels.log import Label, append, read_lines
 from paratopic.project.files import Paths
 from tests.annotation.chat_server import Serve, Server, reply
-from tests.programs import ROOT, Cli, run_cli
-from tests.samples import paragraph_table, write_labelled
+from tests.programs import Cli, run_cli
+from tests.samples import copy_settings, paragraph_table, write_labelled
 
 LABELS = Path("seeds/labels.csv")
 KEY = "sk-secret"
@@ -41,8 +41,7 @@ def server(serve: Serve) -> Server:
 
 
 def start_project() -> None:
-    Path("params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    LABELS.parent.mkdir()
+    copy_settings(Path())
 
 
 @pytest.fixture(autouse=True)

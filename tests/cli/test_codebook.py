@@ -21,7 +21,9 @@ from paratopic.project.folder import Project
 from paratopic.project.params import read_params
 from paratopic.stages import prepare as stage
 from tests.annotation.small_project import make_project
+from tests.documents import save
 from tests.programs import Cli, largest_file
+from tests.samples import write_params
 
 ARTICLE = "\n\n".join(
     [
@@ -84,11 +86,11 @@ def test_renamed_and_merged_labels_are_read_with_the_new_name(cli: Cli, prepare:
 
 
 def test_on_a_full_disk_nothing_is_changed(cli: Cli) -> None:
-    before = Paths().params.read_bytes()
+    before = Paths().codebook.read_bytes()
     with largest_file(1_000):
         printed = cli("codebook", "rename", "security", "defence", status=1)
-    assert "paratopic: params.yaml: File too large" in printed
-    assert Paths().params.read_bytes() == before
+    assert "paratopic: seeds/codebook.yaml: File too large" in printed
+    assert Paths().codebook.read_bytes() == before
     assert "security is renamed to defence" in cli("codebook", "rename", "security", "defence")
 
 
@@ -132,25 +134,25 @@ def test_a_sheet_of_before_is_read_with_todays_names_or_is_open(cli: Cli, prepar
     assert "because the codebook changed: 2 paragraphs" in cli("status")
 
 
-def edit_params(old: str, new: str) -> str:
-    """Replace something in params.yaml; gives the new text."""
+def edit_params(old: str, new: str) -> None:
+    """Replace something in params.yaml."""
     text = Paths().params.read_text(encoding="utf-8").replace(old, new)
     Paths().params.write_text(text, encoding="utf-8")
-    return text
 
 
-def add_table() -> str:
-    """Add a table with labels to the sources; gives the text of params.yaml."""
+def add_table() -> None:
+    """Add a table with labels to the sources."""
     Path("table.csv").write_text("text,label\nTanks,security\nDuties,trade\n", encoding="utf-8")
-    return edit_params("sources: [seeds]", "sources: [seeds, table.csv]")
+    edit_params("sources: [seeds]", "sources: [seeds, table.csv]")
 
 
 def test_a_change_that_is_undone_opens_nothing(cli: Cli, prepare: Prepare) -> None:
-    before = add_table()
+    add_table()
+    before = Paths().codebook.read_bytes()
     cli("codebook", "drop", "security")
     prepare()
     assert "because the codebook changed: 4 paragraphs" in cli("status")
-    Paths().params.write_text(before, encoding="utf-8")
+    Paths().codebook.write_bytes(before)
     assert "because the codebook changed" not in cli("status")
     assert "4 security" in prepare()
 
@@ -169,7 +171,7 @@ def test_a_dropped_topic_is_labelled_again_on_the_page(cli: Cli, served: list[Se
 
 
 def test_a_mistake_changes_nothing(cli: Cli) -> None:
-    before = Paths().params.read_bytes()
+    before = Paths().codebook.read_bytes()
     for words, message in (
         (["rename", "securty", "x"], '"securty" (did you mean "security"?)'),
         (["merge", "security", "--into", "x"], "two topics"),
@@ -180,11 +182,12 @@ def test_a_mistake_changes_nothing(cli: Cli) -> None:
     ):
         printed = cli("codebook", *words, status=1)
         assert message in printed and printed.count("paratopic:") == 1, words
-        assert Paths().params.read_bytes() == before
+        assert Paths().codebook.read_bytes() == before
 
 
 def test_names_are_shown_as_they_are(cli: Cli, prepare: Prepare) -> None:
-    edit_params("- name: security\n", "- name: security\n      pattern: army\n")
+    text = Paths().codebook.read_text(encoding="utf-8")
+    Paths().codebook.write_text(text.replace("name: security", "name: security\n    pattern: army"))
     before = "security"
     for name in ("sport [men]", "sport [/men]", "sport :soccer:"):
         assert f"{before} is renamed to {name}, in" in cli("codebook", "rename", before, name)
@@ -192,13 +195,22 @@ def test_names_are_shown_as_they_are(cli: Cli, prepare: Prepare) -> None:
         before = name
 
 
-def test_what_cannot_be_edited_is_left_alone(cli: Cli) -> None:
-    params = edit_params("license: null\n", "")
-    shared = params.replace("definition: >-", "definition: &text >-", 1)
-    Paths().params.write_text(f"{shared}\nlicense: *text\n", encoding="utf-8")
-    before = Paths().params.read_bytes()
-    assert "params.yaml" in cli("codebook", "drop", "trade", status=1)
-    assert Paths().params.read_bytes() == before
+def test_topics_in_params_are_changed_there(cli: Cli) -> None:
+    """As in projects of before; the link that the file is stays one, with its permissions."""
+    Paths().codebook.unlink()
+    write_params({}, Path("mine.yaml"))
+    text = f"# mine\n{Path('mine.yaml').read_text()}# the end\n"
+    save(Path(), "mine.yaml", text).chmod(0o640)
+    Paths().params.unlink()
+    Paths().params.symlink_to("mine.yaml")
+    assert "trade is renamed to tax, in params.yaml" in cli("codebook", "rename", "trade", "tax")
+    cli("codebook", "drop", "security")
+    assert Paths().params.is_symlink() and Path("mine.yaml").stat().st_mode & 0o777 == 0o640
+    text = Path("mine.yaml").read_text()
+    assert text.startswith("# mine\n") and text.endswith("# the end\n")
+    topics = read_params(Paths().params).topics
+    assert topics.names == ("tax", "technology", "diplomacy_venue")
+    assert topics.retired == {"security": ()} and not Paths().codebook.exists()
 
 
 def test_a_change_waits_for_another_one(cli: Cli) -> None:

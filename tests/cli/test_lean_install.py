@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 from tests.documents import save
-from tests.programs import ROOT, python
+from tests.programs import python
+from tests.samples import copy_settings
 
 # Hides the packages of the extras from Python and from the programs that it starts.
 HIDING = """
@@ -48,7 +48,7 @@ print(json.dumps(results))
 def test_it_predicts_and_names_the_extra_that_other_commands_need(
     baseline_folder: Path, tmp_path: Path
 ) -> None:
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    copy_settings(tmp_path)
     save(tmp_path, "in.csv", "text\nA tariff.\n")
     for suffix in ("txt", "html", "docx", "pdf", "parquet"):
         save(tmp_path, f"in.{suffix}", "<p>A tariff.")

@@ -16,9 +16,9 @@ from paratopic.project.files import Paths
 from paratopic.project.params import read_params
 from tests.cli.test_codebook import edit_params
 from tests.documents import read_sheet
-from tests.programs import ROOT, Cli
+from tests.programs import Cli
 from tests.reports import compared
-from tests.samples import paragraph, paragraph_table, write_labelled
+from tests.samples import copy_settings, paragraph, paragraph_table, write_labelled
 
 N = 60
 
@@ -27,7 +27,7 @@ N = 60
 def folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of 60 paragraphs about trade; the champion is wrong about 20, all of the Post."""
     monkeypatch.setattr("paratopic.results.labelling.changes_since", lambda params, champion: "")
-    shutil.copy(Paths(ROOT).params, here)
+    copy_settings(here)
     rng, ids = random.Random(0), [f"a{n:02}:1" for n in range(N)]
     frame = paragraph_table(
         id=ids,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +12,13 @@ import pytest
 from paratopic.cli.project import DRAW, RUN, next_steps, note_changes
 from paratopic.corpus.labelled import SAMPLE_SCHEMA, VOTES_SCHEMA
 from paratopic.labels.log import Label
-from paratopic.project.files import Paths, sha256, write_text
+from paratopic.project.files import sha256, write_text
 from paratopic.project.folder import Project
 from paratopic.project.sources import Source
 from paratopic.results import labelling
 from paratopic.results.labelling import Labelling, changes_since
-from tests.programs import ROOT
 from tests.reports import prepared
-from tests.samples import PARAMS, paragraph_table, with_params
+from tests.samples import PARAMS, copy_settings, paragraph_table, with_params
 
 SUGGEST, SHARES, READ = "paratopic label", "paratopic shares", "dvc repro prepare"
 TIE = [Label("line", "p0", name, "", name) for name in ("trade", "security")]
@@ -152,7 +150,7 @@ def test_only_of_the_projects_own_model_it_is_noted_that_it_is_older(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], own: bool
 ) -> None:
     of = Project(tmp_path)
-    shutil.copy(Paths(ROOT).params, tmp_path)
+    copy_settings(tmp_path)
     write_text(tmp_path / "seeds/a.txt", "Rain fell.")
     prepared(read={"gone.csv": "1"}).save(of.paths.prepared)
     note_changes(of, (of.paths.models if own else tmp_path) / "baseline")

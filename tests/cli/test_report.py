@@ -26,9 +26,9 @@ from paratopic.project.files import Paths, write_text
 from paratopic.project.topics import NO_TOPIC, Topic, Topics
 from paratopic.results.labelling import Labelling
 from paratopic.results.project import Project
-from tests.programs import ROOT, Cli
+from tests.programs import Cli
 from tests.reports import compared, metrics, prepared, sure
-from tests.samples import paragraph_table, write_labelled
+from tests.samples import copy_settings, paragraph_table, write_labelled
 
 FIGURES = {
     "answer_macro_f1": Estimate(0.695, 0.4, 0.82),
@@ -51,7 +51,7 @@ def reports(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         differences={"baseline - dummy": Lead(0.557, 0.4, 0.7, p=0.0235, significant=True)},
         annotators=Agreement(("Ann", "Bo"), paragraphs=5, alpha=0.8, macro_f1=0.9),
     )
-    shutil.copy(Paths(ROOT).params, Paths().params)
+    copy_settings(here)
     comparison.save(Paths().comparison)
     prepared(labelled_by={"hand": 5}).save(Paths().prepared)
 
@@ -251,7 +251,7 @@ def test_the_seed_has_a_status(here: Path, cli: Cli, project: Path) -> None:
 def test_what_is_missing_is_listed_until_labels_change(here: Path, cli: Cli, project: Path) -> None:
     shutil.copytree(project, here, dirs_exist_ok=True)
     params, log = Paths(here).params, here / "seeds/labels.csv"
-    params.write_text(params.read_text().replace("n_folds: ", "n_folds: 1"))
+    params.write_text(params.read_text().replace("split:", "split:\n  n_folds: 15"))
     printed = cli("status")
     assert "note: split in params.yaml changed" in printed and "Missing:" in printed
     log.write_text(log.read_text().replace(",trade,", ",security,"))

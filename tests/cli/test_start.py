@@ -7,6 +7,7 @@ import subprocess
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from textwrap import indent
 from typing import Any, cast
 
 import datasets
@@ -56,7 +57,7 @@ def test_the_wheel_has_the_files_that_are_copied() -> None:
     for source, place in target["wheel"]["force-include"].items():
         assert (ROOT / source).exists() and place == f"paratopic/template/{source}"
     packed = set(target["wheel"]["force-include"])
-    for file in git(ROOT, "ls-files", *SAME, "params.yaml").splitlines():
+    for file in git(ROOT, "ls-files", *SAME, "params.yaml", "seeds/codebook.yaml").splitlines():
         assert any(file == source or file.startswith(f"{source}/") for source in packed), file
         top = file.partition("/")[0]
         assert file in target["sdist"]["include"] or top in target["sdist"]["include"], file
@@ -223,7 +224,7 @@ def test_a_table_elsewhere_without_labels_needs_topics(cli: Cli, here: Path) -> 
     printed = cli(*words, "--topics", "trade,security").out
     assert "group  no column" in printed
     steps = re.findall(r"(?m)^  (\S.*?)  ", printed.partition("Next:\n")[2])
-    first = ["cd new", "check params.yaml", "edit params.yaml"]
+    first = ["cd new", "check params.yaml", "edit seeds/codebook.yaml"]
     assert steps[:-2] == [*first, "paratopic label --random --n 60", "dvc repro"]
     params = read_params(Path("new/params.yaml"))
     table = str(here / "speeches.csv")
@@ -316,9 +317,9 @@ def test_what_may_be_wrong_with_the_labels_is_said(cli: Cli, here: Path) -> None
 def test_topics_and_sources_of_a_project_are_replaced_and_labels_stay(cli: Cli, here: Path) -> None:
     write_table(TABLE[["id", "body"]], Path("t.csv"))
     cli("init", "--topics", "law,trade,army")
-    params = Path("params.yaml")
-    text = params.read_text().replace('"Law."', '"Courts and bills."')
-    params.write_text(text.replace("language: null", "language: en"))
+    params, codebook = Path("params.yaml"), Paths().codebook
+    codebook.write_text(codebook.read_text().replace("Law.", "Courts and bills."))
+    params.write_text(params.read_text().replace("language: null", "language: en"))
     lines = "paragraph,topics,text\nt:s1,law,\nt:s2,army,\n"
     Path("seeds/labels.csv").write_text(lines)
     words = ["init", "--table", "t.csv", "--topics", "law,peace"]
@@ -334,9 +335,17 @@ def test_topics_and_sources_of_a_project_are_replaced_and_labels_stay(cli: Cli, 
     assert read_params(Paths().params).topics.retired == {} and read_params(
         Paths().params
     ).prepare.paths == ["seeds"]
-    flow = params.read_text().replace("  mode:", '  "mode":')
-    params.write_text(flow.replace('mode": single', 'mode": multi'))
-    assert "params.yaml" in cli("init", "--again", *words[1:], status=1)
+    # In a project of before, the topics are in params.yaml.
+    topics = indent(codebook.read_text().partition("\ntopics:\n")[2], "  ")
+    mode = "  mode: single  # the mode\n"
+    params.write_text(
+        params.read_text().replace("  mode: single\n", f"{mode}  codebook:\n{topics}")
+    )
+    codebook.unlink()
+    assert "edit params.yaml" in cli("init", "--again", *words[1:]).out
+    assert mode in params.read_text() and not codebook.exists()
+    after = read_params(Paths().params)
+    assert after.topics.names == ("law", "peace") and after.topics.retired == {"army": ()}
     assert "gone/params.yaml" in cli("init", "gone", *words[3:], "--again", status=1)
 
 

@@ -73,12 +73,12 @@ def test_labels_are_not_written_outside(cli: Cli, secret: Path, how: str) -> Non
 
 
 def test_a_codebook_is_not_written_outside(cli: Cli, secret: Path) -> None:
-    params = secret.with_name("params.yaml")
-    Path("params.yaml").rename(params)
-    Path("params.yaml").symlink_to(params)
-    before = params.read_bytes()
+    codebook, path = secret.with_name("codebook.yaml"), Paths().codebook
+    path.rename(codebook)
+    path.symlink_to(codebook)
+    before = codebook.read_bytes()
     assert "outside" in cli("codebook", "rename", "trade", "commerce", status=1)
-    assert params.read_bytes() == before
+    assert codebook.read_bytes() == before
 
 
 def test_the_pipeline_of_a_project_that_never_ran_here_does_not_run_unasked(

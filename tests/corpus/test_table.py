@@ -76,7 +76,7 @@ def test_hand_labels_alone_are_evaluated(frame: pd.DataFrame) -> None:
     # Without a labelled row.
     assert labelled_in(frame[:0], Topics("multi", NAMES)).targets.shape == (0, 2)
     # Of a topic that was renamed between two stages.
-    with pytest.raises(UserError, match="a:4 .*security.*params.yaml"):
+    with pytest.raises(UserError, match="a:4 .*security.*codebook"):
         labelled_in(frame, Topics("single", ("trade", "army")))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from paratopic.project.files import Paths
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
 from tests.documents import read_sheet
-from tests.programs import ROOT, Cli
-from tests.samples import WORDS, paragraph_table, write_labelled
+from tests.programs import Cli
+from tests.samples import WORDS, copy_settings, paragraph_table, write_labelled
 
 NAMES = tuple(WORDS)
 TOPICS = Topics("single", NAMES)
@@ -125,7 +124,6 @@ def change_scores(change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
 
 def write_answers(*lines: str) -> None:
     rows = "".join(f"{line}\n" for line in lines)
-    Path("seeds").mkdir()
     Path("seeds/labels.csv").write_text(f"paragraph,topics,text,annotator\n{rows}")
 
 
@@ -133,7 +131,7 @@ def write_answers(*lines: str) -> None:
 def here(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with three labelled paragraphs, one of them labelled wrongly."""
     monkeypatch.setattr("paratopic.results.labelling.changes_since", lambda params, champion: "")
-    shutil.copy(ROOT / "params.yaml", here)
+    copy_settings(here)
     params = read_params(Paths().params)
     n = len(params.topics.names)
     rows = frame([["trade"], ["security"], ["trade", "technology"]])

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from paratopic.project.codebook import Change, Kind, edited
+from paratopic.project.codebook import Change, Kind, change_entries, edited
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
-from paratopic.project.params import parse_params
+from paratopic.project.params import read_params
 from paratopic.project.topics import Topic, Topics
 from tests.programs import ROOT
 
-TEXT = (Paths(ROOT).params).read_text(encoding="utf-8")
+TEXT = Paths(ROOT).codebook.read_text(encoding="utf-8")
+PARAMS = read_params(Paths(ROOT).params)
 NAMES = st.text(min_size=1, max_size=8)
 
 BLOCK = """seed: 1  # the one seed
@@ -38,11 +44,21 @@ topics:
 
 
 def after(text: str, change: Change) -> str:
-    return edited(text, change, topics_of(text))
+    return after_edit(text, partial(change_entries, change, topics_of(text)))
+
+
+def after_edit(text: str, edit: Callable[[Any], None]) -> str:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "any.yaml"
+        path.write_bytes(text.encode())
+        return edited(path, edit)
 
 
 def topics_of(text: str) -> Topics:
-    topics = YAML(typ="safe").load(text)["topics"]
+    values = YAML(typ="safe").load(text)
+    topics = values["topics"]
+    if isinstance(topics, list):
+        topics = values | {"mode": "single", "codebook": topics}
     entries = [{"name": t} if isinstance(t, str) else t for t in topics["codebook"]]
     codebook = tuple(Topic(**entry | {"was": tuple(entry.get("was", ()))}) for entry in entries)
     retired = {name: tuple(parts) for name, parts in topics.get("retired", {}).items()}
@@ -50,26 +66,82 @@ def topics_of(text: str) -> Topics:
 
 
 def test_comments_and_everything_else_stay() -> None:
-    renamed = after(BLOCK, Change("rename", ("trade",), ("yes",)))
+    assert after_edit(TEXT, lambda file: None) == TEXT
+    renamed = after(BLOCK, Change("rename", ("trade",), ("tax",)))
     line = "name: trade  # or commerce\n"
-    assert renamed == BLOCK.replace(line, 'name: "yes"  # or commerce\n      was: [trade]\n')
+    assert renamed == BLOCK.replace(line, "name: tax    # or commerce\n      was: [trade]\n")
     renamed = after(BLOCK, Change("rename", ("security",), ("army",)))
-    assert renamed == BLOCK.replace("- security", "- name: army\n      was: [security]")
+    line = "- name: army # soldiers\n      was: [security]"
+    assert renamed == BLOCK.replace("- security  # soldiers", line)
     renamed = after(BLOCK, Change("rename", ("technology",), ("tech",)))
-    line = '- name: tech\n      was: [technology]\n      definition: "Chips; apps."\n'
-    assert renamed == BLOCK.replace('- {name: technology, definition: "Chips; apps."}\n', line)
-    retired = "  retired:\n    security: []\n"
+    assert renamed == BLOCK.replace("{name: technology,", "{name: tech, was: [technology],")
     dropped = after(BLOCK, Change("drop", ("security",)))
     without = BLOCK.replace("    # without a definition\n    - security  # soldiers\n", "")
-    assert dropped == without.replace("\n\n# the end", f"\n{retired}\n# the end")
+    assert dropped == without + "  retired:\n    security: []\n"
     again = after(dropped, Change("split", ("trade",), ("tariffs", "deals")))
-    assert f"{retired}    trade: [tariffs, deals]\n\n# the end" in again
-    crlf = BLOCK.replace("\n", "\r\n")
-    renamed = after(crlf, Change("rename", ("trade",), ("commerce",)))
-    assert topics_of(renamed).topics[0].was == ("trade",)
-    assert after(BLOCK.partition("\n\n# the end")[0], Change("drop", ("trade",))).endswith(
-        '"Chips; apps."}\n  retired:\n    trade: []\n'
-    )
+    assert again.endswith("    security: []\n    trade: [tariffs, deals]\n")
+    crlf = after(BLOCK.replace("\n", "\r\n"), Change("rename", ("trade",), ("tax",)))
+    assert crlf == after(BLOCK, Change("rename", ("trade",), ("tax",))).replace("\n", "\r\n")
+
+
+# Of each topic, what a change leaves of it, with the comments around it.
+FILE = """# the head
+topics:
+# first
+- trade  # beside
+# second
+- name: law
+  # of its definition
+  definition: |
+    Courts.
+# third
+- name: war  # and peace
+# fourth
+- definition: 'Bread and
+    wine.'
+  was:
+  - food
+  name: meals
+
+# the rest
+retired:
+  old: [law]
+# the end
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "old", "new"),
+    [
+        (
+            Change("rename", ("trade",), ("tax",)),
+            "- trade  # beside\n",
+            "- name: tax # beside\n  was: [trade]\n",
+        ),
+        (
+            Change("rename", ("meals",), ("x",)),
+            "  was:\n  - food\n  name: meals\n",
+            "  was: [food, meals]\n  name: x\n",
+        ),
+        (Change("drop", ("trade",)), "- trade  # beside\n", ""),
+        (Change("drop", ("war",)), "# third\n- name: war  # and peace\n", ""),
+        (Change("drop", ("meals",)), FILE[FILE.index("# fourth") : FILE.index("\n# the rest")], ""),
+        (
+            Change("split", ("law",), ("courts", "bills")),
+            FILE[FILE.index("- name: law") : FILE.index("# third")],
+            "- name: courts\n  definition: Courts.\n- name: bills\n  definition: Bills.\n",
+        ),
+    ],
+)
+def test_comments_go_with_the_entry_that_they_stand_before(
+    change: Change, old: str, new: str
+) -> None:
+    before = FILE if change.names != ("law",) else FILE.replace("[law]", "[]")
+    text = after(before, change)
+    retired = before.index("retired:") - len(before)
+    kept = before[:retired].replace(old, new).replace("'Bread and\n    wine.'", "'Bread and wine.'")
+    assert text.startswith(kept) and text.endswith("# the end\n")
+    assert topics_of(text) == change.topics(topics_of(before))
 
 
 @pytest.mark.parametrize("typed", ["\u00e9cole", "e\u0301cole"])
@@ -131,12 +203,11 @@ def test_a_split_has_new_topics_at_its_place() -> None:
 
 
 def test_merged_topics_have_both_descriptions_before_the_doubtful_cases() -> None:
-    before = parse_params(TEXT, Paths().params).topics
-    change = Change("merge", ("security", "trade"), ("trade",))
-    after = parse_params(edited(TEXT, change, before), Paths().params).topics
-    assert after.names == ("technology", "trade", "diplomacy_venue")
-    known = {topic.name: topic for topic in before.topics}
-    security, trade, merged = known["security"], known["trade"], after.topics[1]
+    text = after(TEXT, Change("merge", ("security", "trade"), ("trade",)))
+    topics = topics_of(text)
+    assert topics.names == ("technology", "trade", "diplomacy_venue")
+    known = {topic.name: topic for topic in PARAMS.topics.topics}
+    security, trade, merged = known["security"], known["trade"], topics.topics[1]
     assert merged.description == f"{security.description} {trade.description}"
     assert merged.definition.count("In:") == merged.definition.count("Out:") == 2
     assert merged.heading == f"{security.heading}|{trade.heading}"
@@ -171,7 +242,7 @@ def test_lists_may_be_in_lines_in_any_order() -> None:
 )
 def test_what_makes_no_codebook_is_refused(change: Change, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        change.topics(parse_params(TEXT, Paths().params).topics)
+        change.topics(PARAMS.topics)
 
 
 def test_the_number_of_topics_and_names_is_checked() -> None:

@@ -74,10 +74,25 @@ def test_code_runs_the_stages_again_that_import_it(package: Path) -> None:
         assert "report" in again and not again & FITS
 
 
+def test_a_changed_default_runs_the_stages_again_that_read_it(package: Path) -> None:
+    for file, old, new in (
+        ("params.py", "n_folds: Annotated[int, Field(ge=2)] = 5", "4"),
+        ("topics.py", 'mode: ModeName = "single"', '"multi"'),
+    ):
+        text = f"{old.rpartition('= ')[0]}= {new}"
+        assert changed_by(package, f"project/{file}", old, text) == ALL | FITS
+    for kind, old in (
+        ("baseline", "inner_folds: Annotated[int, Field(ge=2)] = 3"),
+        ("transformer", "epochs: Annotated[int, Field(ge=0)] = 6"),
+    ):
+        again = changed_by(package, f"{kind}/settings.py", old, f"{old}0")
+        assert again == {f"fit.{kind}", f"train.{kind}", "card"}
+
+
 def test_what_stages_load_is_the_code_that_they_depend_on(project: Path) -> None:
     """Both ways: nothing that runs is missing, and nothing is declared that does not run.
 
-    Every stage checks the sections of all kinds; what they hold is among the params.
+    Every stage checks the sections of all kinds; those that read one depend on its defaults.
     """
     folder = next(place / TRACE for place in project.parents if (place / TRACE).is_dir())
     arrows = imports()

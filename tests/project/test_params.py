@@ -9,54 +9,55 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from paratopic.project.errors import UserError
+from paratopic.project.files import Paths
 from paratopic.project.folder import run_stage
 from paratopic.project.params import read_params
-from paratopic.project.sources import Source, written
+from paratopic.project.sources import Source, entry
 from tests.programs import ROOT
+from tests.samples import PARAMS, copy_settings, write_params
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 
+PATH, CODEBOOK = Paths().params, Paths().codebook
 EXPERIMENT = r"^  experiment: .*"
+EPOCHS = r"^  epochs: .*"
 
 
-def changed(tmp_path: Path, old: str, new: str) -> Path:
-    assert len(re.findall(old, TEXT, re.MULTILINE)) == 1
-    path = tmp_path / "params.yaml"
-    path.write_text(re.sub(old, new, TEXT, flags=re.MULTILINE), encoding="utf-8")
-    return path
+def changed(folder: Path, old: str, new: str, file: Path = PATH) -> Path:
+    """Write the project's settings with a change of one file; gives params.yaml."""
+    copy_settings(folder)
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert len(re.findall(old, text, re.MULTILINE)) == 1
+    (folder / file).write_text(re.sub(old, new, text, flags=re.MULTILINE), encoding="utf-8")
+    return folder / "params.yaml"
 
 
 def test_an_integer_is_taken_for_a_float_and_1e_4_is_a_number(tmp_path: Path) -> None:
-    params = read_params(changed(tmp_path, r"learning_rate: \S+", "learning_rate: 1e-4"))
+    params = read_params(changed(tmp_path, EPOCHS, "  learning_rate: 1e-4"))
     assert params.section("transformer").learning_rate == 1e-4
-    params = read_params(changed(tmp_path, r"strengths: .*", "strengths: [1, 2]"))
+    params = read_params(changed(tmp_path, r"^baseline: .*", "baseline: {strengths: [1, 2]}"))
     assert params.section("baseline").strengths == (1, 2)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (r"^  epochs: .*", "  epoch: 3", r'transformer.epoch: unknown key \(did you mean "epochs"'),
-        (r"^  epochs: .*", "", r"transformer.epochs: this key is missing"),
+        (EPOCHS, "  epoch: 3", r'transformer.epoch: unknown key \(did you mean "epochs"'),
+        (r"^calibrate:\n  #.*\n  #.*\n  precision: .*", "", r"calibrate: this key is missing"),
         (r"^seed: .*", "seed: 1.5", r"seed: .*integer.*got 1.5"),
         (r"^models: .*", "models: [forest]", r"models.0: .*baseline"),
         (r"^models: .*", "models: [baseline, baseline]", r"models: .*twice"),
         (r"^  mode: .*", "  mode: many", r"topics.mode: .*single"),
-        (r"^    - name: trade", "    - nam: trade", r"topics.codebook.0"),
-        (
-            r"^  codebook:",
-            "  codebook:\n    - sport: Matches.",
-            r'"- name: sport".*"definition: Mat',
-        ),
         (r"^track:", "trakc:", r'trakc: unknown key \(did you mean "track"'),
-        (r"^  epochs: .*", "  epochs: !!set {1}", r"transformer.epochs: .* is a set"),
+        (EPOCHS, "  epochs: !!set {1}", r"transformer.epochs: .* is a set"),
         (EXPERIMENT, "  experiment: 2025-09-15", r"track.experiment: 2025-09-15 is a date"),
         (EXPERIMENT, r'  experiment: "\\uD800"', r"track.experiment: '\\ud800' is not text"),
         (EXPERIMENT, "  experiment: {[a]: 1}", r"track.experiment: .*not the name of a key"),
-        (r"^  learning_rate: .*", "  learning_rate: .nan", r"transformer.learning_rate: .*finite"),
-        (r"^    - name: trade", '    - name: "?"', r"topics.codebook.0: '\?' is not a topic name"),
+        (EPOCHS, "  learning_rate: .nan", r"transformer.learning_rate: .*finite"),
+        (r"^  mode: .*", "  mode: multi\n  codebook: [a, b]", r"params.yaml .*codebook.yaml both"),
         *(
             (r"^  sources: .*", f"  sources: [{source}]", rf"prepare\.sources{message}")
             for source, message in (
@@ -67,10 +68,10 @@ def test_an_integer_is_taken_for_a_float_and_1e_4_is_a_number(tmp_path: Path) ->
             )
         ),
         (r"^seed: .*", "seed: [", r"line \d+ is not valid YAML"),
-        (r"^seed: .*", "seed: 2025-99-15", r"line 4 is not valid YAML: month must be in 1..12"),
-        (r"^seed: .*", f"seed: {'9' * 5000}", r"line 4 is not valid YAML: .*4300 digits"),
-        (r"^seed: .*", "seed: 1\nseed: 2", r'line 5 .*duplicate key "seed"'),
-        (r"^  epochs: .*", "\tepochs: 3", r"line \d+ .*indent with spaces, not tabs"),
+        (r"^seed: .*", "seed: 2025-99-15", r"line 5 is not valid YAML: month must be in 1..12"),
+        (r"^seed: .*", f"seed: {'9' * 5000}", r"line 5 is not valid YAML: .*4300 digits"),
+        (r"^seed: .*", "seed: 1\nseed: 2", r'line 6 .*duplicate key "seed"'),
+        (EPOCHS, "\tepochs: 3", r"line \d+ .*indent with spaces, not tabs"),
         (r"^seed: .*", "seed: &a [*a]", r"contains itself"),
         (r"^seed: .*", f"seed: &a 1\nb: [{'*a, ' * 21}]", r"over 20 aliases \(\*name\)"),
         (r"^seed: .*", f"seed: {'[' * 500}{']' * 500}", r"nested too deeply"),
@@ -81,6 +82,47 @@ def test_a_bad_key_is_refused_by_name(tmp_path: Path, old: str, new: str, messag
     with pytest.raises(UserError, match=message) as caught:
         read_params(path)
     assert all(line.startswith(str(path)) for line in str(caught.value).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (r"^  - name: trade", "  - nam: trade", r"topics.0.nam: unknown key .*name"),
+        (r"^  - name: trade", '  - name: "?"', r"topics.0: '\?' is not a topic name"),
+        (r"^  - name: trade", "  - name: security", r"lists a topic twice: security"),
+        (r"^topics:", "topic:", r'topic: unknown key \(did you mean "topics"'),
+        (r"^topics:", "topics:\n  - sport: Matches.", r'"- name: sport".*"definition: Mat'),
+        (r"^topics:", "topics: [", r"line \d+ is not valid YAML"),
+    ],
+)
+def test_a_bad_codebook_is_refused_by_its_key(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    path = changed(tmp_path, old, new, CODEBOOK)
+    with pytest.raises(UserError, match=message) as caught:
+        read_params(path)
+    own = str(Paths(tmp_path).codebook)
+    assert all(line.startswith(own) for line in str(caught.value).splitlines())
+    Paths(tmp_path).codebook.unlink()
+    with pytest.raises(UserError, match=f"it has no {own}"):
+        read_params(path)
+
+
+def test_keys_that_are_left_out_have_their_defaults(tmp_path: Path) -> None:
+    copy_settings(tmp_path)
+    path = tmp_path / "params.yaml"
+    whole = YAML(typ="safe").load(path)
+    empty: object
+    for empty in ({}, None):
+        keys = {name: empty if isinstance(of, dict) else of for name, of in whole.items()}
+        YAML(typ="safe").dump(keys, path)
+        assert read_params(path) == PARAMS
+
+
+def test_a_project_of_before_has_its_topics_in_params(tmp_path: Path) -> None:
+    write_params({}, tmp_path / "params.yaml")
+    assert not Paths(tmp_path).codebook.exists()
+    assert read_params(tmp_path / "params.yaml") == PARAMS
 
 
 @pytest.mark.parametrize(
@@ -116,7 +158,8 @@ def test_a_file_without_params_is_refused(
 def test_any_bytes_are_params_or_one_message_a_key(
     tmp_path_factory: pytest.TempPathFactory, start: int, length: int, put: bytes
 ) -> None:
-    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path = tmp_path_factory.getbasetemp() / "params.yaml"
+    copy_settings(path.parent)
     path.write_bytes(TEXT[:start].encode() + put + TEXT[start + length :].encode())
     try:
         read_params(path)
@@ -126,8 +169,9 @@ def test_any_bytes_are_params_or_one_message_a_key(
 
 def test_a_source_is_a_path_or_says_what_the_columns_of_a_table_are(tmp_path: Path) -> None:
     own = Source("t.csv", text="body", group=None, labels={"16": "trade", "x: y": "none"})
-    entries = written(own, "    ") + written(Source("seeds"), "    ")
-    params = read_params(changed(tmp_path, r"^  sources: .*", f"  sources:\n{entries}"))
+    path = tmp_path / "params.yaml"
+    write_params({"prepare.sources": [entry(own), entry(Source("seeds"))]}, path)
+    params = read_params(path)
     assert params.prepare.sources == (own, "seeds")
     assert params.prepare.paths == ["t.csv", "seeds"]
 
@@ -136,8 +180,12 @@ def test_a_stage_whose_settings_change_while_it_runs_is_refused(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_STAGE", "fit@baseline")
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy(ROOT / name, name)
+    shutil.copy(ROOT / "dvc.yaml", here)
+    copy_settings(here)
     run_stage(lambda _: print(changed(here, EXPERIMENT, "  experiment: x")))  # it reads none
-    with pytest.raises(SystemExit, match="baseline in params.yaml"):
-        run_stage(lambda _: print(changed(here, "inner_folds: .*", "inner_folds: 2")))
+    with pytest.raises(SystemExit, match=r"changed during the stage \(baseline\)"):
+        run_stage(lambda _: print(changed(here, "^baseline: .*", "baseline: {inner_folds: 2}")))
+    copy_settings(here)
+    run_stage(lambda _: print(changed(here, "^topics:", "# A comment.\ntopics:", Paths().codebook)))
+    with pytest.raises(SystemExit, match=r"changed during the stage \(topics\)"):
+        run_stage(lambda _: print(changed(here, "- name: trade", "- name: tax", Paths().codebook)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from paratopic.project.folder import Project
 from paratopic.tracking import ui
 from paratopic.tracking.runs import Record, write_runs
 from tests.programs import ROOT, chromium, free_port
+from tests.samples import copy_settings
 from tests.tracking.conftest import records_of
 
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
@@ -33,7 +33,7 @@ def address(
 ) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("served")
     write_runs(uri, "paratopic", records_of(baseline_folder, folder), folder / "mlruns")
-    shutil.copy(ROOT / "params.yaml", folder)
+    copy_settings(folder)
     (folder / "mlflow.py").write_text("raise SystemExit('a module of the project')")
     kept = {key: value for key, value in os.environ.items() if key not in SCREENS}
     start, port = "from paratopic.cli.app import main; main()", free_port()

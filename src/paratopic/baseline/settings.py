@@ -16,7 +16,12 @@ NgramSize = Annotated[int, Field(ge=1, le=20)]
 class Baseline:
     """The baseline: TF-IDF features and logistic regression."""
 
-    word_ngrams: tuple[NgramSize, NgramSize]
-    char_ngrams: tuple[NgramSize, NgramSize]
-    strengths: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    inner_folds: Annotated[int, Field(ge=2)]
+    word_ngrams: tuple[NgramSize, NgramSize] = (1, 2)
+    """Fewest and most words of a feature."""
+    char_ngrams: tuple[NgramSize, NgramSize] = (3, 5)
+    """Fewest and most characters of a feature."""
+    strengths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.1, 1.0, 10.0, 100.0)
+    """Candidates for C of the logistic regression. Inside each training part, the one with the
+    highest macro-F1 is chosen among those whose log loss is no worse than chance explains."""
+    inner_folds: Annotated[int, Field(ge=2)] = 3
+    """Number of folds of a training part in which C is chosen."""

@@ -1,24 +1,21 @@
 """The commands `paratopic codebook`: change the codebook while labels are there.
 
-A change is an edit of params.yaml alone, which keeps the names of before (`project.codebook`). So
+A change is an edit of the codebook alone, which keeps the names of before (`project.codebook`). So
 labels stay as they are written, and git takes a change back.
 """
 
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Annotated
 
 import typer
 from filelock import FileLock
 
 from paratopic.project import files
-from paratopic.project.codebook import Change, Kind, edited
+from paratopic.project.codebook import Change, Kind, change_entries, codebook_file, edited
 from paratopic.project.errors import UserError, plural
-from paratopic.project.params import Params, parse_params, read_text
 from paratopic.results.project import Project
 
 codebook = typer.Typer(no_args_is_help=True)
@@ -64,20 +61,20 @@ def drop(name: Annotated[str, typer.Argument(help="Name of a topic.")]) -> None:
 
 
 def _change(kind: Kind, names: list[str], into: list[str]) -> None:
-    """Edit params.yaml, and say what that means."""
+    """Edit the file of the codebook, and say what that means."""
     try:
         change = Change(kind, tuple(names), tuple(into))
     except ValueError as error:
         raise UserError(str(error)) from None
     paths = Project().paths
-    path = paths.params
-    files.refuse_outside(path, paths.root)
     # Another change waits, and is made to this one's codebook.
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        text = read_text(path)
+    with FileLock(paths.root / f".{paths.params.name}.lock"):
+        before = Project().params.topics
+        path = codebook_file(paths)
+        files.refuse_outside(path, paths.root)
         target = path.resolve() if path.is_symlink() else path  # a link stays one
         with files.aside(target) as draft:
-            draft.write_bytes(_edited(text, path, parse_params(text, path), change).encode())
+            draft.write_bytes(edited(path, partial(change_entries, change, before)).encode())
             shutil.copymode(target, draft)
     print(f"{change}, in {path}")
     if change.opens and paths.paragraphs.exists():
@@ -91,22 +88,7 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
 
 _ABOUT_DEFINITIONS: dict[Kind, str] = {
     "rename": "The definition has not changed. Next: dvc repro",
-    "merge": "The definitions were joined: read the result in params.yaml. Next: dvc repro",
-    "split": "Define each of the topics in params.yaml. Next: dvc repro prepare",
+    "merge": "The definitions were joined: read the result there. Next: dvc repro",
+    "split": "Define each of the topics there. Next: dvc repro prepare",
     "drop": "Next: dvc repro prepare",
 }
-
-
-def _edited(text: str, path: Path, params: Params, change: Change) -> str:
-    """The text of params.yaml after the change, from which nothing else is read than before."""
-    topics = change.topics(params.topics)
-    with suppress(UserError, LookupError, StopIteration):
-        new_text = edited(text, change, params.topics)
-        new = parse_params(new_text, path)
-        read = new.topics.topics, new.topics.retired, replace(new, topics=params.topics)
-        if read == (topics.topics, topics.retired, params):
-            return new_text
-    raise UserError(
-        f"{path}: the codebook cannot be edited as it is written; write each topic as a line "
-        "`- name: …` with its definition and heading below it, without anchors"
-    )

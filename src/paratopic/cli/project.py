@@ -87,7 +87,7 @@ def check_out(project: Project, out: Path) -> None:
     paths = project.paths
     if not (out.exists() and paths.params.exists()):
         return
-    own = [paths.params, paths.lock, paths.pipeline, *_outputs(paths)]
+    own = [paths.params, paths.codebook, paths.lock, paths.pipeline, *_outputs(paths)]
     own += [project.log] if project.log else []
     with suppress(UserError):  # sources that are gone
         own += files_of(paths, project.params.prepare.sources)

@@ -235,8 +235,8 @@ def missing(data: Labelled, measured: Metrics | None) -> list[str]:
     ]
     if undefined := [t.name for t in topics.topics if t.definition == first_definition(t.name)]:
         notes.append(
-            f"{in_short(undefined, MOST_NAMED)}: no definition but the name (topics.codebook in "
-            "params.yaml); with few labels, models learn most from definitions"
+            f"{in_short(undefined, MOST_NAMED)}: no definition in the codebook but the name; "
+            "with few labels, models learn most from definitions"
         )
     if unmeasured:
         notes.append(f"{in_short(unmeasured, MOST_NAMED)}: not measured by the last `dvc repro`")

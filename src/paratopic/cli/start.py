@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from ruamel.yaml.comments import CommentedMap
 
 from paratopic.cli.project import LABEL, LABEL_GROUPS, TRAIN, label_step, print_steps
 from paratopic.cli.proposal import doubts, print_proposal, proposal_of
 from paratopic.labels.log import read_lines
-from paratopic.project.codebook import first_definition, written
+from paratopic.project.codebook import (
+    codebook_file,
+    edited,
+    first_definition,
+    listed,
+    set_topics,
+    set_value,
+)
 from paratopic.project.errors import MOST_NAMED, UserError, in_short, plural
 from paratopic.project.files import LOG, Paths, refuse_outside, template, write_text
 from paratopic.project.folder import Project
-from paratopic.project.params import parse_params, read_text
-from paratopic.project.sources import Source
-from paratopic.project.sources import written as sources_text
+from paratopic.project.params import read_params
+from paratopic.project.sources import Source, entry
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.files import SUFFIXES, find_files
 from paratopic.reading.outside import trust
@@ -37,7 +43,6 @@ LABELS = Path("seeds") / LOG
 README = Path("README.md")
 
 # What comes after the start.
-DEFINE = {"edit params.yaml": "define each topic: with few labels, models rely on it"}
 REPORT = {
     "paratopic report": "see how good they are",
     "paratopic shares": "estimate the shares of the topics",
@@ -45,18 +50,8 @@ REPORT = {
 
 # Who commits where git knows no user.
 _NOBODY = ("-c", "user.name=paratopic", "-c", "user.email=paratopic@localhost")
-_DEFINE = (
-    "  # Define each topic in a sentence or two: with few labels, models rely on definitions.\n"
-)
-# How topics get definitions where they have none.
-_FORM = """  # In place of the name alone, write:
-  #   - name: sport
-  #     definition: "Matches, clubs and athletes."
-"""
 # Where its paragraphs come from.
 SEEDS = Source("seeds")
-# The language of this repository's articles.
-_LANGUAGE = re.compile(r"(?m)^language: .*\n")
 
 
 def init(
@@ -118,7 +113,7 @@ def init(
             "if you know dates or sources: columns article (a file's name), date, source; cells "
             "may be empty"
         )
-    _print_created(folder, note, add | DEFINE | LABEL | TRAIN | REPORT)
+    _print_created(folder, note, add | _define(folder) | LABEL | TRAIN | REPORT)
 
 
 def ui(
@@ -156,11 +151,11 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
     UserError
         The folder has a file that a project has.
     """
-    new = [Path(name) for name in (*SAME, Paths().params, LABELS, README)]
+    new = [Path(name) for name in (*SAME, Paths().params, Paths().codebook, LABELS, README)]
     if present := [str(folder / path) for path in new if os.path.lexists(folder / path)]:
         raise UserError(
             f"{', '.join(present)} would be overwritten. If this is a project already, edit "
-            "params.yaml, or add --again to replace its topics and sources alone; or else name "
+            "its files, or add --again to replace its topics and sources alone; or else name "
             "another folder, or move them away"
         )
     refuse_outside(folder / LABELS, folder)
@@ -173,10 +168,9 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
             shutil.copytree(original, folder / name, ignore=local)
         else:
             shutil.copyfile(original, folder / name)
-    params = _LANGUAGE.sub("language: null\n", Paths(template()).params.read_text(encoding="utf-8"))
-    form = "" if topics.descriptions else _FORM
-    params = params.replace("  codebook:\n", f"{_DEFINE}{form}  codebook:\n", 1)
-    write_text(Paths(folder).params, _written(params, topics, source))
+    usual, paths = Paths(template()), Paths(folder)
+    write_text(paths.params, edited(usual.params, partial(_begin, topics, source)))
+    write_text(paths.codebook, edited(usual.codebook, partial(set_topics, topics)))
     write_text(folder / LABELS, "paragraph,topics,text\n")
     readme = Path(__file__).with_name("readme.md").read_text(encoding="utf-8")
     write_text(
@@ -215,31 +209,24 @@ def renew(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
     Raises
     ------
     UserError
-        There is no project, its labels cannot be read, or params.yaml has a form that cannot be
-        edited.
+        There is no project, its labels cannot be read, or one of its files has a form that cannot
+        be edited.
     """
-    path = Paths(folder).params
-    text = read_text(path)
-    before = parse_params(text, path)
+    paths = Paths(folder)
+    path, codebook, before = paths.params, codebook_file(paths), read_params(paths.params)
     log = before.prepare.labels and folder / before.prepare.labels
     lines = read_lines(log) if log and log.exists() else []
     try:
         topics = _kept(topics, before.topics, {name for line in lines for name in line.names})
     except ValueError as error:
-        raise UserError(f"{path}: {error}") from None
-    new_text = _written(text, topics, source)
-    after = parse_params(new_text, path)
-    sources = replace(before.prepare, sources=after.prepare.sources)
-    if (after.topics, after) != (topics, replace(before, topics=after.topics, prepare=sources)):
-        raise UserError(
-            f"{path}: topics and prepare.sources cannot be replaced as they are written"
-        )
-    write_text(path, new_text)
+        raise UserError(f"{codebook}: {error}") from None
+    write_text(path, edited(path, partial(_set, topics, source)))
+    write_text(codebook, edited(codebook, partial(set_topics, topics)))
     _agree(source, folder)
     n_open = sum(bool(topics.today(line.names).retired) for line in lines)
     return "\n".join(
         [
-            f"{path}: topics and prepare.sources are new; all other settings and labels stay.",
+            "Topics and prepare.sources are new; all other settings and labels stay.",
             f"  topics were   {in_short(before.topics.names, MOST_NAMED)}",
             f"  sources were  {', '.join(before.prepare.paths)}",
             *([f"{plural(n_open, 'label')} in {log} to be given again"] if n_open else []),
@@ -286,7 +273,12 @@ def _init_with_table(
     to_label = LABEL_GROUPS if random else label_step(rows.fields)
     if len(rows.answers) == len(rows.paragraphs):
         to_label = {}
-    _print_created(folder, note, check | DEFINE | to_label | TRAIN | REPORT)
+    _print_created(folder, note, check | _define(folder) | to_label | TRAIN | REPORT)
+
+
+def _define(folder: Path) -> dict[str, str]:
+    file = codebook_file(Paths(folder)).relative_to(folder)
+    return {f"edit {file}": "define each topic: with few labels, models rely on it"}
 
 
 def _from(folder: Path, path: Path) -> str:
@@ -302,21 +294,20 @@ def _print_created(folder: Path, note: str, steps: dict[str, str]) -> None:
     print_steps(go | steps)
 
 
-def _written(text: str, topics: Topics, source: Source) -> str:
-    """The text of params.yaml with another codebook and source; comments inside these go."""
-    entries = "".join(written(topic, "    ") for topic in topics.topics)
-    retired = {name: list(parts) for name, parts in topics.retired.items()}
-    gone = f"  retired: {json.dumps(retired, ensure_ascii=False)}\n" if retired else ""
-    blocks = {
-        "retired": "",
-        "mode": f"  mode: {topics.mode}\n",
-        "codebook": f"  codebook:\n{entries}{gone}",
-        "sources": f"  sources:\n{sources_text(source, '    ')}",
-    }
-    for key, block in blocks.items():
-        place = re.search(rf"(?m)^  {key}:.*\n(?:\n*(?: {{3}}|  -).*\n)*", text)
-        text = text[: place.start()] + block + text[place.end() :] if place else text
-    return text
+def _begin(topics: Topics, source: Source, file: CommentedMap) -> None:
+    """Make the params.yaml of this repository that of a new project."""
+    file["language"] = None
+    _set(topics, source, file)
+
+
+def _set(topics: Topics, source: Source, file: CommentedMap) -> None:
+    """Set the mode and the source of a params.yaml."""
+    path = entry(source)
+    sources = listed([path]) if isinstance(path, str) else [path]
+    new = {"topics": ("mode", topics.mode), "prepare": ("sources", sources)}
+    for section, (key, value) in new.items():
+        file[section] = file[section] or CommentedMap()
+        set_value(file[section], key, value)
 
 
 def _commit(folder: Path, paths: Sequence[str]) -> str:

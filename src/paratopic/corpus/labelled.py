@@ -354,8 +354,8 @@ def check_names(frame: pd.DataFrame, topics: Topics) -> None:
     if len(former):
         id_, name = former.iloc[0]
         raise UserError(
-            f"{Paths().labels}: {id_} has the topic {name}, which the codebook in params.yaml "
-            "lacks: run `dvc repro`"
+            f"{Paths().labels}: {id_} has the topic {name}, which the codebook lacks: run "
+            "`dvc repro`"
         )
 
 

@@ -393,7 +393,7 @@ def _check(answer: Label, topics: Topics) -> None:
         topics.check(answer.names, answer.where)
     except UserError as error:
         raise UserError(
-            f"{error}. If the topic was renamed or removed in params.yaml, say so there: put its "
+            f"{error}. If the topic was renamed or removed in the codebook, say so there: put its "
             "old name into `was` of a topic, or into `retired`, as `paratopic codebook` does."
         ) from None
 

@@ -1,34 +1,38 @@
-"""Change the codebook: what becomes of its topics, and of their entries in params.yaml.
+"""Change the codebook: what becomes of its topics, and of their entries in its file.
 
-The file is edited as text, so that comments and everything beside the codebook stay as they are.
-The names of before stay in it, as `was` of a topic or in `retired`: `Topics.today` reads labels by
-them. This module does not read or write files (`cli.codebook` does).
+The file is read and written by a round trip, so that comments and everything beside the codebook
+stay. The names of before stay in it, as `was` of a topic or in `retired`: `Topics.today` reads
+labels by them. This module does not read or write files (`cli.codebook` does).
 """
 
 from __future__ import annotations
 
-import json
+import io
 import re
+import sys
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Any, Literal
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import CommentMark
+from ruamel.yaml.representer import RoundTripRepresenter
+from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString
+from ruamel.yaml.tokens import CommentToken
+from ruamel.yaml.util import load_yaml_guess_indent
 
 from paratopic.project.errors import MOST_NAMED, UserError, did_you_mean, in_short
+from paratopic.project.files import Paths
+from paratopic.project.params import read_text
 from paratopic.project.topics import Topic, Topics, composed
-
-if TYPE_CHECKING:
-    from ruamel.yaml.nodes import CollectionNode
 
 Kind = Literal["rename", "merge", "split", "drop"]
 
-# A text that means itself in YAML.
-_PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off)\b)[a-z][a-z_]*", re.I)
-# A text that stays the same if it is folded over several lines.
-_FOLDABLE = re.compile(r"[!-~\u00a1-\u024f]+(?: [!-~\u00a1-\u024f]+)*")
-LONGEST_LINE = 100
-# A part of a text, from one place to another, and what stands there instead.
-Edit = tuple[int, int, str]
+# Characters of a line of a definition.
+WIDTH = 92
 
 
 @dataclass(frozen=True)
@@ -134,129 +138,151 @@ def first_definition(name: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-def written(topic: Topic, indent: str) -> str:
-    """Write a topic as an entry of the codebook in params.yaml: a name alone as a line with it.
-
-    >>> print(written(Topic("trade", "Trade."), "  "), end="")
-      - name: trade
-        definition: "Trade."
-    """
-    return f"{indent}- {_body(topic, indent)}\n"
-
-
-def _body(topic: Topic, indent: str) -> str:
-    """An entry without its dash, for all keys that the topic has."""
+def entry(topic: Topic) -> str | CommentedMap:
+    """Make a topic an entry of the codebook: a name alone, or a mapping of the keys that it has."""
     if topic == Topic(topic.name):
-        return scalar(topic.name)
+        return topic.name
     keys = "name", "was", "definition", "heading", "pattern"
-    values = ((key, getattr(topic, key)) for key in keys)
-    cells = {k: scalar(v) if isinstance(v, str) else _listed(v) for k, v in values if v}
-    is_long = len(f"{indent}  definition: {cells.get('definition')}") > LONGEST_LINE
-    if is_long and _FOLDABLE.fullmatch(topic.definition):
-        deeper = f"{indent}    "
-        width = LONGEST_LINE - len(deeper)
-        folded = textwrap.fill(
-            topic.definition, width, break_long_words=False, break_on_hyphens=False
-        )
-        cells["definition"] = f">-\n{textwrap.indent(folded, deeper)}"
-    return f"\n{indent}  ".join(f"{key}: {cell}" for key, cell in cells.items())
+    values = {key: value for key in keys if (value := getattr(topic, key))}
+    lines = textwrap.wrap(topic.definition, WIDTH, break_on_hyphens=False)
+    if len(lines) > 1 and " ".join(lines) == topic.definition and topic.definition.isprintable():
+        values["definition"] = YAML().load("\n  ".join([">-", *lines]))
+    return CommentedMap(values | ({"was": listed(topic.was)} if topic.was else {}))
 
 
-def edited(text: str, change: Change, before: Topics) -> str:
-    """Edit the codebook in the text of params.yaml, where each topic begins a line.
+def edited(path: Path, edit: Callable[[CommentedMap], None]) -> str:
+    """The text of a YAML file after an edit of its values; comments, order and quotes stay."""
+    text = read_text(path)
+    yaml, new = YAML(), io.StringIO()
+    yaml.preserve_quotes = True
+    document, indent, offset = load_yaml_guess_indent(text.replace("\r\n", "\n"), yaml=yaml)
+    edit(document)
+    yaml.width, yaml.Representer = sys.maxsize, _Representer  # lines stay as long as they are
+    yaml.indent(sequence=4 if offset is None else indent, offset=2 if offset is None else offset)
+    yaml.dump(document, new)
+    if YAML(typ="safe", pure=True).load(new.getvalue()) != document:
+        raise UserError(f"{path} cannot be edited as it is written: edit it by hand")
+    return new.getvalue().replace("\n", "\r\n" if "\r\n" in text else "\n")
 
-    Comments go with the entry that they stand before, but for those above the first one, which
-    stay. A codebook in brackets comes back damaged: read the text that is returned, to be sure.
+
+def change_entries(change: Change, before: Topics, file: CommentedMap) -> None:
+    """Change the entries in a file that has the codebook.
+
+    Comments go with the entry below them, but for those above the first one, which stay.
     """
-    from ruamel.yaml import YAML
-
-    after = change.topics(before)
-    text = text if text.endswith("\n") else f"{text}\n"
-    # Nodes know where they stand in the text.
-    section = _values(YAML(typ="safe", pure=True).compose(text))["topics"]
-    codebook = _values(section)["codebook"]
+    place, key = _topics_in(file)
+    after, entries = change.topics(before), place[key]
     new = [topic for topic in after.topics if topic not in before.topics]
-    if change.kind == "rename":
-        (node,) = (each for each in codebook.value if _name(each) == change.names[0])
-        edits = _with_names(text, node, new[0])
-    else:
-        edits = [_with_entries(text, codebook, change.names, new)]
-    retired = {name: parts for name, parts in after.retired.items() if name not in before.retired}
-    if retired:
-        edits.append(_with_retired(text, section, retired))
-    for begin, end, instead in sorted(edits, reverse=True):
-        text = text[:begin] + instead + text[end:]
-    return text
+    for name in change.names:
+        names = [composed(each if isinstance(each, str) else each["name"]) for each in entries]
+        number = names.index(name)
+        if change.kind == "rename":
+            _rename(entries, number, new[0])
+        else:
+            _replace(entries, number, [entry(topic) for topic in new])
+        new = []
+    _retire(place, key, {n: to for n, to in after.retired.items() if n not in before.retired})
 
 
-def _with_entries(
-    text: str, codebook: CollectionNode, gone: Sequence[str], new: Sequence[Topic]
-) -> Edit:
-    """The entries of the codebook with new ones at the place of the first of those that go."""
-    indent, pieces = " " * codebook.start_mark.column, []
-    begin = end = codebook.start_mark.index - len(indent)
-    for node in codebook.value:
-        start, end, name = end, _line_end(text, node), _name(node)
-        if name == gone[0]:
-            pieces += [written(topic, indent) for topic in new]
-        elif name not in gone:
-            pieces.append(text[start:end])
-    return begin, end, "".join(pieces)
+def codebook_file(paths: Paths) -> Path:
+    """The file that has the topics: params.yaml in projects of before."""
+    return paths.codebook if paths.codebook.exists() else paths.params
 
 
-def _with_retired(text: str, section: CollectionNode, retired: Mapping[str, Sequence[str]]) -> Edit:
-    """Further retired names, after those that are there or else after the codebook."""
-    lines = [f"{scalar(name)}: {_listed(parts)}" for name, parts in retired.items()]
-    values = _values(section)
-    there = values.get("retired")
-    if there is None:
-        lines = ["retired:", *(f"  {line}" for line in lines)]
-    elif there.flow_style:
-        place, listed = _end(there) - 1, ", ".join(lines)
-        return place, place, f", {listed}" if there.value else listed
-    place = _line_end(text, there or values["codebook"])
-    indent = " " * (there or section).start_mark.column
-    return place, place, "".join(f"{indent}{line}\n" for line in lines)
+def _topics_in(file: CommentedMap) -> tuple[CommentedMap, str]:
+    """The mapping that has the topics and `retired` in that file, and the key of the topics."""
+    is_own = isinstance(file["topics"], list)
+    return (file, "topics") if is_own else (file["topics"], "codebook")
 
 
-def _with_names(text: str, node: CollectionNode, topic: Topic) -> list[Edit]:
-    """An entry with the name of a topic and its former ones."""
-    name, was, indent = _name_node(node), _listed(topic.was), node.start_mark.column
-    if node is name or node.flow_style:
-        return [(node.start_mark.index, _end(node), _body(topic, " " * (indent - 2)))]
-    edits = [(name.start_mark.index, name.end_mark.index, scalar(topic.name))]
-    if there := _values(node).get("was"):
-        return [*edits, (there.start_mark.index, _end(there), was)]
-    place = _line_end(text, name)
-    return [*edits, (place, place, f"{' ' * indent}was: {was}\n")]
+def set_topics(topics: Topics, file: CommentedMap) -> None:
+    """Replace the topics in that file, and the comments between them."""
+    place, key = _topics_in(file)
+    set_value(place, key, CommentedSeq(map(entry, topics.topics)))
+    if "retired" in place:
+        set_value(place, "retired", CommentedMap())
+    _retire(place, key, topics.retired)
 
 
-def _line_end(text: str, node: CollectionNode) -> int:
-    """Where the line after a node begins."""
-    return text.index("\n", len(text[: _end(node)].rstrip())) + 1
+def set_value(place: CommentedMap, key: str, value: object) -> None:
+    """Set a value of a mapping; comments below it stay there."""
+    below = _take_below(place, key) if key in place else ""
+    place[key] = value
+    _put_below(place, key, below)
 
 
-def _end(node: CollectionNode) -> int:
-    """Where a node's last character stands; a block's own end is at what comes next."""
-    if isinstance(node.value, str) or node.flow_style:
-        return int(node.end_mark.index)
-    last = node.value[-1]
-    return _end(last[1] if isinstance(last, tuple) else last)
+def _retire(place: CommentedMap, key: str, retired: Mapping[str, Sequence[str]]) -> None:
+    """Add names, if any, to those that are retired, which stand below the topics."""
+    if not retired:
+        return
+    below = _take_below(place, "retired" if "retired" in place else key)
+    if "retired" not in place:
+        place.insert([*place].index(key) + 1, "retired", CommentedMap())
+    place["retired"].update({name: listed(parts) for name, parts in retired.items()})
+    _put_below(place, "retired", below)
 
 
-def _values(node: CollectionNode) -> dict[str, CollectionNode]:
-    """Key → the node of its value, in that of a mapping."""
-    return {key.value: value for key, value in node.value}
+def _rename(entries: CommentedSeq, number: int, topic: Topic) -> None:
+    """Give an entry the name of a topic and its former ones."""
+    below, node = _take_below(entries, number), entries[number]
+    if isinstance(node, str):
+        entries[number] = node = CommentedMap(name=node)
+        tokens = entries.ca.items.get(number, [None])
+        node.ca.items["name"], tokens[0] = [None, None, tokens[0], None], None
+    node["name"] = topic.name
+    if "was" not in node:
+        node.insert([*node].index("name") + 1, "was", None)
+    node["was"] = listed(topic.was)
+    _put_below(entries, number, below)
 
 
-def _name_node(entry: CollectionNode) -> CollectionNode:
-    """The node of an entry's name, which is the entry itself where there is nothing else."""
-    return entry if isinstance(entry.value, str) else _values(entry)["name"]
+def _replace(entries: CommentedSeq, number: int, new: Sequence[str | CommentedMap]) -> None:
+    """Put new entries, or none, in place of one."""
+    below = _take_below(entries, number)
+    for each in new[::-1]:
+        entries.insert(number + 1, each)
+    del entries[number]
+    if last := number + len(new):
+        _take_below(entries, last - 1)
+        _put_below(entries, last - 1, below)
+    elif lines := re.sub(r"(?m)^ *# ?", "", below).strip():
+        entries.yaml_set_comment_before_after_key(0, lines, below.find("#"))
 
 
-def _name(entry: CollectionNode) -> str:
-    """The name in an entry, as `Topic` has it."""
-    return composed(_name_node(entry).value)
+def _leaf(node: Any, key: Any) -> tuple[Any, Any, int, bool]:
+    """Where ruamel keeps the lines below a value: collection, key, place; whether in a block."""
+    value = node[key]
+    if isinstance(value, (CommentedMap, CommentedSeq)) and value and not value.fa.flow_style():
+        return _leaf(value, [*value][-1] if isinstance(value, CommentedMap) else len(value) - 1)
+    is_block = isinstance(value, (FoldedScalarString, LiteralScalarString))
+    return node, key, 2 if isinstance(node, CommentedMap) else 0, is_block
+
+
+def _take_below(node: Any, key: Any) -> str:
+    """Cut out the comments and empty lines below a value; a comment beside it stays."""
+    leaf, key, place, is_block = _leaf(node, key)
+    tokens = leaf.ca.items.get(key)
+    if not tokens or not tokens[place]:
+        return ""
+    token = tokens[place]
+    lines = " " * token.start_mark.column + token.value
+    beside, _, below = ("", "", lines) if is_block else token.value.partition("\n")
+    token.value = f"{beside}\n"
+    if not beside:
+        tokens[place] = None
+    return str(below)
+
+
+def _put_below(node: Any, key: Any, below: str) -> None:
+    """Put comments and empty lines below a value that has none."""
+    leaf, key, place, is_block = _leaf(node, key)
+    tokens = leaf.ca.items.setdefault(key, [None] * 4)
+    if below and tokens[place]:
+        tokens[place].value += below
+    elif below:
+        lines = below.lstrip(" ")
+        mark = CommentMark(len(below) - len(lines))
+        tokens[place] = CommentToken(lines if is_block else f"\n{below}", mark, None)
 
 
 def _merged(topics: Sequence[Topic]) -> Topic:
@@ -271,18 +297,17 @@ def _merged(topics: Sequence[Topic]) -> Topic:
     return Topic(topics[0].name, definition, heading, pattern)
 
 
-def scalar(text: str) -> str:
-    """Write a text on one line of YAML, in quotes where it would mean something else.
-
-    >>> print(scalar("body"), scalar("16"), scalar(r"\\bnavy"))
-    body "16" '\\bnavy'
-    """
-    if _PLAIN.fullmatch(text):
-        return text
-    if "\\" in text and text.isprintable():  # in single quotes, a backslash means itself
-        return "'" + text.replace("'", "''") + "'"
-    return json.dumps(text, ensure_ascii=False)
+class _Representer(RoundTripRepresenter):
+    """Writes null as null."""
 
 
-def _listed(names: Sequence[str]) -> str:
-    return f"[{', '.join(map(scalar, names))}]"
+_Representer.add_representer(
+    type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null")
+)
+
+
+def listed(names: Sequence[str]) -> CommentedSeq:
+    """A list on one line."""
+    listed = CommentedSeq(names)
+    listed.fa.set_flow_style()
+    return listed

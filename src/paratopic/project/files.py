@@ -26,8 +26,9 @@ from paratopic.project.errors import FULL, UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-# Of the articles in a folder: their fields, one article a row, and the labels of their paragraphs.
-SHEET, LOG = "metadata.csv", "labels.csv"
+# Of the articles in a folder: their fields, one article a row, the labels of their paragraphs, and
+# the topics with their definitions.
+SHEET, LOG, CODEBOOK = "metadata.csv", "labels.csv", "codebook.yaml"
 # In a model's folder of scores: those in context, and the histories of the fits.
 IN_CONTEXT, HISTORY = "scores.parquet", "history.csv"
 CALIBRATION = "calibration.json"
@@ -87,6 +88,7 @@ class Paths:
         return printable(path.relative_to(self.root) if is_inside else path)
 
     params = _Place("params.yaml")
+    codebook = _Place(f"seeds/{CODEBOOK}")
     pipeline, lock = _Place("dvc.yaml"), _Place("dvc.lock")
     # What language models are asked (`paratopic annotate`).
     prompt = _Place("prompt.md")

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from paratopic.project.errors import UserError, run
 from paratopic.project.files import Paths
-from paratopic.project.params import Params, parse_yaml, read_params, read_text
+from paratopic.project.params import Params, read_params
 
 
 @dataclass(frozen=True)
@@ -61,32 +61,23 @@ def run_stage(main: Callable[[Project], None]) -> None:
         project = Project()
         # Looking for cycles in large libraries takes a tenth of a short run; at its end, seconds.
         gc.set_threshold(10_000)
-        before = read_text(project.paths.params)
+        before = project.params
         main(project)
         gc.freeze()
-        if (after := read_text(project.paths.params)) != before:
-            old, new = (_settings_of_stage(project.paths, text) for text in (before, after))
-            if keys := ", ".join(key for key in new if new[key] != old[key]):
-                raise UserError(
-                    f"{keys} in {project.paths.params} changed while the stage ran: run "
-                    "`dvc repro` again"
-                )
+        after = Project().params
+        names = _sections_of_stage(project.paths) if after != before else []
+        if changed := [name for name in names if after.section(name) != before.section(name)]:
+            raise UserError(
+                f"settings changed during the stage ({', '.join(changed)}): run `dvc repro` again"
+            )
 
     run(whole)
 
 
-def _settings_of_stage(paths: Paths, text: str) -> dict[str, object]:
-    """Name of each setting of the stage that DVC runs, by dvc.yaml → its value in a text."""
+def _sections_of_stage(paths: Paths) -> list[str]:
+    """Names of the sections that the stage which DVC runs depends on, by dvc.yaml."""
     stage, _, model = os.environ.get("DVC_STAGE", "").rpartition(":")[2].partition("@")
     of_stage = YAML(typ="safe").load(paths.pipeline)["stages"].get(stage, {}) if stage else {}
-    # Those of other files, in dicts, have no value in this one.
-    keys = [str(key).replace("${item.model}", model) for key in of_stage.get("params", ())]
-    values = parse_yaml(text, paths.params)
-    return {key: _value_at(values, key) for key in keys}
-
-
-def _value_at(values: object, key: str) -> object:
-    """The value of a setting with a dotted name, such as split.n_folds; None if there is none."""
-    for part in key.split("."):
-        values = values.get(part) if isinstance(values, dict) else None
-    return values
+    # What is in other files is in dicts.
+    keys = [key.partition(".")[0] for key in of_stage.get("params", ()) if isinstance(key, str)]
+    return [model if key.startswith("$") else key for key in keys]

@@ -23,8 +23,9 @@ PACKAGE = Path(__file__).parents[1]
 # What a statement may stand after.
 _BEFORE = {NEWLINE, NL, COMMENT, INDENT, DEDENT}
 
-# What a module imports by the names in `kinds`: module → entries of the kind.
+# What a module imports, or has the defaults of, by the names in `kinds`: module → entries.
 BY_KIND = {"inference.folder": ("classifier",), "training.crossval": ("settings", "fit")}
+BY_KIND["findings.card"] = ("settings",)
 # The entries are words for people, too: a fit depends on its own entry, and on that in part.
 ENTRIES = "project.kinds"
 # Packages on which the fits of every kind depend, beside its own.

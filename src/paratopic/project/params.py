@@ -1,8 +1,8 @@
-"""Read and check params.yaml, with one frozen dataclass for each section.
+"""Read and check params.yaml and the codebook, with one frozen dataclass for each section.
 
-The sections of the kinds of model are those that `kinds` names. Unknown, missing and ill-typed keys
-are errors that name the key. There are no defaults here: every value is in params.yaml, where
-`dvc params diff` and `dvc exp run -S` see it.
+The sections of the kinds of model are those that `kinds` names. Unknown and ill-typed keys are
+errors that name the key, and so is a missing section, which DVC refuses too. A key that is missing
+in its section has the default of the dataclass. docs/settings.md is made from the docstrings.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, field, fields, replace
+from dataclasses import asdict, field, fields, is_dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
@@ -31,6 +31,7 @@ from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import Node
 
 from paratopic.project.errors import UserError, did_you_mean
+from paratopic.project.files import Paths
 from paratopic.project.kinds import KINDS, named_object
 from paratopic.project.sources import Source
 from paratopic.project.topics import TieRule, Topic, Topics
@@ -39,7 +40,7 @@ from paratopic.project.topics import TieRule, Topic, Topics
 SHARES = 1.0, 0.8, 0.6, 0.4, 0.2
 SECTION = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Section = TypeVar("Section")
-# Most aliases (*name) of params.yaml: nested ones stand for more values than there is time to read.
+# Most aliases (*name) of a file: nested ones stand for more values than there is time to read.
 MOST_ALIASES = 20
 _SURROGATE = re.compile("[\ud800-\udfff]")  # halves of characters that YAML can carry
 # What an entry of a list may be instead of a str, by the names that pydantic gives.
@@ -67,13 +68,21 @@ Count = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True, config=SECTION)
 class Prepare:
-    """Where paragraphs and their labels come from; a source that is a string is a path."""
+    """Where paragraphs and their labels come from."""
 
-    sources: Annotated[tuple[Source | str, ...], Field(min_length=1)]
-    labels: str | None
-    no_topic: tuple[str, ...]
-    ties: TieRule
-    skip_boilerplate: bool
+    sources: Annotated[tuple[Source | str, ...], Field(min_length=1)] = ("seeds",)
+    """Articles, folders and globs of them, and labelled tables: paths, or keys of a table."""
+    labels: str | None = "seeds/labels.csv"
+    """Hand labels of the articles' paragraphs; null where there are none."""
+    no_topic: tuple[str, ...] = ()
+    """Labels of a table that mean "none of the topics"."""
+    ties: TieRule = "leave_out"
+    """What happens if as many annotators give a paragraph one topic as another. leave_out: it
+    has no label until another answer settles the tie. first: the topic that comes first in the
+    codebook counts; in mode multi, all topics that half of the annotators chose."""
+    skip_boilerplate: bool = True
+    """Whether boilerplate in articles (references, fragments, and texts that recur in four
+    articles or more) is left out of what is drawn and suggested for labels, and of shares."""
 
     @property
     def paths(self) -> list[str]:
@@ -83,9 +92,12 @@ class Prepare:
 
 @dataclass(frozen=True, config=SECTION)
 class Labels:
-    """Which annotators are weak sources: patterns of their names, such as llm-*."""
+    """Which labels are weak."""
 
-    weak: tuple[Annotated[str, Field(min_length=1)], ...]
+    weak: tuple[Annotated[str, Field(min_length=1)], ...] = ("llm-*",)
+    """Annotators in the file of labels that are not people but weak sources, such as language
+    models and other tools, by name or by a pattern such as llm-*. Their answers train models as
+    far as they agree with people's, and measure nothing."""
 
     def is_weak(self, annotator: str) -> bool:
         """Whether an annotator is a weak source.
@@ -119,9 +131,15 @@ SEVERAL, REPEATS = 50, 3
 class Split:
     """Repeated stratified folds, or a single held-out share for big tables."""
 
-    n_folds: Annotated[int, Field(ge=2)]
-    n_repeats: Annotated[int | Literal["auto"], BeforeValidator(_check_repeats)]
-    holdout: Annotated[float | Literal["auto"] | None, BeforeValidator(_check_holdout)]
+    n_folds: Annotated[int, Field(ge=2)] = 5
+    """Number of folds."""
+    n_repeats: Annotated[int | Literal["auto"], BeforeValidator(_check_repeats)] = "auto"
+    """How often all labelled paragraphs are dealt to folds anew. auto does it three times, and
+    once from 50 labelled paragraphs on."""
+    holdout: Annotated[float | Literal["auto"] | None, BeforeValidator(_check_holdout)] = "auto"
+    """Share of the labels that is held out once, such as 0.2, in place of folds; null means
+    folds. auto holds out 0.2 from 2,000 labelled paragraphs on: 400 or more are enough to
+    measure with, and folds would take five times as long."""
 
     def repeats(self, n_labelled: int) -> int:
         """How often n labelled paragraphs are dealt to folds."""
@@ -132,10 +150,12 @@ class Split:
 
 @dataclass(frozen=True, config=SECTION)
 class Calibrate:
-    """The promise that a share of sure predictions is right, with a probability that it holds."""
+    """The promise that a share of sure predictions is right. Not in mode multi."""
 
-    precision: Fraction
-    confidence: Fraction
+    precision: Fraction = 0.9
+    """Share of the predictions called sure that is right. No prediction is, with too few labels."""
+    confidence: Fraction = 0.95
+    """Probability that the promise holds."""
 
     @property
     def risk(self) -> float:
@@ -156,33 +176,43 @@ class Calibrate:
 class Evaluate:
     """The intervals around the figures."""
 
-    confidence: Fraction
-    n_draws: Annotated[int, Field(ge=100)]
+    confidence: Fraction = 0.95
+    """Confidence of every interval."""
+    n_draws: Annotated[int, Field(ge=100)] = 2000
+    """Number of resamples that intervals are made from."""
 
 
 @dataclass(frozen=True, config=SECTION)
 class Compare:
     """The paired test."""
 
-    n_permutations: Annotated[int, Field(ge=100)]
+    n_permutations: Annotated[int, Field(ge=100)] = 10_000
+    """Random swaps of two models' answers, from which the p-value of their difference comes."""
 
 
 @dataclass(frozen=True, config=SECTION)
 class Track:
-    """The MLflow experiment that runs are logged to."""
+    """MLflow."""
 
-    experiment: str
+    experiment: str = "paratopic"
+    """The experiment that runs are logged to, and the name of the registered model."""
 
 
 @dataclass(frozen=True, config=SECTION)
 class Params:
-    """All of params.yaml, with the sections of the kinds of model by their names."""
+    """All of params.yaml with the codebook; the sections of the kinds of model by their names."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
+    """The one seed: folds, batches, the paragraphs without a label that are drawn, resampling."""
     models: Models
+    """Which models to train and compare."""
     license: Annotated[str, Field(min_length=1)] | None
+    """License of the models, such as apache-2.0, for their cards; null where none is given."""
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")] | None
+    """Language of the texts, such as en, for the models' cards; null where it is not known."""
     unit: Annotated[str, Field(pattern=r"^\w[\w -]*(/\w[\w -]*)?$")]
+    """What messages and the report call a text: paragraph, or another noun such as sentence or
+    tweet. If its plural is not the regular one of English, write it after a slash: Satz/Sätze."""
     topics: Topics
     prepare: Prepare
     labels: Labels
@@ -198,29 +228,43 @@ class Params:
         """What hubs are told of the texts: their license and language; None where not given."""
         return {"license": self.license, "language": self.language}
 
-    def section(self, kind: str) -> Any:
-        """The section of a kind of model, an object of the kind's `settings`."""
-        return self.sections[kind]
+    def section(self, name: str) -> Any:
+        """A section by its name; that of a kind of model is an object of the kind's `settings`."""
+        return self.sections[name] if name in KINDS else getattr(self, name)
+
+
+@dataclass(frozen=True, config=SECTION)
+class Codebook:
+    """The file of the codebook, with the fields `codebook` and `retired` of `Topics`."""
+
+    topics: tuple[Topic | str, ...]
+    retired: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        Topics("single", self.topics, self.retired)  # which checks them
+
+
+# The names of sections, which have keys of their own.
+SECTIONS = {name for name, kind in get_type_hints(Params).items() if is_dataclass(kind)} | {*KINDS}
 
 
 def read_params(path: Path) -> Params:
-    """Read and check params.yaml.
+    """Read and check params.yaml, and the codebook of its project.
 
     Raises
     ------
     UserError
-        The file is missing, is not UTF-8 or is not YAML, or a key is unknown, missing, given twice
-        or ill-typed.
+        A file is missing, is not UTF-8 or is not YAML, or a key is unknown, given twice or
+        ill-typed, or a section is missing.
     """
-    return parse_params(read_text(path), path)
-
-
-def parse_params(text: str, path: Path) -> Params:
-    """Read and check the text of params.yaml; see `read_params`."""
-    values = parse_yaml(text, path)
+    values = parse_yaml(read_text(path), path)
     sections = {}
     if isinstance(values, dict):
+        # Null is what is left of a section without keys.
+        values |= {name: {} for name in SECTIONS & values.keys() if values[name] is None}
         sections = {name: values.pop(name) for name in KINDS if name in values}
+        if isinstance(topics := values.get("topics"), dict):
+            values["topics"] = _with_codebook(topics, path)
     params, messages = _checked(Params, values, ())
     for name, section in sections.items():
         settings = named_object(KINDS[name].settings)
@@ -231,6 +275,19 @@ def parse_params(text: str, path: Path) -> Params:
     if params is None or messages:
         raise UserError("\n".join(f"{path}: {message}" for message in messages))
     return replace(params, sections=sections)
+
+
+def _with_codebook(topics: dict[str, object], params: Path) -> dict[str, object]:
+    """The section `topics` of params.yaml, with what the file of the codebook holds, checked."""
+    path, has_own = Paths(params.parent).codebook, topics.keys() & {"codebook", "retired"}
+    if has_own and path.exists():
+        raise UserError(f"{params} (topics.codebook) and {path} both have topics: remove one")
+    if has_own:  # as projects of before
+        return topics
+    values: Any = parse_yaml(read_text(path), path)
+    if messages := _checked(Codebook, values, ())[1]:
+        raise UserError("\n".join(f"{path}: {message}" for message in messages))
+    return topics | {"codebook": values["topics"], "retired": values.get("retired", {})}
 
 
 def with_settings(params: Params, kind: str, settings: Mapping[str, object]) -> Params:
@@ -270,12 +327,9 @@ class _Constructor(SafeConstructor):
 
 
 def read_text(path: Path) -> str:
-    """Read the text of params.yaml with its line ends.
+    """Read the text of params.yaml, or of the codebook, with its line ends.
 
-    Raises
-    ------
-    UserError
-        The file is missing, or is not UTF-8.
+    A `UserError` says that it is missing or is not UTF-8.
     """
     try:
         return path.read_bytes().decode("utf-8")
@@ -292,7 +346,7 @@ def read_text(path: Path) -> str:
 
 
 def parse_yaml(text: str, path: Path) -> object:
-    """Values of the text of params.yaml; a `UserError` names the line that is not YAML."""
+    """Values of the text of a YAML file; a `UserError` names the line that is not YAML."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     try:

@@ -6,10 +6,9 @@ This module reads no file (`reading.sources` and `tables` do).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import ClassVar
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar
 
-from paratopic.project.codebook import scalar
 from paratopic.project.topics import NONE_CELL, UNDECIDED, split_cell
 
 # Keys of the columns that tell what stands around a text.
@@ -105,21 +104,12 @@ class Source:
 KEYS = tuple(key.name for key in fields(Source) if key.name not in ("path", "random", "labels"))
 
 
-def written(source: Source, indent: str) -> str:
-    """Write a source as an entry of `prepare.sources` in params.yaml: a path alone as a line.
+def entry(source: Source) -> str | dict[str, Any]:
+    """Make a source an entry of `prepare.sources`: a path alone, or a mapping of what is not usual.
 
-    >>> print(written(Source("t.csv", text="body", labels={"Econ": "trade"}), "  "), end="")
-      - path: "t.csv"
-        text: body
-        labels:
-          Econ: trade
+    >>> entry(Source("t.csv", text="body", labels={"Econ": "trade"}))
+    {'path': 't.csv', 'text': 'body', 'labels': {'Econ': 'trade'}}
     """
-    if source == Source(source.path):
-        return f"{indent}- {scalar(source.path)}\n"
-    named = ((key, getattr(source, key)) for key in ("path", *KEYS))
-    cells = {key: "null" if name is None else scalar(name) for key, name in named if name != ""}
-    lines = [f"{key}: {cell}" for key, cell in cells.items()]
-    lines += ["random: true"] if source.random else []
-    lines += ["labels:"] if source.labels else []
-    lines += [f"  {scalar(label)}: {scalar(topics)}" for label, topics in source.labels.items()]
-    return f"{indent}- " + f"\n{indent}  ".join(lines) + "\n"
+    usual = asdict(Source(""))
+    values = {key: value for key, value in asdict(source).items() if value != usual[key]}
+    return source.path if source == Source(source.path) else values

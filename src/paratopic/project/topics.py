@@ -266,8 +266,8 @@ class Topics:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    mode: ModeName
-    codebook: tuple[Topic | str, ...]
+    mode: ModeName = "single"
+    codebook: tuple[Topic | str, ...] = ()
     retired: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -421,9 +421,8 @@ class Topics:
                 several = all(part.strip() in self.names for part in name.split(","))
                 hint = " (separate topics by ;)" if several else did_you_mean(name, self.names)
                 raise UserError(
-                    f'{where}: unknown topic "{shown}"{hint}; the codebook in '
-                    f"params.yaml (topics.codebook) has {in_short(self.names, MOST_NAMED)}; none "
-                    "stands for none of them"
+                    f'{where}: unknown topic "{shown}"{hint}; the codebook has '
+                    f"{in_short(self.names, MOST_NAMED)}; none stands for none of them"
                 )
         return names
 
@@ -431,9 +430,7 @@ class Topics:
         """Name of each topic that has a pattern of this key → the pattern, not yet searched for."""
         what = "heading pattern" if key == "heading" else key
         return {
-            topic.name: Pattern(
-                expression, f'params.yaml, topics.codebook: the {what} of "{topic.name}"'
-            )
+            topic.name: Pattern(expression, f'codebook: the {what} of "{topic.name}"')
             for topic in self.topics
             if (expression := getattr(topic, key))
         }

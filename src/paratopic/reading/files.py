@@ -15,7 +15,7 @@ from pathlib import Path
 
 from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
-from paratopic.project.files import CONTROL, LOG, SHEET, printable
+from paratopic.project.files import CODEBOOK, CONTROL, LOG, SHEET, printable
 from paratopic.reading.apart import FORMATS, read_apart
 from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, check_size
 from paratopic.reading.structure import classify, plain_segments
@@ -42,7 +42,7 @@ def find_files(
 
     A folder stands for all files in it and in its subfolders that have one of the suffixes (in
     lower case), in sorted order; what links lead to again is read once. Files and folders whose
-    names begin with a dot or ~$ are ignored, and so are metadata.csv and labels.csv.
+    names begin with a dot or ~$ are ignored, and so are metadata.csv, labels.csv and codebook.yaml.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def _folder_content(
         return
     for path in paths:
         # Locks of office programs begin with ~$.
-        if path.name.startswith((".", "~$")) or path.name in (SHEET, LOG):
+        if path.name.startswith((".", "~$")) or path.name in (SHEET, LOG, CODEBOOK):
             continue
         page = str(path).removesuffix("_files")
         if (real := os.path.realpath(path)) in known:

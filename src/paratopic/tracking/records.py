@@ -155,6 +155,7 @@ def _record(
     verdict = f"The champion is the {champion}: {comparison.reason}."
     report = Metrics.load(folder / "metrics.json", "stage evaluate")
     reports = sorted(folder.glob("[!.]*.*"))
+    own_files = filter(Path.exists, (paths.params, paths.codebook, paths.lock))
     basis = {key: str(getattr(report, key)) for key in BASIS if key in report.model_fields_set}
     with files.written_by("stage card", folder / files.MODEL_CARD):
         card = (folder / files.MODEL_CARD).read_text(encoding="utf-8")
@@ -171,7 +172,7 @@ def _record(
         seconds=_seconds_of_training(paths, name),
         steps=_training_steps(folder),
         tags={**tags, **basis, **digests, "model": name},
-        files=[*((path, "reports") for path in reports), (paths.params, ""), (paths.lock, "")],
+        files=[*((path, "reports") for path in reports), *((path, "") for path in own_files)],
         model=model,
         card=card,
         dataset=dataset,

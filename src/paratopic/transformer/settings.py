@@ -17,11 +17,24 @@ BUNDLED = "sentence-transformers/all-MiniLM-L6-v2"
 class Transformer:
     """The transformer: an encoder and its fine-tuning."""
 
-    encoder: str
-    device: Literal["auto", "cpu", "cuda", "mps"]
-    max_tokens: Annotated[int, Field(ge=16)]
-    train_tokens: Annotated[int, Field(ge=16)]
-    epochs: Annotated[int, Field(ge=0)]
-    batch_size: Count
-    unlabelled: Annotated[int, Field(ge=0)]
-    learning_rate: Positive
+    encoder: str = BUNDLED
+    """The encoder: a model hub's id, or a local folder. The default comes with the install."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Device that trains. auto takes CUDA, else MPS, else the CPU."""
+    max_tokens: Annotated[int, Field(ge=16)] = 256
+    """Tokens of a window; longer text is read in overlapping windows."""
+    train_tokens: Annotated[int, Field(ge=16)] = 64
+    """Tokens of the one window of a text that each step reads while the encoder is tuned; where
+    labels are many, half as many more."""
+    epochs: Annotated[int, Field(ge=0)] = 6
+    """How often each labelled text is read at most, one window of it each time; less often with
+    thousands of labels. 0 leaves the encoder as it is. Where topics have definitions, its weights
+    are a mix of the original and the tuned ones, which count for a quarter with one labelled
+    article or none, and for 10/13 with ten."""
+    batch_size: Count = 32
+    """Texts of a batch."""
+    unlabelled: Annotated[int, Field(ge=0)] = 500
+    """Paragraphs without a label that teach the transformer too, at most, where more than half
+    of the labels name a topic; 0 leaves them out."""
+    learning_rate: Positive = 0.00015
+    """Learning rate of the tuning."""
