@@ -136,14 +136,13 @@ class Project(folder.Project):
             Whether intervals are for further articles like these, and not for these alone.
         """
         labelling, topics = self.labelling, self.params.topics
-        frame, everything = labelling.paragraphs, labelling.everything
-        no_topic = self.params.prepare.no_topic
+        frame, no_topic = labelling.paragraphs, self.params.prepare.no_topic
         predicts = (
-            given_predictor(everything, predictor, topics, no_topic)
+            given_predictor(labelling.everything, predictor, topics, no_topic)
             if predictor
             else self.cross_predictor(labelling.champion, labelling.scores, frame)
         )
-        corpus = corpus_of(frame, everything, predicts, topics, of)
+        corpus = corpus_of(frame, labelling.everything, predicts, topics, of)
         return corpus.for_new_articles() if new_articles else corpus
 
     def cross_predictor(
