@@ -134,10 +134,9 @@ def test_a_sheet_of_before_is_read_with_todays_names_or_is_open(cli: Cli, prepar
     assert "because the codebook changed: 2 paragraphs" in cli("status")
 
 
-def edit_params(old: str, new: str) -> None:
-    """Replace something in params.yaml."""
-    text = Paths().params.read_text(encoding="utf-8").replace(old, new)
-    Paths().params.write_text(text, encoding="utf-8")
+def edit_params(old: str, new: str, path: Path = Paths().params) -> None:
+    """Replace something in params.yaml or another file."""
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
 
 
 def add_table() -> None:

@@ -431,7 +431,7 @@ def test_messages_call_texts_what_the_project_calls_them(small: Path, cli: Cli) 
 
 def test_topics_that_only_the_model_knows_are_named(small: Path, cli: Cli) -> None:
     assert "no longer in" not in drawn_by(cli)[2]
-    edit_params("- name: trade\n", "- name: commerce\n")
+    edit_params("- name: trade\n", "- name: commerce\n", Paths().codebook)
     assert "codebook: trade" in drawn_by(cli)[2]
 
 
