@@ -20,7 +20,6 @@ import argparse
 import contextlib
 import io
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -149,10 +148,10 @@ def make_project(tables: Mapping[str, pd.DataFrame], drawn: int, model: str) -> 
 
 def run(stage: Any, *words: str) -> None:
     """Run a stage in the current directory; what it prints is shown if it fails."""
-    printed, sys.argv = io.StringIO(), ["stage", *words]
+    printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed):
-            stage.main(Project())
+            stage.main(Project(), *words)
     except Exception:
         print(printed.getvalue())
         raise

@@ -17,7 +17,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from paratopic.inference.model import Model, load
-from paratopic.project.codebook import edited
+from paratopic.project.codebook import edit
 from paratopic.project.files import aside
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
@@ -203,15 +203,15 @@ def _first_results(folder: Path, encoder: Path) -> None:
     for name in ("seeds", ".dvc"):
         ignored = shutil.ignore_patterns("cache", "tmp", "config.local")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
+    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder)
     few = {"encoder": str(encoder), "epochs": 2, "max_tokens": 32, "train_tokens": 16}
 
-    def edit(params: dict[str, dict[str, object]]) -> None:
+    def change(params: dict[str, dict[str, object]]) -> None:
         params["split"]["n_repeats"] = 2
         params["transformer"].update(few)
 
-    (folder / "params.yaml").write_text(edited(ROOT / "params.yaml", edit), encoding="utf-8")
+    edit(folder / "params.yaml", folder, change)
     sh(folder, "git", "init", "-q")
     sh(folder, "git", "config", "user.email", "test@example.org")
     sh(folder, "git", "config", "user.name", "test")

@@ -197,9 +197,7 @@ def run_stages(*stages: str, root: Path = Path()) -> None:
     """Run stages of a project, in this process."""
     for stage in stages:
         name, *words = stage.split()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sys.argv", ["stage", *words])
-            importlib.import_module(f"paratopic.stages.{name}").main(Project(root))
+        importlib.import_module(f"paratopic.stages.{name}").main(Project(root), *words)
 
 
 @contextmanager

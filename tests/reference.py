@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, get_type_hints
 
 import typer
@@ -18,7 +19,7 @@ from pydantic import TypeAdapter
 
 from paratopic.cli.app import COMMANDS, app
 from paratopic.project.files import Paths
-from paratopic.project.kinds import KINDS, named_object
+from paratopic.project.kinds import KINDS
 from paratopic.project.params import Params
 from paratopic.project.topics import Topic, Topics
 from tests.programs import ROOT
@@ -106,7 +107,7 @@ def settings() -> str:
     """The page of settings."""
     head = ("setting", "default", "type", "effect")
     sections = {name: kind for name, kind in get_type_hints(Params).items() if is_dataclass(kind)}
-    sections |= {kind.name: named_object(kind.settings) for kind in KINDS.values()}
+    sections |= {kind.name: resolve_name(kind.settings) for kind in KINDS.values()}
     top = [field.name for field in fields(Params) if field.name not in {*sections, "sections"}]
     parts = [SETTINGS, "## Top level\n", table(head, settings_of(Params, top))]
     for name, kind in sections.items():

@@ -84,7 +84,7 @@ def fill(name: str, **topic_of: str) -> None:
 def test_suggested_paragraphs_are_labelled_imported_and_counted(
     harbour: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("paratopic.results.labelling._dvc_status", lambda root, stages: {})
+    monkeypatch.setattr("paratopic.results.project._dvc_status", lambda root, stages: {})
     before = LABELS.read_bytes()
     printed = cli("suggest", "--n", "2")
     assert len(list(csv.DictReader(printed.splitlines()))) == 2

@@ -26,7 +26,7 @@ N = 60
 @pytest.fixture
 def folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of 60 paragraphs about trade; the champion is wrong about 20, all of the Post."""
-    monkeypatch.setattr("paratopic.results.labelling.changes_since", lambda params, champion: "")
+    monkeypatch.setattr("paratopic.results.project.Project.changes", "")
     copy_settings(here)
     rng, ids = random.Random(0), [f"a{n:02}:1" for n in range(N)]
     frame = paragraph_table(

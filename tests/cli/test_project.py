@@ -12,13 +12,12 @@ import pytest
 from paratopic.cli.project import DRAW, RUN, next_steps, note_changes
 from paratopic.corpus.labelled import SAMPLE_SCHEMA, VOTES_SCHEMA
 from paratopic.labels.log import Label
-from paratopic.project.files import sha256, write_text
-from paratopic.project.folder import Project
+from paratopic.project.files import Paths, sha256, write_text
+from paratopic.project.params import Params
 from paratopic.project.sources import Source
-from paratopic.results import labelling
-from paratopic.results.labelling import Labelling, changes_since
+from paratopic.results.project import Labelling, Project
 from tests.reports import prepared
-from tests.samples import PARAMS, copy_settings, paragraph_table, with_params
+from tests.samples import PARAMS, copy_settings, paragraph_table
 
 SUGGEST, SHARES, READ = "paratopic label", "paratopic shares", "dvc repro prepare"
 TIE = [Label("line", "p0", name, "", name) for name in ("trade", "security")]
@@ -29,7 +28,7 @@ def project(
     draw: str = "",
     lines: Sequence[Label] = (),
     fields: dict[str, list[str]] | None = None,
-) -> Labelling:
+) -> Project:
     """A project of so many paragraphs, by their label_source: "h" for hand, "." for none."""
     sources = ["hand" if kind == "h" else "none" for kind in labels]
     table = paragraph_table(
@@ -41,8 +40,16 @@ def project(
         draw=[draw if source == "hand" else "" for source in sources],
     )
     votes, sample = (table[:0].reindex(columns=s.names) for s in (VOTES_SCHEMA, SAMPLE_SCHEMA))
-    made = Labelling(with_params(Path(), PARAMS), table, votes, sample, list(lines))
-    vars(made)["everything"] = table if fields is None else table.assign(**fields)
+    made = opened(Path())
+    vars(made)["labelling"] = labelling = Labelling(made, table, votes, sample, list(lines))
+    vars(labelling)["everything"] = table if fields is None else table.assign(**fields)
+    return made
+
+
+def opened(folder: Path, params: Params = PARAMS) -> Project:
+    """A project that has these settings, and no params.yaml."""
+    made = Project(folder)
+    vars(made)["params"] = params
     return made
 
 
@@ -66,8 +73,8 @@ def test_steps_follow_from_where_the_project_stands(
     steps: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(labelling, "champion_name", lambda _: champion)
-    monkeypatch.setattr(labelling, "changes_since", lambda *_: changes)
+    monkeypatch.setattr(Project, "changes", changes)
+    monkeypatch.setattr(Project, "champion", champion)
     assert list(next_steps(project(labels, draw))) == steps
     with_ties = list(next_steps(project(labels, draw, TIE)))
     # Answers that stage prepare has not read are labels.
@@ -91,23 +98,23 @@ def test_a_draw_by_groups_is_proposed_where_they_differ(
     assert step.partition(" (")[2] == (f"for shares by {by}, add --by {by})" if by else "")
 
 
-def test_the_column_of_a_tables_groups_is_called_article(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_column_of_a_tables_groups_is_called_article() -> None:
     sources = Source("speeches.csv", group="speech"), Source("news.csv", group="date")
     prepare = replace(PARAMS.prepare, sources=sources)
-    one = replace(project("h."), project=with_params(Path(), replace(PARAMS, prepare=prepare)))
-    monkeypatch.setitem(vars(one), "everything", one.paragraphs.assign(date="2025"))
-    assert one.columns(["speech", "date", "yaer"]) == ["article", "date", "yaer"]
+    one = project("h.", fields={"date": ["2025"] * 2})
+    vars(one)["params"] = replace(PARAMS, prepare=prepare)
+    assert one.labelling.columns(["speech", "date", "yaer"]) == ["article", "date", "yaer"]
 
 
 def says(monkeypatch: pytest.MonkeyPatch, status: dict[str, list[Any]]) -> None:
-    monkeypatch.setattr(labelling, "_dvc_status", lambda paths, stages: status)
+    monkeypatch.setattr("paratopic.results.project._dvc_status", lambda paths, stages: status)
 
 
 def test_what_dvc_says_of_the_stages_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of = with_params(tmp_path, PARAMS)
-    prepared().save(of.paths.prepared)
+    monkeypatch.setattr(Project, "champion", "baseline")
+    prepared().save(Paths(tmp_path).prepared)
     says(
         monkeypatch,
         {
@@ -122,9 +129,9 @@ def test_what_dvc_says_of_the_stages_is_named(
     )
     # What stage prepare reads is compared by itself, and what is gone is made anew.
     both = "calibrate.precision in params.yaml, models/baseline"
-    assert changes_since(of, "baseline") == both
+    assert opened(tmp_path).changes == both
     says(monkeypatch, {})
-    assert changes_since(of, "baseline") == ""
+    assert opened(tmp_path).changes == ""
 
 
 def test_sources_that_are_not_as_they_were_read_are_named(
@@ -133,16 +140,16 @@ def test_sources_that_are_not_as_they_were_read_are_named(
     says(monkeypatch, {})
     table, log = "texts.csv", "seeds/labels.csv"
     prepare = replace(PARAMS.prepare, sources=(table,), labels=log)
-    of = with_params(tmp_path, replace(PARAMS, prepare=prepare))
+    params = replace(PARAMS, prepare=prepare)
     for path in (table, log):
         write_text(tmp_path / path, "text\nTariffs rose.\n")
     digests = {path: sha256(tmp_path / path) for path in (log, table)}
-    prepared(read=digests).save(of.paths.prepared)
-    assert changes_since(of, "") == ""
+    prepared(read=digests).save(Paths(tmp_path).prepared)
+    assert opened(tmp_path, params).changes == ""
     write_text(tmp_path / log, "paragraph,topics\n")  # every label changed
-    assert changes_since(of, "") == log
+    assert opened(tmp_path, params).changes == log
     write_text(tmp_path / table, "text\nRain fell.\n")
-    assert changes_since(of, "") == f"{log}, {table}"
+    assert opened(tmp_path, params).changes == f"{log}, {table}"
 
 
 @pytest.mark.parametrize("own", [True, False])

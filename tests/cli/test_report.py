@@ -24,8 +24,7 @@ from paratopic.evaluation.report import Abstention, Metrics, Naming, TopicFigure
 from paratopic.labels.agreement import Agreement
 from paratopic.project.files import Paths, write_text
 from paratopic.project.topics import NO_TOPIC, Topic, Topics
-from paratopic.results.labelling import Labelling
-from paratopic.results.project import Project
+from paratopic.results.project import Labelling, Project
 from tests.programs import Cli
 from tests.reports import compared, metrics, prepared, sure
 from tests.samples import copy_settings, paragraph_table, write_labelled
@@ -104,7 +103,7 @@ def test_dvc_is_asked_once(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
     write_labelled(frame)
     write_metadata(frame[["id"]], Paths().metadata)
     asked = Mock(return_value={"compare": [{"changed outs": {"a.json": "modified"}}]})
-    monkeypatch.setattr("paratopic.results.labelling._dvc_status", asked)
+    monkeypatch.setattr("paratopic.results.project._dvc_status", asked)
     assert "note: a.json changed since these figures were made" in cli("report")
     asked.assert_called_once()
 
@@ -158,9 +157,7 @@ def test_where_labels_changed_the_page_says_so_and_has_no_figures_of_them(
     path = Paths().scores / "baseline" / "scores.parquet"
     path.parent.mkdir(parents=True)
     pd.DataFrame({"id": []}).to_parquet(path)
-    monkeypatch.setattr(
-        "paratopic.results.labelling.changes_since", lambda params, champion: "a.csv"
-    )
+    monkeypatch.setattr("paratopic.results.project.Project.changes", "a.csv")
     frame = paragraph_table(text=["Tariffs rose."])
     votes, sample = (frame[:0].reindex(columns=s.names) for s in (VOTES_SCHEMA, SAMPLE_SCHEMA))
     project = Project()

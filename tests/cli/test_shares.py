@@ -78,7 +78,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(made: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy that is the current directory, and that DVC takes to be up to date."""
     shutil.copytree(made, here, dirs_exist_ok=True)
-    monkeypatch.setattr("paratopic.results.labelling.changes_since", lambda params, champion: "")
+    monkeypatch.setattr("paratopic.results.project.Project.changes", "")
 
 
 pytestmark = pytest.mark.usefixtures("project")

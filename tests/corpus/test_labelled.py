@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.corpus.folds import TooFewLabels, iterate_folds, make_folds, no_folds
-from paratopic.corpus.labelled import Labelled, labelled_rows, make_pool, with_passages
+from paratopic.corpus.labelled import Labelled, labelled_rows, make_pool
+from paratopic.corpus.table import with_passages
 from paratopic.project.passages import Passage
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.corpus.table import JOINED, UNKNOWN, row_numbers
+from paratopic.corpus.table import JOINED, UNKNOWN
 from paratopic.findings.figures import plot_shares, share_chart
 from paratopic.findings.groups import ALL, BORROWED, COUNT, find, group, periods_of, rows_to_regress
 from paratopic.findings.population import Corpus, Counted, CrossPredictor, corpus_of
@@ -492,9 +492,9 @@ def test_names_of_outcomes_to_regress_are_names_of_formulas() -> None:
     scores = pd.DataFrame({"id": hand["id"], "score trade": 0.3, "score Law & Order": 0.3})
     known = predictor(frame, scores)
     whole = corpus_of(frame, without_labels(frame), known, topics)
-    rows, unknown = rows_to_regress(whole, row_numbers(frame))
+    rows, unknown = rows_to_regress(whole, frame)
     assert not unknown and list(rows)[-3:] == ["topic_trade", "topic_Law___Order", "topic_none"]
     for column in ("topic_trade", "labelled"):
         fields = pd.DataFrame({"id": frame["id"], column: "x"})
         with pytest.raises(UserError, match=f"two columns .*{column}"):
-            rows_to_regress(corpus(table(), fields), row_numbers(frame))
+            rows_to_regress(corpus(table(), fields), frame)

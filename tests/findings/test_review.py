@@ -130,7 +130,7 @@ def write_answers(*lines: str) -> None:
 @pytest.fixture
 def here(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with three labelled paragraphs, one of them labelled wrongly."""
-    monkeypatch.setattr("paratopic.results.labelling.changes_since", lambda params, champion: "")
+    monkeypatch.setattr("paratopic.results.project.Project.changes", "")
     copy_settings(here)
     params = read_params(Paths().params)
     n = len(params.topics.names)

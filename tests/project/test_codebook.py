@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from paratopic.project.codebook import Change, Kind, change_entries, edited
+from paratopic.project.codebook import Change, Kind, change_entries, edit
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
 from paratopic.project.params import read_params
@@ -47,11 +47,12 @@ def after(text: str, change: Change) -> str:
     return after_edit(text, partial(change_entries, change, topics_of(text)))
 
 
-def after_edit(text: str, edit: Callable[[Any], None]) -> str:
+def after_edit(text: str, change: Callable[[Any], None]) -> str:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "any.yaml"
         path.write_bytes(text.encode())
-        return edited(path, edit)
+        edit(path, path.parent, change)
+        return path.read_bytes().decode()
 
 
 def topics_of(text: str) -> Topics:
@@ -256,7 +257,7 @@ def test_the_number_of_topics_and_names_is_checked() -> None:
         ("split", ("a",), ("b", "b")),
     ]
     for kind, names, into in wrong:
-        with pytest.raises(ValueError, match=f"{kind} needs"):
+        with pytest.raises(UserError, match=f"{kind} needs"):
             Change(kind, names, into)
 
 

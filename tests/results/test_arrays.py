@@ -80,7 +80,7 @@ def test_arrays_of_a_project_give_its_figures(project: Path) -> None:
 
 
 def test_arrays_of_a_project_give_its_shares(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paratopic.results.labelling.changes_since", lambda *_: "")
+    monkeypatch.setattr("paratopic.results.project.Project.changes", "")
     opened = paratopic.Project(made)
     topics, scores = opened.params.topics, opened.paths.scores / "baseline"
     tables = [read_parquet(scores / name) for name in (IN_CONTEXT, UNLABELLED)]

@@ -28,7 +28,6 @@ from paratopic import UserError, load
 from paratopic.corpus.table import read_paragraphs
 from paratopic.inference.model import Model
 from paratopic.project.folder import Project
-from paratopic.project.kinds import KINDS
 from paratopic.sklearn import TopicClassifier
 from paratopic.stages import calibrate, fit, package, prepare, split, train
 from paratopic.training.crossval import labelled_for
@@ -205,12 +204,7 @@ def made_up(n: int, share_none: float, n_pool: int) -> pd.DataFrame:
     [("baseline", 0.2, True), ("transformer", 0.2, True), ("transformer", 0.7, False)],
 )
 def test_it_is_the_model_that_the_pipeline_makes(
-    kind: str,
-    share_none: float,
-    described: bool,
-    tiny: dict[str, object],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    kind: str, share_none: float, described: bool, tiny: dict[str, object], tmp_path: Path
 ) -> None:
     settings = SMALL if kind == "baseline" else tiny
     definitions = DEFINITIONS if described else None
@@ -223,11 +217,12 @@ def test_it_is_the_model_that_the_pipeline_makes(
     write_params(changes, tmp_path / "params.yaml")
     made_up(60, share_none, 50).to_csv(tmp_path / "table.csv", index=False)
     project = Project(tmp_path)
-    monkeypatch.setattr("sys.argv", ["stage", kind])
-    for stage in (prepare, split, fit, calibrate, train, package):
+    for stage in (prepare, split):
         stage.main(project)
+    for stage_of_kind in (fit, calibrate, train, package):
+        stage_of_kind.main(project, kind)
 
-    data = labelled_for(KINDS[kind], project.paths, project.params)
+    data = labelled_for(kind, project.paths, project.params)
     rows, paragraphs = data.rows, read_paragraphs(project.paths.paragraphs)
     labels = [label[0] if label else "other" for label in rows["topic"]]
     pool = paragraphs["text"][~paragraphs["id"].isin(rows["id"])]

@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, get_type_hints
 
 import pytest
@@ -14,7 +15,7 @@ from ruamel.yaml import YAML
 
 from paratopic.project import files
 from paratopic.project.installed import imports, modules_of, stage_digests
-from paratopic.project.kinds import KINDS, named_object
+from paratopic.project.kinds import KINDS
 from paratopic.project.params import Params
 from tests.programs import ROOT
 
@@ -155,7 +156,7 @@ def test_no_key_of_params_is_read_by_nobody() -> None:
         if path.name != "settings.py":
             tree = ast.parse(path.read_text(encoding="utf-8"))
             used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    sections = {kind.name: named_object(kind.settings) for kind in KINDS.values()}
+    sections = {kind.name: resolve_name(kind.settings) for kind in KINDS.values()}
     sections |= {name: of for name, of in get_type_hints(Params).items() if name != "sections"}
     for section, kind in sections.items():
         keys = [field.name for field in fields(kind)] if is_dataclass(kind) else [section]

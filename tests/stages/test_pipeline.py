@@ -175,7 +175,7 @@ def test_before_anyone_has_labelled_the_descriptions_predict(
     assert "paragraph" not in page.text.lower()
     assert "The models" not in page.text and "goes wrong" not in page.text
     monkeypatch.setattr("webbrowser.open", lambda url: True)
-    monkeypatch.setattr("paratopic.results.labelling.changes_since", lambda params, champion: "")
+    monkeypatch.setattr("paratopic.results.project.Project.changes", "")
     cli("report", "--open")
     assert "<code>paratopic label --random --n 60</code>" in Paths().whole_page.read_text(
         encoding="utf-8"

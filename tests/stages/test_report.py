@@ -71,7 +71,7 @@ def start(mode: ModeName, models: list[str], source: str) -> None:
 @pytest.fixture(autouse=True)
 def project(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project's folder, which DVC takes to be up to date, and no browser."""
-    monkeypatch.setattr("paratopic.results.labelling.changes_since", lambda params, champion: "")
+    monkeypatch.setattr("paratopic.results.project.Project.changes", "")
     monkeypatch.setattr("webbrowser.open", lambda url: True)
 
 

@@ -73,9 +73,7 @@ def test_the_pipeline_takes_any_name(
     Path("article.txt").write_text(f"Trade\n\n{BODIES[0]}\n", encoding="utf-8")
     capsys.readouterr()
     for command in ("report", "status", "errors", "predict article.txt --json"):
-        monkeypatch.setattr(
-            "paratopic.results.labelling.changes_since", lambda params, champion: ""
-        )
+        monkeypatch.setattr("paratopic.results.project.Project.changes", "")
         assert run_cli(monkeypatch, *command.split()) == 0
         printed = capsys.readouterr().out
     assert set(json.loads(printed.splitlines()[0])["scores"]) == set(names)

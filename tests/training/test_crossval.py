@@ -21,15 +21,8 @@ from paratopic.corpus.folds import (
     make_folds,
     no_folds,
 )
-from paratopic.corpus.labelled import (
-    Labelled,
-    Pool,
-    Unlabelled,
-    labelled_rows,
-    make_pool,
-    with_passages,
-)
-from paratopic.corpus.table import texts_of
+from paratopic.corpus.labelled import Labelled, Pool, Unlabelled, labelled_rows, make_pool
+from paratopic.corpus.table import texts_of, with_passages
 from paratopic.inference.head import ContextWeights
 from paratopic.inference.modes import Scores
 from paratopic.project.passages import REACH

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from paratopic.project.errors import UserError
 from paratopic.project.passages import table_passages
@@ -43,6 +43,8 @@ GROUP, POSITION = "group", "position"
 # Rows of a shard, at most.
 SHARD = 5_000
 
+# Rows in the form that a format has them in, which it alone reads.
+Rows: TypeAlias = Any
 # Name of a column → its values, one per row.
 Columns = dict[str, list[Any]]
 # Name of a column → the type of its values: str, int, float or bool.
@@ -57,8 +59,6 @@ class Chunk:
 
     Parameters
     ----------
-    rows
-        In the form that `BulkFormat.write` of the same format takes.
     texts, errors
         The text of each row, and what is wrong with it; None for a row that can be answered.
     share
@@ -67,11 +67,11 @@ class Chunk:
         Parts of the input that are no rows, such as the byline of an article; none by default.
     """
 
-    rows: Any
+    rows: Rows
     texts: Sequence[Any]
     errors: Sequence[str | None]
     share: float
-    skipped: Sequence[Any] = ()
+    skipped: Sequence[Skipped] = ()
 
 
 class BulkFormat(Protocol):
@@ -91,10 +91,10 @@ class BulkFormat(Protocol):
         for _ in self.read(path, column, added):
             pass
 
-    def write(self, path: Path, rows: Any, columns: Columns, types: Types) -> None:
+    def write(self, path: Path, rows: Rows, columns: Columns, types: Types) -> None:
         """Write the rows of a chunk with further columns, in formats with types of these types."""
 
-    def columns(self, rows: Any, typed: bool = False) -> Columns:
+    def columns(self, rows: Rows, typed: bool = False) -> Columns:
         """The rows' own columns, as texts, or with numbers and dates where the file has them."""
 
 
@@ -318,7 +318,7 @@ def with_context(chunk: Chunk, columns: Columns) -> Chunk:
     return replace(chunk, texts=[read.get(row, text) for row, text in enumerate(chunk.texts)])
 
 
-def _place(group: Any, position: Any) -> float | None:
+def _place(group: object, position: Any) -> float | None:
     """Place of a row in its group; None for a row that has none, and so stands alone."""
     if group is None or group != group or not str(group).strip():  # NaN is not itself
         return None
@@ -420,7 +420,7 @@ def _cells_error(cells: Sequence[str], width: int) -> str | None:
 
 def _json_object(
     number: int, line: bytes, added: Collection[str] = ()
-) -> tuple[str, dict[str, Any], str | None]:
+) -> tuple[str, dict[str, object], str | None]:
     """The object of a line, as it is written and as values, and what is wrong; None for nothing.
 
     ``[1]`` on line 6 → ``{"line": [1]}``, as JSON and as values, "line 6: not a JSON object".

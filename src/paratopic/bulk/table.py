@@ -12,7 +12,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from paratopic.bulk import formats
 from paratopic.bulk.jobs import Advance, Done, Job, predict_chunk, share_done
@@ -35,7 +35,7 @@ class Predicted(NamedTuple):
     """Rows of one input, as its format has them; the column `SOURCE`, if any; and predictions."""
 
     input: Path
-    rows: Any
+    rows: formats.Rows
     source: formats.Columns
     answers: formats.Columns
     types: formats.Types

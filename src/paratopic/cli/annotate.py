@@ -53,13 +53,13 @@ def annotate(
     """
     project, annotator = Project(), f"{LLM}{one_line(model)}"
     labelling, path = project.labelling, project.paths.prompt
-    if not labelling.params.labels.is_weak(annotator):
+    if not project.params.labels.is_weak(annotator):
         raise UserError(
             f"the answers of {annotator} would count as those of a person: add it, or llm-*, to "
             "labels.weak in params.yaml"
         )
     chat = Chat(url, model, os.environ.get(KEY, "").strip() or None, timeout)
-    prompt = read_prompt(path, labelling.params.topics)
+    prompt = read_prompt(path, project.params.topics)
     items = _to_ask(project, annotator, prompt.digest, n)
     if not items:
         print(f"{annotator} has answered for every paragraph, with the prompt of {path}")
@@ -76,7 +76,7 @@ def annotate(
             chat.host,
         )
     answers = ask_all(chat, prompt, items, concurrency, lambda: run.goes_on)
-    run.keep(answers, labelling.labels_file, len(items))
+    run.keep(answers, project.labels_file, len(items))
     if run.is_useless:
         raise UserError(
             f"{annotator} gave no answer that is of use; the last one was {run.problem}. Try "
@@ -174,7 +174,7 @@ def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Sugge
     asked = {line.paragraph for line in lines}
     by_hand = frame["id"][has_label(frame, judged)]
     # The same order each time, so that what was asked is a beginning of it.
-    at_random = draw_random(frame, judged, len(frame), labelling.params.seed)
+    at_random = draw_random(frame, judged, len(frame), project.params.seed)
     drawn = dict.fromkeys(by_hand, "") | at_random
     left = sorted((id_ for id_ in drawn if id_ not in answered), key=asked.__contains__)
     return in_context(frame, {id_: drawn[id_] for id_ in left[:n]})

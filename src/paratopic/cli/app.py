@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from paratopic.project import errors
 from paratopic.project.errors import UserError
-from paratopic.project.kinds import named_object
 
 # Name of a command → what it does. Its module is imported when it runs: some take seconds, and an
 # install for prediction alone lacks what they need.
@@ -45,6 +45,7 @@ PLACES = {
     "errors": "mistakes:mistakes",
     "review": "mistakes:review",
     "status": "report:status",
+    "trust": "project:trust",
     "paragraphs": "predict:paragraphs",
     "ui": "start:ui",
 }
@@ -61,7 +62,7 @@ class _Late(TyperGroup):
         name = args[0]
         if name not in COMMANDS:
             return super().resolve_command(ctx, args)
-        command = named_object(f"paratopic.cli.{PLACES.get(name, f'{name}:{name}')}")
+        command = resolve_name(f"paratopic.cli.{PLACES.get(name, f'{name}:{name}')}")
         if isinstance(command, typer.Typer):
             command.info.help = COMMANDS[name]
             return name, typer.main.get_group(command), args[1:]

@@ -6,16 +6,13 @@ labels stay as they are written, and git takes a change back.
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from typing import Annotated
 
 import typer
 from filelock import FileLock
 
-from paratopic.project import files
-from paratopic.project.codebook import Change, Kind, change_entries, codebook_file, edited
-from paratopic.project.errors import UserError, plural
+from paratopic.project.codebook import Change, Kind, change_entries, edit
 from paratopic.results.project import Project
 
 codebook = typer.Typer(no_args_is_help=True)
@@ -62,27 +59,18 @@ def drop(name: Annotated[str, typer.Argument(help="Name of a topic.")]) -> None:
 
 def _change(kind: Kind, names: list[str], into: list[str]) -> None:
     """Edit the file of the codebook, and say what that means."""
-    try:
-        change = Change(kind, tuple(names), tuple(into))
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    change = Change(kind, tuple(names), tuple(into))
     paths = Project().paths
     # Another change waits, and is made to this one's codebook.
     with FileLock(paths.root / f".{paths.params.name}.lock"):
         before = Project().params.topics
-        path = codebook_file(paths)
-        files.refuse_outside(path, paths.root)
-        target = path.resolve() if path.is_symlink() else path  # a link stays one
-        with files.aside(target) as draft:
-            draft.write_bytes(edited(path, partial(change_entries, change, before)).encode())
-            shutil.copymode(target, draft)
+        path = paths.topics
+        edit(path, paths.root, partial(change_entries, change, before))
     print(f"{change}, in {path}")
     if change.opens and paths.paragraphs.exists():
         labelling = Project().labelling
-        waiting = labelling.in_units(
-            plural(len(labelling.retired), "paragraph has", "paragraphs have")
-        )
-        print(f"{waiting} to be labelled again: `paratopic suggest` offers them first")
+        waiting = labelling.in_units(f"paragraphs to be labelled again: {len(labelling.retired):,}")
+        print(f"{waiting}; `paratopic suggest` offers them first")
     print(_ABOUT_DEFINITIONS[kind])
 
 

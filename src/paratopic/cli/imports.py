@@ -37,9 +37,10 @@ def import_labels(
     then 3. All other rows are imported.
     """
     project = Project()
-    labelling = project.labelling
-    topics = labelling.params.topics
-    read = {path: formats.read_answers(path, labelling.paragraphs, topics) for path in paths}
+    topics = project.params.topics
+    read = {
+        path: formats.read_answers(path, project.labelling.paragraphs, topics) for path in paths
+    }
     unnamed = [path for path in paths if not all(label.annotator for label in read[path].labels)]
     name = name_of_user(annotator) if unnamed else ""
     if unnamed and annotator is None:
@@ -60,7 +61,7 @@ def import_labels(
         if imported.problems or formats.EMPTY in imported.left_out or not imported.labels
     }
     has_labels = any(imported.labels for imported in read.values())
-    print_steps(open_rows | (next_steps(Project(project.folder).labelling) if has_labels else {}))
+    print_steps(open_rows | (next_steps(Project(project.folder)) if has_labels else {}))
     raise typer.Exit(SOME_ERRORS if problems else 0)
 
 
@@ -81,7 +82,7 @@ def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -
 def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: str) -> None:
     """Add the labels of a file to labels.csv, and report."""
     ranks = {id_: rank for rank, id_ in enumerate(project.labelling.paragraphs["id"])}
-    target, params = project.labelling.labels_file, project.params
+    target, params = project.labels_file, project.params
     labels = imported.labels
     added, disputes = merge(target, labels, annotator, ranks, params.topics, params.labels)
     for problem in imported.problems:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -16,13 +15,11 @@ from paratopic.cli.predict import labelled_paragraphs
 from paratopic.cli.project import check_out, print_changes
 from paratopic.corpus.table import in_words, read_parquet
 from paratopic.findings.review import rank_doubtful, read_scores
-from paratopic.inference.nearest import LikeParagraph
 from paratopic.labels.log import first_words
 from paratopic.project.errors import UserError, plural
 from paratopic.project.terminal import listing, terminal
 from paratopic.project.topics import NONE, topics_in_words
-from paratopic.results.labelling import Labelling
-from paratopic.results.project import Mistakes, Project
+from paratopic.results.project import Labelling, Project
 
 Again = Annotated[
     Path | None,
@@ -55,48 +52,38 @@ def mistakes(
     The file of --out does not show the labels, so that nobody is influenced by them.
     """
     project = Project()
-    errors, labelling = project.errors(by or []), project.labelling
-    (answers, kinds, slices), nearest = errors, nearest_to(project, errors)
-    listed, n_wrong = answers.mistakes.head(n), len(answers.mistakes)
-    listed = listed.rename(columns={"id": "paragraph"})
-    n_answers = plural(len(answers.table), "answer")
-    print(f"{labelling.champion}: {n_wrong} of {n_answers} wrong ({len(listed)} listed)")
+    errors = project.errors(by or [])
+    answers, kinds = errors.answers, errors.confusions
+    listed = answers.mistakes.head(n).rename(columns={"id": "paragraph"})
+    n_wrong, n_answers = len(answers.mistakes), plural(len(answers.table), "answer")
+    print(f"{project.champion}: {n_wrong} of {n_answers} wrong ({len(listed)} listed)")
     for kind in kinds[:MOST_KINDS]:
         print(f"  {kind}")
     if len(kinds) > MOST_KINDS:
         print(f"  and {plural(len(kinds) - MOST_KINDS, 'rarer kind')}")
     if n_wrong:
-        _print_labels(labelling, listed.assign(verdict=list(_verdicts(listed, nearest))))
-    print("\n  ".join(slices))
+        _print_labels(project, listed.assign(verdict=_verdicts(project, listed)))
+    print("\n  ".join(errors.slices))
     if out is not None:
         listed = listed.rename(columns={"most_probable": "suggestion"})
-        _write_again(labelling, listed.assign(reason=REASON), labelling.champion, out)
+        _write_again(project, listed.assign(reason=REASON), project.champion, out)
 
 
-def nearest_to(project: Project, errors: Mistakes) -> Callable[[str], LikeParagraph | None]:
-    """Function that finds the labelled paragraph most like a text; None where there is none."""
-    labelled = None
-    if len(errors.answers.mistakes):
-        labelled = labelled_paragraphs(
-            project.paths, project.paths.models / project.labelling.champion
-        )
-    return labelled.nearest_other if labelled else lambda text: None
-
-
-def _verdicts(
-    listed: pd.DataFrame, nearest: Callable[[str], LikeParagraph | None]
-) -> Iterator[str]:
+def _verdicts(project: Project, listed: pd.DataFrame) -> list[str]:
     """The label and the answer of each mistake, and the labelled paragraph most like it."""
+    labelled = labelled_paragraphs(project.paths, project.paths.models / project.champion)
+    verdicts = []
     for row in listed.to_dict("records"):
         answer, label = (row[name] or NONE for name in ("answer", "label"))
         verdict = f"label: {label}, answer: {answer} (probability {row['certainty']:.2f})"
-        if near := nearest(row["text"]):
+        if labelled and (near := labelled.nearest_other(row["text"])):
             topics = "; ".join(near.topics) or NONE
             verdict += (
                 f"\nmost similar (≈ {near.similarity:.2f}): {near.id}, labelled {topics}: "
                 f"{first_words(near.text)}"
             )
-        yield verdict
+        verdicts.append(verdict)
+    return verdicts
 
 
 def review(
@@ -108,25 +95,25 @@ def review(
     label. The most doubtful label comes first. Answers of weak sources that the scores contradict
     come last. The file of --out does not show the labels, so that nobody is influenced by them.
     """
-    labelling = Project().labelling
-    models, topics = labelling.params.models, labelling.params.topics
-    print_changes(labelling.changes, labelling.champion)
+    project = Project()
+    labelling, params = project.labelling, project.params
+    print_changes(project)
     ties = _ties(labelling)
-    tied = _printed(ties, labelling, n)
+    tied = _printed(project, ties, n)
     if len(ties):
-        left_out = labelling.params.prepare.ties == "leave_out"
+        left_out = params.prepare.ties == "leave_out"
         until = " Until then, there is no label." if left_out else ""
         n_ties = plural(len(ties), "tie")
         print(f"{n_ties} ({len(tied)} listed). Another answer settles a tie.{until}")
-    rows, scores = read_scores(labelling.project.paths, labelling.labelled, models)
+    rows, scores = read_scores(project.paths, labelling.labelled, params.models)
     if rows.empty and ties.empty:
         raise UserError(
             "there is nothing to review: no paragraph has a hand label. Label some "
             "(`paratopic label`), then run `dvc repro`"
         )
-    ranked = rank_doubtful(rows, scores, topics)
+    ranked = rank_doubtful(rows, scores, params.topics)
     is_doubtful = (ranked["reason"] != "") & ~ranked["paragraph"].isin(tied["paragraph"])
-    doubtful = _printed(ranked[is_doubtful], labelling, n)
+    doubtful = _printed(project, ranked[is_doubtful], n)
     n_labels = plural(len(ranked), "hand label")
     print(f"{is_doubtful.sum()} of {n_labels} doubtful ({len(doubtful)} listed)")
     if n_unsure := int(ranked["unsure"].sum()):
@@ -137,7 +124,7 @@ def review(
         )
     if out is not None:
         listed = pd.concat([tied, doubtful]).drop_duplicates("paragraph")
-        _write_again(labelling, listed, " and ".join(models), out)
+        _write_again(project, listed, " and ".join(params.models), out)
 
 
 def _ties(labelling: Labelling) -> pd.DataFrame:
@@ -152,7 +139,7 @@ def _ties(labelling: Labelling) -> pd.DataFrame:
     return rows.assign(given=given, suggestion="", confidence=0.0, reason=TIE)
 
 
-def _printed(rows: pd.DataFrame, labelling: Labelling, n: int) -> pd.DataFrame:
+def _printed(project: Project, rows: pd.DataFrame, n: int) -> pd.DataFrame:
     """Print the first n rows: each paragraph, its label and why it is doubtful; returns them."""
     listed, verdicts = rows.head(n), []
     for row in listed.to_dict("records"):
@@ -161,26 +148,19 @@ def _printed(rows: pd.DataFrame, labelling: Labelling, n: int) -> pd.DataFrame:
             label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
         verdicts.append(f"{label}: {row['reason']}")
     shortened = listed["text"].map(first_words)
-    _print_labels(labelling, listed.assign(text=shortened, verdict=verdicts))
+    _print_labels(project, listed.assign(text=shortened, verdict=verdicts))
     return listed
 
 
-def _print_labels(labelling: Labelling, rows: pd.DataFrame) -> None:
-    """Print where labels are: lines of labels.csv or rows of tables, with what they are on.
-
-    Parameters
-    ----------
-    rows
-        Columns paragraph (id), text and verdict.
-    """
+def _print_labels(project: Project, rows: pd.DataFrame) -> None:
+    """Print where labels are, line or row, with what is in columns paragraph, text and verdict."""
     if rows.empty:
         return
+    labelling = project.labelling
     in_tables = labelling.votes.dropna(subset="place")
     place_of = dict(zip(in_tables["paragraph"], in_tables["place"], strict=True))
-    names, listed = (
-        in_words(read_parquet(labelling.project.paths.metadata), list(rows["paragraph"])),
-        [],
-    )
+    names = in_words(read_parquet(project.paths.metadata), list(rows["paragraph"]))
+    listed = []
     for row in rows.to_dict("records"):
         id_ = row["paragraph"]
         lines = ", ".join(answer.line for answer in labelling.answers_on.get(id_, []))
@@ -188,25 +168,19 @@ def _print_labels(labelling: Labelling, rows: pd.DataFrame) -> None:
         listed.append((where, (names[id_], row["text"], row["verdict"])))
     terminal().print(listing(listed))
     if any(map(labelling.answers_on.get, rows["paragraph"])):
-        print(f"Lines are those of {labelling.labels_file}.")
+        print(f"Lines are those of {project.labels_file}.")
 
 
-def _write_again(labelling: Labelling, doubtful: pd.DataFrame, models: str, out: Path) -> None:
-    """Write paragraphs to be labelled again, with a suggestion and the reason.
-
-    Parameters
-    ----------
-    doubtful
-        Columns paragraph (id), suggestion (a topic, "" for none), confidence (its probability)
-        and reason.
-    """
-    check_out(labelling.project, out)
+def _write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Path) -> None:
+    """Write paragraphs to be labelled again, with a suggestion ("" for none) and the reason."""
+    check_out(project, out)
+    labelling = project.labelling
     paragraphs = in_context(labelling.paragraphs, dict.fromkeys(doubtful["paragraph"], ""))
     suggestions, when = [], labelling.next_time
     for paragraph, row in zip(paragraphs, doubtful.to_dict("records"), strict=True):
         scores = {row["suggestion"]: row["confidence"]} if row["suggestion"] else {}
         again = replace(paragraph, scores=scores, reason=row["reason"], when=when)
         suggestions.append(again)
-    written = formats.write_tasks(out, suggestions, labelling.params.topics, models)
+    written = formats.write_tasks(out, suggestions, project.params.topics, models)
     listed = labelling.in_units(plural(len(suggestions), "paragraph"))
     print(f"{listed} to label again: {', '.join(map(str, written))}")

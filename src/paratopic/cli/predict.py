@@ -282,7 +282,7 @@ def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
     if Paths().params.exists():
         with suppress(ModuleNotFoundError):  # an install for prediction alone has no project
             from paratopic.cli.project import check_out
-            from paratopic.project.folder import Project
+            from paratopic.results.project import Project
 
             check_out(Project(), out)
     suffix = "" if out.is_dir() else out.suffix.lower()
@@ -338,7 +338,7 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
     if Paths().prepared.exists():
         with suppress(ModuleNotFoundError):  # an install for prediction alone trains no models
             from paratopic.cli.project import note_changes
-            from paratopic.project.folder import Project
+            from paratopic.results.project import Project
 
             note_changes(Project(), model.folder)
     print(

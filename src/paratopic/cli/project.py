@@ -1,4 +1,4 @@
-"""What commands share: notes on what is out of date, and what to do next."""
+"""What commands share: notes on what is out of date, and what to do next; and `paratopic trust`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
+import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -19,12 +21,11 @@ from paratopic.evaluation.intervals import LEAST_LABELS
 from paratopic.labels.log import one_line
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
-from paratopic.project.folder import Project
 from paratopic.project.reports import last_time
 from paratopic.project.terminal import terminal
-from paratopic.reading.outside import is_trusted, untrusted
+from paratopic.reading import outside
 from paratopic.reading.sources import files_of
-from paratopic.results.labelling import Labelling, champion_name, changes_since
+from paratopic.results.project import Project
 
 # How many paragraphs a first random sample has: three times what shares need at least.
 SAMPLE = 3 * LEAST_LABELS
@@ -39,6 +40,25 @@ LABEL_GROUPS = {
 }
 
 
+def trust(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Allow a project that somebody else made to read files outside of it.
+
+    It is also allowed to run its pipeline, which `label`, `suggest` and `status` do where texts
+    were not read yet. Projects that you started or ran here need this only for sources that are
+    new, and named or linked outside of the project.
+    """
+    project = Project()
+    places = outside.sources_outside(project)
+    if places:
+        print("This project reads files outside of its folder:", *places, sep="\n  ")
+    print("Its pipeline runs the commands in dvc.yaml and .dvc/stage.sh.")
+    if not (yes or sys.stdin.isatty()):
+        raise UserError("there is no terminal to ask on; add --yes if you trust this project")
+    if not yes:
+        typer.confirm("Do you trust this project?", abort=True)
+    outside.trust(project, places)
+
+
 def read_texts(project: Project) -> None:
     """Run stage prepare if it never ran, so that a new project can be labelled at once.
 
@@ -49,7 +69,7 @@ def read_texts(project: Project) -> None:
     """
     paths = project.paths
     if paths.params.exists() and not paths.paragraphs.exists():
-        if not is_trusted(project):
+        if not outside.is_trusted(project):
             raise UserError(
                 f"{paths.paragraphs} not found: `dvc repro prepare` creates it. It runs the "
                 "commands in dvc.yaml: look at them first if the project is not yours"
@@ -68,18 +88,16 @@ def note_changes(project: Project, model: Path) -> None:
     """
     paths = project.paths
     is_own = model.resolve().is_relative_to(paths.models.resolve())
-    if not (is_own and paths.params.exists() and paths.prepared.exists()):
-        return
-    champion = champion_name(paths)
-    if not untrusted(project):
-        print_changes(changes_since(project, champion), champion)
+    was_prepared = paths.params.exists() and paths.prepared.exists()
+    if is_own and was_prepared and not outside.untrusted(project):
+        print_changes(project)
 
 
-def print_changes(changes: str, champion: str) -> None:
-    """Print what `changes_since` says, unless it is nothing."""
-    if changes:
-        what = "these figures were made" if champion else "the texts were read"
-        print(f"note: {changes} changed since {what}: run `dvc repro`")
+def print_changes(project: Project) -> None:
+    """Print what changed since the last `dvc repro`, if anything did."""
+    if project.changes:
+        what = "these figures were made" if project.champion else "the texts were read"
+        print(f"note: {project.changes} changed since {what}: run `dvc repro`")
 
 
 def check_out(project: Project, out: Path) -> None:
@@ -120,8 +138,9 @@ def name_of_user(annotator: str | None) -> str:
         ) from None
 
 
-def next_steps(labelling: Labelling) -> dict[str, str]:
+def next_steps(project: Project) -> dict[str, str]:
     """Command → what it is for, in the order in which they are to be run."""
+    labelling = project.labelling
     unlabelled = labelling.paragraphs["label_source"] == "none"
     can_draw = bool((unlabelled & ~labelling.paragraphs["boilerplate"]).any())
     steps = {}
@@ -131,19 +150,19 @@ def next_steps(labelling: Labelling) -> dict[str, str]:
         # What prepare has not read yet may be all that there is.
         first = {} if labelling.current.answers else label_step(labelling.everything)
         return steps | first | TRAIN
-    if is_stale := not labelling.champion or bool(labelling.changes):
-        steps |= _run(labelling.project)
+    if is_stale := not project.champion or bool(project.changes):
+        steps |= _run(project)
     if labelling.sample.drawn < LEAST_LABELS and can_draw:
         steps |= label_step(labelling.everything)
     elif not is_stale:  # of what is labelled as a whole, they are a count
         steps[SHARES] = "estimate the shares of the topics, in groups with --by COLUMN"
-    if can_draw and labelling.champion:
+    if can_draw and project.champion:
         steps[SUGGEST] = labelling.in_units(
             "label the paragraphs that models learn most from (for shares: --random; for a rare "
             "topic: --topic)"
         )
     elif not can_draw:
-        paths = ", ".join(labelling.params.prepare.paths)
+        paths = ", ".join(project.params.prepare.paths)
         steps["dvc repro prepare"] = f"read more texts, once you have added some to {paths}"
     return steps
 

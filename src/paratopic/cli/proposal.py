@@ -13,11 +13,9 @@ import typer
 
 from paratopic.cli.project import print_steps, typed
 from paratopic.project.errors import UserError, did_you_mean, in_short, plural
-from paratopic.project.sources import KEYS
 from paratopic.project.topics import NONE_CELL, SEPARATOR, Topics, split_cell
 from paratopic.reading.cells import iso_date
 from paratopic.reading.columns import Proposal, named_after, propose
-from paratopic.reading.files import find_files
 from paratopic.reading.tables import TABLES, LabelledTable, read_table
 
 # Columns, and values of each, that are listed where it is not clear which column has the labels.
@@ -33,8 +31,6 @@ def proposal_of(
     ----------
     names
         Topics that the user names; empty where the table's labels are to become the topics.
-    path
-        The table's path, as the project writes it.
     label
         The column with the labels; empty where it is to be found.
     """
@@ -42,7 +38,6 @@ def proposal_of(
     if place.suffix.lower() not in TABLES:
         raise UserError(f"--table {table}: a table can be {', '.join(TABLES)}")
     columns = read_table(place).columns
-    find_files([table], TABLES)  # as stage prepare does, which refuses some names
     if label and label not in columns:
         raise UserError(
             f"--label {label}: {table} has no such column{did_you_mean(label, columns)}; it has "
@@ -111,8 +106,8 @@ def print_proposal(table: str, names: list[str], proposal: Proposal, rows: Label
         print("  group  no column: each row counts as an article of its own")
     if kept := [str(name) for name in fields if name != "date"]:
         print(f"  kept   {', '.join(kept)}")
-    for key in (key for key in KEYS if key in names and key not in columns.values()):
-        if (other := columns.get(key)) or getattr(proposal.source, key) is None:
+    for key in (name for name in names if name not in columns.values()):
+        if (other := columns.get(key)) or getattr(proposal.source, key, "") is None:
             why = (
                 f", as {other} is taken for it"
                 if other

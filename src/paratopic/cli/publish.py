@@ -44,18 +44,15 @@ def publish_labels(
     """Publish the paragraphs labelled by hand as a dataset: texts, labels, answers and a card."""
     project = Project()
     labelling = project.labelling
-    print_changes(labelling.changes, labelling.champion)
+    print_changes(project)
     params = project.params
     check_names(labelling.paragraphs, params.topics)
     data = labelling.labelled
     if not data.by_hand.any():
         path = project.paths.paragraphs
         raise UserError(f"{path} has no label by hand, and there is nothing else to publish")
-
-    def write(draft: Path) -> None:
-        write_dataset(draft, to.name, params, data, labelling.lines, anonymous)
-
-    _publish(to, write, yes)
+    lines = labelling.lines
+    _publish(to, lambda draft: write_dataset(draft, to.name, params, data, lines, anonymous), yes)
     print(f"{to / CARD} says how to read it")
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import typer
 from rich.table import Column, Table
 
-from paratopic.cli.mistakes import nearest_to
+from paratopic.cli.predict import labelled_paragraphs
 from paratopic.cli.project import next_steps, print_changes, print_steps, read_texts
 from paratopic.corpus.folds import LEAST_FOLDS
 from paratopic.corpus.labelled import Labelled
@@ -23,20 +23,13 @@ from paratopic.evaluation.report import Metrics, thresholds_in_words, why_none_i
 from paratopic.findings.page import render_page
 from paratopic.findings.wording import overview
 from paratopic.labels.answers import label_in_a_tie
-from paratopic.labels.summary import (
-    Prepared,
-    describe_agreement,
-    describe_sources,
-    sources_that_label,
-)
+from paratopic.labels.summary import describe_agreement, describe_sources, sources_that_label
 from paratopic.project import files
-from paratopic.project.codebook import first_definition
 from paratopic.project.errors import MOST_NAMED, UserError, in_short, in_units, plural, signed
 from paratopic.project.files import Paths
 from paratopic.project.terminal import terminal
-from paratopic.project.topics import NO_TOPIC
-from paratopic.results.labelling import Labelling, changed_sources
-from paratopic.results.project import Project
+from paratopic.project.topics import NO_TOPIC, first_definition
+from paratopic.results.project import Labelling, Project
 
 Made = TypeVar("Made")
 
@@ -73,7 +66,7 @@ def report(
     if isinstance(labelling, str):
         print(f"note: {labelling}")
     else:
-        print_changes(labelling.changes, labelling.champion)
+        print_changes(project)
     if open_page:
         whole, more = project.paths.whole_page.resolve(), _on_request(project, labelling)
         page = render_page(project.paths, params.topics, params.models, params.unit, more)
@@ -85,7 +78,7 @@ def report(
         _print(project, comparison)
         inactive = ACTIVATE.exists() and not os.environ.get("VIRTUAL_ENV")
         first = {f"source {ACTIVATE}": "first, in every new terminal"} if inactive else {}
-        print_steps(first | NEXT | ({} if isinstance(labelling, str) else next_steps(labelling)))
+        print_steps(first | NEXT | ({} if isinstance(labelling, str) else next_steps(project)))
 
 
 def _print(project: Project, comparison: Comparison) -> None:
@@ -93,7 +86,7 @@ def _print(project: Project, comparison: Comparison) -> None:
     if comparison.models:
         console.print(_table(comparison))
     lines = describe_agreement(comparison.annotators)
-    lines += describe_weak(Prepared.load(project.paths.prepared), comparison)
+    lines += describe_weak(project.prepared, comparison)
     lines += [f"note: {note}" for note in comparison.notes]
     for names, lead in comparison.differences.items():
         verdict = "significant" if lead.significant else "not significant"
@@ -111,7 +104,9 @@ def _on_request(project: Project, labelling: Labelling | str) -> dict[str, objec
     """The sections that need the champion to be loaded, or why they are missing."""
     if isinstance(labelling, str):
         return {"shares": labelling, "labels": "", "mistakes": labelling}
-    params, mistakes = project.params, _or_why(project.errors)
+    params, mistakes, labelled = project.params, _or_why(project.errors), None
+    if not isinstance(mistakes, str) and len(mistakes.answers.mistakes):
+        labelled = labelled_paragraphs(project.paths, project.paths.models / project.champion)
     return {
         "shares": _or_why(
             lambda: overview(
@@ -123,7 +118,7 @@ def _on_request(project: Project, labelling: Labelling | str) -> dict[str, objec
         ),
         "labels": labelling.basis,
         "mistakes": mistakes,
-        "nearest": None if isinstance(mistakes, str) else nearest_to(project, mistakes),
+        "labelled": labelled,
     }
 
 
@@ -161,34 +156,36 @@ def status() -> None:
     project = Project()
     read_texts(project)
     labelling = project.labelling
-    print_changes(labelling.changes, labelling.champion)
-    is_old = bool(changed_sources(project))
-    frame, topics = labelling.paragraphs, labelling.params.topics
+    print_changes(project)
+    frame = labelling.paragraphs
     unlabelled = frame[frame["label_source"] == "none"]
-    _print_labels(labelling, is_old)
-    worth = describe_sources(sources_that_label(labelling.prepared))
+    _print_labels(project)
+    worth = describe_sources(sources_that_label(project.prepared))
     print(*worth, labelling.in_units(f"not labelled: {describe_size(unlabelled)}"), sep="\n")
-    if not is_old and (notes := missing(labelling.labelled, measured(project, labelling.champion))):
+    if not project.changed_sources and (
+        notes := missing(labelling.labelled, measured(project, project.champion))
+    ):
         print("Missing:", *map(labelling.in_units, notes), sep="\n  ")
     if n_tied := len(labelling.tied):
-        given = label_in_a_tie(labelling.params.prepare.ties, topics)
+        given = label_in_a_tie(project.params.prepare.ties, project.params.topics)
         tied = labelling.in_units(plural(n_tied, "paragraph"))
         print(f"Ties between annotators: {tied}, {given} until another answer settles it")
     if n_retired := len(labelling.retired):
         waiting = labelling.in_units(plural(n_retired, "paragraph"))
         print(f"To label again, because the codebook changed: {waiting}; `suggest` has them first")
-    print_steps(next_steps(labelling))
+    print_steps(next_steps(project))
 
 
-def _print_labels(labelling: Labelling, is_old: bool) -> None:
+def _print_labels(project: Project) -> None:
     """Print how many labels each topic has, whether they are a sample, and who gave them."""
-    data, in_units = labelling.labelled, labelling.in_units
+    labelling, in_units = project.labelling, project.labelling.in_units
+    data = labelling.labelled
     counts = count_labels(data)
     columns = [Column(str(name), justify="right") for name in counts]
     title = in_units(
         f"{len(data.rows)} of {plural(len(labelling.paragraphs), 'paragraph')} labelled"
     )
-    if is_old:
+    if project.changed_sources:
         title += " before these changes"
     table = Table("topic", *columns, title=title)
     for topic, row in counts.iterrows():
@@ -199,7 +196,7 @@ def _print_labels(labelling: Labelling, is_old: bool) -> None:
     annotators = Counter(line.who for line in labelling.current.answers)
     for name, n in annotators.most_common():
         labelled = in_units(f"{plural(n, 'paragraph')} labelled")
-        print(f"{labelling.params.prepare.labels}: {labelled} by {name}")
+        print(f"{project.params.prepare.labels}: {labelled} by {name}")
 
 
 def count_labels(data: Labelled) -> pd.DataFrame:

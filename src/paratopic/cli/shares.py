@@ -13,7 +13,6 @@ from rich import box
 from rich.table import Column, Table
 
 from paratopic.cli.project import SHARES, SUGGEST, check_out, next_steps, print_steps, typed
-from paratopic.corpus.table import row_numbers
 from paratopic.findings import groups
 from paratopic.findings.groups import BORROWED, COUNT, Findings
 from paratopic.findings.population import Corpus, Counted
@@ -114,8 +113,7 @@ def shares(
     columns, copies = labelling.columns(named), not distinct
     corpus = project.corpus(of, predictor=predictor or [], new_articles=new_articles)
     estimated = project.shares(named, compare, corpus=corpus, distinct=distinct)
-    numbers = row_numbers(labelling.paragraphs)
-    to_regress = groups.rows_to_regress(corpus, numbers, texts) if rows else None
+    to_regress = groups.rows_to_regress(corpus, labelling.paragraphs, texts) if rows else None
     counted = bool((estimated.table["rests_on"] == COUNT).all())
     shown = "counted" if counted else f"{confidence:.0%} intervals"
     title = labelling.in_units(f"Shares of the {of}, {shown}")
@@ -135,7 +133,7 @@ def shares(
         print(f"written: {rows}. {clustering(corpus)}")
         if lacking:
             print(f"{rows} lacks {in_short(lacking, MOST_LISTED)}: no drawn label has it.")
-    steps = next_steps(labelling)
+    steps = next_steps(project)
     steps.pop(SHARES, None)
     if not outs:
         steps[f"{typed()} --out shares.csv --out shares.png"] = "write a table and a picture"

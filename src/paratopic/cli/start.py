@@ -18,20 +18,12 @@ from ruamel.yaml.comments import CommentedMap
 from paratopic.cli.project import LABEL, LABEL_GROUPS, TRAIN, label_step, print_steps
 from paratopic.cli.proposal import doubts, print_proposal, proposal_of
 from paratopic.labels.log import read_lines
-from paratopic.project.codebook import (
-    codebook_file,
-    edited,
-    first_definition,
-    listed,
-    set_topics,
-    set_value,
-)
+from paratopic.project.codebook import edit, listed, set_topics, set_value
 from paratopic.project.errors import MOST_NAMED, UserError, in_short, plural
 from paratopic.project.files import LOG, Paths, refuse_outside, template, write_text
 from paratopic.project.folder import Project
-from paratopic.project.params import read_params
 from paratopic.project.sources import Source, entry
-from paratopic.project.topics import Topic, Topics
+from paratopic.project.topics import Topic, Topics, first_definition
 from paratopic.reading.files import SUFFIXES, find_files
 from paratopic.reading.outside import trust
 from paratopic.reading.tables import TABLES, read_labelled_table
@@ -151,7 +143,8 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
     UserError
         The folder has a file that a project has.
     """
-    new = [Path(name) for name in (*SAME, Paths().params, Paths().codebook, LABELS, README)]
+    copied = [Path(name) for name in (*SAME, Paths().params, Paths().codebook)]
+    new = [*copied, LABELS, README]
     if present := [str(folder / path) for path in new if os.path.lexists(folder / path)]:
         raise UserError(
             f"{', '.join(present)} would be overwritten. If this is a project already, edit "
@@ -160,7 +153,7 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
         )
     refuse_outside(folder / LABELS, folder)
     (folder / LABELS).parent.mkdir(parents=True, exist_ok=True)
-    for name in SAME:
+    for name in copied:
         original = template() / name
         if original.is_dir():
             # Caches and settings of this machine are no part of a project.
@@ -168,9 +161,9 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
             shutil.copytree(original, folder / name, ignore=local)
         else:
             shutil.copyfile(original, folder / name)
-    usual, paths = Paths(template()), Paths(folder)
-    write_text(paths.params, edited(usual.params, partial(_begin, topics, source)))
-    write_text(paths.codebook, edited(usual.codebook, partial(set_topics, topics)))
+    paths = Paths(folder)
+    edit(paths.params, folder, partial(_begin, topics, source))
+    edit(paths.codebook, folder, partial(set_topics, topics))
     write_text(folder / LABELS, "paragraph,topics,text\n")
     readme = Path(__file__).with_name("readme.md").read_text(encoding="utf-8")
     write_text(
@@ -212,16 +205,15 @@ def renew(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
         There is no project, its labels cannot be read, or one of its files has a form that cannot
         be edited.
     """
-    paths = Paths(folder)
-    path, codebook, before = paths.params, codebook_file(paths), read_params(paths.params)
-    log = before.prepare.labels and folder / before.prepare.labels
+    project = Project(folder)
+    paths, before, log = project.paths, project.params, project.log
     lines = read_lines(log) if log and log.exists() else []
     try:
         topics = _kept(topics, before.topics, {name for line in lines for name in line.names})
     except ValueError as error:
-        raise UserError(f"{codebook}: {error}") from None
-    write_text(path, edited(path, partial(_set, topics, source)))
-    write_text(codebook, edited(codebook, partial(set_topics, topics)))
+        raise UserError(f"{paths.topics}: {error}") from None
+    edit(paths.params, folder, partial(_set, topics, source))
+    edit(paths.topics, folder, partial(set_topics, topics))
     _agree(source, folder)
     n_open = sum(bool(topics.today(line.names).retired) for line in lines)
     return "\n".join(
@@ -253,6 +245,7 @@ def _init_with_table(
     proposal, columns = proposal_of(names, table, path, label)
     proposal = proposal._replace(source=replace(proposal.source, random=random))
     # What stage prepare would refuse is said before anything is written.
+    find_files([table], TABLES)
     rows = read_labelled_table(Path(table), [], replace(proposal.source, path=table))
     several = not names and bool((rows.answers["topics"].map(len) > 1).any())
     found = tuple(proposal.topics)
@@ -277,7 +270,7 @@ def _init_with_table(
 
 
 def _define(folder: Path) -> dict[str, str]:
-    file = codebook_file(Paths(folder)).relative_to(folder)
+    file = Paths(folder).topics.relative_to(folder)
     return {f"edit {file}": "define each topic: with few labels, models rely on it"}
 
 
@@ -304,10 +297,11 @@ def _set(topics: Topics, source: Source, file: CommentedMap) -> None:
     """Set the mode and the source of a params.yaml."""
     path = entry(source)
     sources = listed([path]) if isinstance(path, str) else [path]
-    new = {"topics": ("mode", topics.mode), "prepare": ("sources", sources)}
-    for section, (key, value) in new.items():
-        file[section] = file[section] or CommentedMap()
-        set_value(file[section], key, value)
+    for section, key, value in (("topics", "mode", topics.mode), ("prepare", "sources", sources)):
+        if file[section]:
+            set_value(file[section], key, value)
+        else:
+            set_value(file, section, CommentedMap({key: value}))
 
 
 def _commit(folder: Path, paths: Sequence[str]) -> str:

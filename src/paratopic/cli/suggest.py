@@ -32,8 +32,7 @@ from paratopic.labels.sample import LEAST_COVERED, n_texts
 from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.terminal import waiting
 from paratopic.project.topics import NO_TOPIC
-from paratopic.results.labelling import Labelling
-from paratopic.results.project import Project
+from paratopic.results.project import Labelling, Project
 
 Sheet = Annotated[
     Path | None,
@@ -170,8 +169,8 @@ def suggest(
     read_texts(project)
     labelling = project.labelling
     hidden = _hides(project, blind, labelling.in_units(draw.hides))
-    suggesting = _suggesting(labelling, draw, model, hidden)
-    suggestions = _suggestions(labelling, n, draw, suggesting, hidden)
+    suggesting = _suggesting(project, draw, model, hidden)
+    suggestions = _suggestions(project, n, draw, suggesting, hidden)
     if draw.topics:  # what the model thinks of these alone
         suggestions = [
             replace(item, scores={name: item.scores[name] for name in draw.topics if item.scores})
@@ -181,13 +180,13 @@ def suggest(
         sys.stdout.write(formats.sheet(suggestions))
         return
     kind = suggesting.kind if suggesting and not hidden else ""
-    written = formats.write_tasks(out, suggestions, labelling.params.topics, kind)
+    written = formats.write_tasks(out, suggestions, project.params.topics, kind)
     picked = labelling.in_units(plural(len(suggestions), "paragraph"))
     print(f"{picked} to label: {', '.join(map(str, written))}")
     if out.suffix != ".json":
         print(
             "Next: write the name of a topic, or none, in place of each ? in its column topics"
-            f"{labelling.params.topics.labels.example}, then `paratopic import {out}`"
+            f"{project.params.topics.labels.example}, then `paratopic import {out}`"
         )
 
 
@@ -215,20 +214,20 @@ def label(
     project = Project()
     read_texts(project)
     labelling, name = project.labelling, name_of_user(annotator)
-    labels = labelling.labels_file
+    labels = project.labels_file
     if not (path or random or mixed or labelling.labelled.by_hand.any()):
         ((command, why),) = LABEL.items()
         log.warning("note: nothing is labelled yet. First %s (`%s`)", why, command)
     drawn = formats.read_drawn(path, labelling.paragraphs) if path else {}
     reason = _reason_to_hide(labelling, drawn, name) if path else draw.hides
     hidden = _hides(project, blind, labelling.in_units(reason))
-    suggesting = _suggesting(labelling, draw, model, hidden) if path is None or not hidden else None
+    suggesting = _suggesting(project, draw, model, hidden) if path is None or not hidden else None
     shown = None if hidden else suggesting
     # The model may read for a minute. The address is there before; a browser waits for the page.
     token = secrets.token_urlsafe(16)  # other users of this machine cannot guess the address
     with page.listen(port, token) as listener:
         if path is None:
-            suggestions = _suggestions(labelling, n, draw, suggesting, hidden)
+            suggestions = _suggestions(project, n, draw, suggesting, hidden)
         else:
             suggestions = in_context(labelling.paragraphs, drawn, shown)
         session = page.Session(
@@ -238,12 +237,13 @@ def label(
             texts = labelling.paragraphs
             session.explain = lambda id_: shown.explain(*texts_of(texts, [id_]))
         page.serve(page.application(session, token), listener)
-    print_steps(next_steps(Project(project.folder).labelling))
+    print_steps(next_steps(Project(project.folder)))
 
 
-def _suggesting(labelling: Labelling, draw: Draw, model: str | None, hidden: bool) -> Model | None:
+def _suggesting(project: Project, draw: Draw, model: str | None, hidden: bool) -> Model | None:
     """The model that chooses paragraphs, or whose predictions are shown; None without need."""
-    labelling.params.topics.check(draw.topics, "--topic")
+    topics = project.params.topics
+    topics.check(draw.topics, "--topic")
     if hidden and not draw.asks_model:
         return None
     suggesting = load(model)
@@ -252,8 +252,7 @@ def _suggesting(labelling: Labelling, draw: Draw, model: str | None, hidden: boo
             f"--topic {lacking[0]}: the model in {suggesting.folder} does not know this topic; "
             "`dvc repro` trains it again"
         )
-    names = labelling.params.topics.names
-    if gone := [name for name in suggesting.classes_ if name not in names]:
+    if gone := [name for name in suggesting.classes_ if name not in topics.names]:
         log.warning(
             "note: the model still suggests topics that are no longer in the codebook: %s; "
             "`dvc repro` trains it again",
@@ -263,13 +262,14 @@ def _suggesting(labelling: Labelling, draw: Draw, model: str | None, hidden: boo
 
 
 def _suggestions(
-    labelling: Labelling, n: int, draw: Draw, suggesting: Model | None, hidden: bool
+    project: Project, n: int, draw: Draw, suggesting: Model | None, hidden: bool
 ) -> list[Suggestion]:
     """At least one suggestion, with what the model thinks unless that is hidden."""
+    labelling = project.labelling
     groups = _groups(labelling, draw.by)
     with waiting("reading the unlabelled texts"):
-        suggestions = _chosen(labelling, n, draw, groups, suggesting, hidden)
-    if unread := labelling.unread:
+        suggestions = _chosen(project, n, draw, groups, suggesting, hidden)
+    if unread := project.unread:
         message = f"not read yet: {in_short(unread)}; `dvc repro prepare` reads new sources"
         if not suggestions:
             raise UserError(message)
@@ -281,7 +281,7 @@ def _suggestions(
         labelled = "article has a labelled paragraph" if draw.articles else "paragraph has a label"
         labelled = "paragraph of these groups has a label" if draw.by else labelled
         labelled = labelling.in_units(labelled)
-        paths = ", ".join(labelling.params.prepare.paths)
+        paths = ", ".join(project.params.prepare.paths)
         n = int(labelling.paragraphs["boilerplate"].sum())
         but = f", but for {n:,} of boilerplate (prepare.skip_boilerplate)" if n else ""
         raise UserError(
@@ -301,12 +301,12 @@ def _suggestions(
         contain = ("paragraph without a label contains", "paragraphs without a label contain")
         few = labelling.in_units(plural(len(suggestions), *contain))
         log.warning("note: only %s %s", few, draw.contains)
-    _print_plan(labelling, groups, suggestions)
+    _print_plan(project, groups, suggestions)
     return [replace(item, when=labelling.next_time) for item in suggestions]
 
 
 def _chosen(
-    labelling: Labelling,
+    project: Project,
     n: int,
     draw: Draw,
     groups: Mapping[str, set[str]],
@@ -314,7 +314,8 @@ def _chosen(
     hidden: bool,
 ) -> list[Suggestion]:
     """At most n paragraphs that are drawn, or suggested by a model, which may be hidden."""
-    frame, judged, seed = labelling.paragraphs, set(labelling.answers_on), labelling.params.seed
+    labelling, seed = project.labelling, project.params.seed
+    frame, judged = labelling.paragraphs, set(labelling.answers_on)
     if draw.articles:
         drawn = suggestion.draw_articles(frame, judged, n, seed)
     elif groups:
@@ -348,7 +349,8 @@ def _groups(labelling: Labelling, wanted: Sequence[str]) -> dict[str, set[str]]:
             )
         groups |= {group: of_column[group]} if equals else of_column
     least = LEAST_COVERED * n_texts(labelling.paragraphs)
-    if groups and not labelling.has_draws and len(set().union(*groups.values())) < least:
+    is_drawn = labelling.sample.drawn or any(x.is_decided and x.draw for x in labelling.lines)
+    if groups and not is_drawn and len(set().union(*groups.values())) < least:
         log.warning(
             "note: nothing was drawn from the other %s, so these labels are no random sample yet; "
             "also label some of all (`%s`)",
@@ -359,12 +361,12 @@ def _groups(labelling: Labelling, wanted: Sequence[str]) -> dict[str, set[str]]:
 
 
 def _print_plan(
-    labelling: Labelling, groups: Mapping[str, set[str]], drawn: Sequence[Suggestion]
+    project: Project, groups: Mapping[str, set[str]], drawn: Sequence[Suggestion]
 ) -> None:
     """Say on stderr how wide the intervals of the groups that are drawn from will be."""
     if not groups:
         return
-    hand = labelling.labelled.hand
+    hand = project.labelling.labelled.hand
     known = {*hand.rows["text"][is_random(hand.rows)]}
     new = {paragraph.text for paragraph in drawn}
     sizes = {
@@ -372,8 +374,8 @@ def _print_plan(
     }
     topics = {name: n / len(hand.rows) for name, n in hand.counts.items() if n and name != NO_TOPIC}
     largest = max(topics.items(), key=lambda topic: topic[1], default=None)
-    lines = plan(sizes, largest, labelling.params.evaluate.confidence)
-    print(*map(labelling.in_units, lines), sep="\n", file=sys.stderr)
+    lines = plan(sizes, largest, project.params.evaluate.confidence)
+    print(*map(project.labelling.in_units, lines), sep="\n", file=sys.stderr)
 
 
 def _hides(project: Project, blind: bool | None, reason: str) -> bool:

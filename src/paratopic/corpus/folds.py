@@ -406,8 +406,6 @@ def deal_unlabelled(
         the first.
     rows
         Its labelled rows. Those with weak labels in no fold are dealt like those without a label.
-    folds
-        The folds of these rows.
 
     Returns
     -------

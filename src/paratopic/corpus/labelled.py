@@ -26,7 +26,6 @@ from paratopic.corpus.table import (
     read_paragraphs,
     read_parquet,
     targets_of,
-    texts_of,
 )
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
@@ -226,11 +225,6 @@ class Labelled:
     weak: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=WEAK_SCHEMA.names))
     unlabelled: Unlabelled = field(default_factory=Unlabelled)
 
-    @property
-    def names(self) -> Sequence[str]:
-        """Topic names in class order."""
-        return self.topics.names
-
     @cached_property
     def by_hand(self) -> Booleans:
         """(n,) which labels are by hand. Only these are evaluated."""
@@ -244,12 +238,12 @@ class Labelled:
     @cached_property
     def targets(self) -> Booleans:
         """(n, k) which topics the paragraphs have."""
-        return targets_of(self.rows["topic"], self.names)
+        return targets_of(self.rows["topic"], self.topics.names)
 
     @property
     def outcomes(self) -> pd.DataFrame:
         """The targets, a column for each topic, and in the last one who has none of the topics."""
-        has = pd.DataFrame(self.targets, self.rows.index, list(self.names))
+        has = pd.DataFrame(self.targets, self.rows.index, list(self.topics.names))
         return has.assign(**{NO_TOPIC: self.rows["topic"].str.len() == 0})
 
     @property
@@ -339,12 +333,6 @@ def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     rows = frame[frame["label_source"] != "none"].sort_values("id", ignore_index=True)
     counted = [topics.counted(names) for names in rows["label"]]
     return rows.assign(topic=pd.Series(counted, rows.index, dtype=object))
-
-
-def with_passages(rows: pd.DataFrame, paragraphs: pd.DataFrame) -> pd.DataFrame:
-    """Add a column `passage`: rows with what stands around them in a paragraph table."""
-    passages = pd.Series(texts_of(paragraphs, rows["id"]), rows.index, dtype=object)
-    return rows.assign(passage=passages)
 
 
 def check_names(frame: pd.DataFrame, topics: Topics) -> None:

@@ -123,6 +123,12 @@ def texts_of(frame: pd.DataFrame, ids: Iterable[str]) -> list[Passage]:
     )
 
 
+def with_passages(rows: pd.DataFrame, paragraphs: pd.DataFrame) -> pd.DataFrame:
+    """Add a column `passage`: rows with what stands around them in a paragraph table."""
+    passages = pd.Series(texts_of(paragraphs, rows["id"]), rows.index, dtype=object)
+    return rows.assign(passage=passages)
+
+
 def row_numbers(frame: pd.DataFrame) -> pd.Series:
     """Id of each paragraph → its number in its table, from the first row below the head; or else in
     its article.
@@ -263,13 +269,13 @@ def values_of(rows: pd.DataFrame, name: str, option: str = "--by") -> list[str]:
     return values
 
 
-def groups_by(rows: pd.DataFrame, name: str, option: str = "--by") -> dict[str, set[str]]:
+def groups_by(rows: pd.DataFrame, name: str) -> dict[str, set[str]]:
     """Each value of a column, as ``"source=Post"`` → its distinct texts, without boilerplate.
 
     The parameters and errors are those of `values_of`.
     """
     groups: dict[str, set[str]] = {}
-    each = zip(values_of(rows, name, option), rows["text"], rows["boilerplate"], strict=True)
+    each = zip(values_of(rows, name), rows["text"], rows["boilerplate"], strict=True)
     for value, text, is_boilerplate in each:
         texts = groups.setdefault(f"{name}={value}", set())
         if not is_boilerplate:

@@ -180,15 +180,10 @@ def _differences(
 
 
 def unmeasured(mode: str, models: Sequence[str]) -> Comparison:
-    """The comparison where nothing was held out: the most complex model is champion.
+    """The comparison where nothing was held out: the last model, the most complex, is champion.
 
     An encoder is known to understand a topic's description without labels; that words of the
     description occur in a paragraph is chance.
-
-    Parameters
-    ----------
-    models
-        Names of the trained models, the simplest one first.
     """
     reason = "no other model was trained"
     if len(models) > 1:
@@ -230,17 +225,10 @@ def majority_scores(data: Labelled) -> pd.DataFrame:
 
 
 def choose_champion(models: Sequence[str], leads: Mapping[str, Difference]) -> str:
-    """Choose the model whose macro-F1 is expected to be highest, of equals the simplest.
+    """Choose the model whose macro-F1 is expected to be highest, of equals the first, the simplest.
 
     A model has to be chosen today, and a wrong choice costs as much either way: so the expected
-    lead decides, not its significance.
-
-    Parameters
-    ----------
-    models
-        Names of the trained models, the simplest one first.
-    leads
-        As in `Comparison.leads`.
+    lead decides (`Comparison.leads`), not its significance.
     """
     champion, *complex_models = models
     for name in complex_models:
@@ -299,10 +287,7 @@ def beside_model(
 ) -> dict[str, Beside]:
     """Measure each weak source that answered for at least `LEAST` evaluated paragraphs.
 
-    Parameters
-    ----------
-    scores
-        Out-of-fold scores of the model (see `outcomes.outcomes`).
+    Beside it stands the model with these out-of-fold scores, as in `outcomes.outcomes`.
     """
     topics, part, too_few = data.topics, data.measured(scores), outcomes(data, scores).too_few
 

@@ -266,7 +266,7 @@ def estimates(
     measured = share_estimates(outcomes, shares_of(outcomes), confidence, n_draws, seed)
     measured |= _loss_estimates(outcomes, confidence)
     if len(outcomes.true) >= LEAST_FOR_ECE:
-        measured["ece"] = Estimate(value_of(outcomes, Tally.calibration_error))
+        measured["ece"] = Estimate(float(value_of(outcomes, Tally.calibration_error)))
     return measured
 
 
@@ -305,10 +305,7 @@ def with_all(value: float, learnt: float) -> float:
 def independent(parts: Array, sizes: Array) -> tuple[float, float]:
     """Variance of a mean of shares if paragraphs were independent, and p(1 - p) of a share near it.
 
-    Parameters
-    ----------
-    parts, sizes
-        (m,) shares, and the number of paragraphs of each.
+    There are m shares, each of so many paragraphs.
     """
     near = _leaning_on_the_mean(parts, sizes)
     mean = float(near.mean())

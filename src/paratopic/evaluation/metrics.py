@@ -38,11 +38,6 @@ def macro_f1(hit: Array, predicted: Array, true: Array, present: Targets) -> Arr
     return mean
 
 
-def micro_f1(hit: Array, predicted: Array, true: Array) -> Array:
-    """F1 of the counts summed over topics, (...,): each topic weighs as often as it occurs."""
-    return f1(hit.sum(axis=-1), predicted.sum(axis=-1), true.sum(axis=-1))
-
-
 def average_precision(true: Targets, scores: Array, counts: Array) -> Array:
     """Average precision of one topic: mean precision at each true text, highest scores first.
 
@@ -138,8 +133,8 @@ class Tally:
         return f1(self.hit, self.predicted, self.true)[:, self.outcomes.present]
 
     def micro_f1(self) -> Array:
-        """Micro-F1, (d,)."""
-        return micro_f1(self.hit, self.predicted, self.true)
+        """Micro-F1, (d,), of the counts of all topics: each weighs as often as it occurs."""
+        return f1(*(each.sum(axis=-1) for each in (self.hit, self.predicted, self.true)))
 
     def accuracy(self) -> Array:
         """Share of the rows whose topics are all predicted, and no other, (d,)."""
@@ -185,9 +180,10 @@ class Tally:
         return calibration_error(counts, sure, hit)
 
 
-def value_of(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> float:
-    """A figure of the sample itself, mean over repeats."""
-    return float(mean_of(tallies(outcomes, outcomes.counts[None]), figure)[0])
+def value_of(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> Array:
+    """A figure of the sample itself, mean over repeats: the first of a single draw."""
+    value: Array = mean_of(tallies(outcomes, outcomes.counts[None]), figure)[0]
+    return value
 
 
 def tallies(outcomes: Outcomes, rows: Array) -> list[Tally]:
@@ -228,7 +224,7 @@ def learnt_of_topics(outcomes: Outcomes) -> float:
 
     A rare topic loses more of its labels to the part that is held out than a frequent one.
     """
-    lacking = 1 - mean_of(tallies(outcomes, outcomes.counts[None]), Tally.f1)[0]
+    lacking = 1 - value_of(outcomes, Tally.f1)
     if outcomes.topic_shares is None or not lacking.any():
         return outcomes.train_share
     shares = outcomes.topic_shares[outcomes.present]

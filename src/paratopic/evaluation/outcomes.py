@@ -252,11 +252,7 @@ class Answered:
 def answered(data: Labelled, scores: pd.DataFrame) -> Answered:
     """Answers of a model for the paragraphs that are evaluated, beside their labels.
 
-    Parameters
-    ----------
-    scores
-        Calibrated out-of-fold scores: columns id, repeat, and a score and a threshold for each
-        topic; at least one row.
+    Scores have at least one row, and are otherwise as in `outcomes`.
     """
     topics, k = data.topics, len(data.topics.names)
     outcomes = answer_outcomes(data, mean_over_repeats(scores, topics))

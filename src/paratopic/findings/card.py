@@ -15,7 +15,6 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from paratopic.corpus.labelled import LABEL_SOURCES, Labelled
-from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.report import Metrics, reads, thresholds_in_words
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
@@ -46,6 +45,12 @@ def render_card(model: Model, params: Params, data: Labelled, final: Final, repo
     topics, example = data.topics, example_text(data.topics)
     packages = PACKAGES + KINDS[model.kind].packages
     encoder = getattr(params.section(model.kind), "encoder", None)
+    # The metrics over all topics, then F1 of each topic that was measured.
+    figures = {metric.title: report.figures[metric.key] for metric in report.measured} | {
+        f"F1 of {topic} (n = {measured.support})": measured.f1
+        for topic, measured in report.topics.items()
+        if measured.support
+    }
     card = ModelCard.from_template(
         _metadata(model, params, encoder, report),
         template_path=str(TEMPLATE),
@@ -60,7 +65,7 @@ def render_card(model: Model, params: Params, data: Labelled, final: Final, repo
         thresholds_in_words=thresholds_in_words,
         plural=plural,
         markdown=markdown,
-        figures=_figures(report),
+        figures=figures,
         example=repr(example),
         answer=model.predict(example),
         # Builds for one processor are not told.
@@ -80,7 +85,7 @@ def _metadata(model: Model, params: Params, encoder: str | None, report: Metrics
             metric_type=metric.hub,
             metric_name=metric.title,
             metric_value=report.figures[metric.key].value,
-            metric_args=_interval(report, report.figures[metric.key]),
+            metric_args=_interval(report, metric.key),
         )
         for metric in report.measured
         if metric.hub is not None
@@ -97,8 +102,9 @@ def _metadata(model: Model, params: Params, encoder: str | None, report: Metrics
     )
 
 
-def _interval(report: Metrics, estimate: Estimate) -> dict[str, float | None] | None:
+def _interval(report: Metrics, key: str) -> dict[str, float | None] | None:
     """The interval around a figure; None where there is none."""
+    estimate = report.figures[key]
     ends = {"low": estimate.low, "high": estimate.high}
     return None if estimate.low is None else {"confidence": report.confidence, **ends}
 
@@ -113,13 +119,4 @@ def _training_data(data: Labelled) -> dict[str, Any]:
         "n_rows": len(data.rows),
         "sources": " and ".join(sources),
         "n_articles": data.rows["article"].nunique(),
-    }
-
-
-def _figures(report: Metrics) -> dict[str, Estimate]:
-    """Title → estimate: the metrics over all topics, then F1 of each topic that was measured."""
-    return {metric.title: report.figures[metric.key] for metric in report.measured} | {
-        f"F1 of {topic} (n = {measured.support})": measured.f1
-        for topic, measured in report.topics.items()
-        if measured.support
     }

@@ -93,13 +93,11 @@ def plot_comparison(path: Path, comparison: Comparison, confidence: float) -> No
 def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:
     """Plot shares of topics by group: lines with bands over time, else points with whiskers.
 
+    Each topic has a chart of its own, and the difference of the groups that are compared beside its
+    name; of two columns, the second has a mark for each value. The file is PNG or SVG.
+
     Parameters
     ----------
-    path
-        PNG or SVG file to write.
-    findings
-        The shares. Each topic has a chart of its own, and the difference of the groups that are
-        compared beside its name; of two columns, the second has a mark each.
     columns
         Those that name the groups; none for all of the corpus.
 

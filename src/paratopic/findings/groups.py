@@ -15,7 +15,7 @@ from itertools import compress
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.table import PERIODS, UNKNOWN, values_by, values_of
+from paratopic.corpus.table import PERIODS, UNKNOWN, row_numbers, values_by, values_of
 from paratopic.evaluation.intervals import Estimate
 from paratopic.findings.population import Corpus
 from paratopic.findings.shares import (
@@ -64,12 +64,7 @@ class Grouping:
 
 
 def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
-    """Divide paragraphs by the values of columns.
-
-    Parameters
-    ----------
-    columns
-        Any columns, or `PERIODS` of the column date. Of two, parts are pairs of values.
+    """Divide paragraphs by the values of one or two columns, or by `PERIODS` of the column date.
 
     Raises
     ------
@@ -190,6 +185,11 @@ class Findings:
         return self.differ is None or self.differ >= ALIKE
 
     @property
+    def unit(self) -> str:
+        """What parts consist of: paragraphs, or articles if the shares are of these."""
+        return "paragraphs" if "paragraphs" in self.table else "articles"
+
+    @property
     def is_trend(self) -> pd.Series:
         """Which lines of the changes are trends, and no differences."""
         return self.changes["what"] != " minus ".join(self.compared or ())
@@ -206,7 +206,7 @@ class Findings:
         first = table[::n_topics].assign(widest=halves.reshape(-1, n_topics).max(axis=1))
         keys = [name for name in table if name not in COLUMNS]
         first.index = pd.Index(map(", ".join, first[keys].itertuples(index=False, name=None)))
-        return first.assign(n=first["paragraphs" if "paragraphs" in first else "articles"])
+        return first.assign(n=first[self.unit])
 
     @property
     def parts(self) -> pd.DataFrame:
@@ -272,14 +272,14 @@ def find(
 
 
 def rows_to_regress(
-    corpus: Corpus, numbers: pd.Series, with_texts: bool = False
+    corpus: Corpus, frame: pd.DataFrame, with_texts: bool = False
 ) -> tuple[pd.DataFrame, list[str]]:
     """A row for each paragraph or article, for a regression in R or statsmodels.
 
     Parameters
     ----------
-    numbers
-        Id of each paragraph → its number in its table or article (`corpus.table.row_numbers`).
+    frame
+        All paragraphs, of which `corpus.table.row_numbers` tells the place of each.
 
     Returns
     -------
@@ -296,7 +296,7 @@ def rows_to_regress(
     left_out = {*NOT_ABOUT} - ({"text"} if with_texts else set())
     own = corpus.rows[[name for name in corpus.rows if name not in left_out]]
     if "id" in own:
-        own.insert(1, "row", own["id"].map(numbers), allow_duplicates=True)
+        own.insert(1, "row", own["id"].map(row_numbers(frame)), allow_duplicates=True)
     columns = Counter([*own, *outcomes, "labelled"])
     if twice := [name for name, n in columns.items() if n > 1]:
         raise UserError(

@@ -59,7 +59,7 @@ def render_page(
     paths: Paths,
     topics: Topics,
     names: Sequence[str],
-    unit: str = "paragraph",
+    unit: str,
     on_request: Mapping[str, object] | None = None,
 ) -> str:
     """Make the page of what stages wrote in a project.
@@ -73,7 +73,7 @@ def render_page(
     on_request
         Sections that need the champion to be loaded; None, the default, for a page without them.
         These are `shares` (a `wording.Overview`), `labels` (what the labels are a sample of) and
-        `mistakes`, where the champion goes wrong (`results.project.Mistakes`), with `nearest`,
+        `mistakes`, where the champion goes wrong (`results.project.Mistakes`), with `labelled`,
         which finds the labelled paragraph most like a text. In place of shares or mistakes there
         may be a line that says what is missing for them.
 
@@ -176,11 +176,6 @@ def worst(
     models: Sequence[ModelReport], topics: Topics, paragraphs: pd.DataFrame
 ) -> list[dict[str, Any]]:
     """Paragraphs whose answer by the first model is not the label, the least probable label first.
-
-    Parameters
-    ----------
-    paragraphs
-        The paragraph table.
 
     Returns
     -------

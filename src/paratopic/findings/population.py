@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.labelled import labelled_in
@@ -228,7 +227,7 @@ def given_predictor(
 
 
 def refuse_improbable(
-    values: Array, questions: int, least: float, where: str, rows: npt.NDArray[Any]
+    values: Array, questions: int, least: float, where: str, rows: np.ndarray
 ) -> None:
     """Refuse probabilities (n, k) of so many questions, of whose topics one is true at most.
 

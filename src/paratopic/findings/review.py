@@ -64,7 +64,7 @@ def rank_doubtful(
     Parameters
     ----------
     rows
-        Hand-labelled paragraphs: id, text and topics (a list, empty for none of the topics).
+        Hand-labelled paragraphs: id, text and label (topics, empty for none of them).
     scores
         One table for each model, as the score stage writes them: id, repeat, and a column of
         scores and one of thresholds for each topic. For a paragraph without scores, only its
@@ -72,7 +72,7 @@ def rank_doubtful(
 
     Returns
     -------
-    All rows, the most doubtful first, ties by id: paragraph (id), topics (a tuple), text,
+    All rows, the most doubtful first, ties by id: paragraph (id), label (a tuple), text,
     suggestion (the most probable topic, "" without scores), confidence (its probability), reason
     for checking the label ("" for none), unsure and doubt, 0 to 1. `unsure` says that no topic is
     probable, although the label has one: the models are weak there, and nothing speaks against the

@@ -287,10 +287,7 @@ def difference(one: Estimate, other: Estimate) -> Estimate:
 def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tuple[Estimate, ...]:
     """Change of each outcome's share for each unit of time: the slope of a line through the texts.
 
-    Parameters
-    ----------
-    times
-        (N,) times of the texts; those with mass 0 may have any.
+    Times are (N,), and those of texts with mass 0 may be any.
     """
     n_labels, units = sample.size(masses), sample.units(masses)
     sample, times = sample.for_part(masses), np.where(masses > 0, times, 0.0)

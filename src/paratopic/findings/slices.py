@@ -162,12 +162,7 @@ def _places(frame: pd.DataFrame) -> list[str]:
 def find_slices(
     columns: Mapping[str, Sequence[str]], answers: Answered, confidence: float, seed: int
 ) -> list[Slice]:
-    """Compare the answers in each slice with those elsewhere.
-
-    Parameters
-    ----------
-    columns
-        From `columns_of`.
+    """Compare the answers in each slice with those elsewhere, by the columns of `columns_of`.
 
     Returns
     -------
@@ -218,15 +213,7 @@ def _members(
 
 
 def _design_effects(gaps_of: Array, right: Array, groups: Integers) -> Array:
-    """Design effects of s gaps, (s,), at least 1.
-
-    Parameters
-    ----------
-    gaps_of
-        (n, s) weights of the answers in the gaps.
-    right, groups
-        (n,) answers, and numbers of their groups from 0.
-    """
+    """Design effects, (s,), at least 1, of gaps in which n answers have these weights, (n, s)."""
     sizes = np.bincount(groups)[:, None]
     errors = (right - right.mean())[:, None]
     between = (summed(gaps_of, groups) / sizes)[groups]

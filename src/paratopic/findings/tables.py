@@ -69,10 +69,9 @@ def share_table(
         Whether cells have two lines: intervals below shares, and long names of groups divided.
     """
     table, n_topics = findings.table, findings.table["topic"].nunique()
-    sizes = table["paragraphs" if "paragraphs" in table else "articles"]
     line_end = "\n" if narrow else " "
     cells = [_share(row, line_end) for row in table.to_dict("records")]
-    of = zip(table["labels"], sizes, strict=True)
+    of = zip(table["labels"], table[findings.unit], strict=True)
     labels = [f"{n:,}{line_end}of {size:,}" for n, size in of]
     of_labels = f"effective{line_end}labels" if findings.is_effective else "labels"
     keys = [table[name] for name in columns]

@@ -222,15 +222,14 @@ def _needed(findings: Findings) -> str:
     table, needed = findings.table, lacking(findings)
     listed = in_short([f"{abridged(name)}: {n}" for name, n in needed.items()], MOST_LISTED)
     keys = [str(name) for name in table if name not in COLUMNS]
-    unit = "paragraphs" if "paragraphs" in table else "articles"
     how = (
         f" Draw them: `paratopic label --random --by {quote(keys[0])} --n {sum(needed.values())}`."
     )
-    how = how if len(keys) == 1 and unit == "paragraphs" else ""
+    how = how if len(keys) == 1 and findings.unit == "paragraphs" else ""
     larger = " Larger groups need fewer in all, such as --by decade." if "year" in keys else ""
     return (
         f"A group needs {LEAST_LABELS} labels for an interval; a smaller group needs labels of all "
-        f"its {unit}, for a count. Missing: {listed}.{how}{larger}"
+        f"its {findings.unit}, for a count. Missing: {listed}.{how}{larger}"
     )
 
 
@@ -271,13 +270,8 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
 def labels_wanted(groups: pd.DataFrame, corpus: Corpus) -> dict[float, int]:
     """How many labels more, drawn at random from groups, make all their intervals narrow.
 
-    Widths fall with the root of the number of labels, and of what is left to label. Better
-    predictions, which more labels give too, are not counted on.
-
-    Parameters
-    ----------
-    groups
-        Rows of `Findings.groups`.
+    The groups are rows of `Findings.groups`. Widths fall with the root of the number of labels, and
+    of what is left to label. Better predictions, which more labels give too, are not counted on.
 
     Returns
     -------
@@ -379,10 +373,7 @@ def overview(
 ) -> Overview:
     """Estimate what the report has of a corpus; the parameters are those of `find`.
 
-    Parameters
-    ----------
-    drawn_by
-        Columns by whose groups labels were drawn: periods among them are shown before others.
+    Of columns by whose groups labels were drawn, periods are shown before others.
     """
     whole = find(corpus, [], confidence)
     names = _columns(corpus, confidence, drawn_by)

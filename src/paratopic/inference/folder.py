@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, NamedTuple, get_args
 
 from paratopic.inference.modes import Calibration, read_calibration
 from paratopic.project.errors import UserError
 from paratopic.project.files import markdown, sha256
-from paratopic.project.kinds import KINDS, named_object
+from paratopic.project.kinds import KINDS
 from paratopic.project.languages import NAMES
 from paratopic.project.topics import ModeName, Topic, Topics
 
@@ -61,10 +61,11 @@ class Manifest(NamedTuple):
     settings: dict[str, Any]
 
 
-def write_manifest(folder: Path, topics: Topics, calibration: Calibration) -> None:
+def write_manifest(folder: Path, topics: Topics, calibration: Mapping[str, object]) -> None:
     """Write the manifest, which makes the folder of a fit a model, and a note on what it is.
 
-    It records the checksums of the files that prediction reads with the kind's classifier.
+    It records the checksums of the files that prediction reads with the kind's classifier. The
+    calibration is `dataclasses.asdict` of it, or a file of that.
     """
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     kind = about["kind"]
@@ -75,7 +76,7 @@ def write_manifest(folder: Path, topics: Topics, calibration: Calibration) -> No
             "mode": topics.mode,
             "codebook": [{"name": t.name, "definition": t.definition} for t in topics.topics],
         },
-        "calibration": asdict(calibration),
+        "calibration": calibration,
         "languages": about["languages"],
         "settings": about["settings"],
         "files": {name: sha256(folder / name) for name in sorted(classifier_of(kind).FILES)},
@@ -167,4 +168,4 @@ def is_card_of(card: str, folder: Path) -> bool:
 
 def classifier_of(kind: str) -> Any:
     """The class that answers from a folder of a kind, an `inference.model.Classifier`."""
-    return named_object(KINDS[kind].classifier)
+    return resolve_name(KINDS[kind].classifier)

@@ -146,20 +146,19 @@ class ContextWeights:
         read = {part for (part, _), weight in zip(PLACES, weights, strict=True) if weight > 0}
         return [part for part in PARTS if part in read]
 
+    @classmethod
+    def read(cls, values: Mapping[str, float]) -> ContextWeights:
+        """Rebuild weights from `dataclasses.asdict` of them, which come from a file of anybody's.
 
-def read_weights(values: Mapping[str, float]) -> ContextWeights:
-    """Rebuild weights from `dataclasses.asdict` of them, which come from a file of anybody's.
-
-    Raises
-    ------
-    ValueError
-        A weight is not a number from 0 to 1.
-    """
-    weights = ContextWeights(**values)
-    for name, weight in values.items():
-        if isinstance(weight, bool) or not 0 <= weight <= 1:
-            raise ValueError(f"settings: the weight of {name} is {weight!r}")
-    return weights
+        Raises
+        ------
+        ValueError
+            A weight is not a number from 0 to 1.
+        """
+        for name, weight in values.items():
+            if isinstance(weight, bool) or not 0 <= weight <= 1:
+                raise ValueError(f"settings: the weight of {name} is {weight!r}")
+        return cls(**values)
 
 
 class InContext(NamedTuple):

@@ -10,7 +10,8 @@ are fitted in each mode is for `training` and `transformer`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -20,8 +21,6 @@ from paratopic.project.topics import ModeName, MultiLabels, SingleLabels, join_c
 
 if TYPE_CHECKING:
     from scipy import sparse
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]

@@ -17,14 +17,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from paratopic.inference.head import (
-    ContextWeights,
-    Reading,
-    Windows,
-    in_context,
-    read_head,
-    read_weights,
-)
+from paratopic.inference.head import ContextWeights, Reading, Windows, in_context, read_head
 from paratopic.inference.modes import Array, Integers, Mode
 from paratopic.project.texts import Texts
 
@@ -36,9 +29,6 @@ if TYPE_CHECKING:
 OVERLAP = 32
 # Number of tokens that are computed together: on a CPU, more gain nothing and overflow its caches.
 BATCH_TOKENS = 256
-# Name of the ONNX model's output: embeddings (n, d) of unit length. PyTorch's operators name the
-# values between, so that an output must not be called as one of them.
-EMBEDDINGS = "embeddings"
 
 
 class EncoderClassifier:
@@ -63,7 +53,7 @@ class EncoderClassifier:
         max_tokens = settings["max_tokens"]
         if type(max_tokens) is not int or not 1 <= max_tokens < 2**31:
             raise ValueError(f"settings: max_tokens is {max_tokens}")
-        self.context = read_weights(settings["context"])
+        self.context = ContextWeights.read(settings["context"])
         self._tokenizer = windowing(Tokenizer.from_file(str(folder / self.TOKENIZER)), max_tokens)
         self._head, self._mode = read_head(folder / self.HEAD), mode
         self._model = OnnxModel(folder / self.MODEL)
@@ -152,7 +142,7 @@ class OnnxModel:
 
         def run(rows: Integers) -> npt.NDArray[np.float32]:
             ids = np.array([windows[row] for row in rows], dtype=np.int64)
-            answers: npt.NDArray[np.float32] = session.run([EMBEDDINGS], {"input_ids": ids})[0]
+            answers: npt.NDArray[np.float32] = session.run(None, {"input_ids": ids})[0]
             return answers
 
         parts = [run(chunks[0])] if len(chunks) == 1 else list(thread_pool().map(run, chunks))

@@ -17,14 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
 
-from paratopic.inference.head import (
-    ContextWeights,
-    Reading,
-    Windows,
-    in_context,
-    read_head,
-    read_weights,
-)
+from paratopic.inference.head import ContextWeights, Reading, Windows, in_context, read_head
 from paratopic.inference.modes import Array, Mode
 from paratopic.project.texts import Texts
 
@@ -56,7 +49,7 @@ class BaselineClassifier:
     def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
         from safetensors.numpy import load_file
 
-        self.context = read_weights(settings["context"])
+        self.context = ContextWeights.read(settings["context"])
         terms = json.loads((folder / self.VOCABULARY).read_text(encoding="utf-8"))
         idf = load_file(folder / self.IDF)
         features: dict[str, TfIdf] = {}

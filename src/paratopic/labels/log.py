@@ -59,8 +59,6 @@ class Label:
 
     Parameters
     ----------
-    paragraph
-        Id of the paragraph.
     cell
         Topics as written: ``"trade;technology"``, "" for none of the topics, "?" for undecided.
     text

@@ -290,8 +290,6 @@ def sample_of(frame: pd.DataFrame, sample: pd.DataFrame, people: Iterable[Label]
     ----------
     frame
         Paragraph table with labels and the columns of the sample.
-    sample
-        The table of the sample.
     people
         The latest answers of people.
     """

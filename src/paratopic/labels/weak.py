@@ -112,8 +112,6 @@ def learn_sources(
     ----------
     rows
         Rows of the paragraph table with their labels. The hand labels of others teach nothing.
-    votes
-        Votes of weak sources.
     confidence
         Confidence of the intervals; 0.95 by default.
     """

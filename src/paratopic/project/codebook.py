@@ -2,19 +2,19 @@
 
 The file is read and written by a round trip, so that comments and everything beside the codebook
 stay. The names of before stay in it, as `was` of a topic or in `retired`: `Topics.today` reads
-labels by them. This module does not read or write files (`cli.codebook` does).
+labels by them.
 """
 
 from __future__ import annotations
 
 import io
-import re
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -25,9 +25,8 @@ from ruamel.yaml.tokens import CommentToken
 from ruamel.yaml.util import load_yaml_guess_indent
 
 from paratopic.project.errors import MOST_NAMED, UserError, did_you_mean, in_short
-from paratopic.project.files import Paths
-from paratopic.project.params import read_text
-from paratopic.project.topics import Topic, Topics, composed
+from paratopic.project.files import aside, read_text, refuse_outside
+from paratopic.project.topics import Topic, Topics, composed, first_definition
 
 Kind = Literal["rename", "merge", "split", "drop"]
 
@@ -46,7 +45,7 @@ class Change:
 
     Raises
     ------
-    ValueError
+    UserError
         There are too few or too many names.
     """
 
@@ -59,9 +58,9 @@ class Change:
         object.__setattr__(self, "into", tuple(dict.fromkeys(map(composed, self.into))))
         before, after = len(self.names), len(self.into)
         if self.kind == "merge" and not (before > 1 and after == 1):
-            raise ValueError("merge needs at least two topics, and one name after --into")
+            raise UserError("merge needs at least two topics, and one name after --into")
         if self.kind == "split" and after < 2:
-            raise ValueError("split needs one topic, and at least two after --into")
+            raise UserError("split needs one topic, and at least two after --into")
 
     def __str__(self) -> str:
         becomes = {"rename": "is renamed to", "merge": "are merged into", "split": "is split into"}
@@ -128,16 +127,6 @@ class Change:
         return [replace(new, name=self.into[0], was=tuple(was))]
 
 
-def first_definition(name: str) -> str:
-    """The name of a topic as its definition, until somebody writes a better one.
-
-    >>> first_definition("diplomacy_venue")
-    'Diplomacy venue.'
-    """
-    words = " ".join(name.replace("_", " ").split())
-    return f"{words[:1].upper()}{words[1:]}."
-
-
 def entry(topic: Topic) -> str | CommentedMap:
     """Make a topic an entry of the codebook: a name alone, or a mapping of the keys that it has."""
     if topic == Topic(topic.name):
@@ -150,19 +139,26 @@ def entry(topic: Topic) -> str | CommentedMap:
     return CommentedMap(values | ({"was": listed(topic.was)} if topic.was else {}))
 
 
-def edited(path: Path, edit: Callable[[CommentedMap], None]) -> str:
-    """The text of a YAML file after an edit of its values; comments, order and quotes stay."""
+def edit(path: Path, root: Path, change: Callable[[CommentedMap], None]) -> None:
+    """Edit the values of a YAML file in the project with a root.
+
+    Comments, order, quotes and permissions stay, and a link stays one.
+    """
+    refuse_outside(path, root)
     text = read_text(path)
     yaml, new = YAML(), io.StringIO()
     yaml.preserve_quotes = True
     document, indent, offset = load_yaml_guess_indent(text.replace("\r\n", "\n"), yaml=yaml)
-    edit(document)
+    change(document)
     yaml.width, yaml.Representer = sys.maxsize, _Representer  # lines stay as long as they are
     yaml.indent(sequence=4 if offset is None else indent, offset=2 if offset is None else offset)
     yaml.dump(document, new)
     if YAML(typ="safe", pure=True).load(new.getvalue()) != document:
         raise UserError(f"{path} cannot be edited as it is written: edit it by hand")
-    return new.getvalue().replace("\n", "\r\n" if "\r\n" in text else "\n")
+    target = path.resolve() if path.is_symlink() else path
+    with aside(target) as draft:
+        draft.write_bytes(new.getvalue().replace("\n", "\r\n" if "\r\n" in text else "\n").encode())
+        shutil.copymode(target, draft)
 
 
 def change_entries(change: Change, before: Topics, file: CommentedMap) -> None:
@@ -173,20 +169,12 @@ def change_entries(change: Change, before: Topics, file: CommentedMap) -> None:
     place, key = _topics_in(file)
     after, entries = change.topics(before), place[key]
     new = [topic for topic in after.topics if topic not in before.topics]
-    for name in change.names:
-        names = [composed(each if isinstance(each, str) else each["name"]) for each in entries]
-        number = names.index(name)
-        if change.kind == "rename":
+    for number, name in reversed([*enumerate(before.names)]):
+        if name in change.names and change.kind == "rename":
             _rename(entries, number, new[0])
-        else:
-            _replace(entries, number, [entry(topic) for topic in new])
-        new = []
-    _retire(place, key, {n: to for n, to in after.retired.items() if n not in before.retired})
-
-
-def codebook_file(paths: Paths) -> Path:
-    """The file that has the topics: params.yaml in projects of before."""
-    return paths.codebook if paths.codebook.exists() else paths.params
+        elif name in change.names:
+            _replace(entries, number, new if name == change.names[0] else [])
+    _retire(place, {n: to for n, to in after.retired.items() if n not in before.retired})
 
 
 def _topics_in(file: CommentedMap) -> tuple[CommentedMap, str]:
@@ -201,88 +189,69 @@ def set_topics(topics: Topics, file: CommentedMap) -> None:
     set_value(place, key, CommentedSeq(map(entry, topics.topics)))
     if "retired" in place:
         set_value(place, "retired", CommentedMap())
-    _retire(place, key, topics.retired)
+    _retire(place, topics.retired)
 
 
 def set_value(place: CommentedMap, key: str, value: object) -> None:
-    """Set a value of a mapping; comments below it stay there."""
-    below = _take_below(place, key) if key in place else ""
+    """Set a value of a mapping that has some; comments below it stay there."""
+    below = _below(place, key if key in place else [*place][-1])
     place[key] = value
-    _put_below(place, key, below)
+    _below(place, key, below)
 
 
-def _retire(place: CommentedMap, key: str, retired: Mapping[str, Sequence[str]]) -> None:
-    """Add names, if any, to those that are retired, which stand below the topics."""
-    if not retired:
-        return
-    below = _take_below(place, "retired" if "retired" in place else key)
-    if "retired" not in place:
-        place.insert([*place].index(key) + 1, "retired", CommentedMap())
-    place["retired"].update({name: listed(parts) for name, parts in retired.items()})
-    _put_below(place, "retired", below)
+def _retire(place: CommentedMap, retired: Mapping[str, Sequence[str]]) -> None:
+    """Add names, if any, to those that are retired."""
+    if retired:
+        below = _below(place, "retired" if "retired" in place else [*place][-1])
+        names = {name: listed(parts) for name, parts in retired.items()}
+        place.setdefault("retired", CommentedMap()).update(names)
+        _below(place, "retired", below)
 
 
 def _rename(entries: CommentedSeq, number: int, topic: Topic) -> None:
     """Give an entry the name of a topic and its former ones."""
-    below, node = _take_below(entries, number), entries[number]
+    below, node = _below(entries, number), entries[number]
     if isinstance(node, str):
         entries[number] = node = CommentedMap(name=node)
-        tokens = entries.ca.items.get(number, [None])
-        node.ca.items["name"], tokens[0] = [None, None, tokens[0], None], None
+        node.ca.items["name"] = [None, None, entries.ca.items.pop(number)[0], None]
     node["name"] = topic.name
     if "was" not in node:
         node.insert([*node].index("name") + 1, "was", None)
     node["was"] = listed(topic.was)
-    _put_below(entries, number, below)
+    _below(entries, number, below)
 
 
-def _replace(entries: CommentedSeq, number: int, new: Sequence[str | CommentedMap]) -> None:
+def _replace(entries: CommentedSeq, number: int, new: Sequence[Topic]) -> None:
     """Put new entries, or none, in place of one."""
-    below = _take_below(entries, number)
-    for each in new[::-1]:
-        entries.insert(number + 1, each)
+    below = _below(entries, number)
+    for topic in new[::-1]:
+        entries.insert(number + 1, entry(topic))
     del entries[number]
     if last := number + len(new):
-        _take_below(entries, last - 1)
-        _put_below(entries, last - 1, below)
-    elif lines := re.sub(r"(?m)^ *# ?", "", below).strip():
-        entries.yaml_set_comment_before_after_key(0, lines, below.find("#"))
+        _below(entries, last - 1, below)
+    elif below:
+        entries.ca.items.setdefault(0, [None] * 4)[1] = [CommentToken(below, CommentMark(0), None)]
 
 
-def _leaf(node: Any, key: Any) -> tuple[Any, Any, int, bool]:
-    """Where ruamel keeps the lines below a value: collection, key, place; whether in a block."""
+def _below(node: CommentedMap | CommentedSeq, key: str | int, new: str = "") -> str:
+    """Replace the comments and empty lines below a value; returns those that were there.
+
+    They are whole lines, which ruamel keeps at the last scalar of the value. A comment beside it
+    stays.
+    """
     value = node[key]
     if isinstance(value, (CommentedMap, CommentedSeq)) and value and not value.fa.flow_style():
-        return _leaf(value, [*value][-1] if isinstance(value, CommentedMap) else len(value) - 1)
-    is_block = isinstance(value, (FoldedScalarString, LiteralScalarString))
-    return node, key, 2 if isinstance(node, CommentedMap) else 0, is_block
-
-
-def _take_below(node: Any, key: Any) -> str:
-    """Cut out the comments and empty lines below a value; a comment beside it stays."""
-    leaf, key, place, is_block = _leaf(node, key)
-    tokens = leaf.ca.items.get(key)
-    if not tokens or not tokens[place]:
-        return ""
-    token = tokens[place]
-    lines = " " * token.start_mark.column + token.value
-    beside, _, below = ("", "", lines) if is_block else token.value.partition("\n")
-    token.value = f"{beside}\n"
-    if not beside:
-        tokens[place] = None
-    return str(below)
-
-
-def _put_below(node: Any, key: Any, below: str) -> None:
-    """Put comments and empty lines below a value that has none."""
-    leaf, key, place, is_block = _leaf(node, key)
-    tokens = leaf.ca.items.setdefault(key, [None] * 4)
-    if below and tokens[place]:
-        tokens[place].value += below
-    elif below:
-        lines = below.lstrip(" ")
-        mark = CommentMark(len(below) - len(lines))
-        tokens[place] = CommentToken(lines if is_block else f"\n{below}", mark, None)
+        last = [*value][-1] if isinstance(value, CommentedMap) else len(value) - 1
+        return _below(value, last, new)
+    tokens = node.ca.items.setdefault(key, [None] * 4)
+    place = 2 if isinstance(node, CommentedMap) else 0
+    token = tokens[place] or CommentToken("", CommentMark(0), None)
+    if isinstance(value, (FoldedScalarString, LiteralScalarString)):
+        tokens[place] = CommentToken(new, CommentMark(0), None) if new else None
+        return " " * token.start_mark.column + token.value
+    beside, _, old = token.value.partition("\n")
+    tokens[place] = CommentToken(f"{beside}\n{new}", token.start_mark, None)
+    return old
 
 
 def _merged(topics: Sequence[Topic]) -> Topic:

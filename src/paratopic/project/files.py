@@ -17,7 +17,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,17 +58,6 @@ HOUR = 3600.0  # seconds
 UNWRITABLE = {*FULL, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
-class _Place:
-    """An attribute of `Paths`: the path of a file or folder, given from the project's root."""
-
-    def __init__(self, place: str) -> None:
-        self._place = place
-
-    def __get__(self, paths: Paths, owner: type) -> Path:
-        return paths.root / self._place
-
-
-@dataclass(frozen=True)
 class Paths:
     """Where the files of a project are.
 
@@ -80,49 +68,55 @@ class Paths:
         dvc.yaml have them.
     """
 
-    root: Path = Path()
+    def __init__(self, root: Path = Path()) -> None:
+        self.root = root
+        self.params = root / "params.yaml"
+        self.codebook = root / f"seeds/{CODEBOOK}"
+        self.pipeline, self.lock = root / "dvc.yaml", root / "dvc.lock"
+        # What language models are asked (`paratopic annotate`).
+        self.prompt = root / "prompt.md"
+
+        self.paragraphs = root / "data/paragraphs.parquet"
+        # Votes of people, tables and weak sources; what counts of them; how labels were drawn; and
+        # votes that fits read.
+        self.votes, self.labels = root / "data/votes.parquet", root / "data/labels.parquet"
+        self.sample, self.weak = root / "data/sample.parquet", root / "data/weak.parquet"
+        self.metadata = root / "data/metadata.parquet"
+        self.folds = root / "data/folds.parquet"
+        # Paragraphs without a label, and the folds that hold them out.
+        self.dealt = root / "data/unlabelled.parquet"
+        # Out-of-fold scores of each model as its fits give them, and calibrated.
+        self.raw_scores, self.scores = root / "data/fits", root / "data/oof"
+        # What the champion predicts for all paragraphs, kept by the commands `shares` and `report`
+        # where models of the folds have predicted only some.
+        self.predicted = root / "data/predicted.parquet"
+        # The final fit of each model, which a calibration and a manifest make a model that ships.
+        self.final_fits = root / "data/final"
+        # How long the last fits took. DVC keeps it out of git.
+        self.times = root / ".dvc/tmp/paratopic/times.json"
+
+        self.models, self.champion = root / "models", root / "models/champion"
+
+        self.reports, self.model_reports = root / "reports", root / "reports/models"
+        self.installed = root / "reports/installed.json"
+        self.prepared, self.skipped = root / "reports/prepare.json", root / "reports/skipped.csv"
+        self.split = root / "reports/split.json"
+        self.comparison = root / "reports/comparison.json"
+        self.picture = root / "reports/comparison.png"
+        self.headlines = root / "reports/macro_f1.json"
+        self.page = root / "reports/index.html"
+        # The same with what `paratopic report --open` adds: no stage writes it.
+        self.whole_page = root / "reports/report.html"
+
+    @property
+    def topics(self) -> Path:
+        """The file that has the topics: params.yaml in projects of before."""
+        return self.codebook if self.codebook.exists() else self.params
 
     def name(self, path: Path) -> str:
         """A path as the project has it in its files: from the root, if it is inside."""
         is_inside = path.is_relative_to(self.root)
         return printable(path.relative_to(self.root) if is_inside else path)
-
-    params = _Place("params.yaml")
-    codebook = _Place(f"seeds/{CODEBOOK}")
-    pipeline, lock = _Place("dvc.yaml"), _Place("dvc.lock")
-    # What language models are asked (`paratopic annotate`).
-    prompt = _Place("prompt.md")
-
-    paragraphs = _Place("data/paragraphs.parquet")
-    # Votes of people, tables and weak sources; what counts of them; how labels were drawn; and
-    # votes that fits read.
-    votes, labels = _Place("data/votes.parquet"), _Place("data/labels.parquet")
-    sample, weak = _Place("data/sample.parquet"), _Place("data/weak.parquet")
-    metadata = _Place("data/metadata.parquet")
-    folds = _Place("data/folds.parquet")
-    # Paragraphs without a label, and the folds that hold them out.
-    dealt = _Place("data/unlabelled.parquet")
-    # Out-of-fold scores of each model as its fits give them, and calibrated.
-    raw_scores, scores = _Place("data/fits"), _Place("data/oof")
-    # What the champion predicts for all paragraphs, kept by the commands `shares` and `report`
-    # where models of the folds have predicted only some.
-    predicted = _Place("data/predicted.parquet")
-    # The final fit of each model, which a calibration and a manifest make a model that ships.
-    final_fits = _Place("data/final")
-    # How long the last fits took. DVC keeps it out of git.
-    times = _Place(".dvc/tmp/paratopic/times.json")
-
-    models, champion = _Place("models"), _Place("models/champion")
-
-    reports, model_reports = _Place("reports"), _Place("reports/models")
-    installed = _Place("reports/installed.json")
-    prepared, skipped = _Place("reports/prepare.json"), _Place("reports/skipped.csv")
-    split = _Place("reports/split.json")
-    comparison, picture = _Place("reports/comparison.json"), _Place("reports/comparison.png")
-    headlines = _Place("reports/macro_f1.json")
-    page = _Place("reports/index.html")
-    # The same with what `paratopic report --open` adds: no stage writes it.
-    whole_page = _Place("reports/report.html")
 
 
 def root_with(path: Path) -> Path | None:
@@ -325,6 +319,25 @@ def read_csv(path: Path, made_by: str, **options: Any) -> pd.DataFrame:
     with written_by(made_by, path):
         table: pd.DataFrame = pd.read_csv(path, **options)
     return _each_cell(live, table)
+
+
+def read_text(path: Path) -> str:
+    """Read the text of params.yaml, or of the codebook, with its line ends.
+
+    A `UserError` says that it is missing or is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise UserError(
+            f"this folder is not a paratopic project, because it has no {path}: run this in a "
+            "project's folder, or start a project with `paratopic init`"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = 1 + error.object.count(b"\n", 0, error.start)
+        raise UserError(f"{path}, line {line}: is not UTF-8; save the file as UTF-8") from None
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,8 +51,8 @@ class Project:
         return read_params(self.paths.params)
 
 
-def run_stage(main: Callable[[Project], None]) -> None:
-    """Call the `main` of a stage with the project here, as `errors.run` does.
+def run_stage(main: Callable[..., None]) -> None:
+    """Call the `main` of a stage with the project here and the arguments, as `errors.run` does.
 
     Settings that change meanwhile are an error: DVC reads those of the stage once it is done. It
     would record the new values beside results of the old ones, and not run the stage again.
@@ -62,7 +63,7 @@ def run_stage(main: Callable[[Project], None]) -> None:
         # Looking for cycles in large libraries takes a tenth of a short run; at its end, seconds.
         gc.set_threshold(10_000)
         before = project.params
-        main(project)
+        main(project, *sys.argv[1:])
         gc.freeze()
         after = Project().params
         names = _sections_of_stage(project.paths) if after != before else []

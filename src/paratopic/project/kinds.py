@@ -7,8 +7,6 @@ loads training. Add a kind by an entry, in the order of simplicity, and the modu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -93,13 +91,3 @@ KINDS = {
         ),
     )
 }
-
-
-def named_object(place: str) -> Any:
-    """Import what ``module:name`` names.
-
-    >>> named_object("math:pi")
-    3.141592653589793
-    """
-    module, _, name = place.partition(":")
-    return getattr(import_module(module), name)

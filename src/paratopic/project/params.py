@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, fields, is_dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import (
@@ -28,11 +28,11 @@ from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.events import AliasEvent
-from ruamel.yaml.nodes import Node
+from ruamel.yaml.nodes import MappingNode, Node
 
 from paratopic.project.errors import UserError, did_you_mean
-from paratopic.project.files import Paths
-from paratopic.project.kinds import KINDS, named_object
+from paratopic.project.files import Paths, read_text
+from paratopic.project.kinds import KINDS
 from paratopic.project.sources import Source
 from paratopic.project.topics import TieRule, Topic, Topics
 
@@ -42,7 +42,6 @@ SECTION = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Section = TypeVar("Section")
 # Most aliases (*name) of a file: nested ones stand for more values than there is time to read.
 MOST_ALIASES = 20
-_SURROGATE = re.compile("[\ud800-\udfff]")  # halves of characters that YAML can carry
 # What an entry of a list may be instead of a str, by the names that pydantic gives.
 _ENTRIES: dict[str | int, type] = {"Topic": Topic, "Source": Source}
 
@@ -257,24 +256,24 @@ def read_params(path: Path) -> Params:
         A file is missing, is not UTF-8 or is not YAML, or a key is unknown, given twice or
         ill-typed, or a section is missing.
     """
-    values = parse_yaml(read_text(path), path)
-    sections = {}
+    values, sections = _read_yaml(path), {}
     if isinstance(values, dict):
         # Null is what is left of a section without keys.
         values |= {name: {} for name in SECTIONS & values.keys() if values[name] is None}
         sections = {name: values.pop(name) for name in KINDS if name in values}
         if isinstance(topics := values.get("topics"), dict):
             values["topics"] = _with_codebook(topics, path)
-    params, messages = _checked(Params, values, ())
-    for name, section in sections.items():
-        settings = named_object(KINDS[name].settings)
-        sections[name], more = _checked(settings, section, (name,))
-        messages += more
-    if params is not None:
-        messages += [f"{n}: this key is missing" for n in params.models if n not in sections]
-    if params is None or messages:
-        raise UserError("\n".join(f"{path}: {message}" for message in messages))
-    return replace(params, sections=sections)
+    params = _checked(Params, values, f"{path}: ")
+    for name in params.models:
+        if name not in sections:
+            raise UserError(f"{path}: {name}: this key is missing")
+    return replace(
+        params,
+        sections={
+            name: _checked(resolve_name(KINDS[name].settings), section, f"{path}: ", name)
+            for name, section in sections.items()
+        },
+    )
 
 
 def _with_codebook(topics: dict[str, object], params: Path) -> dict[str, object]:
@@ -284,117 +283,89 @@ def _with_codebook(topics: dict[str, object], params: Path) -> dict[str, object]
         raise UserError(f"{params} (topics.codebook) and {path} both have topics: remove one")
     if has_own:  # as projects of before
         return topics
-    values: Any = parse_yaml(read_text(path), path)
-    if messages := _checked(Codebook, values, ())[1]:
-        raise UserError("\n".join(f"{path}: {message}" for message in messages))
-    return topics | {"codebook": values["topics"], "retired": values.get("retired", {})}
+    own = asdict(_checked(Codebook, _read_yaml(path), f"{path}: "))
+    return topics | {"codebook": own["topics"], "retired": own["retired"]}
 
 
-def with_settings(params: Params, kind: str, settings: Mapping[str, object]) -> Params:
-    """Replace some settings of a kind of model.
+def usual_params(topics: Topics, seed: int, kind: str, settings: Mapping[str, object]) -> Params:
+    """The params of a new project with these topics and one kind of model, of which some settings.
 
     Raises
     ------
     UserError
         The kind has no such setting, or a value is ill-typed.
     """
-    values = asdict(params.section(kind)) | {**settings}
-    section, messages = _checked(named_object(KINDS[kind].settings), values, (kind,))
-    if messages:
-        raise UserError("\n".join(messages))
-    return replace(params, sections={**params.sections, kind: section})
+    section = _checked(resolve_name(KINDS[kind].settings), {**settings}, kind=kind)
+    sections = Prepare(), Labels(), Split(), Calibrate(), Evaluate(), Compare(), Track()
+    return Params(seed, (kind,), None, None, "paragraph", topics, *sections, {kind: section})
 
 
-def _checked(
-    section: type[Section], values: object, place: tuple[str, ...]
-) -> tuple[Section | None, list[str]]:
-    """Values as the section that they are meant for; None, and messages, where they are not."""
+def _checked(section: type[Section], values: object, where: str = "", kind: str = "") -> Section:
+    """Values as a section; a `UserError` names the keys that are wrong.
+
+    Parameters
+    ----------
+    where
+        What its lines begin with.
+    kind
+        Name of the section if it is that of a kind of model.
+    """
     try:
         # Strict validation of JSON still takes a list for a tuple and 1 for 1.0.
-        return TypeAdapter(section).validate_json(json.dumps(values)), []
+        return TypeAdapter(section).validate_json(json.dumps(values))
     except ValidationError as error:
-        return None, _messages(error, section, place)
+        lines = (f"{where}{message}" for message in _messages(error, section, kind))
+        raise UserError("\n".join(lines)) from None
 
 
 class _Constructor(SafeConstructor):
-    """Names the line of a value that cannot be read, as the date 2025-99-99."""
+    """Takes what JSON has too, and names the line of anything else, as the date 2025-09-15."""
 
     def construct_object(self, node: Node, deep: bool = False) -> object:
+        where = node.start_mark
         try:
-            return super().construct_object(node, deep)
+            value = super().construct_object(node, deep)
+            if isinstance(value, str):
+                value.encode()  # which half of a character cannot be
+            elif not isinstance(value, (int, float, list, dict, type(None))):
+                raise ValueError(f"{value} is a {type(value).__name__}; write a text in quotes")
+            for key, _ in node.value if isinstance(node, MappingNode) else ():
+                if key.tag.rpartition(":")[2] not in ("str", "merge"):
+                    where = key.start_mark
+                    raise ValueError(f"{key.value} is not the name of a key; write it in quotes")
         except (ValueError, ArithmeticError) as error:
-            raise ConstructorError(None, None, str(error), node.start_mark) from None
+            raise ConstructorError(None, None, str(error), where) from None
+        return value
 
 
-def read_text(path: Path) -> str:
-    """Read the text of params.yaml, or of the codebook, with its line ends.
-
-    A `UserError` says that it is missing or is not UTF-8.
-    """
-    try:
-        return path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        raise UserError(
-            f"this folder is not a paratopic project, because it has no {path}: run this in a "
-            "project's folder, or start a project with `paratopic init`"
-        ) from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        line = 1 + error.object.count(b"\n", 0, error.start)
-        raise UserError(f"{path}, line {line}: is not UTF-8; save the file as UTF-8") from None
-
-
-def parse_yaml(text: str, path: Path) -> object:
-    """Values of the text of a YAML file; a `UserError` names the line that is not YAML."""
-    yaml = YAML(typ="safe", pure=True)
+def _read_yaml(path: Path) -> object:
+    """Values of a YAML file; a `UserError` names the line that cannot be read."""
+    text, yaml = read_text(path), YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     try:
         if sum(isinstance(event, AliasEvent) for event in yaml.parse(text)) > MOST_ALIASES:
             problem = f"it has over {MOST_ALIASES} aliases (*name): write out what they repeat"
             raise ConstructorError(None, None, problem)
-        return _plain(yaml.load(text), f"{path}")
-    except UserError:
-        raise
+        values: object = yaml.load(text)
+        json.dumps(values)  # which values that contain themselves have not
+        return values
     except RecursionError:
-        raise UserError(f"{path} is nested too deeply, or a part of it contains itself") from None
+        raise UserError(f"{path} is nested too deeply") from None
     except Exception as error:  # a YAMLError, but of some files ruamel raises others
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else f"{path}"
         problem = getattr(error, "problem", None) or str(error)
         hint = "; indent with spaces, not tabs" if r"'\t'" in problem else ""
-        raise UserError(f"{where} is not valid YAML: {_short(problem)}{hint}") from None
+        raise UserError(f"{where} cannot be read: {_short(problem)}{hint}") from None
 
 
-def _plain(value: object, where: str) -> object:
-    """The value, if it has nothing but what JSON has too: YAML's dates and sets are refused."""
-    match value:
-        case dict():
-            for name, item in value.items():
-                if not isinstance(name, str):
-                    key = _short(repr(name))
-                    raise UserError(f"{where}: {key} is not the name of a key; write it in quotes")
-                _plain(item, f"{where}.{name}" if ": " in where else f"{where}: {name}")
-        case list():
-            for number, item in enumerate(value):
-                _plain(item, f"{where}.{number}")
-        case str() if _SURROGATE.search(value):
-            raise UserError(f"{where}: {_short(ascii(value))} is not text")
-        case str() | None | bool() | int() | float():
-            pass
-        case _:
-            kind = type(value).__name__
-            raise UserError(f"{where}: {_short(str(value))} is a {kind}; write a text in quotes")
-    return value
-
-
-def _messages(error: ValidationError, section: type, place: tuple[str, ...]) -> list[str]:
+def _messages(error: ValidationError, section: type, kind: str) -> list[str]:
     """One message for each key: 'transformer.epochs: Input should be a valid integer (got "x")'."""
     messages = []
     for item in error.errors():
         # An entry of a list is an object or a str: what is wrong with it as an object is said.
-        parts = [str(part) for part in (*place, *item["loc"]) if part not in _ENTRIES]
-        key = ".".join(parts) or "the file"
+        parts = [str(part) for part in item["loc"] if part not in _ENTRIES]
+        key = ".".join(filter(None, [kind, *parts])) or "the file"
         match item["type"]:
             case "string_type" if item["loc"][-1] == "str":
                 continue

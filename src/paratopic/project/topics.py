@@ -91,6 +91,16 @@ def topics_in_words(names: Iterable[str]) -> str:
     return f"{SEPARATOR} ".join(names) or NO_TOPIC
 
 
+def first_definition(name: str) -> str:
+    """The name of a topic as its definition, until somebody writes a better one.
+
+    >>> first_definition("diplomacy_venue")
+    'Diplomacy venue.'
+    """
+    words = " ".join(name.replace("_", " ").split())
+    return f"{words[:1].upper()}{words[1:]}."
+
+
 @dataclass(frozen=True)
 class Topic:
     """One entry of the codebook.

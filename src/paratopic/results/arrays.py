@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import Any
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -157,7 +157,7 @@ def shares(
     weights = np.ones(len(numbers)) if weights is None else weights
     articles = _values("articles", of, size)
     frame = _table(articles, numbers, names.labels(truth), weights, draw)
-    scores = names.table(frame[["id"]].assign(repeat=0), probabilities, "probabilities")
+    scores = names.table(frame[["id"]].assign(repeat=0), probabilities, "probabilities", None)
     by = pd.DataFrame(by).rename(columns={0: "group"})
     columns = {str(name): _values(f"by, {name}", by[name], size) for name in by}
     predictor = GivenPredictor(scores, "the given probabilities")
@@ -169,16 +169,24 @@ def shares(
 class _Classes:
     """What the columns of probabilities stand for."""
 
-    columns: list[Any]
+    columns: list[Hashable]
     none: Hashable
     several: bool
 
     @classmethod
-    def of(cls, truth: Any, values: Any, classes: Sequence[Any] | None, none: Hashable) -> _Classes:
+    def of(
+        cls,
+        truth: npt.ArrayLike,
+        values: npt.ArrayLike,
+        classes: Sequence[Hashable] | None,
+        none: Hashable,
+    ) -> Self:
         """Read the classes from the columns where they are not given."""
-        if classes is None and not isinstance(values, pd.DataFrame):
-            raise ValueError("classes: name the columns of the array, or give a DataFrame")
-        return cls(list(values if classes is None else classes), none, np.ndim(truth) == 2)
+        if classes is None:
+            if not isinstance(values, pd.DataFrame):
+                raise ValueError("classes: name the columns of the array, or give a DataFrame")
+            classes = [*values]
+        return cls([*classes], none, np.ndim(truth) == 2)
 
     @property
     def are_topics(self) -> list[bool]:
@@ -191,19 +199,20 @@ class _Classes:
         names = tuple(map(str, compress(self.columns, self.are_topics)))
         return Topics("multi" if self.several else "single", names)
 
-    def labels(self, truth: Any) -> list[list[str]]:
+    def labels(self, truth: npt.ArrayLike) -> list[list[str]]:
         """Names of the topics of each text."""
+        n = np.shape(truth)[0]
         if self.several:
-            has = self._read(truth, "truth", np.shape(truth)[:1]) > 0
+            has = self._read(truth, "truth", (n,)) > 0
             return [list(compress(self.topics.names, row)) for row in has]
-        labels = _values("truth", truth, len(truth)).tolist()
+        labels = _values("truth", truth, n).tolist()
         for row, label in enumerate(labels):
             if label not in [*self.columns, self.none]:
                 raise ValueError(f"truth, row {row}: {label!r} is not in classes, {self.columns}")
         return [[] if label == self.none else [str(label)] for label in labels]
 
     def table(
-        self, rows: pd.DataFrame, values: Any, what: str, least: npt.ArrayLike | None = None
+        self, rows: pd.DataFrame, values: npt.ArrayLike, what: str, least: npt.ArrayLike | None
     ) -> pd.DataFrame:
         """Add columns of scores, and of thresholds (`least`), to rows of repeats of n texts."""
         n, repeats = rows["id"].nunique(), rows["repeat"].nunique()
@@ -215,7 +224,7 @@ class _Classes:
         columns = [*self.topics.scores, *self.topics.thresholds]
         return rows.reset_index(drop=True).join(pd.DataFrame(both, columns=columns))
 
-    def _read(self, values: Any, what: str, shape: tuple[int, ...]) -> np.ndarray:
+    def _read(self, values: npt.ArrayLike, what: str, shape: tuple[int, ...]) -> np.ndarray:
         """Probabilities (*shape, k) in the order of the columns."""
         if isinstance(values, pd.DataFrame):
             if {*values} != {*self.columns}:
@@ -230,7 +239,7 @@ class _Classes:
         return read
 
 
-def _values(what: str, values: Any, n: int) -> np.ndarray:
+def _values(what: str, values: npt.ArrayLike, n: int) -> np.ndarray:
     """Values of n texts, of which none may be missing."""
     if len(read := pd.Series(values).to_numpy()) != n:
         raise ValueError(f"{what}: there are {len(read)} values for {n} texts")
@@ -240,7 +249,11 @@ def _values(what: str, values: Any, n: int) -> np.ndarray:
 
 
 def _table(
-    articles: np.ndarray, numbers: Any, labels: Any, weights: Any, draw: str = "paragraph"
+    articles: np.ndarray,
+    numbers: np.ndarray,
+    labels: Sequence[Sequence[str]],
+    weights: npt.ArrayLike,
+    draw: str = "paragraph",
 ) -> pd.DataFrame:
     """The paragraph table, with labels by hand of the texts with these numbers.
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
-from functools import partial
 from itertools import compress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,10 +25,9 @@ from sklearn.utils.validation import check_is_fitted
 from paratopic.corpus.folds import Folds, TooFewLabels, deal_labelled, deal_unlabelled, no_folds
 from paratopic.corpus.labelled import Labelled, Unlabelled
 from paratopic.inference.model import checked, listed, load
-from paratopic.project.files import aside, template
-from paratopic.project.folder import Project
+from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
-from paratopic.project.params import Params, with_settings
+from paratopic.project.params import Params, usual_params
 from paratopic.project.texts import Text, plain
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.calibration import calibrate_rows
@@ -38,27 +36,6 @@ from paratopic.training.crossval import cross_validate, fit_all, fitter, with_po
 # A label of y: a str or a number.
 Label = Hashable
 Labels = npt.NDArray[Any]
-
-
-class _Shipped:
-    """A model that is loaded, and the files of its folder, by which it can be pickled."""
-
-    def __init__(self, write: Callable[[Path], object]) -> None:
-        with TemporaryDirectory() as parent:
-            folder = Path(parent) / "model"
-            write(folder)
-            paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-            self.files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-            self.model = load(folder)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (partial(_write, self.files),)
-
-
-def _write(files: Mapping[str, bytes], folder: Path) -> None:
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
 
 
 @dataclass(eq=False, repr=False)
@@ -144,16 +121,19 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             raise ValueError(f"{self.kind!r} is no kind of model; there are {', '.join(KINDS)}")
         texts, y = checked(X), self._checked(y)
         check_consistent_length(texts, y, groups)
-        topics = self._read_labels(y)
-        params, kind, labels = self._params(topics), KINDS[self.kind], np.array(self._topics)
+        topics, seed = self._read_labels(y), self.random_state
+        if not isinstance(seed, (int, np.integer)):
+            seed = check_random_state(seed).randint(2**31)
+        params = usual_params(topics, int(seed), self.kind, self.settings or {})
+        labels = np.array(self._topics)
         has = y[:, labels] if y.ndim == 2 else y[:, None] == labels
         named = [tuple(compress(topics.names, row)) for row in has.tolist()]
         of = range(len(texts)) if groups is None else np.unique(groups, return_inverse=True)[1]
         rows = _table(texts, "group", of).assign(topic=pd.Series(named, dtype=object))
         unlabelled = checked(() if pool is None else pool)
         others = _table(unlabelled, "pool", range(len(unlabelled)))
-        data = with_pool(Labelled(rows, topics), others, kind, params)
-        folds, fit = self._folds(data, params), fitter(kind, params)
+        data = with_pool(Labelled(rows, topics), others, self.kind, params)
+        folds, fit = self._folds(data, params), fitter(self.kind, params)
         dealt = deal_unlabelled(others, rows, folds, params.seed)
         data = replace(data, folds=folds.table, unlabelled=Unlabelled(dealt))
         # Without calibration nothing is held out; the final fit is the same.
@@ -165,7 +145,12 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             calibration = replace(calibration, alone=of_alone)
         fitted = fit_all(data, fit, params.seed)
         languages = fitted.audience(plain(texts)).codes
-        self._shipped = _Shipped(lambda folder: fitted.save(folder, calibration, languages))
+        with TemporaryDirectory() as parent:
+            folder = Path(parent) / "model"
+            fitted.save(folder, calibration, languages)
+            paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+            self._files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+            self._model = load(folder)
         return self
 
     def predict_proba(self, X: Iterable[Text]) -> npt.NDArray[np.float64]:
@@ -188,7 +173,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         (n,) labels; if texts have several topics, (n, k) whether each has each of `classes_`.
         """
         _, predicted = self._answer(X)
-        if self._shipped.model.mode.exclusive:
+        if self._model.mode.exclusive:
             return np.asarray(self.classes_[predicted.argmax(axis=1)])
         return predicted.astype(np.int64)
 
@@ -199,7 +184,21 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """
         check_is_fitted(self)
         with aside(Path(folder)) as draft:
-            _write(self._shipped.files, draft)
+            for path, content in self._files.items():
+                (draft / path).parent.mkdir(parents=True, exist_ok=True)
+                (draft / path).write_bytes(content)
+
+    def __getstate__(self) -> dict[str, object]:
+        # A `Model` cannot be pickled: it is loaded again, from the files.
+        state: dict[str, object] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_model"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        super().__setstate__(state)
+        if "_files" in state:
+            with TemporaryDirectory() as parent:
+                self.save(Path(parent) / "model")
+                self._model = load(Path(parent) / "model")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -210,7 +209,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def _answer(self, X: Iterable[Text]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         """Probabilities of the classes, (n, k), and which are predicted, (n, k)."""
         check_is_fitted(self)
-        model, columns = self._shipped.model, self._topics
+        model, columns = self._model, self._topics
         knows_none = len(columns) < len(self.classes_)
         scores, predicted, _, _ = model.scored(listed(X), forced=not knows_none)
         if knows_none:
@@ -243,14 +242,6 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             )
         codebook = tuple(Topic(str(label), defined[label]) for label in self._topics)
         return Topics("multi" if several else "single", codebook)
-
-    def _params(self, topics: Topics) -> Params:
-        """Settings of a new project, but for the topics, the seed and those that are given."""
-        seed = self.random_state
-        if not isinstance(seed, (int, np.integer)):
-            seed = check_random_state(seed).randint(2**31)
-        usual = with_settings(Project(template()).params, self.kind, self.settings or {})
-        return replace(usual, topics=topics, seed=int(seed))
 
     def _folds(self, data: Labelled, params: Params) -> Folds:
         """Folds of the texts; none, and a warning, where labels are too few."""

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, replace
 
 from paratopic.corpus.labelled import read_sampled
 from paratopic.corpus.table import read_parquet
 from paratopic.project import files
-from paratopic.project.files import (
-    ALONE,
-    APART,
-    BY_DEFINITIONS,
-    CALIBRATION,
-    IN_CONTEXT,
-    UNLABELLED,
-)
+from paratopic.project.files import ALONE, APART, BY_DEFINITIONS, IN_CONTEXT, UNLABELLED
 from paratopic.project.folder import Project, run_stage
 from paratopic.training.calibration import calibrate_rows, calibrated, with_expected_thresholds
 
 
-def main(project: Project) -> None:
-    """Run the stage for the model that the command line names."""
-    name, params, paths = sys.argv[1], project.params, project.paths
+def main(project: Project, name: str) -> None:
+    """Run the stage for a kind of model."""
+    params, paths = project.params, project.paths
     topics, tables = params.topics, {}
     data, folder = read_sampled(paths, topics), paths.raw_scores / name
     if (folder / BY_DEFINITIONS).exists():
@@ -43,7 +35,7 @@ def main(project: Project) -> None:
         draft.mkdir()
         for file, table in tables.items():
             table.to_parquet(draft / file, index=False)
-        files.write_json(draft / CALIBRATION, asdict(calibration), digits=10)
+        files.write_json(draft / files.CALIBRATION, asdict(calibration), digits=10)
     print(f"{name}: scores in {paths.scores / name}")
 
 

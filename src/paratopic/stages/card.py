@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from paratopic.corpus.labelled import read_labelled
 from paratopic.evaluation.report import Metrics
 from paratopic.findings.card import render_card
@@ -14,9 +12,8 @@ from paratopic.project.folder import Project, run_stage
 from paratopic.project.reports import Final
 
 
-def main(project: Project) -> None:
-    """Run the stage for the model that the command line names."""
-    name = sys.argv[1]
+def main(project: Project, name: str) -> None:
+    """Run the stage for a kind of model."""
     params, paths = project.params, project.paths
     reports = paths.model_reports / name
     final = Final.load(reports / FINAL, "stage train")

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-
 from paratopic.corpus.folds import Split
 from paratopic.corpus.labelled import read_sampled
 from paratopic.corpus.table import read_parquet, with_metadata
 from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.modes import read_calibration
 from paratopic.project import files
-from paratopic.project.files import ALONE, CALIBRATION, HISTORY, IN_CONTEXT, Paths
+from paratopic.project.files import ALONE, CALIBRATION, HISTORY, IN_CONTEXT
 from paratopic.project.folder import Project, run_stage
-from paratopic.project.params import Params
 
 
-def main(project: Project) -> None:
-    """Run the stage for the model that the command line names."""
-    name = sys.argv[1]
+def main(project: Project, name: str) -> None:
+    """Run the stage for a kind of model."""
     params, paths = project.params, project.paths
     metrics, tables = build_report(
         read_sampled(paths, params.topics),
-        read_out_of_fold(paths, name, params),
+        read_out_of_fold(project, name),
         Split.load(paths.split, "stage split"),
         params.evaluate,
         params.seed,
@@ -42,7 +38,7 @@ def main(project: Project) -> None:
     print(f"{name}: {metric.title} {figure.value:.3f} ({ends})")
 
 
-def read_out_of_fold(paths: Paths, name: str, params: Params) -> OutOfFold:
+def read_out_of_fold(project: Project, name: str) -> OutOfFold:
     """Read what stages fit and calibrate wrote of a model.
 
     Raises
@@ -50,6 +46,7 @@ def read_out_of_fold(paths: Paths, name: str, params: Params) -> OutOfFold:
     UserError
         A file is missing, damaged, or was made with other topics.
     """
+    params, paths = project.params, project.paths
     folder = paths.scores / name
     path, alone = folder / CALIBRATION, folder / ALONE
     calibration = read_calibration(files.read_json(path, f"stage calibrate@{name}"))

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import sys
-
 from paratopic.corpus.folds import Split
 from paratopic.project import files
 from paratopic.project.errors import plural
 from paratopic.project.files import ALONE, HISTORY
 from paratopic.project.folder import Project, run_stage
-from paratopic.project.kinds import KINDS
 from paratopic.project.reports import Timer, last_time
-from paratopic.training.crossval import labelled_for, n_fits, out_of_fold, with_unlabelled
+from paratopic.project.terminal import bar
+from paratopic.training import crossval
 
 
-def main(project: Project) -> None:
-    """Run the stage for the model that the command line names."""
-    name, timer = sys.argv[1], Timer()
-    params, paths, kind = project.params, project.paths, KINDS[name]
-    data = with_unlabelled(labelled_for(kind, paths, params), paths)
-    labelled, number = (plural(len(data.rows), "labelled text"), plural(n_fits(data.folds), "fit"))
+def main(project: Project, name: str) -> None:
+    """Run the stage for a kind of model."""
+    params, paths, timer = project.params, project.paths, Timer()
+    data = crossval.with_unlabelled(crossval.labelled_for(name, paths, params), paths)
+    n, fit, seed = crossval.n_fits(data.folds), crossval.fitter(name, params), params.seed
+    labelled, number = plural(len(data.rows), "labelled text"), plural(n, "fit")
     last = f"; last time, it took {time}" if (time := last_time(paths.times, name)) else ""
     print(f"{name}: {number} to measure it on {labelled}{last}", flush=True)
+    with bar(f"{name}: fit", n) as advance:
+        processes = crossval.processes_for(name, len(data.rows))
+        tables = crossval.cross_validate(data, fit, seed, advance, processes)._asdict()
     # Figures of few articles speak of these alone: then what definitions teach is to decide.
     by_paragraph = Split.load(paths.split, "stage split").split_unit == "paragraph"
-    by_definitions = by_paragraph and bool(params.topics.descriptions)
-    tables = out_of_fold(data, kind, params, by_definitions)
+    if by_paragraph and params.topics.descriptions:
+        tables["definitions"] = crossval.score_by_definitions(data, fit, seed)
+    tables["apart"] = crossval.score_apart(data, fit, seed)
     with files.aside(paths.raw_scores / name) as draft:
         draft.mkdir()
         files.write_csv(draft / HISTORY, tables.pop("history"))

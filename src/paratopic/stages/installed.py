@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from paratopic.project import errors, files
-from paratopic.project.folder import Project
+from paratopic.project import files
+from paratopic.project.folder import Project, run_stage
 from paratopic.project.installed import library_versions, stage_digests
 
 
@@ -13,4 +13,4 @@ def main(project: Project) -> None:
 
 
 if __name__ == "__main__":
-    errors.run(lambda: main(Project()))
+    run_stage(main)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import sys
 
 from paratopic.inference.folder import write_manifest
-from paratopic.inference.modes import read_calibration
 from paratopic.project import files
 from paratopic.project.files import CALIBRATION
 from paratopic.project.folder import Project, run_stage
 
 
-def main(project: Project) -> None:
-    """Run the stage for the model that the command line names."""
-    name, params, paths = sys.argv[1], project.params, project.paths
-    calibration = read_calibration(
-        files.read_json(paths.scores / name / CALIBRATION, f"stage calibrate@{name}")
-    )
+def main(project: Project, name: str) -> None:
+    """Run the stage for a kind of model."""
+    params, paths = project.params, project.paths
+    calibration = files.read_json(paths.scores / name / CALIBRATION, f"stage calibrate@{name}")
     with files.aside(paths.models / name) as draft:
         shutil.copytree(paths.final_fits / name, draft)
         write_manifest(draft, params.topics, calibration)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 
 from paratopic.project import files
 from paratopic.project.errors import plural
 from paratopic.project.files import FINAL
 from paratopic.project.folder import Project, run_stage
-from paratopic.project.kinds import KINDS
 from paratopic.project.reports import Final, Timer
 from paratopic.project.terminal import bar
 from paratopic.training.crossval import fit_all, fitter, labelled_for
 
 
-def main(project: Project) -> None:
-    """Run the stage for the model that the command line names."""
-    name, timer = sys.argv[1], Timer()
-    params, paths, kind = project.params, project.paths, KINDS[name]
-    data = labelled_for(kind, paths, params)
+def main(project: Project, name: str) -> None:
+    """Run the stage for a kind of model."""
+    params, paths, timer = project.params, project.paths, Timer()
+    data = labelled_for(name, paths, params)
     with bar(f"{name}: final fit", 1) as advance:
-        model = fit_all(data, fitter(kind, params), params.seed, advance)
+        model = fit_all(data, fitter(name, params), params.seed, advance)
     audience, folder = model.audience(list(data.rows["text"])), paths.final_fits / name
     with files.aside(folder) as draft:
         draft.mkdir()

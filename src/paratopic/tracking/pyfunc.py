@@ -17,7 +17,6 @@ from paratopic.inference.folder import CARD
 from paratopic.inference.model import Model, load
 from paratopic.project.passages import Passage, section_heading
 from paratopic.project.sources import BESIDE
-from paratopic.project.texts import Text
 
 if TYPE_CHECKING:
     import mlflow.models
@@ -110,9 +109,9 @@ def signature(model: Model) -> mlflow.models.ModelSignature:
     return ModelSignature(inputs, infer_signature(model_output=output).outputs)
 
 
-def _texts(table: pd.DataFrame) -> list[Text]:
+def _texts(table: pd.DataFrame) -> list[str] | list[Passage]:
     """The texts of a table with what its columns tell of them."""
-    texts = table[TEXT].tolist()
+    texts: list[str] = table[TEXT].tolist()
     if not {*BESIDE} & {*table}:
         return texts
     nothing = pd.Series([""] * len(texts))

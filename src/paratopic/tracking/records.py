@@ -22,7 +22,6 @@ from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
 from paratopic.project.folder import Project
-from paratopic.project.params import Params
 from paratopic.project.reports import read_times
 from paratopic.project.topics import join_cell
 from paratopic.tracking.runs import Record, described
@@ -166,7 +165,7 @@ def _record(
         part=name,
         state=state,
         name=f"{name} · {title_of(tags) or state[:7]}",
-        params=_settings(name, project.params),
+        params=_settings(name, project),
         metrics=metrics_of(report),
         main=[*report.main],
         seconds=_seconds_of_training(paths, name),
@@ -191,13 +190,13 @@ def _record(
     )
 
 
-def _settings(name: str, params: Params) -> dict[str, str]:
+def _settings(name: str, project: Project) -> dict[str, str]:
     """The settings of one model. MLflow's picture of runs begins with the first that differs."""
     own = {
         f"{name}.{key}": value if isinstance(value, str) else json.dumps(value)
-        for key, value in asdict(params.section(name)).items()
+        for key, value in asdict(project.params.section(name)).items()
     }
-    return {"algorithm": name, "seed": str(params.seed)} | own
+    return {"algorithm": name, "seed": str(project.params.seed)} | own
 
 
 def _training_steps(folder: Path) -> dict[str, list[float]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pkgutil import resolve_name
 from typing import NamedTuple
 
 import numpy as np
@@ -15,20 +16,12 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
 from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds
-from paratopic.corpus.labelled import (
-    Labelled,
-    Unlabelled,
-    groups_of,
-    make_pool,
-    read_labelled,
-    with_passages,
-)
-from paratopic.corpus.table import read_paragraphs, read_parquet, texts_of
+from paratopic.corpus.labelled import Labelled, Unlabelled, groups_of, make_pool, read_labelled
+from paratopic.corpus.table import read_paragraphs, read_parquet, texts_of, with_passages
 from paratopic.inference.modes import Integers, Scores
 from paratopic.project.files import Paths
-from paratopic.project.kinds import Kind, named_object
+from paratopic.project.kinds import KINDS
 from paratopic.project.params import Params
-from paratopic.project.terminal import bar
 from paratopic.project.texts import Texts, numbered
 from paratopic.training.examples import (
     Advance,
@@ -44,18 +37,15 @@ from paratopic.training.examples import (
 FEW_ROWS = 500
 
 
-def fitter(kind: Kind, params: Params) -> Fit:
-    """Bind the topics and the kind's section of the params to its function `fit`."""
-    fit_model, section = named_object(kind.fit), params.section(kind.name)
-
-    def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
-        fitted: Fitted = fit_model(examples, params.topics, section, seed, advance)
-        return fitted
-
-    return fit
+def fitter(kind: str, params: Params) -> Fit:
+    """Bind the topics and a kind's section of the params to its function `fit`."""
+    fit_model, section = resolve_name(KINDS[kind].fit), params.section(kind)
+    return lambda examples, seed, advance: fit_model(
+        examples, params.topics, section, seed, advance
+    )
 
 
-def labelled_for(kind: Kind, paths: Paths, params: Params) -> Labelled:
+def labelled_for(kind: str, paths: Paths, params: Params) -> Labelled:
     """Read the labelled paragraphs of a project, their folds, and its pool (`with_pool`)."""
     data, paragraphs = read_labelled(paths, params.topics), read_paragraphs(paths.paragraphs)
     rows = with_passages(data.rows, paragraphs)
@@ -63,15 +53,16 @@ def labelled_for(kind: Kind, paths: Paths, params: Params) -> Labelled:
     return with_pool(data, paragraphs, kind, params)
 
 
-def with_pool(data: Labelled, paragraphs: pd.DataFrame, kind: Kind, params: Params) -> Labelled:
+def with_pool(data: Labelled, paragraphs: pd.DataFrame, kind: str, params: Params) -> Labelled:
     """Draw those paragraphs that have no label, too, if the kind of model learns from them.
 
     None are drawn where topics are rare: most paragraphs have none of them then, and teach no more
     than chance would.
     """
-    if not kind.learns_from_unlabelled or topics_are_rare(data.hand.targets, params.topics):
+    learns = KINDS[kind].learns_from_unlabelled
+    if not learns or topics_are_rare(data.hand.targets, params.topics):
         return data
-    most = params.section(kind.name).unlabelled
+    most = params.section(kind).unlabelled
     return replace(data, pool=make_pool(paragraphs, data.rows, most, params.seed))
 
 
@@ -82,9 +73,9 @@ def with_unlabelled(data: Labelled, paths: Paths) -> Labelled:
     return replace(data, unlabelled=Unlabelled(dealt, texts))
 
 
-def processes_for(kind: Kind, n_rows: int) -> int:
+def processes_for(kind: str, n_rows: int) -> int:
     """Number of processes, on one thread each, that fit a model to the folds of n rows soonest."""
-    return 1 if kind.is_parallel or n_rows < FEW_ROWS else int(cpu_count())
+    return 1 if KINDS[kind].is_parallel or n_rows < FEW_ROWS else int(cpu_count())
 
 
 def n_fits(folds: pd.DataFrame) -> int:
@@ -254,26 +245,3 @@ def _score(
 def _seed(seed: int, number: int) -> int:
     """Seed of the fit with this number, whichever fits are done before it."""
     return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
-
-
-def out_of_fold(
-    data: Labelled, kind: Kind, params: Params, by_definitions: bool
-) -> dict[str, pd.DataFrame]:
-    """Score the held-out paragraphs of a project, and show how far that is.
-
-    Parameters
-    ----------
-    by_definitions
-        Whether models that know the definitions alone are measured, too.
-
-    Returns
-    -------
-    The tables "scores", "alone", "history" and "unlabelled" of `cross_validate`, "definitions" of
-    `score_by_definitions`, where that is to be measured, and "apart" of `score_apart`.
-    """
-    fit, processes = fitter(kind, params), processes_for(kind, len(data.rows))
-    with bar(f"{kind.name}: fit", n_fits(data.folds)) as advance:
-        tables = cross_validate(data, fit, params.seed, advance, processes)._asdict()
-    if by_definitions:
-        tables["definitions"] = score_by_definitions(data, fit, params.seed)
-    return tables | {"apart": score_apart(data, fit, params.seed)}

@@ -219,7 +219,7 @@ class Fitted(ABC):
         with aside(folder) as draft:
             draft.mkdir()
             parity = self.write_fit(draft, languages)
-            write_manifest(draft, self.topics, calibration)
+            write_manifest(draft, self.topics, asdict(calibration))
         return parity
 
     def write_fit(self, folder: Path, languages: Sequence[str]) -> Parity:

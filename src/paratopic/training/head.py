@@ -20,16 +20,7 @@ import numpy as np
 from scipy import sparse
 
 from paratopic.inference.head import LinearHead
-from paratopic.inference.modes import (
-    Array,
-    Features,
-    Integers,
-    Multi,
-    Scores,
-    Single,
-    Targets,
-    conditional,
-)
+from paratopic.inference.modes import Array, Features, Integers, Multi, Scores, Single, Targets
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from paratopic.training.logistic import Lessons, Linear, fit_binary, fit_logistic
@@ -235,8 +226,6 @@ def fit_head(learnt: Lessons, regression: Regression, strength: float, prior: Ar
 
     Parameters
     ----------
-    learnt
-        Texts and what is known of them.
     strength
         Variance of the coefficients around the prior, as for `fit_logistic`.
     prior
@@ -307,7 +296,7 @@ class SingleRegression(Single):
         """
         if labels[:, -1].any():
             return answers, np.ones((len(answers), 1))
-        truth = np.column_stack([conditional(answers[:, :-1]), np.zeros(len(answers))])
+        truth = np.column_stack([self.conditional(answers[:, :-1]), np.zeros(len(answers))])
         return truth, 1 - answers[:, -1:]
 
     def update(self, probabilities: Array, ratio: Array) -> Array:

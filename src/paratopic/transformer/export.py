@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
-from typing import Any
 
 import onnx
 import torch
@@ -18,12 +17,13 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from paratopic.inference.onnx_model import EMBEDDINGS
-
 # The first version of ONNX's operators in which attention is one operator.
 OPSET = 23
 # Name under which encoders of transformers find `_attention`.
 ATTENTION = "paratopic"
+# Name of the ONNX model's one output: embeddings (n, d) of unit length. PyTorch's operators name
+# the values between, so that an output must not be called as one of them.
+EMBEDDINGS = "embeddings"
 
 
 class EmbeddingNetwork(nn.Module):
@@ -84,7 +84,7 @@ def _attention(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float,
-    **others: Any,
+    **others: object,
 ) -> tuple[Tensor, Tensor | None]:
     """Attention without a mask as ONNX's operator for heads that lie side by side.
 
@@ -107,7 +107,7 @@ def _attention(
     return attended.unflatten(2, (query.shape[1], -1)), None
 
 
-def _mask(*sizes: Any, **others: Any) -> Tensor | None:
+def _mask(*sizes: object, **others: object) -> Tensor | None:
     """None where every token attends to every other, of which tracing makes a mask of ones."""
     unpadded = others.get("attention_mask") is None and others.get("local_size") is None
     if unpadded and others.get("allow_is_bidirectional_skip", False):

@@ -144,8 +144,8 @@ def plan_tuning(
     sizes = _sizes(params.batch_size, len(examples.texts), len(of_clauses), share)
     n_outcomes = int(mode.outcomes(examples.by_hand).any(axis=0).sum())
     many = min(MANY * max(n_outcomes, 1), MANY_IN_ALL)
-    losses = (_pair_loss, _outcome_loss) if topics.most == 1 else (_topic_loss, _topic_loss)
-    loss = losses[len(examples.by_hand) >= many]
+    of_few, of_many = (_pair_loss, _outcome_loss) if mode.exclusive else (_topic_loss, _topic_loss)
+    loss = of_many if len(examples.by_hand) >= many else of_few
     if loss is _pair_loss and topics_are_rare(examples.by_hand, topics):
         share = min(share, OF_TUNED_IF_RARE)
     n_steps = _n_steps(targets, k, params, loss is _pair_loss, in_context)
