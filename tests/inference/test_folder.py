@@ -65,7 +65,7 @@ def test_a_published_model_has_only_what_prediction_reads(
 def test_a_loaded_model_answers_as_the_one_in_memory(
     kind: str, given: tuple[Any, ...], make: Make, rows: pd.DataFrame, topics: Topics
 ) -> None:
-    assert topics.descriptions  # the similarity to the nearest one is saved too
+    assert topics.descriptions  # how near texts are to other subjects is saved too
     model, folder = make(kind, *given)
     loaded = load(folder)
     passages, long = in_articles(rows), "tariff " * 300
@@ -243,8 +243,8 @@ def without_first(axis: int, *names: str) -> Callable[[Weights], None]:
     [
         ("head.safetensors", not_a_number),
         ("head.safetensors", without_first(0, "coef", "slope", "intercept")),
-        ("head.safetensors", without_first(1, "coef", "descriptions")),
-        ("head.safetensors", without_first(1, "descriptions")),
+        ("head.safetensors", without_first(1, "coef", "subjects")),
+        ("head.safetensors", without_first(1, "subjects")),
         ("head.safetensors", no_intercepts),
         ("idf.safetensors", without_first(0, "words")),
     ],

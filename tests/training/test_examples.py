@@ -83,10 +83,10 @@ def test_descriptions_count_less_the_more_articles_have_an_outcome(k: int) -> No
     topic = one_hot(np.array([0, 0, 1, 1, 1, -1]), 3)
     articles = np.array([0, 0, 0, 1, 2, 3])
     beside = Examples(numbered(["text"] * 6), topic, articles, articles)
-    np.testing.assert_allclose(beside_labels(beside, k), [1, 4 / 6, 4 / 3, 4 / 3][:k])
+    np.testing.assert_allclose(beside_labels(beside, k), [1, 4 / 6, 4 / 3, 1][:k])
     trust = np.array([0.5, 0.2, 1, 1, 0, 1])
     trusted = replace(beside, soft=soft(trust))
-    np.testing.assert_allclose(beside_labels(trusted, k), [4 / 3.5, 4 / 5, 4 / 3, 4 / 3][:k])
+    np.testing.assert_allclose(beside_labels(trusted, k), [4 / 3.5, 4 / 5, 4 / 3, 1][:k])
     nothing = Examples(numbered([]), topic[:0], articles[:0], articles[:0])
     assert beside_labels(nothing, k).tolist() == [1] * k
 

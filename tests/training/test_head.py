@@ -11,17 +11,17 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 
-from paratopic.inference.head import LinearHead
+from paratopic.inference.head import LinearHead, nearness
 from paratopic.inference.modes import Array, Integers, Targets, one_hot
 from paratopic.project.texts import numbered
 from paratopic.training.examples import Examples, Soft
 from paratopic.training.head import (
     LEAST_BY_HAND,
+    MARGIN,
     PRIOR_SCALE,
     WIDE,
     Described,
     MultiRegression,
-    NonePrior,
     Regression,
     SingleRegression,
     balanced,
@@ -33,12 +33,11 @@ from paratopic.training.head import (
     smooth_answers,
     with_answers,
 )
-from paratopic.training.logistic import Lessons, Linear, fit_binary, fit_logistic
+from paratopic.training.logistic import INTERCEPT, Lessons, Linear, fit_binary, fit_logistic
 
-# Two descriptions of unit length, and none. A text whose similarity to the nearest one is .5 is as
-# likely to have its topic as to have none.
-DESCRIBED = Described(np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]]), NonePrior(slope=2.0, even=0.5))
-UNDESCRIBED = DESCRIBED._replace(features=DESCRIBED.features[:0])
+# Two topics and two other subjects, with descriptions of unit length; and without descriptions.
+DESCRIBED = Described(*np.split(np.eye(4), 2))
+UNDESCRIBED = Described(*np.zeros((2, 0, 4)))
 
 
 def test_balanced_topics_and_none_of_them_have_the_same_total_weight() -> None:
@@ -61,11 +60,13 @@ def learnt() -> Lessons:
 def test_a_regression_without_prior_equals_scikit_learns(learnt: Lessons, form: type) -> None:
     given = learnt._replace(features=form(learnt.features))
     coef, intercept = fit_logistic(given, 2.0, np.zeros((3, 5)))
-    # scikit-learn does not regularise its intercept; the coefficient of a column of ones it does.
-    ones = np.column_stack([np.asarray(learnt.features), np.ones(60)])
+    # scikit-learn does not regularise its intercept; the coefficient of a constant column it does.
+    level = np.sqrt(INTERCEPT / 2.0)
+    ones = np.column_stack([np.asarray(learnt.features), np.full(60, level)])
     expected = LogisticRegression(C=2.0, fit_intercept=False, tol=1e-8, max_iter=1000)
     expected.fit(ones, learnt.truth.argmax(axis=1), sample_weight=learnt.weights[:, 0])
-    np.testing.assert_allclose(np.column_stack([coef, intercept]), expected.coef_, atol=1e-4)
+    layer = np.column_stack([coef, intercept / level])
+    np.testing.assert_allclose(layer, expected.coef_, atol=1e-4)
 
 
 def test_the_prior_decides_without_labels_and_gives_way_to_many(learnt: Lessons) -> None:
@@ -98,7 +99,9 @@ def test_a_topic_without_label_keeps_its_prior(learnt: Lessons, form: type) -> N
         layer = np.vstack([flat.reshape(3, 6), [*prior[3], 0]])
         logits = learnt.features @ layer[:, :-1].T + layer[:, -1]
         lost = logsumexp(logits, axis=1) - (logits * truth).sum(axis=1)
-        return float((learnt.weights[:, 0] * lost).sum() + flat @ flat / 4)
+        change, level = layer[:3, :-1], layer[:3, -1]
+        held = (change**2).sum() / 2.0 + (level**2).sum() / INTERCEPT
+        return float((learnt.weights[:, 0] * lost).sum() + held / 2)
 
     best = minimize(loss, np.zeros(18), tol=1e-9).x.reshape(3, 6)
     np.testing.assert_allclose(np.column_stack([coef, intercept])[:3], best, atol=1e-3)
@@ -158,14 +161,15 @@ def test_a_property_of_all_or_of_no_examples_is_certain_without_a_prior() -> Non
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
-def test_the_column_of_the_nearest_description_by_hand(form: type) -> None:
+def test_the_column_of_other_subjects_by_hand(form: type) -> None:
     features = np.array([[0.6, 0.8, 0, 0], [0.25, 0, 1, 0], [0, 0, 0, 0]])
     wide = DESCRIBED.widen(form(features))
     assert sparse.issparse(wide) == (form is sparse.csr_matrix)
     wide = wide.toarray() if sparse.issparse(wide) else wide
     np.testing.assert_array_equal(wide[:, :-1], features)
-    # Similarities of .8, .25 and 0: at .5 the logit is 5, that of a topic.
-    np.testing.assert_allclose(wide[:, -1] * PRIOR_SCALE, [5.6, 4.5, 4])
+    # Of similarities 1 and 0, the larger one counts, less log(2) / 20.
+    expected = np.array([0, 1 - np.log(2) / 20, 0]) + MARGIN
+    np.testing.assert_allclose(wide[:, -1], expected, atol=1e-9)
     without = UNDESCRIBED.widen(form(features))
     assert without.shape == (3, 5) and not without[:, [-1]].sum()
     single, multi = SingleRegression(), MultiRegression()
@@ -180,22 +184,17 @@ def test_the_column_of_the_nearest_description_by_hand(form: type) -> None:
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
 @given(
-    seed=st.integers(0, 2**32 - 1),
-    n=st.integers(0, 6),
-    d=st.integers(1, 5),
-    k=st.integers(0, 4),
-    slope=st.floats(-30, 9),
-    even=st.floats(-1, 1),
+    seed=st.integers(0, 2**32 - 1), n=st.integers(0, 6), d=st.integers(1, 5), m=st.integers(0, 4)
 )
 def test_logits_without_the_column_equal_those_of_the_wide_features(
-    form: type, seed: int, n: int, d: int, k: int, slope: float, even: float
+    form: type, seed: int, n: int, d: int, m: int
 ) -> None:
     rng = np.random.default_rng(seed)
     features = form(rng.normal(size=(n, d)))
-    described = Described(rng.normal(size=(k, d)), NonePrior(slope, even))
+    described = Described(rng.normal(size=(2, d)), rng.normal(size=(m, d)))
     coef, intercept = rng.normal(size=(3, d + 1)), rng.normal(size=3)
     expected = described.widen(features) @ coef.T + intercept
-    if k == 0:  # the column is 0 then, whatever its coefficients; a fit leaves them 0
+    if m == 0:  # the column is 0 then, whatever its coefficients; a fit leaves them 0
         coef[:, -1] = 0
     head = described.head(Linear(coef, intercept))
     np.testing.assert_allclose(head.logits(features), expected, atol=1e-9)
@@ -209,7 +208,7 @@ def single_head(
     return described.head(fit_head(learnt, regression, 1.0, described.prior(2, regression)))
 
 
-# Near the first description, near the second, even, far from both.
+# Near the first topic, near the second, nearer to a subject than to both, near to both subjects.
 TEXTS = np.array([[0.9, 0, 0.4, 0], [0, 0.8, 0, 0.6], [0.5, 0.3, 0.8, 0], [0.1, 0, 0.7, 0.7]])
 
 
@@ -219,7 +218,7 @@ def scores_of(head: LinearHead, texts: Array = TEXTS) -> Array:
 
 def test_descriptions_alone_tell_which_texts_have_none_of_the_topics() -> None:
     scores = scores_of(single_head(np.zeros((0, 4)), np.zeros((0, 2), dtype=bool), np.zeros(0)))
-    none = 4 + 2 * TEXTS[:, :2].max(axis=1)
+    none = PRIOR_SCALE * (nearness(TEXTS[:, 2:]) + MARGIN)
     logits = np.column_stack([PRIOR_SCALE * TEXTS[:, :2], none])
     np.testing.assert_allclose(scores, softmax(logits, axis=1)[:, :2])
     assert (scores.max(axis=1) > 1 - scores.sum(axis=1)).tolist() == [True, True, False, False]

@@ -24,10 +24,10 @@ from paratopic.transformer.quantise import quantise
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(0, 4))
-def test_logits_are_those_of_the_baselines_head(seed: int, n: int, k: int) -> None:
-    """The similarity to the nearest description moves the logits of both alike."""
+def test_logits_are_those_of_the_baselines_head(seed: int, n: int, m: int) -> None:
+    """Being near to other subjects moves the logits of both alike."""
     rng = np.random.default_rng(seed)
-    coef, descriptions, embeddings = (rng.normal(size=(size, 8)) for size in (3, k, n))
+    coef, subjects, embeddings = (rng.normal(size=(size, 8)) for size in (3, m, n))
     slope, intercept = rng.normal(size=(2, 3))
     encoder = SentenceTransformer(modules=[torch.nn.Identity()], device="cpu")  # is not asked
     network = Network(encoder, torch.nn.Linear(8, 3).double())
@@ -35,13 +35,13 @@ def test_logits_are_those_of_the_baselines_head(seed: int, n: int, k: int) -> No
         network.head.weight.copy_(torch.from_numpy(coef))
         network.head.bias.copy_(torch.from_numpy(intercept))
         plain = network.logits(torch.from_numpy(embeddings)).numpy()
-        network.slope, network.descriptions = map(torch.from_numpy, (slope, descriptions))
+        network.slope, network.subjects = map(torch.from_numpy, (slope, subjects))
         logits = network.logits(torch.from_numpy(embeddings)).numpy()
     np.testing.assert_allclose(plain, embeddings @ coef.T + intercept, atol=1e-9)
-    head = LinearHead(coef, slope, intercept, descriptions)
+    head = LinearHead(coef, slope, intercept, subjects)
     expected = head.logits(csr_matrix(embeddings))
     np.testing.assert_allclose(logits, expected, atol=1e-9)
-    assert (k == 0) == np.allclose(plain, logits)
+    assert (m == 0) == np.allclose(plain, logits)
 
 
 @pytest.fixture

@@ -43,11 +43,9 @@ from paratopic.training.examples import (
     evidence,
     silent,
 )
-from paratopic.training.head import Described, NonePrior, fit_heads, lessons_of, regression_of
+from paratopic.training.head import Described, fit_heads, lessons_of, regression_of
 from paratopic.training.logistic import Linear
-
-# For TF-IDF features, whose rows have length √2: chosen as the transformer's.
-NONE_PRIOR = NonePrior(slope=3.0, even=0.16)
+from paratopic.training.subjects import SUBJECTS, are_others
 
 # From this number of texts on, terms that are in one of them only are dropped. They are more than
 # half of the terms, and tell next to nothing.
@@ -105,15 +103,17 @@ def fit(
     advance
         Called with the share of the work done, 0 to 1; reports to nobody by default.
     """
-    descriptions, regression = topics.descriptions, regression_of(topics)
+    regression = regression_of(topics)
     n, notes = len(examples.texts), tuple[str, ...]()
     if n > MOST_TEXTS:
         examples = examples.of(at_most(MOST_TEXTS, n, seed))
         notes = (f"learnt from {MOST_TEXTS:,} of {n:,} texts, drawn at random",)
     own, keywords = examples.texts.plain, _keywords(params, len(examples.texts))
-    union, every = TfIdfUnion.fit([*descriptions, *own], keywords)
-    described = Described(every[: len(descriptions)].toarray(), NONE_PRIOR)
-    transform = _known(union, every[len(descriptions) :], examples.texts)
+    defining = [*topics.descriptions, *(SUBJECTS if topics.descriptions else ())]
+    union, every = TfIdfUnion.fit([*defining, *own], keywords)
+    of_topics, subjects = np.split(every[: len(defining)].toarray(), [len(topics.descriptions)])
+    described = Described(of_topics, subjects[are_others(subjects, of_topics)])
+    transform = _known(union, every[len(defining) :], examples.texts)
     prior = described.prior(len(topics.names), regression)
     of_rows = evidence(examples, bool(topics.descriptions))
     usual = sorted(params.strengths)[len(params.strengths) // 2]

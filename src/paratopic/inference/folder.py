@@ -37,7 +37,7 @@ print(load("this/folder").predict("A paragraph."))
 
 It has no figures here: `paratopic publish model` makes a copy with the model card, which has them.
 """
-FORMAT = 11
+FORMAT = 12
 
 # What reading a damaged manifest raises.
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)

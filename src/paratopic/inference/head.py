@@ -19,6 +19,8 @@ from paratopic.project.texts import NEAR, NOTHING, PARTS, PLACES, Text, Texts, n
 if TYPE_CHECKING:
     from scipy import sparse
 
+# How much more the most similar subjects count in `nearness`, which would be the mean at 0.
+SHARPNESS = 20.0
 # Number of characters from which on the neighbours of a text weigh less.
 CLEAR = 100
 
@@ -47,28 +49,40 @@ class Reading(NamedTuple):
     windows: Integers
 
 
+def nearness(similarity: Array) -> Array:
+    """How close n texts are to m others together, (n,), from their similarity (n, m).
+
+    It lies between the mean and the largest similarity: the log of the mean exponential.
+
+    >>> nearness(np.array([[0.5, 0.5], [0.5, 0.1]])).round(2).tolist()
+    [0.5, 0.47]
+    """
+    largest = similarity.max(axis=1, keepdims=True)
+    mean = np.exp(SHARPNESS * (similarity - largest)).mean(axis=1)
+    return np.asarray(largest[:, 0] + np.log(mean) / SHARPNESS)
+
+
 class LinearHead(NamedTuple):
-    """Logits of features, which see how similar a text is to the nearest description.
+    """Logits of features, which see how close a text is to subjects that are none of the topics.
 
     Attributes
     ----------
     coef, slope, intercept
-        (r, d), (r,) and (r,) coefficients, of the features and of that similarity, and intercepts.
-    descriptions
-        (k, d) features of the topics' descriptions; (0, d) for none.
+        (r, d), (r,) and (r,) coefficients, of the features and of that `nearness`, and intercepts.
+    subjects
+        (m, d) features of the subjects; (0, d) for none.
     """
 
     coef: Array
     slope: Array
     intercept: Array
-    descriptions: Array
+    subjects: Array
 
     def logits(self, features: Features) -> Array:
         """Logits (n, r) of features (n, d)."""
         logits: Array = features @ self.coef.T + self.intercept
-        if len(self.descriptions):
-            similarity = features @ self.descriptions.T
-            logits += similarity.max(axis=1, keepdims=True) * self.slope
+        if len(self.subjects):
+            logits += nearness(np.asarray(features @ self.subjects.T))[:, None] * self.slope
         return logits
 
     def read(self, windows: Windows, mode: Mode, n_texts: int) -> Reading:
@@ -98,11 +112,11 @@ def read_head(path: Path) -> LinearHead:
 
     tensors = load_file(path)
     head = LinearHead(**{name: tensors[name] for name in LinearHead._fields})
-    (r, d), k = head.coef.shape, len(head.descriptions)
+    (r, d), m = head.coef.shape, len(head.subjects)
     shapes = [part.shape for part in head]
-    if shapes != [(r, d), (r,), (r,), (k, d)]:
+    if shapes != [(r, d), (r,), (r,), (m, d)]:
         raise ValueError(f"weights of {shapes} do not fit each other")
-    if not all(np.isfinite(part).all() for part in (head.coef, head.slope, head.descriptions)):
+    if not all(np.isfinite(part).all() for part in (head.coef, head.slope, head.subjects)):
         raise ValueError("weights are not finite")
     return head
 

@@ -295,9 +295,9 @@ def beside_labels(examples: Examples, n_outcomes: int) -> Array:
     """
     if not examples.targets.any():
         return np.ones(n_outcomes)
-    g, weight = np.zeros(n_outcomes), examples.sample_weight
-    for topic, has in enumerate(examples.targets.T):
-        g[topic] = _n_articles(examples.articles[has], weight[has])
+    none, weight = ~examples.targets.any(axis=1), examples.sample_weight
+    outcomes = np.column_stack([examples.targets, none])[:, :n_outcomes]
+    g = np.array([_n_articles(examples.articles[has], weight[has]) for has in outcomes.T])
     return (DESCRIPTION_ARTICLES + 1) / (DESCRIPTION_ARTICLES + g)
 
 

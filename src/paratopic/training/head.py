@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from paratopic.inference.head import LinearHead
+from paratopic.inference.head import LinearHead, nearness
 from paratopic.inference.modes import Array, Features, Integers, Multi, Scores, Single, Targets
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
@@ -29,6 +29,11 @@ from paratopic.training.logistic import Lessons, Linear, fit_binary, fit_logisti
 WIDE = 2000
 # Logit for each unit of a text's similarity to a topic's description, before any label is seen.
 PRIOR_SCALE = 10.0
+# By how much a text has to be more similar to a topic's description than it is near to other
+# subjects, before any label is seen, to be as likely to have the topic as to have none. Chosen with
+# `SHARPNESS` on draws of bills and speeches, for the mean of macro-F1 where 13% to 60% of the texts
+# have a topic: from .08 to .13 it differs by 2 points. Cosines of other encoders lie elsewhere.
+MARGIN = 0.1
 
 # Share of the probability that a head fitted to labels by hand leaves to all outcomes alike.
 UNSEEN = 0.05
@@ -58,39 +63,19 @@ def balanced(labels: Integers, weights: Array) -> Array:
     return np.asarray(weights * share / total[labels])
 
 
-class NonePrior(NamedTuple):
-    """Prior of having none of the topics: a line in the similarity to the nearest description.
-
-    Attributes
-    ----------
-    slope
-        Logit of none of the topics, for each unit of the similarity.
-    even
-        Similarity at which that logit is the one of the nearest topic.
-    """
-
-    slope: float
-    even: float
-
-    @property
-    def intercept(self) -> float:
-        """Logit of none of the topics at a similarity of 0."""
-        return (PRIOR_SCALE - self.slope) * self.even
-
-
 class Described(NamedTuple):
-    """What the topics' descriptions tell before any label is seen.
+    """What descriptions tell before any label is seen: of the topics, and of other subjects.
 
     Attributes
     ----------
     features
         (k, d) features of the topics' descriptions; (0, d) for none.
-    none_prior
-        What the similarity to the nearest description tells.
+    subjects
+        (m, d) features of subjects that are none of the topics (`subjects`); (0, d) for none.
     """
 
     features: Array
-    none_prior: NonePrior
+    subjects: Array
 
     def prior(self, k: int, regression: Regression, beside: Array | None = None) -> Array:
         """Coefficients of the head of k topics, (`Mode.n_logits`, d + 1).
@@ -112,12 +97,11 @@ class Described(NamedTuple):
 
         Returns
         -------
-        (n, d + 1) features; the last column is 0 without descriptions.
+        (n, d + 1) features; the last column is 0 without subjects.
         """
         column = np.zeros((features.shape[0], 1))
-        if len(self.features):
-            similarity = np.asarray(features @ self.features.T).max(axis=1, keepdims=True)
-            column = (self.none_prior.slope * similarity + self.none_prior.intercept) / PRIOR_SCALE
+        if len(self.subjects):
+            column = nearness(np.asarray(features @ self.subjects.T))[:, None] + MARGIN
         if sparse.issparse(features):
             wider: Features = sparse.hstack([features, sparse.csr_matrix(column)], format="csr")
             return wider
@@ -125,10 +109,9 @@ class Described(NamedTuple):
 
     def head(self, wide: Linear) -> LinearHead:
         """The head for features without the column of `widen`, from one for those with it."""
-        column = wide.coef[:, -1] / PRIOR_SCALE
-        intercept = wide.intercept + column * self.none_prior.intercept
-        linear = wide.coef[:, :-1], column * self.none_prior.slope, intercept
-        return LinearHead(*linear, self.features)
+        slope = wide.coef[:, -1]
+        intercept = wide.intercept + (MARGIN * slope if len(self.subjects) else 0.0)
+        return LinearHead(wide.coef[:, :-1], slope, intercept, self.subjects)
 
 
 def lessons(

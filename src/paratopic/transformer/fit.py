@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,6 @@ from paratopic.training.examples import (
 )
 from paratopic.training.head import (
     Described,
-    NonePrior,
     fit_head,
     lessons_of,
     n_rounds,
@@ -49,6 +49,7 @@ from paratopic.training.head import (
     smooth_answers,
     with_answers,
 )
+from paratopic.training.subjects import SUBJECTS, are_others
 from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.network import Embedder, Network, embed_windows
@@ -56,10 +57,6 @@ from paratopic.transformer.quantise import quantise
 from paratopic.transformer.settings import BUNDLED, Transformer
 from paratopic.transformer.tuning import balanced_batches, plan_tuning, tune
 
-# The line with which definitions alone gave the best answers with `BUNDLED`, on draws of bills and
-# speeches, which others had labelled, in natural shares: from .26 to .36, macro-F1 differs by 4
-# points. Cosines of other encoders lie elsewhere.
-NONE_PRIOR = NonePrior(slope=-4.0, even=0.3)
 # Number of labelled texts that are compared with the topics' names, at most.
 MOST_TO_COMPARE = 1000
 # Standard errors by which texts have to be closer to the name of their topic than to others.
@@ -184,7 +181,8 @@ def fit(
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
     untuned = Embedder(network.encoder, remembers=True)
     descriptions = topics.descriptions or _telling_names(examples, topics, untuned, short)
-    head_fit = _HeadFit(topics, descriptions, short)
+    subjects = _other_subjects(descriptions, untuned, short)
+    head_fit = _HeadFit(topics, descriptions, subjects, short)
     context = _choose_context(head_fit, examples, untuned, seed)
     plan = plan_tuning(examples, topics, params, context.neighbours > 0)
     if plan.trains_head:
@@ -261,8 +259,20 @@ def _telling_names(
     return topics.names if telling else ()
 
 
+def _other_subjects(
+    descriptions: Sequence[str], embedder: Embedder, tokenizer: Tokenizer
+) -> tuple[str, ...]:
+    """The subjects of news that are none of the topics; none where topics are not described."""
+    if not descriptions:
+        return ()
+    subjects, described = (
+        _describe(embedder, tokenizer, each) for each in (SUBJECTS, descriptions)
+    )
+    return tuple(compress(SUBJECTS, are_others(subjects, described)))
+
+
 def _notes(encoder: str, descriptions: Sequence[str]) -> tuple[str, ...]:
-    """A note if `NONE_PRIOR` was not measured with the encoder, and definitions are read."""
+    """A note if `MARGIN` was not chosen with the encoder, and definitions are read."""
     if encoder == BUNDLED or not descriptions:
         return ()
     return (
@@ -330,6 +340,8 @@ class _HeadFit:
     ----------
     descriptions
         Descriptions of the topics, or their names; empty for none.
+    subjects
+        Subjects that are none of the topics; empty without descriptions.
     short
         Tokenizer for texts that nobody labelled, of which the beginnings are enough: no figure
         differs with all of them.
@@ -337,6 +349,7 @@ class _HeadFit:
 
     topics: Topics
     descriptions: Sequence[str]
+    subjects: Sequence[str]
     short: Tokenizer
 
     def fit(
@@ -351,7 +364,9 @@ class _HeadFit:
         topics, regression = self.topics, regression_of(self.topics)
         strength, is_described = regression.strength, bool(topics.descriptions)
         weights = evidence(examples, is_described)
-        described = Described(_describe(embedder, tokenizer, self.descriptions), NONE_PRIOR)
+        described = Described(
+            *(_describe(embedder, tokenizer, each) for each in (self.descriptions, self.subjects))
+        )
         prior = described.prior(len(topics.names), regression, beside)
         read = embed_in_context(tokenizer, examples.texts, context, embedder)
         features = described.widen(read.features)
@@ -372,7 +387,7 @@ class _HeadFit:
 
 
 def _describe(embedder: Embedder, tokenizer: Tokenizer, descriptions: Sequence[str]) -> Array:
-    """Embeddings of the topics' descriptions, (k, d), of unit length; (0, d) for none."""
+    """Embeddings of descriptions, (k, d), of unit length; (0, d) for none."""
     windows, topic = read_windows(tokenizer, descriptions)
     embeddings = embedder(windows)
     described = np.zeros((len(descriptions), embeddings.shape[1]))

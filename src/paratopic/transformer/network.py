@@ -7,6 +7,7 @@ Texts are for `Embedder`, training is for `tuning` and `fit`.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from paratopic.inference.head import LinearHead
+from paratopic.inference.head import SHARPNESS, LinearHead
 from paratopic.inference.modes import Array, Integers
 from paratopic.inference.onnx_model import OnnxModel, thread_pool
 from paratopic.transformer.export import EmbeddingNetwork, export
@@ -45,9 +46,9 @@ class Network(nn.Module):
     def __init__(self, encoder: SentenceTransformer, head: nn.Linear) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
-        # What the similarity to the nearest description adds to each logit.
+        # What being near to other subjects adds to each logit.
         self.slope: Tensor = nn.Buffer(torch.zeros_like(head.bias))
-        self.descriptions: Tensor = nn.Buffer(torch.zeros_like(head.weight[:0]))
+        self.subjects: Tensor = nn.Buffer(torch.zeros_like(head.weight[:0]))
 
     def use(self, head: LinearHead) -> None:
         """Take over the weights of a head."""
@@ -55,14 +56,15 @@ class Network(nn.Module):
             self.head.weight.copy_(torch.from_numpy(head.coef))
             self.head.bias.copy_(torch.from_numpy(np.clip(head.intercept, -CERTAIN, CERTAIN)))
             self.slope = torch.from_numpy(head.slope).to(self.head.bias)
-            self.descriptions = torch.from_numpy(head.descriptions).to(self.head.weight)
+            self.subjects = torch.from_numpy(head.subjects).to(self.head.weight)
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """Compute logits (n, n logits) of embeddings (n, d)."""
         logits: Tensor = self.head(embeddings)
-        if len(self.descriptions):
-            similarity = embeddings @ self.descriptions.T
-            logits = logits + similarity.amax(dim=1, keepdim=True) * self.slope
+        if len(self.subjects):
+            sharp = SHARPNESS * embeddings @ self.subjects.T
+            near = sharp.logsumexp(dim=1, keepdim=True) - math.log(len(self.subjects))
+            logits = logits + near / SHARPNESS * self.slope
         return logits
 
 
