@@ -82,6 +82,13 @@ def test_why_shows_the_share_of_each_sentence(cli: Cli, model: Path, article: Pa
     assert f"{signed(tariffs, 2)} The tariff on goods rose." in printed
     assert f"{signed(rain, 2)} It rained." in printed and "context: " not in printed
     assert "--why" in cli("predict", "--why", article, "--out", "out", status=1).out
+    article.write_text("It rained.\n", encoding="utf-8")
+    (line,) = lines_of(cli("predict", "--why", "--json", article))
+    assert line["topic"] is None
+    best = max(line["scores"], key=line["scores"].get)
+    assert line["confidence"] < line["why"]["named_from"][best]
+    has = f"No topic: {best} has {line['confidence']:.0%} and is named"
+    assert has in cli("predict", "--why", article).out
 
 
 def test_paragraphs_of_an_article_are_read_with_what_stands_around_them(

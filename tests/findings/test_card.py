@@ -101,7 +101,8 @@ def test_a_hub_reads_it(card: Callable[..., str], report: Metrics, tmp_path: Pat
         "| macro-F1, forced choice | 0.800 | 0.700 to 0.900 |",
         "| expected calibration error | 0.050 |  |",
         "| F1 of trade (n = 12) | 0.700 |",
-        "trade 0.50, technology 0.25, security",
+        "| trade | 12 | 33% | About trade. |",
+        "no topic where security has 49% and no other topic is probable, because security is named",
         "60% of paragraphs (coverage)",
         "91% of the predicted topics are right (precision)",
         "50% of the paragraphs with a topic get it (recall)",
@@ -120,8 +121,9 @@ def test_names_and_definitions_are_text(card: Callable[..., str], report: Metric
     odd = Topics("single", (Topic("<img src=x>", "<b> | *all*"), Topic("[security](x)", "Army.")))
     about = {"notes": ("<img src=x>: few",), "topics": {"<img src=x>": of_topic(1)}}
     written = card(report.model_copy(update=about), topics=odd)
-    assert "| &lt;img src=x&gt; | 0 | &lt;b&gt; \\| \\*all\\* |" in written
-    assert r"\[security\](x) 0.25" in written and "- &lt;img src=x&gt;: few" in written
+    assert "| &lt;img src=x&gt; | 0 | 33% | &lt;b&gt; \\| \\*all\\* |" in written
+    assert r"| \[security\](x) | 0 | 20% | Army. |" in written
+    assert "- &lt;img src=x&gt;: few" in written
     assert "<img" not in written.partition("## How to use")[0]
 
 

@@ -95,7 +95,7 @@ def test_sentences_of_any_text_are_left_out(model: Model, text: str) -> None:
     if text.strip():
         check(model, text)
     else:
-        assert model.explain(text) == Explanation(model.predict(text), {}, [], {})
+        assert model.explain(text) == Explanation(model.predict(text), {}, [], {}, {})
 
 
 KNOWN = st.lists(st.sampled_from([*WORDS["trade"], *WORDS["security"]]), max_size=4).map(" ".join)

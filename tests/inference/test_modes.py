@@ -64,6 +64,43 @@ def test_scores_are_the_topics_probabilities(mode: Mode, logits: Scores) -> None
 
 
 @both_modes
+@given(logits=LOGITS, thresholds=st.lists(st.floats(0.05, 0.95), min_size=5, max_size=5))
+def test_a_topic_is_named_from_its_probability_on(
+    mode: Mode, logits: Scores, thresholds: list[float]
+) -> None:
+    scores = mode.scores(logits)
+    k = scores.shape[1]
+    needed = mode.named_from(scores, thresholds[:k])
+    assert needed.shape == scores.shape
+    for topic in range(k):
+        for change, named in ((1.001, True), (0.999, False)):
+            moved = scores.copy()
+            moved[:, topic] = needed[:, topic] * change
+            # Another topic may be named in its place.
+            only = np.where(np.arange(k) == topic, thresholds[:k], 1e9)
+            if mode is SINGLE:  # what the topic gains, none of the topics loses
+                others = np.delete(scores, topic, axis=1).sum(axis=1)
+                either = 1 - others
+                moved[:, topic] = np.minimum(moved[:, topic], either)
+                if (either < 1e-6).any():
+                    continue
+            assert (mode.predicted(moved, only)[:, topic] == named).all()
+
+
+@both_modes
+@given(threshold=st.floats(0.01, 0.99), caution=st.floats(0.1, 10))
+def test_caution_multiplies_the_odds_that_naming_takes(
+    mode: Mode, threshold: float, caution: float
+) -> None:
+    (stricter,) = mode.cautious(np.array([threshold]), caution)
+    before, after = threshold, stricter
+    if mode is MULTI:
+        before, after = before / (1 - before), after / (1 - after)
+    assert after == pytest.approx(caution * before)
+    assert mode.cautious(np.array([threshold]), 1.0)[0] == pytest.approx(threshold)
+
+
+@both_modes
 @given(logits=EXTREME_LOGITS)
 def test_scores_are_probabilities(mode: Mode, logits: Scores) -> None:
     scores = mode.scores(logits)

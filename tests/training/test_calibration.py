@@ -77,6 +77,18 @@ def test_a_head_of_balanced_outcomes_gets_the_shares_that_they_have() -> None:
     np.testing.assert_array_equal(predicted, SINGLE.predicted(scores, (1.0,)))
 
 
+def test_caution_changes_no_probability_and_names_fewer_topics() -> None:
+    rng = np.random.default_rng(1)
+    true = rng.integers(-1, 3, size=200)
+    scores = SINGLE.scores(rng.normal(size=(200, 4)) + 2 * np.eye(4)[true])
+    usual, strict = (
+        fit_calibration(known(one_hot(true, 3), scores), SINGLE, caution) for caution in (1.0, 4.0)
+    )
+    assert strict.scale == usual.scale and strict.shift == usual.shift
+    named = [SINGLE.predicted(scores, each.thresholds).any(axis=1) for each in (usual, strict)]
+    assert named[1].sum() < named[0].sum() and not (named[1] & ~named[0]).any()
+
+
 def test_few_paragraphs_without_a_mistake_do_not_give_certainty() -> None:
     true = np.arange(10) % 2
     scores = np.where(one_hot(true, 3), 0.8, 0.1)

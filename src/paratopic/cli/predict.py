@@ -216,9 +216,8 @@ def labelled_paragraphs(paths: Paths, model: Model | Path) -> LabelledParagraphs
             return None
         model = load(model) if isinstance(model, Path) else model
         with waiting("reading the labelled paragraphs"):
-            return LabelledParagraphs(
-                model, *(list(rows[name]) for name in ("id", "label", "text"))
-            )
+            columns = (list(rows[name]) for name in ("id", "label", "text"))
+            return LabelledParagraphs(model, *columns)
     except (ImportError, UserError) as error:  # pandas is for training
         log.warning("note: similar labelled paragraphs are not shown: %s", error)
         return None
@@ -249,6 +248,7 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
             "The number before a sentence is by how much the logit of the most probable topic "
             "falls without the sentence."
         )
+        print("Rare topics are named from a lower probability on, so that they are found, too.")
     if any(row.nearest for row in rows):
         print(
             "Lines that begin with ≈ are the labelled paragraphs most similar to this one: "
@@ -258,7 +258,7 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
 
 def _reason(reason: Explanation, nearest: Sequence[LikeParagraph]) -> Text:
     """Shares of the sentences and of what is around them, and the labelled texts most like it."""
-    topic = reason.topic
+    topic, prediction = reason.topic, reason.prediction
     shares = [sentence.shares.get(topic, 0.0) for sentence in reason.sentences]
     lines = [
         Text(f"{signed(share, 2)} {sentence.text}", "bold" if share == max(shares) else "")
@@ -267,6 +267,9 @@ def _reason(reason: Explanation, nearest: Sequence[LikeParagraph]) -> Text:
     around = [f"{part} {signed(add.get(topic, 0.0), 2)}" for part, add in reason.context.items()]
     if around:
         lines.append(Text(f"context: {', '.join(around)}", "italic"))
+    if topic and not prediction.topics:
+        line = f"No topic: {topic} has {prediction.confidence:.0%} and is named from "
+        lines.append(Text(f"{line}{reason.named_from[topic]:.0%} on.", "italic"))
     for near in nearest:
         topics = "; ".join(near.topics) or NONE
         words = textwrap.shorten(near.text, N_CHARACTERS, placeholder=" …")
@@ -321,9 +324,8 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
     """Print how often each topic was predicted, beside its share of the labels held out."""
     texts = sum(done.counts)
     known = [f"{100 * share:.0f}" for share in model.calibration.shares]
-    columns = "count", "% of answers", "% of labels"
-    right = [Column(name, justify="right") for name in columns]
-    table = Table("answer", *right, box=box.SIMPLE_HEAD)
+    figures = (Column(x, justify="right") for x in ("count", "% of answers", "% of labels"))
+    table = Table("answer", *figures, box=box.SIMPLE_HEAD)
     for name, count, of_labels in zip_longest([*model.classes_, "none"], done.counts, known):
         if count is not None:
             table.add_row(name, f"{count:,}", f"{100 * count / texts:.0f}", of_labels or "")

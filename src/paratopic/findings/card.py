@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+import numpy as np
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from paratopic.corpus.labelled import LABEL_SOURCES, Labelled
@@ -68,11 +69,19 @@ def render_card(model: Model, params: Params, data: Labelled, final: Final, repo
         figures=figures,
         example=repr(example),
         answer=model.predict(example),
+        named_from=_named_from(model),
+        strictest=int(np.argmax(_named_from(model))),
         # Builds for one processor are not told.
         versions={name: version(name).partition("+")[0] for name in packages},
         notes=[*report.notes, *final.notes],
     )
     return f"{card}\n"
+
+
+def _named_from(model: Model) -> list[float]:
+    """Probability from which on each topic is predicted where the others have none, (k,)."""
+    nothing = np.zeros((1, len(model.classes_)))
+    return [*model.mode.named_from(nothing, model.calibration.thresholds)[0].tolist()]
 
 
 def _metadata(model: Model, params: Params, encoder: str | None, report: Metrics) -> ModelCardData:

@@ -229,8 +229,11 @@ class Model:
         prediction, passage = self.predict(text), as_passage(text)
         own = passage.text
         if not own.strip():
-            return Explanation(prediction, {}, [], {})
+            return Explanation(prediction, {}, [], {}, {})
         borders, around = list(sentences(own)), self.context.parts(passage)
+        read = self.calibration if around else self.calibration.alone or self.calibration
+        scores = np.array([[*prediction.scores.values()]])
+        named_from = self.mode.named_from(scores, read.thresholds)[0].tolist()
         without = [replace(passage, text=own[:start] + own[end:]) for start, end in borders]
         without += [replace(passage, **{part: ""}) for part in around]
         names, logits = self._relative_logits([passage, *without])
@@ -241,6 +244,7 @@ class Model:
             dict(zip(names, logits[0].tolist(), strict=True)),
             [Share(own[start:end], start, end, each) for (start, end), each in places],
             dict(zip(around, shares[len(borders) :], strict=True)),
+            dict(zip(self.classes_, named_from, strict=True)),
         )
 
     def _relative_logits(self, texts: Sequence[Passage]) -> tuple[list[str], Array]:

@@ -195,6 +195,22 @@ class Single(SingleLabels):
         likely = scores >= np.asarray(thresholds) * none
         return np.asarray(self.candidates(scores, thresholds) & likely)
 
+    def named_from(self, scores: Scores, thresholds: Array | Sequence[float]) -> Array:
+        """Probability from which on each topic would be predicted, (n, k), from scores (n, k).
+
+        What a topic gains is taken from none of the topics; other topics keep their probabilities.
+
+        >>> Single().named_from(np.array([[0.5, 0.1]]), (1.5, 0.25)).round(2).tolist()
+        [[0.54, 0.1]]
+        """
+        ratios = np.asarray(thresholds)
+        either = scores + np.maximum(1 - scores.sum(axis=1, keepdims=True), 0)
+        return np.asarray(either * ratios / (1 + ratios))
+
+    def cautious(self, thresholds: Array, caution: float) -> Array:
+        """Thresholds (k,) at which naming a topic takes so many times the odds."""
+        return thresholds * caution
+
     def certainty(self, scores: Scores, predicted: Targets) -> Array:
         """Probability that each answer is right, (n,), from scores and predicted topics (n, k)."""
         return np.asarray((self.complete(scores) * self.outcomes(predicted)).sum(axis=1))
@@ -290,6 +306,12 @@ class Multi(MultiLabels):
     def predicted(self, scores: Scores, thresholds: Array | Sequence[float]) -> Targets:
         """Which topics reach their thresholds, (..., k)."""
         return np.asarray(scores >= np.asarray(thresholds))
+
+    def named_from(self, scores: Scores, thresholds: Array | Sequence[float]) -> Array:
+        return np.broadcast_to(thresholds, scores.shape)
+
+    def cautious(self, thresholds: Array, caution: float) -> Array:
+        return thresholds * caution / (1 + thresholds * (caution - 1))
 
     def certainty(self, scores: Scores, predicted: Targets) -> Array:
         """That all topics of an answer are right, as if they were independent."""

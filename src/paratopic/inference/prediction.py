@@ -93,12 +93,16 @@ class Explanation:
     context
         Part of what stands around the text (``title``, ``heading``, ``before``, ``after``) → topic
         → its logit less that without the part. Parts of which nothing is read are left out.
+    named_from
+        Topic → probability from which on it would be predicted for this text, if what it gains is
+        taken from the probability of none of the topics. Empty for a blank text.
     """
 
     prediction: Prediction
     logits: dict[str, float]
     sentences: list[Share]
     context: dict[str, dict[str, float]]
+    named_from: dict[str, float]
 
     @property
     def topic(self) -> str:

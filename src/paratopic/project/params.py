@@ -149,12 +149,16 @@ class Split:
 
 @dataclass(frozen=True, config=SECTION)
 class Calibrate:
-    """The promise that a share of sure predictions is right. Not in mode multi."""
+    """When a topic is named, and the promise that a share of sure predictions is right."""
 
     precision: Fraction = 0.9
-    """Share of the predictions called sure that is right. No prediction is, with too few labels."""
+    """Share of the predictions called sure that is right. No prediction is, with too few labels,
+    and in mode multi."""
     confidence: Fraction = 0.95
     """Probability that the promise holds."""
+    caution: Positive = 1.0
+    """How many times as bad a wrong topic is as a missed one. With 2, fewer topics are named and
+    more of them are right; with 0.5, fewer are missed."""
 
     @property
     def risk(self) -> float:

@@ -104,7 +104,8 @@ def calibrate_rows(
     scores, thresholds = raw.copy(), np.zeros(raw.shape)
     others = table[:0] if unlabelled is None else unlabelled.copy()
     for part, rest in _parts(table, groups):
-        calibration = fit_calibration(every.of(rest & counted), mode)  # each row is there once
+        # Each row is there once.
+        calibration = fit_calibration(every.of(rest & counted), mode, promise.caution)
         scores[part] = apply_calibration(raw[part], calibration, mode)
         thresholds[part] = calibration.thresholds
         repeat, fold = table.loc[part, ["repeat", "fold"]].iloc[0]
@@ -114,7 +115,7 @@ def calibrate_rows(
     of_rows = with_columns(table, topics.scores, scores)
     of_rows = with_columns(of_rows, topics.thresholds, thresholds)
     once = every._replace(weights=every.weights / max(1, table["repeat"].nunique()))
-    calibration = fit_calibration(once.of(counted), mode)
+    calibration = fit_calibration(once.of(counted), mode, promise.caution)
     final = every._replace(scores=apply_calibration(raw, calibration, mode)).of(counted)
     if final.weights.any():
         shares = np.average(mode.outcomes(final.targets), axis=0, weights=final.weights)
@@ -124,14 +125,17 @@ def calibrate_rows(
     return of_rows, replace(calibration, sure=sure), others
 
 
-def fit_calibration(known: KnownScores, mode: Mode) -> Calibration:
+def fit_calibration(known: KnownScores, mode: Mode, caution: float = 1.0) -> Calibration:
     """Fit a calibration to scores of models that did not see the rows.
 
     In mode single all logits are scaled alike, and those of each outcome shifted; the thresholds
     are such that the shifts change no answer. In mode multi each topic's logits are scaled and
-    shifted, and each topic has the threshold with the highest expected F1.
+    shifted, and each topic has the threshold with the highest expected F1. Naming a topic takes
+    `caution` times the odds of these thresholds.
     """
-    return (_fit_single if mode.name == "single" else _fit_multi)(known, mode)
+    calibration = (_fit_single if mode.name == "single" else _fit_multi)(known, mode)
+    thresholds = mode.cautious(np.array(calibration.thresholds), caution)
+    return replace(calibration, thresholds=tuple(thresholds.tolist()))
 
 
 def measure(targets: Targets, scores: Scores, topics: Topics) -> tuple[Array, Targets, Targets]:
