@@ -75,7 +75,7 @@ def annotate(
             "note: these texts, with what is around them, leave this machine: they are sent to %s",
             chat.host,
         )
-    answers = ask_all(chat, prompt, items, concurrency, lambda: run.goes_on)
+    answers = ask_all(chat, prompt, items, concurrency, lambda: run.reaches and not run.is_useless)
     run.keep(answers, project.labels_file, len(items))
     if run.is_useless:
         raise UserError(
@@ -151,11 +151,6 @@ class _Run:
     def is_useless(self) -> bool:
         """Whether there are errors alone, and enough of them."""
         return self.n >= MOST_ERRORS and not self.n_answers
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether to ask another question."""
-        return self.reaches and not self.is_useless
 
 
 def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Suggestion]:

@@ -64,9 +64,8 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
     # Another change waits, and is made to this one's codebook.
     with FileLock(paths.root / f".{paths.params.name}.lock"):
         before = Project().params.topics
-        path = paths.topics
-        edit(path, paths.root, partial(change_entries, change, before))
-    print(f"{change}, in {path}")
+        edit(paths.topics, paths.root, partial(change_entries, change, before))
+    print(f"{change}, in {paths.topics}")
     if change.opens and paths.paragraphs.exists():
         labelling = Project().labelling
         waiting = labelling.in_units(f"paragraphs to be labelled again: {len(labelling.retired):,}")

@@ -92,13 +92,10 @@ def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: st
     for reason, number in imported.retired.items():
         print(f"{plural(number, 'label')} to be given again ({reason}): `paratopic suggest`")
     left_out = "".join(f", {len(rows)} {why}" for why, rows in sorted(imported.left_out.items()))
-    new = plural(added, "new label")
     print(
-        f"{path}: {new} in {target}, {len(labels) - added} already there, "
+        f"{path}: {plural(added, 'new label')} in {target}, {len(labels) - added} already there, "
         f"{len(disputes)} disputed, {len(imported.problems)} not imported{left_out}"
     )
-    if not imported.labels:
-        print("No row has a label.")
     if empty := imported.left_out.get(formats.EMPTY):
         numbers = [where.rpartition(" ")[2] for where in empty]
         print(f"Empty rows: {in_short(numbers, MOST_LISTED)}")

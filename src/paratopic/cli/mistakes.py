@@ -31,9 +31,6 @@ Again = Annotated[
 
 # Kinds of mistakes that are printed.
 MOST_KINDS = 20
-REASON = "the model says otherwise"
-# Why a paragraph is to be labelled again that annotators do not agree on.
-TIE = "a tie between annotators"
 
 
 def mistakes(
@@ -66,7 +63,8 @@ def mistakes(
     print("\n  ".join(errors.slices))
     if out is not None:
         listed = listed.rename(columns={"most_probable": "suggestion"})
-        _write_again(project, listed.assign(reason=REASON), project.champion, out)
+        again = listed.assign(reason="the model says otherwise")
+        _write_again(project, again, project.champion, out)
 
 
 def _verdicts(project: Project, listed: pd.DataFrame) -> list[str]:
@@ -136,7 +134,8 @@ def _ties(labelling: Labelling) -> pd.DataFrame:
         for id_ in rows["id"]
     ]
     rows = rows.rename(columns={"id": "paragraph"})
-    return rows.assign(given=given, suggestion="", confidence=0.0, reason=TIE)
+    reason = "a tie between annotators"
+    return rows.assign(given=given, suggestion="", confidence=0.0, reason=reason)
 
 
 def _printed(project: Project, rows: pd.DataFrame, n: int) -> pd.DataFrame:
@@ -179,8 +178,7 @@ def _write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Pat
     suggestions, when = [], labelling.next_time
     for paragraph, row in zip(paragraphs, doubtful.to_dict("records"), strict=True):
         scores = {row["suggestion"]: row["confidence"]} if row["suggestion"] else {}
-        again = replace(paragraph, scores=scores, reason=row["reason"], when=when)
-        suggestions.append(again)
+        suggestions.append(replace(paragraph, scores=scores, reason=row["reason"], when=when))
     written = formats.write_tasks(out, suggestions, project.params.topics, models)
     listed = labelling.in_units(plural(len(suggestions), "paragraph"))
     print(f"{listed} to label again: {', '.join(map(str, written))}")

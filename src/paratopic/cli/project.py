@@ -88,8 +88,7 @@ def note_changes(project: Project, model: Path) -> None:
     """
     paths = project.paths
     is_own = model.resolve().is_relative_to(paths.models.resolve())
-    was_prepared = paths.params.exists() and paths.prepared.exists()
-    if is_own and was_prepared and not outside.untrusted(project):
+    if is_own and paths.prepared.exists() and not outside.untrusted(project):
         print_changes(project)
 
 

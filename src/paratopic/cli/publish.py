@@ -43,15 +43,13 @@ def publish_labels(
 ) -> None:
     """Publish the paragraphs labelled by hand as a dataset: texts, labels, answers and a card."""
     project = Project()
-    labelling = project.labelling
+    labelling, params = project.labelling, project.params
     print_changes(project)
-    params = project.params
     check_names(labelling.paragraphs, params.topics)
-    data = labelling.labelled
+    data, lines = labelling.labelled, labelling.lines
     if not data.by_hand.any():
         path = project.paths.paragraphs
         raise UserError(f"{path} has no label by hand, and there is nothing else to publish")
-    lines = labelling.lines
     _publish(to, lambda draft: write_dataset(draft, to.name, params, data, lines, anonymous), yes)
     print(f"{to / CARD} says how to read it")
 

@@ -104,18 +104,13 @@ def _on_request(project: Project, labelling: Labelling | str) -> dict[str, objec
     """The sections that need the champion to be loaded, or why they are missing."""
     if isinstance(labelling, str):
         return {"shares": labelling, "labels": "", "mistakes": labelling}
-    params, mistakes, labelled = project.params, _or_why(project.errors), None
+    drawn_by = {line.group.partition("=")[0] for line in labelling.lines}
+    confidence, seed = project.params.evaluate.confidence, project.params.seed
+    mistakes, labelled = _or_why(project.errors), None
     if not isinstance(mistakes, str) and len(mistakes.answers.mistakes):
         labelled = labelled_paragraphs(project.paths, project.paths.models / project.champion)
     return {
-        "shares": _or_why(
-            lambda: overview(
-                project.corpus(),
-                params.evaluate.confidence,
-                params.seed,
-                {line.group.partition("=")[0] for line in labelling.lines},
-            )
-        ),
+        "shares": _or_why(lambda: overview(project.corpus(), confidence, seed, drawn_by)),
         "labels": labelling.basis,
         "mistakes": mistakes,
         "labelled": labelled,
@@ -182,9 +177,8 @@ def _print_labels(project: Project) -> None:
     data = labelling.labelled
     counts = count_labels(data)
     columns = [Column(str(name), justify="right") for name in counts]
-    title = in_units(
-        f"{len(data.rows)} of {plural(len(labelling.paragraphs), 'paragraph')} labelled"
-    )
+    of_all = plural(len(labelling.paragraphs), "paragraph")
+    title = in_units(f"{len(data.rows)} of {of_all} labelled")
     if project.changed_sources:
         title += " before these changes"
     table = Table("topic", *columns, title=title)
@@ -200,12 +194,9 @@ def _print_labels(project: Project) -> None:
 
 
 def count_labels(data: Labelled) -> pd.DataFrame:
-    """Count the labels of each topic.
+    """Count the paragraphs with each topic (rows; the last one is none of the topics) by source.
 
-    Returns
-    -------
-    One row for each topic, and a last one for none of the topics. Columns are numbers of
-    paragraphs: "by hand" and "from weak sources"; and "articles", of those with a hand label.
+    Column "articles" has the number of articles with a hand label.
     """
     has, by_hand = data.outcomes, data.by_hand
     counts = {

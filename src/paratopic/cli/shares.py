@@ -13,21 +13,10 @@ from rich import box
 from rich.table import Column, Table
 
 from paratopic.cli.project import SHARES, SUGGEST, check_out, next_steps, print_steps, typed
-from paratopic.findings import groups
+from paratopic.findings import groups, wording
 from paratopic.findings.groups import BORROWED, COUNT, Findings
 from paratopic.findings.population import Corpus, Counted
 from paratopic.findings.tables import Cells, as_text, change_table, number_table, share_table
-from paratopic.findings.wording import (
-    clustering,
-    counting,
-    further_labels,
-    marks,
-    method,
-    notes,
-    outlook,
-    population,
-    sentence,
-)
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_short
 from paratopic.project.terminal import terminal
@@ -118,19 +107,20 @@ def shares(
     shown = "counted" if counted else f"{confidence:.0%} intervals"
     title = labelling.in_units(f"Shares of the {of}, {shown}")
     _print(estimated, columns, title)
-    about = [counting(of, copies)]
+    about = [wording.counting(of, copies)]
     if not counted:
-        about += [labelling.basis, method(corpus), population(corpus)]
-    lines = [sentence(estimated, corpus, confidence), *outlook(estimated, corpus), *about]
-    print(*map(labelling.in_units, [*notes(estimated), *lines]), sep="\n")
-    below = [*map(labelling.in_units, [*marks(estimated), *about])]
+        about += [labelling.basis, wording.method(corpus), wording.population(corpus)]
+    lines = [*wording.notes(estimated), wording.sentence(estimated, corpus, confidence)]
+    lines += [*wording.outlook(estimated, corpus), *about]
+    print(*map(labelling.in_units, lines), sep="\n")
+    below = [*map(labelling.in_units, [*wording.marks(estimated), *about])]
     for path in outs:
         _write(path, estimated, columns, title, below)
         print(f"written: {path}")
     if rows and to_regress:
         outcomes, lacking = to_regress
         files.write_csv(rows, outcomes)
-        print(f"written: {rows}. {clustering(corpus)}")
+        print(f"written: {rows}. {wording.clustering(corpus)}")
         if lacking:
             print(f"{rows} lacks {in_short(lacking, MOST_LISTED)}: no drawn label has it.")
     steps = next_steps(project)
@@ -178,7 +168,7 @@ def _check(
 
 def _draw(findings: Findings, columns: Sequence[str], corpus: Corpus) -> dict[str, str]:
     """The command that draws labels to narrow the intervals, first in groups that have none."""
-    n, so = further_labels(findings, corpus)
+    n, so = wording.further_labels(findings, corpus)
     if corpus.counted == "articles":
         return {"paratopic label --random --articles": "narrow the intervals"}
     if not n or len(columns) > 1:

@@ -105,7 +105,7 @@ def init(
             "if you know dates or sources: columns article (a file's name), date, source; cells "
             "may be empty"
         )
-    _print_created(folder, note, add | _define(folder) | LABEL | TRAIN | REPORT)
+    _print_start(folder, note, add, LABEL)
 
 
 def ui(
@@ -184,20 +184,12 @@ def _agree(source: Source, folder: Path) -> None:
         trust(Project(folder), [source.path] if Path(source.path).is_absolute() else [])
 
 
-def renew(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
-    """Replace the topics and sources of a project. Its labels and all other settings stay.
+def renew(folder: Path, topics: Topics, source: Source) -> str:
+    """Replace the topics and sources of a project, as `create` sets them; returns what was there.
 
-    A topic that was there before keeps its definition, its patterns and its former names. Labels
-    with the name of any other one are to be given again, as after `paratopic codebook drop`.
-
-    Parameters
-    ----------
-    source
-        The source of paragraphs, with a path from the folder; by default the articles in seeds/.
-
-    Returns
-    -------
-    What was replaced.
+    Its labels and all other settings stay. A topic that was there before keeps its definition, its
+    patterns and its former names. Labels with the name of any other one are to be given again, as
+    after `paratopic codebook drop`.
 
     Raises
     ------
@@ -254,7 +246,8 @@ def _init_with_table(
     print_proposal(table, columns, proposal, rows)
     for line in doubts(proposal, label, topics):
         print(f"  note   {line}")
-    if len(rows.answers) == len(rows.paragraphs):
+    all_labelled = len(rows.answers) == len(rows.paragraphs)
+    if all_labelled:
         print("  note   all rows are labelled: for shares of a larger corpus, add its other texts")
     if several:
         print("  mode   multi: some rows have several topics; in mode single the first would count")
@@ -264,14 +257,7 @@ def _init_with_table(
             "to the table in prepare.sources, if you drew the labelled rows at random from it"
         )
     to_label = LABEL_GROUPS if random else label_step(rows.fields)
-    if len(rows.answers) == len(rows.paragraphs):
-        to_label = {}
-    _print_created(folder, note, check | _define(folder) | to_label | TRAIN | REPORT)
-
-
-def _define(folder: Path) -> dict[str, str]:
-    file = Paths(folder).topics.relative_to(folder)
-    return {f"edit {file}": "define each topic: with few labels, models rely on it"}
+    _print_start(folder, note, check, {} if all_labelled else to_label)
 
 
 def _from(folder: Path, path: Path) -> str:
@@ -280,11 +266,13 @@ def _from(folder: Path, path: Path) -> str:
     return (whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix()
 
 
-def _print_created(folder: Path, note: str, steps: dict[str, str]) -> None:
+def _print_start(folder: Path, note: str, check: dict[str, str], to_label: dict[str, str]) -> None:
     """Say what was done, and what comes next."""
     print(note)
     go = {} if folder == Path() else {f"cd {folder}": "go to the project"}
-    print_steps(go | steps)
+    file = Paths(folder).topics.relative_to(folder)
+    define = {f"edit {file}": "define each topic: with few labels, models rely on it"}
+    print_steps(go | check | define | to_label | TRAIN | REPORT)
 
 
 def _begin(topics: Topics, source: Source, file: CommentedMap) -> None:

@@ -15,15 +15,7 @@ import typer
 from paratopic.annotation import formats, page, suggestion
 from paratopic.annotation.suggestion import Suggestion, in_context
 from paratopic.cli.predict import ModelOption
-from paratopic.cli.project import (
-    DRAW,
-    LABEL,
-    check_out,
-    name_of_user,
-    next_steps,
-    print_steps,
-    read_texts,
-)
+from paratopic.cli.project import DRAW, check_out, name_of_user, next_steps, print_steps, read_texts
 from paratopic.corpus.labelled import LEAST_DRAWN, is_random
 from paratopic.corpus.table import groups_by, texts_of
 from paratopic.findings.wording import plan
@@ -216,8 +208,7 @@ def label(
     labelling, name = project.labelling, name_of_user(annotator)
     labels = project.labels_file
     if not (path or random or mixed or labelling.labelled.by_hand.any()):
-        ((command, why),) = LABEL.items()
-        log.warning("note: nothing is labelled yet. First %s (`%s`)", why, command)
+        log.warning("note: nothing is labelled yet. First label a random sample (`%s`)", DRAW)
     drawn = formats.read_drawn(path, labelling.paragraphs) if path else {}
     reason = _reason_to_hide(labelling, drawn, name) if path else draw.hides
     hidden = _hides(project, blind, labelling.in_units(reason))
@@ -234,8 +225,7 @@ def label(
             labels, name, suggestions, lambda: Project(project.folder).params.topics
         )
         if shown:
-            texts = labelling.paragraphs
-            session.explain = lambda id_: shown.explain(*texts_of(texts, [id_]))
+            session.explain = lambda id_: shown.explain(*texts_of(labelling.paragraphs, [id_]))
         page.serve(page.application(session, token), listener)
     print_steps(next_steps(Project(project.folder)))
 
@@ -297,10 +287,6 @@ def _suggestions(
             LEAST_DRAWN,
             DRAW,
         )
-    if draw.contains and len(suggestions) < n:
-        contain = ("paragraph without a label contains", "paragraphs without a label contain")
-        few = labelling.in_units(plural(len(suggestions), *contain))
-        log.warning("note: only %s %s", few, draw.contains)
     _print_plan(project, groups, suggestions)
     return [replace(item, when=labelling.next_time) for item in suggestions]
 
@@ -321,8 +307,7 @@ def _chosen(
     elif groups:
         drawn = suggestion.draw_from_groups(frame, judged, groups, n, seed)
     elif draw.searches:
-        wanted = draw.contains, draw.topics
-        drawn = suggestion.search(frame, judged, *wanted, model, n, seed)
+        drawn = suggestion.search(frame, judged, draw.contains, draw.topics, model, n, seed)
     elif draw.random or model is None:
         drawn = suggestion.draw_random(frame, judged, n, seed)
     else:

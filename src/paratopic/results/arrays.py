@@ -22,9 +22,6 @@ from paratopic.findings.population import GivenPredictor, corpus_of, refuse_impr
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import Topics
 
-# Numbers of draws and permutations in a new project.
-N_DRAWS, N_PERMUTATIONS = 2_000, 10_000
-
 
 def evaluate(
     truth: npt.ArrayLike,
@@ -101,8 +98,7 @@ def evaluate(
         for name, values in named.items()
     }
     data = Labelled(labelled_rows(frame, topics), topics, dealt)
-    settings = Evaluate(confidence, N_DRAWS), Compare(N_PERMUTATIONS)
-    return models.compare(data, tables, {}, *settings, random_state)
+    return models.compare(data, tables, {}, Evaluate(confidence), Compare(), random_state)
 
 
 def shares(

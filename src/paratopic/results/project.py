@@ -40,14 +40,8 @@ from paratopic.corpus.table import (
 from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.outcomes import Answered, answered, confusions
 from paratopic.evaluation.report import Metrics
+from paratopic.findings import population
 from paratopic.findings.groups import Findings, find
-from paratopic.findings.population import (
-    Corpus,
-    Counted,
-    CrossPredictor,
-    corpus_of,
-    given_predictor,
-)
 from paratopic.findings.slices import columns_of, describe_slices, find_slices
 from paratopic.inference.model import Model, load
 from paratopic.inference.prediction import Prediction
@@ -101,9 +95,8 @@ class Labelling:
     @cached_property
     def current(self) -> CurrentAnswers:
         """What people answered, as far as it counts today."""
-        return read_answers(
-            of_people(self.lines, self.project.params.labels), self.project.params.topics
-        )
+        params = self.project.params
+        return read_answers(of_people(self.lines, params.labels), params.topics)
 
     @cached_property
     def answers_on(self) -> Mapping[str, Sequence[Label]]:
@@ -311,11 +304,11 @@ class Project(folder.Project):
 
     def corpus(
         self,
-        of: Counted = "paragraphs",
+        of: population.Counted = "paragraphs",
         *,
         predictor: Sequence[str] = (),
         new_articles: bool = False,
-    ) -> Corpus:
+    ) -> population.Corpus:
         """The paragraphs with labels and predictions, which shares are estimated from.
 
         What models of the folds have not predicted, the champion predicts, which may take minutes.
@@ -333,23 +326,22 @@ class Project(folder.Project):
         labelling, topics = self.labelling, self.params.topics
         frame, no_topic = labelling.paragraphs, self.params.prepare.no_topic
         predicts = (
-            given_predictor(labelling.everything, predictor, topics, no_topic)
+            population.given_predictor(labelling.everything, predictor, topics, no_topic)
             if predictor
             else self.cross_predictor(self.champion, self.scores, frame)
         )
-        corpus = corpus_of(frame, labelling.everything, predicts, topics, of)
+        corpus = population.corpus_of(frame, labelling.everything, predicts, topics, of)
         return corpus.for_new_articles() if new_articles else corpus
 
     def cross_predictor(
         self, champion: str, scores: pd.DataFrame, frame: pd.DataFrame
-    ) -> CrossPredictor:
+    ) -> population.CrossPredictor:
         """What models of the folds predict; a paragraph table is for the champion to predict."""
-        unlabelled, apart = (
-            self.paths.scores / champion / name for name in (files.UNLABELLED, files.APART)
-        )
-        return CrossPredictor(
+        out_of_fold = self.paths.scores / champion
+        apart = out_of_fold / files.APART
+        return population.CrossPredictor(
             scores,
-            read_parquet(unlabelled),
+            read_parquet(out_of_fold / files.UNLABELLED),
             read_parquet(apart) if apart.exists() else scores[:0],
             lambda ids: self._probabilities(champion, frame, ids),
         )
@@ -379,7 +371,7 @@ class Project(folder.Project):
         by: str | Sequence[str] | None = None,
         compare: tuple[str, str] | None = None,
         *,
-        corpus: Corpus | None = None,
+        corpus: population.Corpus | None = None,
         distinct: bool = False,
     ) -> Findings:
         """Estimate how much of the project is about each topic, with confidence intervals.
