@@ -44,7 +44,8 @@ def test_reports_of_the_seed(project: Path) -> None:
         assert len(thresholds) == 4 and manifest["calibration"]["sure"] == NEVER
         card = (folder / "card.md").read_text(encoding="utf-8")
         assert f"| macro-F1, forced choice | {metrics['macro_f1']['value']:.3f} |" in card
-        assert f"trade {thresholds[0]:.2f}, technology" in card
+        named_from = thresholds[0] / (1 + thresholds[0])
+        assert f"| trade | 8 | {named_from:.0%} | Commerce" in card
         note = (project / "models" / name / "README.md").read_text(encoding="utf-8")
         assert "trade, technology" in note and "macro-F1" not in note
         final = json.loads((folder / "final.json").read_text())
