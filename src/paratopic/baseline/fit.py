@@ -111,8 +111,7 @@ def fit(
     own, keywords = examples.texts.plain, _keywords(params, len(examples.texts))
     defining = [*topics.descriptions, *(SUBJECTS if topics.descriptions else ())]
     union, every = TfIdfUnion.fit([*defining, *own], keywords)
-    of_topics, subjects = np.split(every[: len(defining)].toarray(), [len(topics.descriptions)])
-    described = Described(of_topics, subjects[are_others(subjects, of_topics)])
+    described = _described(every[: len(defining)].toarray(), len(topics.descriptions))
     transform = _known(union, every[len(defining) :], examples.texts)
     prior = described.prior(len(topics.names), regression)
     of_rows = evidence(examples, bool(topics.descriptions))
@@ -143,8 +142,13 @@ def fit(
     with threadpool_limits(1):
         linear = next(heads(context, np.arange(len(examples.texts)), [strength]))
     advance(1.0)
-    head = described.head(linear)
-    return FittedBaseline(history, context, notes, topics, keywords, union, head)
+    return FittedBaseline(history, context, notes, topics, keywords, union, described.head(linear))
+
+
+def _described(features: Array, n_topics: int) -> Described:
+    """What descriptions tell, from the features of those of the topics and of all subjects."""
+    of_topics, subjects = np.split(features, [n_topics])
+    return Described(of_topics, subjects[are_others(subjects, of_topics)])
 
 
 def _known(

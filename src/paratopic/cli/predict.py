@@ -258,7 +258,7 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
 
 def _reason(reason: Explanation, nearest: Sequence[LikeParagraph]) -> Text:
     """Shares of the sentences and of what is around them, and the labelled texts most like it."""
-    topic, prediction = reason.topic, reason.prediction
+    topic = reason.topic
     shares = [sentence.shares.get(topic, 0.0) for sentence in reason.sentences]
     lines = [
         Text(f"{signed(share, 2)} {sentence.text}", "bold" if share == max(shares) else "")
@@ -267,9 +267,10 @@ def _reason(reason: Explanation, nearest: Sequence[LikeParagraph]) -> Text:
     around = [f"{part} {signed(add.get(topic, 0.0), 2)}" for part, add in reason.context.items()]
     if around:
         lines.append(Text(f"context: {', '.join(around)}", "italic"))
-    if topic and not prediction.topics:
-        line = f"No topic: {topic} has {prediction.confidence:.0%} and is named from "
-        lines.append(Text(f"{line}{reason.named_from[topic]:.0%} on.", "italic"))
+    if topic and not reason.prediction.topics:
+        has, needed = reason.prediction.confidence, reason.named_from[topic]
+        line = f"No topic: {topic} has {has:.0%} and is named from {needed:.0%} on."
+        lines.append(Text(line, "italic"))
     for near in nearest:
         topics = "; ".join(near.topics) or NONE
         words = textwrap.shorten(near.text, N_CHARACTERS, placeholder=" …")

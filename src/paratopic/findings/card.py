@@ -44,7 +44,7 @@ def example_text(topics: Topics) -> str:
 def render_card(model: Model, params: Params, data: Labelled, final: Final, report: Metrics) -> str:
     """Write the card of a model that learnt from labelled paragraphs."""
     topics, example = data.topics, example_text(data.topics)
-    packages = PACKAGES + KINDS[model.kind].packages
+    packages, named_from = PACKAGES + KINDS[model.kind].packages, _named_from(model)
     encoder = getattr(params.section(model.kind), "encoder", None)
     # The metrics over all topics, then F1 of each topic that was measured.
     figures = {metric.title: report.figures[metric.key] for metric in report.measured} | {
@@ -69,8 +69,8 @@ def render_card(model: Model, params: Params, data: Labelled, final: Final, repo
         figures=figures,
         example=repr(example),
         answer=model.predict(example),
-        named_from=_named_from(model),
-        strictest=int(np.argmax(_named_from(model))),
+        named_from=named_from,
+        strictest=named_from.index(max(named_from)),
         # Builds for one processor are not told.
         versions={name: version(name).partition("+")[0] for name in packages},
         notes=[*report.notes, *final.notes],
@@ -81,7 +81,8 @@ def render_card(model: Model, params: Params, data: Labelled, final: Final, repo
 def _named_from(model: Model) -> list[float]:
     """Probability from which on each topic is predicted where the others have none, (k,)."""
     nothing = np.zeros((1, len(model.classes_)))
-    return [*model.mode.named_from(nothing, model.calibration.thresholds)[0].tolist()]
+    needed: list[float] = model.mode.named_from(nothing, model.calibration.thresholds)[0].tolist()
+    return needed
 
 
 def _metadata(model: Model, params: Params, encoder: str | None, report: Metrics) -> ModelCardData:
