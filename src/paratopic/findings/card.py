@@ -58,6 +58,7 @@ def render_card(model: Model, params: Params, data: Labelled, final: Final, repo
         model=model,
         final=final,
         encoder=encoder,
+        copied=(model.folder / "modules.json").exists(),
         hub=params.hub,
         topics=topics,
         **_training_data(data),

@@ -41,6 +41,8 @@ class Prepared(Report):
         Topic → number of its paragraphs.
     topics_by
         "hand" or "weak" → topic, or none of the topics → number of paragraphs.
+    encoders
+        Kind of model → the encoder of its fits; "" for a kind without one.
     annotators
         How far they agree; None, the default, if no two judged the same paragraph.
     """
@@ -58,6 +60,7 @@ class Prepared(Report):
     sample: Sample
     weak: tuple[Worth, ...]
     messages: tuple[str, ...]
+    encoders: dict[str, str]
     annotators: Agreement | None = None
 
 
@@ -75,7 +78,7 @@ def summarise(
     notes
         Messages about the sources, which come before those about the labels.
     about_sources
-        The fields of the report from `articles` to `read`.
+        The fields of the report from `articles` to `read`, and `encoders`.
     """
     data = labelled_in(frame, topics)
     sample = sample_of(frame, resolved.sample, resolved.of_people)

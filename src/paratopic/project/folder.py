@@ -13,7 +13,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from paratopic.project.errors import UserError, run
-from paratopic.project.files import Paths
+from paratopic.project.files import Paths, read_json
 from paratopic.project.params import Params, read_params
 
 
@@ -49,6 +49,12 @@ class Project:
     def params(self) -> Params:
         """Its settings, which are read once; errors as of `params.read_params`."""
         return read_params(self.paths.params)
+
+    @property
+    def params_of_fits(self) -> Params:
+        """Its settings with the encoders that stage prepare chose where they are auto."""
+        encoders = read_json(self.paths.prepared, "stage prepare")["encoders"]
+        return self.params.with_encoders(encoders)
 
 
 def run_stage(main: Callable[..., None]) -> None:

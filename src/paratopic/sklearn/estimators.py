@@ -125,6 +125,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if not isinstance(seed, (int, np.integer)):
             seed = check_random_state(seed).randint(2**31)
         params = usual_params(topics, int(seed), self.kind, self.settings or {})
+        params = params.with_encoders(params.encoders_for(plain(texts), {})[0])
         labels = np.array(self._topics)
         has = y[:, labels] if y.ndim == 2 else y[:, None] == labels
         named = [tuple(compress(topics.names, row)) for row in has.tolist()]

@@ -14,7 +14,7 @@ from paratopic.project.reports import Final
 
 def main(project: Project, name: str) -> None:
     """Run the stage for a kind of model."""
-    params, paths = project.params, project.paths
+    params, paths = project.params_of_fits, project.paths
     reports = paths.model_reports / name
     final = Final.load(reports / FINAL, "stage train")
     path = reports / "metrics.json"

@@ -14,7 +14,7 @@ from paratopic.training import crossval
 
 def main(project: Project, name: str) -> None:
     """Run the stage for a kind of model."""
-    params, paths, timer = project.params, project.paths, Timer()
+    params, paths, timer = project.params_of_fits, project.paths, Timer()
     data = crossval.with_unlabelled(crossval.labelled_for(name, paths, params), paths)
     n, fit, seed = crossval.n_fits(data.folds), crossval.fitter(name, params), params.seed
     labelled, number = plural(len(data.rows), "labelled text"), plural(n, "fit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields
 from typing import NamedTuple
@@ -61,9 +62,19 @@ def prepare(project: Project) -> Outputs:
     resolved = resolve(paragraphs, sources.answers, lines, params, sources.metadata)
     frame = with_sample(with_labels(paragraphs, resolved.labels), resolved.sample)
     boilerplate = int(paragraphs["boilerplate"].sum())
+    encoders, chosen = _encoders(project, list(paragraphs["text"]))
     about_sources = {**summary_of(sources), "boilerplate": boilerplate, "read": read}
-    report = summarise(frame, resolved, topics, sources.notes, about_sources)
+    notes, about = [*sources.notes, *chosen], {**about_sources, "encoders": encoders}
+    report = summarise(frame, resolved, topics, notes, about)
     return Outputs(paragraphs, resolved, sources, report)
+
+
+def _encoders(project: Project, texts: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The encoder of each kind of model, "" for a kind without one, and why each was chosen."""
+    before: dict[str, str] = {}
+    with suppress(errors.UserError):  # there is no report before the first run
+        before = Prepared.load(project.paths.prepared).encoders
+    return project.params.encoders_for(texts, before)
 
 
 def main(project: Project) -> None:

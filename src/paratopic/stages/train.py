@@ -15,7 +15,7 @@ from paratopic.training.crossval import fit_all, fitter, labelled_for
 
 def main(project: Project, name: str) -> None:
     """Run the stage for a kind of model."""
-    params, paths, timer = project.params, project.paths, Timer()
+    params, paths, timer = project.params_of_fits, project.paths, Timer()
     data = labelled_for(name, paths, params)
     with bar(f"{name}: final fit", 1) as advance:
         model = fit_all(data, fitter(name, params), params.seed, advance)

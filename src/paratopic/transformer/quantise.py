@@ -19,6 +19,7 @@ from threading import Lock, local
 from typing import TypeVar
 
 import torch
+from sentence_transformers.sentence_transformer.modules import Dense
 from torch import Tensor, nn
 from transformers.activations import GELUActivation
 
@@ -199,7 +200,11 @@ def _watch(
             inputs[group].layers[name] = layer
 
     hooks = [encoder.register_forward_pre_hook(begin)]
+    # What comes after pooling reads a row for each window: 8 bits would save no time there.
+    after = tuple(name for name, module in encoder.named_modules() if isinstance(module, Dense))
     for name, module in encoder.named_modules():
+        if name.startswith(after):
+            continue
         if isinstance(module, nn.Linear) or type(module) is nn.Embedding:
             hooks.append(module.register_forward_pre_hook(partial(note, name)))
     with torch.no_grad():
