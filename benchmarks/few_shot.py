@@ -145,7 +145,8 @@ def train_setfit(
                 control.should_training_stop = True
 
     torch.use_deterministic_algorithms(False)
-    place = resolve_encoder(Project().params.section("transformer").encoder)
+    wish, _ = Project().params.section("transformer").for_texts(texts)
+    place = resolve_encoder(wish.encoder)
     columns = {"text": list(texts), "label": labels}
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
@@ -241,7 +242,10 @@ def run(table: Table, drawn: Draw, seed: int, method: str, options: argparse.Nam
 def codebook(name: str, labels: Sequence[str] = ()) -> dict[str, str]:
     """Definitions of a table's classes, from the documentation of where it is from."""
     books: dict[str, dict[str, str]] = json.loads(CODEBOOKS.read_text(encoding="utf-8"))
-    of_table = [book for stem, book in books.items() if name.startswith(stem)]
+    # The longest name of a book that a table's begins with.
+    of_table = [
+        books[stem] for stem in sorted(books, key=len, reverse=True) if name.startswith(stem)
+    ]
     if not of_table or set(labels) - set(of_table[0]):
         raise SystemExit(f"{CODEBOOKS}: no definitions of the classes of {name}")
     return of_table[0]

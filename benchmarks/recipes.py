@@ -78,7 +78,7 @@ def tuned_probabilities(
     cut after `TOKENS`.
     """
     torch.manual_seed(seed)
-    wish = params.section("transformer")
+    wish, _ = params.section("transformer").for_texts(texts)
     device = pick_device(wish.device)
     encoder = copy.deepcopy(load_encoder(wish.encoder, device))
     encoder.max_seq_length = min(TOKENS, wish.max_tokens)

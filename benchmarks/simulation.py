@@ -153,7 +153,7 @@ def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embed
     missing = sorted(set(texts) - known.keys())
     if not missing:
         return known
-    wish = params.section("transformer")
+    wish, _ = params.section("transformer").for_texts(missing)
     encoder = load_encoder(wish.encoder, pick_device(wish.device))
     encoder.max_seq_length = wish.max_tokens
     vectors = encoder.encode(missing, normalize_embeddings=True, show_progress_bar=False)
