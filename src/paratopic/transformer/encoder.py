@@ -98,7 +98,7 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     Raises
     ------
     UserError
-        The encoder cannot be loaded, or has no fast tokenizer.
+        The encoder cannot be loaded, or is no transformer with a fast tokenizer.
     """
     transformers.utils.logging.disable_progress_bar()
     path = resolve_encoder(name)
@@ -117,11 +117,13 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
         )
         raise UserError(f"transformer.encoder: {name} cannot be loaded{why}") from None
     if not hasattr(encoder.tokenizer, "backend_tokenizer"):
-        raise UserError(f"transformer.encoder: {name} has no tokenizer.json (a fast tokenizer)")
+        raise UserError(
+            f"transformer.encoder: {name} is no transformer with a fast tokenizer (tokenizer.json)"
+        )
     # What describes an encoder in a card refers back to it. Without this circle, its memory is free
     # as soon as nobody uses it; Python's search for circles comes after several more fits.
     encoder.model_card_data.model = None
-    return encoder
+    return encoder.float()  # some are saved in 16 bits, in which small steps of tuning are lost
 
 
 @functools.cache

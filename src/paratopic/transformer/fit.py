@@ -50,6 +50,7 @@ from paratopic.training.head import (
     with_answers,
 )
 from paratopic.training.subjects import SUBJECTS, are_others
+from paratopic.transformer.architectures import try_export
 from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.network import Embedder, Network, embed_windows
@@ -171,7 +172,7 @@ def fit(
     Raises
     ------
     UserError
-        The encoder cannot be loaded, or the device is not available.
+        The encoder cannot be loaded or exported, or the device is not available.
     """
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -286,6 +287,7 @@ def _load_network(params: Transformer, topics: Topics) -> Network:
     device = pick_device(params.device)
     encoder = load_encoder(params.encoder, device)
     check_lengths(encoder, params)
+    try_export(encoder, params.encoder)
     head = nn.Linear(encoder.get_embedding_dimension(), len(topics.outcomes))
     network = Network(encoder, head.to(device))
     # Dropout stays off: with so few steps it only adds noise.
