@@ -42,7 +42,7 @@ ROBERTA = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
 
 
 class Tiny(NamedTuple):
-    """An encoder of two layers: its tokenizer, the number of the token that pads, and more.
+    """A tiny encoder: its tokenizer, the number of the token that pads, and settings.
 
     `limit` is how many tokens it reads at once; None for any number.
     """
@@ -54,7 +54,9 @@ class Tiny(NamedTuple):
     settings: dict[str, Any]
 
 
+# Layers share the table of positions.
 OF_DEBERTA_V3 = {
+    "num_hidden_layers": 2,
     "norm_rel_ebd": "layer_norm",
     "pos_att_type": ["p2c", "c2p"],
     "position_biased_input": False,
@@ -64,7 +66,12 @@ OF_DEBERTA_V3 = {
     "type_vocab_size": 0,
 }
 # One of the two layers reads 8 tokens on either side.
-OF_MODERNBERT = {"local_attention": 16, "global_attn_every_n_layers": 2, "pooling": "cls"}
+OF_MODERNBERT = {
+    "num_hidden_layers": 2,
+    "local_attention": 16,
+    "global_attn_every_n_layers": 2,
+    "pooling": "cls",
+}
 OF_ELECTRA = {"embedding_size": 16, "pooling": "cls", "dense": True}
 ENCODERS = {
     "bert": Tiny("WordPiece", BERT, 0, 64, {"pooling": "cls"}),
@@ -136,7 +143,6 @@ def encoder(architecture: str, tmp_path_factory: pytest.TempPathFactory) -> Path
         tokenizer_of(tiny, texts),
         tiny.special,
         architecture,
-        num_hidden_layers=2,
         initializer_range=0.1,
         **tiny.settings,
     )
