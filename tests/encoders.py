@@ -10,34 +10,45 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-def save_encoder(folder: Path, tokenizer: Tokenizer, special: Sequence[str]) -> Path:
-    """Save an encoder of one layer in an empty folder, where sentence-transformers opens it.
+def save_encoder(
+    folder: Path,
+    tokenizer: Tokenizer,
+    special: Sequence[str],
+    architecture: str = "bert",
+    pooling: str = "mean",
+    dense: bool = False,
+    **settings: object,
+) -> Path:
+    """Save an encoder in an empty folder, where sentence-transformers opens it.
 
-    The special tokens are those that pad, are unknown, begin, end and mask.
+    By default it has one layer. The special tokens are those that pad, are unknown, begin, end and
+    mask.
     """
     # Late: most tests need no torch.
     import torch
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
+    from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
     names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
     tokens = dict(zip(names, special, strict=True))
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **tokens)
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(fast),
-        hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
+    sizes = {
+        "vocab_size": len(fast),
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 64,
+        "pad_token_id": fast.pad_token_id,
+    }
     plain = folder / "plain"
-    BertModel(config).save_pretrained(plain)
+    config = AutoConfig.for_model(architecture, **sizes | settings)
+    AutoModel.from_config(config).save_pretrained(plain)
     fast.save_pretrained(plain)
-    transformer = Transformer(str(plain))
-    SentenceTransformer(modules=[transformer, Pooling(32)], device="cpu").save(
+    modules = [Transformer(str(plain)), Pooling(32, pooling), *[Dense(32, 24)] * dense]
+    SentenceTransformer(modules=modules, device="cpu").save(
         str(folder / "encoder"), create_model_card=False
     )
     return folder / "encoder"

@@ -9,10 +9,7 @@ import re
 import shutil
 import time
 import weakref
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -22,12 +19,11 @@ from paratopic.transformer import encoder
 from paratopic.transformer.encoder import (
     PACKAGES,
     begin_windows,
-    check_lengths,
     load_encoder,
     pick_device,
     resolve_encoder,
 )
-from paratopic.transformer.settings import BUNDLED, MULTILINGUAL, Transformer
+from paratopic.transformer.settings import BUNDLED, MULTILINGUAL
 from tests.programs import ROOT
 
 PAGE = ROOT / "docs" / "your-own-project.md"
@@ -148,14 +144,43 @@ def test_a_folder_needs_no_hub(tiny_encoder: Path, tmp_path: Path) -> None:
     assert (embeddings[0] == embeddings[1]).all()
 
 
-@pytest.mark.parametrize(("padding", "limit"), [(None, 514), (1, 512)])
-def test_windows_are_no_longer_than_the_encoder_can_read(padding: int | None, limit: int) -> None:
-    positions = torch.nn.Embedding(514, 4, padding_idx=padding)
-    model = SimpleNamespace(embeddings=SimpleNamespace(position_embeddings=positions))
-    reader: Any = SimpleNamespace(transformers_model=model)
-    params = Transformer("tiny", "cpu", limit, 64, 3, 32, 0, 1e-4)
-    check_lengths(reader, params)
-    with pytest.raises(UserError, match=f"transformer.max_tokens: {limit + 1} .* {limit} tokens"):
-        check_lengths(reader, replace(params, max_tokens=limit + 1))
-    model.embeddings = SimpleNamespace()
-    check_lengths(reader, replace(params, max_tokens=10**6))
+def test_code_beside_an_encoder_is_not_run(tiny_encoder: Path, tmp_path: Path) -> None:
+    folder, run = tmp_path / "encoder", tmp_path / "run"
+    for own in ("modules.json", "config.json"):  # of sentence-transformers, and of transformers
+        shutil.copytree(tiny_encoder, folder, dirs_exist_ok=True)
+        (folder / "own.py").write_text(f"open({str(run)!r}, 'w')")
+        settings = json.loads((folder / own).read_text(encoding="utf-8"))
+        if own == "modules.json":
+            settings[1]["type"] = "own.Pooling"
+        else:
+            settings |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}
+        (folder / own).write_text(json.dumps(settings))
+        told = f"transformer.encoder: {folder} needs code of its own, which is not run"
+        with pytest.raises(UserError, match=told):
+            load_encoder(str(folder), torch.device("cpu"))
+        assert not run.exists()
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "encoder"
+    shutil.copytree(tiny_encoder, folder)
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    told = f"the tokenizer of {folder} has 5 of 43 tokens; put its tokenizer.json"
+    with pytest.raises(UserError, match=told):
+        load_encoder(str(folder), torch.device("cpu"))
+
+
+def test_a_damaged_encoder_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "encoder"
+    shutil.copytree(tiny_encoder, folder)
+    (folder / "model.safetensors").write_bytes(b"half")
+    with pytest.raises(UserError, match=f"transformer.encoder: {folder} cannot be loaded from"):
+        load_encoder(str(folder), torch.device("cpu"))
+
+
+def test_an_encoder_in_16_bits_is_tuned_in_32(tiny_encoder: Path, tmp_path: Path) -> None:
+    full = load_encoder(str(tiny_encoder), torch.device("cpu"))
+    full.half().save(str(tmp_path / "half"))
+    loaded = load_encoder(str(tmp_path / "half"), torch.device("cpu"))
+    assert {weights.dtype for weights in loaded.parameters()} == {torch.float32}

@@ -1,38 +1,21 @@
-"""The exported network gives the encoder's embeddings."""
+"""Attention in the exported network; its embeddings are for `test_architectures`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from paratopic.inference.onnx_model import OnnxModel
-from paratopic.transformer.export import EmbeddingNetwork, export
-from tests.samples import TARIFF
-
-TEXTS = [TARIFF, "The army said.", "Chip, data and software of a new network."]
+from paratopic.transformer.export import EmbeddingNetwork, _attention, export
 
 
 @pytest.fixture
 def encoder(tiny_encoder: Path) -> SentenceTransformer:
     return SentenceTransformer(str(tiny_encoder), device="cpu")
-
-
-def test_embeddings_are_those_of_the_encoder(encoder: SentenceTransformer, tmp_path: Path) -> None:
-    network = EmbeddingNetwork(encoder)
-    export(network, tmp_path / "model.onnx")
-    model, windows = OnnxModel(tmp_path / "model.onnx"), encoder.tokenizer(TEXTS)["input_ids"]
-    embeddings = model.run(windows)
-    expected = encoder.encode(TEXTS, normalize_embeddings=True)
-    np.testing.assert_allclose(embeddings, expected, atol=1e-6)
-    with torch.no_grad():
-        here = network(torch.tensor([windows[0]]))
-    np.testing.assert_allclose(here.numpy()[0], embeddings[0], atol=1e-6)
 
 
 def test_attention_is_one_operator(encoder: SentenceTransformer, tmp_path: Path) -> None:
@@ -50,11 +33,11 @@ def test_attention_is_one_operator(encoder: SentenceTransformer, tmp_path: Path)
         assert heads["q_num_heads"] == heads["kv_num_heads"] == model.config.num_attention_heads
 
 
-def test_an_encoder_may_read_its_first_token_alone(
-    encoder: SentenceTransformer, tmp_path: Path
-) -> None:
-    first = SentenceTransformer(modules=[encoder[0], Pooling(32, "cls")], device="cpu")
-    export(EmbeddingNetwork(first), tmp_path / "model.onnx")
-    model, windows = OnnxModel(tmp_path / "model.onnx"), encoder.tokenizer(TEXTS)["input_ids"]
-    expected = first.encode(TEXTS, normalize_embeddings=True)
-    np.testing.assert_allclose(model.run(windows), expected, atol=1e-6)
+def test_attention_by_relative_positions_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T5 gives them beside the mask."""
+    query, key, value, position_bias = torch.randn(4, 1, 2, 5, 5)
+    given = torch.nn.Module(), query, key, value, None
+    expected, _ = sdpa_attention_forward(*given, scaling=1.0, position_bias=position_bias)
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    attended, _ = _attention(*given, scaling=1.0, position_bias=position_bias)
+    torch.testing.assert_close(attended, expected)

@@ -72,7 +72,7 @@ def test_a_layer_that_is_used_twice_has_the_range_of_both_inputs() -> None:
         gap = (rounded(ids) - encoder(ids)).abs().max() / encoder(ids).abs().max()
     assert gap < 0.2  # .9 if those of the table were cut off to the range of the words
     assert isinstance(rounded.words, quantise.QuantisedEmbedding)
-    assert isinstance(rounded.positions, nn.Embedding)
+    assert rounded.positions.weight is encoder.positions.weight  # and takes no more memory
 
 
 def test_activations_beyond_the_range_are_cut_off_to_it() -> None:

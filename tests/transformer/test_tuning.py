@@ -25,12 +25,14 @@ from paratopic.transformer.encoder import load_encoder, pick_device
 from paratopic.transformer.network import Encoded, Network, encode
 from paratopic.transformer.tuning import (
     Plan,
+    _freeze_all_but_layers,
     balanced_batches,
     pair_loss,
     plan_tuning,
     shuffled_batches,
     tune,
 )
+from tests.encoders import save_encoder
 from tests.samples import PARAMS, WORDS, examples, transformer_settings
 
 
@@ -192,3 +194,15 @@ def test_definitions_and_their_clauses_are_among_the_texts(
         assert len(batch) == 16 + 3 and whole <= set(batch)
     seen = {text for batch in batches for text in batch}
     assert clauses <= seen
+
+
+def test_words_stay_as_they_are_wherever_an_encoder_has_them(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
+    tokenizer = Tokenizer.from_file(str(tiny_encoder / "tokenizer.json"))
+    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    saved = save_encoder(tmp_path, tokenizer, special, "eurobert", num_key_value_heads=2)
+    network, _ = untuned(saved, 4)
+    tuned = _freeze_all_but_layers(network)
+    frozen = [name for name, each in network.named_parameters() if not each.requires_grad]
+    assert [name.split(".")[-2] for name in frozen] == ["embed_tokens"] and tuned

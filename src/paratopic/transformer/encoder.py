@@ -138,7 +138,7 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     Raises
     ------
     UserError
-        The encoder cannot be loaded, or has no fast tokenizer.
+        The encoder cannot be loaded, or is no transformer with a fast tokenizer.
     """
     transformers.utils.logging.disable_progress_bar()
     path = resolve_encoder(name)
@@ -147,7 +147,12 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
         encoder = SentenceTransformer(
             path, device=str(device), trust_remote_code=False, local_files_only=bool(offline)
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # of any library that reads one of its files
+        if "trust_remote_code" in str(error):
+            raise UserError(
+                f"transformer.encoder: {name} needs code of its own, which is not run; take an "
+                "encoder that needs none"
+            ) from None
         why = (
             f": it is no local folder, and the model hub {ENDPOINT} does not answer ({offline}); "
             "save the encoder on a machine with a network, copy its folder here and name the "
@@ -156,14 +161,28 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
             else f" from a local folder or a model hub ({str(error).splitlines()[0]})"
         )
         raise UserError(f"transformer.encoder: {name} cannot be loaded{why}") from None
-    if not hasattr(encoder.tokenizer, "backend_tokenizer"):
-        raise UserError(f"transformer.encoder: {name} has no tokenizer.json (a fast tokenizer)")
+    _check_tokenizer(encoder, name)
     # What describes an encoder in a card refers back to it. Without this circle, its memory is free
     # as soon as nobody uses it; Python's search for circles comes after several more fits.
     encoder.model_card_data.model = None
     begin_windows(encoder.tokenizer.backend_tokenizer, _prefix(encoder, name))
     encoder.prompts, encoder.default_prompt_name = {}, None
-    return encoder
+    return encoder.float()  # some are saved in 16 bits, in which small steps of tuning are lost
+
+
+def _check_tokenizer(encoder: SentenceTransformer, name: str) -> None:
+    """Refuse an encoder without a fast tokenizer, or with one that knows no words."""
+    model, tokenizer = encoder.transformers_model, encoder.tokenizer
+    if model is None or not hasattr(tokenizer, "backend_tokenizer"):
+        raise UserError(
+            f"transformer.encoder: {name} is no transformer with a fast tokenizer (tokenizer.json)"
+        )
+    # Without its files, libraries make one that has little more than special tokens.
+    if 2 * len(tokenizer) < (n_words := model.get_input_embeddings().num_embeddings):
+        raise UserError(
+            f"transformer.encoder: the tokenizer of {name} has {len(tokenizer):,} of {n_words:,} "
+            "tokens; put its tokenizer.json beside its weights"
+        )
 
 
 def _prefix(encoder: SentenceTransformer, name: str) -> str:

@@ -36,8 +36,12 @@ class EmbeddingNetwork(nn.Module):
     def forward(self, input_ids: Tensor) -> Tensor:
         model = self.encoder.transformers_model
         assert model is not None
+        inputs = {"input_ids": input_ids}
+        if hasattr(model, "rotary_emb"):  # whose operator in ONNX takes positions of each window
+            positions = torch.arange(input_ids.shape[1], device=input_ids.device)
+            inputs["position_ids"] = positions.expand_as(input_ids)
         # No mask: windows of one length need no padding, and attention is faster without it.
-        tokens: Tensor = model(input_ids=input_ids).last_hidden_state
+        tokens: Tensor = model(**inputs).last_hidden_state
         features = {"token_embeddings": tokens, "attention_mask": torch.ones_like(input_ids)}
         for module in list(self.encoder)[1:]:
             features = module(features)
@@ -91,7 +95,8 @@ def _attention(
     The exporter's own moves each head to a place of its own first, which takes as long as a third
     of the rest. Query, key and value are (n, heads, length, d), the result (n, length, heads, d).
     """
-    if attention_mask is not None or not torch.onnx.is_in_onnx_export():
+    has_mask = attention_mask is not None or others.get("position_bias") is not None
+    if has_mask or not torch.onnx.is_in_onnx_export():
         attention: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **others
         )

@@ -54,6 +54,7 @@ from paratopic.training.head import (
     with_answers,
 )
 from paratopic.training.subjects import SUBJECTS, are_others
+from paratopic.transformer.architectures import try_export
 from paratopic.transformer.centre import centre
 from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import EmbeddingNetwork, export
@@ -66,7 +67,7 @@ from paratopic.transformer.tuning import balanced_batches, plan_tuning, tune
 MOST_TO_COMPARE = 1000
 # Standard errors by which texts have to be closer to the name of their topic than to others.
 TELLING = 2.0
-# Parameters of an encoder, at most, of which a copy for sentence-transformers is saved too: those of
+# Parameters of an encoder, at most, of which a copy for sentence-transformers is saved, too: that of
 # multilingual-e5-small would take 471 MB.
 MOST_TO_COPY = 50_000_000
 # Number of texts that an encoder is centred by, at most.
@@ -182,7 +183,7 @@ def fit(
     Raises
     ------
     UserError
-        The encoder cannot be loaded, or the device is not available.
+        The encoder cannot be loaded or exported, or the device is not available.
     """
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -301,6 +302,7 @@ def _load_network(params: Transformer, topics: Topics) -> Network:
     device = pick_device(params.device)
     encoder = load_encoder(params.encoder, device)
     check_lengths(encoder, params)
+    try_export(encoder, params.encoder)
     head = nn.Linear(encoder.get_embedding_dimension(), len(topics.outcomes))
     network = Network(encoder, head.to(device))
     # Dropout stays off: with so few steps it only adds noise.

@@ -41,7 +41,7 @@ def round_rows(weight: Tensor, by: Tensor) -> tuple[Tensor, Tensor]:
     In each row, the number of `by`, (n,), becomes `OF_WEIGHTS`.
     """
     scale = by[:, None].clamp_min(TINY) / OF_WEIGHTS
-    return (weight / scale).round().to(torch.int8), scale
+    return (weight / scale).round_().to(torch.int8), scale
 
 
 def largest_pairs(weight: Tensor) -> Tensor:
@@ -138,7 +138,8 @@ def quantise(encoder: Encoder, run: Callable[[Encoder], object]) -> Encoder:
     are multiplied by up (SmoothQuant, Xiao et al. 2023, arXiv:2211.10438). The ranges are those of
     the texts that `run` encodes.
     """
-    quantised = copy.deepcopy(encoder)
+    # It shares what stays in full precision: of a table of many words, two take gigabytes.
+    quantised = copy.deepcopy(encoder, {id(weight): weight for weight in encoder.parameters()})
     inputs, embeddings = _watch(quantised, run)
     for shared in inputs:
         quantiser = _quantiser(shared)

@@ -363,11 +363,12 @@ def _freeze_all_but_layers(network: Network) -> list[nn.Parameter]:
     network.encoder.requires_grad_(False)
     model = network.encoder.transformers_model
     assert model is not None
+    words = model.get_input_embeddings().weight  # which some do not have in a layer of embeddings
     for name, parameter in model.named_parameters():
         # Few labels tell little about single words, so the embedding layer stays as it is. If the
         # lowest two or three layers did too, 7 or 12 points of macro-F1 would be lost on TREC with
         # 8 labels a class, for a third less time.
-        parameter.requires_grad_(not name.startswith("embeddings."))
+        parameter.requires_grad_(not name.startswith("embeddings") and parameter is not words)
     return [parameter for parameter in network.encoder.parameters() if parameter.requires_grad]
 
 
