@@ -99,7 +99,8 @@ LONG_TITLE = "Order 7 of May 2, 2031 " + "On the Duties for Timber " * 4 + "and 
         *("Background", "Trade and Tariffs", "The Harbour Context: Why Here?", "Key Points:"),
         *("What the ministers want", "COVID-19: What We Know", "Risks for the U.S."),
         *("Paying for Goods from Overseas", "Q & A With the Minister"),
-        *("# chips and what they cost.", "第一章"),
+        *("# chips and what they cost.", "第一章", "ምን ማለት ነው?"),
+        "ปฏิกิริยาจากเบอร์ลิน",
     ],
 )
 def test_headings(line: str) -> None:
@@ -116,6 +117,7 @@ def test_headings(line: str) -> None:
         "A heading would not go on for thirteen words as this one does",
         *("Die Sprecherin sagte: „Wir bleiben.“", "Le ministre a dit : « Nous restons. »"),
         *("El portavoz contestó: «Nos quedamos.»", "发言人回答说：“我们留到星期日。”"),
+        *("ሚኒስትሩ ተናግረዋል።", "उन्होंने कहा, \"हम तैयार हैं।\"", "وأضاف الوزير،"),
         "双方是否愿意在明年春天以前降低关税，并让边境上的企业自由买卖货物，现在没有人能够回答？",
     ],
 )

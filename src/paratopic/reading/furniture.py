@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
+from paratopic.project.scripts import QUESTIONS, STOPS, n_words
+
 BYLINE = "byline"
 DATE = "date alone"
 CAPTION = "caption or credit"
@@ -131,7 +133,7 @@ _EVERYWHERE_RULES, _OPENING_RULES = (
 )
 
 _MARKDOWN = re.compile(r"^(?:#{1,6} |[-*•|] )?[*_]*|[*_]*$")  # marks around a text
-_SENTENCE_END = re.compile(r"[.!?][\"'’”)\]]*$")
+_SENTENCE_END = re.compile(rf"[.!?{STOPS}{QUESTIONS}][\"'’”»」』）)\]]*$")
 _TITLE_WORDS = 12  # a longer text that ends as a sentence does is not a title
 
 
@@ -165,7 +167,7 @@ def reasons(texts: Sequence[str], headings: Collection[int] = ()) -> list[str]:
             if reason == DATE and any(_reason(other, _OPENING_RULES) == DATE for other in later):
                 reason = ""
         all_reasons.append(reason)
-        is_body = not reason and len(text.split()) > _TITLE_WORDS and _SENTENCE_END.search(text)
+        is_body = not reason and n_words(text) > _TITLE_WORDS and _SENTENCE_END.search(text)
         opening = not is_body and (opening or number == 0)
     return all_reasons
 

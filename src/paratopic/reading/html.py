@@ -21,6 +21,7 @@ from lxml.html import HtmlElement
 
 from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
+from paratopic.project.scripts import n_words
 from paratopic.reading.article import Segment, merge_skipped
 from paratopic.reading.cells import FIRST_YEAR, LAST_YEAR
 from paratopic.reading.furniture import CAPTION
@@ -252,7 +253,7 @@ def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[boo
 def _segment(block: Block, keep: bool) -> Segment:
     if block.excluded or not keep:
         return Segment("skipped", block.text, block.region or OUTSIDE)
-    if block.inside == "td" and len(block.text.split()) <= CELL_WORDS:
+    if block.inside == "td" and n_words(block.text) <= CELL_WORDS:
         return Segment("skipped", block.text, TABLE)
     if block.level:
         return Segment("heading", block.text)
