@@ -117,7 +117,7 @@ def test_headings(line: str) -> None:
         "A heading would not go on for thirteen words as this one does",
         *("Die Sprecherin sagte: „Wir bleiben.“", "Le ministre a dit : « Nous restons. »"),
         *("El portavoz contestó: «Nos quedamos.»", "发言人回答说：“我们留到星期日。”"),
-        *("ሚኒስትሩ ተናግረዋል።", "उन्होंने कहा, \"हम तैयार हैं।\"", "وأضاف الوزير،"),
+        *("ሚኒስትሩ ተናግረዋል።", 'उन्होंने कहा, "हम तैयार हैं।"', "وأضاف الوزير،"),
         "双方是否愿意在明年春天以前降低关税，并让边境上的企业自由买卖货物，现在没有人能够回答？",
     ],
 )

@@ -19,6 +19,7 @@ STOPS = "\u3002\uff01\uff61\u06d4\u0964\u0965\u1362\u1368\u0589\u104b\u17d4"
 QUESTIONS = "\uff1f\u061f\u1367"
 
 _WORDS_WITHOUT_BLANKS = re.compile(rf"[{CJK}]{{2}}|[{THAI}]{{5}}")
+_UNSPACED = re.compile(rf"[{CJK}{THAI}]")
 
 
 def n_words(text: str) -> int:
@@ -29,3 +30,14 @@ def n_words(text: str) -> int:
     """
     unspaced = 0 if text.isascii() else len(_WORDS_WITHOUT_BLANKS.findall(text))
     return len(text.split()) + unspaced
+
+
+def is_unspaced(text: str) -> bool:
+    """Whether most of a text is in a script that puts no blanks between words.
+
+    >>> is_unspaced("Talks on trade in 北京"), is_unspaced("部长在 Madrid 举行会谈")
+    (False, True)
+    """
+    if text.isascii():
+        return False
+    return 2 * len(_UNSPACED.findall(text)) > len("".join(text.split()))
