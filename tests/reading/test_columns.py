@@ -161,6 +161,8 @@ def test_other_separators_of_labels(
 def test_a_first_row_that_is_data_is_no_header(other: Columns) -> None:
     with pytest.raises(UserError, match="first row"):
         propose({"Ministers met in Geneva to talk.": TEXTS, **other}, "t.csv")
+    with pytest.raises(UserError, match="工业界预计损失"):
+        propose({"工业界预计损失高达12亿欧元。": TEXTS, **other}, "t.csv")
 
 
 def test_the_header_may_be_a_question() -> None:
