@@ -186,6 +186,7 @@ def test_a_column_that_has_the_name_of_a_key_but_cannot_be_it_is_left_out() -> N
         (["a", "b", "a; b", "c;d"], ["a", "b", "c,d"], {"c;d": "c,d"}),
         (["a;c", "b;c", "a;b", "c;b"], ["b", "c", "a"], {}),
         (["a", "b", "NA", ".", "None"], ["a", "b"], {"NA": "?", ".": "?", "None": "none"}),
+        (["Wirtschaft", "Kultur", "Sonstiges"], ["Kultur", "Wirtschaft"], {"Sonstiges": "none"}),
         (["1", "2", "-99"], ["1", "2"], {"-99": "?"}),
         (
             ["Sports", "sports", "Sports", "World", "SPORTS", "world"],

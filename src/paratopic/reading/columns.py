@@ -50,6 +50,11 @@ _PREDICTED = set(
 # Labels that mean none of the topics, or stand where a row has no label → what they mean.
 MEANINGS = dict.fromkeys(("none", "other", "others", "no topic", "none of the topics"), NONE_CELL)
 MEANINGS |= dict.fromkeys(
+    "sonstige sonstiges andere keine keins autre autres aucun aucune otro otros ninguno "
+    "ninguna".split(),
+    NONE_CELL,
+)
+MEANINGS |= dict.fromkeys(
     "n/a #n/a n.a. na <na> nan null missing uncoded - . -9 -99 -999".split(), UNDECIDED
 )
 
