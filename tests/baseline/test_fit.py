@@ -145,7 +145,7 @@ def test_words_that_no_blank_divides_are_learnt_by_their_characters(tmp_path: Pa
 )
 def test_words_between_blanks_are_features(texts: list[str]) -> None:
     common = {"sublinear_tf": True, "strip_accents": "unicode"}
-    assert baseline._keywords(SECTION, texts, len(texts)) == {
+    assert baseline._keywords(SECTION, texts, TOPICS) == {
         "words": common | {"analyzer": "word", "ngram_range": [1, 2]},
         "characters": common | {"analyzer": "char_wb", "ngram_range": [3, 5]},
     }

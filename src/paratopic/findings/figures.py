@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from statistics import NormalDist
 from textwrap import fill
@@ -375,7 +376,7 @@ def _save(path: Path, chart: Figure, title: str) -> None:
         write(chart, draft, format=form, bbox_inches="tight", metadata=metadata)
 
 
-def write(chart: Figure, file: Any, **options: Any) -> None:
+def write(chart: Figure, file: Path | StringIO, **options: Any) -> None:
     """Write a chart without matplotlib's warnings of letters that its fonts lack."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
