@@ -78,6 +78,23 @@ def test_a_compound_broken_at_its_hyphen_is_joined_but_not_a_suspended_hyphen() 
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Am Dienstag sprachen beide Seiten über die Import- und Exportzölle der Union, sagte er.",
+        "قال وزير التجارة إن المفاوضات ستستمر حتى الربيع. وأضاف أن الرسوم على الصلب ستبقى كما هي.",
+        "የንግድ ሚኒስትሩ ድርድሩ እንደሚቀጥል ተናግረዋል። ጠቅላይ ሚኒስትሩ ደግሞ ቀረጡን ከባድ ስህተት ብለውታል።",
+        "वाणिज्य मंत्री ने कहा कि बातचीत जारी रहेगी। प्रधानमंत्री ने इसे गंभीर भूल बताया।",
+    ],
+)
+def test_wrapped_lines_of_other_languages_are_joined(text: str) -> None:
+    paragraphs = [text, f"{text} {text}"]
+    wrapped = "\n\n".join(textwrap.fill(each, 48, break_on_hyphens=False) for each in paragraphs)
+    assert [segment.text for segment in segments_of(wrapped)] == paragraphs
+    wrapped = wrapped.replace("Import- und", "Import-\nund")
+    assert [segment.text for segment in segments_of(wrapped)] == paragraphs
+
+
 def test_white_space_is_normalised_and_invisible_characters_are_dropped() -> None:
     text = "\ufeffThe\u00a0talks\u2009\u3000 went\u200b on\u2060 and\t on: ta\u00adriffs."
     assert [segment.text for segment in segments_of(text)] == ["The talks went on and on: tariffs."]

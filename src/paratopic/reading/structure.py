@@ -30,6 +30,9 @@ _BODY_END = re.compile(rf"[.!…,;—–，；\u060c\u061b\u1363\u1364{STOPS}-]{
 _TITLE_CASE_END = re.compile(r"(?:[?:]|\b[A-Z]\.[A-Z]\.)$")  # '…: Why Spain?', 'Risks for the U.S.'
 _LETTER = re.compile(r"[^\W\d_]")
 
+# What may follow a hyphen at the end of a line, as the rest of a word: no 'and a long one'.
+_SECOND_HALF = re.compile(r"(?!(?:and|or|to|und|oder|bis|et|ou|y) )\w")
+
 # Text whose longest line is shorter or longer than these widths is not wrapped.
 WRAP_WIDTHS = range(40, 121)
 _SENTENCE_END = re.compile(rf"[.!?…:;{STOPS}{QUESTIONS}]{_CLOSERS}")
@@ -50,7 +53,7 @@ def plain_segments(text: str) -> list[Segment]:
     for line, following in pairwise(["", *lines]):
         if line and following and joins(line, following):
             # 'long-' and 'term' are one word, but 'short-' and 'and a long one' are not.
-            hyphenated = re.search(r"\w-$", line) and re.match(r"(?!and |or |to )\w", following)
+            hyphenated = re.search(r"\w-$", line) and _SECOND_HALF.match(following)
             texts[-1] += [following] if hyphenated else [" ", following]
         elif following:
             texts.append([following])
@@ -185,7 +188,8 @@ def _reach(line: str, following: str) -> int:
 
 def _is_open(line: str) -> bool:
     """Whether a line ends inside a sentence."""
-    return not (_SENTENCE_END.search(line) or is_title_case(line))
+    has_capitals = line != line.lower()  # else any line would look like a title
+    return not (_SENTENCE_END.search(line) or (has_capitals and is_title_case(line)))
 
 
 def _continues(following: str) -> bool:
