@@ -533,6 +533,19 @@ def test_why_is_answered_where_the_suggestion_is_shown(
         session.why("news:0")  # nothing explains
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"), [("قال الوزير: 3 دول.", "rtl"), ("3 states.", "ltr")]
+)
+def test_a_text_runs_in_the_direction_of_its_script(
+    path: Path, opened: Open, text: str, expected: str
+) -> None:
+    items = [replace(item, text=text, before=(text,)) for item in suggestions(TOPICS)]
+    browser = opened(page.Session(path, "ann", items, lambda: TOPICS))
+    for selector in ("#text", "#before p"):
+        found = f"return getComputedStyle(document.querySelector('{selector}')).direction"
+        assert browser.driver.execute_script(found) == expected
+
+
 def test_w_shades_the_sentences_that_speak_for_the_suggestion(
     chromium: webdriver.Chrome, opened: Open, explained: page.Session
 ) -> None:

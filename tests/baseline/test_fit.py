@@ -5,14 +5,18 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
 from threadpoolctl import threadpool_limits
 
+from paratopic import load
 from paratopic.baseline import fit as baseline
-from paratopic.inference.modes import Integers, Scores, classes, one_hot
+from paratopic.inference.modes import Calibration, Integers, Scores, classes, one_hot
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples, silent
@@ -110,3 +114,38 @@ def test_of_strengths_with_like_losses_macro_f1_chooses(monkeypatch: pytest.Monk
     assert choose([0.9, 0.52, 0.51, 0.5], [0.9, 0.8, 0.6, 0.6]) == 1.0
     assert choose([0.9, 0.52, 0.51, 0.5], [0.9, 0.6, 0.6, 0.6]) == 100.0
     assert choose([0.52, 0.52, 0.51, 0.5], [0.9, 0.8, 0.6, 0.6]) == 0.1
+
+
+# Written for this test. The texts of a topic share words of two characters, but no three in a row.
+UNSPACED = {
+    "trade": ["关税又涨了。", "新关税来了。", "他谈关税。", "关税不降。"],
+    "weather": ["大雨不停。", "今天大雨。", "又下大雨了。", "大雨来了。"],
+}
+
+
+def test_words_that_no_blank_divides_are_learnt_by_their_characters(tmp_path: Path) -> None:
+    texts, topics = [*chain(*UNSPACED.values())], Topics("single", tuple(UNSPACED))
+    groups = np.arange(8)
+    examples = Examples(numbered(texts), one_hot(groups // 4, 2), groups, groups)
+    fitted = baseline.fit(examples, topics, SECTION, 1)
+    assert list(fitted._union.features) == ["characters"]
+    terms = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5)).fit(texts)
+    assert [*fitted._union.features["characters"].terms] == [*terms.get_feature_names_out()]
+    fitted.save(tmp_path / "m", Calibration())
+    model = load(tmp_path / "m")
+    scores = model.predict_proba(["降关税吗？", "明天大雨？"])
+    np.testing.assert_array_equal(scores.argmax(axis=1), [0, 1])
+    np.testing.assert_allclose(
+        scores, fitted.predict_proba(numbered(["降关税吗？", "明天大雨？"])), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    "texts", [WORDS["trade"], ["Der Zoll steigt.", "关税上升了。"], ["የንግድ ሚኒስትሩ ተናግረዋል።"], []]
+)
+def test_words_between_blanks_are_features(texts: list[str]) -> None:
+    common = {"sublinear_tf": True, "strip_accents": "unicode"}
+    assert baseline._keywords(SECTION, texts, TOPICS) == {
+        "words": common | {"analyzer": "word", "ngram_range": [1, 2]},
+        "characters": common | {"analyzer": "char_wb", "ngram_range": [3, 5]},
+    }

@@ -258,7 +258,7 @@ def test_nothing_is_written_where_something_is_missing(
 
 
 def test_dates_and_columns_that_cannot_be_read_are_said(cli: Cli, here: Path) -> None:
-    dates = [("2025-02-01", "March 2024", "2024-01-05")[n % 3] for n in range(N)]
+    dates = [("2025-02-01", "spring 2024", "2024-01-05")[n % 3] for n in range(N)]
     TABLE.assign(date=dates, position="first").to_csv("t.csv", index=False)
     printed = cli("init", "new", "--table", "t.csv").out
     assert "column date: 2024-01-05 to 2025-02-01, and" in printed

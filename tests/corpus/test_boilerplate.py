@@ -16,6 +16,7 @@ UNFIT = [
     "THE PRESIDENT: Well, they can decide, but —",
     "Q:...of course, like China and South Korea, but now recently...",
     "President Trump: Go ahead, please. Right here.",
+    *("谈判破裂……", "2026年3月3日", "本报记者王小明"),
 ]
 ORDINARY = [
     "The Dow rose 1.2% to 34,000, the S&P 500 rose 1% to 4,300.",
@@ -24,6 +25,11 @@ ORDINARY = [
     "On May 5, 2008, the talks on tariffs opened in Madrid, and they went on until June 6, 2008",
     "THE TALKS ON TARIFFS WENT ON UNTIL MAY.",
     "关税上升了。 中国 和 美国 的 谈判 仍在 继续。",
+    "工业界预计损失高达12亿欧元，这约占国内生产总值的0.3%。",
+    "「われわれはあきらめない」と首相は述べた。",
+    "สหภาพแรงงานเรียกร้องให้คุ้มครองคนงานให้ดีขึ้น",
+    "በ2025 ዓመት 7.4 ሚሊዮን ቶን ብረት ተመርቷል። ባለፈው ዓመት 7.1 ሚሊዮን ነበር።",
+    "وقال وزير التجارة إن المفاوضات ستستمر. وأضاف: لن نستسلم.",
     "It proposes as the first test for a nation: the quality of its people.",
     "Together, we made a commitment to balance the budget: now, let's keep it.",
     "The Challenge of Trade: costs for many.",

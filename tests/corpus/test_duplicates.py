@@ -35,6 +35,18 @@ def test_near_duplicates_share_a_number_and_other_texts_do_not() -> None:
     assert near_duplicates(texts).tolist() == [0, 0, 1, 0, 2]
 
 
+def test_where_no_blank_divides_words_texts_are_compared_by_characters() -> None:
+    texts = [
+        "政府周二强烈批评欧盟对钢铁征收的新关税，总理称这是严重的错误。",
+        "政府周三强烈批评欧盟对钢铁征收的新关税，总理称这是严重的错误！",
+        "工会要求更好地保护工人，他们说可能会举行罢工，政府对此没有评论。",
+        "รัฐบาลวิพากษ์วิจารณ์ภาษีเหล็กใหม่ของยุโรปอย่างรุนแรงเมื่อวันอังคาร",
+        "รัฐบาลวิพากษ์วิจารณ์ภาษีเหล็กใหม่ของยุโรปอย่างรุนแรงเมื่อวันพุธ",
+        "สหภาพแรงงานเรียกร้องให้คุ้มครองคนงานให้ดีขึ้น และกล่าวว่าอาจมีการนัดหยุดงาน",
+    ]
+    assert near_duplicates(texts).tolist() == [0, 0, 1, 2, 2, 3]
+
+
 def compared_with_all(texts: list[str]) -> list[int]:
     """What `near_duplicates` should give, from all pairs of texts."""
 

@@ -10,6 +10,7 @@ import matplotlib
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from scipy.stats import binomtest
 
 from paratopic.evaluation.intervals import Estimate
@@ -148,3 +149,15 @@ def test_charts_inside_a_page_share_nothing_but_its_colours_and_font() -> None:
         assert ">accuracy</text>" in svg
         assert "<title>confidence 30%, accuracy 50% (24% to 76%), n = 10</title>" in svg
     assert 'role="img" aria-label="&lt;second&gt;"' in second
+
+
+def test_letters_that_the_font_lacks_come_from_another_or_a_note_names_them(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    of_matplotlib = [font for font in fontManager.ttflist if "mpl-data" in font.fname]
+    monkeypatch.setattr(fontManager, "ttflist", of_matplotlib)
+    assert figures._fonts("trade à Łódź, تجارة", Path("x.png")) == [figures.FONT]
+    assert figures._fonts("trade \u210a", Path("x.png")) == [figures.FONT, "STIXGeneral"]
+    assert not caplog.records
+    figures._fonts("贸易 \u210a", Path("x.png"))
+    assert "x.png: no installed font has these letters: 易 贸. Install one" in caplog.text

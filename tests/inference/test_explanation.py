@@ -167,15 +167,22 @@ OF_LANGUAGES = {
     ],
     "fr": ["M. Dupont a dit : « Nous partons. »", "« Écoutez ! »", "État et droit restent."],
     "es": ["¿Qué pasa?", "¡Nada!", "El Sr. López dijo: «Vamos».", "Él también."],
+    "units": ["Es kostet 1,2 Mrd. Euro.", "En EE. UU. hay dudas.", "MM. Roy et Blanc partent."],
+    "ar": ["قال الوزير إن المحادثات ستستمر.", "فهل تكفي؟", "لا أحد يعرف!", "وأضاف: «لن نستسلم»."],
+    "he": ['השר אמר: "לא נוותר."', "האם די בכך?", "3 שרים נפגשו."],
+    "am": ["ድርድሩ ቀጥሏል።", "“ተስፋ አንቆርጥም።”", "በቂ ነው፧", "ዓ.ም. ነው"],
+    "hi": ['उन्होंने कहा, "हम तैयार हैं।"', "क्या यह सही है?", "डॉ. सिंह आए।"],
+    "th": ["รัฐมนตรีกล่าวว่าการเจรจาจะดำเนินต่อไป", "ยังไม่มีใครทราบ 12 เมษายน"],
     # There is no blank between.
     "zh": ["部长说：“我们会谈判。”", "会议在十月三日举行。", "真的吗？"],
+    "ja": ["「関税は上がる。」", "首相は述べた。", "本当か？"],
 }
 
 
 @pytest.mark.parametrize("language", OF_LANGUAGES)
 def test_a_sentence_ends_where_readers_of_its_language_end_it(language: str) -> None:
     expected = OF_LANGUAGES[language]
-    text = ("" if language == "zh" else " ").join(expected)
+    text = ("" if language in ("zh", "ja") else " ").join(expected)
     assert [text[start:end] for start, end in sentences(text)] == expected
 
 

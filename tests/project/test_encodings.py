@@ -16,6 +16,7 @@ GREEK = ["Ο πρωθυπουργός ανακοίνωσε νέα μέτρα.", 
 TURKISH = ["Başbakan yeni önlemleri açıkladı.", "Dün İstanbul'da şiddetli yağmur yağdı."]
 GERMAN = ["Die Regierung beschloss neue Maßnahmen.", "Köln schlägt München auf 5 km²."]
 FRENCH = ["L’été dernier, la crise a frappé.", "Ça coûte 3 € à Noël."]
+THAI = ["รัฐบาลวิจารณ์ภาษีเหล็กใหม่ ของยุโรปอย่างรุนแรง", "สหภาพแรงงานเรียกร้อง ให้คุ้มครองคนงาน"]
 ENGLISH = ["It’s “fine”, José said in São Paulo.", "The café is Molière's."]
 
 
@@ -26,7 +27,7 @@ ENGLISH = ["It’s “fine”, José said in São Paulo.", "The café is Molièr
         *((CZECH, "cp1250"), (CZECH, "iso8859-2"), (POLISH, "cp1250"), (POLISH, "iso8859-2")),
         *((RUSSIAN, "cp1251"), (RUSSIAN, "koi8-r"), (GREEK, "cp1253"), (GREEK, "iso8859-7")),
         *((TURKISH, "cp1254"), (TURKISH, "iso8859-9"), (GERMAN, "cp1252"), (FRENCH, "cp1252")),
-        (ENGLISH, "cp1252"),
+        *((ENGLISH, "cp1252"), (THAI, "cp874")),
     ],
 )
 def test_texts_are_read_in_their_encoding(sentences: list[str], encoding: str, n: int) -> None:

@@ -101,3 +101,18 @@ def test_labels_answer_one_question_or_one_of_each_topic() -> None:
     assert (multi.most, multi.outcomes) == (2, names)
     # Names that the codebook lacks are for others to refuse.
     assert multi.counted(["trade", "x", "y"]) == ("trade", "x", "y")
+
+
+@pytest.mark.parametrize(
+    ("definition", "clauses"),
+    [
+        ("U.S. trade, and tariffs; e.g. of NATO. Or others.", 3),
+        ("Zölle, und Handel zwischen Ländern über Häfen. Kein Sport.", 3),
+        ("关税、贸易协定，以及港口。", 3),
+        ("التجارة، والرسوم الجمركية.", 2),
+        ("ንግድ፣ ቀረጥ። ስምምነት።", 3),
+    ],
+)
+def test_a_definition_has_clauses_in_any_script(definition: str, clauses: int) -> None:
+    topics = Topics("single", (Topic("one", definition), Topic("other", "Rain.")))
+    assert len(topics.clauses[0]) == clauses

@@ -161,6 +161,8 @@ def test_other_separators_of_labels(
 def test_a_first_row_that_is_data_is_no_header(other: Columns) -> None:
     with pytest.raises(UserError, match="first row"):
         propose({"Ministers met in Geneva to talk.": TEXTS, **other}, "t.csv")
+    with pytest.raises(UserError, match="工业界预计损失"):
+        propose({"工业界预计损失高达12亿欧元。": TEXTS, **other}, "t.csv")
 
 
 def test_the_header_may_be_a_question() -> None:
@@ -184,6 +186,7 @@ def test_a_column_that_has_the_name_of_a_key_but_cannot_be_it_is_left_out() -> N
         (["a", "b", "a; b", "c;d"], ["a", "b", "c,d"], {"c;d": "c,d"}),
         (["a;c", "b;c", "a;b", "c;b"], ["b", "c", "a"], {}),
         (["a", "b", "NA", ".", "None"], ["a", "b"], {"NA": "?", ".": "?", "None": "none"}),
+        (["Wirtschaft", "Kultur", "Sonstiges"], ["Kultur", "Wirtschaft"], {"Sonstiges": "none"}),
         (["1", "2", "-99"], ["1", "2"], {"-99": "?"}),
         (
             ["Sports", "sports", "Sports", "World", "SPORTS", "world"],

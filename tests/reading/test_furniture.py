@@ -47,6 +47,11 @@ def reason_below_the_title(text: str) -> str:
         ("This article was originally published in The Harbour Gazette.", NOTICE),
         ("https://example.org/harbour?id=1", LINK),
         ("Categories: August 15, 2031 Madrid Published Politics and conflicts Archived", TAGS),
+        ("Der Hafen im Mai. Foto: Harbour Press", CAPTION),
+        ("Photo : Le port en mai. Crédit : AFP", CAPTION),
+        ("Lesen Sie auch: So trifft der Streit die Werften", CALL),
+        ("Lire aussi : Comment le port a changé", CALL),
+        *((f"{text}.", NOTICE) for text in ("Alle Rechte vorbehalten", "Tous droits réservés")),
     ],
 )
 def test_furniture_anywhere(text: str, reason: str) -> None:
@@ -61,6 +66,10 @@ def test_furniture_anywhere(text: str, reason: str) -> None:
         ("September 15, 2031", DATE),
         ("Madrid, Monday, 15 September 2031, 10:04 CEST", DATE),
         ("2031-09-15", DATE),
+        ("Von Anna Müller und Jörg Schäfer", BYLINE),
+        ("Par Jeanne Dupont et Élise Lefèvre", BYLINE),
+        *(("Wien, 3. März 2026", DATE), ("mardi 3 mars 2026", DATE), ("2026年3月3日", DATE)),
+        *(("3 de marzo de 2026", DATE), ("القاهرة، ٣ مارس ٢٠٢٦", DATE)),
     ],
 )
 def test_furniture_only_below_the_title(text: str, reason: str) -> None:
@@ -88,6 +97,8 @@ def test_furniture_only_below_the_title(text: str, reason: str) -> None:
         *("Register of Ships", "Copyright law protects the maps.", "Advertisement revenue fell."),
         *("Get out there, he said, and sell.", "In September 2031", "Trade and Tariffs"),
         "She wrote to jane.doe@example.org, and nobody answered her.",
+        *("Von Menschen und Mäusen", "Par la force des choses", "Bild: Kanzler will bleiben"),
+        *("Der Gipfel vom 3. März 2026", "Im März 2026", "3 Nelken 2026"),
         *("(Applause.)", "Q Thank you, Mr. President. By whom?"),
     ],
 )

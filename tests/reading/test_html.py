@@ -162,5 +162,8 @@ def test_a_page_says_what_it_is_from() -> None:
 def test_a_page_may_be_of_a_day_that_is_still_to_come_or_of_a_month() -> None:
     for body in ("<time datetime=2031-09-15>Monday</time>", "<p>2031-09-15</p>"):
         assert html_fields(html(body + BODY).encode())["date"] == "2031-09-15"
+    for words in ("15 de septiembre de 2031", "Lundi 15 août 2031", "١٥ سبتمبر ٢٠٣١"):
+        page = f"<p>Il 15 maggio 2019 <span class=pub-date>{words}</span>{BODY}"
+        assert html_fields(html(page).encode())["date"] in ("2031-09-15", "2031-08-15")
     month = '<meta name="date" content="2025-09">'
     assert html_fields(html(BODY, month).encode())["date"] == "2025-09"

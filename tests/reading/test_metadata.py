@@ -26,7 +26,16 @@ from tests.documents import save
         *((text, "2025-09-15") for text in ("15.09.2025", "9/15/2025", "15-9-2025 10:30")),
         *((text, None) for text in ("", "soon", "03/04/2025", "15.13.2025", "25-09-15", "202509")),
         *((text, None) for text in ("2025-02-29", "2025-13", "2025-00", "0000", "2025-09/15")),
-        *((text, None) for text in ("2025-09-15x", "2025-09-15 25", "٢٠٢٥", "2025-09-15\n")),
+        *(("٢٠٢٥", "2025"), ("September 2025", "2025-09"), ("2025年9月", "2025-09")),
+        *((text, "2025-09-15") for text in ("15. September 2025", "Montag, 15. Sept. 2025")),
+        *((text, "2025-09-15") for text in ("lundi 15 septembre 2025", "15 de septiembre de 2025")),
+        *((text, "2025-09-15") for text in ("September 15, 2025", "15 September 2025")),
+        *((text, "2025-09-15") for text in ("١٥ سبتمبر ٢٠٢٥", "15 בספטמבר 2025", "15 सितंबर 2025")),
+        *(("1er août 2025", "2025-08-01"), ("3. Jänner 2025", "2025-01-03")),
+        # No month, one of two, no day, and calendars with other years.
+        *((text, None) for text in ("15 Bände 2025", "15 jui 2025", "31. Juni 2025")),
+        *((text, None) for text in ("15 กันยายน 2568", "መጋቢት 3 2018", "Rede vom 15. Mai 2025")),
+        *((text, None) for text in ("2025-09-15x", "2025-09-15 25", "2025-09-15\n")),
     ],
 )
 def test_dates_are_as_precise_as_they_are_written(text: str, found: str | None) -> None:

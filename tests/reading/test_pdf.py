@@ -197,6 +197,26 @@ def test_half_a_letter_becomes_a_replacement_character() -> None:
     assert texts(data) == ["\ufffdalks went on."]
 
 
+def test_letters_from_right_to_left_are_refused() -> None:
+    letters = " ".join(["1576"] * 58)  # an Arabic letter for each from A to z
+    data = with_letters(f"begincmap 1 beginbfrange <41> <7a> [{letters}] endbfrange endcmap")
+    with pytest.raises(UserError, match=r"right to left.* \.docx"):
+        texts(data)
+
+
+@pytest.mark.parametrize(
+    ("lines", "between"),
+    [
+        (["总理称这是", "“严重的错误”。产量为", "740万吨，上一年为", "710万吨。"], ""),
+        (["経済産業大臣は、", "交渉は続くと語った。"], ""),
+        (["Xinhua (新华社)", "said so in 北京", "on Monday."], " "),
+        (["무역 협상이", "계속됐다."], " "),
+    ],
+)
+def test_lines_of_chinese_are_joined_without_a_blank(lines: list[str], between: str) -> None:
+    assert Hyphens([]).join_all(lines) == between.join(lines)
+
+
 def with_content(stream: bytes) -> bytes:
     """A PDF of one page whose content is a stream that zlib packed."""
     start = SAMPLES[".pdf"].split(b"6 0 obj")[0]

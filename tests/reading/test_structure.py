@@ -78,6 +78,23 @@ def test_a_compound_broken_at_its_hyphen_is_joined_but_not_a_suspended_hyphen() 
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Am Dienstag sprachen beide Seiten über die Import- und Exportzölle der Union, sagte er.",
+        "قال وزير التجارة إن المفاوضات ستستمر حتى الربيع. وأضاف أن الرسوم على الصلب ستبقى كما هي.",
+        "የንግድ ሚኒስትሩ ድርድሩ እንደሚቀጥል ተናግረዋል። ጠቅላይ ሚኒስትሩ ደግሞ ቀረጡን ከባድ ስህተት ብለውታል።",
+        "वाणिज्य मंत्री ने कहा कि बातचीत जारी रहेगी। प्रधानमंत्री ने इसे गंभीर भूल बताया।",
+    ],
+)
+def test_wrapped_lines_of_other_languages_are_joined(text: str) -> None:
+    paragraphs = [text, f"{text} {text}"]
+    wrapped = "\n\n".join(textwrap.fill(each, 48, break_on_hyphens=False) for each in paragraphs)
+    assert [segment.text for segment in segments_of(wrapped)] == paragraphs
+    wrapped = wrapped.replace("Import- und", "Import-\nund")
+    assert [segment.text for segment in segments_of(wrapped)] == paragraphs
+
+
 def test_white_space_is_normalised_and_invisible_characters_are_dropped() -> None:
     text = "\ufeffThe\u00a0talks\u2009\u3000 went\u200b on\u2060 and\t on: ta\u00adriffs."
     assert [segment.text for segment in segments_of(text)] == ["The talks went on and on: tariffs."]
@@ -99,7 +116,8 @@ LONG_TITLE = "Order 7 of May 2, 2031 " + "On the Duties for Timber " * 4 + "and 
         *("Background", "Trade and Tariffs", "The Harbour Context: Why Here?", "Key Points:"),
         *("What the ministers want", "COVID-19: What We Know", "Risks for the U.S."),
         *("Paying for Goods from Overseas", "Q & A With the Minister"),
-        *("# chips and what they cost.", "第一章"),
+        *("# chips and what they cost.", "第一章", "ምን ማለት ነው?"),
+        "ปฏิกิริยาจากเบอร์ลิน",
     ],
 )
 def test_headings(line: str) -> None:
@@ -116,6 +134,7 @@ def test_headings(line: str) -> None:
         "A heading would not go on for thirteen words as this one does",
         *("Die Sprecherin sagte: „Wir bleiben.“", "Le ministre a dit : « Nous restons. »"),
         *("El portavoz contestó: «Nos quedamos.»", "发言人回答说：“我们留到星期日。”"),
+        *("ሚኒስትሩ ተናግረዋል።", 'उन्होंने कहा, "हम तैयार हैं।"', "وأضاف الوزير،"),
         "双方是否愿意在明年春天以前降低关税，并让边境上的企业自由买卖货物，现在没有人能够回答？",
     ],
 )

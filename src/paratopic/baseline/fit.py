@@ -30,6 +30,7 @@ from paratopic.inference.tfidf_model import (
     TfIdfUnion,
     transform_in_context,
 )
+from paratopic.project.scripts import is_unspaced
 from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import measure
@@ -108,7 +109,7 @@ def fit(
     if n > MOST_TEXTS:
         examples = examples.of(at_most(MOST_TEXTS, n, seed))
         notes = (f"learnt from {MOST_TEXTS:,} of {n:,} texts, drawn at random",)
-    own, keywords = examples.texts.plain, _keywords(params, len(examples.texts))
+    own, keywords = examples.texts.plain, _keywords(params, examples.texts.plain, topics)
     defining = [*topics.descriptions, *(SUBJECTS if topics.descriptions else ())]
     union, every = TfIdfUnion.fit([*defining, *own], keywords)
     described = _described(every[: len(defining)].toarray(), len(topics.descriptions))
@@ -168,11 +169,19 @@ def _known(
     return lambda texts: features[[row_of[text] for text in texts]]
 
 
-def _keywords(params: Baseline, n: int) -> dict[str, Keywords]:
-    """Keyword arguments of the TfidfVectorizer of each feature of n texts, for the manifest."""
+def _keywords(params: Baseline, texts: Sequence[str], topics: Topics) -> dict[str, Keywords]:
+    """Keyword arguments of the TfidfVectorizer of each feature of the texts, for the manifest.
+
+    If most texts have no blanks between words, there are features of characters alone, also of one
+    character, which may be a word. Without texts, the topics' descriptions are looked at.
+    """
     common: Keywords = {"sublinear_tf": True, "strip_accents": "unicode"}
-    if n >= MANY_TEXTS:
+    if len(texts) >= MANY_TEXTS:
         common["min_df"] = 2
+    written = texts or topics.descriptions
+    if 2 * sum(map(is_unspaced, written)) > len(written):
+        sizes = [1, params.char_ngrams[1]]
+        return {"characters": common | {"analyzer": "char_wb", "ngram_range": sizes}}
     return {
         "words": common | {"analyzer": "word", "ngram_range": list(params.word_ngrams)},
         "characters": common | {"analyzer": "char_wb", "ngram_range": list(params.char_ngrams)},

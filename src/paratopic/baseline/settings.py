@@ -17,9 +17,10 @@ class Baseline:
     """The baseline: TF-IDF features and logistic regression."""
 
     word_ngrams: tuple[NgramSize, NgramSize] = (1, 2)
-    """Fewest and most words of a feature."""
+    """Fewest and most words of a feature. If most texts have no blanks between words, such as
+    Chinese or Thai ones, all features are of characters."""
     char_ngrams: tuple[NgramSize, NgramSize] = (3, 5)
-    """Fewest and most characters of a feature."""
+    """Fewest and most characters of a feature. Without blanks between words, the fewest is 1."""
     strengths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.1, 1.0, 10.0, 100.0)
     """Candidates for C of the logistic regression. Inside each training part, the one with the
     highest macro-F1 is chosen among those whose log loss is no worse than chance explains."""

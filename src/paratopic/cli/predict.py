@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import sys
-import textwrap
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -32,7 +31,7 @@ from paratopic.bulk.table import WRITERS, predict_table
 from paratopic.inference.model import Model, load
 from paratopic.inference.nearest import LabelledParagraphs, LikeParagraph
 from paratopic.inference.prediction import Explanation, Prediction
-from paratopic.project.errors import SOME_ERRORS, UserError, plural, signed
+from paratopic.project.errors import SOME_ERRORS, UserError, plural, shortened, signed
 from paratopic.project.files import Paths, inert, printable, root_with
 from paratopic.project.languages import language_of, others
 from paratopic.project.terminal import bar, terminal, waiting
@@ -167,7 +166,7 @@ def _check_articles(paths: list[str]) -> None:
     """Refuse what is no file, and what only --out can do."""
     for path in map(Path, paths):
         if str(path) != "-" and not os.path.exists(path):  # `Path.exists` fails at long names
-            name = textwrap.shorten(printable(path), N_CHARACTERS, placeholder=" …")
+            name = shortened(printable(path), N_CHARACTERS)
             raise UserError(
                 f"{name}: no such file. Check the name and the folder; or to predict a sentence, "
                 'type `echo "A sentence." | paratopic predict -`'
@@ -273,7 +272,7 @@ def _reason(reason: Explanation, nearest: Sequence[LikeParagraph]) -> Text:
         lines.append(Text(line, "italic"))
     for near in nearest:
         topics = "; ".join(near.topics) or NONE
-        words = textwrap.shorten(near.text, N_CHARACTERS, placeholder=" …")
+        words = shortened(near.text, N_CHARACTERS)
         line = f"≈ {near.similarity:.2f} {topics} ({near.id}): {words}"
         lines.append(Text(line, "dim"))
     return Text("\n").join(lines)

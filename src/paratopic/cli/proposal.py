@@ -6,13 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import shorten
 
 import pandas as pd
 import typer
 
 from paratopic.cli.project import print_steps, typed
-from paratopic.project.errors import UserError, did_you_mean, in_short, plural
+from paratopic.project.errors import UserError, did_you_mean, in_short, plural, shortened
 from paratopic.project.topics import NONE_CELL, SEPARATOR, Topics, split_cell
 from paratopic.reading.cells import iso_date
 from paratopic.reading.columns import Proposal, named_after, propose
@@ -63,7 +62,8 @@ def _ask_for_labels(table: str, proposal: Proposal) -> None:
     unclear = "it is not clear which column has the labels. These may:"
     print(f"{table}: {unclear if candidates else 'no column looks like labels.'}")
     for name, values in [*candidates.items()][:MOST_COLUMNS]:
-        print(f"  {name}: {in_short([shorten(v, 40) for v in values], MOST_VALUES)}")
+        shown = [shortened(value, 40, " [...]") for value in values]
+        print(f"  {name}: {in_short(shown, MOST_VALUES)}")
     if len(candidates) > MOST_COLUMNS:
         print(f"  and {plural(len(candidates) - MOST_COLUMNS, 'other column')}")
     if proposal.flags:

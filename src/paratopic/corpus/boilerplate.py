@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.duplicates import article_groups, near_duplicates
+from paratopic.project.scripts import CJK, QUESTIONS, STOPS, THAI, UNCASED
 
 # A text in this many articles that are no copies of each other is part of their structure, such as
 # an agency's note or the closing formula of a law.
@@ -28,11 +29,14 @@ MOST_WORDS_DATED = 16
 
 _DIGIT = re.compile(r"\d")
 # 'Q: Do you…', 'Q Do you…', 'THE PRESIDENT: I', but neither 'We agreed: I' nor 'Trade: it grew'.
-_NAME = r"[^\W\d_a-z][^\s:]*"
+_NAME = rf"[^\W\d_a-z{UNCASED}][^\s:]*"
 _SPEAKER = re.compile(rf"(?:Q\b|{_NAME}(?: (?:and|for|of|the|{_NAME})){{0,5}}:(?!\s*[a-z]))\W*")
-_WORD = re.compile(r"[^\s—–]*\w[^\s—–]*")
+# Where no blank divides words, about as many characters as a word has.
+_WORD = re.compile(
+    rf"[{CJK}]{{1,2}}|[{THAI}]{{1,5}}|[^\s—–{CJK}{THAI}]*[^\W{CJK}{THAI}][^\s—–{CJK}{THAI}]*"
+)
 _BREAKS_OFF = re.compile(r"(?:[—–…,-]|\.\.\.)$")
-_SENTENCE_END = re.compile(r"[.!?…。！？][\"'’”»)\]]*$")
+_SENTENCE_END = re.compile(rf"[.!?…{STOPS}{QUESTIONS}][\"'’”»」』）)\]]*$")
 
 
 def is_boilerplate(frame: pd.DataFrame, split: Collection[str]) -> npt.NDArray[np.bool_]:

@@ -20,6 +20,8 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from paratopic.project.scripts import CJK, THAI
+
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 
@@ -30,6 +32,9 @@ NEAR_DUPLICATE = 0.5
 # A paragraph in more distinct articles than this is a recurring text, such as an agency's note, and
 # no sign of a copy. Without a bound, every two articles that have it would be compared.
 RECURRING = 100
+
+# Where no blank divides words, each character is one.
+_WORD = re.compile(rf"[{CJK}{THAI}]|[^\W{CJK}{THAI}]+")
 
 # Features of pairs that are counted at a time.
 _STEP = 5_000_000
@@ -208,7 +213,7 @@ def _number_words(texts: Sequence[str]) -> tuple[Integers, list[npt.NDArray[np.i
     number_of: dict[bytes, int] = {}
     numbers = np.empty(len(texts), dtype=np.int64)
     for place, text in enumerate(texts):
-        words = re.findall(r"\w+", text.lower()) or [text]
+        words = _WORD.findall(text.lower()) or [text]
         of_text = [vocabulary.setdefault(word, len(vocabulary)) for word in words]
         sequence = np.array(of_text, dtype=np.int32).tobytes()
         numbers[place] = number_of.setdefault(sequence, len(number_of))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from paratopic.corpus.labelled import LABEL_SOURCES, Labelled
 from paratopic.evaluation.report import Metrics, reads, thresholds_in_words
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
-from paratopic.project.errors import plural
+from paratopic.project.errors import plural, shortened
 from paratopic.project.files import markdown
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import Params
@@ -38,7 +37,7 @@ def example_text(topics: Topics) -> str:
     'trade'
     """
     topic = topics.topics[0]
-    return shorten(topic.description or topic.name, 200, placeholder=" …")
+    return shortened(topic.description or topic.name, 200)
 
 
 def render_card(model: Model, params: Params, data: Labelled, final: Final, report: Metrics) -> str:

@@ -6,9 +6,12 @@ numbers give the same bytes.
 
 from __future__ import annotations
 
+import logging
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from statistics import NormalDist
 from textwrap import fill
@@ -20,6 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager, get_font
 from matplotlib.ticker import PercentFormatter
 
 from paratopic.evaluation.comparison import Comparison
@@ -27,9 +31,11 @@ from paratopic.evaluation.intervals import wilson
 from paratopic.evaluation.report import ModelReport
 from paratopic.findings.groups import BORROWED, Findings, abridged, time_of, value_at
 from paratopic.findings.tables import change_table
-from paratopic.project.errors import UserError
+from paratopic.project.errors import MOST_NAMED, UserError
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
+
+log = logging.getLogger(__name__)
 
 # Variable of page.html → its value in daylight. Charts have no other colours, so that the page can
 # put the variables in their place, whose values differ at night.
@@ -120,6 +126,9 @@ def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
         title += f"; with each topic: {differences.figures[0]}, in points"
         titles = {topic: f"{topic}: {it}".replace(" (", "\n(") for topic, it in differences.rows}
     title = fill(title, TITLE, break_on_hyphens=False)
+    if path.suffix.lower() == ".png":  # who shows an SVG has fonts of their own
+        names = findings.table[["topic", *columns]].to_numpy().ravel()
+        matplotlib.rcParams["font.family"] = _fonts("".join(map(str, names)), path)
     _save(path, _share_charts(findings, columns, titles), title)
 
 
@@ -364,4 +373,39 @@ def _save(path: Path, chart: Figure, title: str) -> None:
     chart.suptitle(title, x=0, ha="left")
     metadata = dict.fromkeys(WITHOUT[form])
     with aside(path) as draft:
-        chart.savefig(draft, format=form, bbox_inches="tight", metadata=metadata)
+        write(chart, draft, format=form, bbox_inches="tight", metadata=metadata)
+
+
+def write(chart: Figure, file: Path | StringIO, **options: Any) -> None:
+    """Write a chart without matplotlib's warnings of letters that its fonts lack."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
+        chart.savefig(file, **options)
+
+
+def _fonts(text: str, path: Path) -> list[str]:
+    """`FONT`, and installed fonts for letters that it lacks; a note on letters that none has."""
+
+    def letters(file: str) -> set[str]:
+        return set(map(chr, get_font(file).get_charmap()))
+
+    lacking = set(text) - letters(fontManager.findfont(FONT))
+    files = {
+        font.name: font.fname
+        for font in sorted(fontManager.ttflist, key=lambda font: (font.weight == 400, font.fname))
+        if font.style == "normal" and not font.name.startswith("Last Resort")  # of boxes
+    }
+    fonts = [FONT]
+    for name in sorted(files, key=lambda name: ("Sans" not in name, name)):
+        if lacking and lacking & (known := letters(files[name])):
+            fonts.append(name)
+            lacking -= known
+    if lacking:
+        some = " ".join(sorted(lacking)[:MOST_NAMED])
+        log.warning(
+            "%s: no installed font has these letters: %s. Install one, such as Noto Sans; or write "
+            ".svg, which browsers show with fonts of their own.",
+            path,
+            some,
+        )
+    return fonts

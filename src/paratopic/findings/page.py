@@ -10,7 +10,6 @@ from __future__ import annotations
 import html
 import io
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,7 +32,7 @@ from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.inference.modes import mode_of
 from paratopic.labels.summary import Prepared, describe_agreement
 from paratopic.project import files
-from paratopic.project.errors import in_units, plural, signed
+from paratopic.project.errors import in_units, plural, shortened, signed
 from paratopic.project.files import FINAL, Paths
 from paratopic.project.kinds import KINDS
 from paratopic.project.reports import Final
@@ -157,7 +156,7 @@ def as_svg(chart: Figure, title: str) -> str:
     """
     file = io.StringIO()
     matplotlib.rcParams["svg.hashsalt"] = title  # no other chart of the page has the same ids
-    chart.savefig(file, format="svg", transparent=True)
+    figures.write(chart, file, format="svg", transparent=True)
     head, group, inside = file.getvalue().partition("<g ")
     box = re.findall('viewBox="[^"]*"', head)[0]
     inside = re.sub(r"<clipPath.*?</clipPath>", "", group + inside, flags=re.S)
@@ -193,7 +192,7 @@ def worst(
     of_label = np.where(outcomes, probabilities, 1 - probabilities).min(axis=1)
     wrong = np.flatnonzero(~table["right"].to_numpy(dtype=bool))
     wrong = wrong[np.argsort(of_label[wrong], kind="stable")]
-    cut = partial(textwrap.shorten, width=BESIDE, placeholder=" …")  # between words
+    cut = partial(shortened, width=BESIDE)  # between words
     texts = texts_of(paragraphs, table["id"].iloc[wrong])
     mistakes = []
     for row, text in zip(wrong.tolist(), texts, strict=True):
@@ -202,7 +201,7 @@ def worst(
         mistake = {
             "id": table["id"][row],
             "heading": table["heading"][row],
-            "text": textwrap.shorten(table["text"][row], EXCERPT, placeholder=" …"),
+            "text": shortened(table["text"][row], EXCERPT),
             "whole": table["text"][row],
             "before": cut("".join(text.before[-1:])[::-1])[::-1],
             "after": cut("".join(text.after[:1])),

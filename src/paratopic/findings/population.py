@@ -22,6 +22,7 @@ from paratopic.findings.shares import Sample, size_of
 from paratopic.inference.modes import Array, Integers, Scores, mode_of
 from paratopic.labels.log import ARTICLE
 from paratopic.project.errors import UserError, in_short, plural
+from paratopic.project.scripts import n_words
 from paratopic.project.topics import NONE_CELL, Topics, split_cell
 
 # Paragraphs that a message names.
@@ -346,7 +347,7 @@ class Corpus(Sample):
     def _lengths(self) -> Array:
         if self.counted != "words":
             return np.ones(len(self.rows))
-        return np.array([len(text.split()) for text in self.rows["text"]], dtype=np.float64)
+        return np.array([n_words(text) for text in self.rows["text"]], dtype=np.float64)
 
 
 def corpus_of(

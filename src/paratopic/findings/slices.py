@@ -25,6 +25,7 @@ from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, jeffreys, 
 from paratopic.evaluation.outcomes import Answered
 from paratopic.inference.modes import Array, Integers, Targets
 from paratopic.project.errors import UserError, plural
+from paratopic.project.scripts import n_words
 
 # Paragraphs that a slice has at least, and all others together.
 LEAST = 10
@@ -125,7 +126,7 @@ def columns_of(
     """
     fields = [str(name) for name in rows if name not in PARAGRAPHS_SCHEMA.names]
     rows = rows.assign(place=_places(rows)).set_index("id", drop=False).loc[list(ids)]
-    lengths = [len(text.split()) for text in rows["text"]]
+    lengths = [n_words(text) for text in rows["text"]]
     thirds = np.searchsorted(np.quantile(lengths, [1 / 3, 2 / 3]), lengths)
     columns = {
         "length": [LENGTHS[third] for third in thirds],

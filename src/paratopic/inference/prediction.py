@@ -7,17 +7,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-# What a sentence begins with: quotation marks of any language, then a capital letter or a digit.
-_BEGIN = r"""["'“‘„«(\[¿¡]*\s?[\dA-ZÀ-ÖØ-ÞĆČŁŘŚŞŠŻŽİŐŰΑ-ΩА-ЯЁ]"""
+from paratopic.project.scripts import QUESTIONS, STOPS, THAI, UNCASED
+
+# What a sentence begins with: quotation marks of any language, then a capital letter, a letter of a
+# script without capitals, or a digit.
+_BEGIN = rf"""["'“‘„«(\[¿¡]*\s?[\dA-ZÀ-ÖØ-ÞĆČŁŘŚŞŠŻŽİŐŰΑ-ΩА-ЯЁԱ-Ֆ{UNCASED}]"""
 _MONTHS = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember"
-# A full stop ends no sentence after one letter, as in "U.S. exports" and "z. B.", after a title,
-# and in a German date, as in "3. Oktober". Chinese and Japanese sentences have no blank between.
+# A full stop ends no sentence after one letter, as in "U.S. exports" and "z. B.", after a title or
+# a unit, and in a German date, as in "3. Oktober". Chinese and Japanese sentences have no blank
+# between. Thai has no full stops: a blank ends a clause of 20 characters or more.
 _END = re.compile(
-    r"(?<!\b[^\W\d_]\.)(?<!\b(?:Mr|Ms|Dr|St|Sr|Nr|ca)\.)(?<!\b(?:Mrs|Sra|Dra|bzw)\.)"
-    r"(?<!\bProf\.)"
+    r"(?<!\b[^\W\d_]\.)(?<!\b(?:Mr|Ms|Dr|St|Sr|Nr|ca|MM|EE|डॉ)\.)"
+    r"(?<!\b(?:Mrs|Sra|Dra|bzw|Mio|Mrd|env)\.)(?<!\bProf\.)"
     r"""(?<=[.!?…])["'”’“»)\]]*(?:\s»)?\s+"""
     rf"(?!(?:(?<=\b\d\.\s)|(?<=\b\d\d\.\s))(?:{'|'.join(_MONTHS.split())})\b)(?={_BEGIN})"
-    r"|(?<=[。！？])[”’」』）]*\s*"
+    rf"""|(?<=[{STOPS}{QUESTIONS}])[”’」』）»)\]]*(?:["'](?=\s|$))?\s*"""
+    rf"|(?<=[{THAI}]{{20}})\s+(?=[{THAI}])"
     r"|\n\s*"
 )
 

@@ -20,7 +20,7 @@ _BOMS = {BOM_UTF8: "utf-8", BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"
 # ISO 8859-1, -8 and -9.
 _ENCODINGS = (
     "cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 iso8859-2 iso8859-5 iso8859-7 "
-    "iso8859-15 koi8-r koi8-u mac-roman mac-cyrillic cp850 cp852 cp866 "
+    "iso8859-15 koi8-r koi8-u mac-roman mac-cyrillic cp850 cp852 cp866 cp874 "
     "gb18030 big5 cp932 euc-jp cp949"
 ).split()
 # Bytes that are control characters in ISO 8859, which no text has.

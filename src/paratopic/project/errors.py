@@ -10,6 +10,7 @@ import errno
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from textwrap import shorten
 
 # Exit status if all work was done, but some rows or labels have an error.
 SOME_ERRORS = 3
@@ -43,6 +44,20 @@ def _regular(noun: str) -> str:
     """The plural of a noun: entry → entries, speech → speeches."""
     noun = re.sub("(?<=[^aeiou])y$", "ie", noun)
     return re.sub("(ch|sh|s|x)$", r"\1e", noun) + "s"
+
+
+def shortened(text: str, width: int, placeholder: str = " …") -> str:
+    """Put a text on one line and cut it after a word, or inside one that is too long itself.
+
+    `textwrap.shorten` leaves nothing of a text without blanks, such as a Chinese one.
+
+    >>> shortened("Talks on trade", 12), shortened("部长会谈继续举行", 6)
+    ('Talks on …', '部长会谈 …')
+    """
+    line = " ".join(text.split())
+    if len(line) <= width:
+        return line
+    return shorten(line, width - len(placeholder), placeholder="") + placeholder
 
 
 def signed(number: float, digits: int) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple
 from unicodedata import normalize
 
 from paratopic.project.errors import MOST_NAMED, UserError, did_you_mean, in_short
+from paratopic.project.scripts import STOPS
 
 if TYPE_CHECKING:
     import regex
@@ -50,8 +51,12 @@ LONGEST_SEARCH, LONGEST_SEARCHES, QUICK = 1.0, 60.0, 0.001
 # Where the doubtful cases of a definition begin.
 _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
 
-# What separates a definition's clauses; the dots of "U.S." and "e.g." do not.
-_STOPS = re.compile(r"(?:[,;:]|(?<=[a-z]{2})\.)(?:\s+(?:and|or)\b|\s|$)")
+# What separates a definition's clauses; the dots of "U.S." and "e.g." do not. Behind commas and
+# stops of scripts such as Chinese and Arabic there may be no blank.
+_STOPS = re.compile(
+    r"(?:[,;:]|(?<=[^\W\d_A-Z]{2})\.)(?:\s+(?:and|or|und|oder|et|ou|y)\b|\s|$)"
+    rf"|[，；：、\u060c\u061b\u1363\u1364{STOPS}]"
+)
 
 
 def composed(name: str) -> str:

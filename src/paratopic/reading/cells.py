@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from unicodedata import normalize
 
 from paratopic.project.files import CONTROL, INVISIBLE, printable
 
@@ -18,6 +19,33 @@ _DATE = re.compile(
     r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?: ?(?:Z|UTC|[+-][0-9:]{2,5}))?)?)?)?"
 )
 _YEAR_LAST = re.compile(r"([0-9]{1,2})([./-])([0-9]{1,2})\2([0-9]{4})(?:[ T][0-9:]{4,8})?")
+# A date in words, which a weekday or a place may precede; and one in Chinese, Japanese or Korean.
+_WORD = r"[^\s\d.,،/]+"
+_BEFORE = rf"(?:{_WORD}(?: {_WORD})?[,،] |{_WORD} )?"
+_IN_WORDS = (
+    re.compile(
+        rf"{_BEFORE}(?:(?P<day>\d{{1,2}})(?:\.|er|re|º)? ?(?:de |d['’])?)?"
+        rf"(?P<month>{_WORD})\.?,? (?:del? )?(?P<year>\d{{4}})"
+    ),
+    re.compile(rf"{_BEFORE}(?P<month>{_WORD})\.? (?P<day>\d{{1,2}}),? (?P<year>\d{{4}})"),
+    re.compile(r"(?P<year>\d{4})[年년] ?(?P<month>\d{1,2})[月월](?: ?(?P<day>\d{1,2})[日일])?"),
+)
+# Names of each month in English, German, French, Spanish, Italian, Portuguese, Dutch, Russian,
+# Hindi, Hebrew and Arabic.
+_MONTHS = """\
+january januar jänner janvier enero gennaio janeiro januari января जनवरी ינואר يناير
+february februar février febrero febbraio fevereiro februari февраля फ़रवरी פברואר فبراير
+march märz mars marzo março maart марта मार्च מרץ مارس
+april avril abril aprile апреля अप्रैल אפריל أبريل
+may mai mayo maggio maio mei мая मई מאי مايو
+june juni juin junio giugno junho июня जून יוני يونيو
+july juli juillet julio luglio julho июля जुलाई יולי يوليو
+august août agosto augustus августа अगस्त אוגוסט أغسطس
+september septembre septiembre settembre setembro сентября सितंबर ספטמבר سبتمبر
+october oktober octobre octubre ottobre outubro октября अक्टूबर אוקטובר أكتوبر
+november novembre noviembre novembro ноября नवंबर נובמבר نوفمبر
+december dezember décembre diciembre dicembre dezembro декабря दिसंबर דצמבר ديسمبر
+""".splitlines()
 _COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:T[0-9]{4,6}Z?)?")
 _DAY_IN_NAME = re.compile(r"(?<!\d)([0-9]{4})(?P<by>[-_]?)([0-9]{2})(?P=by)([0-9]{2})(?!\d)")
 _MONTH_IN_NAME = re.compile(r"(?<!\d)(?<!\d[-_])([0-9]{4})-([0-9]{2})(?![-_]?\d)")
@@ -32,7 +60,10 @@ def iso_date(text: str) -> str | None:
     ['2025-09-15', '2025-09-15', '2025-09-15']
     >>> iso_date("03/04/2025"), iso_date("2025-02-30"), iso_date("9999-12-31")
     (None, None, None)
+    >>> [iso_date(text) for text in ("Dienstag, 3. März 2026", "3 févr. 2026", "2026年3月")]
+    ['2026-03-03', '2026-02-03', '2026-03']
     """
+    text = with_ascii_digits(text)
     if match := _DATE.fullmatch(text):
         return _valid(match[1], match[3], match[4])
     if match := _YEAR_LAST.fullmatch(text):
@@ -42,7 +73,13 @@ def iso_date(text: str) -> str | None:
             return day_first
         return None if day_first else month_first
     match = _COMPACT.fullmatch(text)
-    return _valid(*match.groups()) if match else None
+    return _valid(*match.groups()) if match else _in_words(text)
+
+
+def day_in_words(text: str) -> str | None:
+    """The day that a text names and nothing else, such as "Wien, 3. März 2026", in ISO form."""
+    day = _in_words(with_ascii_digits(text)) or ""
+    return day if len(day) == len("2025-09-15") else None
 
 
 def date_in_name(name: str) -> str | None:
@@ -55,6 +92,11 @@ def date_in_name(name: str) -> str | None:
     months = [_valid(match[1], match[2], None) for match in _MONTH_IN_NAME.finditer(name)]
     dates = filter(None, [*days, *months])
     return next((day for day in dates if FIRST_YEAR <= int(day[:4]) <= LAST_YEAR), None)
+
+
+def with_ascii_digits(text: str) -> str:
+    """A text with the digits of other scripts as 0 to 9: "٢٠٢٦" → "2026"."""
+    return text if text.isascii() else re.sub(r"\d", lambda digit: str(int(digit[0])), text)
 
 
 def without_controls(text: str) -> str:
@@ -82,6 +124,29 @@ def cleaned(text: str) -> str:
     'Harbour Press'
     """
     return clean_line(printable(text[: 10 * LONGEST]))[:LONGEST].rstrip()
+
+
+def _in_words(text: str) -> str | None:
+    """A date that is written with the name of its month, as `iso_date` returns it."""
+    for match in filter(None, (pattern.fullmatch(text) for pattern in _IN_WORDS)):
+        if month := _month(match["month"]):
+            return _valid(match["year"], month, match["day"])
+    return None
+
+
+def _month(name: str) -> str | None:
+    """The number of a month, given its number or its name, which may be cut after three letters.
+
+    >>> [_month(name) for name in ("Sept", "août", "jui", "במרץ", "12")]
+    ['9', '8', None, '3', '12']
+    """
+    name = normalize("NFC", name).casefold().removeprefix("ב")  # Hebrew: in
+    numbers = [
+        str(number)
+        for number, names in enumerate(_MONTHS, 1)
+        if any(k == name or (len(name) > 2 and k.startswith(name)) for k in names.split())
+    ]
+    return name if name.isdecimal() else numbers[0] if len(numbers) == 1 else None
 
 
 def _valid(year: str, month: str | None, day: str | None) -> str | None:

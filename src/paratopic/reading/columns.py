@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from textwrap import shorten
 from typing import Any, NamedTuple
 from unicodedata import normalize
 
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, shortened
+from paratopic.project.scripts import n_words
 from paratopic.project.sources import BESIDE, Source
 from paratopic.project.topics import NONE_CELL, SEPARATOR, UNDECIDED, Topic, join_cell, split_cell
 from paratopic.reading.cells import cleaned, iso_date
@@ -27,7 +27,7 @@ NAMES = {
         "thema kategorie sujet categorie etiquette tema categoria etiqueta argomento etichetta"
     ).split(),
     "id": "id uid key identifier nr number".split(),
-    "date": "date day published datetime timestamp time year".split(),
+    "date": "date datum fecha day published datetime timestamp time year".split(),
     "group": "group article document doc speech story url rede artikel discours discurso".split(),
 }
 # Words in the names of columns that say where a text is from, and of those that a model filled.
@@ -49,6 +49,11 @@ _PREDICTED = set(
 )
 # Labels that mean none of the topics, or stand where a row has no label → what they mean.
 MEANINGS = dict.fromkeys(("none", "other", "others", "no topic", "none of the topics"), NONE_CELL)
+MEANINGS |= dict.fromkeys(
+    "sonstige sonstiges andere keine keins autre autres aucun aucune otro otros ninguno "
+    "ninguna".split(),
+    NONE_CELL,
+)
 MEANINGS |= dict.fromkeys(
     "n/a #n/a n.a. na <na> nan null missing uncoded - . -9 -99 -999".split(), UNDECIDED
 )
@@ -242,10 +247,10 @@ def _refuse_missing_header(path: str, text: str, cells: Mapping[str, Sequence[st
     """Refuse a table whose first row is data: the name of its column of texts is a text."""
     others = [name for name in cells if name != text]
     are_data = [name in cells[name] or _NUMBER.fullmatch(name) for name in others]
-    if len(text.split()) >= _LONG_NAME and (any(are_data) or not others):
+    if n_words(text) >= _LONG_NAME and (any(are_data) or not others):
         raise UserError(
             f"{path}: the first row has to name the columns, but it has a text, "
-            f'"{shorten(text, 60)}". Put a row above it, such as text,label'
+            f'"{shortened(text, 60, " [...]")}". Put a row above it, such as text,label'
         )
 
 

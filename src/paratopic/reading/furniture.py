@@ -2,14 +2,17 @@
 
 Each rule reads the whole text of a segment. The rules are written for precision: text that they
 miss stays a paragraph. A dateline at the beginning of a paragraph belongs to the paragraph. This
-module sees no layout and no markup (`html` and `pdf` do). It knows English, and dates in
-German, French, Spanish and Chinese.
+module sees no layout and no markup (`html` and `pdf` do). It knows English, the commonest forms of
+German, French and Spanish, and dates that `cells` reads. In other languages the rules see nothing.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+
+from paratopic.project.scripts import QUESTIONS, STOPS, n_words
+from paratopic.reading.cells import day_in_words
 
 BYLINE = "byline"
 DATE = "date alone"
@@ -24,7 +27,7 @@ MOST_CHARACTERS = 600
 
 _NAME = r"(?:[^\W\d_a-z][\w.'’-]*|de|der|van|von|al|bin)"
 _PERSON = rf"{_NAME}(?: {_NAME}){{1,3}}"
-_PEOPLE = rf"{_PERSON}(?:(?:,|,? (?:and|AND)| &) {_PERSON})*"
+_PEOPLE = rf"{_PERSON}(?:(?:,|,? (?:and|AND|und|et|y)| &) {_PERSON})*"
 _PLACE = rf"{_NAME}(?: {_NAME}){{0,2}}(?:, {_NAME}(?: {_NAME}){{0,2}})?"
 _AGENCY = (
     r"(?:The )?(?:Reuters|REUTERS|AP|Associated Press|AFP|Agence France-Presse|Bloomberg|CNN|NPR|"
@@ -55,7 +58,7 @@ _CLOCK = (
 )
 _STAMP = rf"{_DATE}(?:{_CLOCK})?"
 _DASH = r"(?: ?[-–—|·•])"
-_IMAGE = r"(?:Photo|Photograph|Image|Picture|Illustration|Video)"
+_IMAGE = r"(?:Photo|Photograph|Image|Picture|Illustration|Video|Foto|Imagen)"
 _SOCIAL = r"(?:Facebook|Twitter|X|LinkedIn|WhatsApp|Telegram|Reddit|Instagram|Bluesky|YouTube)"
 
 # Reason and greatest number of words → pattern of the whole text. These apply everywhere.
@@ -77,8 +80,9 @@ _EVERYWHERE = {
     ),
     # The last: 'The yard in May. Image: Harbour Press.'
     (CAPTION, 60): (
-        rf"{_IMAGE}s?(?: ?(?:credits?|source|caption))?: .+|(?:Credit|Caption): .+|"
-        rf"(?:.*[.!?”\"')\]] )[(\[]?(?:{_IMAGE}|Credit)s?: [^.!?:]{{2,60}}[)\]]?\.?"
+        rf"{_IMAGE}s?(?: ?(?:credits?|source|caption))? ?: .+|(?:Credit|Caption): .+|"
+        rf"(?:.*[.!?”\"')\]] )[(\[]?(?:{_IMAGE}|Credit|Crédit|Bild)s? ?: "
+        r"[^.!?:]{2,60}[)\]]?\.?"
     ),
     (CAPTION, 30): rf"(?:{_IMAGE}s? by|{_IMAGE} courtesy(?: of)?:?) {_NAME}.*",
     (CALL, 40): (
@@ -91,7 +95,8 @@ _EVERYWHERE = {
         r"(?: ?[:|–—-] ?.*| (?:about|on|at|from|here)\b.*)?[.…»>→]?|"
         r"(?:See also|Also read|More on this(?: story)?|Related (?:articles?|stories|story|links)|"
         r"Related(?= ?[:|])|You may also like|Most (?:read|viewed)|Recommended (?:for you|stories)|"
-        r"Editor[s'’]+ picks?|What to read next)(?: ?[:|] ?.*)?"
+        r"Editor[s'’]+ picks?|What to read next|"
+        r"Lesen Sie (?:auch|mehr)|Mehr zum Thema|(?:À l|L)ire aussi|Lea también)(?: ?[:|] ?.*)?"
     ),
     (CALL, 25): rf"(?:Follow|Join|Find|Like) (?:us|@\w+|our [\w ]+) on (?:our )?{_SOCIAL}\b.*",
     (CALL, 15): r"(?:Click here|Leave a (?:comment|reply))\b.*|Listen to this (?:article|story).*",
@@ -114,7 +119,10 @@ _EVERYWHERE = {
         r"(?:This|The) (?:article|story|piece) (?:was )?(?:first |originally )"
         r"(?:published|appeared) (?:in|on|at|by)\b.*"
     ),
-    (NOTICE, 15): (r"(?:.*[.,|–-] ?)?All rights reserved\.?|Our Standards: .*Trust Principles.*"),
+    (NOTICE, 15): (
+        r"(?:.*[.,|–-] ?)?(?:All rights reserved|Alle Rechte vorbehalten|Tous droits réservés|"
+        r"Todos los derechos reservados)\.?|Our Standards: .*Trust Principles.*"
+    ),
     (LINK, 1): r"[(<]?(?:https?://|www\.)\S+",
     # Of a wiki's page.
     (TAGS, 60): r"(?:Hidden c|C)ategor(?:y|ies): .*[^.!?…\"'”’»)]",
@@ -122,7 +130,9 @@ _EVERYWHERE = {
 
 # These apply only between the first segment, which may be the title, and the first body paragraph.
 _OPENING = {
-    (BYLINE, 14): (rf"(?:Written |Reported |Words )?(?:[Bb]y|BY):? {_PEOPLE}(?:{_DASH} {_STAMP})?"),
+    (BYLINE, 14): (
+        rf"(?:Written |Reported |Words )?(?:[Bb]y|BY|Von|Par|Por):? {_PEOPLE}(?:{_DASH} {_STAMP})?"
+    ),
     (DATE, 12): rf"(?:{_PLACE},?{_DASH}? )?{_STAMP}{_DASH}?",
 }
 
@@ -131,7 +141,7 @@ _EVERYWHERE_RULES, _OPENING_RULES = (
 )
 
 _MARKDOWN = re.compile(r"^(?:#{1,6} |[-*•|] )?[*_]*|[*_]*$")  # marks around a text
-_SENTENCE_END = re.compile(r"[.!?][\"'’”)\]]*$")
+_SENTENCE_END = re.compile(rf"[.!?{STOPS}{QUESTIONS}][\"'’”»」』）)\]]*$")
 _TITLE_WORDS = 12  # a longer text that ends as a sentence does is not a title
 
 
@@ -159,15 +169,19 @@ def reasons(texts: Sequence[str], headings: Collection[int] = ()) -> list[str]:
     for number, text in enumerate(texts):
         reason = _reason(text, _EVERYWHERE_RULES)
         if opening and not reason and number not in headings and not text.startswith("#"):
-            reason = _reason(text, _OPENING_RULES)
+            reason = _reason_at_opening(text)
             # Dates that recur are the headings of a chronicle.
             later = (texts[n] for n in range(number + 1, len(texts)))  # a slice would be a copy
-            if reason == DATE and any(_reason(other, _OPENING_RULES) == DATE for other in later):
+            if reason == DATE and any(_reason_at_opening(other) == DATE for other in later):
                 reason = ""
         all_reasons.append(reason)
-        is_body = not reason and len(text.split()) > _TITLE_WORDS and _SENTENCE_END.search(text)
+        is_body = not reason and n_words(text) > _TITLE_WORDS and _SENTENCE_END.search(text)
         opening = not is_body and (opening or number == 0)
     return all_reasons
+
+
+def _reason_at_opening(text: str) -> str:
+    return _reason(text, _OPENING_RULES) or (DATE if day_in_words(text) else "")
 
 
 def _reason(text: str, rules: Mapping[tuple[str, int], re.Pattern[str]]) -> str:

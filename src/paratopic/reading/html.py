@@ -21,8 +21,15 @@ from lxml.html import HtmlElement
 
 from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
+from paratopic.project.scripts import n_words
 from paratopic.reading.article import Segment, merge_skipped
-from paratopic.reading.cells import FIRST_YEAR, LAST_YEAR
+from paratopic.reading.cells import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    clean_line,
+    day_in_words,
+    with_ascii_digits,
+)
 from paratopic.reading.furniture import CAPTION
 
 OUTSIDE = "outside the main text"
@@ -65,6 +72,8 @@ _DATES = {
     "min_date": f"{FIRST_YEAR}-01-01",
     "max_date": f"{LAST_YEAR}-12-31",
 }
+# XPath of elements that may show the date of an article.
+_DATED = "//time | //*[contains(@class, 'date') or contains(@class, 'fecha')]"
 # What stands for <br> while text is collected, and two or more in a row. No tree has NUL.
 _BREAK, _TWO_BREAKS = "\0", re.compile(r"\0(?:\s*\0)+")
 _CHARSET = re.compile(
@@ -119,8 +128,12 @@ def html_fields(data: bytes) -> dict[str, object]:
     An odd page raises any error.
     """
     page = _decode_page(data, "")
-    metadata = trafilatura.extract_metadata(parse(page, ""), date_config=_DATES)
-    date = metadata.date and _as_written(metadata.date, page)
+    tree = parse(page, "")
+    days = [day_in_words(clean_line(element.text_content())) for element in tree.xpath(_DATED)]
+    metadata = trafilatura.extract_metadata(tree, date_config=_DATES)
+    # trafilatura knows months in English and German, and some in French.
+    in_words = next(filter(None, days), None)
+    date = _as_written(metadata.date, page) if metadata.date else in_words
     return {"date": date, "source": metadata.sitename, "author": metadata.author}
 
 
@@ -193,7 +206,7 @@ def _as_written(date: str, page: str) -> str:
     year, month, day = date.split("-")
     month, day = (rf"0?{int(number)}" for number in (month, day))
     is_written = rf"{year}\D?{month}\D?{day}(?!\d)|(?<!\d){day}(?!\d).{{1,15}}(?<!\d){year}"
-    return date if re.search(is_written, page) else date[:7]
+    return date if re.search(is_written, with_ascii_digits(page)) else date[:7]
 
 
 def _decode_page(data: bytes, source: str) -> str:
@@ -252,7 +265,7 @@ def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[boo
 def _segment(block: Block, keep: bool) -> Segment:
     if block.excluded or not keep:
         return Segment("skipped", block.text, block.region or OUTSIDE)
-    if block.inside == "td" and len(block.text.split()) <= CELL_WORDS:
+    if block.inside == "td" and n_words(block.text) <= CELL_WORDS:
         return Segment("skipped", block.text, TABLE)
     if block.level:
         return Segment("heading", block.text)

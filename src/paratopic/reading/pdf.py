@@ -13,8 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from unicodedata import bidirectional
 
 from paratopic.project.errors import UserError
+from paratopic.project.scripts import CJK, QUESTIONS, STOPS, n_words
 from paratopic.reading.article import Segment, merge_skipped
 from paratopic.reading.pdf_lines import LARGER, Line, body_size, read_info, read_pages
 
@@ -41,7 +43,10 @@ _PREFIXES = set(
     "so state third top two ultra under up vice well wide world year".split()
 )
 _HYPHENS = "-\u00ad\u2010"
-_ENDED = re.compile(r"[.!?:…。！？][\"'’”»)\]]*(?:\[?\d{1,3}\]?)?$")
+_ENDED = re.compile(rf"[.!?:…{STOPS}{QUESTIONS}][\"'’”»)\]]*(?:\[?\d{{1,3}}\]?)?$")
+# Between lines of Chinese or Japanese, also before a number or a sign, there is no blank.
+_CJK = rf"[{CJK}\u3000-\u303f\uff01-\uff60]"
+_UNSPACED = re.compile(rf"{_CJK}\n(?:{_CJK}|[^a-zA-Z])|[^a-zA-Z]\n{_CJK}")
 _BULLET = re.compile(r"(?:[•‣◦▪·–—*-]|\(?(?:\d{1,3}|[a-z])[.)]) ")
 _PAGE_NUMBER = re.compile(r"(?:[Pp]age )?[-–—]? ?\d{1,4}(?: ?(?:/|of) ?\d{1,4})? ?[-–—]?")
 # What browsers print above and below a page: '9/15/25, 10:04 AM   Talks Open', the URL and '1/2'.
@@ -118,7 +123,8 @@ class Hyphens:
         first = re.match(rf"[{_HYPHENS}](\w+)", text[::-1])
         second = re.match(r"\w+", following)
         if not first or not second:
-            return f"{text} {following}"
+            blank = "" if _UNSPACED.match(f"{text[-1:]}\n{following[:1]}") else " "
+            return f"{text}{blank}{following}"
         word = first[1][::-1]
         may_break = self._breaks_words and second[0][0].islower() and word.isalpha()
         is_kept = not may_break or self._is_compound(word.lower(), second[0].lower())
@@ -190,6 +196,14 @@ def _check_text(lines: Sequence[Line], source: str) -> None:
             f"{source}: its fonts do not say which letters they show. Recognise its text anew "
             "(with ocrmypdf --force-ocr, say)."
         )
+    letters = [letter for line in lines for letter in line.text if letter.isalpha()]
+    if 2 * len([letter for letter in letters if bidirectional(letter) in ("R", "AL")]) > len(
+        letters
+    ):
+        raise UserError(
+            f"{source}: is written from right to left, and PDFs do not tell the order of its "
+            "letters. Save its text as .docx, .html or .txt."
+        )
 
 
 def _running(pages: Sequence[Sequence[Line]], body: float) -> set[int]:
@@ -211,7 +225,7 @@ def _running(pages: Sequence[Sequence[Line]], body: float) -> set[int]:
         if len(pages_with[key(line)]) > max(1, len(pages) // 3)
         or _PAGE_NUMBER.fullmatch(line.text)
         or _PRINTED.fullmatch(line.text)
-        or (line.size < RUNNING_SIZE * body and len(line.text.split()) <= RUNNING_WORDS)
+        or (line.size < RUNNING_SIZE * body and n_words(line.text) <= RUNNING_WORDS)
     }
 
 
@@ -312,5 +326,5 @@ def _segment(block: LineGroup, hyphens: Hyphens, body: float) -> Segment:
         return Segment("skipped", text, block.reason)
     is_bold = all(line.bold for line in block.lines) and not _ENDED.search(text)
     stands_out = is_bold or block.lines[0].size >= LARGER * body
-    is_short = len(text.split()) <= HEADING_WORDS and re.search(r"[^\W\d_]", text)
+    is_short = n_words(text) <= HEADING_WORDS and re.search(r"[^\W\d_]", text)
     return Segment("heading" if stands_out and is_short else "body", text)

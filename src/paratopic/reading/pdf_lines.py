@@ -27,6 +27,7 @@ from pdfminer.pdftypes import resolve1
 from pdfminer.utils import decode_text
 
 from paratopic.project.errors import UserError
+from paratopic.project.scripts import CJK
 
 LARGER = 1.08  # times the size of the body's type: the type of a heading
 COLUMN = 8  # times the size of its type: the least width of a column
@@ -35,6 +36,8 @@ CROSSING = 6  # at most one row in so many crosses the gutter between two column
 
 WIDEST = 14_400  # points: the widest page that the PDF format allows
 
+# A line of Chinese or Japanese may end after any character with the signs beside it.
+_FIRST_WORD = re.compile(rf"[^\w\s]*[{CJK}][^\w\s]*|[^\s{CJK}]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")  # half a letter, which no file can hold
 _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl"}
 
@@ -132,7 +135,7 @@ def _piece(item: LTTextLine, page: int, height: float) -> Line:
         raise ValueError("a number in it is too large")
     text = " ".join(_text(item).split()).translate(_LIGATURES)
     text = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
-    first = min(len(text.split()[0]), len(letters))
+    first = min(len(_FIRST_WORD.findall(text)[0]), len(letters))
     return Line(
         text=text,
         page=page,

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import compress, pairwise
 
+from paratopic.project.scripts import QUESTIONS, STOPS, n_words
 from paratopic.reading.article import HEADING_MARK, Segment
 from paratopic.reading.cells import clean_line
 from paratopic.reading.furniture import reasons
@@ -24,14 +25,17 @@ HEADING_WORDS = 12
 TITLE_WORDS = 40  # the first segment may be a title, and those of executive orders run to 35 words
 
 _QUESTION = re.compile(r"[QA]:|Q[.—–]|Q (?!&)")  # 'Q Do you…', 'Q: Do…', 'Q—and…', but not 'Q & A'
-_BODY_END = re.compile(rf"[.!…,;—–。！，；-]{_CLOSERS}")  # a speaker cut off ('I think —') included
+# A speaker who is cut off ('I think —') included, and commas of Arabic and Ethiopic.
+_BODY_END = re.compile(rf"[.!…,;—–，；\u060c\u061b\u1363\u1364{STOPS}-]{_CLOSERS}")
 _TITLE_CASE_END = re.compile(r"(?:[?:]|\b[A-Z]\.[A-Z]\.)$")  # '…: Why Spain?', 'Risks for the U.S.'
 _LETTER = re.compile(r"[^\W\d_]")
-_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")  # Chinese and Japanese
+
+# What may follow a hyphen at the end of a line, as the rest of a word: no 'and a long one'.
+_SECOND_HALF = re.compile(r"(?!(?:and|or|to|und|oder|bis|et|ou|y) )\w")
 
 # Text whose longest line is shorter or longer than these widths is not wrapped.
 WRAP_WIDTHS = range(40, 121)
-_SENTENCE_END = re.compile(rf"[.!?…:;。！？]{_CLOSERS}")
+_SENTENCE_END = re.compile(rf"[.!?…:;{STOPS}{QUESTIONS}]{_CLOSERS}")
 
 
 def plain_segments(text: str) -> list[Segment]:
@@ -49,7 +53,7 @@ def plain_segments(text: str) -> list[Segment]:
     for line, following in pairwise(["", *lines]):
         if line and following and joins(line, following):
             # 'long-' and 'term' are one word, but 'short-' and 'and a long one' are not.
-            hyphenated = re.search(r"\w-$", line) and re.match(r"(?!and |or |to )\w", following)
+            hyphenated = re.search(r"\w-$", line) and _SECOND_HALF.match(following)
             texts[-1] += [following] if hyphenated else [" ", following]
         elif following:
             texts.append([following])
@@ -82,15 +86,6 @@ def classify(segments: Sequence[Segment]) -> list[Segment]:
         is_heading = number in headings and number < last_body
         marked[number] = marked[number]._replace(kind="heading" if is_heading else "body")
     return marked
-
-
-def n_words(text: str) -> int:
-    """About how many words a text has; two Chinese or Japanese characters count as one.
-
-    >>> n_words("Talks on trade"), n_words("部长会谈")
-    (3, 3)
-    """
-    return len(text.split()) + len(_UNSPACED.findall(text)) // 2
 
 
 def is_speech(text: str) -> bool:
@@ -193,7 +188,8 @@ def _reach(line: str, following: str) -> int:
 
 def _is_open(line: str) -> bool:
     """Whether a line ends inside a sentence."""
-    return not (_SENTENCE_END.search(line) or is_title_case(line))
+    has_capitals = line != line.lower()  # else any line would look like a title
+    return not (_SENTENCE_END.search(line) or (has_capitals and is_title_case(line)))
 
 
 def _continues(following: str) -> bool:
