@@ -36,8 +36,8 @@ from paratopic.training.head import (
 from paratopic.training.logistic import INTERCEPT, Lessons, Linear, fit_binary, fit_logistic
 
 # Two topics and two other subjects, with descriptions of unit length; and without descriptions.
-DESCRIBED = Described(*np.split(np.eye(4), 2))
-UNDESCRIBED = Described(*np.zeros((2, 0, 4)))
+DESCRIBED = Described(np.eye(4)[:2], np.eye(4)[2:])
+UNDESCRIBED = Described(np.zeros((0, 4)), np.zeros((0, 4)))
 
 
 def test_balanced_topics_and_none_of_them_have_the_same_total_weight() -> None:

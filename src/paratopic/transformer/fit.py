@@ -67,7 +67,7 @@ from paratopic.transformer.tuning import balanced_batches, plan_tuning, tune
 MOST_TO_COMPARE = 1000
 # Standard errors by which texts have to be closer to the name of their topic than to others.
 TELLING = 2.0
-# Parameters of an encoder, at most, of which a copy for sentence-transformers is saved, too: that of
+# Most parameters of an encoder that is saved for sentence-transformers, too. A copy of
 # multilingual-e5-small would take 471 MB.
 MOST_TO_COPY = 50_000_000
 # Number of texts that an encoder is centred by, at most.
@@ -176,7 +176,7 @@ def fit(
     examples
         Training examples. A step of the tuning reads one window of each text in its batch, drawn
         at random. The head is fitted to all windows of a text, which share its weight. Texts that
-        nobody labelled are for the head alone, with which the encoder is tuned in mode multi.
+        nobody labelled are for the head, and for the centre of embeddings.
     advance
         Called with the share of the work done, 0 to 1; reports to nobody by default.
 
@@ -384,10 +384,10 @@ class _HeadFit:
         topics, regression = self.topics, regression_of(self.topics)
         strength, is_described = regression.strength, bool(topics.descriptions)
         weights = evidence(examples, is_described)
-        features, subjects = (
+        of_topics, of_subjects = (
             _describe(embedder, tokenizer, each) for each in (self.descriptions, self.subjects)
         )
-        described = Described(features, subjects, self.margin)
+        described = Described(of_topics, of_subjects, self.margin)
         prior = described.prior(len(topics.names), regression, beside)
         read = embed_in_context(tokenizer, examples.texts, context, embedder)
         features = described.widen(read.features)
