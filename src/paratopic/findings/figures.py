@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from io import StringIO
+from functools import partial
 from pathlib import Path
 from statistics import NormalDist
 from textwrap import fill
@@ -364,6 +364,8 @@ def _legend(figure: Figure, axes: Axes) -> Figure:
 TITLE = 58
 # Format → metadata that it has no use for: the version of matplotlib would change the bytes.
 WITHOUT = {"png": ("Software",), "svg": ("Creator", "Date")}
+# While a chart is written: matplotlib warns of each letter that its fonts lack.
+without_warnings = partial(warnings.catch_warnings, action="ignore", category=UserWarning)
 
 
 def _save(path: Path, chart: Figure, title: str) -> None:
@@ -372,40 +374,28 @@ def _save(path: Path, chart: Figure, title: str) -> None:
     matplotlib.rcParams["svg.hashsalt"] = title
     chart.suptitle(title, x=0, ha="left")
     metadata = dict.fromkeys(WITHOUT[form])
-    with aside(path) as draft:
-        write(chart, draft, format=form, bbox_inches="tight", metadata=metadata)
-
-
-def write(chart: Figure, file: Path | StringIO, **options: Any) -> None:
-    """Write a chart without matplotlib's warnings of letters that its fonts lack."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
-        chart.savefig(file, **options)
+    with aside(path) as draft, without_warnings():
+        chart.savefig(draft, format=form, bbox_inches="tight", metadata=metadata)
 
 
 def _fonts(text: str, path: Path) -> list[str]:
     """`FONT`, and installed fonts for letters that it lacks; a note on letters that none has."""
-
-    def letters(file: str) -> set[str]:
-        return set(map(chr, get_font(file).get_charmap()))
-
-    lacking = set(text) - letters(fontManager.findfont(FONT))
-    files = {
-        font.name: font.fname
-        for font in sorted(fontManager.ttflist, key=lambda font: (font.weight == 400, font.fname))
-        if font.style == "normal" and not font.name.startswith("Last Resort")  # of boxes
-    }
-    fonts = [FONT]
-    for name in sorted(files, key=lambda name: ("Sans" not in name, name)):
-        if lacking and lacking & (known := letters(files[name])):
-            fonts.append(name)
+    fonts, lacking = [FONT], {ord(letter) for letter in text}
+    lacking -= get_font(fontManager.findfont(FONT)).get_charmap().keys()
+    upright = (font for font in fontManager.ttflist if font.style == "normal")
+    order = sorted(
+        upright, key=lambda font: ("Sans" not in font.name, font.name, font.weight != 400)
+    )
+    for font in order:
+        if font.name.startswith("Last Resort"):  # which has boxes
+            continue
+        if lacking and (known := lacking & get_font(font.fname).get_charmap().keys()):
+            fonts.append(font.name)
             lacking -= known
     if lacking:
-        some = " ".join(sorted(lacking)[:MOST_NAMED])
+        letters = " ".join(map(chr, sorted(lacking)[:MOST_NAMED]))
         log.warning(
-            "%s: no installed font has these letters: %s. Install one, such as Noto Sans; or write "
-            ".svg, which browsers show with fonts of their own.",
-            path,
-            some,
+            f"{path}: no installed font has these letters: {letters}. Install one, such as Noto "
+            "Sans; or write .svg, which browsers show with fonts of their own."
         )
     return fonts

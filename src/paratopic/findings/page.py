@@ -156,7 +156,8 @@ def as_svg(chart: Figure, title: str) -> str:
     """
     file = io.StringIO()
     matplotlib.rcParams["svg.hashsalt"] = title  # no other chart of the page has the same ids
-    figures.write(chart, file, format="svg", transparent=True)
+    with figures.without_warnings():
+        chart.savefig(file, format="svg", transparent=True)
     head, group, inside = file.getvalue().partition("<g ")
     box = re.findall('viewBox="[^"]*"', head)[0]
     inside = re.sub(r"<clipPath.*?</clipPath>", "", group + inside, flags=re.S)
