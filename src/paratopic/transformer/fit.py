@@ -54,7 +54,6 @@ from paratopic.training.head import (
     with_answers,
 )
 from paratopic.training.subjects import SUBJECTS, are_others
-from paratopic.transformer.architectures import try_export
 from paratopic.transformer.centre import centre
 from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import EmbeddingNetwork, export
@@ -302,7 +301,6 @@ def _load_network(params: Transformer, topics: Topics) -> Network:
     device = pick_device(params.device)
     encoder = load_encoder(params.encoder, device)
     check_lengths(encoder, params)
-    try_export(encoder, params.encoder)
     head = nn.Linear(encoder.get_embedding_dimension(), len(topics.outcomes))
     network = Network(encoder, head.to(device))
     # Dropout stays off: with so few steps it only adds noise.

@@ -139,6 +139,14 @@ def joined(encoder: SentenceTransformer, encoded: Sequence[Encoded], n_windows: 
     return embeddings
 
 
+def exported(encoder: SentenceTransformer) -> OnnxModel:
+    """An encoder on the CPU as an ONNX model, which is opened."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "encoder.onnx"
+        export(EmbeddingNetwork(encoder), path)
+        return OnnxModel(path)
+
+
 def backpropagate(
     encoded: Sequence[Encoded], gradients: Tensor, parameters: Sequence[nn.Parameter]
 ) -> None:
@@ -210,8 +218,5 @@ class Embedder:
         if not self._may_export or len(windows) < MANY:
             return embed_windows(self.encoder, windows).cpu().double().numpy()
         if self._exported is None:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "encoder.onnx"
-                export(EmbeddingNetwork(self.encoder), path)
-                self._exported = OnnxModel(path)
+            self._exported = exported(self.encoder)
         return self._exported.run(windows)
