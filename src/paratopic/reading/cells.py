@@ -14,11 +14,11 @@ LONGEST = 300
 FIRST_YEAR, LAST_YEAR = 1800, 2100
 
 _DATE = re.compile(
-    r"([0-9]{4})(?:(?P<by>[-/._])([0-9]{1,2})(?:(?P=by)([0-9]{1,2})"
+    r"(\d{4})(?:(?P<by>[-/._])(\d{1,2})(?:(?P=by)(\d{1,2})"
     # The time of day, and its zone.
-    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?: ?(?:Z|UTC|[+-][0-9:]{2,5}))?)?)?)?"
+    r"(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|UTC|[+-][\d:]{2,5}))?)?)?)?"
 )
-_YEAR_LAST = re.compile(r"([0-9]{1,2})([./-])([0-9]{1,2})\2([0-9]{4})(?:[ T][0-9:]{4,8})?")
+_YEAR_LAST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T][\d:]{4,8})?")
 # A date in words, which a weekday or a place may precede; and one in Chinese, Japanese or Korean.
 _WORD = r"[^\s\d.,،/]+"
 _BEFORE = rf"(?:{_WORD}(?: {_WORD})?[,،] |{_WORD} )?"
@@ -46,7 +46,7 @@ october oktober octobre octubre ottobre outubro октября अक्टू�
 november novembre noviembre novembro ноября नवंबर נובמבר نوفمبر
 december dezember décembre diciembre dicembre dezembro декабря दिसंबर דצמבר ديسمبر
 """.splitlines()
-_COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:T[0-9]{4,6}Z?)?")
+_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T\d{4,6}Z?)?")
 _DAY_IN_NAME = re.compile(r"(?<!\d)([0-9]{4})(?P<by>[-_]?)([0-9]{2})(?P=by)([0-9]{2})(?!\d)")
 _MONTH_IN_NAME = re.compile(r"(?<!\d)(?<!\d[-_])([0-9]{4})-([0-9]{2})(?![-_]?\d)")
 
@@ -63,7 +63,6 @@ def iso_date(text: str) -> str | None:
     >>> [iso_date(text) for text in ("Dienstag, 3. März 2026", "3 févr. 2026", "2026年3月")]
     ['2026-03-03', '2026-02-03', '2026-03']
     """
-    text = with_ascii_digits(text)
     if match := _DATE.fullmatch(text):
         return _valid(match[1], match[3], match[4])
     if match := _YEAR_LAST.fullmatch(text):
@@ -78,7 +77,7 @@ def iso_date(text: str) -> str | None:
 
 def day_in_words(text: str) -> str | None:
     """The day that a text names and nothing else, such as "Wien, 3. März 2026", in ISO form."""
-    day = _in_words(with_ascii_digits(text)) or ""
+    day = _in_words(text) or ""
     return day if len(day) == len("2025-09-15") else None
 
 
@@ -92,11 +91,6 @@ def date_in_name(name: str) -> str | None:
     months = [_valid(match[1], match[2], None) for match in _MONTH_IN_NAME.finditer(name)]
     dates = filter(None, [*days, *months])
     return next((day for day in dates if FIRST_YEAR <= int(day[:4]) <= LAST_YEAR), None)
-
-
-def with_ascii_digits(text: str) -> str:
-    """A text with the digits of other scripts as 0 to 9: "٢٠٢٦" → "2026"."""
-    return text if text.isascii() else re.sub(r"\d", lambda digit: str(int(digit[0])), text)
 
 
 def without_controls(text: str) -> str:
@@ -140,13 +134,12 @@ def _month(name: str) -> str | None:
     >>> [_month(name) for name in ("Sept", "août", "jui", "במרץ", "12")]
     ['9', '8', None, '3', '12']
     """
+    if name.isdecimal():
+        return name
     name = normalize("NFC", name).casefold().removeprefix("ב")  # Hebrew: in
-    numbers = [
-        str(number)
-        for number, names in enumerate(_MONTHS, 1)
-        if any(k == name or (len(name) > 2 and k.startswith(name)) for k in names.split())
-    ]
-    return name if name.isdecimal() else numbers[0] if len(numbers) == 1 else None
+    name = f" {name}" if len(name) > 2 else f" {name} "
+    numbers = [number for number, names in enumerate(_MONTHS, 1) if name in f" {names} "]
+    return str(numbers[0]) if len(numbers) == 1 else None
 
 
 def _valid(year: str, month: str | None, day: str | None) -> str | None:

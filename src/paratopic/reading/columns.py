@@ -48,15 +48,13 @@ _PREDICTED = set(
     "chatgpt".split()
 )
 # Labels that mean none of the topics, or stand where a row has no label → what they mean.
-MEANINGS = dict.fromkeys(("none", "other", "others", "no topic", "none of the topics"), NONE_CELL)
-MEANINGS |= dict.fromkeys(
-    "sonstige sonstiges andere keine keins autre autres aucun aucune otro otros ninguno "
-    "ninguna".split(),
-    NONE_CELL,
-)
-MEANINGS |= dict.fromkeys(
-    "n/a #n/a n.a. na <na> nan null missing uncoded - . -9 -99 -999".split(), UNDECIDED
-)
+MEANINGS = {
+    **dict.fromkeys(("no topic", "none of the topics"), NONE_CELL),
+    **dict.fromkeys("none other others sonstige sonstiges andere keine keins".split(), NONE_CELL),
+    **dict.fromkeys("autre autres aucun aucune otro otros ninguno ninguna".split(), NONE_CELL),
+    **dict.fromkeys("n/a #n/a n.a. na <na> nan null missing uncoded".split(), UNDECIDED),
+    **dict.fromkeys("- . -9 -99 -999".split(), UNDECIDED),
+}
 
 # More values than these are no topics, unless a column is named after them.
 MOST_TOPICS = 40

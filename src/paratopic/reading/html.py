@@ -23,13 +23,7 @@ from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
 from paratopic.project.scripts import n_words
 from paratopic.reading.article import Segment, merge_skipped
-from paratopic.reading.cells import (
-    FIRST_YEAR,
-    LAST_YEAR,
-    clean_line,
-    day_in_words,
-    with_ascii_digits,
-)
+from paratopic.reading.cells import FIRST_YEAR, LAST_YEAR, clean_line, day_in_words
 from paratopic.reading.furniture import CAPTION
 
 OUTSIDE = "outside the main text"
@@ -129,10 +123,10 @@ def html_fields(data: bytes) -> dict[str, object]:
     """
     page = _decode_page(data, "")
     tree = parse(page, "")
-    days = [day_in_words(clean_line(element.text_content())) for element in tree.xpath(_DATED)]
+    shown = [clean_line(element.text_content()) for element in tree.xpath(_DATED)]
     metadata = trafilatura.extract_metadata(tree, date_config=_DATES)
     # trafilatura knows months in English and German, and some in French.
-    in_words = next(filter(None, days), None)
+    in_words = next(filter(None, map(day_in_words, shown)), None)
     date = _as_written(metadata.date, page) if metadata.date else in_words
     return {"date": date, "source": metadata.sitename, "author": metadata.author}
 
@@ -206,7 +200,8 @@ def _as_written(date: str, page: str) -> str:
     year, month, day = date.split("-")
     month, day = (rf"0?{int(number)}" for number in (month, day))
     is_written = rf"{year}\D?{month}\D?{day}(?!\d)|(?<!\d){day}(?!\d).{{1,15}}(?<!\d){year}"
-    return date if re.search(is_written, with_ascii_digits(page)) else date[:7]
+    page = re.sub(r"[^\D0-9]", lambda digit: str(int(digit[0])), page)  # of other scripts
+    return date if re.search(is_written, page) else date[:7]
 
 
 def _decode_page(data: bytes, source: str) -> str:

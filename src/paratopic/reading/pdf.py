@@ -46,7 +46,7 @@ _HYPHENS = "-\u00ad\u2010"
 _ENDED = re.compile(rf"[.!?:…{STOPS}{QUESTIONS}][\"'’”»)\]]*(?:\[?\d{{1,3}}\]?)?$")
 # Between lines of Chinese or Japanese, also before a number or a sign, there is no blank.
 _CJK = rf"[{CJK}\u3000-\u303f\uff01-\uff60]"
-_UNSPACED = re.compile(rf"{_CJK}\n(?:{_CJK}|[^a-zA-Z])|[^a-zA-Z]\n{_CJK}")
+_UNSPACED = re.compile(rf"{_CJK}\n[^a-zA-Z]|[^a-zA-Z]\n{_CJK}")
 _BULLET = re.compile(r"(?:[•‣◦▪·–—*-]|\(?(?:\d{1,3}|[a-z])[.)]) ")
 _PAGE_NUMBER = re.compile(r"(?:[Pp]age )?[-–—]? ?\d{1,4}(?: ?(?:/|of) ?\d{1,4})? ?[-–—]?")
 # What browsers print above and below a page: '9/15/25, 10:04 AM   Talks Open', the URL and '1/2'.
@@ -196,10 +196,8 @@ def _check_text(lines: Sequence[Line], source: str) -> None:
             f"{source}: its fonts do not say which letters they show. Recognise its text anew "
             "(with ocrmypdf --force-ocr, say)."
         )
-    letters = [letter for line in lines for letter in line.text if letter.isalpha()]
-    if 2 * len([letter for letter in letters if bidirectional(letter) in ("R", "AL")]) > len(
-        letters
-    ):
+    kinds = [bidirectional(letter) for line in lines for letter in line.text if letter.isalpha()]
+    if 2 * sum(kind in ("R", "AL") for kind in kinds) > len(kinds):
         raise UserError(
             f"{source}: is written from right to left, and PDFs do not tell the order of its "
             "letters. Save its text as .docx, .html or .txt."
