@@ -8,7 +8,6 @@ paragraph and refits no model. Paragraphs and metadata are found in `reading`.
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
@@ -21,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paratopic.project.errors import UserError, did_you_mean, plural
+from paratopic.project.errors import UserError, did_you_mean, plural, shortened
 from paratopic.project.files import aside
 from paratopic.project.passages import Passage, table_passages
 
@@ -317,6 +316,6 @@ def in_words(metadata: pd.DataFrame, ids: Collection[str]) -> dict[str, str]:
     for row in metadata[metadata["id"].isin(list(ids))].to_dict("records"):
         fields = [f"{k} {v}" for k, v in row.items() if k != "id" and isinstance(v, str)]
         if fields:
-            shown = textwrap.shorten(", ".join(fields), LONGEST_LINE, placeholder=" …")
+            shown = shortened(", ".join(fields), LONGEST_LINE)
             words[row["id"]] += f" ({shown})"
     return words

@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Lock
-from typing import Any
+from typing import TypeVar
 
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Segment
@@ -27,6 +27,7 @@ from paratopic.reading.article import Segment
 # Read segments from the bytes of a file, with its path for error messages, and its fields.
 ReadSegments = Callable[[bytes, str], list[Segment]]
 ReadFields = Callable[[bytes], Mapping[str, object]]
+Read = TypeVar("Read")
 
 # Suffixes of the files that are read here; see `_readers`.
 FORMATS = (".html", ".htm", ".docx", ".pdf")
@@ -138,7 +139,7 @@ def main() -> None:
         print(json.dumps(reply), file=replies, flush=True)
 
 
-def _reply(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, Any, Any]:
+def _reply(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, object, object]:
     """What became of a file, its segments or a message, and its fields."""
     try:
         return "read", *_limited(seconds, _read, *_readers(suffix), data, source)
@@ -161,7 +162,7 @@ def _read(
     return segments, {name: text for name, text in fields.items() if isinstance(text, str)}
 
 
-def _limited(seconds: float, read: Callable[..., Any], *arguments: object) -> Any:
+def _limited(seconds: float, read: Callable[..., Read], *arguments: object) -> Read:
     """What a reader returns; too much time or memory ends the process, even inside a C library."""
     with open(os.devnull, "w") as nowhere:
         faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)

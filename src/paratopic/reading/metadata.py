@@ -7,13 +7,12 @@ file's name. The readers of formats find those of documents, and `tables` has th
 from __future__ import annotations
 
 import functools
-import textwrap
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from paratopic.project.errors import UserError, plural, refuse_repeated
+from paratopic.project.errors import UserError, plural, refuse_repeated, shortened
 from paratopic.project.files import SHEET, Paths
 from paratopic.reading.cells import LONGEST, cleaned, date_in_name, iso_date
 from paratopic.tables.sheets import read_sheet
@@ -70,7 +69,7 @@ def check_sheets(project: Paths, paths: Collection[Path]) -> list[str]:
         files = list(folder.iterdir()) if (rows := _rows_of(folder)) else []
         present = {_plain(name) for file in files for name in (file.name, file.stem)}
         if absent := [name for name in rows if name not in present]:
-            names = textwrap.shorten(", ".join(absent), LONGEST, placeholder=" …")
+            names = shortened(", ".join(absent), LONGEST)
             sheet = project.name(folder / SHEET)
             notes.append(f"{sheet}: these rows name files that are not in its folder: {names}")
     return notes
@@ -81,7 +80,7 @@ def unread_dates(metadata: pd.DataFrame) -> list[str]:
     dates = metadata[[ID, DATE]].dropna().to_numpy() if DATE in metadata else ()
     unread = [f"{date} ({id_})" for id_, date in dates if not iso_date(date)]
     number = plural(len(unread), "date is", "dates are")
-    listed = textwrap.shorten(", ".join(unread), LONGEST, placeholder=" …")
+    listed = shortened(", ".join(unread), LONGEST)
     note = f"{number} not read and in no period; write 2025-09-15, 2025-09 or 2025: {listed}"
     return [note] if unread else []
 

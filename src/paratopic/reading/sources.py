@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA
-from paratopic.project.errors import UserError, plural
+from paratopic.project.errors import UserError, plural, shortened
 from paratopic.project.files import SHEET, Paths, printable, sha256
 from paratopic.project.sources import Source
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
@@ -165,7 +164,7 @@ def describe_reading(
     if metadata:
         yield f"metadata: {_describe_metadata(metadata, n_articles)}"
     if unreadable := [part.article for part in skipped if _kind(part) == UNREADABLE]:
-        names = textwrap.shorten(", ".join(unreadable), 300, placeholder=" …")
+        names = shortened(", ".join(unreadable), 300)
         count = plural(len(unreadable), "file")
         yield f"{count} could not be read (see {Paths().skipped}): {names}"
     if skipped:
@@ -201,7 +200,7 @@ def _describe_metadata(metadata: Mapping[str, Mapping[str, int]], n_articles: in
         wheres = ", ".join(f"{n} from {origin}" for origin, n in origins.items())
         where = f" ({wheres})" if name == DATE else ""
         parts.append(f"{name} for {sum(origins.values())}{of_all}{where}")
-    return textwrap.shorten(", ".join(parts), 300, placeholder=" …")
+    return shortened(", ".join(parts), 300)
 
 
 def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequence[str]) -> Sources:
