@@ -10,6 +10,7 @@ import shutil
 import time
 import weakref
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -76,6 +77,7 @@ def test_each_window_begins_with_the_prefix() -> None:
         ("encoder", {}, []),
         ("e5-tiny", {}, ["que"]),
         ("e5-tiny", {"query": "army: "}, []),
+        ("e5-tiny", {"classification": " "}, []),
         ("e5-tiny", {"Classification": "army: ", "query": "tariffs "}, ["army"]),
     ],
 )
@@ -169,11 +171,16 @@ def test_a_folder_without_a_tokenizer_is_refused(tiny_encoder: Path, tmp_path: P
         load_encoder(str(folder), torch.device("cpu"))
 
 
-def test_a_damaged_encoder_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:
+def test_a_damaged_encoder_is_refused(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "encoder"
     shutil.copytree(tiny_encoder, folder)
     (folder / "model.safetensors").write_bytes(b"half")
     with pytest.raises(UserError, match=f"transformer.encoder: {folder} cannot be loaded from"):
+        load_encoder(str(folder), torch.device("cpu"))
+    monkeypatch.setattr(encoder, "SentenceTransformer", Mock(side_effect=RuntimeError))
+    with pytest.raises(UserError, match=r"model hub \(RuntimeError\(\)\)"):
         load_encoder(str(folder), torch.device("cpu"))
 
 

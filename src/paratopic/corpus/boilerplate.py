@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.duplicates import article_groups, near_duplicates
-from paratopic.project.scripts import CJK, QUESTIONS, STOPS, THAI, UNCASED
+from paratopic.project.scripts import CJK, CLOSERS, QUESTIONS, STOPS, THAI, UNCASED
 
 # A text in this many articles that are no copies of each other is part of their structure, such as
 # an agency's note or the closing formula of a law.
@@ -36,7 +36,7 @@ _WORD = re.compile(
     rf"[{CJK}]{{1,2}}|[{THAI}]{{1,5}}|[^\s—–{CJK}{THAI}]*[^\W{CJK}{THAI}][^\s—–{CJK}{THAI}]*"
 )
 _BREAKS_OFF = re.compile(r"(?:[—–…,-]|\.\.\.)$")
-_SENTENCE_END = re.compile(rf"[.!?…{STOPS}{QUESTIONS}][\"'’”»」』）)\]]*$")
+_SENTENCE_END = re.compile(rf"[.!?…{STOPS}{QUESTIONS}][{CLOSERS}]*$")
 
 
 def is_boilerplate(frame: pd.DataFrame, split: Collection[str]) -> npt.NDArray[np.bool_]:

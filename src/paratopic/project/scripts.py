@@ -17,6 +17,8 @@ UNCASED = r"\u05d0-\u10ff\u1200-\u1cff\u2d80-\u2ddf\u3005-\u30ff\u3400-\u9fff\ua
 # Amharic, Armenian, Burmese and Khmer; and question marks, also of Arabic.
 STOPS = "\u3002\uff01\uff61\u06d4\u0964\u0965\u1362\u1368\u0589\u104b\u17d4"
 QUESTIONS = "\uff1f\u061f\u1367"
+# Signs that may stand behind such a mark.
+CLOSERS = r"\"'’”»」』）)\]"
 
 _WORDS_WITHOUT_BLANKS = re.compile(rf"[{CJK}]{{2}}|[{THAI}]{{5}}")
 _UNSPACED = re.compile(rf"[{CJK}{THAI}]")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from paratopic.project.scripts import QUESTIONS, STOPS, n_words
+from paratopic.project.scripts import CLOSERS, QUESTIONS, STOPS, n_words
 from paratopic.reading.cells import day_in_words
 
 BYLINE = "byline"
@@ -141,7 +141,7 @@ _EVERYWHERE_RULES, _OPENING_RULES = (
 )
 
 _MARKDOWN = re.compile(r"^(?:#{1,6} |[-*•|] )?[*_]*|[*_]*$")  # marks around a text
-_SENTENCE_END = re.compile(rf"[.!?{STOPS}{QUESTIONS}][\"'’”»」』）)\]]*$")
+_SENTENCE_END = re.compile(rf"[.!?{STOPS}{QUESTIONS}][{CLOSERS}]*$")
 _TITLE_WORDS = 12  # a longer text that ends as a sentence does is not a title
 
 

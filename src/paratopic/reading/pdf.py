@@ -16,7 +16,7 @@ from itertools import pairwise
 from unicodedata import bidirectional
 
 from paratopic.project.errors import UserError
-from paratopic.project.scripts import CJK, QUESTIONS, STOPS, n_words
+from paratopic.project.scripts import CJK, CLOSERS, QUESTIONS, STOPS, n_words
 from paratopic.reading.article import Segment, merge_skipped
 from paratopic.reading.pdf_lines import LARGER, Line, body_size, read_info, read_pages
 
@@ -43,7 +43,7 @@ _PREFIXES = set(
     "so state third top two ultra under up vice well wide world year".split()
 )
 _HYPHENS = "-\u00ad\u2010"
-_ENDED = re.compile(rf"[.!?:…{STOPS}{QUESTIONS}][\"'’”»)\]]*(?:\[?\d{{1,3}}\]?)?$")
+_ENDED = re.compile(rf"[.!?:…{STOPS}{QUESTIONS}][{CLOSERS}]*(?:\[?\d{{1,3}}\]?)?$")
 # Between lines of Chinese or Japanese, also before a number or a sign, there is no blank.
 _CJK = rf"[{CJK}\u3000-\u303f\uff01-\uff60]"
 _UNSPACED = re.compile(rf"{_CJK}\n[^a-zA-Z]|[^a-zA-Z]\n{_CJK}")

@@ -42,10 +42,7 @@ PACKAGES: dict[str, tuple[str, str, dict[str, str]]] = {
 }
 # Architectures, as transformers calls them, that are known to be exported well: those that the
 # tests tune, export and load, and others that this process exported.
-EXPORTED = {
-    *("bert", "deberta-v2", "distilbert", "electra", "modernbert", "mpnet", "roberta"),
-    "xlm-roberta",
-}
+EXPORTED = {*"bert deberta-v2 distilbert electra modernbert mpnet roberta xlm-roberta".split()}
 # Largest difference of a number of an embedding between an encoder and its export.
 GAP = 1e-4
 
@@ -135,7 +132,7 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
             path, device=str(device), trust_remote_code=False, local_files_only=bool(offline)
         )
     except Exception as error:  # of any library that reads one of its files
-        if "trust_remote_code" in str(error):
+        if "trust_remote_code" in (problem := str(error) or repr(error)):
             raise UserError(
                 f"transformer.encoder: {name} needs code of its own, which is not run; take an "
                 "encoder that needs none"
@@ -145,7 +142,7 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
             "save the encoder on a machine with a network, copy its folder here and name the "
             "folder (Other encoders, in docs/your-own-project.md)"
             if offline
-            else f" from a local folder or a model hub ({str(error).splitlines()[0]})"
+            else f" from a local folder or a model hub ({problem.splitlines()[0]})"
         )
         raise UserError(f"transformer.encoder: {name} cannot be loaded{why}") from None
     _check_tokenizer(encoder, name)
@@ -184,8 +181,8 @@ def _prefix(encoder: SentenceTransformer, name: str) -> str:
 
 
 def begin_windows(tokenizer: Tokenizer, prefix: str) -> None:
-    """Make a tokenizer begin each window of a text with a prefix, which may be ""."""
-    if not prefix:
+    """Make a tokenizer begin each window of a text with a prefix, which may be blank."""
+    if not prefix.strip():
         return
     tokenizer.no_padding()
     read = tokenizer.encode(prefix.strip())
