@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Segment
@@ -139,7 +139,7 @@ def main() -> None:
         print(json.dumps(reply), file=replies, flush=True)
 
 
-def _reply(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, object, object]:
+def _reply(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, Any, Any]:
     """What became of a file, its segments or a message, and its fields."""
     try:
         return "read", *_limited(seconds, _read, *_readers(suffix), data, source)
