@@ -170,7 +170,7 @@ def test_it_learns_and_ships(encoder: Path, tmp_path: Path) -> None:
     # All are close enough in 8 bits; `test_quantise` has one that is not.
     assert parity["int8_used"] == 1 and gaps.mean() < INT8_GAP
     right = scores.argmax(axis=1) == topic
-    assert right[::2].mean() > 0.8 and right[1::2].mean() > 0.8  # German, Chinese
+    assert right[::2].mean() > 0.7 and right[1::2].mean() > 0.7  # German, Chinese
 
 
 def test_windows_have_the_same_embeddings_when_they_are_padded(encoder: Path) -> None:
