@@ -165,8 +165,9 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     # What describes an encoder in a card refers back to it. Without this circle, its memory is free
     # as soon as nobody uses it; Python's search for circles comes after several more fits.
     encoder.model_card_data.model = None
-    begin_windows(encoder.tokenizer.backend_tokenizer, _prefix(encoder, name))
-    encoder.prompts, encoder.default_prompt_name = {}, None
+    if prefix := _prefix(encoder, name):
+        begin_windows(encoder.tokenizer.backend_tokenizer, prefix)
+        encoder.prompts, encoder.default_prompt_name = {}, None
     return encoder.float()  # some are saved in 16 bits, in which small steps of tuning are lost
 
 
@@ -195,9 +196,7 @@ def _prefix(encoder: SentenceTransformer, name: str) -> str:
 
 
 def begin_windows(tokenizer: Tokenizer, prefix: str) -> None:
-    """Make a tokenizer begin each window of a text with a prefix, which may be ""."""
-    if not prefix:
-        return
+    """Make a tokenizer begin each window of a text with a prefix, such as "query: "."""
     tokenizer.no_padding()
     framed, read = tokenizer.encode("a"), tokenizer.encode(prefix.strip(), add_special_tokens=False)
     n_begin = framed.special_tokens_mask.index(0)
