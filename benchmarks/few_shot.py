@@ -30,6 +30,7 @@ from tables import Draw, Table, draw, markdown, read, with_error
 from paratopic.baseline import fit as baseline
 from paratopic.inference.modes import classes, one_hot
 from paratopic.project.folder import Project
+from paratopic.project.languages import encoder_for
 from paratopic.project.params import Params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics
@@ -145,8 +146,8 @@ def train_setfit(
                 control.should_training_stop = True
 
     torch.use_deterministic_algorithms(False)
-    wish, _ = Project().params.section("transformer").for_texts(texts)
-    place = resolve_encoder(wish.encoder)
+    wish = Project().params.section("transformer").encoder
+    place = resolve_encoder(encoder_for(wish, texts)[0])
     columns = {"text": list(texts), "label": labels}
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:

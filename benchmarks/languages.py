@@ -31,6 +31,7 @@ from tables import Table, markdown, read, with_error
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.table import targets_of
 from paratopic.project.folder import Project
+from paratopic.project.languages import encoder_for
 from paratopic.project.params import Params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics
@@ -92,8 +93,9 @@ def model(fit: Callable[..., Any], section: str, **changes: Any) -> Callable[[Ta
         examples = Examples(numbered(rows["text"]), targets, numbers, numbers, unlabelled=pool)
         # The encoder is that for the texts of the project, as in stage prepare.
         texts = [*rows["text"], *task.pool]
-        params = task.params.with_encoders(task.params.encoders_for(texts, {})[0])
-        settings = replace(params.section(section), **changes)
+        settings = replace(task.params.section(section), **changes)
+        if section == "transformer":
+            settings = replace(settings, encoder=encoder_for(settings.encoder, texts)[0])
         fitted = fit(examples, task.topics, settings, task.seed)
         return np.array(names)[fitted.predict_proba(numbered(task.tests)).argmax(axis=1)]
 

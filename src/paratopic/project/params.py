@@ -235,33 +235,6 @@ class Params:
         """A section by its name; that of a kind of model is an object of the kind's `settings`."""
         return self.sections[name] if name in KINDS else getattr(self, name)
 
-    def encoders_for(
-        self, texts: Sequence[str], before: Mapping[str, str]
-    ) -> tuple[dict[str, str], list[str]]:
-        """Choose an encoder for these texts where the settings say auto.
-
-        Parameters
-        ----------
-        before
-            Kind of model → the encoder that was chosen before.
-
-        Returns
-        -------
-        Kind of model → its encoder, "" for a kind without one; and sentences that say why.
-
-        Raises
-        ------
-        UserError
-            The encoder that the texts need is not installed.
-        """
-        encoders, reasons = dict.fromkeys(KINDS, ""), list[str]()
-        for kind in self.models:
-            if hasattr(section := self.section(kind), "encoder"):
-                chosen, reason = section.for_texts(texts, before.get(kind, ""))
-                encoders[kind] = chosen.encoder
-                reasons += filter(None, [reason])
-        return encoders, reasons
-
     def with_encoders(self, encoders: Mapping[str, str]) -> Params:
         """Settings in which some kinds of model have these encoders; "" for a kind without one."""
         sections: dict[str, Any] = {**self.sections}

@@ -25,6 +25,8 @@ from paratopic.labels.resolve import Resolved, check_meanings, resolve
 from paratopic.labels.summary import Prepared, describe_labels, summarise
 from paratopic.project import errors, files
 from paratopic.project.folder import Project, run_stage
+from paratopic.project.kinds import KINDS
+from paratopic.project.languages import encoders_for
 from paratopic.reading.article import Skipped
 from paratopic.reading.outside import refuse_untrusted, trust
 from paratopic.reading.sources import (
@@ -74,7 +76,9 @@ def _encoders(project: Project, texts: Sequence[str]) -> tuple[dict[str, str], l
     before: dict[str, str] = {}
     with suppress(errors.UserError):  # there is no report before the first run
         before = Prepared.load(project.paths.prepared).encoders
-    return project.params.encoders_for(texts, before)
+    sections = {kind: project.params.section(kind) for kind in project.params.models}
+    encoders, reasons = encoders_for(sections, texts, before)
+    return dict.fromkeys(KINDS, "") | encoders, reasons
 
 
 def main(project: Project) -> None:

@@ -149,8 +149,9 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     # What describes an encoder in a card refers back to it. Without this circle, its memory is free
     # as soon as nobody uses it; Python's search for circles comes after several more fits.
     encoder.model_card_data.model = None
-    begin_windows(encoder.tokenizer.backend_tokenizer, _prefix(encoder, name))
-    encoder.prompts, encoder.default_prompt_name = {}, None
+    if prefix := _prefix(encoder, name).strip():
+        begin_windows(encoder.tokenizer.backend_tokenizer, prefix)
+        encoder.prompts, encoder.default_prompt_name = {}, None
     encoder.float()  # some are saved in 16 bits, in which small steps of tuning are lost
     _try_export(encoder, name)
     return encoder
@@ -181,11 +182,9 @@ def _prefix(encoder: SentenceTransformer, name: str) -> str:
 
 
 def begin_windows(tokenizer: Tokenizer, prefix: str) -> None:
-    """Make a tokenizer begin each window of a text with a prefix, which may be blank."""
-    if not prefix.strip():
-        return
+    """Make a tokenizer begin each window of a text with a prefix, such as "query:"."""
     tokenizer.no_padding()
-    read = tokenizer.encode(prefix.strip())
+    read = tokenizer.encode(prefix)
     end = len(read) - read.special_tokens_mask[::-1].index(0)
     parts = {"begin": slice(end), "end": slice(end, None)}
     tokenizer.post_processor = TemplateProcessing(

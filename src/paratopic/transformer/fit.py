@@ -26,7 +26,7 @@ from paratopic.inference.onnx_model import (
     read_windows,
     windowing,
 )
-from paratopic.project.languages import language_of
+from paratopic.project.languages import encoder_for, language_of
 from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics
 from paratopic.training.examples import (
@@ -186,7 +186,7 @@ def fit(
     """
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    params, _ = params.for_texts(examples.texts.plain)
+    params = replace(params, encoder=encoder_for(params.encoder, examples.texts.plain)[0])
     network = _load_network(params, topics)
     tokens = network.encoder.tokenizer.backend_tokenizer.to_str()
     short = windowing(Tokenizer.from_str(tokens), params.train_tokens)

