@@ -123,6 +123,7 @@ def test_without_the_multilingual_encoder_a_message_says_what_installs_it(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert encoder_for("auto", [ENGLISH]) == (SMALL, "")
     assert encoder_for("auto", []) == (SMALL, "")
+    assert encoder_for("auto", [ENGLISH], MULTILINGUAL) == (MULTILINGUAL, "")  # loading it says so
     with pytest.raises(UserError, match=r"1 of 1 paragraphs .* German.*paratopic\[multilingual\]"):
         encoder_for("auto", [GERMAN])
 

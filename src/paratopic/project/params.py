@@ -235,6 +235,12 @@ class Params:
         """A section by its name; that of a kind of model is an object of the kind's `settings`."""
         return self.sections[name] if name in KINDS else getattr(self, name)
 
+    @property
+    def encoders(self) -> dict[str, str]:
+        """Kind of model → its encoder; "" for a kind without one, or of which there is no model."""
+        used = {kind: getattr(self.section(kind), "encoder", "") for kind in self.models}
+        return dict.fromkeys(KINDS, "") | used
+
     def with_encoders(self, encoders: Mapping[str, str]) -> Params:
         """Settings in which some kinds of model have these encoders; "" for a kind without one."""
         sections: dict[str, Any] = {**self.sections}

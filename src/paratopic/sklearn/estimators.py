@@ -27,7 +27,7 @@ from paratopic.corpus.labelled import Labelled, Unlabelled
 from paratopic.inference.model import checked, listed, load
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
-from paratopic.project.languages import encoders_for
+from paratopic.project.languages import encoder_for
 from paratopic.project.params import Params, usual_params
 from paratopic.project.texts import Text, plain
 from paratopic.project.topics import Topic, Topics
@@ -126,7 +126,8 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if not isinstance(seed, (int, np.integer)):
             seed = check_random_state(seed).randint(2**31)
         params = usual_params(topics, int(seed), self.kind, self.settings or {})
-        params = params.with_encoders(encoders_for(params.sections, plain(texts), {})[0])
+        encoders = {k: encoder_for(e, plain(texts))[0] for k, e in params.encoders.items()}
+        params = params.with_encoders(encoders)
         labels = np.array(self._topics)
         has = y[:, labels] if y.ndim == 2 else y[:, None] == labels
         named = [tuple(compress(topics.names, row)) for row in has.tolist()]

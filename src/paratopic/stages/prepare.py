@@ -25,8 +25,7 @@ from paratopic.labels.resolve import Resolved, check_meanings, resolve
 from paratopic.labels.summary import Prepared, describe_labels, summarise
 from paratopic.project import errors, files
 from paratopic.project.folder import Project, run_stage
-from paratopic.project.kinds import KINDS
-from paratopic.project.languages import encoders_for
+from paratopic.project.languages import encoder_for
 from paratopic.reading.article import Skipped
 from paratopic.reading.outside import refuse_untrusted, trust
 from paratopic.reading.sources import (
@@ -76,9 +75,10 @@ def _encoders(project: Project, texts: Sequence[str]) -> tuple[dict[str, str], l
     before: dict[str, str] = {}
     with suppress(errors.UserError):  # there is no report before the first run
         before = Prepared.load(project.paths.prepared).encoders
-    sections = {kind: project.params.section(kind) for kind in project.params.models}
-    encoders, reasons = encoders_for(sections, texts, before)
-    return dict.fromkeys(KINDS, "") | encoders, reasons
+    wanted = project.params.encoders.items()
+    chosen = {kind: encoder_for(name, texts, before.get(kind, "")) for kind, name in wanted}
+    reasons = [reason for _, reason in chosen.values() if reason]
+    return {kind: encoder for kind, (encoder, _) in chosen.items()}, reasons
 
 
 def main(project: Project) -> None:
