@@ -17,7 +17,7 @@ def prepared(**about: object) -> Prepared:
     sample = Sample(kind=None, drawn=0)
     counts = {"articles": 1, "paragraphs": 5, "boilerplate": 0, "none_of_the_topics": 0}
     empty: dict[str, object] = {"skipped": {}, "metadata": {}, "read": {}, "labelled_by": {}}
-    empty |= {"topics": {}, "topics_by": {}, "weak": (), "messages": ()}
+    empty |= {"topics": {}, "topics_by": {}, "weak": (), "messages": (), "encoders": {}}
     return Prepared.model_validate({**counts, **empty, "sample": sample, **about})
 
 
