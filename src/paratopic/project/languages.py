@@ -39,8 +39,8 @@ READ_BY = {
 }
 # Share of texts in other languages than English from which on the second encoder is taken.
 OTHER_LANGUAGES = 0.1
-# Most languages that a sentence names.
-MOST_NAMED = 5
+# Most languages of a model that a sentence names.
+MOST_LANGUAGES = 5
 # What the library calls numbers, codes and markup.
 NO_LANGUAGE = "zxx"
 # A language counts from this probability on. In 42,000 English texts, one question to twenty
@@ -174,7 +174,7 @@ def others(counts: Mapping[str, int], languages: Collection[str], what: str, but
     seem = "seems" if other.total() == 1 else "seem"
     how_many = f"{other.total():,} of {sum(counts.values()):,} {what} {seem} to be"
     known = _listed([NAMES[code] for code in languages], "and")
-    if len(languages) > MOST_NAMED:
+    if len(languages) > MOST_LANGUAGES:
         known = f"{len(languages)} others"
     return f"{how_many} {_listed(names, 'or')}, but {but} {known}"
 

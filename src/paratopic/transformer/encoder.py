@@ -97,7 +97,7 @@ def resolve_encoder(name: str) -> str:
             raise UserError(
                 f"{path}: this is not that of {name} (sha256 {digest}); install {package} again"
             )
-    return str(folder_of_encoder(folder / file) if name == MULTILINGUAL else folder)
+    return str(folder_of_encoder(path, digest) if name == MULTILINGUAL else folder)
 
 
 def check_lengths(encoder: SentenceTransformer, params: Transformer) -> None:

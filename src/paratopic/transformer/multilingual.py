@@ -20,7 +20,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import aside, sha256
+from paratopic.project.files import aside
 
 # The file begins with this. Then come the vocabulary (the ends of its pieces in a string of bytes,
 # and their scores), what characters are normalised to, and a directory of tensors.
@@ -75,15 +75,20 @@ SPECIAL: Final = {
 }
 
 
-def folder_of_encoder(source: Path) -> Path:
+def folder_of_encoder(source: Path, digest: str) -> Path:
     """Folder of the encoder in Hugging Face's cache, where it is written the first time.
+
+    Parameters
+    ----------
+    source, digest
+        The package's file of weights, and its SHA-256.
 
     Raises
     ------
     UserError
         The cache cannot be written.
     """
-    folder = Path(HF_HOME) / "paratopic" / f"multilingual-e5-small-{sha256(source)[:12]}"
+    folder = Path(HF_HOME) / "paratopic" / f"multilingual-e5-small-{digest[:12]}"
     if not folder.is_dir():
         try:
             with aside(folder) as draft:
