@@ -29,7 +29,7 @@ from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.evaluation import metrics
-from paratopic.evaluation.report import risk_curve
+from paratopic.evaluation.model_report import risk_curve
 from paratopic.inference.modes import Calibration, Scores, classes, conditional, log_losses, mode_of
 from paratopic.project.folder import Project
 from paratopic.project.params import Params

@@ -34,7 +34,7 @@ from record import parser_of, rows_of, save
 from tables import markdown
 
 from paratopic.reading.article import Segment, skipped_of
-from paratopic.reading.files import read_file
+from paratopic.reading.article_files import read_file
 
 # Texts around an article, which should not be read as paragraphs or headings.
 AROUND = {

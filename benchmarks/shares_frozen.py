@@ -40,7 +40,7 @@ from paratopic.project.params import Params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import calibrate_rows, calibrated
-from paratopic.training.crossval import cross_validate, score_apart
+from paratopic.training.crossval import cross_validate, score_unfolded
 from paratopic.training.examples import Fit
 
 MOST_ROWS = 2500  # of a table
@@ -177,7 +177,7 @@ def sample(corpus: Corpus, labelled: pd.DataFrame, seed: int) -> Sample:
     scores, calibration, unlabelled = calibrate_rows(
         data, raw.scores, params.calibrate, raw.unlabelled
     )
-    apart = calibrated(score_apart(data, fit, seed), calibration, topics)
+    apart = calibrated(score_unfolded(data, fit, seed), calibration, topics)
     is_labelled = rows["id"].isin(ids)
     table = rows.assign(
         label_source=np.where(is_labelled, "hand", "none"),

@@ -23,8 +23,8 @@ from tables import Table
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds, make_folds
 from paratopic.corpus.labelled import Labelled, groups_of
-from paratopic.evaluation.outcomes import Outcomes, learnt_shares
-from paratopic.inference.head import ContextWeights
+from paratopic.evaluation.outcomes import Outcomes, train_shares
+from paratopic.inference.linear_head import ContextWeights
 from paratopic.inference.modes import (
     Array,
     Calibration,
@@ -41,7 +41,7 @@ from paratopic.project.topics import Topics, split_cell
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.crossval import cross_validate
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, Parity, evidence
-from paratopic.training.head import fit_head, lessons_of, regression_of
+from paratopic.training.head import fit_head, regression_of, training_data
 from paratopic.transformer.encoder import load_encoder, pick_device
 
 Embeddings = dict[str, npt.NDArray[np.float64]]
@@ -245,7 +245,7 @@ def out_of_fold(each: Array, labels: Integers, folds: pd.DataFrame, ids: Sequenc
         own,
         mode.candidates(own),
         float(np.mean(shares)),
-        learnt_shares(true, folds, ids),
+        train_shares(true, folds, ids),
     )
 
 
@@ -288,7 +288,7 @@ def frozen(known: Embeddings) -> Learner:
             regression = regression_of(topics)
             prior = np.zeros((len(topics.outcomes), features.shape[1]))
             weights = evidence(examples, bool(topics.descriptions))
-            learnt = lessons_of(features, examples, weights, regression, HEAD_STRENGTH, prior)
+            learnt = training_data(features, examples, weights, regression, HEAD_STRENGTH, prior)
             head = fit_head(learnt, regression, HEAD_STRENGTH, prior)
             return Frozen(pd.DataFrame(), ContextWeights(), (), topics, known, *head)
 

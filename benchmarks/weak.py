@@ -233,10 +233,10 @@ def by_label_model(
 
 def trust_against_truth(rows: pd.DataFrame, labelled: pd.DataFrame, topics: Topics) -> Array:
     """Of each topic of the first source: its trust, the truth, and whether the interval has it."""
-    table = pd.DataFrame(list(learn_sources(labelled, votes_in(labelled), topics).worth()))
+    table = pd.DataFrame(list(learn_sources(labelled, votes_in(labelled), topics).reliabilities()))
     table = table[table["source"] == table["source"].iloc[0]]
     every = rows.assign(label_source="hand")
-    true = pd.DataFrame(list(learn_sources(every, votes_in(every), topics).worth()))
+    true = pd.DataFrame(list(learn_sources(every, votes_in(every), topics).reliabilities()))
     true = true[true["source"] == table["source"].iloc[0]]
     share = (true["right"] / true["compared"]).to_numpy()
     has = (table["low"] <= share) & (share <= table["high"])

@@ -17,8 +17,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import docx
 import pandas as pd
 
-from paratopic.inference.folder import MANIFEST
-from paratopic.reading.files import read_file
+from paratopic.inference.manifest import MANIFEST
+from paratopic.reading.article_files import read_file
 from tests.samples import BODIES, DOCUMENT
 
 Text = tuple[float, float, float, str, str]  # left, bottom, size, font, text

@@ -7,7 +7,7 @@ from typing import Any
 
 from paratopic.corpus.folds import Split
 from paratopic.evaluation.comparison import Comparison
-from paratopic.evaluation.report import Abstention, Metrics, Sure
+from paratopic.evaluation.model_report import Abstention, Metrics, Sure
 from paratopic.labels.sample import Sample
 from paratopic.labels.summary import Prepared
 from paratopic.project.reports import Final

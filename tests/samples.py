@@ -34,7 +34,7 @@ from paratopic.corpus.table import (
 )
 from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.inference.head import ContextWeights
+from paratopic.inference.linear_head import ContextWeights
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Array, Integers, Scores, mode_of, one_hot
 from paratopic.labels.answers import CurrentAnswers
@@ -43,7 +43,7 @@ from paratopic.project.files import Paths
 from paratopic.project.folder import Project
 from paratopic.project.params import Params, read_params
 from paratopic.project.passages import Passage, article_passages
-from paratopic.project.sources import Source
+from paratopic.project.source_settings import Source
 from paratopic.project.texts import Text, Texts, numbered
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import Article

@@ -21,7 +21,7 @@ from paratopic.bulk import jobs
 from paratopic.bulk.formats import FORMATS, Parquet
 from paratopic.inference.model import Model
 from paratopic.project.errors import SOME_ERRORS, UserError
-from paratopic.reading.files import find_files
+from paratopic.reading.article_files import find_files
 from paratopic.tables.workbook import Tab, write_workbook
 from tests.bulk.bulk_runs import Interrupted, predict, predicted, read_rows, read_shards
 from tests.documents import PAGE, save

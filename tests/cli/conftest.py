@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from paratopic.annotation.page import Session
+from paratopic.annotation.labelling_page import Session
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
     def keep(session: Session, token: str) -> None:
         sessions.append(session)
 
-    monkeypatch.setattr("paratopic.annotation.page.application", keep)
-    monkeypatch.setattr("paratopic.annotation.page.serve", lambda *_: None)
+    monkeypatch.setattr("paratopic.annotation.labelling_page.application", keep)
+    monkeypatch.setattr("paratopic.annotation.labelling_page.serve", lambda *_: None)
     return sessions
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from paratopic.annotation.page import Session, Shown, Submission
+from paratopic.annotation.labelling_page import Session, Shown, Submission
 from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines

@@ -17,8 +17,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.annotation.page import Session, Submission
-from paratopic.cli.project import DRAW
+from paratopic.annotation.labelling_page import Session, Submission
+from paratopic.cli.next_steps import DRAW
 from paratopic.cli.start import create, new_topics
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.inference.model import load
@@ -468,7 +468,7 @@ def test_a_new_project_is_read_before_it_is_labelled(
         return subprocess.CompletedProcess(words, int(refuses))
 
     create(here, new_topics(["trade", "security"]))
-    monkeypatch.setattr("paratopic.cli.project.subprocess.run", run)
+    monkeypatch.setattr("paratopic.cli.next_steps.subprocess.run", run)
     assert "stage prepare failed" in cli("label", "--random", status=1)
     Path("seeds/harbour.txt").write_text(ARTICLE, encoding="utf-8")
     printed = cli("label", "--random", "--annotator", "ann")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from paratopic import UserError, load
-from paratopic.inference.folder import digest_of
+from paratopic.inference.manifest import digest_of
 from tests.programs import Cli
 from tests.samples import TARIFF
 

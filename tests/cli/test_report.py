@@ -20,7 +20,7 @@ from paratopic.corpus.labelled import SAMPLE_SCHEMA, VOTES_SCHEMA, Labelled, lab
 from paratopic.corpus.table import write_metadata
 from paratopic.evaluation.comparison import Lead
 from paratopic.evaluation.intervals import Estimate
-from paratopic.evaluation.report import Abstention, Metrics, Naming, TopicFigures
+from paratopic.evaluation.model_report import Abstention, Metrics, Naming, TopicFigures
 from paratopic.labels.agreement import Agreement
 from paratopic.project.files import Paths, write_text
 from paratopic.project.topics import NO_TOPIC, Topic, Topics

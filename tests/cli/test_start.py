@@ -22,7 +22,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
 from paratopic.project.folder import Project
 from paratopic.project.params import read_params
-from paratopic.project.sources import Source
+from paratopic.project.source_settings import Source
 from paratopic.stages import prepare
 from tests.documents import save, write_table
 from tests.programs import ROOT, Cli

@@ -90,7 +90,7 @@ def test_the_pipeline_of_a_project_that_never_ran_here_does_not_run_unasked(
         ran.append(command)
         return subprocess.CompletedProcess([], 1)
 
-    monkeypatch.setattr("paratopic.cli.project.subprocess.run", run)
+    monkeypatch.setattr("paratopic.cli.next_steps.subprocess.run", run)
     Paths().paragraphs.unlink()
     for command in ("status", "suggest", "label"):
         assert "`dvc repro prepare`" in cli(command, status=1)

@@ -58,7 +58,7 @@ def positions(*numbers: int) -> np.ndarray:
 def test_of_an_article_that_is_divided_neither_part_reads_the_other() -> None:
     texts = [text_of(letter) for letter in "abcdef"]
     data = labelled(*texts)
-    to_learn, to_score = data.apart(positions(0, 1, 3, 5), positions(2, 4))
+    to_learn, to_score = data.without_leakage(positions(0, 1, 3, 5), positions(2, 4))
     about = {"heading": "Heading", "title": "Title"}
     # What is left out leaves a gap: what stands behind it is as far away as it was.
     assert read_in(to_learn) == read(
@@ -75,7 +75,7 @@ def test_of_an_article_that_is_divided_neither_part_reads_the_other() -> None:
 def test_near_duplicates_of_what_is_held_out_are_not_read_and_other_texts_are() -> None:
     texts = [text_of("a"), near("c"), text_of("b"), text_of("c"), text_of("d")]
     data = labelled(*texts, unlabelled="124")
-    to_learn, to_score = data.apart(positions(0), positions(1))
+    to_learn, to_score = data.without_leakage(positions(0), positions(1))
     after = ("", text_of("b"), "")
     assert read_in(to_learn) == read(Passage(text_of("a"), (), after, "Heading", "Title"))
     assert read_in(to_score) == read(Passage(text_of("c")))
@@ -86,10 +86,10 @@ def test_articles_that_are_not_divided_keep_all() -> None:
     data = labelled(*texts, articles="aaaabbcc")
     whole = read_in(data.texts)
     # Held out whole.
-    to_learn, to_score = data.apart(positions(0, 1, 2, 3), positions(4, 5))
+    to_learn, to_score = data.without_leakage(positions(0, 1, 2, 3), positions(4, 5))
     assert (read_in(to_learn), read_in(to_score)) == (whole[:4], whole[4:6])
     # One article is divided: c is held out whole, and b is only learnt from.
-    to_learn, to_score = data.apart(positions(0, 1, 4, 5), positions(2, 3, 6, 7))
+    to_learn, to_score = data.without_leakage(positions(0, 1, 4, 5), positions(2, 3, 6, 7))
     assert read_in(to_learn)[2:] == whole[4:6]
     assert read_in(to_score) == [*read(Passage(texts[2]), Passage(texts[3])), *whole[6:]]
     assert read_in(to_learn)[1] == read(Passage(texts[1], texts[0], (), "Heading", "Title"))[0]
@@ -99,7 +99,7 @@ def test_texts_without_a_paragraph_table_are_read_alone() -> None:
     rows = pd.DataFrame({"id": ["1", "2"], "article": "a", "text": ["A.", "B."]})
     data = Labelled(rows, TOPICS, no_folds(rows, "").table)
     assert read_in(data.texts) == read(Passage("A."), Passage("B."))
-    parts = data.apart(positions(0), positions(1))
+    parts = data.without_leakage(positions(0), positions(1))
     assert [read_in(part) for part in parts] == [read(Passage("A.")), read(Passage("B."))]
 
 
@@ -119,7 +119,7 @@ def test_in_no_fold_is_a_text_that_is_held_out_read_with_one_that_is_learnt_from
     data = replace(data, rows=rows, folds=make_folds(rows, 3, 1, None, seed).table)
     articles = rows["article"].to_numpy()
     for _, _, train, held_out in iterate_folds(data.folds, list(rows["id"])):
-        to_learn, to_score = data.apart(train, held_out)
+        to_learn, to_score = data.without_leakage(train, held_out)
         hidden = {text.lower() for text in rows["text"].iloc[held_out]}
         hidden |= {text.replace(".", " indeed.") for text in hidden}
         hidden |= {text.replace(" indeed.", ".") for text in hidden}
@@ -150,9 +150,9 @@ def test_the_rest_of_an_article_that_is_held_out_whole_is_not_in_the_pool() -> N
         ("b", "Three ships sank.", "security"),
     )
     pool = make_pool(table, labelled_rows(table, TOPICS), 10, 0)
-    assert pool.beside(positions(2), positions(0, 1)) == ()
+    assert pool.without_leakage(positions(2), positions(0, 1)) == ()
     # With a paragraph of the article in the training part, the article is known anyway.
-    assert pool.beside(positions(1, 2), positions(0)) == ("Nobody labelled this.",)
+    assert pool.without_leakage(positions(1, 2), positions(0)) == ("Nobody labelled this.",)
 
 
 def test_a_text_of_an_article_that_is_held_out_is_hidden_where_another_article_has_it_too() -> None:
@@ -165,8 +165,8 @@ def test_a_text_of_an_article_that_is_held_out_is_hidden_where_another_article_h
         ("other", "The harbour was quiet.", None),
     )
     pool = make_pool(table, labelled_rows(table, TOPICS), 10, 0)
-    assert pool.beside(positions(1), positions(0)) == ("The harbour was quiet.",)
-    assert len(pool.beside(positions(0, 1), positions())) == 3
+    assert pool.without_leakage(positions(1), positions(0)) == ("The harbour was quiet.",)
+    assert len(pool.without_leakage(positions(0, 1), positions())) == 3
 
 
 def test_a_large_pool_is_drawn_with_the_seed_and_each_text_counts_once() -> None:
@@ -199,4 +199,4 @@ def test_in_no_fold_does_the_pool_have_a_text_that_is_near_one_held_out(
     pool = make_pool(table, rows, 100, 0)
     for _, _, train, held_out in iterate_folds(folds, list(rows["id"])):
         hidden = {text + " end" for text in rows["text"].iloc[held_out]}
-        assert not hidden & set(pool.beside(train, held_out))
+        assert not hidden & set(pool.without_leakage(train, held_out))

@@ -17,7 +17,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
 from paratopic.project.params import read_params
 from paratopic.reading.article import paragraphs_of
-from paratopic.reading.files import SUFFIXES, find_files, read_file
+from paratopic.reading.article_files import SUFFIXES, find_files, read_file
 from tests.programs import BROWSER, DRIVER, ROOT, sh
 
 SCRIPT = "examples/labelling_loop.py"

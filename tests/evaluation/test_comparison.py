@@ -15,9 +15,9 @@ from paratopic.evaluation.comparison import (
     LEAST,
     Comparison,
     Lead,
-    beside_model,
     choose_champion,
     compare,
+    compare_with_sources,
     describe_weak,
     majority_scores,
     unmeasured,
@@ -153,7 +153,7 @@ def test_a_source_and_the_model_are_measured_on_the_same_paragraphs() -> None:
     given = [{"llm-m": wrong[n % 2] if n % 4 == 0 else truth[n]} for n in range(20)]
     given += [{"rules": truth[n]} for n in range(20, 19 + LEAST)]
     data = replace(data, weak=weak_table(data.rows["id"][: len(given)], given))
-    measured = beside_model(data, scores, Evaluate(0.95, 100), 99, 0)
+    measured = compare_with_sources(data, scores, Evaluate(0.95, 100), 99, 0)
     assert list(measured) == ["llm-m"]
     beside = measured["llm-m"]
     assert beside.n == 20 and beside.model.value == 1.0

@@ -24,10 +24,10 @@ from paratopic.evaluation.intervals import (
 from paratopic.evaluation.metrics import (
     MetricKey,
     Tally,
-    learnt_of_topics,
     n_rows,
     shares_of,
     shares_of_answers,
+    train_share_of_topics,
     value_of,
 )
 from paratopic.evaluation.outcomes import (
@@ -36,11 +36,11 @@ from paratopic.evaluation.outcomes import (
     Outcomes,
     answer_outcomes,
     cautions,
-    learnt_shares,
     outcomes,
+    train_shares,
 )
 from paratopic.inference.modes import mode_of, one_hot
-from paratopic.project.metrics import metrics_in
+from paratopic.project.metric_names import metrics_in
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import bounds, held_out, of_one_topic
 
@@ -272,9 +272,9 @@ def test_a_rare_topic_loses_more_of_its_labels_to_the_held_out_part() -> None:
     folds = pd.DataFrame({"id": list("abcdefg"), "repeat": 0, "fold": [0, 0, 1, 1, 0, 1, -1]})
     targets = one_hot(np.array([0, 0, 0, 0, 1, 1, 2]), 3)
     # Two of four and one of two are held out at a time; the last topic only trains.
-    assert learnt_shares(targets, folds, list("abcdefg")).tolist() == [0.5, 0.5, 1]
+    assert train_shares(targets, folds, list("abcdefg")).tolist() == [0.5, 0.5, 1]
     folds["fold"] = [0, 1, 2, 3, 0, 1, -1]
-    shares = learnt_shares(targets, folds, list("abcdefg"))
+    shares = train_shares(targets, folds, list("abcdefg"))
     assert shares.tolist() == [0.75, 0.5, 1]
     labels = np.array([0, 0, 0, 0, 1, 1])
     scores = one_hot(np.array([0, 0, 0, 0, 0, 0]), 2)[None].astype(np.float64)
@@ -282,7 +282,7 @@ def test_a_rare_topic_loses_more_of_its_labels_to_the_held_out_part() -> None:
         of_one_topic(labels, np.arange(6), scores), train_share=0.75, topic_shares=shares[:2]
     )
     # Of the first topic F1 is .8, of the other 0: the error of the other weighs five times as much.
-    assert learnt_of_topics(outcome) == pytest.approx((0.2 * 0.75 + 1 * 0.5) / 1.2)
+    assert train_share_of_topics(outcome) == pytest.approx((0.2 * 0.75 + 1 * 0.5) / 1.2)
     rare, alike = (
         share_estimates(each, shares_of(each), 0.95, 200, 0)["macro_f1"]
         for each in (outcome, replace(outcome, topic_shares=None))

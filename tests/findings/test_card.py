@@ -15,13 +15,13 @@ from huggingface_hub import ModelCard
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.intervals import Estimate
-from paratopic.evaluation.report import Metrics, TopicFigures
+from paratopic.evaluation.model_report import Metrics, TopicFigures
 from paratopic.findings.card import render_card
-from paratopic.inference.folder import CARD, Manifest, is_card_of
-from paratopic.inference.head import ContextWeights, Reading
+from paratopic.inference.linear_head import ContextWeights, Reading
+from paratopic.inference.manifest import CARD, Manifest, is_card_of
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Calibration, mode_of
-from paratopic.project.metrics import metrics_in
+from paratopic.project.metric_names import metrics_in
 from paratopic.project.texts import Text
 from paratopic.project.topics import Topic, Topics
 from tests.reports import final, metrics, sure

@@ -14,7 +14,7 @@ from matplotlib.font_manager import fontManager
 from scipy.stats import binomtest
 
 from paratopic.evaluation.intervals import Estimate
-from paratopic.evaluation.report import Metrics, ModelReport
+from paratopic.evaluation.model_report import Metrics, ModelReport
 from paratopic.findings import figures
 from paratopic.findings.page import as_svg
 from tests.reports import compared, final, metrics, sure

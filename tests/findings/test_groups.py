@@ -15,7 +15,7 @@ from paratopic.corpus.table import JOINED, UNKNOWN
 from paratopic.findings.figures import plot_shares, share_chart
 from paratopic.findings.groups import ALL, BORROWED, COUNT, find, group, periods_of, rows_to_regress
 from paratopic.findings.population import Corpus, Counted, CrossPredictor, corpus_of
-from paratopic.findings.tables import change_table
+from paratopic.findings.share_tables import change_table
 from paratopic.findings.wording import notes, outlook, overview, plan, sentence
 from paratopic.inference.modes import Scores
 from paratopic.project.errors import UserError

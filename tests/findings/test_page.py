@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from paratopic.evaluation.report import ModelReport
+from paratopic.evaluation.model_report import ModelReport
 from paratopic.findings import page
 from paratopic.project.topics import NONE, Topics
 from tests.reports import final, metrics

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.annotation import formats
+from paratopic.annotation import exchange
 from paratopic.corpus.labelled import read_labelled, read_labelled_paragraphs
 from paratopic.corpus.table import write_metadata
 from paratopic.findings.review import CONTRADICTED, DUPLICATE, rank_doubtful, read_scores
@@ -161,7 +161,7 @@ def test_the_command_lists_and_writes_doubtful_labels(here: Path, cli: Cli) -> N
     cli("review", "--out", "again.csv")
     lines = Path("again.csv").read_text(encoding="utf-8").splitlines()
     assert lines == [
-        ",".join(formats.SHEET),
+        ",".join(exchange.SHEET),
         f"p001,?,word1 is 1 and only 1 of its own,,trade,0.90,{CONTRADICTED},,,,",
     ]
 

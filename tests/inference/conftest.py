@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from paratopic.inference.head import ContextWeights
+from paratopic.inference.linear_head import ContextWeights
 from paratopic.inference.model import Model, load
 from paratopic.inference.modes import Calibration
 from paratopic.project.texts import numbered

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from paratopic.inference.head import CLEAR, ContextWeights, in_context, read_head
+from paratopic.inference.linear_head import CLEAR, ContextWeights, in_context, read_head
 from paratopic.inference.model import Model, load
 from paratopic.inference.modes import Array, Calibration, mode_of
 from paratopic.inference.onnx_model import EncoderClassifier, read_windows
@@ -221,15 +221,15 @@ def test_embeddings_leave_out_what_stands_around(model: Model) -> None:
                 refused(one)  # type: ignore[arg-type]  # the mistake that is tested
 
 
-ALONE = Calibration((2.0,) * 4, (0.0, 0.0, 0.0, -3.0), sure=0.0)
-IN_CONTEXT = Calibration((0.5,) * 4, (0.0, 0.0, 0.0, 1.0), sure=2.0, alone=ALONE)
+WITHOUT_CONTEXT = Calibration((2.0,) * 4, (0.0, 0.0, 0.0, -3.0), sure=0.0)
+IN_CONTEXT = Calibration((0.5,) * 4, (0.0, 0.0, 0.0, 1.0), sure=2.0, alone=WITHOUT_CONTEXT)
 
 
 def test_each_reading_has_its_calibration(reading: tuple[Fitted, Path], tmp_path: Path) -> None:
     passages: list[Text] = [TARIFF, AROUND, LONG, replace(AROUND, text=TARIFF), *NOTHING]
     in_context = np.array([False, True, False, True, False, False, False])
     raw, mode = reading[0].predict_proba(numbered(passages)), mode_of("single")
-    with_each = [apply_calibration(raw, each, mode) for each in (ALONE, IN_CONTEXT)]
+    with_each = [apply_calibration(raw, each, mode) for each in (WITHOUT_CONTEXT, IN_CONTEXT)]
     model = calibrated(reading[1], tmp_path / "both", IN_CONTEXT)
     assert model.calibration == IN_CONTEXT
     atol = 0.02 if model.kind == "transformer" else 1e-12

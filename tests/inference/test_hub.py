@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import pytest
 
-from paratopic.inference.folder import digest_of
+from paratopic.inference.manifest import digest_of
 from paratopic.inference.model import load
 from paratopic.project.errors import UserError
 from paratopic.project.files import sha256

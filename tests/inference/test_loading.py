@@ -15,7 +15,7 @@ from paratopic.inference.model import _default_model, load, predict
 from paratopic.inference.onnx_model import EncoderClassifier
 from paratopic.inference.registry import fetch
 from paratopic.project.errors import UserError
-from tests.inference.test_folder import repacked
+from tests.inference.test_manifest import repacked
 from tests.programs import python
 from tests.samples import TARIFF
 

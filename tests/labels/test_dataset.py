@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from paratopic.corpus.labelled import labelled_in
 from paratopic.labels.dataset import write_dataset
 from paratopic.labels.log import Label
-from paratopic.project.sources import Source
+from paratopic.project.source_settings import Source
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import PARAMS, paragraph_table, read_joined
 

@@ -118,10 +118,10 @@ def test_weights_of_draws_from_a_group_worked_out_by_hand(monkeypatch: pytest.Mo
     sample = weigh_sample(frame, lines, members).set_index(frame["id"]).dropna()
     # In the group, 3 and 2 texts were left: a(3) is 1 / 2 and a(2) is (1 - 1 / 2) / 3, which 000
     # weighs there beside its 1 of all. Of all there are 2 labels for 10 texts, and 8 / 3 for 4.
-    worth = {"000": 1 + 2 / 3, "001": 1, "002": 1, "009": 1}
-    mean = sum(worth.values()) / 10
-    density = {id_: 0.2 if id_ == "009" else 0.2 + 2 / 3 for id_ in worth}
-    expected = {id_: worth[id_] * mean / density[id_] for id_ in worth}
+    counts = {"000": 1 + 2 / 3, "001": 1, "002": 1, "009": 1}
+    mean = sum(counts.values()) / 10
+    density = {id_: 0.2 if id_ == "009" else 0.2 + 2 / 3 for id_ in counts}
+    expected = {id_: counts[id_] * mean / density[id_] for id_ in counts}
     assert sample["weight"].to_dict() == pytest.approx(expected)
     assert sample["effective_count"].tolist() == [1, 1, 1, 1] and set(sample["draw"]) == {
         "paragraph"

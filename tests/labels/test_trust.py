@@ -90,7 +90,7 @@ def test_a_topic_that_a_source_answers_at_random_counts_for_nothing() -> None:
     given = np.where(truth == 0, rng.integers(1, K, 1000), answer(truth, 0.9, rng))
     given[rng.random(1000) < 0.2] = 0
     trust = learn(truth, 300, given)
-    assert trust.worthless[0].tolist() == [True, False, False, False]
+    assert trust.uninformative[0].tolist() == [True, False, False, False]
     consensus = combine(answers_of(given), trust, 1000)
     assert (consensus.weight[given == 0] == 0).all() and (consensus.weight[given != 0] > 0.5).all()
 

@@ -14,7 +14,7 @@ from paratopic.labels.answers import of_people
 from paratopic.labels.log import Label
 from paratopic.labels.resolve import confidence_of, label_rows, resolve, votes_of_weak_sources
 from paratopic.labels.summary import describe_sources
-from paratopic.labels.weak import learn_sources, teach
+from paratopic.labels.weak import combine_votes, learn_sources
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.article import Article, paragraphs_of
@@ -96,7 +96,9 @@ def test_labels_are_those_of_sources_that_count(frame: pd.DataFrame) -> None:
     table, votes = with_labels(frame, resolved.labels), resolved.votes
     assert table["label_source"].tolist() == ["weak"] * 3
     assert table["label"].tolist() == [["trade"], ["security"], ["security"]]
-    alone, two, _ = teach(frame, votes, learn_sources(frame, votes, TOPICS)).weights.max(axis=1)
+    alone, two, _ = combine_votes(frame, votes, learn_sources(frame, votes, TOPICS)).weights.max(
+        axis=1
+    )
     assert 0 < alone < two < 1
 
 
@@ -138,14 +140,17 @@ def answered(mode: ModeName = "single") -> tuple[pd.DataFrame, pd.DataFrame, Top
 def test_sources_are_compared_with_hand_labels_by_topic(mode: ModeName) -> None:
     frame, answers, topics = answered(mode)
     sources = learn_sources(frame, answers, topics)
-    worth = list(sources.worth())
-    assert [each.topic for each in worth] == list(NAMES)
-    assert (sum(each.compared for each in worth), sum(each.right for each in worth)) == (30, 24)
-    assert all(0.7 < each.trust < 0.85 and each.counts for each in worth)
-    lesson = teach(frame, answers, sources)
+    reliabilities = list(sources.reliabilities())
+    assert [each.topic for each in reliabilities] == list(NAMES)
+    assert (
+        sum(each.compared for each in reliabilities),
+        sum(each.right for each in reliabilities),
+    ) == (30, 24)
+    assert all(0.7 < each.trust < 0.85 and each.counts for each in reliabilities)
+    lesson = combine_votes(frame, answers, sources)
     expected = [[name in each for name in NAMES] for each in answers["given"]]
     assert lesson.targets.tolist() == expected
-    line = describe_sources(worth)[0]
+    line = describe_sources(reliabilities)[0]
     assert line.startswith("llm: trade right in 12 of 15 (estimated accuracy 0.7")
 
 

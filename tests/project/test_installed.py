@@ -69,7 +69,7 @@ def test_code_runs_the_stages_again_that_import_it(package: Path) -> None:
     assert changed_by(package, "reading/html.py", "\n\n\n", more) == {"prepare"}
     assert changed_by(package, "training/crossval.py", "\n\n\n", more) == FITS
     # What a kind or a metric is called, and an entry for another one, fit nothing again.
-    for file, old in (("kinds.py", "pretrained encoder"), ("metrics.py", "macro-F1")):
+    for file, old in (("kinds.py", "pretrained encoder"), ("metric_names.py", "macro-F1")):
         again = changed_by(package, f"project/{file}", old, f"the {old}")
         assert "report" in again and not again & FITS
 

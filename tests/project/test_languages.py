@@ -18,7 +18,7 @@ from paratopic.project.languages import (
     count_languages,
     encoder_for,
     language_of,
-    learnt,
+    main_languages,
     others,
 )
 from paratopic.transformer.settings import BUNDLED
@@ -64,9 +64,9 @@ def test_of_many_texts_some_are_counted_and_a_language_is_learnt_from_a_twentiet
     assert count_languages([GERMAN, "x"]) == Counter({"de": 1, "": 1})
     half = Counter({"": LOOKED_AT // 2, "de": LOOKED_AT // 2})  # they lie evenly
     assert count_languages(["x"] * LOOKED_AT + [GERMAN] * LOOKED_AT) == half
-    assert learnt({"de": 5, "en": 95, "": 1000}) == ("en", "de")
-    assert learnt({"de": 4, "en": 96}) == ("en",)
-    assert learnt({"": 3}) == learnt({}) == ()
+    assert main_languages({"de": 5, "en": 95, "": 1000}) == ("en", "de")
+    assert main_languages({"de": 4, "en": 96}) == ("en",)
+    assert main_languages({"": 3}) == main_languages({}) == ()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
 from paratopic.project.folder import run_stage
 from paratopic.project.params import read_params
-from paratopic.project.sources import Source, entry
+from paratopic.project.source_settings import Source, entry
 from tests.programs import ROOT
 from tests.samples import PARAMS, copy_settings, write_params
 

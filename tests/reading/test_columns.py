@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paratopic.project.errors import UserError
-from paratopic.project.sources import Source
+from paratopic.project.source_settings import Source
 from paratopic.project.topics import Topics
 from paratopic.reading.columns import propose
-from paratopic.tables.files import Columns
+from paratopic.tables.readers import Columns
 from tests.samples import read_joined
 
 N = 40

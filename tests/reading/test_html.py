@@ -8,7 +8,7 @@ import pytest
 
 from paratopic.project.errors import UserError
 from paratopic.reading.article import paragraphs_of, skipped_of
-from paratopic.reading.files import read_file
+from paratopic.reading.article_files import read_file
 from paratopic.reading.html import OUTSIDE, html_fields, html_segments
 from tests.documents import PAGE, html, kept_segments, save
 from tests.samples import BODIES, DOCUMENT

@@ -14,7 +14,7 @@ from pdfminer.fontmetrics import FONT_METRICS
 
 from paratopic.project.errors import UserError
 from paratopic.reading.article import skipped_of
-from paratopic.reading.files import read_file
+from paratopic.reading.article_files import read_file
 from paratopic.reading.pdf import Hyphens, pdf_fields, pdf_segments
 from tests.documents import SAMPLES, Text, kept_segments, pdf, save
 from tests.samples import BODIES

@@ -9,7 +9,7 @@ import pytest
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
-from paratopic.project.sources import Source
+from paratopic.project.source_settings import Source
 from paratopic.reading.article import Skipped
 from paratopic.reading.sources import read_sources
 from tests.documents import PAGE, SAMPLES, save

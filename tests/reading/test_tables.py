@@ -20,7 +20,7 @@ from openpyxl.worksheet.formula import ArrayFormula
 from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
-from paratopic.project.sources import Source
+from paratopic.project.source_settings import Source
 from paratopic.project.topics import Topics
 from paratopic.reading.structure import plain_segments
 from paratopic.reading.tables import read_labelled_table, read_table

@@ -12,7 +12,7 @@ import pytest
 
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Segment, skipped_of
-from paratopic.reading.files import read_file
+from paratopic.reading.article_files import read_file
 from paratopic.reading.word import word_fields, word_segments
 from tests.documents import kept_segments, save, with_part, word_document
 from tests.samples import DOCUMENT

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from paratopic.evaluation.comparison import Comparison
-from paratopic.evaluation.report import Metrics
+from paratopic.evaluation.model_report import Metrics
 from paratopic.project.files import FINAL, HISTORY, Paths, read_json, write_csv
 from paratopic.project.topics import NONE, ModeName
 from tests.programs import ROOT, Cli, run_stages

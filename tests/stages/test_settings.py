@@ -10,7 +10,7 @@ import pandas as pd
 
 from paratopic.cli.start import create, new_topics
 from paratopic.project.files import Paths
-from paratopic.project.sources import Source
+from paratopic.project.source_settings import Source
 from tests.programs import sh
 from tests.samples import WORDS, paragraph
 

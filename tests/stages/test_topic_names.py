@@ -13,7 +13,7 @@ import pytest
 from paratopic import load
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA
-from paratopic.evaluation.report import Metrics
+from paratopic.evaluation.model_report import Metrics
 from paratopic.labels.summary import Prepared
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths

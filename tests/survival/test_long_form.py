@@ -30,7 +30,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from paratopic.annotation import formats
+from paratopic.annotation import exchange
 from paratopic.corpus.table import read_paragraphs
 from paratopic.inference.model import load
 from paratopic.labels.answers import current
@@ -40,9 +40,9 @@ from paratopic.project.files import DRAFT, Paths
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
 from tests.annotation.test_annotate import kill_again_and_again, start_project
-from tests.annotation.test_formats import annotation, task
+from tests.annotation.test_exchange import annotation, task
 from tests.bulk.bulk_runs import predict, read_shards
-from tests.inference.test_folder import OF_JSON, load_damaged, one_damaged
+from tests.inference.test_manifest import OF_JSON, load_damaged, one_damaged
 from tests.programs import ROOT, killed, runs, sh
 from tests.reading.test_any_bytes import WHOLE, check, contents, damaged
 from tests.samples import TOPICS, write_params
@@ -311,7 +311,7 @@ def test_exports_of_answers(
         f"export {suffix}",
         part,
         inputs,
-        lambda data: outcome(path, data, lambda path: formats.read_answers(path, frame, topics)),
+        lambda data: outcome(path, data, lambda path: exchange.read_answers(path, frame, topics)),
     )
 
 

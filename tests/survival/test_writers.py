@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from paratopic.annotation import page
+from paratopic.annotation import labelling_page
 from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
@@ -39,7 +39,7 @@ def all_at_once(
 ) -> None:
     """Label all paragraphs by the page and by imported sheets, while the pipeline runs."""
     ids = list(read_paragraphs(Paths(project).paragraphs)["id"])
-    codebook = page.version_of(read_params(Paths(project).params).topics)
+    codebook = labelling_page.version_of(read_params(Paths(project).params).topics)
     ann, zoe = TOPIC_OF
 
     def on_the_page() -> None:
@@ -70,13 +70,13 @@ def all_at_once(
     assert sorted(labels) == sorted((id_, *pair) for id_ in ids for pair in TOPIC_OF.items())
 
 
-def session(project: Path) -> page.Session:
+def session(project: Path) -> labelling_page.Session:
     """A session of the page on all paragraphs of a project."""
     topics = read_params(Paths(project).params).topics
     (shown,) = suggestions(TOPICS, 1)
     ids = read_paragraphs(Paths(project).paragraphs)["id"]
     items = [replace(shown, id=id_, scores={}) for id_ in ids]
-    return page.Session(project / LABELS, "ann", items, lambda: topics)
+    return labelling_page.Session(project / LABELS, "ann", items, lambda: topics)
 
 
 def test_three_writers_lose_no_label(
@@ -87,7 +87,7 @@ def test_three_writers_lose_no_label(
     Path("seeds/news.txt").write_text(texts, encoding="utf-8")
     LABELS.write_text("paragraph,topics\n", encoding="utf-8")
     prepare.main(Project())
-    on_page = TestClient(page.application(session(here)), base_url=HERE)
+    on_page = TestClient(labelling_page.application(session(here)), base_url=HERE)
 
     def save(answer: dict[str, Any]) -> None:
         assert "answer" in on_page.post("/save", json=answer).json()
@@ -102,7 +102,7 @@ def test_three_writers_lose_no_label(
 
 PAGE = """
 from pathlib import Path
-from paratopic.annotation.page import application, listen, serve
+from paratopic.annotation.labelling_page import application, listen, serve
 from tests.survival.test_writers import session
 serve(application(session(Path())), listen(0))
 """

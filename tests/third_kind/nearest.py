@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic.dataclasses import dataclass
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from paratopic.inference.head import ContextWeights, Reading
+from paratopic.inference.linear_head import ContextWeights, Reading
 from paratopic.inference.modes import Array, Mode, Scores, softmax
 from paratopic.project.params import SECTION, Positive
 from paratopic.project.texts import Texts

@@ -74,7 +74,7 @@ def test_every_input_gives_a_row_per_text(model: Model, loaded: PyFuncModel, giv
     assert table["topic"][1] is None and table["sure"].dtype == bool
 
 
-BESIDE: dict[str, list[Any]] = {
+CONTEXT_COLUMNS: dict[str, list[Any]] = {
     "text_preceding": [["The customs.", "The navy."], np.array([], dtype=object), None],
     "text_following": [None, "", "A chip."],
     "heading": ["Talks / Duty", "", None],
@@ -82,11 +82,14 @@ BESIDE: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize("names", [list(BESIDE), ["text_following"], ["title", "heading"]])
+@pytest.mark.parametrize("names", [list(CONTEXT_COLUMNS), ["text_following"], ["title", "heading"]])
 def test_what_stands_around_texts_comes_as_columns(
     model: Model, loaded: PyFuncModel, names: list[str]
 ) -> None:
-    around = {name: BESIDE[name] if name in names else [None] * len(TEXTS) for name in BESIDE}
+    around = {
+        name: CONTEXT_COLUMNS[name] if name in names else [None] * len(TEXTS)
+        for name in CONTEXT_COLUMNS
+    }
     passages = [
         Passage(
             text,
@@ -97,7 +100,9 @@ def test_what_stands_around_texts_comes_as_columns(
         )
         for text, before, after, heading, title in zip(TEXTS, *around.values(), strict=True)
     ]
-    table = loaded.predict(pd.DataFrame({"text": TEXTS} | {name: BESIDE[name] for name in names}))
+    table = loaded.predict(
+        pd.DataFrame({"text": TEXTS} | {name: CONTEXT_COLUMNS[name] for name in names})
+    )
     in_context, alone = (
         [answer.confidence for answer in model.predict(texts)] for texts in (passages, TEXTS)
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from paratopic.evaluation.intervals import Estimate
-from paratopic.evaluation.report import TopicFigures
+from paratopic.evaluation.model_report import TopicFigures
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths, digest, write_json
 from paratopic.tracking.records import (

@@ -23,7 +23,7 @@ from paratopic.corpus.folds import (
 )
 from paratopic.corpus.labelled import Labelled, Pool, Unlabelled, labelled_rows, make_pool
 from paratopic.corpus.table import texts_of, with_passages
-from paratopic.inference.head import ContextWeights
+from paratopic.inference.linear_head import ContextWeights
 from paratopic.inference.modes import Scores
 from paratopic.project.passages import REACH
 from paratopic.project.texts import NOTHING, Texts, numbered
@@ -33,8 +33,8 @@ from paratopic.training.crossval import (
     cross_validate,
     fit_all,
     n_fits,
-    score_apart,
     score_by_definitions,
+    score_unfolded,
 )
 from paratopic.training.examples import Advance, Examples, Fitted, Parity
 from tests.samples import PARAMS, WORDS, paragraph_table, read_in
@@ -63,7 +63,7 @@ class RecordedModel(Fitted):
         self._number = number
 
     def predict_proba(self, texts: Texts) -> Scores:
-        before = (texts.beside("before") != NOTHING).sum(axis=1)
+        before = (texts.at("before") != NOTHING).sum(axis=1)
         lengths = [len(text) for text in texts.plain]
         return np.column_stack([lengths, np.full(len(texts), self._number), before]).astype(float)
 
@@ -180,7 +180,7 @@ def test_what_is_held_out_is_scored_in_context_and_alone(data: Labelled) -> None
     table = table.assign(ordered=True)
     data = replace(data, rows=with_passages(rows, table))
     scores, _, alone, _ = cross_validate(data, fit, 1)
-    befores = pd.Series(data.texts.beside("before").ravel(), rows["id"].repeat(REACH))
+    befores = pd.Series(data.texts.at("before").ravel(), rows["id"].repeat(REACH))
     befores = (befores != NOTHING).groupby(level=0).sum()
     assert scores["score security"].tolist() == befores[scores["id"]].tolist()
     assert scores["score security"].max() == REACH
@@ -196,7 +196,7 @@ def test_what_is_held_out_is_scored_in_context_and_alone(data: Labelled) -> None
 class Unmasked(Labelled):
     """As if what stands around texts told nothing of what is held out."""
 
-    def apart(
+    def without_leakage(
         self, train: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64]
     ) -> tuple[Texts, Texts]:
         return self.texts.of(train), self.texts.of(held_out)
@@ -246,7 +246,7 @@ def test_what_is_never_held_out_is_scored_apart(rows: pd.DataFrame, topics: Topi
     rare["article"] = ["one" if n < 2 else f"article {n % 6}" for n in range(len(rows))]
     data = Labelled(rare, topics, make_folds(rare, 2, 2, None, 0).table)
     fit = Recorder()
-    scores = score_apart(data, fit, 0)
+    scores = score_unfolded(data, fit, 0)
     assert scores["id"].tolist() == rare["id"][:2].tolist()
     (examples,) = fit.examples
     assert not examples.targets[:, topics.names.index("security")].any()
@@ -255,9 +255,9 @@ def test_what_is_never_held_out_is_scored_apart(rows: pd.DataFrame, topics: Topi
     columns = ["id", "article", "repeat", "fold", "copy_of"]
     of_one = pd.DataFrame([["new", "one", 0, ALWAYS_TRAIN, ""]], columns=columns)
     beside = replace(data, unlabelled=Unlabelled(of_one, numbered(["A text."])))
-    assert score_apart(beside, Recorder(), 0)["id"].tolist() == [*rare["id"][:2], "new"]
+    assert score_unfolded(beside, Recorder(), 0)["id"].tolist() == [*rare["id"][:2], "new"]
     whole = Labelled(rows, topics, make_folds(rows, 2, 2, None, 0).table)
-    assert score_apart(whole, fit, 0).empty and len(fit.examples) == 1
+    assert score_unfolded(whole, fit, 0).empty and len(fit.examples) == 1
 
 
 def test_others_are_scored_by_the_model_that_holds_their_article_out() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.baseline import fit as baseline
-from paratopic.inference.head import ContextWeights
+from paratopic.inference.linear_head import ContextWeights
 from paratopic.inference.modes import Array, Integers, Scores, one_hot
 from paratopic.project.passages import Passage
 from paratopic.project.texts import Text, numbered
@@ -24,8 +24,8 @@ from paratopic.training.examples import (
     PRIOR,
     Examples,
     Soft,
-    beside_labels,
     choose_context,
+    description_weights,
     evidence,
     share_of_labels,
     topics_are_rare,
@@ -83,12 +83,12 @@ def test_descriptions_count_less_the_more_articles_have_an_outcome(k: int) -> No
     topic = one_hot(np.array([0, 0, 1, 1, 1, -1]), 3)
     articles = np.array([0, 0, 0, 1, 2, 3])
     beside = Examples(numbered(["text"] * 6), topic, articles, articles)
-    np.testing.assert_allclose(beside_labels(beside, k), [1, 4 / 6, 4 / 3, 1][:k])
+    np.testing.assert_allclose(description_weights(beside, k), [1, 4 / 6, 4 / 3, 1][:k])
     trust = np.array([0.5, 0.2, 1, 1, 0, 1])
     trusted = replace(beside, soft=soft(trust))
-    np.testing.assert_allclose(beside_labels(trusted, k), [4 / 3.5, 4 / 5, 4 / 3, 1][:k])
+    np.testing.assert_allclose(description_weights(trusted, k), [4 / 3.5, 4 / 5, 4 / 3, 1][:k])
     nothing = Examples(numbered([]), topic[:0], articles[:0], articles[:0])
-    assert beside_labels(nothing, k).tolist() == [1] * k
+    assert description_weights(nothing, k).tolist() == [1] * k
 
 
 def test_topics_are_rare_where_half_of_the_labels_say_none_of_them_in_mode_single() -> None:

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 
-from paratopic.inference.head import LinearHead, nearness
+from paratopic.inference.linear_head import LinearHead, nearness
 from paratopic.inference.modes import Array, Integers, Targets, one_hot
 from paratopic.project.texts import numbered
 from paratopic.training.examples import Examples, Soft
@@ -24,16 +24,16 @@ from paratopic.training.head import (
     MultiRegression,
     Regression,
     SingleRegression,
+    add_pseudo_labels,
     balanced,
     fit_head,
     fit_heads,
-    lessons,
-    lessons_of,
+    hand_label_data,
     n_rounds,
     smooth_answers,
-    with_answers,
+    training_data,
 )
-from paratopic.training.logistic import INTERCEPT, Lessons, Linear, fit_binary, fit_logistic
+from paratopic.training.logistic import INTERCEPT, Linear, TrainingData, fit_binary, fit_logistic
 
 # Two topics and two other subjects, with descriptions of unit length; and without descriptions.
 DESCRIBED = Described(np.eye(4)[:2], np.eye(4)[2:])
@@ -44,64 +44,64 @@ def test_balanced_topics_and_none_of_them_have_the_same_total_weight() -> None:
     weights = balanced(np.array([0, 0, 0, 2]), np.array([1.0, 1.0, 2.0, 2.0]))
     np.testing.assert_allclose(weights, [0.75, 0.75, 1.5, 3.0])
     targets = one_hot(np.array([0, 1, 1, -1, -1, -1, -1, -1]), 2)
-    learnt = lessons(np.ones((8, 3)), targets, np.ones(8), SingleRegression())
-    np.testing.assert_allclose((learnt.weights * learnt.truth).sum(axis=0), 8 / 3)
+    data = hand_label_data(np.ones((8, 3)), targets, np.ones(8), SingleRegression())
+    np.testing.assert_allclose((data.weights * data.truth).sum(axis=0), 8 / 3)
 
 
 @pytest.fixture
-def learnt() -> Lessons:
+def data() -> TrainingData:
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 3, size=60)
     features = rng.normal(size=(60, 5)) + labels[:, None] * [1.0, 0, 0.5, 0, 0]
-    return Lessons(features, np.eye(3)[labels], rng.uniform(0.5, 2, size=(60, 1)))
+    return TrainingData(features, np.eye(3)[labels], rng.uniform(0.5, 2, size=(60, 1)))
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
-def test_a_regression_without_prior_equals_scikit_learns(learnt: Lessons, form: type) -> None:
-    given = learnt._replace(features=form(learnt.features))
+def test_a_regression_without_prior_equals_scikit_learns(data: TrainingData, form: type) -> None:
+    given = data._replace(features=form(data.features))
     coef, intercept = fit_logistic(given, 2.0, np.zeros((3, 5)))
     # scikit-learn does not regularise its intercept; the coefficient of a constant column it does.
     level = np.sqrt(INTERCEPT / 2.0)
-    ones = np.column_stack([np.asarray(learnt.features), np.full(60, level)])
+    ones = np.column_stack([np.asarray(data.features), np.full(60, level)])
     expected = LogisticRegression(C=2.0, fit_intercept=False, tol=1e-8, max_iter=1000)
-    expected.fit(ones, learnt.truth.argmax(axis=1), sample_weight=learnt.weights[:, 0])
+    expected.fit(ones, data.truth.argmax(axis=1), sample_weight=data.weights[:, 0])
     layer = np.column_stack([coef, intercept / level])
     np.testing.assert_allclose(layer, expected.coef_, atol=1e-4)
 
 
-def test_the_prior_decides_without_labels_and_gives_way_to_many(learnt: Lessons) -> None:
+def test_the_prior_decides_without_labels_and_gives_way_to_many(data: TrainingData) -> None:
     prior = np.array([[-5.0, 0, 0, 0, 0], [0, 0, 0, 0, 5.0], [5.0, 0, 0, 0, 0]])
-    coef, intercept = fit_logistic(Lessons._make(part[:0] for part in learnt), 2.0, prior)
+    coef, intercept = fit_logistic(TrainingData._make(part[:0] for part in data), 2.0, prior)
     np.testing.assert_array_equal(coef, prior)
     np.testing.assert_array_equal(intercept, 0)
-    light, _ = fit_logistic(learnt._replace(weights=1e-6 * learnt.weights), 2.0, prior)
+    light, _ = fit_logistic(data._replace(weights=1e-6 * data.weights), 2.0, prior)
     np.testing.assert_allclose(light, prior, atol=1e-3)
-    many = learnt._replace(weights=1e4 * learnt.weights)
+    many = data._replace(weights=1e4 * data.weights)
     (heavy, _), (free, _) = (fit_logistic(many, 2.0, each) for each in (prior, 0 * prior))
     np.testing.assert_allclose(heavy - heavy.mean(axis=0), free - free.mean(axis=0), atol=0.02)
     # A topic without label and prior gets no probability.
-    wider = learnt._replace(truth=np.pad(learnt.truth, ((0, 0), (0, 2))))
+    wider = data._replace(truth=np.pad(data.truth, ((0, 0), (0, 2))))
     _, intercept = fit_logistic(wider, 2.0, np.zeros((5, 5)))
     assert np.isneginf(intercept[3:]).all() and np.isfinite(intercept[:3]).all()
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
-def test_a_topic_without_label_keeps_its_prior(learnt: Lessons, form: type) -> None:
+def test_a_topic_without_label_keeps_its_prior(data: TrainingData, form: type) -> None:
     prior = np.zeros((4, 5))
     prior[3, 1] = 4.0
-    truth = np.pad(learnt.truth, ((0, 0), (0, 1)))
-    given = Lessons(form(learnt.features), truth, learnt.weights)
+    truth = np.pad(data.truth, ((0, 0), (0, 1)))
+    given = TrainingData(form(data.features), truth, data.weights)
     coef, intercept = fit_logistic(given, 2.0, prior)
     np.testing.assert_array_equal(coef[3], prior[3])
     assert intercept[3] == 0
 
     def loss(flat: np.ndarray) -> float:
         layer = np.vstack([flat.reshape(3, 6), [*prior[3], 0]])
-        logits = learnt.features @ layer[:, :-1].T + layer[:, -1]
+        logits = data.features @ layer[:, :-1].T + layer[:, -1]
         lost = logsumexp(logits, axis=1) - (logits * truth).sum(axis=1)
         change, level = layer[:3, :-1], layer[:3, -1]
         held = (change**2).sum() / 2.0 + (level**2).sum() / INTERCEPT
-        return float((learnt.weights[:, 0] * lost).sum() + held / 2)
+        return float((data.weights[:, 0] * lost).sum() + held / 2)
 
     best = minimize(loss, np.zeros(18), tol=1e-9).x.reshape(3, 6)
     np.testing.assert_allclose(np.column_stack([coef, intercept])[:3], best, atol=1e-3)
@@ -118,9 +118,13 @@ def test_a_head_of_wide_features_equals_one_fitted_directly(
     if regression.name == "single":
         targets = one_hot(rng.integers(-1, 3, size=20), 3)
     evidence = rng.uniform(0.5, 2, size=20)
-    reduced = fit_head(lessons(features, targets, evidence, regression), regression, 2.0, prior)
+    reduced = fit_head(
+        hand_label_data(features, targets, evidence, regression), regression, 2.0, prior
+    )
     monkeypatch.setattr("paratopic.training.head.WIDE", 0)
-    direct = fit_head(lessons(features, targets, evidence, regression), regression, 2.0, prior)
+    direct = fit_head(
+        hand_label_data(features, targets, evidence, regression), regression, 2.0, prior
+    )
     assert reduced[0].shape == (regression.n_logits(3), 50)
     for part, expected in zip(reduced, direct, strict=True):
         np.testing.assert_allclose(part, expected, atol=1e-4)
@@ -136,27 +140,27 @@ def test_heads_of_a_path_are_alike(
     features, prior = rng.normal(size=(20, 50)), np.zeros((regression.n_logits(4), 50))
     targets = one_hot(rng.integers(-1, 3, size=20), 4)  # the last topic is unknown
     evidence = rng.uniform(0.5, 2, size=20)
-    learnt = lessons(features, targets, evidence, regression)
+    data = hand_label_data(features, targets, evidence, regression)
     strengths = [1.0, 10.0, 100.0]
     for strength, path in zip(
-        strengths, fit_heads(learnt, regression, strengths, prior), strict=True
+        strengths, fit_heads(data, regression, strengths, prior), strict=True
     ):
-        alone = fit_head(learnt, regression, strength, prior)
+        alone = fit_head(data, regression, strength, prior)
         np.testing.assert_allclose(path.coef, alone.coef, atol=1e-4)
         np.testing.assert_allclose(path.intercept, alone.intercept, atol=1e-4)
 
 
 def test_a_property_of_all_or_of_no_examples_is_certain_without_a_prior() -> None:
-    every, no_prior = Lessons(np.ones((3, 2)), np.ones((3, 1)), np.ones((3, 1))), np.zeros(2)
+    every, no_prior = TrainingData(np.ones((3, 2)), np.ones((3, 1)), np.ones((3, 1))), np.zeros(2)
     none = every._replace(truth=np.zeros((3, 1)))
-    nothing = Lessons._make(part[:0] for part in every)
-    for learnt, expected in ((every, np.inf), (none, -np.inf), (nothing, -np.inf)):
-        coef, intercept = fit_binary(learnt, 2.0, no_prior)
+    nothing = TrainingData._make(part[:0] for part in every)
+    for data, expected in ((every, np.inf), (none, -np.inf), (nothing, -np.inf)):
+        coef, intercept = fit_binary(data, 2.0, no_prior)
         assert intercept == expected and not coef.any()
     assert np.isfinite(fit_binary(every, 2.0, np.ones(2))[1])
     # Nothing to improve: both classes have the same texts.
-    learnt = Lessons(np.ones((4, 2)), np.eye(2)[[0, 1, 0, 1]], np.ones((4, 1)))
-    coef, intercepts = fit_logistic(learnt, 2.0, np.zeros((2, 2)))
+    data = TrainingData(np.ones((4, 2)), np.eye(2)[[0, 1, 0, 1]], np.ones((4, 1)))
+    coef, intercepts = fit_logistic(data, 2.0, np.zeros((2, 2)))
     assert not coef.any() and not intercepts.any()
 
 
@@ -204,8 +208,8 @@ def single_head(
     features: Array, targets: Targets, evidence: Array, described: Described = DESCRIBED
 ) -> LinearHead:
     regression = SingleRegression()
-    learnt = lessons(described.widen(features), targets, evidence, regression)
-    return described.head(fit_head(learnt, regression, 1.0, described.prior(2, regression)))
+    data = hand_label_data(described.widen(features), targets, evidence, regression)
+    return described.head(fit_head(data, regression, 1.0, described.prior(2, regression)))
 
 
 # Near the first topic, near the second, nearer to a subject than to both, near to both subjects.
@@ -239,10 +243,10 @@ def test_lessons_weigh_less_the_more_of_them_are_weak(n_weak: int, share: float)
     features, targets = rng.normal(size=(n, 4)), one_hot(np.arange(n) % 2, 2)
     soft = Soft(np.arange(n) < 30, np.tile([3.0, 1.0, 1.0], (n, 1)), np.ones((n, 1)))
     examples = Examples(numbered([""] * n), targets, np.arange(n), np.arange(n), soft=soft)
-    learnt = lessons_of(features, examples, np.ones(n), regression, 10.0, np.zeros((3, 4)))
-    by_hand = lessons(features, targets, np.ones(n), regression)
-    np.testing.assert_allclose(learnt.truth[:30], by_hand.truth[:30])
-    assert learnt.weights.sum() == pytest.approx(share * by_hand.weights.sum())
+    data = training_data(features, examples, np.ones(n), regression, 10.0, np.zeros((3, 4)))
+    by_hand = hand_label_data(features, targets, np.ones(n), regression)
+    np.testing.assert_allclose(data.truth[:30], by_hand.truth[:30])
+    assert data.weights.sum() == pytest.approx(share * by_hand.weights.sum())
 
 
 def test_weak_sources_raise_the_odds_of_each_outcome() -> None:
@@ -292,15 +296,15 @@ def test_an_answer_against_all_neighbours_is_turned() -> None:
 def test_answers_weigh_as_much_as_labels_in_each_regression(regression: Regression) -> None:
     rng = np.random.default_rng(3)
     targets = one_hot(np.array([0, 0, 1, 1]), 2)
-    labels = lessons(np.ones((4, 3)), targets, np.ones(4), regression)
+    labels = hand_label_data(np.ones((4, 3)), targets, np.ones(4), regression)
     logits = rng.normal(size=(50, regression.n_logits(2)))
     logits[:, 2:] = -np.inf
     answers = regression.probabilities(logits)
-    both = with_answers(labels, np.zeros((50, 3)), answers, regression)
+    both = add_pseudo_labels(labels, np.zeros((50, 3)), answers, regression)
     np.testing.assert_allclose(both.weights[4:].sum(axis=0), labels.weights.sum(axis=0))
     np.testing.assert_allclose(both.truth[4:], answers)
     # Two texts beside four labels: no text weighs more than a label.
-    few = with_answers(labels, np.zeros((2, 3)), answers[:2], regression).weights
+    few = add_pseudo_labels(labels, np.zeros((2, 3)), answers[:2], regression).weights
     mean = labels.weights.sum(axis=0) / (labels.weights > 0).sum(axis=0)
     assert (few[4:] <= mean + 1e-12).all()
 
@@ -308,17 +312,19 @@ def test_answers_weigh_as_much_as_labels_in_each_regression(regression: Regressi
 def test_where_no_label_says_that_a_text_has_no_topic_neither_does_the_pool() -> None:
     regression = REGRESSIONS[0]
     targets = one_hot(np.array([0, 0, 1, 1]), 2)
-    labels = lessons(np.ones((4, 3)), targets, np.ones(4), regression)
+    labels = hand_label_data(np.ones((4, 3)), targets, np.ones(4), regression)
     answers = np.tile([0.2, 0.2, 0.6], (9, 1))
-    both = with_answers(labels, np.ones((9, 3)), answers, regression)
+    both = add_pseudo_labels(labels, np.ones((9, 3)), answers, regression)
     assert not both.truth[:, 2].any()
     np.testing.assert_allclose(both.truth[4:, :2], 0.5)
     # The likelier it is that a text has none of the topics, the less it teaches.
-    likelier = with_answers(labels, np.ones((9, 3)), np.tile([0.4, 0.4, 0.2], (9, 1)), regression)
+    likelier = add_pseudo_labels(
+        labels, np.ones((9, 3)), np.tile([0.4, 0.4, 0.2], (9, 1)), regression
+    )
     assert (likelier.weights[4:] > both.weights[4:]).all()
     # Lessons without labels give the pool no weight.
-    nothing = lessons(np.zeros((0, 3)), targets[:0], np.zeros(0), regression)
-    assert not with_answers(nothing, np.ones((9, 3)), answers, regression).weights.any()
+    nothing = hand_label_data(np.zeros((0, 3)), targets[:0], np.zeros(0), regression)
+    assert not add_pseudo_labels(nothing, np.ones((9, 3)), answers, regression).weights.any()
 
 
 def test_texts_are_answered_twice_where_each_topic_has_four_labels() -> None:
@@ -339,12 +345,12 @@ def test_unlabelled_texts_make_a_head_more_often_right() -> None:
         rng = np.random.default_rng(seed)
         embeddings, of = clusters(rng, [200, 60], 0.35)
         train = np.array([rng.integers(200), 200 + rng.integers(60)])
-        labels = lessons(embeddings[train], one_hot(of[train], 2), np.ones(2), regression)
+        labels = hand_label_data(embeddings[train], one_hot(of[train], 2), np.ones(2), regression)
         prior = np.zeros((3, 12))
         head = fit_head(labels, regression, 10.0, prior)
         answers = smooth_answers(embeddings, _scores(embeddings, head), regression)
         both = fit_head(
-            with_answers(labels, embeddings, answers, regression), regression, 10.0, prior
+            add_pseudo_labels(labels, embeddings, answers, regression), regression, 10.0, prior
         )
         before.append((_scores(embeddings, head)[:, :2].argmax(axis=1) == of).mean())
         after.append((_scores(embeddings, both)[:, :2].argmax(axis=1) == of).mean())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from paratopic.inference.head import nearness
+from paratopic.inference.linear_head import nearness
 from paratopic.training.subjects import SUBJECTS, are_others
 
 

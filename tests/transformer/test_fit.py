@@ -98,4 +98,4 @@ def test_words_are_read_as_names_of_rare_topics_and_numbers_are_not(
 
     for names, read in ((BARE.names, BARE.names), (("18", "-16", "17.5"), ())):
         given: Any = (rare, Topics("single", names), embed, None)
-        assert transformer._telling_names(*given) == read
+        assert transformer._informative_names(*given) == read

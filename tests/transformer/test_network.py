@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sentence_transformers import SentenceTransformer
 
-from paratopic.inference.head import LinearHead
+from paratopic.inference.linear_head import LinearHead
 from paratopic.inference.onnx_model import read_windows, windowing
 from paratopic.transformer import export as onnx
 from paratopic.transformer import network as networks

@@ -34,7 +34,7 @@ OWN = "title heading before after paragraph".split()
 # What may stand in the template for something else.
 FIELDS = ["topics", "none", "task", "example", *OWN]
 # Characters that are sent of a paragraph, and of what stands on each side of it.
-LONGEST, BESIDE = 8_000, 1_000
+LONGEST, CONTEXT_CHARACTERS = 8_000, 1_000
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Prompt:
         return self.fill(
             title=item.title,
             heading=item.heading,
-            before=" ".join(item.before)[-BESIDE:],
-            after=" ".join(item.after)[:BESIDE],
+            before=" ".join(item.before)[-CONTEXT_CHARACTERS:],
+            after=" ".join(item.after)[:CONTEXT_CHARACTERS],
             paragraph=item.text[:LONGEST],
         )
 

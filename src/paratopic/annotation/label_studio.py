@@ -1,6 +1,6 @@
 """What Label Studio reads and writes: its labelling configuration, tasks, and exports as JSON.
 
-Which paragraph and which topics an answer means is not checked here (`formats` does that).
+Which paragraph and which topics an answer means is not checked here (`exchange` does that).
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def configuration(topics: Topics) -> str:
 
 
 def task_of(suggestion: Suggestion, before: str, topics: Topics, model: str) -> dict[str, object]:
-    """A task to import; see `formats.write_tasks`.
+    """A task to import; see `exchange.write_tasks`.
 
     Its data name the paragraph `before` it if it was drawn: an export lacks tasks without an
     answer, and so does not tell whether those that it has are the first ones of the draw.

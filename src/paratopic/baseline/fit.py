@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from paratopic.baseline.settings import Baseline
 from paratopic.corpus.folds import ALWAYS_TRAIN, deal
-from paratopic.inference.head import ContextWeights, LinearHead, in_context
+from paratopic.inference.linear_head import ContextWeights, LinearHead, in_context
 from paratopic.inference.modes import Array, Features, Integers, Scores, Targets
 from paratopic.inference.tfidf_model import (
     BaselineClassifier,
@@ -44,7 +44,7 @@ from paratopic.training.examples import (
     evidence,
     silent,
 )
-from paratopic.training.head import Described, fit_heads, lessons_of, regression_of
+from paratopic.training.head import Described, fit_heads, regression_of, training_data
 from paratopic.training.logistic import Linear
 from paratopic.training.subjects import SUBJECTS, are_others
 
@@ -124,8 +124,8 @@ def fit(
 
     def heads(read: ContextWeights, rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
         part, matrix = examples.of(rows), features(read)[rows]
-        learnt = lessons_of(matrix, part, of_rows[rows], regression, usual, prior)
-        return fit_heads(learnt, regression, strengths, prior)
+        data = training_data(matrix, part, of_rows[rows], regression, usual, prior)
+        return fit_heads(data, regression, strengths, prior)
 
     def scores_of(
         read: ContextWeights, train: Integers, test: Integers, strengths: Iterable[float]

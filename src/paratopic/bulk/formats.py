@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from paratopic.project.errors import UserError
 from paratopic.project.passages import table_passages
-from paratopic.project.sources import BESIDE
+from paratopic.project.source_settings import CONTEXT_COLUMNS
 from paratopic.reading.article import (
     Paragraph,
     Skipped,
@@ -27,8 +27,8 @@ from paratopic.reading.article import (
     paragraphs_of,
     skipped_of,
 )
-from paratopic.reading.files import SUFFIXES, read_file
-from paratopic.reading.metadata import article_fields, sheets_beside
+from paratopic.reading.article_files import SUFFIXES, read_file
+from paratopic.reading.metadata import article_fields, metadata_sheets
 from paratopic.tables.sheets import LineFeeds, csv_encoding, csv_table, inert_value, without_title
 from paratopic.tables.workbook import read_values, shown
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Columns of a table with the place of its texts in a group, of which rows of the same shard are
-# read. Training reads the same columns as these and `BESIDE`.
+# read. Training reads the same columns as these and `CONTEXT_COLUMNS`.
 GROUP, POSITION = "group", "position"
 # Rows of a shard, at most.
 SHARD = 5_000
@@ -301,17 +301,21 @@ def list_skipped(source: str, skipped: Iterable[Skipped]) -> None:
 def files_read(inputs: Sequence[Path]) -> list[Path]:
     """The inputs, and the files of metadata beside articles."""
     articles = [path for path in inputs if isinstance(format_of(path), Articles)]
-    return [*inputs, *filter(Path.exists, sorted(sheets_beside(articles)))]
+    return [*inputs, *filter(Path.exists, sorted(metadata_sheets(articles)))]
 
 
 def with_context(chunk: Chunk, columns: Columns) -> Chunk:
     """Add what the rows' own columns tell to texts of a chunk that have nothing around them yet."""
-    if not {*BESIDE, POSITION} & columns.keys():
+    if not {*CONTEXT_COLUMNS, POSITION} & columns.keys():
         return chunk
     texts = [text if isinstance(text, str) else None for text in chunk.texts]
-    cells = {name: columns.get(name, [None] * len(texts)) for name in (GROUP, POSITION, *BESIDE)}
+    cells = {
+        name: columns.get(name, [None] * len(texts)) for name in (GROUP, POSITION, *CONTEXT_COLUMNS)
+    }
     groups, places = cells[GROUP], list(map(_place, cells[GROUP], cells[POSITION]))
-    beside = [[cell if isinstance(cell, str) else "" for cell in cells[name]] for name in BESIDE]
+    beside = [
+        [cell if isinstance(cell, str) else "" for cell in cells[name]] for name in CONTEXT_COLUMNS
+    ]
     rows = [row for row, text in enumerate(texts) if text is not None]
     passages = table_passages(texts, list(map(str, groups)), places, beside, rows)
     read = dict(zip(rows, passages, strict=True))

@@ -45,7 +45,7 @@ PLACES = {
     "errors": "mistakes:mistakes",
     "review": "mistakes:review",
     "status": "report:status",
-    "trust": "project:trust",
+    "trust": "next_steps:trust",
     "paragraphs": "predict:paragraphs",
     "ui": "start:ui",
 }

@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from paratopic.annotation import formats
-from paratopic.annotation.formats import ImportedLabels
-from paratopic.cli.project import name_of_user, next_steps, print_steps
+from paratopic.annotation import exchange
+from paratopic.annotation.exchange import ImportedLabels
+from paratopic.cli.next_steps import name_of_user, next_steps, print_steps
 from paratopic.labels.answers import merge
 from paratopic.project.errors import SOME_ERRORS, in_short, plural
 from paratopic.results.project import Project
@@ -39,7 +39,7 @@ def import_labels(
     project = Project()
     topics = project.params.topics
     read = {
-        path: formats.read_answers(path, project.labelling.paragraphs, topics) for path in paths
+        path: exchange.read_answers(path, project.labelling.paragraphs, topics) for path in paths
     }
     unnamed = [path for path in paths if not all(label.annotator for label in read[path].labels)]
     name = name_of_user(annotator) if unnamed else ""
@@ -58,7 +58,7 @@ def import_labels(
         f"edit {path}": "give the rows that were left out an answer (in a sheet, write a topic, or "
         "none, in the column topics), then import it again"
         for path, imported in read.items()
-        if imported.problems or formats.EMPTY in imported.left_out or not imported.labels
+        if imported.problems or exchange.EMPTY in imported.left_out or not imported.labels
     }
     has_labels = any(imported.labels for imported in read.values())
     print_steps(open_rows | (next_steps(Project(project.folder)) if has_labels else {}))
@@ -96,6 +96,6 @@ def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: st
         f"{path}: {plural(added, 'new label')} in {target}, {len(labels) - added} already there, "
         f"{len(disputes)} disputed, {len(imported.problems)} not imported{left_out}"
     )
-    if empty := imported.left_out.get(formats.EMPTY):
+    if empty := imported.left_out.get(exchange.EMPTY):
         numbers = [where.rpartition(" ")[2] for where in empty]
         print(f"Empty rows: {in_short(numbers, MOST_LISTED)}")

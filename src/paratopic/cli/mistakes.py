@@ -9,10 +9,10 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from paratopic.annotation import formats
+from paratopic.annotation import exchange
 from paratopic.annotation.suggestion import in_context
+from paratopic.cli.next_steps import check_out, print_changes
 from paratopic.cli.predict import labelled_paragraphs
-from paratopic.cli.project import check_out, print_changes
 from paratopic.corpus.table import in_words, read_parquet
 from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.labels.log import first_words
@@ -179,6 +179,6 @@ def _write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Pat
     for paragraph, row in zip(paragraphs, doubtful.to_dict("records"), strict=True):
         scores = {row["suggestion"]: row["confidence"]} if row["suggestion"] else {}
         suggestions.append(replace(paragraph, scores=scores, reason=row["reason"], when=when))
-    written = formats.write_tasks(out, suggestions, project.params.topics, models)
+    written = exchange.write_tasks(out, suggestions, project.params.topics, models)
     listed = labelling.in_units(plural(len(suggestions), "paragraph"))
     print(f"{listed} to label again: {', '.join(map(str, written))}")

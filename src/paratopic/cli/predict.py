@@ -27,7 +27,7 @@ from rich.text import Text
 
 from paratopic.bulk import jobs
 from paratopic.bulk.formats import FORMATS, list_skipped
-from paratopic.bulk.table import WRITERS, predict_table
+from paratopic.bulk.one_table import WRITERS, predict_table
 from paratopic.inference.model import Model, load
 from paratopic.inference.nearest import LabelledParagraphs, LikeParagraph
 from paratopic.inference.prediction import Explanation, Prediction
@@ -43,7 +43,13 @@ from paratopic.reading.article import (
     paragraphs_of,
     skipped_of,
 )
-from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file, read_text
+from paratopic.reading.article_files import (
+    SUFFIXES,
+    find_files,
+    list_left_out,
+    read_file,
+    read_text,
+)
 
 log = logging.getLogger(__name__)
 
@@ -284,7 +290,7 @@ def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
         raise UserError(f'--out "{out}": name a table or a folder for the results')
     if Paths().params.exists():
         with suppress(ModuleNotFoundError):  # an install for prediction alone has no project
-            from paratopic.cli.project import check_out
+            from paratopic.cli.next_steps import check_out
             from paratopic.results.project import Project
 
             check_out(Project(), out)
@@ -339,7 +345,7 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
     # Where the project whose model this is has other texts, labels or settings now.
     if Paths().prepared.exists():
         with suppress(ModuleNotFoundError):  # an install for prediction alone trains no models
-            from paratopic.cli.project import note_changes
+            from paratopic.cli.next_steps import note_changes
             from paratopic.results.project import Project
 
             note_changes(Project(), model.folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import typer
 
-from paratopic.cli.project import print_steps, typed
+from paratopic.cli.next_steps import print_steps, typed
 from paratopic.project.errors import UserError, did_you_mean, in_short, plural, shortened
 from paratopic.project.topics import NONE_CELL, SEPARATOR, Topics, split_cell
 from paratopic.reading.cells import iso_date

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
+from paratopic.cli.next_steps import note_changes, print_changes
 from paratopic.cli.predict import ModelOption
-from paratopic.cli.project import note_changes, print_changes
 from paratopic.corpus.labelled import check_names
-from paratopic.inference.folder import CARD, is_card_of, prediction_files
+from paratopic.inference.manifest import CARD, is_card_of, prediction_files
 from paratopic.inference.model import load
 from paratopic.labels.dataset import write_dataset
 from paratopic.project.errors import UserError

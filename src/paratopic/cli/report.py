@@ -13,13 +13,13 @@ import pandas as pd
 import typer
 from rich.table import Column, Table
 
+from paratopic.cli.next_steps import next_steps, print_changes, print_steps, read_texts
 from paratopic.cli.predict import labelled_paragraphs
-from paratopic.cli.project import next_steps, print_changes, print_steps, read_texts
 from paratopic.corpus.folds import LEAST_FOLDS
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import describe_size
 from paratopic.evaluation.comparison import Comparison, describe_weak
-from paratopic.evaluation.report import Metrics, thresholds_in_words, why_none_is_sure
+from paratopic.evaluation.model_report import Metrics, thresholds_in_words, why_none_is_sure
 from paratopic.findings.page import render_page
 from paratopic.findings.wording import overview
 from paratopic.labels.answers import label_in_a_tie
@@ -155,8 +155,10 @@ def status() -> None:
     frame = labelling.paragraphs
     unlabelled = frame[frame["label_source"] == "none"]
     _print_labels(project)
-    worth = describe_sources(sources_that_label(project.prepared))
-    print(*worth, labelling.in_units(f"not labelled: {describe_size(unlabelled)}"), sep="\n")
+    reliabilities = describe_sources(sources_that_label(project.prepared))
+    print(
+        *reliabilities, labelling.in_units(f"not labelled: {describe_size(unlabelled)}"), sep="\n"
+    )
     if not project.changed_sources and (
         notes := missing(labelling.labelled, measured(project, project.champion))
     ):

@@ -12,11 +12,11 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
-from paratopic.cli.project import SHARES, SUGGEST, check_out, next_steps, print_steps, typed
+from paratopic.cli.next_steps import SHARES, SUGGEST, check_out, next_steps, print_steps, typed
 from paratopic.findings import groups, wording
 from paratopic.findings.groups import BORROWED, COUNT, Findings
 from paratopic.findings.population import Corpus, Counted
-from paratopic.findings.tables import Cells, as_text, change_table, number_table, share_table
+from paratopic.findings.share_tables import Cells, as_text, change_table, number_table, share_table
 from paratopic.project import files
 from paratopic.project.errors import UserError, in_short
 from paratopic.project.terminal import terminal

@@ -15,16 +15,16 @@ from typing import Annotated
 import typer
 from ruamel.yaml.comments import CommentedMap
 
-from paratopic.cli.project import LABEL, LABEL_GROUPS, TRAIN, label_step, print_steps
+from paratopic.cli.next_steps import LABEL, LABEL_GROUPS, TRAIN, label_step, print_steps
 from paratopic.cli.proposal import doubts, print_proposal, proposal_of
 from paratopic.labels.log import read_lines
 from paratopic.project.codebook import edit, listed, set_topics, set_value
 from paratopic.project.errors import MOST_NAMED, UserError, in_short, plural
 from paratopic.project.files import LOG, Paths, refuse_outside, template, write_text
 from paratopic.project.folder import Project
-from paratopic.project.sources import Source, entry
+from paratopic.project.source_settings import Source, entry
 from paratopic.project.topics import Topic, Topics, first_definition
-from paratopic.reading.files import SUFFIXES, find_files
+from paratopic.reading.article_files import SUFFIXES, find_files
 from paratopic.reading.outside import trust
 from paratopic.reading.tables import TABLES, read_labelled_table
 from paratopic.tracking import ui as page

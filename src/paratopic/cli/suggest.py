@@ -12,10 +12,17 @@ from typing import Annotated
 
 import typer
 
-from paratopic.annotation import formats, page, suggestion
+from paratopic.annotation import exchange, labelling_page, suggestion
 from paratopic.annotation.suggestion import Suggestion, in_context
+from paratopic.cli.next_steps import (
+    DRAW,
+    check_out,
+    name_of_user,
+    next_steps,
+    print_steps,
+    read_texts,
+)
 from paratopic.cli.predict import ModelOption
-from paratopic.cli.project import DRAW, check_out, name_of_user, next_steps, print_steps, read_texts
 from paratopic.corpus.labelled import LEAST_DRAWN, is_random
 from paratopic.corpus.table import groups_by, texts_of
 from paratopic.findings.wording import plan
@@ -169,10 +176,10 @@ def suggest(
             for item in suggestions
         ]
     if out is None:
-        sys.stdout.write(formats.sheet(suggestions))
+        sys.stdout.write(exchange.sheet(suggestions))
         return
     kind = suggesting.kind if suggesting and not hidden else ""
-    written = formats.write_tasks(out, suggestions, project.params.topics, kind)
+    written = exchange.write_tasks(out, suggestions, project.params.topics, kind)
     picked = labelling.in_units(plural(len(suggestions), "paragraph"))
     print(f"{picked} to label: {', '.join(map(str, written))}")
     if out.suffix != ".json":
@@ -209,24 +216,24 @@ def label(
     labels = project.labels_file
     if not (path or random or mixed or labelling.labelled.by_hand.any()):
         log.warning("note: nothing is labelled yet. First label a random sample (`%s`)", DRAW)
-    drawn = formats.read_drawn(path, labelling.paragraphs) if path else {}
+    drawn = exchange.read_drawn(path, labelling.paragraphs) if path else {}
     reason = _reason_to_hide(labelling, drawn, name) if path else draw.hides
     hidden = _hides(project, blind, labelling.in_units(reason))
     suggesting = _suggesting(project, draw, model, hidden) if path is None or not hidden else None
     shown = None if hidden else suggesting
     # The model may read for a minute. The address is there before; a browser waits for the page.
     token = secrets.token_urlsafe(16)  # other users of this machine cannot guess the address
-    with page.listen(port, token) as listener:
+    with labelling_page.listen(port, token) as listener:
         if path is None:
             suggestions = _suggestions(project, n, draw, suggesting, hidden)
         else:
             suggestions = in_context(labelling.paragraphs, drawn, shown)
-        session = page.Session(
+        session = labelling_page.Session(
             labels, name, suggestions, lambda: Project(project.folder).params.topics
         )
         if shown:
             session.explain = lambda id_: shown.explain(*texts_of(labelling.paragraphs, [id_]))
-        page.serve(page.application(session, token), listener)
+        labelling_page.serve(labelling_page.application(session, token), listener)
     print_steps(next_steps(Project(project.folder)))
 
 

@@ -153,7 +153,7 @@ class Pool:
         """(n + m,) numbers of near-duplicates. Only folds need them, and they take long to find."""
         return near_duplicates([*self.labelled["text"], *self.unlabelled["text"]])
 
-    def beside(
+    def without_leakage(
         self, train: Integers, held_out: Integers, others: Collection[str] = ()
     ) -> tuple[str, ...]:
         """Select the texts that may teach a model that is measured on held-out rows.
@@ -280,7 +280,7 @@ class Labelled:
         """Select the paragraphs that are evaluated: by hand, and with out-of-fold scores."""
         return self.of(self.by_hand & self.rows["id"].isin(scores["id"]).to_numpy())
 
-    def apart(self, train: Integers, held_out: Integers) -> tuple[Texts, Texts]:
+    def without_leakage(self, train: Integers, held_out: Integers) -> tuple[Texts, Texts]:
         """Texts to learn from and texts that are held out, neither of which reads the other.
 
         Where articles are held out whole, that is so by itself. Where an article has paragraphs of
@@ -303,7 +303,7 @@ class Labelled:
         Headings have none, unless a paragraph has the same text.
         """
         texts = self.texts
-        beside = (texts.beside(part).ravel() for part in ("before", "after"))
+        beside = (texts.at(part).ravel() for part in ("before", "after"))
         paragraphs = np.setdiff1d(np.concatenate([texts.own, *beside]), NOTHING)
         duplicates = np.full(len(texts.distinct), NOTHING)
         duplicates[paragraphs] = near_duplicates([texts.distinct[n] for n in paragraphs.tolist()])

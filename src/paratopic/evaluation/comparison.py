@@ -30,7 +30,7 @@ from paratopic.evaluation.metrics import MetricKey, Proportion, share_of_macro_f
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
 from paratopic.labels.agreement import Agreement
 from paratopic.labels.summary import Prepared, describe_sources, sources_that_label
-from paratopic.project.metrics import Metric, metrics_in
+from paratopic.project.metric_names import Metric, metrics_in
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.reports import Report
 
@@ -40,7 +40,7 @@ LEAST = 10
 
 
 @dataclass(frozen=True)
-class Beside:
+class SourceComparison:
     """A weak source and the champion on the paragraphs that the source and people answered.
 
     Parameters
@@ -103,7 +103,7 @@ class Comparison(Report):
     champion: str
     reason: str
     annotators: Agreement | None = None
-    sources: dict[str, Beside] = {}
+    sources: dict[str, SourceComparison] = {}
 
     @property
     def metrics(self) -> list[Metric]:
@@ -164,7 +164,7 @@ def compare(
         champion=champion,
         reason=reason,
     )
-    sources = beside_model(data, scores[champion], settings, choice.n_permutations, seed)
+    sources = compare_with_sources(data, scores[champion], settings, choice.n_permutations, seed)
     return comparison.model_copy(update={"sources": sources}) if sources else comparison
 
 
@@ -282,9 +282,9 @@ def describe_weak(prepared: Prepared, comparison: Comparison) -> list[str]:
     ]
 
 
-def beside_model(
+def compare_with_sources(
     data: Labelled, scores: pd.DataFrame, settings: Evaluate, n_permutations: int, seed: int
-) -> dict[str, Beside]:
+) -> dict[str, SourceComparison]:
     """Measure each weak source that answered for at least `LEAST` evaluated paragraphs.
 
     Beside it stands the model with these out-of-fold scores, as in `outcomes.outcomes`.
@@ -312,5 +312,5 @@ def beside_model(
         model = answer_outcomes(data, of_model)
         source = replace(answer_outcomes(data, table), train_share=1.0, topic_shares=None)
         lead = difference(model, source, settings.confidence, n_permutations, seed)
-        measured[str(name)] = Beside(len(given), macro_f1(source), macro_f1(model), lead)
+        measured[str(name)] = SourceComparison(len(given), macro_f1(source), macro_f1(model), lead)
     return measured

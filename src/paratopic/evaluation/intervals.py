@@ -31,7 +31,6 @@ from paratopic.evaluation.metrics import (
     MetricKey,
     Proportion,
     Tally,
-    learnt_of_topics,
     macro_f1,
     mean_of,
     n_rows,
@@ -39,6 +38,7 @@ from paratopic.evaluation.metrics import (
     shares_of,
     shares_of_answers,
     tallies,
+    train_share_of_topics,
     value_of,
 )
 from paratopic.evaluation.outcomes import Outcomes
@@ -66,7 +66,7 @@ STEP, WEIGHTS = 250, 2_500_000
 EXPONENT, STRAY = 0.2, 0.2
 # Where all labels of a topic are held out at once, what models gain from them is not known. It is
 # taken for what they gain where they learnt from this share.
-LEAST_LEARNT = 0.1
+LEAST_TRAIN_SHARE = 0.1
 # Number of paragraphs that the mean of all topics weighs for one of them.
 LIKE_OTHERS = 4.0
 # The expected calibration error of fewer paragraphs is mostly chance.
@@ -292,14 +292,14 @@ def share_estimates(
         variance, spread = independent(parts, share.sizes)
         wider = few_groups(len(outcomes.group_sizes), confidence)
         variance *= DESIGN_EFFECT * effects[name] * wider**2
-        low, high = jeffreys(with_all(value, share.learnt), spread / variance, confidence)
+        low, high = jeffreys(with_all(value, share.train_share), spread / variance, confidence)
         measured[name] = Estimate(value, min(value, low), max(value, high))
     return measured
 
 
-def with_all(value: float, learnt: float) -> float:
+def with_all(value: float, train_share: float) -> float:
     """What is expected of the final model, which has all labels and not just a share of them."""
-    return 1 - (1 - value) * float(max(learnt, LEAST_LEARNT) ** EXPONENT)
+    return 1 - (1 - value) * float(max(train_share, LEAST_TRAIN_SHARE) ** EXPONENT)
 
 
 def independent(parts: Array, sizes: Array) -> tuple[float, float]:
@@ -439,7 +439,7 @@ def _chances(one: Outcomes, other: Outcomes, n_permutations: int, seed: int) -> 
     # The final models have more labels, from which one may gain more than the other; mostly both
     # stray to the same side.
     gains = [
-        (1 - value_of(o, Tally.macro_f1)) * np.log(max(learnt_of_topics(o), LEAST_LEARNT))
+        (1 - value_of(o, Tally.macro_f1)) * np.log(max(train_share_of_topics(o), LEAST_TRAIN_SHARE))
         for o in (one, other)
     ]
     added = DESIGN_EFFECT * added + (STRAY / 2) ** 2 * sum(gain**2 for gain in gains)

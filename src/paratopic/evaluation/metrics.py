@@ -19,7 +19,7 @@ import numpy as np
 from paratopic.corpus.effective import effective_size
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.modes import Array, Integers, Scores, Targets, ratio
-from paratopic.project.metrics import metrics_in
+from paratopic.project.metric_names import metrics_in
 
 # Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).
 MetricKey = str | tuple[str, int]
@@ -206,7 +206,7 @@ class Proportion(NamedTuple):
     sizes
         Numbers of independent paragraphs that the figures rest on that it is the mean of, (m,);
         0 where there is no such figure.
-    learnt
+    train_share
         Share of the labels that the models learnt from, which the final model has all of; 1 where
         more labels make no figure better.
     parts
@@ -215,11 +215,11 @@ class Proportion(NamedTuple):
 
     figure: Callable[[Tally], Array]
     sizes: Array
-    learnt: float
+    train_share: float
     parts: Callable[[Tally], Array] | None = None
 
 
-def learnt_of_topics(outcomes: Outcomes) -> float:
+def train_share_of_topics(outcomes: Outcomes) -> float:
     """As `Outcomes.train_share`, mean over topics, in which each counts as much as its F1 lacks.
 
     A rare topic loses more of its labels to the part that is held out than a frequent one.
@@ -243,16 +243,18 @@ def of_topics(outcomes: Outcomes) -> Array:
 
 def share_of_macro_f1(outcomes: Outcomes) -> Proportion:
     """Macro-F1, and what it rests on."""
-    return Proportion(Tally.macro_f1, of_topics(outcomes), learnt_of_topics(outcomes), Tally.f1)
+    return Proportion(
+        Tally.macro_f1, of_topics(outcomes), train_share_of_topics(outcomes), Tally.f1
+    )
 
 
 def shares_of(outcomes: Outcomes) -> dict[MetricKey, Proportion]:
     """Metrics of the topics, which in mode single are forced."""
-    rows, learnt = np.array([n_rows(outcomes)]), outcomes.train_share
-    accuracy, macro_f1 = Proportion(Tally.accuracy, rows, learnt), share_of_macro_f1(outcomes)
+    rows, train_share = np.array([n_rows(outcomes)]), outcomes.train_share
+    accuracy, macro_f1 = Proportion(Tally.accuracy, rows, train_share), share_of_macro_f1(outcomes)
     shares = {
         "macro_f1": macro_f1,
-        "micro_f1": Proportion(Tally.micro_f1, rows, learnt),
+        "micro_f1": Proportion(Tally.micro_f1, rows, train_share),
         "map": macro_f1._replace(
             figure=Tally.mean_average_precision, parts=Tally.average_precision
         ),
@@ -264,15 +266,15 @@ def shares_of(outcomes: Outcomes) -> dict[MetricKey, Proportion]:
 
 def shares_of_answers(answers: Outcomes) -> dict[MetricKey, Proportion]:
     """Metrics of the answers: those of the mode, and precision, recall and F1 of each class."""
-    rows, learnt = np.array([n_rows(answers)]), answers.train_share
+    rows, train_share = np.array([n_rows(answers)]), answers.train_share
     of_topic = effective_size(answers.counts * ~answers.predicted[:, :, -1]).mean(keepdims=True)
     topical = np.atleast_1d(effective_size(answers.counts * ~answers.true[:, -1]))
     shares = _in_mode(
         {
             "answer_macro_f1": share_of_macro_f1(answers),
-            "answer_accuracy": Proportion(Tally.accuracy, rows, learnt),
-            "precision": Proportion(Tally.precision, np.asarray(of_topic), learnt),
-            "recall": Proportion(Tally.recall, topical, learnt),
+            "answer_accuracy": Proportion(Tally.accuracy, rows, train_share),
+            "precision": Proportion(Tally.precision, np.asarray(of_topic), train_share),
+            "recall": Proportion(Tally.recall, topical, train_share),
             "coverage": Proportion(Tally.coverage, rows, 1.0),
         },
         answers,
@@ -283,10 +285,10 @@ def shares_of_answers(answers: Outcomes) -> dict[MetricKey, Proportion]:
     predicted = np.maximum(of_repeats.mean(axis=0), 1)
     for topic in range(answers.true.shape[1]):
         if answers.topic_shares is not None:
-            learnt = float(answers.topic_shares[topic])
+            train_share = float(answers.topic_shares[topic])
         for name, sizes in (("precision", predicted), ("recall", support), ("f1", support)):
             figure = partial(_of_topic, name, topic)
-            shares[name, topic] = Proportion(figure, sizes[[topic]], learnt)
+            shares[name, topic] = Proportion(figure, sizes[[topic]], train_share)
     return shares
 
 

@@ -119,7 +119,7 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     part = part.of(mode.informative(part.targets))
     probabilities = mode.conditional(_stack(part, scores, topics.scores))
     predicted = mode.predicted(probabilities, _stack(part, scores, topics.thresholds))
-    return _beside_truth(data, part, part.targets, data.targets, probabilities, predicted)
+    return _joined_outcomes(data, part, part.targets, data.targets, probabilities, predicted)
 
 
 def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
@@ -136,10 +136,10 @@ def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     true, of_all = (mode.outcomes(each.targets) for each in (part, data))
     complete = np.stack([mode.complete(repeat) for repeat in probabilities])
     answers = np.stack([mode.outcomes(repeat) for repeat in predicted])
-    return _beside_truth(data, part, true, of_all, complete, answers)
+    return _joined_outcomes(data, part, true, of_all, complete, answers)
 
 
-def _beside_truth(
+def _joined_outcomes(
     data: Labelled,
     part: Labelled,
     true: Targets,
@@ -166,12 +166,12 @@ def _beside_truth(
         scores,
         predicted,
         float(1 - share),
-        learnt_shares(of_all, data.folds, list(data.rows["id"])),
+        train_shares(of_all, data.folds, list(data.rows["id"])),
         weights,
     )
 
 
-def learnt_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> Array:
+def train_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> Array:
     """Share of each topic's rows that models learnt from when its rows were held out, (k,).
 
     Means over the held-out rows of each topic; 1 for a topic that is never held out. `targets` are

@@ -15,8 +15,8 @@ import numpy as np
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from paratopic.corpus.labelled import LABEL_SOURCES, Labelled
-from paratopic.evaluation.report import Metrics, reads, thresholds_in_words
-from paratopic.inference.folder import card_mark
+from paratopic.evaluation.model_report import Metrics, reads, thresholds_in_words
+from paratopic.inference.manifest import card_mark
 from paratopic.inference.model import Model
 from paratopic.project.errors import plural, shortened
 from paratopic.project.files import markdown

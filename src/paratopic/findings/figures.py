@@ -28,9 +28,9 @@ from matplotlib.ticker import PercentFormatter
 
 from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.intervals import wilson
-from paratopic.evaluation.report import ModelReport
+from paratopic.evaluation.model_report import ModelReport
 from paratopic.findings.groups import BORROWED, Findings, abridged, time_of, value_at
-from paratopic.findings.tables import change_table
+from paratopic.findings.share_tables import change_table
 from paratopic.project.errors import MOST_NAMED, UserError
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS

@@ -24,10 +24,10 @@ from matplotlib.figure import Figure
 from paratopic.corpus.folds import Split
 from paratopic.corpus.labelled import labelled_in, read_labelled_paragraphs
 from paratopic.corpus.table import targets_of, texts_of
-from paratopic.evaluation import report
+from paratopic.evaluation import model_report
 from paratopic.evaluation.comparison import Comparison, describe_weak
-from paratopic.evaluation.report import Metrics, ModelReport
-from paratopic.findings import figures, tables, wording
+from paratopic.evaluation.model_report import Metrics, ModelReport
+from paratopic.findings import figures, share_tables, wording
 from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.inference.modes import mode_of
 from paratopic.labels.summary import Prepared, describe_agreement
@@ -40,7 +40,7 @@ from paratopic.project.topics import NONE, Topics, split_cell
 
 TEMPLATE = Path(__file__).with_name("page.html")
 # Number of characters that are shown of a paragraph, and of those beside it.
-EXCERPT, BESIDE = 900, 200
+EXCERPT, CONTEXT_CHARACTERS = 900, 200
 # Number of topics that are shown of those that are probable in a paragraph.
 N_PROBABLE = 6
 # What writes the files that are read.
@@ -95,7 +95,7 @@ def render_page(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     in_words = partial(in_units, unit=unit)
-    templates.filters |= {"percent": lambda share: f"{tables.percent(share)}%", "svg": as_svg}
+    templates.filters |= {"percent": lambda share: f"{share_tables.percent(share)}%", "svg": as_svg}
     templates.filters["in_words"] = in_words  # what is said of paragraphs elsewhere
     return templates.from_string(in_words(TEMPLATE.read_text(encoding="utf-8"))).render(
         plural=plural,
@@ -112,9 +112,9 @@ def render_page(
         kinds=KINDS,
         # The page calls these where there is something to show.
         figures=figures,
-        tables=tables,
+        tables=share_tables,
         wording=wording,
-        report=report,
+        report=model_report,
         signed=signed,
         risks=risks,
         worst=lambda: worst(models, topics, frame),
@@ -193,7 +193,7 @@ def worst(
     of_label = np.where(outcomes, probabilities, 1 - probabilities).min(axis=1)
     wrong = np.flatnonzero(~table["right"].to_numpy(dtype=bool))
     wrong = wrong[np.argsort(of_label[wrong], kind="stable")]
-    cut = partial(shortened, width=BESIDE)  # between words
+    cut = partial(shortened, width=CONTEXT_CHARACTERS)  # between words
     texts = texts_of(paragraphs, table["id"].iloc[wrong])
     mistakes = []
     for row, text in zip(wrong.tolist(), texts, strict=True):

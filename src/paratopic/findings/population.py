@@ -80,10 +80,10 @@ class CrossPredictor:
     unlabelled
         The same of paragraphs without a label (`corpus.folds`). Without any, nothing is
         predicted.
-    apart
+    unfolded
         The same, without a repeat, of paragraphs that are in no fold, labelled or not
-        (`training.crossval.score_apart`). What models say of their topics tells nothing, and is not
-        counted on.
+        (`training.crossval.score_unfolded`). Predictions of their topics carry no information, and
+        are not used.
     final
         Gives the calibrated probabilities (N, k) of the topics of N paragraphs with these ids, by
         the model that ships. It is asked only if models of the folds have predicted too few.
@@ -91,7 +91,7 @@ class CrossPredictor:
 
     scores: pd.DataFrame
     unlabelled: pd.DataFrame
-    apart: pd.DataFrame
+    unfolded: pd.DataFrame
     final: Callable[[pd.Series], Scores]
     name: ClassVar[str] = ""
 
@@ -138,13 +138,13 @@ class CrossPredictor:
         hand = labelled_in(frame, topics).hand
         measured, there = (
             hand.targets[hand.rows["id"].isin(ids)].any(axis=0)
-            for ids in (self.scores["id"], [*self.scores["id"], *self.apart["id"]])
+            for ids in (self.scores["id"], [*self.scores["id"], *self.unfolded["id"]])
         )
         hidden, repeats = there & ~measured, sorted({*self.scores["repeat"]})
         values = np.full((max(len(repeats), 1), place.max() + 1, mode.n_logits(k)), np.nan)
         for complete, repeat in zip(values, repeats, strict=False):
             tables = (each[each["repeat"] == repeat] for each in (self.scores, self.unlabelled))
-            table = pd.concat([*tables, self.apart])[["id", *topics.scores]]
+            table = pd.concat([*tables, self.unfolded])[["id", *topics.scores]]
             table = table[table["id"].isin(frame["id"])]
             means = table.groupby(number.loc[table["id"]].to_numpy())[topics.scores].mean()
             complete[means.index] = mode.complete(means.to_numpy(dtype=np.float64))

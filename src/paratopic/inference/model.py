@@ -19,8 +19,8 @@ from typing import ClassVar, NoReturn, Protocol, overload
 
 import numpy as np
 
-from paratopic.inference.folder import MANIFEST, Manifest, classifier_of, digest_of, read_manifest
-from paratopic.inference.head import ContextWeights, Reading
+from paratopic.inference.linear_head import ContextWeights, Reading
+from paratopic.inference.manifest import MANIFEST, Manifest, classifier_of, digest_of, read_manifest
 from paratopic.inference.modes import (
     SMALLEST,
     Array,

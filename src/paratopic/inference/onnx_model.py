@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from paratopic.inference.head import ContextWeights, Reading, Windows, in_context, read_head
+from paratopic.inference.linear_head import ContextWeights, Reading, Windows, in_context, read_head
 from paratopic.inference.modes import Array, Integers, Mode
 from paratopic.project.texts import Texts
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from paratopic.inference.folder import CARD, prediction_files
+from paratopic.inference.manifest import CARD, prediction_files
 from paratopic.project.errors import UserError
 from paratopic.project.files import refuse_outside
 from paratopic.project.kinds import KINDS

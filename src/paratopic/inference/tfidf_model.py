@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
 
-from paratopic.inference.head import ContextWeights, Reading, Windows, in_context, read_head
+from paratopic.inference.linear_head import ContextWeights, Reading, Windows, in_context, read_head
 from paratopic.inference.modes import Array, Mode
 from paratopic.project.texts import Texts
 

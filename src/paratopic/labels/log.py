@@ -3,7 +3,7 @@
 A line is never removed. Topics are as they were written; `Topics.today` says what their names mean
 now. Cells are separated by commas, or by what separates those of the header: semicolons or tabs.
 Which of several answers counts is for `answers`, whether a paragraph exists for `resolve`, and the
-files of other tools for `annotation.formats`.
+files of other tools for `annotation.exchange`.
 """
 
 from __future__ import annotations

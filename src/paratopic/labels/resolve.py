@@ -33,11 +33,11 @@ from paratopic.labels.answers import (
 )
 from paratopic.labels.log import Label, first_words
 from paratopic.labels.sample import weigh_sample
-from paratopic.labels.weak import WeakSources, learn_sources, teach
+from paratopic.labels.weak import WeakSources, combine_votes, learn_sources
 from paratopic.project.errors import UserError, in_short, plural
 from paratopic.project.params import Params
 from paratopic.project.passages import section_heading
-from paratopic.project.sources import Source
+from paratopic.project.source_settings import Source
 from paratopic.project.topics import Meaning, Pattern, TieRule, Topics
 
 # Names of the sources that are in the codebook.
@@ -110,7 +110,7 @@ def resolve(
     judged = {answer.paragraph for answer in current.answers}
     weak = vote_rows(votes_of_weak_sources(frame, of_sources, topics, judged))
     trusted = learn_sources(frame, weak, topics, params.evaluate.confidence)
-    weak, of_weak = _taught(weak, frame, trusted)
+    weak, of_weak = _weak_labels(weak, frame, trusted)
     votes = _in_order(votes, weak, paragraphs)
     labels = pd.concat([labels, of_weak], ignore_index=True)
     labels = labels.set_index("paragraph").reindex(paragraphs["id"]).dropna(subset="by")
@@ -371,17 +371,24 @@ def _sample(
     return sample[has_label | (sample["draw"] != "")].reset_index(drop=True)
 
 
-def _taught(
+def _weak_labels(
     weak: pd.DataFrame, frame: pd.DataFrame, trusted: WeakSources
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The votes of weak sources, and the labels that they give where people give none.
 
     Where there are none, they have nothing to teach, and are left out.
     """
-    lesson, names = teach(frame, weak, trusted), np.array(trusted.topics.names, dtype=object)
-    is_taught = (frame["label_source"] == "none").to_numpy() & (lesson.weights > 0).any(axis=1)
-    taught = zip(frame["id"][is_taught], lesson.targets[is_taught], strict=True)
-    label_of = {id_: names[has].tolist() for id_, has in taught}
+    combined, names = (
+        combine_votes(frame, weak, trusted),
+        np.array(trusted.topics.names, dtype=object),
+    )
+    has_weak_label = (frame["label_source"] == "none").to_numpy() & (combined.weights > 0).any(
+        axis=1
+    )
+    weakly_labelled = zip(
+        frame["id"][has_weak_label], combined.targets[has_weak_label], strict=True
+    )
+    label_of = {id_: names[has].tolist() for id_, has in weakly_labelled}
     if not label_of:
         return weak[:0], label_rows({}, "weak")
     status = np.where(weak["paragraph"].isin(label_of), "counts", "overruled")

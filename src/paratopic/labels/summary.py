@@ -15,9 +15,9 @@ from paratopic.corpus.labelled import LABEL_SOURCES, LEAST_DRAWN, labelled_in
 from paratopic.labels.agreement import Agreement, agreement
 from paratopic.labels.resolve import Resolved
 from paratopic.labels.sample import Sample, describe_sample, sample_of
-from paratopic.labels.weak import Worth
+from paratopic.labels.weak import Reliability
 from paratopic.project.errors import MOST_NAMED, in_short, plural
-from paratopic.project.languages import count_languages, learnt, others
+from paratopic.project.languages import count_languages, main_languages, others
 from paratopic.project.reports import Report
 from paratopic.project.topics import Topics
 
@@ -58,7 +58,7 @@ class Prepared(Report):
     topics_by: dict[str, dict[str, int]]
     none_of_the_topics: int
     sample: Sample
-    weak: tuple[Worth, ...]
+    weak: tuple[Reliability, ...]
     messages: tuple[str, ...]
     encoders: dict[str, str]
     annotators: Agreement | None = None
@@ -105,7 +105,7 @@ def summarise(
         "topics_by": {source: data.of(by == source).counts for source in sorted(set(by))},
         "none_of_the_topics": n_none,
         "sample": sample,
-        "weak": list(resolved.trusted.worth()),
+        "weak": list(resolved.trusted.reliabilities()),
         "messages": messages,
     }
     return Prepared.model_validate(report | ({"annotators": annotators} if annotators else {}))
@@ -144,28 +144,28 @@ def describe_agreement(people: Agreement | None) -> list[str]:
     return [f"{names} labelled {plural(n, 'paragraph')} more than once: {measured}"]
 
 
-def sources_that_label(prepared: Prepared) -> Sequence[Worth]:
+def sources_that_label(prepared: Prepared) -> Sequence[Reliability]:
     """What weak sources are worth; nothing if none labels any paragraph."""
     return prepared.weak if "weak" in prepared.labelled_by else ()
 
 
-def describe_sources(worth: Iterable[Worth]) -> list[str]:
+def describe_sources(reliabilities: Iterable[Reliability]) -> list[str]:
     """Say what each weak source is worth, in a line for each of them."""
     lines = []
-    for name, rows in groupby(worth, key=attrgetter("source")):
-        parts, unknown, worthless = [], 0, []
+    for name, rows in groupby(reliabilities, key=attrgetter("source")):
+        parts, unknown, uninformative = [], 0, []
         for row in rows:
             if not row.counts:
-                worthless.append(f"{row.topic} ({_right(row)})")
+                uninformative.append(f"{row.topic} ({_right(row)})")
             elif row.compared:
                 parts.append(f"{row.topic} {_right(row)}{_mistaken(row)}")
             else:
                 unknown += 1
         if unknown:
-            others = "other topics" if parts or worthless else "topics"
+            others = "other topics" if parts or uninformative else "topics"
             parts.append(f"{plural(unknown, others[:-1], others)} without a label by hand")
-        if worthless:
-            which = in_short(worthless, MOST_NAMED)
+        if uninformative:
+            which = in_short(uninformative, MOST_NAMED)
             parts.append(f"counts for nothing on {which}: no better than chance")
         lines.append(f"{name}: {', '.join(parts)}")
     return lines
@@ -193,7 +193,7 @@ def _of_topics(
             "definitions are not used, because every topic needs one; there is no text before In: "
             f"or Out: for {in_short(bare, MOST_NAMED)}"
         )
-    languages = learnt(count_languages(labelled or topics.descriptions))
+    languages = main_languages(count_languages(labelled or topics.descriptions))
     but = "the labelled ones are" if labelled else "the definitions are"
     if unlike := others(count_languages(list(frame["text"])), languages, "paragraphs", but):
         yield f"{unlike}: label some of them, or leave them out"
@@ -202,14 +202,14 @@ def _of_topics(
         yield f"topics without a labelled paragraph ({so}): {in_short(lacking, MOST_NAMED)}"
 
 
-def _right(row: Worth) -> str:
+def _right(row: Reliability) -> str:
     """How often a source is right: "right in 34 of 41 (estimated accuracy 0.83, 0.69–0.92)"."""
     interval = f"{row.low:.2f}–{row.high:.2f}"
     estimated = f"(estimated accuracy {row.trust:.2f}, {interval})"
     return f"right in {row.right} of {row.compared} {estimated}"
 
 
-def _mistaken(row: Worth) -> str:
+def _mistaken(row: Reliability) -> str:
     """What people gave instead, if it is one topic for at least half of the errors."""
     wrong = row.compared - row.right
     other, n = max(row.instead.items(), key=lambda pair: pair[1], default=("", 0))

@@ -99,7 +99,7 @@ class Trust:
     copies: Array
 
     @property
-    def worthless(self) -> npt.NDArray[np.bool_]:
+    def uninformative(self) -> npt.NDArray[np.bool_]:
         """(s, K) answers that are right no more often than by chance, which count for nothing."""
         return self.mean <= self.frequencies
 
@@ -144,7 +144,7 @@ def learn_trust(
     for source, kind in product(range(n_sources), np.unique(kinds)):
         of_kind = kinds == kind
         as_they_are, as_of_all = (
-            _worth(np.diag(counts)[of_kind], counts.sum(axis=1)[of_kind], (1 + 1 / k) / 2, tail)
+            _accuracy(np.diag(counts)[of_kind], counts.sum(axis=1)[of_kind], (1 + 1 / k) / 2, tail)
             for counts in (table[source], weighted[source])
         )
         mean[source, of_kind] = as_of_all[0]
@@ -194,7 +194,7 @@ def combine(answers: Answers, trust: Trust, n: int) -> Consensus:
     So a single answer of a source whose errors fall on topics as frequent as these are is learnt as
     it stands, with a weight that is 0 where it is no better than chance.
     """
-    counts = ~trust.worthless[answers.source, answers.outcome]
+    counts = ~trust.uninformative[answers.source, answers.outcome]
     row, source, outcome = (part[counts] for part in answers[:3])
     answers = Answers(row, source, outcome, answers.confidence[counts])
     mean = trust.mean[source, outcome]
@@ -217,7 +217,7 @@ def combine(answers: Answers, trust: Trust, n: int) -> Consensus:
     return Consensus(truth, weight[:, 0], ratio * trust.frequencies / trust.labelled)
 
 
-def _worth(right: Array, compared: Array, assumed: float, tail: float) -> tuple[Array, ...]:
+def _accuracy(right: Array, compared: Array, assumed: float, tail: float) -> tuple[Array, ...]:
     """(t,) shares of answers that are right, each a mixture of Beta distributions.
 
     They have their means, and the values below and above which the share `tail` of each lies. The

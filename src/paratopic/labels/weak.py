@@ -22,7 +22,7 @@ from paratopic.labels.trust import UNKNOWN, Answers, Trust, combine, learn_trust
 from paratopic.project.topics import Topics
 
 
-class Lesson(NamedTuple):
+class CombinedVotes(NamedTuple):
     """What the weak answers on n paragraphs teach.
 
     Attributes
@@ -41,7 +41,7 @@ class Lesson(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Worth:
+class Reliability:
     """What a source's answers with a topic are worth.
 
     Parameters
@@ -83,7 +83,7 @@ class WeakSources:
     topics: Topics
     trusts: tuple[Trust, ...]
 
-    def worth(self) -> Iterator[Worth]:
+    def reliabilities(self) -> Iterator[Reliability]:
         """List what each source is worth, topic by topic; a last one of each is none of the topics.
 
         Topics that a source never gives are left out.
@@ -100,7 +100,7 @@ class WeakSources:
                     mean, low, high = (float(x[at]) for x in (trust.mean, trust.low, trust.high))
                     instead = {other: n for other, n in true.items() if n}
                     numbers = answers, compared, right, mean, low, high
-                    yield Worth(name, topic, *numbers, not trust.worthless[at], instead)
+                    yield Reliability(name, topic, *numbers, not trust.uninformative[at], instead)
 
 
 def learn_sources(
@@ -127,7 +127,7 @@ def learn_sources(
     )
 
 
-def teach(rows: pd.DataFrame, votes: pd.DataFrame, sources: WeakSources) -> Lesson:
+def combine_votes(rows: pd.DataFrame, votes: pd.DataFrame, sources: WeakSources) -> CombinedVotes:
     """Combine the votes of weak sources on n rows, as far as they are trusted."""
     topics, none = sources.topics, sources.topics.labels.none
     questions = _questions(rows, weak_votes_on(rows, votes), topics, sources.names)
@@ -137,7 +137,7 @@ def teach(rows: pd.DataFrame, votes: pd.DataFrame, sources: WeakSources) -> Less
         likeliest = np.eye(truth.shape[1], dtype=bool)[truth.argmax(axis=1)]
         parts.append((np.delete(likeliest, none, axis=1), ratio, weight[:, None]))
     targets, ratios, weights = map(np.hstack, zip(*parts, strict=True))
-    return Lesson(targets & (weights > 0), ratios, weights)
+    return CombinedVotes(targets & (weights > 0), ratios, weights)
 
 
 def _questions(

@@ -33,9 +33,9 @@ IN_CONTEXT, HISTORY = "scores.parquet", "history.csv"
 CALIBRATION = "calibration.json"
 # Scores of models that know definitions alone.
 BY_DEFINITIONS = "definitions.parquet"
-ALONE = "alone.parquet"
+WITHOUT_CONTEXT = "without_context.parquet"
 # And of paragraphs that are in no fold, because their topics are in one article alone.
-APART = "apart.parquet"
+UNFOLDED = "unfolded.parquet"
 # And of paragraphs without a label, by the models of the folds.
 UNLABELLED = "unlabelled.parquet"
 # In a model's folder of reports: what the model that ships learnt from, and its card.

@@ -24,7 +24,7 @@ PACKAGE = Path(__file__).parents[1]
 _BEFORE = {NEWLINE, NL, COMMENT, INDENT, DEDENT}
 
 # What a module imports, or has the defaults of, by the names in `kinds`: module → entries.
-BY_KIND = {"inference.folder": ("classifier",), "training.crossval": ("settings", "fit")}
+BY_KIND = {"inference.manifest": ("classifier",), "training.crossval": ("settings", "fit")}
 BY_KIND["findings.card"] = ("settings",)
 # The entries are words for people, too: a fit depends on its own entry, and on that in part.
 ENTRIES = "project.kinds"

@@ -51,7 +51,7 @@ LEAST_LETTERS = 30
 # Number of characters that are read of a text.
 READ_CHARACTERS = 300
 # A model learns a language if at least this share of its texts is in it.
-LEARNT = 0.05
+MAIN_SHARE = 0.05
 # Most texts that are looked at to count the languages of many.
 LOOKED_AT = 1000
 
@@ -85,14 +85,14 @@ def count_languages(texts: Sequence[str]) -> Counter[str]:
     return Counter(language_of(texts[number]) or "" for number in evenly)
 
 
-def learnt(counts: Mapping[str, int]) -> tuple[str, ...]:
+def main_languages(counts: Mapping[str, int]) -> tuple[str, ...]:
     """Languages that a model learns from texts with these languages, the most frequent first.
 
-    >>> learnt({"en": 90, "de": 8, "fr": 2, "": 30})
+    >>> main_languages({"en": 90, "de": 8, "fr": 2, "": 30})
     ('en', 'de')
     """
     known = Counter({code: count for code, count in counts.items() if code})
-    return tuple(code for code, count in known.most_common() if count >= LEARNT * known.total())
+    return tuple(code for code, count in known.most_common() if count >= MAIN_SHARE * known.total())
 
 
 class Audience(NamedTuple):
@@ -114,7 +114,7 @@ def audience_of(
     what = "labelled paragraphs" if labelled else "definitions"
     unread = others(counts, read, what, "the encoder reads")
     note = f"{unread}: set transformer.encoder to one that reads them" if unread else ""
-    return Audience(read or learnt(counts), note)
+    return Audience(read or main_languages(counts), note)
 
 
 def encoder_for(wanted: str, texts: Sequence[str], before: str = "") -> tuple[str, str]:

@@ -33,7 +33,7 @@ from ruamel.yaml.nodes import MappingNode, Node
 from paratopic.project.errors import UserError, did_you_mean
 from paratopic.project.files import Paths, read_text
 from paratopic.project.kinds import KINDS
-from paratopic.project.sources import Source
+from paratopic.project.source_settings import Source
 from paratopic.project.topics import TieRule, Topic, Topics
 
 # Shares of the most confident predictions that may be called sure.

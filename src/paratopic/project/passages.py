@@ -1,6 +1,6 @@
 """Texts with what stands around them in their article: what models learn from and predict.
 
-How much of it a model reads is for `inference.head`.
+How much of it a model reads is for `inference.linear_head`.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def table_passages(
     places
         Place of each row in its article, in any order; None for a row that has no place.
     beside
-        The columns `sources.BESIDE` of the table, (4, n), "" for nothing. Rows without a place are
-        next to each other if each gives the text of the other as its neighbour.
+        Columns `source_settings.CONTEXT_COLUMNS` of the table, (4, n), "" for nothing. Rows without
+        a place are next to each other if each gives the text of the other as its neighbour.
     rows
         Numbers of the rows that are asked for, each of which has a text.
     """

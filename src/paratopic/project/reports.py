@@ -55,7 +55,7 @@ class Final(Report):
     parity
         Name of a metric → how close its files' answers are to those of the model that was fitted.
     context
-        Part of what stands around a text → its weight (`inference.head.ContextWeights`).
+        Part of what stands around a text → its weight (`inference.linear_head.ContextWeights`).
     """
 
     n_labelled: int

@@ -20,7 +20,7 @@ from rich.text import Text
 # A log has a line for each step if there are at most so many, and else one for each tenth.
 MOST_LINES, TENTHS = 20, 10
 # Seconds between two lines in a log, at least.
-APART = 10.0
+LOG_INTERVAL = 10.0
 # Share of a step after which the first line comes.
 FIRST = 0.25
 # Times a second that a terminal is drawn, at most.
@@ -58,9 +58,9 @@ def waiting(what: str) -> AbstractContextManager[object]:
 def bar(label: str, total: int) -> Iterator[Advance]:
     """Show a progress bar on stderr while the block runs; where that is no terminal, print lines.
 
-    A line is printed as soon as `APART` seconds are over, so that one knows how long it will take,
+    A line is printed as soon as `LOG_INTERVAL` seconds are over, to show how long it will take,
     and then after each step, or after a tenth of the work if there are many steps or one. It comes
-    `APART` seconds after the line before it at the earliest, and not after the last step.
+    `LOG_INTERVAL` seconds after the line before it at the earliest, and not after the last step.
 
     Yields
     ------
@@ -131,7 +131,7 @@ def _lines(console: Console, label: str, total: int) -> Advance:
         first = first or (now, done)
         is_first = when == started and done * n_lines >= FIRST * total
         is_news = done > before and (part > shown or is_first)
-        if is_news and part < n_lines and now - when >= APART:
+        if is_news and part < n_lines and now - when >= LOG_INTERVAL:
             shown, when = part, now
             left = f"about {duration((now - since) * (total - done) / (done - before))} left"
             words = ", ".join(filter(None, [f"{label} {_done(done, total)}", note, left]))

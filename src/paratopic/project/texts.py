@@ -1,7 +1,7 @@
 """Many texts with what stands around them, by numbers: what models learn from and are measured on.
 
 Each distinct text is there once, however often it is read. What of it is read, and how much each
-part weighs, is for `inference.head`.
+part weighs, is for `inference.linear_head`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Texts:
         return [self.distinct[number] for number in self.own.tolist()]
 
     @property
-    def alone(self) -> Texts:
+    def without_context(self) -> Texts:
         """The texts without what stands around them."""
         return self.without(np.ones((1, 1), dtype=bool))
 
@@ -71,7 +71,7 @@ class Texts:
         """Leave out what is hidden around the texts: (n, p), or what NumPy broadcasts to it."""
         return replace(self, around=np.where(hidden, NOTHING, self.around))
 
-    def beside(self, part: str) -> Integers:
+    def at(self, part: str) -> Integers:
         """Numbers of the texts at the places of a part around each text, (n, r)."""
         return self.around[:, [name == part for name, _ in PLACES]]
 

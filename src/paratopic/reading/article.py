@@ -1,6 +1,6 @@
 """Articles: their segments, and the paragraphs and skipped parts that these become.
 
-This module knows no file format (`files` picks the reader), and does not decide what is a heading
+This module knows no file format (`sandbox` picks the reader), and does not decide what is a heading
 and what is a paragraph (`structure` does).
 """
 

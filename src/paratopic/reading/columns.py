@@ -14,7 +14,7 @@ from unicodedata import normalize
 
 from paratopic.project.errors import UserError, shortened
 from paratopic.project.scripts import n_words
-from paratopic.project.sources import BESIDE, Source
+from paratopic.project.source_settings import CONTEXT_COLUMNS, Source
 from paratopic.project.topics import NONE_CELL, SEPARATOR, UNDECIDED, Topic, join_cell, split_cell
 from paratopic.reading.cells import cleaned, iso_date
 from paratopic.reading.tables import DRAWS, label_text
@@ -116,7 +116,7 @@ def propose(
     cells = {
         name: [label_text(value) for value in values]
         for name, values in columns.items()
-        if name and (name == label or name not in BESIDE)
+        if name and (name == label or name not in CONTEXT_COLUMNS)
     }
     if not any(any(values) for name, values in cells.items() if name != label):
         raise UserError(f"{path}: there are no rows; of a workbook, the first sheet is read")

@@ -55,7 +55,7 @@ def article_fields(path: Path, in_document: Mapping[str, str]) -> dict[str, Fiel
     return fields | {name: Field(value, IN_SHEET) for name, value in _in_sheet(path).items()}
 
 
-def sheets_beside(paths: Iterable[Path]) -> set[Path]:
+def metadata_sheets(paths: Iterable[Path]) -> set[Path]:
     """The metadata.csv of each folder with a file, whether it is there or not."""
     return {path.with_name(SHEET) for path in paths}
 

@@ -14,16 +14,16 @@ import pandas as pd
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError, plural, shortened
 from paratopic.project.files import SHEET, Paths, printable, sha256
-from paratopic.project.sources import Source
+from paratopic.project.source_settings import Source
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
-from paratopic.reading.files import SUFFIXES, find_files, read_file
+from paratopic.reading.article_files import SUFFIXES, find_files, read_file
 from paratopic.reading.metadata import (
     DATE,
     IN_TABLE,
     ORIGINS,
     article_fields,
     check_sheets,
-    sheets_beside,
+    metadata_sheets,
     unread_dates,
 )
 from paratopic.reading.tables import RAW, TABLES, read_labelled_table
@@ -130,7 +130,7 @@ def files_of(project: Paths, sources: Sequence[Source | str], *others: Path) -> 
     """The files that sources name, some others, and metadata beside them, as far as they exist."""
     patterns = [entry.path for entry in _entries(project, sources)]
     paths = [*find_files(patterns, SUFFIXES)[0], *others]
-    return [path for path in sorted({*paths, *sheets_beside(paths)}) if path.is_file()]
+    return [path for path in sorted({*paths, *metadata_sheets(paths)}) if path.is_file()]
 
 
 def digests_of(project: Paths, sources: Sequence[Source | str], *others: Path) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Labelled tables (CSV, .xlsx, JSON lines, parquet) → paragraphs and raw answers.
 
-A table is read as it is: its texts are neither cut into paragraphs nor searched for headings. Its
-columns that no key of `project.sources.Source` stands for become fields of the rows. Whether its
-labels are topics of the codebook is for `labels.resolve`.
+A table is read as it is: its texts are neither cut into paragraphs nor searched for headings.
+Columns that no key of `project.source_settings.Source` names become fields of the rows.
+`labels.resolve` decides whether labels are topics of the codebook.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import pandas as pd
 from paratopic.corpus.duplicates import components
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError, refuse_repeated
-from paratopic.project.sources import BESIDE, KEYS, Source
+from paratopic.project.source_settings import CONTEXT_COLUMNS, KEYS, Source
 from paratopic.project.topics import NONE_CELL, join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.cells import cleaned, iso_date, without_controls
-from paratopic.tables.files import LOADERS, Columns, Table, cell_text
+from paratopic.tables.readers import LOADERS, Columns, Table, cell_text
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ REQUIRED = "text", "label"
 DRAWN, DRAWS = "drawn", {"": "", "1": "paragraph", "1.0": "paragraph", "article": "article"}
 # Columns that tell what stands around a text, beside the group that it is in: its place in the
 # group, or its neighbours themselves.
-OPTIONAL = ("group", "position", *BESIDE, DRAWN)
+OPTIONAL = ("group", "position", *CONTEXT_COLUMNS, DRAWN)
 # Columns of raw answers: id of the paragraph, path of the table, the label as it is written, the
 # names of topics that it means, how the paragraph was drawn, and file and line for people.
 RAW = ("paragraph", "source", "cell", "topics", "draw", "where")

@@ -38,8 +38,8 @@ from paratopic.corpus.table import (
     with_metadata,
 )
 from paratopic.evaluation.comparison import Comparison
+from paratopic.evaluation.model_report import Metrics
 from paratopic.evaluation.outcomes import Answered, answered, confusions
-from paratopic.evaluation.report import Metrics
 from paratopic.findings import population
 from paratopic.findings.groups import Findings, find
 from paratopic.findings.slices import columns_of, describe_slices, find_slices
@@ -338,11 +338,11 @@ class Project(folder.Project):
     ) -> population.CrossPredictor:
         """What models of the folds predict; a paragraph table is for the champion to predict."""
         out_of_fold = self.paths.scores / champion
-        apart = out_of_fold / files.APART
+        unfolded = out_of_fold / files.UNFOLDED
         return population.CrossPredictor(
             scores,
             read_parquet(out_of_fold / files.UNLABELLED),
-            read_parquet(apart) if apart.exists() else scores[:0],
+            read_parquet(unfolded) if unfolded.exists() else scores[:0],
             lambda ids: self._probabilities(champion, frame, ids),
         )
 

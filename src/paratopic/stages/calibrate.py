@@ -7,7 +7,13 @@ from dataclasses import asdict, replace
 from paratopic.corpus.labelled import read_sampled
 from paratopic.corpus.table import read_parquet
 from paratopic.project import files
-from paratopic.project.files import ALONE, APART, BY_DEFINITIONS, IN_CONTEXT, UNLABELLED
+from paratopic.project.files import (
+    BY_DEFINITIONS,
+    IN_CONTEXT,
+    UNFOLDED,
+    UNLABELLED,
+    WITHOUT_CONTEXT,
+)
 from paratopic.project.folder import Project, run_stage
 from paratopic.training.calibration import calibrate_rows, calibrated, with_expected_thresholds
 
@@ -24,13 +30,13 @@ def main(project: Project, name: str) -> None:
     tables[IN_CONTEXT], calibration, tables[UNLABELLED] = calibrate_rows(
         data, scores, params.calibrate, unlabelled
     )
-    if (folder / ALONE).exists():
-        tables[ALONE], of_alone, _ = calibrate_rows(
-            data, read_parquet(folder / ALONE), params.calibrate
+    if (folder / WITHOUT_CONTEXT).exists():
+        tables[WITHOUT_CONTEXT], of_alone, _ = calibrate_rows(
+            data, read_parquet(folder / WITHOUT_CONTEXT), params.calibrate
         )
         calibration = replace(calibration, alone=of_alone)
-    if len(apart := read_parquet(folder / APART)):
-        tables[APART] = calibrated(apart, calibration, topics)
+    if len(unfolded := read_parquet(folder / UNFOLDED)):
+        tables[UNFOLDED] = calibrated(unfolded, calibration, topics)
     with files.aside(paths.scores / name) as draft:
         draft.mkdir()
         for file, table in tables.items():

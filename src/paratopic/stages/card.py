@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from paratopic.corpus.labelled import read_labelled
-from paratopic.evaluation.report import Metrics
+from paratopic.evaluation.model_report import Metrics
 from paratopic.findings.card import render_card
 from paratopic.inference.model import load
 from paratopic.project import files

@@ -5,10 +5,10 @@ from __future__ import annotations
 from paratopic.corpus.folds import Split
 from paratopic.corpus.labelled import read_sampled
 from paratopic.corpus.table import read_parquet, with_metadata
-from paratopic.evaluation.report import OutOfFold, build_report
+from paratopic.evaluation.model_report import OutOfFold, build_report
 from paratopic.inference.modes import read_calibration
 from paratopic.project import files
-from paratopic.project.files import ALONE, CALIBRATION, HISTORY, IN_CONTEXT
+from paratopic.project.files import CALIBRATION, HISTORY, IN_CONTEXT, WITHOUT_CONTEXT
 from paratopic.project.folder import Project, run_stage
 
 
@@ -48,7 +48,7 @@ def read_out_of_fold(project: Project, name: str) -> OutOfFold:
     """
     params, paths = project.params, project.paths
     folder = paths.scores / name
-    path, alone = folder / CALIBRATION, folder / ALONE
+    path, without_context = folder / CALIBRATION, folder / WITHOUT_CONTEXT
     calibration = read_calibration(files.read_json(path, f"stage calibrate@{name}"))
     scores = read_parquet(folder / IN_CONTEXT)
     has_scores = {*params.topics.scores} <= {*scores}
@@ -56,7 +56,7 @@ def read_out_of_fold(project: Project, name: str) -> OutOfFold:
     if not of_topics and len(scores):
         raise files.outdated(path)
     history = files.read_csv(paths.raw_scores / name / HISTORY, f"stage fit@{name}")
-    read_alone = read_parquet(alone) if alone.exists() else None
+    read_alone = read_parquet(without_context) if without_context.exists() else None
     return OutOfFold(scores, history, calibration, params.calibrate, read_alone)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from paratopic.corpus.folds import Split
 from paratopic.project import files
 from paratopic.project.errors import plural
-from paratopic.project.files import ALONE, HISTORY
+from paratopic.project.files import HISTORY, WITHOUT_CONTEXT
 from paratopic.project.folder import Project, run_stage
 from paratopic.project.reports import Timer, last_time
 from paratopic.project.terminal import bar
@@ -27,14 +27,14 @@ def main(project: Project, name: str) -> None:
     by_paragraph = Split.load(paths.split, "stage split").split_unit == "paragraph"
     if by_paragraph and params.topics.descriptions:
         tables["definitions"] = crossval.score_by_definitions(data, fit, seed)
-    tables["apart"] = crossval.score_apart(data, fit, seed)
+    tables["unfolded"] = crossval.score_unfolded(data, fit, seed)
     with files.aside(paths.raw_scores / name) as draft:
         draft.mkdir()
         files.write_csv(draft / HISTORY, tables.pop("history"))
         for table, rows in tables.items():
             rows.to_parquet(draft / f"{table}.parquet", index=False)
-        if tables["alone"].equals(tables["scores"]):
-            (draft / ALONE).unlink()
+        if tables["without_context"].equals(tables["scores"]):
+            (draft / WITHOUT_CONTEXT).unlink()
     timer.keep(paths.times, f"fit@{name}", labelled=labelled)
     print(f"{name}: scores before calibration in {paths.raw_scores / name}")
 

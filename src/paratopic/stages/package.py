@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from paratopic.inference.folder import write_manifest
+from paratopic.inference.manifest import write_manifest
 from paratopic.project import files
 from paratopic.project.files import CALIBRATION
 from paratopic.project.folder import Project, run_stage

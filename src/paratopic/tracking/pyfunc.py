@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from paratopic.inference.folder import CARD
+from paratopic.inference.manifest import CARD
 from paratopic.inference.model import Model, load
 from paratopic.project.passages import Passage, section_heading
-from paratopic.project.sources import BESIDE
+from paratopic.project.source_settings import CONTEXT_COLUMNS
 
 if TYPE_CHECKING:
     import mlflow.models
@@ -41,9 +41,9 @@ class ServedModel:
         ----------
         model_input
             Column ``text``, and what stands around the texts where it is known: the columns
-            `BESIDE`, None or "" for nothing. ``text_preceding`` and ``text_following`` have a list
-            or an array of the neighbours, in the order of the article, or a str for the nearest
-            one. Other columns are not read.
+            `CONTEXT_COLUMNS`, None or "" for nothing. ``text_preceding`` and ``text_following``
+            have a list or an array of the neighbours, in the order of the article, or a str for the
+            nearest one. Other columns are not read.
 
         Returns
         -------
@@ -104,7 +104,7 @@ def signature(model: Model) -> mlflow.models.ModelSignature:
     output.isetitem(0, [model.classes_[0], None])  # a text may have no topic
     # MLflow has no type for a str or several.
     types = AnyType(), AnyType(), "string", "string"
-    beside = [ColSpec(*spec, required=False) for spec in zip(types, BESIDE, strict=True)]
+    beside = [ColSpec(*spec, required=False) for spec in zip(types, CONTEXT_COLUMNS, strict=True)]
     inputs = Schema([ColSpec("string", TEXT), *beside])
     return ModelSignature(inputs, infer_signature(model_output=output).outputs)
 
@@ -112,10 +112,10 @@ def signature(model: Model) -> mlflow.models.ModelSignature:
 def _texts(table: pd.DataFrame) -> list[str] | list[Passage]:
     """The texts of a table with what its columns tell of them."""
     texts: list[str] = table[TEXT].tolist()
-    if not {*BESIDE} & {*table}:
+    if not {*CONTEXT_COLUMNS} & {*table}:
         return texts
     nothing = pd.Series([""] * len(texts))
-    columns = (table.get(name, nothing).astype(object).fillna("") for name in BESIDE)
+    columns = (table.get(name, nothing).astype(object).fillna("") for name in CONTEXT_COLUMNS)
     return [
         Passage(text, before, after, section_heading(heading, title), title)
         for text, before, after, heading, title in zip(texts, *columns, strict=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from paratopic.corpus.labelled import read_labelled
 from paratopic.evaluation.comparison import Comparison
-from paratopic.evaluation.report import Metrics
+from paratopic.evaluation.model_report import Metrics
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths

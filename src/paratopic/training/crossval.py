@@ -92,7 +92,7 @@ class CrossValidated(NamedTuple):
         Columns id, repeat, fold and one of scores for each topic; no rows if nothing is held out.
     history
         Histories of all fits: columns repeat, fold and those of `Fitted.history`.
-    alone
+    without_context
         As `scores`, of the same paragraphs without what stands around them.
     unlabelled
         As `scores`, of the paragraphs without a label that the folds hold out.
@@ -100,7 +100,7 @@ class CrossValidated(NamedTuple):
 
     scores: pd.DataFrame
     history: pd.DataFrame
-    alone: pd.DataFrame
+    without_context: pd.DataFrame
     unlabelled: pd.DataFrame
 
 
@@ -109,7 +109,7 @@ def cross_validate(
 ) -> CrossValidated:
     """Score each held-out paragraph with a model that was fitted without its fold.
 
-    Neither reads anything of the other: see `Labelled.apart`.
+    Neither reads anything of the other: see `Labelled.without_leakage`.
 
     Parameters
     ----------
@@ -126,16 +126,16 @@ def cross_validate(
         empty = pd.DataFrame(columns=["id", "repeat", "fold", *data.topics.scores])
         return CrossValidated(empty, empty[["repeat", "fold"]], empty, empty)
     processes = min(processes, len(parts))
-    beside = [data.unlabelled.of(fold, repeat) for repeat, fold, _, _ in parts]
+    unlabelled = [data.unlabelled.of(fold, repeat) for repeat, fold, _, _ in parts]
     fits = Parallel(processes, return_as="generator")(
         delayed(_score)(
             fit,
-            *_apart(data, train, test, others),
+            *_without_leakage(data, train, test, others),
             others.texts,
             _seed(seed, done),
             (lambda more, done=done: advance(done + more)) if processes == 1 else silent,
         )
-        for done, ((_, _, train, test), others) in enumerate(zip(parts, beside, strict=True))
+        for done, ((_, _, train, test), others) in enumerate(zip(parts, unlabelled, strict=True))
     )
     tables = []
     for done, ((repeat, fold, _, test), fitted) in enumerate(zip(parts, fits, strict=True), 1):
@@ -143,7 +143,7 @@ def cross_validate(
             advance(done)
         where = {"repeat": repeat, "fold": fold}
         in_context, without, other_scores, history = fitted
-        ids, other_ids = data.rows["id"].iloc[test], beside[done - 1].rows["id"]
+        ids, other_ids = data.rows["id"].iloc[test], unlabelled[done - 1].rows["id"]
         tables.append(
             (
                 _table(data, ids, in_context, where),
@@ -176,11 +176,11 @@ def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     Columns id, repeat (0) and one of scores for each topic.
     """
     model = fit(examples_of(data, slice(0), data.texts.of(slice(0)), ()), seed, silent)
-    scores = model.predict_proba(data.texts.alone)
+    scores = model.predict_proba(data.texts.without_context)
     return _table(data, data.rows["id"], scores, {"repeat": 0})
 
 
-def score_apart(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
+def score_unfolded(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     """Score the paragraphs that are in no fold, with a model that has learnt of none of them.
 
     Each of their topics is in one group alone, so that nothing would be left to learn from. Shares
@@ -193,21 +193,21 @@ def score_apart(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     groups; no rows where all are in folds, or where a share was held out once.
     """
     held_out = data.folds.groupby("id")["fold"].max() >= 0
-    apart = np.flatnonzero(~held_out[data.rows["id"]].to_numpy() & data.by_hand)
-    train = np.flatnonzero(~np.isin(data.groups, data.groups[apart]))
-    if n_fits(data.folds) < 2 or not len(apart) or not len(train):
+    unfolded = np.flatnonzero(~held_out[data.rows["id"]].to_numpy() & data.by_hand)
+    train = np.flatnonzero(~np.isin(data.groups, data.groups[unfolded]))
+    if n_fits(data.folds) < 2 or not len(unfolded) or not len(train):
         return pd.DataFrame(columns=["id", *data.topics.scores])
     others = data.unlabelled.of(ALWAYS_TRAIN)
-    examples, texts = _apart(data, train, apart, others)
+    examples, texts = _without_leakage(data, train, unfolded, others)
     model = fit(examples, _seed(seed, n_fits(data.folds) + 1), silent)
-    scores = _table(data, data.rows["id"].iloc[apart], model.predict_proba(texts), {})
+    scores = _table(data, data.rows["id"].iloc[unfolded], model.predict_proba(texts), {})
     if not len(others.rows):
         return scores
     more = _table(data, others.rows["id"], model.predict_proba(others.texts), {})
     return pd.concat([scores, more], ignore_index=True)
 
 
-def _apart(
+def _without_leakage(
     data: Labelled, train: Integers, held_out: Integers, others: Unlabelled
 ) -> tuple[Examples, Texts]:
     """Rows to learn from and texts that are held out, neither of which tells of the other.
@@ -217,9 +217,11 @@ def _apart(
     duplicates = groups_of(data.folds, list(data.rows["id"]), "duplicates")
     copied = duplicates[data.rows["id"].isin(others.rows["copy_of"])]
     train = train[~np.isin(duplicates[train], copied)]
-    learnt_from, texts = data.apart(train, held_out)
-    pool = data.pool.beside(train, held_out, {*others.rows["article"]}) if data.pool else ()
-    return examples_of(data, train, learnt_from, pool), texts
+    to_learn, texts = data.without_leakage(train, held_out)
+    pool = (
+        data.pool.without_leakage(train, held_out, {*others.rows["article"]}) if data.pool else ()
+    )
+    return examples_of(data, train, to_learn, pool), texts
 
 
 def _table(

@@ -23,8 +23,8 @@ import pandas as pd
 from paratopic.corpus.effective import design_effects_of_few
 from paratopic.corpus.folds import deal
 from paratopic.corpus.labelled import Labelled
-from paratopic.inference.folder import ABOUT, write_manifest
-from paratopic.inference.head import ContextWeights
+from paratopic.inference.linear_head import ContextWeights
+from paratopic.inference.manifest import ABOUT, write_manifest
 from paratopic.inference.modes import (
     Array,
     Calibration,
@@ -34,7 +34,7 @@ from paratopic.inference.modes import (
     Targets,
     mode_of,
 )
-from paratopic.labels.weak import learn_sources, teach
+from paratopic.labels.weak import combine_votes, learn_sources
 from paratopic.project.files import aside
 from paratopic.project.languages import Audience, audience_of
 from paratopic.project.texts import NOTHING, Texts
@@ -193,7 +193,7 @@ class Fitted(ABC):
         """Probabilities of n texts in context, and of the same texts alone."""
         scores = self.predict_proba(texts)
         reads = self.context.reads(texts).any()
-        return scores, self.predict_proba(texts.alone) if reads else scores
+        return scores, self.predict_proba(texts.without_context) if reads else scores
 
     @abstractmethod
     def write(self, folder: Path) -> tuple[dict[str, object], Parity]:
@@ -280,7 +280,7 @@ def topics_are_rare(targets: Targets, topics: Topics) -> bool:
     return n_none >= RARE * max(len(targets), 1)
 
 
-def beside_labels(examples: Examples, n_outcomes: int) -> Array:
+def description_weights(examples: Examples, n_outcomes: int) -> Array:
     """How much the topics' descriptions count beside labels in a tuned encoder.
 
     The more articles have taught the encoder a topic, the less its closeness to the description
@@ -321,9 +321,9 @@ def examples_of(
         return examples
     by_hand = data.by_hand[:, None]
     sources = learn_sources(data.rows, data.weak, data.topics)
-    lesson = teach(data.rows, data.weak, sources)
-    soft = Soft(data.by_hand, lesson.ratio, np.where(by_hand, 1.0, lesson.weights))
-    targets = np.where(by_hand, data.targets, lesson.targets)
+    combined = combine_votes(data.rows, data.weak, sources)
+    soft = Soft(data.by_hand, combined.ratio, np.where(by_hand, 1.0, combined.weights))
+    targets = np.where(by_hand, data.targets, combined.targets)
     examples = replace(examples, targets=targets, soft=soft)
     return examples.of(np.flatnonzero(examples.sample_weight > 0))
 
@@ -352,7 +352,7 @@ def choose_context(
     if not len(examples.texts):
         return PRIOR
     is_read = {
-        part: bool((examples.texts.beside(part) != NOTHING).any()) for part in ("heading", "title")
+        part: bool((examples.texts.at(part) != NOTHING).any()) for part in ("heading", "title")
     }
     is_read["neighbours"] = _are_coherent(examples.texts, seed, embed)
     weights = (
@@ -389,7 +389,7 @@ def _are_coherent(texts: Texts, seed: int, embed: Embed) -> bool:
     texts with neighbours, nothing is known, and they are taken to be. Without any neighbours it is
     false.
     """
-    before, after = (texts.beside(part)[:, 0] for part in ("before", "after"))
+    before, after = (texts.at(part)[:, 0] for part in ("before", "after"))
     near = np.where(after == NOTHING, before, after)
     rows = np.flatnonzero(near != NOTHING)
     if len(rows) < 2:

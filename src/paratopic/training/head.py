@@ -7,8 +7,8 @@ Texts that nobody labelled teach a head by its own answers and those of their ne
 texts that lie close together mostly have the same topic. So each answer of a head that knows the
 labels alone is averaged with its neighbours', as in label propagation (Zhu & Ghahramani 2002), and
 sharpened, as in entropy minimisation (Grandvalet & Bengio 2004). A head is then fitted to labels
-and answers (`with_answers`). Where each topic has enough labels, this head answers the texts once
-more; a topic with few has lost some of its texts to others by then, and would lose more.
+and pseudo-labels (`add_pseudo_labels`). Where each topic has enough labels, this head predicts the
+texts once more; a topic with few has lost some of its texts to others by then, and would lose more.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from paratopic.inference.head import LinearHead, nearness
+from paratopic.inference.linear_head import LinearHead, nearness
 from paratopic.inference.modes import Array, Features, Integers, Multi, Scores, Single, Targets
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
-from paratopic.training.logistic import Lessons, Linear, fit_binary, fit_logistic
+from paratopic.training.logistic import Linear, TrainingData, fit_binary, fit_logistic
 
 # With fewer rows than this, and than features, heads are fitted in the space that the rows span.
 WIDE = 2000
@@ -82,20 +82,23 @@ class Described(NamedTuple):
     subjects: Array
     margin: float = MARGIN
 
-    def prior(self, k: int, regression: Regression, beside: Array | None = None) -> Array:
+    def prior(
+        self, k: int, regression: Regression, description_weights: Array | None = None
+    ) -> Array:
         """Coefficients of the head of k topics, (`Mode.n_logits`, d + 1).
 
         Parameters
         ----------
-        beside
-            (`Mode.n_logits`,) how much the descriptions count beside labels, for each outcome; 1 by
-            default.
+        description_weights
+            (`Mode.n_logits`,) weight of the descriptions for each outcome; 1 by default.
         """
         prior = np.zeros((regression.n_logits(k), self.features.shape[1] + 1))
         if len(self.features):
             prior[:k, :-1] = PRIOR_SCALE * self.features
             prior[k:, -1] = PRIOR_SCALE
-        return regression.without_common(prior if beside is None else beside[:, None] * prior)
+        return regression.without_common(
+            prior if description_weights is None else description_weights[:, None] * prior
+        )
 
     def widen(self, features: Features) -> Features:
         """Add the prior logit of none of the topics to features (n, d), in units of `PRIOR_SCALE`.
@@ -119,9 +122,9 @@ class Described(NamedTuple):
         return LinearHead(wide.coef[:, :-1], slope, intercept, self.subjects)
 
 
-def lessons(
+def hand_label_data(
     features: Features, targets: Targets, evidence: Array, regression: Regression
-) -> Lessons:
+) -> TrainingData:
     """Turn labels into lessons, in which outcomes have the same total weight.
 
     Parameters
@@ -134,17 +137,17 @@ def lessons(
         (n,) how much each example tells (`examples.evidence`); a window has a share of its text's.
     """
     truth = regression.outcomes(targets).astype(np.float64)
-    return Lessons(features, truth, regression.weigh(truth, evidence))
+    return TrainingData(features, truth, regression.weigh(truth, evidence))
 
 
-def lessons_of(
+def training_data(
     features: Features,
     examples: Examples,
     evidence: Array,
     regression: Regression,
     strength: float,
     prior: Array,
-) -> Lessons:
+) -> TrainingData:
     """Turn examples into lessons, some of which may have weak labels.
 
     What weak sources say of a text is weighed against what a head says of it that is fitted to the
@@ -159,36 +162,38 @@ def lessons_of(
     Parameters
     ----------
     features, evidence
-        As for `lessons`, of the examples.
+        As for `hand_label_data`, of the examples.
     strength, prior
         As for `fit_head`, of the head that is fitted to the labels by hand.
     """
-    learnt, soft = lessons(features, examples.targets, evidence, regression), examples.soft
+    data, soft = hand_label_data(features, examples.targets, evidence, regression), examples.soft
     if soft is None:
-        return learnt
+        return data
     hand = np.flatnonzero(soft.by_hand)
-    known = regression.probabilities(np.zeros(learnt.truth.shape))  # all outcomes alike
+    known = regression.probabilities(np.zeros(data.truth.shape))  # all outcomes alike
     if len(hand) or prior.any():
-        by_hand = lessons(features[hand], examples.targets[hand], evidence[hand], regression)
+        by_hand = hand_label_data(
+            features[hand], examples.targets[hand], evidence[hand], regression
+        )
         coef, intercept = fit_head(by_hand, regression, strength, prior)
         # What the head has never seen may be true all the same.
         answers = regression.probabilities(np.asarray(features @ coef.T) + intercept)
         known = (1 - UNSEEN) * answers + UNSEEN * known
     truth = regression.update(known, soft.ratio)
-    truth[hand] = learnt.truth[hand]
+    truth[hand] = data.truth[hand]
     of_hand = float(evidence[hand].sum()) / max(float(evidence.sum()), 1.0)
     weights = max(LEAST_BY_HAND, of_hand) * regression.weigh(truth, evidence)
-    return Lessons(features, truth, weights * (soft.weights / examples.sample_weight[:, None]))
+    return TrainingData(features, truth, weights * (soft.weights / examples.sample_weight[:, None]))
 
 
-def with_answers(
-    learnt: Lessons, features: Features, answers: Array, regression: Regression
-) -> Lessons:
+def add_pseudo_labels(
+    data: TrainingData, features: Features, answers: Array, regression: Regression
+) -> TrainingData:
     """Add texts without a label, and what a head answered, to lessons.
 
     Parameters
     ----------
-    learnt
+    data
         Lessons from labels.
     features
         (m, d) features of the texts, from `Described.widen`; dense, as those of the lessons.
@@ -201,15 +206,15 @@ def with_answers(
     but each of them no more than a label does on average. Topics are not balanced among them, so
     that they tell which topics are frequent.
     """
-    truth, weights = regression.taught_by(answers, learnt.truth)
-    n_labels = (learnt.weights > 0).sum(axis=0)
+    truth, weights = regression.pseudo_labels(answers, data.truth)
+    n_labels = (data.weights > 0).sum(axis=0)
     texts = np.maximum(np.maximum(weights.sum(axis=0), n_labels), 1)
-    weights = weights * (learnt.weights.sum(axis=0) / texts)
-    pairs = zip(learnt, Lessons(features, truth, weights), strict=True)
-    return Lessons(*(np.vstack([np.asarray(part) for part in pair]) for pair in pairs))
+    weights = weights * (data.weights.sum(axis=0) / texts)
+    pairs = zip(data, TrainingData(features, truth, weights), strict=True)
+    return TrainingData(*(np.vstack([np.asarray(part) for part in pair]) for pair in pairs))
 
 
-def fit_head(learnt: Lessons, regression: Regression, strength: float, prior: Array) -> Linear:
+def fit_head(data: TrainingData, regression: Regression, strength: float, prior: Array) -> Linear:
     """Fit the layer that turns features into logits, as `Mode.probabilities` takes them.
 
     Parameters
@@ -226,22 +231,22 @@ def fit_head(learnt: Lessons, regression: Regression, strength: float, prior: Ar
     intercept
         (`Mode.n_logits`,) intercepts.
     """
-    return next(fit_heads(learnt, regression, [strength], prior))
+    return next(fit_heads(data, regression, [strength], prior))
 
 
 def fit_heads(
-    learnt: Lessons, regression: Regression, strengths: Iterable[float], prior: Array
+    data: TrainingData, regression: Regression, strengths: Iterable[float], prior: Array
 ) -> Iterator[Linear]:
     """Fit a head for each of several strengths; each begins where the one before ended.
 
     Parameters
     ----------
-    learnt, regression, prior
+    data, regression, prior
         As for `fit_head`, which describes the heads too.
     strengths
         Strength of the regressions, for each head.
     """
-    features = learnt.features
+    features = data.features
     shared = np.asarray(features @ prior.T)
     n, d = features.shape
     last = None
@@ -249,14 +254,14 @@ def fit_heads(
     apart = prior.any(axis=1) & ~shared.any(axis=0)
     if n == 0 or n >= min(d, WIDE) or apart.any():
         for strength in strengths:
-            last = regression.fit(learnt, prior, strength, last)
+            last = regression.fit(data, prior, strength, last)
             yield last
         return
     # The best coefficients differ from the prior by a linear combination of the rows (representer
     # theorem; Schölkopf, Herbrich & Smola 2001): fit in the space that the rows span, which has
     # fewer dimensions.
     coordinates, basis = _row_space(features)
-    reduced = learnt._replace(features=coordinates)
+    reduced = data._replace(features=coordinates)
     near = shared.T @ basis
     for strength in strengths:
         last = regression.fit(reduced, near, strength, last)
@@ -274,10 +279,10 @@ class SingleRegression(Single):
     strength: Final = 10.0
 
     def weigh(self, truth: Array, evidence: Array) -> Array:
-        """Weights of texts in each regression, (n, r), from their `Lessons.truth` and evidence."""
+        """Weights (n, r) of texts in each regression, from `TrainingData.truth` and evidence."""
         return balanced(truth.argmax(axis=1), evidence)[:, None]
 
-    def taught_by(self, answers: Array, labels: Array) -> tuple[Array, Array]:
+    def pseudo_labels(self, answers: Array, labels: Array) -> tuple[Array, Array]:
         """Probabilities (m, `Mode.n_logits`) and weights (m, r) with which answers are learnt.
 
         Where none of the labels (n, `Mode.n_logits`) says none of the topics, nor do the answers.
@@ -296,15 +301,17 @@ class SingleRegression(Single):
         """Prior coefficients (`Mode.n_logits`, d) without what tells for no outcome."""
         return prior
 
-    def fit(self, learnt: Lessons, prior: Array, strength: float, start: Linear | None) -> Linear:
+    def fit(
+        self, data: TrainingData, prior: Array, strength: float, start: Linear | None
+    ) -> Linear:
         """Fit the head; parameters as in `fit_logistic`.
 
         Where no lesson says none of the topics, its prior alone tells of it: otherwise each lesson
         would tell that a text has a topic.
         """
-        if learnt.truth[:, -1].any():
-            return fit_logistic(learnt, strength, prior, start)
-        topical = learnt._replace(truth=learnt.truth[:, :-1])
+        if data.truth[:, -1].any():
+            return fit_logistic(data, strength, prior, start)
+        topical = data._replace(truth=data.truth[:, :-1])
         before = start and Linear(start.coef[:-1], start.intercept[:-1])
         topics = fit_logistic(topical, strength, prior[:-1], before)
         none = 0.0 if prior[-1].any() else -np.inf
@@ -320,7 +327,7 @@ class MultiRegression(Multi):
         has = (truth > 1 / 2).astype(np.int64)
         return np.column_stack([balanced(of_topic, evidence) for of_topic in has.T])
 
-    def taught_by(self, answers: Array, labels: Array) -> tuple[Array, Array]:
+    def pseudo_labels(self, answers: Array, labels: Array) -> tuple[Array, Array]:
         return answers, np.ones(answers.shape)
 
     def update(self, probabilities: Array, ratio: Array) -> Array:
@@ -331,11 +338,13 @@ class MultiRegression(Multi):
         # Similarity to every topic's description alike tells for none of them.
         return np.asarray(prior - prior.mean(axis=0, keepdims=True))
 
-    def fit(self, learnt: Lessons, prior: Array, strength: float, start: Linear | None) -> Linear:
-        features, truth, weights = learnt
+    def fit(
+        self, data: TrainingData, prior: Array, strength: float, start: Linear | None
+    ) -> Linear:
+        features, truth, weights = data
         fits = []
         for topic in range(truth.shape[1]):
-            of_topic = Lessons(features, truth[:, [topic]], weights[:, [topic]])
+            of_topic = TrainingData(features, truth[:, [topic]], weights[:, [topic]])
             before = start and (start.coef[topic], float(start.intercept[topic]))
             fits.append(fit_binary(of_topic, strength, prior[topic], before))
         return Linear(np.array([coef for coef, _ in fits]), np.array([level for _, level in fits]))

@@ -30,7 +30,7 @@ class Linear(NamedTuple):
     intercept: Array
 
 
-class Lessons(NamedTuple):
+class TrainingData(NamedTuple):
     """What a regression, or a head of several, is fitted to: n texts, and how much each counts.
 
     Attributes
@@ -51,7 +51,7 @@ class Lessons(NamedTuple):
 
 
 def fit_logistic(
-    learnt: Lessons, strength: float, prior: Array, start: Linear | None = None
+    data: TrainingData, strength: float, prior: Array, start: Linear | None = None
 ) -> Linear:
     """Fit a multinomial logistic regression whose coefficients are shrunk to `prior`, not to 0.
 
@@ -62,7 +62,7 @@ def fit_logistic(
 
     Parameters
     ----------
-    learnt
+    data
         Lessons with one column of weights.
     strength
         Variance of the coefficients around the prior; scikit-learn's C.
@@ -80,7 +80,7 @@ def fit_logistic(
     intercept
         (k,) intercepts; -inf for an unknown topic.
     """
-    features, truth, weights = learnt
+    features, truth, weights = data
     labelled, described = truth.any(axis=0), prior.any(axis=1)
     coef, intercept = prior.copy(), np.where(labelled | described, 0.0, -np.inf)
     if not len(truth):
@@ -92,7 +92,7 @@ def fit_logistic(
     fixed = features @ prior[rows].T
     unlabelled = prior[described & ~labelled]
     others = logsumexp(features @ unlabelled.T, axis=1) if len(unlabelled) else -np.inf
-    loss = _LogLoss(Lessons(features, truth[:, rows], weights), fixed, others, strength)
+    loss = _LogLoss(TrainingData(features, truth[:, rows], weights), fixed, others, strength)
     change = loss.minimise(change)
     coef[rows] += change[:-1].T
     intercept[rows] = change[-1]
@@ -100,13 +100,13 @@ def fit_logistic(
 
 
 def fit_binary(
-    learnt: Lessons, strength: float, prior: Array, start: tuple[Array, float] | None = None
+    data: TrainingData, strength: float, prior: Array, start: tuple[Array, float] | None = None
 ) -> tuple[Array, float]:
     """Fit the probability that a text has a property: `fit_logistic` with two classes.
 
     Parameters
     ----------
-    learnt
+    data
         Lessons of one class, the property, with one column of weights.
     prior
         (d,) coefficients before any label is seen; all 0 for no prior.
@@ -119,7 +119,7 @@ def fit_binary(
         Intercept. Without a prior, it is inf if all examples have the property, and -inf if none
         has it.
     """
-    features, truth, _ = learnt
+    features, truth, _ = data
     if not prior.any() and ((truth == 1).all() or not truth.any()):
         return prior.copy(), np.inf if truth.any() else -np.inf
     if not len(truth):
@@ -127,7 +127,7 @@ def fit_binary(
     coef, intercept = (prior, 0.0) if start is None else start
     # Two classes with half of the coefficients each, of opposite signs, are penalised half as much.
     # The logit of not having the property is 0.
-    loss = _LogLoss(learnt, (features @ prior)[:, None], 0.0, 2 * strength)
+    loss = _LogLoss(data, (features @ prior)[:, None], 0.0, 2 * strength)
     change = loss.minimise(np.append(coef - prior, intercept)[:, None])[:, 0]
     return prior + change[:-1], float(change[-1])
 
@@ -157,9 +157,9 @@ class _LogLoss:
     """
 
     def __init__(
-        self, learnt: Lessons, fixed: Array, others: Array | float, strength: float
+        self, data: TrainingData, fixed: Array, others: Array | float, strength: float
     ) -> None:
-        features, self._truth, self._weights = learnt
+        features, self._truth, self._weights = data
         self._by_column = features.T.tocsr() if sparse.issparse(features) else features.T
         self._fixed, self._others = fixed, others
         variance = np.append(np.full(features.shape[1], strength), INTERCEPT)

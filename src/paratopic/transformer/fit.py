@@ -17,7 +17,7 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from torch import nn
 
-from paratopic.inference.head import ContextWeights, LinearHead
+from paratopic.inference.linear_head import ContextWeights, LinearHead
 from paratopic.inference.modes import Array, Integers, Scores
 from paratopic.inference.onnx_model import (
     EncoderClassifier,
@@ -35,8 +35,8 @@ from paratopic.training.examples import (
     Fitted,
     Parity,
     at_most,
-    beside_labels,
     choose_context,
+    description_weights,
     evidence,
     silent,
     stand_out,
@@ -46,12 +46,12 @@ from paratopic.training.head import (
     MARGIN,
     MARGIN_IF_CENTRED,
     Described,
+    add_pseudo_labels,
     fit_head,
-    lessons_of,
     n_rounds,
     regression_of,
     smooth_answers,
-    with_answers,
+    training_data,
 )
 from paratopic.training.subjects import SUBJECTS, are_others
 from paratopic.transformer.centre import centre
@@ -65,7 +65,7 @@ from paratopic.transformer.tuning import balanced_batches, plan_tuning, tune
 # Number of labelled texts that are compared with the topics' names, at most.
 MOST_TO_COMPARE = 1000
 # Standard errors by which texts have to be closer to the name of their topic than to others.
-TELLING = 2.0
+INFORMATIVE_FROM = 2.0
 # Most parameters of an encoder that is saved for sentence-transformers, too. A copy of
 # multilingual-e5-small would take 471 MB.
 MOST_TO_COPY = 50_000_000
@@ -194,7 +194,7 @@ def fit(
     if is_centred := params.encoder != BUNDLED:
         _centre(network.encoder, examples, topics, short, seed)
     untuned = Embedder(network.encoder, remembers=True)
-    descriptions = topics.descriptions or _telling_names(examples, topics, untuned, short)
+    descriptions = topics.descriptions or _informative_names(examples, topics, untuned, short)
     subjects = _other_subjects(descriptions, untuned, short)
     margin = MARGIN_IF_CENTRED if is_centred else MARGIN
     head_fit = _HeadFit(topics, descriptions, subjects, margin, short)
@@ -209,8 +209,8 @@ def fit(
     encoder, similarity = _quantise_if_close(network.encoder, windows)
     embedder = Embedder(encoder)
     # A tuned encoder puts texts close to the description of the topic that it takes them for.
-    beside = beside_labels(examples, len(topics.outcomes)) if len(history) else None
-    head = head_fit.fit(examples, embedder, tokenizer, context, beside)
+    weights = description_weights(examples, len(topics.outcomes)) if len(history) else None
+    head = head_fit.fit(examples, embedder, tokenizer, context, weights)
     advance(1.0)
     model = embedder, tokenizer, head, network.encoder, windows, similarity
     return FittedTransformer(history, context, (), topics, *model, encoder=params.encoder)
@@ -258,7 +258,7 @@ def _to_begin_with(examples: Examples, topics: Topics, seed: int) -> Examples:
     return replace(examples.of(np.union1d(of_each, at_random)), unlabelled=())
 
 
-def _telling_names(
+def _informative_names(
     examples: Examples, topics: Topics, embedder: Embedder, tokenizer: Tokenizer
 ) -> tuple[str, ...]:
     """The topics' names, if they tell something of rare topics; otherwise none.
@@ -280,8 +280,8 @@ def _telling_names(
     )
     similarity = texts @ names.T
     similarity -= similarity.mean(axis=0)  # some names are closer to all texts than others
-    telling = stand_out(similarity[has_topic], examples.targets[has_topic], TELLING)
-    return topics.names if telling else ()
+    informative = stand_out(similarity[has_topic], examples.targets[has_topic], INFORMATIVE_FROM)
+    return topics.names if informative else ()
 
 
 def _other_subjects(
@@ -376,9 +376,9 @@ class _HeadFit:
         embedder: Embedder,
         tokenizer: Tokenizer,
         context: ContextWeights,
-        beside: Array | None = None,
+        description_weights: Array | None = None,
     ) -> LinearHead:
-        """Fit the head to embeddings in context; `beside` is as in `Described.prior`."""
+        """Fit the head to embeddings in context; `description_weights` as in `Described.prior`."""
         topics, regression = self.topics, regression_of(self.topics)
         strength, is_described = regression.strength, bool(topics.descriptions)
         weights = evidence(examples, is_described)
@@ -386,21 +386,21 @@ class _HeadFit:
             _describe(embedder, tokenizer, each) for each in (self.descriptions, self.subjects)
         )
         described = Described(of_topics, of_subjects, self.margin)
-        prior = described.prior(len(topics.names), regression, beside)
+        prior = described.prior(len(topics.names), regression, description_weights)
         read = embed_in_context(tokenizer, examples.texts, context, embedder)
         features = described.widen(read.features)
         # The windows of a text share its weight.
         of_windows = weights[read.owner] * (1 / np.bincount(read.owner)[read.owner])
         of_each = examples.of(read.owner)
-        learnt = lessons_of(features, of_each, of_windows, regression, strength, prior)
-        head = fit_head(learnt, regression, strength, prior)
+        data = training_data(features, of_each, of_windows, regression, strength, prior)
+        head = fit_head(data, regression, strength, prior)
         if examples.unlabelled:
             unlabelled = embedder(_first_windows(self.short, examples.unlabelled))
             features = described.widen(unlabelled)
             for _ in range(n_rounds(weights, examples.targets, is_described)):
                 answers = regression.probabilities(features @ head.coef.T + head.intercept)
                 answers = smooth_answers(unlabelled, answers, regression)
-                both = with_answers(learnt, features, answers, regression)
+                both = add_pseudo_labels(data, features, answers, regression)
                 head = fit_head(both, regression, strength, prior)
         return described.head(head)
 

@@ -20,7 +20,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from paratopic.inference.head import SHARPNESS, LinearHead
+from paratopic.inference.linear_head import SHARPNESS, LinearHead
 from paratopic.inference.modes import Array, Integers
 from paratopic.inference.onnx_model import OnnxModel, thread_pool
 from paratopic.transformer.export import EmbeddingNetwork, export

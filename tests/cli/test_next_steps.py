@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from paratopic.cli.project import DRAW, RUN, next_steps, note_changes
+from paratopic.cli.next_steps import DRAW, RUN, next_steps, note_changes
 from paratopic.corpus.labelled import SAMPLE_SCHEMA, VOTES_SCHEMA
 from paratopic.labels.log import Label
 from paratopic.project.files import Paths, sha256, write_text
 from paratopic.project.params import Params
-from paratopic.project.sources import Source
+from paratopic.project.source_settings import Source
 from paratopic.results.project import Labelling, Project
 from tests.reports import prepared
 from tests.samples import PARAMS, copy_settings, paragraph_table

@@ -16,8 +16,8 @@ from pathlib import Path
 from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
 from paratopic.project.files import CODEBOOK, CONTROL, LOG, SHEET, printable
-from paratopic.reading.apart import FORMATS, read_apart
 from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, check_size
+from paratopic.reading.sandbox import FORMATS, read_in_sandbox
 from paratopic.reading.structure import classify, plain_segments
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def read_file(path: Path) -> Article:
         return read_text(path.stem, data, str(path))
     if not data.strip():
         raise UserError(f"{path}: is empty. Give a file with at least one paragraph.")
-    segments, fields = read_apart(suffix, data, str(path))
+    segments, fields = read_in_sandbox(suffix, data, str(path))
     return replace(_article(path.stem, segments, str(path)), fields=fields)
 
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.annotation import formats
+from paratopic.annotation import exchange
 from paratopic.annotation.label_studio import NONE_CHOICE, configuration
 from paratopic.annotation.suggestion import Suggestion, in_context
 from paratopic.project.errors import UserError
@@ -41,15 +41,15 @@ SUGGESTIONS = [
 ]
 
 
-def read(path: Path, topics: Topics = TOPICS) -> formats.ImportedLabels:
-    return formats.read_answers(path, FRAME, topics)
+def read(path: Path, topics: Topics = TOPICS) -> exchange.ImportedLabels:
+    return exchange.read_answers(path, FRAME, topics)
 
 
 def write(path: Path, items: list[Suggestion] = SUGGESTIONS) -> list[Path]:
-    return formats.write_tasks(path, items, TOPICS, "baseline")
+    return exchange.write_tasks(path, items, TOPICS, "baseline")
 
 
-def rows_of(imported: formats.ImportedLabels) -> list[tuple[str, str, str, str, str]]:
+def rows_of(imported: exchange.ImportedLabels) -> list[tuple[str, str, str, str, str]]:
     return [(x.paragraph, x.cell, x.annotator, x.when, x.note) for x in imported.labels]
 
 
@@ -123,12 +123,12 @@ def test_reading_a_sheet_with_any_separator_or_a_workbook(tmp_path: Path, separa
 def test_a_sheet_as_a_workbook_has_the_same_cells(tmp_path: Path) -> None:
     (path,) = write(tmp_path / "sheet.xlsx")
     rows = [cells for _, cells in read_workbook(path)]
-    in_csv = list(csv.reader(io.StringIO(formats.sheet(SUGGESTIONS))))
+    in_csv = list(csv.reader(io.StringIO(exchange.sheet(SUGGESTIONS))))
     assert rows == [["0.5" if cell == "0.50" else cell for cell in row] for row in in_csv]
     shown = dict(zip(in_csv[0], in_csv[2], strict=True))
     assert (shown["topics"], shown["suggestion"], shown["probability"]) == ("?", "security", "0.50")
     assert shown["text"] == "The navy, sailed."
-    assert formats.read_drawn(path, FRAME) == dict.fromkeys(FRAME["id"], "")
+    assert exchange.read_drawn(path, FRAME) == dict.fromkeys(FRAME["id"], "")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ ODD = st.text(st.characters(categories=["L", "N", "P", "Zs"]) | st.sampled_from(
 @settings(max_examples=200)
 @given(ODD)
 def test_no_part_of_a_cell_becomes_a_row(text: str) -> None:
-    sheet = formats.sheet([Suggestion("a:1", text, "", "a", (), (), {}, "unsure")])
+    sheet = exchange.sheet([Suggestion("a:1", text, "", "a", (), (), {}, "unsure")])
     rows = list(csv.reader(io.StringIO(sheet, newline=""), strict=True))
     assert len(rows) == 2 and len(rows[1]) == len(rows[0])
 
@@ -231,7 +231,7 @@ def test_a_paragraph_like_a_formula_is_read_as_it_was_from_a_sheet(
     assert f"'{text}" in written
     path = save(tmp_path, "sheet.csv", written.replace("?", "trade"))
     frame = pd.DataFrame({"id": ["=evil:1"], "text": [text]})
-    (label,) = formats.read_answers(path, frame, TOPICS).labels
+    (label,) = exchange.read_answers(path, frame, TOPICS).labels
     assert (label.paragraph, label.cell) == ("=evil:1", "trade")
 
 
@@ -273,7 +273,7 @@ def test_how_a_paragraph_was_drawn_comes_back(tmp_path: Path, suffix: str) -> No
         answered = [each | {"annotations": [annotation(["trade"])]} for each in tasks]
         path.write_text(json.dumps(answered), encoding="utf-8")
     else:
-        assert formats.read_drawn(path, FRAME) == drawn
+        assert exchange.read_drawn(path, FRAME) == drawn
         unfilled = read(path)
         assert not unfilled.labels and len(unfilled.left_out["undecided"]) == len(FRAME)
         if suffix == ".xlsx":
@@ -295,14 +295,14 @@ def test_how_a_paragraph_was_drawn_is_checked_in_a_sheet(tmp_path: Path) -> None
     (problem,) = imported.problems
     assert f'{path}, row 3: "x" in the column drawn' in problem
     with pytest.raises(UserError, match='row 3: "x" in the column drawn'):
-        formats.read_drawn(path, FRAME)
+        exchange.read_drawn(path, FRAME)
 
 
 def test_reading_which_paragraphs_a_sheet_lists(tmp_path: Path) -> None:
     (path,) = write(tmp_path / "out.csv", SUGGESTIONS[::-1])
-    assert list(formats.read_drawn(path, FRAME)) == list(FRAME["id"])[::-1]
+    assert list(exchange.read_drawn(path, FRAME)) == list(FRAME["id"])[::-1]
     with pytest.raises(UserError, match="row 2: .*one:"):
-        formats.read_drawn(path, FRAME[:1])
+        exchange.read_drawn(path, FRAME[:1])
 
 
 def test_in_mode_multi_label_studio_asks_for_all_topics_at_once() -> None:

@@ -38,7 +38,7 @@ MEMORY = 2_000_000_000
 SECONDS, SECONDS_A_MILLION = 20.0, 40.0
 
 
-def read_apart(suffix: str, data: bytes, source: str) -> tuple[list[Segment], dict[str, str]]:
+def read_in_sandbox(suffix: str, data: bytes, source: str) -> tuple[list[Segment], dict[str, str]]:
     """Read a file in the child process: its segments, and what its document says that it is from.
 
     The latter is nothing where looking for it fails.

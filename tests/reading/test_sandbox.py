@@ -18,10 +18,10 @@ import psutil
 import pytest
 
 from paratopic.project.errors import UserError
-from paratopic.reading import apart
 from paratopic.reading import html as html_room
-from paratopic.reading.apart import read_apart
-from paratopic.reading.files import read_file
+from paratopic.reading import sandbox
+from paratopic.reading.article_files import read_file
+from paratopic.reading.sandbox import read_in_sandbox
 from tests.documents import SAMPLES, html, save, with_part
 from tests.programs import environment
 from tests.reading.test_pdf import with_content, with_letters
@@ -76,8 +76,8 @@ QUICK = (
 def test_small_files_that_take_too_much_are_refused_and_the_next_is_read(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apart, "SECONDS", 1.0)
-    monkeypatch.setattr(apart, "SECONDS_A_MILLION", 0.0)
+    monkeypatch.setattr(sandbox, "SECONDS", 1.0)
+    monkeypatch.setattr(sandbox, "SECONDS_A_MILLION", 0.0)
     bomb = save(tmp_path, name, BOMBS[name]())
     started = time.monotonic()
     with pytest.raises(UserError) as raised:
@@ -92,10 +92,10 @@ def test_small_files_that_take_too_much_are_refused_and_the_next_is_read(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux alone")
 def test_memory_is_limited_even_if_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "SECONDS", 120.0)
+    monkeypatch.setattr(sandbox, "SECONDS", 120.0)
     bomb, started = BOMBS["a page of gigabytes.pdf"](), time.monotonic()
     with pytest.raises(UserError, match=r"^a\.pdf: is too large or too slow to read"):
-        read_apart(".pdf", bomb, "a.pdf")
+        read_in_sandbox(".pdf", bomb, "a.pdf")
     assert time.monotonic() - started < 110
 
 
@@ -104,7 +104,7 @@ def test_a_missing_library_is_named_with_what_to_install(monkeypatch: pytest.Mon
         for name in [n for n in sys.modules if n.startswith((library, "paratopic.reading."))]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, library, None)
-        outcome, message, _ = apart._reply(suffix, SAMPLES[suffix], f"a{suffix}", 60)
+        outcome, message, _ = sandbox._reply(suffix, SAMPLES[suffix], f"a{suffix}", 60)
         assert outcome == "refused"
         assert message.startswith(f"a{suffix}: {suffix} needs {library}")
         assert message.endswith(": pip install 'paratopic[articles]'")
@@ -113,16 +113,16 @@ def test_a_missing_library_is_named_with_what_to_install(monkeypatch: pytest.Mon
 
 def test_a_mistake_in_a_reader_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html_room, "html_segments", lambda data, source: [][0])
-    outcome, report, _ = apart._reply(".html", b"<p>", "a.html", 60)
+    outcome, report, _ = sandbox._reply(".html", b"<p>", "a.html", 60)
     assert outcome == "failed" and "IndexError" in report
-    monkeypatch.setattr(apart, "_ask", lambda *_: json.dumps([outcome, report, {}]))
+    monkeypatch.setattr(sandbox, "_ask", lambda *_: json.dumps([outcome, report, {}]))
     with pytest.raises(RuntimeError, match=r"(?s)^a\.html: Traceback .*IndexError"):
-        read_apart(".html", b"<p>", "a.html")
+        read_in_sandbox(".html", b"<p>", "a.html")
 
 
 def test_an_article_is_read_whatever_becomes_of_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html_room, "html_fields", lambda data: [][0])
-    outcome, segments, fields = apart._reply(".html", SAMPLES[".html"], "a.html", 60)
+    outcome, segments, fields = sandbox._reply(".html", SAMPLES[".html"], "a.html", 60)
     assert outcome == "read" and segments and fields == {}
 
 
@@ -137,7 +137,7 @@ def run(code: str, folder: Path) -> str:
 
 READ = """
 from pathlib import Path
-from paratopic.reading.files import read_file
+from paratopic.reading.article_files import read_file
 """
 
 
@@ -194,15 +194,15 @@ def test_the_child_ends_with_its_parent(how: signal.Signals, tmp_path: Path) -> 
     code = f"""
 import signal
 
-from paratopic.reading import apart
+from paratopic.reading import sandbox
 from paratopic.reading import html as html_room
 {READ}
 # A shell that starts the tests in the background makes programs ignore interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-apart.SECONDS = {4.0 if how == signal.SIGKILL else 60.0}
+sandbox.SECONDS = {4.0 if how == signal.SIGKILL else 60.0}
 read_file(Path("good.pdf"))
 try:
-    print(apart._CHILD.process.pid, flush=True)
+    print(sandbox._CHILD.process.pid, flush=True)
     read_file(Path("bomb.pdf"))
 except KeyboardInterrupt:
     print(read_file(Path("good.pdf")).segments[0].text)

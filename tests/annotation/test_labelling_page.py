@@ -22,7 +22,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 from starlette.testclient import TestClient
 
-from paratopic.annotation import page
+from paratopic.annotation import labelling_page
 from paratopic.annotation.suggestion import Suggestion
 from paratopic.inference.model import load
 from paratopic.labels.answers import current
@@ -38,7 +38,7 @@ from tests.samples import TOPICS
 PORT = 8765
 HERE = f"http://127.0.0.1:{PORT}"
 # What the page sends with each action.
-SHOWN = {"codebook": page.version_of(TOPICS)}
+SHOWN = {"codebook": labelling_page.version_of(TOPICS)}
 
 
 @pytest.fixture
@@ -47,17 +47,17 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def session(path: Path) -> page.Session:
+def session(path: Path) -> labelling_page.Session:
     return session_of(path)
 
 
-def session_of(path: Path, name: str = "ann") -> page.Session:
-    return page.Session(path, name, suggestions(TOPICS), lambda: TOPICS)
+def session_of(path: Path, name: str = "ann") -> labelling_page.Session:
+    return labelling_page.Session(path, name, suggestions(TOPICS), lambda: TOPICS)
 
 
 @pytest.fixture
-def client(session: page.Session) -> TestClient:
-    return TestClient(page.application(session), base_url=HERE)
+def client(session: labelling_page.Session) -> TestClient:
+    return TestClient(labelling_page.application(session), base_url=HERE)
 
 
 def answers_in(path: Path) -> list[tuple[str, str, str, str]]:
@@ -101,9 +101,9 @@ def test_undo_brings_back_the_answer_before(client: TestClient, path: Path) -> N
 def test_undo_leaves_the_answer_of_another_window(path: Path, topic: str) -> None:
     one, other = session_of(path), session_of(path)
     one.save(trade("news:0"))
-    other.save(page.Submission(**answer("news:0", topic)))
+    other.save(labelling_page.Submission(**answer("news:0", topic)))
     with pytest.raises(UserError, match="news:0 .*another window"):
-        one.undo(page.Shown(**SHOWN))
+        one.undo(labelling_page.Shown(**SHOWN))
     assert answers_in(path) == [("news:0", topic, "ann", "")]
     assert one.state()["items"][0]["answer"]["topics"] == (topic,)
 
@@ -111,10 +111,10 @@ def test_undo_leaves_the_answer_of_another_window(path: Path, topic: str) -> Non
 def test_undo_brings_back_what_another_window_or_an_import_said_before(path: Path) -> None:
     one, other = session_of(path), session_of(path)
     one.save(trade("news:1"))
-    other.save(page.Submission(**answer("news:0", "security")))
+    other.save(labelling_page.Submission(**answer("news:0", "security")))
     assert one.state()["items"][0]["answer"]["topics"] == ("security",)
     one.save(trade("news:0"))
-    assert one.undo(page.Shown(**SHOWN))["answer"]["topics"] == ("security",)
+    assert one.undo(labelling_page.Shown(**SHOWN))["answer"]["topics"] == ("security",)
     assert ("news:0", "security", "ann", "") in answers_in(path)
 
 
@@ -127,7 +127,7 @@ def test_an_answer_counts_although_the_clock_was_set_back(path: Path) -> None:
 
 
 def test_answers_that_another_program_takes_out_of_the_file_are_noticed(
-    session: page.Session, path: Path
+    session: labelling_page.Session, path: Path
 ) -> None:
     session.save(trade("news:0"))
     before = path.read_bytes()
@@ -146,14 +146,14 @@ def test_an_answer_that_cannot_be_written_is_not_confirmed(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(page, "append", full)
+    monkeypatch.setattr(labelling_page, "append", full)
     response = client.post("/save", json=answer("news:0", "trade"))
     assert response.status_code == 507 and "Not saved: " in response.text
     assert client.get("/state").json()["items"][0]["answer"] is None
 
 
-def trade(paragraph: str) -> page.Submission:
-    return page.Submission(id=paragraph, topics=["trade"], note="", **SHOWN)
+def trade(paragraph: str) -> labelling_page.Submission:
+    return labelling_page.Submission(id=paragraph, topics=["trade"], note="", **SHOWN)
 
 
 def test_only_the_annotator_s_own_earlier_answers_are_shown(path: Path) -> None:
@@ -175,8 +175,8 @@ def test_after_a_change_of_the_codebook_nothing_is_saved_before_it_is_shown(
     path: Path, kind: Kind, into: list[str], earlier: dict[str, Any] | None
 ) -> None:
     now = [TOPICS]
-    session = page.Session(path, "ann", suggestions(TOPICS), lambda: now[0])
-    client = TestClient(page.application(session), base_url=HERE)
+    session = labelling_page.Session(path, "ann", suggestions(TOPICS), lambda: now[0])
+    client = TestClient(labelling_page.application(session), base_url=HERE)
     assert client.get("/state").json()["codebook"] == SHOWN["codebook"]
     client.post("/save", json=answer("news:0", "trade", note="why"))
     now[0] = Change(kind, ("trade",), tuple(into)).topics(TOPICS)
@@ -244,7 +244,9 @@ def test_requests_of_other_pages_are_refused(
             assert client.get(address, headers=headers).status_code == status
 
 
-def test_the_page_loads_nothing_from_elsewhere(client: TestClient, session: page.Session) -> None:
+def test_the_page_loads_nothing_from_elsewhere(
+    client: TestClient, session: labelling_page.Session
+) -> None:
     page = client.get("/")
     assert "http://" not in page.text and "https://" not in page.text and "src=" not in page.text
     rules = dict(rule.split(" ", 1) for rule in page.headers["content-security-policy"].split("; "))
@@ -258,16 +260,18 @@ def test_the_page_loads_nothing_from_elsewhere(client: TestClient, session: page
 
 
 def test_the_address_is_printed_before_serving(capsys: pytest.CaptureFixture[str]) -> None:
-    with page.listen(0, "t0ken") as listener:
+    with labelling_page.listen(0, "t0ken") as listener:
         host, port = listener.getsockname()
         assert f"Label at http://{host}:{port}/t0ken (press" in capsys.readouterr().out
         with pytest.raises(UserError, match=f"port {port} cannot be used"):
-            page.listen(port)
+            labelling_page.listen(port)
         socket.create_connection((host, port), timeout=5).close()  # a browser waits there
 
 
-def test_only_an_address_with_the_token_is_answered(session: page.Session, path: Path) -> None:
-    client = TestClient(page.application(session, "t0ken"), base_url=HERE)
+def test_only_an_address_with_the_token_is_answered(
+    session: labelling_page.Session, path: Path
+) -> None:
+    client = TestClient(labelling_page.application(session, "t0ken"), base_url=HERE)
     for address in ("/t0ken", "/t0ken/", "/t0ken/state"):
         assert client.get(address).status_code == 200
     for address in ("/", "/state", "/t0k/state"):
@@ -280,7 +284,7 @@ def test_only_an_address_with_the_token_is_answered(session: page.Session, path:
 SERVE = """
 import sys
 from pathlib import Path
-from paratopic.annotation.page import Session, application, listen, serve
+from paratopic.annotation.labelling_page import Session, application, listen, serve
 from tests.annotation.suggested import suggestions
 from tests.samples import TOPICS
 session = Session(Path(sys.argv[1]), "ann", suggestions(TOPICS), lambda: TOPICS)
@@ -341,7 +345,7 @@ return elements.filter((element) => !shows(element)).map((element) => element.te
 """
 
 
-Open = Callable[[page.Session], Browser]
+Open = Callable[[labelling_page.Session], Browser]
 
 
 @pytest.fixture(scope="module")
@@ -363,9 +367,9 @@ def opened(chromium: webdriver.Chrome) -> Iterator[Open]:
     """Run a server of a session, and open its page."""
     started = []
 
-    def open_page(session: page.Session) -> Browser:
+    def open_page(session: labelling_page.Session) -> Browser:
         listener = socket.create_server(("127.0.0.1", 0))
-        app = page.application(session)
+        app = labelling_page.application(session)
         config = uvicorn.Config(app, lifespan="off", ws="none", log_level="warning")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -381,7 +385,7 @@ def opened(chromium: webdriver.Chrome) -> Iterator[Open]:
 
 
 @pytest.fixture
-def browser(opened: Open, session: page.Session) -> Browser:
+def browser(opened: Open, session: labelling_page.Session) -> Browser:
     return opened(session)
 
 
@@ -466,7 +470,7 @@ def test_one_of_many_topics_is_found_by_its_name(wide: Browser, path: Path) -> N
 
 def test_the_page_shows_a_changed_codebook_before_it_saves(opened: Open, path: Path) -> None:
     now = [TOPICS]
-    browser = opened(page.Session(path, "ann", suggestions(TOPICS), lambda: now[0]))
+    browser = opened(labelling_page.Session(path, "ann", suggestions(TOPICS), lambda: now[0]))
     browser.press(Keys.ARROW_RIGHT + "1n")
     browser.press("why")
     now[0] = Change("split", ("trade",), ("tariffs", "deals")).topics(TOPICS)
@@ -505,20 +509,22 @@ TWO_SENTENCES = "It rained 🌧 on the talks. The tariff on goods and the quota 
 
 
 @pytest.fixture
-def explained(path: Path, topics: Topics, baseline_folder: Path) -> page.Session:
+def explained(path: Path, topics: Topics, baseline_folder: Path) -> labelling_page.Session:
     """A session with a model that explains, whose second paragraph is shown without suggestions."""
     model = load(baseline_folder)
     items = [replace(item, text=TWO_SENTENCES) for item in suggestions(topics)]
     answer = model.predict(TWO_SENTENCES)
     items = [replace(item, scores=answer.scores, topics=answer.topics) for item in items]
     items[1:2] = blind(items[1:2])
-    return page.Session(path, "ann", items, lambda: topics, lambda _: model.explain(TWO_SENTENCES))
+    return labelling_page.Session(
+        path, "ann", items, lambda: topics, lambda _: model.explain(TWO_SENTENCES)
+    )
 
 
 def test_why_is_answered_where_the_suggestion_is_shown(
-    session: page.Session, explained: page.Session, baseline_folder: Path
+    session: labelling_page.Session, explained: labelling_page.Session, baseline_folder: Path
 ) -> None:
-    client = TestClient(page.application(explained), base_url=HERE)
+    client = TestClient(labelling_page.application(explained), base_url=HERE)
     explained.explain = explain = Mock(wraps=explained.explain)
     why = client.get("/why", params={"paragraph": "news:0"}).json()
     assert why["topic"] == "trade"
@@ -540,14 +546,14 @@ def test_a_text_runs_in_the_direction_of_its_script(
     path: Path, opened: Open, text: str, expected: str
 ) -> None:
     items = [replace(item, text=text, before=(text,)) for item in suggestions(TOPICS)]
-    browser = opened(page.Session(path, "ann", items, lambda: TOPICS))
+    browser = opened(labelling_page.Session(path, "ann", items, lambda: TOPICS))
     for selector in ("#text", "#before p"):
         found = f"return getComputedStyle(document.querySelector('{selector}')).direction"
         assert browser.driver.execute_script(found) == expected
 
 
 def test_w_shades_the_sentences_that_speak_for_the_suggestion(
-    chromium: webdriver.Chrome, opened: Open, explained: page.Session
+    chromium: webdriver.Chrome, opened: Open, explained: labelling_page.Session
 ) -> None:
     def shades() -> list[float]:
         style = "getComputedStyle(mark).getPropertyValue('--share')"
@@ -594,7 +600,7 @@ def test_paragraphs_are_searched_and_filtered_by_keyboard(
         replace(three, article="post", scores=scores),
         replace(four, text="Ha\ufb00er.", drawn="1 of 9"),
     ]
-    browser = opened(page.Session(path, "ann", items, lambda: TOPICS))
+    browser = opened(labelling_page.Session(path, "ann", items, lambda: TOPICS))
     browser.press("f" + "haffer")  # a ligature is its letters
     browser.wait_for("place", "1 / 1 found")
     browser.wait_for("text", "Ha")
@@ -641,7 +647,7 @@ def test_the_page_says_what_the_model_predicts_and_whether_it_is_sure(
         items = blind(items)
     else:
         items = [replace(item, topics=tuple(predicted), sure=sure) for item in items]
-    browser = opened(page.Session(path, "ann", items, lambda: replace(TOPICS, mode=mode)))
+    browser = opened(labelling_page.Session(path, "ann", items, lambda: replace(TOPICS, mode=mode)))
     assert re.search(told, browser.shown("model"))
     assert ("%" in browser.shown("topics")) == (predicted is not None)
     browser.press("?")
@@ -677,7 +683,7 @@ def wide(
     chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     unused: Any = print  # nothing is explained here, but the button is there
     items = [item, replace(item, id="news:1")]
-    yield opened(page.Session(path, "ann", items, lambda: topics, unused))
+    yield opened(labelling_page.Session(path, "ann", items, lambda: topics, unused))
     chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 

@@ -27,7 +27,7 @@ from paratopic.evaluation.outcomes import (
 )
 from paratopic.inference.modes import NEVER, Array, Calibration, Targets, topical
 from paratopic.project.errors import signed
-from paratopic.project.metrics import Metric, metrics_in
+from paratopic.project.metric_names import Metric, metrics_in
 from paratopic.project.params import Calibrate, Evaluate
 from paratopic.project.reports import Final, Report
 
@@ -41,7 +41,7 @@ EMPTY = {
     "predictions": ["id", "text", "answer", "label", "right", "most_probable"],
 }
 
-# Part of what stands around a paragraph (`inference.head.ContextWeights`) → its name.
+# Part of what stands around a paragraph (`inference.linear_head.ContextWeights`) → its name.
 NAMES = {
     "neighbours": "its neighbours",
     "heading": "its heading",
@@ -60,7 +60,7 @@ class OutOfFold:
         nothing was held out.
     history
         Histories of the fits: columns repeat and fold, then x and y.
-    alone
+    without_context
         As `scores`, of the same paragraphs without what stands around them; None, the default,
         where nothing was read around them.
     """
@@ -69,7 +69,7 @@ class OutOfFold:
     history: pd.DataFrame
     calibration: Calibration
     promise: Calibrate
-    alone: pd.DataFrame | None = None
+    without_context: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -297,9 +297,9 @@ def build_report(
         "confidence": settings.confidence,
         "notes": (*split.messages, *cautions(forced, topics.names)),
     }
-    if out_of_fold.alone is not None:
-        alone = answer_outcomes(data, out_of_fold.alone)
-        report["context"] = Context(difference(of_repeats, alone, *wish))
+    if out_of_fold.without_context is not None:
+        without_context = answer_outcomes(data, out_of_fold.without_context)
+        report["context"] = Context(difference(of_repeats, without_context, *wish))
     once = outcomes(data, mean_over_repeats(scores, topics))
     certainty, right = (answers.table[name].to_numpy() for name in ("certainty", "right"))
     tables = {

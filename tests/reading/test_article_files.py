@@ -11,7 +11,7 @@ import pytest
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import printable
-from paratopic.reading.files import SUFFIXES, find_files, read_file
+from paratopic.reading.article_files import SUFFIXES, find_files, read_file
 from tests.documents import save
 
 

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from paratopic.evaluation.intervals import Difference, Estimate
-from paratopic.evaluation.outcomes import Outcomes, answer_outcomes
-from paratopic.evaluation.report import (
+from paratopic.evaluation.model_report import (
     HURTS,
     Abstention,
     Context,
@@ -21,6 +20,7 @@ from paratopic.evaluation.report import (
     reads,
     reliability_table,
 )
+from paratopic.evaluation.outcomes import Outcomes, answer_outcomes
 from paratopic.inference.modes import NEVER, Calibration, mode_of
 from paratopic.project.params import Calibrate
 from paratopic.project.topics import Topics

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from paratopic.project.topics import NONE_CELL, UNDECIDED, split_cell
 
 # Keys of the columns that tell what stands around a text.
-BESIDE = "text_preceding", "text_following", "heading", "title"
+CONTEXT_COLUMNS = "text_preceding", "text_following", "heading", "title"
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from paratopic.inference.folder import CARD, prediction_files
-from paratopic.inference.folder import MANIFEST as MANIFEST_NAME
+from paratopic.inference.manifest import CARD, prediction_files
+from paratopic.inference.manifest import MANIFEST as MANIFEST_NAME
 from paratopic.inference.model import load
 from paratopic.inference.modes import Calibration
 from paratopic.project.errors import UserError

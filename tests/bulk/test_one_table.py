@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from paratopic.bulk import table
+from paratopic.bulk import one_table
 from paratopic.bulk.jobs import Job
-from paratopic.bulk.table import predict_table
+from paratopic.bulk.one_table import predict_table
 from paratopic.inference.model import Model
 from paratopic.project.errors import SOME_ERRORS, UserError
 from paratopic.tables.workbook import Tab, write_workbook
@@ -158,8 +158,8 @@ def test_times_that_nobody_can_read_are_refused(model: Model, tmp_path: Path, su
 def test_what_no_spreadsheet_holds_is_refused_before_anything_is_predicted(
     monkeypatch: pytest.MonkeyPatch, model: Model, inputs: list[Path], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(table, "predict_chunk", None)
-    monkeypatch.setattr(table, "MOST_ROWS", 10)
+    monkeypatch.setattr(one_table, "predict_chunk", None)
+    monkeypatch.setattr(one_table, "MOST_ROWS", 10)
     message = r"10 rows .* name .*answers\.parquet, or a folder, such as .*answers$"
     with pytest.raises(UserError, match=message):
         write(model, inputs, tmp_path / "answers.xlsx")

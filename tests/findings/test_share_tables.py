@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.findings.groups import BORROWED, COUNT, OWN, Findings
-from paratopic.findings.tables import as_text, change_table, number_table, share_table
+from paratopic.findings.share_tables import as_text, change_table, number_table, share_table
 
 NAMES = ("R&D_50%", "[sic] | <a>")
 
