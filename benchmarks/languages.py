@@ -74,6 +74,12 @@ def frozen(task: Task) -> Any:
     return recipes.on_embeddings(texts, labels, task.tests, task.params)
 
 
+def fine_tuned(task: Task) -> Any:
+    """Plain fine-tuning of the encoder with cross-entropy."""
+    texts, labels = list(task.labelled["text"]), list(task.labelled["label"])
+    return recipes.fine_tuned(texts, labels, task.tests, task.params, task.seed)
+
+
 def nearest(task: Task) -> Any:
     """The topic whose definition is most similar by the frozen encoder."""
     book = task.topics.descriptions
@@ -107,6 +113,7 @@ METHODS: dict[str, Callable[[Task], Any]] = {
     "characters": characters,
     "nearest": nearest,
     "frozen": frozen,
+    "fine-tuned": fine_tuned,
     "baseline": model(baseline.fit, "baseline"),
     "untuned": model(transformer.fit, "transformer", epochs=0),
     "paratopic": model(transformer.fit, "transformer"),
