@@ -43,7 +43,7 @@ def at_random(scores: Scores, features: Array, n: int, seed: int) -> Integers:
 
 def suggested(scores: Scores, features: Array, n: int, seed: int) -> Integers:
     """What `paratopic suggest` picks."""
-    return choose(mode_of("single").doubt(scores), features.__getitem__, n, seed)
+    return choose(mode_of("single").uncertainty(scores), features.__getitem__, n, seed)
 
 
 def uncertain(scores: Scores, features: Array, n: int, seed: int) -> Integers:

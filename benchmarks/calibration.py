@@ -30,7 +30,14 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.evaluation import metrics
 from paratopic.evaluation.model_report import risk_curve
-from paratopic.inference.modes import Calibration, Scores, classes, conditional, log_losses, mode_of
+from paratopic.inference.modes import (
+    Calibration,
+    Scores,
+    class_numbers,
+    conditional,
+    log_losses,
+    mode_of,
+)
 from paratopic.project.folder import Project
 from paratopic.project.params import Params
 from paratopic.project.texts import numbered
@@ -61,7 +68,7 @@ class Result:
         predicted = answers.any(axis=1)
         confidence = (answers * self.calibrated).sum(axis=1)
         sure = predicted & (confidence >= self.calibration.sure)
-        right = predicted & (classes(answers) == self.true)
+        right = predicted & (class_numbers(answers) == self.true)
         return {
             "ece": ece(self.true[topical], raw),
             "ece_calibrated": ece(self.true[topical], told),
@@ -129,7 +136,7 @@ def run(
     seconds = time.perf_counter() - started
     raw = model.predict_proba(numbered(held_out["text"]))
     told = apply_calibration(raw, found, mode_of("single"))
-    return Result(classes(targets_of(held_out["topic"], names)), raw, told, found, seconds)
+    return Result(class_numbers(targets_of(held_out["topic"], names)), raw, told, found, seconds)
 
 
 def picture(table: Table, results: dict[str, list[Result]], target: float, path: Path) -> None:

@@ -25,12 +25,12 @@ from sklearn.metrics import f1_score
 from tables import markdown, with_error
 
 from paratopic.baseline import fit as baseline
-from paratopic.corpus.table import texts_of
+from paratopic.corpus.table import passages_for
 from paratopic.inference.modes import one_hot
 from paratopic.project.folder import Project
 from paratopic.project.params import Params
 from paratopic.project.passages import Passage
-from paratopic.project.texts import numbered, plain
+from paratopic.project.texts import numbered, plain_texts
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples, Fitted
 from paratopic.transformer import fit as transformer
@@ -81,7 +81,7 @@ def read_rows(path: Path, label: str, neighbours: str) -> pd.DataFrame:
             "text": table["text"],
             "label": table[label].astype(str),
             "group": frame["article"],
-            "passage": texts_of(frame, frame["id"]),
+            "passage": passages_for(frame, frame["id"]),
         }
     )
 
@@ -145,7 +145,7 @@ def project(kind: str, in_context: bool) -> Method:
             return float(f1_score(tests["label"], answers, average="macro"))
 
         line = {"macro_f1": score(list(tests[column])), "seconds": seconds}
-        return line | ({"alone": score(plain(tests["passage"]))} if in_context else {})
+        return line | ({"alone": score(plain_texts(tests["passage"]))} if in_context else {})
 
     return run
 

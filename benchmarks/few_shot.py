@@ -28,9 +28,9 @@ from sklearn.metrics import accuracy_score, f1_score
 from tables import Draw, Table, draw, markdown, read, with_error
 
 from paratopic.baseline import fit as baseline
-from paratopic.inference.modes import classes, one_hot
+from paratopic.inference.modes import class_numbers, one_hot
 from paratopic.project.folder import Project
-from paratopic.project.languages import encoder_for
+from paratopic.project.languages import choose_encoder
 from paratopic.project.params import Params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics
@@ -113,7 +113,7 @@ def fine_tuned(task: Task) -> Answer:
 def _plainly(task: Task, recipe: Callable[[list[str], list[str], list[str]], Any]) -> Answer:
     """A plain recipe's answers, with definitions as one more example of each class."""
     started = time.perf_counter()
-    texts, labels = task.examples.texts.plain, classes(task.examples.targets).tolist()
+    texts, labels = task.examples.texts.plain, class_numbers(task.examples.targets).tolist()
     texts += task.topics.descriptions
     labels += range(len(task.topics.descriptions))
     predicted = np.asarray(recipe(texts, list(map(str, labels)), task.tests))
@@ -147,7 +147,7 @@ def train_setfit(
 
     torch.use_deterministic_algorithms(False)
     wish = Project().params.section("transformer").encoder
-    place = resolve_encoder(encoder_for(wish, texts)[0])
+    place = resolve_encoder(choose_encoder(wish, texts)[0])
     columns = {"text": list(texts), "label": labels}
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
@@ -172,7 +172,7 @@ def setfit(task: Task) -> Answer:
 
     Where there are definitions, they are examples too, as many as SetFit's documentation takes.
     """
-    texts, labels = task.examples.texts.plain, classes(task.examples.targets).tolist()
+    texts, labels = task.examples.texts.plain, class_numbers(task.examples.targets).tolist()
     if task.topics.descriptions:
         from setfit import get_templated_dataset
 

@@ -31,8 +31,8 @@ from simulation import is_held_out, least_squares, out_of_fold, products, stand_
 from tables import markdown, read
 
 from paratopic.corpus.folds import TooFewLabels, make_folds
-from paratopic.evaluation.intervals import difference, share_estimates
-from paratopic.evaluation.metrics import MetricKey, Proportion, f1, shares_of
+from paratopic.evaluation.intervals import difference, proportion_estimates
+from paratopic.evaluation.metrics import MetricKey, Proportion, f1, topic_proportions
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.modes import Array, Integers, Targets
 from paratopic.project.folder import Project
@@ -157,9 +157,9 @@ def trial(
         is_given = measured.measured.all() and not outcomes.too_few
         true = quality(measured.answered[name], measured.measured)
         shares: dict[MetricKey, Proportion] = {
-            key: share for key, share in shares_of(outcomes).items() if key in true
+            key: share for key, share in topic_proportions(outcomes).items() if key in true
         }
-        estimates = share_estimates(outcomes, shares, level, BOOTSTRAP, seed)
+        estimates = proportion_estimates(outcomes, shares, level, BOOTSTRAP, seed)
         for key, estimate in estimates.items():
             assert estimate.low is not None and estimate.high is not None
             truth[f"{key} {name}"] = true[str(key)]

@@ -30,7 +30,7 @@ from paratopic.corpus.folds import iterate_folds, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.findings.review import rank_doubtful
-from paratopic.inference.modes import Array, classes
+from paratopic.inference.modes import Array, class_numbers
 from paratopic.project.folder import Project
 from paratopic.project.params import Params
 from paratopic.project.topics import Topics
@@ -96,7 +96,7 @@ def cleanlab(
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    labels = classes(targets_of(rows["topic"], topics.names))
+    labels = class_numbers(targets_of(rows["topic"], topics.names))
     features = np.array([known[text] for text in rows["text"]])
     same = [(train, test) for _, _, train, test in iterate_folds(folds, list(rows["id"]))]
     doubt = {}

@@ -31,7 +31,7 @@ from tables import Table, markdown, read, with_error
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.table import targets_of
 from paratopic.project.folder import Project
-from paratopic.project.languages import encoder_for
+from paratopic.project.languages import choose_encoder
 from paratopic.project.params import Params
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topic, Topics
@@ -101,7 +101,7 @@ def model(fit: Callable[..., Any], section: str, **changes: Any) -> Callable[[Ta
         texts = [*rows["text"], *task.pool]
         settings = replace(task.params.section(section), **changes)
         if section == "transformer":
-            settings = replace(settings, encoder=encoder_for(settings.encoder, texts)[0])
+            settings = replace(settings, encoder=choose_encoder(settings.encoder, texts)[0])
         fitted = fit(examples, task.topics, settings, task.seed)
         return np.array(names)[fitted.predict_proba(numbered(task.tests)).argmax(axis=1)]
 
@@ -134,7 +134,8 @@ def read_as(pattern: str, names: Mapping[str, str]) -> Table:
     if not names.keys() & set(table.labels):
         return table
     rows = table.rows[table.rows["label"].isin(names)]
-    return Table(table.name, rows.assign(label=rows["label"].map(names)).reset_index(drop=True))
+    rows = rows.assign(label=rows["label"].map(names)).reset_index(drop=True)
+    return Table(f"{table.name}, {rows['label'].nunique()} classes", rows)
 
 
 def task_of(

@@ -35,8 +35,8 @@ from tables import Table, markdown, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.labelled import labelled_rows, read_labelled_paragraphs
-from paratopic.corpus.table import targets_of, texts_of
-from paratopic.inference.modes import Scores, classes
+from paratopic.corpus.table import passages_for, targets_of
+from paratopic.inference.modes import Scores, class_numbers
 from paratopic.project.files import Paths
 from paratopic.project.folder import Project
 from paratopic.project.params import Params
@@ -64,7 +64,7 @@ def known(params: Params, knowledge: str) -> tuple[Examples, Topics]:
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
     labels = targets_of(rows["topic"], params.topics.names)
     examples = Examples(
-        numbered(texts_of(frame, rows["id"])), labels, np.arange(len(rows)), articles
+        numbered(passages_for(frame, rows["id"])), labels, np.arange(len(rows)), articles
     )
     bare = Topics(params.topics.mode, params.topics.names)
     return examples, bare if knowledge == "labels" else params.topics
@@ -138,7 +138,7 @@ class Tests:
 def answers_of(scores: Scores, names: Sequence[str], caution: float = 1.0) -> Answers:
     """Topics that `predict` names, "" for none: calibration changes no answer."""
     mode = SingleRegression()
-    thresholds = mode.cautious(np.ones(len(names)), caution)
+    thresholds = mode.stricter_thresholds(np.ones(len(names)), caution)
     predicted = mode.outcomes(mode.predicted(scores, thresholds))
     outcomes: Answers = np.array([*names, ""], dtype=object)
     return np.asarray(outcomes[predicted.argmax(axis=1)])
@@ -171,7 +171,7 @@ def plainest(tests: Tests, params: Params) -> dict[tuple[str, str], dict[str, fl
     nearest = [
         tests.figures(np.where(similarity.max(axis=1) >= least, best, "")) for least in from_on
     ]
-    labels = [[*names, ""][number] for number in classes(examples.targets)]
+    labels = [[*names, ""][number] for number in class_numbers(examples.targets)]
     answers = recipes.on_embeddings(examples.texts.plain, labels, list(tests.rows["text"]), params)
     return {
         ("descriptions", "nearest"): {key: max(f[key] for f in nearest) for key in nearest[0]},

@@ -25,7 +25,7 @@ from tables import markdown, read
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
-from paratopic.inference.modes import mode_of, topical
+from paratopic.inference.modes import has_topic, mode_of
 from paratopic.project.folder import Project
 from paratopic.project.params import Params
 from paratopic.project.texts import numbered
@@ -105,12 +105,12 @@ def trial(
     answers = apply_calibration(model.predict_proba(numbered(rest["text"])), calibration, MODE)
     true = targets_of(rest["topic"], topics.names)
     predicted = MODE.predicted(answers, calibration.thresholds)
-    right = topical(predicted & true)
-    sure = topical(predicted) & ((answers * predicted).sum(axis=1) >= calibration.sure)
+    right = has_topic(predicted & true)
+    sure = has_topic(predicted) & ((answers * predicted).sum(axis=1) >= calibration.sure)
     return {
         "sure": float(sure.mean()),
         "sure_right": float(right[sure].mean()) if sure.any() else np.nan,
-        "coverage": float(topical(predicted).mean()),
+        "coverage": float(has_topic(predicted).mean()),
         "right": float((predicted == true).all(axis=1).mean()),
     }
 

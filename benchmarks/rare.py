@@ -112,7 +112,7 @@ def uncertain(
 ) -> list[str]:
     """The smallest margins, however alike."""
     rest = frame[~frame["id"].isin(judged)]
-    doubt = model.mode.doubt(model.predict_proba(list(rest["text"])))
+    doubt = model.mode.uncertainty(model.predict_proba(list(rest["text"])))
     return list(rest["id"].iloc[np.argsort(-doubt, kind="stable")[:n]])
 
 

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from torch import nn
 
-from paratopic.project.languages import encoder_for
+from paratopic.project.languages import choose_encoder
 from paratopic.project.params import Params
 from paratopic.transformer.encoder import load_encoder, pick_device
 
@@ -81,7 +81,7 @@ def tuned_probabilities(
     torch.manual_seed(seed)
     wish = params.section("transformer")
     device = pick_device(wish.device)
-    encoder = copy.deepcopy(load_encoder(encoder_for(wish.encoder, texts)[0], device))
+    encoder = copy.deepcopy(load_encoder(choose_encoder(wish.encoder, texts)[0], device))
     encoder.max_seq_length = min(TOKENS, wish.max_tokens)
     classes, truth = np.unique(np.asarray(labels), return_inverse=True)
     size = encoder.get_embedding_dimension()

@@ -29,7 +29,7 @@ import pandas as pd
 from filelock import FileLock
 
 from paratopic.project import installed
-from paratopic.project.files import aside
+from paratopic.project.files import atomic_write
 from paratopic.project.kinds import KINDS
 
 FOLDER = Path(__file__).parent
@@ -121,7 +121,7 @@ def write(path: Path, rows: Iterable[Row], key: Sequence[str]) -> pd.DataFrame:
     names = dict.fromkeys([*key, *(name for row in ordered for name in row if name != "made")])
     if any("made" in row for row in ordered):
         names |= {"made": None}
-    with aside(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
         writer.writerows([_cell(row.get(name)) for name in names] for row in ordered)
@@ -181,24 +181,26 @@ def code_digest(script: Path) -> str:
     while ahead:
         path = ahead.pop()
         files.add(path)
-        imported = installed.imported(path.read_text(encoding="utf-8"))
+        imported = installed.imported_names(path.read_text(encoding="utf-8"))
         names |= imported
         ahead |= set(filter(Path.is_file, (path.with_name(f"{name}.py") for name in imported)))
         ahead -= files
     modules = {name.partition(".")[2] for name in names} & _arrows().keys()
-    parts = [installed.code(path.read_text(encoding="utf-8")) for path in sorted(files)]
-    parts += map(_module_digest, sorted(installed.modules_of(modules, KINDS, _arrows())))
+    parts = [
+        installed.code_without_prose(path.read_text(encoding="utf-8")) for path in sorted(files)
+    ]
+    parts += map(_module_digest, sorted(installed.modules_run(modules, KINDS, _arrows())))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
 @cache
 def _arrows() -> dict[str, set[str]]:
-    return installed.imports()
+    return installed.import_graph()
 
 
 @cache
 def _module_digest(module: str) -> str:
-    return installed.digest([module])
+    return installed.modules_digest([module])
 
 
 @cache
@@ -281,7 +283,7 @@ def main() -> None:
     page = README.read_text(encoding="utf-8")
     marked = mark(page, names)
     if marked != page:
-        with aside(README) as draft:
+        with atomic_write(README) as draft:
             draft.write_text(marked, encoding="utf-8")
 
 

@@ -22,7 +22,7 @@ from statsmodels.api import OLS
 from tables import markdown
 
 from paratopic.corpus.folds import TooFewLabels
-from paratopic.findings.shares import Sample, adjusted
+from paratopic.findings.shares import Sample, adjusted_outcomes
 from paratopic.inference.modes import Array
 
 TERMS = ("time", "long")
@@ -48,7 +48,7 @@ def terms(rows: pd.DataFrame, periods: Array) -> Array:
 
 def outcomes(drawn: Sample) -> Iterator[tuple[str, Array]]:
     """Method → the outcomes (n, K) that are regressed."""
-    yield "adjusted", adjusted(drawn, np.ones(len(drawn.probabilities)))
+    yield "adjusted", adjusted_outcomes(drawn, np.ones(len(drawn.probabilities)))
     predicted = MODE.predicted(drawn.probabilities[:, :-1], (1.0,))
     yield "predicted topics", MODE.outcomes(predicted).astype(np.float64)
     yield "probabilities", drawn.probabilities

@@ -23,12 +23,12 @@ from simulation import Frozen, Learner, calibrated, embeddings, frozen, populati
 from sklearn.metrics import f1_score
 from tables import markdown, read
 
-from paratopic.annotation.suggestion import choose, draw_mixed, draw_random, unlabelled
+from paratopic.annotation.suggestion import choose, draw_mixed, draw_random, unlabelled_rows
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.evaluation.intervals import share_estimates
-from paratopic.evaluation.metrics import Tally, shares_of_answers, value_of
-from paratopic.evaluation.outcomes import answer_outcomes
+from paratopic.evaluation.intervals import proportion_estimates
+from paratopic.evaluation.metrics import Tally, prediction_proportions, sample_value
+from paratopic.evaluation.outcomes import prediction_outcomes
 from paratopic.findings.shares import Sample, shares
 from paratopic.inference.modes import Array, Features, Integers, mode_of
 from paratopic.labels.log import Label
@@ -81,13 +81,13 @@ def drawn_ids(
     folds = make_folds(rows, N_FOLDS, 1, None, seed).table
     model = fit_all(Labelled(rows, topics, folds), learner(topics), seed)
     assert isinstance(model, Frozen)
-    rest = unlabelled(frame, first)
+    rest = unlabelled_rows(frame, first)
     texts, known = list(rest["text"]), model.known
 
     def embed(numbers: Integers) -> Features:
         return np.array([known[texts[number]] for number in numbers])
 
-    doubt = MODE.doubt(model.predict_proba(numbered(texts)))
+    doubt = MODE.uncertainty(model.predict_proba(numbered(texts)))
     margins = np.argsort(-doubt, kind="stable")[: sizes.more]
     order = margins if how == "uncertain" else choose(doubt, embed, sizes.more, seed)
     suggested = list(rest["id"].iloc[order])
@@ -145,25 +145,25 @@ def project(
         part = rows if weighted else rows.assign(draw="")
         data = Labelled(part, topics, folds)
         scores, calibration = calibrated(data, scored, params)
-        answered = answer_outcomes(data, scores)
-        figure = share_estimates(answered, shares_of_answers(answered), CONFIDENCE, 300, seed)[
-            "answer_accuracy"
-        ]
+        answered = prediction_outcomes(data, scores)
+        figure = proportion_estimates(
+            answered, prediction_proportions(answered), CONFIDENCE, 300, seed
+        )["answer_accuracy"]
         probabilities = apply_calibration(raw, calibration, MODE)
         given = MODE.predicted(probabilities, calibration.thresholds)
         predicted = MODE.outcomes(given)[~labelled]
         accuracy = float((predicted == true).all(axis=1).mean())
         macro_f1 = f1_score(true.argmax(axis=1), predicted.argmax(axis=1), average="macro")
         place = pd.Index(frame["id"]).get_indexer(scores["id"])
-        probabilities[place] = scores[topics.scores].to_numpy()
+        probabilities[place] = scores[topics.score_columns].to_numpy()
         weights = frame["weight"].to_numpy() if weighted else np.ones(len(frame))
         gaps = shares_off(probabilities, np.sort(place), truth, weights)
         results.append(
             {
                 "labels": how + (", weighted" if weighted else ""),
-                "accuracy_gap": value_of(answered, Tally.accuracy) - accuracy,
+                "accuracy_gap": sample_value(answered, Tally.accuracy) - accuracy,
                 "accuracy_held": float((figure.low or 0) <= accuracy <= (figure.high or 1)),
-                "macro_f1_gap": value_of(answered, Tally.macro_f1) - float(macro_f1),
+                "macro_f1_gap": sample_value(answered, Tally.macro_f1) - float(macro_f1),
                 "accuracy": accuracy,
                 "macro_f1": float(macro_f1),
                 **{f"share {k}": float(gap) for k, gap in enumerate(gaps)},

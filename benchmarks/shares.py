@@ -41,9 +41,9 @@ from paratopic.annotation.suggestion import draw_from_groups, draw_random
 from paratopic.corpus.folds import MOST_TEXTS, TooFewLabels
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import groups_by, read_parquet, with_metadata
-from paratopic.findings.groups import ALL, COUNT, find, group
-from paratopic.findings.population import Corpus, GivenPredictor, corpus_of
-from paratopic.findings.shares import adjusted
+from paratopic.findings.groups import ALL, COUNT, find_shares, group_rows
+from paratopic.findings.population import Corpus, TablePredictor, corpus_of
+from paratopic.findings.shares import adjusted_outcomes
 from paratopic.inference.modes import Array, mode_of
 from paratopic.project import files
 from paratopic.project.files import Paths
@@ -204,7 +204,7 @@ def estimates(corpus: Corpus, by: str | None) -> pd.DataFrame:
 
     Columns value, low and high, in points; the index has what it is, of which group, and the topic.
     """
-    findings = find(corpus, [by] if by else [], CONFIDENCE)
+    findings = find_shares(corpus, [by] if by else [], CONFIDENCE)
     table = findings.table.rename(columns={"share": "value"})
     of_group = table[by] if by else pd.Series(ALL, table.index)
     table = table.assign(key=of_group, what=np.where(of_group == ALL, ALL, "groups"))
@@ -219,7 +219,7 @@ def estimates(corpus: Corpus, by: str | None) -> pd.DataFrame:
 
 def coefficients(corpus: Corpus, outcomes: Array, by: str | None) -> pd.DataFrame:
     """Regressions of outcomes (N, K) on time and on whether a text is long, as `estimates`."""
-    grouping = group(corpus.rows, [by]) if by else None
+    grouping = group_rows(corpus.rows, [by]) if by else None
     names = ["what", "key", "topic", "value", "low", "high"]
     lines = []
     if grouping is not None and grouping.times:
@@ -227,7 +227,7 @@ def coefficients(corpus: Corpus, outcomes: Array, by: str | None) -> pd.DataFram
         times = np.sum([inside * grouping.times[key] for key, inside in each], axis=0)
         n_words = corpus.rows["text"].str.split().map(len).to_numpy()
         x = np.column_stack([np.ones(len(times)), times, n_words > np.median(n_words)])
-        x = x[np.unique(corpus.place, return_index=True)[1]]
+        x = x[np.unique(corpus.text_numbers, return_index=True)[1]]
         for number in np.flatnonzero(corpus.truth.any(axis=0)):  # others are left out of --rows
             fitted = OLS(outcomes[:, number], x).fit(cov_type="HC1")
             ends = fitted.conf_int(1 - CONFIDENCE)
@@ -253,7 +253,10 @@ def figures(
         "labels alone": corpus.without_predictions(),
         **plain,
     }.items():
-        yield method, pd.concat([estimates(each, by), coefficients(each, adjusted(each, ones), by)])
+        yield (
+            method,
+            pd.concat([estimates(each, by), coefficients(each, adjusted_outcomes(each, ones), by)]),
+        )
     answers = mode.outcomes(mode.predicted(corpus.probabilities[:, :-1], (1.0,))).astype(float)
     for method, values in (("counted", answers), ("mean", corpus.probabilities)):
         known = as_count(corpus, values)
@@ -290,7 +293,7 @@ def plain_recipes(
     """
     labels = dict(zip(frame["text"], frame["truth"], strict=True))
     folds = read_parquet(Paths().folds).query("repeat == 0")
-    dealt = pd.concat([folds, read_parquet(Paths().dealt).query("repeat == 0")])
+    dealt = pd.concat([folds, read_parquet(Paths().unlabelled).query("repeat == 0")])
     text_of, names = frame.set_index("id")["text"], params.topics.names
     known = embeddings(list(frame["text"]), params, arguments.kept)
 
@@ -313,7 +316,7 @@ def plain_recipes(
         for recipe, parts in tables.items():
             classes, values = probabilities(recipe, texts, list(text_of.loc[ids]))
             scores = pd.DataFrame(values, columns=classes).reindex(columns=names, fill_value=0.0)
-            scores.columns = pd.Index(params.topics.scores)
+            scores.columns = pd.Index(params.topics.score_columns)
             parts.append(scores.assign(id=ids.to_numpy()))
     return {recipe: pd.concat(parts, ignore_index=True) for recipe, parts in tables.items()}
 
@@ -339,9 +342,9 @@ def one_draw(arguments: argparse.Namespace, rows: pd.DataFrame, draw: int) -> pd
     predictor = project.cross_predictor(arguments.model, scores, labelled)
     corpus = corpus_of(labelled, everything, predictor, params.topics)
     # Where labels rest on a part of the corpus, or no folds held out articles, there is none.
-    if not corpus.frames and corpus.predicts and len(rows) <= MOST_TEXTS:
+    if not corpus.frames and corpus.has_predictions and len(rows) <= MOST_TEXTS:
         for name, table in plain_recipes(frame, params, arguments, draw).items():
-            given = GivenPredictor(table, name)
+            given = TablePredictor(table, name)
             plain[name] = corpus_of(labelled, everything, given, params.topics)
     own = dict(zip(frame["text"], frame["truth"], strict=True))
     has = corpus.rows.drop_duplicates("text")["text"].map(own)

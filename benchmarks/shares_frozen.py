@@ -30,7 +30,7 @@ from paratopic.corpus.labelled import Labelled, Unlabelled
 from paratopic.corpus.table import groups_by
 from paratopic.evaluation.intervals import LEAST_LABELS, Estimate, modified_wilson
 from paratopic.findings import shares
-from paratopic.findings.population import CrossPredictor, in_articles
+from paratopic.findings.population import CrossPredictor, article_outcomes
 from paratopic.findings.shares import Part, Sample
 from paratopic.inference.modes import Array, Integers, Scores, mode_of
 from paratopic.labels.log import Label
@@ -217,7 +217,7 @@ def of_documents(drawn: Sample, truth: Array, documents: Integers) -> Sample:
         (n,) number of each row's document.
     """
     labelled = np.unique(documents[drawn.labelled])
-    probabilities = in_articles(drawn.probabilities, documents, truth.shape[1] - 1)
+    probabilities = article_outcomes(drawn.probabilities, documents, truth.shape[1] - 1)
     weights = np.ones(len(labelled))
     return Sample(probabilities, labelled, truth[labelled], weights, weights)
 
@@ -249,7 +249,7 @@ def figures(drawn: Sample, table: Corpus) -> Iterator[tuple[str, str, list[Estim
     truth, periods, documents = table.truth, table.periods, table.documents
     everything = np.ones(len(truth))
     if drawn.articles is not None and len(np.unique(drawn.articles)) >= LEAST_LABELS:
-        of_each = in_articles(truth, documents, truth.shape[1] - 1)
+        of_each = article_outcomes(truth, documents, truth.shape[1] - 1)
         whole = of_documents(drawn, of_each, documents)
         every, true = np.ones(len(of_each)), of_each.mean(axis=0)
         yield "documents", "mean probability", mean_probability(whole), true

@@ -22,7 +22,7 @@ from tables import Table
 
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds, make_folds
-from paratopic.corpus.labelled import Labelled, groups_of
+from paratopic.corpus.labelled import Labelled, group_numbers
 from paratopic.evaluation.outcomes import Outcomes, train_shares
 from paratopic.inference.linear_head import ContextWeights
 from paratopic.inference.modes import (
@@ -34,7 +34,7 @@ from paratopic.inference.modes import (
     mode_of,
     one_hot,
 )
-from paratopic.project.languages import encoder_for
+from paratopic.project.languages import choose_encoder
 from paratopic.project.params import Params
 from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics, split_cell
@@ -155,7 +155,7 @@ def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embed
     if not missing:
         return known
     wish = params.section("transformer")
-    encoder = load_encoder(encoder_for(wish.encoder, missing)[0], pick_device(wish.device))
+    encoder = load_encoder(choose_encoder(wish.encoder, missing)[0], pick_device(wish.device))
     encoder.max_seq_length = wish.max_tokens
     vectors = encoder.encode(missing, normalize_embeddings=True, show_progress_bar=False)
     known |= dict(zip(missing, vectors.astype(np.float64), strict=True))
@@ -229,7 +229,7 @@ def out_of_fold(each: Array, labels: Integers, folds: pd.DataFrame, ids: Sequenc
     folds, ids
         Folds of the rows, and their ids.
     """
-    groups = groups_of(folds, ids)
+    groups = group_numbers(folds, ids)
     scores = np.full((folds["repeat"].nunique(), len(ids), labels.max() + 1), -np.inf)
     shares = []
     for repeat, _, train, test in iterate_folds(folds, ids):

@@ -23,8 +23,8 @@ from simulation import cross_validated, embeddings, frozen, population, without
 from tables import markdown, read
 
 from paratopic.corpus.folds import TooFewLabels
-from paratopic.evaluation.outcomes import Answered, answered
-from paratopic.findings.slices import Slice, columns_of, find_slices
+from paratopic.evaluation.outcomes import EvaluatedPredictions, evaluated_predictions
+from paratopic.findings.slices import Slice, find_slices, slice_columns
 from paratopic.project.folder import Project
 from paratopic.project.params import Params
 from paratopic.project.topics import Topics
@@ -45,7 +45,7 @@ Columns = Mapping[str, Sequence[str]]
 
 def answers_of(
     labelled: pd.DataFrame, fit: Fit, topics: Topics, params: Params, seed: int
-) -> Answered:
+) -> EvaluatedPredictions:
     """Out-of-fold answers for labelled texts.
 
     Raises
@@ -55,7 +55,7 @@ def answers_of(
     """
     rows = labelled.assign(heading="")
     data, scores, _ = cross_validated(rows, fit, topics, params, seed)
-    return answered(data, scores)
+    return evaluated_predictions(data, scores)
 
 
 def shuffled(columns: Columns, rng: np.random.Generator) -> dict[str, list[str]]:
@@ -71,7 +71,9 @@ def dealt(groups: Sequence[int], rng: np.random.Generator) -> dict[str, list[str
     return {f"{k} values": [str(values[code]) for code in codes] for k, values in made.items()}
 
 
-def planted(answers: Answered, chosen: pd.Series, rng: np.random.Generator) -> Answered:
+def planted(
+    answers: EvaluatedPredictions, chosen: pd.Series, rng: np.random.Generator
+) -> EvaluatedPredictions:
     """The answers, of which some of the chosen ones are made wrong."""
     spoilt = chosen & (rng.random(len(chosen)) < PLANTED)
     table = answers.table
@@ -79,12 +81,12 @@ def planted(answers: Answered, chosen: pd.Series, rng: np.random.Generator) -> A
 
 
 def lines_of_draw(
-    answers: Answered, columns: Columns, where: Sequence[tuple[str, str]], seed: int
+    answers: EvaluatedPredictions, columns: Columns, where: Sequence[tuple[str, str]], seed: int
 ) -> Iterator[dict[str, object]]:
     """A line for each report: what was done, the size of the slice, and whether one was named."""
     rng = np.random.default_rng(seed)
 
-    def report(about: Answered, of: Columns) -> list[Slice]:
+    def report(about: EvaluatedPredictions, of: Columns) -> list[Slice]:
         return [each for each in find_slices(of, about, CONFIDENCE, seed) if each.is_worse]
 
     size = len(answers.table)
@@ -143,7 +145,7 @@ def main() -> None:
             answers = answers_of(drawn, fit, topics, params, number)
         except TooFewLabels:
             continue
-        columns = columns_of(frame, list(answers.table["id"]), {})
+        columns = slice_columns(frame, list(answers.table["id"]), {})
         lines += list(lines_of_draw(answers, columns, where, number))
     runs = pd.DataFrame(lines).groupby("what", sort=False)
     shares = runs.agg(n=("n", "mean"), reports=("named", "size"), named=("named", "mean"))

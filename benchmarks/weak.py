@@ -32,7 +32,7 @@ from paratopic.corpus.folds import no_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.inference.modes import Array, Integers
 from paratopic.labels.resolve import vote_rows
-from paratopic.labels.weak import learn_sources
+from paratopic.labels.weak import estimate_sources
 from paratopic.project.folder import Project
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
@@ -233,10 +233,12 @@ def by_label_model(
 
 def trust_against_truth(rows: pd.DataFrame, labelled: pd.DataFrame, topics: Topics) -> Array:
     """Of each topic of the first source: its trust, the truth, and whether the interval has it."""
-    table = pd.DataFrame(list(learn_sources(labelled, votes_in(labelled), topics).reliabilities()))
+    table = pd.DataFrame(
+        list(estimate_sources(labelled, votes_in(labelled), topics).reliabilities())
+    )
     table = table[table["source"] == table["source"].iloc[0]]
     every = rows.assign(label_source="hand")
-    true = pd.DataFrame(list(learn_sources(every, votes_in(every), topics).reliabilities()))
+    true = pd.DataFrame(list(estimate_sources(every, votes_in(every), topics).reliabilities()))
     true = true[true["source"] == table["source"].iloc[0]]
     share = (true["right"] / true["compared"]).to_numpy()
     has = (table["low"] <= share) & (share <= table["high"])

@@ -1,8 +1,8 @@
-"""The package's structure, measured from its source, as a picture of docs/architecture.md.
+"""The imports between modules and between rooms, and the picture of them in docs/architecture.md.
 
     python tests/architecture.py --draw
 
-Modules import modules, and rooms (the folders of the package) import rooms, at once or late.
+Rooms are the folders of the package. Late imports count, too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import ast
 import sys
 from pathlib import Path
 
-from paratopic.project.installed import closure, imports
+from paratopic.project.installed import closure, import_graph
 
 Arrows = dict[str, set[str]]
 
@@ -28,7 +28,7 @@ def libraries(path: Path) -> set[str]:
 
 
 def room_of(module: str) -> str:
-    """ "corpus.table" → "corpus"; a module that lies in no folder is a room of its own."""
+    """ "corpus.table" → "corpus"; a module outside of all folders is a room of its own."""
     return module.partition(".")[0]
 
 
@@ -40,25 +40,26 @@ def room_arrows(arrows: Arrows) -> Arrows:
     return rooms
 
 
-def direct(arrows: Arrows) -> Arrows:
-    """The arrows without those that a longer way implies: a → b → c makes a → c superfluous."""
-    return {
-        name: {
-            node for node in targets if not any(node in closure(arrows[o], arrows) for o in targets)
-        }
-        for name, targets in arrows.items()
-    }
+def transitive_reduction(arrows: Arrows) -> Arrows:
+    """Remove arrows that a longer way implies: a → b → c makes a → c superfluous."""
+    reduced: Arrows = {}
+    for name, targets in arrows.items():
+        reached: set[str] = set()
+        for target in targets:
+            reached |= closure(arrows[target], arrows)
+        reduced[name] = targets - reached
+    return reduced
 
 
 def picture(source: Path) -> str:
     """The rooms, with an arrow from each to those that it imports, as a block of Mermaid."""
-    arrows = sorted(direct(room_arrows(imports(source))).items())
+    arrows = sorted(transitive_reduction(room_arrows(import_graph(source))).items())
     lines = [f"    {room} --> {other}" for room, targets in arrows for other in sorted(targets)]
     return "\n".join(["```mermaid", "graph TD", *lines, "```"])
 
 
 def draw(page: Path, source: Path) -> None:
-    """Replace the picture in a page by that of the code as it is."""
+    """Replace the picture in a page by the picture of the present code."""
     before, _, rest = page.read_text(encoding="utf-8").partition("```mermaid")
     after = rest.partition("```")[2]
     page.write_text(before + picture(source) + after, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Tiny offline stand-ins: a codebook, labelled paragraphs, an encoder of a few thousand weights."""
+"""Fixtures: a codebook, labelled paragraphs, small models, and a project after `dvc repro`."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ from filelock import FileLock
 from hypothesis import settings
 
 from paratopic.inference.model import Model, load
-from paratopic.project.codebook import edit
-from paratopic.project.files import aside
+from paratopic.project.codebook import edit_yaml
+from paratopic.project.files import atomic_write
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from tests import pages, warm
 from tests.documents import altered
 from tests.encoders import save_encoder
 from tests.programs import QUICK, ROOT, Cli, Printed, run_cli, sh
-from tests.samples import FILLER, PARAMS, READING, TOPICS, WORDS, examples, paragraph
+from tests.samples import CONTEXT_WEIGHTS, FILLER, PARAMS, TOPICS, WORDS, examples, paragraph
 
 HERE = Path(__file__).parent
-# The inputs of property tests are the same in each run, so that code which passes passes again.
-# `pytest -m hypothesis --hypothesis-profile fresh` draws others. No example has a deadline, because
-# the machine may be busy.
+# Property tests have the same inputs in each run, so that their results can be repeated. `pytest -m
+# hypothesis --hypothesis-profile fresh` draws other inputs. No example has a deadline, because the
+# machine may be busy.
 settings.register_profile("fresh", deadline=None)
 settings.register_profile("same", deadline=None, derandomize=True, max_examples=30)
 settings.load_profile("same")
-# What programs import that the tests start.
+# Folders with modules that are imported by programs of tests.
 collect_ignore = ["third_kind", "trace", "warm"]
-# Folder beside the first results: which modules each stage loaded.
+# Folder next to the first results, with lists of the modules that each stage loaded.
 TRACE = "modules-of-stages"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run files with a pipeline in between: others while the first results are computed, and last.
+    """Order files: a long one, half of the short ones, the other long ones, the other short ones.
 
-    The first file needs the first results, so that they are begun at once. Those that come last
-    are short: no process works alone for long in the end.
+    Long files need the first results, which are then computed at once, while other processes run
+    short files. Short files at the end keep all processes busy.
     """
-    longer = {item.path for item in items if "project" in getattr(item, "fixturenames", ())}
-    others = list(dict.fromkeys(item.path for item in items if item.path not in longer))
-    first = next((item.path for item in items if item.path in longer), None)
-    before = others[: len(others) // 2]
+    long = {item.path for item in items if "project" in getattr(item, "fixturenames", ())}
+    short = list(dict.fromkeys(item.path for item in items if item.path not in long))
+    first = next((item.path for item in items if item.path in long), None)
+    early = short[: len(short) // 2]
 
     def rank(item: pytest.Item) -> list[bool]:
-        return [item.path != first, item.path not in before, item.path not in longer]
+        return [item.path != first, item.path not in early, item.path not in long]
 
     items.sort(key=rank)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(specs: Sequence[Any]) -> None:
-    """Fork the processes that test side by side from the one that has imported everything."""
+    """Fork the test processes from one that has imported all libraries."""
     folder = warm.start()
     os.environ[QUICK] = str(folder)
     for spec in specs:
@@ -68,9 +68,9 @@ def pytest_xdist_setupnodes(specs: Sequence[Any]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A state folder of its own, so that tests neither read nor change which projects are trusted.
+    """A separate state folder, so that tests neither read nor change the list of trusted projects.
 
-    Programs that tests run have it too.
+    Programs that tests run use it, too.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
@@ -93,7 +93,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, the current directory."""
+    """An empty folder, which is the current directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -107,30 +107,32 @@ def topics() -> Topics:
 def rows() -> pd.DataFrame:
     """36 labelled paragraphs of six articles, and two with none of the topics."""
     rng = random.Random(7)
-    made: list[tuple[str, str, str, tuple[str, ...]]] = []
+    names = list(WORDS)
+    records: list[tuple[str, str, str, tuple[str, ...]]] = []
     for number in range(36):
-        topic = list(WORDS)[number % 3]
-        made.append((f"p{number:02}", f"article{number % 6}", paragraph(topic, rng), (topic,)))
-    made += [("p90", "article0", "Nothing to see here at all today.", ())]
-    made += [("p91", "article1", "It rained and then the sun came out.", ())]
-    frame = pd.DataFrame(made, columns=["id", "article", "text", "topic"])
+        topic = names[number % 3]
+        records.append((f"p{number:02}", f"article{number % 6}", paragraph(topic, rng), (topic,)))
+    records += [("p90", "article0", "Nothing to see here at all today.", ())]
+    records += [("p91", "article1", "It rained and then the sun came out.", ())]
+    frame = pd.DataFrame(records, columns=["id", "article", "text", "topic"])
     return frame.assign(label_source="hand", heading="")
 
 
 @pytest.fixture(scope="session")
 def data(rows: pd.DataFrame, topics: Topics) -> Examples:
-    """Those paragraphs as training examples, each an article of its own."""
+    """The fixture `rows` as training examples, each in its own article."""
     return examples(rows, topics.names)
 
 
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that sentence-transformers opens: one layer, random weights, its own vocabulary."""
+    """The folder of an encoder with one layer, random weights and its own vocabulary."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    words = special + sorted({w for topic in WORDS.values() for w in topic} | set(FILLER))
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, "[UNK]"))
+    words = special + sorted({*FILLER}.union(*WORDS.values()))
+    numbers = {word: number for number, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(numbers, "[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -158,24 +160,26 @@ def model(baseline_folder: Path) -> Model:
 
 
 @pytest.fixture(scope="session")
-def reading_folder(baseline_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same baseline, which reads what stands around texts."""
+def context_model_folder(baseline_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same baseline, with weights for context."""
     folder = tmp_path_factory.mktemp("reading") / "baseline"
-    return altered(
-        baseline_folder, folder, lambda of: of["settings"].update(context=asdict(READING))
-    )
+
+    def set_weights(manifest: dict[str, Any]) -> None:
+        manifest["settings"]["context"] = asdict(CONTEXT_WEIGHTS)
+
+    return altered(baseline_folder, folder, set_weights)
 
 
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder of all processes that test side by side."""
+    """A folder that all test processes share."""
     base = tmp_path_factory.getbasetemp()
     return base if worker_id == "master" else base.parent
 
 
 @pytest.fixture(scope="session")
 def quick_programs() -> None:
-    """Let the programs that tests run start quickly."""
+    """Make the programs that tests run start quickly."""
     if QUICK not in os.environ:
         os.environ[QUICK] = str(warm.start())
 
@@ -187,12 +191,12 @@ def project(
     shared_folder: Path,
     quick_programs: None,
 ) -> Path:
-    """A clone of the project after its first `dvc repro`, with an MLflow store of its own."""
-    # Processes that test side by side compute the first results once, and each takes a copy.
+    """A clone of the project after its first `dvc repro`, with its own MLflow store."""
+    # Test processes compute the first results once, and each of them makes a copy.
     shared = shared_folder / "first-results"
     with FileLock(f"{shared}.lock"):
         if not shared.exists():
-            with aside(shared) as draft:
+            with atomic_write(shared) as draft:
                 _first_results(draft, tiny_encoder)
     folder = tmp_path_factory.mktemp("project") / "project"
     shutil.copytree(shared, folder)
@@ -205,13 +209,13 @@ def _first_results(folder: Path, encoder: Path) -> None:
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder)
-    few = {"encoder": str(encoder), "epochs": 2, "max_tokens": 32, "train_tokens": 16}
+    quick_settings = {"encoder": str(encoder), "epochs": 2, "max_tokens": 32, "train_tokens": 16}
 
     def change(params: dict[str, dict[str, object]]) -> None:
         params["split"]["n_repeats"] = 2
-        params["transformer"].update(few)
+        params["transformer"].update(quick_settings)
 
-    edit(folder / "params.yaml", folder, change)
+    edit_yaml(folder / "params.yaml", folder, change)
     sh(folder, "git", "init", "-q")
     sh(folder, "git", "config", "user.email", "test@example.org")
     sh(folder, "git", "config", "user.name", "test")
@@ -226,7 +230,7 @@ def _first_results(folder: Path, encoder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def run_page(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Run the commands of README or of a page of docs/, once; gives the project they ran in."""
+    """Run the commands of README or of a page of docs/ once, and return their project."""
 
     @functools.cache
     def folder_of(name: str) -> Path:

@@ -1,7 +1,4 @@
-"""Made-up documents: a web page with an article and its surroundings, PDF, Word.
-
-Tables are written in the format of their suffix.
-"""
+"""Made-up documents, such as a web page with an article, and functions that write files."""
 
 from __future__ import annotations
 
@@ -41,14 +38,14 @@ def write_table(table: pd.DataFrame, path: Path, separator: str = ",") -> Path:
 
 
 def save(folder: Path, name: str, data: str | bytes) -> Path:
-    """Write a file, text as UTF-8, and return its path."""
+    """Write a file, and return its path; text is written as UTF-8."""
     path = folder / name
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     return path
 
 
 def altered(folder: Path, copy: Path, change: Callable[[dict[str, Any]], object]) -> Path:
-    """A copy of a model's folder with a change in its manifest."""
+    """Copy a model's folder, with a change in its manifest."""
     shutil.copytree(folder, copy)
     manifest = json.loads((copy / MANIFEST).read_text(encoding="utf-8"))
     change(manifest)
@@ -83,7 +80,7 @@ PAGE = html(
 
 
 def pdf(pages: list[list[Text]], encrypt: str = "") -> bytes:
-    """A PDF in Helvetica, whose widths every reader knows; `encrypt` is part of its trailer."""
+    """A PDF in Helvetica, which every reader can measure; `encrypt` is part of its trailer."""
     kids = " ".join(f"{5 + 2 * number} 0 R" for number in range(len(pages)))
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
@@ -106,7 +103,7 @@ def pdf(pages: list[list[Text]], encrypt: str = "") -> bytes:
 
 
 def _pdf_file(objects: list[str], encrypt: str) -> bytes:
-    """The bytes of a PDF: its objects, the table of where they begin, and the trailer."""
+    """The bytes of a PDF: its objects, the table of their offsets, and the trailer."""
     data, offsets = b"%PDF-1.4\n", []
     for number, content in enumerate(objects, start=1):
         offsets.append(len(data))
@@ -128,7 +125,7 @@ def word_document(*paragraphs: str) -> bytes:
 
 
 def with_part(archive: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
-    """A Word document or a workbook with another content of one of its parts."""
+    """Change the content of one part of a Word document or a workbook."""
     file = BytesIO()
     with ZipFile(BytesIO(archive)) as old, ZipFile(file, "w", ZIP_DEFLATED) as new:
         for part in old.namelist():

@@ -19,12 +19,12 @@ def save_encoder(
     dense: bool = False,
     **settings: object,
 ) -> Path:
-    """Save an encoder in an empty folder, where sentence-transformers opens it.
+    """Save an encoder in an empty folder, where sentence-transformers can load it.
 
-    By default it has one layer. The special tokens are those that pad, are unknown, begin, end and
-    mask.
+    By default it has one layer. The special tokens are those for padding, unknown words, beginning,
+    end and masking, in this order.
     """
-    # Late: most tests need no torch.
+    # These imports are late, because most tests need no torch.
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
@@ -47,7 +47,9 @@ def save_encoder(
     config = AutoConfig.for_model(architecture, **sizes | settings)
     AutoModel.from_config(config).save_pretrained(plain)
     fast.save_pretrained(plain)
-    modules = [Transformer(str(plain)), Pooling(32, pooling), *[Dense(32, 24)] * dense]
+    modules = [Transformer(str(plain)), Pooling(32, pooling)]
+    if dense:
+        modules.append(Dense(32, 24))
     SentenceTransformer(modules=modules, device="cpu").save(
         str(folder / "encoder"), create_model_card=False
     )

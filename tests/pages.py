@@ -1,4 +1,4 @@
-"""The code of README and docs/: finding it, and running a page as one script."""
+"""Find the code blocks of README and docs/, and run a page as one script."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.programs import ROOT, sh
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
-# Their commands are not run: they need data sets, or are for contributors.
+# Commands on these pages are not run, because they need data sets or are for contributors.
 OTHER_PAGES = [ROOT / name for name in ("benchmarks/README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 each_page = pytest.mark.parametrize(
     "page", [*PAGES, *OTHER_PAGES], ids=lambda page: str(page.relative_to(ROOT))
@@ -51,14 +51,14 @@ def run(page: Path, project: Path, folder: Path) -> None:
 
 
 def _script(page: Path) -> str:
-    """All of a page's commands as one bash script: `cd` and the environment go on."""
+    """All of a page's commands as one bash script, so that `cd` and variables keep their effect."""
     lines = ["set -eu"]
     for language, code in blocks(page):
         if language == "python":
             lines.append(f"python -c {shlex.quote(code)}")
         elif language == "bash":
-            # The targets install into .venv, which is there already: here they have to exist.
+            # The targets install into .venv, which exists already: only their names are checked.
             code = re.sub(r"(?m)^make ", "make --dry-run ", code)
-            # A new project gets the small encoder of the one that the page runs in.
+            # A new project gets the small encoder of the project that the page runs in.
             lines.append(re.sub(r"(?m)^paratopic init (\S+) .*$", rf"\g<0>\n{_SMALL}", code))
     return "\n".join(lines)

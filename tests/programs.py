@@ -1,7 +1,4 @@
-"""Programs that tests run: paratopic in this process, any other in a project, a browser.
-
-Also the limits that they run under.
-"""
+"""Programs that tests run: paratopic in this process, other programs in a project, a browser."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 ROOT = Path(__file__).parents[1]
-# Variable with the folder of programs that start quickly, from `tests.warm`.
+# Environment variable with the folder of the quickly starting programs of `tests.warm`.
 QUICK = "PARATOPIC_QUICK"
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 needs_spark = pytest.mark.skipif(
@@ -42,7 +39,7 @@ needs_spark = pytest.mark.skipif(
 
 
 class Printed(str):
-    """What a program printed: on stdout, `out`, and then on stderr, `err`."""
+    """Output of a program: stdout, which is `out`, and then stderr, which is `err`."""
 
     out: str
     err: str
@@ -53,20 +50,20 @@ class Printed(str):
         return printed
 
 
-# The fixture `cli`: runs `paratopic` with these arguments in this process, and checks that its exit
-# status is that of the keyword `status`, by default 0.
+# The fixture `cli` runs `paratopic` with these arguments in this process, and checks that its exit
+# status equals the keyword `status`, by default 0.
 Cli = Callable[..., Printed]
 
 
 def environment() -> dict[str, str]:
-    """The environment of a program of a project with a store of its own."""
+    """The environment of a program in a project with its own MLflow store."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC"))}
     return kept | {"PATH": path, "NO_COLOR": "1"}
 
 
 def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
-    """Run a program of this environment in a project's folder; returns its output."""
+    """Run a program of this environment in a project's folder, and return its output."""
     env = environment() | env
     if QUICK in os.environ:
         env["PATH"] = f"{os.environ[QUICK]}{os.pathsep}{env['PATH']}"
@@ -78,14 +75,14 @@ def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
     return run.stdout
 
 
-def python(code: str, *words: str, **given: Any) -> subprocess.CompletedProcess[str]:
-    """Run a program of Python with words; what else is given is for `subprocess.run`."""
+def python(code: str, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run Python code with arguments, and with options of `subprocess.run`."""
     command = [sys.executable, "-c", code, *words]
-    return subprocess.run(command, capture_output=True, text=True, **given)
+    return subprocess.run(command, capture_output=True, text=True, **options)
 
 
 def killed(folder: Path, words: list[str], seconds: float | None) -> bool:
-    """Run a program, kill it and all that it started after so many seconds; False if it ended."""
+    """Run a program, and kill it with its children after so many seconds; False if it ended."""
     process = subprocess.Popen(
         words,
         cwd=folder,
@@ -108,8 +105,8 @@ def killed(folder: Path, words: list[str], seconds: float | None) -> bool:
 
 @contextmanager
 def served(project: Path, *words: str) -> Iterator[str]:
-    """Run a server, and kill it in the end; gives its address, which its first line has."""
-    # Where the tests are found, besides what this process finds.
+    """Run a server and kill it at the end; yields its address, which its first line contains."""
+    # The server also has to find the tests.
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = environment() | {"PYTHONPATH": path}
     server = subprocess.Popen(words, cwd=project, env=env, stdout=subprocess.PIPE, text=True)
@@ -123,11 +120,11 @@ def served(project: Path, *words: str) -> Iterator[str]:
 
 
 def ask(url: str, body: dict[str, Any] | None = None) -> Any:
-    """Send a request, with JSON where it has a body; returns the answer, which is JSON."""
+    """Send a request, with JSON if it has a body, and return the JSON of the response."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=300) as reply:
-        return json.load(reply)
+    with urllib.request.urlopen(request, timeout=300) as response:
+        return json.load(response)
 
 
 def runs(project: Path) -> dict[str, str]:
@@ -148,7 +145,7 @@ def logged(project: Path) -> list[Run]:
 
 @contextmanager
 def chromium(folder: Path, *words: str) -> Iterator[Chrome]:
-    """A browser with its files in a folder, and further options: "disable-gpu"."""
+    """A browser with its files in a folder, and with further options, such as "disable-gpu"."""
     if not (BROWSER and DRIVER):
         pytest.skip("there is no chromium and chromedriver here")
     from selenium.webdriver import Chrome, ChromeOptions, ChromeService
@@ -157,7 +154,7 @@ def chromium(folder: Path, *words: str) -> Iterator[Chrome]:
     options.binary_location = BROWSER
     for word in ("headless", "no-sandbox", f"user-data-dir={folder}", *words):
         options.add_argument(f"--{word}")
-    # No name is resolved, so that anything that needs the network fails.
+    # No host name is resolved, so that every access to the network fails.
     options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = Chrome(options, ChromeService(DRIVER))
@@ -168,13 +165,13 @@ def chromium(folder: Path, *words: str) -> Iterator[Chrome]:
 
 
 def free_port() -> int:
-    """A port of this machine that nothing uses."""
+    """An unused port of this machine."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    """Run `paratopic` with these arguments in this process; returns its exit status."""
+    """Run `paratopic` with these arguments in this process, and return its exit status."""
     monkeypatch.setattr("sys.argv", ["paratopic", *words])
     with pytest.raises(SystemExit) as ended:
         app.main()
@@ -202,7 +199,7 @@ def run_stages(*stages: str, root: Path = Path()) -> None:
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """Let no file be larger, as on a disk that is full."""
+    """Limit the size of files in a block, to simulate a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

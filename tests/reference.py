@@ -1,4 +1,4 @@
-"""Write docs/settings.md and docs/commands.md from the code: `python tests/reference.py`."""
+"""Write docs/settings.md and docs/commands.md from the code: `python -m tests.reference`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ After this page you know every command with its arguments and options. It is mad
 
 
 def documented(kind: type) -> dict[str, str]:
-    """Field of a dataclass → what its docstring, or that of the class, says of it."""
+    """Field of a dataclass → its description in its own docstring or in that of the class."""
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(tree, ast.ClassDef)
     texts: dict[str, str] = {}
@@ -57,13 +57,13 @@ def documented(kind: type) -> dict[str, str]:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(ast.Constant(str(text))):
                 texts[name] = text
     section = (inspect.getdoc(kind) or "").partition("----------\n")[2]
-    for names_, text in re.findall(r"(?m)^(\S.*)\n((?:    .*\n?)+)", section):
-        texts |= dict.fromkeys(names_.split(", "), text)
+    for listed_names, text in re.findall(r"(?m)^(\S.*)\n((?:    .*\n?)+)", section):
+        texts |= dict.fromkeys(listed_names.split(", "), text)
     return {name: " ".join(text.replace("``", "`").split()) for name, text in texts.items()}
 
 
 def values(schema: Mapping[str, Any]) -> str:
-    """What a setting can be, from its JSON schema: {"type": "integer", "minimum": 2} → a text."""
+    """Possible values of a setting, from its JSON schema: {"type": "integer", "minimum": 2}."""
     if "anyOf" in schema:
         return " or ".join(map(values, schema["anyOf"]))
     if "enum" in schema or "const" in schema:
@@ -81,16 +81,20 @@ def values(schema: Mapping[str, Any]) -> str:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [head := list(head), ["---"] * len(head), *rows]
-    return "".join(
-        f"| {' | '.join(c.replace('|', chr(92) + '|') for c in row)} |\n" for row in lines
-    )
+    titles = list(head)
+    lines = []
+    for row in [titles, ["---"] * len(titles), *rows]:
+        cells = [cell.replace("|", r"\|") for cell in row]
+        lines.append(f"| {' | '.join(cells)} |\n")
+    return "".join(lines)
 
 
 def settings_of(kind: Any, names: Iterable[str], prefix: str = "") -> Iterator[list[str]]:
-    """Name, default, type and effect of each of some fields."""
+    """Name, default, type and effect of each named field."""
     schema, texts = TypeAdapter(kind).json_schema(mode="validation"), documented(kind)
-    for field in (field for field in fields(kind) if field.name in names):
+    for field in fields(kind):
+        if field.name not in names:
+            continue
         default = field.default
         if default is MISSING and field.default_factory is not MISSING:
             default = field.default_factory()

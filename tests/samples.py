@@ -1,4 +1,4 @@
-"""What several tests are about: a codebook's words, made-up paragraphs, an article, a page."""
+"""Test data and helpers that several tests share: topics, paragraphs, tables and models."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from paratopic.corpus.labelled import (
 )
 from paratopic.corpus.table import (
     PARAGRAPHS_SCHEMA,
+    passages_for,
     targets_of,
-    texts_of,
     with_columns,
     write_columns,
 )
@@ -37,8 +37,8 @@ from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.linear_head import ContextWeights
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Array, Integers, Scores, mode_of, one_hot
-from paratopic.labels.answers import CurrentAnswers
 from paratopic.labels.resolve import check_meanings, join_labels, label_rows, vote_rows
+from paratopic.labels.votes import CurrentVotes
 from paratopic.project.files import Paths
 from paratopic.project.folder import Project
 from paratopic.project.params import Params, read_params
@@ -61,11 +61,11 @@ WORDS = {
     "security": "army border missile alliance navy conflict troops island".split(),
 }
 TOPICS = Topics("single", tuple(Topic(name, f"About {name}.", rf"\b{name}\b") for name in WORDS))
-# How much is read by models that are made to read something.
-READING = ContextWeights(neighbours=0.6, heading=0.3, title=0.2)
-# Only a tariff's words: every model predicts its topic.
+# Weights of models in tests that read context.
+CONTEXT_WEIGHTS = ContextWeights(neighbours=0.6, heading=0.3, title=0.2)
+# A text with words of one topic only, which every model predicts.
 TARIFF = "Tariff duty export import market goods quota customs."
-# A sentence that no model of these tests is for.
+# A sentence in a language that no model of these tests is for.
 GERMAN = "Die Ministerin sagte, die Verhandlungen über den Stahl würden am Montag fortgesetzt."
 FILLER = "the talks on of and in officials said that both sides will a new".split()
 
@@ -88,7 +88,7 @@ DOCUMENT = [
 
 
 def with_params(folder: Path, params: Params) -> Project:
-    """A project in a folder that has these settings, and no params.yaml."""
+    """A project with these settings, in a folder without params.yaml."""
     project = Project(folder)
     vars(project)["params"] = params
     return project
@@ -99,15 +99,14 @@ def write_params(
     path: Path = Path("params.yaml"),
     source: Path = ROOT / "params.yaml",
 ) -> None:
-    """Write params.yaml, as the project's own but for some settings: dotted key → value.
+    """Write the repository's params.yaml with some changes: dotted key → value.
 
-    The topics are in it, as they were once, unless there is a file of the codebook beside it.
+    It contains the topics, as in old projects, unless the folder has a file of the codebook.
     """
     params = YAML(typ="safe").load(source)
     if "codebook" not in params["topics"]:
-        params["topics"]["codebook"] = YAML(typ="safe").load(Paths(source.parent).codebook)[
-            "topics"
-        ]
+        codebook = YAML(typ="safe").load(Paths(source.parent).codebook)
+        params["topics"]["codebook"] = codebook["topics"]
     for key, value in settings.items():
         *sections, last = key.split(".")
         functools.reduce(operator.getitem, sections, params)[last] = value
@@ -117,23 +116,23 @@ def write_params(
 
 
 def copy_settings(folder: Path) -> None:
-    """Copy the project's own params.yaml and codebook."""
+    """Copy the repository's params.yaml and codebook."""
     Paths(folder).codebook.parent.mkdir(exist_ok=True)
     for path in (Paths().params, Paths().codebook):
         shutil.copy(ROOT / path, folder / path)
 
 
 def paragraph(topic: str, rng: random.Random, length: int = 14) -> str:
-    """A made-up sentence that is about a topic."""
+    """Make up a sentence on a topic."""
     words = [rng.choice(WORDS[topic] if rng.random() < 0.4 else FILLER) for _ in range(length)]
     return " ".join(words).capitalize() + "."
 
 
 def paragraph_table(**columns: Sequence[object] | pd.Series) -> pd.DataFrame:
-    """A paragraph table; columns that are not given are those of one article without a label."""
+    """A paragraph table; missing columns are those of one article without labels."""
     n = len(columns["text"])
     empty = [""] * n
-    usual: dict[str, Sequence[object] | pd.Series] = {
+    defaults: dict[str, Sequence[object] | pd.Series] = {
         "id": [f"{number:03}" for number in range(n)],
         "article": ["a"] * n,
         "title": empty,
@@ -149,35 +148,35 @@ def paragraph_table(**columns: Sequence[object] | pd.Series) -> pd.DataFrame:
         "frame": empty,
         "weight": [np.nan] * n,
     }
-    usual["effective_count"] = columns.get("weight", usual["weight"])
-    return pd.DataFrame(usual | columns)
+    defaults["effective_count"] = columns.get("weight", defaults["weight"])
+    return pd.DataFrame(defaults | columns)
 
 
-def of_one_topic(true: Integers, groups: Integers, scores: Array) -> Outcomes:
+def single_outcomes(true: Integers, groups: Integers, scores: Array) -> Outcomes:
     """Outcomes in mode single, from class numbers (n,); the most probable topic is predicted."""
     mode = mode_of("single")
     return Outcomes(mode, one_hot(true, scores.shape[2]), groups, scores, mode.candidates(scores))
 
 
 def bounds(estimate: Estimate) -> tuple[float, float]:
-    """Both ends of an interval that has to be there."""
+    """Both ends of an interval, which must exist."""
     assert estimate.low is not None and estimate.high is not None
     return estimate.low, estimate.high
 
 
-def weak_table(ids: Iterable[str], given: Iterable[Mapping[str, Sequence[str]]]) -> pd.DataFrame:
-    """The table of what weak sources say of paragraphs, from the topics that each source gives."""
+def weak_table(ids: Iterable[str], votes: Iterable[Mapping[str, Sequence[str]]]) -> pd.DataFrame:
+    """The table of weak votes on paragraphs, from the topics of each source's vote."""
     return vote_rows(
-        {"paragraph": id_, "source": name, "kind": "model", "given": each}
-        for id_, of_paragraph in zip(ids, given, strict=True)
-        for name, each in of_paragraph.items()
+        {"paragraph": id_, "source": source, "kind": "model", "given": topics}
+        for id_, source_topics in zip(ids, votes, strict=True)
+        for source, topics in source_topics.items()
     )
 
 
 def write_labelled(
     frame: pd.DataFrame, root: Path = Path(), weak: pd.DataFrame | None = None
 ) -> None:
-    """Write paragraphs with labels, and further votes of weak sources, as stage prepare does."""
+    """Write paragraphs with labels and further weak votes, as stage prepare does."""
     write_columns(frame, PARAGRAPHS_SCHEMA, Paths(root).paragraphs)
     labelled = frame[frame["label_source"] != "none"] if "label" in frame else frame[:0]
     kinds = {"hand": ("table.csv", "table"), "weak": ("rules", "rule")}
@@ -202,23 +201,26 @@ def write_labelled(
     write_columns(weak_votes(votes), WEAK_SCHEMA, Paths(root).weak)
 
 
-def read_joined(
+def read_labelled_rows(
     path: Path | str, topics: Topics, no_topic: Sequence[str], source: Source | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read a labelled table with its labels resolved, and its fields."""
-    paragraphs, answers, fields = read_labelled_table(Path(path), no_topic, source)
+    """Read a labelled table with its resolved labels, and its fields."""
+    paragraphs, votes, fields = read_labelled_table(Path(path), no_topic, source)
     check_meanings([source] if source else [], topics)
-    return joined(paragraphs, answers, topics), fields
+    return with_table_labels(paragraphs, votes, topics), fields
 
 
-def joined(paragraphs: pd.DataFrame, of_tables: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    nobody = CurrentAnswers([], [])
-    _, labels, _ = join_labels(paragraphs, of_tables, nobody, topics, "leave_out")
+def with_table_labels(
+    paragraphs: pd.DataFrame, table_votes: pd.DataFrame, topics: Topics
+) -> pd.DataFrame:
+    """Join paragraphs with the labels that follow from the votes of tables."""
+    no_votes = CurrentVotes([], [])
+    _, labels, _ = join_labels(paragraphs, table_votes, no_votes, topics, "leave_out")
     return with_labels(paragraphs, labels)
 
 
-def passages_of(frame: pd.DataFrame) -> list[Passage]:
-    return texts_of(frame, frame["id"])
+def row_passages(frame: pd.DataFrame) -> list[Passage]:
+    return passages_for(frame, frame["id"])
 
 
 def plain_article(name: str, text: str) -> Article:
@@ -226,14 +228,14 @@ def plain_article(name: str, text: str) -> Article:
 
 
 def examples(rows: pd.DataFrame, names: Sequence[str]) -> Examples:
-    """Labelled rows as training examples, each a group and an article of its own."""
+    """Convert labelled rows to training examples, each in a group and an article of its own."""
     places = np.arange(len(rows))
     return Examples(numbered(rows["text"]), targets_of(rows["topic"], names), places, places)
 
 
 def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:
     """Fit either kind of model, the transformer with few tokens and one epoch."""
-    # Late: most tests need no scikit-learn, and fewer need torch.
+    # These imports are late, because most tests need no scikit-learn, and fewer need torch.
     if kind == "baseline":
         from paratopic.baseline import fit as baseline
 
@@ -246,8 +248,8 @@ def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:
 
 def transformer_settings(encoder: Path, **others: object) -> Any:
     """Settings of a transformer with an encoder that reads few tokens at once."""
-    few = {"encoder": str(encoder), "max_tokens": 32, "train_tokens": 16}
-    return replace(PARAMS.section("transformer"), **few | others)
+    defaults = {"encoder": str(encoder), "max_tokens": 32, "train_tokens": 16}
+    return replace(PARAMS.section("transformer"), **defaults | others)
 
 
 def held_out(
@@ -256,48 +258,49 @@ def held_out(
     scores: Sequence[Sequence[float]],
     threshold: float = 1.0,
 ) -> tuple[Labelled, pd.DataFrame]:
-    """Paragraphs p0, p1, … with hand labels, each an article and a fold, and scores of them."""
+    """Paragraphs p0, p1, … with hand labels, each its own article and fold, and their scores."""
     ids = [f"p{n}" for n in range(len(labels))]
     rows = pd.DataFrame({"id": ids, "article": ids, "heading": "", "text": ids})
     rows = rows.assign(topic=pd.Series(list(map(tuple, labels)), dtype=object))
     numbers = range(len(ids))
     folds = pd.DataFrame({"id": ids, "group": numbers, "repeat": 0, "fold": numbers})
     folds = folds.assign(duplicates=numbers)
-    table = pd.DataFrame(scores, columns=topics.scores).assign(id=ids, repeat=0, fold=numbers)
+    table = pd.DataFrame(scores, columns=topics.score_columns)
+    table = table.assign(id=ids, repeat=0, fold=numbers)
     table = with_columns(
-        table, topics.thresholds, np.full((len(ids), len(topics.names)), threshold)
+        table, topics.threshold_columns, np.full((len(ids), len(topics.names)), threshold)
     )
     return Labelled(rows.assign(label_source="hand"), topics, folds), table
 
 
-def read_in(texts: Texts) -> list[list[str]]:
-    """Each text, and those at the places around it, "" for none."""
+def texts_with_context(texts: Texts) -> list[list[str]]:
+    """Each text, followed by the texts at all places of its context, "" for none."""
     distinct = [*texts.distinct, ""]
-    numbers = np.column_stack([texts.own, texts.around])
-    return [[distinct[number] for number in row] for row in numbers.tolist()]
+    numbers = np.column_stack([texts.numbers, texts.context])
+    return [list(map(distinct.__getitem__, row)) for row in numbers.tolist()]
 
 
-def score(able: Fitted | Model, texts: Sequence[Text]) -> Scores:
-    """Probabilities by a fitted model, or by one that is loaded."""
-    if isinstance(able, Model):
-        return able.predict_proba(texts)
-    return able.predict_proba(numbered(texts))
+def score(model: Fitted | Model, texts: Sequence[Text]) -> Scores:
+    """Probabilities by a fitted or a loaded model."""
+    if isinstance(model, Model):
+        return model.predict_proba(texts)
+    return model.predict_proba(numbered(texts))
 
 
-def in_articles(rows: pd.DataFrame) -> list[Passage]:
-    """The texts of rows with those around them in their article; its name is the title."""
-    made = pd.Series(index=rows.index, dtype=object)
+def passages_in_articles(rows: pd.DataFrame) -> list[Passage]:
+    """The texts of rows with context from their article, whose name is the title."""
+    passages = pd.Series(index=rows.index, dtype=object)
     for name, part in rows.groupby("article"):
         headings = [f"On {text.split()[0]}" for text in part["text"]]
-        made[part.index] = article_passages(list(part["text"]), headings, str(name))
-    return list(made)
+        passages[part.index] = article_passages(list(part["text"]), headings, str(name))
+    return list(passages)
 
 
-def fit_reading(
+def fit_with_context(
     kind: str, examples: Examples, topics: Topics, encoder: Path, weights: ContextWeights
 ) -> Fitted:
-    """Fit a model that reads as much around texts as the weights say."""
+    """Fit a model that reads context with these weights."""
     with pytest.MonkeyPatch.context() as patch:
-        for each in KINDS:
-            patch.setattr(f"paratopic.{each}.fit.choose_context", lambda *_: weights)
+        for name in KINDS:
+            patch.setattr(f"paratopic.{name}.fit.choose_context", lambda *_: weights)
         return fit(kind, examples, topics, encoder)

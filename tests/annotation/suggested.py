@@ -27,5 +27,5 @@ def suggestions(topics: Topics, count: int = 3) -> list[Suggestion]:
 
 
 def blind(items: Sequence[Suggestion]) -> list[Suggestion]:
-    """The same without what a model thinks."""
+    """The same suggestions without predictions."""
     return [replace(item, scores={}) for item in items]

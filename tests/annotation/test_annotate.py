@@ -1,4 +1,4 @@
-"""The command `paratopic annotate`: what it writes, prints and sends, also where it is killed."""
+"""The command `paratopic annotate`: its files, output and requests, also if it is killed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.samples import copy_settings, paragraph_table, write_labelled
 
 LABELS = Path("seeds/labels.csv")
 KEY = "sk-secret"
-# What a run imports, so that one takes no seconds to start.
+# Modules that are imported once, so that each run starts fast.
 PRELOADED = [__name__, "paratopic.cli.app"] + [
     f"paratopic.{name}" for name in ("annotation.asking", "annotation.suggestion", "corpus.table")
 ]
@@ -63,28 +63,34 @@ def options(server: Server, *more: str) -> list[str]:
     return ["annotate", "--url", server.url, "--model", "m", *more]
 
 
-def answers() -> list[Label]:
+def votes() -> list[Label]:
     return [line for line in read_lines(LABELS) if line.annotator == "llm-m"]
 
 
-def test_answers_are_lines_and_paragraphs_with_a_hand_label_come_first(
+def test_votes_are_lines_and_paragraphs_with_a_hand_label_come_first(
+    server: Server, cli: Cli
+) -> None:
+    printed = cli(*options(server, "--n", "2"))
+    assert "2 paragraphs" in printed and str(Paths().prompt) in printed and Paths().prompt.exists()
+    lines = votes()
+    assert {line.paragraph for line in lines} == {"p37", "p38"}
+    assert {line.names for line in lines} == {("trade",)}  # Both have a 3 in their text.
+    assert len({dict(line.more)["prompt"] for line in lines}) == 1
+    cli(*options(server, "--n", "5"))
+    drawn = votes()[2:]
+    assert [line.draw for line in drawn] == ["paragraph"] * 5
+    assert {line.paragraph for line in drawn}.isdisjoint({"p37", "p38"})
+    assert set(server.asked.values()) == {1}
+
+
+def test_the_key_is_sent_and_neither_printed_nor_written(
     server: Server, monkeypatch: pytest.MonkeyPatch, cli: Cli, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(chat.KEY, KEY)
-    first = cli(*options(server, "--n", "2"))
-    lines = answers()
-    assert {line.paragraph for line in lines} == {"p37", "p38"} and Paths().prompt.exists()
-    assert {line.names for line in lines} == {("trade",)}  # both have a 3 in their text
-    assert len({dict(line.more)["prompt"] for line in lines}) == 1
-    printed = first + cli(*options(server, "--n", "5"))
-    drawn = answers()[2:]
-    assert len(drawn) == 5 and {line.draw for line in drawn} == {"paragraph"}
-    assert {line.paragraph for line in drawn}.isdisjoint({"p37", "p38"})
-    assert set(server.asked.values()) == {1}
-    assert "2 paragraphs" in printed and "prompt.md" in printed
-    # Nothing leaves this machine, so no note says so; the key was sent, and is nowhere else.
+    printed = cli(*options(server, "--n", "5"))
+    # A server on this machine needs no note that texts leave it.
     assert "leave" not in printed + caplog.text
-    assert all(each["Authorization"] == f"Bearer {KEY}" for each in server.headers)
+    assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {KEY}"}
     files = b"".join(path.read_bytes() for path in Path().rglob("*") if path.is_file())
     assert KEY not in printed + caplog.text and KEY.encode() not in files
 
@@ -94,7 +100,7 @@ def test_an_estimate_and_a_small_budget_send_little(server: Server, cli: Cli) ->
     assert not server.asked
     printed = cli(*options(server, "--budget", "4000", "--concurrency", "1"))
     assert 0 < server.asked.total() < 20
-    assert f"other {40 - len(answers())}" in printed
+    assert f"other {40 - len(votes())}" in printed
 
 
 def test_another_machine_is_announced_before_anything_is_sent(
@@ -113,7 +119,7 @@ def test_an_annotator_that_would_count_as_a_person_is_refused(server: Server, cl
     assert not server.asked
 
 
-def test_what_gives_no_answer_is_paid_and_asked_about_again_after_all_others(
+def test_paragraphs_without_a_vote_are_asked_about_again_after_all_others(
     serve: Serve, cli: Cli
 ) -> None:
     def empty(text: str, body: dict[str, Any], number: int) -> bytes:
@@ -123,19 +129,19 @@ def test_what_gives_no_answer_is_paid_and_asked_about_again_after_all_others(
     server = serve(empty)
     words = options(server, "--concurrency", "1")
     cli(*words, "--n", "3")
-    failed = [line for line in answers() if line.cell == "?"]
+    failed = [line for line in votes() if line.cell == "?"]
     assert [line.paragraph for line in failed] == ["p37", "p38"]
     cli(*words)
-    assert [line.paragraph for line in answers()[-2:]] == ["p37", "p38"]
+    assert [line.paragraph for line in votes()[-2:]] == ["p37", "p38"]
     assert "every paragraph" in cli(*words)
-    assert server.asked.total() == 42 and len({line.paragraph for line in answers()}) == 40
+    assert server.asked.total() == 42 and len({line.paragraph for line in votes()}) == 40
 
 
-def test_a_model_that_gives_no_answer_ends_the_run(serve: Serve, cli: Cli) -> None:
+def test_a_model_without_a_valid_reply_ends_the_run(serve: Serve, cli: Cli) -> None:
     server = serve(lambda text, body, number: reply(""))
     printed = cli(*options(server, "--concurrency", "1"), status=1)
     assert "empty answer" in printed
-    assert server.asked.total() == len(answers()) == 10
+    assert server.asked.total() == len(votes()) == 10
 
 
 def test_a_budget_holds_where_questions_take_more_than_expected(serve: Serve, cli: Cli) -> None:
@@ -147,13 +153,13 @@ def test_a_budget_holds_where_questions_take_more_than_expected(serve: Serve, cl
     assert 6 <= server.asked.total() <= 10
 
 
-def test_an_interrupt_while_an_answer_is_written_loses_none(
+def test_an_interrupt_while_a_vote_is_written_loses_none(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from paratopic.cli import annotate
 
     def interrupted(path: Path, line: Label) -> None:
-        if not answers():
+        if not votes():
             signal.raise_signal(signal.SIGINT)
         append(path, line)
 
@@ -164,7 +170,7 @@ def test_an_interrupt_while_an_answer_is_written_loses_none(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     signal.signal(signal.SIGINT, before)
     assert "stopped" in caplog.text
-    assert 0 < len(answers()) == server.asked.total() <= 5
+    assert 0 < len(votes()) == server.asked.total() <= 5
 
 
 def _run(words: list[str], folder: str) -> None:
@@ -178,22 +184,22 @@ def _run(words: list[str], folder: str) -> None:
 
 
 def kill_again_and_again(folder: Path, kills: int, seed: int) -> Counter[str]:
-    """Kill so many runs in a project, then let others end until all is answered.
+    """Kill some runs in a project, then start others until every paragraph has a vote.
 
-    What a killed run had asked and not yet written is asked again: nobody knows its answer. What is
-    written must not be lost, nor asked again.
+    A killed run's open requests are sent again, because their replies are unknown. Written votes
+    must be neither lost nor asked for again.
 
     Returns
     -------
-    Numbers of paragraphs, of runs that were killed, of answers that were lost or that a paragraph
-    has more than one of, and of paragraphs that were asked about although they had an answer.
+    Numbers of paragraphs, of killed runs, of lost votes, of paragraphs with two votes, and of
+    paragraphs that were asked about although they had a vote.
     """
 
     def late(text: str, body: dict[str, Any], number: int) -> bytes:
         time.sleep(0.005)
         return script(text, body, number)
 
-    # More paragraphs than runs can answer that are killed so often.
+    # The killed runs cannot finish so many paragraphs.
     n = 5 * kills
     ids = [f"p{number:04}" for number in range(n)]
     write_texts(ids)
@@ -206,7 +212,7 @@ def kill_again_and_again(folder: Path, kills: int, seed: int) -> Counter[str]:
         run = context.Process(target=_run, args=(options(server, "--n", "10000"), str(folder)))
         run.start()
         if counts["killed"] < kills:
-            # While it asks, which it does for a moment longer.
+            # The run is killed soon after its first request.
             while server.asked == asked and run.is_alive():
                 time.sleep(0.002)
             time.sleep(rng.uniform(0, 0.03))
@@ -216,15 +222,15 @@ def kill_again_and_again(folder: Path, kills: int, seed: int) -> Counter[str]:
         counts["killed"] += run.exitcode == -signal.SIGKILL
         again = {text.removeprefix("text ") for text in server.asked - asked}
         counts["asked twice"] += len(again & known)
-        answered = [line.paragraph for line in answers()]
-        counts["lost"] += len(known.difference(answered))
-        counts["doubled"] += len(answered) - len(set(answered))
-        is_done, known = run.exitcode == 0 and known == set(answered), set(answered)
+        ids = [line.paragraph for line in votes()]
+        counts["lost"] += len(known.difference(ids))
+        counts["doubled"] += len(ids) - len(set(ids))
+        is_done, known = run.exitcode == 0 and known == set(ids), set(ids)
     server.close()
     counts["lost"] += n - len(known)
     return counts
 
 
-def test_a_run_that_is_killed_loses_no_answer_and_asks_nothing_twice() -> None:
+def test_a_run_that_is_killed_loses_no_vote_and_asks_nothing_twice() -> None:
     counts = kill_again_and_again(Path.cwd(), 10, 0)
     assert +counts == Counter(paragraphs=50, killed=10)

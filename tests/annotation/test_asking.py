@@ -1,4 +1,4 @@
-"""A language model asked over the network, on a server whose answers are wrong in every way."""
+"""A language model on a server with valid and invalid replies."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def item(text: str) -> Suggestion:
 
 def ask(server: Server, *texts: str, timeout: float = 5, **more: Any) -> dict[str, Vote]:
     chat = Chat(server.url, "m", more.pop("key", None), timeout)
-    wish: dict[str, Any] = {"concurrency": 3, "go_on": lambda: True} | more
-    answers = ask_all(chat, Prompt(DEFAULT, TOPICS), list(map(item, texts)), **wish)
-    return {answer.item.text: answer for answer in answers}
+    arguments: dict[str, Any] = {"concurrency": 3, "may_ask": lambda: True} | more
+    votes = ask_all(chat, Prompt(DEFAULT, TOPICS), list(map(item, texts)), **arguments)
+    return {vote.item.text: vote for vote in votes}
 
 
-def test_answers_are_read_with_their_confidence_and_tokens(serve: Serve) -> None:
+def test_replies_are_read_with_their_confidence_and_tokens(serve: Serve) -> None:
     logs = {"content": [{"logprob": -0.1}, {"logprob": -0.2}]}
 
     def script(text: str, body: dict[str, Any], number: int) -> bytes:
@@ -39,28 +39,29 @@ def test_answers_are_read_with_their_confidence_and_tokens(serve: Serve) -> None
         usage = {"prompt_tokens": 90, "completion_tokens": 7}
         return json.dumps({"choices": [choice], "usage": usage}).encode()
 
-    answer = ask(serve(script), "goods")["goods"]
-    assert answer.topics == ("trade",) and answer.tokens == (90, 7)
-    assert answer.confidence == pytest.approx(0.7408, abs=1e-3)
+    vote = ask(serve(script), "goods")["goods"]
+    assert vote.topics == ("trade",) and vote.tokens == (90, 7)
+    assert vote.confidence == pytest.approx(0.7408, abs=1e-3)
 
 
 @pytest.mark.parametrize("count", ["many", None, -1000, 1.5, True])
-def test_a_count_of_tokens_that_is_none_is_estimated(serve: Serve, count: object) -> None:
+def test_an_invalid_count_of_tokens_is_replaced_by_an_estimate(serve: Serve, count: object) -> None:
     usage = {"prompt_tokens": count, "completion_tokens": count}
     choice = {"message": {"content": '{"topic": "trade"}'}}
-    said = json.dumps({"choices": [choice], "usage": usage}).encode()
-    answer = ask(serve(lambda text, body, number: said), "goods")["goods"]
-    assert answer.topics == ("trade",) and answer.tokens[0] > 20 and answer.tokens[1] == 5
+    content = json.dumps({"choices": [choice], "usage": usage}).encode()
+    vote = ask(serve(lambda text, body, number: content), "goods")["goods"]
+    assert vote.topics == ("trade",) and vote.tokens[0] > 20 and vote.tokens[1] == 5
 
 
 def test_replies_that_were_cut_off_are_paid_for(serve: Serve) -> None:
     def script(text: str, body: dict[str, Any], number: int) -> bytes:
-        whole = reply('{"topic": "trade"}')
-        return whole if text == "whole" or number > 2 else whole + CUT
+        content = reply('{"topic": "trade"}')
+        return content if text == "first" or number > 2 else content + CUT
 
-    answers = ask(serve(script), "whole", "third")
-    assert answers["third"].topics == ("trade",)
-    assert answers["third"].tokens == (3 * answers["whole"].tokens[0], answers["whole"].tokens[1])
+    votes = ask(serve(script), "first", "third")
+    assert votes["third"].topics == ("trade",)
+    n_read, n_written = votes["first"].tokens
+    assert votes["third"].tokens == (3 * n_read, n_written)
 
 
 WRONG: dict[str, bytes | int] = {
@@ -80,15 +81,15 @@ WRONG: dict[str, bytes | int] = {
 }
 
 
-def test_what_is_no_answer_is_an_error_and_the_others_go_on(serve: Serve) -> None:
+def test_an_invalid_reply_is_an_error_and_the_others_go_on(serve: Serve) -> None:
     right = reply('{"topic": "security"}')
     server = serve(lambda text, body, number: WRONG.get(text, right))
-    answers = ask(server, *WRONG, "right")
-    assert answers["right"].topics == ("security",)
+    votes = ask(server, *WRONG, "right")
+    assert votes["right"].topics == ("security",)
     for text in WRONG:
-        assert answers[text].topics is None and answers[text].problem, text
-        # What is of no use has been read all the same, and is paid; a refused request is not.
-        assert (answers[text].tokens[0] > 0) == (text != "bad request"), text
+        assert votes[text].topics is None and votes[text].problem, text
+        # An invalid reply costs tokens, and a refused request does not.
+        assert (votes[text].tokens[0] > 0) == (text != "bad request"), text
         assert server.asked[text] <= 4  # two forms of request, each repeated once
 
 
@@ -109,7 +110,7 @@ def test_a_name_is_read_as_it_is_written_before_one_that_is_like_it() -> None:
         prompt.read("TRADE")
 
 
-def test_none_of_the_topics_is_an_answer_and_several_have_the_order_of_the_codebook() -> None:
+def test_none_of_the_topics_is_valid_and_several_have_the_order_of_the_codebook() -> None:
     several = Prompt(DEFAULT, Topics("multi", TOPICS.codebook))
     assert Prompt(DEFAULT, TOPICS).read('{"topic": "none of the topics"}') == ()
     assert several.read('{"topics": "none of the topics"}') == ()
@@ -119,7 +120,7 @@ def test_none_of_the_topics_is_an_answer_and_several_have_the_order_of_the_codeb
 @pytest.mark.parametrize(
     "replies", [[reply("Trade, I believe."), reply("trade")], [429, 503, reply("trade")]]
 )
-def test_a_wrong_answer_and_a_busy_server_are_asked_again(serve: Serve, replies: Any) -> None:
+def test_an_invalid_reply_and_a_busy_server_are_asked_again(serve: Serve, replies: Any) -> None:
     server = serve(lambda text, body, number: replies[number - 1])
     assert ask(server, "goods")["goods"].topics == ("trade",)
     assert server.asked["goods"] == len(replies)
@@ -127,19 +128,19 @@ def test_a_wrong_answer_and_a_busy_server_are_asked_again(serve: Serve, replies:
 
 def test_a_server_without_schemas_is_asked_without(serve: Serve) -> None:
     server = serve(lambda _, body, number: 400 if "response_format" in body else reply("trade"))
-    answers = ask(server, "one", "two", concurrency=1)
-    assert {answer.topics for answer in answers.values()} == {("trade",)}
+    votes = ask(server, "one", "two", concurrency=1)
+    assert {vote.topics for vote in votes.values()} == {("trade",)}
     assert server.asked == {"one": 2, "two": 1}
 
 
-def test_over_quota_the_run_ends_with_what_was_answered(serve: Serve) -> None:
+def test_a_run_over_quota_keeps_the_votes_before(serve: Serve) -> None:
     server = serve(lambda text, body, number: 429 if text == "third" else reply("trade"))
-    chat, taken = Chat(server.url, "m"), []
+    chat, texts = Chat(server.url, "m"), []
     items = [item(text) for text in ("first", "second", "third")]
     with pytest.raises(UserError, match="status 429, 6 tries"):
-        for answer in ask_all(chat, Prompt(DEFAULT, TOPICS), items, 1, lambda: True):
-            taken.append(answer.item.text)
-    assert taken == ["first", "second"]
+        for vote in ask_all(chat, Prompt(DEFAULT, TOPICS), items, 1, lambda: True):
+            texts.append(vote.item.text)
+    assert texts == ["first", "second"]
 
 
 def test_a_slow_server_does_not_hold_the_others_up(
@@ -162,17 +163,17 @@ def test_the_key_is_sent_and_shown_nowhere(serve: Serve) -> None:
     assert server.headers[0]["Authorization"] == "Bearer sk-secret"
     shown = str(caught.value) + repr(Chat(server.url, "m", "sk-secret"))
     assert "secret" not in shown
-    # Nor where a reply repeats it.
+    # A reply may repeat the key.
     server = serve(lambda text, body, number: reply("trade, key sk-secret, SK-SECRET"))
-    answer = ask(server, "goods", key="sk-secret")["goods"]
-    assert answer.topics is None and "key" in answer.problem
-    assert "sk-secret" not in answer.problem.lower()
+    vote = ask(server, "goods", key="sk-secret")["goods"]
+    assert vote.topics is None and "key" in vote.problem
+    assert "sk-secret" not in vote.problem.lower()
 
 
 def test_nothing_of_another_service_is_sent(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("API_KEY", "ADMIN_KEY", "ORG_ID", "PROJECT_ID", "BASE_URL"):
         monkeypatch.setenv(f"OPENAI_{name}", "https://other.example")
-    # Nor does a proxy get what is for this machine.
+    # Requests to this machine bypass a proxy.
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     server = serve(lambda text, body, number: reply("trade"))

@@ -1,4 +1,4 @@
-"""Files of other tools: suggestions written, and people's labels read back."""
+"""Exchange with other tools: suggestions are written, and people's labels are read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import io
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,9 @@ from hypothesis import strategies as st
 
 from paratopic.annotation import exchange
 from paratopic.annotation.label_studio import NONE_CHOICE, configuration
-from paratopic.annotation.suggestion import Suggestion, in_context
+from paratopic.annotation.suggestion import Suggestion, make_suggestions
 from paratopic.project.errors import UserError
-from paratopic.project.files import inert, live
+from paratopic.project.files import escape_formula, unescape_formula
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
@@ -42,11 +44,19 @@ SUGGESTIONS = [
 
 
 def read(path: Path, topics: Topics = TOPICS) -> exchange.ImportedLabels:
-    return exchange.read_answers(path, FRAME, topics)
+    return exchange.read_votes(path, FRAME, topics)
 
 
 def write(path: Path, items: list[Suggestion] = SUGGESTIONS) -> list[Path]:
     return exchange.write_tasks(path, items, TOPICS, "baseline")
+
+
+def replaced(rows: Iterable[Iterable[str]], values: Mapping[str, object]) -> list[list[object]]:
+    """Rows in which some cells are replaced: cell → its new value."""
+    result = []
+    for row in rows:
+        result.append([values.get(cell, cell) for cell in row])
+    return result
 
 
 def rows_of(imported: exchange.ImportedLabels) -> list[tuple[str, str, str, str, str]]:
@@ -85,9 +95,10 @@ def test_reading_a_label_studio_export(tmp_path: Path) -> None:
     ]
     assert imported.labels[0].text == "Tariffs rose on all goods."
     export = f"{tmp_path / 'export.json'}, task"
-    n_left_out = {why: len(where) for why, where in imported.left_out.items()}
-    assert n_left_out == {"undecided": 2, "skipped by the annotator": 1}
-    assert all(place.startswith(export) for where in imported.left_out.values() for place in where)
+    n_skipped = {reason: len(places) for reason, places in imported.skipped.items()}
+    assert n_skipped == {"undecided": 2, "skipped by the annotator": 1}
+    places = list(chain.from_iterable(imported.skipped.values()))
+    assert all(place.startswith(export) for place in places)
     named = ("one:gone.*`dvc repro prepare`", '"trad" .*"trade"', "none of the topics.*trade")
     for problem, pattern in zip(imported.problems, named, strict=True):
         assert re.search(rf"^{re.escape(export)} 7: .*{pattern}", problem)
@@ -108,13 +119,13 @@ def test_reading_a_sheet_with_any_separator_or_a_workbook(tmp_path: Path, separa
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             csv.writer(file, delimiter=separator).writerows(rows)
     else:
-        write_workbook(path, Tab([[cell or None for cell in row] for row in rows]))
+        write_workbook(path, Tab(replaced(rows, {"": None})))
     imported = read(path)
     assert rows_of(imported) == [
         (IDS[0], "security;trade", "ann", "2025-09-15", ""),
         (IDS[1], "", "", "", ""),
     ]
-    assert list(imported.left_out) == ["undecided"]
+    assert list(imported.skipped) == ["undecided"]
     assert [problem.split(": ")[0] for problem in imported.problems] == [
         f"{path}, row {row}" for row in (5, 6)
     ]
@@ -124,7 +135,7 @@ def test_a_sheet_as_a_workbook_has_the_same_cells(tmp_path: Path) -> None:
     (path,) = write(tmp_path / "sheet.xlsx")
     rows = [cells for _, cells in read_workbook(path)]
     in_csv = list(csv.reader(io.StringIO(exchange.sheet(SUGGESTIONS))))
-    assert rows == [["0.5" if cell == "0.50" else cell for cell in row] for row in in_csv]
+    assert rows == replaced(in_csv, {"0.50": "0.5"})
     shown = dict(zip(in_csv[0], in_csv[2], strict=True))
     assert (shown["topics"], shown["suggestion"], shown["probability"]) == ("?", "security", "0.50")
     assert shown["text"] == "The navy, sailed."
@@ -162,12 +173,12 @@ def test_topics_are_read_from_a_sheet_as_people_write_them(tmp_path: Path) -> No
     imported = read(save(tmp_path, "sheet.csv", f"paragraph,topics,suggestion\n{rows}"))
     assert [label.cell for label in imported.labels] == ["trade;security", ""]
     sheet = tmp_path / "sheet.csv"
-    assert imported.left_out == {
+    assert imported.skipped == {
         'empty (write "none" for none of the topics)': [f"{sheet}, row 4"],
         "undecided": [f"{sheet}, row 5"],
     }
-    both = save(tmp_path, "sheet.csv", f"paragraph,topics\n{IDS[0]},trade;none\n")
-    (problem,) = read(both).problems
+    path = save(tmp_path, "sheet.csv", f"paragraph,topics\n{IDS[0]},trade;none\n")
+    (problem,) = read(path).problems
     assert "row 2" in problem and "trade" in problem
 
 
@@ -215,11 +226,11 @@ def test_no_part_of_a_cell_becomes_a_row(text: str) -> None:
 
 @given(st.text("'=+-@\t\r\n ＝a"))
 def test_no_cell_of_a_sheet_is_a_formula_and_each_is_read_as_it_was(cell: str) -> None:
-    written = inert(cell)
+    written = escape_formula(cell)
     is_number = re.fullmatch(r"[-+][0-9.,]*(e[-+]?[0-9]+)?%?", cell, re.IGNORECASE)
     assert is_number or not written.strip().startswith(("=", "+", "-", "@", "＝"))
     assert not written.startswith(("\t", "\r"))
-    assert live(written) == cell
+    assert unescape_formula(written) == cell
 
 
 @pytest.mark.parametrize("text", ["=HYPERLINK(A1)", "'@SUM(1)", "- a list"])
@@ -231,29 +242,34 @@ def test_a_paragraph_like_a_formula_is_read_as_it_was_from_a_sheet(
     assert f"'{text}" in written
     path = save(tmp_path, "sheet.csv", written.replace("?", "trade"))
     frame = pd.DataFrame({"id": ["=evil:1"], "text": [text]})
-    (label,) = exchange.read_answers(path, frame, TOPICS).labels
+    (label,) = exchange.read_votes(path, frame, TOPICS).labels
     assert (label.paragraph, label.cell) == ("=evil:1", "trade")
 
 
-def test_label_studio_tasks_carry_the_model_s_suggestion(tmp_path: Path) -> None:
-    titled = [replace(each, title="Talks open") for each in SUGGESTIONS]
+def test_label_studio_tasks_contain_the_model_s_suggestion(tmp_path: Path) -> None:
+    titled = [replace(item, title="Talks open") for item in SUGGESTIONS]
     tasks, config = write(tmp_path / "tasks.json", titled)
     first = json.loads(tasks.read_text(encoding="utf-8"))[0]
     assert first["data"]["paragraph"] == SUGGESTIONS[0].id
     assert (first["data"]["after"], first["data"]["title"]) == ("after\n\nmore", "Talks open")
     (prediction,) = first["predictions"]
     assert (prediction["score"], prediction["model_version"]) == (0.5, "baseline")
+    # The prediction uses controls and names of the configuration.
     root = ElementTree.fromstring(config.read_text(encoding="utf-8"))
     controls = {item.get("name"): item for item in root.iter("Choices")}
-    assert [c.get("value") for c in controls["dominant"]] == [*TOPICS.names, NONE_CHOICE]
-    assert [c.get("value") for c in controls["others"]] == list(TOPICS.names)
-    # The prediction uses controls and names of the configuration.
     (choice,) = prediction["result"]
     assert controls[choice["from_name"]].get("toName") == choice["to_name"]
     assert choice["value"]["choices"] == ["security"]
     shown = {item.get("value", "")[1:] for item in root.iter("Text")}
     assert {"text", "before"} <= shown <= set(first["data"])
-    # The paragraph to label alone is not paler.
+
+
+def test_the_label_studio_configuration_has_all_choices() -> None:
+    root = ElementTree.fromstring(configuration(TOPICS))
+    controls = {item.get("name"): item for item in root.iter("Choices")}
+    assert [c.get("value") for c in controls["dominant"]] == [*TOPICS.names, NONE_CHOICE]
+    assert [c.get("value") for c in controls["others"]] == list(TOPICS.names)
+    # Only the paragraph to label is not pale.
     assert [item.get("name") for item in root.findall("Text")] == ["text"]
 
 
@@ -267,21 +283,21 @@ def test_quotes_in_a_definition_are_escaped_in_the_configuration() -> None:
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".json"])
 def test_how_a_paragraph_was_drawn_comes_back(tmp_path: Path, suffix: str) -> None:
     drawn = dict(zip(FRAME["id"], ["17.1", "article", ""], strict=True))
-    (path, *_) = write(tmp_path / f"tasks{suffix}", in_context(FRAME, drawn))
+    (path, *_) = write(tmp_path / f"tasks{suffix}", make_suggestions(FRAME, drawn))
     if suffix == ".json":
         tasks = json.loads(path.read_text(encoding="utf-8"))
-        answered = [each | {"annotations": [annotation(["trade"])]} for each in tasks]
-        path.write_text(json.dumps(answered), encoding="utf-8")
+        annotated = [task | {"annotations": [annotation(["trade"])]} for task in tasks]
+        path.write_text(json.dumps(annotated), encoding="utf-8")
     else:
         assert exchange.read_drawn(path, FRAME) == drawn
         unfilled = read(path)
-        assert not unfilled.labels and len(unfilled.left_out["undecided"]) == len(FRAME)
+        assert not unfilled.labels and len(unfilled.skipped["undecided"]) == len(FRAME)
         if suffix == ".xlsx":
             rows = [cells for _, cells in read_workbook(path)]
         else:
             rows = list(csv.reader(path.open()))
-        filled = [[{"?": "trade", "17.1": 17.1}.get(cell, cell) for cell in row] for row in rows]
-        write_workbook(path := tmp_path / "filled.xlsx", Tab(filled))
+        path = tmp_path / "filled.xlsx"
+        write_workbook(path, Tab(replaced(rows, {"?": "trade", "17.1": 17.1})))
     imported = read(path)
     assert {label.paragraph: label.drawn for label in imported.labels} == drawn
     assert {label.cell for label in imported.labels} == {"trade"}

@@ -1,4 +1,4 @@
-"""The labelling page: what it saves, which requests it refuses, and how it works in a browser."""
+"""The labelling page: saved votes, refused requests, and the page in a browser."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from starlette.testclient import TestClient
 from paratopic.annotation import labelling_page
 from paratopic.annotation.suggestion import Suggestion
 from paratopic.inference.model import load
-from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
+from paratopic.labels.votes import latest_votes
 from paratopic.project.codebook import Change, Kind
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
@@ -37,8 +37,8 @@ from tests.samples import TOPICS
 
 PORT = 8765
 HERE = f"http://127.0.0.1:{PORT}"
-# What the page sends with each action.
-SHOWN = {"codebook": labelling_page.version_of(TOPICS)}
+# Version of the codebook, which the page sends with each action.
+SHOWN = {"codebook": labelling_page.codebook_version(TOPICS)}
 
 
 @pytest.fixture
@@ -60,94 +60,96 @@ def client(session: labelling_page.Session) -> TestClient:
     return TestClient(labelling_page.application(session), base_url=HERE)
 
 
-def answers_in(path: Path) -> list[tuple[str, str, str, str]]:
-    return [(x.paragraph, x.cell, x.annotator, x.note) for x in current(read_lines(path), TOPICS)]
+def votes_in(path: Path) -> list[tuple[str, str, str, str]]:
+    return [
+        (x.paragraph, x.cell, x.annotator, x.note) for x in latest_votes(read_lines(path), TOPICS)
+    ]
 
 
-def answer(paragraph: str, *topics: str, note: str = "") -> dict[str, Any]:
+def vote(paragraph: str, *topics: str, note: str = "") -> dict[str, Any]:
     return {"id": paragraph, "topics": topics, "note": note} | SHOWN
 
 
-def test_an_answer_is_in_the_file_before_it_is_confirmed(client: TestClient, path: Path) -> None:
+def test_a_vote_is_in_the_file_before_it_is_confirmed(client: TestClient, path: Path) -> None:
     state = client.get("/state").json()
     assert [item["answer"] for item in state["items"]] == [None] * 3
     assert state["items"][0]["scores"]["technology"] == 0.5
-    assert "drawn" not in state["items"][0]  # the page does not show it
-    saved = client.post("/save", json=answer("news:0", "security", "trade", note="why"))
+    assert "drawn" not in state["items"][0]  # The page does not show it.
+    saved = client.post("/save", json=vote("news:0", "security", "trade", note="why"))
     assert saved.json()["answer"] == {"topics": ["security", "trade"], "note": "why"}
-    assert answers_in(path) == [("news:0", "security;trade", "ann", "why")]
+    assert votes_in(path) == [("news:0", "security;trade", "ann", "why")]
     (line,) = read_lines(path)
     assert line.text == "Tariffs <b>rose</b> 0 times on goods that crossed the border"
-    client.post("/save", json=answer("news:1"))
-    assert answers_in(path)[1] == ("news:1", "", "ann", "")
+    client.post("/save", json=vote("news:1"))
+    assert votes_in(path)[1] == ("news:1", "", "ann", "")
     state = client.get("/state").json()
     assert [item["answer"] is None for item in state["items"]] == [False, False, True]
 
 
-def test_undo_brings_back_the_answer_before(client: TestClient, path: Path) -> None:
+def test_undo_brings_back_the_previous_vote(client: TestClient, path: Path) -> None:
     for names in (["trade"], ["security"]):
-        client.post("/save", json=answer("news:0", *names))
+        client.post("/save", json=vote("news:0", *names))
     undone = client.post("/undo", json=SHOWN).json()
     assert (undone["answer"]["topics"], undone["undone"]["topics"]) == (["trade"], ["security"])
-    assert answers_in(path) == [("news:0", "trade", "ann", "")]
+    assert votes_in(path) == [("news:0", "trade", "ann", "")]
     first = {"id": "news:0", "answer": None, "undone": {"topics": ["trade"], "note": ""}}
     assert client.post("/undo", json=SHOWN).json() == first
-    assert answers_in(path) == []
+    assert votes_in(path) == []
     assert client.post("/undo", json=SHOWN).status_code == 409
-    assert len(read_lines(path)) == 4  # no line is removed from the file
+    assert len(read_lines(path)) == 4  # No line is removed from the file.
 
 
 @pytest.mark.parametrize("topic", ["security", "trade"])
-def test_undo_leaves_the_answer_of_another_window(path: Path, topic: str) -> None:
+def test_undo_leaves_the_vote_of_another_window(path: Path, topic: str) -> None:
     one, other = session_of(path), session_of(path)
     one.save(trade("news:0"))
-    other.save(labelling_page.Submission(**answer("news:0", topic)))
+    other.save(labelling_page.Submission(**vote("news:0", topic)))
     with pytest.raises(UserError, match="news:0 .*another window"):
-        one.undo(labelling_page.Shown(**SHOWN))
-    assert answers_in(path) == [("news:0", topic, "ann", "")]
+        one.undo(labelling_page.PageAction(**SHOWN))
+    assert votes_in(path) == [("news:0", topic, "ann", "")]
     assert one.state()["items"][0]["answer"]["topics"] == (topic,)
 
 
-def test_undo_brings_back_what_another_window_or_an_import_said_before(path: Path) -> None:
+def test_undo_brings_back_the_vote_of_another_window_or_an_import(path: Path) -> None:
     one, other = session_of(path), session_of(path)
     one.save(trade("news:1"))
-    other.save(labelling_page.Submission(**answer("news:0", "security")))
+    other.save(labelling_page.Submission(**vote("news:0", "security")))
     assert one.state()["items"][0]["answer"]["topics"] == ("security",)
     one.save(trade("news:0"))
-    assert one.undo(labelling_page.Shown(**SHOWN))["answer"]["topics"] == ("security",)
-    assert ("news:0", "security", "ann", "") in answers_in(path)
+    assert one.undo(labelling_page.PageAction(**SHOWN))["answer"]["topics"] == ("security",)
+    assert ("news:0", "security", "ann", "") in votes_in(path)
 
 
-def test_an_answer_counts_although_the_clock_was_set_back(path: Path) -> None:
+def test_a_vote_counts_although_the_clock_was_set_back(path: Path) -> None:
     taken_back = "paragraph,topics,annotator,when\nnews:0,?,ann,2999-01-01T00:00:00Z\n"
     path.write_text(taken_back, encoding="utf-8")
     for _ in range(2):
         session_of(path).save(trade("news:0"))
-    assert answers_in(path) == [("news:0", "trade", "ann", "")]
+    assert votes_in(path) == [("news:0", "trade", "ann", "")]
 
 
-def test_answers_that_another_program_takes_out_of_the_file_are_noticed(
+def test_votes_that_another_program_removes_are_noticed(
     session: labelling_page.Session, path: Path
 ) -> None:
     session.save(trade("news:0"))
     before = path.read_bytes()
     session.save(trade("news:1"))
-    path.write_bytes(before)  # as an editor does that was open
+    path.write_bytes(before)  # An editor that was open does this.
     state = session.save(trade("news:2"))["state"]
     assert [item["answer"] is None for item in state["items"]] == [False, True, True]
     assert path.read_bytes() == before
     session.save(trade("news:2"))
-    assert [id_ for id_, *_ in answers_in(path)] == ["news:0", "news:2"]
+    assert [id_ for id_, *_ in votes_in(path)] == ["news:0", "news:2"]
 
 
-def test_an_answer_that_cannot_be_written_is_not_confirmed(
+def test_a_vote_that_cannot_be_written_is_not_confirmed(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(labelling_page, "append", full)
-    response = client.post("/save", json=answer("news:0", "trade"))
+    response = client.post("/save", json=vote("news:0", "trade"))
     assert response.status_code == 507 and "Not saved: " in response.text
     assert client.get("/state").json()["items"][0]["answer"] is None
 
@@ -156,7 +158,7 @@ def trade(paragraph: str) -> labelling_page.Submission:
     return labelling_page.Submission(id=paragraph, topics=["trade"], note="", **SHOWN)
 
 
-def test_only_the_annotator_s_own_earlier_answers_are_shown(path: Path) -> None:
+def test_only_the_annotator_s_own_earlier_votes_are_shown(path: Path) -> None:
     session_of(path).save(trade("news:0"))
     session_of(path, "bo").save(trade("news:1"))
     shown = session_of(path).state()["items"]
@@ -178,39 +180,39 @@ def test_after_a_change_of_the_codebook_nothing_is_saved_before_it_is_shown(
     session = labelling_page.Session(path, "ann", suggestions(TOPICS), lambda: now[0])
     client = TestClient(labelling_page.application(session), base_url=HERE)
     assert client.get("/state").json()["codebook"] == SHOWN["codebook"]
-    client.post("/save", json=answer("news:0", "trade", note="why"))
+    client.post("/save", json=vote("news:0", "trade", note="why"))
     now[0] = Change(kind, ("trade",), tuple(into)).topics(TOPICS)
     before = path.read_bytes()
-    refused = client.post("/save", json=answer("news:1", "trade")).json()
+    refused = client.post("/save", json=vote("news:1", "trade")).json()
     state = client.get("/state").json()
     assert refused == {"state": state} == client.post("/undo", json=SHOWN).json()
     assert path.read_bytes() == before
     assert [topic["name"] for topic in state["topics"]] == list(now[0].names)
     assert state["items"][0]["answer"] == earlier
     shown = {"codebook": state["codebook"]}
-    assert client.post("/undo", json=shown).status_code == 409  # of the names of before
-    assert client.post("/save", json=answer("news:1", "security") | shown).json()["answer"]
+    assert client.post("/undo", json=shown).status_code == 409
+    assert client.post("/save", json=vote("news:1", "security") | shown).json()["answer"]
     assert client.post("/undo", json=shown).json()["answer"] is None
 
 
 INVALID = [
-    answer("news:9", "trade"),
-    answer("news:0", "trad"),
-    answer("news:0") | {"topics": "trade"},
+    vote("news:9", "trade"),
+    vote("news:0", "trad"),
+    vote("news:0") | {"topics": "trade"},
     {"id": "news:0", "topics": ["trade"], "note": ""},
-    answer("news:0", "trade", note="n" * 200_000),
-    answer("news:0", "\ud800"),
-    answer("\ud800"),
+    vote("news:0", "trade", note="n" * 200_000),
+    vote("news:0", "\ud800"),
+    vote("\ud800"),
     [],
 ]
 
 
-# Halves of characters as escapes, which the client cannot send.
+# The client cannot send halves of characters other than as escapes.
 @pytest.mark.parametrize(
     "content",
     [*(json.dumps(body).encode() for body in INVALID), b"[" * 100_000, b"9" * 5000, b"\xff"],
 )
-def test_invalid_answers_are_refused_and_not_saved(
+def test_invalid_votes_are_refused_and_not_saved(
     client: TestClient, path: Path, content: bytes
 ) -> None:
     sent = {"Content-Type": "application/json"}
@@ -235,7 +237,7 @@ def test_invalid_answers_are_refused_and_not_saved(
 def test_requests_of_other_pages_are_refused(
     client: TestClient, path: Path, headers: dict[str, str], status: int
 ) -> None:
-    content = json.dumps(answer("news:0", "trade"))
+    content = json.dumps(vote("news:0", "trade"))
     sent = {"Content-Type": "application/json"} | headers
     assert client.post("/save", content=content, headers=sent).status_code == status
     assert path.exists() == (status == 200)
@@ -253,7 +255,7 @@ def test_the_page_loads_nothing_from_elsewhere(
     assert rules["default-src"] == rules["frame-ancestors"] == "'none'"
     assert rules["script-src"].startswith("'sha256-")
     assert client.get("/gone").headers["content-security-policy"]
-    session.read_topics = lambda: [][0]  # a programming error
+    session.read_topics = Mock(side_effect=ZeroDivisionError)  # a programming error
     client = TestClient(client.app, HERE, raise_server_exceptions=False)
     failed = client.get("/state")
     assert failed.status_code == 500 and failed.headers["content-security-policy"]
@@ -265,7 +267,7 @@ def test_the_address_is_printed_before_serving(capsys: pytest.CaptureFixture[str
         assert f"Label at http://{host}:{port}/t0ken (press" in capsys.readouterr().out
         with pytest.raises(UserError, match=f"port {port} cannot be used"):
             labelling_page.listen(port)
-        socket.create_connection((host, port), timeout=5).close()  # a browser waits there
+        socket.create_connection((host, port), timeout=5).close()  # The connection waits.
 
 
 def test_only_an_address_with_the_token_is_answered(
@@ -277,7 +279,7 @@ def test_only_an_address_with_the_token_is_answered(
     for address in ("/", "/state", "/t0k/state"):
         refused = client.get(address)
         assert refused.status_code == 404 and "the whole address" in refused.text
-    assert client.post("/save", json=answer("news:0", "trade")).status_code == 404
+    assert client.post("/save", json=vote("news:0", "trade")).status_code == 404
     assert not path.exists()
 
 
@@ -298,8 +300,8 @@ def test_a_killed_server_loses_no_label_and_can_be_restarted(path: Path) -> None
             assert address.startswith("http://127.0.0.1:")
             shown = [item["answer"] for item in ask(f"{address}/state")["items"]]
             assert shown == [{"topics": ["trade"], "note": ""}] * number + [None] * (3 - number)
-            ask(f"{address}/save", answer(f"news:{number}", "trade"))
-    assert answers_in(path) == [("news:0", "trade", "ann", ""), ("news:1", "trade", "ann", "")]
+            ask(f"{address}/save", vote(f"news:{number}", "trade"))
+    assert votes_in(path) == [("news:0", "trade", "ann", ""), ("news:1", "trade", "ann", "")]
 
 
 class Browser:
@@ -309,7 +311,7 @@ class Browser:
         self.driver, self.wait = driver, WebDriverWait(driver, 20)
         self.address = address
         driver.get(address)
-        self.wait_for("count", "labelled")  # before the paragraphs are there, keys do nothing
+        self.wait_for("count", "labelled")  # Keys do nothing before that.
 
     def shown(self, name: str) -> str:
         return self.driver.find_element(By.ID, name).text
@@ -325,7 +327,7 @@ class Browser:
         self.wait.until(lambda _: text in self.shown(name))
 
     def hidden(self, selector: str, scroll: bool = False) -> list[str]:
-        """What of the elements that a selector finds is outside the window, or covered."""
+        """Texts of a selector's elements that are outside the window, or covered."""
         names: list[str] = self.driver.execute_script(HIDDEN, selector, scroll)
         return names
 
@@ -375,7 +377,7 @@ def opened(chromium: webdriver.Chrome) -> Iterator[Open]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         started.append((server, thread))
-        messages(chromium)  # forgets those of earlier tests
+        messages(chromium)  # This removes messages of earlier tests.
         return Browser(chromium, f"http://127.0.0.1:{listener.getsockname()[1]}")
 
     yield open_page
@@ -397,26 +399,26 @@ def test_labelling_by_keyboard_in_a_browser(browser: Browser, path: Path) -> Non
     browser.wait_for("count", "0 of 3 labelled")
 
     browser.press("n")
-    browser.press("12 u, 3 or 0? so" + Keys.ENTER)  # in the note, keys are letters
+    browser.press("12 u, 3 or 0? so" + Keys.ENTER)  # Keys are letters in the note.
     browser.wait_for("message", "Choose a topic first")
-    browser.press("31" + Keys.ENTER)  # the note is left
+    browser.press("31" + Keys.ENTER)  # Enter has left the note.
     browser.wait_for("count", "1 of 3 labelled")
     browser.wait_for("text", "rose</b> 1 times")
     browser.press("s")
     browser.wait_for("text", "rose</b> 2 times")
-    browser.press("10" + Keys.ENTER)  # none of the topics replaces a chosen topic
+    browser.press("10" + Keys.ENTER)  # 0 replaces the chosen topic.
     browser.wait_for("count", "2 of 3 labelled")
     browser.wait_for("text", "rose</b> 1 times")
     first = ("news:0", "security;trade", "ann", "12 u, 3 or 0? so")
-    assert answers_in(path) == [first, ("news:2", "", "ann", "")]
+    assert votes_in(path) == [first, ("news:2", "", "ann", "")]
 
     browser.press("u")
     browser.wait_for("text", "rose</b> 2 times")
     browser.wait_for("count", "1 of 3 labelled")
-    assert answers_in(path) == [first]
+    assert votes_in(path) == [first]
     browser.driver.refresh()
     browser.wait_for("count", "labelled")
-    browser.wait_for("text", "rose</b> 1 times")  # the first without an answer
+    browser.wait_for("text", "rose</b> 1 times")  # It is the first unlabelled one.
     browser.press(Keys.ARROW_LEFT)
     browser.wait_for("text", "rose</b> 0 times")
     assert browser.chosen() == ["trade", "security"]
@@ -426,7 +428,7 @@ def test_labelling_by_keyboard_in_a_browser(browser: Browser, path: Path) -> Non
 def test_once_all_is_labelled_nothing_changes_before_a_paragraph_is_opened(
     browser: Browser, path: Path
 ) -> None:
-    browser.press(Keys.ENTER.join("123") + Keys.ENTER)  # keys wait until an answer is saved
+    browser.press(Keys.ENTER.join("123") + Keys.ENTER)  # Keys wait until a vote is saved.
     browser.wait_for("message", "All paragraphs")
     browser.press("2n0" + Keys.ENTER)
     topic = browser.driver.find_element(By.CSS_SELECTOR, ".topic")
@@ -436,7 +438,7 @@ def test_once_all_is_labelled_nothing_changes_before_a_paragraph_is_opened(
     browser.wait_for("message", "All paragraphs")
     browser.press("2" + Keys.ENTER)
     expected = ["trade", "technology", "security"]
-    assert [cell for _, cell, _, _ in answers_in(path)] == expected
+    assert [cell for _, cell, _, _ in votes_in(path)] == expected
     assert len(read_lines(path)) == 3
     browser.press("u")
     browser.wait_for("message", "Undone")
@@ -447,14 +449,14 @@ def test_once_all_is_labelled_nothing_changes_before_a_paragraph_is_opened(
     browser.press("1" + Keys.ENTER)
     browser.wait_for("message", "All paragraphs")
     expected = ["trade", "technology;trade", "technology"]
-    assert [cell for _, cell, _, _ in answers_in(path)] == expected
+    assert [cell for _, cell, _, _ in votes_in(path)] == expected
 
 
 @pytest.mark.parametrize("wide", [((1400, 757), 77)], indirect=True)
-def test_one_of_many_topics_is_found_by_its_name(wide: Browser, path: Path) -> None:
+def test_one_of_many_topics_is_chosen_by_its_name(wide: Browser, path: Path) -> None:
     assert wide.hidden("#filter, #note, #answer button") == []
     wide.press("/")
-    wide.press("topic 7")  # letters and digits are text now
+    wide.press("topic 7")  # Keys are letters in the filter.
     assert wide.shown("topics").count("a topic with number") == 14  # 7, 17 … 67, 70 … 76
     wide.press("6" + Keys.ENTER)
     wide.press("a")
@@ -465,7 +467,7 @@ def test_one_of_many_topics_is_found_by_its_name(wide: Browser, path: Path) -> N
     wide.press(Keys.ENTER)
     wide.wait_for("count", "1 of 2 labelled")
     cell = "a topic with number 76;a topic with number 9"
-    assert answers_in(path) == [("news:0", cell, "ann", "")]
+    assert votes_in(path) == [("news:0", cell, "ann", "")]
 
 
 def test_the_page_shows_a_changed_codebook_before_it_saves(opened: Open, path: Path) -> None:
@@ -482,7 +484,7 @@ def test_the_page_shows_a_changed_codebook_before_it_saves(opened: Open, path: P
     browser.press(Keys.ESCAPE)
     browser.press("2" + Keys.ENTER)
     browser.wait_for("count", "1 of 3 labelled")
-    assert answers_in(path) == [("news:1", "deals", "ann", "why")]
+    assert votes_in(path) == [("news:1", "deals", "ann", "why")]
     assert messages(browser.driver) == []
 
 
@@ -492,17 +494,17 @@ def test_undo_gives_the_chosen_topics_and_the_note_back(browser: Browser, path: 
     browser.wait_for("count", "1 of 3 labelled")
     browser.press("u")
     browser.wait_for("message", "Undone")
-    assert browser.chosen() == ["trade", "security"] and answers_in(path) == []
-    browser.press("3" + Keys.ENTER)  # the mistake was a topic too many
+    assert browser.chosen() == ["trade", "security"] and votes_in(path) == []
+    browser.press("3" + Keys.ENTER)  # This removes a topic.
     browser.wait_for("count", "1 of 3 labelled")
-    assert answers_in(path) == [("news:0", "trade", "ann", "why")]
+    assert votes_in(path) == [("news:0", "trade", "ann", "why")]
     browser.press(Keys.ARROW_LEFT)
     browser.press("12" + Keys.ENTER)
     browser.wait_for("text", "rose</b> 1 times")
     browser.press("u")
     browser.wait_for("message", "Undone")
     assert browser.chosen() == ["technology"]
-    assert answers_in(path) == [("news:0", "trade", "ann", "why")]
+    assert votes_in(path) == [("news:0", "trade", "ann", "why")]
 
 
 TWO_SENTENCES = "It rained 🌧 on the talks. The tariff on goods and the quota rose <b>again</b>."
@@ -513,8 +515,9 @@ def explained(path: Path, topics: Topics, baseline_folder: Path) -> labelling_pa
     """A session with a model that explains, whose second paragraph is shown without suggestions."""
     model = load(baseline_folder)
     items = [replace(item, text=TWO_SENTENCES) for item in suggestions(topics)]
-    answer = model.predict(TWO_SENTENCES)
-    items = [replace(item, scores=answer.scores, topics=answer.topics) for item in items]
+    prediction = model.predict(TWO_SENTENCES)
+    scores, predicted = prediction.scores, prediction.topics
+    items = [replace(item, scores=scores, topics=predicted) for item in items]
     items[1:2] = blind(items[1:2])
     return labelling_page.Session(
         path, "ann", items, lambda: topics, lambda _: model.explain(TWO_SENTENCES)
@@ -533,10 +536,10 @@ def test_why_is_answered_where_the_suggestion_is_shown(
     assert why["sentences"] == [
         {"text": part.text, "share": part.shares["trade"]} for part in (rain, tariffs)
     ]
-    for paragraph in ("news:1", "news:9"):  # hidden, and not there
+    for paragraph in ("news:1", "news:9"):  # The first is hidden, the second is unknown.
         assert client.get("/why", params={"paragraph": paragraph}).status_code == 409
     with pytest.raises(UserError, match="hidden"):
-        session.why("news:0")  # nothing explains
+        session.why("news:0")  # The session has no explanations.
 
 
 @pytest.mark.parametrize(
@@ -548,8 +551,8 @@ def test_a_text_runs_in_the_direction_of_its_script(
     items = [replace(item, text=text, before=(text,)) for item in suggestions(TOPICS)]
     browser = opened(labelling_page.Session(path, "ann", items, lambda: TOPICS))
     for selector in ("#text", "#before p"):
-        found = f"return getComputedStyle(document.querySelector('{selector}')).direction"
-        assert browser.driver.execute_script(found) == expected
+        direction = f"return getComputedStyle(document.querySelector('{selector}')).direction"
+        assert browser.driver.execute_script(direction) == expected
 
 
 def test_w_shades_the_sentences_that_speak_for_the_suggestion(
@@ -558,8 +561,8 @@ def test_w_shades_the_sentences_that_speak_for_the_suggestion(
     def shades() -> list[float]:
         style = "getComputedStyle(mark).getPropertyValue('--share')"
         marks = "[...document.querySelectorAll('#text mark')]"
-        found: list[float] = chromium.execute_script(f"return {marks}.map(mark => +{style})")
-        return found
+        shares: list[float] = chromium.execute_script(f"return {marks}.map(mark => +{style})")
+        return shares
 
     browser = opened(explained)
     assert shades() == []
@@ -577,11 +580,11 @@ def test_w_shades_the_sentences_that_speak_for_the_suggestion(
     chromium.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
     button.click()
     browser.wait.until(lambda _: len(shades()) == 2)
-    browser.press(Keys.ARROW_RIGHT)  # to a paragraph whose suggestion is hidden
+    browser.press(Keys.ARROW_RIGHT)  # The next suggestion is hidden.
     browser.wait_for("model", "No prediction is shown")
     browser.press("w" + Keys.ARROW_LEFT)
     browser.wait_for("place", "1 / 3")
-    assert shades() == []  # asked for anew
+    assert shades() == []  # Shades need a new request.
     assert not browser.shown("message")
     browser.press(Keys.ARROW_RIGHT)
     browser.wait_for("place", "2 / 3")
@@ -601,16 +604,16 @@ def test_paragraphs_are_searched_and_filtered_by_keyboard(
         replace(four, text="Ha\ufb00er.", drawn="1 of 9"),
     ]
     browser = opened(labelling_page.Session(path, "ann", items, lambda: TOPICS))
-    browser.press("f" + "haffer")  # a ligature is its letters
+    browser.press("f" + "haffer")  # A ligature equals its letters.
     browser.wait_for("place", "1 / 1 found")
     browser.wait_for("text", "Ha")
     browser.wait_for("sample", "drawn")
     browser.press(Keys.ENTER + "2" + Keys.ENTER)
     browser.wait_for("message", "Press f")
-    browser.press("f")  # shows all again
+    browser.press("f")  # This ends the search.
     browser.wait_for("place", "4 / 4")
     assert not chromium.find_element(By.ID, "search").is_displayed()
-    browser.press("f" + Keys.TAB * 2 + "perhaps trade")  # selects choose by what is typed
+    browser.press("f" + Keys.TAB * 2 + "perhaps trade")  # Selects choose by typed text.
     browser.wait_for("place", "1 / 2 found")
     browser.press(Keys.ENTER + "1" + Keys.ENTER)
     browser.wait_for("count", "2 of 4 labelled")
@@ -630,7 +633,7 @@ def test_paragraphs_are_searched_and_filtered_by_keyboard(
 
 
 @pytest.mark.parametrize(
-    ("mode", "predicted", "sure", "told"),
+    ("mode", "predicted", "sure", "message"),
     [
         ("single", ["technology"], True, "technology.* is sure"),
         ("single", ["technology"], False, "technology.* not sure"),
@@ -640,7 +643,7 @@ def test_paragraphs_are_searched_and_filtered_by_keyboard(
     ],
 )
 def test_the_page_says_what_the_model_predicts_and_whether_it_is_sure(
-    opened: Open, path: Path, mode: ModeName, predicted: list[str] | None, sure: bool, told: str
+    opened: Open, path: Path, mode: ModeName, predicted: list[str] | None, sure: bool, message: str
 ) -> None:
     items = suggestions(TOPICS)
     if predicted is None:
@@ -648,12 +651,12 @@ def test_the_page_says_what_the_model_predicts_and_whether_it_is_sure(
     else:
         items = [replace(item, topics=tuple(predicted), sure=sure) for item in items]
     browser = opened(labelling_page.Session(path, "ann", items, lambda: replace(TOPICS, mode=mode)))
-    assert re.search(told, browser.shown("model"))
+    assert re.search(message, browser.shown("model"))
     assert ("%" in browser.shown("topics")) == (predicted is not None)
     browser.press("?")
     browser.wait_for("keys", "write a note")
     assert ("bars" in browser.shown("keys")) == (predicted is not None)
-    browser.press("1?")  # a topic cannot be chosen now
+    browser.press("1?")  # The help is open.
     browser.wait.until(lambda _: not browser.shown("keys"))
     assert browser.chosen() == []
 
@@ -681,7 +684,7 @@ def wide(
     topics = Topics("single", tuple(Topic(name, f"{name}: {DEFINITION}") for name in names))
     screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    unused: Any = print  # nothing is explained here, but the button is there
+    unused: Any = print  # It only makes the button visible.
     items = [item, replace(item, id="news:1")]
     yield opened(labelling_page.Session(path, "ann", items, lambda: topics, unused))
     chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
@@ -692,12 +695,12 @@ def test_topics_and_save_are_in_view_without_scrolling(wide: Browser) -> None:
     buttons = "#answer button, nav button, #help, #fold, #why"
     assert wide.hidden(f".topic, #note, #model, {buttons}") == []
     top = "return document.getElementById('text').getBoundingClientRect().top / innerHeight"
-    assert 0 < wide.driver.execute_script(top) < 0.5  # although a long paragraph stands before it
+    assert 0 < wide.driver.execute_script(top) < 0.5  # A long paragraph is before it.
     wide.press("1" + Keys.ENTER)
     wide.wait_for("count", "1 of 2 labelled")
     assert wide.hidden(".topic, #note, #answer button") == []
-    # Unfolded definitions scroll beside Save, not below it.
-    if "Out:" not in wide.shown("topics"):  # they are folded
+    # Unfolded definitions scroll next to Save, not below it.
+    if "Out:" not in wide.shown("topics"):  # The definitions are folded.
         wide.press("d")
     wide.wait_for("topics", "Out: limits on technology")
     assert wide.hidden("#note, #answer button") == []
@@ -716,4 +719,4 @@ def test_the_page_can_be_used_400_pixels_wide(wide: Browser, path: Path) -> None
     assert wide.hidden(".topic", scroll=True) == []
     wide.driver.find_element(By.ID, "save").click()
     wide.wait_for("count", "1 of 2 labelled")
-    assert answers_in(path) == [("news:0", "a topic with number 1", "ann", "")]
+    assert votes_in(path) == [("news:0", "a topic with number 1", "ann", "")]

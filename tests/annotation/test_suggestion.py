@@ -1,9 +1,10 @@
-"""Which paragraphs are worth a label, how they are drawn, and with what context they are shown."""
+"""Suggestions: which paragraphs are chosen or drawn, and their context."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,15 @@ from sklearn.preprocessing import normalize
 from paratopic.annotation import suggestion
 from paratopic.annotation.suggestion import (
     CANDIDATES,
-    by_topic,
     choose,
-    containing,
     draw_articles,
     draw_from_groups,
     draw_mixed,
     draw_random,
-    in_context,
-    unlabelled,
+    make_suggestions,
+    match_texts,
+    search_order,
+    unlabelled_rows,
 )
 from paratopic.inference.model import Model, load
 from paratopic.inference.modes import Array, mode_of
@@ -35,8 +36,8 @@ from tests.samples import TARIFF, paragraph_table
 
 
 def chosen_of(scores: Array, features: Array, n: int, seed: int = 0) -> list[int]:
-    """Numbers of the n rows that are chosen by these scores."""
-    return list(choose(mode_of("single").doubt(scores), features.__getitem__, n, seed))
+    """Numbers of n rows, chosen by their scores."""
+    return list(choose(mode_of("single").uncertainty(scores), features.__getitem__, n, seed))
 
 
 def test_uncertain_rows_of_different_kinds_are_chosen() -> None:
@@ -95,7 +96,7 @@ def test_labelled_paragraphs_are_not_suggested(frame: pd.DataFrame, model: Model
     assert suggestion.suggest(frame, set(frame["id"]), model, 5, 0) == {}
 
 
-def test_texts_are_scored_some_at_a_time(
+def test_texts_are_scored_in_batches(
     frame: pd.DataFrame, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected, score = suggestion.suggest(frame, set(), model, 5, 0), Model.predict_proba
@@ -106,13 +107,13 @@ def test_texts_are_scored_some_at_a_time(
         return score(self, texts)
 
     monkeypatch.setattr(Model, "predict_proba", scored)
-    monkeypatch.setattr(suggestion, "STEP", 4)
+    monkeypatch.setattr(suggestion, "BATCH_SIZE", 4)
     assert suggestion.suggest(frame, set(), model, 5, 0) == expected
     assert max(sizes) == 4 and sum(sizes) == (frame["label_source"] == "none").sum()
 
 
-def test_the_model_reads_what_stands_around_a_paragraph(reading_folder: Path) -> None:
-    """Of labelled and unlabelled neighbours, of neighbours that are no rows, and of headings."""
+def test_the_model_reads_what_stands_around_a_paragraph(context_model_folder: Path) -> None:
+    """Context has labelled and unlabelled neighbours, neighbours that are no rows, and headings."""
     frame = paragraph_table(
         id=["c", "b", "a", "z"],
         article=["one", "one", "one", "two"],
@@ -129,13 +130,13 @@ def test_the_model_reads_what_stands_around_a_paragraph(reading_folder: Path) ->
         "c": Passage("The army left.", ("A tariff.", "It rained."), (), "Customs", "The Navy"),
         "z": Passage("The talks went on.", "A missile.", title="The Navy"),
     }
-    model = load(reading_folder)
-    found = in_context(frame, suggestion.suggest(frame, set(), model, 5, 0), model)
-    assert {item.id for item in found} == passages.keys()
-    for item in found:
+    model = load(context_model_folder)
+    suggested = make_suggestions(frame, suggestion.suggest(frame, set(), model, 5, 0), model)
+    assert {item.id for item in suggested} == passages.keys()
+    for item in suggested:
         assert item.scores == pytest.approx(model.predict(passages[item.id]).scores)
-    # Who labels sees it too: two neighbours on each side.
-    shown = {item.id: (item.title, item.before, item.after) for item in found}
+    # The annotator sees two neighbours on each side.
+    shown = {item.id: (item.title, item.before, item.after) for item in suggested}
     assert shown == {
         "b": ("The Navy", ("A tariff.",), ("The army left.",)),
         "c": ("The Navy", ("A tariff.", "It rained."), ()),
@@ -143,15 +144,15 @@ def test_the_model_reads_what_stands_around_a_paragraph(reading_folder: Path) ->
     }
     # Another table of the same rows has them in another order, and with other row names.
     turned = frame.iloc[::-1].set_axis([7, 3, 5, 1])
-    again = in_context(turned, suggestion.suggest(turned, {"z"}, model, 5, 0), model)
+    again = make_suggestions(turned, suggestion.suggest(turned, {"z"}, model, 5, 0), model)
     assert {item.id: item.scores for item in again} == {
-        item.id: pytest.approx(item.scores) for item in found if item.id != "z"
+        item.id: pytest.approx(item.scores) for item in suggested if item.id != "z"
     }
 
 
-def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: Model) -> None:
+def test_a_suggestion_has_neighbours_and_scores(frame: pd.DataFrame, model: Model) -> None:
     drawn = {"p00": "1", "p18": ""}
-    plain, (first, later) = in_context(frame, drawn), in_context(frame, drawn, model)
+    plain, (first, later) = make_suggestions(frame, drawn), make_suggestions(frame, drawn, model)
     article = frame[frame["article"] == "article0"]
     assert (first.before, first.after) == ((), tuple(article["text"][1:3]))
     assert list(later.before) == [t for t in article["text"] if t != later.text][1:3]
@@ -161,7 +162,7 @@ def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: 
     assert (plain[0].topic, plain[0].confidence, plain[0].drawn) == ("", 0.0, "1")
 
 
-def test_what_is_like_a_labelled_text_comes_last(model: Model) -> None:
+def test_near_duplicates_of_a_labelled_text_come_last(model: Model) -> None:
     tariffs = [f"{TARIFF[:-1]} on day {day}." for day in (3, 4)]
     frame = paragraph_table(
         text=[tariffs[0], tariffs[1], "The army left the island at the border."],
@@ -171,12 +172,12 @@ def test_what_is_like_a_labelled_text_comes_last(model: Model) -> None:
     assert [*suggestion.suggest(frame, set(), model, 5, 0)] == ["002", "001"]
 
 
-def test_the_most_probable_come_in_turn_with_those_on_the_border() -> None:
+def test_probable_texts_take_turns_with_those_at_the_boundary() -> None:
     scores = np.array([[0.1, 0.9], [0.9, 0.1], [0.7, 0.1], [0.6, 0.1], [0.4, 0.3], [0.3, 0.2]])
     predicted = scores > 0.5
-    assert by_topic(scores[:, :1], predicted[:, :1]).tolist() == [1, 4, 2, 3, 5, 0]
-    # Of two topics in turn; of the other, one text is predicted.
-    assert by_topic(scores, predicted).tolist()[:5] == [1, 4, 0, 2, 3]
+    assert search_order(scores[:, :1], predicted[:, :1]).tolist() == [1, 4, 2, 3, 5, 0]
+    # The two topics take turns.
+    assert search_order(scores, predicted).tolist()[:5] == [1, 4, 0, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -193,28 +194,25 @@ def test_the_most_probable_come_in_turn_with_those_on_the_border() -> None:
 )
 def test_texts_are_searched_whatever_their_case_and_form(wanted: str, texts: list[str]) -> None:
     every = ["TARIFFS rose.", "Die Straße.", "Caf\u00e9.", "New\u00a0York.", "E.g.", "Eggs.", "1/2"]
-    assert [
-        text for text, has in zip(every, containing(every, wanted), strict=True) if has
-    ] == texts
+    assert list(compress(every, match_texts(every, wanted))) == texts
 
 
 def test_an_expression_that_would_take_for_ever_is_an_error() -> None:
     with pytest.raises(UserError, match=r"--contains /\(a\|aa\)\+\$/ takes more than 1 s"):
-        containing(["a" * 60 + "!"], "/(a|aa)+$/")
+        match_texts(["a" * 60 + "!"], "/(a|aa)+$/")
 
 
 def test_near_copies_come_last_in_a_search(model: Model) -> None:
-    """The first copy does not have the text, so that the second one counts as new."""
+    """The search for a text does not match the first copy, so that the second one is new."""
     day = "on that day, which was the first of many days of trade in steel."
     texts = ["The army met.", f"Ministers met {day}", f"Ministers ate {day}", "They met again."]
     frame = paragraph_table(text=texts, label_source=["none"] * 4)
-    every = suggestion.search(frame, set(), "", ("trade",), model, 9, 0)
-    assert set(every.values()) == {""} and {*every} == {"000", "001", "002", "003"}
-    assert [*every][-1] in ("001", "002")
-    met = [*suggestion.search(frame, set(), "ate", ("trade",), model, 9, 0)]
-    assert met == ["002"]
-    assert suggestion.search(frame, {"001"}, "", (), None, 9, 0).keys() >= {"000", "002", "003"}
-    assert [*suggestion.search(frame, {"001"}, "", (), None, 9, 0)][-1] == "002"
+    matches = suggestion.search(frame, set(), "", ("trade",), model, 9, 0)
+    assert set(matches.values()) == {""} and matches.keys() == {"000", "001", "002", "003"}
+    assert list(matches)[-1] in ("001", "002")
+    assert list(suggestion.search(frame, set(), "ate", ("trade",), model, 9, 0)) == ["002"]
+    unlabelled = list(suggestion.search(frame, {"001"}, "", (), None, 9, 0))
+    assert {*unlabelled} >= {"000", "002", "003"} and unlabelled[-1] == "002"
     assert suggestion.search(frame, set(), "zebra", (), None, 9, 0) == {}
 
 
@@ -227,16 +225,16 @@ def table(*articles: str, **columns: Sequence[object]) -> pd.DataFrame:
     return paragraph_table(**{"article": articles, "text": texts, **columns})
 
 
-def test_of_each_text_without_a_label_one_paragraph_is_left() -> None:
+def test_one_paragraph_of_each_unlabelled_text_is_left() -> None:
     frame = paragraph_table(
         id=list("gfedcba"),
         text=["A.", "B.", "B.", "C.", "C.", "D.", "E."],
         label_source=["weak", "none", "none", "hand", "none", "none", "none"],
     )
-    assert unlabelled(frame, {"b", "not prepared yet"})["id"].tolist() == ["a", "f", "g"]
-    assert unlabelled(frame, set(frame["id"])).empty
+    assert unlabelled_rows(frame, {"b", "not prepared yet"})["id"].tolist() == ["a", "f", "g"]
+    assert unlabelled_rows(frame, set(frame["id"])).empty
     slight = frame.assign(boilerplate=frame["id"] == "a")
-    assert unlabelled(slight, {"b"})["id"].tolist() == ["f", "g"]
+    assert unlabelled_rows(slight, {"b"})["id"].tolist() == ["f", "g"]
     assert set(draw_articles(slight.assign(label_source="none"), [], 9, 0)) == set("bdfg")
 
 
@@ -258,26 +256,25 @@ def test_groups_with_the_fewest_labels_are_drawn_from_first(
     values: list[str], data: st.DataObject
 ) -> None:
     hand = data.draw(st.sets(st.integers(0, len(values) - 1), max_size=len(values) - 1))
-    worth = [1.0 if n in hand else np.nan for n in range(len(values))]
-    frame = table(
-        *values, label_source=["hand" if n in hand else "none" for n in range(len(worth))]
-    )
-    frame["effective_count"] = worth
+    sources = ["hand" if n in hand else "none" for n in range(len(values))]
+    frame = table(*values, label_source=sources)
+    frame["effective_count"] = [1.0 if n in hand else np.nan for n in range(len(values))]
     texts = frame["text"].groupby(frame["article"])
-    members = {f"article={value}": {*each} for value, each in texts}
+    members = {f"article={value}": {*members} for value, members in texts}
     drawn = draw_from_groups(frame, [], members, len(values), data.draw(st.integers(0, 9)))
     assert sorted(drawn) == sorted(frame["id"][frame["effective_count"].isna()])
     n_labels = Counter(value for n, value in enumerate(values) if n in hand)
-    left, article_of = Counter(values) - n_labels, dict(zip(frame["id"], values, strict=True))
-    for id_, how in drawn.items():
+    unlabelled = Counter(values) - n_labels
+    article_of = dict(zip(frame["id"], values, strict=True))
+    for id_, draw in drawn.items():
         value = article_of[id_]
-        assert n_labels[value] == min(n_labels[name] for name in left)
-        assert how == f"1 of {len(members[f'article={value}'])} in article={value}"
+        assert n_labels[value] == min(n_labels[name] for name in unlabelled)
+        assert draw == f"1 of {len(members[f'article={value}'])} in article={value}"
         n_labels[value] += 1
-        left -= Counter([value])
+        unlabelled -= Counter([value])
 
 
-def test_each_paragraph_of_a_group_is_as_often_drawn_first() -> None:
+def test_paragraphs_of_a_group_have_equal_chances() -> None:
     frame = table(*"aaabb").assign(effective_count=np.nan)
     members = {"article=a": {"Text 0.", "Text 1.", "Text 2."}, "most": {*frame["text"][1:]}}
     seeds = range(800)
@@ -285,18 +282,18 @@ def test_each_paragraph_of_a_group_is_as_often_drawn_first() -> None:
     expected = [1 / 6, 1 / 6 + 1 / 8, 1 / 6 + 1 / 8, 1 / 8, 1 / 8]
     for id_, share in zip(frame["id"], expected, strict=True):
         assert firsts[id_] / len(seeds) == pytest.approx(share, abs=4 * (0.2 / len(seeds)) ** 0.5)
-    # Twice is not once more: what two groups have is drawn from one of them.
+    # A paragraph of two groups is drawn from one of them.
     assert len(draw_from_groups(frame, [], members, 9, 0)) == 5
 
 
-def test_whole_articles_are_drawn_in_which_nothing_has_a_label() -> None:
+def test_whole_articles_without_a_label_are_drawn() -> None:
     frame = table(
         *"aabbbccdd",
         position=[1, 0, 2, 1, 0, 0, 1, 0, 1],
         label_source=["none"] * 5 + ["hand", "none", "none", "none"],
     )
-    frame.loc[4, "text"] = "Text 3."  # a copy, of which the one that stands first is drawn
-    few = SEEDS[:30]  # of which each order has about half
+    frame.loc[4, "text"] = "Text 3."  # The first copy is drawn.
+    few = SEEDS[:30]
     orders = {tuple(draw_articles(frame, ["007"], 9, seed)) for seed in few}
     assert orders == {("001", "000", "004", "002"), ("004", "002", "001", "000")}
     assert {len(draw_articles(frame, ["007"], 1, seed)) for seed in few} == {2}
@@ -304,23 +301,23 @@ def test_whole_articles_are_drawn_in_which_nothing_has_a_label() -> None:
     assert draw_articles(frame, ["007", "000", "002"], 9, 0) == {}
 
 
-def test_a_mixed_draw_says_with_which_chance_each_paragraph_was_drawn() -> None:
+def test_a_mixed_draw_records_the_chance_of_each_paragraph() -> None:
     frame = table(*"abcde")
     suggested = ["003", "001", "004", "000", "002"]
     seconds: Counter[tuple[str, ...]] = Counter()
     for seed in SEEDS:
         drawn = draw_mixed(frame, [], suggested, 9, seed)
         assert sorted(drawn) == sorted(frame["id"])
-        left = 5
-        ahead = list(suggested)
+        n_left = 5
+        queue = list(suggested)
         for id_, chance in drawn.items():
-            expected = RANDOM_SHARE + (1 - RANDOM_SHARE) * left * (id_ == ahead[0])
+            expected = RANDOM_SHARE + (1 - RANDOM_SHARE) * n_left * (id_ == queue[0])
             assert float(chance.removesuffix(" of 5")) == pytest.approx(expected, rel=1e-5)
-            ahead.remove(id_)
-            left -= 1
+            queue.remove(id_)
+            n_left -= 1
         if seed < 30:
-            assert draw_mixed(frame, [], suggested[:2], 2, seed) == dict([*drawn.items()][:2])
+            assert draw_mixed(frame, [], suggested[:2], 2, seed) == dict(list(drawn.items())[:2])
         seconds[tuple(drawn)[:2]] += 1
-    # The suggestion is drawn with .7 + .3 / 5, and so is the next one with .7 + .3 / 4.
+    # The first suggestion has the chance .7 + .3 / 5, and the next one .7 + .3 / 4.
     share = seconds[("003", "001")] / len(SEEDS)
     assert share == pytest.approx(0.76 * 0.775, abs=4 * np.sqrt(0.24 / len(SEEDS)))

@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from paratopic import load
 from paratopic.baseline import fit as baseline
-from paratopic.inference.modes import Calibration, Integers, Scores, classes, one_hot
+from paratopic.baseline.settings import FITTING
+from paratopic.inference.modes import Calibration, Integers, Scores, class_numbers, one_hot
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples, silent
@@ -34,27 +35,29 @@ def made_up(n: int) -> Examples:
     return Examples(numbered(texts), one_hot(np.arange(n) % 3, 3), groups, groups)
 
 
-def test_of_many_texts_terms_of_one_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terms_of_one_of_many_texts_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     examples = made_up(60)
     few = baseline.fit(examples, TOPICS, SECTION, 1)
-    monkeypatch.setattr(baseline, "MANY_TEXTS", 60)
+    monkeypatch.setattr(baseline, "FITTING", replace(FITTING, least_texts_to_drop_terms=60))
     many = baseline.fit(examples, TOPICS, SECTION, 1)
     terms = [set(model._union.features["words"].terms) for model in (few, many)]
     assert terms[1] < terms[0] and {"1000", "1059"} <= terms[0] - terms[1]
-    hits = many.predict_proba(examples.texts).argmax(axis=1) == classes(examples.targets)
+    hits = many.predict_proba(examples.texts).argmax(axis=1) == class_numbers(examples.targets)
     assert hits.mean() > 0.9
 
 
-def test_of_too_many_texts_some_are_drawn_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fit_to_too_many_texts_draws_some_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     examples = made_up(90)
     assert baseline.fit(examples, TOPICS, SECTION, 1).notes == ()
     monkeypatch.setattr(baseline, "MOST_TEXTS", 60)
-    one, same, other = (baseline.fit(examples, TOPICS, SECTION, seed) for seed in (1, 1, 2))
+    one = baseline.fit(examples, TOPICS, SECTION, 1)
+    same = baseline.fit(examples, TOPICS, SECTION, 1)
+    other = baseline.fit(examples, TOPICS, SECTION, 2)
     assert one.notes == ("learnt from 60 of 90 texts, drawn at random",)
     terms = [model._union.features["words"].terms for model in (one, same, other)]
     assert terms[0] == terms[1] != terms[2]
     assert sum(term.isdigit() for term in terms[0]) == 60  # each text has a number of its own
-    hits = one.predict_proba(examples.texts).argmax(axis=1) == classes(examples.targets)
+    hits = one.predict_proba(examples.texts).argmax(axis=1) == class_numbers(examples.targets)
     assert hits.mean() > 0.9
 
 
@@ -69,17 +72,17 @@ def test_the_history_has_the_strengths_in_the_order_of_the_params() -> None:
     assert one == other and len(set(one)) == 3
 
 
-def test_a_topic_of_one_group_is_learnt_from_while_the_strength_is_chosen_on_the_others() -> None:
+def test_a_topic_of_one_group_is_trained_on_while_the_strength_is_chosen_on_the_others() -> None:
     examples, topics = made_up(60), Topics("single", (*NAMES, "sport"))
     texts = [*examples.texts.plain, "The team won the cup."]
     targets = np.vstack([np.pad(examples.targets, ((0, 0), (0, 1))), [False] * 3 + [True]])
     groups = np.append(examples.groups, 30)
-    lone = Examples(numbered(texts), targets, groups, groups)
-    history = baseline.fit(lone, topics, SECTION, 1).history
+    one_sport = Examples(numbered(texts), targets, groups, groups)
+    history = baseline.fit(one_sport, topics, SECTION, 1).history
     assert np.isfinite(history["log_loss"]).all()
-    # Where every topic is in one group, nothing can be held out.
-    alone = replace(lone, groups=targets.argmax(axis=1))
-    assert baseline.fit(alone, topics, SECTION, 1).history["log_loss"].isna().all()
+    # If every topic is in one group, nothing can be held out.
+    by_topic = replace(one_sport, groups=targets.argmax(axis=1))
+    assert baseline.fit(by_topic, topics, SECTION, 1).history["log_loss"].isna().all()
 
 
 def test_threads_do_not_change_a_fit(topics: Topics) -> None:
@@ -92,8 +95,10 @@ def test_threads_do_not_change_a_fit(topics: Topics) -> None:
     np.testing.assert_array_equal(one._head.coef, other._head.coef)
 
 
-def test_of_strengths_with_like_losses_macro_f1_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """.1 is worse by more than its standard error; of the others, C = 1 has the best macro-F1."""
+def test_macro_f1_chooses_among_strengths_with_similar_losses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """.1 is worse by more than its standard error; C = 1 has the best macro-F1 of the others."""
     noise, strengths = np.tile([-0.1, 0.1], 30), (100.0, 0.1, 1.0, 10.0)
     section = replace(SECTION, strengths=strengths)
 
@@ -103,14 +108,14 @@ def test_of_strengths_with_like_losses_macro_f1_chooses(monkeypatch: pytest.Monk
     def choose(losses: list[float], macro_f1: list[float]) -> float:
         noisy = (loss + n * noise for n, loss in enumerate(losses))
         measured = zip(noisy, macro_f1, strict=True)
-        monkeypatch.setattr(baseline, "_measure", lambda *_: next(measured))
+        monkeypatch.setattr(baseline, "_losses_and_macro_f1", lambda *_: next(measured))
         arguments = made_up(60), TOPICS, scores, section, 1, silent
         strength, history = baseline._choose_strength(*arguments)
         assert history["C"].tolist() == list(strengths)
         assert history["log_loss"].tolist() == pytest.approx([losses[3], *losses[:3]])
         return strength
 
-    # In order of strength: .1, 1, 10, 100; of the last, the losses are lowest.
+    # The losses are in the order of strengths, .1, 1, 10, 100. The last one is lowest.
     assert choose([0.9, 0.52, 0.51, 0.5], [0.9, 0.8, 0.6, 0.6]) == 1.0
     assert choose([0.9, 0.52, 0.51, 0.5], [0.9, 0.6, 0.6, 0.6]) == 100.0
     assert choose([0.52, 0.52, 0.51, 0.5], [0.9, 0.8, 0.6, 0.6]) == 0.1
@@ -123,7 +128,7 @@ UNSPACED = {
 }
 
 
-def test_words_that_no_blank_divides_are_learnt_by_their_characters(tmp_path: Path) -> None:
+def test_words_without_blanks_between_them_are_features_of_characters(tmp_path: Path) -> None:
     texts, topics = [*chain(*UNSPACED.values())], Topics("single", tuple(UNSPACED))
     groups = np.arange(8)
     examples = Examples(numbered(texts), one_hot(groups // 4, 2), groups, groups)

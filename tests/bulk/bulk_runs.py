@@ -1,4 +1,4 @@
-"""Running bulk prediction in tests, and reading the shards that it writes."""
+"""Runs of bulk prediction in tests, and the content of their shards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from paratopic.bulk import jobs
 from paratopic.inference.model import Model
 
 
-def predict(model: Model, inputs: list[Path], out: Path, resume: bool = False) -> jobs.Done:
+def predict(model: Model, inputs: list[Path], out: Path, resume: bool = False) -> jobs.Progress:
     return jobs.predict_files(
         jobs.Job(model, inputs, "text"), out, resume, lambda rows, share: None
     )
@@ -39,13 +39,13 @@ def read_rows(out: Path) -> list[dict[str, Any]]:
 
 
 def predicted(model: Model, *inputs: Path, errors: int = 0) -> list[dict[str, Any]]:
-    """The rows that a run writes into the folder `out` beside its inputs, some with an error."""
+    """Predict inputs into the folder `out` next to them, and return the rows of the shards."""
     out = inputs[0].parent / "out"
-    done = predict(model, list(inputs), out)
+    progress = predict(model, list(inputs), out)
     rows = read_rows(out)
-    assert (done.rows, done.errors) == (len(rows), errors)
+    assert (progress.rows, progress.errors) == (len(rows), errors)
     return rows
 
 
 class Interrupted(Exception):
-    """Stands for whatever may end a process."""
+    """Stands for any event that ends a process."""

@@ -1,4 +1,4 @@
-"""The model and the size of shards of the tests of bulk prediction."""
+"""Model and size of shards for the tests of bulk prediction."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from paratopic.inference.model import Model, load
 
 
 @pytest.fixture(scope="module")
-def reading(reading_folder: Path) -> Model:
-    return load(reading_folder)
+def reading(context_model_folder: Path) -> Model:
+    return load(context_model_folder)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Bulk prediction reads what stands around a text, in articles and as columns of tables tell it."""
+"""Bulk prediction reads the context of a text in articles, and in columns of tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from paratopic.inference.prediction import Prediction
 from paratopic.project.passages import Passage
 from tests.bulk.bulk_runs import predicted
 from tests.documents import save, write_table
-from tests.samples import paragraph_table, passages_of
+from tests.samples import paragraph_table, row_passages
 
 TEXTS = [
     "A tariff on goods and a quota.",
@@ -31,13 +31,13 @@ ARTICLE = "# The Navy\n\n## Customs\n\n" + "\n\n".join(TEXTS)
 
 
 def written(model: Model, path: Path) -> list[float]:
-    """What a run writes of the rows of an input: the confidence of each."""
+    """Confidences that a run writes for the rows of an input."""
     return [float(row["confidence"]) for row in predicted(model, path)]
 
 
-def confidences(answers: Sequence[Prediction]) -> Any:
-    """Those of the answers, up to rounding: sums depend on how many texts are read together."""
-    return pytest.approx([answer.confidence for answer in answers], rel=1e-12)
+def confidences(predictions: Sequence[Prediction]) -> Any:
+    """Confidences of predictions up to rounding, because sums depend on the size of the batch."""
+    return pytest.approx([row.confidence for row in predictions], rel=1e-12)
 
 
 any_format = pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
@@ -45,7 +45,7 @@ any_format = pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 
 @pytest.mark.usefixtures("small_shards")
 def test_an_article_is_predicted_as_by_predict_article(reading: Model, tmp_path: Path) -> None:
-    """Its paragraphs fill two shards; those at the border are read with both neighbours."""
+    """The paragraphs fill two shards, whose first and last ones have both neighbours, too."""
     expected = reading.predict_article(TEXTS, ["Customs"] * len(TEXTS), "The Navy")
     assert written(reading, save(tmp_path, "news.md", ARTICLE)) == confidences(expected)
     assert confidences(expected) != confidences(reading.predict(TEXTS))
@@ -86,12 +86,14 @@ def test_the_order_of_a_group_gives_the_neighbours(
     table = pd.DataFrame({"text": [TEXTS[n] for n in order], "group": "a", "position": order})
     other = pd.DataFrame({"text": TEXTS[:2], "group": ["b", "c"], "position": [0, 1]})
     path = write_table(pd.concat([table, other]), tmp_path / f"in{suffix}")
-    whole = reading.predict_article(TEXTS)
-    expected = [*(whole[n] for n in order), *reading.predict(TEXTS[:2])]
+    article = reading.predict_article(TEXTS)
+    expected = [*(article[n] for n in order), *reading.predict(TEXTS[:2])]
     assert written(reading, path) == confidences(expected)
 
 
-def test_a_row_without_a_group_or_a_position_stands_alone(reading: Model, tmp_path: Path) -> None:
+def test_a_row_without_a_group_or_a_position_has_no_neighbours(
+    reading: Model, tmp_path: Path
+) -> None:
     texts = [TEXTS[n] for n in (0, 1, 2, 0, 2, 4)]
     groups = [None, "", None, "a", "a", "a"]
     table = pd.DataFrame({"text": texts, "group": groups}, dtype=object)
@@ -104,7 +106,7 @@ def test_a_row_with_an_error_is_no_neighbour(reading: Model, tmp_path: Path) -> 
     table = pd.DataFrame({"text": [TEXTS[0], None, TEXTS[2]], "group": 1, "position": range(3)})
     path = write_table(table, tmp_path / "in.jsonl")
     job = jobs.Job(reading, [path], "text")
-    (chunk,) = (chunk for _, _, chunk in job.chunks(job.added))
+    ((_, _, chunk),) = job.chunks(job.added)
     assert chunk.texts == [Passage(TEXTS[0], (), TEXTS[2]), None, Passage(TEXTS[2], TEXTS[0])]
 
 
@@ -122,7 +124,7 @@ NAMES = ["group", "position", "text_preceding", "text_following", "heading", "ti
     names=st.sets(st.sampled_from(NAMES)),
     data=st.data(),
 )
-def test_odd_values_around_a_text_do_no_harm(
+def test_odd_values_in_columns_of_context_are_ignored(
     texts: list[Any], names: set[str], data: st.DataObject
 ) -> None:
     columns: Columns = {
@@ -133,10 +135,10 @@ def test_odd_values_around_a_text_do_no_harm(
     assert [text.text if isinstance(text, Passage) else text for text in read] == texts
     for row, passage in enumerate(read):
         if isinstance(passage, Passage):
-            given = [columns[name][row] for name in NAMES[2:] if name in columns]
-            told = [part for part in [*given, *texts] if isinstance(part, str)]
-            parts = (*passage.before, *passage.after, passage.heading, passage.title)
-            assert all(any(each.endswith(part) for each in told) for part in parts)
+            cells = [columns[name][row] for name in NAMES[2:] if name in columns]
+            sources = tuple(cell for cell in [*cells, *texts] if isinstance(cell, str))
+            for part in (*passage.before, *passage.after, passage.heading, passage.title):
+                assert any(source.endswith(part) for source in sources)
 
 
 def test_given_neighbours_lead_on_to_rows_further_away_as_in_training() -> None:
@@ -149,4 +151,4 @@ def test_given_neighbours_lead_on_to_rows_further_away_as_in_training() -> None:
     assert chunk.texts[2] == Passage("C.", ["A.", "B."], ["D.", "Elsewhere."])
     before = ["", *texts[:3]]
     frame = paragraph_table(text=texts, before=before, after=columns["text_following"])
-    assert chunk.texts == passages_of(frame)
+    assert chunk.texts == row_passages(frame)

@@ -1,4 +1,4 @@
-"""No content of an input ends a run: what is wrong with a row or a file becomes an error."""
+"""No content of an input ends a run: a damaged row or file gives an error."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LINES = (
 
 
 def rewrite(path: Path, out: Path) -> list[Chunk]:
-    """Read an input, and write each of its chunks to a file, beside its errors."""
+    """Read an input, and write each of its chunks with its errors to a file."""
     file_format = format_of(path)
     chunks = list(file_format.read(path, "text", ["error"]))
     for number, chunk in enumerate(chunks):
@@ -68,7 +68,7 @@ def test_csv_of_any_bytes(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "in.csv").write_bytes(b"n,text\n" + content)
     try:
         (chunk,) = rewrite(tmp_path / "in.csv", tmp_path)
-    except UserError as error:  # quotes that do not match
+    except UserError as error:  # the quotes do not match
         assert "in.csv: " in str(error) and b'"' in content
         return
     with (tmp_path / "0.csv").open(encoding="utf-8", newline="") as file:
@@ -87,7 +87,7 @@ def test_a_quote_that_is_never_closed_hides_no_rows(tmp_path: Path) -> None:
         format_of(path).check(path, "text", ["error"])
 
 
-def test_json_keeps_what_is_written(tmp_path: Path) -> None:
+def test_json_keeps_numbers_as_written(tmp_path: Path) -> None:
     lines = ['{"text": "a", "p":1.10, "n": 123456789012345678901.5, "x": 1e999}', "{ }"]
     (tmp_path / "in.jsonl").write_text("\n".join(lines))
     rewrite(tmp_path / "in.jsonl", tmp_path)
@@ -116,7 +116,7 @@ def test_parquet_with_damaged_bytes(
     (tmp_path / "in.parquet").write_bytes(content)
     try:
         chunks = rewrite(tmp_path / "in.parquet", tmp_path)
-    except UserError as error:  # or a column's name is damaged
+    except UserError as error:  # the name of the column may be damaged, too
         message = str(error)
         assert "in.parquet has no column text" in message or "not a whole parquet" in message
         return

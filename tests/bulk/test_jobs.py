@@ -44,14 +44,14 @@ def test_parquet_keeps_its_columns_and_their_types(model: Model, tmp_path: Path)
     assert list(read_shards(tmp_path / "out")) == names
     output = pa.concat_tables(map(pq.read_table, sorted((tmp_path / "out").glob("*.parquet"))))
     assert output.select(table.schema.names).equals(pq.read_table(tmp_path / "in.parquet"))
-    answers = model.predict(["a tariff", "the army", " ", "a chip"])
-    good = output.filter(pa.compute.is_null(output["error"]))
-    assert good["predicted_topic"].to_pylist() == [answer.topic for answer in answers]
-    assert good["confidence"].to_pylist() == [answer.confidence for answer in answers]
-    assert good["sure"].to_pylist() == [answer.sure for answer in answers]
+    valid = output.filter(pa.compute.is_null(output["error"])).to_pylist()
+    predictions = model.predict(["a tariff", "the army", " ", "a chip"])
+    for row, prediction in zip(valid, predictions, strict=True):
+        assert row["predicted_topic"] == prediction.topic
+        assert (row["confidence"], row["sure"]) == (prediction.confidence, prediction.sure)
+        assert row["score_trade"] == prediction.scores["trade"]
     assert output["sure"].type == pa.bool_()
-    assert good["windows"].to_pylist() == [1, 1, 0, 1]
-    assert good["score_trade"].to_pylist() == [answer.scores["trade"] for answer in answers]
+    assert [row["windows"] for row in valid] == [1, 1, 0, 1]
     assert output["error"].to_pylist() == [None, None, "no text", None, None]
     assert output["confidence"].to_pylist()[2] is output["sure"].to_pylist()[2] is None
 
@@ -62,7 +62,7 @@ def test_csv_keeps_its_cells_and_bad_rows_get_an_error(model: Model, tmp_path: P
     assert [row["id"] for row in rows] == ["007", "1", "2", "", "5"]
     assert rows[0]["text"] == 'a "tariff",\nrose'
     assert [row["predicted_topic"] != "" for row in rows] == [True, False, False, True, False]
-    sure = [str(answer.sure) for answer in model.predict(['a "tariff",\nrose', "a chip"])]
+    sure = [str(row.sure) for row in model.predict(['a "tariff",\nrose', "a chip"])]
     assert [row["sure"] for row in rows] == [sure[0], "", "", sure[1], ""]
     assert list(rows[0])[2:] == list(jobs.Job(model, [], "").added)
     assert rows[1]["error"] == '1 cells under 2 columns: ["1"]'
@@ -70,11 +70,11 @@ def test_csv_keeps_its_cells_and_bad_rows_get_an_error(model: Model, tmp_path: P
     assert rows[4]["error"].startswith("not UTF-8; save the table as")
 
 
-def test_csv_keeps_what_separates_its_cells(model: Model, tmp_path: Path) -> None:
+def test_csv_keeps_its_separator(model: Model, tmp_path: Path) -> None:
     content = '\ufeffn;text\n1,5;a "tariff", up\n2;"the; army"\n'
-    path = save(tmp_path, f"{'é' * 120}.csv", content)  # names of shards fit into a folder
-    done = predict(model, [path], tmp_path / "out")
-    assert (done.rows, done.errors) == (2, 0)
+    path = save(tmp_path, f"{'é' * 120}.csv", content)  # names of shards are cut
+    progress = predict(model, [path], tmp_path / "out")
+    assert (progress.rows, progress.errors) == (2, 0)
     (shard,) = read_shards(tmp_path / "out").values()
     assert [row[:3] for row in csv.reader(shard.decode().splitlines(), delimiter=";")] == [
         ["n", "text", "predicted_topic"],
@@ -90,8 +90,8 @@ def test_a_workbook_gives_the_bytes_of_the_same_csv_file_or_an_error(
     write_workbook(tmp_path / "a.xlsx", Tab([*rows, [4, None], [5, "a chip", "more"]]))
     save(tmp_path, "a.csv", "n,text\n1,a tariff\n2.5,=1+1\n,the army\n4,\n5,a chip,more\n")
     for suffix in ("xlsx", "csv"):
-        done = predict(model, [tmp_path / f"a.{suffix}"], tmp_path / suffix)
-        assert (done.rows, done.errors) == (5, 1)
+        progress = predict(model, [tmp_path / f"a.{suffix}"], tmp_path / suffix)
+        assert (progress.rows, progress.errors) == (5, 1)
     assert read_shards(tmp_path / "xlsx") == read_shards(tmp_path / "csv")
     (row,) = predicted(model, save(tmp_path, "a.xlsx", b"PK"), errors=1)
     assert "a.xlsx: is not a whole workbook" in row["error"]
@@ -155,7 +155,7 @@ def test_paragraphs_have_the_fields_of_their_article_as_columns(
     assert not (tmp_path / "other").exists()
 
 
-def test_skipped_parts_are_listed_beside_the_shards(model: Model, tmp_path: Path) -> None:
+def test_skipped_parts_are_listed_next_to_the_shards(model: Model, tmp_path: Path) -> None:
     save(tmp_path, "page.html", PAGE)
     save(tmp_path, "plain.txt", "The tariff rose.\n")
     assert len(predicted(model, *find_files([str(tmp_path)], FORMATS)[0])) == 4
@@ -195,7 +195,7 @@ def test_tables_with_wrong_columns_are_refused(
 ) -> None:
     good = save(tmp_path, "good.csv", "text\nA tariff.\n")
     (tmp_path / "in.csv").write_text(content)
-    for _ in range(2):  # the first failure leaves nothing behind that stops a second run
+    for _ in range(2):  # the first failure leaves no file that stops a second run
         with pytest.raises(UserError, match=message):
             predict(model, [good, tmp_path / "in.csv"], tmp_path / "out")
     pq.write_table(pa.table({"title": ["x"]}), tmp_path / "in.parquet")
@@ -237,7 +237,7 @@ def test_damaged_parquet_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
+def test_half_a_character_or_deep_nesting_gives_an_error_only_in_its_row(
     model: Model, tmp_path: Path
 ) -> None:
     lines = [
@@ -249,8 +249,8 @@ def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
         '{"text": "the army"}',
     ]
     path = save(tmp_path, "in.jsonl", "\n".join(lines))
-    done = predict(model, [path], tmp_path / "out")
-    assert done == predict(model, [path], tmp_path / "out", resume=True)
+    progress = predict(model, [path], tmp_path / "out")
+    assert progress == predict(model, [path], tmp_path / "out", resume=True)
     rows = read_rows(tmp_path / "out")
     half = "half of a surrogate pair, which is no character"
     assert [row["error"] and row["error"].split(" (")[0] for row in rows] == [
@@ -262,7 +262,7 @@ def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
     assert rows[5]["confidence"] == model.predict("the army").confidence
 
 
-def test_csv_holds_no_formulas(model: Model, tmp_path: Path) -> None:
+def test_csv_has_no_formulas(model: Model, tmp_path: Path) -> None:
     formulas = "=1+1~+cmd|' /C calc'!A0~-2+3~@SUM(1)~\t=1~\r=1~＝1+1~'=1~ =1".split("~")
     harmless = ["-1", "+1.5e-3", "-0,5%", "1=1", "-", ""]
     cells = [*formulas, *harmless]
@@ -289,7 +289,7 @@ def test_interrupted_and_resumed_runs_write_the_same_bytes(
     model: Model, inputs: list[Path], tmp_path_factory: pytest.TempPathFactory, moments: list[int]
 ) -> None:
     folder = tmp_path_factory.mktemp("resumed")
-    whole = predict(model, inputs, folder / "whole")
+    uninterrupted = predict(model, inputs, folder / "whole")
     out = folder / "out"
     for number, moment in enumerate(moments):
         calls = 0
@@ -303,9 +303,9 @@ def test_interrupted_and_resumed_runs_write_the_same_bytes(
         try:
             jobs.predict_files(jobs.Job(model, inputs, "text"), out, number > 0, interrupt)
         except Interrupted:
-            # A killed process may leave the file that it was writing, under its hidden name.
+            # A killed process may leave a hidden draft of the file that it was writing.
             (out / ".00000-one-00001.csv.1.draft").write_text("half a row")
-    assert predict(model, inputs, out, resume=bool(moments)) == whole
+    assert predict(model, inputs, out, resume=bool(moments)) == uninterrupted
     assert read_shards(out) == read_shards(folder / "whole")
 
 
@@ -326,12 +326,12 @@ def test_another_run_is_not_resumed(model: Model, inputs: list[Path], tmp_path: 
     predict(model, inputs[:1], tmp_path / "fresh", resume=True)
 
 
-def test_resuming_removes_its_own_drafts_alone(
+def test_resuming_removes_only_its_own_drafts(
     model: Model, inputs: list[Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / f".{jobs.PLAN}.31775.draft").touch()  # it was killed while it wrote its plan
+    (out / f".{jobs.PLAN}.31775.draft").touch()  # a run was killed while it wrote its plan
     assert predict(model, inputs, out, resume=True).rows == 26
     drafts = [f".{name}.31775.draft" for name in [*read_shards(out), jobs.PLAN, jobs.PROGRESS]]
     for name in [*drafts, ".gitignore", ".00000-one.csv", ".nfs0001"]:
@@ -347,8 +347,8 @@ def test_a_run_whose_shards_are_missing_or_empty_is_not_resumed(
     model: Model, inputs: list[Path], tmp_path: Path, place: int
 ) -> None:
     out = tmp_path / "out"
-    done = predict(model, inputs, out)
-    assert done.shards == len(read_shards(out)) == 10
+    progress = predict(model, inputs, out)
+    assert progress.shards == len(read_shards(out)) == 10
     shard = out / list(read_shards(out))[place]
     if place:
         shard.unlink()
@@ -387,13 +387,13 @@ def test_a_folder_that_another_run_is_writing_into_is_refused(model: Model, tmp_
     out, link = tmp_path / "out", tmp_path / "link"
     link.symlink_to(out)
 
-    def second(rows: int, share: float) -> None:
+    def second_run(rows: int, share: float) -> None:
         for place in (out, link):
             with pytest.raises(UserError, match="another program"):
                 jobs.predict_files(jobs.Job(model, inputs, "text"), place, True, lambda *_: None)
 
-    done = jobs.predict_files(jobs.Job(model, inputs, "text"), out, False, second)
-    assert done.rows == 1 and len(read_shards(out)) == 1
+    progress = jobs.predict_files(jobs.Job(model, inputs, "text"), out, False, second_run)
+    assert progress.rows == 1 and len(read_shards(out)) == 1
 
 
 def test_a_damaged_list_of_files_is_named_when_a_run_is_resumed(
@@ -407,15 +407,16 @@ def test_a_damaged_list_of_files_is_named_when_a_run_is_resumed(
             predict(model, [path], out, resume=True)
 
 
-def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_right(
+def test_a_run_ends_with_counts_and_the_expected_share_of_right_predictions(
     rows: pd.DataFrame, model: Model, tmp_path: Path, cli: Cli
 ) -> None:
     path = tmp_path / "in.csv"
     pd.DataFrame({"text": [*rows["text"], " "]}).to_csv(path, index=False)
-    answers = model.predict(rows["text"])
-    right = [a.confidence if a.topic else 1 - sum(a.scores.values()) for a in answers]
-    done = predict(model, [path], tmp_path / "counted")  # without the blank text
-    assert sum(done.counts) == len(rows) and done.right == pytest.approx(sum(right))
+    predictions = model.predict(rows["text"])
+    right = [row.confidence if row.topic else 1 - sum(row.scores.values()) for row in predictions]
+    progress = predict(model, [path], tmp_path / "counted")
+    assert sum(progress.counts) == len(rows)  # the blank text does not count
+    assert progress.right == pytest.approx(sum(right))
     for out in ("out", "out.csv"):
         printed = cli("predict", path, "--model", model.folder, "--out", tmp_path / out).out
         assert "These counts are not the true shares of the topics" in printed

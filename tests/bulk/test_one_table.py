@@ -1,4 +1,4 @@
-"""Prediction into one table: its columns, its cells, and what no spreadsheet holds."""
+"""Prediction into one table: its columns, its cells, and the limits of spreadsheets."""
 
 from __future__ import annotations
 
@@ -82,28 +82,36 @@ def test_all_rows_of_all_inputs_are_in_one_table(
     assert header == own + ADDED
     assert [row[0] for row in rows] == [str(inputs[i]) for i in (0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3)]
     cells = [dict(zip(header, row, strict=True)) for row in rows]
-    n = [row["n"] for row in cells[3:]]
-    assert [row["tags"] or "" for row in cells[7:9]] == ['["x"]', ""]
-    when = datetime(1970, 1, 1) if suffix == ".xlsx" else "1970-01-01 00:00:00.000000001"
-    assert cells[9]["when"] == when
-    answers = model.predict([str(row["text"]) for row in cells])
-    for row, answer in zip(cells, answers, strict=True):
-        if not row["error"]:
-            assert (row["predicted_topic"] or None) == answer.topic
-            assert float(row["confidence"]) == answer.confidence
-    errors = [row["error"] or "" for row in cells]
-    assert [i for i, error in enumerate(errors) if error] == [5, 8]
+    check_cells(cells, suffix)
+    check_predictions(model, cells)
+
+
+def check_cells(rows: list[dict[str, Any]], suffix: str) -> None:
+    """Columns of the fixture `inputs` in a table with this suffix."""
+    assert [row["tags"] or "" for row in rows[7:9]] == ['["x"]', ""]
+    n, when = [row["n"] for row in rows[3:]], rows[9]["when"]
+    texts = ["007", "'=1+1", "x", "9", "10000000000000000"]
     if suffix == ".xlsx":
-        assert n == ["007", "'=1+1", "x", "9", "10000000000000000", 1.5, 1, 2]
-        types = [type(cells[0][name]) for name in ("position", "sure", "score_trade")]
+        assert n == [*texts, 1.5, 1, 2] and when == datetime(1970, 1, 1)
+        types = [type(rows[0][name]) for name in ("position", "sure", "score_trade")]
         assert types == [int, bool, float]
     else:
-        assert n == ["007", "'=1+1", "x", "9", "10000000000000000", "1.5", "1", "2"]
+        assert n == [*texts, "1.5", "1", "2"] and when == "1970-01-01 00:00:00.000000001"
+
+
+def check_predictions(model: Model, rows: list[dict[str, Any]]) -> None:
+    """Predictions for the fixture `inputs`, in which two rows have an error."""
+    assert [i for i, row in enumerate(rows) if row["error"]] == [5, 8]
+    predictions = model.predict([str(row["text"]) for row in rows])
+    for row, prediction in zip(rows, predictions, strict=True):
+        if not row["error"]:
+            assert (row["predicted_topic"] or None) == prediction.topic
+            assert float(row["confidence"]) == prediction.confidence
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".parquet"])
 def test_a_spreadsheet_gets_numbers_and_dates(model: Model, tmp_path: Path, suffix: str) -> None:
-    """Those of CSV too, unless a column has texts beside them."""
+    """Numbers and dates of CSV are parsed, too, unless the column also has texts."""
     day, noon = date(2021, 1, 5), datetime(2021, 1, 5, 12)
     rows: list[tuple[object, ...]] = [
         ("id", "year", "mixed", "share", "day", "noon", "text"),
@@ -131,7 +139,9 @@ def test_a_spreadsheet_gets_numbers_and_dates(model: Model, tmp_path: Path, suff
     sheet = openpyxl.load_workbook(tmp_path / "out.xlsx").worksheets[0]
     assert sheet.freeze_panes == "A2"
     assert sheet["E2"].number_format == "yyyy-mm-dd"
-    assert sheet.column_dimensions["E"].width > len("2021-01-05")  # narrower, it would be ####
+    assert sheet.column_dimensions["E"].width > len(
+        "2021-01-05"
+    )  # a narrower cell would display ####
 
 
 def test_one_parquet_table_of_all_inputs(model: Model, inputs: list[Path], tmp_path: Path) -> None:
@@ -148,14 +158,14 @@ def test_one_parquet_table_of_all_inputs(model: Model, inputs: list[Path], tmp_p
 
 
 @pytest.mark.parametrize("suffix", ["csv", "xlsx"])
-def test_times_that_nobody_can_read_are_refused(model: Model, tmp_path: Path, suffix: str) -> None:
+def test_times_with_an_unknown_zone_are_refused(model: Model, tmp_path: Path, suffix: str) -> None:
     when = pa.array([datetime(2025, 9, 15)], pa.timestamp("us", "Foo/Bar"))
     pq.write_table(pa.table({"text": ["a tariff"], "when": when}), tmp_path / "a.parquet")
     with pytest.raises(UserError, match="times"):
         write(model, [tmp_path / "a.parquet"], tmp_path / f"out.{suffix}")
 
 
-def test_what_no_spreadsheet_holds_is_refused_before_anything_is_predicted(
+def test_too_many_rows_for_a_spreadsheet_are_refused_before_prediction(
     monkeypatch: pytest.MonkeyPatch, model: Model, inputs: list[Path], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(one_table, "predict_chunk", None)
@@ -166,7 +176,7 @@ def test_what_no_spreadsheet_holds_is_refused_before_anything_is_predicted(
     assert not list(tmp_path.glob("*answers*"))
 
 
-def test_a_column_named_source_is_refused_beside_other_inputs(
+def test_a_column_named_source_is_refused_with_several_inputs(
     model: Model, inputs: list[Path], tmp_path: Path
 ) -> None:
     path = save(tmp_path, "in.csv", "source,text\nReuters,a tariff\n")

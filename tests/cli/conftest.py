@@ -1,4 +1,4 @@
-"""What several tests of commands share."""
+"""Fixtures that tests of commands share."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
 
 @pytest.fixture
 def lock_up(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """A function from whose call on nothing can be written, as on a read-only disk.
+    """A function that makes the disk read-only from its call on.
 
-    Permissions would not do: the superuser of a container has all of them.
+    It does not change permissions, because the superuser of a container has all of them.
     """
 
     def refuse(*_: object, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""The program itself: its version, and how much it says."""
+"""The program itself: its version, and its notes."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def test_quiet_leaves_out_notes_and_verbose_adds_some(
     assert re.search(r"^3 (rows|paragraphs), 3 windows: \d\.\d\d s$", printed.err, re.MULTILINE)
 
 
-def test_errors_are_said_quietly_too(cli: Cli, tmp_path: Path) -> None:
+def test_errors_are_printed_with_quiet(cli: Cli, tmp_path: Path) -> None:
     gone = str(tmp_path / "gone")
     assert "does not exist" in cli("-q", "predict", "--model", gone, "x.txt", status=1)
     assert "No such option" in cli("-q", "predict", "--modle", "x", status=2)
 
 
-def test_it_prints_its_version_and_lists_commands_as_each_describes_itself(
+def test_the_version_is_printed_and_the_list_of_commands_matches_their_help(
     monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
     assert cli("--version") == f"paratopic {version('paratopic')}\n"

@@ -1,4 +1,4 @@
-"""The codebook changes while one labels: what the commands do to a project."""
+"""The commands `paratopic codebook`: changes of a project that has labels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from paratopic.annotation.labelling_page import Session, Shown, Submission
+from paratopic.annotation.labelling_page import PageAction, Session, Submission
 from paratopic.corpus.table import read_paragraphs
-from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
+from paratopic.labels.votes import latest_votes
 from paratopic.project.files import Paths
 from paratopic.project.folder import Project
 from paratopic.project.params import read_params
@@ -50,8 +50,8 @@ def cli(
     Path("seeds/sea.txt").write_text(ARTICLE, encoding="utf-8")
     LABELS.write_text("paragraph,topics\n", encoding="utf-8")
     stage.main(Project())
-    answers = ["security;trade", "security", "security", "trade", ""]
-    rows = zip(read_paragraphs(Paths().paragraphs)["id"], answers, strict=True)
+    cells = ["security;trade", "security", "security", "trade", ""]
+    rows = zip(read_paragraphs(Paths().paragraphs)["id"], cells, strict=True)
     lines = "".join(f"{id_},{cell},ann\n" for id_, cell in rows)
     LABELS.write_text(f"paragraph,topics,annotator\n{lines}", encoding="utf-8")
     stage.main(Project())
@@ -60,7 +60,7 @@ def cli(
 
 @pytest.fixture
 def prepare(capsys: pytest.CaptureFixture[str]) -> Prepare:
-    """Run stage prepare; gives what it prints, with single blanks."""
+    """Run stage prepare, and return its output with single blanks."""
 
     def run() -> str:
         capsys.readouterr()
@@ -70,17 +70,18 @@ def prepare(capsys: pytest.CaptureFixture[str]) -> Prepare:
     return run
 
 
-def answers() -> list[str]:
-    return [line.cell for line in current(read_lines(LABELS), read_params(Paths().params).topics)]
+def latest_cells() -> list[str]:
+    topics = read_params(Paths().params).topics
+    return [line.cell for line in latest_votes(read_lines(LABELS), topics)]
 
 
 def test_renamed_and_merged_labels_are_read_with_the_new_name(cli: Cli, prepare: Prepare) -> None:
     labels = LABELS.read_bytes()
     printed = cli("codebook", "rename", "security", "defence")
     assert "security" in printed and "defence" in printed
-    assert answers() == ["defence;trade", "defence", "defence", "trade", ""]
+    assert latest_cells() == ["defence;trade", "defence", "defence", "trade", ""]
     cli("codebook", "merge", "trade", "defence", "--into", "x")
-    assert answers() == ["x", "x", "x", "x", ""] and LABELS.read_bytes() == labels
+    assert latest_cells() == ["x", "x", "x", "x", ""] and LABELS.read_bytes() == labels
     assert read_params(Paths().params).topics.names == ("x", "technology", "diplomacy_venue")
     assert "5 of 5 paragraphs labelled" in cli("status")
     assert "4 x" in prepare()
@@ -100,10 +101,10 @@ def fill(*cells: str) -> None:
     sheet.assign(topics=cells).to_csv("sheet.csv", index=False)
 
 
-def test_what_was_split_is_suggested_first_and_labelled_again(cli: Cli, prepare: Prepare) -> None:
+def test_paragraphs_of_a_split_topic_are_suggested_first(cli: Cli, prepare: Prepare) -> None:
     printed = cli("codebook", "split", "security", "--into", "army", "navy")
     assert "labelled again: 3; `paratopic suggest`" in printed
-    assert answers() == ["trade", ""]
+    assert latest_cells() == ["trade", ""]
     assert "the codebook changed: 3 paragraphs" in cli("status")
     prepared = prepare()
     assert "2 labelled by hand" in prepared
@@ -114,11 +115,11 @@ def test_what_was_split_is_suggested_first_and_labelled_again(cli: Cli, prepare:
     assert list(sheet["paragraph"]) == list(read_paragraphs(Paths().paragraphs)["id"][:3])
     fill("army", "navy", "army")
     assert "3 new labels" in cli("import", "sheet.csv", "--annotator", "ann")
-    assert sorted(answers()) == ["", "army", "army", "navy", "trade"]
+    assert sorted(latest_cells()) == ["", "army", "army", "navy", "trade"]
     assert "because the codebook changed" not in cli("status")
 
 
-def test_a_sheet_of_before_is_read_with_todays_names_or_is_open(cli: Cli, prepare: Prepare) -> None:
+def test_an_older_sheet_is_read_with_the_present_names(cli: Cli, prepare: Prepare) -> None:
     ids = list(read_paragraphs(Paths().paragraphs)["id"])
     cells = zip(ids[:4], ["Security", "trade"] * 2, strict=True)
     rows = "".join(f"{id_},{cell},bo\n" for id_, cell in cells)
@@ -130,7 +131,7 @@ def test_a_sheet_of_before_is_read_with_todays_names_or_is_open(cli: Cli, prepar
     assert "4 new labels in seeds/labels.csv" in printed
     assert "2 labels" in printed and "security was split into army, navy" in printed
     assert "0 new labels" in cli("import", "old.csv")
-    assert answers() == ["commerce", "commerce"]
+    assert latest_cells() == ["commerce", "commerce"]
     assert "2 commerce" in prepare()
     assert "because the codebook changed: 2 paragraphs" in cli("status")
 
@@ -165,9 +166,9 @@ def test_a_dropped_topic_is_labelled_again_on_the_page(cli: Cli, served: list[Se
     assert [item["id"] for item in items] == list(read_paragraphs(Paths().paragraphs)["id"][:3])
     assert [item["answer"] for item in items] == [None] * 3
     served[0].save(Submission(id=items[0]["id"], topics=["trade"], note="", codebook=codebook))
-    assert sorted(answers()) == ["", "trade", "trade"]
-    served[0].undo(Shown(codebook=codebook))
-    assert sorted(answers()) == ["", "trade"]
+    assert sorted(latest_cells()) == ["", "trade", "trade"]
+    served[0].undo(PageAction(codebook=codebook))
+    assert sorted(latest_cells()) == ["", "trade"]
 
 
 def test_a_mistake_changes_nothing(cli: Cli) -> None:
@@ -196,7 +197,7 @@ def test_names_are_shown_as_they_are(cli: Cli, prepare: Prepare) -> None:
 
 
 def test_topics_in_params_are_changed_there(cli: Cli) -> None:
-    """As in projects of before; the link that the file is stays one, with its permissions."""
+    """Older projects have topics in params.yaml. A link stays one, with its permissions."""
     Paths().codebook.unlink()
     write_params({}, Path("mine.yaml"))
     text = f"# mine\n{Path('mine.yaml').read_text()}# the end\n"

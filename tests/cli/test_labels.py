@@ -67,24 +67,21 @@ def harbour(begin: Callable[..., Path]) -> Path:
 
 
 def prepare(folder: Path) -> str:
-    """Run stage prepare in a folder; gives what it prints."""
+    """Run stage prepare in a folder, and return its output."""
     with redirect_stdout(io.StringIO()) as printed:
         run_stages("prepare", root=folder)
     return printed.getvalue()
 
 
 def fill(name: str, **topic_of: str) -> None:
-    """Save sheet.csv under a name, filled in: word → topic of the paragraphs that contain it."""
+    """Fill in sheet.csv and save it as another file: word → topic of paragraphs that contain it."""
     rows = read_sheet("sheet.csv")
     for row in rows:
         row["topics"] = next((t for word, t in topic_of.items() if word in row["text"]), "?")
     pd.DataFrame(rows).to_csv(name, index=False)
 
 
-def test_suggested_paragraphs_are_labelled_imported_and_counted(
-    harbour: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("paratopic.results.project._dvc_status", lambda root, stages: {})
+def test_suggestions_are_the_same_for_all_tools(harbour: Path, cli: Cli) -> None:
     before = LABELS.read_bytes()
     printed = cli("suggest", "--n", "2")
     assert len(list(csv.DictReader(printed.splitlines()))) == 2
@@ -97,8 +94,16 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(
     assert {task["predictions"][0]["model_version"] for task in tasks} == {champion}
     assert LABELS.read_bytes() == before
 
+
+def fill_two_sheets(cli: Cli) -> None:
+    cli("suggest", "--out", "sheet.csv")
     fill("ann.csv", tariffs="trade;security", navy="security")
     fill("bo.csv", tariffs="trade", navy="trade", chip="technology")
+
+
+def test_imported_labels_do_not_depend_on_the_order_of_the_files(harbour: Path, cli: Cli) -> None:
+    before = LABELS.read_bytes()
+    fill_two_sheets(cli)
     printed = cli("import", "ann.csv", "--annotator", "ann")
     assert "ann.csv: 2 new labels in seeds/labels.csv, 0 already there, " in printed
     assert "0 disputed, 0 not imported, " in printed and "1 undecided" in printed
@@ -114,9 +119,17 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(
     cli("import", "ann.csv", "--annotator", "ann")
     assert LABELS.read_bytes() == after
     assert LABELS.with_name("labels.csv.bak").exists()
+
+
+def test_imported_labels_are_counted(
+    harbour: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paratopic.results.project._dvc_status", lambda root, stages: {})
+    fill_two_sheets(cli)
+    cli("import", "ann.csv", "--annotator", "ann")
+    cli("import", "bo.csv", "--annotator", "bo")
     for command in ("label", "suggest"):
         assert "nothing left to label" in cli(command, status=1)
-
     prepared = prepare(harbour)
     assert "1 disputed paragraph" in prepared and "1 tie" in prepared
     assert "Ties between annotators: 1 paragraph" in cli("status")
@@ -156,7 +169,7 @@ def test_new_articles_that_are_not_prepared_are_told(harbour: Path, cli: Cli) ->
         printed = cli(command, status=1)
         assert "not read yet: seeds/pier.txt and 1 more; `dvc repro prepare` reads" in printed
     prepare(harbour)
-    printed = cli("suggest")  # an article without paragraphs is not new for ever
+    printed = cli("suggest")  # An article without paragraphs has been read, too.
     assert "pier:" in printed and "note:" not in printed
     Path("seeds/pier.txt").write_text("The pier\n\nA pier was built.\n", encoding="utf-8")
     prepare(harbour)
@@ -165,7 +178,7 @@ def test_new_articles_that_are_not_prepared_are_told(harbour: Path, cli: Cli) ->
 
 def test_a_sheet_that_is_filled_in_is_not_written_over(harbour: Path, cli: Cli) -> None:
     cli("suggest", "--out", "sheet.csv")
-    cli("suggest", "--out", "sheet.csv")  # nobody has filled it in
+    cli("suggest", "--out", "sheet.csv")  # The first sheet is not filled in.
     sheet = Path("sheet.csv").read_text().replace("?", "trade", 1)
     Path("sheet.csv").write_text(sheet)
     assert "sheet.csv has 1 answer" in cli("suggest", "--out", "sheet.csv", status=1)
@@ -186,7 +199,7 @@ def test_a_sheet_that_is_saved_several_times_has_one_annotator(harbour: Path, cl
 def test_a_user_without_a_name_is_asked_for_one_where_it_is_needed(
     harbour: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def getuser() -> str:  # as of a user id without an entry in the password file
+    def getuser() -> str:  # The password file lacks the user id.
         raise KeyError("getpwuid(): uid not found: 54321")
 
     monkeypatch.setattr("getpass.getuser", getuser)
@@ -220,35 +233,40 @@ def test_what_the_model_thinks_is_hidden_where_others_labelled_the_same_sheet(
         assert served[-1].state()["explains"] == (not blind)
         is_noted = "note: ann" in printed
         assert is_noted == (blind and not options)
-    cli("label", "--port", "0", "--blind")  # what is suggested, without a sheet
+    cli("label", "--port", "0", "--blind")  # There is no sheet.
     assert all(not item["scores"] for item in served[-1].state()["items"])
 
 
 def test_why_is_asked_of_what_stands_around_a_paragraph_too(
-    here: Path, reading_folder: Path, cli: Cli, served: list[Session]
+    here: Path, context_model_folder: Path, cli: Cli, served: list[Session]
 ) -> None:
-    make_project(here, reading_folder)
+    make_project(here, context_model_folder)
     (here / LABELS).write_text("paragraph,topics\n", encoding="utf-8")
     cli("label", "--port", "0", "--annotator", "ann")
     (session,) = served
-    (item,) = (item for item in session.items if "navy" in item.text)
+    (item,) = [item for item in session.items if "navy" in item.text]
     near = Passage(item.text, "Tariffs rose.", ("It rained.", "Chips."), title="Trade")
     (sentence,) = session.why(item.id)["sentences"]
-    in_context, alone = (load(reading_folder).explain(text) for text in (near, item.text))
-    assert sentence["share"] == in_context.sentences[0].shares[in_context.topic]
-    assert sentence["share"] != alone.sentences[0].shares[in_context.topic]
+    model = load(context_model_folder)
+    with_context = model.explain(near)
+    without_context = model.explain(item.text)
+    topic = with_context.topic
+    assert sentence["share"] == with_context.sentences[0].shares[topic]
+    assert sentence["share"] != without_context.sentences[0].shares[topic]
 
 
 @pytest.fixture
 def small(begin: Callable[..., Path]) -> Path:
     """A project of three articles of eight paragraphs, each about a topic."""
     rng = random.Random(0)
-    texts = ("\n\n".join(paragraph(topic, rng) for _ in range(8)) for topic in WORDS)
-    return begin(**dict(zip("abc", texts, strict=True)))
+    articles: dict[str, str] = {}
+    for name, topic in zip("abc", WORDS, strict=True):
+        articles[name] = "\n\n".join(paragraph(topic, rng) for _ in range(8))
+    return begin(**articles)
 
 
 def drawn_by(cli: Cli, *options: str) -> tuple[list[str], list[str], str]:
-    """What `suggest` says of how paragraphs were drawn, which article each is of, and its notes."""
+    """The column drawn, the articles and the notes of `suggest`."""
     notes = cli("suggest", "--out", "sheet.csv", *options)
     rows = read_sheet("sheet.csv")
     shown = Paths().champion.exists() and "are hidden" not in notes
@@ -260,24 +278,27 @@ def drawn_by(cli: Cli, *options: str) -> tuple[list[str], list[str], str]:
     )
 
 
-def test_a_sample_is_drawn_labelled_and_weighed(small: Path, cli: Cli) -> None:
+def test_a_sample_is_drawn_in_several_ways(small: Path, cli: Cli) -> None:
     draw = partial(drawn_by, cli)
     assert draw("--n", "3")[0] == ["", "", ""]
     drawn, articles, notes = draw("--random", "--by", "article", "--n", "6")
     assert drawn == [f"1 of 8 in article={name}" for name in articles]
     assert Counter(articles) == dict.fromkeys("abc", 2)
     assert "3 groups have fewer than 20 labels" in notes
-    assert notes.count("8 labels in each group (--n 24): about ± 0 points") == 1  # which are all
+    assert notes.count("8 labels in each group (--n 24): about ± 0 points") == 1
     assert "predictions are hidden" in notes
     drawn, articles, _ = draw("--random", "--articles", "--n", "9", "--no-blind")
     assert drawn == ["article"] * 16 and len(set(articles)) == 2
     mixed, _, _ = draw("--mixed", "--n", "20")
     assert mixed[0] in ("0.3", "17.1") and len(set(mixed)) > 2
     shutil.rmtree(small / "models")
-    assert draw("--random", "--n", "24")[0] == ["1"] * 24  # which takes no model
+    assert draw("--random", "--n", "24")[0] == ["1"] * 24  # A random draw needs no model.
     for options in (["--mixed"], ["--random", "--no-blind"]):
         cli("suggest", *options, status=1)
 
+
+def test_a_sample_is_labelled_and_weighed(small: Path, cli: Cli) -> None:
+    cli("suggest", "--random", "--n", "24", "--out", "sheet.csv")
     fill("ann.csv", e="trade")
     cli("import", "ann.csv", "--annotator", "ann")
     assert [line.drawn for line in read_lines(LABELS)] == ["1 of 24"] * 24
@@ -303,7 +324,7 @@ def test_label_studio_keeps_how_paragraphs_were_drawn(
     assert all(drawn.values()) and not any("predictions" in task for task in tasks)
 
     def notes_of(*numbers: int) -> str:
-        """What is said of an export in which these tasks alone have an answer."""
+        """Messages of `import` for an export in which only these tasks have an annotation."""
         value = {"choices": ["trade"]}
         done = {"completed_by": 1, "result": [{"from_name": "dominant", "value": value}]}
         export = [tasks[number] | {"id": number, "annotations": [done]} for number in numbers]
@@ -312,7 +333,7 @@ def test_label_studio_keeps_how_paragraphs_were_drawn(
 
     assert "note:" not in notes_of(0, 1)
     assert "note: 2 paragraphs" in notes_of(0, 3, 5)
-    assert "note:" not in notes_of(4)  # the one before it has an answer in labels.csv
+    assert "note:" not in notes_of(4)  # The one before it has a label in labels.csv.
     assert "note:" not in notes_of(*range(6))
     imported = {line.paragraph: line.drawn for line in read_lines(LABELS)}
     assert imported == dict(list(drawn.items())[:6])
@@ -360,25 +381,37 @@ def test_options_that_contradict_each_other_are_refused(small: Path, cli: Cli) -
         assert message in cli(*typed.split(), status=1), typed
 
 
-def test_a_topic_is_looked_for_by_labels_that_measure_nothing(
-    small: Path, cli: Cli, served: list[Session]
-) -> None:
-    """Article a is about the first topic."""
-    topic = next(iter(WORDS))
+FIRST_TOPIC = next(iter(WORDS))  # Article a is about it.
+
+
+def test_a_topic_is_searched_for(small: Path, cli: Cli) -> None:
+    topic = FIRST_TOPIC
     drawn, articles, notes = drawn_by(cli, "--topic", topic, "--n", "6")
     assert drawn == [""] * 6 and articles[0] == "a" and Counter(articles)["a"] >= 3
     assert f"do not measure {topic}" in notes and DRAW in notes
     ids = [row["paragraph"] for row in read_sheet("sheet.csv")]
-    # On the border, another topic is the most probable one.
+    # Only the scores of the topic are shown, also where another topic is more probable.
     assert {row["suggestion"] for row in read_sheet("sheet.csv")} == {topic}
     cli("predict", "sheet.csv", "--out", "predicted.csv")
     predicted = read_sheet("predicted.csv")
     assert [row["paragraph"] for row in predicted] == ids
     assert all(row["predicted_topic"] or float(row["confidence"]) for row in predicted)
-    cli("label", "--port", "0", "--topic", topic, "--n", "6")
+
+
+def test_the_page_shows_the_results_of_a_search(
+    small: Path, cli: Cli, served: list[Session]
+) -> None:
+    cli("suggest", "--topic", FIRST_TOPIC, "--n", "6", "--out", "sheet.csv")
+    cli("label", "--port", "0", "--topic", FIRST_TOPIC, "--n", "6")
     shown = served[-1].state()["items"]
+    ids = [row["paragraph"] for row in read_sheet("sheet.csv")]
     assert [item["id"] for item in shown] == ids
     assert len(shown[0]["scores"]) == len(WORDS)
+
+
+def test_labels_of_a_search_measure_nothing(small: Path, cli: Cli) -> None:
+    topic = FIRST_TOPIC
+    cli("suggest", "--topic", topic, "--n", "6", "--out", "sheet.csv")
     chosen = read_sheet("sheet.csv")
     cli("suggest", "--random", "--n", "20", "--out", "random.csv")
     at_random = {row["paragraph"] for row in read_sheet("random.csv")}
@@ -392,7 +425,7 @@ def test_a_topic_is_looked_for_by_labels_that_measure_nothing(
     assert (frame["weight"][[*at_random]] == 1).all()
 
 
-def test_texts_are_looked_for_without_a_model(small: Path, cli: Cli) -> None:
+def test_texts_are_searched_without_a_model(small: Path, cli: Cli) -> None:
     word = read_labelled_paragraphs(Paths(small))["text"].iloc[0].split()[0]
     notes = cli("suggest", "--contains", word.swapcase(), "--out", "sheet.csv")
     rows = read_sheet("sheet.csv")

@@ -1,4 +1,4 @@
-"""An install for prediction alone: what it can do, and which extra the other commands name."""
+"""An install only for prediction: its commands, and the extra that other commands name."""
 
 from __future__ import annotations
 

@@ -38,10 +38,10 @@ def folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     topics = read_params(Paths().params).topics
     scores = pd.DataFrame({"id": ids, "repeat": 0, "fold": 0})
-    scores[topics.scores] = 0.1
+    scores[topics.score_columns] = 0.1
     scores["score trade"] = [0.2 if n < 20 else 0.9 for n in range(N)]
     scores["score security"] = [0.6 + n / 1000 if n < 10 else 0.1 for n in range(N)]
-    scores[topics.thresholds] = 0.5
+    scores[topics.threshold_columns] = 0.5
     outlets = pd.DataFrame({"id": ids, "source": ["Post" if n < 30 else "Times" for n in range(N)]})
     folds = pd.DataFrame({"id": ids, "group": range(N), "repeat": 0, "fold": 0})
     for path in (Paths().paragraphs, Paths().folds, Paths().scores / "baseline" / "scores.parquet"):
@@ -57,18 +57,21 @@ def folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_mistakes_and_slices_are_listed(folder: Path, baseline_folder: Path, cli: Cli) -> None:
     shutil.copytree(baseline_folder, Paths().models / "baseline")
-    printed = cli("errors", "--n", "2", "--out", "again.csv")
-    lines = [line.strip() for line in printed.splitlines()]
+    lines = [line.strip() for line in cli("errors", "--n", "2").splitlines()]
     assert lines[:3] == [
         "baseline: 20 of 60 answers wrong (2 listed)",
         "trade mistaken for security: 10 of 60 labelled trade",
         "trade missed (no topic predicted): 10 of 60 labelled trade",
     ]
-    assert "label: trade, answer: security (probability 0.61)" in lines  # the most confident
+    assert "label: trade, answer: security (probability 0.61)" in lines
     assert any(line.startswith("row ") and "a09:1 (source Post)" in line for line in lines)
     assert sum(line.startswith("most similar (≈ ") for line in lines) == 2
-    named = [line for line in lines if line.startswith("source = ")]
-    assert len(named) == 1 and named[0].startswith("source = Post: 33% of 30 answers right (")
+    (slice_line,) = [line for line in lines if line.startswith("source = ")]
+    assert slice_line.startswith("source = Post: 33% of 30 answers right (")
+
+
+def test_a_sheet_of_mistakes_does_not_show_the_labels(folder: Path, cli: Cli) -> None:
+    cli("errors", "--n", "2", "--out", "again.csv")
     rows = read_sheet("again.csv")
     assert [row["paragraph"] for row in rows] == ["a09:1", "a08:1"]
     assert {(row["topics"], row["suggestion"]) for row in rows} == {("?", "security")}
@@ -86,13 +89,11 @@ def test_figures_are_printed_where_nothing_can_be_written(
     assert cli(command) == printed
 
 
-def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(
-    folder: Path, cli: Cli
-) -> None:
+def test_missed_and_wrong_topics_are_listed_in_mode_multi(folder: Path, cli: Cli) -> None:
     edit_params("mode: single", "mode: multi")
     frame = read_labelled_paragraphs(Paths())
-    both = pd.Series([["trade", "security"] if n < 40 else ["trade"] for n in range(N)])
-    write_labelled(frame.assign(label=both))
+    labels = pd.Series([["trade", "security"] if n < 40 else ["trade"] for n in range(N)])
+    write_labelled(frame.assign(label=labels))
     printed = cli("errors", "--n", "60", "--out", "again.csv")
     lines = [line.strip() for line in printed.splitlines()]
     assert lines[:3] == [
@@ -100,7 +101,7 @@ def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(
         "security missed: 30 of 40 labelled security",
         "trade missed: 20 of 60 labelled trade",
     ]
-    # 0.9 for each of four topics
+    # Each of four topics has 0.9.
     assert "label: trade;security, answer: trade (probability 0.66)" in lines
     assert {row["paragraph"] for row in read_sheet("again.csv")} == set(frame["id"][:40])
 

@@ -1,4 +1,4 @@
-"""What all commands say is to be done next, and which results are out of date."""
+"""Functions that commands share: next steps, and notes on stale results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def project(
     lines: Sequence[Label] = (),
     fields: dict[str, list[str]] | None = None,
 ) -> Project:
-    """A project of so many paragraphs, by their label_source: "h" for hand, "." for none."""
+    """A project with a paragraph for each letter: "h" with a hand label, "." without a label."""
     sources = ["hand" if kind == "h" else "none" for kind in labels]
     table = paragraph_table(
         id=[f"p{n}" for n in range(len(labels))],
@@ -39,18 +39,20 @@ def project(
         label=[["trade"] if source == "hand" else None for source in sources],
         draw=[draw if source == "hand" else "" for source in sources],
     )
-    votes, sample = (table[:0].reindex(columns=s.names) for s in (VOTES_SCHEMA, SAMPLE_SCHEMA))
-    made = opened(Path())
-    vars(made)["labelling"] = labelling = Labelling(made, table, votes, sample, list(lines))
+    votes = table[:0].reindex(columns=VOTES_SCHEMA.names)
+    sample = table[:0].reindex(columns=SAMPLE_SCHEMA.names)
+    project = opened(Path())
+    labelling = Labelling(project, table, votes, sample, list(lines))
     vars(labelling)["everything"] = table if fields is None else table.assign(**fields)
-    return made
+    vars(project)["labelling"] = labelling
+    return project
 
 
 def opened(folder: Path, params: Params = PARAMS) -> Project:
-    """A project that has these settings, and no params.yaml."""
-    made = Project(folder)
-    vars(made)["params"] = params
-    return made
+    """A project with these settings and no params.yaml."""
+    project = Project(folder)
+    vars(project)["params"] = params
+    return project
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def opened(folder: Path, params: Params = PARAMS) -> Project:
         ("h", "", "baseline", "", [SHARES, READ]),
     ],
 )
-def test_steps_follow_from_where_the_project_stands(
+def test_steps_follow_from_the_state_of_the_project(
     labels: str,
     draw: str,
     champion: str,
@@ -77,7 +79,7 @@ def test_steps_follow_from_where_the_project_stands(
     monkeypatch.setattr(Project, "champion", champion)
     assert list(next_steps(project(labels, draw))) == steps
     with_ties = list(next_steps(project(labels, draw, TIE)))
-    # Answers that stage prepare has not read are labels.
+    # Votes that stage prepare has not read count as labels.
     assert with_ties == ["paratopic review --out ties.csv", *(steps if "h" in labels else [RUN])]
 
 
@@ -110,7 +112,7 @@ def says(monkeypatch: pytest.MonkeyPatch, status: dict[str, list[Any]]) -> None:
     monkeypatch.setattr("paratopic.results.project._dvc_status", lambda paths, stages: status)
 
 
-def test_what_dvc_says_of_the_stages_is_named(
+def test_changes_that_dvc_reports_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Project, "champion", "baseline")
@@ -127,16 +129,14 @@ def test_what_dvc_says_of_the_stages_is_named(
             "fit@transformer": [{"changed outs": {"data/fits/transformer": "modified"}}],
         },
     )
-    # What stage prepare reads is compared by itself, and what is gone is made anew.
-    both = "calibrate.precision in params.yaml, models/baseline"
-    assert opened(tmp_path).changes == both
+    # Sources are compared without DVC, and missing files are made again.
+    changes = "calibrate.precision in params.yaml, models/baseline"
+    assert opened(tmp_path).changes == changes
     says(monkeypatch, {})
     assert opened(tmp_path).changes == ""
 
 
-def test_sources_that_are_not_as_they_were_read_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changed_sources_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     says(monkeypatch, {})
     table, log = "texts.csv", "seeds/labels.csv"
     prepare = replace(PARAMS.prepare, sources=(table,), labels=log)
@@ -152,15 +152,15 @@ def test_sources_that_are_not_as_they_were_read_are_named(
     assert opened(tmp_path, params).changes == f"{log}, {table}"
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_only_of_the_projects_own_model_it_is_noted_that_it_is_older(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], own: bool
+@pytest.mark.parametrize("is_own", [True, False])
+def test_changes_are_noted_only_for_the_projects_own_models(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], is_own: bool
 ) -> None:
-    of = Project(tmp_path)
+    project = Project(tmp_path)
     copy_settings(tmp_path)
     write_text(tmp_path / "seeds/a.txt", "Rain fell.")
-    prepared(read={"gone.csv": "1"}).save(of.paths.prepared)
-    note_changes(of, (of.paths.models if own else tmp_path) / "baseline")
+    prepared(read={"gone.csv": "1"}).save(project.paths.prepared)
+    note_changes(project, (project.paths.models if is_own else tmp_path) / "baseline")
     printed = capsys.readouterr().out
-    # Without a repository DVC cannot be asked.
-    assert ("gone.csv" in printed) == ("not known" in printed) == own
+    # DVC needs a repository, so its changes are not known.
+    assert ("gone.csv" in printed) == ("not known" in printed) == is_own

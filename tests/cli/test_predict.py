@@ -36,9 +36,8 @@ def lines_of(printed: Printed) -> list[dict[str, Any]]:
     return [json.loads(line) for line in printed.out.splitlines()]
 
 
-def test_predict_prints_a_table_or_json_lines(
-    cli: Cli, model: Path, article: Path, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("model")
+def test_predict_prints_a_table_or_json_lines(cli: Cli, article: Path) -> None:
     table = cli("predict", article).out
     assert "news (baseline)" in table and "trade" in table and "security" in table
     assert "sure" in table and "✓" in table
@@ -48,8 +47,14 @@ def test_predict_prints_a_table_or_json_lines(
     assert lines[0]["confidence"] == lines[0]["scores"]["trade"]
     assert sum(lines[0]["scores"].values()) <= 1
     assert [line["sure"] for line in lines] == [True, True]
-    # Predictions that are not sure have no mark.
-    unsure = altered(model, tmp_path / "unsure", lambda of: of["calibration"].update(sure=NEVER))
+
+
+def test_only_sure_predictions_are_marked(
+    cli: Cli, model: Path, article: Path, tmp_path: Path
+) -> None:
+    unsure = altered(
+        model, tmp_path / "unsure", lambda manifest: manifest["calibration"].update(sure=NEVER)
+    )
     table = cli("predict", "--model", unsure, article).out
     assert "trade" in table and "✓" not in table
     lines = lines_of(cli("predict", "--model", unsure, article, "--json"))
@@ -59,7 +64,9 @@ def test_predict_prints_a_table_or_json_lines(
 def test_texts_in_a_language_that_the_model_is_not_for_are_counted(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, model: Path, article: Path, tmp_path: Path
 ) -> None:
-    english = altered(model, tmp_path / "english", lambda of: of.update(languages=["en"]))
+    english = altered(
+        model, tmp_path / "english", lambda manifest: manifest.update(languages=["en"])
+    )
     article.write_text(f"{TEXT}\n{GERMAN}\n", encoding="utf-8")
     warning = "warning: 1 of 3 texts seems to be German"
     for chosen, count in ((model, 0), (english, 1)):
@@ -69,15 +76,16 @@ def test_texts_in_a_language_that_the_model_is_not_for_are_counted(
             assert printed.count(warning) == count
             if "--json" in words:
                 languages = [line["text_language"] for line in lines_of(printed)]
-                assert languages == ["en", None, "de"]  # the second is short
+                assert languages == ["en", None, "de"]  # The second is too short.
 
 
 def test_why_shows_the_share_of_each_sentence(cli: Cli, model: Path, article: Path) -> None:
     article.write_text("The tariff on goods rose. It rained.\n", encoding="utf-8")
     why = lines_of(cli("predict", "--why", "--json", article))[0]["why"]
-    tariffs, rain = (sentence["shares"]["trade"] for sentence in why["sentences"])
+    first, second = why["sentences"]
+    tariffs, rain = first["shares"]["trade"], second["shares"]["trade"]
     assert tariffs > 0 and tariffs > rain
-    assert why["context"] == {}  # it reads texts alone
+    assert why["context"] == {}  # The model reads no context.
     printed = cli("predict", "--why", article).out
     assert f"{signed(tariffs, 2)} The tariff on goods rose." in printed
     assert f"{signed(rain, 2)} It rained." in printed and "context: " not in printed
@@ -87,17 +95,17 @@ def test_why_shows_the_share_of_each_sentence(cli: Cli, model: Path, article: Pa
     assert line["topic"] is None
     best = max(line["scores"], key=line["scores"].get)
     assert line["confidence"] < line["why"]["named_from"][best]
-    has = f"No topic: {best} has {line['confidence']:.0%} and is named"
-    assert has in cli("predict", "--why", article).out
+    message = f"No topic: {best} has {line['confidence']:.0%} and is named"
+    assert message in cli("predict", "--why", article).out
 
 
-def test_paragraphs_of_an_article_are_read_with_what_stands_around_them(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, reading_folder: Path, article: Path
+def test_paragraphs_of_an_article_are_read_with_context(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, context_model_folder: Path, article: Path
 ) -> None:
     article.write_text("Customs\n\nArmy\n\nA tariff.\n\nOfficials said so.\n\nThe navy.\n")
     texts = ["A tariff.", "Officials said so.", "The navy."]
-    expected = load(reading_folder).predict_article(texts, ["Army"] * 3, "Customs")
-    words = ["predict", "--model", reading_folder, article]
+    expected = load(context_model_folder).predict_article(texts, ["Army"] * 3, "Customs")
+    words = ["predict", "--model", context_model_folder, article]
     lines = lines_of(cli(*words, "--json"))
     assert [line["scores"] for line in lines] == [answer.scores for answer in expected]
     headings = [(line["title"], line["heading"]) for line in lines]
@@ -129,9 +137,9 @@ def test_why_shows_the_nearest_labelled_paragraphs_of_the_project(
         first, *_ = lines_of(cli("predict", "--why", article, "--json"))
         return list(first["why"]["nearest"])
 
-    assert nearest() == []  # outside a project
-    given = {name: rows[name] for name in ("id", "article", "text", "label_source")}
-    labelled = paragraph_table(**given, label=rows["topic"])
+    assert nearest() == []  # This is outside of a project.
+    columns = {name: rows[name] for name in ("id", "article", "text", "label_source")}
+    labelled = paragraph_table(**columns, label=rows["topic"])
     write_labelled(labelled.assign(label_source="none", label=None), tmp_path)
     assert nearest() == []
     write_labelled(labelled, tmp_path)

@@ -20,7 +20,7 @@ def test_a_model_is_shown_published_to_a_folder_and_loaded_by_its_digest(
     monkeypatch.setattr("typer.confirm", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     printed = cli(*words, status=130)
     assert "To the folder out:" in printed and "bytes  paratopic.json" in printed
-    assert not Path("out").exists()  # nobody printed yes
+    assert not Path("out").exists()  # Nobody confirmed.
     digest = digest_of(baseline_folder)
     assert f'load("out#sha256:{digest}") opens it' in cli(*words, "--yes")
     assert load(f"out#sha256:{digest}").predict(TARIFF).topic == "trade"

@@ -1,4 +1,4 @@
-"""`paratopic report` and `status`: what they print of models and labels, and the next steps."""
+"""`paratopic report` and `status`: metrics, labels and next steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from paratopic.cli import report
-from paratopic.cli.report import ACTIVATE, count_labels, missing
+from paratopic.cli.report import ACTIVATE, count_labels, missing_notes
 from paratopic.corpus.labelled import SAMPLE_SCHEMA, VOTES_SCHEMA, Labelled, labelled_in
 from paratopic.corpus.table import write_metadata
 from paratopic.evaluation.comparison import Lead
@@ -35,7 +35,7 @@ FIGURES = {
     "brier": Estimate(0.3, 0.2, 0.4),
 }
 KNOWN = dict.fromkeys(FIGURES, Estimate(0.1))
-# What is promised of sure predictions: with few labels nothing.
+# Sure predictions with too few labels, with too many mistakes, and with a threshold.
 FEW, WRONG, MANY = sure(None, groups=21), sure(None, groups=44), sure(0.8, share=0.21)
 
 
@@ -55,12 +55,21 @@ def reports(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared(labelled_by={"hand": 5}).save(Paths().prepared)
 
 
+def cells_of(printed: str) -> list[list[str]]:
+    """The cells of the rows of a printed table."""
+    rows = []
+    for line in printed.splitlines():
+        cells = line.split("│")[1:-1]
+        rows.append([cell.strip() for cell in cells])
+    return rows
+
+
 def test_report_shows_figures_notes_and_differences(
     monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     printed = cli("report")
-    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines()]
+    cells = cells_of(printed)
     figures = "0.695 (0.400–0.820)"
     assert ["macro-F1 of answers", "0.100", figures, figures] in cells
     assert ["coverage", "0.100", *2 * ["0.683 (0.400–0.886)"]] in cells
@@ -74,22 +83,22 @@ def test_report_shows_figures_notes_and_differences(
 
 
 @pytest.mark.parametrize(
-    ("sure", "told"),
+    ("sure", "message"),
     [
         (FEW, r"90% .* at least 44 distinct labelled articles .* 21\.$"),
         (WRONG, r"100 of 300 answers are wrong, .* 90%"),
         (MANY, r"at least 0\.80 .*\(21% of paragraphs\); at least 90%"),
     ],
 )
-def test_report_says_what_the_thresholds_do(
-    monkeypatch: pytest.MonkeyPatch, cli: Cli, sure: Abstention, told: str
+def test_report_describes_the_thresholds(
+    monkeypatch: pytest.MonkeyPatch, cli: Cli, sure: Abstention, message: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
     path = Paths().model_reports / "baseline" / "metrics.json"
     figures = {"coverage": Estimate(0.36), "recall": Estimate(0.7)}
     precise = figures | {"precision": Estimate(0.85)}
     metrics(n=300, mistakes=100, abstention=sure, figures=precise).save(path)
-    line = rf"(?m)^baseline: .*36% .*\(coverage\).*{{}}70% .*\(recall\).*{told}"
+    line = rf"(?m)^baseline: .*36% .*\(coverage\).*{{}}70% .*\(recall\).*{message}"
     assert re.search(line.format(r"85% .*\(precision\).*"), cli("report"))
     # No topic is predicted for any paragraph.
     metrics(n=300, mistakes=100, abstention=sure, figures=figures).save(path)
@@ -138,41 +147,40 @@ def test_open_shows_the_page_or_says_where_it_is_or_what_is_missing(
         return browser
 
     monkeypatch.setattr(webbrowser, "open", open_page)
-    monkeypatch.setattr(report, "_on_request", lambda *_: None)
+    monkeypatch.setattr(report, "_full_page_sections", lambda *_: None)
     monkeypatch.setattr(report, "render_page", lambda *_: "<!doctype html>")
     printed = cli("report", "--open")
-    assert f"written: {Paths().whole_page.resolve()}\n" in printed
+    assert f"written: {Paths().full_page.resolve()}\n" in printed
     assert ("There is no browser here" in printed) == (not browser)
     Paths().comparison.unlink()
     assert f"{Paths().comparison} not found" in cli("report", "--open", status=1)
     Paths().params.unlink()
     for words in ((), ("--open",)):
         assert "not a paratopic project" in cli("report", *words, status=1)
-    assert opened == [Paths().whole_page.resolve().as_uri()]
+    assert opened == [Paths().full_page.resolve().as_uri()]
 
 
-def test_where_labels_changed_the_page_says_so_and_has_no_figures_of_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_page_has_no_shares_after_labels_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     path = Paths().scores / "baseline" / "scores.parquet"
     path.parent.mkdir(parents=True)
     pd.DataFrame({"id": []}).to_parquet(path)
     monkeypatch.setattr("paratopic.results.project.Project.changes", "a.csv")
     frame = paragraph_table(text=["Tariffs rose."])
-    votes, sample = (frame[:0].reindex(columns=s.names) for s in (VOTES_SCHEMA, SAMPLE_SCHEMA))
+    votes = frame[:0].reindex(columns=VOTES_SCHEMA.names)
+    sample = frame[:0].reindex(columns=SAMPLE_SCHEMA.names)
     project = Project()
     labelling = Labelling(project, frame, votes, sample, [])
     vars(project)["labelling"] = labelling
-    asked = report._on_request(project, labelling)
+    sections = report._full_page_sections(project, labelling)
     changed = "a.csv changed since the last scores: run `dvc repro` first"
-    assert asked["shares"] == asked["mistakes"] == changed
+    assert sections["shares"] == sections["mistakes"] == changed
 
 
 TOPICS = Topics("single", ("trade", "security"))
 
 
 def measured(threshold: float | None, groups: int, **about: Any) -> Metrics:
-    """What is measured of sure predictions, where three groups are needed."""
+    """Metrics with sure predictions that need three groups."""
     part = sure(threshold, groups_needed=3, groups=groups)
     return metrics(abstention=part, split_unit="paragraph", mistakes=4, **about)
 
@@ -204,32 +212,38 @@ def test_labels_are_counted_by_topic_source_and_article() -> None:
     assert count_labels(labelled(rows[-1])).to_numpy().sum() == 0
 
 
-def test_what_is_missing_goes_away_with_more_labels() -> None:
-    few = labelled(("a", "hand", ["trade"]), ("a", "hand", ["trade"]))
-    notes = missing(few, TOO_FEW)
+FEW_LABELS = labelled(("a", "hand", ["trade"]), ("a", "hand", ["trade"]))
+
+
+def test_missing_labels_are_noted() -> None:
+    few = FEW_LABELS
+    notes = missing_notes(few, TOO_FEW)
     about = ["security", NO_TOPIC, "figures for new articles", "sure predictions"]
     assert [note.split(":")[0] for note in notes] == about
     assert "learnt" in notes[0]
     described = Topics("single", (Topic("trade", "Goods."), Topic("security", "Armies.")))
-    assert "learnt" not in missing(replace(few, topics=described), TOO_FEW)[0]
+    assert "learnt" not in missing_notes(replace(few, topics=described), TOO_FEW)[0]
     unwritten = Topics("single", (Topic("trade", "Goods."), Topic("arms_race", "Arms race.")))
-    assert "arms_race: no definition" in "\n".join(missing(replace(few, topics=unwritten), TOO_FEW))
+    undefined = missing_notes(replace(few, topics=unwritten), TOO_FEW)
+    assert "arms_race: no definition" in "\n".join(undefined)
     assert "3 distinct labelled paragraphs" in notes[3] and "there are 1" in notes[3]
     assert "there is 1." in notes[2]
     lacking = TopicFigures(0, *[Estimate(0.0)] * 3)
-    of_topics = dict.fromkeys(("trade", "security", "its former name"), lacking)
-    unmeasured = missing(few, measured(None, 1, topics=of_topics))
+    figures_by_topic = dict.fromkeys(("trade", "security", "its former name"), lacking)
+    unmeasured = missing_notes(few, measured(None, 1, topics=figures_by_topic))
     assert unmeasured[1].startswith("trade: not measured")
-    hundreds = replace(few, topics=Topics("single", tuple(f"t{n}" for n in range(300))))
-    assert missing(replace(hundreds, rows=few.rows[:0]), None)[0].startswith("t0, t1, t2, ")
-    assert "t9 and 290 more: fewer than" in missing(replace(hundreds, rows=few.rows[:0]), None)[0]
+    hundreds = Topics("single", tuple(f"t{n}" for n in range(300)))
+    first_note = missing_notes(replace(few, topics=hundreds, rows=few.rows[:0]), None)[0]
+    assert first_note.startswith("t0, t1, t2, ")
+    assert "t9 and 290 more: fewer than" in first_note
+
+
+def test_notes_disappear_with_more_labels() -> None:
     many = labelled(*product("abcd", ["hand"], [["trade"], ["security"], []]))
-    assert missing(many, ENOUGH) == missing(many, None) == []
-    (note,) = missing(
-        many, TOO_FEW
-    )  # as measured, which `note_changes` calls older than the labels
-    assert note == notes[3]
-    (note,) = missing(many, measured(None, 3))
+    assert missing_notes(many, ENOUGH) == missing_notes(many, None) == []
+    # The metrics are older than the labels here, and `note_changes` says so.
+    assert missing_notes(many, TOO_FEW) == missing_notes(FEW_LABELS, TOO_FEW)[3:]
+    (note,) = missing_notes(many, measured(None, 3))
     assert "4 of 9 answers are wrong" in note and "90%" in note
 
 
@@ -237,7 +251,7 @@ def test_the_seed_has_a_status(here: Path, cli: Cli, project: Path) -> None:
     shutil.copytree(project, here, dirs_exist_ok=True)
     printed = cli("status")
     assert "25 of 25 paragraphs labelled" in printed
-    cells = [[c.strip() for c in line.split("│")[1:-1]] for line in printed.splitlines()]
+    cells = cells_of(printed)
     assert ["trade", "8", "0", "1"] in cells and [NO_TOPIC, "4", "0", "1"] in cells
     assert "at least 44 distinct labelled paragraphs with a topic, and there are 21" in printed
     assert "not known how these paragraphs were chosen" in printed

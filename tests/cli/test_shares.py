@@ -39,9 +39,9 @@ NAMES = tuple(WORDS)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shares_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of 200 paragraphs in 40 articles, in which security grew; 60 were drawn."""
-    root, rng = tmp_path_factory.mktemp("made"), random.Random(1)
+    root, rng = tmp_path_factory.mktemp("shares"), random.Random(1)
     late = [rng.random() < 0.5 for _ in range(N_ARTICLES)] * (N // N_ARTICLES)
     chance = {False: (5, 4, 1), True: (2, 2, 6)}
     topics = [rng.choices(NAMES, chance[is_late])[0] for is_late in late]
@@ -65,7 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     codes = Topics("single", NAMES)
     model = fit("baseline", examples(hand, NAMES), codes, root)
     model.save(Paths(root).models / "baseline", Calibration())
-    scores = pd.DataFrame(model.predict_proba(numbered(frame["text"])), columns=codes.scores)
+    scores = pd.DataFrame(model.predict_proba(numbered(frame["text"])), columns=codes.score_columns)
     scores = frame[["id"]].assign(repeat=0, fold=0).join(scores)
     (Paths(root).scores / "baseline").mkdir(parents=True)
     scores[drawn].to_parquet(Paths(root).scores / "baseline" / "scores.parquet")
@@ -75,28 +75,32 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(made: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def project(shares_project: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy that is the current directory, and that DVC takes to be up to date."""
-    shutil.copytree(made, here, dirs_exist_ok=True)
+    shutil.copytree(shares_project, here, dirs_exist_ok=True)
     monkeypatch.setattr("paratopic.results.project.Project.changes", "")
 
 
 pytestmark = pytest.mark.usefixtures("project")
 
 
-def test_shares_by_month_are_printed_and_written(cli: Cli) -> None:
-    outs = [word for name in ("a.csv", "a.json", "a.png", "a.svg") for word in ("--out", name)]
-    printed = cli("shares", "--by", "month", *outs)
+def test_changes_are_printed_and_written(cli: Cli) -> None:
+    printed = cli("shares", "--by", "month", "--out", "a.csv")
     (change,) = re.findall(r"minus 2025-04\s[^+]*security +(\+[0-9.]+) \(", printed)
     assert "To cite: " in printed
     assert "arXiv:2311.01453" in printed
-    table = pd.read_csv("a.csv")
-    changes, table = table[table["what"] != "share"], table[table["what"] == "share"]
+    changes = pd.read_csv("a.csv").query("what != 'share'")
     assert {*changes["what"]} == {"difference"}
     assert {*changes["month"]} == {"2025-09 minus 2025-04"}
-    of_security = changes.set_index("topic").loc["security"]
-    assert float(change) == pytest.approx(100 * of_security["share"], abs=0.05)
-    assert of_security["low"] < of_security["share"] < of_security["high"]
+    security = changes.set_index("topic").loc["security"]
+    assert float(change) == pytest.approx(100 * security["share"], abs=0.05)
+    assert security["low"] < security["share"] < security["high"]
+
+
+def test_shares_by_month_are_printed_and_written(cli: Cli) -> None:
+    outs = [word for name in ("a.csv", "a.json", "a.png", "a.svg") for word in ("--out", name)]
+    printed = cli("shares", "--by", "month", *outs)
+    table = pd.read_csv("a.csv").query("what == 'share'")
     assert list(dict.fromkeys(table["month"])) == ["(all)", "2025-04", "2025-09"]
     written = [row["share"] for row in json.loads(Path("a.json").read_text())["shares"]]
     assert written == pytest.approx(list(table["share"]), abs=1e-6)
@@ -160,8 +164,8 @@ def test_the_next_step_draws_as_many_labels_as_narrower_intervals_take(cli: Cli)
     assert re.search(step.format("", n, half), cli("shares"))
 
 
-def of_too_many_texts() -> None:
-    """As if models of the folds had predicted half of the texts alone."""
+def leave_out_half_of_the_predictions() -> None:
+    """Leave the folds' models with predictions for half of the texts."""
     path = Paths().scores / "baseline" / UNLABELLED
     pd.read_parquet(path)[::2].to_parquet(path)
 
@@ -169,39 +173,40 @@ def of_too_many_texts() -> None:
 def test_the_model_that_ships_predicts_what_models_of_the_folds_did_not(cli: Cli) -> None:
     """It is the same model here, so that nothing is to be corrected."""
     cli("shares", "--out", "a.csv")
-    assert not Paths().predicted.exists()
-    of_too_many_texts()
+    assert not Paths().predictions.exists()
+    leave_out_half_of_the_predictions()
     cli("shares", "--out", "b.csv")
-    assert Paths().predicted.exists()
-    one, other = (pd.read_csv(name)["share"] for name in ("a.csv", "b.csv"))
-    assert one.tolist() == pytest.approx(other.tolist(), abs=1e-5)
+    assert Paths().predictions.exists()
+    kept_shares = pd.read_csv("a.csv")["share"]
+    new_shares = pd.read_csv("b.csv")["share"]
+    assert kept_shares.tolist() == pytest.approx(new_shares.tolist(), abs=1e-5)
 
 
 def test_predictions_are_kept_until_the_paragraphs_change(cli: Cli) -> None:
-    of_too_many_texts()
+    leave_out_half_of_the_predictions()
     cli("shares")
-    kept = Paths().predicted.read_bytes()
-    Paths().predicted.touch()
-    before = Paths().predicted.stat().st_mtime_ns
+    kept = Paths().predictions.read_bytes()
+    Paths().predictions.touch()
+    before = Paths().predictions.stat().st_mtime_ns
     cli("shares")
-    assert Paths().predicted.stat().st_mtime_ns == before
-    Paths().predicted.write_bytes(kept[:100])  # damaged: it is made anew
+    assert Paths().predictions.stat().st_mtime_ns == before
+    Paths().predictions.write_bytes(kept[:100])  # A damaged file is made again.
     cli("shares")
-    assert Paths().predicted.read_bytes() == kept
+    assert Paths().predictions.read_bytes() == kept
     frame = read_labelled_paragraphs(Paths())
     write_labelled(frame.assign(text=frame["text"] + " Tariff."))
     cli("shares")
-    assert Paths().predicted.read_bytes() != kept
+    assert Paths().predictions.read_bytes() != kept
 
 
 def test_shares_are_printed_where_nothing_can_be_written(
     cli: Cli, lock_up: Callable[[], None]
 ) -> None:
-    of_too_many_texts()
+    leave_out_half_of_the_predictions()
     printed = cli("shares", "--by", "month")
-    Paths().predicted.unlink()
+    Paths().predictions.unlink()
     lock_up()
-    assert cli("shares", "--by", "month") == printed and not Paths().predicted.exists()
+    assert cli("shares", "--by", "month") == printed and not Paths().predictions.exists()
 
 
 @pytest.mark.parametrize("command", ["shares", "suggest"])
@@ -225,7 +230,7 @@ def test_nothing_is_predicted_for_labels_that_are_no_sample(cli: Cli) -> None:
     )
     printed = cli("shares", status=1)
     assert "random sample" in printed
-    assert not Paths().predicted.exists()
+    assert not Paths().predictions.exists()
 
 
 def test_rows_to_regress_have_metadata_and_the_shares_as_means(cli: Cli) -> None:
@@ -235,7 +240,7 @@ def test_rows_to_regress_have_metadata_and_the_shares_as_means(cli: Cli) -> None
     assert list(rows)[:9] == names and "text" not in rows
     assert len(rows) == len(read_labelled_paragraphs(Paths())) and rows["labelled"].sum() == 60
     outcomes = rows.filter(like="topic_").rename(columns=lambda name: name[len("topic_") :])
-    assert list(outcomes) == list(WORDS)  # no label is none of the topics
+    assert list(outcomes) == list(WORDS)  # No paragraph has none of the topics.
     assert outcomes.mean().tolist() == pytest.approx(shares[list(WORDS)].tolist(), abs=1e-4)
     beyond = (outcomes - outcomes.clip(0, 1)).abs().groupby(rows["labelled"]).max().max(axis=1)
     assert beyond[True] > 2 * beyond[False]
@@ -262,7 +267,7 @@ def test_the_regression_of_the_documentation_runs(
 def test_shares_and_rows_to_regress_can_be_of_articles(cli: Cli) -> None:
     frame = read_labelled_paragraphs(Paths())
     drawn = frame["article"].isin([f"a{n}" for n in range(25)])
-    topics = pd.Series([["trade"] if each else None for each in drawn])
+    topics = pd.Series([["trade"] if is_drawn else None for is_drawn in drawn])
     source = np.where(drawn, "hand", "none")
     frame = frame.assign(label=topics, label_source=source, weight=1.0, effective_count=1.0)
     write_labelled(frame.assign(draw=np.where(drawn, "article", "")))
@@ -300,7 +305,7 @@ def test_shares_rest_on_labels_alone_where_articles_were_not_held_out(cli: Cli) 
     for name in NAMES:
         share = labels.map(lambda names, n=name: n in names).mean()
         assert table[name] == pytest.approx(share, abs=1e-6)
-    # A group without a label has no share: nothing tells of it.
+    # A group without a label has no share.
     fields = pd.read_parquet(Paths().metadata)
     ids = read_labelled_paragraphs(Paths()).query("label_source == 'none'")["id"][:10]
     write_metadata(
@@ -314,12 +319,15 @@ def test_shares_rest_on_labels_alone_where_articles_were_not_held_out(cli: Cli) 
 
 def test_intervals_for_further_articles_are_wider(cli: Cli) -> None:
     words = ["shares", "--by", "month"]
-    these, alike = cli(*words, "--out", "a.csv"), cli(*words, "--new-articles", "--out", "b.csv")
+    these = cli(*words, "--out", "a.csv")
+    further = cli(*words, "--new-articles", "--out", "b.csv")
     assert "these texts alone (200 paragraphs in 40 articles)" in these
-    assert "further articles" in alike
-    one, other = (pd.read_csv(name) for name in ("a.csv", "b.csv"))
-    assert one["share"].tolist() == other["share"].tolist()
-    assert (other["high"] - other["low"]).mean() > (one["high"] - one["low"]).mean()
+    assert "further articles" in further
+    finite = pd.read_csv("a.csv")
+    superpopulation = pd.read_csv("b.csv")
+    assert finite["share"].tolist() == superpopulation["share"].tolist()
+    widths = superpopulation["high"] - superpopulation["low"]
+    assert widths.mean() > (finite["high"] - finite["low"]).mean()
 
 
 def with_column(name: str, values: Sequence[Any]) -> None:
@@ -328,14 +336,14 @@ def with_column(name: str, values: Sequence[Any]) -> None:
 
 
 def test_predictions_of_a_table_take_the_place_of_the_models(cli: Cli) -> None:
-    shutil.rmtree(Paths().models)  # nothing has to be trained
+    shutil.rmtree(Paths().models)  # No model is needed.
     Paths().comparison.unlink()
     shutil.rmtree(Paths().scores)
     n = len(read_labelled_paragraphs(Paths()))
     with_column("gpt", [NAMES[number % 3] if number % 4 else "none" for number in range(n)])
     printed = cli("shares", "--predictor", "gpt", "--out", "a.csv")
     assert "the predictions in gpt" in printed
-    for name in NAMES:  # the same, as probabilities
+    for name in NAMES:  # The probabilities are 0 and 1.
         gpt = pd.read_parquet(Paths().metadata)["gpt"]
         with_column(f"p_{name}", (gpt == name).astype(int).astype(str).tolist())
     columns = [word for name in NAMES for word in ("--predictor", f"p_{name}")]

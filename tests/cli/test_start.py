@@ -1,4 +1,4 @@
-"""`paratopic init`: a project of one's own, like the one in this repository, or from a table."""
+"""`paratopic init`: start a project, with or without a table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from openpyxl import load_workbook
 
-from paratopic.cli.start import SAME, create, new_topics
+from paratopic.cli.start import COPIED, create, new_topics
 from paratopic.corpus.labelled import read_labelled_paragraphs
 from paratopic.corpus.table import read_parquet
 from paratopic.project.errors import UserError
@@ -33,14 +33,14 @@ NAMES = ["sport", "diplomacy_venue", "Öffentliche: Räume", "true", "sun ☀ an
 AB = new_topics(["a", "b"])
 
 
-def test_a_new_project_differs_by_its_topics_and_language_alone(tmp_path: Path) -> None:
+def test_a_new_project_differs_only_by_topics_and_language(tmp_path: Path) -> None:
     (tmp_path / "seeds").mkdir()
     save(tmp_path / "seeds", "match.txt", "The visitors won.")
     create(tmp_path, new_topics(NAMES))
     params = read_params(tmp_path / "params.yaml")
     assert params.topics.names == tuple(NAMES)
     assert list(params.topics.descriptions[:2]) == ["Sport.", "Diplomacy venue."]
-    # What its texts are written in is not known.
+    # The language of its texts is not known.
     assert params.language is None
     assert replace(params, topics=PARAMS.topics, language=PARAMS.language) == PARAMS
     assert (tmp_path / "dvc.yaml").read_bytes() == (ROOT / "dvc.yaml").read_bytes()
@@ -57,7 +57,7 @@ def test_the_wheel_has_the_files_that_are_copied() -> None:
     for source, place in target["wheel"]["force-include"].items():
         assert (ROOT / source).exists() and place == f"paratopic/template/{source}"
     packed = set(target["wheel"]["force-include"])
-    for file in git(ROOT, "ls-files", *SAME, "params.yaml", "seeds/codebook.yaml").splitlines():
+    for file in git(ROOT, "ls-files", *COPIED, "params.yaml", "seeds/codebook.yaml").splitlines():
         assert any(file == source or file.startswith(f"{source}/") for source in packed), file
         top = file.partition("/")[0]
         assert file in target["sdist"]["include"] or top in target["sdist"]["include"], file
@@ -89,7 +89,7 @@ def git(folder: Path, *words: str) -> str:
 def test_the_first_commit_has_all_that_an_experiment_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str
 ) -> None:
-    """Also where git knows no user, or has hooks that refuse."""
+    """This holds if git knows no user, and if hooks refuse commits."""
     config = tmp_path / "config"
     config.write_text("[user]\nuseConfigOnly = true\n[core]\nhooksPath = hooks\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
@@ -127,13 +127,20 @@ def test_nothing_is_written_where_a_link_leads(tmp_path: Path, name: str) -> Non
 
 
 N = 40
+
+
+def in_turn(*values: Any) -> list[Any]:
+    """N values, which repeat these in turn."""
+    return [values[n % len(values)] for n in range(N)]
+
+
 TABLE = pd.DataFrame(
     {
         "id": [f"s{n}" for n in range(N)],
         "date": [f"{1990 + n // 3}" for n in range(N)],
-        "speaker": [("Ann", "Bo")[n % 2] for n in range(N)],
+        "speaker": in_turn("Ann", "Bo"),
         "body": [f"Sentence {n} says at some length what it is about." for n in range(N)],
-        "topic": [("Foreign Trade", "Law; order", "Other", "")[n % 4] for n in range(N)],
+        "topic": in_turn("Foreign Trade", "Law; order", "Other", ""),
     }
 )
 
@@ -172,7 +179,7 @@ def test_a_project_starts_with_a_table(suffix: str, cli: Cli, here: Path) -> Non
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_a_table_with_lists_of_labels_and_missing_ones(suffix: str, cli: Cli, here: Path) -> None:
-    lists = [(["trade"], ["law", "trade"], [], ["NA"], ["law"])[n % 5] for n in range(N)]
+    lists = in_turn(["trade"], ["law", "trade"], [], ["NA"], ["law"])
     path = write_table(TABLE.assign(topic=pd.Series(lists)), Path(f"speeches{suffix}"))
     printed = cli("init", "--table", path).out
     assert "mode   multi: some rows" in printed and "no label: rows labelled NA" in printed
@@ -257,8 +264,8 @@ def test_nothing_is_written_where_something_is_missing(
     assert not Path("new").exists()
 
 
-def test_dates_and_columns_that_cannot_be_read_are_said(cli: Cli, here: Path) -> None:
-    dates = [("2025-02-01", "spring 2024", "2024-01-05")[n % 3] for n in range(N)]
+def test_dates_and_columns_that_cannot_be_read_are_noted(cli: Cli, here: Path) -> None:
+    dates = in_turn("2025-02-01", "spring 2024", "2024-01-05")
     TABLE.assign(date=dates, position="first").to_csv("t.csv", index=False)
     printed = cli("init", "new", "--table", "t.csv").out
     assert "column date: 2024-01-05 to 2025-02-01, and" in printed
@@ -283,8 +290,9 @@ def test_named_topics_leave_no_column_to_guess(cli: Cli, here: Path) -> None:
 
 
 def test_where_no_column_clearly_has_the_labels_init_asks(cli: Cli, here: Path) -> None:
-    rows = [{"text": f"Speech {n}.", "party": ("left", "right")[n % 2]} for n in range(40)]
-    table = pd.DataFrame(rows).assign(trade=[True, False] * 20, law=[False, True] * 20)
+    texts = [f"Speech {n}." for n in range(N)]
+    table = pd.DataFrame({"text": texts, "party": in_turn("left", "right")})
+    table = table.assign(trade=in_turn(True, False), law=in_turn(False, True))
     table.to_csv("my table.csv", index=False)
     words = ["init", "new", "--table", "my table.csv"]
     printed = cli(*words, status=2).out
@@ -301,8 +309,8 @@ def test_where_no_column_clearly_has_the_labels_init_asks(cli: Cli, here: Path) 
     assert "topic  left: 20 rows" in cli(*words, "--label", "party").out
 
 
-def test_what_may_be_wrong_with_the_labels_is_said(cli: Cli, here: Path) -> None:
-    topic = [("law", "trade", "law|trade", "law, order")[n % 4] for n in range(N)]
+def test_possible_mistakes_in_the_labels_are_noted(cli: Cli, here: Path) -> None:
+    topic = in_turn("law", "trade", "law|trade", "law, order")
     label = TABLE["body"] + " It is long."
     TABLE.assign(topic=topic, code=topic, label=label).to_csv("t.csv", index=False)
     assert "rename" in cli("init", "new", "--table", "t.csv", "--topics", "a,b", status=1)
@@ -314,50 +322,61 @@ def test_what_may_be_wrong_with_the_labels_is_said(cli: Cli, here: Path) -> None
         assert note in printed
 
 
-def test_topics_and_sources_of_a_project_are_replaced_and_labels_stay(cli: Cli, here: Path) -> None:
+WORDS = ["init", "--table", "t.csv", "--topics", "law,peace"]
+LINES = "paragraph,topics,text\nt:s1,law,\nt:s2,army,\n"
+
+
+@pytest.fixture
+def old_project(cli: Cli, here: Path) -> None:
+    """A project with topics law, trade and army, and a table that is no source yet."""
     write_table(TABLE[["id", "body"]], Path("t.csv"))
     cli("init", "--topics", "law,trade,army")
+    Path("seeds/labels.csv").write_text(LINES)
+
+
+@pytest.mark.usefixtures("old_project")
+def test_topics_and_sources_of_a_project_are_replaced_and_labels_stay(cli: Cli) -> None:
     params, codebook = Path("params.yaml"), Paths().codebook
     codebook.write_text(codebook.read_text().replace("Law.", "Courts and bills."))
     params.write_text(params.read_text().replace("language: null", "language: en"))
-    lines = "paragraph,topics,text\nt:s1,law,\nt:s2,army,\n"
-    Path("seeds/labels.csv").write_text(lines)
-    words = ["init", "--table", "t.csv", "--topics", "law,peace"]
-    assert "--again" in cli(*words, status=1)
-    printed = cli(*words, "--again").out
+    assert "--again" in cli(*WORDS, status=1)
+    printed = cli(*WORDS, "--again").out
     assert "topics were   law, trade, army\n  sources were  seeds\n" in printed
     assert "1 label in seeds/labels.csv" in printed
     after = read_params(Paths().params)
     assert after.topics.descriptions == ("Courts and bills.", "Peace.")
     assert after.topics.retired == {"army": ()} and after.language == "en"
-    assert after.prepare.paths == ["t.csv"] and Path("seeds/labels.csv").read_text() == lines
+    assert after.prepare.paths == ["t.csv"] and Path("seeds/labels.csv").read_text() == LINES
     cli("init", "--again", "--topics", "law,army")
-    assert read_params(Paths().params).topics.retired == {} and read_params(
-        Paths().params
-    ).prepare.paths == ["seeds"]
-    # In a project of before, the topics are in params.yaml.
+    after = read_params(Paths().params)
+    assert after.topics.retired == {} and after.prepare.paths == ["seeds"]
+
+
+@pytest.mark.usefixtures("old_project")
+def test_topics_in_the_params_of_an_older_project_are_replaced_there(cli: Cli) -> None:
+    params, codebook = Path("params.yaml"), Paths().codebook
     topics = indent(codebook.read_text().partition("\ntopics:\n")[2], "  ")
     mode = "  mode: single  # the mode\n"
     params.write_text(
         params.read_text().replace("  mode: single\n", f"{mode}  codebook:\n{topics}")
     )
     codebook.unlink()
-    assert "edit params.yaml" in cli("init", "--again", *words[1:]).out
+    assert "edit params.yaml" in cli(*WORDS, "--again").out
     assert mode in params.read_text() and not codebook.exists()
     after = read_params(Paths().params)
     assert after.topics.names == ("law", "peace") and after.topics.retired == {"army": ()}
-    assert "gone/params.yaml" in cli("init", "gone", *words[3:], "--again", status=1)
+    assert "gone/params.yaml" in cli("init", "gone", *WORDS[3:], "--again", status=1)
 
 
-@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("is_multi", [False, True])
 def test_a_project_starts_with_a_dataset_that_was_written_as_parquet(
-    cli: Cli, here: Path, several: bool
+    cli: Cli, here: Path, is_multi: bool
 ) -> None:
     names = ["Trade", "Sports; Culture"]
     label: Any = datasets.ClassLabel(names=names)
     numbers = [n % 2 for n in range(12)]
     rows = {"text": [f"Speech {n}." for n in range(12)], "label": numbers}
-    if several:
+    if is_multi:
         rows["label"] = [[n] for n in numbers]
         label = datasets.List(label)
     features = datasets.Features({"text": datasets.Value("string"), "label": label})

@@ -1,4 +1,4 @@
-"""What a stranger's project may not do unasked: read or write elsewhere, or run its pipeline."""
+"""Another person's project may not read or write elsewhere, or run its pipeline, unasked."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.programs import Cli
 
 LABELS = Path("seeds/labels.csv")
 ASK = ["annotate", "--url", "http://127.0.0.1:9/v1", "--model", "m", "--n", "1"]
-# Where a page would come, the test is to fail and not to wait.
+# A test must not wait for a labelling page, but fail.
 pytestmark = pytest.mark.usefixtures("served")
 
 
 @pytest.fixture(autouse=True)
 def secret(tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file beside a project, from an archive, that is the current directory."""
+    """A file next to a project of another person, which is the current directory."""
     secret, root = tmp_path / "secret.txt", tmp_path / "project"
     secret.write_text("This is nobody's business.")
     root.mkdir()
@@ -56,14 +56,14 @@ def test_predictions_need_no_sources(cli: Cli, secret: Path) -> None:
     assert "trust" not in cli("predict", "seeds/own.txt", "--out", "table.csv")
 
 
-@pytest.mark.parametrize("how", ["path", "link"])
-def test_labels_are_not_written_outside(cli: Cli, secret: Path, how: str) -> None:
+@pytest.mark.parametrize("is_link", [False, True])
+def test_labels_are_not_written_outside(cli: Cli, secret: Path, is_link: bool) -> None:
     elsewhere = secret.with_name(".bash_aliases")
-    if how == "path":
-        edit_params(f"labels: {LABELS}", f"labels: {elsewhere}")
-    else:
+    if is_link:
         LABELS.unlink()
         LABELS.symlink_to(elsewhere)
+    else:
+        edit_params(f"labels: {LABELS}", f"labels: {elsewhere}")
     Path("ann.csv").write_text("paragraph,topics\nnews:1,trade\n")
     before = sorted(secret.parent.iterdir())
     for words in (["label", "--random"], ["import", "ann.csv"], ASK):

@@ -1,4 +1,4 @@
-"""Paragraphs that say nothing to judge are found, and none is that says something."""
+"""Boilerplate is recognised, and ordinary paragraphs are not mistaken for it."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ ORDINARY = [
 WORDS = "vote trial match strike march opera parade".split()
 
 
-def found(texts: list[str], articles: list[str]) -> list[bool]:
+def boilerplate(texts: list[str], articles: list[str]) -> list[bool]:
     frame = paragraph_table(text=texts, article=articles)
-    return [bool(each) for each in is_boilerplate(frame, articles)]
+    return list(map(bool, is_boilerplate(frame, articles)))
 
 
 @pytest.mark.parametrize(("texts", "expected"), [(UNFIT, True), (ORDINARY, False)])
 def test_references_and_fragments_are_boilerplate(texts: list[str], expected: bool) -> None:
-    assert found(texts, ["a"] * len(texts)) == [expected] * len(texts)
+    assert boilerplate(texts, ["a"] * len(texts)) == [expected] * len(texts)
 
 
-def test_what_recurs_in_many_articles_is_structure() -> None:
+def test_texts_that_recur_in_many_articles_are_boilerplate() -> None:
     texts = [
         text
         for day, word in enumerate(WORDS[:RECURRING])
@@ -57,7 +57,7 @@ def test_what_recurs_in_many_articles_is_structure() -> None:
         )
     ]
     articles = [str(n // 2) for n in range(2 * RECURRING)]
-    assert found(texts, articles) == [True, False] * RECURRING
-    assert not any(found(texts[:-2], articles[:-2]))
-    copies = texts[:2] * RECURRING  # of one article: nothing of it is structure
-    assert not any(found(copies, articles))
+    assert boilerplate(texts, articles) == [True, False] * RECURRING
+    assert not any(boilerplate(texts[:-2], articles[:-2]))
+    copies = texts[:2] * RECURRING  # in copies of one article, texts do not recur
+    assert not any(boilerplate(copies, articles))

@@ -30,12 +30,12 @@ def test_near_duplicates_share_a_number_and_other_texts_do_not() -> None:
         "yes",
     ]
     assert near_duplicates(texts).tolist() == [0, 1, 0, 0, 2, 3, 4, 4]
-    # Texts that recur keep the number of their first.
+    # Repetitions of a text have the number of the first one.
     texts = ["Tariffs rose today.", "tariffs rose TODAY", "It rained.", "Tariffs rose today.", "!"]
     assert near_duplicates(texts).tolist() == [0, 0, 1, 0, 2]
 
 
-def test_where_no_blank_divides_words_texts_are_compared_by_characters() -> None:
+def test_texts_without_blanks_between_words_are_compared_by_characters() -> None:
     texts = [
         "政府周二强烈批评欧盟对钢铁征收的新关税，总理称这是严重的错误。",
         "政府周三强烈批评欧盟对钢铁征收的新关税，总理称这是严重的错误！",
@@ -47,8 +47,8 @@ def test_where_no_blank_divides_words_texts_are_compared_by_characters() -> None
     assert near_duplicates(texts).tolist() == [0, 0, 1, 2, 2, 3]
 
 
-def compared_with_all(texts: list[str]) -> list[int]:
-    """What `near_duplicates` should give, from all pairs of texts."""
+def groups_by_all_pairs(texts: list[str]) -> list[int]:
+    """The expected result of `near_duplicates`, from all pairs of texts."""
 
     def shingles(text: str) -> set[tuple[str, ...]]:
         words = re.findall(r"\w+", text.lower()) or [text]
@@ -66,7 +66,7 @@ def compared_with_all(texts: list[str]) -> list[int]:
 
 
 few_words = st.lists(st.sampled_from("abcd"), max_size=12).map(" ".join)
-# Texts of a frame and two changing words: many are near-duplicates, in chains.
+# These texts differ in two words only. Many are near-duplicates, in chains.
 framed = st.tuples(st.sampled_from("xyz"), st.sampled_from("uvw")).map(
     lambda pair: "one two three {} four five six {} seven eight nine ten".format(*pair)
 )
@@ -77,7 +77,7 @@ framed = st.tuples(st.sampled_from("xyz"), st.sampled_from("uvw")).map(
 def test_the_groups_are_those_of_comparing_all_pairs(texts: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "_STEP", 20)
-        assert near_duplicates(texts).tolist() == compared_with_all(texts)
+        assert near_duplicates(texts).tolist() == groups_by_all_pairs(texts)
 
 
 @given(st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=8), min_size=1, max_size=12))
@@ -95,6 +95,6 @@ def test_the_articles_are_those_of_comparing_all_pairs(articles: list[list[int]]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "RECURRING", 3)
         patch.setattr(duplicates, "_STEP", 5)
-        article = np.repeat(np.arange(len(articles)), [len(some) for some in articles])
+        article = np.repeat(np.arange(len(articles)), list(map(len, articles)))
         groups = article_groups(article, np.concatenate(articles))
     np.testing.assert_array_equal(groups, components(row, column, len(articles))[article])

@@ -1,4 +1,4 @@
-"""What folds guarantee, the messages about them, and which fold holds out what has no label."""
+"""Guarantees of folds, the messages about them, and the folds of paragraphs without a label."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RECURRING = "Reporting by the agency, with additional material of its partners"
 def frame(
     topics: list[str], articles: list[str] | None = None, texts: list[int] | None = None
 ) -> pd.DataFrame:
-    """Paragraphs with an article and a text of their own each, unless these are given."""
+    """Paragraphs with one article and one text each, unless these are given."""
     n = len(topics)
     return pd.DataFrame(
         {
@@ -59,13 +59,13 @@ TABLES = tables("x", "y", "z", "") | tables("x", "y", "z", "", "x;y", "y;z")
 
 
 def table_of(items: list[tuple[str, int, int]]) -> pd.DataFrame:
-    topics, articles, texts = (list(column) for column in zip(*items, strict=True))
-    return frame(topics, [f"a{number}" for number in articles], texts)
+    topics, articles, texts = zip(*items, strict=True)
+    return frame(list(topics), [f"a{number}" for number in articles], list(texts))
 
 
 @settings(max_examples=50)
 @given(TABLES, st.integers(2, 5), st.integers(1, 3), st.integers(0, 1000))
-def test_what_folds_guarantee(
+def test_guarantees_of_folds(
     items: list[tuple[str, int, int]], n_folds: int, repeats: int, seed: int
 ) -> None:
     rows = table_of(items)
@@ -78,36 +78,53 @@ def test_what_folds_guarantee(
     folds = make_folds(rows, n_folds, repeats, None, seed)
     table = folds.table
     assert 2 <= folds.n_folds <= n_folds
-    # A text is a set of near-duplicates, and a group holds whole sets or whole articles.
+    # Neither a set of near-duplicates nor an article of a split by article is divided.
     first = table[table["repeat"] == 0].merge(rows, on="id")
     assert first.groupby("text")["duplicates"].nunique().max() == 1
-    whole = "article" if folds.split_unit == "article" else "text"
-    assert first.groupby(whole)["group"].nunique().max() == 1
-    # Each paragraph is held out once a repeat, but for those with none but topics in one unit.
-    spread = first.assign(topics=topics).explode("topics").groupby("topics")
-    alone = spread[["group", "duplicates"]].nunique().min(axis=1) < 2
-    names = set(alone.index[alone])
-    trains = topics.map(lambda some: bool(some) and some <= names)
-    assert (table["fold"] == ALWAYS_TRAIN).tolist() == trains.tolist() * repeats
+    unit = "article" if folds.split_unit == "article" else "text"
+    assert first.groupby(unit)["group"].nunique().max() == 1
+    # Each paragraph is held out once a repeat, unless all of its topics are in one unit.
+    names = topics_in_one_unit(first.assign(topics=topics))
+    always_trains = topics.map(lambda labels: bool(labels) and labels <= names)
+    assert (table["fold"] == ALWAYS_TRAIN).tolist() == always_trains.tolist() * repeats
     assert table["fold"].max() < folds.n_folds
-    notes = " ".join(each for each in folds.messages if each.endswith("be measured yet"))
-    assert names == {*topics.explode().dropna()} & {*notes.replace(",", "").split()}
-    seen, sides = [], {name: first[name].to_numpy() for name in ("group", "duplicates")}
-    for repeat, fold, train, held_out in iterate_folds(table, list(rows["id"])):
-        seen += [(repeat, fold, row) for row in held_out]
-        # Neither a group nor a set of near-duplicates is on both sides.
-        near = [np.isin(numbers, numbers[held_out]) for numbers in sides.values()]
-        assert not any(is_near[train].any() for is_near in near)
-        # Other rows than those that come too near are trained.
-        assert len(train) == (~np.logical_or(*near)).sum()
-        # There is something to learn from, and what cannot be learnt is named.
-        assert topics[train].map(bool).any()
-        lacking = set().union(*topics[held_out]) - set().union(*topics[train])
-        assert all(any(name in message for message in folds.messages) for name in lacking)
-    assert len(seen) == (~trains).sum() * repeats
-    # Messages tell of fewer folds.
+    assert names == {*topics.explode().dropna()} & named_as_not_measurable(folds)
+    parts = [part for *_, part in iterate_folds(table, list(rows["id"]))]
+    assert sum(map(len, parts)) == (~always_trains).sum() * repeats
+    check_training_parts(folds, first, topics)
     if folds.n_folds < n_folds:
         assert f"{folds.n_folds} folds instead of {n_folds}" in " ".join(folds.messages)
+
+
+def check_training_parts(folds: Folds, rows: pd.DataFrame, topics: pd.Series) -> None:
+    """Training parts lack no other rows than near ones, and messages name the topics they lack."""
+    messages = " ".join(folds.messages)
+    for _, _, train, held_out in iterate_folds(folds.table, list(rows["id"])):
+        assert train.tolist() == distant_rows(rows, held_out).tolist()
+        assert topics[train].map(bool).any()
+        lacking = set().union(*topics[held_out]) - set().union(*topics[train])
+        assert all(name in messages for name in lacking)
+
+
+def topics_in_one_unit(rows: pd.DataFrame) -> set[str]:
+    """Topics in fewer than two groups or fewer than two sets of near-duplicates."""
+    counts = rows.explode("topics").groupby("topics")[["group", "duplicates"]].nunique()
+    return set(counts.index[counts.min(axis=1) < 2])
+
+
+def named_as_not_measurable(folds: Folds) -> set[str]:
+    """All words of the messages on topics that cannot be measured."""
+    messages = [message for message in folds.messages if message.endswith("be measured yet")]
+    return set(" ".join(messages).replace(",", "").split())
+
+
+def distant_rows(rows: pd.DataFrame, held_out: np.ndarray) -> np.ndarray:
+    """Positions of rows that share neither group nor near-duplicates with a held-out row."""
+    is_near = np.zeros(len(rows), dtype=bool)
+    for name in ("group", "duplicates"):
+        numbers = rows[name].to_numpy()
+        is_near |= np.isin(numbers, numbers[held_out])
+    return np.flatnonzero(~is_near)
 
 
 @given(TABLES, st.permutations(["c", "a", "b"]), st.integers(0, 1000))
@@ -127,7 +144,7 @@ def test_the_order_of_rows_and_the_names_of_topics_do_not_matter(
     pd.testing.assert_frame_equal(renamed.table, table)
 
 
-def test_a_topic_in_one_article_trains_only_and_leaves_the_other_topics_as_they_are() -> None:
+def test_a_topic_in_one_article_always_trains_and_changes_no_fold_of_other_topics() -> None:
     few = frame(["w", "w"], ["a3", "a3"]).assign(id=["q0", "q1"], text=["one of w", "two of w"])
     rows = pd.concat([thirty_articles(), few], ignore_index=True)
     folds = dealt(rows)
@@ -137,16 +154,16 @@ def test_a_topic_in_one_article_trains_only_and_leaves_the_other_topics_as_they_
     fold = folds.table.set_index("id")["fold"]
     assert (fold[["q0", "q1"]] == ALWAYS_TRAIN).all()
     two = few.assign(topic=frame(["w", "v"])["topic"])
-    both = dealt(pd.concat([thirty_articles(), two], ignore_index=True))
-    assert both.messages[0].startswith("topics v, w are in only one article each")
+    two_folds = dealt(pd.concat([thirty_articles(), two], ignore_index=True))
+    assert two_folds.messages[0].startswith("topics v, w are in only one article each")
     assert fold.drop(["q0", "q1"]).tolist() == dealt(thirty_articles()).table["fold"].tolist()
-    # They leave the training part where their article is held out, and only there.
-    walk = iterate_folds(folds.table, list(rows["id"]))
-    trained = [{90, 91} <= set(train) for *_, train, _ in walk]
+    # They are left out of the training part only if their article is held out.
+    parts = iterate_folds(folds.table, list(rows["id"]))
+    trained = [{90, 91} <= set(train) for *_, train, _ in parts]
     assert sorted(trained) == [False, True, True, True, True]
 
 
-def test_a_sentence_that_recurs_in_all_articles_does_not_glue_them_together() -> None:
+def test_a_sentence_that_recurs_in_all_articles_does_not_put_them_in_one_group() -> None:
     rows = frame(["x", "y", "z", "x"] * 30, [f"a{i // 4}" for i in range(120)])
     recurs = rows.index % 4 == 3
     rows.loc[recurs, "text"] = RECURRING
@@ -186,7 +203,7 @@ def test_a_rare_topic_reduces_the_folds_and_is_named() -> None:
     folds = dealt(frame(["x"] * 10 + ["y"] * 4), 6)
     assert folds.n_folds == 4
     assert re.search("topic y .* 4 articles, so 4 folds instead of 6", folds.messages[0])
-    # Not below four while another topic has as many: training parts stay big.
+    # The number is at least four if another topic has as many groups.
     assert dealt(frame(["x"] * 10 + ["y"] * 2)).n_folds == 4
     assert dealt(frame(["x"] * 3 + ["y"] * 2)).n_folds == 3
     # A topic that is not measurable reduces nothing.
@@ -214,11 +231,11 @@ def test_a_rare_topic_makes_the_share_coarser(holdout: float, n_rare: int, share
     assert (folds.table["fold"] == 0).mean() == pytest.approx(float(share), abs=0.01)
 
 
-def test_whole_articles_come_as_near_to_the_share_as_they_can() -> None:
-    # Of 20 folds of 30 articles, some are twice as big as others.
+def test_a_holdout_of_undivided_articles_comes_near_to_the_share() -> None:
+    # If 30 articles are dealt to 20 folds, some are twice as big as others.
     table = dealt(thirty_articles(), holdout=0.45).table
     assert (table["fold"] == 0).sum() in (3 * 13, 3 * 14)
-    # Paragraphs that only train do not count.
+    # Paragraphs that are always in the training part are not counted.
     rows = frame(["x", "y"] * 50 + [f"t{number}" for number in range(40)])
     assert (dealt(rows, holdout=0.4).table["fold"] == 0).sum() == 40
 
@@ -248,10 +265,9 @@ def test_topics_are_spread_over_folds() -> None:
 def test_repeats_and_seeds_deal_differently() -> None:
     rows = frame(["x", "y"] * 20)
     table = make_folds(rows, 5, 2, None, 0).table
-    one, other = (part["fold"].tolist() for _, part in table.groupby("repeat"))
-    assert one != other
-    neighbours = [make_folds(rows, 5, 3, None, seed).table for seed in (1, 2)]
-    deals = [tuple(part["fold"]) for table in neighbours for _, part in table.groupby("repeat")]
+    assert len({tuple(part["fold"]) for _, part in table.groupby("repeat")}) == 2
+    other_seeds = [make_folds(rows, 5, 3, None, seed).table for seed in (1, 2)]
+    deals = [tuple(part["fold"]) for table in other_seeds for _, part in table.groupby("repeat")]
     assert len(set(deals)) == 6
 
 
@@ -266,8 +282,8 @@ def test_too_few_labels_are_refused() -> None:
             dealt(frame(topics))
 
 
-def test_each_of_several_topics_is_spread_over_the_folds() -> None:
-    # Sechidis et al. 2011: rare topics are dealt first, so that each fold gets its share of them.
+def test_several_topics_are_spread_over_the_folds() -> None:
+    # Rare topics are dealt first, so that each fold gets its share of them (Sechidis et al. 2011).
     rng = np.random.default_rng(0)
     targets = rng.random((400, 4)) < [0.4, 0.2, 0.05, 0.025]
     fold = deal(targets, np.arange(400), 5, 0)
@@ -282,14 +298,14 @@ N_ARTICLES = 8
 
 def with_others() -> pd.DataFrame:
     """Eight articles of three labelled paragraphs and three others; 40 articles without labels."""
-    labelled = [f"a{n // 6}" for n in range(6 * N_ARTICLES)]
-    articles = [*labelled, *(f"b{n}" for n in range(40))]
-    is_labelled = [n < len(labelled) and n % 6 < 3 for n in range(len(articles))]
+    with_labels = [f"a{n // 6}" for n in range(6 * N_ARTICLES)]
+    articles = [*with_labels, *(f"b{n}" for n in range(40))]
+    is_labelled = [n < len(with_labels) and n % 6 < 3 for n in range(len(articles))]
     frame = paragraph_table(
         text=[f"Word{n} stands for{n} nothing{n} at{n} all{n}." for n in range(len(articles))],
         article=articles,
-        label=[[TOPICS.names[n % 2]] if known else None for n, known in enumerate(is_labelled)],
-        label_source=["hand" if known else "none" for known in is_labelled],
+        label=[[TOPICS.names[n % 2]] if hand else None for n, hand in enumerate(is_labelled)],
+        label_source=["hand" if hand else "none" for hand in is_labelled],
     )
     return frame
 
@@ -304,15 +320,14 @@ def test_a_paragraph_is_held_out_with_its_article_and_others_in_proportion() -> 
     frame = with_others()
     others, folds = dealt_with_others(frame)
     assert sorted(others["id"].unique()) == frame["id"][frame["label_source"] == "none"].tolist()
-    own = folds.table.merge(frame[["id", "article"]], on="id")
-    fold_of = own.groupby(["repeat", "article"])["fold"].first()
+    labelled_folds = folds.table.merge(frame[["id", "article"]], on="id")
+    fold_of = labelled_folds.groupby(["repeat", "article"])["fold"].first()
     for repeat, part in others.groupby("repeat"):
-        beside = part[part["article"].str.startswith("a")]
-        assert (beside["fold"] == fold_of[repeat].loc[beside["article"]].to_numpy()).all()
-        alone = part[part["article"].str.startswith("b")]
-        assert alone["fold"].value_counts().tolist() == [10] * 4
-    first, second = (part["fold"].tolist() for _, part in others.groupby("repeat"))
-    assert first != second
+        labelled = part[part["article"].str.startswith("a")]
+        assert (labelled["fold"] == fold_of[repeat].loc[labelled["article"]].to_numpy()).all()
+        new = part[part["article"].str.startswith("b")]
+        assert new["fold"].value_counts().tolist() == [10] * 4
+    assert len({tuple(part["fold"]) for _, part in others.groupby("repeat")}) == 2
     pd.testing.assert_frame_equal(others, dealt_with_others(frame)[0])
 
 
@@ -322,8 +337,8 @@ def test_a_near_copy_of_a_labelled_paragraph_is_held_out_with_it() -> None:
     others, folds = dealt_with_others(frame)
     copy = others[others["id"] == frame["id"][60]]
     assert set(copy["copy_of"]) == {frame["id"][0]}
-    own = folds.table[folds.table["id"] == frame["id"][0]]
-    assert copy["fold"].tolist() == own["fold"].tolist()
+    labelled_folds = folds.table[folds.table["id"] == frame["id"][0]]
+    assert copy["fold"].tolist() == labelled_folds["fold"].tolist()
     assert (others["copy_of"] == "").sum() == len(others) - len(copy)
 
 
@@ -342,9 +357,9 @@ def test_boilerplate_and_copies_are_left_out_and_many_are_drawn(
     assert set(few["id"]) < ids
 
 
-def test_articles_that_no_fold_holds_out_are_said() -> None:
+def test_articles_that_no_fold_holds_out_always_train() -> None:
     frame = with_others()
-    # A topic in one article alone cannot be held out.
+    # A topic in only one article cannot be held out.
     trade = [None if names is None else ["trade"] for names in frame["label"]]
     frame["label"] = pd.Series(trade, dtype=object)
     frame.loc[[0, 1, 2], "label"] = pd.Series([["law"]] * 3, [0, 1, 2])
@@ -358,7 +373,7 @@ def test_articles_that_no_fold_holds_out_are_said() -> None:
     assert set(others["article"][others["fold"] == ALWAYS_TRAIN]) == {"a0"}
 
 
-def test_nothing_is_dealt_where_articles_are_divided_or_one_share_is_held_out() -> None:
+def test_nothing_is_dealt_if_articles_are_divided_or_one_share_is_held_out() -> None:
     frame = with_others()
     rows = labelled_rows(frame, TOPICS)
     assert deal_unlabelled(frame, rows, make_folds(rows, 4, 1, 0.25, 0), 0).empty

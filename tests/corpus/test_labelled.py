@@ -1,4 +1,4 @@
-"""What is held out is neither read by what is learnt from, nor in the pool under another name."""
+"""Held-out texts are neither in the context of texts to train on nor in the pool."""
 
 from __future__ import annotations
 
@@ -16,102 +16,124 @@ from paratopic.corpus.table import with_passages
 from paratopic.project.passages import Passage
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
-from tests.samples import paragraph_table, read_in
+from tests.samples import paragraph_table, texts_with_context
 
 TOPICS = Topics("single", ("trade", "security"))
 LETTERS = "abcdefgh"
 
 
-def text_of(letter: str) -> str:
+def distinct_text(letter: str) -> str:
     """A text that shares no word with that of another letter."""
     return " ".join(letter * length for length in range(2, 12)) + "."
 
 
-def near(letter: str) -> str:
-    return text_of(letter).capitalize().replace(".", " indeed.")
+def near_text(letter: str) -> str:
+    return distinct_text(letter).capitalize().replace(".", " indeed.")
 
 
 def labelled(*texts: str, articles: str = "", unlabelled: str = "") -> Labelled:
-    """Paragraphs in their order, with labels but for the numbers that are `unlabelled`."""
-    has = [str(number) not in unlabelled for number in range(len(texts))]
+    """Paragraphs in their order, with labels except at the positions in `unlabelled`."""
+    is_labelled = [str(number) not in unlabelled for number in range(len(texts))]
     frame = paragraph_table(
         text=texts,
         article=list(articles) or ["a"] * len(texts),
         heading=["Heading"] * len(texts),
         title=["Title"] * len(texts),
         ordered=[True] * len(texts),
-        label=[["trade"] if each else None for each in has],
-        label_source=["hand" if each else "none" for each in has],
+        label=[["trade"] if hand else None for hand in is_labelled],
+        label_source=["hand" if hand else "none" for hand in is_labelled],
     )
     rows = with_passages(labelled_rows(frame, TOPICS), frame)
     return Labelled(rows, TOPICS, no_folds(rows, "").table)
 
 
-def read(*passages: Passage) -> list[list[str]]:
-    return read_in(numbered(passages))
+def contents(*passages: Passage) -> list[list[str]]:
+    return texts_with_context(numbered(passages))
 
 
 def positions(*numbers: int) -> np.ndarray:
     return np.array(numbers, dtype=np.int64)
 
 
-def test_of_an_article_that_is_divided_neither_part_reads_the_other() -> None:
-    texts = [text_of(letter) for letter in "abcdef"]
+def test_neither_part_of_a_divided_article_is_in_the_context_of_the_other() -> None:
+    texts = [distinct_text(letter) for letter in "abcdef"]
     data = labelled(*texts)
-    to_learn, to_score = data.without_leakage(positions(0, 1, 3, 5), positions(2, 4))
+    to_train, to_score = data.without_leakage(positions(0, 1, 3, 5), positions(2, 4))
     about = {"heading": "Heading", "title": "Title"}
-    # What is left out leaves a gap: what stands behind it is as far away as it was.
-    assert read_in(to_learn) == read(
+    # A hidden paragraph leaves a gap, so the distance of the others stays the same.
+    assert texts_with_context(to_train) == contents(
         Passage(texts[0], (), (texts[1], "", texts[3]), **about),
         Passage(texts[1], texts[0], ("", texts[3], ""), **about),
         Passage(texts[3], (texts[0], texts[1], ""), ("", texts[5]), **about),
         Passage(texts[5], ("", texts[3], ""), (), **about),
     )
-    assert read_in(to_score) == read(Passage(texts[2]), Passage(texts[4]))
-    # Nothing is changed for good.
-    assert read_in(data.texts)[0] == read(Passage(texts[0], (), texts[1:4], **about))[0]
+    assert texts_with_context(to_score) == contents(Passage(texts[2]), Passage(texts[4]))
+    # The data themselves are not changed.
+    assert (
+        texts_with_context(data.texts)[0] == contents(Passage(texts[0], (), texts[1:4], **about))[0]
+    )
 
 
-def test_near_duplicates_of_what_is_held_out_are_not_read_and_other_texts_are() -> None:
-    texts = [text_of("a"), near("c"), text_of("b"), text_of("c"), text_of("d")]
+def test_contexts_lack_only_near_duplicates_of_held_out_texts() -> None:
+    texts = [
+        distinct_text("a"),
+        near_text("c"),
+        distinct_text("b"),
+        distinct_text("c"),
+        distinct_text("d"),
+    ]
     data = labelled(*texts, unlabelled="124")
-    to_learn, to_score = data.without_leakage(positions(0), positions(1))
-    after = ("", text_of("b"), "")
-    assert read_in(to_learn) == read(Passage(text_of("a"), (), after, "Heading", "Title"))
-    assert read_in(to_score) == read(Passage(text_of("c")))
+    to_train, to_score = data.without_leakage(positions(0), positions(1))
+    after = ("", distinct_text("b"), "")
+    assert texts_with_context(to_train) == contents(
+        Passage(distinct_text("a"), (), after, "Heading", "Title")
+    )
+    assert texts_with_context(to_score) == contents(Passage(distinct_text("c")))
 
 
 def test_articles_that_are_not_divided_keep_all() -> None:
-    texts = [text_of(letter) for letter in LETTERS]
+    texts = [distinct_text(letter) for letter in LETTERS]
     data = labelled(*texts, articles="aaaabbcc")
-    whole = read_in(data.texts)
-    # Held out whole.
-    to_learn, to_score = data.without_leakage(positions(0, 1, 2, 3), positions(4, 5))
-    assert (read_in(to_learn), read_in(to_score)) == (whole[:4], whole[4:6])
-    # One article is divided: c is held out whole, and b is only learnt from.
-    to_learn, to_score = data.without_leakage(positions(0, 1, 4, 5), positions(2, 3, 6, 7))
-    assert read_in(to_learn)[2:] == whole[4:6]
-    assert read_in(to_score) == [*read(Passage(texts[2]), Passage(texts[3])), *whole[6:]]
-    assert read_in(to_learn)[1] == read(Passage(texts[1], texts[0], (), "Heading", "Title"))[0]
+    complete = texts_with_context(data.texts)
+    # Two articles are in the training part, and one is held out.
+    to_train, to_score = data.without_leakage(positions(0, 1, 2, 3), positions(4, 5))
+    assert (texts_with_context(to_train), texts_with_context(to_score)) == (
+        complete[:4],
+        complete[4:6],
+    )
+    # Article a is divided, b is in the training part, and c is held out.
+    to_train, to_score = data.without_leakage(positions(0, 1, 4, 5), positions(2, 3, 6, 7))
+    assert texts_with_context(to_train)[2:] == complete[4:6]
+    assert texts_with_context(to_score) == [
+        *contents(Passage(texts[2]), Passage(texts[3])),
+        *complete[6:],
+    ]
+    assert (
+        texts_with_context(to_train)[1]
+        == contents(Passage(texts[1], texts[0], (), "Heading", "Title"))[0]
+    )
 
 
-def test_texts_without_a_paragraph_table_are_read_alone() -> None:
+def test_texts_without_a_paragraph_table_have_no_context() -> None:
     rows = pd.DataFrame({"id": ["1", "2"], "article": "a", "text": ["A.", "B."]})
     data = Labelled(rows, TOPICS, no_folds(rows, "").table)
-    assert read_in(data.texts) == read(Passage("A."), Passage("B."))
+    assert texts_with_context(data.texts) == contents(Passage("A."), Passage("B."))
     parts = data.without_leakage(positions(0), positions(1))
-    assert [read_in(part) for part in parts] == [read(Passage("A.")), read(Passage("B."))]
+    assert [texts_with_context(part) for part in parts] == [
+        contents(Passage("A.")),
+        contents(Passage("B.")),
+    ]
 
 
 @pytest.mark.parametrize("n_articles", [1, 2, 6])
 @settings(max_examples=20)  # of 24 paragraphs each
 @given(order=st.permutations(range(24)), seed=st.integers(0, 9))
-def test_in_no_fold_is_a_text_that_is_held_out_read_with_one_that_is_learnt_from(
+def test_no_fold_has_a_held_out_text_in_the_context_of_one_to_train_on(
     n_articles: int, order: list[int], seed: int
 ) -> None:
-    """Of 24 paragraphs, each has a near-duplicate, in the same article or in another one."""
+    """24 paragraphs have a near-duplicate each, in the same article or in another one."""
     letters = [LETTERS[number % 8] * (1 + number // 16) for number in order]
-    kinds = [text_of if number % 16 < 8 else near for number in order]
+    kinds = [distinct_text if number % 16 < 8 else near_text for number in order]
     texts = [kind(letter) for kind, letter in zip(kinds, letters, strict=True)]
     data = labelled(*texts, articles="".join(str(n * n_articles // 24) for n in range(24)))
     topics = [(TOPICS.names[number % 2],) for number in order]
@@ -119,30 +141,34 @@ def test_in_no_fold_is_a_text_that_is_held_out_read_with_one_that_is_learnt_from
     data = replace(data, rows=rows, folds=make_folds(rows, 3, 1, None, seed).table)
     articles = rows["article"].to_numpy()
     for _, _, train, held_out in iterate_folds(data.folds, list(rows["id"])):
-        to_learn, to_score = data.without_leakage(train, held_out)
-        hidden = {text.lower() for text in rows["text"].iloc[held_out]}
-        hidden |= {text.replace(".", " indeed.") for text in hidden}
-        hidden |= {text.replace(" indeed.", ".") for text in hidden}
+        to_train, to_score = data.without_leakage(train, held_out)
+        hidden = with_near_texts(rows["text"].iloc[held_out])
         divided = set(articles[train]) & set(articles[held_out])
-        for row, (_, *around) in zip(train, read_in(to_learn), strict=True):
-            if articles[row] in divided:
-                assert not hidden & {text.lower() for text in around}
-        for row, (_, *around) in zip(held_out, read_in(to_score), strict=True):
-            assert articles[row] not in divided or not any(around)
+        for row, (_, *context) in zip(train, texts_with_context(to_train), strict=True):
+            assert articles[row] not in divided or not hidden & set(map(str.lower, context))
+        for row, (_, *context) in zip(held_out, texts_with_context(to_score), strict=True):
+            assert articles[row] not in divided or not any(context)
+
+
+def with_near_texts(texts: pd.Series) -> set[str]:
+    """Texts and their near-duplicates, in lower case."""
+    lowered = set(texts.str.lower())
+    lowered |= {text.replace(".", " indeed.") for text in lowered}
+    return lowered | {text.replace(" indeed.", ".") for text in lowered}
 
 
 def table_of(*lines: tuple[str, str, str | None]) -> pd.DataFrame:
     """A paragraph table of articles, texts and topics ("" for none, None for no label)."""
-    articles, texts, named = zip(*lines, strict=True)
+    articles, texts, topics = zip(*lines, strict=True)
     return paragraph_table(
         article=articles,
         text=texts,
-        label=[None if topic is None else [topic] if topic else [] for topic in named],
-        label_source=["none" if topic is None else "hand" for topic in named],
+        label=[None if topic is None else [topic] if topic else [] for topic in topics],
+        label_source=["none" if topic is None else "hand" for topic in topics],
     )
 
 
-def test_the_rest_of_an_article_that_is_held_out_whole_is_not_in_the_pool() -> None:
+def test_the_pool_has_no_other_text_of_an_article_that_is_held_out() -> None:
     table = table_of(
         ("a", "One tariff.", "trade"),
         ("a", "Two armies met.", "security"),
@@ -151,11 +177,11 @@ def test_the_rest_of_an_article_that_is_held_out_whole_is_not_in_the_pool() -> N
     )
     pool = make_pool(table, labelled_rows(table, TOPICS), 10, 0)
     assert pool.without_leakage(positions(2), positions(0, 1)) == ()
-    # With a paragraph of the article in the training part, the article is known anyway.
+    # If the training part has a paragraph of the article, others may be in the pool.
     assert pool.without_leakage(positions(1, 2), positions(0)) == ("Nobody labelled this.",)
 
 
-def test_a_text_of_an_article_that_is_held_out_is_hidden_where_another_article_has_it_too() -> None:
+def test_a_text_of_a_held_out_article_is_hidden_in_other_articles_too() -> None:
     table = table_of(
         ("agency", "The editors said nothing more that day.", None),
         ("paper", "One tariff.", "trade"),
@@ -169,7 +195,7 @@ def test_a_text_of_an_article_that_is_held_out_is_hidden_where_another_article_h
     assert len(pool.without_leakage(positions(0, 1), positions())) == 3
 
 
-def test_a_large_pool_is_drawn_with_the_seed_and_each_text_counts_once() -> None:
+def test_a_large_pool_is_drawn_with_the_seed_from_distinct_texts() -> None:
     texts = [f"Text number {n} is about {'a b c d e'.split()[n % 5]}." for n in range(50)]
     table = table_of(("a", "A tariff.", "trade"), *(("b", text, None) for text in [*texts, *texts]))
     rows = labelled_rows(table, TOPICS)
@@ -183,14 +209,14 @@ def test_a_large_pool_is_drawn_with_the_seed_and_each_text_counts_once() -> None
 @pytest.mark.parametrize("n_articles", [1, 8])
 @settings(max_examples=25)  # of 32 paragraphs each
 @given(data=st.data())
-def test_in_no_fold_does_the_pool_have_a_text_that_is_near_one_held_out(
+def test_no_pool_has_a_near_duplicate_of_a_held_out_text(
     n_articles: int, data: st.DataObject
 ) -> None:
     words = "alpha beta gamma delta epsilon zeta eta theta iota kappa".split()
     text = st.lists(st.sampled_from(words), min_size=4, max_size=6).map(" ".join)
     lines = [(f"{n % n_articles}", data.draw(text), TOPICS.names[n // 4 % 2]) for n in range(16)]
-    among = st.sampled_from([*map(str, range(n_articles)), "other"])
-    table = table_of(*lines, *((data.draw(among), f"{line[1]} end", None) for line in lines))
+    article = st.sampled_from([*map(str, range(n_articles)), "other"])
+    table = table_of(*lines, *((data.draw(article), f"{line[1]} end", None) for line in lines))
     rows = labelled_rows(table, TOPICS)
     try:
         folds = make_folds(rows, 4, 1, None, 0).table

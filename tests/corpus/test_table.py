@@ -15,18 +15,18 @@ from paratopic.corpus.labelled import labelled_in, labelled_rows, read_labelled_
 from paratopic.corpus.table import (
     PARAGRAPHS_SCHEMA,
     UNKNOWN,
+    column_values,
+    passages_for,
     read_paragraphs,
     read_parquet,
-    texts_of,
     values_by,
-    values_of,
     write_metadata,
 )
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
 from paratopic.project.passages import Passage
 from paratopic.project.topics import ModeName, Topics
-from tests.samples import paragraph_table, passages_of, write_labelled
+from tests.samples import paragraph_table, row_passages, write_labelled
 
 NAMES = ("trade", "security")
 
@@ -65,17 +65,17 @@ def test_labelled_rows_are_sorted_and_have_the_topics_that_count(
     rows = labelled_rows(frame, Topics(mode, NAMES))
     assert rows["id"].tolist() == ["a:2", "a:3", "a:4"]
     assert rows["topic"].tolist() == [("trade",), (), counted]
-    assert texts_of(frame, rows["id"]) == [Passage(text) for text in rows["text"]]
+    assert passages_for(frame, rows["id"]) == [Passage(text) for text in rows["text"]]
 
 
-def test_hand_labels_alone_are_evaluated(frame: pd.DataFrame) -> None:
+def test_only_hand_labels_are_evaluated(frame: pd.DataFrame) -> None:
     data = labelled_in(frame, Topics("single", NAMES))
     assert data.by_hand.tolist() == [False, True, True]
-    assert data.hand.rows["id"].tolist() == ["a:3", "a:4"]
+    assert data.hand_labelled.rows["id"].tolist() == ["a:3", "a:4"]
     assert data.measured(frame[:1]).targets.tolist() == [[True, False]]
-    # Without a labelled row.
+    # There may be no labelled row.
     assert labelled_in(frame[:0], Topics("multi", NAMES)).targets.shape == (0, 2)
-    # Of a topic that was renamed between two stages.
+    # A topic may have been renamed between two stages.
     with pytest.raises(UserError, match="a:4 .*security.*codebook"):
         labelled_in(frame, Topics("single", ("trade", "army")))
 
@@ -97,14 +97,17 @@ def test_neighbours_are_those_of_the_next_positions_in_the_article() -> None:
         "Text 4.": Passage("Text 4.", texts[1:4], ()),
         "Another.": Passage("Another."),
     }
-    assert passages_of(frame) == [expected[text] for text in frame["text"]]
-    # Of some rows, in the order that is asked for.
-    assert texts_of(frame, frame["id"].iloc[[4, 1]]) == [expected["Text 2."], expected["Text 0."]]
+    assert row_passages(frame) == [expected[text] for text in frame["text"]]
+    # The passages are in the order of the given ids.
+    assert passages_for(frame, frame["id"].iloc[[4, 1]]) == [
+        expected["Text 2."],
+        expected["Text 0."],
+    ]
 
 
 def test_rows_that_are_not_ordered_have_no_neighbours_and_are_none() -> None:
     frame = paragraph_table(text=["A.", "B.", "C.", "D."], ordered=[True, False, True, True])
-    assert passages_of(frame) == [
+    assert row_passages(frame) == [
         Passage("A.", (), ["C.", "D."]),
         Passage("B."),
         Passage("C.", "A.", "D."),
@@ -113,23 +116,23 @@ def test_rows_that_are_not_ordered_have_no_neighbours_and_are_none() -> None:
 
 
 def test_given_neighbours_are_read_and_lead_to_those_farther_away() -> None:
-    """Rows that give each other's text are next to each other, wherever they stand."""
+    """Rows that give each other's text are neighbours, even if they are not adjacent."""
     frame = paragraph_table(
         text=["C.", "A.", "B.", "E.", "Alone."],
         before=["B.", "Not in the table.", "A.", "D.", ""],
         after=["D.", "B.", "C.", "", ""],
     )
-    assert passages_of(frame) == [
-        # D is no row, so what stands behind it is not known.
+    assert row_passages(frame) == [
+        # D is not in the table, so its neighbours are not known.
         Passage("C.", ("Not in the table.", "A.", "B."), ("D.",)),
         Passage("A.", ("Not in the table.",), ("B.", "C.", "D.")),
         Passage("B.", ("Not in the table.", "A."), ("C.", "D.")),
         Passage("E.", ("D.",)),
         Passage("Alone."),
     ]
-    # In a circle they are read as far as is read at most.
+    # A circle of neighbours ends at the most neighbours that are read.
     frame = paragraph_table(text=["A.", "B."], before=["B.", "A."], after=["B.", "A."])
-    assert passages_of(frame) == [
+    assert row_passages(frame) == [
         Passage("A.", ("B.", "A.", "B."), ("B.", "A.", "B.")),
         Passage("B.", ("A.", "B.", "A."), ("A.", "B.", "A.")),
     ]
@@ -142,8 +145,8 @@ def test_a_given_neighbour_of_another_article_or_of_one_side_only_leads_nowhere(
         before=["", "A.", "Z.", "Y."],
         after=["B.", "C.", "D.", ""],
     )
-    # B is in another article than A. D does not say that it stands behind C.
-    assert passages_of(frame) == [
+    # B is in another article than A. D does not name C as its neighbour.
+    assert row_passages(frame) == [
         Passage("A.", (), "B."),
         Passage("B.", "A.", "C."),
         Passage("C.", "Z.", "D."),
@@ -163,16 +166,16 @@ def test_fields_are_strings_or_null_whatever_their_names(tmp_path: Path) -> None
     assert read["date"][0] == "007" and read.loc[1, ["date", *names]].isna().all()
     write_metadata(read, path)
     assert path.read_bytes() == first
-    # Without any field.
+    # There may be no field.
     write_metadata(pd.DataFrame({"id": ["a", "b"]}), path)
     assert read_parquet(path).to_dict("list") == {"id": ["a", "b"]}
 
 
 def test_dates_that_are_years_are_in_no_month() -> None:
     rows = pd.DataFrame({"id": ["a", "b"], "article": ["a", "b"], "date": ["1971", "1972"]})
-    assert values_of(rows, "year") == ["1971", "1972"]
+    assert column_values(rows, "year") == ["1971", "1972"]
     with pytest.raises(UserError, match="less exact than that; use --by year"):
-        values_of(rows, "month")
+        column_values(rows, "month")
 
 
 DATES = ["2025-09-15", "2025", None, float("nan"), "", pd.NA, date(2024, 1, 2)]
@@ -189,7 +192,7 @@ DATES = ["2025-09-15", "2025", None, float("nan"), "", pd.NA, date(2024, 1, 2)]
 )
 def test_periods_follow_from_dates(name: str, values: list[str]) -> None:
     assert values_by({"date": DATES}, name, 7) == values
-    # A column counts before a period of its name.
+    # A column takes precedence over a period of the same name.
     columns: dict[str, list[Any]] = {"date": ["2025-09-15", "2025-09-15"], "year": [1999, None]}
     assert values_by(columns, "year", 2) == ["1999", UNKNOWN]
 

@@ -37,11 +37,11 @@ def test_shares_by_month_are_means_of_what_the_champion_says(
 
 
 def test_a_benchmark_compares_spark_with_predict(
-    rows: pd.DataFrame, reading_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rows: pd.DataFrame, context_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, results = tmp_path / "table.parquet", tmp_path / "spark.csv"
     pd.DataFrame({"text": rows["text"], "label": rows["topic"].str[0]}).dropna().to_parquet(table)
-    words = ["--data", str(table), "--model", str(reading_folder), "--results", str(results)]
+    words = ["--data", str(table), "--model", str(context_model_folder), "--results", str(results)]
     words += ["--rows", "60", "--workers", "2", "--batches", "10"]
     run_benchmark(monkeypatch, ROOT, "spark", *words)
     lines = pd.read_csv(results, index_col="way")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.labels.answers import current
 from paratopic.labels.log import first_words, read_lines
+from paratopic.labels.votes import latest_votes
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
 from paratopic.project.params import read_params
@@ -49,7 +49,7 @@ def test_the_labelling_loop_runs_to_its_end(project: Path, tmp_path: Path) -> No
     assert len(new) == len(expected_answers()) + 2  # a mistake, and its undoing
     counted = {
         line.text: (line.cell, line.note)
-        for line in current(new, read_params(Paths(clone).params).topics)
+        for line in latest_votes(new, read_params(Paths(clone).params).topics)
     }
     assert counted == expected_answers()
     assert {line.annotator for line in new} == {"newcomer"}

@@ -12,7 +12,7 @@ import pytest
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.comparison import (
-    LEAST,
+    LEAST_VOTES,
     Comparison,
     Lead,
     choose_champion,
@@ -20,7 +20,7 @@ from paratopic.evaluation.comparison import (
     compare_with_sources,
     describe_weak,
     majority_scores,
-    unmeasured,
+    unmeasured_comparison,
     with_basis,
 )
 from paratopic.evaluation.intervals import Estimate
@@ -45,21 +45,21 @@ def test_the_dummy_scores_shares_of_the_training_part(mode: ModeName) -> None:
     folds = folds.assign(group=range(4), duplicates=range(4))
     scores = majority_scores(Labelled(rows, Topics(mode, TOPICS.names), folds))
     first = scores[scores["id"] == "a"].iloc[0]
-    assert first[TOPICS.scores].tolist() == pytest.approx([1 / 3, 1 / 3])
+    assert first[TOPICS.score_columns].tolist() == pytest.approx([1 / 3, 1 / 3])
     others = scores[scores["id"] != "a"]
-    np.testing.assert_array_equal(others[TOPICS.scores].to_numpy(), [[1.0, 0.0]] * 3)
-    assert (scores[TOPICS.thresholds] == 0).all(axis=None)
+    np.testing.assert_array_equal(others[TOPICS.score_columns].to_numpy(), [[1.0, 0.0]] * 3)
+    assert (scores[TOPICS.threshold_columns] == 0).all(axis=None)
 
 
 def test_the_dummy_weighs_labels_that_were_drawn_by_group() -> None:
-    """Of 30 labels 20 are of a small group about trade; most of the corpus has no topic."""
+    """20 of 30 labels are from a small group about trade; most of the corpus has no topic."""
     topic = [("trade",)] * 20 + [()] * 10
     rows = pd.DataFrame({"id": [f"{n}" for n in range(30)], "topic": topic, "draw": "paragraph"})
     rows = rows.assign(frame="", weight=[0.1] * 20 + [2.8] * 10)
     folds = rows[["id"]].assign(repeat=0, fold=np.arange(30) % 3, group=range(30))
     data = Labelled(rows, TOPICS, folds.assign(duplicates=range(30)))
     assert data.weights is not None
-    assert majority_scores(data)[TOPICS.scores[0]].max() < 0.1
+    assert majority_scores(data)[TOPICS.score_columns[0]].max() < 0.1
 
 
 @pytest.mark.parametrize("p", [0.04, 0.6])
@@ -70,12 +70,12 @@ def test_the_dummy_weighs_labels_that_were_drawn_by_group() -> None:
 def test_the_higher_estimate_is_champion_and_the_simpler_of_equals(
     value: float, p: float, champion: str
 ) -> None:
-    """Whether a lead is significant does not matter."""
+    """The significance of the lead does not matter."""
     leads = {"transformer - baseline": lead(value, p)}
     assert choose_champion(["baseline", "transformer"], leads) == champion
 
 
-def test_of_three_models_each_must_lead_the_best_simpler_one() -> None:
+def test_each_of_three_models_must_lead_the_best_simpler_one() -> None:
     leads = {"b - a": lead(0.05, 0.5), "c - a": lead(0.06, 0.5), "c - b": lead(0.01, 0.5)}
     assert choose_champion(["a", "b", "c"], leads) == "c"
     leads["c - b"] = lead(-0.01, 0.5)
@@ -83,7 +83,7 @@ def test_of_three_models_each_must_lead_the_best_simpler_one() -> None:
     assert choose_champion(["a"], {}) == "a"
 
 
-def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_are_given() -> None:
+def test_models_trained_on_definitions_only_decide_the_champion_if_there_are_any() -> None:
     labels, right, wrong = [["trade"], ["security"]] * 40, [0.8, 0.2], [0.2, 0.8]
     data, good = held_out(TOPICS, labels, [right, wrong] * 40, 0.5)
     _, bad = held_out(TOPICS, labels, [right, wrong] * 20 + [wrong, right] * 20, 0.5)
@@ -98,20 +98,20 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
 
     informed = compare(data, out_of_fold, by_definitions, *arguments, 1)
     assert informed.champion == "transformer"
-    # What is reported of the models is out-of-fold as before.
+    # The reported figures are out-of-fold as before.
     assert informed.models == usual.models
     assert informed.differences == usual.differences
     pair = "transformer - baseline"
     assert set(informed.leads) == {pair}
-    # Of each topic half the paragraphs are right: F1 1/2.
+    # Half of each topic's predictions are right, so its F1 is 1/2.
     assert informed.leads[pair].value == pytest.approx(0.5)
     assert informed.differences[pair].value == pytest.approx(-0.5)
     assert re.match("with the definitions and no labels.* 0.500 higher", informed.reason)
 
-    alike = compare(data, {"baseline": good, "transformer": good}, {}, *arguments, 1)
-    assert alike.champion == "baseline"
-    lone = compare(data, {"baseline": good}, {}, *arguments, 1)
-    assert lone.champion == "baseline"
+    equal = compare(data, {"baseline": good, "transformer": good}, {}, *arguments, 1)
+    assert equal.champion == "baseline"
+    single = compare(data, {"baseline": good}, {}, *arguments, 1)
+    assert single.champion == "baseline"
 
 
 def test_comparison_json(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_comparison_json(tmp_path: Path) -> None:
         [*report.leads],
     )
     # Without measurements the most complex model is the champion.
-    comparison = unmeasured("single", ["baseline", "transformer"])
+    comparison = unmeasured_comparison("single", ["baseline", "transformer"])
     assert comparison.champion == "transformer"
     report = with_basis(comparison, SPLIT, None)
     assert (report.n, report.leads) == (0, {})
@@ -148,21 +148,21 @@ def test_a_source_and_the_model_are_measured_on_the_same_paragraphs() -> None:
     topics, n = Topics("single", ("security", "trade")), 40
     truth = [[topics.names[number % 2]] for number in range(n)]
     data, scores = held_out(topics, truth, [[0.9, 0.1], [0.1, 0.9]] * (n // 2), 0.5)
-    # The source is wrong in a quarter of 20 answers; a rule answered for too few to be measured.
+    # The source is wrong in a quarter of 20 votes; a rule has too few votes to be measured.
     wrong = [["trade"], ["security"]]
-    given = [{"llm-m": wrong[n % 2] if n % 4 == 0 else truth[n]} for n in range(20)]
-    given += [{"rules": truth[n]} for n in range(20, 19 + LEAST)]
-    data = replace(data, weak=weak_table(data.rows["id"][: len(given)], given))
+    votes = [{"llm-m": wrong[n % 2] if n % 4 == 0 else truth[n]} for n in range(20)]
+    votes += [{"rules": truth[n]} for n in range(20, 19 + LEAST_VOTES)]
+    data = replace(data, weak=weak_table(data.rows["id"][: len(votes)], votes))
     measured = compare_with_sources(data, scores, Evaluate(0.95, 100), 99, 0)
     assert list(measured) == ["llm-m"]
-    beside = measured["llm-m"]
-    assert beside.n == 20 and beside.model.value == 1.0
-    # Of security 5 of 10 are answered as trade: F1 of 2/3 and 0.8.
-    assert beside.source.value == np.mean([2 / 3, 0.8])
-    assert beside.lead.value == 1 - beside.source.value
+    pair = measured["llm-m"]
+    assert pair.n == 20 and pair.model.value == 1.0
+    # 5 of 10 paragraphs about security have a vote for trade: F1 of 2/3 and 0.8.
+    assert pair.source.value == np.mean([2 / 3, 0.8])
+    assert pair.lead.value == 1 - pair.source.value
     (line,) = describe_weak(prepared(), compared(sources=measured))
     assert "20 paragraphs" in line and "llm-m 0.733" in line and "baseline 1.000" in line
     # With too few labels of a topic there is no interval.
-    few = {"llm-m": replace(beside, source=Estimate(beside.source.value))}
+    few = {"llm-m": replace(pair, source=Estimate(pair.source.value))}
     (line,) = describe_weak(prepared(), compared(sources=few))
     assert "llm-m 0.733, baseline 1.000 (" in line

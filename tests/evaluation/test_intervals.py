@@ -1,4 +1,4 @@
-"""Intervals and the paired test on cases whose answer is known."""
+"""Intervals and the paired test on cases whose result is known."""
 
 from __future__ import annotations
 
@@ -11,38 +11,37 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from paratopic.evaluation.intervals import (
-    ALIKE_ARTICLES,
     DESIGN_EFFECT,
-    EXPONENT,
+    LEARNING_EXPONENT,
     LEAST_FOR_ECE,
+    PRIOR_ARTICLES,
     difference,
     estimates,
     measure,
-    share_estimates,
-    with_all,
+    proportion_estimates,
+    with_all_labels,
 )
 from paratopic.evaluation.metrics import (
     MetricKey,
     Tally,
-    n_rows,
-    shares_of,
-    shares_of_answers,
+    effective_n_rows,
+    prediction_proportions,
+    sample_value,
     train_share_of_topics,
-    value_of,
 )
 from paratopic.evaluation.outcomes import (
-    FEW,
-    FEW_OF_A_TOPIC,
+    FEW_LABELS,
+    FEW_TOPIC_LABELS,
     Outcomes,
-    answer_outcomes,
     cautions,
     outcomes,
+    prediction_outcomes,
     train_shares,
 )
 from paratopic.inference.modes import mode_of, one_hot
 from paratopic.project.metric_names import metrics_in
 from paratopic.project.topics import ModeName, Topics
-from tests.samples import bounds, held_out, of_one_topic
+from tests.samples import bounds, held_out, single_outcomes
 
 
 def made(
@@ -53,22 +52,22 @@ def made(
     for repeat, row in enumerate(predicted):
         scores[repeat, np.arange(len(true)), row] = 0.8
     numbers = np.arange(len(true)) if groups is None else np.array(groups)
-    return of_one_topic(np.array(true), numbers, scores)
+    return single_outcomes(np.array(true), numbers, scores)
 
 
-def quantile_of(n_groups: int) -> float:
-    """Quantile of t, for 95 % intervals, with the degrees of freedom that n groups have."""
-    return float(stats.t(n_groups + ALIKE_ARTICLES - 1).ppf(0.975))
+def t_quantile(n_groups: int) -> float:
+    """Quantile of t for 95 % intervals, with the degrees of freedom of n groups."""
+    return float(stats.t(n_groups + PRIOR_ARTICLES - 1).ppf(0.975))
 
 
 @pytest.mark.parametrize("hits", [48, 40, 24])
 def test_accuracy_has_jeffreys_interval(hits: int) -> None:
-    # Golden: the Beta(x + 1/2, n - x + 1/2) quantiles of Brown, Cai & DasGupta (2001), of x hits in
-    # n tests that cross-validation makes worth fewer, with the normal quantile replaced by t.
+    # The expected values are the Beta(x + 1/2, n - x + 1/2) quantiles of Brown, Cai & DasGupta
+    # (2001) for x hits in n tests, with a smaller n for cross-validation and for t quantiles.
     true = [0, 1] * 24
     predicted = [t if i < hits else 1 - t for i, t in enumerate(true)]
     estimate = estimates(made(true, [predicted], 2), 0.95, 20000, 1)["accuracy"]
-    n = 48 / DESIGN_EFFECT * (stats.norm.ppf(0.975) / quantile_of(48)) ** 2
+    n = 48 / DESIGN_EFFECT * (stats.norm.ppf(0.975) / t_quantile(48)) ** 2
     expected = stats.beta(hits / 48 * n + 0.5, (1 - hits / 48) * n + 0.5).ppf([0.025, 0.975])
     low, high = bounds(estimate)
     assert estimate.value == pytest.approx(hits / 48)
@@ -76,7 +75,7 @@ def test_accuracy_has_jeffreys_interval(hits: int) -> None:
     assert high == pytest.approx(1 if hits == 48 else expected[1], abs=0.01)
 
 
-def test_a_model_without_mistakes_is_not_called_certain() -> None:
+def test_a_model_without_mistakes_has_an_interval() -> None:
     outcome = made([0, 1] * 5, [[0, 1] * 5], 2)
     macro_f1 = estimates(outcome, 0.95, 4000, 1)["macro_f1"]
     low, high = bounds(macro_f1)
@@ -100,11 +99,11 @@ def test_figures_stay_possible_and_in_their_intervals(n_mistakes: int) -> None:
 
 def test_the_final_model_may_be_better_than_those_of_the_folds() -> None:
     outcome = made([0, 1] * 20, [[0, 1] * 14 + [1, 0] * 6], 2)
-    _, of_all = bounds(estimates(outcome, 0.95, 500, 1)["macro_f1"])
-    of_half = estimates(replace(outcome, train_share=0.5), 0.95, 500, 1)["macro_f1"]
-    assert of_half.value == pytest.approx(0.7)
-    assert bounds(of_half)[1] > of_all
-    assert with_all(0.7, 0.5) == pytest.approx(1 - 0.3 * 0.5**EXPONENT)
+    _, high = bounds(estimates(outcome, 0.95, 500, 1)["macro_f1"])
+    half_trained = estimates(replace(outcome, train_share=0.5), 0.95, 500, 1)["macro_f1"]
+    assert half_trained.value == pytest.approx(0.7)
+    assert bounds(half_trained)[1] > high
+    assert with_all_labels(0.7, 0.5) == pytest.approx(1 - 0.3 * 0.5**LEARNING_EXPONENT)
 
 
 def test_calibration_error_is_measured_where_rows_are_many() -> None:
@@ -121,8 +120,8 @@ def test_repeats_are_no_further_evidence_and_groups_widen_the_interval() -> None
     thrice = estimates(made(true, [predicted] * 3, 2), 0.95, 4000, 1)
     for metric in ("macro_f1", "log_loss"):
         assert bounds(thrice[metric]) == pytest.approx(bounds(once[metric]))
-    together = [i // 8 for i in range(40)]
-    grouped = estimates(made(true, [predicted], 2, together), 0.95, 4000, 1)["accuracy"]
+    groups = [i // 8 for i in range(40)]
+    grouped = estimates(made(true, [predicted], 2, groups), 0.95, 4000, 1)["accuracy"]
     assert np.diff(bounds(grouped)) > 1.5 * np.diff(bounds(once["accuracy"]))
 
 
@@ -130,19 +129,19 @@ def test_an_unused_topic_of_the_codebook_changes_nothing() -> None:
     true, predicted = [0, 1] * 10, [0, 1] * 7 + [1, 0] * 3
     two = made(true, [predicted], 2)
     wider = np.pad(two.scores, ((0, 0), (0, 0), (0, 1)))
-    three = of_one_topic(np.array(true), two.groups, wider)
+    three = single_outcomes(np.array(true), two.groups, wider)
     for metric in ("macro_f1", "accuracy", "log_loss"):
-        of_two = estimates(two, 0.95, 20000, 1)[metric]
-        of_three = estimates(three, 0.95, 20000, 1)[metric]
-        assert of_two.value == pytest.approx(of_three.value)
-        assert bounds(of_two) == pytest.approx(bounds(of_three), abs=0.01)
+        expected = estimates(two, 0.95, 20000, 1)[metric]
+        estimate = estimates(three, 0.95, 20000, 1)[metric]
+        assert estimate.value == pytest.approx(expected.value)
+        assert bounds(estimate) == pytest.approx(bounds(expected), abs=0.01)
 
 
-def test_a_topic_of_two_paragraphs_is_little_known_among_many_others() -> None:
+def test_a_topic_of_two_paragraphs_has_a_wide_interval_among_many_others() -> None:
     true = [0] * 40 + [1] * 40 + [2] * 2
     outcome = made(true, [true], 3)
     estimate = measure(outcome, outcome, 0.95, 4000, 1)
-    # Golden: Beta(x + 1/2, 1/2) of x hits in as many tests, worth fewer.
+    # The expected value is that of Beta(x + 1/2, 1/2) for x hits in x tests, with a smaller x.
     low = stats.beta(2 / DESIGN_EFFECT + 0.5, 0.5).ppf(0.025)
     assert bounds(estimate["recall", 2])[0] == pytest.approx(low, abs=0.05)
     assert bounds(estimate["recall", 0])[0] > 0.85
@@ -158,28 +157,26 @@ def opposed(n: int, right: int, groups: list[int] | None = None) -> tuple[Outcom
 
 
 def test_a_lead_has_the_noise_of_swaps() -> None:
-    # One model is right on 60 of 100 paragraphs, whose macro-F1 is about their accuracy. A swap
-    # turns a paragraph's share of the lead around: a standard deviation of √100 / 100, which is
-    # also that of coin throws where models differ in every paragraph.
+    # One model is right on 60 of 100 paragraphs, and its macro-F1 is about its accuracy. A swap
+    # reverses the sign of a paragraph's share of the lead. The standard deviation is √100 / 100, as
+    # that of coin throws, because the models differ in every paragraph.
     one, other = opposed(100, 60)
-    noise = np.sqrt(DESIGN_EFFECT) * 0.1 * quantile_of(100) / stats.norm.ppf(0.975)
+    noise = np.sqrt(DESIGN_EFFECT) * 0.1 * t_quantile(100) / stats.norm.ppf(0.975)
     result = difference(one, other, 0.95, 20000, 1)
     assert result.value == pytest.approx(0.2)
     assert result.p == pytest.approx(2 * stats.norm.sf(0.2 / noise), abs=0.01)
     assert result.high - result.value == pytest.approx(1.96 * noise, abs=0.01)
 
 
-def test_groups_are_swapped_whole_and_a_model_does_not_differ_from_itself() -> None:
-    alone, together = (
-        difference(*opposed(60, 45, groups), 0.95, 4000, 1)
-        for groups in (None, [i // 6 for i in range(60)])
-    )
-    assert together.high - together.low > 1.5 * (alone.high - alone.low)
-    assert together.p > 0.05 > alone.p
+def test_groups_are_swapped_as_a_unit_and_a_model_does_not_differ_from_itself() -> None:
+    ungrouped = difference(*opposed(60, 45, None), 0.95, 4000, 1)
+    grouped = difference(*opposed(60, 45, [i // 6 for i in range(60)]), 0.95, 4000, 1)
+    assert grouped.high - grouped.low > 1.5 * (ungrouped.high - ungrouped.low)
+    assert grouped.p > 0.05 > ungrouped.p
     one = made([0, 1] * 10, [[0, 1] * 7 + [1, 0] * 3], 2)
     result = difference(one, one, 0.95, 1000, 1)
     assert (result.value, result.p) == (0, 1)
-    # It is known from twenty paragraphs only.
+    # With twenty paragraphs the interval is not a point.
     assert -0.3 < result.low < 0 < result.high < 0.3
 
 
@@ -193,48 +190,48 @@ def test_the_interval_excludes_zero_where_p_is_significant(right: int) -> None:
 def test_more_labels_may_change_a_difference() -> None:
     one, other = opposed(200, 120)
     narrow = difference(one, other, 0.95, 4000, 1)
-    one, other = (replace(outcome, train_share=0.5) for outcome in (one, other))
-    wide = difference(one, other, 0.95, 4000, 1)
+    half_one, half_other = replace(one, train_share=0.5), replace(other, train_share=0.5)
+    wide = difference(half_one, half_other, 0.95, 4000, 1)
     assert wide.high > narrow.high and wide.low < narrow.low
 
 
-def answered(labels: list[list[str]], scores: list[list[float]]) -> Outcomes:
-    return answer_outcomes(*held_out(Topics("single", ("x", "y")), labels, scores))
+def xy_outcomes(labels: list[list[str]], scores: list[list[float]]) -> Outcomes:
+    return prediction_outcomes(*held_out(Topics("single", ("x", "y")), labels, scores))
 
 
-def test_answers_include_none_by_hand() -> None:
-    # Right: x, and none; wrong: y for none, and none for y.
-    outcome = answered([["x"], [], [], ["y"]], [[0.6, 0.1], [0.1, 0.1], [0.2, 0.7], [0.1, 0.4]])
-    measured = share_estimates(outcome, shares_of_answers(outcome), 0.95, 500, 1)
+def test_predictions_include_none_by_hand() -> None:
+    # The model is right in x and in none; it is wrong in y for none, and in none for y.
+    outcome = xy_outcomes([["x"], [], [], ["y"]], [[0.6, 0.1], [0.1, 0.1], [0.2, 0.7], [0.1, 0.4]])
+    measured = proportion_estimates(outcome, prediction_proportions(outcome), 0.95, 500, 1)
     assert outcome.true.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0]]
     assert measured["answer_accuracy"].value == 0.5
     assert measured["answer_macro_f1"].value == pytest.approx((1 + 0 + 0.5) / 3)
     assert [measured["f1", topic].value for topic in range(3)] == [1, 0, 0.5]
     assert measured["coverage"].value == measured["precision"].value == 0.5
-    # Of x and y, x is found.
+    # The model predicts x and misses y.
     assert measured["recall"].value == 0.5
     assert outcome.train_share == 0.75
-    # No prediction has no precision.
-    outcome = answered([["x"], []], [[0.3, 0.1], [0.1, 0.1]])
-    measured = share_estimates(outcome, shares_of_answers(outcome), 0.95, 500, 1)
+    # Without a predicted topic there is no precision.
+    outcome = xy_outcomes([["x"], []], [[0.3, 0.1], [0.1, 0.1]])
+    measured = proportion_estimates(outcome, prediction_proportions(outcome), 0.95, 500, 1)
     assert "precision" not in measured
     assert measured["coverage"].value == measured["recall"].value == 0
 
 
 def test_recall_is_of_the_paragraphs_that_have_a_topic() -> None:
-    # Of four with a topic two get it, one another topic and one none; both others get one.
+    # Two of four with a topic get it, one gets another topic and one none. Both others get a topic.
     labels: list[list[str]] = [["x"], ["x"], ["x"], ["y"], [], []]
-    found, other, none = [0.8, 0.1], [0.1, 0.8], [0.1, 0.1]
-    outcome = answered(labels, [found, other, none, other, found, found])
-    measured = share_estimates(outcome, shares_of_answers(outcome), 0.95, 500, 1)
+    x, y, none = [0.8, 0.1], [0.1, 0.8], [0.1, 0.1]
+    outcome = xy_outcomes(labels, [x, y, none, y, x, x])
+    measured = proportion_estimates(outcome, prediction_proportions(outcome), 0.95, 500, 1)
     assert measured["recall"].value == pytest.approx(2 / 4)
     assert measured["precision"].value == pytest.approx(2 / 5)
     low, high = bounds(measured["recall"])
     assert low < 0.5 < high
-    assert shares_of_answers(outcome)["recall"].sizes == pytest.approx(4)
+    assert prediction_proportions(outcome)["recall"].sizes == pytest.approx(4)
     weighted = replace(outcome, weights=np.array([1.0, 1, 3, 1, 1, 1]))
-    assert shares_of_answers(weighted)["recall"].sizes == pytest.approx(36 / 12)
-    measured = share_estimates(weighted, shares_of_answers(weighted), 0.95, 500, 1)
+    assert prediction_proportions(weighted)["recall"].sizes == pytest.approx(36 / 12)
+    measured = proportion_estimates(weighted, prediction_proportions(weighted), 0.95, 500, 1)
     assert measured["recall"].value == pytest.approx(2 / 6)
 
 
@@ -243,7 +240,7 @@ def test_every_metric_that_is_listed_is_measured_and_no_other(mode: ModeName) ->
     half = LEAST_FOR_ECE // 2
     labels, scores = [["x"], ["y"]] * half, [[0.7, 0.2], [0.2, 0.7]] * half
     data, table = held_out(Topics(mode, ("x", "y")), labels, scores, 0.5)
-    measured = measure(outcomes(data, table), answer_outcomes(data, table), 0.95, 100, 1)
+    measured = measure(outcomes(data, table), prediction_outcomes(data, table), 0.95, 100, 1)
     assert {key for key in measured if isinstance(key, str)} == metrics_in(mode).keys()
     assert next(iter(metrics_in(mode))) in measured
 
@@ -252,26 +249,26 @@ def test_a_row_that_stands_for_two_counts_as_two() -> None:
     rng = np.random.default_rng(3)
     true, scores = rng.integers(0, 3, 40), rng.dirichlet(np.ones(3), (2, 40))
     weights = rng.integers(0, 3, 40)
-    once = of_one_topic(true, np.arange(40), scores)
+    once = single_outcomes(true, np.arange(40), scores)
     weighted = replace(once, weights=weights.astype(np.float64))
     rows = np.repeat(np.arange(40), weights)
-    repeated = of_one_topic(true[rows], np.arange(len(rows)), scores[:, rows])
+    repeated = single_outcomes(true[rows], np.arange(len(rows)), scores[:, rows])
     for figure in (Tally.macro_f1, Tally.accuracy, Tally.calibration_error):
-        assert value_of(weighted, figure) == pytest.approx(value_of(repeated, figure))
-    one, other = (estimates(outcomes, 0.95, 50, 1) for outcomes in (weighted, repeated))
-    for name in one:
-        assert one[name].value == pytest.approx(other[name].value), name
-    # Rows of unequal weight tell less than as many of equal weight.
-    assert n_rows(once) == 40 and n_rows(weighted) < np.count_nonzero(weights)
+        assert sample_value(weighted, figure) == pytest.approx(sample_value(repeated, figure))
+    expected = estimates(repeated, 0.95, 50, 1)
+    for name, estimate in estimates(weighted, 0.95, 50, 1).items():
+        assert estimate.value == pytest.approx(expected[name].value), name
+    # Rows of unequal weight have a smaller effective size than as many of equal weight.
+    assert effective_n_rows(once) == 40 and effective_n_rows(weighted) < np.count_nonzero(weights)
     equal = replace(once, weights=np.full(40, 7.0))
-    assert n_rows(equal) == pytest.approx(40)
+    assert effective_n_rows(equal) == pytest.approx(40)
     assert difference(equal, equal, 0.95, 50, 1).value == 0
 
 
 def test_a_rare_topic_loses_more_of_its_labels_to_the_held_out_part() -> None:
     folds = pd.DataFrame({"id": list("abcdefg"), "repeat": 0, "fold": [0, 0, 1, 1, 0, 1, -1]})
     targets = one_hot(np.array([0, 0, 0, 0, 1, 1, 2]), 3)
-    # Two of four and one of two are held out at a time; the last topic only trains.
+    # Two of four and one of two are held out at a time; the last topic is never held out.
     assert train_shares(targets, folds, list("abcdefg")).tolist() == [0.5, 0.5, 1]
     folds["fold"] = [0, 1, 2, 3, 0, 1, -1]
     shares = train_shares(targets, folds, list("abcdefg"))
@@ -279,19 +276,18 @@ def test_a_rare_topic_loses_more_of_its_labels_to_the_held_out_part() -> None:
     labels = np.array([0, 0, 0, 0, 1, 1])
     scores = one_hot(np.array([0, 0, 0, 0, 0, 0]), 2)[None].astype(np.float64)
     outcome = replace(
-        of_one_topic(labels, np.arange(6), scores), train_share=0.75, topic_shares=shares[:2]
+        single_outcomes(labels, np.arange(6), scores), train_share=0.75, topic_shares=shares[:2]
     )
-    # Of the first topic F1 is .8, of the other 0: the error of the other weighs five times as much.
+    # The first topic has an F1 of .8 and the other of 0, whose error weighs five times as much.
     assert train_share_of_topics(outcome) == pytest.approx((0.2 * 0.75 + 1 * 0.5) / 1.2)
-    rare, alike = (
-        share_estimates(each, shares_of(each), 0.95, 200, 0)["macro_f1"]
-        for each in (outcome, replace(outcome, topic_shares=None))
-    )
-    assert bounds(rare)[0] > bounds(alike)[0] and bounds(rare)[1] > bounds(alike)[1]
+    equal = replace(outcome, topic_shares=None)
+    low, high = bounds(estimates(outcome, 0.95, 200, 0)["macro_f1"])
+    equal_low, equal_high = bounds(estimates(equal, 0.95, 200, 0)["macro_f1"])
+    assert low > equal_low and high > equal_high
 
 
-def test_readers_are_told_where_labels_are_few() -> None:
-    true = [0] * FEW + [1] * FEW_OF_A_TOPIC + [2] * (FEW_OF_A_TOPIC - 1)
+def test_cautions_name_topics_with_few_labels() -> None:
+    true = [0] * FEW_LABELS + [1] * FEW_TOPIC_LABELS + [2] * (FEW_TOPIC_LABELS - 1)
     (rare,) = cautions(made(true, [true], 3), ["a", "b", "c"])
     assert rare.startswith("c: fewer than 5 labels")
     (few,) = cautions(made([0, 1] * 10, [[0, 1] * 10], 2), ["a", "b"])
@@ -313,8 +309,8 @@ def test_macro_f1_has_an_interval_where_most_topics_have_labels(true: list[int],
     assert (measured["macro_f1"].low is None) == (measured["answer_macro_f1"].low is None)
     assert (measured["macro_f1"].low is None) == bool(why)
     assert bounds(measured["accuracy"])
-    told = f"macro-F1 has no interval: {why}" in cautions(outcome, ["a", "b", "c"])
-    assert told == bool(why)
+    is_reported = f"macro-F1 has no interval: {why}" in cautions(outcome, ["a", "b", "c"])
+    assert is_reported == bool(why)
 
 
 def test_figures_of_several_topics_are_scikit_learns_and_chance_is_worse() -> None:

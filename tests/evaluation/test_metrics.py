@@ -13,7 +13,7 @@ from paratopic.inference.modes import (
     Array,
     Targets,
     binary_log_losses,
-    classes,
+    class_numbers,
     log_losses,
     one_hot,
     ratio,
@@ -22,22 +22,22 @@ from paratopic.inference.modes import (
 
 
 def counts(true: Targets, predicted: Targets) -> tuple[Array, Array, Array]:
-    hit, named, has = ((true & predicted).sum(0), predicted.sum(0), true.sum(0))
-    return hit.astype(float), named.astype(float), has.astype(float)
+    hit, n_predicted, n_true = (true & predicted).sum(0), predicted.sum(0), true.sum(0)
+    return hit.astype(float), n_predicted.astype(float), n_true.astype(float)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(2, 5))
 def test_as_scikit_learn_has_them(seed: int, n: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     true, predicted = rng.integers(0, k, n), rng.integers(0, k, n)
-    of_topics = hit, n_predicted, n_true = counts(one_hot(true, k), one_hot(predicted, k))
+    hit, n_predicted, n_true = counts(one_hot(true, k), one_hot(predicted, k))
     labels = list(range(k))
     expected = sk.precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
     assert ratio(hit, n_predicted) == pytest.approx(expected[0])
     assert ratio(hit, n_true) == pytest.approx(expected[1])
-    assert metrics.f1(*of_topics) == pytest.approx(expected[2])
+    assert metrics.f1(hit, n_predicted, n_true) == pytest.approx(expected[2])
     assert n_true.tolist() == expected[3].tolist()
-    assert metrics.macro_f1(*of_topics, n_true > 0) == pytest.approx(
+    assert metrics.macro_f1(hit, n_predicted, n_true, n_true > 0) == pytest.approx(
         sk.f1_score(true, predicted, labels=sorted(set(true)), average="macro", zero_division=0)
     )
     scores = rng.dirichlet(np.ones(k), n)
@@ -50,7 +50,7 @@ def test_brier_and_calibration_error_by_hand() -> None:
     scores = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0]])
     true = one_hot(np.array([0, 2]), 3)
     assert squared_distances(true, scores) == pytest.approx([0.14, 2.0])
-    # Bin .6: two answers, one right: |.65 - .5|. Bin .9: two answers, both right: |.95 - 1|.
+    # One of two predictions in bin .6 is right: |.65 - .5|. Both in bin .9 are right: |.95 - 1|.
     confidence, hit = np.array([0.61, 0.69, 0.95, 0.95]), np.array([1.0, 0.0, 1.0, 1.0])
     in_bin = np.eye(metrics.N_BINS)[metrics.bins(confidence)]
     error = metrics.calibration_error(in_bin.sum(0), confidence @ in_bin, hit @ in_bin)
@@ -59,13 +59,14 @@ def test_brier_and_calibration_error_by_hand() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(2, 5))
-def test_of_several_topics_as_scikit_learn_has_them(seed: int, n: int, k: int) -> None:
+def test_several_topics_as_scikit_learn_has_them(seed: int, n: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     true, predicted = rng.random((2, n, k)) < 0.4
-    assert metrics.f1(*(each.sum() for each in counts(true, predicted))) == pytest.approx(
+    hit, n_predicted, n_true = counts(true, predicted)
+    assert metrics.f1(hit.sum(), n_predicted.sum(), n_true.sum()) == pytest.approx(
         sk.f1_score(true, predicted, average="micro", zero_division=0)
     )
-    # Few distinct scores, so that there are many ties.
+    # Few distinct scores give many ties.
     scores, weights = rng.integers(1, 6, (n, k)) / 7, rng.random((3, n)) + 0.1
     for topic in np.flatnonzero(true.any(axis=0)):
         expected = [
@@ -79,4 +80,4 @@ def test_of_several_topics_as_scikit_learn_has_them(seed: int, n: int, k: int) -
 
 
 def test_targets_give_class_numbers_and_less_than_0_for_none() -> None:
-    assert classes(one_hot(np.array([1, -1, 0]), 2)).tolist() == [1, -1, 0]
+    assert class_numbers(one_hot(np.array([1, -1, 0]), 2)).tolist() == [1, -1, 0]

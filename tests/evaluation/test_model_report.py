@@ -10,17 +10,17 @@ import pytest
 
 from paratopic.evaluation.intervals import Difference, Estimate
 from paratopic.evaluation.model_report import (
-    HURTS,
+    LOSS_REASON,
     Abstention,
     Context,
     OutOfFold,
     Sure,
     abstention,
+    context_in_words,
     naming,
-    reads,
     reliability_table,
 )
-from paratopic.evaluation.outcomes import Outcomes, answer_outcomes
+from paratopic.evaluation.outcomes import Outcomes, prediction_outcomes
 from paratopic.inference.modes import NEVER, Calibration, mode_of
 from paratopic.project.params import Calibrate
 from paratopic.project.topics import Topics
@@ -36,8 +36,8 @@ def test_naming_by_hand() -> None:
     data, table = held_out(topics, [["trade"], []], scores, 0.5)
     calibration = Calibration(thresholds=(0.5, 0.4, 0.3))
     out_of_fold = OutOfFold(table, pd.DataFrame(), calibration, PROMISE)
-    answers = answer_outcomes(data, table)
-    assert asdict(naming(answers, NAMES, out_of_fold)["naming"]) == {
+    predictions = prediction_outcomes(data, table)
+    assert asdict(naming(predictions, NAMES, out_of_fold)["naming"]) == {
         "thresholds": {"trade": 0.5, "technology": 0.4, "security": 0.3},
         "topics_a_paragraph": pytest.approx(0.5),
         "named_a_paragraph": pytest.approx(1),
@@ -45,28 +45,28 @@ def test_naming_by_hand() -> None:
 
 
 def test_abstention_by_hand() -> None:
-    # Five of a topic, one of none; the two most probable answers of a topic are right.
+    # Five paragraphs have a topic, one has none. The two most probable predictions are right.
     labels = [["trade"], ["trade"], ["trade"], ["security"], ["security"], []]
-    given = [[0.9, 0.05, 0.05], [0.7, 0.1, 0.1], [0.2, 0.6, 0.1], [0.0, 0.0, 0.5]]
-    given += [[0.3, 0.2, 0.4], [0.48, 0.0, 0.0]]
-    data, scores = held_out(Topics("single", NAMES), labels, given)
+    probabilities = [[0.9, 0.05, 0.05], [0.7, 0.1, 0.1], [0.2, 0.6, 0.1], [0.0, 0.0, 0.5]]
+    probabilities += [[0.3, 0.2, 0.4], [0.48, 0.0, 0.0]]
+    data, scores = held_out(Topics("single", NAMES), labels, probabilities)
     # Two paragraphs that follow each other are a group.
-    answers = replace(answer_outcomes(data, scores), groups=np.arange(6) // 2)
-    assert answers.predicted[0, :, -1].tolist() == [False] * 5 + [True]
+    predictions = replace(prediction_outcomes(data, scores), groups=np.arange(6) // 2)
+    assert predictions.predicted[0, :, -1].tolist() == [False] * 5 + [True]
 
     def effect(threshold: float) -> Abstention:
         out_of_fold = OutOfFold(scores, pd.DataFrame(), Calibration(sure=threshold), PROMISE)
-        return abstention(answers, NAMES, out_of_fold)["abstention"]
+        return abstention(predictions, NAMES, out_of_fold)["abstention"]
 
-    some = effect(0.65).sure
-    assert some == Sure(0.65, 0.9, some.share, precision=1, groups_needed=44, groups=3)
-    assert effect(0.65).auroc_topical == 1 and some.share == pytest.approx(2 / 6)
-    # What is not predicted is not sure, however low the threshold.
+    sure = effect(0.65).sure
+    assert sure == Sure(0.65, 0.9, sure.share, precision=1, groups_needed=44, groups=3)
+    assert effect(0.65).auroc_topical == 1 and sure.share == pytest.approx(2 / 6)
+    # A paragraph without a predicted topic has no sure prediction, even with a threshold of 0.
     assert effect(0.0).sure.share == pytest.approx(5 / 6)
-    assert effect(NEVER).sure == replace(some, threshold=None, share=0, precision=None)
+    assert effect(NEVER).sure == replace(sure, threshold=None, share=0, precision=None)
 
 
-def test_reliability_counts_one_answer_a_row_in_mode_single() -> None:
+def test_reliability_counts_one_prediction_a_row_in_mode_single() -> None:
     true = np.array([[True, False], [True, False]])
     scores = np.array([[[0.95, 0.05], [0.35, 0.65]]])
     mode = mode_of("single")
@@ -79,29 +79,29 @@ GAIN = Difference(0.0512, -0.01, 0.1, 0.1)
 
 
 def test_parts_that_are_read_are_named_with_their_weight_and_gain() -> None:
-    def line_of(gain: Difference | None = GAIN, **weights: float) -> str:
+    def sentences(gain: Difference | None = GAIN, **weights: float) -> str:
         context = None if gain is None else Context(gain)
-        return reads(final(context=weights), metrics(context=context))
+        return context_in_words(final(context=weights), metrics(context=context))
 
-    assert line_of() == line_of(None) == "reads each paragraph alone."
-    all_parts = line_of(neighbours=0.6, heading=0.3, title=0.3)
+    assert sentences() == sentences(None) == "reads each paragraph alone."
+    all_parts = sentences(neighbours=0.6, heading=0.3, title=0.3)
     assert all_parts.count("0.3") == 2 and "its neighbours (weight 0.6)" in all_parts
-    line = line_of(title=0.3)
+    line = sentences(title=0.3)
     assert "(weight 0.3)" in line
-    assert "+0.051 (−0.010 to +0.100)" in line and HURTS not in line
-    assert line_of(replace(GAIN, value=-0.05), heading=0.3).endswith(HURTS)
-    assert "not measured" in line_of(None, heading=0.3)
+    assert "+0.051 (−0.010 to +0.100)" in line and LOSS_REASON not in line
+    assert sentences(replace(GAIN, value=-0.05), heading=0.3).endswith(LOSS_REASON)
+    assert "not measured" in sentences(None, heading=0.3)
 
 
 def figure(value: float) -> Estimate:
     return Estimate(value, value - 0.1, value + 0.1)
 
 
-def test_main_figures_are_of_the_answers() -> None:
-    of_topics = {"macro_f1": figure(0.8), "accuracy": figure(0.9), "log_loss": figure(0.5)}
-    of_answers = {"answer_macro_f1": figure(0.6), "answer_accuracy": figure(0.7)}
-    of_answers |= {"coverage": figure(0.4), "recall": figure(0.3), "precision": figure(0.2)}
-    figures = metrics(figures=of_topics | of_answers).main
+def test_main_figures_are_those_of_predictions() -> None:
+    all_figures = {"macro_f1": figure(0.8), "accuracy": figure(0.9), "log_loss": figure(0.5)}
+    all_figures |= {"answer_macro_f1": figure(0.6), "answer_accuracy": figure(0.7)}
+    all_figures |= {"coverage": figure(0.4), "recall": figure(0.3), "precision": figure(0.2)}
+    figures = metrics(figures=all_figures).main
     assert list(figures.items()) == [
         *(("answer_macro_f1", 0.6), ("answer_macro_f1_low", 0.5), ("answer_macro_f1_high", 0.7)),
         *(("answer_accuracy", 0.7), ("precision", 0.2), ("recall", 0.3), ("coverage", 0.4)),

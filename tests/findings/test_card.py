@@ -1,4 +1,4 @@
-"""The model card: a hub can read it, and its figures are the report's."""
+"""The model card: a hub can read it, and its figures are those of the report."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from tests.samples import PARAMS
 PARITY = {"similarity": 0.998, "int8_used": 1.0, "gap": 2e-4, "full_gap": 0.04, "full_same": 0.992}
 
 
-class Answers:
-    """In place of a model's classifier."""
+class StubClassifier:
+    """A stub for a model's classifier."""
 
     context = ContextWeights()
 
@@ -43,13 +43,13 @@ class Answers:
 
 @pytest.fixture
 def card(topics: Topics, rows: pd.DataFrame, tmp_path: Path) -> Callable[..., str]:
-    """Write the card of a model of a kind, with a threshold of sure answers, from its report."""
+    """Return a function that writes a card, from a report, a kind and a threshold for sure."""
     (tmp_path / "paratopic.json").write_text("{}", encoding="utf-8")
 
     def write(report: Metrics, kind: str = "baseline", sure: float = 0.0, **about: Any) -> str:
         calibration = Calibration(thresholds=(0.5, 0.25, 1.0), sure=sure)
         manifest = Manifest(kind, topics, calibration, (), {})
-        model = Model(tmp_path, manifest, cast(Any, Answers()))
+        model = Model(tmp_path, manifest, cast(Any, StubClassifier()))
         tuned = {"n_unlabelled": 7, "parity": PARITY} if kind == "transformer" else {}
         data = Labelled(rows if report.n else rows[:0], about.pop("topics", topics))
         sections = PARAMS.sections
@@ -65,7 +65,7 @@ def estimate(value: float) -> Estimate:
     return Estimate(value, value - 0.1, value + 0.1)
 
 
-def of_topic(support: int = 12) -> TopicFigures:
+def topic_figures(support: int = 12) -> TopicFigures:
     return TopicFigures(support, *[estimate(0.7)] * 3)
 
 
@@ -78,7 +78,7 @@ def report(topics: Topics) -> Metrics:
         labels="hand",
         figures=figures,
         notes=("first note", "second · note"),
-        topics=dict.fromkeys(topics.names, of_topic()),
+        topics=dict.fromkeys(topics.names, topic_figures()),
         abstention=sure(0.7),
     )
 
@@ -119,7 +119,7 @@ def test_a_hub_reads_it(card: Callable[..., str], report: Metrics, tmp_path: Pat
 
 def test_names_and_definitions_are_text(card: Callable[..., str], report: Metrics) -> None:
     odd = Topics("single", (Topic("<img src=x>", "<b> | *all*"), Topic("[security](x)", "Army.")))
-    about = {"notes": ("<img src=x>: few",), "topics": {"<img src=x>": of_topic(1)}}
+    about = {"notes": ("<img src=x>: few",), "topics": {"<img src=x>": topic_figures(1)}}
     written = card(report.model_copy(update=about), topics=odd)
     assert "| &lt;img src=x&gt; | 0 | 33% | &lt;b&gt; \\| \\*all\\* |" in written
     assert r"| \[security\](x) | 0 | 20% | Army. |" in written
@@ -137,8 +137,8 @@ def test_no_folder_and_nothing_that_was_not_measured_is_mentioned(
     assert "no labelled paragraph at all" in written
     for words in ("model-index", "SentenceTransformer", "license", "torch", "language", "English"):
         assert words not in written
-    # Neither are topics that were not measured, and what taught nothing.
-    report = report.model_copy(update={"topics": report.topics | {"trade": of_topic(0)}})
+    # Topics without figures are not mentioned, nor unlabelled texts and definitions if unused.
+    report = report.model_copy(update={"topics": report.topics | {"trade": topic_figures(0)}})
     written = card(report, sure=0.7, topics=Topics("single", topics.names))
     assert "F1 of trade" not in written and "F1 of security" in written
     assert "without a label" not in written and "definitions" not in written

@@ -1,4 +1,4 @@
-"""Charts: what they show, and the same ones as PNG files and inside the page."""
+"""Charts: their contents, as files and inside the page."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def report(measured: Metrics = METRICS, **tables: pd.DataFrame) -> ModelReport:
 
 
 def history(x: str, values: list[float], folds: int = 1) -> pd.DataFrame:
-    """Losses of folds, of which that of the last value is the lowest."""
+    """Losses of folds, which decrease with `x`."""
     losses = [1 - 0.5 * place / len(values) for place in range(len(values))]
     parts = [
         pd.DataFrame({"repeat": 0, "fold": n, x: values, "log_loss": losses}) for n in range(folds)
@@ -46,7 +46,7 @@ def training(past: pd.DataFrame, final: pd.DataFrame | None = None) -> Figure:
 
 
 def axes_of(chart: Figure) -> Any:
-    """The only axes of a chart: matplotlib's types know too little of what was drawn."""
+    """The only axes of a chart, as Any, because matplotlib's types lack the plotted objects."""
     (axes,) = chart.axes
     return axes
 
@@ -90,7 +90,7 @@ def test_the_candidates_for_c_are_evenly_spaced_and_losses_start_at_0() -> None:
     assert legend(training(past.iloc[:0], past[["C", "log_loss"]])) == ["the final model"]
     low, high = axes_of(training(history("C", [10.0]))).get_xlim()  # of one candidate
     assert low < 10 < high
-    # Losses that were not measured make no chart.
+    # There is no chart without measured losses.
     past = past.assign(log_loss=float("nan"))
     empty = pd.DataFrame(columns=["repeat", "fold"]), pd.DataFrame(columns=["step"])
     for histories, last in ((past, past[["C", "log_loss"]]), empty):
@@ -116,7 +116,7 @@ def test_each_estimate_has_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert axes.get_xlabel() == "90% interval"
 
 
-def test_a_picture_says_why_there_is_nothing_in_it(tmp_path: Path) -> None:
+def test_a_chart_without_models_has_the_reason(tmp_path: Path) -> None:
     figures.plot_comparison(tmp_path / "none.svg", compared(), 0.95)
     picture = (tmp_path / "none.svg").read_text()
     assert "nothing was measured" in picture
@@ -137,13 +137,13 @@ def test_pictures_do_not_depend_on_the_settings_of_the_user(tmp_path: Path) -> N
 
 def test_charts_inside_a_page_share_nothing_but_its_colours_and_font() -> None:
     chart = figures.reliability_chart(report())
-    first, second = (as_svg(chart, title) for title in ("first", "<second>"))
+    first, second = as_svg(chart, "first"), as_svg(chart, "<second>")
     ids = [re.findall(r' id="([^"]*)"', svg) for svg in (first, second)]
     assert ids[0] and not {*ids[0]} & {*ids[1]}
     for svg, own in zip((first, second), ids, strict=True):
         assert {*re.findall(r'href="#([^"]*)"', svg)} == {*own}
         assert "url(" not in svg and "<style" not in svg and "<!" not in svg
-        # All colours are the page's, and so is the font.
+        # All colours and the font are those of the page.
         assert not re.search(r"#[0-9a-f]{6}\b|rgb|DejaVu", svg)
         assert {*re.findall(r"var\(--(\w+)\)", svg)} == {"ink", "dim", "line", "card", "baseline"}
         assert ">accuracy</text>" in svg
@@ -154,8 +154,8 @@ def test_charts_inside_a_page_share_nothing_but_its_colours_and_font() -> None:
 def test_letters_that_the_font_lacks_come_from_another_or_a_note_names_them(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    of_matplotlib = [font for font in fontManager.ttflist if "mpl-data" in font.fname]
-    monkeypatch.setattr(fontManager, "ttflist", of_matplotlib)
+    bundled_fonts = [font for font in fontManager.ttflist if "mpl-data" in font.fname]
+    monkeypatch.setattr(fontManager, "ttflist", bundled_fonts)
     assert figures._fonts("trade à Łódź, تجارة", Path("x.png")) == [figures.FONT]
     assert figures._fonts("trade \u210a", Path("x.png")) == [figures.FONT, "STIXGeneral"]
     assert not caplog.records

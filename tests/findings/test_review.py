@@ -1,4 +1,4 @@
-"""Which labels are doubtful and why, their order, and the command that lists them."""
+"""Doubtful labels: their reasons and order, and the command that lists them."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def frame(labels: list[list[str]], texts: list[str] | None = None) -> pd.DataFra
 
 
 def scores(given: list[list[float]], repeat: int = 0) -> pd.DataFrame:
-    table = pd.DataFrame(given, columns=TOPICS.scores)
+    table = pd.DataFrame(given, columns=TOPICS.score_columns)
     table = table.assign(id=[f"p{i:03}" for i in range(len(given))], repeat=repeat, fold=0)
-    return table.assign(**dict.fromkeys(TOPICS.thresholds, 1.0))
+    return table.assign(**dict.fromkeys(TOPICS.threshold_columns, 1.0))
 
 
 def test_doubt_is_the_probability_of_topics_that_the_label_lacks() -> None:
@@ -52,9 +52,9 @@ def test_doubt_is_the_probability_of_topics_that_the_label_lacks() -> None:
     assert table["confidence"].to_numpy() == pytest.approx(0.6)
     assert list(table.index) == ["p003", "p001", "p002", "p000"]
     assert table["reason"].tolist() == [CONTRADICTED] * 3 + [""]
-    # A second topic of a label does not contradict it.
-    of_second = scores([[0.1, 0.9, 0.0]] * 2)
-    table = rank_doubtful(frame([["trade", "technology"], ["trade"]]), [of_second], TOPICS)
+    # A label is not contradicted by its second topic.
+    second_topic = scores([[0.1, 0.9, 0.0]] * 2)
+    table = rank_doubtful(frame([["trade", "technology"], ["trade"]]), [second_topic], TOPICS)
     assert table["paragraph"].tolist() == ["p001", "p000"]
     assert table["reason"].tolist() == [CONTRADICTED, ""]
 
@@ -65,7 +65,7 @@ def test_models_that_disagree_or_are_unsure_contradict_no_label() -> None:
     labels = [["trade"], ["trade"], ["trade"], []]
     table = rank_doubtful(frame(labels), [one, other], TOPICS).set_index("paragraph")
     unsure = {"p000": True, "p001": True, "p002": False}
-    # The label of the last one says none of the topics, too.
+    # The last label is none of the topics, so it cannot be unsure.
     assert table["unsure"].to_dict() == unsure | {"p003": False}
     assert (table["reason"] == "").all()
 
@@ -86,7 +86,7 @@ def test_near_duplicates_with_conflicting_labels() -> None:
     # Equal labels are no conflict, and one common topic is none either.
     same = rank_doubtful(frame([[], [], ["trade"]], [text, text, "x"]), [sure], TOPICS)
     assert not same["reason"].str.startswith(DUPLICATE).any()
-    # They are found without scores.
+    # Near-duplicates need no scores.
     texts = ["one and the same", "One and the same", "x"]
     rows = frame([["trade"], ["security"], ["trade"]], texts)
     table = rank_doubtful(rows, [scores([])], TOPICS)
@@ -122,7 +122,7 @@ def change_scores(change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
         change(pd.read_parquet(path)).to_parquet(path)
 
 
-def write_answers(*lines: str) -> None:
+def write_votes(*lines: str) -> None:
     rows = "".join(f"{line}\n" for line in lines)
     Path("seeds/labels.csv").write_text(f"paragraph,topics,text,annotator\n{rows}")
 
@@ -142,8 +142,10 @@ def here(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     likely = np.full((3, n), 0.1 / (n - 1))
     likely[:, params.topics.names.index("trade")] = 0.9
-    table = pd.DataFrame(likely, columns=params.topics.scores)
-    table = table.assign(id=rows["id"], repeat=0, **dict.fromkeys(params.topics.thresholds, 0.5))
+    table = pd.DataFrame(likely, columns=params.topics.score_columns)
+    table = table.assign(
+        id=rows["id"], repeat=0, **dict.fromkeys(params.topics.threshold_columns, 0.5)
+    )
     for model in params.models:
         path = Paths().scores / model / "scores.parquet"
         path.parent.mkdir(parents=True)
@@ -174,12 +176,12 @@ def test_the_command_says_that_no_label_is_doubtful(here: Path, cli: Cli) -> Non
 
 
 def test_the_list_fits_80_columns_and_shows_id_and_line(here: Path, cli: Cli) -> None:
-    """One paragraph has answers of two annotators, on lines 3 and 5 of labels.csv."""
+    """One paragraph has votes of two annotators, on lines 3 and 5 of labels.csv."""
     long = f"a-report-with-a-very-long-name-on-the-talks-of-the-two-{'delegations-' * 2}:0123456789"
     write_labelled(read_labelled_paragraphs(Paths()).replace({"id": {"p001": long}}))
     change_scores(lambda table: table.replace({"id": {"p001": long}}))
-    of_both = (f"{long},security,x,{annotator}" for annotator in ("ann", "bo"))
-    write_answers("p000,trade,x,ann", next(of_both), "p002,trade,x,ann", next(of_both))
+    vote = f"{long},security,x"
+    write_votes("p000,trade,x,ann", f"{vote},ann", "p002,trade,x,ann", f"{vote},bo")
     printed = cli("review")
     assert max(map(len, printed.splitlines())) <= 80
     assert printed.startswith("line 3, 5  ")
@@ -187,7 +189,7 @@ def test_the_list_fits_80_columns_and_shows_id_and_line(here: Path, cli: Cli) ->
 
 
 def test_ties_come_first_and_weak_labels_are_no_hand_labels(here: Path, cli: Cli) -> None:
-    write_answers("p001,security,x,ann", "p001,trade,x,bo")
+    write_votes("p001,security,x,ann", "p001,trade,x,bo")
     printed = cli("review", "--out", "again.csv")
     assert printed.startswith("line 2, 3  p001 (speaker Ann)") and "1 tie (1 listed)" in printed
     assert "ann: security; bo: trade: a tie between annotators" in printed

@@ -1,4 +1,4 @@
-"""Shares of topics: known values, what must hold for all inputs, and intervals that hold."""
+"""Shares of topics: known values, properties for all inputs, and coverage of intervals."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from scipy.stats import binomtest
 
 from paratopic.evaluation.intervals import LEAST_LABELS, Estimate, modified_wilson
 from paratopic.findings import shares as room
-from paratopic.findings.population import nested
+from paratopic.findings.population import corrected_predictions
 from paratopic.findings.shares import (
     Sample,
-    adjusted,
+    adjusted_outcomes,
     difference,
-    errors_differ,
-    possible,
+    equal_errors_p,
+    nearest_shares,
     shares,
     shares_of_parts,
     trend,
@@ -31,7 +31,7 @@ QUANTILE = 1.959963984540054
 
 
 def population(n: int, seed: int, bias: float = 0.0) -> tuple[Array, Array]:
-    """Probabilities and truth of two outcomes: (n, 2) each, a third has the first one."""
+    """Probabilities and truth of two outcomes, (n, 2) each; a third has the first one."""
     rng = np.random.default_rng(seed)
     true = rng.random(n) < 1 / 3
     logits = np.where(true, 1.0, -1.5) + rng.normal(0, 1, n) + bias
@@ -45,8 +45,8 @@ def drawn(n: int, n_labels: int, seed: int, bias: float = 0.0) -> tuple[Sample, 
     return Sample(predicted, rows, truth[rows], np.ones(n_labels), np.ones(n_labels)), truth
 
 
-def of_whole_articles(true: Targets, n_articles: int, rng: np.random.Generator) -> Sample:
-    """Texts in articles of 20, of which so many are drawn and labelled."""
+def article_sample(true: Targets, n_articles: int, rng: np.random.Generator) -> Sample:
+    """A sample of `n_articles` articles, of 20 labelled texts each."""
     truth = np.column_stack([true, ~true]).astype(np.float64)
     articles = np.repeat(rng.choice(len(true) // 20, n_articles, replace=False), 20)
     rows = articles * 20 + np.tile(np.arange(20), n_articles)
@@ -74,7 +74,7 @@ def test_wilson_is_scipys_and_next_to_its_ends_that_of_brown_cai_and_dasgupta() 
 def test_a_difference_has_newcombes_interval() -> None:
     # 56 of 70 against 48 of 80: table II of Newcombe 1998, method 10.
     ends = modified_wilson(np.array([56 / 70, 48 / 80]), np.array([70.0, 80.0]), 0.95, QUANTILE)
-    one, other = (Estimate(v, lo, hi) for v, lo, hi in zip((0.8, 0.6), *ends, strict=True))
+    one, other = map(Estimate, (0.8, 0.6), *ends)
     gap = difference(one, other)
     assert (gap.value, gap.low, gap.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
 
@@ -83,26 +83,27 @@ def test_a_useless_model_leaves_the_share_of_the_labels() -> None:
     sample, _ = drawn(2000, 100, 0)
     noise = np.random.default_rng(5).permutation(sample.probabilities)
     useless = replace(sample, probabilities=noise)
-    blind = replace(sample, probabilities=np.zeros_like(noise))
-    got, alone = (shares(s, np.ones(2000), 0.95).shares[0] for s in (useless, blind))
-    assert alone.value == pytest.approx(sample.truth[:, 0].mean())
-    assert got.value == pytest.approx(alone.value, abs=0.01)
-    assert (got.low, got.high) == pytest.approx((alone.low, alone.high), abs=0.02)
+    estimated = shares(useless, np.ones(2000), 0.95).shares[0]
+    labels_only = shares(sample.without_predictions(), np.ones(2000), 0.95).shares[0]
+    assert labels_only.value == pytest.approx(sample.truth[:, 0].mean())
+    assert estimated.value == pytest.approx(labels_only.value, abs=0.01)
+    ends = labels_only.low, labels_only.high
+    assert (estimated.low, estimated.high) == pytest.approx(ends, abs=0.02)
 
 
 def test_a_right_model_gives_the_share_of_the_corpus() -> None:
     sample, truth = drawn(2000, 100, 1)
     part = shares(replace(sample, probabilities=truth), np.ones(2000), 0.95)
     assert part.shares[0].value == pytest.approx(truth[:, 0].mean())
-    alone = shares(replace(sample, probabilities=np.zeros_like(truth)), np.ones(2000), 0.95)
-    width, width_alone = (np.diff(bounds(p.shares[0])) for p in (part, alone))
-    assert 0 < width < width_alone / 3
+    labels_only = shares(sample.without_predictions(), np.ones(2000), 0.95)
+    width = np.diff(bounds(part.shares[0]))
+    assert 0 < width < np.diff(bounds(labels_only.shares[0])) / 3
 
 
 def test_a_corpus_that_is_labelled_as_a_whole_has_its_own_share() -> None:
     sample, truth = drawn(200, 200, 2, bias=2.0)
     part = shares(sample, np.ones(200), 0.95)
-    assert part.counted and part.n_labels == 200
+    assert part.is_count and part.n_labels == 200
     share = part.shares[0]
     assert share.low == share.value == share.high == pytest.approx(truth[:, 0].mean())
 
@@ -113,9 +114,9 @@ def test_labels_of_a_small_part_are_known() -> None:
     rows = [labelled[:5], np.r_[labelled[5:10], other[:5]], np.r_[labelled[10:], other[5:]]]
     masses = [np.isin(np.arange(1000), part).astype(np.float64) for part in rows]
     whole, half, _ = shares_of_parts(sample, masses, 0.95)
-    assert whole.counted and whole.shares[0].value == truth[labelled[:5], 0].mean()
+    assert whole.is_count and whole.shares[0].value == truth[labelled[:5], 0].mean()
     value, known = half.shares[0].value, truth[labelled[5:10], 0].sum()
-    assert half.borrowed and known / 10 <= value <= (known + 5) / 10
+    assert half.is_borrowed and known / 10 <= value <= (known + 5) / 10
 
 
 @given(st.integers(0, 10_000), st.integers(LEAST_LABELS, 80), st.floats(-3, 3))
@@ -135,25 +136,25 @@ def test_shares_sum_to_one_and_lie_in_their_intervals(seed: int, n: int, bias: f
 def test_outcomes_to_regress_have_the_shares_as_means(seed: int, n: int, bias: float) -> None:
     sample, truth = drawn(120, n, seed, bias)
     masses = np.random.default_rng(seed).integers(1, 4, 120).astype(np.float64)
-    outcomes = adjusted(sample, masses)
+    outcomes = adjusted_outcomes(sample, masses)
     means = masses @ outcomes / masses.sum()
     values = [share.value for share in shares(sample, masses, 0.95).shares]
     assert np.clip(means, 0, 1) == pytest.approx(values)
     whole = replace(sample, labelled=np.arange(120), truth=truth, weights=np.ones(120))
-    assert adjusted(whole, np.ones(120)) == pytest.approx(truth)
+    assert adjusted_outcomes(whole, np.ones(120)) == pytest.approx(truth)
 
 
 def test_regressions_on_adjusted_outcomes_are_unbiased_where_errors_depend_on_what_counts() -> None:
-    """A model that sees the first outcome in late texts alone; it is as frequent in early ones."""
+    """The model finds the first outcome only in late texts; it is as frequent in early ones."""
     slopes = []
     for seed in range(200):
         sample, _ = drawn(400, 60, seed)
         late = np.arange(400) >= 200
         misled = np.where(late[:, None], sample.probabilities, [0.0, 1.0])
-        outcomes = adjusted(replace(sample, probabilities=misled), np.ones(400))[:, 0]
+        outcomes = adjusted_outcomes(replace(sample, probabilities=misled), np.ones(400))[:, 0]
         slopes.append((outcomes[late].mean() - outcomes[~late].mean(), misled[late, 0].mean()))
-    mean, of_predictions = np.mean(slopes, axis=0)
-    assert abs(mean) < 0.03 and of_predictions > 0.3
+    mean, predicted_gap = np.mean(slopes, axis=0)
+    assert abs(mean) < 0.03 and predicted_gap > 0.3
 
 
 def test_intervals_hold_where_those_of_counted_predictions_do_not() -> None:
@@ -162,24 +163,24 @@ def test_intervals_hold_where_those_of_counted_predictions_do_not() -> None:
         sample, truth = drawn(1500, 80, seed, bias=-1.0)
         value = truth[:, 0].mean()
         held.append(covers(shares(sample, np.ones(1500), 0.95).shares[0], value))
-        answered = (sample.probabilities[:, 0] > 0.5).mean(keepdims=True)
-        low, high = modified_wilson(answered, np.array([1500.0]), 0.95, 1.96)
+        predicted_share = (sample.probabilities[:, 0] > 0.5).mean(keepdims=True)
+        low, high = modified_wilson(predicted_share, np.array([1500.0]), 0.95, 1.96)
         counted.append(low[0] <= value <= high[0])
     assert 0.92 <= np.mean(held) <= 0.99
     assert np.mean(counted) < 0.05
 
 
 def test_articles_err_together() -> None:
-    # All 20 texts of an article have the same topic, so that they tell as much as one.
+    # All 20 texts of an article have the same topic, so their effective number is 1.
     held, narrow = [], []
     for seed in range(150):
         rng = np.random.default_rng(seed)
         true = np.repeat(rng.random(60) < 0.4, 20)
-        sample = of_whole_articles(true, 8, rng)
+        sample = article_sample(true, 8, rng)
         value = true.mean()
         held.append(covers(shares(sample, np.ones(1200), 0.95).shares[0], value))
-        alone = shares(replace(sample, articles=None), np.ones(1200), 0.95).shares[0]
-        narrow.append(covers(alone, value))
+        independent = shares(replace(sample, articles=None), np.ones(1200), 0.95).shares[0]
+        narrow.append(covers(independent, value))
     assert np.mean(held) >= 0.93
     assert np.mean(narrow) < 0.6
 
@@ -201,28 +202,29 @@ def test_suggested_labels_alone_are_no_sample_of_a_part() -> None:
     halves = [(np.arange(1000) < 500).astype(np.float64), (np.arange(1000) >= 500) * np.ones(1000)]
     first, second = shares_of_parts(mixed, halves, 0.95)
     assert first.n_labels == 60 and first.shares[0].low is not None
-    assert second.n_labels == 0 and second.borrowed and second.shares[0].low is None
+    assert second.n_labels == 0 and second.is_borrowed and second.shares[0].low is None
 
 
 def test_a_group_that_is_labelled_as_a_whole_adds_no_noise() -> None:
-    # Half of 200 texts are labelled, and 30 of the others: all noise is that of the latter.
+    # All of the first 100 texts are labelled, and 30 of the others, which have all of the noise.
     rows = np.arange(130)
     true = np.tile([True, False], 100)
     truth = np.column_stack([true, ~true]).astype(np.float64)
     weights = np.where(rows < 100, 1.0, 100 / 30)
     sample = Sample(np.full((200, 2), 0.5), rows, truth[rows], weights, np.ones(130))
     low, high = bounds(shares(sample, np.ones(200), 0.95).shares[0])
-    # The standard error of the mean of 30 of 100 texts, halved: theirs is half of the corpus.
+    # This is half of the standard error of the mean of 30 of 100 texts, because they stand for
+    # half of the corpus.
     error = 0.5 * np.sqrt(0.25 / 30 * 0.7)
     assert (high - low) / 2 == pytest.approx(1.98 * error, rel=0.05)
 
 
 def test_few_labels_that_stand_for_most_texts_give_no_interval() -> None:
     sample, _ = drawn(1000, 60, 8)
-    assert sample.units(np.ones(1000)) == 60
-    for n_high, units in ((8, 0), (30, 30)):
+    assert sample.n_sampling_units(np.ones(1000)) == 60
+    for n_high, n_units in ((8, 0), (30, 30)):
         weights = np.repeat([30.0, 0.1], [n_high, 60 - n_high])
-        assert replace(sample, weights=weights).units(np.ones(1000)) == units
+        assert replace(sample, weights=weights).n_sampling_units(np.ones(1000)) == n_units
 
 
 def test_a_part_without_labels_borrows_from_the_others() -> None:
@@ -230,26 +232,26 @@ def test_a_part_without_labels_borrows_from_the_others() -> None:
     masses = [np.zeros(1000) for _ in range(2)]
     masses[1][[n for n in range(1000) if n not in set(sample.labelled)][:300]] = 1
     masses[0] = 1 - masses[1]
-    own, borrowed = shares_of_parts(sample, masses, 0.95)
-    assert not own.borrowed and own.n_labels == 200
-    assert borrowed.borrowed and borrowed.n_labels == 0 and borrowed.shares[0].low is None
+    own, other = shares_of_parts(sample, masses, 0.95)
+    assert not own.is_borrowed and own.n_labels == 200
+    assert other.is_borrowed and other.n_labels == 0 and other.shares[0].low is None
     value = truth[masses[1] > 0, 0].mean()
     uncorrected = sample.probabilities[masses[1] > 0, 0].mean()
-    assert abs(borrowed.shares[0].value - value) < abs(uncorrected - value) / 2
+    assert abs(other.shares[0].value - value) < abs(uncorrected - value) / 2
 
 
 def test_errors_that_differ_between_parts_are_seen() -> None:
     sample, _ = drawn(2000, 400, 5)
     late = (np.arange(2000) >= 1000).astype(np.float64)
     halves = [1 - late, late]
-    alike = errors_differ(sample, halves, 0)
+    alike = equal_errors_p(sample, halves, 0)
     too_high = np.column_stack([halves[1], -halves[1]]) * 0.4
-    unlike = errors_differ(
+    unlike = equal_errors_p(
         replace(sample, probabilities=sample.probabilities + too_high), halves, 0
     )
     assert alike is not None and alike > 0.01
     assert unlike is not None and unlike < 0.001
-    assert errors_differ(sample, halves[:1], 0) is None
+    assert equal_errors_p(sample, halves[:1], 0) is None
 
 
 def test_one_label_of_a_rare_topic_is_no_sign_of_other_errors() -> None:
@@ -260,7 +262,7 @@ def test_one_label_of_a_rare_topic_is_no_sign_of_other_errors() -> None:
     probabilities = np.pad(sample.probabilities, ((0, 0), (0, 1)))
     sample = replace(sample, probabilities=probabilities, truth=truth)
     few = np.isin(np.arange(2000), sample.labelled[:4]).astype(np.float64)
-    chance = errors_differ(sample, [few, 1 - few], 0)
+    chance = equal_errors_p(sample, [few, 1 - few], 0)
     assert chance is not None and chance > 0.01  # one of the four labels is the only one: 4 in 400
 
 
@@ -268,16 +270,16 @@ def test_errors_that_are_alike_are_called_different_as_often_as_promised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(room, "N_PERMUTATIONS", 199)
-    rng, called = np.random.default_rng(1), 0
+    rng, n_rejected = np.random.default_rng(1), 0
     for seed in range(60):
         sample, _ = drawn(400, 80, seed)
         sample = replace(sample, articles=np.arange(80) // 4)
         part = np.zeros(400, dtype=np.int64)
         part[sample.labelled] = np.repeat(rng.permutation(20) % 8, 4)
-        chance = errors_differ(sample, [(part == n).astype(np.float64) for n in range(8)], seed)
+        chance = equal_errors_p(sample, [(part == n).astype(np.float64) for n in range(8)], seed)
         assert chance is not None
-        called += chance < 0.2
-    assert called <= 60 * 0.2 + 3 * (60 * 0.2 * 0.8) ** 0.5
+        n_rejected += chance < 0.2
+    assert n_rejected <= 60 * 0.2 + 3 * (60 * 0.2 * 0.8) ** 0.5
 
 
 def test_a_trend_is_the_slope_of_the_line_through_all_texts() -> None:
@@ -293,26 +295,26 @@ def test_a_trend_is_the_slope_of_the_line_through_all_texts() -> None:
 
 
 def test_a_trend_of_a_topic_that_few_articles_have_is_not_taken_for_certain() -> None:
-    # One article in 20 has the topic, in a third of its texts; 9 of 60 are drawn, mostly others.
+    # One article in 20 has the topic, in a third of its texts, and 9 of 60 articles are drawn.
     held = []
     for seed in range(150):
         rng = np.random.default_rng(seed)
         about = np.repeat(rng.random(60) < 0.05, 20)
         true = about & (rng.random(1200) < 1 / 3)
         times = np.repeat(np.arange(60.0), 20)
-        change = trend(of_whole_articles(true, 9, rng), np.ones(1200), times, 0.95)[0]
+        change = trend(article_sample(true, 9, rng), np.ones(1200), times, 0.95)[0]
         held.append(covers(change, float(np.polyfit(times, true, 1)[0])))
     assert np.mean(held) >= 0.93
 
 
-def test_few_articles_with_a_topic_tell_little_of_how_it_varies() -> None:
-    # One article in 14 has the topic, in up to all of its 20 texts; 60 of 300 are drawn.
+def test_intervals_hold_for_a_topic_of_few_articles() -> None:
+    # One article in 14 has the topic, in up to all of its 20 texts, and 60 of 300 are drawn.
     held, n_texts = [], 300 * 20
     for seed in range(200):
         rng = np.random.default_rng(seed)
-        much = np.repeat((rng.random(300) < 0.07) * rng.random(300), 20)
-        true = rng.random(n_texts) < much
-        sample = of_whole_articles(true, 60, rng)
+        rates = np.repeat((rng.random(300) < 0.07) * rng.random(300), 20)
+        true = rng.random(n_texts) < rates
+        sample = article_sample(true, 60, rng)
         held.append(covers(shares(sample, np.ones(n_texts), 0.95).shares[0], true.mean()))
     assert np.mean(held) >= 0.93
 
@@ -320,38 +322,38 @@ def test_few_articles_with_a_topic_tell_little_of_how_it_varies() -> None:
 @given(st.lists(st.floats(-2, 2), min_size=2, max_size=6))
 def test_shares_that_exclude_each_other_are_the_nearest_of_sum_one(values: list[float]) -> None:
     raw = np.array(values)
-    nearest = possible(raw, exclusive=True)
+    nearest = nearest_shares(raw, exclusive=True)
     assert nearest.sum() == pytest.approx(1) and (nearest >= 0).all()
     # No step towards another corner of the simplex comes closer.
     for corner in np.eye(len(raw)):
         assert (raw - nearest) @ (corner - nearest) <= 1e-9
-    assert possible(raw, exclusive=False).tolist() == np.clip(raw, 0, 1).tolist()
+    assert nearest_shares(raw, exclusive=False).tolist() == np.clip(raw, 0, 1).tolist()
 
 
 def test_predictions_of_some_correct_those_of_another_model_for_all() -> None:
-    """The other model sees all topics twice as often; what corrects it adds to the noise."""
-    truth_of, estimates, held = [], [], []
+    """The other model finds all topics twice as often; its correction adds to the noise."""
+    true_shares, estimates, held = [], [], []
     for seed in range(150):
         sample, truth = drawn(1000, 60, seed)
         rng = np.random.default_rng([seed, 2])
         numbers = np.sort(rng.choice(1000, 200, replace=False))
         rough = np.clip(2 * sample.probabilities, 0, 1)
         rates = np.full(200, 0.2)
-        values, noise = nested(rough, sample.probabilities[numbers], numbers, rates)
+        values, noise = corrected_predictions(rough, sample.probabilities[numbers], numbers, rates)
         values[sample.labelled] = sample.probabilities[sample.labelled]
         noise[sample.labelled] = 0.0
         mixed = replace(sample, probabilities=values, rate=0.2, noise=noise)
         part = shares(mixed, np.ones(1000), 0.95).shares[0]
-        truth_of.append(truth[:, 0].mean())
+        true_shares.append(truth[:, 0].mean())
         estimates.append(part.value)
-        held.append(covers(part, truth_of[-1]))
-    assert abs(np.mean(estimates) - np.mean(truth_of)) < 0.01 and np.mean(held) >= 0.9
-    # In a part of which hardly any text was predicted, labels stand alone.
+        held.append(covers(part, true_shares[-1]))
+    assert abs(np.mean(estimates) - np.mean(true_shares)) < 0.01 and np.mean(held) >= 0.9
+    # Shares of a part with few predicted texts rest on labels only.
     few = (np.arange(1000) < 60).astype(np.float64)
-    assert mixed.for_part(few).predicts is False and mixed.for_part(np.ones(1000)) is mixed
+    assert mixed.for_part(few).has_predictions is False and mixed.for_part(np.ones(1000)) is mixed
 
 
-def test_what_no_label_has_may_be_missing_from_a_group() -> None:
+def test_an_outcome_of_no_label_may_be_missing_from_a_group() -> None:
     sample, _ = drawn(300, 30, 4)
     none = replace(sample, truth=np.tile([0.0, 1.0], (30, 1)))
     first, second = shares(none, np.ones(300), 0.95).shares
@@ -360,8 +362,8 @@ def test_what_no_label_has_may_be_missing_from_a_group() -> None:
 
 
 def test_intervals_for_further_articles_hold_for_these() -> None:
-    """Articles of one topic each: of 40, the share differs from that of all articles."""
-    held, alone = [], []
+    """Each article has one topic, so 40 articles have another share than all articles."""
+    held, held_for_texts = [], []
     for seed in range(150):
         rng = np.random.default_rng(seed)
         true = np.repeat(rng.random(40) < 0.3, 25)
@@ -372,15 +374,13 @@ def test_intervals_for_further_articles_hold_for_these() -> None:
         clusters = np.repeat(np.arange(40), 25)
         part = shares(replace(sample, clusters=clusters), np.ones(1000), 0.95)
         held.append(covers(part.shares[0], 0.3))
-        alone.append(covers(shares(sample, np.ones(1000), 0.95).shares[0], 0.3))
-    assert np.mean(held) >= 0.92 and np.mean(alone) < 0.7
-    # A trend of these articles is none of articles in general, where each year has few of them.
+        held_for_texts.append(covers(shares(sample, np.ones(1000), 0.95).shares[0], 0.3))
+    assert np.mean(held) >= 0.92 and np.mean(held_for_texts) < 0.7
+    # With few articles a year, a trend for further articles is far less certain.
     times = clusters.astype(np.float64)
-    narrow, wide = (
-        np.diff(bounds(trend(each, np.ones(1000), times, 0.95)[0]))
-        for each in (sample, replace(sample, clusters=clusters))
-    )
-    assert wide > 1.5 * narrow
+    narrow = trend(sample, np.ones(1000), times, 0.95)[0]
+    wide = trend(replace(sample, clusters=clusters), np.ones(1000), times, 0.95)[0]
+    assert np.diff(bounds(wide)) > 1.5 * np.diff(bounds(narrow))
     five = replace(sample, clusters=np.arange(1000) % 5)
     assert shares(five, np.ones(1000), 0.95).shares[0].low is None
 
@@ -388,7 +388,7 @@ def test_intervals_for_further_articles_hold_for_these() -> None:
 def test_parts_with_other_weights_and_variances_are_called_different_as_often_as_promised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Drawn by group: 40 of 900, of 450 and of 150 texts, whose errors vary more in the last."""
+    """40 texts are drawn from each of 900, 450 and 150; errors vary more in the last group."""
     monkeypatch.setattr(room, "N_PERMUTATIONS", 199)
     sizes, rejected = np.array([900, 450, 150]), []
     parts = np.repeat(np.arange(3), sizes)
@@ -404,5 +404,5 @@ def test_parts_with_other_weights_and_variances_are_called_different_as_often_as
         weights = sizes[parts[rows]] / 40
         predicted = np.column_stack([known, 1 - known])
         sample = Sample(predicted, rows, truth[rows], weights, np.ones(120))
-        rejected.append((errors_differ(sample, masses, seed) or 1.0) < 0.05)
+        rejected.append((equal_errors_p(sample, masses, seed) or 1.0) < 0.05)
     assert np.mean(rejected) <= 0.08

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,25 +19,32 @@ from paratopic.project.texts import numbered
 from paratopic.project.topics import ModeName, Topics
 from paratopic.training.examples import Fitted
 from tests.documents import altered
-from tests.samples import KINDS, READING, examples, fit, fit_reading, in_articles
+from tests.samples import (
+    CONTEXT_WEIGHTS,
+    KINDS,
+    examples,
+    fit,
+    fit_with_context,
+    passages_in_articles,
+)
 
 Make = Callable[..., tuple[Fitted, Path]]
 
 
 @pytest.fixture(scope="session")
 def make(rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, shared_folder: Path) -> Make:
-    """Fit a model of a kind once; all processes that test side by side have one saved folder."""
+    """Fit a model of a kind once; all processes of a test run share its saved folder."""
 
     @functools.cache
     def fitted(
         kind: str, weights: ContextWeights | None, mode: ModeName = "single"
     ) -> tuple[Fitted, Path]:
-        data, asked = examples(rows, topics.names), replace(topics, mode=mode)
+        data, mode_topics = examples(rows, topics.names), replace(topics, mode=mode)
         if weights is None:
-            model = fit(kind, data, asked, tiny_encoder)
+            model = fit(kind, data, mode_topics, tiny_encoder)
         else:
-            data = replace(data, texts=numbered(in_articles(rows)))
-            model = fit_reading(kind, data, asked, tiny_encoder, weights)
+            data = replace(data, texts=numbered(passages_in_articles(rows)))
+            model = fit_with_context(kind, data, mode_topics, tiny_encoder, weights)
         folder = shared_folder / ("trained" if weights is None else "reading") / mode / kind
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
@@ -48,13 +56,17 @@ def make(rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, shared_folder: 
 
 
 def calibrated(saved: Path, folder: Path, calibration: Calibration) -> Model:
-    """A saved model with another calibration: saving it again would export its encoder again."""
-    return load(altered(saved, folder, lambda of: of.update(calibration=asdict(calibration))))
+    """Copy a saved model with another calibration, which is faster than to export it again."""
+
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["calibration"] = asdict(calibration)
+
+    return load(altered(saved, folder, change))
 
 
 @pytest.fixture(scope="session", params=KINDS)
 def trained(request: pytest.FixtureRequest, make: Make) -> tuple[Fitted, Path]:
-    """A model and the folder that it is saved in, without a calibration."""
+    """A model and its saved folder, without a calibration."""
     return make(request.param, None)
 
 
@@ -70,4 +82,4 @@ def model(saved: Path) -> Model:
 
 @pytest.fixture(scope="session", params=KINDS)
 def reading(request: pytest.FixtureRequest, make: Make) -> tuple[Fitted, Path]:
-    return make(request.param, READING)
+    return make(request.param, CONTEXT_WEIGHTS)

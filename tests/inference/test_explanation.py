@@ -1,4 +1,4 @@
-"""The share of a sentence is what the logits lose without it, whatever the model."""
+"""The share of a sentence is the difference of the logits without it, for every model."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from paratopic import Explanation, Share, load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Calibration
 from paratopic.inference.prediction import sentences
-from paratopic.project.passages import REACH, Passage
-from paratopic.project.texts import Text, as_passage, plain
-from paratopic.project.topics import NONE, Topics
+from paratopic.project.passages import N_NEIGHBOURS, Passage
+from paratopic.project.texts import Text, as_passage, plain_texts
+from paratopic.project.topics import NO_TOPIC_SHORT, Topics
 from paratopic.training.examples import Fitted
 from tests.inference.conftest import Make, calibrated
-from tests.samples import KINDS, READING, WORDS, examples, fit
+from tests.samples import CONTEXT_WEIGHTS, KINDS, WORDS, examples, fit
 
 TEXT = (
     "Officials said that the tariff on export goods would rise. The navy left the port.\nIt rained."
@@ -29,11 +29,11 @@ LONG = f"{TEXT} " * 40
 
 
 def logits_of(model: Model, text: Text) -> dict[str, float]:
-    """Relative logits by another way: from the probabilities, with those that are not known out."""
+    """Compute relative logits independently: from the probabilities that are not 0."""
     mode = model.mode
     logits = mode.logits(mode.complete(model.predict_proba([text])))[0]
-    named = dict(zip((*model.classes_, NONE), logits, strict=False))
-    known = {name: logit for name, logit in named.items() if np.isfinite(logit)}
+    all_logits = dict(zip((*model.classes_, NO_TOPIC_SHORT), logits, strict=False))
+    known = {name: logit for name, logit in all_logits.items() if np.isfinite(logit)}
     if mode.name == "single":
         mean = np.mean(list(known.values()))
         known = {name: logit - mean for name, logit in known.items()}
@@ -41,52 +41,55 @@ def logits_of(model: Model, text: Text) -> dict[str, float]:
 
 
 def without(text: Text, part: Share | str) -> Text:
-    """The text without a sentence, or without a part of what stands around it."""
+    """The text without a sentence, or without a part of its context."""
     if isinstance(part, str):
         return replace(as_passage(text), **{part: ""})
-    (own,) = plain([text])
+    (own,) = plain_texts([text])
     rest = own[: part.start] + own[part.end :]
     return replace(text, text=rest) if isinstance(text, Passage) else rest
 
 
 def check(model: Model, text: Text) -> Explanation:
     """Explain a text, and check each part by leaving it out."""
-    why, (own,) = model.explain(text), plain([text])
-    assert why.prediction == model.predict(text)
-    assert why.logits == pytest.approx(logits_of(model, text), abs=2e-4)
-    assert all(own[part.start : part.end] == part.text for part in why.sentences)
-    parts = [(part, part.shares) for part in why.sentences] + [*why.context.items()]
+    explanation, (own,) = model.explain(text), plain_texts([text])
+    logits = explanation.logits
+    assert explanation.prediction == model.predict(text)
+    assert logits == pytest.approx(logits_of(model, text), abs=2e-4)
+    assert all(own[part.start : part.end] == part.text for part in explanation.sentences)
+    parts = [(part, part.shares) for part in explanation.sentences] + [*explanation.context.items()]
     for part, shares in parts:
         rest = without(text, part)
-        left = logits_of(model, rest) if plain([rest])[0].strip() else dict.fromkeys(why.logits, 0)
-        assert shares == pytest.approx({n: why.logits[n] - left[n] for n in why.logits}, abs=1e-3)
-    return why
+        is_blank = not plain_texts([rest])[0].strip()
+        rest_logits = dict.fromkeys(logits, 0.0) if is_blank else logits_of(model, rest)
+        expected = {name: logits[name] - rest_logits[name] for name in logits}
+        assert shares == pytest.approx(expected, abs=1e-3)
+    return explanation
 
 
 def present(passage: Passage) -> set[str]:
-    """The parts of what stands around a text that are not blank, as far as they are read."""
+    """The parts of the context that a model reads and that are not blank."""
     near = {
         "title": [passage.title],
         "heading": [passage.heading],
-        "before": passage.before[-REACH:],
-        "after": passage.after[:REACH],
+        "before": passage.before[-N_NEIGHBOURS:],
+        "after": passage.after[:N_NEIGHBOURS],
     }
-    return {part for part, texts in near.items() if any(text.strip() for text in texts)}
+    return {part for part, texts in near.items() if "".join(texts).strip()}
 
 
 @pytest.mark.parametrize("text", [TEXT, LONG], ids=["short", "long"])
-def test_a_sentence_speaks_for_its_topic(model: Model, text: str) -> None:
-    why = check(model, text)
-    assert [part.text for part in why.sentences[:3]] == [
+def test_a_sentence_has_a_share_in_its_topic(model: Model, text: str) -> None:
+    explanation = check(model, text)
+    assert [part.text for part in explanation.sentences[:3]] == [
         "Officials said that the tariff on export goods would rise.",
         "The navy left the port.",
         "It rained.",
     ]
-    if text == LONG:  # where each sentence is there 40 times, one less changes little
+    if text == LONG:  # one sentence less changes little if there are 40 of each
         return
-    first, second, _ = (part.shares for part in why.sentences)
-    lead = [shares["security"] - shares["trade"] for shares in (first, second)]
-    assert first["trade"] > second["trade"] and lead[1] > lead[0]
+    first, second, _ = [part.shares for part in explanation.sentences]
+    assert first["trade"] > second["trade"]
+    assert second["security"] - second["trade"] > first["security"] - first["trade"]
 
 
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
@@ -116,17 +119,20 @@ def test_parts_of_any_passage_are_left_out(reading: tuple[Fitted, Path], passage
     assert set(check(load(reading[1]), passage).context) == present(passage)
 
 
-def test_what_stands_around_a_text_speaks_for_its_topics(reading: tuple[Fitted, Path]) -> None:
+def test_context_has_a_share_in_its_topics(reading: tuple[Fitted, Path]) -> None:
     model = load(reading[1])
     passage = Passage(TEXT, "Missile, army and navy.", (), "Tariff, quota, customs duty.")
-    why = check(model, passage)
-    assert list(why.context) == ["heading", "before"]
-    for_trade = {part: shares["trade"] - shares["security"] for part, shares in why.context.items()}
-    assert for_trade["heading"] > 0 and for_trade["heading"] > 0.3 / 0.6 * for_trade["before"]
+    explanation = check(model, passage)
+    assert list(explanation.context) == ["heading", "before"]
+    heading, before = explanation.context["heading"], explanation.context["before"]
+    heading_lead = heading["trade"] - heading["security"]
+    before_lead = before["trade"] - before["security"]
+    assert heading_lead > 0 and heading_lead > 0.3 / 0.6 * before_lead
     if model.kind == "baseline":  # the tiny encoder's embeddings of any two texts are similar
-        assert for_trade["before"] < 0
-    assert [part.text for part in why.sentences] == [
-        part.text for part in model.explain(TEXT).sentences
+        assert before_lead < 0
+    sentences_of_text = model.explain(TEXT).sentences
+    assert [part.text for part in explanation.sentences] == [
+        part.text for part in sentences_of_text
     ]
 
 
@@ -134,13 +140,17 @@ def test_what_stands_around_a_text_speaks_for_its_topics(reading: tuple[Fitted, 
 def test_parts_are_left_out_in_mode_multi_with_a_calibration(
     kind: str, make: Make, tmp_path: Path
 ) -> None:
-    alone = Calibration((3.0,), (0.5,), (0.2,))
-    both = Calibration((1.0, 2.0, 0.5), (0.0, 1.0, -1.0), (0.3, 0.5, 0.5), alone=alone)
-    loaded = calibrated(make(kind, READING, "multi")[1], tmp_path / kind, both)
+    calibration = Calibration(
+        (1.0, 2.0, 0.5),
+        (0.0, 1.0, -1.0),
+        (0.3, 0.5, 0.5),
+        alone=Calibration((3.0,), (0.5,), (0.2,)),
+    )
+    loaded = calibrated(make(kind, CONTEXT_WEIGHTS, "multi")[1], tmp_path / kind, calibration)
     for text in (TEXT, LONG):
         assert set(check(loaded, text).logits) == set(WORDS)
-        why = check(loaded, Passage(text, "The navy left.", ("", "Tariffs."), "Trade", " "))
-        assert set(why.context) == {"before", "after", "heading"}
+        passage = Passage(text, "The navy left.", ("", "Tariffs."), "Trade", " ")
+        assert set(check(loaded, passage).context) == {"before", "after", "heading"}
 
 
 def test_a_topic_without_examples_is_left_out(rows: pd.DataFrame, tmp_path: Path) -> None:
@@ -156,8 +166,8 @@ def test_only_a_text_is_explained(model: Model) -> None:
         model.explain([TEXT])  # type: ignore[arg-type]  # the mistake that is tested
 
 
-# They were written for this test.
-OF_LANGUAGES = {
+# These sentences were written for this test.
+SENTENCES = {
     "en": ['He said "No."', "Mr. Smith stayed.", "“Stay,” she said.", "The U.S. Navy left."],
     "marks": ['Mr. Li said: "No deal."', "Then 3.5 per cent?!", "(It did.)", "And so"],
     "de": [
@@ -173,15 +183,15 @@ OF_LANGUAGES = {
     "am": ["ድርድሩ ቀጥሏል።", "“ተስፋ አንቆርጥም።”", "በቂ ነው፧", "ዓ.ም. ነው"],
     "hi": ['उन्होंने कहा, "हम तैयार हैं।"', "क्या यह सही है?", "डॉ. सिंह आए।"],
     "th": ["รัฐมนตรีกล่าวว่าการเจรจาจะดำเนินต่อไป", "ยังไม่มีใครทราบ 12 เมษายน"],
-    # There is no blank between.
+    # Chinese and Japanese have no blanks between sentences.
     "zh": ["部长说：“我们会谈判。”", "会议在十月三日举行。", "真的吗？"],
     "ja": ["「関税は上がる。」", "首相は述べた。", "本当か？"],
 }
 
 
-@pytest.mark.parametrize("language", OF_LANGUAGES)
+@pytest.mark.parametrize("language", SENTENCES)
 def test_a_sentence_ends_where_readers_of_its_language_end_it(language: str) -> None:
-    expected = OF_LANGUAGES[language]
+    expected = SENTENCES[language]
     text = ("" if language in ("zh", "ja") else " ").join(expected)
     assert [text[start:end] for start, end in sentences(text)] == expected
 

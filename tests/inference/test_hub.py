@@ -38,7 +38,7 @@ class Hub(BaseHTTPRequestHandler):
 
     def __init__(self, folder: Path, *args: object) -> None:
         self.folder = folder
-        super().__init__(*args)  # type: ignore[arg-type]  # of socketserver
+        super().__init__(*args)  # type: ignore[arg-type]  # the class of socketserver needs them
 
     def do_GET(self) -> None:
         api, resolve = "/api/models/press/topics/", f"/press/topics/resolve/{COMMIT}/"
@@ -97,7 +97,7 @@ def test_a_model_is_fetched_at_a_revision_checked_and_kept(
         assert (Path(folder).name, topic) == (COMMIT, "trade")
     assert f"its digest is {digest}" in printed(f"press/topics#sha256:{digest[::-1]}")
     assert "no such model could be loaded from the hub" in printed("press/others")
-    # Another model's answer would be as bad as none: what was fetched is enough without the hub.
+    # Without the hub, the cached files of this revision are used.
     nowhere = "http://127.0.0.1:9"
     assert printed(f"press/topics@{COMMIT}", nowhere).split() == [folder, topic]
     assert f"from the hub {nowhere}: " in printed("press/others", nowhere)

@@ -1,4 +1,4 @@
-"""Where a model is looked for, when it is loaded again, and what loading needs and imports."""
+"""Loading: the search for a model, reloads of the default one, imports and missing packages."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_prediction_imports_little(saved: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", "/etc", "", ["a"]])
-def test_a_champion_is_a_folder_beside_its_file(name: object, tmp_path: Path) -> None:
+def test_a_champion_is_a_folder_next_to_its_file(name: object, tmp_path: Path) -> None:
     path = tmp_path / "champion"
     path.write_text(json.dumps({"champion": name}))
     with pytest.raises(UserError, match="champion"):
@@ -79,7 +79,7 @@ def test_a_champion_is_a_folder_beside_its_file(name: object, tmp_path: Path) ->
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
 @pytest.mark.parametrize("name", EncoderClassifier.FILES)
-def test_a_piece_that_cannot_be_read_is_refused(saved: Path, name: str, tmp_path: Path) -> None:
+def test_a_damaged_file_of_a_transformer_is_refused(saved: Path, name: str, tmp_path: Path) -> None:
     folder = repacked(saved, tmp_path / "model", name, lambda p: p.write_bytes(b"not that"))
     with pytest.raises(UserError, match="cannot be loaded as a"):
         load(folder)
@@ -95,7 +95,7 @@ def test_a_piece_that_cannot_be_read_is_refused(saved: Path, name: str, tmp_path
     ],
 )
 def test_a_missing_package_is_named(tmp_path: Path, missing: str, store: str, message: str) -> None:
-    """In a process of its own: MLflow remembers for good what it could not import."""
+    """The test needs its own process, because MLflow remembers packages that are missing."""
     program = (
         f"import sys; sys.modules[{missing!r}] = None\n"
         "from pathlib import Path\n"
@@ -116,5 +116,5 @@ def test_a_damaged_store_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "mlflow.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(UserError, match=r"(?s)cannot be loaded from MLflow at .*mlflow.db"):
         fetch("models:/paratopic@champion", tmp_path)
-    # Nothing was made in the current directory, and what MLflow asks is as it was.
+    # The current directory is still empty, and MLflow's store is the same as before.
     assert list(elsewhere.iterdir()) == [] and not mlflow.is_tracking_uri_set()

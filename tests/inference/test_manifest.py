@@ -1,4 +1,4 @@
-"""A model's folder: what is saved is what is loaded, and a damaged or foreign folder is refused."""
+"""A model's folder: a loaded model equals the saved one, and damaged folders are refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.documents import altered
 from tests.inference.conftest import Make
 from tests.programs import Cli
 from tests.reading.test_any_bytes import damaged
-from tests.samples import KINDS, READING, TARIFF, fit, in_articles
+from tests.samples import CONTEXT_WEIGHTS, KINDS, TARIFF, fit, passages_in_articles
 
 MANIFEST = b"""
 {"format": %d, "kind": "%s", "settings": {}, "calibration": {},
@@ -42,10 +42,10 @@ MANIFEST = b"""
 DAMAGED = [b"", b"{", b"{}", b"[]", b"[" * 1_000_000, b"<html>", b"\xff\xfe{"]
 
 
-def test_a_published_model_has_only_what_prediction_reads(
+def test_a_published_model_has_only_files_of_prediction(
     saved: Path, tmp_path: Path, cli: Cli
 ) -> None:
-    folder = tmp_path / "whole"
+    folder = tmp_path / "saved"
     shutil.copytree(saved, folder)
     (folder / CARD).write_text("# A card")
     out = tmp_path / "copy"
@@ -60,19 +60,19 @@ def test_a_published_model_has_only_what_prediction_reads(
     assert "copy exists already; name another folder" in cli(*words, status=1).out
 
 
-@pytest.mark.parametrize("given", [(None,), (READING,), (READING, "multi")])
+@pytest.mark.parametrize("options", [(None,), (CONTEXT_WEIGHTS,), (CONTEXT_WEIGHTS, "multi")])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_loaded_model_answers_as_the_one_in_memory(
-    kind: str, given: tuple[Any, ...], make: Make, rows: pd.DataFrame, topics: Topics
+def test_a_loaded_model_predicts_as_the_one_in_memory(
+    kind: str, options: tuple[Any, ...], make: Make, rows: pd.DataFrame, topics: Topics
 ) -> None:
-    assert topics.descriptions  # how near texts are to other subjects is saved too
-    model, folder = make(kind, *given)
+    assert topics.descriptions  # with these, a head also has subjects
+    model, folder = make(kind, *options)
     loaded = load(folder)
-    passages, long = in_articles(rows), "tariff " * 300
+    passages, long = passages_in_articles(rows), "tariff " * 300
     texts = [*rows["text"], *passages, long, replace(passages[0], text=long), "☃ unheard-of"]
     assert loaded.classes_ == model.classes_ == topics.names
     assert loaded.definitions == {topic.name: topic.definition for topic in topics.topics}
-    # Numbers between two of 8 bits may be rounded up here and down there.
+    # Rounding to 8 bits may differ between both.
     tolerance = 0.01 if loaded.kind == "transformer" else 1e-15
     expected = model.predict_proba(numbered(texts))
     np.testing.assert_allclose(loaded.predict_proba(texts), expected, rtol=0, atol=tolerance)
@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_bytes(
         assert again.read_bytes() == path.read_bytes(), path.name
 
 
-def test_whoever_reads_a_model_reads_its_weights(saved: Path) -> None:
+def test_all_files_of_a_model_have_the_same_permissions(saved: Path) -> None:
     modes = {path.name: path.stat().st_mode for path in saved.rglob("*") if path.is_file()}
     assert set(modes.values()) == {modes[MANIFEST_NAME]}
 
@@ -116,7 +116,9 @@ def test_a_missing_or_changed_file_is_named(saved: Path, tmp_path: Path) -> None
         (MANIFEST % (3, b"forest"), "kind 'forest'"),
     ],
 )
-def test_what_is_no_model_is_refused(tmp_path: Path, manifest: bytes | None, message: str) -> None:
+def test_a_folder_without_a_model_is_refused(
+    tmp_path: Path, manifest: bytes | None, message: str
+) -> None:
     if manifest is not None:
         (tmp_path / "paratopic.json").write_bytes(manifest)
     with pytest.raises(UserError, match=message):
@@ -127,6 +129,8 @@ Manifest = dict[str, Any]
 
 
 def setting(*keys: str, to: Any) -> Callable[[Manifest], None]:
+    """Function that sets an entry of a manifest."""
+
     def change(manifest: Manifest) -> None:
         *parents, last = keys
         for key in parents:
@@ -136,8 +140,8 @@ def setting(*keys: str, to: Any) -> Callable[[Manifest], None]:
     return change
 
 
-def alone(**changes: Any) -> dict[str, Any]:
-    """A calibration of texts alone, as a manifest has it."""
+def calibration(**changes: Any) -> dict[str, Any]:
+    """A calibration in the format of a manifest."""
     return asdict(Calibration()) | changes
 
 
@@ -156,12 +160,18 @@ def alone(**changes: Any) -> dict[str, Any]:
         (setting("calibration", "sure", to=float("inf")), "finite"),
         (setting("calibration", "scale", to=[1e308]), "too large"),
         (setting("calibration", "scale", to=[0.0]), "paratopic.json is damaged.* not positive"),
-        (setting("calibration", "alone", to=alone(scale=[-2.0])), "not positive"),
-        (setting("calibration", "alone", to=alone(scale=[float("inf")])), "finite"),
-        (setting("calibration", "alone", to=alone(shift=[0.0] * 7)), "7 numbers as shift"),
-        (setting("calibration", "alone", to=alone(shares=[0.5, 0.5, 2.0, 0.1])), "a share is not"),
+        (setting("calibration", "alone", to=calibration(scale=[-2.0])), "not positive"),
+        (setting("calibration", "alone", to=calibration(scale=[float("inf")])), "finite"),
+        (setting("calibration", "alone", to=calibration(shift=[0.0] * 7)), "7 numbers as shift"),
+        (
+            setting("calibration", "alone", to=calibration(shares=[0.5, 0.5, 2.0, 0.1])),
+            "a share is not",
+        ),
         (setting("calibration", "shares", to=[0.5, 0.5, -0.1, 0.1]), "a share is not"),
-        (setting("calibration", "alone", to=alone(scale=["x"])), "damaged, or not the manifest"),
+        (
+            setting("calibration", "alone", to=calibration(scale=["x"])),
+            "damaged, or not the manifest",
+        ),
         (setting("settings", "context", "neighbours", to=1.5), "weight of neighbours is 1.5"),
         (setting("settings", "context", "title", to=float("nan")), "weight of title is nan"),
         (setting("settings", "context", "title", to=True), "weight of title is True"),
@@ -193,12 +203,12 @@ def test_the_length_of_windows_is_checked(saved: Path, tmp_path: Path) -> None:
             load(altered(saved, tmp_path / str(wrong), change))
 
 
-def test_what_is_no_file_is_refused(baseline_folder: Path, tmp_path: Path) -> None:
+def test_a_named_pipe_is_refused(baseline_folder: Path, tmp_path: Path) -> None:
     for name, message in ((MANIFEST_NAME, "has no"), ("head.safetensors", "lacks")):
         folder = tmp_path / name
         shutil.copytree(baseline_folder, folder)
         (folder / name).unlink()
-        os.mkfifo(folder / name)  # whoever opens it waits for ever
+        os.mkfifo(folder / name)  # a program that opened it would wait for ever
         with pytest.raises(UserError, match=f"{message} {name}"):
             load(folder)
 
@@ -207,7 +217,7 @@ Weights = dict[str, npt.NDArray[np.float64]]
 
 
 def repacked(folder: Path, copy: Path, name: str, change: Callable[[Path], object]) -> Path:
-    """A copy of a model's folder in which one file is changed, with its checksum."""
+    """Copy a model's folder, and change one file and its checksum."""
     shutil.copytree(folder, copy)
     change(copy / name)
     correct_checksum(copy, name)
@@ -229,7 +239,7 @@ def no_intercepts(weights: Weights) -> None:
 
 
 def without_first(axis: int, *names: str) -> Callable[[Weights], None]:
-    """What removes the first topic, term or dimension from some of the weights."""
+    """Function that removes the first topic, term or dimension from some weights."""
 
     def spoil(weights: Weights) -> None:
         for name in names:
@@ -273,14 +283,14 @@ def test_a_vocabulary_that_lacks_a_term_is_refused(baseline_folder: Path, tmp_pa
         load(folder)
 
 
-# What files of a model are damaged with.
-OF_JSON = [b"[", b"{", b'"', b"null", b"1e999", b"\\ud800", b"NaN", b"[" * 2000, b'{"a":1},']
-OF_WEIGHTS = [b"\x00" * 8, b"\xff" * 8, b"\x7f", b'"F64"', b'"F32"', b"[1,", b"999999999", b"{}"]
+# Pieces that damage files of a model.
+JSON_PIECES = [b"[", b"{", b'"', b"null", b"1e999", b"\\ud800", b"NaN", b"[" * 2000, b'{"a":1},']
+WEIGHT_PIECES = [b"\x00" * 8, b"\xff" * 8, b"\x7f", b'"F64"', b'"F32"', b"[1,", b"999999999", b"{}"]
 
 
 def load_damaged(folder: Path, name: str, data: bytes) -> str:
-    """Whether a model is read or refused one of whose files has other content, for a moment."""
-    whole = {path: (folder / path).read_bytes() for path in (name, MANIFEST_NAME)}
+    """Load a model while one of its files has other content; return whether it was refused."""
+    original = {path: (folder / path).read_bytes() for path in (name, MANIFEST_NAME)}
     (folder / name).write_bytes(data)
     correct_checksum(folder, name)
     try:
@@ -289,17 +299,17 @@ def load_damaged(folder: Path, name: str, data: bytes) -> str:
         assert str(folder) in str(error)
         return f"{name} refused"
     finally:
-        for path, content in whole.items():
+        for path, content in original.items():
             (folder / path).write_bytes(content)
     return f"{name} read"
 
 
 @st.composite
 def one_damaged(draw: st.DrawFn, folder: Path) -> tuple[str, bytes]:
-    """Name and content of one file of a model, which is damaged."""
+    """Name of one file of a model, and damaged content of it."""
     manifest = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
     name = draw(st.sampled_from(sorted(manifest["files"])))
-    return name, draw(damaged((folder / name).read_bytes(), [*OF_JSON, *OF_WEIGHTS]))
+    return name, draw(damaged((folder / name).read_bytes(), [*JSON_PIECES, *WEIGHT_PIECES]))
 
 
 def test_a_damaged_file_is_read_or_refused(baseline_folder: Path, tmp_path: Path) -> None:
@@ -308,7 +318,7 @@ def test_a_damaged_file_is_read_or_refused(baseline_folder: Path, tmp_path: Path
 
     @given(one_damaged(folder))
     @settings(max_examples=30, suppress_health_check=list(HealthCheck))
-    def attempt(given: tuple[str, bytes]) -> None:
-        load_damaged(folder, *given)
+    def load_with(damaged_file: tuple[str, bytes]) -> None:
+        load_damaged(folder, *damaged_file)
 
-    attempt()
+    load_with()

@@ -1,4 +1,4 @@
-"""Both modes keep the properties that the rooms rely on, whatever the numbers are."""
+"""Both modes keep the properties that the rooms rely on, with any numbers."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def arrays(k: int, low: float, high: float) -> st.SearchStrategy[Scores]:
     return st.lists(row, min_size=1, max_size=5).map(lambda rows: np.array(rows, dtype=np.float64))
 
 
-# As many logits as the larger of the modes has for two to four topics.
+# Both modes accept 3 to 5 logits.
 LOGITS = st.integers(3, 5).flatmap(lambda n: arrays(n, -12, 12))
 EXTREME_LOGITS = st.integers(3, 5).flatmap(lambda n: arrays(n, -1e4, 1e4))
 
 
 def test_both_modes_define_the_same() -> None:
-    single, multi = ({name for name in dir(m) if name[0] != "_"} for m in (Single, Multi))
-    assert single == multi
-    for name in single:
+    names = {name for name in dir(Single) if name[0] != "_"}
+    assert names == {name for name in dir(Multi) if name[0] != "_"}
+    for name in names:
         if callable(getattr(Single, name)):
             assert signature(getattr(Single, name)) == signature(getattr(Multi, name))
 
@@ -41,31 +41,31 @@ def test_logits_invert_probabilities(mode: Mode, logits: Scores) -> None:
     probabilities = mode.probabilities(logits)
     recovered = mode.logits(probabilities)
     np.testing.assert_allclose(mode.probabilities(recovered), probabilities, rtol=1e-6)
-    if mode is SINGLE:  # softmax leaves the level of the logits open
-        logits, recovered = (x - x[:, :1] for x in (logits, recovered))
+    if mode is SINGLE:  # softmax does not depend on the mean of the logits
+        logits, recovered = logits - logits[:, :1], recovered - recovered[:, :1]
     np.testing.assert_allclose(recovered, logits, atol=1e-6)
 
 
 @both_modes
 @given(logits=LOGITS)
 def test_scores_are_the_topics_probabilities(mode: Mode, logits: Scores) -> None:
-    """`complete` takes them for those, doubt is a share, and a lone window is its text."""
+    """`complete` restores probabilities, uncertainty is 0 to 1, and one window gives its text."""
     probabilities, scores = mode.probabilities(logits), mode.scores(logits)
     n, k = scores.shape
     assert probabilities.shape[1] == mode.n_logits(k)
     complete = mode.complete(scores)
     np.testing.assert_allclose(complete, probabilities, atol=1e-12)
     np.testing.assert_array_equal(complete[:, :k], scores)
-    doubt = mode.doubt(scores)
-    assert doubt.shape == (n,)
-    assert (doubt >= -1e-12).all() and (doubt <= 1 + 1e-12).all()
+    uncertainty = mode.uncertainty(scores)
+    assert uncertainty.shape == (n,)
+    assert (uncertainty >= -1e-12).all() and (uncertainty <= 1 + 1e-12).all()
     combined = mode.combine_windows(logits, [7] * n, np.arange(n), n)
     np.testing.assert_allclose(combined, logits)
 
 
 @both_modes
 @given(logits=LOGITS, thresholds=st.lists(st.floats(0.05, 0.95), min_size=5, max_size=5))
-def test_a_topic_is_named_from_its_probability_on(
+def test_a_topic_is_predicted_from_its_probability_on(
     mode: Mode, logits: Scores, thresholds: list[float]
 ) -> None:
     scores = mode.scores(logits)
@@ -76,9 +76,9 @@ def test_a_topic_is_named_from_its_probability_on(
         for change, named in ((1.001, True), (0.999, False)):
             moved = scores.copy()
             moved[:, topic] = needed[:, topic] * change
-            # Another topic may be named in its place.
+            # Other topics get a threshold at which they are never predicted.
             only = np.where(np.arange(k) == topic, thresholds[:k], 1e9)
-            if mode is SINGLE:  # what the topic gains, none of the topics loses
+            if mode is SINGLE:  # the probability of no topic changes accordingly
                 others = np.delete(scores, topic, axis=1).sum(axis=1)
                 either = 1 - others
                 moved[:, topic] = np.minimum(moved[:, topic], either)
@@ -89,15 +89,15 @@ def test_a_topic_is_named_from_its_probability_on(
 
 @both_modes
 @given(threshold=st.floats(0.01, 0.99), caution=st.floats(0.1, 10))
-def test_caution_multiplies_the_odds_that_naming_takes(
+def test_caution_multiplies_the_odds_of_a_predicted_topic(
     mode: Mode, threshold: float, caution: float
 ) -> None:
-    (stricter,) = mode.cautious(np.array([threshold]), caution)
+    (stricter,) = mode.stricter_thresholds(np.array([threshold]), caution)
     before, after = threshold, stricter
     if mode is MULTI:
         before, after = before / (1 - before), after / (1 - after)
     assert after == pytest.approx(caution * before)
-    assert mode.cautious(np.array([threshold]), 1.0)[0] == pytest.approx(threshold)
+    assert mode.stricter_thresholds(np.array([threshold]), 1.0)[0] == pytest.approx(threshold)
 
 
 @both_modes
@@ -124,7 +124,7 @@ def test_predicted_topics_reach_the_threshold(mode: Mode, logits: Scores, thresh
 
 
 def test_in_mode_single_a_topic_is_predicted_by_its_odds_against_none_and_its_threshold() -> None:
-    # None is as probable as the first topic; half as probable; .4; .5.
+    # The probability of no topic is .4, .2, .4 and .5.
     scores = np.array([[0.4, 0.2], [0.4, 0.4], [0.1, 0.5], [0.05, 0.45]])
     first, second, neither = [True, False], [False, True], [False, False]
     for thresholds, expected in (
@@ -141,28 +141,28 @@ def test_in_mode_single_a_topic_is_predicted_by_its_odds_against_none_and_its_th
     np.testing.assert_array_equal(SINGLE.candidates(scores, (0.1, 1.0)), forced)
 
 
-def test_an_answer_is_right_as_often_as_its_topics_say() -> None:
+def test_certainty_is_the_probability_of_the_predicted_topics() -> None:
     scores = np.array([[0.7, 0.1], [0.2, 0.2], [0.0, 0.0]])
     single, multi = SINGLE.predicted(scores, (1.0,)), MULTI.predicted(scores, (0.6, 0.2))
     np.testing.assert_allclose(SINGLE.certainty(scores, single), [0.7, 0.6, 1.0])
     np.testing.assert_allclose(MULTI.certainty(scores, multi), [0.63, 0.16, 1.0])
-    # Each row has thresholds of its own.
-    of_rows = MULTI.predicted(scores, np.array([[0.6, 0.2], [0.1, 0.3], [0.0, 0.1]]))
-    np.testing.assert_array_equal(of_rows, [[True, False], [True, False], [True, False]])
-    np.testing.assert_allclose(MULTI.certainty(scores, of_rows), [0.63, 0.16, 0.0])
+    # Each row can have its own thresholds.
+    predicted = MULTI.predicted(scores, np.array([[0.6, 0.2], [0.1, 0.3], [0.0, 0.1]]))
+    np.testing.assert_array_equal(predicted, [[True, False], [True, False], [True, False]])
+    np.testing.assert_allclose(MULTI.certainty(scores, predicted), [0.63, 0.16, 0.0])
 
 
 def test_in_mode_single_windows_are_averaged_by_their_length() -> None:
-    # Odds of the topics against none: 9 and 1, 1 and 1; the third window certainly has one.
+    # The odds of the topics against none are 9 and 1, 1 and 1; the third window has a topic.
     logits = np.log([[9, 1, 1], [1, 1, 1]])
     logits = np.vstack([logits, [np.log(0.2), np.log(0.8), -np.inf]])
     owner = np.array([0, 0, 1])
     scores = SINGLE.scores(SINGLE.combine_windows(logits, [30, 10, 7], owner, 2))
-    # The geometric mean of odds of 9 and 1, the first three times as long.
+    # The expected odds are the geometric mean of 9 and 1; the first window is three times as long.
     odds = 9 ** (30 / 40)
     first = [odds / (odds + 2), 1 / (odds + 2)]
     np.testing.assert_allclose(scores, [first, [0.2, 0.8]])
-    # Calibrating the windows is calibrating the text.
+    # Calibration of the windows gives the same as calibration of the text.
     shift = np.array([0.1, 0.2, 0.7])
     windows = logits / 3 + shift
     calibrated = SINGLE.scores(SINGLE.combine_windows(windows, [30, 10, 7], owner, 2))
@@ -180,7 +180,7 @@ def test_in_mode_multi_a_text_has_the_topics_of_any_window() -> None:
 @pytest.mark.parametrize("none", [40.0, 104.0, 800.0, 1e300])
 def test_scores_of_texts_without_topic_are_numbers(none: float, dtype: type[np.floating]) -> None:
     probabilities = SINGLE.probabilities(np.array([[2.0, 0.0, none]]))
-    stored = probabilities.astype(dtype).astype(np.float64)  # as an ONNX model gives them
+    stored = probabilities.astype(dtype).astype(np.float64)  # an ONNX model has float32
     scores = stored[:, :-1]
     shares = SINGLE.conditional(scores)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
@@ -191,9 +191,12 @@ def test_scores_of_texts_without_topic_are_numbers(none: float, dtype: type[np.f
 
 def test_scores_contradict_a_label_in_each_mode() -> None:
     scores, targets = np.array([[0.6, 0.3], [0.6, 0.3]]), np.array([[True, False], [False, True]])
-    doubt, contradicted = SINGLE.judge(scores, targets, np.array([1.0, 1.0]))
+    doubt, contradicted = SINGLE.label_doubt(scores, targets, np.array([1.0, 1.0]))
     assert doubt.tolist() == [0.4, 0.7] and contradicted.tolist() == [False, True]
-    # Between its threshold and one half, a topic that a label has is no contradiction.
-    doubt, contradicted = MULTI.judge(scores, targets[::-1], np.array([0.7, 0.2]))
+    # A score between the threshold and one half contradicts no label.
+    doubt, contradicted = MULTI.label_doubt(scores, targets[::-1], np.array([0.7, 0.2]))
     assert doubt.tolist() == [0.7, 0.4] and contradicted.tolist() == [False, False]
-    assert MULTI.judge(scores, targets[::-1], np.array([0.5, 0.2]))[1].tolist() == [True, False]
+    assert MULTI.label_doubt(scores, targets[::-1], np.array([0.5, 0.2]))[1].tolist() == [
+        True,
+        False,
+    ]

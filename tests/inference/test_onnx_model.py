@@ -1,4 +1,4 @@
-"""The ONNX model in full precision, and the batches that are computed together."""
+"""The ONNX model in full precision, its threads and its batches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from paratopic.inference.onnx_model import EncoderClassifier, OnnxModel, batches
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
 def test_weights_elsewhere_are_not_read(saved: Path, here: Path) -> None:
-    """onnxruntime would read them from the current directory, whatever lies there."""
+    """onnxruntime would read such weights from the current directory."""
     model = onnx.load(saved / EncoderClassifier.MODEL)
     onnx.save(model, "model.onnx", save_as_external_data=True, location="weights.bin")
     assert Path("weights.bin").stat().st_size > 1000
@@ -29,30 +29,30 @@ def test_weights_elsewhere_are_not_read(saved: Path, here: Path) -> None:
 
 def test_threads_are_as_many_as_the_environment_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    every = n_processors()
-    for value, expected in {"1": 1, str(every + 1): every, "": every}.items():
+    n_all = n_processors()
+    for value, expected in {"1": 1, str(n_all + 1): n_all, "": n_all}.items():
         monkeypatch.setenv("OMP_NUM_THREADS", value)
         assert n_processors() == expected
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=60), st.integers(1, 30))
-def test_batches_are_of_one_length_and_hold_every_row_once(lengths: list[int], tokens: int) -> None:
+def test_batches_are_of_one_length_and_have_every_row_once(lengths: list[int], tokens: int) -> None:
     chunks = batches(lengths, tokens)
     assert sorted(np.concatenate(chunks).tolist()) == list(range(len(lengths)))
     for rows in chunks:
-        inside = {lengths[row] for row in rows}
-        assert len(inside) == 1
-        assert len(rows) == 1 or len(rows) * inside.pop() <= tokens
+        batch_lengths = {lengths[row] for row in rows}
+        assert len(batch_lengths) == 1
+        assert len(rows) == 1 or len(rows) * batch_lengths.pop() <= tokens
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-def test_a_forked_child_answers(model: Model) -> None:
+def test_a_forked_process_predicts(model: Model) -> None:
     texts = ["A tariff on goods.", "The navy sailed past the island.", "tariff " * 300]
-    expected = model.predict_proba(texts), model.predict(texts[0])  # which start threads
+    expected = model.predict_proba(texts), model.predict(texts[0])  # both start threads
     child = os.fork()
     if not child:
-        signal.alarm(20)  # ends a child that waits for threads it does not have
+        signal.alarm(20)  # otherwise, a child could wait for its parent's threads for ever
         same = np.array_equal(model.predict_proba(texts), expected[0])
         os._exit(0 if same and model.predict(texts[0]) == expected[1] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

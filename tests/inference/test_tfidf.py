@@ -1,4 +1,4 @@
-"""TF-IDF features equal scikit-learn's, bit by bit."""
+"""TF-IDF features equal scikit-learn's bit by bit."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ TEXTS = st.lists(
 )
 
 
-WORDS_OF_TEXTS: Keywords = {"analyzer": "word", "ngram_range": (1, 2)}
+WORD_NGRAMS: Keywords = {"analyzer": "word", "ngram_range": (1, 2)}
 CHARACTERS: Keywords = {"analyzer": "char_wb", "ngram_range": (3, 5)}
-OTHERS = WORDS_OF_TEXTS | {"ngram_range": (2, 3)}, CHARACTERS | {"ngram_range": (1, 2)}
+OTHER_SIZES = WORD_NGRAMS | {"ngram_range": (2, 3)}, CHARACTERS | {"ngram_range": (1, 2)}
 
 
-@pytest.mark.parametrize("keywords", [WORDS_OF_TEXTS, CHARACTERS, *OTHERS])
+@pytest.mark.parametrize("keywords", [WORD_NGRAMS, CHARACTERS, *OTHER_SIZES])
 @given(texts=TEXTS)
 @example(texts=["a\u00a0b\u2003c\x1cd  e\n\nf", "", "aa aa aa tariff"])
 def test_features_equal_scikit_learns(keywords: Keywords, texts: list[str]) -> None:
@@ -43,8 +43,8 @@ def test_features_equal_scikit_learns(keywords: Keywords, texts: list[str]) -> N
         np.testing.assert_array_equal(features.data, expected.data)
 
 
-@pytest.mark.parametrize("keywords", [WORDS_OF_TEXTS, CHARACTERS | {"min_df": 2}])
-def test_what_is_learnt_equals_what_scikit_learn_learns(keywords: Keywords) -> None:
+@pytest.mark.parametrize("keywords", [WORD_NGRAMS, CHARACTERS | {"min_df": 2}])
+def test_fitted_terms_and_frequencies_equal_scikit_learns(keywords: Keywords) -> None:
     expected = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode", **keywords)
     matrix = expected.fit(KNOWN).transform(KNOWN)
     fitted, features = TfIdf.fit([clean(text) for text in KNOWN], keywords)
@@ -54,8 +54,8 @@ def test_what_is_learnt_equals_what_scikit_learn_learns(keywords: Keywords) -> N
     np.testing.assert_array_equal(features.data, matrix.data)
 
 
-def test_features_side_by_side_are_those_of_each() -> None:
-    keywords = {"words": WORDS_OF_TEXTS, "characters": CHARACTERS}
+def test_a_union_has_the_columns_of_all_features() -> None:
+    keywords = {"words": WORD_NGRAMS, "characters": CHARACTERS}
     union, matrix = TfIdfUnion.fit(KNOWN, keywords)
     assert list(union.features) == list(keywords)
     cleaned = [clean(text) for text in KNOWN]

@@ -1,11 +1,11 @@
-"""Lines of labels.csv, and what is read from them."""
+"""Lines of labels.csv, and the votes in them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
+from paratopic.labels.votes import latest_votes
 from paratopic.project.topics import Topics
 
 HEADER = "paragraph,topics,text,annotator,when,note,drawn"
@@ -20,6 +20,7 @@ def write(path: Path, *lines: str, header: str = HEADER, end: str = "\n") -> Pat
     return path
 
 
-def answers_in(path: Path) -> list[tuple[str, str, str]]:
-    """Paragraph, annotator and topics of each answer that counts."""
-    return [(line.paragraph, line.annotator, line.cell) for line in current(read_lines(path), ANY)]
+def latest_votes_in(path: Path) -> list[tuple[str, str, str]]:
+    """Paragraph, annotator and topics of each vote that counts."""
+    votes = latest_votes(read_lines(path), ANY)
+    return [(vote.paragraph, vote.annotator, vote.cell) for vote in votes]

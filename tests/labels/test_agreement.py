@@ -28,8 +28,10 @@ FIVE = ["1 1 2 2 4 3 3 3 5 4 4 1", "2 1 2 2 2 3 3 3 5 4 4 4"]
 
 
 def units(rows: list[str]) -> list[list[frozenset[str]]]:
-    columns = zip(*(row.split() for row in rows), strict=True)
-    return [[frozenset(value) for value in column if value != "."] for column in columns]
+    columns = []
+    for votes in zip(*map(str.split, rows), strict=True):
+        columns.append([frozenset(vote) for vote in votes if vote != "."])
+    return columns
 
 
 @pytest.mark.parametrize(("rows", "value"), [(FOUR, 0.743), (TWO, 0.095), (FIVE, 0.692)])
@@ -46,7 +48,7 @@ def test_alpha_is_1_when_all_agree_and_0_by_chance() -> None:
 
 
 def labels(annotator: str, *cells: str) -> list[Label]:
-    """An annotator's answers on paragraphs 0, 1, …; "?" leaves one out."""
+    """An annotator's votes on paragraphs 0, 1, …; "?" leaves one out."""
     return [Label("", f"a:{n}", cell, "", annotator) for n, cell in enumerate(cells) if cell != "?"]
 
 
@@ -56,11 +58,12 @@ def test_macro_f1_of_two_annotators() -> None:
     measured = agreement([*labels("ann", *one), *labels("bo", *other)], TOPICS)
     assert measured is not None
     assert (measured.annotators, measured.paragraphs) == (("ann", "bo"), 6)
-    # As for models, none of the topics is an answer too.
+    # As for models, "none of the topics" is a class too.
+    dominant_one = [cell.split(";")[0] for cell in one[:6]]
+    dominant_other = [cell.split(";")[0] for cell in other[:6]]
     scores = []
-    for true, answer in ((one[:6], other[:6]), (other[:6], one[:6])):
-        truth, answers = ([cell.split(";")[0] for cell in cells] for cells in (true, answer))
-        scores.append(f1_score(truth, answers, labels=sorted(set(truth)), average="macro"))
+    for true, votes in ((dominant_one, dominant_other), (dominant_other, dominant_one)):
+        scores.append(f1_score(true, votes, labels=sorted(set(true)), average="macro"))
     assert measured.macro_f1 == pytest.approx(np.mean(scores))
     swapped = agreement([*labels("bo", *other), *labels("ann", *one)], TOPICS)
     assert swapped == measured
@@ -69,31 +72,31 @@ def test_macro_f1_of_two_annotators() -> None:
 def test_what_cannot_be_measured_is_none() -> None:
     assert agreement([], TOPICS) is None
     assert agreement([*labels("ann", "trade"), *labels("bo", "?", "trade")], TOPICS) is None
-    # An annotator with two answers does not count.
+    # An annotator with two votes on a paragraph does not count.
     twice = [*labels("ann", "trade"), *labels("ann", "security"), *labels("bo", "trade")]
     assert agreement(twice, TOPICS) is None
     same = [*labels("ann", "trade", "trade"), *labels("bo", "trade", "trade")]
     measured = agreement(same, TOPICS)
     assert measured is not None
     assert (measured.alpha, measured.macro_f1) == (None, 1)
-    nothing = agreement([*labels("ann", ""), *labels("bo", "")], TOPICS)
-    assert nothing is not None and nothing.macro_f1 == 1  # none is an answer
-    several = agreement([*labels("ann", ""), *labels("bo", "")], Topics("multi", NAMES))
-    assert several is not None and several.macro_f1 is None
+    single = agreement([*labels("ann", ""), *labels("bo", "")], TOPICS)
+    assert single is not None and single.macro_f1 == 1  # "none of the topics" is a class
+    multi = agreement([*labels("ann", ""), *labels("bo", "")], Topics("multi", NAMES))
+    assert multi is not None and multi.macro_f1 is None
 
 
-def test_answers_that_share_topics_agree_in_part() -> None:
+def test_votes_that_share_topics_agree_in_part() -> None:
     multi = Topics("multi", NAMES)
     one = ("trade;security", "trade", "", "technology", "trade;security")
     other = ("security;trade", "trade;security", "trade", "technology", "trade;technology")
     measured = agreement([*labels("ann", *one), *labels("bo", *other)], multi)
     assert measured is not None
-    # Passonneau 2006: one of two alike is 1 - 2/3 * 1/2, with more on both sides 1 - 1/3 * 1/3.
+    # Passonneau 2006: a subset is at 1 - 2/3 * 1/2, and two overlapping sets at 1 - 1/3 * 1/3.
     observed = (0 + 2 / 3 + 1 + 0 + 8 / 9) / 5
     sets = [frozenset(filter(None, cell.split(";"))) for cell in (*one, *other)]
     alpha = krippendorff_alpha([[sets[n], sets[n + 5]] for n in range(5)])
     assert measured.alpha == alpha is not None
-    # 1 - alpha is the distance that was observed over that of all pairs.
+    # 1 - alpha is the observed distance over the mean distance of all pairs.
     pairs = [(a, b) for n, a in enumerate(sets) for b in sets[n + 1 :] if a != b]
     expected = sum(
         1 - (2 / 3 if a <= b or b <= a else 1 / 3) * len(a & b) / len(a | b) for a, b in pairs

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from paratopic.corpus.labelled import with_labels, with_sample
-from paratopic.labels.answers import CurrentAnswers, read_answers
 from paratopic.labels.log import Label, read_lines
 from paratopic.labels.resolve import Resolved, join_labels, resolve
 from paratopic.labels.sample import Sample, describe_sample, sample_of
+from paratopic.labels.votes import CurrentVotes, current_votes
 from paratopic.project.errors import UserError
 from paratopic.project.topics import TieRule, Topics
 from paratopic.reading.article import paragraphs_of
-from paratopic.reading.sources import NO_ANSWERS, frame_of
+from paratopic.reading.sources import NO_VOTES, frame_of
 from tests.labels.lines import BY_HAND, write
 from tests.samples import PARAMS, plain_article
 
@@ -35,13 +35,13 @@ def joined(
     path: Path, frame: pd.DataFrame, topics: Topics, *lines: str
 ) -> tuple[pd.DataFrame, list[str]]:
     write(path, *lines, header=BY_HAND, end="")
-    return resolved(frame, read_answers(read_lines(path), topics), topics)
+    return resolved(frame, current_votes(read_lines(path), topics), topics)
 
 
 def resolved(
-    frame: pd.DataFrame, current: CurrentAnswers, topics: Topics, ties: TieRule = "leave_out"
+    frame: pd.DataFrame, current: CurrentVotes, topics: Topics, ties: TieRule = "leave_out"
 ) -> tuple[pd.DataFrame, list[str]]:
-    _, labels, messages = join_labels(frame, NO_ANSWERS, current, topics, ties)
+    _, labels, messages = join_labels(frame, NO_VOTES, current, topics, ties)
     return with_labels(frame, labels), messages
 
 
@@ -79,15 +79,15 @@ def test_lines_of_no_topic_or_paragraph_are_refused(
 
 def test_disputed_paragraphs_are_reported(frame: pd.DataFrame, topics: Topics) -> None:
     first, second = frame["id"][:2]
-    answers = {first: ("trade", "security", "security"), second: ("trade", "security")}
+    cells_on = {first: ("trade", "security", "security"), second: ("trade", "security")}
     labels = [
         Label("", paragraph, cell, "", f"annotator {n}")
-        for paragraph, cells in answers.items()
+        for paragraph, cells in cells_on.items()
         for n, cell in enumerate(cells)
     ]
     rules: list[tuple[TieRule, list[str] | None]] = [("first", ["trade"]), ("leave_out", None)]
     for rule, label in rules:
-        table, messages = resolved(frame, CurrentAnswers(labels, []), topics, rule)
+        table, messages = resolved(frame, CurrentVotes(labels, []), topics, rule)
         assert table["label"].tolist()[:2] == [["security"], label]
         assert table["label_source"].tolist()[:2] == ["hand", "hand" if label else "none"]
         disputed, tie = messages
@@ -104,10 +104,8 @@ def test_order_and_undecided_lines_change_no_row(frame: pd.DataFrame, topics: To
     ]
     open_line = Label("line 2", frame["id"][2], "?", "", "ann")
     params = replace(PARAMS, topics=topics, prepare=replace(PARAMS.prepare, ties="first"))
-    one, other = (
-        resolve(frame, NO_ANSWERS, each, params, frame[["id"]])
-        for each in (lines, [open_line, *lines[::-1]])
-    )
+    one = resolve(frame, NO_VOTES, lines, params, frame[["id"]])
+    other = resolve(frame, NO_VOTES, [open_line, *lines[::-1]], params, frame[["id"]])
     for table in ("votes", "labels", "sample"):
         pd.testing.assert_frame_equal(getattr(one, table), getattr(other, table))
     by_people = one.votes[one.votes["kind"] == "person"]
@@ -119,7 +117,7 @@ def test_order_and_undecided_lines_change_no_row(frame: pd.DataFrame, topics: To
     assert one.labels["label"].tolist()[:2] == [["trade"], []]
 
 
-def test_what_was_drawn_is_known_of_rows_that_people_correct_and_of_open_answers(
+def test_the_draw_is_known_of_rows_that_people_correct_and_of_ties(
     frame: pd.DataFrame, topics: Topics
 ) -> None:
     ids = list(frame["id"])
@@ -128,8 +126,8 @@ def test_what_was_drawn_is_known_of_rows_that_people_correct_and_of_open_answers
         Label("line 2", ids[1], "security", "", "ann"),
         *(Label("line 3", ids[2], cell, "", cell, drawn="1") for cell in ("trade", "security")),
     ]
-    of_tables = pd.DataFrame(rows, columns=NO_ANSWERS.columns)
-    resolved = resolve(frame, of_tables, lines, replace(PARAMS, topics=topics), frame[["id"]])
+    table_votes = pd.DataFrame(rows, columns=NO_VOTES.columns)
+    resolved = resolve(frame, table_votes, lines, replace(PARAMS, topics=topics), frame[["id"]])
     table = sampled(frame, resolved)
     assert table["draw"].tolist() == ["paragraph", "paragraph", "", ""]
     assert table["weight"].tolist()[:2] == [1, 1]
@@ -147,16 +145,17 @@ def test_draws_from_a_group_count_while_its_column_is_there(
         for id_, how in zip(frame["id"][[3, 0, 1]], drawn, strict=True)
     ]
     params = replace(PARAMS, topics=topics)
-    there = resolve(frame, NO_ANSWERS, lines, params, desks)
-    table = sampled(frame, there)
+    with_group = resolve(frame, NO_VOTES, lines, params, desks)
+    table = sampled(frame, with_group)
     assert table["draw"].tolist() == ["paragraph", "paragraph", "", "paragraph"]
-    # Of b there is one label, drawn from all 4; those of a are two more for its 3.
-    of_a, of_b = table["weight"][0], table["weight"][3]
-    assert of_a == table["weight"][1] and of_b / of_a == pytest.approx((1 / 4 + 2 / 3) / (1 / 4))
-    assert table["effective_count"].dropna().tolist() == [1, 1, 1] and there.messages == []
-    gone = resolve(frame, NO_ANSWERS, lines, params, desks[["id"]])
-    assert sampled(frame, gone)["draw"].tolist() == ["", "", "", "paragraph"]
-    (message,) = gone.messages
+    # One label of b was drawn, from all 4 texts. Two more labels were drawn from the 3 texts of a.
+    weight_a, weight_b = table["weight"][0], table["weight"][3]
+    ratio = pytest.approx((1 / 4 + 2 / 3) / (1 / 4))
+    assert weight_a == table["weight"][1] and weight_b / weight_a == ratio
+    assert table["effective_count"].dropna().tolist() == [1, 1, 1] and with_group.messages == []
+    without_group = resolve(frame, NO_VOTES, lines, params, desks[["id"]])
+    assert sampled(frame, without_group)["draw"].tolist() == ["", "", "", "paragraph"]
+    (message,) = without_group.messages
     assert "desk=a (2 labels)" in message
 
 
@@ -173,12 +172,13 @@ def test_a_sample_of_groups_outlasts_a_few_texts_of_others(
     params = replace(PARAMS, topics=topics)
     for n_others, parts in ((3, ()), (5, ("desk=a", "desk=b"))):
         desks = frame[["id"]].assign(desk=["a"] * 20 + ["b"] * (20 - n_others) + ["c"] * n_others)
-        resolved = resolve(frame, NO_ANSWERS, lines, params, desks)
+        resolved = resolve(frame, NO_VOTES, lines, params, desks)
         table = sampled(frame, resolved)
         assert table["effective_count"].sum() == 4 and table["weight"].notna().sum() == 4
         assert "`paratopic label --random --by desk=c`" in resolved.messages[-1]
-        sample = sample_of(table, resolved.sample, resolved.of_people)
-        said = describe_sample(sample, 4)
+        sample = sample_of(table, resolved.sample, resolved.annotator_votes)
+        description = describe_sample(sample, 4)
         assert sample.groups == 4 and sample.frames == parts
-        assert ("all from groups" in said) == (not parts)
-        assert ("all from desk=a, desk=b, which leave out more than 10%" in said) == bool(parts)
+        assert ("all from groups" in description) == (not parts)
+        limited = "all from desk=a, desk=b, which leave out more than 10%"
+        assert (limited in description) == bool(parts)

@@ -27,7 +27,7 @@ from paratopic.labels.log import (
 )
 from paratopic.project.errors import UserError
 from paratopic.tables.workbook import Tab, write_workbook
-from tests.labels.lines import BY_HAND, HEADER, answers_in, write
+from tests.labels.lines import BY_HAND, HEADER, latest_votes_in, write
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_an_appended_line_is_the_last_one_and_has_a_later_time(path: Path) -> No
         ("a:2", "?", "Two lines", ""),
     ]
     assert lines[1].time < lines[2].time and lines[2].when == written.when
-    assert answers_in(path) == [("a:1", "", "trade")]
+    assert latest_votes_in(path) == [("a:1", "", "trade")]
 
 
 def test_where_a_column_is_missing_the_version_before_is_kept(path: Path) -> None:
@@ -93,17 +93,17 @@ def test_where_a_column_is_missing_the_version_before_is_kept(path: Path) -> Non
 def test_a_file_keeps_its_separator_line_ends_and_mark(
     path: Path, separator: str, end: str
 ) -> None:
-    cells = [["paragraph", "topics", "text"], ["a:1", '"trade;security"', '"Tariffs, up"']]
-    text = end.join(separator.join(row) for row in cells)
+    rows = [["paragraph", "topics", "text"], ["a:1", '"trade;security"', '"Tariffs, up"']]
+    text = end.join(separator.join(row) for row in rows)
     path.write_text(text, encoding="utf-8-sig", newline="")
     append(path, Label("", "a:2", "trade;security", "x, y; z", "ann"))
     append(path, Label("", "a:2", "trade;security", "x, y; z", "ann"))
-    read = [(line.paragraph, line.cell, line.text) for line in read_lines(path)]
-    assert read[0][:2] == ("a:1", "trade;security")
-    assert read[1:] == [("a:2", "trade;security", "x, y; z")] * 2
+    cells = [(line.paragraph, line.cell, line.text) for line in read_lines(path)]
+    assert cells[0][:2] == ("a:1", "trade;security")
+    assert cells[1:] == [("a:2", "trade;security", "x, y; z")] * 2
     assert path.read_bytes().count(end.encode()) == path.read_bytes().count(b"\n") == 4
     rewrite(path, *read_table(path))
-    assert [(line.paragraph, line.cell, line.text) for line in read_lines(path)] == read
+    assert [(line.paragraph, line.cell, line.text) for line in read_lines(path)] == cells
     names = f"{BY_HAND},annotator,when,note,drawn".replace(",", separator)
     assert path.read_bytes().startswith(f"\ufeff{names}{end}".encode())
 
@@ -120,7 +120,7 @@ LONGEST = 131_072
     ],
     ids=["an open quote", "a long note"],
 )
-def test_what_could_not_be_read_again_is_not_added(
+def test_a_line_that_could_not_be_read_again_is_not_added(
     path: Path, content: str, note: str, message: str
 ) -> None:
     path.write_text(content, encoding="utf-8")
@@ -150,7 +150,7 @@ def test_a_file_in_another_encoding_can_be_added_to(path: Path, encoding: str) -
 
 
 def test_a_line_is_added_whole_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also in the file that a link leads to, which has one lock with it."""
+    """A link and its file share a lock, and lines are added to the file."""
     write(path, "a:1,trade,Café,,,")
     path.chmod(0o664)
     link = path.parent / "clone" / "labels.csv"
@@ -194,8 +194,8 @@ def test_no_cell_runs_as_a_formula_and_each_is_read_as_it_was(path: Path) -> Non
     cells = next(csv.reader(path.read_text(encoding="utf-8").splitlines()[-1:]))
     assert not [cell for cell in cells if cell[:1] in tuple("=+-@")]
     (line,) = [line for line in read_lines(path) if line.paragraph == "-a:1"]
-    read = line.paragraph, line.cell, line.text, line.annotator, line.note, dict(line.more)["who"]
-    assert read == ("-a:1", "+trade", "=2+2", "=HYPERLINK(1)", "@x", "-x")
+    own = line.paragraph, line.cell, line.text, line.annotator, line.note, dict(line.more)["who"]
+    assert own == ("-a:1", "+trade", "=2+2", "=HYPERLINK(1)", "@x", "-x")
 
 
 def test_first_words_are_whole_and_as_many_as_fit() -> None:
@@ -207,7 +207,7 @@ def test_first_words_are_whole_and_as_many_as_fit() -> None:
     assert first_words("a" * 20, 10) == "a" * 10
 
 
-def test_an_answer_does_not_parse_those_before(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_is_added_without_parsing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     append(path, Label("", "a:1", "trade", "x", "ann"))
     monkeypatch.setattr(log, "_parse", None)
     append(path, Label("", "a:2", "trade", "x", "ann"))

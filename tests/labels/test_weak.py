@@ -1,4 +1,4 @@
-"""What weak sources answer, which labels it makes, and what is learnt from it."""
+"""Votes of weak sources, the weak labels, and the training examples from them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import pytest
 
 from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled, labelled_rows, with_labels
-from paratopic.labels.answers import of_people
+from paratopic.corpus.table import targets_of
 from paratopic.labels.log import Label
 from paratopic.labels.resolve import confidence_of, label_rows, resolve, votes_of_weak_sources
 from paratopic.labels.summary import describe_sources
-from paratopic.labels.weak import combine_votes, learn_sources
+from paratopic.labels.votes import votes_of_people
+from paratopic.labels.weak import combine_votes, estimate_sources
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.article import Article, paragraphs_of
-from paratopic.reading.sources import NO_ANSWERS, frame_of
-from paratopic.training.examples import examples_of
+from paratopic.reading.sources import NO_VOTES, frame_of
+from paratopic.training.examples import make_examples
 from tests.samples import PARAMS, paragraph_table, plain_article, weak_table
 
 TOPICS = Topics(
@@ -46,36 +47,40 @@ def without_labels(article: Article) -> pd.DataFrame:
     return with_labels(frame_of(paragraphs_of(article)), label_rows({}, "hand"))
 
 
-def given(
-    frame: pd.DataFrame, *lines: Label, judged: set[str] | None = None
+def weak_votes(
+    frame: pd.DataFrame, *lines: Label, voted_on: set[str] | None = None
 ) -> list[list[tuple[str, ...]]]:
-    rows = list(votes_of_weak_sources(frame, lines, TOPICS, judged or set()))
-    return [
-        [(row["source"], *row["given"]) for row in rows if row["paragraph"] == id_]
-        for id_ in frame["id"]
+    """Source and topics of each vote, for each paragraph."""
+    votes: dict[str, list[tuple[str, ...]]] = {id_: [] for id_ in frame["id"]}
+    for row in votes_of_weak_sources(frame, lines, TOPICS, voted_on or set()):
+        votes[row["paragraph"]].append((row["source"], *row["given"]))
+    return list(votes.values())
+
+
+def test_people_and_weak_sources_have_different_names() -> None:
+    lines = [line("a:1", "trade"), line("a:1", "trade", "ann"), line("a:1", "trade", "")]
+    assert [vote.annotator for vote in votes_of_people(lines, PARAMS.labels)] == ["ann", ""]
+
+
+def test_headings_rules_and_models_vote(frame: pd.DataFrame) -> None:
+    """The title is not a heading of a section, and is not a vote."""
+    ids = list(frame["id"])
+    model_lines = line(ids[0], ""), line(ids[1], "trade"), line(ids[2], "?")
+    heading, rule = ("headings", "security"), ("rules", "security")
+    assert weak_votes(frame, *model_lines) == [
+        [("llm-x",)],
+        [("llm-x", "trade"), heading, rule],
+        [heading],
     ]
 
 
-def test_people_and_weak_sources_are_told_apart_by_name() -> None:
-    lines = [line("a:1", "trade"), line("a:1", "trade", "ann"), line("a:1", "trade", "")]
-    assert [each.annotator for each in of_people(lines, PARAMS.labels)] == ["ann", ""]
-
-
-def test_headings_rules_and_annotators_answer(frame: pd.DataFrame) -> None:
-    """The title is no heading of a section, and gives no label."""
+def test_headings_vote_in_articles_without_votes_of_people(frame: pd.DataFrame) -> None:
+    """Paragraphs with a hand label get a vote for comparison, and those with a tie get none."""
     ids = list(frame["id"])
-    of_model = line(ids[0], ""), line(ids[1], "trade"), line(ids[2], "?")
-    heading, rule = ("headings", "security"), ("rules", "security")
-    assert given(frame, *of_model) == [[("llm-x",)], [("llm-x", "trade"), heading, rule], [heading]]
-
-
-def test_headings_answer_in_articles_that_nobody_looked_at(frame: pd.DataFrame) -> None:
-    """But they are compared with hand labels, and a tie is learnt from by nobody."""
-    ids = list(frame["id"])
-    assert given(frame, judged={ids[0]}) == [[], [("rules", "security")], []]
-    assert given(frame, line(ids[0], "trade"), judged={ids[0]})[0] == []
+    assert weak_votes(frame, voted_on={ids[0]}) == [[], [("rules", "security")], []]
+    assert weak_votes(frame, line(ids[0], "trade"), voted_on={ids[0]})[0] == []
     frame.loc[1, "label_source"] = "hand"
-    assert ("headings", "security") in given(frame, judged={ids[1]})[1]
+    assert ("headings", "security") in weak_votes(frame, voted_on={ids[1]})[1]
 
 
 @pytest.mark.parametrize(
@@ -85,33 +90,32 @@ def test_headings_answer_in_articles_that_nobody_looked_at(frame: pd.DataFrame) 
 def test_a_text_may_match_several_rules(mode: ModeName, expected: list[list[str]]) -> None:
     frame = without_labels(plain_article("a", "A tariff war began.\n\nIt rained."))
     topics = Topics(mode, TOPICS.codebook)
-    answers = votes_of_weak_sources(frame, [], topics, set())
-    of_first = [(frame["id"][0], names) for names in expected]
-    assert [(row["paragraph"], row["given"]) for row in answers] == of_first
+    votes = votes_of_weak_sources(frame, [], topics, set())
+    expected_votes = [(frame["id"][0], names) for names in expected]
+    assert [(row["paragraph"], row["given"]) for row in votes] == expected_votes
 
 
 def test_labels_are_those_of_sources_that_count(frame: pd.DataFrame) -> None:
     lines = [line(frame["id"][0], "trade")]
-    resolved = resolve(frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS), frame[["id"]])
+    resolved = resolve(frame, NO_VOTES, lines, replace(PARAMS, topics=TOPICS), frame[["id"]])
     table, votes = with_labels(frame, resolved.labels), resolved.votes
     assert table["label_source"].tolist() == ["weak"] * 3
     assert table["label"].tolist() == [["trade"], ["security"], ["security"]]
-    alone, two, _ = combine_votes(frame, votes, learn_sources(frame, votes, TOPICS)).weights.max(
-        axis=1
-    )
-    assert 0 < alone < two < 1
+    combined = combine_votes(frame, votes, estimate_sources(frame, votes, TOPICS))
+    one_vote, two_votes, _ = combined.weights.max(axis=1)
+    assert 0 < one_vote < two_votes < 1
 
 
-def test_without_anything_to_learn_weak_answers_are_left_out(frame: pd.DataFrame) -> None:
+def test_weak_votes_are_left_out_if_all_paragraphs_have_hand_labels(frame: pd.DataFrame) -> None:
     lines = [line(id_, "security", "ann") for id_ in frame["id"]]
-    resolved = resolve(frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS), frame[["id"]])
-    assert resolved.trusted.names == ("headings", "rules")
+    resolved = resolve(frame, NO_VOTES, lines, replace(PARAMS, topics=TOPICS), frame[["id"]])
+    assert resolved.weak_sources.names == ("headings", "rules")
     assert resolved.votes["kind"].tolist() == ["person"] * 3
 
 
 def test_unknown_topics_and_confidences_are_refused_with_their_line(frame: pd.DataFrame) -> None:
     with pytest.raises(UserError, match='line 2: .*"tradee"'):
-        given(frame, line(frame["id"][0], "tradee"))
+        weak_votes(frame, line(frame["id"][0], "tradee"))
     assert confidence_of(line("a:1", "trade", confidence="0.9")) == 0.9
     assert confidence_of(line("a:1", "trade")) is None
     for cell in ("1.1", "nan", "high"):
@@ -123,8 +127,8 @@ NAMES = ("trade", "security")
 N = 60
 
 
-def answered(mode: ModeName = "single") -> tuple[pd.DataFrame, pd.DataFrame, Topics]:
-    """Half of the rows have a hand label; a source is wrong in every fifth answer."""
+def example(mode: ModeName = "single") -> tuple[pd.DataFrame, pd.DataFrame, Topics]:
+    """Half of the rows have a hand label, and every fifth vote of a source is wrong."""
     topics = [[NAMES[number % 2]] for number in range(N)]
     frame = paragraph_table(
         article=[f"a{number}" for number in range(N)],
@@ -132,63 +136,59 @@ def answered(mode: ModeName = "single") -> tuple[pd.DataFrame, pd.DataFrame, Top
         label=topics,
         label_source=["hand" if number < N // 2 else "weak" for number in range(N)],
     )
-    given = [{"llm": topics[number if number % 5 else number - 1]} for number in range(N)]
-    return frame, weak_table(frame["id"], given), Topics(mode, NAMES)
+    votes = [{"llm": topics[number if number % 5 else number - 1]} for number in range(N)]
+    return frame, weak_table(frame["id"], votes), Topics(mode, NAMES)
 
 
 @pytest.mark.parametrize("mode", ["single", "multi"])
 def test_sources_are_compared_with_hand_labels_by_topic(mode: ModeName) -> None:
-    frame, answers, topics = answered(mode)
-    sources = learn_sources(frame, answers, topics)
+    frame, votes, topics = example(mode)
+    sources = estimate_sources(frame, votes, topics)
     reliabilities = list(sources.reliabilities())
-    assert [each.topic for each in reliabilities] == list(NAMES)
-    assert (
-        sum(each.compared for each in reliabilities),
-        sum(each.right for each in reliabilities),
-    ) == (30, 24)
-    assert all(0.7 < each.trust < 0.85 and each.counts for each in reliabilities)
-    lesson = combine_votes(frame, answers, sources)
-    expected = [[name in each for name in NAMES] for each in answers["given"]]
-    assert lesson.targets.tolist() == expected
+    assert [row.topic for row in reliabilities] == list(NAMES)
+    assert sum(row.compared for row in reliabilities) == 30
+    assert sum(row.right for row in reliabilities) == 24
+    assert all(0.7 < row.trust < 0.85 and row.counts for row in reliabilities)
+    combined = combine_votes(frame, votes, sources)
+    assert (combined.targets == targets_of(votes["given"], NAMES)).all()
     line = describe_sources(reliabilities)[0]
     assert line.startswith("llm: trade right in 12 of 15 (estimated accuracy 0.7")
 
 
-def test_hand_labels_that_are_held_out_teach_no_trust() -> None:
-    frame, answers, topics = answered()
+def test_held_out_hand_labels_do_not_change_accuracies() -> None:
+    frame, votes, topics = example()
     part = np.flatnonzero(np.arange(N) % 3 > 0)
     folds = make_folds(labelled_rows(frame, topics), 5, 1, None, 0).table
 
-    def soft_of(frame: pd.DataFrame) -> object:
-        data = Labelled(labelled_rows(frame, topics), topics, folds, weak=answers)
-        examples = examples_of(data, part, data.texts.of(part), ())
+    def soft_ratios(frame: pd.DataFrame) -> object:
+        data = Labelled(labelled_rows(frame, topics), topics, folds, weak=votes)
+        examples = make_examples(data, part, data.texts.select(part), ())
         assert examples.soft is not None
         return examples.soft.ratio.tolist()
 
     is_held_out = (np.arange(N) % 3 == 0) & (frame["label_source"] == "hand")
     others = frame["label"].where(~is_held_out, pd.Series([["security"]] * N))
-    assert soft_of(frame.assign(label=others)) == soft_of(frame)
+    assert soft_ratios(frame.assign(label=others)) == soft_ratios(frame)
 
 
-def test_where_all_labels_are_by_hand_weak_answers_change_nothing() -> None:
-    frame, answers, topics = answered()
+def test_weak_votes_change_nothing_if_all_labels_are_by_hand() -> None:
+    frame, votes, topics = example()
     rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
     folds = make_folds(rows, 5, 1, None, 0).table
-    data = Labelled(rows, topics, folds, weak=answers)
-    learnt = examples_of(data, slice(None), data.texts, ())
-    # As a fit that knows of no soft labels has them.
-    assert learnt.soft is None and learnt.texts is data.texts
-    assert (learnt.targets == data.targets).all() and (learnt.groups == data.groups).all()
-    assert (learnt.articles == pd.factorize(rows["article"])[0]).all()
+    data = Labelled(rows, topics, folds, weak=votes)
+    examples = make_examples(data, slice(None), data.texts, ())
+    assert examples.soft is None and examples.texts is data.texts
+    assert (examples.targets == data.targets).all() and (examples.groups == data.groups).all()
+    assert (examples.articles == pd.factorize(rows["article"])[0]).all()
 
 
-def test_weak_answers_change_no_fold_of_hand_labels() -> None:
-    frame, _, topics = answered()
-    every = make_folds(labelled_rows(frame, topics), 5, 2, None, 0)
+def test_weak_votes_do_not_change_folds_of_hand_labels() -> None:
+    frame, _, topics = example()
+    folds = make_folds(labelled_rows(frame, topics), 5, 2, None, 0)
     by_hand = frame[frame["label_source"] == "hand"]
-    alone = make_folds(labelled_rows(by_hand, topics), 5, 2, None, 0)
-    assert (every.split_unit, every.n_folds) == (alone.split_unit, alone.n_folds)
-    both = alone.table.merge(every.table, on=["id", "repeat"])
-    assert (both["fold_x"] == both["fold_y"]).all()
-    weak = every.table[~every.table["id"].isin(by_hand["id"])]
+    hand_folds = make_folds(labelled_rows(by_hand, topics), 5, 2, None, 0)
+    assert (folds.split_unit, folds.n_folds) == (hand_folds.split_unit, hand_folds.n_folds)
+    merged = hand_folds.table.merge(folds.table, on=["id", "repeat"])
+    assert (merged["fold_x"] == merged["fold_y"]).all()
+    weak = folds.table[~folds.table["id"].isin(by_hand["id"])]
     assert set(weak["fold"]) == set(range(5))

@@ -1,4 +1,4 @@
-"""Changes of the codebook, and the text of params.yaml after them."""
+"""Changes of the codebook, and its file after them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from paratopic.project.codebook import Change, Kind, change_entries, edit
+from paratopic.project.codebook import Change, Kind, change_entries, edit_yaml
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
 from paratopic.project.params import read_params
@@ -51,7 +51,7 @@ def after_edit(text: str, change: Callable[[Any], None]) -> str:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "any.yaml"
         path.write_bytes(text.encode())
-        edit(path, path.parent, change)
+        edit_yaml(path, path.parent, change)
         return path.read_bytes().decode()
 
 
@@ -85,7 +85,7 @@ def test_comments_and_everything_else_stay() -> None:
     assert crlf == after(BLOCK, Change("rename", ("trade",), ("tax",))).replace("\n", "\r\n")
 
 
-# Of each topic, what a change leaves of it, with the comments around it.
+# A file of the codebook with comments in all places.
 FILE = """# the head
 topics:
 # first
@@ -154,7 +154,7 @@ def test_accents_may_be_written_in_either_form(typed: str) -> None:
         assert topics_of(after(text, Change("drop", (typed,)))).retired == {"\u00e9cole": ()}
 
 
-def test_names_of_before_add_up() -> None:
+def test_former_names_accumulate() -> None:
     text = after(BLOCK, Change("rename", ("trade",), ("commerce",)))
     text = after(text, Change("rename", ("commerce",), ("trade",)))
     assert topics_of(text).topics[0].was == ("commerce",)
@@ -165,9 +165,11 @@ def test_names_of_before_add_up() -> None:
         ("both", "commerce", "trade", "security"), ("one", "other")
     )
     text = after(text, Change("rename", ("one",), ("first",)))
-    assert topics_of(text).today(["commerce"]).retired == "commerce was split into first, other"
+    reason = topics_of(text).current_meaning(["commerce"]).retired
+    assert reason == "commerce was split into first, other"
     text = after(text, Change("drop", ("other",)))
-    assert topics_of(text).today(["security"]).retired == "security was split into first"
+    reason = topics_of(text).current_meaning(["security"]).retired
+    assert reason == "security was split into first"
     begun = BLOCK.replace("  mode: single\n", "  mode: single\n  retired: {x: []}\n")
     text = after(begun, Change("drop", ("trade",)))
     assert topics_of(text).retired == {"x": (), "trade": ()}
@@ -241,7 +243,7 @@ def test_lists_may_be_in_lines_in_any_order() -> None:
         (Change("split", ("trade",), ("x_y", "x y")), "have the same definition"),
     ],
 )
-def test_what_makes_no_codebook_is_refused(change: Change, message: str) -> None:
+def test_a_change_without_a_valid_result_is_refused(change: Change, message: str) -> None:
     with pytest.raises(UserError, match=message):
         change.topics(PARAMS.topics)
 
@@ -272,5 +274,5 @@ def test_any_name_that_is_allowed_comes_back(one: str, other: str, kind: Kind) -
     assert YAML(typ="safe").load(new)["topics"]["codebook"][:2] == before[:2]
     topics = topics_of(new)
     assert topics.names[2:] == into
-    meaning = topics.today(["technology"])
+    meaning = topics.current_meaning(["technology"])
     assert meaning.names == into if kind == "rename" else meaning.retired

@@ -1,4 +1,4 @@
-"""Texts in 8-bit encodings are read right, or it is asked which encoding they have."""
+"""Texts in 8-bit encodings are decoded, or a message asks for their encoding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from paratopic.project.encodings import decode, encodings_of
+from paratopic.project.encodings import decode, possible_encodings
 from paratopic.project.errors import UserError
 
 CZECH = ["Prezident podepsal zákon o rozpočtu.", "V Brně včera sněžilo, říká meteorolog."]
@@ -51,11 +51,11 @@ def test_a_single_word_that_may_be_in_several_encodings_is_asked_about(
 
 @pytest.mark.parametrize("text", ["It costs £5 or €6.", "“Yes” – it’s 30°C…", "Müller said so."])
 def test_signs_and_common_letters_are_those_of_cp1252(text: str) -> None:
-    assert encodings_of(text.encode("cp1252")) == ["cp1252"]
+    assert possible_encodings(text.encode("cp1252")) == ["cp1252"]
 
 
-def test_rare_letters_are_looked_at() -> None:
+def test_rare_letters_count() -> None:
     lines = ["Die Straße ist naß."] * 3 + [f"Größe {number}" for number in range(2000)]
     text = "\n".join([*lines, "Der Minister flog nach São Paulo.", "Schluß."])
     assert decode(text.encode("cp1252"), "t.txt") == text
-    assert encodings_of("Жизнь – это хорошо".encode("cp1251")) == ["cp1251"]
+    assert possible_encodings("Жизнь – это хорошо".encode("cp1251")) == ["cp1251"]

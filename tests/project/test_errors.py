@@ -1,4 +1,4 @@
-"""Texts are cut to a width as `textwrap.shorten` cuts them, but for those without blanks."""
+"""Texts are cut to a width as by `textwrap.shorten`, except for texts without blanks."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def test_words_are_not_cut(text: str, width: int) -> None:
 @pytest.mark.parametrize(
     "text", ["工业界预计损失高达12亿欧元。这约占国内生产总值的0.3%。", "AI " + "工" * 40]
 )
-def test_of_a_text_without_blanks_the_beginning_is_left(text: str) -> None:
+def test_the_beginning_of_a_text_without_blanks_remains(text: str) -> None:
     assert shortened(text, 20) == f"{text[:18]} …"

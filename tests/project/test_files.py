@@ -1,4 +1,4 @@
-"""Writes are all or nothing; JSON is rounded; text has any encoding; what is damaged is said."""
+"""Files are written completely or not at all, and errors name unreadable files."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from paratopic.project import errors
 from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
 from paratopic.project.files import (
-    RESULTS,
-    aside,
+    RESULT_FOLDERS,
+    atomic_write,
     read_csv,
     read_json,
     write_csv,
@@ -33,7 +33,7 @@ from tests.programs import largest_file, python
 def test_a_failed_write_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(RuntimeError), aside(path) as draft:
+    with pytest.raises(RuntimeError), atomic_write(path) as draft:
         draft.write_text("ne")
         raise RuntimeError
     assert path.read_text() == "old"
@@ -44,7 +44,7 @@ def test_a_folder_replaces_one_that_is_not_empty(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "stale").touch()
-    with aside(folder) as draft:
+    with atomic_write(folder) as draft:
         draft.mkdir()
         (draft / "fresh").touch()
     assert [p.name for p in folder.iterdir()] == ["fresh"]
@@ -58,10 +58,10 @@ TABLE = pd.DataFrame({"a": range(10_000)})
     [
         lambda path: write_text(path, "x" * 1_000),
         lambda path: write_csv(path, TABLE),
-        lambda path: write_aside(path, lambda draft: TABLE.to_parquet(draft)),
-        lambda path: write_aside(path, lambda draft: pq.write_table(pa.table(TABLE), draft)),
-        lambda path: write_aside(path, lambda draft: write_aside(draft, refused)),
-        lambda path: write_aside(path, lambda draft: shutil.copyfile(__file__, draft)),
+        lambda path: write_draft(path, lambda draft: TABLE.to_parquet(draft)),
+        lambda path: write_draft(path, lambda draft: pq.write_table(pa.table(TABLE), draft)),
+        lambda path: write_draft(path, lambda draft: write_draft(draft, refuse)),
+        lambda path: write_draft(path, lambda draft: shutil.copyfile(__file__, draft)),
     ],
 )
 def test_an_unwritable_file_is_named(tmp_path: Path, write: Callable[[Path], None]) -> None:
@@ -73,17 +73,17 @@ def test_an_unwritable_file_is_named(tmp_path: Path, write: Callable[[Path], Non
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-def write_aside(path: Path, write: Callable[[Path], object]) -> None:
-    with aside(path) as draft:
+def write_draft(path: Path, write: Callable[[Path], object]) -> None:
+    with atomic_write(path) as draft:
         write(draft)
 
 
-def refused(path: Path) -> None:
+def refuse(path: Path) -> None:
     raise PermissionError(errno.EACCES, f"Failed to open {path}")
 
 
 def test_an_error_of_another_kind_stays_as_it_is(tmp_path: Path) -> None:
-    with pytest.raises(ConnectionError, match="no network"), aside(tmp_path / "file"):
+    with pytest.raises(ConnectionError, match="no network"), atomic_write(tmp_path / "file"):
         raise ConnectionError("no network")
 
 
@@ -167,7 +167,7 @@ def test_no_cell_of_a_table_that_is_written_runs_as_a_formula(tmp_path: Path) ->
     pd.testing.assert_frame_equal(read_csv(tmp_path / "t.csv", "this test"), table)
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("name", RESULT_FOLDERS)
 def test_results_are_not_written_where_a_link_leads_outside(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
@@ -178,7 +178,7 @@ def test_results_are_not_written_where_a_link_leads_outside(
         with pytest.raises(UserError, match=rf"{path.parent}: .* outside of the project"):
             write_text(path, "a\n")
     assert not list(elsewhere.iterdir())
-    write_text(elsewhere / "table.csv", "a\n")  # it is named
+    write_text(elsewhere / "table.csv", "a\n")  # the user has named this path
     folder.unlink()
     folder.symlink_to(tmp_path)
     write_text(folder / "table.csv", "a\n")
@@ -201,17 +201,18 @@ def test_errors_of_the_system_are_lines(capsys: pytest.CaptureFixture[str], tmp_
         with pytest.raises(SystemExit) as ended:
             errors.run(write)
         assert str(ended.value).startswith(f"paratopic: {refused}: ")
-    full = OSError(errno.EFBIG, "File too large")  # of a file that it does not name
+    full = OSError(errno.EFBIG, "File too large")  # the error names no file
     with pytest.raises(SystemExit, match="paratopic: File too large"):
         errors.run(lambda: (_ for _ in ()).throw(full))
     with pytest.raises(OSError, match="of a program"):
         errors.run(lambda: (_ for _ in ()).throw(OSError("of a program")))
 
 
-def test_what_a_killed_process_left_is_removed_later(tmp_path: Path) -> None:
+def test_drafts_of_a_killed_process_are_removed_later(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from paratopic.project.files import aside\n"
-        "with aside(Path(sys.argv[1])) as draft:\n"
+        "import os, sys; from pathlib import Path\n"
+        "from paratopic.project.files import atomic_write\n"
+        "with atomic_write(Path(sys.argv[1])) as draft:\n"
         "    draft.mkdir(); (draft / 'half').write_text('x'); os._exit(9)"
     )
     python(code, str(tmp_path / "model"))
@@ -222,6 +223,6 @@ def test_what_a_killed_process_left_is_removed_later(tmp_path: Path) -> None:
     young.write_text("of a process that may run")
     backup.write_text("of a person")
     os.utime(backup, (0, 0))
-    with aside(tmp_path / "file") as draft:
+    with atomic_write(tmp_path / "file") as draft:
         draft.write_text("x")
     assert {path.name for path in tmp_path.iterdir()} == {young.name, backup.name, "file"}

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.project.installed import PACKAGE, code, imports, modules_of, stage_digests
+from paratopic.project.installed import (
+    PACKAGE,
+    code_without_prose,
+    import_graph,
+    modules_run,
+    stage_digests,
+)
 from paratopic.project.kinds import KINDS
 from tests.conftest import TRACE
 
@@ -18,11 +24,11 @@ FITS = {f"{stage}.{kind}" for stage in ("fit", "train") for kind in KINDS}
 
 
 def flat(package: Path) -> Digests:
-    """Digest of each stage, and of each kind in it: {"split": …, "fit.baseline": …}."""
+    """Digest of each stage or of each of its kinds: {"split": …, "fit.baseline": …}."""
     digests: Digests = {}
     for stage, value in stage_digests(package).items():
-        of_kinds = value if isinstance(value, dict) else {"": value}
-        digests |= {f"{stage}.{kind}".strip("."): digest for kind, digest in of_kinds.items()}
+        by_kind = value if isinstance(value, dict) else {"": value}
+        digests |= {f"{stage}.{kind}".strip("."): digest for kind, digest in by_kind.items()}
     return digests
 
 
@@ -68,7 +74,7 @@ def test_code_runs_the_stages_again_that_import_it(package: Path) -> None:
     assert changed_by(package, "findings/page.html", "<h1>", "<h1>The ") & FITS == set()
     assert changed_by(package, "reading/html.py", "\n\n\n", more) == {"prepare"}
     assert changed_by(package, "training/crossval.py", "\n\n\n", more) == FITS
-    # What a kind or a metric is called, and an entry for another one, fit nothing again.
+    # New titles of kinds or metrics run no fit again.
     for file, old in (("kinds.py", "pretrained encoder"), ("metric_names.py", "macro-F1")):
         again = changed_by(package, f"project/{file}", old, f"the {old}")
         assert "report" in again and not again & FITS
@@ -89,28 +95,29 @@ def test_a_changed_default_runs_the_stages_again_that_read_it(package: Path) -> 
         assert again == {f"fit.{kind}", f"train.{kind}", "card"}
 
 
-def test_what_stages_load_is_the_code_that_they_depend_on(project: Path) -> None:
-    """Both ways: nothing that runs is missing, and nothing is declared that does not run.
+def test_stages_depend_on_the_code_that_they_load(project: Path) -> None:
+    """Stages declare all code that they run, and no other code.
 
-    Every stage checks the sections of all kinds; those that read one depend on its defaults.
+    Every stage checks the sections of all kinds, but only a stage that reads a section depends on
+    its defaults.
     """
     folder = next(place / TRACE for place in project.parents if (place / TRACE).is_dir())
-    arrows = imports()
+    arrows = import_graph()
     sections = {kind.settings.partition(":")[0].partition(".")[2] for kind in KINDS.values()}
     surplus: dict[str, set[str]] = {}
     for path in folder.iterdir():
         stage, _, kind = path.name.partition("-")
-        declared = modules_of([f"stages.{stage}"], [kind] if kind else KINDS, arrows)
+        declared = modules_run([f"stages.{stage}"], [kind] if kind else KINDS, arrows)
         loaded = set(path.read_text(encoding="utf-8").split()) & arrows.keys()
         assert loaded - sections <= declared, f"{path.name} runs what it does not depend on"
         surplus[path.name] = declared - loaded
     assert len(surplus) == 18
-    # There is plain text alone among the articles.
+    # All articles are plain text.
     others = {"reading.html", "reading.word", "reading.pdf", "reading.pdf_lines"}
     assert surplus.pop("prepare") == others
     assert not any(surplus.values()), surplus
 
 
-def test_what_looks_like_prose_in_a_string_is_code() -> None:
+def test_prose_in_a_string_is_code() -> None:
     text = 'x = """kept\n\n    as # it is   \n"""'
-    assert code(f'"""Docstring.\n\n"""\n{text}  # why\n\n') == text
+    assert code_without_prose(f'"""Docstring.\n\n"""\n{text}  # why\n\n') == text

@@ -1,4 +1,4 @@
-"""Languages of texts, and the words about texts in other languages than the known ones."""
+"""Languages of texts, and notes on texts in other languages than the known ones."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from paratopic.project.errors import UserError
 from paratopic.project.languages import (
-    LOOKED_AT,
-    NAMES,
-    READ_BY,
-    audience_of,
+    ENCODER_LANGUAGES,
+    LANGUAGE_NAMES,
+    MAX_DETECTED,
+    choose_encoder,
     count_languages,
-    encoder_for,
-    language_of,
+    detect_language,
+    find_audience,
     main_languages,
-    others,
+    other_languages_note,
 )
 from paratopic.transformer.settings import BUNDLED
 from tests.samples import BODIES, GERMAN
@@ -36,7 +36,7 @@ from tests.samples import BODIES, GERMAN
     ],
 )
 def test_a_sentence_has_its_language(language: str, text: str) -> None:
-    assert language_of(text) == language_of(text) == language
+    assert detect_language(text) == detect_language(text) == language
 
 
 @pytest.mark.parametrize(
@@ -50,20 +50,20 @@ def test_a_sentence_has_its_language(language: str, text: str) -> None:
         "Angela Merkel, Olaf Scholz and Emmanuel Macron",
     ],
 )
-def test_words_names_and_codes_have_none(text: str) -> None:
-    assert language_of(text) is None
+def test_words_names_and_codes_have_no_language(text: str) -> None:
+    assert detect_language(text) is None
 
 
 @given(st.text(max_size=400))
-def test_every_text_gets_an_answer(text: str) -> None:
-    assert language_of(text) in {None, *NAMES}
+def test_every_text_has_a_known_language_or_none(text: str) -> None:
+    assert detect_language(text) in {None, *LANGUAGE_NAMES}
 
 
-def test_of_many_texts_some_are_counted_and_a_language_is_learnt_from_a_twentieth_on() -> None:
+def test_some_of_many_texts_are_counted_and_a_main_language_has_a_twentieth() -> None:
     assert count_languages([]) == Counter()
     assert count_languages([GERMAN, "x"]) == Counter({"de": 1, "": 1})
-    half = Counter({"": LOOKED_AT // 2, "de": LOOKED_AT // 2})  # they lie evenly
-    assert count_languages(["x"] * LOOKED_AT + [GERMAN] * LOOKED_AT) == half
+    half = Counter({"": MAX_DETECTED // 2, "de": MAX_DETECTED // 2})  # the texts are evenly spaced
+    assert count_languages(["x"] * MAX_DETECTED + [GERMAN] * MAX_DETECTED) == half
     assert main_languages({"de": 5, "en": 95, "": 1000}) == ("en", "de")
     assert main_languages({"de": 4, "en": 96}) == ("en",)
     assert main_languages({"": 3}) == main_languages({}) == ()
@@ -75,60 +75,61 @@ def test_of_many_texts_some_are_counted_and_a_language_is_learnt_from_a_twentiet
         ({"de": 1, "en": 2}, ["en"], "1 of 3 texts seems to be German, but labels are English"),
         ({"de": 1, "fr": 2000}, ["en", "es"], "2,001 of .* French .2,000. or German .1.*Spanish"),
         ({"en": 2, "": 5}, ["en"], ""),
-        ({"de": 2}, [], ""),  # nothing is known
+        ({"de": 2}, [], ""),  # no language is known
         ({}, ["en"], ""),
     ],
 )
 def test_languages_are_counted(counts: dict[str, int], languages: list[str], words: str) -> None:
-    assert re.fullmatch(words, others(counts, languages, "texts", "labels are"))
+    assert re.fullmatch(words, other_languages_note(counts, languages, "texts", "labels are"))
 
 
-def test_a_model_is_for_what_its_encoder_reads_or_else_for_what_it_learnt_from() -> None:
-    assert audience_of(BODIES, (), BUNDLED) == (("en",), "")
+def test_a_model_is_for_the_languages_of_its_encoder_or_of_its_training_texts() -> None:
+    assert find_audience(BODIES, (), BUNDLED) == (("en",), "")
     for encoder in (None, "someone/encoder"):
-        assert audience_of([*BODIES, GERMAN], (), encoder) == (("en", "de"), "")
-    assert audience_of([], (), None) == ((), "")
-    codes, note = audience_of([*BODIES, GERMAN], (), BUNDLED)
+        assert find_audience([*BODIES, GERMAN], (), encoder) == (("en", "de"), "")
+    assert find_audience([], (), None) == ((), "")
+    codes, note = find_audience([*BODIES, GERMAN], (), BUNDLED)
     assert codes == ("en",) and note.startswith("1 of 4 labelled paragraphs seems to be German")
     assert "transformer.encoder" in note
-    # Without labels, definitions are what is learnt from.
+    # Without labels, models are trained on definitions.
     german = (GERMAN, f"Am Abend: {GERMAN}")
-    assert audience_of([], german, None) == (("de",), "")
-    assert "2 of 2 definitions seem to be German" in audience_of([], german, BUNDLED).note
+    assert find_audience([], german, None) == (("de",), "")
+    assert "2 of 2 definitions seem to be German" in find_audience([], german, BUNDLED).note
 
 
 ENGLISH = "The minister said that the talks about tariffs would soon be continued."
-SMALL, MULTILINGUAL = READ_BY
+SMALL, MULTILINGUAL = ENCODER_LANGUAGES
 
 
 @pytest.mark.parametrize(
-    ("n_german", "before", "taken"),
+    ("n_german", "before", "chosen"),
     [(0, "", SMALL), (1, "", SMALL), (2, "", MULTILINGUAL), (20, "", MULTILINGUAL)]
     + [(0, MULTILINGUAL, MULTILINGUAL), (2, SMALL, MULTILINGUAL)],
 )
 def test_auto_takes_the_multilingual_encoder_from_a_tenth_on(
-    n_german: int, before: str, taken: str, monkeypatch: pytest.MonkeyPatch
+    n_german: int, before: str, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     texts = [GERMAN] * n_german + [ENGLISH] * (20 - n_german) + ["2026"] * 20
-    encoder, reason = encoder_for("auto", texts, before)
-    assert encoder == taken
-    assert (f"so {MULTILINGUAL} was taken" in reason) == (taken == MULTILINGUAL and n_german > 0)
-    assert encoder_for("own", texts, before) == ("own", "")
+    encoder, reason = choose_encoder("auto", texts, before)
+    assert encoder == chosen
+    assert (f"so {MULTILINGUAL} was taken" in reason) == (chosen == MULTILINGUAL and n_german > 0)
+    assert choose_encoder("own", texts, before) == ("own", "")
 
 
 def test_without_the_multilingual_encoder_a_message_says_what_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert encoder_for("auto", [ENGLISH]) == (SMALL, "")
-    assert encoder_for("auto", []) == (SMALL, "")
-    assert encoder_for("auto", [ENGLISH], MULTILINGUAL) == (MULTILINGUAL, "")  # loading it says so
+    assert choose_encoder("auto", [ENGLISH]) == (SMALL, "")
+    assert choose_encoder("auto", []) == (SMALL, "")
+    # Loading the encoder reports that it is missing.
+    assert choose_encoder("auto", [ENGLISH], MULTILINGUAL) == (MULTILINGUAL, "")
     with pytest.raises(UserError, match=r"1 of 1 paragraphs .* German.*paratopic\[multilingual\]"):
-        encoder_for("auto", [GERMAN])
+        choose_encoder("auto", [GERMAN])
 
 
 def test_many_languages_are_counted_not_named() -> None:
-    known = READ_BY[MULTILINGUAL]
-    words = others({"mt": 1, "de": 1}, known, "texts", "the model is for")
+    known = ENCODER_LANGUAGES[MULTILINGUAL]
+    words = other_languages_note({"mt": 1, "de": 1}, known, "texts", "the model is for")
     assert words == f"1 of 2 texts seems to be Maltese, but the model is for {len(known)} others"

@@ -15,7 +15,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
 from paratopic.project.folder import run_stage
 from paratopic.project.params import read_params
-from paratopic.project.source_settings import Source, entry
+from paratopic.project.source_settings import Source, source_entry
 from tests.programs import ROOT
 from tests.samples import PARAMS, copy_settings, write_params
 
@@ -27,7 +27,7 @@ EPOCHS = r"^  epochs: .*"
 
 
 def changed(folder: Path, old: str, new: str, file: Path = PATH) -> Path:
-    """Write the project's settings with a change of one file; gives params.yaml."""
+    """Write the repository's settings with a change of one file; returns params.yaml's path."""
     copy_settings(folder)
     text = (ROOT / file).read_text(encoding="utf-8")
     assert len(re.findall(old, text, re.MULTILINE)) == 1
@@ -115,15 +115,15 @@ def test_a_bad_codebook_is_refused_by_its_key(
 def test_keys_that_are_left_out_have_their_defaults(tmp_path: Path) -> None:
     copy_settings(tmp_path)
     path = tmp_path / "params.yaml"
-    whole = YAML(typ="safe").load(path)
+    settings = YAML(typ="safe").load(path)
+    sections = [name for name, value in settings.items() if isinstance(value, dict)]
     empty: object
     for empty in ({}, None):
-        keys = {name: empty if isinstance(of, dict) else of for name, of in whole.items()}
-        YAML(typ="safe").dump(keys, path)
+        YAML(typ="safe").dump(settings | dict.fromkeys(sections, empty), path)
         assert read_params(path) == PARAMS
 
 
-def test_a_project_of_before_has_its_topics_in_params(tmp_path: Path) -> None:
+def test_an_old_project_has_its_topics_in_params(tmp_path: Path) -> None:
     write_params({}, tmp_path / "params.yaml")
     assert not Paths(tmp_path).codebook.exists()
     assert read_params(tmp_path / "params.yaml") == PARAMS
@@ -174,7 +174,7 @@ def test_any_bytes_are_params_or_one_message_a_key(
 def test_a_source_is_a_path_or_says_what_the_columns_of_a_table_are(tmp_path: Path) -> None:
     own = Source("t.csv", text="body", group=None, labels={"16": "trade", "x: y": "none"})
     path = tmp_path / "params.yaml"
-    write_params({"prepare.sources": [entry(own), entry(Source("seeds"))]}, path)
+    write_params({"prepare.sources": [source_entry(own), source_entry(Source("seeds"))]}, path)
     params = read_params(path)
     assert params.prepare.sources == (own, "seeds")
     assert params.prepare.paths == ["t.csv", "seeds"]
@@ -187,7 +187,8 @@ def test_a_stage_whose_settings_change_while_it_runs_is_refused(
     monkeypatch.setattr("sys.argv", ["fit"])
     shutil.copy(ROOT / "dvc.yaml", here)
     copy_settings(here)
-    run_stage(lambda _: print(changed(here, EXPERIMENT, "  experiment: x")))  # it reads none
+    # The stage does not read this section.
+    run_stage(lambda _: print(changed(here, EXPERIMENT, "  experiment: x")))
     with pytest.raises(SystemExit, match=r"changed during the stage \(baseline\)"):
         run_stage(lambda _: print(changed(here, "^baseline: .*", "baseline: {inner_folds: 2}")))
     copy_settings(here)

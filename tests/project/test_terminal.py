@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from paratopic.project.terminal import bar
+from paratopic.project.terminal import progress_bar
 
 Lines = Callable[[int, float, int], list[str]]
 
@@ -32,27 +32,27 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str], seconds: list[float]) -> Lines:
-    """What is printed of so many steps, in equal parts, that take `last` seconds in all."""
+    """A function that returns the lines for some steps, of some duration, in equal parts."""
 
-    def printed(total: int, last: float, parts: int) -> list[str]:
+    def printed_lines(total: int, duration: float, parts: int) -> list[str]:
         seconds[0] = 0.0
-        with bar("baseline: fit", total) as advance:
+        with progress_bar("baseline: fit", total) as advance:
             for part in range(1, parts + 1):
-                seconds[0] = last * part / parts
+                seconds[0] = duration * part / parts
                 advance(total * part / parts)
         return capsys.readouterr().err.splitlines()
 
-    return printed
+    return printed_lines
 
 
 def test_each_fold_is_a_line_in_a_log(lines: Lines, log: logging.Logger) -> None:
     assert lines(15, 5.0, 600) == []  # because it was quick
-    of_folds = lines(15, 300.0, 9_000)
+    fold_lines = lines(15, 300.0, 9_000)
     expected = [f"baseline: fit {n} of 15" for n in range(15)]
-    assert [re.sub(",.*", "", line) for line in of_folds] == expected
-    assert of_folds[0] == "baseline: fit 0 of 15, about 5 min left"
-    assert of_folds[3] == "baseline: fit 3 of 15, about 4 min left"
-    assert of_folds[-1] == "baseline: fit 14 of 15, about 20 s left"
+    assert [re.sub(",.*", "", line) for line in fold_lines] == expected
+    assert fold_lines[0] == "baseline: fit 0 of 15, about 5 min left"
+    assert fold_lines[3] == "baseline: fit 3 of 15, about 4 min left"
+    assert fold_lines[-1] == "baseline: fit 14 of 15, about 20 s left"
     assert len(lines(15, 50.0, 9_000)) == 4  # ten seconds apart
     log.setLevel(logging.ERROR)
     assert lines(15, 300.0, 9_000) == []
@@ -61,13 +61,13 @@ def test_each_fold_is_a_line_in_a_log(lines: Lines, log: logging.Logger) -> None
 @pytest.mark.parametrize("total", [1, 70_000])
 def test_many_steps_and_one_are_a_line_a_tenth(lines: Lines, total: int) -> None:
     tenths = lines(total, 6_000.0, 5_000)
-    assert len(tenths) == 10  # and one as soon as ten seconds are over
+    assert len(tenths) == 10  # the first line comes after ten seconds
     share = "70%" if total == 1 else "49,000 of 70,000"
     assert tenths[7] == f"baseline: fit {share}, about 30 min left"
 
 
 def test_a_note_is_in_the_line(capsys: pytest.CaptureFixture[str], seconds: list[float]) -> None:
-    with bar("predict", 1) as advance:
+    with progress_bar("predict", 1) as advance:
         seconds[0] = 30
         advance(0.5, "1,200 rows")
     assert capsys.readouterr().err == "predict 50%, 1,200 rows, about 30 s left\n"
@@ -76,7 +76,7 @@ def test_a_note_is_in_the_line(capsys: pytest.CaptureFixture[str], seconds: list
 def test_loading_before_the_first_step_is_not_expected_again(
     capsys: pytest.CaptureFixture[str], seconds: list[float]
 ) -> None:
-    with bar("transformer: fit", 1) as advance:
+    with progress_bar("transformer: fit", 1) as advance:
         for now, done in ((40, 0.01), (50, 0.11)):
             seconds[0] = now
             advance(done)

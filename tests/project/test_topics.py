@@ -13,8 +13,8 @@ def test_descriptions_are_what_comes_before_the_doubtful_cases_for_all_topics_or
     assert topics.names == ("World", "Sci/Tech")
     assert [topic.definition for topic in topics.topics] == ["", "Science."]
     trade = Topic("trade", "Goods. In: tariffs. Out: chips.")
-    both = Topics("single", (trade, Topic("security", "Armies.")))
-    assert both.descriptions == ("Goods.", "Armies.")
+    defined = Topics("single", (trade, Topic("security", "Armies.")))
+    assert defined.descriptions == ("Goods.", "Armies.")
     assert Topics("single", (trade, "security")).descriptions == ()
 
 
@@ -31,7 +31,7 @@ def test_a_cell_is_read_without_spaces(topics: Topics, cell: str, parsed: tuple[
     assert topics.check(split_cell(cell), "here") == parsed
 
 
-def test_an_unknown_topic_is_refused_with_the_nearest_one(topics: Topics) -> None:
+def test_an_unknown_topic_is_refused_with_the_closest_one(topics: Topics) -> None:
     with pytest.raises(UserError, match=r'labels.csv, line 3: unknown topic "trad".*"trade"\?'):
         topics.check(["security", "trad"], "labels.csv, line 3")
 
@@ -64,10 +64,10 @@ def test_headings_match_in_upper_or_lower_case_in_the_order_of_the_codebook(topi
         ("Conclusion", []),
     ):
         patterns = topics.patterns("heading").items()
-        assert [name for name, pattern in patterns if pattern.is_in(heading)] == names
+        assert [name for name, pattern in patterns if pattern.matches(heading)] == names
     endless = Topics("single", (Topic("trade", "Trade.", "(a|aa)+$"), "security"))
     with pytest.raises(UserError, match='the heading pattern of "trade" takes more than 1 s'):
-        endless.patterns("heading")["trade"].is_in("a" * 60 + "!")
+        endless.patterns("heading")["trade"].matches("a" * 60 + "!")
 
 
 def test_a_pattern_that_is_slow_in_all_texts_together_is_refused(
@@ -78,28 +78,28 @@ def test_a_pattern_that_is_slow_in_all_texts_together_is_refused(
     pattern = slow.patterns("pattern")["trade"]
     with pytest.raises(UserError, match='the pattern of "trade" takes more than .* on all texts'):
         for _ in range(1000):
-            pattern.is_in("a" * 20 + "!")
-    # Whoever searches next has all of the time again.
-    assert slow.patterns("pattern")["trade"].is_in("aaa")
+            pattern.matches("a" * 20 + "!")
+    # A new search has the full time again.
+    assert slow.patterns("pattern")["trade"].matches("aaa")
 
 
 def test_an_accent_may_be_stored_in_either_form() -> None:
     one, two = "caf\u00e9", "cafe\u0301"
     topics = Topics("single", (Topic(two, was=("the\u0301",)), "security"))
     retired = Topics("single", ("a", "b"), {two: ()})
-    assert retired.today([one]).retired == f"{one} was dropped"
+    assert retired.current_meaning([one]).retired == f"{one} was dropped"
     assert topics.names == (one, "security") and topics.topics[0].was == ("th\u00e9",)
     assert topics.check(split_cell(f"{two}; security"), "here") == (one, "security")
 
 
 def test_labels_answer_one_question_or_one_of_each_topic() -> None:
-    names = ("trade", "not trade")  # a topic may be called like an outcome
+    names = ("trade", "not trade")  # a topic can have the name of an outcome
     single, multi = Topics("single", names), Topics("multi", names)
     assert single.labels.questions(names) == (("trade", "not trade", NO_TOPIC),)
     assert multi.labels.questions(names) == (("not trade", "trade"), ("not not trade", "not trade"))
-    assert (single.most, single.outcomes) == (1, single.choices)
-    assert (multi.most, multi.outcomes) == (2, names)
-    # Names that the codebook lacks are for others to refuse.
+    assert (single.max_topics, single.outcomes) == (1, single.choices)
+    assert (multi.max_topics, multi.outcomes) == (2, names)
+    # This function does not refuse unknown names.
     assert multi.counted(["trade", "x", "y"]) == ("trade", "x", "y")
 
 

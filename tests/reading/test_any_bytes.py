@@ -1,4 +1,4 @@
-"""Whatever bytes a file holds, it gives paragraphs, is skipped, or is refused with one message."""
+"""A file with any bytes gives paragraphs, is skipped, or is refused with one message."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ PIECES: dict[str, list[bytes]] = {
     ".xlsx": [b"<c>", b"</row>", b"<c r='XFD1'/>", b"&#9;", b" t='b'", b"<", b"PK\x03\x04"],
     ".parquet": [b"PAR1", b"\x00", b"huggingface"],
 }
-# Whole elements, which stand anywhere between others.
+# Complete elements, which are inserted between others.
 ELEMENTS: dict[str, list[bytes]] = {
     ".html": [
         *(b"<p></p>", b"<br/>", b"<ul><li>Duties</li></ul>", b"<h2> </h2>", b"&nbsp;", b"&#0;"),
@@ -81,7 +81,7 @@ ELEMENTS: dict[str, list[bytes]] = {
         b"<f>A1</f>",
     ],
 }
-# Part of an archive that has the text.
+# The part of an archive that contains the text.
 BODIES_OF = {".docx": "word/document.xml", ".xlsx": "xl/worksheets/sheet1.xml"}
 
 
@@ -105,7 +105,7 @@ def with_elements(draw: st.DrawFn, body: bytes, elements: list[bytes]) -> bytes:
 
 
 def contents(suffix: str) -> st.SearchStrategy[bytes]:
-    """Any bytes, pieces of the format in any order, or a whole file that was damaged."""
+    """Any bytes, pieces of the format in any order, or a damaged file."""
     pieces = PIECES[suffix]
     whole = damaged(WHOLE[suffix], pieces)
     if name := BODIES_OF.get(suffix):
@@ -119,14 +119,12 @@ def contents(suffix: str) -> st.SearchStrategy[bytes]:
 
 
 def check(suffix: str, data: bytes) -> str:
-    """Read a file with such content; what becomes of it is written like the stage writes it."""
+    """Read a file with this content and write the result as the stage does."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"a{suffix}"
         path.write_bytes(data)
         try:
-            frame, answers, skipped, metadata, *_ = read_sources(
-                Paths(), [str(path)], [], ["other"]
-            )
+            frame, votes, skipped, metadata, *_ = read_sources(Paths(), [str(path)], [], ["other"])
         except UserError as error:
             assert str(path) in str(error)
             return "refused"

@@ -108,14 +108,14 @@ def test_skipped_parts_have_the_position_of_the_next_paragraph() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "held"),
+    ("text", "content"),
     [
         *((blank, "no text") for blank in ("", " \n\u00a0\n", "\u200b\ufeff")),
         ("© 2031", r'no paragraph but "© 2031" \(notice\)'),
     ],
 )
-def test_an_article_without_a_paragraph_is_refused(text: str, held: str) -> None:
-    with pytest.raises(UserError, match=rf"^harbour: holds {held}\."):
+def test_an_article_without_a_paragraph_is_refused(text: str, content: str) -> None:
+    with pytest.raises(UserError, match=rf"^harbour: holds {content}\."):
         paragraphs_of(plain_article("harbour", text))
 
 

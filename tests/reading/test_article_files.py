@@ -15,7 +15,7 @@ from paratopic.reading.article_files import SUFFIXES, find_files, read_file
 from tests.documents import save
 
 
-def test_files_of_folders_and_globs_and_what_folders_hold_besides(tmp_path: Path) -> None:
+def test_files_of_folders_and_globs_and_skipped_files(tmp_path: Path) -> None:
     present = "b.PDF a.txt picture.png .hidden.txt labels.csv saved.html saved_files/advert.html"
     for name in [*present.split(), "sub/c.docx"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -102,7 +102,7 @@ def test_files_that_no_article_can_be_named_after_are_left_out(tmp_path: Path) -
             read(name)
 
 
-def test_what_links_lead_to_again_is_read_once(tmp_path: Path) -> None:
+def test_files_behind_several_links_are_read_once(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     names = "a.txt", "b/c.txt"
     for name in names:

@@ -1,4 +1,4 @@
-"""What the columns and labels of a table are taken for."""
+"""Proposals for the columns and labels of a table."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from paratopic.project.source_settings import Source
 from paratopic.project.topics import Topics
 from paratopic.reading.columns import propose
 from paratopic.tables.readers import Columns
-from tests.samples import read_joined
+from tests.samples import read_labelled_rows
 
 N = 40
 TEXTS: list[object] = [f"Sentence number {n}, which is about what it is about." for n in range(N)]
-LABELS: list[object] = [["Econ", "Law; order", "Other", ""][n % 4] for n in range(N)]
+LABELS: list[object] = ["Econ", "Law; order", "Other", ""] * (N // 4)
 DAYS: list[object] = [f"2025-09-{1 + n % 12:02}" for n in range(N)]
 
 
 def test_an_open_label_is_none_and_one_name_in_two_unicode_forms_is_one_topic() -> None:
     names = ["économie", "e\u0301conomie", "?", "santé"]
-    labels: list[object] = [names[n % 4] for n in range(N)]
+    labels: list[object] = [*names] * (N // 4)
     proposal = propose({"text": TEXTS, "label": labels}, "t.csv")
     assert sorted(proposal.topics) == sorted(["économie", "santé"])
 
@@ -37,7 +37,7 @@ def test_dates_of_other_forms_are_no_ids(dates: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "taken"),
+    ("columns", "expected"),
     [
         (
             {"id": range(N), "date": DAYS, "speaker": ["Ann"] * N, "body": TEXTS, "topic": LABELS},
@@ -55,7 +55,7 @@ def test_dates_of_other_forms_are_no_ids(dates: list[str]) -> None:
             {"id": [n // 2 for n in range(N)], "text": TEXTS, "label": LABELS},
             {"text": "text", "label": "label", "group": "id"},
         ),
-        (  # neighbours are longer than the text, and a name alone makes no date and no label
+        (  # longer neighbours are no text, and columns named date and label may have other cells
             {
                 "text_preceding": [f"{text} {text}" for text in TEXTS],
                 "text": TEXTS,
@@ -67,23 +67,23 @@ def test_dates_of_other_forms_are_no_ids(dates: list[str]) -> None:
             {"text": "text", "label": "class", "date": "year"},
         ),
         ({"text": TEXTS, "score": [n / 7 for n in range(N)]}, {"text": "text"}),
-        # Yes or no says whether a text has one topic.
+        # Yes or no is the vote on one topic only.
         ({"text": TEXTS, "econ": [n % 2 for n in range(N)]}, {"text": "text"}),
     ],
 )
-def test_columns_are_known_by_their_names_or_contents(
-    columns: dict[str, list[object]], taken: dict[str, str]
+def test_columns_are_recognised_by_their_names_or_contents(
+    columns: dict[str, list[object]], expected: dict[str, str]
 ) -> None:
     table: Columns = {name: list(map(str, values)) for name, values in columns.items()}
     proposal = propose(table, "t.csv")
-    assert proposal.columns == taken
-    assert proposal.source.named.items() <= taken.items()
-    assert proposal.topics == (["Econ", "Law, order"] if "label" in taken else [])
+    assert proposal.columns == expected
+    assert proposal.source.named.items() <= expected.items()
+    assert proposal.topics == (["Econ", "Law, order"] if "label" in expected else [])
 
 
 SPEECHES: list[object] = [f"speech {n // 8}" for n in range(N)]
-WINGS: list[object] = [("left", "right")[n // 8 % 2] for n in range(N)]
-AREAS: list[object] = [("north", "south", "east")[n % 3] for n in range(N)]
+WINGS: list[object] = [*(["left"] * 8 + ["right"] * 8) * 2, *["left"] * 8]
+AREAS: list[object] = [*["north", "south", "east"] * 13, "north"]
 
 
 @pytest.mark.parametrize(
@@ -91,23 +91,23 @@ AREAS: list[object] = [("north", "south", "east")[n % 3] for n in range(N)]
     [
         {"speech": SPEECHES, "wing": WINGS},  # the same in each speech
         {"speech": SPEECHES, "president": AREAS, "camp": AREAS},
-        {"president": WINGS, "camp": AREAS},  # what an article is, is not known
+        {"president": WINGS, "camp": AREAS},  # no column shows the articles
         *({name: AREAS} for name in ("party", "Zeitung", "country_code")),
         {"first": AREAS, "second": LABELS},  # either
         {"label": [""] * N, "area": AREAS},
         {"label": ["a", "b", *[""] * (N - 2)], "area": AREAS},
         {"updated": [f"2020-02-{1 + n % 7:02}" for n in range(N)], "date": DAYS},
-        {"relevant": [("yes", "no")[n % 2] for n in range(N)]},
+        {"relevant": ["yes", "no"] * (N // 2)},
         {"topic_law": [True, False] * (N // 2), "topic_econ": [False, True] * (N // 2)},
         {"gpt4_topic": LABELS},
     ],
 )
-def test_columns_that_are_not_taken_for_labels(columns: Columns) -> None:
+def test_columns_without_labels(columns: Columns) -> None:
     assert propose({"text": TEXTS, **columns}, "t.csv").topics == []
 
 
 @pytest.mark.parametrize(
-    ("columns", "taken"),
+    ("columns", "expected"),
     [
         ({"a_model_label": AREAS, "human_label": LABELS}, "human_label"),
         ({"parti": AREAS, "Catégorie": LABELS}, "Catégorie"),
@@ -115,12 +115,14 @@ def test_columns_that_are_not_taken_for_labels(columns: Columns) -> None:
         ({"speech": SPEECHES, "wing": WINGS, "stance": LABELS}, "stance"),
     ],
 )
-def test_the_column_with_the_labels_among_others(columns: Columns, taken: str) -> None:
-    assert propose({"text": TEXTS, **columns}, "t.csv").columns["label"] == taken
+def test_the_column_with_the_labels_among_others(columns: Columns, expected: str) -> None:
+    assert propose({"text": TEXTS, **columns}, "t.csv").columns["label"] == expected
 
 
 def test_columns_that_may_have_the_labels() -> None:
-    flags = {f"is_{area}": [cell == area for cell in AREAS] for area in ("north", "south")}
+    flags: Columns = {}
+    for area in ("north", "south"):
+        flags[f"is_{area}"] = [cell == area for cell in AREAS]
     few: list[object] = ["trade", "law", "trade", *[""] * (N - 3)]
     columns = {"id": [*range(N)], "party": WINGS, "area": AREAS, "topic": few, "text": TEXTS}
     proposal = propose(columns | flags, "t.csv")
@@ -139,7 +141,7 @@ def test_a_column_that_is_named_may_have_many_labels_and_any_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "topics", "meant"),
+    ("labels", "topics", "meanings"),
     [
         (["a", "b", "a|b"], ["a", "b"], {"a|b": "a;b"}),
         (["a", "b", "a, b", "NA"], ["a", "b"], {"a, b": "a;b"}),
@@ -149,12 +151,12 @@ def test_a_column_that_is_named_may_have_many_labels_and_any_name() -> None:
     ],
 )
 def test_other_separators_of_labels(
-    labels: list[object], topics: list[str], meant: dict[str, str] | None
+    labels: list[object], topics: list[str], meanings: dict[str, str] | None
 ) -> None:
     labels = labels * (N // len(labels))
     proposal = propose({"text": TEXTS[: len(labels)], "label": labels}, "t")
     assert sorted(proposal.topics) == sorted(topics)
-    assert meant is None or meant.items() <= proposal.source.labels.items()
+    assert meanings is None or meanings.items() <= proposal.source.labels.items()
 
 
 @pytest.mark.parametrize("other", [{}, {"Econ": LABELS}, {"7": [n % 9 for n in range(N)]}])
@@ -180,7 +182,7 @@ def test_a_column_that_has_the_name_of_a_key_but_cannot_be_it_is_left_out() -> N
 
 
 @pytest.mark.parametrize(
-    ("labels", "topics", "meant"),
+    ("labels", "topics", "meanings"),
     [
         (["Econ", "Other"], ["Econ", "Other"], {}),  # one is called other
         (["a", "b", "a; b", "c;d"], ["a", "b", "c,d"], {"c;d": "c,d"}),
@@ -193,17 +195,17 @@ def test_a_column_that_has_the_name_of_a_key_but_cannot_be_it_is_left_out() -> N
             ["Sports", "World"],
             {"SPORTS": "Sports", "sports": "Sports", "world": "World"},
         ),
-        # None beside one topic is another one.
+        # Next to only one topic, none is a topic.
         (["sport", "none", "none", "none"], ["other", "sport"], {"none": "other"}),
         ([True, False], ["false", "true"], {}),
     ],
 )
 def test_topics_that_labels_mean(
-    labels: list[object], topics: list[str], meant: dict[str, str]
+    labels: list[object], topics: list[str], meanings: dict[str, str]
 ) -> None:
     labels = labels * (N // len(labels))
     proposal = propose({"text": TEXTS[: len(labels)], "label": labels}, "t")
-    assert (proposal.topics, proposal.source.labels) == (topics, meant)
+    assert (proposal.topics, proposal.source.labels) == (topics, meanings)
 
 
 @pytest.mark.parametrize(("n_values", "are_labels"), [(80, True), (81, False)])
@@ -246,7 +248,7 @@ cell = st.text(max_size=6) | st.sampled_from("a;b a b Other 2025-09-15 1 ? ;".sp
     )
 )
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_is_proposed_can_be_read(tmp_path: Path, columns: dict[str, list[str]]) -> None:
+def test_a_proposal_can_be_read(tmp_path: Path, columns: dict[str, list[str]]) -> None:
     path = tmp_path / "t.jsonl"
     table: dict[str, list[str]] = columns | {"body": [f"{text}" for text in TEXTS[:6]]}
     rows = (dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True))
@@ -254,5 +256,5 @@ def test_what_is_proposed_can_be_read(tmp_path: Path, columns: dict[str, list[st
     proposal = propose({name: list(values) for name, values in table.items()}, str(path))
     assert isinstance(proposal.source, Source) and proposal.columns["text"] == "body"
     topics = Topics("single", tuple(proposal.topics) or ("a", "b"))
-    frame, _ = read_joined(path, topics, [], proposal.source)
+    frame, _ = read_labelled_rows(path, topics, [], proposal.source)
     assert len(frame) == 6 and frame["id"].is_unique

@@ -1,4 +1,4 @@
-"""Page furniture that is recognised, and text that looks like it but is not."""
+"""Page furniture, and text that only looks like it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Web pages: the article, what is skipped around it, and encodings."""
+"""Web pages: the article, skipped text around it, and encodings."""
 
 from __future__ import annotations
 
@@ -149,17 +149,17 @@ BODY = "".join(f"<p>{body}</p>" for body in BODIES)
 NOTHING = {"date": None, "source": None, "author": None}
 
 
-def test_a_page_says_what_it_is_from() -> None:
+def test_metadata_of_a_page() -> None:
     head = (
         '<meta property="article:published_time" content="1955-09-15T10:00:00Z">'
         '<meta property="og:site_name" content="Harbour Press"><meta name="author" content="A Doe">'
     )
-    of_page = {"date": "1955-09-15", "source": "Harbour Press", "author": "A Doe"}
-    assert html_fields(html(BODY, head).encode()) == of_page
+    expected = {"date": "1955-09-15", "source": "Harbour Press", "author": "A Doe"}
+    assert html_fields(html(BODY, head).encode()) == expected
     assert html_fields(html(f"{BODY}<footer>© 2031 Harbour Press</footer>").encode()) == NOTHING
 
 
-def test_a_page_may_be_of_a_day_that_is_still_to_come_or_of_a_month() -> None:
+def test_dates_of_pages_in_the_future_and_without_a_day() -> None:
     for body in ("<time datetime=2031-09-15>Monday</time>", "<p>2031-09-15</p>"):
         assert html_fields(html(body + BODY).encode())["date"] == "2031-09-15"
     for words in ("15 de septiembre de 2031", "Lundi 15 août 2031", "١٥ سبتمبر ٢٠٣١"):

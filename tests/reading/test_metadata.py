@@ -1,4 +1,4 @@
-"""Fields of articles: which dates are dates, what counts, and what is wrong with a metadata.csv."""
+"""Fields of articles: dates, the order of origins, and errors of a metadata.csv."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, Paths
-from paratopic.reading.cells import LONGEST, cleaned, date_in_name, iso_date
+from paratopic.reading.cells import LONGEST, clean_field, date_in_name, iso_date
 from paratopic.reading.metadata import Field, article_fields, check_sheets
 from tests.documents import save
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         *(("2025-09", "2025-09"), ("2025", "2025"), ("2025-9-5", "2025-09-05")),
         *((text, "2025-09-15") for text in ("2025-09-15", "2025/09/15", "20250915")),
@@ -38,12 +38,12 @@ from tests.documents import save
         *((text, None) for text in ("2025-09-15x", "2025-09-15 25", "2025-09-15\n")),
     ],
 )
-def test_dates_are_as_precise_as_they_are_written(text: str, found: str | None) -> None:
-    assert iso_date(text) == found
+def test_dates_are_as_precise_as_they_are_written(text: str, expected: str | None) -> None:
+    assert iso_date(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("name", "found"),
+    ("name", "expected"),
     [
         *((name, "2025-09-15") for name in ("talks-2025-09-15", "2025_09_15_talks")),
         *((name, "2025-09-15") for name in ("IMG20250915", "20250915_101500", "3-2025-09-15")),
@@ -56,19 +56,19 @@ def test_dates_are_as_precise_as_they_are_written(text: str, found: str | None) 
     ],
 )
 def test_a_date_in_the_name_of_a_file_is_no_part_of_another_number(
-    name: str, found: str | None
+    name: str, expected: str | None
 ) -> None:
-    assert date_in_name(name) == found
+    assert date_in_name(name) == expected
 
 
 @given(st.text(st.characters(exclude_categories=())))
 def test_any_text_is_cleaned(text: str) -> None:
-    clean = cleaned(text)
-    assert clean == cleaned(clean) and clean.splitlines() in ([clean], [])
+    clean = clean_field(text)
+    assert clean == clean_field(clean) and clean.splitlines() in ([clean], [])
     assert len(clean.encode()) <= 4 * LONGEST and not CONTROL.search(clean)
 
 
-def test_what_a_document_says_is_cleaned() -> None:
+def test_fields_of_a_document_are_cleaned() -> None:
     fields = article_fields(
         Path("a.pdf"),
         {"date": "2025-09-15T10:00:00Z", "source": " A\x00\n B\u2028", "author": "x" * 10**6},
@@ -78,7 +78,7 @@ def test_what_a_document_says_is_cleaned() -> None:
     assert article_fields(Path("a.pdf"), {"date": "yesterday", "source": ""}) == {}
 
 
-def test_the_sheet_counts_before_the_document_and_that_before_the_name(tmp_path: Path) -> None:
+def test_fields_of_the_sheet_precede_those_of_the_document_and_the_name(tmp_path: Path) -> None:
     path = tmp_path / "talks-2025-09-15.pdf"
     document = {"date": "2025-09-16", "author": "Jane Doe"}
     assert article_fields(path, {}) == {"date": Field("2025-09-15", "file names")}
@@ -104,10 +104,10 @@ def test_sheets_of_any_separator_name_articles_with_or_without_suffix(
     ]
     text = "\r\n".join(separator.join(row) for row in rows)
     save(tmp_path, "metadata.csv", text.replace("\x07", "\xa0"))
-    names = ("a.txt", "b.md", "b.txt")
-    first, second, other = (article_fields(tmp_path / name, {}) for name in names)
-    assert ([*first], [*second], other) == (["source"], ["source"], {})
-    assert second["source"].value == "Her ald"
+    fields = article_fields(tmp_path / "b.md", {})
+    assert [*article_fields(tmp_path / "a.txt", {})] == [*fields] == ["source"]
+    assert article_fields(tmp_path / "b.txt", {}) == {}
+    assert fields["source"].value == "Her ald"
     assert article_fields(tmp_path / "café.v2.txt", {})["source"].value == "Café"
     assert article_fields(tmp_path / "c.txt", {}) == {}
 

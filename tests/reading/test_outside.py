@@ -1,4 +1,4 @@
-"""Which sources are outside of a project, by a path or by a link, and whether they are trusted."""
+"""Sources outside of a project, by a path or by a link, and trust in the project."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.samples import PARAMS, with_params
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
-    """A folder beside the project, of articles."""
+    """A folder of articles outside of the project."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     for name in ("a.txt", "b.txt"):
@@ -67,7 +67,7 @@ def test_no_line_of_the_list_can_hide_another(root: Path, elsewhere: Path) -> No
     assert listed == str(hidden).replace("\x1b", r"\x1b")
 
 
-def test_a_project_is_trusted_with_what_was_listed_alone(root: Path, elsewhere: Path) -> None:
+def test_a_trusted_project_may_read_only_the_listed_sources(root: Path, elsewhere: Path) -> None:
     folder, file = reading(root, str(elsewhere)), reading(root, str(elsewhere / "a.txt"))
     trust(folder)
     assert is_trusted(folder)

@@ -1,4 +1,4 @@
-"""PDFs: paragraphs across lines, columns and pages, and what is skipped."""
+"""PDFs: paragraphs across lines, columns and pages, and skipped text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fill(text: str, width: float, indent: float = 0.0) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        room = width - indent * (len(lines) == 1)
+        room = width - indent if len(lines) == 1 else width
         if lines[-1] and sum(WIDTHS.get(letter, 556) for letter in longer) / 100 > room:
             lines.append(word)
         else:
@@ -48,8 +48,8 @@ def typeset(
 
     def put(left: float, size: float, font: str, text: str, down: float) -> None:
         nonlocal y
-        # Without indents a page must not end in a full line that also ends a paragraph: nothing
-        # would tell that the next page begins a new one.
+        # Without indents, a page must not end in a full line that ends a paragraph: the beginning
+        # of the next paragraph could not be recognised.
         if y < 700 - rows * 14 and (indent or not text[0].isupper()):
             pages.append([])
             y = 700.0
@@ -62,8 +62,9 @@ def typeset(
             continue
         lines = fill(text, width, indent)
         for number, line in enumerate(lines):
-            is_last = number == len(lines) - 1
-            put(72 + indent * (number == 0), 10, "F", line, 14 + gap * is_last)
+            left = 72 if number else 72 + indent
+            down = 14 if number < len(lines) - 1 else 14 + gap
+            put(left, 10, "F", line, down)
     for number, page in enumerate(pages, start=1):
         page += [(72, 760, 8, "F", "Harbour Press"), (300, 30, 8, "F", f"- {number} -")]
     return pages
@@ -72,7 +73,7 @@ def typeset(
 def made_up_paragraphs(
     count: int, rng: random.Random, least_words: int = 14
 ) -> list[tuple[str, str]]:
-    """Paragraphs that have no line in common, which would look like a running header."""
+    """Paragraphs without common lines, which would look like running headers."""
     words = " ".join(BODIES).replace(".", "").split()
     texts = [" ".join(rng.choices(words, k=rng.randrange(least_words, 90))) for _ in range(count)]
     return [("body", f"{text[0].upper()}{text[1:].strip(',;')}.") for text in texts]
@@ -97,7 +98,7 @@ def in_lines(lines: list[str], left: float = 72) -> list[Text]:
 def test_paragraphs_are_whole_wherever_lines_and_pages_end(
     count: int, width: float, rows: int, layout: tuple[float, float], rng: random.Random
 ) -> None:
-    # Indented paragraphs of one line each look like a quotation: there they have two at least.
+    # Indented paragraphs of one line look like a quotation, so indented ones have at least two.
     bodies = made_up_paragraphs(count, rng, 14 if layout[0] else 28)
     document = [("heading", "Harbour Talks Open"), *bodies[:1], ("heading", "Steel"), *bodies[1:]]
     pages = typeset(document, width, rows, *layout)
@@ -218,7 +219,7 @@ def test_lines_of_chinese_are_joined_without_a_blank(lines: list[str], between: 
 
 
 def with_content(stream: bytes) -> bytes:
-    """A PDF of one page whose content is a stream that zlib packed."""
+    """A PDF of one page whose content is a compressed stream."""
     start = SAMPLES[".pdf"].split(b"6 0 obj")[0]
     head = f"6 0 obj\n<< /Filter /FlateDecode /Length {len(stream)} >>\nstream\n".encode()
     return start + head + stream + b"\nendstream\nendobj\ntrailer\n<< /Root 1 0 R >>"
@@ -240,8 +241,6 @@ def test_packed_pages_are_read_even_if_their_end_is_damaged(lost: int) -> None:
         ("", None, None),
     ],
 )
-def test_a_pdf_says_when_and_by_whom_it_was_made(
-    info: str, date: str | None, author: str | None
-) -> None:
+def test_date_and_author_of_a_pdf(info: str, date: str | None, author: str | None) -> None:
     data = pdf([[(72, 700, 10, "F", "Talks went on.")]], f"/Info << {info} >>" if info else "")
     assert pdf_fields(data) == {"date": date, "author": author}

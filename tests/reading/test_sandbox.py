@@ -1,4 +1,4 @@
-"""Files that take too much memory or time are refused, whatever the library that reads them."""
+"""Files that take too much memory or time are refused, with any library that reads them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.samples import BODIES
 
 @functools.cache
 def spaces(size: int) -> bytes:
-    """So many bytes of blanks, a multiple of 10 million, packed to a thousandth."""
+    """A compressed stream of `size` bytes of blanks, a multiple of 10 million."""
     blanks = b" " * 10_000_000
     packing = zlib.compressobj()
     start = packing.compress(blanks) + packing.flush(zlib.Z_FULL_FLUSH)
@@ -62,7 +62,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 }
 
 
-# One for each format is enough, but for the hours of those that are marked.
+# One file for each format is enough, except in long runs.
 QUICK = (
     "a page drawn a million times.pdf",
     "a tag of 100,000 attributes.html",
@@ -104,30 +104,34 @@ def test_a_missing_library_is_named_with_what_to_install(monkeypatch: pytest.Mon
         for name in [n for n in sys.modules if n.startswith((library, "paratopic.reading."))]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, library, None)
-        outcome, message, _ = sandbox._reply(suffix, SAMPLES[suffix], f"a{suffix}", 60)
+        outcome, message, _ = sandbox._response(suffix, SAMPLES[suffix], f"a{suffix}", 60)
         assert outcome == "refused"
         assert message.startswith(f"a{suffix}: {suffix} needs {library}")
         assert message.endswith(": pip install 'paratopic[articles]'")
         monkeypatch.undo()
 
 
-def test_a_mistake_in_a_reader_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html_room, "html_segments", lambda data, source: [][0])
-    outcome, report, _ = sandbox._reply(".html", b"<p>", "a.html", 60)
+def broken_reader(*arguments: object) -> None:
+    raise IndexError("list index out of range")
+
+
+def test_an_error_in_a_reader_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_room, "html_segments", broken_reader)
+    outcome, report, _ = sandbox._response(".html", b"<p>", "a.html", 60)
     assert outcome == "failed" and "IndexError" in report
-    monkeypatch.setattr(sandbox, "_ask", lambda *_: json.dumps([outcome, report, {}]))
+    monkeypatch.setattr(sandbox, "_send", lambda *_: json.dumps([outcome, report, {}]))
     with pytest.raises(RuntimeError, match=r"(?s)^a\.html: Traceback .*IndexError"):
         read_in_sandbox(".html", b"<p>", "a.html")
 
 
-def test_an_article_is_read_whatever_becomes_of_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html_room, "html_fields", lambda data: [][0])
-    outcome, segments, fields = sandbox._reply(".html", SAMPLES[".html"], "a.html", 60)
+def test_an_article_is_read_if_its_fields_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_room, "html_fields", broken_reader)
+    outcome, segments, fields = sandbox._response(".html", SAMPLES[".html"], "a.html", 60)
     assert outcome == "read" and segments and fields == {}
 
 
 def run(code: str, folder: Path) -> str:
-    """What a program prints; it prints nothing on stderr."""
+    """Run a program that prints nothing on stderr, and return its output."""
     (folder / "program.py").write_text(code, encoding="utf-8")
     words = [sys.executable, "program.py"]
     ended = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True)
@@ -142,7 +146,7 @@ from paratopic.reading.article_files import read_file
 
 
 def test_a_script_without_a_main_guard_reads_and_its_pdfminer_is_its_own(tmp_path: Path) -> None:
-    """Nor is anything of the current folder imported."""
+    """Modules of the current folder are not imported either."""
     save(tmp_path, "a.pdf", SAMPLES[".pdf"])
     for shadow in ("logging", "pdfminer"):
         (tmp_path / "elsewhere" / shadow).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Sources of every kind in one paragraph table, and what is left out of it."""
+"""Sources of all kinds in one paragraph table, and skipped files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
 from paratopic.project.source_settings import Source
 from paratopic.reading.article import Skipped
-from paratopic.reading.sources import read_sources
+from paratopic.reading.sources import Sources, read_sources
 from tests.documents import PAGE, SAMPLES, save
 
 TEXT = "Trade\n\nThe tariff on goods rose.\n\nPhoto: Harbour Press\n"
@@ -32,12 +32,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_articles_of_every_format_in_a_folder(folder: Path) -> None:
-    frame, answers, skipped, *_ = read_sources(Paths(), [str(folder)], [], [])
+    frame, votes, skipped, *_ = read_sources(Paths(), [str(folder)], [], [])
     assert list(frame.columns) == PARAGRAPHS_SCHEMA.names
     counts = {"marked": 1, "page": 3, "plain": 1, "printed": 1, "word": 1}
     assert frame.groupby("article", sort=False).size().to_dict() == counts
     assert frame["heading"][0] == "Steel / Trade"
-    assert answers.empty
+    assert votes.empty
     assert [part for part in skipped if part.article != "page"] == [
         Skipped(str(folder / "table.csv"), 0, "", "a table that prepare.sources does not name"),
         Skipped("marked", 1, "Photo: Harbour Press", "caption or credit"),
@@ -47,10 +47,10 @@ def test_articles_of_every_format_in_a_folder(folder: Path) -> None:
 
 def test_a_table_is_read_where_it_is_named(folder: Path) -> None:
     sources = [str(folder / "table.csv"), str(folder / "plain.txt")]
-    frame, answers, skipped, *_ = read_sources(Paths(), sources, [], ["other"])
+    frame, votes, skipped, *_ = read_sources(Paths(), sources, [], ["other"])
     assert [text.split(" ")[0] for text in frame["text"]] == ["The", "It", "No", "The"]
-    assert list(answers["topics"]) == [["security"], []]
-    assert list(answers["paragraph"]) == list(frame["id"][:2])
+    assert list(votes["topics"]) == [["security"], []]
+    assert list(votes["paragraph"]) == list(frame["id"][:2])
     assert list(frame.index) == [0, 1, 2, 3]
     assert [part.article for part in skipped] == ["plain"]
 
@@ -73,12 +73,12 @@ def test_a_projects_folder_changes_no_table(folder: Path, monkeypatch: pytest.Mo
     save(folder, "unnamed.csv", "text\nSteel.\n")
     sources = [".", "table.csv"]
     whole = read_sources(Paths(folder), sources, [], [])
-    assert {name.partition(",")[0] for name in whole.answers["where"]} == {"table.csv"}
+    assert {name.partition(",")[0] for name in whole.votes["where"]} == {"table.csv"}
     monkeypatch.chdir(folder)
     here = read_sources(Paths(), sources, [], [])
     assert here.notes == whole.notes
     assert [note.split()[0] for note in whole.notes] == ["metadata.csv:", "unnamed.csv"]
-    assert here.frame.equals(whole.frame) and here.answers.equals(whole.answers)
+    assert here.frame.equals(whole.frame) and here.votes.equals(whole.votes)
     assert here.metadata.equals(whole.metadata) and here.skipped == whole.skipped
 
 
@@ -118,15 +118,18 @@ def test_sources_none_of_which_can_be_read_are_an_error(folder: Path) -> None:
         read_sources(Paths(), empty, [], [])
 
 
-def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path) -> None:
+def read_with_fields(folder: Path) -> Sources:
+    """Read articles and a table whose fields come from all origins."""
     save(folder, "plain-2025-09.txt", f"{TEXT}\n\nThe army crossed the border.\n")
     save(folder, "metadata.csv", "article,source,date\nmarked,Post,\nplain,Post,2025\ngone,Post,\n")
     save(folder, "empty.txt", "")
     save(folder, "more.csv", "text,label,date,beat\nIt rained.,other,1 May,7\nIt did.,other,,\n")
     sources = [str(folder), str(folder / "more.csv")]
-    frame, answers, skipped, metadata, origins, notes, articles = read_sources(
-        Paths(), sources, [], ["other"]
-    )
+    return read_sources(Paths(), sources, [], ["other"])
+
+
+def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path) -> None:
+    frame, _, _, metadata, *_, articles = read_with_fields(folder)
     assert articles == {*frame["article"][:-2]}  # without the rows of the table
     assert list(metadata) == ["id", "date", "author", "beat", "source"]
     assert list(metadata["id"]) == list(frame["id"])
@@ -141,6 +144,10 @@ def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path) -> No
         ("printed", "", "", "", ""),
         ("word", "2013-12-23", "python-docx", "", ""),
     }
+
+
+def test_origins_of_fields_are_counted_and_unread_dates_noted(folder: Path) -> None:
+    _, _, skipped, metadata, origins, notes, _ = read_with_fields(folder)
     kinds = ("metadata.csv", "file names", "documents", "tables")
     once = [*(("date", kind) for kind in kinds), ("author", "documents"), ("beat", "tables")]
     assert origins == dict.fromkeys(once, 1) | {("source", "metadata.csv"): 2}
@@ -152,18 +159,18 @@ def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path) -> No
     assert not [part for part in skipped if "metadata" in part.article]
 
 
-def test_keys_of_a_source_say_what_the_columns_of_a_table_are(folder: Path) -> None:
+def test_keys_of_a_source_name_the_columns_of_a_table(folder: Path) -> None:
     save(folder, "own.csv", "body,topic\nIt rained.,Rain\n")
     own = Source(str(folder / "o*.csv"), text="body", label="topic", labels={"Rain": "none"})
-    frame, answers, *_ = read_sources(Paths(), [str(folder / "table.csv"), own], [], ["other"])
-    assert frame["text"].tolist()[-1] == "It rained." and answers["topics"].tolist()[-1] == []
+    frame, votes, *_ = read_sources(Paths(), [str(folder / "table.csv"), own], [], ["other"])
+    assert frame["text"].tolist()[-1] == "It rained." and votes["topics"].tolist()[-1] == []
     with pytest.raises(UserError, match=r"prepare\.sources: .*own\.csv .*twice"):
         read_sources(Paths(), [own, own], [], [])
     with pytest.raises(UserError, match=r"plain\.txt is no table \(\.csv, "):
         read_sources(Paths(), [own, Source(str(folder / "plain.txt"), text="body")], [], [])
 
 
-def test_a_folder_with_nothing_but_a_table_says_where_to_name_it(tmp_path: Path) -> None:
+def test_a_folder_with_only_a_table_is_refused_with_a_hint(tmp_path: Path) -> None:
     labels = save(tmp_path, "labels.csv", "paragraph,topics,text\n")
     save(tmp_path, "metadata.csv", "article\n")
     table = save(tmp_path, "table.csv", TABLE)

@@ -1,4 +1,4 @@
-"""Which lines of plain text form a paragraph, and which are headings, body and boilerplate."""
+"""Paragraphs of plain text, and their kinds: headings, body and boilerplate."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_compound_broken_at_its_hyphen_is_joined_but_not_a_suspended_hyphen() 
 )
 def test_wrapped_lines_of_other_languages_are_joined(text: str) -> None:
     paragraphs = [text, f"{text} {text}"]
-    wrapped = "\n\n".join(textwrap.fill(each, 48, break_on_hyphens=False) for each in paragraphs)
+    wrapped = "\n\n".join(textwrap.fill(body, 48, break_on_hyphens=False) for body in paragraphs)
     assert [segment.text for segment in segments_of(wrapped)] == paragraphs
     wrapped = wrapped.replace("Import- und", "Import-\nund")
     assert [segment.text for segment in segments_of(wrapped)] == paragraphs
@@ -162,7 +162,7 @@ def test_a_heading_with_no_body_below_it_becomes_body() -> None:
     assert kinds(f"{BODIES[0]}\n\nConclusion\n\n© 2031") == "bbs"  # boilerplate is no body
 
 
-def test_what_the_format_marks_is_kept() -> None:
+def test_marks_of_the_format_are_kept() -> None:
     marked = [
         Segment("skipped", "Home", "navigation"),
         Segment("heading", "they left."),

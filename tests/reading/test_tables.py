@@ -26,7 +26,7 @@ from paratopic.reading.structure import plain_segments
 from paratopic.reading.tables import read_labelled_table, read_table
 from paratopic.tables.workbook import Tab, write_workbook
 from tests.documents import save, write_table
-from tests.samples import TOPICS, passages_of, read_joined
+from tests.samples import TOPICS, read_labelled_rows, row_passages
 
 TABLE = pd.DataFrame(
     {
@@ -43,7 +43,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
     kind = suffix.rstrip(";\t")
     separator = suffix.removeprefix(kind) or ","
     path = write_table(TABLE, tmp_path / f"set.{kind}", separator)
-    frame, _ = read_joined(path, TOPICS, ["other"])
+    frame, _ = read_labelled_rows(path, TOPICS, ["other"])
     assert frame["text"].tolist() == TABLE["text"].tolist()
     assert frame["label"].tolist() == [["trade"], ["technology"], ["trade"], []]
     assert frame["article"].tolist() == ["set/1", "set/1", "set/2", "set/2"]
@@ -53,10 +53,10 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
 
 def test_rows_without_a_group_are_articles_of_their_own(tmp_path: Path) -> None:
     path = save(tmp_path, "set.csv", "text,label\nTariffs,trade\nChips,\n")
-    frame, _ = read_joined(path, TOPICS, [])
+    frame, _ = read_labelled_rows(path, TOPICS, [])
     assert frame["article"].tolist() == frame["id"].tolist()
     assert frame["label_source"].tolist() == ["hand", "none"]
-    assert read_joined(save(tmp_path, "set.csv", "text,label\n"), TOPICS, [])[0].empty
+    assert read_labelled_rows(save(tmp_path, "set.csv", "text,label\n"), TOPICS, [])[0].empty
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_bad_table_is_refused_with_its_row_or_column(
     tmp_path: Path, content: str, message: str
 ) -> None:
     with pytest.raises(UserError, match=message) as error:
-        read_joined(save(tmp_path, "set.csv", content), TOPICS, [])
+        read_labelled_rows(save(tmp_path, "set.csv", content), TOPICS, [])
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -96,7 +96,7 @@ def test_cells_stay_as_they_are_written(tmp_path: Path) -> None:
     path = save(
         tmp_path, "set.csv", "text,label,group\nNA,1,01\n007,,1.0\nnan,null,\nnull,007,NA\n"
     )
-    frame, _ = read_joined(path, codebook, ["null"])
+    frame, _ = read_labelled_rows(path, codebook, ["null"])
     assert frame["text"].tolist() == ["NA", "007", "nan", "null"]
     assert frame["label"].tolist() == [["1"], None, [], ["007"]]
     assert frame["article"].tolist() == ["set/01", "set/1.0", frame["id"][2], "set/NA"]
@@ -107,16 +107,16 @@ def test_numbers_of_jsonl_and_parquet(tmp_path: Path) -> None:
     jsonl, parquet = save(tmp_path, "a.jsonl", lines), tmp_path / "b.parquet"
     pd.DataFrame({"text": ["a", "b"], "label": [1, None]}).to_parquet(parquet)  # stored as 1.0
     for path in (jsonl, parquet):
-        frame, _ = read_joined(path, Topics("single", ("1", "2")), [])
+        frame, _ = read_labelled_rows(path, Topics("single", ("1", "2")), [])
         assert frame["label"].tolist() == [["1"], None]
 
 
-def test_numbers_of_names_in_parquet(tmp_path: Path) -> None:
+def test_numbers_of_classes_in_parquet(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     names = {"info": {"features": {"label": {"names": ["trade", "security"]}}}}
     table = pa.table({"text": ["a", "b", "c"], "label": [1, -1, 0]})
     pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(names)}), path)
-    frame, _ = read_joined(path, TOPICS, [])
+    frame, _ = read_labelled_rows(path, TOPICS, [])
     assert frame["label"].tolist() == [["security"], None, ["trade"]]
 
 
@@ -135,27 +135,27 @@ def test_numbers_of_names_in_parquet(tmp_path: Path) -> None:
 def test_bad_lines_are_refused_with_their_number(tmp_path: Path, line: str, message: str) -> None:
     path = save(tmp_path, "a.jsonl", '{"text": "a", "label": "trade"}\n' + line)
     with pytest.raises(UserError, match=rf"a\.jsonl, {message}"):
-        read_joined(path, TOPICS, [])
+        read_labelled_rows(path, TOPICS, [])
 
 
 def read(folder: Path, **columns: Sequence[object]) -> pd.DataFrame:
     """Read an unlabelled table of these columns."""
     path = write_table(pd.DataFrame(columns).assign(label=""), folder / "set.jsonl")
-    return read_joined(path, TOPICS, [])[0]
+    return read_labelled_rows(path, TOPICS, [])[0]
 
 
-def test_a_position_in_a_group_tells_the_neighbours(tmp_path: Path) -> None:
+def test_positions_in_a_group_give_the_neighbours(tmp_path: Path) -> None:
     text, position = ["B", "Other", "A", "C", "Alone", "Alone too"], [0, 0, -5, 10, 0, 0]
     frame = read(tmp_path, text=text, group=[1, 2, 1, 1, "", None], position=position)
     assert frame["ordered"].all() and frame["position"].tolist() == position
-    assert passages_of(frame)[0] == Passage("B", ["A"], ["C"])
-    # Without positions they are no neighbours.
+    assert row_passages(frame)[0] == Passage("B", ["A"], ["C"])
+    # Without positions, rows have no neighbours.
     frame = read(tmp_path, text=["A", "B"], group=[1, 1])
     assert frame["article"].tolist() == ["set/1", "set/1"] and not frame["ordered"].any()
 
 
 def test_rows_that_name_each_other_as_neighbours_are_one_article(tmp_path: Path) -> None:
-    """So that what a row reads is not held out from it; neighbours that are no rows are kept."""
+    """Folds then do not divide neighbours. Neighbours that are no rows are kept."""
     frame = read(
         tmp_path,
         text=["One. ", "Two.", "Far.", "Three."],
@@ -164,24 +164,24 @@ def test_rows_that_name_each_other_as_neighbours_are_one_article(tmp_path: Path)
     )
     one, two, far, three = frame["article"]
     assert one == two == three != far == frame["id"][2]
-    assert passages_of(frame)[1] == Passage("Two.", ["Zero.", "One. "], ["Three."])
+    assert row_passages(frame)[1] == Passage("Two.", ["Zero.", "One. "], ["Three."])
 
 
 @pytest.mark.parametrize(
     ("text", "before", "after", "connected"),
     [
-        # One side alone is told.
+        # Only one side is given.
         (["A", "B", "C"], ["", "A", ""], ["", "", ""], True),
         (["A", "B", "C"], ["", "", ""], ["B", "", ""], True),
         # A text that is no row stands between two.
         (["A", "B", "C"], ["", "X", ""], ["X", "", ""], True),
         # Nothing common.
         (["A", "B", "C"], ["X", "Y", ""], ["Z", "", ""], False),
-        # A text that recurs says nothing, unless each of two rows has the other beside it.
+        # A text that recurs connects no rows, unless two rows name each other as neighbours.
         (["A", "B", "C"], ["", "X", "X"], ["X", "", ""], False),
         (["A", "B", "A"], ["", "A", ""], ["", "", ""], False),
         (["A", "B", "A"], ["", "A", ""], ["B", "", ""], True),
-        # What stands on the same side of two rows does not stand between them.
+        # A text on the same side of two rows is not between them.
         (["A", "B", "C"], ["X", "X", ""], ["", "", ""], False),
     ],
 )
@@ -214,7 +214,7 @@ def test_fields_of_json_lines_are_what_is_neither_a_list_nor_an_object(tmp_path:
     ]
     labelled = [{"text": "A", "label": None} | row for row in rows]
     lines = "\n".join(map(json.dumps, labelled)).replace("null", "NaN")
-    _, fields = read_joined(save(tmp_path, "a.jsonl", lines), TOPICS, [])
+    _, fields = read_labelled_rows(save(tmp_path, "a.jsonl", lines), TOPICS, [])
     assert [[*row.dropna().items()] for _, row in fields.iterrows()] == [
         [("n", "1.5"), ("b", "true"), ("\\ud800", "\\ud800")],
         [("only", "x" * 300)],
@@ -239,7 +239,7 @@ def test_parquet_gives_its_columns_of_simple_types(tmp_path: Path) -> None:
         "null": pa.array([None, None]),
     }
     pq.write_table(pa.table(columns), path)
-    _, fields = read_joined(path, TOPICS, [])
+    _, fields = read_labelled_rows(path, TOPICS, [])
     row = fields.drop(columns="far").to_dict("records")[0]
     assert row == {"when": "2025-09-16", "made": "2025-09-15", "n": "1", "kind": "x"}
     assert fields.loc[1].isna().all()
@@ -265,7 +265,7 @@ MEANT = Source("set.*", **COLUMNS, heading=None, labels={"Econ": "trade", "Other
 @pytest.mark.parametrize("suffix", ["csv", "xlsx", "jsonl", "parquet"])
 def test_columns_and_labels_of_other_names_and_fields(tmp_path: Path, suffix: str) -> None:
     path = write_table(OWN, tmp_path / f"set.{suffix}", ";")
-    frame, fields = read_joined(path, TOPICS, [], MEANT)
+    frame, fields = read_labelled_rows(path, TOPICS, [], MEANT)
     assert frame["id"].tolist() == ["set:7", "set:8", "set:9"]
     assert frame["text"].tolist() == OWN["body"].tolist()
     assert frame["label"].tolist() == [["trade"], [], ["trade", "technology"]]
@@ -293,7 +293,7 @@ def test_keys_that_do_not_fit_a_table_are_named(
     tmp_path: Path, source: Source, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        read_joined(write_table(OWN, tmp_path / "set.csv"), TOPICS, [], source)
+        read_labelled_rows(write_table(OWN, tmp_path / "set.csv"), TOPICS, [], source)
 
 
 def test_one_column_may_be_date_and_group_and_of_any_type(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_one_column_may_be_date_and_group_and_of_any_type(tmp_path: Path) -> Non
     ):
         table = {"text": ["A", "B"], "label": ["trade", "nan"], "when": when, "id": [1, 2]}
         pd.DataFrame(table).to_parquet(path)
-        frame, fields = read_joined(path, TOPICS, ["nan"], source)
+        frame, fields = read_labelled_rows(path, TOPICS, ["nan"], source)
         assert fields["date"].fillna("").tolist() == dates
         assert frame["article"].tolist() == articles
         assert frame["label"].tolist() == [["trade"], []]
@@ -314,7 +314,7 @@ def test_wrong_columns_of_other_formats_are_refused(tmp_path: Path) -> None:
     book, path = tmp_path / "set.xlsx", tmp_path / "set.parquet"
     write_workbook(book, Tab([["text", "label"], ["a", "trade"], ["b", "trade", None, "c"]]))
     with pytest.raises(UserError, match=r"set\.xlsx, row 3: more cells than columns"):
-        read_joined(book, TOPICS, [])
+        read_labelled_rows(book, TOPICS, [])
     names = ["text", "label", "label"]
     pq.write_table(pa.table([pa.array([cell]) for cell in "abc"], names=names), path)
     with pytest.raises(UserError, match=r"set.parquet: .*two columns label"):
@@ -332,42 +332,43 @@ def test_decimals_lists_and_the_text_nan_are_labels_of_parquet(tmp_path: Path) -
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table(columns), path)
     cells = {
-        name: read_labelled_table(path, [], Source(str(path), label=name)).answers["cell"].tolist()
+        name: read_labelled_table(path, [], Source(str(path), label=name)).votes["cell"].tolist()
         for name in ("one", "several", "number", "scaled")
     }
     several = ["trade;security", "none"]
     numbers = {"number": ["1", "2"], "scaled": ["1", "2.5"]}
     assert cells == {"one": ["nan", "trade"], "several": several} | numbers
-    # What `init` proposes is what is read.
+    # `init` proposes from the same values.
     assert read_table(path).columns["scaled"] == ["1", "2.5", None]
 
 
 @pytest.mark.parametrize("source", [Source("", "Text", "LABEL", "Group "), Source("")])
 def test_the_case_of_names_does_not_matter(tmp_path: Path, source: Source) -> None:
     path = save(tmp_path, "set.csv", "Text,LABEL,Group ,Date\nA,trade,1,15.09.2025\nB,trade,1,\n")
-    frame, fields = read_joined(path, TOPICS, [], source)
+    frame, fields = read_labelled_rows(path, TOPICS, [], source)
     assert frame["article"].tolist() == ["set/1", "set/1"]
     assert fields["date"].tolist()[0] == "2025-09-15" and frame["label"].tolist() == [["trade"]] * 2
 
 
-def test_a_column_says_how_rows_were_drawn(tmp_path: Path) -> None:
+def test_a_column_contains_the_draws_of_rows(tmp_path: Path) -> None:
     cells = "A,trade,1\nB,trade,1.0\nC,trade,article\nD,trade,\nE,,\n"
-    _, answers, fields = read_labelled_table(
+    _, votes, fields = read_labelled_table(
         save(tmp_path, "set.csv", f"text,label,drawn\n{cells}"), []
     )
-    assert answers["draw"].tolist() == ["paragraph", "paragraph", "article", ""]
+    assert votes["draw"].tolist() == ["paragraph", "paragraph", "article", ""]
     assert "drawn" not in fields
 
 
 def test_an_index_is_no_title_and_titles_may_stand_above_unlabelled_rows(tmp_path: Path) -> None:
     rows = "".join(f"{n},rain fell on day {n}\n" for n in range(5))
-    frame, _ = read_joined(
+    frame, _ = read_labelled_rows(
         save(tmp_path, "a.csv", f",text\n{rows}"), TOPICS, [], Source("a.csv", label=None)
     )
     assert len(frame) == 5
-    rows = "".join(f"Rain on day {n};{'trade' * (n < 7)};15.09.2025\n" for n in range(10))
+    labelled = "".join(f"Rain on day {n};trade;15.09.2025\n" for n in range(7))
+    rows = labelled + "".join(f"Rain on day {n};;15.09.2025\n" for n in range(7, 10))
     path = save(tmp_path, "b.csv", f"Export 15.09.2025;;\ntext;label;date\n{rows}")
-    assert len(read_joined(path, TOPICS, [])[0]) == 10
+    assert len(read_labelled_rows(path, TOPICS, [])[0]) == 10
 
 
 def test_a_merged_cell_counts_for_all_of_its_rows(tmp_path: Path) -> None:
@@ -385,7 +386,7 @@ def test_a_merged_cell_counts_for_all_of_its_rows(tmp_path: Path) -> None:
     for place in ("A1:C1", "B3:B5", "C3:C4"):
         sheet.merge_cells(place)
     book.save(tmp_path / "set.xlsx")
-    frame, _ = read_joined(tmp_path / "set.xlsx", TOPICS, [])
+    frame, _ = read_labelled_rows(tmp_path / "set.xlsx", TOPICS, [])
     assert frame["label"].tolist() == [["trade"]] * 3
     assert frame["article"].tolist() == ["set/1", "set/1", frame["id"][2]]
 
@@ -397,7 +398,7 @@ def test_a_formula_of_any_kind_needs_its_result(tmp_path: Path, formula: object)
         book.active.append(row)
     book.save(tmp_path / "set.xlsx")
     with pytest.raises(UserError, match=r"row 3: .*formula =B2"):
-        read_joined(tmp_path / "set.xlsx", TOPICS, [])
+        read_labelled_rows(tmp_path / "set.xlsx", TOPICS, [])
 
 
 @pytest.mark.parametrize("control", ["\x92", "\x7f", "\x01"])
@@ -407,11 +408,11 @@ def test_paragraphs_have_no_character_that_labels_may_not(control: str, tmp_path
     assert segment.text == "Its a tariff on goods."
     path = tmp_path / "table.jsonl"
     path.write_text(f'{{"text": "It\\u{ord(control):04x}s on.", "label": "trade"}}\n', "utf-8")
-    (read,) = read_joined(path, TOPICS, ())[0]["text"]
+    (read,) = read_labelled_rows(path, TOPICS, ())[0]["text"]
     assert read == "Its on." and decode(read.encode(), "table")
     path.write_text('{"text": "\\u0000 \\u0001", "label": "trade"}\n', "utf-8")
     with pytest.raises(UserError, match="the text is empty; remove the row"):
-        read_joined(path, TOPICS, ())
+        read_labelled_rows(path, TOPICS, ())
 
 
 @pytest.mark.parametrize("about", ["[]", "null", '{"info": []}', "5", "[" * 5000])
@@ -420,8 +421,8 @@ def test_columns_and_metadata_that_are_not_read_may_be_anything(about: str, tmp_
     late = pa.array([2**61], pa.timestamp("us"))
     table = pa.table({"text": ["A tariff."], "label": ["trade"], "when": late})
     pq.write_table(table.replace_schema_metadata({"huggingface": about}), path)
-    frame, _ = read_joined(path, Topics("single", ("trade", "security")), ())
+    frame, _ = read_labelled_rows(path, Topics("single", ("trade", "security")), ())
     assert frame["label"].tolist() == [["trade"]]
     pq.write_table(pa.Table.from_pandas(pd.DataFrame({"when": [datetime(2025, 1, 1)]})), path)
     with pytest.raises(UserError, match='no column "text".*has when'):
-        read_joined(path, Topics("single", ("trade", "security")), ())
+        read_labelled_rows(path, Topics("single", ("trade", "security")), ())

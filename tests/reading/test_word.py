@@ -1,4 +1,4 @@
-"""Word documents: headings, paragraphs, lists, and what is skipped."""
+"""Word documents: headings, paragraphs, lists, and skipped text."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def test_pictures_are_not_unpacked() -> None:
     assert word_segments(file.getvalue(), "a.docx") == [Segment("body", "Talks went on.")]
 
 
-def test_a_document_says_when_and_by_whom_it_was_made(tmp_path: Path) -> None:
+def test_date_and_author_of_a_document(tmp_path: Path) -> None:
     data = word_document("Talks went on.")
-    # Those of python-docx.
+    # python-docx sets these.
     assert word_fields(data) == {"date": "2013-12-23T23:15:00Z", "author": "python-docx"}
-    # What refers to itself is not followed.
+    # Entities that refer to each other are not expanded.
     bomb = "<!DOCTYPE a [<!ENTITY a 'xxxxxxxxxx'>" + "".join(
         f"<!ENTITY {name} '{f'&{last};' * 10}'>" for last, name in pairwise("abcdefghi")
     )

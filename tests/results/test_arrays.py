@@ -1,4 +1,4 @@
-"""Arrays of any classifier: the pipeline's own give its figures, and mistakes are refused."""
+"""Arrays of any classifier: those of the pipeline give its figures, and mistakes are refused."""
 
 from __future__ import annotations
 
@@ -15,33 +15,44 @@ from sklearn.metrics import f1_score, log_loss
 import paratopic
 from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.comparison import Comparison
+from paratopic.evaluation.model_report import Metrics
 from paratopic.project.errors import UserError
 from paratopic.project.files import IN_CONTEXT, UNLABELLED
-from tests.cli.test_shares import made
+from tests.cli.test_shares import shares_project
 
-__all__ = ["made"]  # a fixture
+__all__ = ["shares_project"]  # a fixture
 
 CLASSES = ["trade", "security", "none"]
 TRUTH = np.array(CLASSES * 20)
 GROUPS = np.arange(60) // 6
 
 
-def one_hot(answers: Any) -> pd.DataFrame:
-    return pd.get_dummies(pd.Categorical(answers, CLASSES), dtype=float)
+def one_hot(labels: Any) -> pd.DataFrame:
+    return pd.get_dummies(pd.Categorical(labels, CLASSES), dtype=float)
 
 
-def answers(seed: int, right: float = 0.8) -> np.ndarray:
-    """Names that are right where chance says so, and else drawn."""
+def predicted_labels(seed: int, right: float = 0.8) -> np.ndarray:
+    """Labels that are right with this chance, and otherwise drawn at random."""
     rng = np.random.default_rng(seed)
     return np.where(rng.random(60) < right, TRUTH, rng.choice(CLASSES, 60))
 
 
 def rounded(figures: Mapping[str, Any]) -> dict[str, Any]:
     """Estimates and differences to the last digit that is written."""
-    return {
-        str(name): {key: value if value is None else round(value, 6) for key, value in each.items()}
-        for name, each in ((name, asdict(each)) for name, each in figures.items())
-    }
+    values: dict[str, Any] = {}
+    for name, figure in figures.items():
+        values[str(name)] = {
+            key: value if value is None else round(value, 6)
+            for key, value in asdict(figure).items()
+        }
+    return values
+
+
+def scores_by_repeat(opened: paratopic.Project, model: str) -> list[pd.DataFrame]:
+    """A model's out-of-fold scores in each repeat, in the order of the labels."""
+    scores = read_parquet(opened.paths.scores / model / IN_CONTEXT)
+    ids = opened.labels["id"]
+    return [part.set_index("id").loc[ids] for _, part in scores.groupby("repeat")]
 
 
 def test_arrays_of_a_project_give_its_figures(project: Path) -> None:
@@ -49,15 +60,14 @@ def test_arrays_of_a_project_give_its_figures(project: Path) -> None:
     topics, labels = opened.params.topics, opened.labels
     probabilities, thresholds = {}, {}
     for name in opened.params.models:
-        scores = read_parquet(opened.paths.scores / name / IN_CONTEXT)
-        repeats = [part.set_index("id").loc[labels["id"]] for _, part in scores.groupby("repeat")]
-        probabilities[name] = np.stack([part[topics.scores] for part in repeats])
-        thresholds[name] = np.stack([part[topics.thresholds] for part in repeats])
-    dealt = read_parquet(opened.paths.folds).drop_duplicates("id").set_index("id")
+        repeats = scores_by_repeat(opened, name)
+        probabilities[name] = np.stack([part[topics.score_columns] for part in repeats])
+        thresholds[name] = np.stack([part[topics.threshold_columns] for part in repeats])
+    fold_table = read_parquet(opened.paths.folds).drop_duplicates("id").set_index("id")
     measured = paratopic.evaluate(
         labels["topic"].map(lambda names: names[0] if names else "none"),
         probabilities,
-        dealt["group"].loc[labels["id"]],
+        fold_table["group"].loc[labels["id"]],
         classes=topics.names,
         none="none",
         folds=np.stack([part["fold"] for part in repeats]),
@@ -71,22 +81,27 @@ def test_arrays_of_a_project_give_its_figures(project: Path) -> None:
     for name, figures in comparison.models.items():
         assert rounded(measured.models[name]) == rounded(figures)
     for name in probabilities:
-        metrics = opened.metrics(name)
-        assert rounded(measured.models[name]) == rounded(metrics.figures)
-        assert measured.topics[name].keys() == metrics.topics.keys()
-        for topic, of_topic in metrics.topics.items():
-            own = measured.topics[name][topic]
-            assert rounded(own) == rounded({key: vars(of_topic)[key] for key in own})
+        check_metrics(measured, name, opened.metrics(name))
 
 
-def test_arrays_of_a_project_give_its_shares(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def check_metrics(measured: Comparison, model: str, metrics: Metrics) -> None:
+    assert rounded(measured.models[model]) == rounded(metrics.figures)
+    assert measured.topics[model].keys() == metrics.topics.keys()
+    for topic, topic_figures in metrics.topics.items():
+        figures = measured.topics[model][topic]
+        assert rounded(figures) == rounded({key: vars(topic_figures)[key] for key in figures})
+
+
+def test_arrays_of_a_project_give_its_shares(
+    shares_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("paratopic.results.project.Project.changes", "")
-    opened = paratopic.Project(made)
+    opened = paratopic.Project(shares_project)
     topics, scores = opened.params.topics, opened.paths.scores / "baseline"
     tables = [read_parquet(scores / name) for name in (IN_CONTEXT, UNLABELLED)]
     frame, labels = opened.paragraphs, opened.labels
     estimated = paratopic.shares(
-        pd.concat(tables).set_index("id").loc[frame["id"], topics.scores].to_numpy(),
+        pd.concat(tables).set_index("id").loc[frame["id"], topics.score_columns].to_numpy(),
         frame["id"].isin(labels["id"]),
         labels["topic"].str[0],
         labels["weight"],
@@ -96,31 +111,32 @@ def test_arrays_of_a_project_give_its_shares(made: Path, monkeypatch: pytest.Mon
         random_state=opened.params.seed,
     )
     expected = opened.shares("month")
-    # Of texts that were drawn alone, it is not known which articles they are from.
-    own, other = (each.table.drop(columns="articles") for each in (estimated, expected))
-    pd.testing.assert_frame_equal(own, other)
+    # Arrays of texts that were drawn by themselves lack the articles.
+    pd.testing.assert_frame_equal(
+        estimated.table.drop(columns="articles"), expected.table.drop(columns="articles")
+    )
     pd.testing.assert_frame_equal(estimated.changes, expected.changes)
     assert (estimated.differ, estimated.compared) == (expected.differ, expected.compared)
 
 
 def test_one_column_of_answers_is_measured_as_scikit_learn_does() -> None:
-    given = answers(1)
-    measured = paratopic.evaluate(TRUTH, one_hot(given), none="none")
-    expected = f1_score(TRUTH, given, average="macro")
+    predicted = predicted_labels(1)
+    measured = paratopic.evaluate(TRUTH, one_hot(predicted), none="none")
+    expected = f1_score(TRUTH, predicted, average="macro")
     assert measured.models["model"]["answer_macro_f1"].value == pytest.approx(expected)
-    expected = f1_score(TRUTH, given, average=None, labels=["trade"])
+    expected = f1_score(TRUTH, predicted, average=None, labels=["trade"])
     assert measured.topics["model"]["trade"]["f1"].value == pytest.approx(expected[0])
-    # The dummy knows how frequent classes are; of equals it gives the first.
+    # The dummy predicts the most frequent class, or the first of equally frequent ones.
     assert measured.models["dummy"]["answer_accuracy"].value == pytest.approx(1 / 3)
 
 
 def test_probabilities_are_those_of_the_classes_in_any_order() -> None:
-    table = (2 * one_hot(answers(1)) + one_hot(answers(2))) / 3
+    table = (2 * one_hot(predicted_labels(1)) + one_hot(predicted_labels(2))) / 3
     figures = paratopic.evaluate(TRUTH, table, GROUPS, none="none").models["model"]
     others: list[dict[str, Any]] = [
         {"probabilities": table[CLASSES[::-1]]},
         {"probabilities": table.to_numpy(), "classes": CLASSES},
-        {"probabilities": table[CLASSES[:2]]},  # none has the rest
+        {"probabilities": table[CLASSES[:2]]},  # The rest is the probability of none.
     ]
     for other in others:
         alike = paratopic.evaluate(TRUTH, groups=GROUPS, none="none", **other).models["model"]
@@ -146,54 +162,51 @@ def test_several_topics_are_zeros_and_ones() -> None:
     assert shares["share"].tolist() == pytest.approx([1 / 3, 1 / 3])
 
 
-def test_models_that_learnt_from_other_folds_are_expected_to_gain_from_all_labels() -> None:
-    table = one_hot(answers(1))
-    used, folded = (
-        paratopic.evaluate(TRUTH, table, GROUPS, none="none", folds=folds).models["model"]
-        for folds in (None, GROUPS % 5)
-    )
-    one, other = used["answer_macro_f1"], folded["answer_macro_f1"]
+def test_cross_validated_models_are_expected_to_gain_from_all_labels() -> None:
+    table = one_hot(predicted_labels(1))
+    final = paratopic.evaluate(TRUTH, table, GROUPS, none="none")
+    crossed = paratopic.evaluate(TRUTH, table, GROUPS, none="none", folds=GROUPS % 5)
+    one = final.models["model"]["answer_macro_f1"]
+    other = crossed.models["model"]["answer_macro_f1"]
     assert one.value == other.value and (one.low or 0) < (other.low or 0)
 
 
 def test_weights_are_those_of_the_corpus() -> None:
-    given, weights = answers(3), np.where(TRUTH == "trade", 3.0, 1.0)
-    figures = paratopic.evaluate(TRUTH, one_hot(given), weights=weights, none="none").models
-    expected = np.average(given == TRUTH, weights=weights)
+    predicted, weights = predicted_labels(3), np.where(TRUTH == "trade", 3.0, 1.0)
+    figures = paratopic.evaluate(TRUTH, one_hot(predicted), weights=weights, none="none").models
+    expected = np.average(predicted == TRUTH, weights=weights)
     assert figures["model"]["answer_accuracy"].value == pytest.approx(expected)
     table = paratopic.shares(one_hot(["none"] * 60), range(60), TRUTH, none="none").table
     assert {*table["rests_on"]} == {"a count: all of it is labelled"}
-    nothing = np.full((60, 3), 1 / 3)
+    uniform = np.full((60, 3), 1 / 3)
     drawn = np.arange(0, 60, 2)
     table = paratopic.shares(
-        nothing, drawn, TRUTH[drawn], weights[drawn], classes=CLASSES, none="none"
+        uniform, drawn, TRUTH[drawn], weights[drawn], classes=CLASSES, none="none"
     ).table
     assert table["share"][0] == pytest.approx(3 / 5)
 
 
 def test_whole_articles_that_were_drawn_make_intervals_wider() -> None:
     topic = np.repeat(CLASSES, 20)  # each article is about one
-    given, drawn = np.full((60, 3), 1 / 3), np.arange(30) * 2
-    single, whole = (
-        paratopic.shares(
-            given, drawn, topic[drawn], articles=of, classes=CLASSES, none="none"
-        ).table
-        for of in (None, np.arange(60) // 6)
-    )
-    assert single["share"].tolist() == whole["share"].tolist()
-    assert ((whole["high"] - whole["low"]) > (single["high"] - single["low"])).all()
+    uniform, drawn = np.full((60, 3), 1 / 3), np.arange(30) * 2
+    names: dict[str, Any] = {"classes": CLASSES, "none": "none"}
+    texts = paratopic.shares(uniform, drawn, topic[drawn], **names).table
+    articles = paratopic.shares(uniform, drawn, topic[drawn], articles=GROUPS, **names).table
+    assert texts["share"].tolist() == articles["share"].tolist()
+    assert ((articles["high"] - articles["low"]) > (texts["high"] - texts["low"])).all()
 
 
 def test_a_table_divides_texts_by_its_columns() -> None:
     by = pd.DataFrame({"year": ["2024", "2025"] * 30, "outlet": ["Post"] * 30 + ["Times"] * 30})
-    given = one_hot(answers(1))
-    found = paratopic.shares(given, range(40), TRUTH[:40], by=by, none="none")
-    assert len(found.table) == 3 * (1 + 4) and [*found.table][:2] == ["year", "outlet"]
-    found = paratopic.shares(given, range(40), TRUTH[:40], by=by["year"].tolist(), none="none")
-    assert found.compared == ("2025", "2024") and [*found.table][0] == "group"
+    table = one_hot(predicted_labels(1))
+    findings = paratopic.shares(table, range(40), TRUTH[:40], by=by, none="none")
+    assert len(findings.table) == 3 * (1 + 4)
+    assert list(findings.table)[:2] == ["year", "outlet"]
+    findings = paratopic.shares(table, range(40), TRUTH[:40], by=by["year"].tolist(), none="none")
+    assert findings.compared == ("2025", "2024") and findings.table.columns[0] == "group"
     with pytest.raises(UserError, match="--compare 2026: there is no such value"):
         paratopic.shares(
-            given, range(40), TRUTH[:40], by=by["year"], compare=("2026", "2025"), none="none"
+            table, range(40), TRUTH[:40], by=by["year"], compare=("2026", "2025"), none="none"
         )
 
 
@@ -227,7 +240,7 @@ BAD = one_hot(TRUTH)
         ({"folds": GROUPS - 1}, "folds: give each of 60 texts"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_invalid_arrays_are_refused(changes: dict[str, Any], message: str) -> None:
     usual: dict[str, Any] = {"truth": TRUTH, "probabilities": BAD, "none": "none"}
     with pytest.raises((ValueError, UserError), match=message):
         paratopic.evaluate(**usual | changes)
@@ -247,7 +260,7 @@ def test_what_cannot_be_measured_is_refused(changes: dict[str, Any], message: st
         ({"weights": np.zeros(30)}, UserError, "nothing says how these paragraphs were chosen"),
     ],
 )
-def test_what_is_no_sample_is_refused(
+def test_invalid_samples_are_refused(
     changes: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     usual: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What users' code gets of projects, from another folder: the figures that commands print."""
+"""Projects opened by users' code in another folder have the figures that commands print."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from paratopic.project.files import Paths
 from tests.programs import python, sh
 
 
-def test_the_package_alone_imports_no_library_of_training() -> None:
+def test_importing_the_package_loads_no_library_of_training() -> None:
     code = "import paratopic, sys; print(*{'pandas', 'torch', 'sklearn'} & {*sys.modules})"
     assert python(code).stdout.strip() == ""
 
 
 @pytest.mark.parametrize("name", paratopic.__all__)
-def test_what_is_public_is_there_and_no_module_has_its_name(name: str) -> None:
+def test_public_names_exist_and_no_module_has_them(name: str) -> None:
     assert callable(getattr(paratopic, name)) and find_spec(f"paratopic.{name}") is None
 
 
@@ -35,11 +35,9 @@ def test_two_projects_are_open_at_once(
     first, second = paratopic.Project(project), paratopic.Project(other)
     assert first.shares().table["share"].between(0, 1).all()
     with pytest.raises(UserError, match=r"^seeds/labels.csv changed since the last scores"):
-        second.shares()  # of its own folder, DVC and sources say so
-    assert [len(each.labelling.lines) for each in (first, second)] == [
-        len(lines) - 1,
-        len(lines) - 2,
-    ]
+        second.shares()  # DVC and sources are those of its own folder.
+    assert len(first.labelling.lines) == len(lines) - 1
+    assert len(second.labelling.lines) == len(lines) - 2
     assert len(first.labels) == first.metrics("baseline").n == first.comparison.n
     assert set(first.paragraphs["id"]) >= set(first.labels["id"])
     assert {*here.iterdir()} == set()

@@ -1,4 +1,4 @@
-"""The estimator keeps scikit-learn's contract, and stands in what it offers for others."""
+"""The estimator keeps scikit-learn's contract, and works with its tools."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ CALIBRATED = [
 ]
 
 
-class OfNumbers:
-    """Reads rows of numbers, which the checks give, as texts with a word for each number."""
+class NumberRows:
+    """Reads rows of numbers, which the checks pass, as texts with a word for each number."""
 
-    # mypy does not know the class that `super` is, because it stands beside this one below.
+    # mypy does not know the class of `super`, because `Unfitted` inherits from both.
     def fit(self, X: Any = None, y: Any = None, groups: Any = None, pool: Any = None) -> Any:
         texts = _words(validate_data(self, X))
         return super().fit(texts, y, groups, pool)  # type: ignore[misc]  # mixed in
 
-    def _answer(self, X: object) -> Any:
+    def _predict(self, X: object) -> Any:
         check_is_fitted(self)
         texts = _words(validate_data(self, X, reset=False))
-        return super()._answer(texts)  # type: ignore[misc]  # mixed in
+        return super()._predict(texts)  # type: ignore[misc]  # mixed in
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()  # type: ignore[misc]  # mixed in
@@ -71,13 +71,14 @@ class OfNumbers:
 
 def _words(rows: Iterable[npt.NDArray[np.float64]]) -> list[str]:
     """[[1.5, -0.4]] → ["c0v3 c1vm1"]."""
-    return [
-        " ".join(f"c{column}v{round(2 * n)}".replace("-", "m") for column, n in enumerate(row))
-        for row in rows
-    ]
+    texts = []
+    for row in rows:
+        words = [f"c{column}v{round(2 * number)}" for column, number in enumerate(row)]
+        texts.append(" ".join(words).replace("-", "m"))
+    return texts
 
 
-class Unfitted(OfNumbers, TopicClassifier):
+class Unfitted(NumberRows, TopicClassifier):
     """The estimator that is fitted, on rows of numbers."""
 
 
@@ -95,14 +96,15 @@ def topical(labelled: pd.DataFrame) -> pd.DataFrame:
 # scikit-learn warns of labels with a dimension too many.
 @pytest.mark.filterwarnings("ignore")
 def test_the_checks_of_scikit_learn_pass() -> None:
-    of: dict[str, list[str]] = {"passed": [], "skipped": [], "xfail": []}
+    names: dict[str, list[str]] = {"passed": [], "skipped": [], "xfail": []}
     for result in check_estimator(Unfitted("baseline", settings=SMALL, calibrate=False)):
-        of[result["status"]].append(result["check_name"])
-    assert set(of["skipped"]) == set(SKIPPED) and not of["xfail"] and len(of["passed"]) >= 55
+        names[result["status"]].append(result["check_name"])
+    assert set(names["skipped"]) == set(SKIPPED) and not names["xfail"]
+    assert len(names["passed"]) >= 55
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_checks_pass_after_calibration_but_that_the_likeliest_class_is_predicted() -> None:
+def test_checks_pass_after_calibration_except_that_the_likeliest_class_is_predicted() -> None:
     checks = {
         getattr(check, "func", check).__name__: partial(check, estimator)
         for estimator, check in estimator_checks_generator(Unfitted("baseline", settings=SMALL))
@@ -127,7 +129,7 @@ def test_it_is_scored_by_article(kind: str, topical: pd.DataFrame, tiny: dict[st
     scores = cross_val_score(
         model, texts, labels, groups=articles, cv=GroupKFold(3), params={"groups": articles}
     )
-    # An encoder of random weights learns little.
+    # An encoder with random weights predicts badly.
     assert len(scores) == 3 and scores.mean() > (0.9 if kind == "baseline" else 0.4)
 
 
@@ -157,7 +159,7 @@ def test_none_of_the_topics_is_a_class_like_others(labelled: pd.DataFrame) -> No
     assert probabilities[1, 0] > probabilities[0, 0]
 
 
-def test_a_topic_is_predicted_by_its_definition_alone(topical: pd.DataFrame) -> None:
+def test_a_topic_without_labels_is_predicted_by_its_definition(topical: pd.DataFrame) -> None:
     known = topical[topical["label"] != "trade"]
     model = TopicClassifier("baseline", definitions=DEFINITIONS, settings=SMALL, random_state=1)
     model.fit(list(known["text"]), list(known["label"]))
@@ -165,7 +167,7 @@ def test_a_topic_is_predicted_by_its_definition_alone(topical: pd.DataFrame) -> 
 
 
 def test_texts_may_have_several_topics(topical: pd.DataFrame) -> None:
-    targets = np.array([[label == name for name in WORDS] for label in topical["label"]], dtype=int)
+    targets = np.column_stack([topical["label"] == name for name in WORDS]).astype(int)
     model = TopicClassifier("baseline", settings=SMALL).fit(list(topical["text"]), targets)
     assert model.classes_.tolist() == [0, 1, 2]
     assert model.predict([TARIFF]).tolist() == [[1, 0, 0]]
@@ -199,6 +201,30 @@ def made_up(n: int, share_none: float, n_pool: int) -> pd.DataFrame:
     return table.assign(text_following=following.fillna(""))
 
 
+def run_pipeline(
+    folder: Path,
+    table: pd.DataFrame,
+    kind: str,
+    settings: dict[str, Any],
+    definitions: dict[str, str] | None,
+) -> Project:
+    """A project of a table, with one packaged model."""
+    codebook = [{"name": name} for name in sorted(WORDS)]
+    if definitions:
+        codebook = [{"name": name, "definition": text} for name, text in definitions.items()]
+    changes: dict[str, Any] = {f"{kind}.{key}": value for key, value in settings.items()}
+    changes |= {"prepare.sources": ["table.csv"], "prepare.no_topic": ["other"], "seed": 5}
+    changes |= {"prepare.labels": None, "topics.codebook": codebook, "models": [kind]}
+    write_params(changes, folder / "params.yaml")
+    table.to_csv(folder / "table.csv", index=False)
+    project = Project(folder)
+    for stage in (prepare, split):
+        stage.main(project)
+    for stage_of_kind in (fit, calibrate, train, package):
+        stage_of_kind.main(project, kind)
+    return project
+
+
 @pytest.mark.parametrize(
     ("kind", "share_none", "described"),
     [("baseline", 0.2, True), ("transformer", 0.2, True), ("transformer", 0.7, False)],
@@ -208,62 +234,51 @@ def test_it_is_the_model_that_the_pipeline_makes(
 ) -> None:
     settings = SMALL if kind == "baseline" else tiny
     definitions = DEFINITIONS if described else None
-    codebook = [{"name": name} for name in sorted(WORDS)]
-    if definitions:
-        codebook = [{"name": name, "definition": text} for name, text in definitions.items()]
-    changes: dict[str, Any] = {f"{kind}.{key}": value for key, value in settings.items()}
-    changes |= {"prepare.sources": ["table.csv"], "prepare.no_topic": ["other"], "seed": 5}
-    changes |= {"prepare.labels": None, "topics.codebook": codebook, "models": [kind]}
-    write_params(changes, tmp_path / "params.yaml")
-    made_up(60, share_none, 50).to_csv(tmp_path / "table.csv", index=False)
-    project = Project(tmp_path)
-    for stage in (prepare, split):
-        stage.main(project)
-    for stage_of_kind in (fit, calibrate, train, package):
-        stage_of_kind.main(project, kind)
-
+    table = made_up(60, share_none, 50)
+    project = run_pipeline(tmp_path, table, kind, settings, definitions)
     data = labelled_for(kind, project.paths, project.params)
     rows, paragraphs = data.rows, read_paragraphs(project.paths.paragraphs)
     labels = [label[0] if label else "other" for label in rows["topic"]]
     pool = paragraphs["text"][~paragraphs["id"].isin(rows["id"])]
     assert rows["passage"][0].after and (data.pool is None) != (kind == "transformer" and described)
-    own = TopicClassifier(
+    classifier = TopicClassifier(
         kind, definitions=definitions, none="other", settings=settings, random_state=5
     )
-    own.fit(list(rows["passage"]), labels, groups=rows["article"], pool=pool)
-    own.save(tmp_path / "own")
-    saved, shipped = load(tmp_path / "own"), load(project.paths.models / kind)
-    columns = [own.classes_.tolist().index(name) for name in saved.classes_]
+    classifier.fit(list(rows["passage"]), labels, groups=rows["article"], pool=pool)
+    classifier.save(tmp_path / "saved")
+    saved, shipped = load(tmp_path / "saved"), load(project.paths.models / kind)
+    columns = [classifier.classes_.tolist().index(name) for name in saved.classes_]
     for texts in (list(rows["passage"]), list(pool)):
-        same(saved, shipped, texts)
-        scores = own.predict_proba(texts)[:, columns]
+        assert_same_model(saved, shipped, texts)
+        scores = classifier.predict_proba(texts)[:, columns]
         np.testing.assert_array_equal(scores, saved.predict_proba(texts))
-        answers = [answer.topic or "other" for answer in shipped.predict(texts)]
-        assert own.predict(texts).tolist() == answers
+        expected = [prediction.topic or "other" for prediction in shipped.predict(texts)]
+        assert classifier.predict(texts).tolist() == expected
 
 
-def same(one: Model, other: Model, texts: Any) -> None:
-    """Both are one model: the stages write calibrations with ten decimals."""
+def assert_same_model(one: Model, other: Model, texts: Any) -> None:
+    """Scores differ by less than 1e-8, because stages write calibrations with ten decimals."""
     assert one.definitions == other.definitions and one.languages == other.languages
     np.testing.assert_allclose(one.predict_proba(texts), other.predict_proba(texts), atol=1e-8)
-    answers = zip(one.predict(texts), other.predict(texts), strict=True)
-    assert all((a.topics, a.sure) == (b.topics, b.sure) for a, b in answers)
+    predictions = zip(one.predict(texts), other.predict(texts), strict=True)
+    assert all((a.topics, a.sure) == (b.topics, b.sure) for a, b in predictions)
 
 
 def test_without_calibration_the_fit_is_the_same(labelled: pd.DataFrame) -> None:
     texts, labels = list(labelled["text"]), list(labelled["label"])
     make = partial(TopicClassifier, "baseline", none="none", settings=SMALL, random_state=1)
-    whole, raw = (make(calibrate=wanted).fit(texts, labels) for wanted in (True, False))
-    # One factor and a shift for each outcome lie between them.
-    before, after = (np.log(each.predict_proba(texts)) for each in (raw, whole))
+    before = np.log(make(calibrate=False).fit(texts, labels).predict_proba(texts))
+    after = np.log(make(calibrate=True).fit(texts, labels).predict_proba(texts))
+    # They differ by one factor and a shift for each outcome.
     for column in range(1, 4):
-        x, y = (each[:, column] - each[:, 0] for each in (before, after))
+        x = before[:, column] - before[:, 0]
+        y = after[:, column] - after[:, 0]
         slope, shift = np.polyfit(x, y, 1)
         assert slope != pytest.approx(1, abs=0.01)
         np.testing.assert_allclose(slope * x + shift, y, atol=1e-6)
 
 
-def test_few_labels_are_not_calibrated_and_it_says_so(topical: pd.DataFrame) -> None:
+def test_few_labels_are_not_calibrated_and_a_warning_says_so(topical: pd.DataFrame) -> None:
     few = topical.drop_duplicates("label")
     model = TopicClassifier("baseline", settings=SMALL, random_state=1)
     with pytest.warns(UserWarning, match="not calibrated: fewer than two topics"):
@@ -271,16 +286,16 @@ def test_few_labels_are_not_calibrated_and_it_says_so(topical: pd.DataFrame) -> 
     assert set(model.predict(few["text"])) <= set(few["label"])
 
 
-def test_a_copy_has_its_answers_and_its_files(topical: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_copy_has_its_predictions_and_its_files(topical: pd.DataFrame, tmp_path: Path) -> None:
     model = TopicClassifier("baseline", settings=SMALL, random_state=1)
     model.fit(list(topical["text"]), list(topical["label"]))
-    # The way of a copy is that of pickling, which scikit-learn's `check_estimators_pickle` goes.
+    # Copying works like pickling, which scikit-learn's `check_estimators_pickle` checks.
     again = copy.deepcopy(model)
     texts = [*topical["text"], "", "Nothing of this kind."]
     np.testing.assert_array_equal(again.predict_proba(texts), model.predict_proba(texts))
     assert again.predict(texts).tolist() == model.predict(texts).tolist()
     again.save(tmp_path / "model")
-    again.save(tmp_path / "model")  # in place of the first
+    again.save(tmp_path / "model")  # replaces the first
     assert load(tmp_path / "model").predict(TARIFF).topic == "trade"
 
 

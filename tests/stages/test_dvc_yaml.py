@@ -1,4 +1,4 @@
-"""dvc.yaml tells the truth: a stage's code, params and files are those that it uses."""
+"""dvc.yaml is right: it has the code, the params and the files that each stage uses."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import pytest
 from ruamel.yaml import YAML
 
 from paratopic.project import files
-from paratopic.project.installed import imports, modules_of, stage_digests
+from paratopic.project.installed import import_graph, modules_run, stage_digests
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import Params
 from tests.programs import ROOT
 
 SOURCE = ROOT / "src" / "paratopic"
 ITEM = "${item.model}"
-# They fit the model of the kind that they are named.
+# Stages that fit the kind of model in their name.
 FITTING = ("fit", "train")
 PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
-# Stage installed says what code is there; the others depend on it.
+# The other stages depend on the digests of code that stage installed writes.
 DEPENDENT = [name for name in STAGES if name != "installed"]
-ARROWS = imports()
+ARROWS = import_graph()
 
 
 def stage_file(name: str) -> Path:
@@ -56,14 +56,15 @@ def params_of(name: str) -> set[str]:
 
 def files_of(name: str) -> set[Path]:
     """Files of the modules that a stage runs, for all kinds of model."""
-    modules = modules_of([f"stages.{name}"], KINDS, ARROWS)
+    modules = modules_run([f"stages.{name}"], KINDS, ARROWS)
     return {SOURCE.joinpath(*module.split(".")).with_suffix(".py") for module in modules}
 
 
 def keys_read(tree: ast.AST) -> set[str]:
-    """What a stage reads of its `params`: whole sections, because keys may be left out of them."""
-    places = {f"params.{section}": section for section in get_type_hints(Params)}
-    return {places[code] for node in ast.walk(tree) if (code := ast.unparse(node)) in places}
+    """The sections of `params` that a stage reads; keys may be left out of a section."""
+    sections = {f"params.{section}": section for section in get_type_hints(Params)}
+    expressions = {ast.unparse(node) for node in ast.walk(tree)}
+    return {section for code, section in sections.items() if code in expressions}
 
 
 def options_of(name: str, kind: str) -> dict[str, dict[str, Any]]:
@@ -98,30 +99,33 @@ def test_params_are_the_sections_that_the_stage_reads(name: str) -> None:
         read |= {"seed"}
     if name == "prepare":  # by `labels.resolve`
         read |= {"evaluate", "labels"}
-    if name == "track":  # all of them, which its deps stand for; these it reads itself
+    if name == "track":  # it reads these itself, and its deps change with all others
         read |= {"models", "topics"}
     assert params_of(name) == read
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_files_are_those_that_the_stage_names(name: str) -> None:
-    """The code that the stage runs takes each of its deps and outs from `Paths`."""
+def paths_used(name: str) -> set[str]:
+    """The paths of `Paths` that the code of a stage names."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files_of(name)]
     nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     names = {node.attr for node in nodes if ast.unparse(node.value).endswith("paths")}
     paths = [getattr(files.Paths(), name, None) for name in names]
-    used = {path.as_posix() for path in paths if isinstance(path, Path)}
+    return {path.as_posix() for path in paths if isinstance(path, Path)}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_files_are_those_that_the_stage_names(name: str) -> None:
+    """Each of the stage's deps and outs is an attribute of `Paths` in the code that it runs."""
+    used = paths_used(name)
     for kind in ("deps", "outs", "metrics", "plots"):
         for path in options_of(name, kind):
-            if path == "seeds":
-                continue
             folder = path.partition("/${")[0]  # of a model
-            assert folder in used, path
-    # `dvc exp show` would take a dep of that name for a parameter, and fail without its columns.
+            assert path == "seeds" or folder in used, path
+    # `dvc exp show` would take a dep with the name of a parameter for it, and fail.
     assert not set(options_of(name, "deps")) & {field.name for field in fields(Params)}
 
 
-def test_the_tables_of_dvc_show_the_small_files_alone_and_its_plots_no_pictures() -> None:
+def test_tables_of_dvc_show_only_small_files_and_its_plots_no_pictures() -> None:
     metrics = [path for name in STAGES for path in options_of(name, "metrics")]
     assert metrics == [f"reports/models/{ITEM}.json", "reports/macro_f1.json"]
     plots = [path for name in STAGES for path in options_of(name, "plots")]
@@ -157,7 +161,7 @@ def test_no_key_of_params_is_read_by_nobody() -> None:
             tree = ast.parse(path.read_text(encoding="utf-8"))
             used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     sections = {kind.name: resolve_name(kind.settings) for kind in KINDS.values()}
-    sections |= {name: of for name, of in get_type_hints(Params).items() if name != "sections"}
+    sections |= {name: kind for name, kind in get_type_hints(Params).items() if name != "sections"}
     for section, kind in sections.items():
         keys = [field.name for field in fields(kind)] if is_dataclass(kind) else [section]
         for key in keys:

@@ -13,7 +13,7 @@ RUNS = "import paratopic; print('runs')"
 
 
 def run(folder: Path, code: str = RUNS, **env: str) -> subprocess.CompletedProcess[str]:
-    """What dvc.yaml runs, in a shell whose `python`, if any, has no paratopic."""
+    """Run code as dvc.yaml does, in a shell whose `python`, if any, has no paratopic."""
     command = ["sh", str(ROOT / ".dvc/stage.sh"), "python", "-c", code]
     return subprocess.run(
         command,
@@ -28,11 +28,11 @@ def run(folder: Path, code: str = RUNS, **env: str) -> subprocess.CompletedProce
 def test_an_environment_that_is_not_active_is_used(tmp_path: Path) -> None:
     (tmp_path / ".venv").symlink_to(sys.prefix)
     assert run(tmp_path).stdout == "runs\n"
-    # An experiment in a folder of its own uses that of the project.
+    # An experiment in its own folder uses the environment of the project.
     elsewhere = tmp_path / "experiment"
     elsewhere.mkdir()
     assert run(elsewhere, DVC_ROOT=str(tmp_path)).stdout == "runs\n"
-    # Threads that wait do not take the processor from others.
+    # Waiting threads leave the processor to others.
     policy = "import os; print(os.environ['OMP_WAIT_POLICY'])"
     assert run(tmp_path, policy).stdout == "passive\n"
     assert run(tmp_path, policy, OMP_WAIT_POLICY="active").stdout == "active\n"
@@ -45,6 +45,6 @@ def test_no_module_of_the_project_is_imported_in_place_of_a_library(tmp_path: Pa
 
 
 def test_without_an_environment_it_says_how_to_get_one(tmp_path: Path) -> None:
-    ended = run(tmp_path)
-    assert ended.returncode == 1
-    assert "make repro" in ended.stderr and "source .venv/bin/activate" in ended.stderr
+    process = run(tmp_path)
+    assert process.returncode == 1
+    assert "make repro" in process.stderr and "source .venv/bin/activate" in process.stderr

@@ -1,4 +1,4 @@
-"""Sources of every kind in one table, and what is left out of it."""
+"""Stage prepare: sources of all kinds in one table, and the parts that are left out."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_boilerplate_is_marked_unless_it_is_to_be_kept(folder: Path, topics: Top
 
 def test_the_file_of_labels_and_its_backup_are_no_sources(folder: Path, topics: Topics) -> None:
     (folder / "notes.odt").touch()
-    (folder / "labels.csv.bak").touch()  # git and DVC do not see it: no result may tell of it
+    (folder / "labels.csv.bak").touch()  # git and DVC ignore it, and so do all results
     params = settings((str(folder),), str(folder / "labels.csv"))
     prepared = prepare(params, topics)
     left_out = Counter(part.reason for part in prepared.sources.skipped)
@@ -68,7 +68,7 @@ def test_a_label_that_is_saved_while_articles_are_read_changes_what_was_read(
 ) -> None:
     labels = folder / "labels.csv"
     before = sha256(labels)
-    # Once the labels are read.
+    # The labels are read before this call.
     monkeypatch.setattr(stage, "check_meanings", lambda *_: labels.write_text("other"))
     prepared = prepare(settings((str(folder),), str(labels)), topics)
     assert prepared.report.read[str(labels)] == before
@@ -78,7 +78,7 @@ def test_a_label_that_is_saved_while_articles_are_read_changes_what_was_read(
 def run(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., str]:
-    """Run the stage on sources in their folder; gives what it prints."""
+    """A function that runs the stage on sources in their folder, and returns its output."""
     monkeypatch.chdir(folder)
 
     def printed(*sources: str) -> str:
@@ -101,7 +101,7 @@ def test_files_that_cannot_be_read_are_counted_and_named(run: Callable[..., str]
     assert "empty.txt,0,,unreadable: holds no text. Give a file" in skipped
 
 
-def test_what_paragraphs_are_from_is_written_and_said_once(run: Callable[..., str]) -> None:
+def test_metadata_are_written_and_reported_once(run: Callable[..., str]) -> None:
     assert "metadata" not in run("plain.txt", "marked.md")
     paragraphs = Paths().paragraphs.read_bytes()
     assert list(read_parquet(Paths().metadata)) == ["id"]
@@ -116,7 +116,7 @@ def test_what_paragraphs_are_from_is_written_and_said_once(run: Callable[..., st
     assert report["metadata"] == {"date": {"metadata.csv": 1}, "source": {"metadata.csv": 1}}
 
 
-def test_what_is_known_of_a_topic_without_labels_is_said(folder: Path) -> None:
+def test_topics_without_labels_or_definitions_are_reported(folder: Path) -> None:
     params = settings((str(folder / "plain.txt"),))
     trade = Topic("trade", "Goods.", heading="trade")
     for definition, messages in (
@@ -139,7 +139,9 @@ def test_paragraphs_in_other_languages_than_the_labelled_ones_are_counted(folder
     ):
         trade, security = map(Topic, ("trade", "security"), definitions)
         messages = prepare(params, Topics("single", (trade, security))).report.messages
-        assert [m.startswith(note) for m in messages if "label some" in m] == [True] * bool(note)
+        language_notes = [message for message in messages if "label some" in message]
+        assert len(language_notes) == bool(note)
+        assert all(message.startswith(note) for message in language_notes)
 
 
 def test_copies_with_different_labels_are_named(folder: Path, topics: Topics) -> None:
@@ -147,5 +149,5 @@ def test_copies_with_different_labels_are_named(folder: Path, topics: Topics) ->
     path = folder / "table.csv"
     path.write_text("\n".join(["id,text,label", *rows]), encoding="utf-8")
     messages = prepare(settings((str(path),)), topics).report.messages
-    (message,) = (each for each in messages if "copies" in each)
+    (message,) = [message for message in messages if "copies" in message]
     assert message.startswith("1 text ") and "table:1 and table:2" in message

@@ -28,8 +28,8 @@ def test_a_colleague_pulls_and_predicts_and_repeats_nothing(shared: Path) -> Non
     assert not (shared / "models" / "baseline").exists()
     sh(shared, "dvc", "pull")
     (shared / "note.txt").write_text(TARIFF, encoding="utf-8")
-    answered = sh(shared, "paratopic", "predict", "note.txt", "--json")
-    assert '"scores"' in answered
+    printed = sh(shared, "paratopic", "predict", "note.txt", "--json")
+    assert '"scores"' in printed
     stages = [f"{stage}@baseline" for stage in ("fit", "calibrate", "train", "package")]
     printed = sh(shared, "dvc", "repro", "--single-item", *stages)
     assert printed.count("didn't change, skipping") == 4

@@ -1,7 +1,4 @@
-"""Stage report: the page that the other stages' files make, in both modes and without labels.
-
-What it counts is what all other files and commands count.
-"""
+"""Stage report: the page in both modes, and its counts, which all files and commands share."""
 
 from __future__ import annotations
 
@@ -19,18 +16,18 @@ import pytest
 from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.model_report import Metrics
 from paratopic.project.files import FINAL, HISTORY, Paths, read_json, write_csv
-from paratopic.project.topics import NONE, ModeName
+from paratopic.project.topics import NO_TOPIC_SHORT, ModeName
 from tests.programs import ROOT, Cli, run_stages
 from tests.samples import WORDS, paragraph, write_params
 
-OF_MODEL = ("fit", "calibrate", "evaluate", "train", "package")
-PIPELINE = ["installed", "prepare", "split", *(f"{s} baseline" for s in OF_MODEL), "compare"]
+MODEL_STAGES = ("fit", "calibrate", "evaluate", "train", "package")
+PIPELINE = ["installed", "prepare", "split", *(f"{s} baseline" for s in MODEL_STAGES), "compare"]
 LOADS = ("src", "srcset", "data", "href", "xlink:href", "action", "poster")
 EVIL = '<script src="https://example.org/x.js"></script><b onclick="x">'
 
 
 class Page(HTMLParser):
-    """What a page would load, the tags and ids that it has, and its text."""
+    """The addresses that a page would load, its tags, its ids and its text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -70,7 +67,7 @@ def start(mode: ModeName, models: list[str], source: str) -> None:
 
 @pytest.fixture(autouse=True)
 def project(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A project's folder, which DVC takes to be up to date, and no browser."""
+    """A project's folder, up to date as if by DVC, and no browser."""
     monkeypatch.setattr("paratopic.results.project.Project.changes", "")
     monkeypatch.setattr("webbrowser.open", lambda url: True)
 
@@ -82,52 +79,54 @@ def written() -> str:
 
 def on_request(cli: Cli) -> str:
     cli("report", "--open")
-    return Paths().whole_page.read_text(encoding="utf-8")
+    return Paths().full_page.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("mode", ["single", "multi"])
-def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) -> None:
+def mixed_table(mode: ModeName) -> pd.DataFrame:
+    """Drawn paragraphs of eight articles with and without topics, two of them without a label."""
     rng = random.Random(5)
-    made = []
+    rows = []
     for number in range(40):
-        names = rng.sample(list(WORDS), [1, 1, 0, 1][number % 4])
+        n_topics = 0 if number % 4 == 2 else 1
+        names = rng.sample(list(WORDS), n_topics)
         if mode == "multi" and number % 5 == 0:
             names = ["trade", "security"]
-        text = (
-            " ".join(paragraph(name, rng) for name in names) or "It rained and then the sun came."
-        )
-        made.append(
-            (f"{EVIL} {text} {number}", ";".join(names) or "nothing", f"article {number % 8}")
-        )
-    # One label that the words of its paragraph contradict.
-    made.append((f"{paragraph('trade', rng, 60)}", "technology", "article 1"))
-    # What is labelled as a whole would be counted.
-    made += [(paragraph("trade", rng), "", article) for article in ("article 0", "article 7")]
-    table = pd.DataFrame(made, columns=["text", "label", "group"]).assign(drawn="1")
+        words = " ".join(paragraph(name, rng) for name in names)
+        text = f"{EVIL} {words or 'It rained and then the sun came.'} {number}"
+        rows.append((text, ";".join(names) or "nothing", f"article {number % 8}"))
+    # The words of this paragraph contradict its label.
+    rows.append((f"{paragraph('trade', rng, 60)}", "technology", "article 1"))
+    # Without these paragraphs, shares would be counts because all paragraphs have a label.
+    rows += [(paragraph("trade", rng), "", article) for article in ("article 0", "article 7")]
+    table = pd.DataFrame(rows, columns=["text", "label", "group"]).assign(drawn="1")
     dates = table["group"].map(lambda name: "2025-04" if name < "article 4" else "2025-09")
-    write_csv(Path("table.csv"), table.assign(date=dates))
-    start(mode, ["baseline", "transformer"], "table.csv")
-    run_stages("installed", "prepare", "split", "fit baseline", "calibrate baseline")
-    # A second model with the same scores, which has no history.
-    shutil.copytree(Paths().scores / "baseline", Paths().scores / "transformer")
-    empty = pd.DataFrame(columns=["repeat", "fold", "step", "loss"])
-    (Paths().raw_scores / "transformer").mkdir()
-    write_csv(Paths().raw_scores / "transformer" / HISTORY, empty)
-    run_stages("evaluate baseline", "evaluate transformer", "train baseline", "compare")
-    write_csv(Paths().model_reports / "transformer" / "final.csv", empty[["step", "loss"]])
-    shutil.copy(Paths().model_reports / "baseline" / FINAL, Paths().model_reports / "transformer")
+    return table.assign(date=dates)
 
-    html = written()
+
+def run_with_a_copy_of_the_baseline() -> None:
+    """Run stages with the baseline, and with a second model with its scores and no history."""
+    run_stages("installed", "prepare", "split", "fit baseline", "calibrate baseline")
+    shutil.copytree(Paths().scores / "baseline", Paths().scores / "transformer")
+    history = pd.DataFrame(columns=["repeat", "fold", "step", "loss"])
+    (Paths().raw_scores / "transformer").mkdir()
+    write_csv(Paths().raw_scores / "transformer" / HISTORY, history)
+    run_stages("evaluate baseline", "evaluate transformer", "train baseline", "compare")
+    reports = Paths().model_reports
+    write_csv(reports / "transformer" / "final.csv", history[["step", "loss"]])
+    shutil.copy(reports / "baseline" / FINAL, reports / "transformer")
+
+
+def assert_nothing_is_loaded(html: str) -> None:
     page = Page(html)
     assert page.loads == ["data:,"]
-    sections = re.findall(r'<section id="(\w+)"', html)
-    assert re.findall(r'(?m)^<a href="#(\w+)"', html) == sections and len(sections) == 11
     assert not {"script", "iframe", "img", "object", "embed"} & page.tags
     assert len(page.ids) == len(set(page.ids))
     assert EVIL in page.text
-    assert "default-src 'none'" in html
-    assert len(html.encode()) < 150_000
-    assert written() == html
+
+
+def assert_sections_and_figures(html: str, mode: ModeName) -> None:
+    sections = re.findall(r'<section id="(\w+)"', html)
+    assert re.findall(r'(?m)^<a href="#(\w+)"', html) == sections and len(sections) == 11
     for heading in (
         *("What was labelled", "The models", "Which model is the champion, and why"),
         "Topic by topic",
@@ -137,71 +136,133 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) 
         assert f"<h2>{heading}</h2>" in html
     assert html.count('role="img"') == 4  # reliability of both, risk, loss of the baseline
     assert "transformer: no curve" in html and "The encoder is used as it is" in html
+    assert ("macro-F1 of answers" in html) == (mode == "single")
+    assert ("mean average precision" in html) == (mode == "multi")
+    assert "How much is about what" not in html and "≈" not in html
+
+
+def assert_the_wrong_label_is_doubtful(html: str) -> None:
     doubtful = html.partition("Labels worth a second look")[2]
     assert "the models" in doubtful
     assert "doubtful." in doubtful and "paratopic review" in doubtful
     assert "<td>technology</td><td>trade " in doubtful
-    assert ("macro-F1 of answers" in html) == (mode == "single")
-    assert ("mean average precision" in html) == (mode == "multi")
-    assert "How much is about what" not in html and "≈" not in page.text
+
+
+def assert_the_lead_is_described() -> None:
+    """The summary names a lead over the dummy only if it is not significant."""
     comparison = Comparison.load(Paths().comparison)
     pair = f"{comparison.champion} - dummy"
     for significant in (True, False):
         lead = replace(comparison.differences[pair], value=0.1, significant=significant)
         changed = comparison.differences | {pair: lead}
         comparison.model_copy(update={"differences": changed}).save(Paths().comparison)
-        in_short = Page(written().partition("</section>")[0]).text
-        assert ("not significantly better than a dummy that always" in in_short) != significant
+        summary = Page(written().partition("</section>")[0]).text
+        assert ("not significantly better than a dummy that always" in summary) != significant
 
-    whole = on_request(cli)
-    assert whole == on_request(cli)
-    page = Page(whole)
-    assert page.loads == ["data:,"] and len(page.ids) == len(set(page.ids))
-    assert EVIL in page.text and "script" not in page.tags
+
+def assert_shares_and_errors(html: str, mode: ModeName) -> None:
+    """Sections of the full page, for which the champion is loaded."""
+    page = Page(html)
     text = " ".join(page.text.split())
     assert "41 labels drawn at random" in text and "arXiv:2311.01453" in text
     assert text.count("To cite: ") == 2
     assert "change in points2025-09 minus 2025-04" in page.text
     n_shares = len(WORDS) + (mode == "single")
-    assert whole.count('role="img"') == 4 + n_shares and "By month" in whole
-    wrong = text.partition("Where it goes wrong")[2]
+    assert html.count('role="img"') == 4 + n_shares and "By month" in html
+    errors = text.partition("Where it goes wrong")[2]
     mistaken = "technology mistaken for trade: 1 of" if mode == "single" else "technology missed: "
-    assert mistaken in wrong and "≈" in wrong
-    assert "worse by more than chance" in wrong
+    assert mistaken in errors and "≈" in errors
+    assert "worse by more than chance" in errors
+
+
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) -> None:
+    write_csv(Path("table.csv"), mixed_table(mode))
+    start(mode, ["baseline", "transformer"], "table.csv")
+    run_with_a_copy_of_the_baseline()
+    html = written()
+    assert written() == html and len(html.encode()) < 150_000
+    assert "default-src 'none'" in html
+    assert_nothing_is_loaded(html)
+    assert_sections_and_figures(html, mode)
+    assert_the_wrong_label_is_doubtful(html)
+    assert_the_lead_is_described()
+
+    full_page = on_request(cli)
+    assert full_page == on_request(cli)
+    assert_nothing_is_loaded(full_page)
+    assert_shares_and_errors(full_page, mode)
+
+
+def table_with_errors() -> pd.DataFrame:
+    """Paragraphs of ten articles, some with several topics and some with a wrong label."""
+    rng = random.Random(2)
+    labels = [*WORDS, "nothing"]
+    rows = []
+    for number in range(60):
+        label = labels[number % 4]
+        names = rng.sample(list(WORDS), 2)
+        if label == "nothing":
+            text = " ".join(paragraph(name, rng, 6) for name in names)
+        else:
+            text = paragraph(label, rng, 8)
+        rows.append((f"{text} {number}", label, f"article {number % 10}"))
+    # The second of several topics is predicted.
+    rows += [(paragraph("trade", rng, 60), "security;trade", f"article {n}") for n in range(3)]
+    rows += [(paragraph("trade", rng, 60), "technology", f"article {n}") for n in range(3)]
+    return pd.DataFrame(rows, columns=["text", "label", "group"])
+
+
+def checked_predictions(folder: Path) -> pd.DataFrame:
+    """The table of predictions, with errors that another definition of errors would not count."""
+    rows = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
+    assert list(rows)[4:8] == ["answer", "label", "right", "most_probable"]
+    assert (rows["right"] == (rows["answer"] == rows["label"])).all()
+    # Errors include no topic instead of a topic or the reverse, and differ from forced topics.
+    assert {*rows["answer"][~rows["right"]], *rows["label"][~rows["right"]]} >= {""}
+    assert (rows["most_probable"] != rows["label"]).sum() != (~rows["right"]).sum()
+    return rows
+
+
+def assert_plots_count(folder: Path, n_wrong: int, n: int) -> None:
+    """The files of DVC's plots."""
+    pairs = pd.read_csv(folder / "confusion.csv", keep_default_na=False)
+    assert pairs["count"].sum() == n
+    assert pairs["count"][pairs["label"] != pairs["answer"]].sum() == n_wrong
+    assert pairs["label"].unique().tolist() == [*WORDS, NO_TOPIC_SHORT]
+    curve = pd.read_csv(folder / "risk.csv")
+    assert curve["risk"].iloc[-1] == pytest.approx(n_wrong / n)
+
+
+def notebook_names(path: Path) -> dict[str, Any]:
+    """The names that the code cells of a notebook define; the notebook has no output."""
+    names: dict[str, Any] = {}
+    for cell in read_json(path, "")["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == [] and cell["execution_count"] is None
+            exec("".join(cell["source"]), names)
+    return names
+
+
+def assert_doubtful_labels_are_listed(page: str, listed: str, rows: pd.DataFrame) -> None:
+    """The page and the command list the same labels, without right labels of several topics."""
+    doubtful = page.partition("Labels worth a second look")[2]
+    ids = [id_ for id_ in rows["id"] if id_ in "".join(listed.split())]
+    assert ids and all(id_ in doubtful for id_ in ids)
+    assert f"{len(ids)} of {len(rows)} hand labels doubtful" in listed
+    assert f"{len(ids)} are doubtful" in doubtful
+    assert "security + trade" not in doubtful
 
 
 def test_all_that_count_mistakes_count_the_same(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = random.Random(2)
-    made = []
-    for number in range(60):
-        label = [*WORDS, "nothing"][number % 4]
-        words = (paragraph(name, rng, 6) for name in rng.sample(list(WORDS), 2))
-        text = " ".join(words) if label == "nothing" else paragraph(label, rng, 8)
-        made.append((f"{text} {number}", label, f"article {number % 10}"))
-    # Several topics, of which the second one is found.
-    both = [(paragraph("trade", rng, 60), "security;trade", f"article {n}") for n in range(3)]
-    wrong = [(paragraph("trade", rng, 60), "technology", f"article {n}") for n in range(3)]
-    table = pd.DataFrame([*made, *both, *wrong], columns=["text", "label", "group"])
-    write_csv(Path("table.csv"), table)
+    write_csv(Path("table.csv"), table_with_errors())
     start("single", ["baseline"], "table.csv")
     run_stages(*PIPELINE, "report")
 
     folder = Paths().model_reports / "baseline"
-    rows = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
-    assert list(rows)[4:8] == ["answer", "label", "right", "most_probable"]
-    assert (rows["right"] == (rows["answer"] == rows["label"])).all()
+    rows = checked_predictions(folder)
     n, n_wrong = len(rows), int((~rows["right"]).sum())
-    # None for a topic, a topic for none, and a forced topic would be right or wrong otherwise.
-    assert {*rows["answer"][~rows["right"]], *rows["label"][~rows["right"]]} >= {""}
-    assert (rows["most_probable"] != rows["label"]).sum() != n_wrong
-
-    # The file of DVC's plot.
-    pairs = pd.read_csv(folder / "confusion.csv", keep_default_na=False)
-    assert pairs["count"].sum() == n
-    assert pairs["count"][pairs["label"] != pairs["answer"]].sum() == n_wrong
-    assert pairs["label"].unique().tolist() == [*WORDS, NONE]
-    curve = pd.read_csv(folder / "risk.csv")
-    assert curve["risk"].iloc[-1] == pytest.approx(n_wrong / n)
+    assert_plots_count(folder, n_wrong, n)
     assert Metrics.load(folder / "metrics.json").mistakes == n_wrong
 
     page = Page(Paths().page.read_text(encoding="utf-8")).text
@@ -209,22 +270,10 @@ def test_all_that_count_mistakes_count_the_same(cli: Cli, monkeypatch: pytest.Mo
     assert f"100%{n_wrong / n:.0%}" in page.partition("Share of wrong answers")[2].replace("\n", "")
     assert f"{n_wrong} of {n} answers wrong" in cli("errors")
 
-    names: dict[str, Any] = {}
-    notebook = read_json(ROOT / "examples" / "tour.ipynb", "")
-    monkeypatch.chdir("reports")  # a folder below the root will do
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            assert cell["outputs"] == [] and cell["execution_count"] is None
-            exec("".join(cell["source"]), names)
+    monkeypatch.chdir("reports")  # the notebook runs in any folder of the project
+    names = notebook_names(ROOT / "examples" / "tour.ipynb")
     monkeypatch.chdir("..")
     assert len(names["mistakes"]) == n_wrong and "macro_f1" in names["metrics"].figures
     assert len(names["answers"]) == 3 and len(names["predictions"]) == n
 
-    # Doubtful labels are the same ones, and none lacks a topic that it has.
-    listed = cli("review")
-    doubtful = page.partition("Labels worth a second look")[2]
-    ids = [row for row in rows["id"] if row in "".join(listed.split())]
-    assert ids and all(each in doubtful for each in ids)
-    assert f"{len(ids)} of {n} hand labels doubtful" in listed
-    assert f"{len(ids)} are doubtful" in doubtful
-    assert "security + trade" not in doubtful
+    assert_doubtful_labels_are_listed(page, cli("review"), rows)

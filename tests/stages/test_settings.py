@@ -1,4 +1,4 @@
-"""DVC and settings that params.yaml leaves out: they are tried, compared and run again."""
+"""DVC and settings that params.yaml leaves out: experiments, comparisons and new runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_setting_at_its_default_is_tried_and_compared(tmp_path: Path) -> None:
     sh(tmp_path, "git", "-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "first")
     refused = sh(tmp_path, "dvc", "exp", "run", "-S", "split.n_folds=3", "split", fails=True)
     assert "+split.n_folds=3" in refused
-    for value in (3, 4):  # left out, then there
+    for value in (3, 4):  # params.yaml leaves it out at first, and then has it
         sh(tmp_path, "dvc", "exp", "run", "-S", f"++split.n_folds={value}", "split")
         assert n_folds() == value
     difference = sh(tmp_path, "dvc", "params", "diff").split()

@@ -1,4 +1,4 @@
-"""Stage split: what it makes of a paragraph table, and when it holds nothing out."""
+"""Stage split: the folds of a paragraph table, and tables without folds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOPICS = Topics("single", tuple(Topic(name, f"About {name}.") for name in "xyz")
 
 
 def table_of(topics: str, hand: str) -> Labelled:
-    """Paragraphs of an article each: "xy", "x" → topics x and y; x's labels are by hand."""
+    """One paragraph per article: "xy", "x" → topics x and y, and a hand label for x."""
     table = paragraph_table(
         article=[f"a{number}" for number in range(len(topics))],
         text=[f"word{number} is {number} of its own" for number in range(len(topics))],
@@ -40,12 +40,12 @@ def test_labelled_paragraphs_are_dealt() -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        # The weak labels of the others measure nothing.
+        # Weak labels of the other topics do not count in figures.
         (table_of("xxxxyyyyz", "z"), "only one topic"),
         (table_of("xyz", "xyz"), "fewer than two topics"),
     ],
 )
-def test_where_nothing_can_be_measured_definitions_have_to_do(data: Labelled, why: str) -> None:
+def test_there_are_no_folds_if_nothing_can_be_measured(data: Labelled, why: str) -> None:
     folds = split(data, Split(5, 2, None))
     assert (folds.split_unit, folds.n_folds) == ("nothing", 0)
     assert folds.messages[0].startswith(why) and "nothing is measured" in folds.messages[0]
@@ -60,8 +60,8 @@ def test_where_nothing_can_be_measured_definitions_have_to_do(data: Labelled, wh
         split(bare, Split(5, 2, None))
 
 
-def test_of_many_labels_a_fifth_is_held_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paratopic.corpus.folds.MANY", 100)
+def test_a_fifth_of_many_labels_is_held_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paratopic.corpus.folds.HOLDOUT_FROM", 100)
     tables = {n: table_of("xy" * (n // 2), "xy") for n in (98, 100)}
     folds = {n: split(table, Split(5, 2, "auto")) for n, table in tables.items()}
     assert (folds[98].n_folds, folds[98].n_repeats) == (5, 2)
@@ -72,7 +72,7 @@ def test_of_many_labels_a_fifth_is_held_out_once(monkeypatch: pytest.MonkeyPatch
 
 
 def test_few_labels_are_dealt_three_times_and_several_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paratopic.project.params.SEVERAL", 50)
+    monkeypatch.setattr("paratopic.project.params.FEW_LABELS", 50)
     tables = {n: table_of("xy" * (n // 2), "xy") for n in (48, 50)}
     repeats = {n: split(tables[n], Split(5, "auto", None)).n_repeats for n in tables}
     assert repeats == {48: 3, 50: 1}

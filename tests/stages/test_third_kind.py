@@ -20,8 +20,8 @@ def test_three_kinds_go_through_the_whole_pipeline(project: Path, tmp_path: Path
     params += "\nnearest:\n  slope: 20\n"
     (copy / "params.yaml").write_text(params, encoding="utf-8")
     output = sh(copy, "dvc", "repro", PYTHONPATH=str(FOLDER))
-    # The other two are as they were, but for what is compared.
-    assert not re.search(r"Running stage '(score|train|evaluate|card)@(base|trans)", output)
+    # The other two stay the same, except for the comparison.
+    assert not re.search(r"Running stage '(fit|calibrate|train|evaluate|card)@(base|trans)", output)
     comparison = json.loads((copy / "reports/comparison.json").read_text())
     assert list(comparison["models"]) == ["dummy", "nearest", "baseline", "transformer"]
     assert len(comparison["differences"]) == 6
@@ -41,9 +41,9 @@ def test_three_kinds_go_through_the_whole_pipeline(project: Path, tmp_path: Path
     assert "Topics of paragraphs: nearest" in card and "torch" not in card
     article = "seeds/us-china-talks-madrid-2025-09-15.txt"
     words = ("paratopic", "predict", "--json", "--model", "models/nearest", article)
-    answer = json.loads(sh(copy, *words, PYTHONPATH=str(FOLDER)).splitlines()[0])
-    assert sum(answer["scores"].values()) < 1
-    # Params without the kind's section are refused by name.
+    prediction = json.loads(sh(copy, *words, PYTHONPATH=str(FOLDER)).splitlines()[0])
+    assert sum(prediction["scores"].values()) < 1
+    # Params without the kind's section are refused, and the message names the section.
     (copy / "params.yaml").write_text(params.replace("nearest:\n", "near:\n"), encoding="utf-8")
     refused = sh(copy, "dvc", "repro", "prepare", fails=True, PYTHONPATH=str(FOLDER))
     assert 'near: unknown key (did you mean "nearest"?)' in refused

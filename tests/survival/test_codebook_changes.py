@@ -1,4 +1,4 @@
-"""Changes of the codebook beside an open labelling page, some of them killed: nothing is lost."""
+"""Changes of the codebook while a labelling page is open, some of them killed, lose nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.labels.answers import read_answers
 from paratopic.labels.log import read_lines
+from paratopic.labels.votes import current_votes
 from paratopic.project.codebook import Change
 from paratopic.project.files import Paths
 from paratopic.project.params import read_params
@@ -36,9 +36,11 @@ main(Project())
 
 
 def random_change(topics: Topics, new: list[str], rng: random.Random) -> Change:
-    """A change of the topics that are there."""
+    """Draw a change of some topics, with new names from a list."""
     one, other = rng.sample(topics.names, 2)
-    kinds = ["rename", "split"] + ["merge", "drop"] * (len(topics.names) > 3)
+    kinds = ["rename", "split"]
+    if len(topics.names) > 3:
+        kinds += ["merge", "drop"]
     match rng.choice(kinds):
         case "rename":
             return Change("rename", (one,), (new.pop(),))
@@ -51,17 +53,17 @@ def random_change(topics: Topics, new: list[str], rng: random.Random) -> Change:
 
 
 def words_of(change: Change) -> list[str]:
-    """The words of the command that makes a change."""
+    """The arguments of the command that makes a change."""
     into = ["--into"] if change.kind in ("merge", "split") else []
     return [*COMMAND, "codebook", change.kind, *change.names, *into, *change.into]
 
 
-def change_beside_the_page(folder: Path, n_changes: int, n_kills: int) -> set[str]:
-    """Change the codebook again and again, and answer on the page after each change.
+def change_and_label(folder: Path, n_changes: int, n_kills: int) -> set[str]:
+    """Change the codebook again and again, and vote on the page after each change.
 
     Returns
     -------
-    Ids of the paragraphs that the page confirmed an answer on.
+    Ids of the paragraphs for which the page confirmed a vote.
     """
     rng, new = random.Random(n_changes), ODD.copy()
     rng.shuffle(new)
@@ -78,48 +80,55 @@ def change_beside_the_page(folder: Path, n_changes: int, n_kills: int) -> set[st
             limit = rng.uniform(0.3, 1) * seconds if number in kills else None
             was_killed = killed(folder, words_of(change), limit)
             seconds = seconds if was_killed else time.monotonic() - started
-            now, after = read_params(Paths(folder).params).topics, change.topics(before)
-            wanted = (before, after) if was_killed else (after,)
-            assert (now.names, now.retired) in [(each.names, each.retired) for each in wanted]
+            current, after = read_params(Paths(folder).params).topics, change.topics(before)
+            possible = (before, after) if was_killed else (after,)
+            expected = [(topics.names, topics.retired) for topics in possible]
+            assert (current.names, current.retired) in expected
             for _ in range(2):
                 item = rng.choice(shown["items"])["id"]
                 names = rng.sample([topic["name"] for topic in shown["topics"]], rng.choice((0, 1)))
-                answer = {"id": item, "topics": names, "note": "", "codebook": shown["codebook"]}
-                reply = ask(f"{address}/save", answer)
-                if "state" in reply:  # the codebook changed: nothing is saved before it is shown
-                    shown = reply["state"]
-                    assert [topic["name"] for topic in shown["topics"]] == list(now.names)
+                vote = {"id": item, "topics": names, "note": "", "codebook": shown["codebook"]}
+                response = ask(f"{address}/save", vote)
+                if "state" in response:  # a changed codebook has to be shown before votes are saved
+                    shown = response["state"]
+                    assert [topic["name"] for topic in shown["topics"]] == list(current.names)
                 else:
                     confirmed.add(item)
     return confirmed
 
 
 def agree(folder: Path, confirmed: set[str], n_before: int) -> tuple[int, int]:
-    """Check that labels.csv, the table, `status` and `publish labels` say the same.
+    """Check that labels.csv, the tables, `status` and `publish labels` agree.
 
     Returns
     -------
     Numbers of paragraphs with a label by hand, and of those to be labelled again.
     """
     topics = read_params(Paths(folder).params).topics
-    current = read_answers(read_lines(folder / LABELS), topics)
-    parts = current.answers, current.retired
-    labelled, again = ({line.paragraph for line in part} for part in parts)
+    current = current_votes(read_lines(folder / LABELS), topics)
+    labelled = {line.paragraph for line in current.votes}
+    again = {line.paragraph for line in current.retired}
     assert confirmed <= labelled | again and len(labelled | again) >= n_before
     assert not labelled & again
-    assert {name for line in current.answers for name in line.names} <= set(topics.names)
-    paths = Paths(folder)
-    table, votes = (pd.read_parquet(path) for path in (paths.labels, paths.votes))
-    assert set(table["paragraph"][table["by"] == "hand"]) == labelled
-    assert set(votes["paragraph"][votes["status"] == "retired"]) == again
-    report = json.loads(paths.prepared.read_text(encoding="utf-8"))
-    assert report["labelled_by"]["hand"] == len(labelled)
+    assert set[str]().union(*(line.names for line in current.votes)) <= set(topics.names)
+    _check_tables(Paths(folder), labelled, again)
     printed = sh(folder, *COMMAND, "status")
-    counts = re.search(r"because the codebook changed: (\d+)", printed)
-    assert int(counts[1] if counts else 0) == len(again)
+    match = re.search(r"because the codebook changed: (\d+)", printed)
+    n_again = int(match[1]) if match else 0
+    assert n_again == len(again)
     sh(folder, *COMMAND, "publish", "labels", "--to", "published", "--yes")
     assert set(pd.read_parquet(folder / "published/paragraphs.parquet")["id"]) == labelled
     return len(labelled), len(again)
+
+
+def _check_tables(paths: Paths, labelled: set[str], again: set[str]) -> None:
+    """Check the paragraphs with a label by hand, and those to be labelled again, in the tables."""
+    table = pd.read_parquet(paths.labels)
+    assert set(table["paragraph"][table["by"] == "hand"]) == labelled
+    votes = pd.read_parquet(paths.votes)
+    assert set(votes["paragraph"][votes["status"] == "retired"]) == again
+    report = json.loads(paths.prepared.read_text(encoding="utf-8"))
+    assert report["labelled_by"]["hand"] == len(labelled)
 
 
 def write_news(folder: Path) -> None:
@@ -127,24 +136,24 @@ def write_news(folder: Path) -> None:
     (folder / "seeds/news.txt").write_text(texts, encoding="utf-8")
 
 
-def test_changes_beside_an_open_page_lose_no_answer(tmp_path: Path, baseline_folder: Path) -> None:
+def test_changes_while_a_page_is_open_lose_no_vote(tmp_path: Path, baseline_folder: Path) -> None:
     make_project(tmp_path, baseline_folder)
     write_news(tmp_path)
     (tmp_path / LABELS).write_text("paragraph,topics\n", encoding="utf-8")
     sh(tmp_path, sys.executable, "-c", PREPARE)
-    confirmed = change_beside_the_page(tmp_path, 3, 1)
+    confirmed = change_and_label(tmp_path, 3, 1)
     sh(tmp_path, sys.executable, "-c", PREPARE)
     assert agree(tmp_path, confirmed, 2)[0] > 0
 
 
 @pytest.mark.long
-def test_many_changes_beside_an_open_page_lose_no_answer(project: Path, tmp_path: Path) -> None:
+def test_many_changes_while_a_page_is_open_lose_no_vote(project: Path, tmp_path: Path) -> None:
     folder = tmp_path / "project"
     shutil.copytree(project, folder, symlinks=True)
     n_before = len({line.paragraph for line in read_lines(folder / LABELS)})
     write_news(folder)
     sh(folder, "dvc", "repro", "prepare")
-    confirmed = change_beside_the_page(folder, 24, 10)
+    confirmed = change_and_label(folder, 24, 10)
     sh(folder, "dvc", "repro")
     n_labelled, n_again = agree(folder, confirmed, n_before)
     assert n_labelled and n_again

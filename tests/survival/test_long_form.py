@@ -2,9 +2,9 @@
 
     pytest -m long -n 2 tests/survival/test_long_form.py --log-cli-level INFO
 
-takes some hours. Each test is divided into parts, of which `-k part0` chooses one. A program that
-is killed loses nothing that it confirmed, and the next one goes on from there; whatever a reader is
-given, it reads it or refuses it with one message, in bounded time and memory.
+takes some hours. Each test is divided into parts, of which `-k part0` chooses one. A killed program
+loses nothing that it confirmed, and the next one continues from there. A reader reads any input or
+refuses it with one message, in bounded time and memory.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from hypothesis import strategies as st
 from paratopic.annotation import exchange
 from paratopic.corpus.table import read_paragraphs
 from paratopic.inference.model import load
-from paratopic.labels.answers import current
 from paratopic.labels.log import Label, append, read_lines
+from paratopic.labels.votes import latest_votes
 from paratopic.project.errors import UserError
 from paratopic.project.files import DRAFT, Paths
 from paratopic.project.params import read_params
@@ -42,18 +42,18 @@ from paratopic.project.topics import Topics
 from tests.annotation.test_annotate import kill_again_and_again, start_project
 from tests.annotation.test_exchange import annotation, task
 from tests.bulk.bulk_runs import predict, read_shards
-from tests.inference.test_manifest import OF_JSON, load_damaged, one_damaged
+from tests.inference.test_manifest import JSON_PIECES, load_damaged, one_damaged
 from tests.programs import ROOT, killed, runs, sh
 from tests.reading.test_any_bytes import WHOLE, check, contents, damaged
-from tests.samples import TOPICS, write_params
+from tests.samples import TOPICS, copy_settings, write_params
 from tests.survival.test_writers import COMMAND
 
 KILLS, INPUTS = 100, 20_000
-# Kills of runs that ask a language model.
+# Number of kills of runs that ask a language model.
 ASKING_KILLS = 200
 # Each test is divided into parts, so that it can be run in pieces of minutes.
 PARTS = 10
-# The most that one input may take of this process: seconds of CPU time, and bytes of memory.
+# Limits for one input: seconds of CPU time, and bytes of memory.
 MOST_SECONDS, MOST_BYTES = 20, 1_000_000_000
 
 pytestmark = pytest.mark.long
@@ -69,9 +69,13 @@ many = settings(
 
 def contents_of(folder: Path, *names: str) -> dict[str, bytes]:
     """The bytes of files and of all files in folders, without drafts, which stay for an hour."""
-    paths = [path for name in names for path in [folder / name, *(folder / name).rglob("*")]]
-    whole = [path for path in paths if not any(DRAFT.fullmatch(part) for part in path.parts)]
-    return {str(p.relative_to(folder)): p.read_bytes() for p in whole if p.is_file()}
+    contents: dict[str, bytes] = {}
+    for name in names:
+        for path in [folder / name, *(folder / name).rglob("*")]:
+            is_draft = any(map(DRAFT.fullmatch, path.parts))
+            if path.is_file() and not is_draft:
+                contents[str(path.relative_to(folder))] = path.read_bytes()
+    return contents
 
 
 @pytest.fixture
@@ -89,25 +93,25 @@ def part(request: pytest.FixtureRequest) -> int:
 
 
 OUTPUTS = ("data", "models", "reports")
-# What DVC writes in place.
+# Files that DVC does not write atomically.
 LOCKS = ("dvc.lock", ".dvc/tmp/rwlock")
 
 
 def only_baseline(folder: Path) -> None:
-    """Make a project one of the baseline alone, in which each stage takes a second or two."""
-    few = {"models": ["baseline"], "evaluate.n_draws": 100, "compare.n_permutations": 100}
-    write_params(few, folder / "params.yaml", folder / "params.yaml")
+    """Reduce a project to the baseline, so that each stage takes a second or two."""
+    quick = {"models": ["baseline"], "evaluate.n_draws": 100, "compare.n_permutations": 100}
+    write_params(quick, folder / "params.yaml", folder / "params.yaml")
 
 
 def empty(folder: Path) -> None:
-    """Remove all results, and what DVC knows of them."""
+    """Remove all results, and DVC's records of them."""
     for name in (*OUTPUTS, ".dvc/cache", ".dvc/tmp"):
         shutil.rmtree(folder / name, ignore_errors=True)
     (folder / "dvc.lock").unlink(missing_ok=True)
 
 
-def test_repro_goes_on_where_it_was_killed(clone: Path, part: int) -> None:
-    """Only a torn lock needs a hand, and DVC's message says which."""
+def test_repro_continues_after_a_kill(clone: Path, part: int) -> None:
+    """Only a torn lock has to be removed by hand, and DVC's message names it."""
     rng, torn, kills = random.Random(part), 0, 0
     only_baseline(clone)
     labels = contents_of(clone, "seeds")
@@ -115,25 +119,25 @@ def test_repro_goes_on_where_it_was_killed(clone: Path, part: int) -> None:
     started = time.monotonic()
     assert not killed(clone, ["dvc", "repro"], 600)
     seconds = time.monotonic() - started
-    whole = contents_of(clone, *OUTPUTS, "dvc.lock")
-    assert len(whole) > 20
+    expected = contents_of(clone, *OUTPUTS, "dvc.lock")
+    assert len(expected) > 20
     while kills < KILLS // PARTS:
         empty(clone)
         started = time.monotonic()
         if not killed(clone, ["dvc", "repro"], rng.uniform(0.5, seconds)):
-            seconds = time.monotonic() - started  # the machine is less busy than it was
+            seconds = time.monotonic() - started  # the machine is less busy than before
             continue
         kills += 1
-        # What is there is whole, and as it will be, but for the lists to which stages add lines.
-        there = contents_of(clone, *OUTPUTS).items()
-        assert {item for item in there if not item[0].endswith(".gitignore")} <= whole.items()
+        # Files are complete and final, except for the lists to which stages add lines.
+        existing = contents_of(clone, *OUTPUTS).items()
+        assert {item for item in existing if not item[0].endswith(".gitignore")} <= expected.items()
         again = subprocess.run(["dvc", "repro"], cwd=clone, capture_output=True, text=True)
         if again.returncode:
             torn += 1
-            (name,) = (n for n in LOCKS if n in again.stderr)
+            (name,) = [lock for lock in LOCKS if lock in again.stderr]
             (clone / name).unlink()
             sh(clone, "dvc", "repro")
-        assert contents_of(clone, *OUTPUTS, "dvc.lock") == whole
+        assert contents_of(clone, *OUTPUTS, "dvc.lock") == expected
         assert contents_of(clone, "seeds") == labels
     log.info("repro: %d kills within %.0f s, a lock torn %d times", kills, seconds, torn)
 
@@ -155,21 +159,21 @@ def test_track_fills_a_fresh_store_in_the_end(clone: Path) -> None:
 
 
 def test_predictions_of_a_killed_run_are_completed(baseline_folder: Path, tmp_path: Path) -> None:
-    rng, kills, whole_runs = random.Random(3), 0, 0
+    rng, kills, completed = random.Random(3), 0, 0
     table, model = tmp_path / "in.csv", load(baseline_folder)
     rows = (f"{number},The tariff and the army of day {number}.\n" for number in range(40_000))
     table.write_text("id,text\n" + "".join(rows), encoding="utf-8")
-    predict(model, [table], tmp_path / "whole")
+    predict(model, [table], tmp_path / "expected")
     out = tmp_path / "out"
     words = [*COMMAND, "predict", str(table), "--out", str(out), "--resume"]
     while kills < KILLS:
         while killed(tmp_path, [*words, "--model", str(model.folder)], rng.uniform(0.3, 3)):
             kills += 1
-        assert read_shards(out) == read_shards(tmp_path / "whole")
+        assert read_shards(out) == read_shards(tmp_path / "expected")
         assert {path.name[0] for path in out.iterdir()} == {"0", "_"}  # no draft is left
         shutil.rmtree(out)
-        whole_runs += 1
-    log.info("predict --out: %d kills, %d runs completed to the same bytes", kills, whole_runs)
+        completed += 1
+    log.info("predict --out: %d kills, %d runs completed to the same bytes", kills, completed)
 
 
 def test_an_import_that_is_killed_is_repeated_without_loss(clone: Path) -> None:
@@ -177,7 +181,7 @@ def test_an_import_that_is_killed_is_repeated_without_loss(clone: Path) -> None:
     labels = clone / "seeds" / "labels.csv"
     ids = list(read_paragraphs(Paths(clone).paragraphs)["id"])
     names = read_params(clone / "params.yaml").topics.names
-    before, known = labels.read_bytes(), answers_in(labels)
+    before, known = labels.read_bytes(), votes_in(labels)
     with (clone / "sheet.csv").open("w", encoding="utf-8", newline="") as file:
         sheet = csv.writer(file)
         sheet.writerow(["paragraph", "topics", "annotator"])
@@ -187,22 +191,22 @@ def test_an_import_that_is_killed_is_repeated_without_loss(clone: Path) -> None:
         labels.write_bytes(before)
         while killed(clone, words, rng.uniform(0.2, 2.2)):
             kills += 1
-            assert known <= answers_in(labels)
+            assert known <= votes_in(labels)
         counted = Counter(
             (label.paragraph, label.annotator)
-            for label in current(read_lines(labels), TOPICS)
+            for label in latest_votes(read_lines(labels), TOPICS)
             if label.annotator == "zoe"
         )
-        assert known <= answers_in(labels)
+        assert known <= votes_in(labels)
         assert set(counted) == {(paragraph, "zoe") for paragraph in ids}
         assert set(counted.values()) == {1}
     log.info("import: %d kills, no label lost or doubled", kills)
 
 
-def answers_in(path: Path) -> set[tuple[str, str, str]]:
+def votes_in(path: Path) -> set[tuple[str, str, str]]:
     return {
         (label.paragraph, label.annotator, label.cell)
-        for label in current(read_lines(path), TOPICS)
+        for label in latest_votes(read_lines(path), TOPICS)
     }
 
 
@@ -216,7 +220,7 @@ def test_nothing_is_asked_twice(part: int, here: Path) -> None:
 def fuzzed(
     name: str, part: int, inputs: st.SearchStrategy[Any], read: Callable[[Any], str]
 ) -> None:
-    """Give a reader many inputs; `read` says what became of each."""
+    """Call a reader with many inputs; `read` returns the outcome of each."""
     outcomes: Counter[str] = Counter()
     slowest, before = 0.0, peak_memory()
 
@@ -233,18 +237,18 @@ def fuzzed(
     attempt()
     grown = peak_memory() - before
     log.info("%s: %s, slowest %.2f s, %d MB", name, dict(outcomes), slowest, grown / 1e6)
-    assert len(outcomes) > 1  # else the inputs are all alike
+    assert len(outcomes) > 1  # inputs with only one outcome would test little
     assert grown < MOST_BYTES
 
 
 def peak_memory() -> int:
-    """Largest number of bytes that this process ever had."""
+    """Largest number of bytes of memory that this process has used."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Fail once a block has taken so much CPU time: a machine that is busy does not matter."""
+    """Fail once a block has taken so much CPU time, which does not depend on other processes."""
 
     def stop(*_: object) -> None:
         raise AssertionError(f"more than {seconds} seconds")
@@ -286,11 +290,11 @@ EXPORTS = {
     ".json": json.dumps([task("a:1", annotation(["trade"]))]).encode(),
     ".csv": b"paragraph,topics,text,note\na:1,trade,A tariff.,\na:2,?,A chip.,why\n",
 }
-OF_CSV = [b",", b'"', b"\n", b"\r", b"\x00", b"\xff", b"trade", b"?", b";", b"'=1"]
+CSV_PIECES = [b",", b'"', b"\n", b"\r", b"\x00", b"\xff", b"trade", b"?", b";", b"'=1"]
 
 
 def outcome(path: Path, data: bytes, read: Callable[[Path], object]) -> str:
-    """Whether a file with such content is read, or refused with a message that names it."""
+    """Outcome of reading a file with this content: "read", or "refused" if a message names it."""
     path.write_bytes(data)
     try:
         read(path)
@@ -301,34 +305,35 @@ def outcome(path: Path, data: bytes, read: Callable[[Path], object]) -> str:
 
 
 @pytest.mark.parametrize("suffix", EXPORTS)
-def test_exports_of_answers(
+def test_exports_of_votes(
     suffix: str, part: int, tmp_path: Path, topics: Topics, clone: Path
 ) -> None:
     frame = read_paragraphs(Paths(clone).paragraphs)
-    inputs = damaged(EXPORTS[suffix], OF_CSV if suffix == ".csv" else OF_JSON)
+    inputs = damaged(EXPORTS[suffix], CSV_PIECES if suffix == ".csv" else JSON_PIECES)
     path = tmp_path / f"any{suffix}"
     fuzzed(
         f"export {suffix}",
         part,
         inputs,
-        lambda data: outcome(path, data, lambda path: exchange.read_answers(path, frame, topics)),
+        lambda data: outcome(path, data, lambda path: exchange.read_votes(path, frame, topics)),
     )
 
 
 def test_labels(tmp_path: Path, part: int) -> None:
-    """What is read can be added to, and is read again."""
+    """A label can be added to every file that is read, and is read again."""
     path = tmp_path / "labels.csv"
 
     def read(path: Path) -> None:
-        before = current(read_lines(path), TOPICS)
+        before = latest_votes(read_lines(path), TOPICS)
         append(path, Label("", "new:1", "trade", "A tariff.", "zoe"))
-        assert len(current(read_lines(path), TOPICS)) == len(before) + 1
+        assert len(latest_votes(read_lines(path), TOPICS)) == len(before) + 1
 
-    pieces = damaged(LABELS[:2_000], OF_CSV) | damaged(LABELS[:200], OF_CSV)
+    pieces = damaged(LABELS[:2_000], CSV_PIECES) | damaged(LABELS[:200], CSV_PIECES)
     fuzzed("labels.csv", part, pieces, lambda data: outcome(path, data, read))
 
 
 def test_params(tmp_path: Path, part: int) -> None:
+    copy_settings(tmp_path)
     text = (ROOT / "params.yaml").read_bytes()
     pieces = [b"\t", b"&a", b"*a", b"? ", b": ", b"!!set ", b".nan", b"2025-01-01", b"---", b"[["]
     path = tmp_path / "params.yaml"
@@ -338,12 +343,12 @@ def test_params(tmp_path: Path, part: int) -> None:
 
 @pytest.mark.parametrize("kind", ["baseline", "transformer"])
 def test_manifests_of_model_folders(kind: str, part: int, clone: Path) -> None:
-    """No file outside of the folder is opened, whatever the manifest says."""
+    """No manifest can open a file outside of the folder."""
     folder = clone / "models" / kind
     manifest = (folder / "paratopic.json").read_bytes()
-    pieces = [*OF_JSON, b"../", b"/etc/passwd", b"-1", b"2147483648", b'"files": {}', b"true"]
+    pieces = [*JSON_PIECES, b"../", b"/etc/passwd", b"-1", b"2147483648", b'"files": {}', b"true"]
     opened: list[str] = []
-    load(folder).predict("Talks on trade.")  # libraries open files of the system as they load
+    load(folder).predict("Talks on trade.")  # libraries open system files when they are loaded
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(arguments[0], str) and watching:
@@ -373,7 +378,7 @@ def test_manifests_of_model_folders(kind: str, part: int, clone: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["baseline", "transformer"])
 def test_files_of_model_folders(kind: str, part: int, clone: Path) -> None:
-    """Files that a stranger damaged, with checksums that are right."""
+    """Files are damaged, but their checksums are right."""
     folder = clone / "models" / kind
     inputs = one_damaged(folder)
-    fuzzed(f"files of a {kind}", part, inputs, lambda given: load_damaged(folder, *given))
+    fuzzed(f"files of a {kind}", part, inputs, lambda damage: load_damaged(folder, *damage))

@@ -1,4 +1,4 @@
-"""The page, `import` and the pipeline at once on one labels.csv: no label is lost."""
+"""The page, `import` and the pipeline use one labels.csv at once, and no label is lost."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 
 from paratopic.annotation import labelling_page
 from paratopic.corpus.table import read_paragraphs
-from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
+from paratopic.labels.votes import latest_votes
 from paratopic.project.files import Paths
 from paratopic.project.folder import Project
 from paratopic.project.params import read_params
@@ -28,18 +28,18 @@ from tests.samples import TOPICS
 
 LABELS = Path("seeds/labels.csv")
 HERE = "http://127.0.0.1:9090"
-# Each annotator answers all paragraphs, with a topic of its own.
+# Each annotator votes on all paragraphs, with one topic.
 TOPIC_OF = {"ann": "trade", "zoe": "security"}
 
 Send = Callable[[dict[str, Any]], None]
 
 
-def all_at_once(
-    project: Path, save: Send, bring: Callable[[str], None], run: Callable[[], None]
+def write_at_once(
+    project: Path, save: Send, import_sheet: Callable[[str], None], run: Callable[[], None]
 ) -> None:
     """Label all paragraphs by the page and by imported sheets, while the pipeline runs."""
     ids = list(read_paragraphs(Paths(project).paragraphs)["id"])
-    codebook = labelling_page.version_of(read_params(Paths(project).params).topics)
+    codebook = labelling_page.codebook_version(read_params(Paths(project).params).topics)
     ann, zoe = TOPIC_OF
 
     def on_the_page() -> None:
@@ -48,11 +48,11 @@ def all_at_once(
 
     def from_sheets() -> None:
         for number in range(1, len(ids) + 1):
-            # With names: a row without one is taken for the same line of the seed.
+            # Rows have a name, because one without would count as the same line of the seed.
             rows = "".join(f"{id_},{TOPIC_OF[zoe]},{zoe}\n" for id_ in ids[:number])
             sheet = project / "sheet.csv"
             sheet.write_text(f"paragraph,topics,annotator\n{rows}", encoding="utf-8")
-            bring(sheet.name)
+            import_sheet(sheet.name)
 
     with ThreadPoolExecutor(2) as threads:
         writers = [threads.submit(write) for write in (on_the_page, from_sheets)]
@@ -64,7 +64,7 @@ def all_at_once(
             writer.result()
     labels = [
         (line.paragraph, line.annotator, line.cell)
-        for line in current(read_lines(project / LABELS), TOPICS)
+        for line in latest_votes(read_lines(project / LABELS), TOPICS)
         if line.annotator in TOPIC_OF
     ]
     assert sorted(labels) == sorted((id_, *pair) for id_ in ids for pair in TOPIC_OF.items())
@@ -89,13 +89,13 @@ def test_three_writers_lose_no_label(
     prepare.main(Project())
     on_page = TestClient(labelling_page.application(session(here)), base_url=HERE)
 
-    def save(answer: dict[str, Any]) -> None:
-        assert "answer" in on_page.post("/save", json=answer).json()
+    def save(vote: dict[str, Any]) -> None:
+        assert "answer" in on_page.post("/save", json=vote).json()
 
-    def bring(sheet: str) -> None:
+    def import_sheet(sheet: str) -> None:
         assert run_cli(monkeypatch, "import", sheet) == 0
 
-    all_at_once(here, save, bring, lambda: prepare.main(Project()))
+    write_at_once(here, save, import_sheet, lambda: prepare.main(Project()))
     prepare.main(Project())
     assert len(read_paragraphs(Paths().paragraphs)) == 8
 
@@ -115,10 +115,10 @@ def test_three_programs_lose_no_label(project: Path, tmp_path: Path) -> None:
     shutil.copytree(project, clone, symlinks=True)
     with served(clone, sys.executable, "-c", PAGE) as on_page:
 
-        def save(answer: dict[str, Any]) -> None:
-            assert "state" not in ask(f"{on_page}/save", answer)
+        def save(vote: dict[str, Any]) -> None:
+            assert "state" not in ask(f"{on_page}/save", vote)
 
-        all_at_once(
+        write_at_once(
             clone,
             save,
             lambda sheet: print(sh(clone, *COMMAND, "import", sheet)),

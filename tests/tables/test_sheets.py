@@ -1,4 +1,4 @@
-"""What the cells of a column are."""
+"""Separators, titles and headers of tables, and the values of cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from openpyxl.chart import BarChart, Reference
 
 from paratopic.bulk.formats import format_of
-from paratopic.tables.sheets import read_sheet, reader_of
+from paratopic.tables.sheets import cell_parser, read_sheet
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_hidden_sheets_and_titles_of_workbooks(tmp_path: Path) -> None:
 def test_numbers_and_dates_are_read_where_all_cells_are(
     cells: list[str], values: list[object]
 ) -> None:
-    assert list(map(reader_of(cells), cells)) == values
+    assert list(map(cell_parser(cells), cells)) == values
 
 
 @given(
@@ -97,5 +97,5 @@ def test_numbers_and_dates_are_read_where_all_cells_are(
     )
 )
 def test_different_cells_stay_different(cells: list[str]) -> None:
-    read = reader_of(cells)
+    read = cell_parser(cells)
     assert len({read(cell) for cell in cells}) == len(set(cells))

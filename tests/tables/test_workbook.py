@@ -1,4 +1,4 @@
-"""Workbooks: what a spreadsheet finds in those that are written, and what is read from its own."""
+"""Workbooks that are written, and workbooks of other programs that are read."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "one.xlsx").read_bytes() == (tmp_path / "two.xlsx").read_bytes()
 
 
-def test_what_no_spreadsheet_knows_is_text(tmp_path: Path) -> None:
+def test_values_that_spreadsheets_do_not_support_become_text(tmp_path: Path) -> None:
     zoned = datetime(2025, 9, 15, 10, tzinfo=UTC)
     write_workbook(tmp_path / "out.xlsx", Tab([["a", "b", "c"], [zoned, date(1899, 1, 2), 10**15]]))
     assert read_workbook(tmp_path / "out.xlsx")[1] == (
@@ -134,7 +134,7 @@ def test_texts_are_read_as_they_were_written(tmp_path: Path, rows: list[list[str
     assert read == [["a", "b"], *(row for row in rows if any(row))]
 
 
-def test_what_is_no_workbook_or_too_large_is_refused(
+def test_files_that_are_no_workbook_or_too_large_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     path = tmp_path / "in.xlsx"

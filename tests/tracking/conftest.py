@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from paratopic.inference.registry import SETTINGS
-from paratopic.tracking.runs import Record, described
+from paratopic.tracking.runs import Record, mlflow_dataset
 
 
 @pytest.fixture(autouse=True)
@@ -33,12 +33,12 @@ def transformer(baseline_folder: Path, tmp_path: Path) -> Record:
 
 @pytest.fixture(scope="session")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A store, which takes seconds to create: each test has an experiment of its own in it."""
+    """A store, which takes seconds to create; each test has its own experiment in it."""
     return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
 
 
 def records_of(model: Path, folder: Path) -> tuple[Record, Record]:
-    """Records of a baseline, and of a transformer, which is the same model with better figures."""
+    """Records of a baseline, and of the same model as a transformer with better metrics."""
     rows = pd.DataFrame({"id": ["a"], "text": ["Tariffs"], "topic": ["trade"]})
     summary = folder / "summary.md"
     summary.write_text("# Comparison\n", encoding="utf-8")
@@ -53,8 +53,8 @@ def records_of(model: Path, folder: Path) -> tuple[Record, Record]:
         model=model,
         card="# A card",
         steps={"training/loss": [3.0, 2.0, 1.0]},
-        dataset=described(rows, "paragraphs", Path("data/paragraphs.parquet"), "d1g35t"),
-        predictions=described(
+        dataset=mlflow_dataset(rows, "paragraphs", Path("data/paragraphs.parquet"), "d1g35t"),
+        predictions=mlflow_dataset(
             pd.DataFrame({"text": ["Tariffs"], "answer": ["trade"], "label": ["trade"]}),
             "baseline predictions",
             Path("reports/models/baseline/predictions.csv"),

@@ -1,4 +1,4 @@
-"""A model that MLflow loads: every form of input, batches in a worker, and messages."""
+"""A model that MLflow loads: types of input, batches in a worker, and messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from paratopic import load
 from paratopic.bulk import jobs
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Calibration
-from paratopic.inference.registry import asking
+from paratopic.inference.registry import use_store
 from paratopic.project.passages import Passage
 from paratopic.project.topics import Topics, join_cell
 from paratopic.tracking import pyfunc
@@ -29,8 +29,8 @@ TEXTS = ["A tariff on goods and a quota.", " ", "The army left the border."]
 
 
 @pytest.fixture(scope="module")
-def model(reading_folder: Path) -> Model:
-    return load(reading_folder)
+def model(context_model_folder: Path) -> Model:
+    return load(context_model_folder)
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +48,19 @@ def loaded(saved: Path) -> PyFuncModel:
 
 
 def expected(model: Model, texts: list[str]) -> dict[str, list[Any]]:
-    answers = model.predict(texts)
+    predictions = model.predict(texts)
     columns: dict[str, list[Any]] = {
-        "topic": [answer.topic for answer in answers],
-        "confidence": [answer.confidence for answer in answers],
-        "sure": [answer.sure for answer in answers],
+        "topic": [row.topic for row in predictions],
+        "confidence": [row.confidence for row in predictions],
+        "sure": [row.sure for row in predictions],
     }
-    scores = {name: [answer.scores[name] for answer in answers] for name in model.classes_}
-    return columns | {f"score_{name}": values for name, values in scores.items()}
+    for name in model.classes_:
+        columns[f"score_{name}"] = [row.scores[name] for row in predictions]
+    return columns
 
 
 @pytest.mark.parametrize(
-    "given",
+    "model_input",
     [
         pd.DataFrame({"text": TEXTS}),
         pd.DataFrame({"id": [1, 2, 3], "text": TEXTS}),
@@ -68,8 +69,10 @@ def expected(model: Model, texts: list[str]) -> dict[str, list[Any]]:
         [{"text": text} for text in TEXTS],
     ],
 )
-def test_every_input_gives_a_row_per_text(model: Model, loaded: PyFuncModel, given: Any) -> None:
-    table = loaded.predict(given)
+def test_every_input_gives_a_row_per_text(
+    model: Model, loaded: PyFuncModel, model_input: Any
+) -> None:
+    table = loaded.predict(model_input)
     assert list(table.to_dict("list").items()) == list(expected(model, TEXTS).items())
     assert table["topic"][1] is None and table["sure"].dtype == bool
 
@@ -83,10 +86,8 @@ CONTEXT_COLUMNS: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("names", [list(CONTEXT_COLUMNS), ["text_following"], ["title", "heading"]])
-def test_what_stands_around_texts_comes_as_columns(
-    model: Model, loaded: PyFuncModel, names: list[str]
-) -> None:
-    around = {
+def test_context_is_read_from_columns(model: Model, loaded: PyFuncModel, names: list[str]) -> None:
+    context = {
         name: CONTEXT_COLUMNS[name] if name in names else [None] * len(TEXTS)
         for name in CONTEXT_COLUMNS
     }
@@ -98,18 +99,17 @@ def test_what_stands_around_texts_comes_as_columns(
             (heading or "").removeprefix("Talks / " if title else ""),
             title or "",
         )
-        for text, before, after, heading, title in zip(TEXTS, *around.values(), strict=True)
+        for text, before, after, heading, title in zip(TEXTS, *context.values(), strict=True)
     ]
     table = loaded.predict(
         pd.DataFrame({"text": TEXTS} | {name: CONTEXT_COLUMNS[name] for name in names})
     )
-    in_context, alone = (
-        [answer.confidence for answer in model.predict(texts)] for texts in (passages, TEXTS)
-    )
-    assert table["confidence"].tolist() == in_context != alone
+    in_context = [row.confidence for row in model.predict(passages)]
+    without_context = [row.confidence for row in model.predict(TEXTS)]
+    assert table["confidence"].tolist() == in_context != without_context
 
 
-# What MLflow's spark_udf does in a Spark worker with each batch of rows. Nothing there trains.
+# MLflow's spark_udf does the same with each batch in a Spark worker, without training libraries.
 WORKER = """
 import json, sys
 sys.modules |= dict.fromkeys(["torch", "transformers", "sklearn", "dvc"])
@@ -134,7 +134,7 @@ def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("model_input", "message"),
     [
         (TEXTS, r"missing inputs \['text'\]"),
         (pd.DataFrame({"id": ["a"], "body": ["A tariff."]}), r"missing inputs \['text'\]"),
@@ -144,31 +144,35 @@ def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
         (pd.DataFrame({"text": ["a"], "text_preceding": [[7]]}), "before is int, not str"),
     ],
 )
-def test_input_without_texts_is_refused(loaded: PyFuncModel, given: Any, message: str) -> None:
+def test_input_without_texts_is_refused(
+    loaded: PyFuncModel, model_input: Any, message: str
+) -> None:
     with pytest.raises(MlflowException, match=message):
-        loaded.predict(given)
+        loaded.predict(model_input)
 
 
-def test_mlflow_evaluates_answers(loaded: PyFuncModel, rows: pd.DataFrame, tmp_path: Path) -> None:
+def test_mlflow_evaluates_predictions(
+    loaded: PyFuncModel, rows: pd.DataFrame, tmp_path: Path
+) -> None:
     table = rows.assign(label=rows["topic"].map(join_cell))[["text", "label"]].iloc[::4]
-    answers = loaded.predict(table[["text"]])["topic"].fillna("")
-    with asking(f"sqlite:///{tmp_path / 'mlflow.db'}"), mlflow.start_run():
+    predictions = loaded.predict(table[["text"]])["topic"].fillna("")
+    with use_store(f"sqlite:///{tmp_path / 'mlflow.db'}"), mlflow.start_run():
         evaluation = mlflow.models.evaluate(
             lambda texts: loaded.predict(texts)["topic"].fillna(""),
             table,
             targets="label",
             model_type="classifier",
         )
-    right = (answers.to_numpy() == table["label"].to_numpy()).mean()
-    assert evaluation.metrics["accuracy_score"] == right > 0.5
+    accuracy = (predictions.to_numpy() == table["label"].to_numpy()).mean()
+    assert evaluation.metrics["accuracy_score"] == accuracy > 0.5
 
 
-def test_in_mode_multi_all_topics_are_told(rows: pd.DataFrame, tmp_path: Path) -> None:
+def test_in_mode_multi_all_topics_are_in_the_output(rows: pd.DataFrame, tmp_path: Path) -> None:
     topics = Topics("multi", tuple(WORDS))
     fitted = fit("baseline", examples(rows, topics.names), topics, tmp_path)
     fitted.save(tmp_path / "model", Calibration(thresholds=(0.3, 0.5, 0.5)))
     model, texts = load(tmp_path / "model"), [*rows["text"][:8], " "]
-    expected = [";".join(answer.topics) for answer in model.predict(texts)]
+    expected = [";".join(row.topics) for row in model.predict(texts)]
     assert jobs.predict_columns(model, texts)["predicted_topics"] == expected
     pyfunc.save(model.folder, tmp_path / "served", "# A card")
     table = load_model(str(tmp_path / "served")).predict(pd.DataFrame({"text": texts}))

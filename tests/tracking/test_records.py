@@ -1,4 +1,4 @@
-"""What the files of a project become in MLflow: names, metrics and digests."""
+"""Records of a project's models for MLflow: names, metrics and digests."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.model_report import TopicFigures
 from paratopic.project.errors import UserError
-from paratopic.project.files import Paths, digest, write_json
+from paratopic.project.files import Paths, folder_digest, write_json
 from paratopic.tracking.records import (
     _seconds_of_training,
     git_tags,
-    metrics_of,
-    outputs_of,
+    mlflow_metrics,
+    pipeline_outputs,
     state_of,
     title_of,
 )
@@ -25,19 +25,20 @@ from tests.reports import metrics, sure
 def test_estimates_become_metrics_with_their_bounds_and_the_main_ones_first() -> None:
     figures = {"brier": Estimate(0.25), "log_loss": Estimate(0.75, 0.5, 1.0)}
     figures |= {"macro_f1": Estimate(0.5, 0.25, 1.0)}
-    precision, recall, f1, none = (Estimate(value, 0.0, 0.9) for value in (0.25, 0.75, 0.5, 0.0))
+    precision, recall = Estimate(0.25, 0.0, 0.9), Estimate(0.75, 0.0, 0.9)
+    f1, unmeasured = Estimate(0.5, 0.0, 0.9), Estimate(0.0, 0.0, 0.9)
     topics = {"R&D, AI/ML": TopicFigures(2, precision, recall, f1)}
-    topics["not measured"] = TopicFigures(0, none, none, none)
+    topics["not measured"] = TopicFigures(0, unmeasured, unmeasured, unmeasured)
     report = metrics(figures=figures, topics=topics, abstention=sure())
-    assert list(metrics_of(report).items()) == [
+    assert list(mlflow_metrics(report).items()) == [
         *(("macro_f1", 0.5), ("macro_f1_low", 0.25), ("macro_f1_high", 1.0)),
         *(("log_loss", 0.75), ("brier", 0.25), ("log_loss_low", 0.5), ("log_loss_high", 1.0)),
         *(("f1_R_D_ AI_ML", 0.5), ("precision_R_D_ AI_ML", 0.25), ("recall_R_D_ AI_ML", 0.75)),
     ]
-    assert metrics_of(metrics(n=0)) == {}
+    assert mlflow_metrics(metrics(n=0)) == {}
 
 
-def test_a_models_state_is_what_it_is_and_how_good() -> None:
+def test_the_state_of_a_model_depends_on_its_files_metrics_and_card() -> None:
     lock = {
         "stages": {
             "evaluate@baseline": {
@@ -49,26 +50,26 @@ def test_a_models_state_is_what_it_is_and_how_good() -> None:
             "track": {"deps": [{"path": "models", "md5": "4.dir"}]},
         }
     }
-    outputs = outputs_of(lock)
+    outputs = pipeline_outputs(lock)
     assert outputs["models/transformer"] == "3.dir" and "models" not in outputs
     state = state_of(outputs, "baseline")
     assert state_of(outputs | {"models/transformer": "9.dir"}, "baseline") == state
-    own = ("metrics.json", "card.md")
-    for path in ("models/baseline", *(f"reports/models/baseline/{name}" for name in own)):
+    reports = "reports/models/baseline"
+    for path in ("models/baseline", f"{reports}/metrics.json", f"{reports}/card.md"):
         assert state_of(outputs | {path: "9"}, "baseline") != state
 
 
-def test_the_duration_is_that_of_the_fit_of_the_model_that_is_there(tmp_path: Path) -> None:
+def test_the_duration_belongs_to_the_fit_of_the_present_model(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     folder = paths.final_fits / "baseline"
     assert _seconds_of_training(paths, "baseline") == 0
     write_json(folder / "head.json", {})
-    write_json(paths.times, {"train@baseline": {"fit": digest(folder), "seconds": 61.5}})
+    write_json(paths.times, {"train@baseline": {"fit": folder_digest(folder), "seconds": 61.5}})
     assert _seconds_of_training(paths, "baseline") == 61.5
-    # The model is from another fit, such as one of another machine.
+    # The model comes from another fit, such as one on another machine.
     write_json(folder / "head.json", {"other": 1})
     assert _seconds_of_training(paths, "baseline") == 0
-    paths.times.write_text("")  # by a power cut
+    paths.times.write_text("")  # a power cut can leave an empty file
     assert _seconds_of_training(paths, "baseline") == 0
 
 
@@ -79,7 +80,7 @@ def test_runs_are_named_after_the_commit(tmp_path: Path, monkeypatch: pytest.Mon
     for words in ("init -q", "config user.email a@example.org", "config user.name Ann", "add -A"):
         sh(tmp_path, "git", *words.split())
     sh(tmp_path, "git", "commit", "-qm", "start")
-    # What the pipeline writes itself is no change.
+    # Files that the pipeline writes itself do not count as changes.
     (tmp_path / "reports").mkdir()
     for name in ("dvc.lock", "reports/comparison.json"):
         (tmp_path / name).write_text("new\n", encoding="utf-8")
@@ -94,4 +95,4 @@ def test_runs_are_named_after_the_commit(tmp_path: Path, monkeypatch: pytest.Mon
 def test_an_output_that_the_pipeline_has_not_made_yet_is_named() -> None:
     missing = r"^dvc.lock lists no models/baseline: run `dvc repro` first"
     with pytest.raises(UserError, match=missing):
-        outputs_of({"stages": {"prepare": {"cmd": "x"}}})["models/baseline"]
+        pipeline_outputs({"stages": {"prepare": {"cmd": "x"}}})["models/baseline"]

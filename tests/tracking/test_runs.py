@@ -1,4 +1,4 @@
-"""Runs in a real store: each written once, champions registered, a server down reported."""
+"""Runs in a real store: each is written once, champions are registered, errors are reported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlflow.entities import Run
 
 from paratopic import load, predict
 from paratopic.inference.model import _fetch_once
-from paratopic.inference.registry import ARTIFACTS, asking, store_uri
+from paratopic.inference.registry import ARTIFACTS, store_uri, use_store
 from paratopic.project.errors import UserError
 from paratopic.tracking import runs
 from paratopic.tracking.runs import COMPARED, DESCRIPTION, VIEW_TAG, Record, write_runs
@@ -26,23 +26,34 @@ from tests.samples import TARIFF
 
 def runs_in(uri: str, experiment: str) -> dict[str, Run]:
     client = MlflowClient(uri)
-    found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
-    named = {str(run.info.run_name): run for run in found}
-    assert len(named) == len(found)
-    return named
+    stored = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    runs_by_name = {str(run.info.run_name): run for run in stored}
+    assert len(runs_by_name) == len(stored)
+    return runs_by_name
 
 
-def test_a_model_is_written_once_with_its_metrics_data_and_an_example(
+def test_a_model_is_written_once(
     uri: str, baseline: Record, transformer: Record, tmp_path: Path
 ) -> None:
     for written in (2, 0):
         assert write_runs(uri, "once", [baseline, transformer], tmp_path / "runs") == written
-    # The other model has changed: this one is not written again.
+    # If the other model changes, this one is not written again.
     other = replace(baseline, state="s2", name="baseline · def")
     assert write_runs(uri, "once", [other, transformer], tmp_path / "runs") == 1
-    found = runs_in(uri, "once")
-    assert set(found) == {"baseline · abc", "transformer · abc", "baseline · def"}
-    run, client = found["baseline · abc"], MlflowClient(uri)
+    names = {"baseline · abc", "transformer · abc", "baseline · def"}
+    assert set(runs_in(uri, "once")) == names
+
+
+@pytest.fixture
+def written_run(uri: str, baseline: Record, tmp_path: Path, request: pytest.FixtureRequest) -> Run:
+    """Run of the baseline in an experiment with the name of the test."""
+    experiment = str(request.node.name)
+    assert write_runs(uri, experiment, [baseline], tmp_path / "runs") == 1
+    return runs_in(uri, experiment)["baseline · abc"]
+
+
+def test_a_run_has_its_metrics_and_data(uri: str, baseline: Record, written_run: Run) -> None:
+    run, client = written_run, MlflowClient(uri)
     assert run.info.status == "FINISHED"
     assert "mlflow.parentRunId" not in run.data.tags
     assert run.data.tags["mlflow.source.name"] == "dvc.yaml"
@@ -53,22 +64,27 @@ def test_a_model_is_written_once_with_its_metrics_data_and_an_example(
     inputs = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
     assert (inputs["train"].name, inputs["train"].digest) == ("paragraphs", "d1g35t")
     assert inputs["eval"].digest == "d1g36t" and "label" in inputs["eval"].schema
-    with asking(uri):
+    with use_store(uri):
         table = client.load_table(run.info.experiment_id, "predictions.json", [run.info.run_id])
     assert table["answer"].tolist() == ["trade"]
     paths = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert paths == {"comparison", "predictions.json"}
-    (output,) = run.outputs.model_outputs
-    model = client.get_logged_model(output.model_id)
-    assert (model.status, model.source_run_id) == ("READY", run.info.run_id)
+
+
+def test_a_run_has_its_model_with_metrics_and_an_example(
+    uri: str, baseline: Record, written_run: Run
+) -> None:
+    (output,) = written_run.outputs.model_outputs
+    model, run_id = MlflowClient(uri).get_logged_model(output.model_id), written_run.info.run_id
+    assert (model.status, model.source_run_id) == ("READY", run_id)
     assert {metric.key: metric.value for metric in model.metrics} == baseline.metrics
     assert {metric.dataset_digest for metric in model.metrics} == {"d1g35t"}
     assert model.params == baseline.params
     assert model.tags["mlflow.source.name"] == "dvc.yaml"
     assert model.tags["mlflow.note.content"] == "# A card"
-    with asking(uri):
+    with use_store(uri):
         loaded = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
-    assert (loaded.metadata.run_id, loaded.model_id) == (run.info.run_id, output.model_id)
+    assert (loaded.metadata.run_id, loaded.model_id) == (run_id, output.model_id)
     assert len(loaded.predict(loaded.input_example)) == 1
     assert "confidence" in loaded.metadata.signature.outputs.input_names()
 
@@ -91,8 +107,11 @@ def test_a_new_comparison_replaces_the_old_one_of_a_run_but_not_in_a_trial(
     def compared(digest: str, champion: str, trial: bool = False) -> str:
         summary = tmp_path / "summary.md"
         summary.write_text(digest, encoding="utf-8")
-        both = [replace(x, compared=digest, champion=champion) for x in (baseline, transformer)]
-        write_runs(uri, "compared", both, tmp_path / "runs", trial)
+        records = [
+            replace(record, compared=digest, champion=champion)
+            for record in (baseline, transformer)
+        ]
+        write_runs(uri, "compared", records, tmp_path / "runs", trial)
         run = runs_in(uri, "compared")["transformer · abc"]
         path = client.download_artifacts(run.info.run_id, "comparison/summary.md")
         assert run.data.tags[COMPARED] == Path(path).read_text(encoding="utf-8")
@@ -105,20 +124,20 @@ def test_a_new_comparison_replaces_the_old_one_of_a_run_but_not_in_a_trial(
     assert len(runs_in(uri, "compared")) == 2
 
 
-def test_a_project_that_was_copied_or_moved_has_its_models_and_leaves_others_alone(
+def test_a_copied_or_moved_project_has_its_models_and_changes_no_others(
     baseline: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write(root: Path, record: Record) -> int:
         return write_runs(store_uri(root), "paratopic", [record], root / ARTIFACTS)
 
-    one, two, three = (tmp_path / name for name in ("one", "t#wo", "three"))
+    one, two, three = tmp_path / "one", tmp_path / "t#wo", tmp_path / "three"
     one.mkdir()
     write(one, baseline)
     shutil.copytree(one, two)
-    kept = {path for path in one.rglob("*") if path.is_file()}
+    files = {path for path in one.rglob("*") if path.is_file()}
     assert write(two, baseline) == 0
     assert write(two, replace(baseline, state="s2", name="baseline · def")) == 1
-    assert {path for path in one.rglob("*") if path.is_file()} == kept
+    assert {path for path in one.rglob("*") if path.is_file()} == files
     shutil.rmtree(one)
     two.rename(three)
     monkeypatch.chdir(three)
@@ -148,7 +167,7 @@ def test_an_older_view_is_renewed(uri: str, baseline: Record, tmp_path: Path) ->
     state = json.loads(json.loads(tags[VIEW_TAG])["state"])
     columns = [column.partition(".")[2].strip("`") for column in state["selectedColumns"]]
     assert columns == ["champion", *baseline.main]
-    # Names that begin alike are told apart: a character takes 7 pixels.
+    # Columns show whole names, in which a character has 7 pixels.
     widths = state["columnWidths"]
     assert all(widths[f"metrics.`{name}`"] > 7 * len(name) for name in baseline.main)
 
@@ -160,7 +179,7 @@ def test_an_incomplete_run_is_written_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_compare", interrupted)  # the last that is written
+        patch.setattr(runs, "_write_comparison", interrupted)  # the last step
         with pytest.raises(KeyboardInterrupt):
             write_runs(uri, "incomplete", [baseline], tmp_path / "runs")
     assert [run.info.status for run in runs_in(uri, "incomplete").values()] == ["RUNNING"]
@@ -194,7 +213,7 @@ def test_a_champion_is_a_registered_version_with_its_figures_and_card(
     uri: str, baseline: Record, transformer: Record, tmp_path: Path
 ) -> None:
     client = MlflowClient(uri)
-    better = replace(transformer, champion="transformer")
+    winner = replace(transformer, champion="transformer")
 
     def champion(*records: Record, trial: bool = False) -> tuple[str, str]:
         write_runs(uri, "r", records, tmp_path / "runs", trial)
@@ -204,8 +223,8 @@ def test_a_champion_is_a_registered_version_with_its_figures_and_card(
 
     for _ in range(2):
         assert champion(baseline) == ("1", "baseline")
-    assert champion(better, trial=True) == ("1", "baseline")
-    assert champion(better) == ("2", "transformer")
+    assert champion(winner, trial=True) == ("1", "baseline")
+    assert champion(winner) == ("2", "transformer")
     # The earlier state of the pipeline has been checked out again.
     assert champion(baseline) == ("1", "baseline")
     first, second = sorted(client.search_model_versions("name = 'r'"), key=lambda x: x.version)
@@ -219,14 +238,15 @@ def test_a_model_is_loaded_from_mlflow(
     write_runs(uri, "l", [baseline], tmp_path / "runs")
     (run,) = runs_in(uri, "l").values()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    answer = load(baseline.model).predict("A tariff on goods.")
+    text = "A tariff on goods."
+    prediction = load(baseline.model).predict(text)
     for place in ("models:/l@champion", "models:/l/1", f"runs:/{run.info.run_id}/model"):
-        assert load(place).predict("A tariff on goods.") == answer
+        assert load(place).predict(text) == prediction
         served = mlflow.pyfunc.load_model(place)
-        assert served.predict({"text": "A tariff on goods."})["topic"].tolist() == [answer.topic]
+        assert served.predict({"text": text})["topic"].tolist() == [prediction.topic]
     monkeypatch.setenv("PARATOPIC_MODEL", "models:/l@champion")
-    fetched = _fetch_once.cache_info().misses
-    assert [predict("A tariff on goods.") for _ in range(3)] == [answer] * 3
-    assert _fetch_once.cache_info().misses == fetched + 1
+    n_downloads = _fetch_once.cache_info().misses
+    assert [predict(text) for _ in range(3)] == [prediction] * 3
+    assert _fetch_once.cache_info().misses == n_downloads + 1
     with pytest.raises(UserError, match="models:/nobody@champion"):
         load("models:/nobody@champion")

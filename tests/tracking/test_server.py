@@ -23,7 +23,7 @@ import pytest
 from mlflow import MlflowClient
 
 from paratopic.tracking.runs import PART, write_runs
-from paratopic.tracking.ui import QUIET, answers
+from paratopic.tracking.ui import QUIET, server_responds
 from tests.programs import free_port
 from tests.tracking.conftest import records_of
 
@@ -35,12 +35,12 @@ log = logging.getLogger(__name__)
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
-    """Address of an empty database of PostgreSQL, whose server ends with the tests."""
+    """Address of an empty PostgreSQL database, whose server is stopped after the tests."""
     pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
     program = shutil.which("pg_ctl")
     if program is None:
         pytest.skip("PostgreSQL is not installed, or pg_ctl is not on the PATH")
-    user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
+    user = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         if user:
@@ -61,7 +61,7 @@ def database() -> Iterator[str]:
 
 @contextmanager
 def served(uri: str, folder: Path) -> Iterator[str]:
-    """Address of MLflow's server of a store, with its artifacts in a folder."""
+    """Address of an MLflow server of a store, with artifacts in a folder."""
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     command += ["--artifacts-destination", str(folder / "artifacts"), "--port", str(port)]
@@ -70,7 +70,7 @@ def served(uri: str, folder: Path) -> Iterator[str]:
             command, env=QUIET | os.environ, stdout=file, stderr=file, cwd=folder
         )
     try:
-        while not answers(port):
+        while not server_responds(port):
             assert process.poll() is None, (folder / "log").read_text()
             time.sleep(0.2)
         yield f"http://127.0.0.1:{port}"
@@ -86,7 +86,7 @@ def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def write(uri: str, experiment: str, model: Path, folder: Path, barrier: Barrier) -> int:
-    """Write the runs of a project to a store as soon as all projects are ready to."""
+    """Write the runs of a project to a store when all projects are ready."""
     folder.mkdir()
     baseline, transformer = records_of(model, folder)
     MlflowClient(uri).search_experiments(max_results=1)
@@ -95,26 +95,26 @@ def write(uri: str, experiment: str, model: Path, folder: Path, barrier: Barrier
 
 
 def test_projects_write_at_once(server: str, baseline_folder: Path, tmp_path: Path) -> None:
-    """Each under a name of its own, as the documentation says."""
+    """Each project has its own experiment, as the documentation says."""
     names = [f"project{n}" for n in range(PROJECTS)]
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(PROJECTS, context) as pool:
         barrier = manager.Barrier(PROJECTS)
         started = time.perf_counter()
-        written = [
+        futures = [
             pool.submit(write, server, name, baseline_folder, tmp_path / str(n), barrier)
             for n, name in enumerate(names)
         ]
-        counts = [each.result() for each in written]
+        counts = [future.result() for future in futures]
     log.info("%d projects: %.1f s, %s runs", PROJECTS, time.perf_counter() - started, counts)
     assert counts == [2] * PROJECTS
     client = MlflowClient(server)
     for name in names:
         experiment = client.get_experiment_by_name(name)
-        found = client.search_runs([experiment.experiment_id])
-        assert {run.data.tags[PART] for run in found} == {"baseline", "transformer"}
-        assert {run.info.status for run in found} == {"FINISHED"}
+        runs = client.search_runs([experiment.experiment_id])
+        assert {run.data.tags[PART] for run in runs} == {"baseline", "transformer"}
+        assert {run.info.status for run in runs} == {"FINISHED"}
         champion = client.get_model_version_by_alias(name, "champion")
         assert champion.tags["model"] == "baseline"
-        for run in found:
+        for run in runs:
             assert client.list_artifacts(run.info.run_id)

@@ -1,4 +1,4 @@
-"""What `paratopic ui` opens: both models' macro-F1 in two clicks; a server instead of a file."""
+"""`paratopic ui` opens a page that compares models in two clicks; the store may be a server."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def address(
     write_runs(uri, "paratopic", records_of(baseline_folder, folder), folder / "mlruns")
     copy_settings(folder)
     (folder / "mlflow.py").write_text("raise SystemExit('a module of the project')")
-    kept = {key: value for key, value in os.environ.items() if key not in SCREENS}
+    env = {key: value for key, value in os.environ.items() if key not in SCREENS}
     start, port = "from paratopic.cli.app import main; main()", free_port()
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", start, "ui", "--port", str(port)],
         cwd=folder,
-        env=kept | {"MLFLOW_TRACKING_URI": uri},
+        env=env | {"MLFLOW_TRACKING_URI": uri},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -49,7 +49,7 @@ def address(
     yield page
     process.terminate()
     assert process.wait(timeout=30) == 0
-    assert not ui.answers(port)
+    assert not ui.server_responds(port)
 
 
 @pytest.fixture
@@ -67,11 +67,11 @@ def test_two_clicks_compare_the_models(address: str, browser: webdriver.Chrome) 
         WebDriverWait(browser, 60).until(shown, f"{words} are not all on {browser.current_url}")
 
     def click(selector: str) -> None:
-        there = presence_of_element_located((By.CSS_SELECTOR, selector))
-        WebDriverWait(browser, 60).until(there, f"{selector} is not there").click()
+        is_present = presence_of_element_located((By.CSS_SELECTOR, selector))
+        WebDriverWait(browser, 60).until(is_present, f"{selector} is not there").click()
 
     browser.get(address)
-    # The list shows the figures before any click.
+    # The list of runs shows the metrics, before any click.
     names = ("answer_macro_f1", "answer_macro_f1_low")
     wait_for("baseline · abc", "transformer · abc", *names, "0.6875", "0.8125")
     click('.ag-header input[aria-label="Select all runs"]')
@@ -87,11 +87,11 @@ def test_a_server_takes_runs_and_gives_models(
         assert write_runs(server, "remote", [baseline], tmp_path / "runs") == written
     assert not (tmp_path / "runs").exists()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    answer = load(baseline.model).predict("A tariff on goods.")
-    assert load("models:/remote@champion").predict("A tariff on goods.") == answer
+    prediction = load(baseline.model).predict("A tariff on goods.")
+    assert load("models:/remote@champion").predict("A tariff on goods.") == prediction
 
 
-def test_a_server_is_opened_in_place_of_a_new_one(
+def test_the_page_of_a_server_is_opened_without_a_new_server(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened: list[str] = []

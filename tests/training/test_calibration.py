@@ -1,4 +1,4 @@
-"""Scales, shifts and thresholds, the calibration of out-of-fold scores, and what is promised."""
+"""Scales, shifts and thresholds, the calibration of out-of-fold scores, and sure predictions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sklearn import metrics as sk
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.inference.modes import NEVER, Calibration, Scores, Targets, mode_of, one_hot
-from paratopic.project.params import SHARES, Calibrate
+from paratopic.project.params import SURE_SHARES, Calibrate
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.calibration import (
-    SPREAD,
+    SCALE_SPREAD,
     KnownScores,
     apply_calibration,
     calibrate_rows,
@@ -39,7 +39,7 @@ SINGLE, MULTI = mode_of("single"), mode_of("multi")
 
 
 def drawn(n: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Class numbers drawn from probabilities, and those made overconfident by a temperature."""
+    """Class numbers drawn from probabilities, and these probabilities at a temperature."""
     rng = np.random.default_rng(seed)
     honest = softmax(rng.normal(scale=2, size=(n, 3)), axis=1)
     true = np.array([rng.choice(3, p=p) for p in honest])
@@ -72,7 +72,7 @@ def test_a_head_of_balanced_outcomes_gets_the_shares_that_they_have() -> None:
     np.testing.assert_allclose(calibration.thresholds, np.exp(shift[:3]))
     honest = apply_calibration(scores, calibration, SINGLE)
     np.testing.assert_allclose(honest.mean(axis=0), truth.targets.mean(axis=0), atol=1e-4)
-    # What is predicted is what is most probable where all outcomes are equally frequent.
+    # The predicted outcome is the most probable one if all outcomes are equally frequent.
     predicted = SINGLE.predicted(honest, calibration.thresholds)
     np.testing.assert_array_equal(predicted, SINGLE.predicted(scores, (1.0,)))
 
@@ -81,12 +81,12 @@ def test_caution_changes_no_probability_and_names_fewer_topics() -> None:
     rng = np.random.default_rng(1)
     true = rng.integers(-1, 3, size=200)
     scores = SINGLE.scores(rng.normal(size=(200, 4)) + 2 * np.eye(4)[true])
-    usual, strict = (
-        fit_calibration(known(one_hot(true, 3), scores), SINGLE, caution) for caution in (1.0, 4.0)
-    )
+    usual = fit_calibration(known(one_hot(true, 3), scores), SINGLE)
+    strict = fit_calibration(known(one_hot(true, 3), scores), SINGLE, 4.0)
     assert strict.scale == usual.scale and strict.shift == usual.shift
-    named = [SINGLE.predicted(scores, each.thresholds).any(axis=1) for each in (usual, strict)]
-    assert named[1].sum() < named[0].sum() and not (named[1] & ~named[0]).any()
+    usual_topic = SINGLE.predicted(scores, usual.thresholds).any(axis=1)
+    strict_topic = SINGLE.predicted(scores, strict.thresholds).any(axis=1)
+    assert strict_topic.sum() < usual_topic.sum() and not (strict_topic & ~usual_topic).any()
 
 
 def test_few_paragraphs_without_a_mistake_do_not_give_certainty() -> None:
@@ -115,10 +115,10 @@ def test_a_scale_and_shifts_equal_the_values_by_hand() -> None:
     # Rows of no weight leave the prior, and rows of half the weight are half the evidence.
     assert fit_scale_and_shifts(logits, outcomes, np.zeros(10))[0] == pytest.approx(1, rel=1e-4)
     half = fit_scale_and_shifts(logits, outcomes, np.full(10, 0.5))
-    once = fit_scale_and_shifts(logits[::2], outcomes[::2], np.ones(5))
+    fewer = fit_scale_and_shifts(logits[::2], outcomes[::2], np.ones(5))
     lighter = fit_scale_and_shifts(logits[[0, 5]], outcomes[[0, 5]], np.full(2, 2.5))
-    assert half[0] == pytest.approx(lighter[0], rel=1e-4) and once[0] < scale
-    # Of outcomes without information, the shares decide: 1 of 10, drawn to half by the prior.
+    assert half[0] == pytest.approx(lighter[0], rel=1e-4) and fewer[0] < scale
+    # If logits are not informative, the shares decide: 1 of 10, which the prior shrinks to half.
     flat = np.zeros((10, 2))
     one = np.column_stack([np.arange(10) < 1, np.arange(10) >= 1])
     scale, (first_shift, second) = fit_scale_and_shifts(flat, one, np.ones(10))
@@ -158,7 +158,7 @@ def table(n: int) -> tuple[np.ndarray, pd.DataFrame]:
     true, scores = drawn(n, 3.0)
     frame = pd.DataFrame({"id": [f"p{row}" for row in range(n)], "repeat": 0})
     frame["fold"] = np.arange(n) % 4
-    frame[TOPICS.scores] = scores
+    frame[TOPICS.score_columns] = scores
     return true, frame
 
 
@@ -171,28 +171,30 @@ def test_a_fold_is_calibrated_by_the_other_folds_only(mode: ModeName) -> None:
     changed = np.where(frame["fold"] == 0, (true + 1) % 3, true)
     after, _ = calibrate(changed, frame, topics=topics)
     own = (frame["fold"] == 0).to_numpy()
-    columns = [*topics.scores, *topics.thresholds]
+    columns = [*topics.score_columns, *topics.threshold_columns]
     pd.testing.assert_frame_equal(before.loc[own, columns], after.loc[own, columns])
-    scores = [table.loc[~own, TOPICS.scores] for table in (before, after)]
+    scores = [table.loc[~own, TOPICS.score_columns] for table in (before, after)]
     assert (scores[0] != scores[1]).all(axis=None)
-    thresholds = [table.loc[~own, topics.thresholds] for table in (before, after)]
+    thresholds = [table.loc[~own, topics.threshold_columns] for table in (before, after)]
     assert (thresholds[0] != thresholds[1]).all(axis=None)
 
 
 def test_calibration_ignores_rows_not_evaluated() -> None:
     true, frame = table(400)
-    known, whole = calibrate(true[:200], frame[:200])
+    known, expected = calibrate(true[:200], frame[:200])
     scores, calibration = calibrate(true, frame, np.arange(400) < 200)
-    assert calibration == whole
-    np.testing.assert_allclose(scores[TOPICS.scores][:200], known[TOPICS.scores], rtol=1e-6)
-    # Nor are their articles counted where topics are described.
+    assert calibration == expected
+    np.testing.assert_allclose(
+        scores[TOPICS.score_columns][:200], known[TOPICS.score_columns], rtol=1e-6
+    )
+    # Their articles do not count either if topics are described.
     with_some, lower = np.where(np.arange(400) % 5 == 0, -1, true), frame.copy()
-    lower[TOPICS.scores] *= 0.9
+    lower[TOPICS.score_columns] *= 0.9
     described = calibrate(with_some[:200], lower[:200], topics=DESCRIBED)[1]
     assert calibrate(with_some, lower, np.arange(400) < 200, topics=DESCRIBED)[1] == described
     # Rows without a topic make sure predictions rarer.
     none = np.where(np.arange(400) < 200, true, -1)
-    frame[TOPICS.scores] *= 0.9
+    frame[TOPICS.score_columns] *= 0.9
     promise = Calibrate(0.5, 0.95)
     assert calibrate(true, frame, promise=promise)[1].sure < NEVER
     assert calibrate(none, frame, promise=promise)[1].sure == NEVER
@@ -202,32 +204,34 @@ def test_calibration_ignores_rows_not_evaluated() -> None:
 def test_equal_repeats_change_nothing(mode: ModeName) -> None:
     true, frame = table(40)
     true = np.where(np.arange(40) % 5 == 0, -1, true)
-    frame[TOPICS.scores] *= 0.9
+    frame[TOPICS.score_columns] *= 0.9
     topics = Topics(mode, DESCRIBED.codebook)
-    once, calibration = calibrate(true, frame, topics=topics)
+    expected, calibration = calibrate(true, frame, topics=topics)
     repeats = pd.concat([frame.assign(repeat=n) for n in range(3)], ignore_index=True)
-    thrice, again = calibrate(np.tile(true, 3), repeats, topics=topics)
-    columns = [*topics.scores, *topics.thresholds]
+    scores, repeated = calibrate(np.tile(true, 3), repeats, topics=topics)
+    columns = [*topics.score_columns, *topics.threshold_columns]
     for n in range(3):
-        part = thrice.loc[thrice["repeat"] == n, columns]
-        np.testing.assert_allclose(part, once[columns], rtol=1e-5)
-    np.testing.assert_allclose(again.scale, calibration.scale, rtol=1e-4)
+        part = scores.loc[scores["repeat"] == n, columns]
+        np.testing.assert_allclose(part, expected[columns], rtol=1e-5)
+    np.testing.assert_allclose(repeated.scale, calibration.scale, rtol=1e-4)
 
 
-def test_a_lone_fold_is_calibrated_by_halves_of_whole_groups_and_no_rows_by_nothing() -> None:
+def test_a_single_fold_is_calibrated_in_halves_that_divide_no_group() -> None:
     true, frame = table(200)
     frame = frame.assign(fold=0)
     groups = np.arange(200) // 3
     before, _ = calibrate(true, frame, groups=groups)
     changed, _ = calibrate(np.where(groups == 0, (true + 1) % 3, true), frame, groups=groups)
-    other_half = (before[TOPICS.scores] != changed[TOPICS.scores]).any(axis=1).to_numpy()
+    other_half = (
+        (before[TOPICS.score_columns] != changed[TOPICS.score_columns]).any(axis=1).to_numpy()
+    )
     np.testing.assert_array_equal(other_half, groups % 2 == 1)
     nothing = Calibration((1.0,), (0.0,) * 4, (1.0,) * 3)
     assert nothing.sure == NEVER
     assert calibrate(true[:0], frame[:0])[1] == nothing
 
 
-def test_a_calibration_knows_the_shares_of_its_labels() -> None:
+def test_a_calibration_contains_the_shares_of_its_labels() -> None:
     true, frame = table(300)
     calibration = calibrate(true, frame)[1]
     topics = np.bincount(true, minlength=3) / 300
@@ -235,7 +239,7 @@ def test_a_calibration_knows_the_shares_of_its_labels() -> None:
 
 
 def test_the_threshold_of_sure_predictions_is_that_of_mean_scores_of_repeats() -> None:
-    """Of each paragraph there is one prediction, whose groups are the folds' groups."""
+    """Each paragraph counts as one prediction, and groups are those of the folds."""
     frame = table(300)[1]
     rng = np.random.default_rng(5)
     confidence = rng.uniform(0.4, 1, size=300)
@@ -244,13 +248,13 @@ def test_the_threshold_of_sure_predictions_is_that_of_mean_scores_of_repeats() -
     repeats = []
     for number, sign in enumerate((1, -1)):
         top = np.clip(confidence + sign * swing, 0.4, 0.999)
-        scores = dict(zip(TOPICS.scores, (top, (1 - top) / 2, (1 - top) / 2), strict=True))
+        scores = dict(zip(TOPICS.score_columns, (top, (1 - top) / 2, (1 - top) / 2), strict=True))
         repeats.append(frame.assign(repeat=number, **scores))
     groups = np.arange(300) // 2
-    both = pd.concat(repeats, ignore_index=True)
-    _, calibration = calibrate(np.tile(true, 2), both, groups=np.tile(groups, 2))
+    frame = pd.concat(repeats, ignore_index=True)
+    _, calibration = calibrate(np.tile(true, 2), frame, groups=np.tile(groups, 2))
     final = [
-        apply_calibration(part[TOPICS.scores].to_numpy(), calibration, mode_of("single"))
+        apply_calibration(part[TOPICS.score_columns].to_numpy(), calibration, mode_of("single"))
         for part in repeats
     ]
     mean = (final[0] + final[1]) / 2
@@ -263,35 +267,36 @@ def test_the_threshold_of_sure_predictions_is_that_of_mean_scores_of_repeats() -
 
 def test_topics_that_no_label_calibrates_are_each_predicted_for_their_share_of_rows() -> None:
     frame = table(60)[1]
-    frame[TOPICS.scores] = frame[TOPICS.scores] ** [0.1, 1, 10]  # of any level
-    given = with_expected_thresholds(frame, Topics("multi", NAMES))
-    pd.testing.assert_frame_equal(given[list(frame)], frame)
-    predicted = frame[TOPICS.scores].to_numpy() >= given[TOPICS.thresholds].to_numpy()
+    frame[TOPICS.score_columns] = frame[TOPICS.score_columns] ** [0.1, 1, 10]  # of any level
+    extended = with_expected_thresholds(frame, Topics("multi", NAMES))
+    pd.testing.assert_frame_equal(extended[list(frame)], frame)
+    thresholds = extended[TOPICS.threshold_columns].to_numpy()
+    predicted = frame[TOPICS.score_columns].to_numpy() >= thresholds
     np.testing.assert_array_equal(predicted.sum(axis=0), 20)
 
 
 @pytest.mark.filterwarnings("error::pandas.errors.PerformanceWarning")
 def test_hundreds_of_topics_get_columns_at_once() -> None:
     topics = Topics("multi", tuple(f"t{n}" for n in range(300)))
-    frame = pd.DataFrame(np.full((2, 300), 0.5), columns=topics.scores).assign(id=["a", "b"])
-    given = with_expected_thresholds(frame, topics)
-    assert list(given) == [*frame, *topics.thresholds]
-    again = calibrated(given, Calibration(thresholds=(0.5,)), topics)
-    pd.testing.assert_frame_equal(again, given)
+    frame = pd.DataFrame(np.full((2, 300), 0.5), columns=topics.score_columns).assign(id=["a", "b"])
+    extended = with_expected_thresholds(frame, topics)
+    assert list(extended) == [*frame, *topics.threshold_columns]
+    unchanged = calibrated(extended, Calibration(thresholds=(0.5,)), topics)
+    pd.testing.assert_frame_equal(unchanged, extended)
 
 
 def test_the_scale_has_a_prior_and_the_shift_has_none() -> None:
     ones = np.ones(10)
-    has = np.arange(10) < 5
-    logits = np.log(4) * np.where(has, 1.0, -1.0)  # odds of 4 without a mistake
-    b = brentq(lambda b: 10 * np.log(4) * b / (1 + 4**b) - np.log(b) / SPREAD**2, 1, 9)
+    truth = np.arange(10) < 5
+    logits = np.log(4) * np.where(truth, 1.0, -1.0)  # odds of 4 without a mistake
+    b = brentq(lambda b: 10 * np.log(4) * b / (1 + 4**b) - np.log(b) / SCALE_SPREAD**2, 1, 9)
     expected = pytest.approx([b, 0], rel=1e-4, abs=1e-4)
-    assert list(fit_scale_and_shift(logits, has, ones)) == expected
-    # Logits that say nothing leave the scale, and the share alone decides, of however few rows.
+    assert list(fit_scale_and_shift(logits, truth, ones)) == expected
+    # Logits without information leave the scale, and the share of few rows decides the shift.
     nothing = fit_scale_and_shift(np.zeros(10), np.arange(10) < 1, ones)
     assert list(nothing) == pytest.approx([1, np.log(1 / 9)], rel=1e-4)
     # A topic whose scores are worse than chance keeps its order, and its share.
-    scale, shift = fit_scale_and_shift(-logits, has, ones)
+    scale, shift = fit_scale_and_shift(-logits, truth, ones)
     assert 0 < scale < 0.5 and shift == pytest.approx(0, abs=1e-4)
 
 
@@ -303,35 +308,34 @@ def test_paragraphs_without_a_label_are_calibrated_like_those_of_their_fold() ->
     rows["topic"] = [NAMES[number : number + 1] for number in true]
     data = Labelled(rows, TOPICS, rows[["id", "group"]])
     scores, _, unlabelled = calibrate_rows(data, frame, PROMISE, others)
-    pd.testing.assert_frame_equal(unlabelled[TOPICS.scores], scores[TOPICS.scores])
-    assert not np.allclose(unlabelled[TOPICS.scores], frame[TOPICS.scores])
+    pd.testing.assert_frame_equal(unlabelled[TOPICS.score_columns], scores[TOPICS.score_columns])
+    assert not np.allclose(unlabelled[TOPICS.score_columns], frame[TOPICS.score_columns])
 
 
-def test_scale_shift_and_thresholds_of_each_topic_are_found() -> None:
+def test_scale_shift_and_thresholds_of_each_topic_are_recovered() -> None:
     rng = np.random.default_rng(4)
     honest = rng.normal(size=(4000, 3)) * 2 - 1
     true = rng.random((4000, 3)) < expit(honest)
     scale, shift = np.array([2.0, 0.5, 1.0]), np.array([0.0, 1.0, -2.0])
     raw = expit((honest - shift) / scale)
-    found = fit_calibration(known(true, raw), MULTI)
-    np.testing.assert_allclose(found.scale, scale, rtol=0.1)
-    np.testing.assert_allclose(found.shift, shift, atol=0.15)
-    told = apply_calibration(raw, found, MULTI)
+    calibration = fit_calibration(known(true, raw), MULTI)
+    np.testing.assert_allclose(calibration.scale, scale, rtol=0.1)
+    np.testing.assert_allclose(calibration.shift, shift, atol=0.15)
+    calibrated_scores = apply_calibration(raw, calibration, MULTI)
     for topic in range(3):
-        *f1s, mine = (
-            sk.f1_score(true[:, topic], told[:, topic] >= at)
-            for at in (*np.arange(0.1, 0.8, 0.02), found.thresholds[topic])
-        )
-        assert mine > max(f1s) - 0.01
+        thresholds = [*np.arange(0.1, 0.8, 0.02), calibration.thresholds[topic]]
+        predictions = [calibrated_scores[:, topic] >= threshold for threshold in thresholds]
+        f1s = [sk.f1_score(true[:, topic], predicted) for predicted in predictions]
+        assert f1s[-1] > max(f1s[:-1]) - 0.01
 
 
 def test_thresholds_by_hand() -> None:
     # Expected F1 of the first: 2·.9 / (1 + 2) = .6, of two: 2·1.7 / (2 + 2) = .85, of all 4 / 5.
     assert f1_threshold(np.array([0.3, 0.9, 0.8])) == pytest.approx(0.425)
-    # A topic without examples is not calibrated, and asks for half.
+    # A topic without examples is not calibrated, and its threshold is a half.
     true = np.array([[True, False], [False, False]] * 5)
-    found = fit_calibration(known(true, np.full((10, 2), 0.3)), MULTI)
-    assert (found.scale[1], found.shift[1], found.thresholds[1]) == (1, 0, 0.5)
+    calibration = fit_calibration(known(true, np.full((10, 2), 0.3)), MULTI)
+    assert (calibration.scale[1], calibration.shift[1], calibration.thresholds[1]) == (1, 0, 0.5)
 
 
 def test_the_fewest_groups_are_those_by_hand() -> None:
@@ -356,23 +360,23 @@ def test_fewer_right_groups_than_that_promise_nothing(promise: Calibrate) -> Non
 
 
 def test_the_largest_share_whose_binomial_bound_keeps_the_promise_is_taken() -> None:
-    # The 120 most confident of 200 predictions are right, of the others every second one.
+    # The 120 most confident of 200 predictions are right, and every second of the others.
     confidence = np.linspace(0.99, 0.5, 200)
     right = (np.arange(200) < 120) | (np.arange(200) % 2 == 0)
     kept = []
-    for share in SHARES:
+    for share in SURE_SHARES:
         n = round(share * 200)
         hits = int(right[:n].sum())
         # The bound reaches .9 if so many hits or more have at most the risk at a precision of .9.
         if stats.binom(n, 0.9).sf(hits - 1) <= 0.01:
             kept.append(n)
-    # Of 160, 140 are right: 88 %. Of 120 all are.
+    # 140 of 160 are right: 88 %. All of 120 are.
     assert kept == [120, 80]
     assert sure_threshold(confidence, right, np.arange(200), PROMISE) == confidence[119]
 
 
 def test_ties_are_sure_together() -> None:
-    # The most confident fifth ends in the middle of ties, of which half are wrong.
+    # The most confident fifth ends in the middle of ties, half of which are wrong.
     confidence = np.array([0.9] * 100 + [0.6] * 150)
     right = np.concatenate([np.arange(100) < 50, np.zeros(150, dtype=bool)])
     groups = np.arange(250)
@@ -383,14 +387,14 @@ def test_ties_are_sure_together() -> None:
 
 
 def test_a_group_counts_once() -> None:
-    # 43 groups are too few however large they are.
+    # 43 groups are too few, even if they are large.
     groups = np.repeat(np.arange(43), 20)
     confidence, right = np.full(860, 0.8), np.ones(860, dtype=bool)
     assert sure_threshold(confidence, right, groups, PROMISE) == NEVER
     assert sure_threshold(confidence, right, np.arange(860) % 44, PROMISE) == 0.8
-    # A wrong large group costs as much as a wrong lone one: 66 of 67 groups are right, which have
-    # at most the risk at a precision of .9 (.1^0 · .9^67 + 67 · .1 · .9^66 = .0073), 65 of 66 too
-    # (.0080), 62 of 63 not (.0105).
+    # A wrong large group costs as much as a wrong single prediction. The risk at a precision of .9
+    # is small enough if 66 of 67 groups are right (.1^0 · .9^67 + 67 · .1 · .9^66 = .0073) or 65 of
+    # 66 (.0080), and too large if 62 of 63 are (.0105).
     for size in (1, 300):
         for n, expected in ((67, 0.8), (66, 0.8), (63, NEVER)):
             assert (stats.binom(n, 0.9).sf(n - 2) <= 0.01) == (expected == 0.8)
@@ -403,7 +407,7 @@ def test_a_group_counts_once() -> None:
 def test_a_group_is_right_in_the_share_of_its_predictions_that_is() -> None:
     confidence = np.full(2000, 0.8)
     place, groups = np.arange(2000) % 20, np.arange(2000) // 20
-    # All groups are alike, so they tell more than 100 that are each wholly right or wrong.
+    # Equal groups are more evidence than 100 groups that are entirely right or entirely wrong.
     for wrong, expected in ((0, 0.8), (1, 0.8), (2, NEVER)):
         assert sure_threshold(confidence, place >= wrong, groups, PROMISE) == expected
     assert sure_threshold(confidence, groups >= 5, groups, PROMISE) == NEVER
@@ -439,4 +443,4 @@ def test_the_promise_holds_in_95_percent_of_draws(size: int) -> None:
         precision = (1 - threshold**1.4) / 1.4 / (1 - threshold)
         kept += precision >= PROMISE.precision
     assert kept >= 190
-    assert promised > 100  # the bound is not so careful that it never speaks
+    assert promised > 100  # the bound is not too cautious to be of use

@@ -1,4 +1,4 @@
-"""Weights of training examples beside definitions, and how much is read around their texts."""
+"""Weights of training examples and of definitions, and the choice of context weights."""
 
 from __future__ import annotations
 
@@ -19,17 +19,15 @@ from paratopic.project.texts import Text, numbered
 from paratopic.project.topics import Topics
 from paratopic.training import examples as room
 from paratopic.training.examples import (
-    LEAST_ARTICLES,
-    OTHERS,
-    PRIOR,
     Examples,
-    Soft,
+    SoftLabels,
     choose_context,
     description_weights,
     evidence,
     share_of_labels,
     topics_are_rare,
 )
+from paratopic.training.settings import CONTEXT
 from tests.samples import PARAMS, WORDS, paragraph
 
 
@@ -41,9 +39,9 @@ def weights(articles: list[int], described: bool = True) -> np.ndarray:
     )
 
 
-def soft(trust: np.ndarray) -> Soft:
-    """Labels that are trusted so far, by hand where that is wholly."""
-    return Soft(trust == 1, np.ones((len(trust), 3)), trust[:, None])
+def soft(trust: np.ndarray) -> SoftLabels:
+    """Labels with these weights; those with weight 1 are by hand."""
+    return SoftLabels(trust == 1, np.ones((len(trust), 3)), trust[:, None])
 
 
 def test_evidence_equals_values_by_hand() -> None:
@@ -61,42 +59,44 @@ def test_a_further_article_never_lowers_the_total_evidence(articles: list[int]) 
     assert weights([*articles, 99]).sum() > weights(articles).sum()
 
 
-def test_labels_and_articles_count_as_far_as_they_are_trusted() -> None:
-    # 1.8 articles, and definitions as three.
+def test_weak_labels_and_their_articles_weigh_less() -> None:
+    # 1.8 articles, and definitions count as three.
     targets, numbers = one_hot(np.array([0, 1, -1]), 2), np.arange(3)
     trust = np.array([1.0, 0.4, 0.4])
     trusted = Examples(numbered(["text"] * 3), targets, numbers, numbers, soft=soft(trust))
     np.testing.assert_allclose(evidence(trusted, True), trust * 1.8 / 4.8)
-    assert trusted.of(np.array([0, 2])).sample_weight.tolist() == [1.0, 0.4]
-    # An article counts as far as its most trusted label.
+    assert trusted.select(np.array([0, 2])).sample_weight.tolist() == [1.0, 0.4]
+    # An article counts with the largest weight of its labels.
     articles, trust = np.array([0, 0, 1, 2]), np.array([1.0, 0.2, 0.5, 0.0])
-    whole = Examples(numbered(["text"] * 4), one_hot(articles, 3), articles, articles)
-    trusted = replace(whole, soft=soft(trust))
+    by_hand = Examples(numbered(["text"] * 4), one_hot(articles, 3), articles, articles)
+    trusted = replace(by_hand, soft=soft(trust))
     assert share_of_labels(trusted, True) == 1.5 / 4.5
-    assert share_of_labels(whole, True) == 3 / 6
+    assert share_of_labels(by_hand, True) == 3 / 6
     assert share_of_labels(trusted, False) == 1
-    assert share_of_labels(whole.of(articles[:0]), True) == 0
+    assert share_of_labels(by_hand.select(articles[:0]), True) == 0
 
 
 @pytest.mark.parametrize("k", [3, 4])
 def test_descriptions_count_less_the_more_articles_have_an_outcome(k: int) -> None:
     topic = one_hot(np.array([0, 0, 1, 1, 1, -1]), 3)
     articles = np.array([0, 0, 0, 1, 2, 3])
-    beside = Examples(numbered(["text"] * 6), topic, articles, articles)
-    np.testing.assert_allclose(description_weights(beside, k), [1, 4 / 6, 4 / 3, 1][:k])
+    by_hand = Examples(numbered(["text"] * 6), topic, articles, articles)
+    expected = np.array([1, 4 / 6, 4 / 3, 1])
+    np.testing.assert_allclose(description_weights(by_hand, k), expected[:k])
     trust = np.array([0.5, 0.2, 1, 1, 0, 1])
-    trusted = replace(beside, soft=soft(trust))
-    np.testing.assert_allclose(description_weights(trusted, k), [4 / 3.5, 4 / 5, 4 / 3, 1][:k])
+    trusted = replace(by_hand, soft=soft(trust))
+    expected[:2] = 4 / 3.5, 4 / 5
+    np.testing.assert_allclose(description_weights(trusted, k), expected[:k])
     nothing = Examples(numbered([]), topic[:0], articles[:0], articles[:0])
     assert description_weights(nothing, k).tolist() == [1] * k
 
 
-def test_topics_are_rare_where_half_of_the_labels_say_none_of_them_in_mode_single() -> None:
+def test_topics_are_rare_if_half_of_the_labels_are_none_of_them_in_mode_single() -> None:
     targets = one_hot(np.array([0, 1, -1, -1]), 2)
     single, multi = Topics("single", ("a", "b")), Topics("multi", ("a", "b"))
     assert topics_are_rare(targets, single) and not topics_are_rare(targets, multi)
     assert not topics_are_rare(targets[:3], single) and not topics_are_rare(targets[:0], single)
-    # Topics by hand are those without weak labels.
+    # Weak labels do not count.
     examples = Examples(numbered(["text"] * 4), targets, np.arange(4), np.arange(4))
     np.testing.assert_array_equal(examples.by_hand, targets)
     some = replace(examples, soft=soft(np.array([1.0, 0.5, 1.0, 1.0])))
@@ -105,7 +105,7 @@ def test_topics_are_rare_where_half_of_the_labels_say_none_of_them_in_mode_singl
 
 NAMES = tuple(WORDS)
 TOPICS = Topics("single", NAMES)
-WHOLE = Passage("Text.", "Before.", "After.", "Heading", "Title")
+FULL_PASSAGE = Passage("Text.", "Before.", "After.", "Heading", "Title")
 NEIGHBOURS, NOTHING = ContextWeights(neighbours=0.6), ContextWeights()
 
 
@@ -114,7 +114,10 @@ def made_up(n: int, n_articles: int, texts: Sequence[Text] = ()) -> Examples:
     numbers = np.arange(n)
     articles = numbers % n_articles
     return Examples(
-        numbered(list(texts) or [WHOLE] * n), one_hot(numbers // 2 % 3, 3), articles, articles
+        numbered(list(texts) or [FULL_PASSAGE] * n),
+        one_hot(numbers // 2 % 3, 3),
+        articles,
+        articles,
     )
 
 
@@ -123,14 +126,14 @@ def never(weights: ContextWeights, train: Integers, test: Integers) -> Scores:
 
 
 def coherent(texts: Sequence[str]) -> Array:
-    """Each text is like its own neighbour, and like no other."""
+    """Features by which each text is similar to its own neighbour only."""
     return np.eye(len(texts))
 
 
 class Rated:
-    """Scores that are right in as many of a hundred rows as a rating of the weights says.
+    """Scores that are right in a number of rows of a hundred, which depends on the weights.
 
-    The rows in which those of `PRIOR` are right are others.
+    Scores with `CONTEXT.prior` are right in other rows.
     """
 
     def __init__(self, examples: Examples, rating: Callable[[ContextWeights], int]) -> None:
@@ -141,10 +144,10 @@ class Rated:
         articles = self.examples.articles
         assert not set(articles[train]) & set(articles[test])
         self.tests.setdefault(weights, []).extend(test.tolist())
-        right = test * (37 if weights == PRIOR else 53) % 100 < self._rating(weights)
+        right = test * (37 if weights == CONTEXT.prior else 53) % 100 < self._rating(weights)
         targets = self.examples.targets[test]
-        answers = np.where(right[:, None], targets, np.roll(targets, 1, axis=1))
-        return np.asarray(0.1 + 0.7 * answers)
+        predicted = np.where(right[:, None], targets, np.roll(targets, 1, axis=1))
+        return np.asarray(0.1 + 0.7 * predicted)
 
 
 NUMBERS = np.arange(9)
@@ -155,40 +158,47 @@ NUMBERS = np.arange(9)
     [
         made_up(0, 1),
         made_up(120, 1),
-        made_up(120, LEAST_ARTICLES - 1),
-        # Of nine rows, three have each topic: scikit-learn deals them to three folds at most.
-        Examples(numbered([WHOLE] * 9), one_hot(NUMBERS % 3, 3), NUMBERS, NUMBERS),
+        made_up(120, CONTEXT.least_articles - 1),
+        # Each topic has three of nine rows, which scikit-learn deals to three folds at most.
+        Examples(numbered([FULL_PASSAGE] * 9), one_hot(NUMBERS % 3, 3), NUMBERS, NUMBERS),
     ],
     ids=["no examples", "one article", "few articles", "few of each topic"],
 )
 def test_few_labels_choose_nothing(examples: Examples) -> None:
-    assert choose_context(examples, TOPICS, 0, never, coherent) == PRIOR
+    assert choose_context(examples, TOPICS, 0, never, coherent) == CONTEXT.prior
 
 
-@pytest.mark.parametrize("best", OTHERS)
-def test_labels_of_enough_articles_choose_what_is_much_better(best: ContextWeights) -> None:
-    examples = made_up(120, LEAST_ARTICLES)
+@pytest.mark.parametrize("best", CONTEXT.others)
+def test_labels_of_enough_articles_choose_weights_that_are_much_better(
+    best: ContextWeights,
+) -> None:
+    examples = made_up(120, CONTEXT.least_articles)
     score = Rated(examples, lambda weights: 95 if weights == best else 50)
     assert choose_context(examples, TOPICS, 0, score, coherent) == best
     # Every row is held out once with each of the weights.
-    assert set(score.tests) == {PRIOR, *OTHERS}
+    assert set(score.tests) == {CONTEXT.prior, *CONTEXT.others}
     assert all(sorted(tests) == list(range(120)) for tests in score.tests.values())
 
 
-def test_what_is_better_by_no_more_than_chance_explains_is_not_chosen() -> None:
+def test_weights_that_are_better_by_chance_are_not_chosen() -> None:
     examples = made_up(100, 10)
 
     def chosen(rating: int) -> ContextWeights:
         score = Rated(examples, lambda weights: rating if weights == NOTHING else 80)
         return choose_context(examples, TOPICS, 0, score, coherent)
 
-    assert [chosen(rating) for rating in (60, 80, 82, 95)] == [PRIOR, PRIOR, PRIOR, NOTHING]
+    assert [chosen(rating) for rating in (60, 80, 82, 95)] == [
+        CONTEXT.prior,
+        CONTEXT.prior,
+        CONTEXT.prior,
+        NOTHING,
+    ]
 
 
 @pytest.mark.parametrize(
     ("passage", "expected"),
     [
-        (WHOLE, PRIOR),
+        (FULL_PASSAGE, CONTEXT.prior),
         (Passage("Text.", "Before."), NEIGHBOURS),
         (Passage("Text.", (), "After.", "", "Title"), NEIGHBOURS),
         (Passage("Text.", heading="Heading"), ContextWeights(heading=0.3)),
@@ -207,21 +217,21 @@ def test_no_missing_part_weighs(passage: Text, expected: ContextWeights, n_artic
 
 
 def test_the_choice_is_made_on_some_of_many_examples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "MOST_TO_CHOOSE", 50)
+    monkeypatch.setattr(room, "CONTEXT", replace(CONTEXT, most_examples=50))
     examples = made_up(200, 10)
     examples.targets[::2] = False
     drawn = []
     for seed in (0, 0, 1):
         score = Rated(examples, lambda weights: 80)
         choose_context(examples, TOPICS, seed, score, coherent)
-        drawn.append(sorted(score.tests[PRIOR]))
+        drawn.append(sorted(score.tests[CONTEXT.prior]))
     first, again, other = drawn
     assert len(set(first)) == 50 and len({row % 2 for row in first}) == 2
     assert first == again != other
 
 
 def with_neighbours(n_articles: int, topic_of: Callable[[int, random.Random], str]) -> Examples:
-    """Articles of six paragraphs of one topic, of which each text tells little."""
+    """Articles of six paragraphs of one topic, whose own words are hardly informative."""
     rng = random.Random(5)
     texts, topics = [], []
     for article in range(n_articles):
@@ -243,7 +253,7 @@ def with_neighbours(n_articles: int, topic_of: Callable[[int, random.Random], st
     ],
     ids=["share the topic", "are of any topic"],
 )
-def test_neighbours_are_read_where_they_share_the_topic(
+def test_neighbours_are_read_if_they_share_the_topic(
     n_articles: int, topic_of: Callable[[int, random.Random], str], expected: ContextWeights
 ) -> None:
     examples = with_neighbours(n_articles, topic_of)
@@ -252,15 +262,15 @@ def test_neighbours_are_read_where_they_share_the_topic(
 
 
 @pytest.mark.parametrize("n_articles", [1, 10])
-def test_neighbours_that_are_like_any_texts_are_not_read(n_articles: int) -> None:
-    examples = made_up(60, n_articles, [WHOLE] * 60)
+def test_neighbours_that_are_as_similar_as_any_text_are_not_read(n_articles: int) -> None:
+    examples = made_up(60, n_articles, [FULL_PASSAGE] * 60)
     rng = np.random.default_rng(0)
 
-    def unlike(texts: Sequence[str]) -> Array:
+    def random_features(texts: Sequence[str]) -> Array:
         return rng.normal(size=(len(texts), 50))
 
     score = Rated(examples, lambda weights: 100)
-    chosen = choose_context(examples, TOPICS, 0, score, unlike)
-    assert chosen == replace(PRIOR, neighbours=0)
+    chosen = choose_context(examples, TOPICS, 0, score, random_features)
+    assert chosen == replace(CONTEXT.prior, neighbours=0)
     assert not any(weights.neighbours for weights in score.tests)
-    assert choose_context(examples, TOPICS, 0, score, coherent) == PRIOR
+    assert choose_context(examples, TOPICS, 0, score, coherent) == CONTEXT.prior

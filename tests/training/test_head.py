@@ -1,4 +1,4 @@
-"""Heads: logistic regressions with a prior mean, and what they learn from unlabelled texts."""
+"""Heads: logistic regressions with a prior mean, weak labels and pseudo-labels."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from sklearn.linear_model import LogisticRegression
 from paratopic.inference.linear_head import LinearHead, nearness
 from paratopic.inference.modes import Array, Integers, Targets, one_hot
 from paratopic.project.texts import numbered
-from paratopic.training.examples import Examples, Soft
+from paratopic.training.examples import Examples, SoftLabels
 from paratopic.training.head import (
-    LEAST_BY_HAND,
-    MARGIN,
-    PRIOR_SCALE,
+    SUBJECTS,
     WIDE,
     Described,
     MultiRegression,
     Regression,
     SingleRegression,
     add_pseudo_labels,
+    are_outside_codebook,
     balanced,
     fit_head,
     fit_heads,
     hand_label_data,
     n_rounds,
-    smooth_answers,
+    smooth_predictions,
     training_data,
 )
 from paratopic.training.logistic import INTERCEPT, Linear, TrainingData, fit_binary, fit_logistic
+from paratopic.training.settings import HEAD
 
 # Two topics and two other subjects, with descriptions of unit length; and without descriptions.
 DESCRIBED = Described(np.eye(4)[:2], np.eye(4)[2:])
@@ -58,9 +58,9 @@ def data() -> TrainingData:
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
 def test_a_regression_without_prior_equals_scikit_learns(data: TrainingData, form: type) -> None:
-    given = data._replace(features=form(data.features))
-    coef, intercept = fit_logistic(given, 2.0, np.zeros((3, 5)))
-    # scikit-learn does not regularise its intercept; the coefficient of a constant column it does.
+    formed = data._replace(features=form(data.features))
+    coef, intercept = fit_logistic(formed, 2.0, np.zeros((3, 5)))
+    # scikit-learn regularises the coefficient of a constant column, and not its intercept.
     level = np.sqrt(INTERCEPT / 2.0)
     ones = np.column_stack([np.asarray(data.features), np.full(60, level)])
     expected = LogisticRegression(C=2.0, fit_intercept=False, tol=1e-8, max_iter=1000)
@@ -77,7 +77,8 @@ def test_the_prior_decides_without_labels_and_gives_way_to_many(data: TrainingDa
     light, _ = fit_logistic(data._replace(weights=1e-6 * data.weights), 2.0, prior)
     np.testing.assert_allclose(light, prior, atol=1e-3)
     many = data._replace(weights=1e4 * data.weights)
-    (heavy, _), (free, _) = (fit_logistic(many, 2.0, each) for each in (prior, 0 * prior))
+    heavy, _ = fit_logistic(many, 2.0, prior)
+    free, _ = fit_logistic(many, 2.0, 0 * prior)
     np.testing.assert_allclose(heavy - heavy.mean(axis=0), free - free.mean(axis=0), atol=0.02)
     # A topic without label and prior gets no probability.
     wider = data._replace(truth=np.pad(data.truth, ((0, 0), (0, 2))))
@@ -90,18 +91,18 @@ def test_a_topic_without_label_keeps_its_prior(data: TrainingData, form: type) -
     prior = np.zeros((4, 5))
     prior[3, 1] = 4.0
     truth = np.pad(data.truth, ((0, 0), (0, 1)))
-    given = TrainingData(form(data.features), truth, data.weights)
-    coef, intercept = fit_logistic(given, 2.0, prior)
+    extended = TrainingData(form(data.features), truth, data.weights)
+    coef, intercept = fit_logistic(extended, 2.0, prior)
     np.testing.assert_array_equal(coef[3], prior[3])
     assert intercept[3] == 0
 
     def loss(flat: np.ndarray) -> float:
         layer = np.vstack([flat.reshape(3, 6), [*prior[3], 0]])
         logits = data.features @ layer[:, :-1].T + layer[:, -1]
-        lost = logsumexp(logits, axis=1) - (logits * truth).sum(axis=1)
+        losses = logsumexp(logits, axis=1) - (logits * truth).sum(axis=1)
         change, level = layer[:3, :-1], layer[:3, -1]
-        held = (change**2).sum() / 2.0 + (level**2).sum() / INTERCEPT
-        return float((data.weights[:, 0] * lost).sum() + held / 2)
+        penalty = (change**2).sum() / 2.0 + (level**2).sum() / INTERCEPT
+        return float((data.weights[:, 0] * losses).sum() + penalty / 2)
 
     best = minimize(loss, np.zeros(18), tol=1e-9).x.reshape(3, 6)
     np.testing.assert_allclose(np.column_stack([coef, intercept])[:3], best, atol=1e-3)
@@ -132,7 +133,7 @@ def test_a_head_of_wide_features_equals_one_fitted_directly(
 
 @pytest.mark.parametrize("regression", [SingleRegression(), MultiRegression()])
 @pytest.mark.parametrize("wide", [0, WIDE])
-def test_heads_of_a_path_are_alike(
+def test_heads_of_a_path_equal_single_fits(
     regression: Regression, wide: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("paratopic.training.head.WIDE", wide)
@@ -145,20 +146,20 @@ def test_heads_of_a_path_are_alike(
     for strength, path in zip(
         strengths, fit_heads(data, regression, strengths, prior), strict=True
     ):
-        alone = fit_head(data, regression, strength, prior)
-        np.testing.assert_allclose(path.coef, alone.coef, atol=1e-4)
-        np.testing.assert_allclose(path.intercept, alone.intercept, atol=1e-4)
+        single = fit_head(data, regression, strength, prior)
+        np.testing.assert_allclose(path.coef, single.coef, atol=1e-4)
+        np.testing.assert_allclose(path.intercept, single.intercept, atol=1e-4)
 
 
 def test_a_property_of_all_or_of_no_examples_is_certain_without_a_prior() -> None:
-    every, no_prior = TrainingData(np.ones((3, 2)), np.ones((3, 1)), np.ones((3, 1))), np.zeros(2)
-    none = every._replace(truth=np.zeros((3, 1)))
-    nothing = TrainingData._make(part[:0] for part in every)
-    for data, expected in ((every, np.inf), (none, -np.inf), (nothing, -np.inf)):
+    positive = TrainingData(np.ones((3, 2)), np.ones((3, 1)), np.ones((3, 1)))
+    negative, no_prior = positive._replace(truth=np.zeros((3, 1))), np.zeros(2)
+    nothing = TrainingData._make(part[:0] for part in positive)
+    for data, expected in ((positive, np.inf), (negative, -np.inf), (nothing, -np.inf)):
         coef, intercept = fit_binary(data, 2.0, no_prior)
         assert intercept == expected and not coef.any()
-    assert np.isfinite(fit_binary(every, 2.0, np.ones(2))[1])
-    # Nothing to improve: both classes have the same texts.
+    assert np.isfinite(fit_binary(positive, 2.0, np.ones(2))[1])
+    # The start is the best fit, because both classes have the same texts.
     data = TrainingData(np.ones((4, 2)), np.eye(2)[[0, 1, 0, 1]], np.ones((4, 1)))
     coef, intercepts = fit_logistic(data, 2.0, np.zeros((2, 2)))
     assert not coef.any() and not intercepts.any()
@@ -171,17 +172,17 @@ def test_the_column_of_other_subjects_by_hand(form: type) -> None:
     assert sparse.issparse(wide) == (form is sparse.csr_matrix)
     wide = wide.toarray() if sparse.issparse(wide) else wide
     np.testing.assert_array_equal(wide[:, :-1], features)
-    # Of similarities 1 and 0, the larger one counts, less log(2) / 20.
-    expected = np.array([0, 1 - np.log(2) / 20, 0]) + MARGIN
+    # The nearness of similarities 1 and 0 is the larger one, less log(2) / 20.
+    expected = np.array([0, 1 - np.log(2) / 20, 0]) + HEAD.margin
     np.testing.assert_allclose(wide[:, -1], expected, atol=1e-9)
     without = UNDESCRIBED.widen(form(features))
     assert without.shape == (3, 5) and not without[:, [-1]].sum()
     single, multi = SingleRegression(), MultiRegression()
-    prior = PRIOR_SCALE * np.array([[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 1]])
+    prior = HEAD.prior_scale * np.array([[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 1]])
     np.testing.assert_array_equal(DESCRIBED.prior(2, single), prior)
-    beside = np.array([1.0, 0.5, 0.2])
-    np.testing.assert_array_equal(DESCRIBED.prior(2, single, beside), beside[:, None] * prior)
-    # What both topics have in common tells for neither.
+    weights = np.array([1.0, 0.5, 0.2])
+    np.testing.assert_array_equal(DESCRIBED.prior(2, single, weights), weights[:, None] * prior)
+    # The common part of both descriptions favours neither topic.
     np.testing.assert_array_equal(DESCRIBED.prior(2, multi)[0], [5, -5, 0, 0, 0])
     np.testing.assert_array_equal(UNDESCRIBED.prior(3, single), np.zeros((4, 5)))
 
@@ -220,13 +221,13 @@ def scores_of(head: LinearHead, texts: Array = TEXTS) -> Array:
     return SingleRegression().scores(head.logits(sparse.csr_matrix(texts)))
 
 
-def test_descriptions_alone_tell_which_texts_have_none_of_the_topics() -> None:
+def test_descriptions_predict_which_texts_have_none_of_the_topics() -> None:
     scores = scores_of(single_head(np.zeros((0, 4)), np.zeros((0, 2), dtype=bool), np.zeros(0)))
-    none = PRIOR_SCALE * (nearness(TEXTS[:, 2:]) + MARGIN)
-    logits = np.column_stack([PRIOR_SCALE * TEXTS[:, :2], none])
+    none = HEAD.prior_scale * (nearness(TEXTS[:, 2:]) + HEAD.margin)
+    logits = np.column_stack([HEAD.prior_scale * TEXTS[:, :2], none])
     np.testing.assert_allclose(scores, softmax(logits, axis=1)[:, :2])
     assert (scores.max(axis=1) > 1 - scores.sum(axis=1)).tolist() == [True, True, False, False]
-    # So they do where every labelled text has a topic; without descriptions that is certain.
+    # They also do if every labelled text has a topic; without descriptions every text has one.
     texts, targets = TEXTS[:2], np.eye(2, dtype=bool)
     topical = single_head(texts, targets, np.ones(2))
     np.testing.assert_allclose(topical.logits(sparse.csr_matrix(TEXTS))[:, 2], none)
@@ -236,12 +237,12 @@ def test_descriptions_alone_tell_which_texts_have_none_of_the_topics() -> None:
     np.testing.assert_allclose(scores_of(undescribed).sum(axis=1), 1)
 
 
-@pytest.mark.parametrize(("n_weak", "share"), [(0, 1.0), (30, 0.5), (300, LEAST_BY_HAND)])
-def test_lessons_weigh_less_the_more_of_them_are_weak(n_weak: int, share: float) -> None:
+@pytest.mark.parametrize(("n_weak", "share"), [(0, 1.0), (30, 0.5), (300, HEAD.least_weak_factor)])
+def test_training_data_weigh_less_the_more_labels_are_weak(n_weak: int, share: float) -> None:
     rng, regression = np.random.default_rng(0), SingleRegression()
     n = 30 + n_weak
     features, targets = rng.normal(size=(n, 4)), one_hot(np.arange(n) % 2, 2)
-    soft = Soft(np.arange(n) < 30, np.tile([3.0, 1.0, 1.0], (n, 1)), np.ones((n, 1)))
+    soft = SoftLabels(np.arange(n) < 30, np.tile([3.0, 1.0, 1.0], (n, 1)), np.ones((n, 1)))
     examples = Examples(numbered([""] * n), targets, np.arange(n), np.arange(n), soft=soft)
     data = training_data(features, examples, np.ones(n), regression, 10.0, np.zeros((3, 4)))
     by_hand = hand_label_data(features, targets, np.ones(n), regression)
@@ -259,75 +260,76 @@ REGRESSIONS: list[Regression] = [SingleRegression(), MultiRegression()]
 
 
 def clusters(rng: np.random.Generator, sizes: list[int], spread: float) -> tuple[Array, Integers]:
-    """Embeddings of unit length around orthogonal centres, and the number of each one's centre."""
-    of = np.repeat(np.arange(len(sizes)), sizes)
-    points = np.eye(len(sizes), 12)[of] + rng.normal(scale=spread, size=(len(of), 12))
-    return points / np.linalg.norm(points, axis=1, keepdims=True), of
+    """Embeddings of unit length around orthogonal centres, and the numbers of their centres."""
+    cluster = np.repeat(np.arange(len(sizes)), sizes)
+    points = np.eye(len(sizes), 12)[cluster]
+    points = points + rng.normal(scale=spread, size=(len(cluster), 12))
+    return points / np.linalg.norm(points, axis=1, keepdims=True), cluster
 
 
 @pytest.mark.parametrize("regression", REGRESSIONS)
-def test_answers_stay_probabilities(regression: Regression) -> None:
+def test_smoothed_predictions_are_probabilities(regression: Regression) -> None:
     rng = np.random.default_rng(0)
     embeddings, _ = clusters(rng, [40, 40], 0.3)
-    given = regression.probabilities(rng.normal(size=(80, regression.n_logits(2))))
-    smooth = smooth_answers(embeddings, given, regression)
-    assert smooth.shape == given.shape and smooth.min() >= 0 and smooth.max() <= 1
+    predicted = regression.probabilities(rng.normal(size=(80, regression.n_logits(2))))
+    smooth = smooth_predictions(embeddings, predicted, regression)
+    assert smooth.shape == predicted.shape and smooth.min() >= 0 and smooth.max() <= 1
     if regression.name == "single":
         np.testing.assert_allclose(smooth.sum(axis=1), 1)
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_without_neighbours_answers_stay(n: int) -> None:
-    given = np.full((n, 3), 1 / 3)
-    assert smooth_answers(np.ones((n, 4)), given, REGRESSIONS[0]) is given
+def test_predictions_without_neighbours_stay(n: int) -> None:
+    predicted = np.full((n, 3), 1 / 3)
+    assert smooth_predictions(np.ones((n, 4)), predicted, REGRESSIONS[0]) is predicted
 
 
-def test_an_answer_against_all_neighbours_is_turned() -> None:
-    embeddings, of = clusters(np.random.default_rng(1), [30, 30], 0.05)
-    given = np.column_stack([np.where(of == 0, 0.9, 0.1), np.where(of == 0, 0.1, 0.9), 0 * of])
-    given[0] = [0.4, 0.6, 0.0]
-    smooth = smooth_answers(embeddings, given, REGRESSIONS[0])
+def test_a_prediction_against_all_neighbours_is_reversed() -> None:
+    embeddings, cluster = clusters(np.random.default_rng(1), [30, 30], 0.05)
+    first = np.where(cluster == 0, 0.9, 0.1)
+    predicted = np.column_stack([first, 1 - first, 0 * first])
+    predicted[0] = [0.4, 0.6, 0.0]
+    smooth = smooth_predictions(embeddings, predicted, REGRESSIONS[0])
     assert smooth[0, 0] > 0.75 and smooth[0, 0] < smooth[1, 0]
-    # Half its own and half its neighbours' .9: .65 to .35, each to the power 3.
+    # Half is its own and half the .9 of its neighbours: .65 and .35, both to the power 3.
     np.testing.assert_allclose(smooth[0, 0], 0.65**3 / (0.65**3 + 0.35**3), atol=0.01)
 
 
 @pytest.mark.parametrize("regression", REGRESSIONS)
-def test_answers_weigh_as_much_as_labels_in_each_regression(regression: Regression) -> None:
+def test_pseudo_labels_weigh_as_much_as_labels_in_each_regression(regression: Regression) -> None:
     rng = np.random.default_rng(3)
     targets = one_hot(np.array([0, 0, 1, 1]), 2)
     labels = hand_label_data(np.ones((4, 3)), targets, np.ones(4), regression)
     logits = rng.normal(size=(50, regression.n_logits(2)))
     logits[:, 2:] = -np.inf
-    answers = regression.probabilities(logits)
-    both = add_pseudo_labels(labels, np.zeros((50, 3)), answers, regression)
-    np.testing.assert_allclose(both.weights[4:].sum(axis=0), labels.weights.sum(axis=0))
-    np.testing.assert_allclose(both.truth[4:], answers)
-    # Two texts beside four labels: no text weighs more than a label.
-    few = add_pseudo_labels(labels, np.zeros((2, 3)), answers[:2], regression).weights
+    predicted = regression.probabilities(logits)
+    extended = add_pseudo_labels(labels, np.zeros((50, 3)), predicted, regression)
+    np.testing.assert_allclose(extended.weights[4:].sum(axis=0), labels.weights.sum(axis=0))
+    np.testing.assert_allclose(extended.truth[4:], predicted)
+    # None of two texts weighs more than one of the four labels.
+    few = add_pseudo_labels(labels, np.zeros((2, 3)), predicted[:2], regression).weights
     mean = labels.weights.sum(axis=0) / (labels.weights > 0).sum(axis=0)
     assert (few[4:] <= mean + 1e-12).all()
 
 
-def test_where_no_label_says_that_a_text_has_no_topic_neither_does_the_pool() -> None:
+def test_no_pseudo_label_is_none_of_the_topics_if_no_label_is() -> None:
     regression = REGRESSIONS[0]
     targets = one_hot(np.array([0, 0, 1, 1]), 2)
     labels = hand_label_data(np.ones((4, 3)), targets, np.ones(4), regression)
-    answers = np.tile([0.2, 0.2, 0.6], (9, 1))
-    both = add_pseudo_labels(labels, np.ones((9, 3)), answers, regression)
-    assert not both.truth[:, 2].any()
-    np.testing.assert_allclose(both.truth[4:, :2], 0.5)
-    # The likelier it is that a text has none of the topics, the less it teaches.
-    likelier = add_pseudo_labels(
-        labels, np.ones((9, 3)), np.tile([0.4, 0.4, 0.2], (9, 1)), regression
-    )
-    assert (likelier.weights[4:] > both.weights[4:]).all()
-    # Lessons without labels give the pool no weight.
+    predicted = np.tile([0.2, 0.2, 0.6], (9, 1))
+    extended = add_pseudo_labels(labels, np.ones((9, 3)), predicted, regression)
+    assert not extended.truth[:, 2].any()
+    np.testing.assert_allclose(extended.truth[4:, :2], 0.5)
+    # Texts that more probably have a topic weigh more.
+    topical = np.tile([0.4, 0.4, 0.2], (9, 1))
+    heavier = add_pseudo_labels(labels, np.ones((9, 3)), topical, regression)
+    assert (heavier.weights[4:] > extended.weights[4:]).all()
+    # Without labels the pool has no weight.
     nothing = hand_label_data(np.zeros((0, 3)), targets[:0], np.zeros(0), regression)
-    assert not add_pseudo_labels(nothing, np.ones((9, 3)), answers, regression).weights.any()
+    assert not add_pseudo_labels(nothing, np.ones((9, 3)), predicted, regression).weights.any()
 
 
-def test_texts_are_answered_twice_where_each_topic_has_four_labels() -> None:
+def test_there_are_two_rounds_if_each_topic_has_four_labels() -> None:
     targets = one_hot(np.repeat([0, 1], 4), 3)
     weights = np.ones(8)
     # The last topic has no label: without a definition it does not count.
@@ -339,23 +341,44 @@ def test_texts_are_answered_twice_where_each_topic_has_four_labels() -> None:
 
 
 def test_unlabelled_texts_make_a_head_more_often_right() -> None:
-    """Clusters with one label each, of which one lies at the edge and one topic is rare."""
+    """Each of two clusters has one label, at a random place, and one topic is rare."""
     regression, before, after = REGRESSIONS[0], [], []
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        embeddings, of = clusters(rng, [200, 60], 0.35)
+        embeddings, cluster = clusters(rng, [200, 60], 0.35)
         train = np.array([rng.integers(200), 200 + rng.integers(60)])
-        labels = hand_label_data(embeddings[train], one_hot(of[train], 2), np.ones(2), regression)
+        targets = one_hot(cluster[train], 2)
+        labels = hand_label_data(embeddings[train], targets, np.ones(2), regression)
         prior = np.zeros((3, 12))
         head = fit_head(labels, regression, 10.0, prior)
-        answers = smooth_answers(embeddings, _scores(embeddings, head), regression)
-        both = fit_head(
-            add_pseudo_labels(labels, embeddings, answers, regression), regression, 10.0, prior
-        )
-        before.append((_scores(embeddings, head)[:, :2].argmax(axis=1) == of).mean())
-        after.append((_scores(embeddings, both)[:, :2].argmax(axis=1) == of).mean())
+        scores = _scores(embeddings, head)
+        predicted = smooth_predictions(embeddings, scores, regression)
+        extended = add_pseudo_labels(labels, embeddings, predicted, regression)
+        second = _scores(embeddings, fit_head(extended, regression, 10.0, prior))
+        before.append((scores[:, :2].argmax(axis=1) == cluster).mean())
+        after.append((second[:, :2].argmax(axis=1) == cluster).mean())
     assert np.mean(after) > np.mean(before) + 0.02
 
 
 def _scores(embeddings: Array, head: Linear) -> Array:
     return REGRESSIONS[0].probabilities(embeddings @ head.coef.T + head.intercept)
+
+
+def test_a_subject_that_is_closer_to_a_topic_than_to_another_subject_is_left_out() -> None:
+    subjects = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+    assert are_outside_codebook(subjects, np.array([[0.0, 1.0]])).tolist() == [True, True, False]
+    assert are_outside_codebook(subjects, np.zeros((0, 2))).all()
+
+
+def test_each_subject_is_a_name_and_what_it_is_about() -> None:
+    assert len(set(SUBJECTS)) == len(SUBJECTS)
+    assert all(text.count(": ") == 1 and text.endswith(".") for text in SUBJECTS)
+
+
+def test_nearness_lies_between_the_mean_and_the_largest_similarity() -> None:
+    similarity = np.random.default_rng(0).uniform(-1, 1, size=(50, 9))
+    near, largest = nearness(similarity), similarity.max(axis=1)
+    assert (similarity.mean(axis=1) < near).all() and (near < largest).all()
+    np.testing.assert_allclose(nearness(similarity + 0.3), near + 0.3)
+    np.testing.assert_allclose(nearness(similarity[:, :1]), similarity[:, 0])
+    assert np.isfinite(nearness(1e3 * similarity)).all()

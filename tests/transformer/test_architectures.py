@@ -1,4 +1,4 @@
-"""An encoder of each architecture learns, ships and predicts German and Chinese texts."""
+"""An encoder of each architecture is tuned, saved, and predicts German and Chinese texts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.encoders import save_encoder
 from tests.samples import transformer_settings
 
 # Topic → German words, and Chinese ones.
-OF_TOPIC = {
+TOPIC_WORDS = {
     "trade": (("Zoll", "Ausfuhr", "Einfuhr", "Markt", "Güter"), "关税出口进口市场货物"),
     "security": (("Armee", "Grenze", "Rakete", "Bündnis", "Marine"), "军队边境导弹联盟海军"),
 }
@@ -54,7 +54,7 @@ class Tiny(NamedTuple):
 
 
 # Layers share the table of positions.
-OF_DEBERTA_V3 = {
+DEBERTA_V3 = {
     "num_hidden_layers": 2,
     "norm_rel_ebd": "layer_norm",
     "pos_att_type": ["p2c", "c2p"],
@@ -65,19 +65,19 @@ OF_DEBERTA_V3 = {
     "type_vocab_size": 0,
 }
 # One of the two layers reads 8 tokens on either side.
-OF_MODERNBERT = {
+MODERNBERT = {
     "num_hidden_layers": 2,
     "local_attention": 16,
     "global_attn_every_n_layers": 2,
     "pooling": "cls",
 }
-OF_ELECTRA = {"embedding_size": 16, "pooling": "cls", "dense": True}
+ELECTRA = {"embedding_size": 16, "pooling": "cls", "dense": True}
 ENCODERS = {
     "bert": Tiny("WordPiece", BERT, 0, 64, {"pooling": "cls"}),
-    "deberta-v2": Tiny("Unigram", BERT, 0, None, OF_DEBERTA_V3),
+    "deberta-v2": Tiny("Unigram", BERT, 0, None, DEBERTA_V3),
     "distilbert": Tiny("WordPiece", BERT, 0, 64, {"hidden_dim": 64, "dense": True}),
-    "electra": Tiny("WordPiece", BERT, 0, 64, OF_ELECTRA),
-    "modernbert": Tiny("BPE", BERT, 3, None, OF_MODERNBERT),
+    "electra": Tiny("WordPiece", BERT, 0, 64, ELECTRA),
+    "modernbert": Tiny("BPE", BERT, 3, None, MODERNBERT),
     "mpnet": Tiny("WordPiece", ROBERTA, 1, 62, {}),
     "roberta": Tiny("BPE", ROBERTA, 1, 62, {}),
     "xlm-roberta": Tiny("Unigram", ROBERTA, 1, 62, {}),
@@ -86,16 +86,16 @@ ENCODERS = {
 
 def texts_of(topic: str, rng: random.Random) -> tuple[str, str]:
     """A German and a Chinese text about a topic, both made up."""
-    (german, chinese), (some, more) = OF_TOPIC[topic], FILLER
+    (german, chinese), (some, more) = TOPIC_WORDS[topic], FILLER
     words = [rng.choice(german if rng.random() < 0.85 else some) for _ in range(8)]
     starts = [(chinese if rng.random() < 0.85 else more, 2 * rng.randrange(5)) for _ in range(8)]
-    return " ".join(words) + ".", "".join(each[at : at + 2] for each, at in starts) + "。"
+    return " ".join(words) + ".", "".join(source[at : at + 2] for source, at in starts) + "。"
 
 
 def labelled(n: int, rng: random.Random) -> tuple[list[str], np.ndarray]:
     """n texts of each topic and language, the languages in turn, and their topics' numbers."""
-    texts = [text for topic in OF_TOPIC for _ in range(n) for text in texts_of(topic, rng)]
-    return texts, np.repeat(np.arange(len(OF_TOPIC)), 2 * n)
+    texts = [text for topic in TOPIC_WORDS for _ in range(n) for text in texts_of(topic, rng)]
+    return texts, np.repeat(np.arange(len(TOPIC_WORDS)), 2 * n)
 
 
 def tokenizer_of(tiny: Tiny, texts: list[str]) -> Tokenizer:
@@ -103,23 +103,23 @@ def tokenizer_of(tiny: Tiny, texts: list[str]) -> Tokenizer:
     pad, unknown, begin, end, mask = tiny.special
     special = [begin, end, unknown, mask]
     special.insert(tiny.pads, pad)
-    both: dict[str, Any] = {"special_tokens": special, "show_progress": False}
+    options: dict[str, Any] = {"special_tokens": special, "show_progress": False}
     trainer: trainers.Trainer
     match tiny.tokenizer:
         case "WordPiece":
             tokenizer = Tokenizer(models.WordPiece(unk_token=unknown))
             tokenizer.normalizer = normalizers.BertNormalizer()
             tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-            trainer = trainers.WordPieceTrainer(vocab_size=120, **both)
+            trainer = trainers.WordPieceTrainer(vocab_size=120, **options)
         case "BPE":
             tokenizer = Tokenizer(models.BPE())
             tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
             alphabet = pre_tokenizers.ByteLevel.alphabet()
-            trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, **both)
+            trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, **options)
         case _:
             tokenizer = Tokenizer(models.Unigram())
             tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-            trainer = trainers.UnigramTrainer(vocab_size=120, unk_token=unknown, **both)
+            trainer = trainers.UnigramTrainer(vocab_size=120, unk_token=unknown, **options)
     tokenizer.train_from_iterator(texts, trainer)
     numbers = [(token, tokenizer.token_to_id(token)) for token in (begin, end)]
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -147,13 +147,13 @@ def encoder(architecture: str, tmp_path_factory: pytest.TempPathFactory) -> Path
     )
 
 
-def test_it_learns_and_ships(encoder: Path, tmp_path: Path) -> None:
+def test_it_is_tuned_and_saved(encoder: Path, tmp_path: Path) -> None:
     rng = random.Random(1)
     texts, topic = labelled(20, rng)
     groups = np.arange(len(texts))
     examples = Examples(numbered(texts), one_hot(topic, 2), groups, groups)
     section = transformer_settings(encoder, learning_rate=3e-3, train_tokens=32)
-    model = fit(examples, Topics("single", tuple(OF_TOPIC)), section, 1)
+    model = fit(examples, Topics("single", tuple(TOPIC_WORDS)), section, 1)
     before, tuned = load_encoder(str(encoder), torch.device("cpu")), model._tuned.state_dict()
     moved = [
         name
@@ -167,7 +167,7 @@ def test_it_learns_and_ships(encoder: Path, tmp_path: Path) -> None:
     held_out, topic = labelled(50, rng)
     scores = shipped.predict_proba(held_out)
     gaps = np.abs(scores - model.predict_proba(numbered(held_out)))
-    # All are close enough in 8 bits; `test_quantise` has one that is not.
+    # All are close enough in 8 bits; `test_quantise` covers one that is not.
     assert parity["int8_used"] == 1 and gaps.mean() < INT8_GAP
     right = scores.argmax(axis=1) == topic
     assert right[::2].mean() > 0.7 and right[1::2].mean() > 0.7  # German, Chinese
@@ -179,21 +179,21 @@ def test_windows_have_the_same_embeddings_when_they_are_padded(encoder: Path) ->
     windows, _ = read_windows(loaded.tokenizer.backend_tokenizer, [*texts, "Zoll", ""])
     assert len({len(window) for window in windows}) > 3
     together = embed_windows(loaded, windows)
-    alone = torch.cat([embed_windows(loaded, [window]) for window in windows])
-    torch.testing.assert_close(together, alone, rtol=0, atol=1e-6)
-    own = loaded.encode([*texts, "Zoll", ""], normalize_embeddings=True)
-    np.testing.assert_allclose(together.numpy(), own, atol=1e-6)
+    one_by_one = torch.cat([embed_windows(loaded, [window]) for window in windows])
+    torch.testing.assert_close(together, one_by_one, rtol=0, atol=1e-6)
+    expected = loaded.encode([*texts, "Zoll", ""], normalize_embeddings=True)
+    np.testing.assert_allclose(together.numpy(), expected, atol=1e-6)
 
 
-def test_windows_are_no_longer_than_it_can_read(architecture: str, encoder: Path) -> None:
+def test_windows_that_are_too_long_for_it_are_refused(architecture: str, encoder: Path) -> None:
     loaded, limit = load_encoder(str(encoder), torch.device("cpu")), ENCODERS[architecture].limit
     params = transformer_settings(encoder, max_tokens=limit or 10**6)
     check_lengths(loaded, params)
     assert embed_windows(loaded, [[5] * (limit or 200)]).isfinite().all()
     if limit is None:
         return
-    told = f"transformer.max_tokens: {limit + 1} .* {limit} tokens"
-    with pytest.raises(UserError, match=told):
+    message = f"transformer.max_tokens: {limit + 1} .* {limit} tokens"
+    with pytest.raises(UserError, match=message):
         check_lengths(loaded, replace(params, max_tokens=limit + 1))
     with pytest.raises((IndexError, RuntimeError)):
         embed_windows(loaded, [[5] * (limit + 1)])
@@ -214,10 +214,10 @@ def test_an_encoder_that_cannot_be_exported_is_refused_before_it_is_tuned(
 
     loaded = load_encoder(str(tiny_encoder), torch.device("cpu"))
     monkeypatch.setattr(encoders, "EXPORTED", {"roberta"})
-    monkeypatch.setattr(encoders, "exported", broken)
+    monkeypatch.setattr(encoders, "open_export", broken)
     why = "no rule for it" if gap is None else f"its embeddings would be off by {gap}"
-    told = re.escape(f"({why}); its architecture is bert: take an encoder with one of")
-    with pytest.raises(UserError, match=f"encoder: {tiny_encoder} .* {told} .*: roberta$"):
+    message = re.escape(f"({why}); its architecture is bert: take an encoder with one of")
+    with pytest.raises(UserError, match=f"encoder: {tiny_encoder} .* {message} .*: roberta$"):
         load_encoder(str(tiny_encoder), torch.device("cpu"))
 
 
@@ -226,6 +226,6 @@ def test_an_architecture_that_no_test_exports_is_tried_once(
 ) -> None:
     monkeypatch.setattr(encoders, "EXPORTED", set())
     load_encoder(str(tiny_encoder), torch.device("cpu"))
-    monkeypatch.setattr(encoders, "exported", None)
+    monkeypatch.setattr(encoders, "open_export", None)
     load_encoder(str(tiny_encoder), torch.device("cpu"))
     assert encoders.EXPORTED == {"bert"}

@@ -19,9 +19,9 @@ from paratopic.project.errors import UserError
 from paratopic.transformer import encoder
 from paratopic.transformer.encoder import (
     PACKAGES,
-    begin_windows,
     load_encoder,
     pick_device,
+    prepend_to_windows,
     resolve_encoder,
 )
 from paratopic.transformer.settings import BUNDLED, MULTILINGUAL
@@ -63,7 +63,7 @@ def test_an_encoder_whose_package_is_missing_says_what_installs_it(
 def test_each_window_begins_with_the_prefix() -> None:
     tokenizer = load_encoder(BUNDLED, torch.device("cpu")).tokenizer.backend_tokenizer
     tokenizer.enable_truncation(8, stride=1)
-    begin_windows(tokenizer, "query:")
+    prepend_to_windows(tokenizer, "query:")
     read = tokenizer.encode("one two three four five six")
     windows = [read.tokens, *(more.tokens for more in read.overflowing)]
     assert len(windows) > 1
@@ -95,11 +95,11 @@ def test_prefixes_are_those_of_the_encoder_or_its_family(
     usual = plain.encode("said").ids
     prefix = "query:" if begins == ["que"] else "".join(f"{word}:" for word in begins)
     assert ids == [usual[0], *plain.encode(prefix, add_special_tokens=False).ids, *usual[1:]]
-    assert not prefix or not loaded.prompts  # it is in the tokenizer, and nobody adds it twice
+    assert not prefix or not loaded.prompts  # the tokenizer has it, so that none adds it again
 
 
 def test_an_encoder_that_nobody_uses_takes_no_memory() -> None:
-    """Also where Python does not look for circles of references, as between fits that follow."""
+    """Even if Python's garbage collector is off, which runs seldom between fits."""
     loaded = load_encoder(BUNDLED, torch.device("cpu"))
     copied = copy.deepcopy(loaded)
     kept = [weakref.ref(encoder.transformers_model) for encoder in (loaded, copied)]
@@ -120,15 +120,15 @@ def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["someone/encoder", "/no/such/folder"])
 def test_an_encoder_that_cannot_be_loaded_is_reported_at_once(name: str) -> None:
     started = time.monotonic()
-    told = rf"transformer.encoder: {name} cannot be loaded: .* does not answer \(.*\)"
-    with pytest.raises(UserError, match=told):
+    message = rf"transformer.encoder: {name} cannot be loaded: .* does not answer \(.*\)"
+    with pytest.raises(UserError, match=message):
         load_encoder(name, torch.device("cpu"))
     assert time.monotonic() - started < 30  # the hub's client would try again for minutes
 
 
 @pytest.mark.usefixtures("no_hub")
 def test_a_folder_needs_no_hub(tiny_encoder: Path, tmp_path: Path) -> None:
-    """The folder has the files that the recipe downloads."""
+    """The folder has the files of the download command in the docs."""
     folder = tmp_path / "copied"
     shutil.copytree(tiny_encoder, folder)
     patterns = re.search(r"allow_patterns=\[(.+?)\]", PAGE.read_text(encoding="utf-8"))
@@ -146,17 +146,17 @@ def test_a_folder_needs_no_hub(tiny_encoder: Path, tmp_path: Path) -> None:
 
 def test_code_beside_an_encoder_is_not_run(tiny_encoder: Path, tmp_path: Path) -> None:
     folder, run = tmp_path / "encoder", tmp_path / "run"
-    for own in ("modules.json", "config.json"):  # of sentence-transformers, and of transformers
+    for file in ("modules.json", "config.json"):  # of sentence-transformers, and of transformers
         shutil.copytree(tiny_encoder, folder, dirs_exist_ok=True)
         (folder / "own.py").write_text(f"open({str(run)!r}, 'w')")
-        settings = json.loads((folder / own).read_text(encoding="utf-8"))
-        if own == "modules.json":
+        settings = json.loads((folder / file).read_text(encoding="utf-8"))
+        if file == "modules.json":
             settings[1]["type"] = "own.Pooling"
         else:
             settings |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}
-        (folder / own).write_text(json.dumps(settings))
-        told = f"transformer.encoder: {folder} needs code of its own, which is not run"
-        with pytest.raises(UserError, match=told):
+        (folder / file).write_text(json.dumps(settings))
+        message = f"transformer.encoder: {folder} needs code of its own, which is not run"
+        with pytest.raises(UserError, match=message):
             load_encoder(str(folder), torch.device("cpu"))
         assert not run.exists()
 
@@ -166,8 +166,8 @@ def test_a_folder_without_a_tokenizer_is_refused(tiny_encoder: Path, tmp_path: P
     shutil.copytree(tiny_encoder, folder)
     for path in folder.glob("tokenizer*"):
         path.unlink()
-    told = f"the tokenizer of {folder} has 5 of 43 tokens; put its tokenizer.json"
-    with pytest.raises(UserError, match=told):
+    message = f"the tokenizer of {folder} has 5 of 43 tokens; put its tokenizer.json"
+    with pytest.raises(UserError, match=message):
         load_encoder(str(folder), torch.device("cpu"))
 
 

@@ -1,4 +1,4 @@
-"""Attention in the exported network; its embeddings are for `test_architectures`."""
+"""Attention in the exported network; `test_architectures` checks its embeddings."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def test_attention_is_one_operator(encoder: SentenceTransformer, tmp_path: Path)
     assert len(attention) == model.config.num_hidden_layers
     for node in attention:
         assert len(node.input) == 3  # and no mask
-        heads = {each.name: each.i for each in node.attribute}
+        heads = {attribute.name: attribute.i for attribute in node.attribute}
         assert heads["q_num_heads"] == heads["kv_num_heads"] == model.config.num_attention_heads
 
 
 def test_attention_by_relative_positions_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """T5 gives them beside the mask."""
+    """T5 passes them in addition to the mask."""
     query, key, value, position_bias = torch.randn(4, 1, 2, 5, 5)
-    given = torch.nn.Module(), query, key, value, None
-    expected, _ = sdpa_attention_forward(*given, scaling=1.0, position_bias=position_bias)
+    arguments = torch.nn.Module(), query, key, value, None
+    expected, _ = sdpa_attention_forward(*arguments, scaling=1.0, position_bias=position_bias)
     monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
-    attended, _ = _attention(*given, scaling=1.0, position_bias=position_bias)
+    attended, _ = _attention(*arguments, scaling=1.0, position_bias=position_bias)
     torch.testing.assert_close(attended, expected)

@@ -1,4 +1,4 @@
-"""Training the transformer; what both kinds of model promise is tested in tests/inference."""
+"""Training the transformer; tests/inference covers the contract of both kinds of model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 import paratopic
-from paratopic.inference.modes import Calibration, classes
+from paratopic.inference.modes import Calibration, class_numbers
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
 from paratopic.transformer import tuning
+from paratopic.transformer.settings import TUNING
 from tests.samples import TARIFF, WORDS, examples
 from tests.transformer.conftest import Fit, Untuned
 
@@ -29,20 +30,21 @@ BARE = Topics("single", tuple(WORDS))
 def test_training_lowers_the_loss_and_reports_progress(
     data: Examples, many: int, rate: float, fit_tiny: Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "MANY", many)  # on pairs, and by cross-entropy with the head
-    monkeypatch.setattr(tuning, "HEAD_RATE", 0.1)
+    # On pairs, and by cross-entropy with the head.
+    constants = replace(TUNING, labels_per_outcome=many, head_rate=0.1)
+    monkeypatch.setattr(tuning, "TUNING", constants)
     done: list[float] = []
-    data = data.of(np.flatnonzero(data.targets.any(axis=1)))
+    data = data.select(np.flatnonzero(data.targets.any(axis=1)))
     model = fit_tiny(data, BARE, done.append, epochs=6, learning_rate=rate)
     loss = model.history["loss"]
     assert len(loss) == 6 * 2  # 36 texts are two batches of 32
     assert loss[-3:].mean() < 0.8 * loss[:3].mean()
     assert done == sorted(done) and done[-1] == 1
     hits = model.predict_proba(data.texts).argmax(axis=1)
-    assert (hits == classes(data.targets)).mean() > 0.9
+    assert (hits == class_numbers(data.targets)).mean() > 0.9
 
 
-def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
+def test_an_encoder_that_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
     data: Examples, fit_tiny: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used: list[torch.autocast] = []
@@ -60,9 +62,11 @@ def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
 def test_without_epochs_the_encoder_stays(untuned: Untuned, tiny_encoder: Path) -> None:
     model, folder = untuned
     assert model.history.empty
-    own, kept = (SentenceTransformer(str(path), device="cpu") for path in (tiny_encoder, folder))
-    embeddings = [list(each)[0](each.preprocess([TARIFF])) for each in (own, kept)]
-    assert torch.equal(*(features["token_embeddings"] for features in embeddings))
+    tokens = []
+    for path in (tiny_encoder, folder):
+        encoder = SentenceTransformer(str(path), device="cpu")
+        tokens.append(list(encoder)[0](encoder.preprocess([TARIFF]))["token_embeddings"])
+    assert torch.equal(*tokens)
 
 
 def test_no_paths_are_written(untuned: Untuned) -> None:
@@ -73,16 +77,17 @@ def test_no_paths_are_written(untuned: Untuned) -> None:
         assert b"site-packages" not in path.read_bytes(), path.name
 
 
-def test_a_pool_teaches_the_head(rows: pd.DataFrame, topics: Topics, fit_tiny: Fit) -> None:
+def test_a_pool_changes_the_head(rows: pd.DataFrame, topics: Topics, fit_tiny: Fit) -> None:
     few = examples(rows.iloc[::6], topics.names)
     others = [text for text in rows["text"] if text not in few.texts.plain]
-    without, taught, again = (
-        fit_tiny(replace(few, unlabelled=pool), topics, epochs=1) for pool in ((), others, others)
-    )
-    assert len(without.history) == len(taught.history)  # no more batches to tune on
-    scores = [model.predict_proba(numbered(others)) for model in (without, taught)]
-    assert np.abs(scores[1] - scores[0]).max() > 0.01
-    np.testing.assert_array_equal(again.predict_proba(numbered(others)), scores[1])
+    extended = replace(few, unlabelled=others)
+    without_pool = fit_tiny(few, topics, epochs=1)
+    with_pool = fit_tiny(extended, topics, epochs=1)
+    again = fit_tiny(extended, topics, epochs=1)
+    assert len(without_pool.history) == len(with_pool.history)  # no more batches to tune on
+    scores = with_pool.predict_proba(numbered(others))
+    assert np.abs(scores - without_pool.predict_proba(numbered(others))).max() > 0.01
+    np.testing.assert_array_equal(again.predict_proba(numbered(others)), scores)
 
 
 def test_words_are_read_as_names_of_rare_topics_and_numbers_are_not(
@@ -91,11 +96,11 @@ def test_words_are_read_as_names_of_rare_topics_and_numbers_are_not(
     few = np.arange(len(data.texts))[:, None] < len(data.texts) / 3
     rare = replace(data, targets=data.targets & few)
     monkeypatch.setattr(transformer, "_first_windows", lambda tokenizer, texts: texts)
-    monkeypatch.setattr(transformer, "stand_out", lambda *given: True)
+    monkeypatch.setattr(transformer, "are_closer_to_own", lambda *_: True)
 
     def embed(texts: list[str]) -> np.ndarray:
         return np.ones((len(texts), 1))
 
-    for names, read in ((BARE.names, BARE.names), (("18", "-16", "17.5"), ())):
-        given: Any = (rare, Topics("single", names), embed, None)
-        assert transformer._informative_names(*given) == read
+    for names, expected in ((BARE.names, BARE.names), (("18", "-16", "17.5"), ())):
+        arguments: Any = (rare, Topics("single", names), embed, None)
+        assert transformer._informative_names(*arguments) == expected

@@ -25,11 +25,13 @@ from paratopic.transformer.quantise import quantise
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(0, 4))
 def test_logits_are_those_of_the_baselines_head(seed: int, n: int, m: int) -> None:
-    """Being near to other subjects moves the logits of both alike."""
+    """The nearness to other subjects changes the logits of both equally."""
     rng = np.random.default_rng(seed)
-    coef, subjects, embeddings = (rng.normal(size=(size, 8)) for size in (3, m, n))
+    coef = rng.normal(size=(3, 8))
+    subjects = rng.normal(size=(m, 8))
+    embeddings = rng.normal(size=(n, 8))
     slope, intercept = rng.normal(size=(2, 3))
-    encoder = SentenceTransformer(modules=[torch.nn.Identity()], device="cpu")  # is not asked
+    encoder = SentenceTransformer(modules=[torch.nn.Identity()], device="cpu")  # is not used
     network = Network(encoder, torch.nn.Linear(8, 3).double())
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(coef))
@@ -46,7 +48,7 @@ def test_logits_are_those_of_the_baselines_head(seed: int, n: int, m: int) -> No
 
 @pytest.fixture
 def encoder(tiny_encoder: Path) -> SentenceTransformer:
-    """One in 8 bits."""
+    """An encoder in 8 bits."""
     full = load_encoder(str(tiny_encoder), pick_device("cpu"))
     windows = [list(range(5, 5 + length)) for length in (3, 7, 12)]
     return quantise(full, lambda copied: embed_windows(copied, windows))
@@ -58,7 +60,7 @@ def test_the_exported_encoder_gives_the_networks_embeddings(
     tokenizer = windowing(encoder.tokenizer.backend_tokenizer, 16)
     windows, _ = read_windows(tokenizer, list(rows["text"]))
     by_torch = Embedder(encoder)(windows)
-    monkeypatch.setattr(networks, "MANY", 2)
+    monkeypatch.setattr(networks, "LEAST_TO_EXPORT", 2)
     exported: list[Path] = []
 
     def export(network: EmbeddingNetwork, path: Path) -> None:

@@ -47,7 +47,7 @@ def test_sums_of_rounded_neighbours_of_one_sign_fit(seed: int, columns: int, pow
     for row in rounded.tolist():
         for first, second in zip(row[::2], [*row[1::2], 0], strict=False):
             assert first * second < 0 or abs(first + second) <= 128
-    assert rounded.abs().amax(dim=1).min() >= quantise.OF_WEIGHTS // 2
+    assert rounded.abs().amax(dim=1).min() >= quantise.LARGEST_WEIGHT // 2
 
 
 class Relative(nn.Module):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,7 @@ from paratopic.transformer import network as networks
 from paratopic.transformer import tuning
 from paratopic.transformer.encoder import load_encoder, pick_device
 from paratopic.transformer.network import Encoded, Network, encode
+from paratopic.transformer.settings import TUNING
 from paratopic.transformer.tuning import (
     Plan,
     _freeze_all_but_layers,
@@ -41,11 +44,11 @@ def test_pair_loss_equals_the_value_by_hand() -> None:
     embeddings = torch.tensor([[1, 0], [0.6, 0.8], [0, 1]], dtype=torch.float64)
     loss = pair_loss(embeddings, np.array([0, 0, 1]), none=2)
     assert loss.item() == pytest.approx((0.16 + 0.32) / 2)
-    apart = pair_loss(embeddings, np.array([0, 1, 2]), none=3)
-    assert apart.item() == pytest.approx((0.6**2 + 0 + 0.8**2) / 3 / 2)
-    # Texts with none of the topics are apart from others, and nothing to each other.
-    alone = pair_loss(embeddings, np.array([2, 2, 0]), none=2)
-    assert alone.item() == pytest.approx((0 + 0.8**2) / 2 / 2)
+    different = pair_loss(embeddings, np.array([0, 1, 2]), none=3)
+    assert different.item() == pytest.approx((0.6**2 + 0 + 0.8**2) / 3 / 2)
+    # Texts with none of the topics are pairs with others, and not with each other.
+    with_none = pair_loss(embeddings, np.array([2, 2, 0]), none=2)
+    assert with_none.item() == pytest.approx((0 + 0.8**2) / 2 / 2)
     assert pair_loss(embeddings, np.array([2, 2, 2]), none=2).item() == 0
 
 
@@ -59,7 +62,7 @@ def test_balanced_batches_take_turns_and_use_every_text() -> None:
     assert [batch.tolist() for batch in few] == [list(range(10))] * 3
 
 
-def test_of_many_outcomes_each_one_in_a_batch_has_two_texts() -> None:
+def test_each_of_many_outcomes_in_a_batch_has_two_texts() -> None:
     labels = np.arange(160) % 40
     drawn = list(balanced_batches(one_hot(labels, 40), 30, 20, 10, np.random.default_rng(0)))
     assert all(sorted(np.bincount(labels[batch]))[-10:] == [2] * 10 for batch in drawn)
@@ -74,7 +77,7 @@ def test_shuffled_batches_use_every_text_once_in_each_pass() -> None:
 
 
 def untuned(encoder: str | Path, n_logits: int) -> tuple[Network, Tokenizer]:
-    """A network that is yet to be tuned, and the tokenizer of its windows."""
+    """An untuned network, and the tokenizer of its windows."""
     loaded = load_encoder(str(encoder), pick_device("cpu"))
     tokens = Tokenizer.from_str(loaded.tokenizer.backend_tokenizer.to_str())
     return Network(loaded, nn.Linear(32, n_logits)), windowing(tokens, 16)
@@ -88,29 +91,38 @@ def planned(targets: Targets, in_context: bool = False, mode: ModeName = "single
     return plan_tuning(labelled, topics, params, in_context)
 
 
-def test_few_labels_are_learnt_from_in_pairs_and_many_with_the_head() -> None:
-    # In fewer steps where neighbours are read.
-    for n, alone, in_context in ((1, 0, 0), (25, 12, 12), (79, 18, 12)):
-        plans = [planned(one_hot(np.arange(n) % 2, 2), reads) for reads in (False, True)]
-        assert [plan.n_steps for plan in plans] == [alone, in_context]
-        assert not any(plan.trains_head for plan in plans)
+def planned_for(numbers: Sequence[int], k: int = 2, **settings: Any) -> list[Plan]:
+    """Plans for these numbers of labels, whose k topics take turns."""
+    return [planned(one_hot(np.arange(n) % k, k), **settings) for n in numbers]
+
+
+@pytest.mark.parametrize(("n", "n_steps", "in_context"), [(1, 0, 0), (25, 12, 12), (79, 18, 12)])
+def test_few_labels_are_trained_on_in_pairs(n: int, n_steps: int, in_context: int) -> None:
+    """In fewer steps if the head reads neighbours."""
+    plans = planned_for([n]) + planned_for([n], in_context=True)
+    assert [plan.n_steps for plan in plans] == [n_steps, in_context]
+    assert not any(plan.trains_head for plan in plans)
+
+
+def test_many_labels_are_trained_on_with_the_head() -> None:
     # In three epochs or 625 steps.
-    plans = [planned(one_hot(np.arange(n) % 2, 2)) for n in (79, 80, 320, 1000, 20000)]
+    plans = planned_for([79, 80, 320, 1000, 20000])
     assert [plan.trains_head for plan in plans] == [False] + 4 * [True]
     assert [plan.n_steps for plan in plans] == [18, 18, 32, 3 * 32, 625]
     assert [plan.tokens for plan in plans] == [64] + 4 * [96]
-    # Of many topics, labels are many in all.
-    plans = [planned(one_hot(np.arange(n) % 40, 40)) for n in (319, 320)]
-    assert [plan.trains_head for plan in plans] == [False, True]
-    # Where neighbours are read, only labels that are learnt from with the head go the whole way.
-    plans = [planned(one_hot(np.arange(n) % 2, 2), in_context=True) for n in (79, 80)]
-    assert [plan.share for plan in plans] == [0.5, 1.0]
-    assert planned(one_hot(np.arange(80) % 2, 2), in_context=True, mode="multi").share == 0.5
-    several = [planned(one_hot(np.arange(n) % 2, 2), mode="multi") for n in (30, 1000)]
+    # The labels of 40 topics are many in all.
+    assert [plan.trains_head for plan in planned_for([319, 320], k=40)] == [False, True]
+    several = planned_for([30, 1000], mode="multi")
     assert [(plan.trains_head, plan.n_steps) for plan in several] == [(True, 12), (True, 96)]
 
 
-def test_texts_with_none_of_the_topics_add_no_steps_and_one_topic_is_told_from_them() -> None:
+def test_neighbours_limit_the_share_of_the_tuned_weights() -> None:
+    """Unless labels are many in mode single."""
+    assert [plan.share for plan in planned_for([79, 80], in_context=True)] == [0.5, 1.0]
+    assert [plan.share for plan in planned_for([80], in_context=True, mode="multi")] == [0.5]
+
+
+def test_texts_with_none_of_the_topics_add_no_steps_and_one_topic_is_paired_with_them() -> None:
     one_topic = one_hot(np.array([0, 0] + 58 * [2]), 3)[:, :2]
     assert planned(one_topic).n_steps == 12
     assert planned(one_topic[1:]).n_steps == 0
@@ -120,10 +132,10 @@ def test_texts_with_none_of_the_topics_add_no_steps_and_one_topic_is_told_from_t
 def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "OF_CLAUSES", 0.0)
-    monkeypatch.setattr(tuning, "MANY", 1000)
+    constants = replace(TUNING, least_share=0.0, labels_per_outcome=1000)
+    monkeypatch.setattr(tuning, "TUNING", constants)
     data, topics = examples(rows, topics.names), Topics("single", topics.names)
-    topical = data.of(np.flatnonzero(data.targets.any(axis=1)))
+    topical = data.select(np.flatnonzero(data.targets.any(axis=1)))
     section = transformer_settings(tiny_encoder, epochs=1)
 
     def tuned(share: float, data: Examples = topical) -> dict[str, Tensor]:
@@ -135,17 +147,17 @@ def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
         weights: dict[str, Tensor] = network.encoder.state_dict()
         return weights
 
-    none, half, whole = (tuned(share) for share in (0.0, 0.5, 1.0))
-    moved = [name for name in none if not torch.equal(none[name], whole[name])]
+    none, half, full = tuned(0.0), tuned(0.5), tuned(1.0)
+    moved = [name for name in none if not torch.equal(none[name], full[name])]
     assert moved and all("encoder.layer" in name for name in moved)
     for name in moved:
-        torch.testing.assert_close(half[name], (none[name] + whole[name]) / 2)
-    # Where topics are rare it goes less of the way.
+        torch.testing.assert_close(half[name], (none[name] + full[name]) / 2)
+    # The share is smaller if topics are rare.
     has_none = np.flatnonzero(~data.targets.any(axis=1))
-    rare = data.of(np.concatenate([np.arange(len(data.texts)), np.repeat(has_none, 99)]))
-    monkeypatch.setattr(tuning, "OF_TUNED_IF_RARE", 0.5)
-    half, whole = (tuned(share, rare) for share in (0.5, 1.0))
-    assert all(torch.equal(half[name], whole[name]) for name in moved)
+    rare = data.select(np.concatenate([np.arange(len(data.texts)), np.repeat(has_none, 99)]))
+    monkeypatch.setattr(tuning, "TUNING", replace(constants, most_share_if_rare=0.5))
+    half, full = tuned(0.5, rare), tuned(1.0, rare)
+    assert all(torch.equal(half[name], full[name]) for name in moved)
 
 
 @pytest.mark.parametrize("mode", ["single", "multi"])
@@ -158,12 +170,12 @@ def test_weights_do_not_depend_on_the_number_of_processors(
     def tuned(n_threads: int) -> dict[str, Tensor]:
         torch.manual_seed(0)
         network, tokenizer = untuned(section.encoder, len(topics.names))
-        usual = torch.get_num_threads()
+        n_torch_threads = torch.get_num_threads()
         with ThreadPoolExecutor(n_threads) as pool:
             monkeypatch.setattr(networks, "thread_pool", lambda: pool)
             plan = plan_tuning(data, topics, section)
             tune(network, tokenizer, data, topics, plan, 1, silent)
-        assert torch.get_num_threads() == usual
+        assert torch.get_num_threads() == n_torch_threads
         return network.state_dict()
 
     one, three = tuned(1), tuned(3)
@@ -189,9 +201,9 @@ def test_definitions_and_their_clauses_are_among_the_texts(
     plan = plan_tuning(data, topics, section)
     tune(network, tokenizer, data, topics, plan, 1, silent)
     clauses = {tokens.decode(tokens.encode(text).ids) for text in ("Only trade", "trade alone")}
-    whole = {tokens.decode(tokens.encode(text).ids) for text in topics.descriptions}
+    full = {tokens.decode(tokens.encode(text).ids) for text in topics.descriptions}
     for batch in batches:
-        assert len(batch) == 16 + 3 and whole <= set(batch)
+        assert len(batch) == 16 + 3 and full <= set(batch)
     seen = {text for batch in batches for text in batch}
     assert clauses <= seen
 
@@ -204,5 +216,5 @@ def test_words_stay_as_they_are_wherever_an_encoder_has_them(
     saved = save_encoder(tmp_path, tokenizer, special, "eurobert", num_key_value_heads=2)
     network, _ = untuned(saved, 4)
     tuned = _freeze_all_but_layers(network)
-    frozen = [name for name, each in network.named_parameters() if not each.requires_grad]
+    frozen = [name for name, weights in network.named_parameters() if not weights.requires_grad]
     assert [name.split(".")[-2] for name in frozen] == ["embed_tokens"] and tuned

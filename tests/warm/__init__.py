@@ -1,13 +1,12 @@
 """Programs of the project that start within milliseconds, because their imports are done.
 
-A pipeline is fifteen processes, which spend most of their time on imports if there are 38
-paragraphs. `start` runs a process that imports once what they import, and forks for each of them.
-`python`, `paratopic` and `dvc` in its folder ask this process to run a stage or a command. Anything
-else they run as it is, and so they do if the environment has variables that interpreters or
+A pipeline runs fifteen processes, which spend most of their time on imports if there are only 38
+paragraphs. `start` runs a server that imports all modules once, and forks for each process. The
+programs `python`, `paratopic` and `dvc` in its folder ask the server to run a stage or a command.
+They run everything else themselves, and also if the environment has variables that interpreters or
 libraries read when they start.
 
-Programs that tests kill and installations do not use it: their processes are those that a user
-starts.
+Tests that kill programs and tests of installations start processes as users do.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ CLIENT, SERVER = "client.py", "server.py"
 
 
 def start() -> Path:
-    """Write the programs to a new folder, and start what they ask; both end with this process."""
+    """Write the programs to a new folder, and start their server, which ends with this process."""
     folder, here = Path(tempfile.mkdtemp(prefix="paratopic-quick-")), Path(__file__).parent
     code = (here / CLIENT).read_text(encoding="utf-8")
     for name in ("python", "paratopic", "dvc"):
         program = folder / name
-        # Without `site`, which takes most of the time of its start.
+        # The options leave out `site`, which takes most of the time of the start.
         program.write_text(f"#!{sys.executable} -IS\n{code}", encoding="utf-8")
         program.chmod(0o755)
     subprocess.Popen(

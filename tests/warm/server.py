@@ -1,8 +1,8 @@
-"""Imports what stages, commands and tests import, and forks for each that `client.py` asks for.
+"""Import all modules of stages, commands and tests, and fork for each request of `client.py`.
 
     python server.py SOCKET PROCESS
 
-ends when a process ends.
+ends when the process ends.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 
 import paratopic
 
-# Imported late, by what stages and commands call, or by tests alone.
+# Modules that are imported late, or only by tests.
 LATE = """
 docx dulwich.porcelain dvc.cli.parser dvc.data_cloud dvc.lock dvc.repo.artifacts
 dvc.repo.datasets dvc.repo.experiments.queue.celery dvc.repo.experiments.queue.workspace
@@ -44,9 +44,9 @@ scmrepo.git.backend.dulwich scmrepo.git.backend.pygit2 selenium.webdriver starle
 torch.onnx._internal.exporter._core
 """.split()
 READ_AT_START = ("PYTHON", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "TORCH", "ORT_", "LD_")
-# Of these, how threads wait, which changes no result, what torch sets, what a forked program reads
-# itself, and what it has done with: libraries come before the project.
-NO_MATTER = "OMP_WAIT_POLICY", "TORCHINDUCTOR_", "PYTHONPATH", "PYTHONSAFEPATH"
+# Some of these variables do not matter: the way in which threads wait changes no result, torch sets
+# variables itself, and the server handles Python's paths.
+IGNORED = "OMP_WAIT_POLICY", "TORCHINDUCTOR_", "PYTHONPATH", "PYTHONSAFEPATH"
 MOST_BYTES = 200_000
 
 
@@ -55,67 +55,67 @@ def read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(READ_AT_START) and not name.startswith(NO_MATTER)
+        if name.startswith(READ_AT_START) and not name.startswith(IGNORED)
     }
 
 
-# Libraries add variables.
+# These are read at the start, because libraries add variables later.
 AT_START, STARTED_WITH = read_at_start(os.environ), os.environ.get("PYTHONPATH")
 
 
 def serve(path: str, watched: int) -> None:
-    """Fork for each request, until a process ends; returns in what was forked only."""
+    """Fork for each request until a process ends; only forks return."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(path)
     listener.listen(64)
-    ends = os.pidfd_open(watched)
-    # Descriptors of programs that run → their processes, and connections to who asked for them.
+    watched_end = os.pidfd_open(watched)
+    # Descriptor of a running program → its process, and the connection to its client.
     running: dict[int, tuple[int, socket.socket]] = {}
     gc.freeze()
     while True:
-        program_of = {asked.fileno(): program for program, asked in running.values()}
-        ready, _, _ = select.select([listener.fileno(), ends, *running, *program_of], [], [])
-        if ends in ready:
+        program_of = {client.fileno(): program for program, client in running.values()}
+        ready, _, _ = select.select([listener.fileno(), watched_end, *running, *program_of], [], [])
+        if watched_end in ready:
             shutil.rmtree(os.path.dirname(path))
             sys.exit()
         for number in ready:
             if number in running:
                 os.close(number)
                 report(*running.pop(number))
-            elif number in program_of and (asked := connection_of(number, running)):
-                pass_on(asked, program_of[number])
+            elif number in program_of and (client := connection_of(number, running)):
+                pass_on(client, program_of[number])
         if listener.fileno() in ready:
-            asked, _ = listener.accept()
-            program = begin(asked)
+            client, _ = listener.accept()
+            program = begin(client)
             if program == 0:
                 for number, (_, other) in running.items():
                     os.close(number)
                     other.close()
-                os.close(ends)
+                os.close(watched_end)
                 listener.close()
-                asked.close()
+                client.close()
                 return
             if program is None:
-                asked.close()
+                client.close()
             else:
-                running[os.pidfd_open(program)] = program, asked
+                running[os.pidfd_open(program)] = program, client
 
 
 def connection_of(
     number: int, running: Mapping[int, tuple[int, socket.socket]]
 ) -> socket.socket | None:
     """The connection with a descriptor; None if its program has ended meanwhile."""
-    return next((asked for _, asked in running.values() if asked.fileno() == number), None)
+    return next((client for _, client in running.values() if client.fileno() == number), None)
 
 
-def begin(asked: socket.socket) -> int | None:
-    """Fork for a request: gives the process, 0 in the fork, or None for what it is not for."""
-    request, standard, _, _ = socket.recv_fds(asked, MOST_BYTES, 3)
+def begin(client: socket.socket) -> int | None:
+    """Fork for a request; returns the process, 0 in the fork, or None for the client to run it."""
+    request, standard, _, _ = socket.recv_fds(client, MOST_BYTES, 3)
     name, words, folder, environment = json.loads(request)
     path = environment.get("PYTHONPATH")
     sites = [] if path == STARTED_WITH else [os.path.join(str(path), "sitecustomize.py")]
     if read_at_start(environment) != AT_START or not all(map(os.path.exists, sites)):
-        asked.send(b"no")
+        client.send(b"no")
         program = None
     elif (program := os.fork()) == 0:
         os.setsid()
@@ -132,23 +132,23 @@ def begin(asked: socket.socket) -> int | None:
     return program
 
 
-def pass_on(asked: socket.socket, program: int) -> None:
-    """Send a program the signal that whoever asked for it got, or end it with them."""
-    sent = asked.recv(16)
-    os.kill(program, int(sent) if sent else signal.SIGKILL)
+def pass_on(client: socket.socket, program: int) -> None:
+    """Send a program the signal that its client received, or kill it if the client has ended."""
+    number = client.recv(16)
+    os.kill(program, int(number) if number else signal.SIGKILL)
 
 
-def report(program: int, asked: socket.socket) -> None:
+def report(program: int, client: socket.socket) -> None:
     """Send the status of a program that has ended."""
     _, status = os.waitpid(program, 0)
     code = os.waitstatus_to_exitcode(status)
-    with suppress(OSError):  # whoever asked was killed
-        asked.send(str(code if code >= 0 else 128 - code).encode())
-    asked.close()
+    with suppress(OSError):  # the client may have been killed
+        client.send(str(code if code >= 0 else 128 - code).encode())
+    client.close()
 
 
 def start_with(site: str) -> None:
-    """Start as with the folder of a `sitecustomize` on the path: before paratopic is imported.
+    """Run a `sitecustomize` before paratopic is imported, with its folder on the path.
 
     The libraries, which take most of the time, stay imported.
     """
@@ -158,9 +158,9 @@ def start_with(site: str) -> None:
     runpy.run_path(site)
 
 
-def keep_what_is_computed_once() -> None:
-    """Compute what each process would, if it asks for digests, exports a model or logs one."""
-    # Here: what a test forks or spawns imports this module anew, and would import these.
+def fill_caches() -> None:
+    """Compute the cached values that digests, exported models and logged models need."""
+    # These imports are in the function, because processes that tests start import this module.
     import torch
     from mlflow.utils import requirements_utils
     from torch.onnx._internal.exporter._registration import ONNXRegistry
@@ -177,7 +177,7 @@ def keep_what_is_computed_once() -> None:
 
 
 def run(name: str, words: list[str]) -> int:
-    """Run a command, or a stage after `-m`; returns its status."""
+    """Run a command, or a stage after `-m`, and return its status."""
     try:
         if name == "paratopic":
             from paratopic.cli.app import main
@@ -204,7 +204,7 @@ def run(name: str, words: list[str]) -> int:
 
 
 def end(status: int) -> None:
-    """End as Python does, but do not take apart what was imported: that takes .4 s."""
+    """End as Python does, but without unloading modules, which takes 0.4 s."""
     threading._shutdown()  # type: ignore[attr-defined]  # waits for threads; Python calls it
     atexit._run_exitfuncs()
     sys.stdout.flush()
@@ -219,6 +219,6 @@ if __name__ == "__main__":
     for late in LATE:
         importlib.import_module(late)
     importlib.import_module("sqlalchemy.orm").configure_mappers()
-    keep_what_is_computed_once()
+    fill_caches()
     serve(sys.argv[1], int(sys.argv[2]))
     end(run(sys.argv[0], sys.argv[1:]))

@@ -1,1 +1,1 @@
-"""Suggesting which paragraphs to label, and exchanging them with the tools where people label."""
+"""Suggest paragraphs to label, and exchange them with tools in which people label."""

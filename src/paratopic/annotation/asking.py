@@ -1,8 +1,8 @@
-"""Ask a language model about many paragraphs: the question, what its answer means, and the asking.
+"""Ask a language model about many paragraphs: fill the prompt, send it, and read the replies.
 
-The words of the question lie in the project, in `prompt.md`, where people read and change them.
-Several paragraphs are asked about at a time, and answers come as they are ready. Which paragraphs
-these are, and where answers are written, is for the caller.
+The template of the prompt is the project's `prompt.md`, which people can read and change. Several
+requests run at a time, and votes come as they are ready. The caller chooses the paragraphs and
+writes the votes.
 """
 
 from __future__ import annotations
@@ -25,61 +25,61 @@ from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
 
-# Tokens of an answer, for the estimate of what will be spent.
-ANSWER_TOKENS = 15
-# The question of a new project.
+# Tokens of a reply, for the estimate of the cost.
+REPLY_TOKENS = 15
+# The prompt of a new project.
 DEFAULT = Path(__file__).with_name("prompt.md").read_text(encoding="utf-8")
-# What differs from paragraph to paragraph.
-OWN = "title heading before after paragraph".split()
-# What may stand in the template for something else.
-FIELDS = ["topics", "none", "task", "example", *OWN]
-# Characters that are sent of a paragraph, and of what stands on each side of it.
-LONGEST, CONTEXT_CHARACTERS = 8_000, 1_000
+# Fields of the template that differ from paragraph to paragraph.
+PARAGRAPH_FIELDS = "title heading before after paragraph".split()
+# All fields of the template.
+FIELDS = ["topics", "none", "task", "example", *PARAGRAPH_FIELDS]
+# Characters that are sent of a paragraph, and of the text on each side of it.
+MAX_CHARACTERS, MAX_CONTEXT_CHARACTERS = 8_000, 1_000
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """The question about a paragraph: a text in which `FIELDS`, such as $paragraph, are filled."""
+    """A question about a paragraph: a template with `FIELDS` to fill, such as $paragraph."""
 
     template: str
     topics: Topics
 
     @property
     def digest(self) -> str:
-        """12 hexadecimal digits that change with template and codebook."""
-        text = self.fill(**dict.fromkeys(OWN, ""))
+        """12 hexadecimal digits that change with the template and the codebook."""
+        text = self.fill(**dict.fromkeys(PARAGRAPH_FIELDS, ""))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def expected_tokens(self, item: Suggestion) -> int:
-        """Estimate of the tokens that will be read and written about a paragraph."""
-        return estimate(len(self.question(item))) + ANSWER_TOKENS
+        """Estimate of the tokens of a question and its reply."""
+        return estimate(len(self.question(item))) + REPLY_TOKENS
 
     def question(self, item: Suggestion) -> str:
-        """The question about one paragraph."""
+        """Fill the prompt of the language model with a paragraph and its context, cut to length."""
         return self.fill(
             title=item.title,
             heading=item.heading,
-            before=" ".join(item.before)[-CONTEXT_CHARACTERS:],
-            after=" ".join(item.after)[:CONTEXT_CHARACTERS],
-            paragraph=item.text[:LONGEST],
+            before=" ".join(item.before)[-MAX_CONTEXT_CHARACTERS:],
+            after=" ".join(item.after)[:MAX_CONTEXT_CHARACTERS],
+            paragraph=item.text[:MAX_CHARACTERS],
         )
 
-    def fill(self, **own: str) -> str:
-        """The template with the codebook, and with what is known of a paragraph."""
-        key, task, value, _ = self._form
+    def fill(self, **paragraph_fields: str) -> str:
+        """The template, filled with the codebook and the fields of a paragraph."""
+        key, task, value, _ = self._reply_format
         example, none = json.dumps({key: value}, ensure_ascii=False), self.topics.choices[-1]
         listed = "\n".join(
             f"- {topic.name}: {topic.definition}" if topic.definition else f"- {topic.name}"
             for topic in self.topics.topics
         )
         return Template(self.template).substitute(
-            own, topics=listed, none=none, task=task, example=example
+            paragraph_fields, topics=listed, none=none, task=task, example=example
         )
 
     @property
     def schema(self) -> dict[str, object]:
-        """JSON schema of an answer."""
-        key, _, _, value = self._form
+        """JSON schema of a reply."""
+        key, _, _, value = self._reply_format
         return {
             "type": "object",
             "properties": {key: value},
@@ -88,95 +88,97 @@ class Prompt:
         }
 
     def read(self, text: str) -> tuple[str, ...]:
-        """Read an answer strictly: the topics in the codebook's order, () for none of them.
+        """Read a reply strictly: the topics in the codebook's order, () for none of them.
 
         Raises
         ------
         BadReply
-            It is no such answer.
+            The reply has another form, or other topics.
         """
-        given: object = text.strip()
+        value: object = text.strip()
         if "{" in text:
             # Models wrap JSON in fences and sentences.
             begin, end = text.index("{"), text.rfind("}") + 1
             try:
-                given = json.loads(text[begin:end])[self._form[0]]
+                value = json.loads(text[begin:end])[self._reply_format[0]]
             except (ValueError, LookupError, TypeError, RecursionError):
-                raise BadReply(f"not the JSON that was asked for: {_short(text)}") from None
-        every = given if isinstance(given, list) else [given]
-        names = [name for name in every if isinstance(name, str)]
-        if len(names) < len(every) or not names:
-            raise BadReply(f"no topic: {_short(text)}")
-        chosen = {self._meant(name) for name in names}
+                raise BadReply(f"not the JSON that was asked for: {_shortened(text)}") from None
+        values = value if isinstance(value, list) else [value]
+        names = [name for name in values if isinstance(name, str)]
+        if len(names) < len(values) or not names:
+            raise BadReply(f"no topic: {_shortened(text)}")
+        chosen = {self._topic_named(name) for name in names}
         if None in chosen:
-            raise BadReply(f"not in the codebook: {_short(text)}")
-        if len(chosen) > (1 if self.topics.choices[-1] in chosen else self.topics.most):
-            raise BadReply(f"several topics: {_short(text)}")
-        # In the codebook's order, so that two answers with the same topics are equal.
+            raise BadReply(f"not in the codebook: {_shortened(text)}")
+        if len(chosen) > (1 if self.topics.choices[-1] in chosen else self.topics.max_topics):
+            raise BadReply(f"several topics: {_shortened(text)}")
+        # One order makes two replies with the same topics equal.
         return tuple(name for name in self.topics.names if name in chosen)
 
-    def _meant(self, text: str) -> str | None:
-        """The name that a text is, or the only one that is like it; None if there is no such."""
-        known = self.topics.choices
-        alike = [text] if text in known else [name for name in known if _bare(name) == _bare(text)]
-        return alike[0] if len(alike) == 1 else None
+    def _topic_named(self, text: str) -> str | None:
+        """The topic with this name, or the only one with a similar name; else None."""
+        choices = self.topics.choices
+        if text in choices:
+            return text
+        similar = [name for name in choices if _normalised(name) == _normalised(text)]
+        return similar[0] if len(similar) == 1 else None
 
     @property
-    def _form(self) -> tuple[str, str, object, dict[str, object]]:
-        """Key of the answer, the task, and the value of the key: an example, and its schema."""
+    def _reply_format(self) -> tuple[str, str, object, dict[str, object]]:
+        """Key of a reply, the task, an example of the key's value, and the value's schema."""
         name: dict[str, object] = {"type": "string", "enum": list(self.topics.choices)}
         first, key = self.topics.names[0], f"topic{self.topics.labels.plural}"
-        if self.topics.most == 1:
+        if self.topics.max_topics == 1:
             return key, "Choose the one topic that it is mainly about.", first, name
         return key, "Choose all topics.", [first], {"type": "array", "items": name}
 
 
 def read_prompt(path: Path, topics: Topics) -> Prompt:
-    """Read the template of a project, or write the default one where there is none.
+    """Read the template of a project, or write the default one if there is none.
 
     Raises
     ------
     UserError
-        It has a field that nothing fills in, or no place for the paragraph or the topics.
+        The template has an unknown field, or no field for the paragraph or the topics.
     """
     if not path.exists():
         files.write_text(path, DEFAULT)
     text = decode(path.read_bytes(), str(path))
     template = Template(text)
     if not template.is_valid() or (unknown := set(template.get_identifiers()) - set(FIELDS)):
-        which = ", ".join(sorted(unknown)) if template.is_valid() else "a single $"
+        problem = ", ".join(sorted(unknown)) if template.is_valid() else "a single $"
         raise UserError(
-            f"{path}: {which} cannot be filled in; write $$ for a dollar, and of fields there are "
+            f"{path}: {problem} cannot be filled in; write $$ for a dollar sign. Fields are "
             f"{', '.join(f'${name}' for name in FIELDS)}"
         )
     for name in ("topics", "paragraph"):
         if name not in template.get_identifiers():
-            raise UserError(f"{path}: the place of ${name} is missing: write it where it belongs")
+            raise UserError(f"{path}: ${name} is missing; write it into the template")
     return Prompt(text, topics)
 
 
-def _bare(name: str) -> str:
-    """A name without what models write around it, and in small letters."""
+def _normalised(name: str) -> str:
+    """A name in lower case, without the quotes and dots that models add."""
     return name.strip().strip("\"'.`").casefold()
 
 
-def _short(text: str) -> str:
+def _shortened(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 80 else f"{line[:80]} …"
 
 
 @dataclass(frozen=True)
 class Vote:
-    """What a model said of a paragraph.
+    """A language model's vote on a paragraph.
 
     Parameters
     ----------
     topics
-        The topics that it names; None where it gave no answer.
+        The topics in the reply; None if the reply has no valid ones.
     confidence
-        Probability of the answer, 0 to 1; None where the server does not say.
+        Probability of the reply, 0 to 1; None if the server does not report it.
     problem
-        Why there is no answer; "" where there is one.
+        Why there are no topics; "" if there are.
     """
 
     item: Suggestion
@@ -191,35 +193,34 @@ def ask_all(
     prompt: Prompt,
     items: Sequence[Suggestion],
     concurrency: int,
-    go_on: Callable[[], bool],
+    may_ask: Callable[[], bool],
 ) -> Iterator[Vote]:
-    """Ask about each paragraph; answers come as they are ready.
+    """Ask about each paragraph, and yield each vote as soon as it is ready.
 
-    A paragraph is asked about once the answer before it was taken by the caller, up to so many at
-    a time. After Ctrl-C, or if the server refuses all, no other paragraph is asked about; answers
-    that are under way, which have to be paid, still come, and then the error. A second Ctrl-C is
-    raised at once.
+    A new request starts when the caller takes a vote. After Ctrl-C or an error, no request starts.
+    Requests under way have to be paid for, so their votes still come before the exception. A second
+    Ctrl-C is raised at once.
 
     Parameters
     ----------
-    go_on
-        Asked before each paragraph: whether there is money left for it.
+    may_ask
+        Function that is called before each request: whether the budget allows it.
 
     Raises
     ------
     UserError
         The server cannot be reached, stays too busy, or refuses every question.
     KeyboardInterrupt
-        After Ctrl-C, once the last answer came.
+        Ctrl-C was pressed; it is raised after the last vote.
     """
     stopped = threading.Event()
-    left = iter(items)
+    remaining = iter(items)
     problem: BaseException | None = None
     running: set[Future[Vote]] = set()
-    with _first_interrupt(stopped), ThreadPoolExecutor(concurrency) as pool:
+    with _deferred_interrupt(stopped), ThreadPoolExecutor(concurrency) as pool:
         while True:
-            while not stopped.is_set() and len(running) < concurrency and go_on():
-                if (item := next(left, None)) is None:
+            while not stopped.is_set() and len(running) < concurrency and may_ask():
+                if (item := next(remaining, None)) is None:
                     break
                 running.add(pool.submit(_ask, chat, prompt, item))
             if not running:
@@ -238,46 +239,46 @@ def ask_all(
 
 
 @contextmanager
-def _first_interrupt(stopped: threading.Event) -> Iterator[None]:
-    """Let the first Ctrl-C only set an event, wherever the program is."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
+def _deferred_interrupt(stopped: threading.Event) -> Iterator[None]:
+    """Let the first Ctrl-C set an event instead of raising an exception."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
         return
 
     def stop(*_: object) -> None:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
         stopped.set()
 
     signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
 
 
 def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Vote:
-    """Ask about one paragraph, and once more if the answer is not in the form that is wanted."""
+    """Ask about one paragraph, and ask again if the reply is invalid."""
     messages: list[Message] = [{"role": "user", "content": prompt.question(item)}]
     topics, confidence, tokens, problem = None, None, (0, 0), ""
     for _ in range(2):
         try:
             reply = chat.ask(messages, prompt.schema)
-        except BadReply as bad:
-            problem, tokens = str(bad), _sum(tokens, bad.tokens)
+        except BadReply as error:
+            problem, tokens = str(error), _add_tokens(tokens, error.tokens)
             break
-        tokens = _sum(tokens, reply.tokens)
+        tokens = _add_tokens(tokens, reply.tokens)
         try:
             topics, confidence, problem = prompt.read(reply.text), reply.confidence, ""
             break
-        except BadReply as bad:
-            problem = str(bad)
+        except BadReply as error:
+            problem = str(error)
             messages += [
                 {"role": "assistant", "content": reply.text[:1000]},
-                {"role": "user", "content": f"That is {bad}. Answer with the JSON alone."},
+                {"role": "user", "content": f"That is {error}. Answer with the JSON alone."},
             ]
     return Vote(item, topics, confidence, problem, tokens)
 
 
-def _sum(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
-    return one[0] + other[0], one[1] + other[1]
+def _add_tokens(total: tuple[int, int], tokens: tuple[int, int]) -> tuple[int, int]:
+    return total[0] + tokens[0], total[1] + tokens[1]

@@ -1,7 +1,7 @@
-"""One question to a language model on a server with OpenAI's chat interface, and its answer.
+"""Send one question to a language model on a server with OpenAI's chat interface.
 
-This module knows nothing of topics, prompts or paragraphs. Retries, time-outs and waits are the
-library's. The key is sent to the server of the URL alone, and is in no message.
+This module does not know topics, prompts or paragraphs. OpenAI's library retries, waits and sets
+time-outs. The key is sent only to the server of the URL, and no message contains it.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from openai.types.chat.chat_completion import Choice
 
 from paratopic.project.errors import UserError
 
-# Tries of a request that the server is too busy for; the library waits between them.
+# Tries of a request to a busy server; the library waits between them.
 TRIES = 6
 # Environment variable with the key of the server.
 KEY = "PARATOPIC_LLM_KEY"
 # Names of this machine.
-HERE = "127.0.0.1", "localhost", "[::1]"
-# Why a reply is of no use that has another form.
-NO_ANSWER = "a reply that is no answer of a chat interface"
-# Tokens of an answer, at most.
-MOST_TOKENS = 200
+LOCAL_HOSTS = "127.0.0.1", "localhost", "[::1]"
+# Problem of a reply that has another form than a chat completion.
+INVALID_REPLY = "a reply that is no answer of a chat interface"
+# Most tokens of a reply.
+MAX_TOKENS = 200
 
 Message = Mapping[str, str]
 
 
 class BadReply(Exception):
-    """The server's reply is of no use; says why, and how many tokens have to be paid (in, out)."""
+    """The server's reply is invalid: the problem, and the tokens read and written to pay for."""
 
     def __init__(self, problem: str, tokens: tuple[int, int] = (0, 0)) -> None:
         super().__init__(problem)
@@ -44,14 +44,14 @@ class BadReply(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model wrote.
+    """A reply of a language model.
 
     Parameters
     ----------
     confidence
-        Probability of the answer by its tokens', 0 to 1; None where the server does not give them.
+        Product of the tokens' probabilities, 0 to 1; None if the server does not report them.
     tokens
-        Number of tokens read and written; estimated where the server does not count them.
+        Number of tokens read and written; estimated if the server does not count them.
     """
 
     text: str
@@ -61,7 +61,7 @@ class Reply:
 
 @dataclass
 class Chat:
-    """A model on a server.
+    """A language model on a server.
 
     Parameters
     ----------
@@ -70,21 +70,21 @@ class Chat:
     key
         Sent as a bearer token; None, the default, sends none.
     timeout
-        Seconds that an answer may take; 120 by default.
+        Seconds that a reply may take; 120 by default.
 
     Raises
     ------
     UserError
-        The URL is no address.
+        The URL is invalid.
     """
 
     url: str
     model: str
     key: str | None = field(default=None, repr=False)
     timeout: float = 120.0
-    _plain: bool = field(default=False, init=False)
-    # Of each thread: the number `n` of replies to its question that began, some of them in vain.
-    _begun: threading.local = field(default_factory=threading.local, init=False, repr=False)
+    _without_schema: bool = field(default=False, init=False)
+    # Each thread counts the replies to its question in `n`, also those that were cut off.
+    _replies: threading.local = field(default_factory=threading.local, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not _is_address(self.url):
@@ -92,13 +92,13 @@ class Chat:
                 "--url is the address of a chat interface, such as http://127.0.0.1:11434/v1, "
                 "without a name or password in it"
             )
-        # Neither a proxy for a server on this machine, nor another address than the URL's.
-        direct = {f"all://{host}": None for host in HERE}
-        hooks = {"response": [self._count]}
+        # A local server needs no proxy, and a redirect must not send the key to another server.
+        direct = {f"all://{host}": None for host in LOCAL_HOSTS}
+        hooks = {"response": [self._count_reply]}
         http = openai.DefaultHttpxClient(mounts=direct, follow_redirects=False, event_hooks=hooks)
         self._client = openai.OpenAI(
             base_url=self.url,
-            # Without one, the library would take the key of another service from the environment.
+            # Without a key, the library would use that of another service in the environment.
             api_key=self.key or "none",
             organization="",
             project="",
@@ -113,43 +113,43 @@ class Chat:
         return str(urlsplit(self.url).hostname)
 
     @property
-    def is_here(self) -> bool:
+    def is_local(self) -> bool:
         """Whether the server is this machine."""
-        return self.host in [name.strip("[]") for name in HERE]
+        return self.host in [name.strip("[]") for name in LOCAL_HOSTS]
 
     def ask(self, messages: Sequence[Message], schema: Mapping[str, object]) -> Reply:
-        """Ask for an answer that keeps to a JSON schema, if the server knows schemas.
+        """Ask for a reply that follows a JSON schema, if the server supports schemas.
 
         Raises
         ------
         BadReply
-            The reply is of no use.
+            The reply is invalid.
         UserError
             The server cannot be reached, stays too busy, or refuses every question.
         """
-        answer = {"name": "answer", "strict": True, "schema": schema}
-        form = {"type": "json_schema", "json_schema": answer}
-        if self._plain:
+        json_schema = {"name": "answer", "strict": True, "schema": schema}
+        response_format = {"type": "json_schema", "json_schema": json_schema}
+        if self._without_schema:
             return self._send(messages)
         try:
-            return self._send(messages, logprobs=True, response_format=form)
-        except _Refused:  # perhaps it knows no schemas; perhaps it refuses the text
+            return self._send(messages, logprobs=True, response_format=response_format)
+        except _Refused:  # The server may refuse the schema or the text.
             reply = self._send(messages)
-            self._plain = True
+            self._without_schema = True
             return reply
 
-    def _count(self, response: Any) -> None:
-        """Count a reply that begins, which has to be paid although it may be cut off."""
-        self._begun.n += response.is_success
+    def _count_reply(self, response: Any) -> None:
+        """Count a reply, which has to be paid for even if it is cut off."""
+        self._replies.n += response.is_success
 
-    def _send(self, messages: Sequence[Message], **more: object) -> Reply:
-        wish = {"model": self.model, "messages": list(messages), "temperature": 0.0, **more}
+    def _send(self, messages: Sequence[Message], **options: object) -> Reply:
+        request = {"model": self.model, "messages": list(messages), "temperature": 0.0, **options}
         read = estimate(sum(len(message["content"]) for message in messages))
-        self._begun.n = 0
+        self._replies.n = 0
         try:
-            completion = self._client.chat.completions.create(max_tokens=MOST_TOKENS, **wish)
-        except (ValueError, RecursionError):  # of whatever came instead of JSON
-            raise BadReply(NO_ANSWER, (read * self._begun.n, 0)) from None
+            completion = self._client.chat.completions.create(max_tokens=MAX_TOKENS, **request)
+        except (ValueError, RecursionError):  # The library cannot parse the reply as JSON.
+            raise BadReply(INVALID_REPLY, (read * self._replies.n, 0)) from None
         except openai.APITimeoutError:
             problem = f"no answer in {self.timeout:g} s"
         except openai.APIConnectionError as error:
@@ -161,7 +161,7 @@ class Chat:
             if error.status_code < 500 and error.status_code not in (408, 409, 425, 429):
                 raise _Refused(f"refused with {problem}") from None
         else:
-            return _parse(completion, read, self.key or "", read * (self._begun.n - 1))
+            return _parse(completion, read, self.key or "", read * (self._replies.n - 1))
         raise UserError(f"{self.host} does not answer ({problem}, {TRIES} tries): try again later")
 
 
@@ -170,18 +170,18 @@ class _Refused(BadReply):
 
 
 def _is_address(url: str) -> bool:
-    """Whether a URL can be sent to, and has no name or password, which messages would show."""
+    """Whether a URL is valid, without a user name or password, which messages would show."""
     try:
         parts = urlsplit(url)
-        is_whole = bool(parts.hostname) and parts.port != 0
+        has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    plain = url.isascii() and url.isprintable() and " " not in url
-    return is_whole and plain and parts.scheme in ("http", "https") and "@" not in parts.netloc
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    return has_host and is_plain and parts.scheme in ("http", "https") and "@" not in parts.netloc
 
 
 def _hint(status: int, host: str, model: str) -> str:
-    """What to do where a server refuses every question; "" where it refuses one."""
+    """The remedy if a server refuses every question; "" if it refuses only this one."""
     if status in (401, 403):
         return f"{host} refuses the key (status {status}): set the environment variable {KEY}"
     if status == 402:
@@ -199,25 +199,25 @@ def _hint(status: int, host: str, model: str) -> str:
     return ""
 
 
-def _parse(completion: ChatCompletion, read: int, key: str, lost: int) -> Reply:
-    """Read a reply, which may be anything: the library does not check it.
+def _parse(completion: ChatCompletion, read: int, key: str, lost_tokens: int) -> Reply:
+    """Read a reply, which the library does not validate.
 
     Parameters
     ----------
     read
         Tokens of the question, for a server that does not count them.
     key
-        The server's key, which a reply may repeat and which is taken out; "" for none.
-    lost
+        The server's key, which is removed if the reply repeats it; "" for none.
+    lost_tokens
         Tokens of the question in tries whose replies were cut off.
     """
     try:
         choice = completion.choices[0]
         text, refusal = choice.message.content, choice.message.refusal
-        asked, answered = _tokens(completion, read, len(refusal or text or ""))
+        n_read, n_written = _tokens(completion, read, len(refusal or text or ""))
     except (AttributeError, LookupError, TypeError):
-        raise BadReply(NO_ANSWER, (lost + read, 0)) from None
-    tokens = lost + asked, answered
+        raise BadReply(INVALID_REPLY, (lost_tokens + read, 0)) from None
+    tokens = lost_tokens + n_read, n_written
     if refusal:
         raise BadReply("the model refuses to answer", tokens)
     if not isinstance(text, str) or not text.strip():
@@ -235,15 +235,16 @@ def _confidence(choice: Choice) -> float | None:
 
 
 def _tokens(completion: ChatCompletion, read: int, written: int) -> tuple[int, int]:
-    """Tokens read and written; where the server counts none, those of the characters."""
-    counts = (
-        getattr(completion.usage, f"{name}_tokens", None) for name in ("prompt", "completion")
-    )
-    both = zip(counts, (read, estimate(written)), strict=True)
-    one, other = (n if type(n) is int and n >= 0 else estimated for n, estimated in both)
-    return one, other
+    """Tokens read and written; estimated from the characters if the server does not count them."""
+    n_read = getattr(completion.usage, "prompt_tokens", None)
+    n_written = getattr(completion.usage, "completion_tokens", None)
+    if type(n_read) is not int or n_read < 0:
+        n_read = read
+    if type(n_written) is not int or n_written < 0:
+        n_written = estimate(written)
+    return n_read, n_written
 
 
 def estimate(characters: int) -> int:
-    """Estimate the number of tokens of a text from that of its characters: four each."""
+    """Estimate the number of tokens of a text: one token for four characters."""
     return -(-characters // 4)

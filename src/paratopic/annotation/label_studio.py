@@ -1,6 +1,6 @@
-"""What Label Studio reads and writes: its labelling configuration, tasks, and exports as JSON.
+"""Files of Label Studio: its labelling configuration, tasks, and exports as JSON.
 
-Which paragraph and which topics an answer means is not checked here (`exchange` does that).
+`exchange` checks the paragraphs and topics of annotations.
 """
 
 from __future__ import annotations
@@ -15,36 +15,39 @@ from paratopic.annotation.suggestion import Suggestion
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics, topics_in_words
 
-# Choice "none of the topics", because choosing nothing means undecided.
+# Choice "none of the topics"; a task without a choice is undecided.
 NONE_CHOICE = f"({topics_in_words(())})"
-# Controls: name, what stands above, how many may be chosen. The first shows the suggestion.
+# Controls: name, heading, number of choices. The first control shows the suggestion.
 DOMINANT = "dominant"
-ONE = (DOMINANT, "Dominant topic", "single"), ("others", "Other topics that apply", "multiple")
-ALL = (("topics", "Topics that apply", "multiple"),)
+SINGLE_CONTROLS = (
+    (DOMINANT, "Dominant topic", "single"),
+    ("others", "Other topics that apply", "multiple"),
+)
+MULTI_CONTROLS = (("topics", "Topics that apply", "multiple"),)
 # Text field for notes.
 NOTE = "note"
-# What is between neighbouring paragraphs in a task.
-BETWEEN = "\n\n"
-# The labelling configuration, which the codebook fills in.
+# Text between neighbouring paragraphs in a task.
+SEPARATOR = "\n\n"
+# Template of the labelling configuration.
 TEMPLATE = Path(__file__).with_name("label_studio.xml")
 
 
 class Value(BaseModel):
-    """What was chosen or written in a control; those of other kinds have neither."""
+    """The choices or the text in a control; other kinds of controls have neither."""
 
     choices: list[str] = []
     text: list[str] | str = []
 
 
 class Result(BaseModel):
-    """What an annotator did in one control, which `from_name` names."""
+    """An annotator's input in the control `from_name`."""
 
     from_name: str = ""
     value: Value = Value()
 
 
 class Annotation(BaseModel):
-    """One annotator's answer to a task."""
+    """One annotator's vote on a task."""
 
     result: list[Result] = []
     was_cancelled: bool = False
@@ -55,7 +58,7 @@ class Annotation(BaseModel):
 
     @property
     def when(self) -> str:
-        """Time of the answer; "" where it is not known."""
+        """Time of the vote; "" if it is not known."""
         return self.updated_at or self.created_at or ""
 
     @property
@@ -73,23 +76,23 @@ class Annotation(BaseModel):
     @property
     def annotator(self) -> str:
         """Name of the annotator: 1 → "label-studio-1", {"email": "bo@b.org"} → "bo@b.org"."""
-        who = self.completed_by
-        if isinstance(who, dict):
-            who = who.get("email") or who.get("id")
-        if who is None:
+        user = self.completed_by
+        if isinstance(user, dict):
+            user = user.get("email") or user.get("id")
+        if user is None:
             return ""
-        return who if isinstance(who, str) else f"label-studio-{who}"
+        return user if isinstance(user, str) else f"label-studio-{user}"
 
 
 class Task(BaseModel):
-    """A text to label, with the data that it was imported with, and its annotations."""
+    """A text to label, with the data of its import, and its annotations."""
 
     id: int | str = ""
     data: dict[str, object]
     annotations: list[Annotation]
 
     def cell(self, name: str) -> str:
-        """One of the data that `task_of` writes; "" if the task has none."""
+        """A value of the data that `make_task` writes; "" if the task lacks it."""
         return str(self.data.get(name) or "").strip()
 
 
@@ -102,7 +105,7 @@ def read_export(path: Path) -> list[Task]:
     Raises
     ------
     UserError
-        The file cannot be read, or is no export as JSON.
+        The file cannot be read, or is no JSON export.
     """
     try:
         return _EXPORT.validate_json(path.read_bytes())
@@ -125,31 +128,34 @@ def configuration(topics: Topics) -> str:
     return f"{template.render(values, attribute=quoteattr)}\n"
 
 
-def task_of(suggestion: Suggestion, before: str, topics: Topics, model: str) -> dict[str, object]:
-    """A task to import; see `exchange.write_tasks`.
+def make_task(
+    suggestion: Suggestion, previous_id: str, topics: Topics, model: str
+) -> dict[str, object]:
+    """Make a task for Label Studio; see `exchange.write_tasks`.
 
-    Its data name the paragraph `before` it if it was drawn: an export lacks tasks without an
-    answer, and so does not tell whether those that it has are the first ones of the draw.
+    A drawn paragraph's task contains the id of the paragraph drawn before it, because an export
+    lacks tasks without annotations, and so does not show gaps in the draw.
     """
     data = {
         "paragraph": suggestion.id,
         "article": suggestion.article,
         "title": suggestion.title,
         "heading": suggestion.heading,
-        "before": BETWEEN.join(suggestion.before),
+        "before": SEPARATOR.join(suggestion.before),
         "text": suggestion.text,
-        "after": BETWEEN.join(suggestion.after),
+        "after": SEPARATOR.join(suggestion.after),
         "reason": suggestion.reason,
         "drawn": suggestion.drawn,
-        "drawn_after": before if suggestion.drawn else "",
+        "drawn_after": previous_id if suggestion.drawn else "",
     }
     if not suggestion.scores:
         return {"data": data}
-    value, score = {"choices": [suggestion.topic]}, round(suggestion.confidence, 4)
+    value = {"choices": [suggestion.topic]}
+    score = round(suggestion.confidence, 4)
     control = {"from_name": _controls(topics)[0][0], "to_name": "text", "type": "choices"}
-    predicted = {"model_version": model, "score": score, "result": [control | {"value": value}]}
-    return {"data": data, "predictions": [predicted]}
+    prediction = {"model_version": model, "score": score, "result": [control | {"value": value}]}
+    return {"data": data, "predictions": [prediction]}
 
 
 def _controls(topics: Topics) -> tuple[tuple[str, str, str], ...]:
-    return ONE if topics.most == 1 else ALL
+    return SINGLE_CONTROLS if topics.max_topics == 1 else MULTI_CONTROLS

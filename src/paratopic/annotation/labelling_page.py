@@ -1,7 +1,7 @@
-"""The labelling page: one paragraph at a time, by keyboard, each answer saved to labels.csv.
+"""The labelling page: one paragraph at a time, by keyboard, each vote saved to labels.csv.
 
-The page is served by this machine to its own browsers only, and loads nothing from elsewhere. This
-module does not decide which paragraphs are shown: the caller does.
+Only browsers on this machine can open the page, and it loads nothing from elsewhere. The caller
+chooses the paragraphs.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from starlette.types import ASGIApp
 
 from paratopic.annotation.suggestion import Suggestion
 from paratopic.inference.prediction import Explanation
-from paratopic.labels.answers import current
 from paratopic.labels.log import Label, append, cell_of, first_words, locked, read_lines, state_of
+from paratopic.labels.votes import latest_votes
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
 
 HOST = "127.0.0.1"
-# Of each response, beside the policy for its content.
+# Headers of every response; `application` adds the policy for its content.
 HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -47,14 +47,14 @@ HEADERS = {
 }
 
 
-class Shown(BaseModel):
-    """What the page sends with each action: `version_of` the codebook that it shows."""
+class PageAction(BaseModel):
+    """An action on the page, with the `codebook_version` of the codebook that the page shows."""
 
     codebook: str
 
 
-class Submission(Shown):
-    """What the page sends to be saved: the paragraph's id, its topics, and a note."""
+class Submission(PageAction):
+    """A vote to save: the paragraph's id, its topics, and a note."""
 
     id: str
     topics: list[str]
@@ -65,18 +65,18 @@ class Submission(Shown):
 class Session:
     """Work of one annotator on some paragraphs.
 
-    The codebook may change meanwhile. Then nothing is saved or undone until the page shows the new
-    one: what was chosen from the old one may mean something else now.
+    The codebook may change during a session. Topics chosen from the old codebook may then have
+    another meaning, so nothing is saved or undone until the page shows the new one.
 
     Parameters
     ----------
     path
-        File of labels. Every answer is on the disk before it is confirmed.
+        File of labels. Every vote is on the disk before it is confirmed.
     read_topics
-        Function that reads the codebook as it is now.
+        Function that reads the present codebook.
     explain
-        Function from the id of a paragraph to why the model answers as it does; None, the default,
-        if the page is not to say.
+        Function from a paragraph's id to the explanation of the model's prediction; None, the
+        default, if the page shows no explanations.
     """
 
     path: Path
@@ -85,19 +85,19 @@ class Session:
     read_topics: Callable[[], Topics]
     explain: Callable[[str], Explanation] | None = None
     _topics: Topics | None = field(default=None, init=False)
-    _answers: dict[str, Label] = field(default_factory=dict, init=False)
-    # The file as it was read or written last, and paragraph → time of its latest line there.
-    _seen: object = field(default=None, init=False)
-    _latest: dict[str, str] = field(default_factory=dict, init=False)
-    # Each answer with this codebook: its paragraph, the answer that it replaced, and what it is.
-    _replaced: list[tuple[Suggestion, Label | None, object]] = field(
+    _votes: dict[str, Label] = field(default_factory=dict, init=False)
+    # State of the file when it was last read or written, and paragraph → time of its latest line.
+    _file_state: object = field(default=None, init=False)
+    _latest_times: dict[str, str] = field(default_factory=dict, init=False)
+    # The votes with this codebook: paragraph, replaced vote, and the vote as the page shows it.
+    _history: list[tuple[Suggestion, Label | None, object]] = field(
         default_factory=list, init=False
     )
     # Times of the lines that this session wrote.
-    _written: set[str] = field(default_factory=set, init=False)
+    _written_times: set[str] = field(default_factory=set, init=False)
 
     def state(self) -> dict[str, Any]:
-        """Everything that the page shows.
+        """Everything that the page shows, as JSON.
 
         Raises
         ------
@@ -105,16 +105,16 @@ class Session:
             The codebook or the labels cannot be read, or a change is not finished.
         """
         topics = self._current_topics()
-        hidden = {"title", "drawn", "when"}
-        items = [
-            {name: value for name, value in asdict(item).items() if name not in hidden}
-            | {"answer": self._answer(item.id)}
-            for item in self.items
-        ]
+        items = []
+        for item in self.items:
+            fields = asdict(item) | {"answer": self._shown_vote(item.id)}
+            for hidden in ("title", "drawn", "when"):
+                del fields[hidden]
+            items.append(fields)
         return {
             "annotator": self.annotator,
-            "codebook": version_of(topics),
-            "most": topics.most,
+            "codebook": codebook_version(topics),
+            "most": topics.max_topics,
             "topics": [{"name": t.name, "definition": t.definition} for t in topics.topics],
             "items": items,
             "explains": self.explain is not None,
@@ -122,16 +122,16 @@ class Session:
         }
 
     def why(self, paragraph: str) -> dict[str, Any]:
-        """Explain what the model thinks of a paragraph.
+        """Explain the model's prediction for a paragraph, as JSON.
 
         Returns
         -------
-        The most probable topic, and by how much its logit falls without each sentence.
+        The most probable topic, and the decrease of its logit without each sentence.
 
         Raises
         ------
         UserError
-            The paragraph is not in this session, or what the model thinks of it is hidden.
+            The paragraph is not in this session, or the prediction is hidden.
         """
         item = self._item(paragraph)
         if self.explain is None or not item.scores:
@@ -143,110 +143,113 @@ class Session:
         ]
         return {"topic": topic, "sentences": sentences}
 
-    def save(self, answer: Submission) -> dict[str, Any]:
-        """Write an answer to the file of labels.
+    def save(self, submission: Submission) -> dict[str, Any]:
+        """Write a vote to the file of labels.
 
         Parameters
         ----------
-        answer
-            Its topics have the dominant one first; empty for none of the topics.
+        submission
+            The vote, with the dominant topic first; no topics stand for none of the topics.
 
         Returns
         -------
-        The paragraph's id, and its answer as the page shows it. If the codebook is another one than
-        the page shows, or another program took answers out of the file, nothing is saved, and the
-        new `state` is all that is returned.
+        The paragraph's id, and its vote as the page shows it. Only the new `state` is returned, and
+        nothing is saved, if the codebook differs from the one on the page, or if another program
+        removed votes from the file.
 
         Raises
         ------
         UserError
             The paragraph is not in this session, a topic is unknown, or as for `state`.
         """
-        item, known = self._item(answer.id), self._answers
-        with locked(self.path):  # so that the codebook does not change before the line is written
+        item, previous_votes = self._item(submission.id), self._votes
+        with locked(self.path):  # The codebook must not change before the line is written.
             topics = self._current_topics()
-            if answer.codebook != version_of(topics) or known.keys() - self._answers.keys():
+            is_new_codebook = submission.codebook != codebook_version(topics)
+            if is_new_codebook or previous_votes.keys() - self._votes.keys():
                 return {"state": self.state()}
-            names, replaced = topics.check(answer.topics, item.id), self._answers.get(item.id)
-            self._write(item, names, answer.note)
-        self._replaced.append((item, replaced, self._answer(item.id)))
-        return {"id": item.id, "answer": self._answer(item.id)}
+            names, replaced = topics.check(submission.topics, item.id), self._votes.get(item.id)
+            self._write(item, names, submission.note)
+        self._history.append((item, replaced, self._shown_vote(item.id)))
+        return {"id": item.id, "answer": self._shown_vote(item.id)}
 
-    def undo(self, shown: Shown) -> dict[str, Any]:
-        """Take back the last answer, so that the one it replaced counts again.
+    def undo(self, action: PageAction) -> dict[str, Any]:
+        """Undo the last vote, so that the vote before it counts again.
 
         Returns
         -------
-        The paragraph's id, its answer as the page shows it (None if it had none before), and the
-        answer that was taken back, for correcting it; or `state` alone, as for `save`.
+        The paragraph's id, its present vote as the page shows it (None for none), and the undone
+        vote, which the annotator can correct; or only `state`, as for `save`.
 
         Raises
         ------
         UserError
-            This session has no answer to take back, or as for `state`.
+            This session has no vote to undo, or as for `state`.
         """
         with locked(self.path):
             topics = self._current_topics()
-            if shown.codebook != version_of(topics):
+            if action.codebook != codebook_version(topics):
                 return {"state": self.state()}
-            if not self._replaced:
+            if not self._history:
                 raise UserError("there is nothing to undo")
-            item, replaced, undone = self._replaced[-1]
-            is_own = self._latest.get(item.id) in self._written
-            if self._answer(item.id) != undone or not is_own:
-                self._replaced.pop()
+            item, replaced, undone = self._history[-1]
+            is_own = self._latest_times.get(item.id) in self._written_times
+            if self._shown_vote(item.id) != undone or not is_own:
+                self._history.pop()
                 raise UserError(
                     f"{item.id} was answered anew in another window; reload the page to see it"
                 )
             names, note = (replaced.names, replaced.note) if replaced else (None, "")
             self._write(item, names, note)
-        self._replaced.pop()
-        return {"id": item.id, "answer": self._answer(item.id), "undone": undone}
+        self._history.pop()
+        return {"id": item.id, "answer": self._shown_vote(item.id), "undone": undone}
 
     def _current_topics(self) -> Topics:
-        """The codebook as it is now; after a change, the answers are read anew in its names."""
+        """The present codebook; after a change, votes are read again with its names."""
         topics = self.read_topics()
-        if topics != self._topics or state_of(self.path) != self._seen:
-            self._answers = self._own_answers(topics)
-            self._replaced = self._replaced if topics == self._topics else []
+        if topics != self._topics or state_of(self.path) != self._file_state:
+            self._votes = self._own_votes(topics)
+            self._history = self._history if topics == self._topics else []
             self._topics = topics
         return topics
 
-    def _own_answers(self, topics: Topics) -> dict[str, Label]:
-        """The annotator's latest answers on the session's paragraphs, as the file has them now."""
-        self._seen = state_of(self.path)
+    def _own_votes(self, topics: Topics) -> dict[str, Label]:
+        """The annotator's latest votes on the session's paragraphs, read from the file."""
+        self._file_state = state_of(self.path)
         lines = read_lines(self.path) if self.path.exists() else []
-        shown = {(item.id, self.annotator) for item in self.items}
-        own = [line for line in lines if (line.paragraph, line.annotator) in shown]
-        self._latest = {line.paragraph: line.when for line in sorted(own, key=lambda x: x.time)}
-        return {line.paragraph: line for line in current(own, topics)}
+        keys = {(item.id, self.annotator) for item in self.items}
+        own_lines = [line for line in lines if (line.paragraph, line.annotator) in keys]
+        by_time = sorted(own_lines, key=lambda line: line.time)
+        self._latest_times = {line.paragraph: line.when for line in by_time}
+        return {line.paragraph: line for line in latest_votes(own_lines, topics)}
 
     def _item(self, paragraph: str) -> Suggestion:
-        if item := next((each for each in self.items if each.id == paragraph), None):
-            return item
+        for item in self.items:
+            if item.id == paragraph:
+                return item
         raise UserError(f"{paragraph} is not among the paragraphs to label")
 
     def _write(self, item: Suggestion, names: Sequence[str] | None, note: str) -> None:
-        """Add a line to the locked file of labels; without names, it takes the answer back."""
+        """Add a line to the locked file of labels; without names, it withdraws the vote."""
         cell, words = cell_of(names), first_words(item.text)
-        when = self._latest.get(item.id, "")
+        when = self._latest_times.get(item.id, "")
         line = Label("the page", item.id, cell, words, self.annotator, when, note, item.drawn)
         written = append(self.path, line)
-        self._seen, self._latest[item.id] = state_of(self.path), written.when
-        self._written.add(written.when)
+        self._file_state, self._latest_times[item.id] = state_of(self.path), written.when
+        self._written_times.add(written.when)
         if names is None:
-            del self._answers[item.id]
+            del self._votes[item.id]
         else:
-            self._answers[item.id] = written
+            self._votes[item.id] = written
 
-    def _answer(self, paragraph: str) -> dict[str, object] | None:
-        """The annotator's answer as the page shows it; None if there is none."""
-        answer = self._answers.get(paragraph)
-        return None if answer is None else {"topics": answer.names, "note": answer.note}
+    def _shown_vote(self, paragraph: str) -> dict[str, object] | None:
+        """The annotator's vote as the page shows it; None if there is none."""
+        vote = self._votes.get(paragraph)
+        return None if vote is None else {"topics": vote.names, "note": vote.note}
 
 
-def version_of(topics: Topics) -> str:
-    """Digest of a codebook: of its mode and of all that its topics have."""
+def codebook_version(topics: Topics) -> str:
+    """Digest of a codebook, with its mode and all fields of its topics."""
     return hashlib.sha256(repr(topics).encode()).hexdigest()
 
 
@@ -256,20 +259,20 @@ def application(session: Session, token: str = "") -> ASGIApp:
     Parameters
     ----------
     token
-        First part of the path of every address, which other users of this machine cannot guess;
-        "", the default, for none.
+        Secret first part of the path of every address, so that other users of this machine cannot
+        open the page; "", the default, for none.
     """
     page = files("paratopic.annotation").joinpath("page.html").read_text(encoding="utf-8")
-    headers = HEADERS | {"Content-Security-Policy": policy(page)}
-    # Made outside of the guard.
-    failed = PlainTextResponse("Internal Server Error", 500, headers)
+    headers = HEADERS | {"Content-Security-Policy": content_policy(page)}
+    # This response needs the headers here, because errors of the server bypass the guard.
+    server_error = PlainTextResponse("Internal Server Error", 500, headers)
 
     async def guard(request: Request, call_next: RequestResponseEndpoint) -> Response:
         response = refusal(request) or await call_next(request)
         response.headers.update(headers)
         return response
 
-    # No lock is needed: nothing is awaited while the session reads or writes its answers.
+    # No lock is needed, because nothing is awaited while the session reads or writes votes.
     async def state(_: Request) -> Response:
         return JSONResponse(session.state())
 
@@ -280,7 +283,7 @@ def application(session: Session, token: str = "") -> ASGIApp:
         return JSONResponse(session.save(Submission.model_validate_json(await request.body())))
 
     async def undo(request: Request) -> Response:
-        return JSONResponse(session.undo(Shown.model_validate_json(await request.body())))
+        return JSONResponse(session.undo(PageAction.model_validate_json(await request.body())))
 
     pages = [
         Route("/", HTMLResponse(page), methods=["GET"]),
@@ -289,19 +292,19 @@ def application(session: Session, token: str = "") -> ASGIApp:
         Route("/save", save, methods=["POST"]),
         Route("/undo", undo, methods=["POST"]),
     ]
-    # The host's name is checked within the guard, so that its refusals have the headers too.
+    # The check of the host's name runs within the guard, so that its refusals have the headers.
     middleware = [
         Middleware(BaseHTTPMiddleware, dispatch=guard),
         Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
     ]
-    handlers = dict.fromkeys((404, ValidationError, UserError, OSError), not_done)
-    handlers[500] = lambda *_: failed
+    handlers = dict.fromkeys((404, ValidationError, UserError, OSError), error_response)
+    handlers[500] = lambda *_: server_error
     routes = [Mount(token and f"/{token}", routes=pages)]
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
 
 
-def not_done(_: Request, error: Exception) -> Response:
-    """Say why nothing was done: the request is of another form, refused, or cannot be saved."""
+def error_response(_: Request, error: Exception) -> Response:
+    """Response to an invalid or refused request, or to a vote that cannot be saved."""
     if isinstance(error, HTTPException):
         return PlainTextResponse("not found: open the whole address that was printed", 404)
     if isinstance(error, OSError):
@@ -309,8 +312,8 @@ def not_done(_: Request, error: Exception) -> Response:
     return PlainTextResponse(str(error), 409 if isinstance(error, UserError) else 400)
 
 
-def policy(page: str) -> str:
-    """Content-Security-Policy that lets a page run its one inline script and style, no others."""
+def content_policy(page: str) -> str:
+    """Content-Security-Policy that allows only the page's own inline script and style."""
 
     def source(tag: str) -> str:
         (inline,) = re.findall(rf"(?s)<{tag}>(.*?)</{tag}>", page)
@@ -325,11 +328,11 @@ def policy(page: str) -> str:
 
 
 def refusal(request: Request) -> Response | None:
-    """Refuse a request that does not come from the page itself; None for one that does.
+    """Response that refuses a request of another page; None for a request of this page.
 
-    Each web page that is open in a browser on this machine can send requests here. Its requests
-    have its own Origin. If its domain name was made to point to this machine (DNS rebinding), they
-    have that name as Host, which `TrustedHostMiddleware` refuses.
+    Every web page in a browser on this machine can send requests here, with its own Origin. If its
+    domain name points to this machine (DNS rebinding), the Host is that name, which
+    `TrustedHostMiddleware` refuses.
     """
     host, origin = request.headers.get("host", ""), request.headers.get("origin")
     if origin is not None and origin != f"http://{host}":
@@ -340,7 +343,7 @@ def refusal(request: Request) -> Response | None:
 
 
 def listen(port: int, token: str = "") -> socket.socket:
-    """Take a port, and print its address; requests wait there until `serve` answers them.
+    """Open a port, and print its address; requests wait until `serve` answers them.
 
     Parameters
     ----------

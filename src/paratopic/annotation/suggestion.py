@@ -1,9 +1,11 @@
-"""Paragraphs to label: doubtful ones that differ, those of a search, or drawn at random.
+"""Choose paragraphs to label: doubtful ones that differ, matches of a search, or a random draw.
 
-Each comes with its neighbours in the article and, if it is to be seen, what the model thinks of it.
+A suggestion contains the paragraph, its neighbours in the article and, unless it is hidden, the
+model's prediction.
 
-Suggestions may be mixed with draws at random, by chances that are known: `labels.sample` weighs
-their labels. This module does not read labels.csv, write files or ask people.
+A draw may mix suggestions with paragraphs drawn at random. It records the chance of each
+paragraph, from which `labels.sample` computes the weight of its label. This module does not read
+labels.csv, write files or ask people.
 """
 
 from __future__ import annotations
@@ -20,23 +22,23 @@ import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.table import has_hand_label, targets_of, texts_of
+from paratopic.corpus.table import has_hand_label, passages_for, targets_of
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Array, Features, Integers, Scores, Targets
 from paratopic.labels.log import ARTICLE
 from paratopic.labels.sample import RANDOM_SHARE, n_texts
 from paratopic.project.topics import Pattern
 
-# Number of neighbouring paragraphs that are shown on each side.
-SHOWN = 2
-# Number of candidates for each paragraph that is to be chosen.
+# Neighbouring paragraphs that are shown on each side.
+N_NEIGHBOURS = 2
+# Candidates for each paragraph that is chosen.
 CANDIDATES = 10
 # Smallest weight of a row in the clustering: k-means needs weights above zero.
 SMALLEST_WEIGHT = 1e-6
-# Texts that are scored at a time.
-STEP = 2048
-# How `Label.drawn` begins if a paragraph is drawn at random from those that are left.
-AT_RANDOM = "1"
+# Texts that are scored at a time: the features of all of them would take gigabytes.
+BATCH_SIZE = 2048
+# `Label.drawn` begins with this chance if a paragraph is drawn at random from the unlabelled ones.
+RANDOM_DRAW = "1"
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,17 @@ class Suggestion:
     before, after
         Texts of the neighbouring paragraphs in the article, at most two on each side.
     scores
-        Probability of each topic; empty if no model has scored the paragraph, or if whoever labels
-        it is not to see what the model thinks.
+        Probability of each topic; empty if no model has scored the paragraph, or if the prediction
+        is hidden from the annotator.
     reason
         Why the paragraph should be labelled; "" if only because the model is unsure.
     title
         Title of the article; "" for none.
     drawn
-        How the paragraph was chosen, as in `Label.drawn`; "" where it is not known.
+        How the paragraph was chosen, as in `Label.drawn`; "" if it is not known.
     when
-        Time of an answer in a sheet, as in `Label.when`: after the labels that were there when it
-        was written; "" for none.
+        Time that a vote in a sheet gets, as in `Label.when`. It is later than all labels that
+        existed when the sheet was written; "" for none.
     """
 
     id: str
@@ -86,89 +88,86 @@ class Suggestion:
         return self.scores.get(self.topic, 0.0)
 
 
-def in_context(
+def make_suggestions(
     frame: pd.DataFrame, drawn: Mapping[str, str], model: Model | None = None
 ) -> list[Suggestion]:
-    """Look up paragraphs and their neighbours in the paragraph table.
+    """Make suggestions of paragraphs, with their neighbours and the model's predictions.
 
     Parameters
     ----------
     drawn
-        Paragraph id → how it was chosen (`Label.drawn`), in the order in which they are to be
-        shown.
+        Paragraph id → how it was chosen (`Label.drawn`), in the order in which people label them.
     model
-        Model whose predictions they get; none by default.
+        Model that predicts the paragraphs; none by default.
     """
     places = frame.set_index("id").loc[list(drawn), ["article", "heading"]].to_numpy()
-    texts = texts_of(frame, drawn)
-    each = zip(drawn.items(), places, texts, strict=True)
+    passages = passages_for(frame, drawn)
     suggestions = [
         Suggestion(
             id_,
             article,
             heading,
-            text=read.text,
-            before=read.before[-SHOWN:],
-            after=read.after[:SHOWN],
-            title=read.title,
-            drawn=how,
+            text=passage.text,
+            before=passage.before[-N_NEIGHBOURS:],
+            after=passage.after[:N_NEIGHBOURS],
+            title=passage.title,
+            drawn=drawn[id_],
         )
-        for (id_, how), (article, heading), read in each
+        for id_, (article, heading), passage in zip(drawn, places, passages, strict=True)
     ]
     if model is None:
         return suggestions
     return [
-        replace(suggestion, scores=answer.scores, topics=answer.topics, sure=answer.sure)
-        for suggestion, answer in zip(suggestions, model.predict(texts), strict=True)
+        replace(item, scores=prediction.scores, topics=prediction.topics, sure=prediction.sure)
+        for item, prediction in zip(suggestions, model.predict(passages), strict=True)
     ]
 
 
 def suggest(
-    frame: pd.DataFrame, judged: Collection[str], model: Model, n: int, seed: int
+    frame: pd.DataFrame, voted: Collection[str], model: Model, n: int, seed: int
 ) -> dict[str, str]:
-    """Suggest the unlabelled paragraphs that are most worth labelling.
+    """Suggest the unlabelled paragraphs from which a model gains most.
 
     Parameters
     ----------
     model
-        Model whose scores tell which paragraphs are uncertain, and whose embeddings tell which are
-        alike.
+        Its scores give the doubt about each paragraph, and its embeddings the similarities.
 
     Returns
     -------
-    Id → `Label.drawn`, which is "", of at most n paragraphs, the most uncertain first. Those that
-    are like one with a label, or like one before them, come after all others.
+    Id → `Label.drawn`, which is "", of at most n paragraphs, the most uncertain first. Paragraphs
+    similar to a labelled one, or to one earlier in the list, come after all others.
     """
-    rows = unlabelled(frame, judged)
+    rows = unlabelled_rows(frame, voted)
     if rows.empty:
         return {}
-    texts = texts_of(frame, rows["id"])
-    scores = np.concatenate([model.predict_proba(texts[part]) for part in _steps(len(texts))])
+    texts = passages_for(frame, rows["id"])
+    scores = np.concatenate([model.predict_proba(texts[batch]) for batch in _batches(len(texts))])
 
     chosen: list[int] = []
-    is_new = _is_new(frame, judged, rows)
-    for part in (np.flatnonzero(is_new), np.flatnonzero(~is_new)):
+    is_new = _is_new(frame, voted, rows)
+    for candidates in (np.flatnonzero(is_new), np.flatnonzero(~is_new)):
         if len(chosen) == n:
             break
 
-        def embed_part(numbers: Integers, part: Integers = part) -> Features:
-            return model.embed([texts[number] for number in part[numbers]])
+        def embed_rows(numbers: Integers, candidates: Integers = candidates) -> Features:
+            return model.embed([texts[number] for number in candidates[numbers]])
 
-        places = choose(model.mode.doubt(scores[part]), embed_part, n - len(chosen), seed)
-        chosen += part[places].tolist()
+        doubt = model.mode.uncertainty(scores[candidates])
+        numbers = choose(doubt, embed_rows, n - len(chosen), seed)
+        chosen += candidates[numbers].tolist()
     return dict.fromkeys(rows["id"].iloc[chosen], "")
 
 
-def _steps(n: int) -> Iterator[slice]:
-    """Parts of n texts, to score one at a time: the features of all would take gigabytes."""
-    return (slice(at, at + STEP) for at in range(0, n, STEP))
+def _batches(n: int) -> Iterator[slice]:
+    return (slice(start, start + BATCH_SIZE) for start in range(0, n, BATCH_SIZE))
 
 
 def choose(doubt: Array, embed: Callable[[Integers], Features], n: int, seed: int) -> Integers:
-    """Choose the n rows that are most worth labelling.
+    """Choose n rows with high doubt that differ from each other.
 
-    The 10 n rows with the highest doubt are clustered into n by k-means, each row weighted by its
-    doubt. The row nearest to each centre is chosen (Zhdanov 2019,
+    K-means groups the 10 n rows with the highest doubt into n clusters, and weights each row by
+    its doubt. The row nearest to each centre is chosen (Zhdanov 2019,
     https://arxiv.org/abs/1901.05954).
 
     Parameters
@@ -186,19 +185,19 @@ def choose(doubt: Array, embed: Callable[[Integers], Features], n: int, seed: in
     if n >= len(order):
         return order
     candidates = order[: CANDIDATES * n]
-    return candidates[_central(embed(candidates), doubt[candidates], n, seed)]
+    return candidates[_nearest_to_centres(embed(candidates), doubt[candidates], n, seed)]
 
 
-def _central(features: Features, doubt: Array, n: int, seed: int) -> list[int]:
-    """Numbers of n of the rows, in ascending order: the one nearest to the centre of each cluster.
+def _nearest_to_centres(features: Features, doubt: Array, n: int, seed: int) -> list[int]:
+    """Numbers of the n rows nearest to the centre of a cluster, in ascending order.
 
-    Equal rows can leave fewer than n clusters; the first of the remaining rows then fill up.
+    Equal rows can leave fewer than n clusters. The first of the other rows then fill the list.
     """
-    from sklearn.cluster import KMeans  # slow to load, and nothing that is drawn needs it
+    from sklearn.cluster import KMeans  # It is slow to load, and random draws do not need it.
     from threadpoolctl import threadpool_limits
 
     weights = np.maximum(doubt, SMALLEST_WEIGHT)
-    with threadpool_limits(1):  # one order of summation, so that all machines choose the same
+    with threadpool_limits(1):  # One thread sums in one order, so that all machines agree.
         means = KMeans(n, n_init=3, random_state=seed).fit(features, sample_weight=weights)
         distances = means.transform(features)
     nearest = {
@@ -210,61 +209,64 @@ def _central(features: Features, doubt: Array, n: int, seed: int) -> list[int]:
 
 
 def _is_new(
-    frame: pd.DataFrame, judged: Collection[str], rows: pd.DataFrame
+    frame: pd.DataFrame, voted: Collection[str], rows: pd.DataFrame
 ) -> npt.NDArray[np.bool_]:
-    """Whether each of m rows without a label, (m,), is unlike those that come before it.
+    """Whether each of m unlabelled rows, (m,), differs from all labelled and all earlier rows.
 
-    Of texts that differ in few words or in numbers alone, the first is, unless one has a label.
+    Texts that differ only in a few words or in numbers are near-duplicates. The first of them is
+    new, unless one of them has a label.
     """
-    labelled = frame["text"][has_label(frame, judged)]
+    labelled = frame["text"][has_label(frame, voted)]
     texts = pd.concat([labelled, rows["text"]]).str.replace(r"\d", "0", regex=True)
     return ~pd.Series(near_duplicates(texts.tolist())).duplicated().to_numpy()[len(labelled) :]
 
 
 def search(
     frame: pd.DataFrame,
-    judged: Collection[str],
+    voted: Collection[str],
     contains: str,
     topics: Sequence[str],
     model: Model | None,
     n: int,
     seed: int,
 ) -> dict[str, str]:
-    """Look for unlabelled paragraphs that have a text in them, or that may have certain topics.
+    """Search unlabelled paragraphs for a text, or for paragraphs that may have certain topics.
 
     Parameters
     ----------
     contains
-        What they contain, as for `containing`; "" for anything.
+        Text or regular expression, as for `match_texts`; "" matches all.
     topics
-        Names of the model's topics, of which those come first that `by_topic` has first. Without
-        any, or without a model, the order is a random one.
+        Names of the model's topics, by which `search_order` sorts the paragraphs. Without topics
+        or without a model, the order is random.
 
     Returns
     -------
     As for `suggest`, in this order.
     """
-    rows = unlabelled(frame, judged)
-    rows = rows[containing(rows["text"], contains)]
+    rows = unlabelled_rows(frame, voted)
+    rows = rows[match_texts(rows["text"], contains)]
     if rows.empty:
         return {}
     if model is None or not topics:
-        order = _generator(seed, judged).permutation(len(rows))
+        order = _generator(seed, voted).permutation(len(rows))
     else:
-        texts = texts_of(frame, rows["id"])
-        steps = _steps(len(texts))
-        answers = [answer for part in steps for answer in model.predict(texts[part])]
-        scores = np.array([[answer.scores[topic] for topic in topics] for answer in answers])
-        order = by_topic(scores, targets_of([answer.topics for answer in answers], topics))
+        texts = passages_for(frame, rows["id"])
+        batches = (model.predict(texts[batch]) for batch in _batches(len(texts)))
+        predictions = list(chain.from_iterable(batches))
+        scores = pd.DataFrame([prediction.scores for prediction in predictions])[list(topics)]
+        predicted = targets_of([prediction.topics for prediction in predictions], topics)
+        order = search_order(scores.to_numpy(), predicted)
     rows = rows.iloc[order]
-    is_new = _is_new(frame, judged, rows)
-    return dict.fromkeys([*rows["id"][is_new], *rows["id"][~is_new]][:n], "")
+    is_new = _is_new(frame, voted, rows)
+    ids = [*rows["id"][is_new], *rows["id"][~is_new]]
+    return dict.fromkeys(ids[:n], "")
 
 
-def containing(texts: Iterable[str], wanted: str) -> list[bool]:
-    """Say which texts contain a text, or something that matches a regular expression.
+def match_texts(texts: Iterable[str], wanted: str) -> list[bool]:
+    """Whether each text contains a text, or a match of a regular expression.
 
-    Upper and lower case do not matter, nor do the ways in which Unicode writes the same letters.
+    Case is ignored, and so are different ways to write the same letters in Unicode.
 
     >>> containing(["TARIFFS on steel", "Steel"], "tariff"), containing(["ESG"], "/^e.g$/")
     ([True, False], [True])
@@ -277,21 +279,21 @@ def containing(texts: Iterable[str], wanted: str) -> list[bool]:
     Raises
     ------
     UserError
-        It is no regular expression, or takes too long.
+        The regular expression is invalid, or takes too long.
     """
     is_expression = len(wanted) > 2 and wanted[0] == wanted[-1] == "/"
     plain = normalize("NFKC", wanted)
-    # (?f) also takes ß for ss.
+    # The flag (?f) makes ß equal to ss.
     expression = plain[1:-1] if is_expression else f"(?f){re.escape(plain)}"
     pattern = Pattern(expression, f"--contains {wanted}")
-    return [pattern.is_in(normalize("NFKC", text)) for text in texts]
+    return [pattern.matches(normalize("NFKC", text)) for text in texts]
 
 
-def by_topic(scores: Scores, predicted: Targets) -> Integers:
-    """Put m texts in the order in which to look through them for some of the topics.
+def search_order(scores: Scores, predicted: Targets) -> Integers:
+    """Sort m texts for a search for topics.
 
-    Of each topic in turn come the most probable text and the next one on the border: the most
-    probable of which it is not predicted, or the least probable of which it is.
+    The topics take turns. Each turn takes the topic's most probable text, then the next one at
+    the decision boundary: the most probable text without the topic, or the least probable with it.
 
     Parameters
     ----------
@@ -303,140 +305,141 @@ def by_topic(scores: Scores, predicted: Targets) -> Integers:
     (m,) numbers of the texts.
     """
     queues: list[Integers] = []
-    for of_topic, is_predicted in zip(scores.T, predicted.T, strict=True):
-        falling = np.argsort(-of_topic, kind="stable")
-        inside = is_predicted[falling]
-        queues += [falling, _in_turn(falling[~inside], falling[inside][::-1])]
-    return _in_turn(*queues)
+    for probabilities, has_topic in zip(scores.T, predicted.T, strict=True):
+        ranking = np.argsort(-probabilities, kind="stable")
+        is_positive = has_topic[ranking]
+        boundary = _interleave(ranking[~is_positive], ranking[is_positive][::-1])
+        queues += [ranking, boundary]
+    return _interleave(*queues)
 
 
-def _in_turn(*queues: Integers) -> Integers:
-    """Numbers of queues, the first of each, then the second of each and so on, each once."""
-    every = chain.from_iterable(zip_longest(*map(np.ndarray.tolist, queues)))
-    return np.array(list(dict.fromkeys(n for n in every if n is not None)), dtype=np.int64)
+def _interleave(*queues: Integers) -> Integers:
+    """Unique numbers: the first of each queue, then the second of each, and so on."""
+    numbers = chain.from_iterable(zip_longest(*map(np.ndarray.tolist, queues)))
+    return np.array(list(dict.fromkeys(n for n in numbers if n is not None)), dtype=np.int64)
 
 
-def unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:
-    """Select the rows that are left to label: of each text without a label, the first one.
+def unlabelled_rows(frame: pd.DataFrame, voted: Collection[str]) -> pd.DataFrame:
+    """Select the first row of each text without a hand label, and sort these rows by id.
 
-    They are sorted by id. Boilerplate is not among them, and weak labels do not count.
+    Boilerplate is left out, and weak labels do not count as labels.
 
     Parameters
     ----------
-    judged
-        Ids of the paragraphs with an answer in labels.csv, which may be newer than `frame`.
+    voted
+        Ids of the paragraphs with a vote in labels.csv, which may be newer than `frame`.
     """
-    texts = frame["text"][has_label(frame, judged)]
+    texts = frame["text"][has_label(frame, voted)]
     rows = frame[~(frame["text"].isin(texts) | frame["boilerplate"])]
     return rows.drop_duplicates("text").sort_values("id")
 
 
-def draw_random(frame: pd.DataFrame, judged: Collection[str], n: int, seed: int) -> dict[str, str]:
+def draw_random(frame: pd.DataFrame, voted: Collection[str], n: int, seed: int) -> dict[str, str]:
     """Draw at most n unlabelled paragraphs at random: id → `Label.drawn`, in the order of the draw.
 
-    The number of judged paragraphs is part of the seed.
+    The number of paragraphs with a vote is part of the seed.
     """
-    ids = unlabelled(frame, judged)["id"]
-    order = _generator(seed, judged).permutation(len(ids))
-    return dict.fromkeys(ids.iloc[order[:n]], f"{AT_RANDOM} of {n_texts(frame)}")
+    ids = unlabelled_rows(frame, voted)["id"]
+    order = _generator(seed, voted).permutation(len(ids))
+    return dict.fromkeys(ids.iloc[order[:n]], f"{RANDOM_DRAW} of {n_texts(frame)}")
 
 
 def draw_from_groups(
     frame: pd.DataFrame,
-    judged: Collection[str],
+    voted: Collection[str],
     members: Mapping[str, Collection[str]],
     n: int,
     seed: int,
 ) -> dict[str, str]:
-    """Draw as `draw_random` does from groups, always next from the one with the fewest labels.
+    """Draw as `draw_random` does from groups, each time from the group with the fewest labels.
 
-    Labels that were not drawn at random count in part.
+    A label counts by its effective count, which is 1 if its paragraph was drawn at random.
 
     Parameters
     ----------
     members
         Name of each group (`Label.group`) → its texts.
     """
-    left = unlabelled(frame, judged).set_index("text")["id"].to_dict()
-    # What was answered since labels were weighed counts in full.
-    answered = frame["id"].isin(list(judged)).astype(float)
-    counts = frame["effective_count"].fillna(0.0).where(has_hand_label(frame), answered)
-    of_text = counts.groupby(frame["text"]).sum().to_dict()
-    rng = _generator(seed, judged)
-    groups = [group for group in sorted(members) if not left.keys().isdisjoint(members[group])]
+    id_of_text = unlabelled_rows(frame, voted).set_index("text")["id"].to_dict()
+    # Votes that are newer than the effective counts count in full.
+    has_vote = frame["id"].isin(list(voted)).astype(float)
+    counts = frame["effective_count"].fillna(0.0).where(has_hand_label(frame), has_vote)
+    count_of_text = counts.groupby(frame["text"]).sum().to_dict()
+    rng = _generator(seed, voted)
+    groups = [name for name in sorted(members) if not id_of_text.keys().isdisjoint(members[name])]
     groups = [groups[number] for number in rng.permutation(len(groups))]
-    piles = [sorted(left[text] for text in members[group] if text in left) for group in groups]
-    piles = [[pile[place] for place in rng.permutation(len(pile))] for pile in piles]
-    totals = np.array([fsum(of_text[text] for text in members[group]) for group in groups])
+    queues: list[list[str]] = []
+    totals = np.zeros(len(groups))
+    for number, group in enumerate(groups):
+        ids = sorted(id_of_text[text] for text in members[group] if text in id_of_text)
+        queues.append([ids[place] for place in rng.permutation(len(ids))])
+        totals[number] = fsum(count_of_text[text] for text in members[group])
     drawn: dict[str, str] = {}
-    while len(drawn) < n and any(piles):
+    while len(drawn) < n and any(queues):
         number = int(totals.argmin())
-        id_ = piles[number].pop()
-        if id_ not in drawn:  # from another group that it is in
-            drawn[id_] = f"{AT_RANDOM} of {len(members[groups[number]])} in {groups[number]}"
+        id_ = queues[number].pop()
+        if id_ not in drawn:  # A paragraph of two groups is drawn from one of them.
+            drawn[id_] = f"{RANDOM_DRAW} of {len(members[groups[number]])} in {groups[number]}"
             totals[number] += 1
-        if not piles[number]:
+        if not queues[number]:
             totals[number] = np.inf
     return drawn
 
 
-def draw_articles(
-    frame: pd.DataFrame, judged: Collection[str], n: int, seed: int
-) -> dict[str, str]:
-    """Draw whole articles at random from those in which nothing has a label, up to n paragraphs.
+def draw_articles(frame: pd.DataFrame, voted: Collection[str], n: int, seed: int) -> dict[str, str]:
+    """Draw whole articles without any label at random, up to n paragraphs, or more by the last one.
 
-    The last article may exceed n. Of the paragraphs it gives id → `Label.drawn`, each text once, in
-    the order of the articles and positions.
+    The result is id → `Label.drawn` of one paragraph of each text, in the order of the articles.
     """
-    begun = frame["article"][has_label(frame, judged)]
-    rows = frame[~(frame["article"].isin(begun) | frame["boilerplate"])]
+    labelled_articles = frame["article"][has_label(frame, voted)]
+    rows = frame[~(frame["article"].isin(labelled_articles) | frame["boilerplate"])]
     rows = rows.sort_values(["article", "position"])
-    in_articles = [part for _, part in rows.groupby("article")]
-    id_of: dict[str, str] = {}
-    for number in _generator(seed, judged).permutation(len(in_articles)):
-        if len(id_of) >= n:
+    articles = [article for _, article in rows.groupby("article")]
+    id_of_text: dict[str, str] = {}
+    for number in _generator(seed, voted).permutation(len(articles)):
+        if len(id_of_text) >= n:
             break
-        for id_, text in in_articles[number][["id", "text"]].itertuples(index=False):
-            id_of.setdefault(text, id_)
-    return dict.fromkeys(id_of.values(), f"{ARTICLE} of {n_texts(frame)}")
+        for id_, text in articles[number][["id", "text"]].itertuples(index=False):
+            id_of_text.setdefault(text, id_)
+    return dict.fromkeys(id_of_text.values(), f"{ARTICLE} of {n_texts(frame)}")
 
 
 def draw_mixed(
-    frame: pd.DataFrame, judged: Collection[str], suggested: Iterable[str], n: int, seed: int
+    frame: pd.DataFrame, voted: Collection[str], suggested: Iterable[str], n: int, seed: int
 ) -> dict[str, str]:
-    """Draw suggested paragraphs, with some at random among them, so that all have a known chance.
+    """Draw suggestions and random paragraphs in a mix, so that each paragraph has a known chance.
 
     Parameters
     ----------
     suggested
-        Ids of min(n, number of unlabelled) suggestions or more, in the order of `suggest`.
+        Ids of at least min(n, number of unlabelled) suggestions, in the order of `suggest`.
 
     Returns
     -------
     As for `draw_random`.
     """
-    rng = _generator(seed, judged)
-    left = list(unlabelled(frame, judged)["id"])
+    rng = _generator(seed, voted)
+    remaining = list(unlabelled_rows(frame, voted)["id"])
     drawn: dict[str, str] = {}
     total = n_texts(frame)
-    for _ in range(min(n, len(left))):
+    for _ in range(min(n, len(remaining))):
         suggestion = next(id_ for id_ in suggested if id_ not in drawn)
-        at_random = rng.random() < RANDOM_SHARE
-        chosen = left[rng.integers(len(left))] if at_random else suggestion
-        # However it was drawn: a suggestion can also be drawn at random.
+        is_random = rng.random() < RANDOM_SHARE
+        chosen = remaining[rng.integers(len(remaining))] if is_random else suggestion
+        # A suggestion has both chances, because a random draw can also draw it.
         chance = RANDOM_SHARE
         if chosen == suggestion:
-            chance += (1 - RANDOM_SHARE) * len(left)
+            chance += (1 - RANDOM_SHARE) * len(remaining)
         drawn[chosen] = f"{chance:.6g} of {total}"
-        left.remove(chosen)
+        remaining.remove(chosen)
     return drawn
 
 
-def has_label(frame: pd.DataFrame, judged: Collection[str]) -> pd.Series:
-    """Which paragraphs, (n,), people have labelled or answered on."""
-    return has_hand_label(frame) | frame["id"].isin(judged)
+def has_label(frame: pd.DataFrame, voted: Collection[str]) -> pd.Series:
+    """Whether each paragraph, (n,), has a hand label or a vote."""
+    return has_hand_label(frame) | frame["id"].isin(voted)
 
 
-def _generator(seed: int, judged: Collection[str]) -> np.random.Generator:
-    """The same draw until somebody labels."""
-    return np.random.default_rng(np.random.SeedSequence((seed, len(judged))))
+def _generator(seed: int, voted: Collection[str]) -> np.random.Generator:
+    """Random generator whose draws change only when somebody labels."""
+    return np.random.default_rng(np.random.SeedSequence((seed, len(voted))))

@@ -1,6 +1,6 @@
 """Fit the baseline: TF-IDF of words and characters, and logistic regression.
 
-Prediction from the saved folder is for `inference.tfidf_model`, which needs nothing of this module.
+`inference.tfidf_model` predicts from the saved folder, without this module.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from scipy import sparse
 from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from paratopic.baseline.settings import Baseline
+from paratopic.baseline.settings import FITTING, Baseline
 from paratopic.corpus.folds import ALWAYS_TRAIN, deal
-from paratopic.inference.linear_head import ContextWeights, LinearHead, in_context
+from paratopic.inference.linear_head import ContextWeights, LinearHead, context_matrix
 from paratopic.inference.modes import Array, Features, Integers, Scores, Targets
 from paratopic.inference.tfidf_model import (
     BaselineClassifier,
@@ -39,33 +39,33 @@ from paratopic.training.examples import (
     Examples,
     Fitted,
     Parity,
-    at_most,
     choose_context,
+    draw_at_most,
     evidence,
     silent,
 )
-from paratopic.training.head import Described, fit_heads, regression_of, training_data
+from paratopic.training.head import (
+    SUBJECTS,
+    Described,
+    are_outside_codebook,
+    fit_heads,
+    regression_of,
+    training_data,
+)
 from paratopic.training.logistic import Linear
-from paratopic.training.subjects import SUBJECTS, are_others
 
-# From this number of texts on, terms that are in one of them only are dropped. They are more than
-# half of the terms, and tell next to nothing.
-MANY_TEXTS = 2000
-# No more texts than this are learnt from. A fit takes 65 MB for each 1,000 texts of 60 words.
+# A fit to more texts uses as many at random. It takes 65 MB for each 1,000 texts of 60 words.
 MOST_TEXTS = 50_000
-# Number of texts whose features are in memory at once while they are predicted.
-AT_ONCE = 10_000
-# The strength is chosen on no more examples than this. The best one hardly depends on their number:
-# on 1,000 and on 8,000 bills it was the same.
-MOST_TO_CHOOSE = 2000
+# Number of texts whose features are in memory at the same time while they are predicted.
+TEXTS_AT_A_TIME = 10_000
 
 
 @dataclass
 class FittedBaseline(Fitted):
     """A trained baseline, as `fit` returns it.
 
-    Its history has one row for each candidate strength: C and its mean log_loss on inner folds. A
-    note says so if only some of the texts were learnt from.
+    Its history has one row for each candidate strength: C and its mean log_loss on inner folds. It
+    has a note if it was fitted to a part of the texts.
     """
 
     KIND = "baseline"
@@ -75,14 +75,15 @@ class FittedBaseline(Fitted):
     _head: LinearHead
 
     def predict_proba(self, texts: Texts) -> Scores:
-        starts = range(0, max(1, len(texts)), AT_ONCE)
+        starts = range(0, max(1, len(texts)), TEXTS_AT_A_TIME)
         transform = partial(transform_in_context, self._union.transform, context=self.context)
-        parts = (transform(texts=texts.of(slice(start, start + AT_ONCE))) for start in starts)
+        slices = (slice(start, start + TEXTS_AT_A_TIME) for start in starts)
+        parts = (transform(texts=texts.select(rows)) for rows in slices)
         logits = np.vstack([self._head.logits(features) for features in parts])
         return regression_of(self.topics).scores(logits)
 
     def write(self, folder: Path) -> tuple[dict[str, object], Parity]:
-        """Write terms and weights; answers stay the same."""
+        """Write terms and weights, which give the same predictions."""
         features = self._union.features
         terms = {name: feature.terms for name, feature in features.items()}
         vocabulary, idf, head = BaselineClassifier.FILES
@@ -97,48 +98,48 @@ def fit(
 ) -> FittedBaseline:
     """Fit the baseline, with the strength that is best on inner folds of the examples.
 
-    Of more than `MOST_TEXTS` examples, as many are drawn at random.
+    A fit to more than `MOST_TEXTS` examples uses as many at random.
 
     Parameters
     ----------
     advance
-        Called with the share of the work done, 0 to 1; reports to nobody by default.
+        Called with the share of the work done, 0 to 1; does nothing by default.
     """
     regression = regression_of(topics)
     n, notes = len(examples.texts), tuple[str, ...]()
     if n > MOST_TEXTS:
-        examples = examples.of(at_most(MOST_TEXTS, n, seed))
+        examples = examples.select(draw_at_most(MOST_TEXTS, n, seed))
         notes = (f"learnt from {MOST_TEXTS:,} of {n:,} texts, drawn at random",)
-    own, keywords = examples.texts.plain, _keywords(params, examples.texts.plain, topics)
-    defining = [*topics.descriptions, *(SUBJECTS if topics.descriptions else ())]
-    union, every = TfIdfUnion.fit([*defining, *own], keywords)
-    described = _described(every[: len(defining)].toarray(), len(topics.descriptions))
-    transform = _known(union, every[len(defining) :], examples.texts)
+    texts, keywords = examples.texts.plain, _keywords(params, examples.texts.plain, topics)
+    descriptions = [*topics.descriptions, *(SUBJECTS if topics.descriptions else ())]
+    union, matrix = TfIdfUnion.fit([*descriptions, *texts], keywords)
+    described = _described(matrix[: len(descriptions)].toarray(), len(topics.descriptions))
+    transform = _cached_transform(union, matrix[len(descriptions) :], examples.texts)
     prior = described.prior(len(topics.names), regression)
-    of_rows = evidence(examples, bool(topics.descriptions))
-    usual = sorted(params.strengths)[len(params.strengths) // 2]
+    weights = evidence(examples, bool(topics.descriptions))
+    middle = sorted(params.strengths)[len(params.strengths) // 2]
 
     @cache
-    def features(read: ContextWeights) -> Features:
-        return described.widen(transform_in_context(transform, examples.texts, read))
+    def features(context: ContextWeights) -> Features:
+        return described.widen(transform_in_context(transform, examples.texts, context))
 
-    def heads(read: ContextWeights, rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
-        part, matrix = examples.of(rows), features(read)[rows]
-        data = training_data(matrix, part, of_rows[rows], regression, usual, prior)
-        return fit_heads(data, regression, strengths, prior)
+    def heads(context: ContextWeights, rows: Integers, path: Iterable[float]) -> Iterator[Linear]:
+        part, selected = examples.select(rows), features(context)[rows]
+        data = training_data(selected, part, weights[rows], regression, middle, prior)
+        return fit_heads(data, regression, path, prior)
 
-    def scores_of(
-        read: ContextWeights, train: Integers, test: Integers, strengths: Iterable[float]
+    def path_scores(
+        context: ContextWeights, train: Integers, test: Integers, strengths: Iterable[float]
     ) -> Iterator[Scores]:
-        for coef, intercept in heads(read, train, strengths):
-            yield regression.scores(features(read)[test] @ coef.T + intercept)
+        for coef, intercept in heads(context, train, strengths):
+            yield regression.scores(features(context)[test] @ coef.T + intercept)
 
-    def score(read: ContextWeights, train: Integers, test: Integers) -> Scores:
-        return next(scores_of(read, train, test, [usual]))
+    def middle_scores(context: ContextWeights, train: Integers, test: Integers) -> Scores:
+        return next(path_scores(context, train, test, [middle]))
 
     with threadpool_limits(1):
-        context = choose_context(examples, topics, seed, score, transform)
-    scores = partial(scores_of, context)
+        context = choose_context(examples, topics, seed, middle_scores, transform)
+    scores = partial(path_scores, context)
     strength, history = _choose_strength(examples, topics, scores, params, seed, advance)
     with threadpool_limits(1):
         linear = next(heads(context, np.arange(len(examples.texts)), [strength]))
@@ -147,39 +148,38 @@ def fit(
 
 
 def _described(features: Array, n_topics: int) -> Described:
-    """What descriptions tell, from the features of those of the topics and of all subjects."""
-    of_topics, subjects = np.split(features, [n_topics])
-    return Described(of_topics, subjects[are_others(subjects, of_topics)])
+    """Features of descriptions, from those of the topics and then of all subjects."""
+    topics, subjects = np.split(features, [n_topics])
+    return Described(topics, subjects[are_outside_codebook(subjects, topics)])
 
 
-def _known(
+def _cached_transform(
     union: TfIdfUnion, features: sparse.csr_matrix, texts: Texts
 ) -> Callable[[Sequence[str]], sparse.csr_matrix]:
-    """What looks up features of texts and of those around them, which are computed once.
+    """Make a function that looks up features of texts and of their context, computed once.
 
-    Those of the n texts themselves are known.
+    `features` are those of the texts themselves.
     """
-    own = texts.plain
-    every = in_context(texts, ContextWeights(neighbours=1.0, heading=1.0, title=1.0)).texts
-    row_of = {text: row for row, text in enumerate(own)}
-    others = [text for text in every if text not in row_of]
-    row_of |= {text: row for row, text in enumerate(others, start=len(own))}
+    rows = {text: row for row, text in enumerate(texts.plain)}
+    context = context_matrix(texts, ContextWeights(neighbours=1.0, heading=1.0, title=1.0)).texts
+    others = [text for text in context if text not in rows]
+    rows |= {text: row for row, text in enumerate(others, start=len(texts))}
     if others:
         features = sparse.vstack([features, union.transform(others)], format="csr")
-    return lambda texts: features[[row_of[text] for text in texts]]
+    return lambda texts: features[[rows[text] for text in texts]]
 
 
 def _keywords(params: Baseline, texts: Sequence[str], topics: Topics) -> dict[str, Keywords]:
     """Keyword arguments of the TfidfVectorizer of each feature of the texts, for the manifest.
 
-    If most texts have no blanks between words, there are features of characters alone, also of one
-    character, which may be a word. Without texts, the topics' descriptions are looked at.
+    If most texts have no blanks between words, all features are of characters, also of single ones,
+    which may be words. Without texts, the topics' descriptions decide this.
     """
     common: Keywords = {"sublinear_tf": True, "strip_accents": "unicode"}
-    if len(texts) >= MANY_TEXTS:
+    if len(texts) >= FITTING.least_texts_to_drop_terms:
         common["min_df"] = 2
-    written = texts or topics.descriptions
-    if 2 * sum(map(is_unspaced, written)) > len(written):
+    deciding = texts or topics.descriptions
+    if 2 * sum(map(is_unspaced, deciding)) > len(deciding):
         sizes = [1, params.char_ngrams[1]]
         return {"characters": common | {"analyzer": "char_wb", "ngram_range": sizes}}
     return {
@@ -191,21 +191,21 @@ def _keywords(params: Baseline, texts: Sequence[str], topics: Topics) -> dict[st
 def _choose_strength(
     examples: Examples,
     topics: Topics,
-    scores_of: Callable[[Integers, Integers, Iterable[float]], Iterable[Scores]],
+    path_scores: Callable[[Integers, Integers, Iterable[float]], Iterable[Scores]],
     params: Baseline,
     seed: int,
     advance: Advance,
 ) -> tuple[float, pd.DataFrame]:
-    """Find the strength that is best on inner folds; returns the figures of all of them too.
+    """Find the strength that is best on inner folds; also returns the figures of all strengths.
 
-    `scores_of` gives the scores of rows for each strength, by heads that are fitted to other rows.
-    Log losses are those after calibration, as later in the pipeline. Of the strengths whose log
-    loss is within one standard error of the lowest, the one with the highest macro-F1 is taken: log
-    loss alone prefers heads that hardly ever predict a rare topic. A topic in one group only is
-    learnt from and not held out. Without others there are no inner folds, and the middle strength
-    is taken.
+    `path_scores` computes the scores of rows for each strength, by heads that are fitted to other
+    rows. Log losses are computed after calibration, as later in the pipeline. Among the strengths
+    whose log loss is within one standard error of the lowest, the one with the highest macro-F1 is
+    best: the lowest log loss often belongs to a head that hardly ever predicts a rare topic. A
+    topic in one group only is trained on and not held out. If there are no other topics, there are
+    no inner folds, and the result is the middle strength.
     """
-    n_groups = np.array([len(set(examples.groups[has])) for has in examples.targets.T])
+    n_groups = np.array([len(set(examples.groups[rows])) for rows in examples.targets.T])
     measurable = n_groups > 1
     strengths = sorted(params.strengths)
     history = pd.DataFrame({"C": params.strengths, "log_loss": np.nan})
@@ -219,42 +219,43 @@ def _choose_strength(
     fold[dealt] = deal(targets[dealt], groups[dealt], n_folds, seed)
     scores = np.zeros((len(strengths), *targets.shape))
 
-    def score(test: npt.NDArray[np.bool_]) -> None:
-        of_strengths = scores_of(rows[~test], rows[test], strengths)
-        for each, of_test in zip(scores, of_strengths, strict=True):
-            each[test] = of_test
+    def score_fold(test: npt.NDArray[np.bool_]) -> None:
+        fold_scores = path_scores(rows[~test], rows[test], strengths)
+        for strength_scores, test_scores in zip(scores, fold_scores, strict=True):
+            strength_scores[test] = test_scores
 
     tests = [fold == held_out for held_out in range(n_folds)]
-    # Each thread holds copies of the rows.
+    # Many rows are scored in one thread, because each thread holds copies of the rows.
     threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
-    threads = threads if len(rows) <= MOST_TO_CHOOSE else 1
+    threads = threads if len(rows) <= FITTING.most_to_choose else 1
     parallel = Parallel(threads, prefer="threads", return_as="generator")
-    # One thread a fit: it is sparse, and threads that wait for each other make it ten times slower.
+    # A sparse fit takes ten times longer with threads that wait for each other.
     with threadpool_limits(1):
-        for done, _ in enumerate(parallel(map(delayed(score), tests)), 1):
+        for done, _ in enumerate(parallel(map(delayed(score_fold), tests)), 1):
             advance(done / (n_folds + 1))
-    measures = (_measure(targets[dealt], each[dealt], topics) for each in scores)
-    losses, macro_f1 = zip(*measures, strict=True)
+    measures = [_losses_and_macro_f1(targets[dealt], part[dealt], topics) for part in scores]
+    losses = np.array([log_losses for log_losses, _ in measures])
+    macro_f1 = [f1 for _, f1 in measures]
     mean = np.mean(losses, axis=1)
     history["log_loss"] = history["C"].map(dict(zip(strengths, mean, strict=True)))
-    worse = np.array(losses) - losses[int(mean.argmin())]
-    alike = worse.mean(axis=1) <= worse.std(axis=1) / np.sqrt(dealt.sum())
-    return strengths[np.lexsort((-mean, macro_f1, alike))[-1]], history
+    excess = losses - losses[int(mean.argmin())]
+    is_near_best = excess.mean(axis=1) <= excess.std(axis=1) / np.sqrt(dealt.sum())
+    return strengths[np.lexsort((-mean, macro_f1, is_near_best))[-1]], history
 
 
-def _measure(targets: Targets, scores: Scores, topics: Topics) -> tuple[Array, float]:
-    """Log loss of each row, (n,), after calibration, and macro-F1 of the answers."""
-    losses, truth, answers = measure(targets, scores, topics)
-    return losses, float(f1_score(truth, answers, average="macro", zero_division=0.0))
+def _losses_and_macro_f1(targets: Targets, scores: Scores, topics: Topics) -> tuple[Array, float]:
+    """Log loss of each row, (n,), after calibration, and macro-F1 of the predictions."""
+    losses, truth, predicted = measure(targets, scores, topics)
+    return losses, float(f1_score(truth, predicted, average="macro", zero_division=0.0))
 
 
 def _draw(groups: Integers, seed: int) -> Integers:
-    """Draw rows at random, whole groups (n,) of them, `MOST_TO_CHOOSE` rows at most.
+    """Draw whole groups, (n,), at random, with at most `FITTING.most_to_choose` rows in all.
 
-    All rows are taken where groups are so big that a draw could miss topics.
+    The result is all rows if groups are so large that a draw could miss topics.
     """
     numbers, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    if sizes.max() > MOST_TO_CHOOSE / 10:
+    if sizes.max() > FITTING.most_to_choose / 10:
         return np.arange(len(groups))
-    place = np.random.default_rng(seed).permutation(len(numbers))[group]
-    return np.flatnonzero((np.cumsum(np.bincount(place)) <= MOST_TO_CHOOSE)[place])
+    order = np.random.default_rng(seed).permutation(len(numbers))[group]
+    return np.flatnonzero((np.cumsum(np.bincount(order)) <= FITTING.most_to_choose)[order])

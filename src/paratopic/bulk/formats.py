@@ -1,7 +1,7 @@
-"""The inputs of bulk prediction: each format is read, and written with further columns, in shards.
+"""File formats of bulk prediction: reading rows in shards, and writing them with added columns.
 
-A format knows rows, texts and what is wrong with a row. Articles know what stands around their
-paragraphs, and of tables some columns tell (`with_context`).
+A format reads rows, their texts and their errors. Paragraphs of articles have their context; the
+context of texts in tables comes from further columns (`with_context`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -30,20 +30,20 @@ from paratopic.reading.article import (
 from paratopic.reading.article_files import SUFFIXES, read_file
 from paratopic.reading.metadata import article_fields, metadata_sheets
 from paratopic.tables.sheets import LineFeeds, csv_encoding, csv_table, inert_value, without_title
-from paratopic.tables.workbook import read_values, shown
+from paratopic.tables.workbook import display_text, read_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
-# Columns of a table with the place of its texts in a group, of which rows of the same shard are
-# read. Training reads the same columns as these and `CONTEXT_COLUMNS`.
+# Columns of a table with the group of a text and its position in the group. Neighbours are found
+# only within a shard. Training reads the same columns, and `CONTEXT_COLUMNS`.
 GROUP, POSITION = "group", "position"
-# Rows of a shard, at most.
+# Maximum number of rows of a shard.
 SHARD = 5_000
 
-# Rows in the form that a format has them in, which it alone reads.
+# Rows in the representation of a format; only the format reads them.
 Rows: TypeAlias = Any
 # Name of a column → its values, one per row.
 Columns = dict[str, list[Any]]
@@ -60,11 +60,11 @@ class Chunk:
     Parameters
     ----------
     texts, errors
-        The text of each row, and what is wrong with it; None for a row that can be answered.
+        Text and error message of each row; the error is None for a row that can be predicted.
     share
         Share of the input that has been read up to the end of these rows, 0 to 1.
     skipped
-        Parts of the input that are no rows, such as the byline of an article; none by default.
+        Parts of the input that are no rows, such as the byline of an article; by default none.
     """
 
     rows: Rows
@@ -75,15 +75,15 @@ class Chunk:
 
 
 class BulkFormat(Protocol):
-    """A file format of bulk prediction; `suffix` is that of its shards."""
+    """A file format of bulk prediction; its shards have the suffix `suffix`."""
 
     suffix: str
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
         """Read a file shard by shard. A file without rows gives one chunk without rows.
 
-        A `UserError` says that the file cannot be read, lacks the column of the texts, or already
-        has one that prediction would add.
+        A `UserError` reports a file that cannot be read, lacks the column of texts, or already has
+        a column that prediction would add.
         """
 
     def check(self, path: Path, column: str, added: Collection[str]) -> None:
@@ -92,10 +92,10 @@ class BulkFormat(Protocol):
             pass
 
     def write(self, path: Path, rows: Rows, columns: Columns, types: Types) -> None:
-        """Write the rows of a chunk with further columns, in formats with types of these types."""
+        """Write the rows of a chunk with added columns; `types` matter only in typed formats."""
 
     def columns(self, rows: Rows, typed: bool = False) -> Columns:
-        """The rows' own columns, as texts, or with numbers and dates where the file has them."""
+        """Columns of the input, as texts, or with the numbers and dates of the file if `typed`."""
 
 
 class Parquet(BulkFormat):
@@ -108,23 +108,23 @@ class Parquet(BulkFormat):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        read = 0
+        n_read = 0
         try:
-            # Buffers that are filled in advance would be kept until the file is closed.
+            # Pre-filled buffers would stay in memory until the file is closed.
             file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
             schema, total = file.schema_arrow, max(1, file.metadata.num_rows)
             _check_columns(path, schema.names, added, column)
             if not file.metadata.num_rows:
                 yield Chunk(schema.empty_table(), [], [], 1.0)
             for batch in file.iter_batches(SHARD):
-                batch.validate(full=True)  # some damage would end the process that writes the rows
-                read += batch.num_rows
+                batch.validate(full=True)  # damaged rows could crash the process when written
+                n_read += batch.num_rows
                 texts = batch[column].to_pylist()
                 errors = [_text_error(text) for text in texts]
-                yield Chunk(pa.Table.from_batches([batch], schema), texts, errors, read / total)
+                yield Chunk(pa.Table.from_batches([batch], schema), texts, errors, n_read / total)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise UserError(
-                f"{path} is not a whole parquet file: after {read:,} rows it cannot be read "
+                f"{path} is not a whole parquet file: after {n_read:,} rows it cannot be read "
                 f"({error}). Write it again, or leave it out."
             ) from None
 
@@ -141,7 +141,7 @@ class Parquet(BulkFormat):
 class Cells(NamedTuple):
     """Rows of a CSV file, or of a workbook with texts, numbers, booleans, dates and times.
 
-    Each row has as many cells as the header.
+    The header and all rows have the same number of cells.
     """
 
     header: list[str]
@@ -150,10 +150,10 @@ class Cells(NamedTuple):
 
 
 class Csv(BulkFormat):
-    """CSV files with a header; cells stay as they are written, and so does what separates them.
+    """CSV files with a header; cells and the separator stay as they are in the file.
 
-    A row with too few or too many cells has an error that shows the cells; the row is filled up or
-    cut to the width of the header.
+    A row with too few or too many cells has an error that shows the cells; the row is padded or cut
+    to the width of the header.
     """
 
     suffix = ".csv"
@@ -173,17 +173,20 @@ class Csv(BulkFormat):
             writer.writerow(map(inert_value, [*rows.header, *columns]))
             added = zip(*columns.values(), strict=True)
             for row, values in zip(rows.rows, added, strict=True):
-                writer.writerow(map(inert_value, [*map(shown, row), *values]))
+                writer.writerow(map(inert_value, [*map(display_text, row), *values]))
 
     def columns(self, rows: Cells, typed: bool = False) -> Columns:
-        cells = {name: [row[n] for row in rows.rows] for n, name in enumerate(rows.header)}
-        return cells if typed else {name: [*map(shown, cells[name])] for name in cells}
+        columns: Columns = {}
+        for n, name in enumerate(rows.header):
+            cells = [row[n] for row in rows.rows]
+            columns[name] = cells if typed else list(map(display_text, cells))
+        return columns
 
 
 class Xlsx(Csv):
-    """The first sheets of workbooks, written as CSV; cells are read as a spreadsheet shows them.
+    """First sheets of workbooks, written as CSV; cells are read as a spreadsheet displays them.
 
-    A workbook that cannot be read is one row with an error.
+    A workbook that cannot be read gives one row with an error.
     """
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
@@ -192,7 +195,7 @@ class Xlsx(Csv):
         except UserError as error:
             yield Chunk(Cells([column], [[None]]), [None], [str(error)], 1.0)
             return
-        header = list(map(shown, names))
+        header = list(map(display_text, names))
         _check_columns(path, header, added, column)
         done = 0
         for batch in batches(cells for _, cells in rows):
@@ -201,9 +204,9 @@ class Xlsx(Csv):
 
 
 class JsonLines(BulkFormat):
-    """Files with one JSON object per line; empty lines are not rows. Rows are objects as JSON.
+    """Files with one JSON object per line; empty lines are skipped. Rows are JSON strings.
 
-    Any other line is a row with an error; the line is kept under the key ``line``.
+    A line without a JSON object gives a row with an error and the line under the key ``line``.
     """
 
     suffix = ".jsonl"
@@ -222,7 +225,7 @@ class JsonLines(BulkFormat):
                 yield Chunk([row for row, _, _ in objects], texts, errors, file.tell() / size)
 
     def check(self, path: Path, column: str, added: Collection[str]) -> None:
-        """Each line may have keys of its own: of the first, a mistake is that of the file."""
+        """Refuse an added column in the first line; in other lines, it is an error of the row."""
         with path.open("rb") as file:
             first = next((line for line in file if line.strip()), b"")
         _, values, _ = _json_object(1, first.rstrip(b"\r\n"))
@@ -236,20 +239,22 @@ class JsonLines(BulkFormat):
                 file.write(f"{row[:-1]}{separator}{added[1:]}\n")
 
     def columns(self, rows: list[str], typed: bool = False) -> Columns:
-        values = [json.loads(row) for row in rows]
-        keys = dict.fromkeys(key for row in values for key in row)
-        return {key: [row.get(key) for row in values] for key in keys}
+        objects = [json.loads(row) for row in rows]
+        columns: Columns = {}
+        for key in dict.fromkeys(chain.from_iterable(objects)):
+            columns[key] = [values.get(key) for values in objects]
+        return columns
 
 
 class Articles(JsonLines):
-    """Articles of any format, written as JSON lines, one per paragraph.
+    """Articles of any format, written as JSON lines with one paragraph per line.
 
-    Rows have the fields of their article, too, but for those whose names other columns have. An
-    article that cannot be read is one row with an error.
+    Rows also have the fields of their article, except for fields with the name of another column.
+    An article that cannot be read gives one row with an error.
     """
 
     def check(self, path: Path, column: str, added: Collection[str]) -> None:
-        """Whatever is wrong with an article is an error of its row, but not with metadata.csv."""
+        """Refuse a damaged metadata.csv. A damaged article gives a row with an error instead."""
         article_fields(path, {})
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
@@ -260,13 +265,14 @@ class Articles(JsonLines):
             row = json.dumps({"article": path.stem, "text": None}, ensure_ascii=False)
             yield Chunk([row], [None], [str(error)], 1.0)
             return
-        taken = {*added, *(field.name for field in fields(Paragraph))}
-        fields_of = article_fields(path, article.fields).items()
-        own = {name: field.value for name, field in fields_of if name not in taken}
+        reserved = {*added, *(field.name for field in fields(Paragraph))}
+        own_fields = article_fields(path, article.fields).items()
+        metadata = {name: field.value for name, field in own_fields if name not in reserved}
         skipped = skipped_of(article)
         for batch in batches(zip(paragraphs, article_passages(paragraphs), strict=True)):
             rows = [
-                json.dumps(asdict(paragraph) | own, ensure_ascii=False) for paragraph, _ in batch
+                json.dumps(asdict(paragraph) | metadata, ensure_ascii=False)
+                for paragraph, _ in batch
             ]
             texts = [passage for _, passage in batch]
             yield Chunk(rows, texts, [None] * len(rows), 1.0, skipped)
@@ -284,7 +290,7 @@ FORMATS: dict[str, BulkFormat] = {
 
 
 def format_of(path: Path) -> BulkFormat:
-    """The format of an input; a file with an unknown suffix is taken for an article.
+    """Format of an input; a file with an unknown suffix is read as an article.
 
     >>> format_of(Path("in.csv")).suffix, format_of(Path("notes.asc")).suffix
     ('.csv', '.jsonl')
@@ -292,38 +298,38 @@ def format_of(path: Path) -> BulkFormat:
     return FORMATS.get(path.suffix.lower()) or FORMATS[".txt"]
 
 
-def list_skipped(source: str, skipped: Iterable[Skipped]) -> None:
-    """Note the parts of an article that are no paragraphs, and why, on stderr."""
+def log_skipped(source: str, skipped: Iterable[Skipped]) -> None:
+    """Log the parts of an article that are no paragraphs, with the reasons, on stderr."""
     for part in skipped:
         log.warning("%s: skipped (%s): %s", source, part.reason, part.text)
 
 
-def files_read(inputs: Sequence[Path]) -> list[Path]:
-    """The inputs, and the files of metadata beside articles."""
+def input_files(inputs: Sequence[Path]) -> list[Path]:
+    """List the inputs, and the metadata files of articles."""
     articles = [path for path in inputs if isinstance(format_of(path), Articles)]
     return [*inputs, *filter(Path.exists, sorted(metadata_sheets(articles)))]
 
 
 def with_context(chunk: Chunk, columns: Columns) -> Chunk:
-    """Add what the rows' own columns tell to texts of a chunk that have nothing around them yet."""
+    """Add the context in columns of a table to the texts of a chunk that have no context yet."""
     if not {*CONTEXT_COLUMNS, POSITION} & columns.keys():
         return chunk
     texts = [text if isinstance(text, str) else None for text in chunk.texts]
-    cells = {
-        name: columns.get(name, [None] * len(texts)) for name in (GROUP, POSITION, *CONTEXT_COLUMNS)
-    }
-    groups, places = cells[GROUP], list(map(_place, cells[GROUP], cells[POSITION]))
-    beside = [
-        [cell if isinstance(cell, str) else "" for cell in cells[name]] for name in CONTEXT_COLUMNS
-    ]
+    empty = [None] * len(texts)
+    groups = columns.get(GROUP, empty)
+    places = list(map(_place, groups, columns.get(POSITION, empty)))
+    context = []
+    for name in CONTEXT_COLUMNS:
+        cells = columns.get(name, empty)
+        context.append([cell if isinstance(cell, str) else "" for cell in cells])
     rows = [row for row, text in enumerate(texts) if text is not None]
-    passages = table_passages(texts, list(map(str, groups)), places, beside, rows)
-    read = dict(zip(rows, passages, strict=True))
-    return replace(chunk, texts=[read.get(row, text) for row, text in enumerate(chunk.texts)])
+    passages = table_passages(texts, list(map(str, groups)), places, context, rows)
+    row_passages = dict(zip(rows, passages, strict=True))
+    return replace(chunk, texts=[row_passages.get(n, text) for n, text in enumerate(chunk.texts)])
 
 
 def _place(group: object, position: Any) -> float | None:
-    """Place of a row in its group; None for a row that has none, and so stands alone."""
+    """Position of a row in its group; None for a row without neighbours."""
     if group is None or group != group or not str(group).strip():  # NaN is not itself
         return None
     try:
@@ -334,15 +340,15 @@ def _place(group: object, position: Any) -> float | None:
 
 
 def require_pyarrow(path: Path) -> None:
-    """Refuse a parquet file by a `UserError` where pyarrow is not installed."""
+    """Raise a `UserError` for a parquet file if pyarrow is not installed."""
     try:
-        import pyarrow  # noqa: F401  # whether it is installed is all that is asked
+        import pyarrow  # noqa: F401  # the import only tests the installation
     except ImportError:
         raise UserError(f"{path}: parquet needs pyarrow: pip install pyarrow") from None
 
 
 def with_columns(rows: pa.Table, columns: Columns, types: Types) -> pa.Table:
-    """Add columns of these types to rows of parquet, even where they have no value."""
+    """Add columns to rows of parquet; they have these types even without a value."""
     import pyarrow as pa
 
     kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
@@ -352,7 +358,7 @@ def with_columns(rows: pa.Table, columns: Columns, types: Types) -> pa.Table:
 
 
 def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Cut items into lists of `SHARD`; no items give one empty list, so that a shard is written."""
+    """Split items into lists of `SHARD` items. Without items, yield an empty list for a shard."""
     items = iter(items)
     yield list(islice(items, SHARD))
     while batch := list(islice(items, SHARD)):
@@ -362,7 +368,7 @@ def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
 def _check_columns(
     path: Path, names: Sequence[str], added: Collection[str], column: str | None = None
 ) -> None:
-    """Refuse a table without the column, with one that prediction would add, or two of one name."""
+    """Refuse a table that lacks the column, or has an added column or two of the same name."""
     if column is not None and column not in names:
         present = ", ".join(names) or "none"
         raise UserError(f"{path} has no column {column} (it has: {present}); name one with --text")
@@ -370,16 +376,16 @@ def _check_columns(
         if name in added:
             raise UserError(f"{path} has a column {name}, which prediction would add; rename it")
         if names.count(name) > 1:
-            what = (
+            problem = (
                 f"two columns {name}; rename" if name else "columns without a name; name or delete"
             )
-            raise UserError(f"{path} has {what} one")
+            raise UserError(f"{path} has {problem} one")
 
 
 def _values(column: pa.ChunkedArray, times: str) -> list[object]:
-    """The values of a column: timestamps, of whose nanoseconds Python has no type, as another type.
+    """List the values of a column; timestamps are cast to the type `times`.
 
-    Those with a zone become texts in any case.
+    Python has no type with nanoseconds. Timestamps with a zone become texts in any case.
     """
     import pyarrow as pa
 
@@ -394,7 +400,7 @@ def _values(column: pa.ChunkedArray, times: str) -> list[object]:
 
 
 def _text_error(text: object) -> str | None:
-    """What is wrong with a text: ``7`` → "the text is int, not a string"; None for nothing."""
+    """Error of a row with this text: ``7`` → "the text is int, not a string"; None if valid."""
     if text is None or isinstance(text, str):
         return "no text" if text is None else None
     return f"the text is {type(text).__name__}, not a string"
@@ -403,16 +409,20 @@ def _text_error(text: object) -> str | None:
 def _cells_chunk(
     header: list[str], rows: Iterable[Sequence[object]], separator: str, column: str, share: float
 ) -> Chunk:
-    """The rows of one shard of a CSV file or a workbook."""
+    """Chunk of the rows of a CSV file or a workbook, padded or cut to the width of the header."""
     width, place = len(header), header.index(column)
-    errors = [_cells_error(list(map(shown, row)), width) for row in rows]
-    cells = [[*row, *[""] * width][:width] for row in rows]  # too few or too many have an error
-    texts = [None if error else shown(row[place]) for row, error in zip(cells, errors, strict=True)]
+    errors = [_cells_error(list(map(display_text, row)), width) for row in rows]
+    padded = ([*row, *[""] * width] for row in rows)
+    cells = [row[:width] for row in padded]
+    texts = [
+        None if error else display_text(row[place])
+        for row, error in zip(cells, errors, strict=True)
+    ]
     return Chunk(Cells(header, cells, separator), texts, errors, share)
 
 
 def _cells_error(cells: Sequence[str], width: int) -> str | None:
-    """What is wrong with a row under a header that has `width` columns; None for nothing."""
+    """Message on a row of CSV that has not `width` cells or is not UTF-8; None if it is valid."""
     if len(cells) != width:
         return f"{len(cells)} cells under {width} columns: {json.dumps(cells)}"
     try:
@@ -425,9 +435,9 @@ def _cells_error(cells: Sequence[str], width: int) -> str | None:
 def _json_object(
     number: int, line: bytes, added: Collection[str] = ()
 ) -> tuple[str, dict[str, object], str | None]:
-    """The object of a line, as it is written and as values, and what is wrong; None for nothing.
+    """Read the object of a line: as JSON, as values, and the error of the row; None if valid.
 
-    ``[1]`` on line 6 → ``{"line": [1]}``, as JSON and as values, "line 6: not a JSON object".
+    ``[1]`` on line 6 → ``{"line": [1]}`` as JSON and as values, "line 6: not a JSON object".
     """
     try:
         written = line.decode(json.detect_encoding(line)).strip()
@@ -438,15 +448,15 @@ def _json_object(
             error = f"has a key {taken[0]}, which prediction would add; rename it"
         values = {"line": values} if error else values
         row = json.dumps(values, ensure_ascii=False)
-    except (ValueError, RecursionError) as problem:  # bytes that are not UTF-8, too
+    except (ValueError, RecursionError) as problem:  # bytes that are not UTF-8 raise a ValueError
         values, error = {"line": line.decode(errors="replace")}, f"not JSON ({problem})"
         row = json.dumps(values, ensure_ascii=False)
     try:
         row.encode()
-    except UnicodeEncodeError:  # half of an emoji, left where a text was cut off
+    except UnicodeEncodeError:  # a text was cut off within an emoji
         error = "half of a surrogate pair, which is no character"
         row = row.encode(errors="replace").decode()
     if error:
         return row, values, f"line {number}: {error}"
-    # As they are written, numbers keep all their digits. A lone \r would end a line for some.
+    # The written line keeps all digits of numbers. Some programs read a single \r as a line end.
     return written if values and "\r" not in written else row, values, None

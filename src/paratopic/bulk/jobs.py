@@ -1,9 +1,9 @@
-"""Bulk prediction: files of any size are read, predicted and written shard by shard.
+"""Bulk prediction of files of any size: read, predict and write shard by shard.
 
-Memory stays constant, since a shard has at most `formats.SHARD` rows. Each input has shards of its
-own, in its own order and format: tables keep all of their columns, workbooks become CSV, articles
-JSON lines, one per paragraph. A shard appears only when it is complete, and an interrupted run goes
-on with the first input that is not; the result is identical.
+Memory use is constant, because a shard has at most `formats.SHARD` rows. Each input has its own
+shards, in its own order and format: tables keep all of their columns, workbooks become CSV, and
+articles become JSON lines with one paragraph per line. A shard appears only when it is complete. An
+interrupted run continues with the first incomplete input, and gives the same bytes.
 """
 
 from __future__ import annotations
@@ -24,50 +24,49 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from paratopic.bulk import formats
-from paratopic.bulk.formats import Chunk, Columns, files_read, format_of, with_context
+from paratopic.bulk.formats import Chunk, Columns, format_of, input_files, with_context
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
-from paratopic.project.files import DRAFT, aside, read_json, write_json, write_text
-from paratopic.project.languages import language_of
-from paratopic.project.texts import Text, plain
+from paratopic.project.files import DRAFT, atomic_write, read_json, write_json, write_text
+from paratopic.project.languages import detect_language
+from paratopic.project.texts import Text, plain_texts
 from paratopic.project.topics import split_cell
 
 log = logging.getLogger(__name__)
 
-# Texts that are predicted together; progress is reported after them.
+# Number of texts that are predicted together. Progress is reported after each step.
 STEP = 250
 
-# Fields of a prediction that become columns, and the types of their values.
-ANSWER = {"confidence": float, "sure": bool, "windows": int}
+# Fields of a prediction that become columns → types of their values.
+FIELDS = {"confidence": float, "sure": bool, "windows": int}
 
-# Files of the output folder that are not shards. Readers of tables skip names with an underscore.
+# Files of the output folder that are not shards. Readers of tables skip names that begin with _.
 PLAN, PROGRESS = "_plan.json", "_progress.json"
-# Of these two files: a run of another version is not resumed.
+# Version of the format of these two files. A run of another version cannot be resumed.
 FORMAT = 7
-# Decimals of sums in them, and so of those of a run that is not interrupted.
+# Decimals of sums in these files. Runs without an interruption round them, too.
 DIGITS = 9
-# Name of the column with the language of a text; tables may have one of their own.
+# Name of the column with the language of a text. It differs from names that tables often have.
 LANGUAGE = "text_language"
 _SHARD = re.compile(r"(\d{5,})-.*-(\d{5,})\.\w+", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Done:
-    """How far a run is.
+class Progress:
+    """Progress of a run.
 
     Parameters
     ----------
     input
-        Number of the input that is next, from 0.
-    errors
-        Rows among them that have an error.
+        Number of the next input, from 0.
+    rows, errors, shards
+        Numbers of rows that have been predicted, of those with an error, and of shards.
     counts
-        Number of rows with a text with each outcome (`Mode.outcomes`), as predicted; empty before
-        the first.
+        Number of texts with each predicted outcome (`Mode.outcomes`); empty before the first text.
     right
-        Sum of the probabilities that the answers to these texts are right.
+        Sum of the probabilities that the predictions for these texts are right.
     languages
-        Language → number of these texts in it; "" for those without one.
+        Language → number of these texts; "" for texts of unknown language.
     """
 
     input: int = 0
@@ -78,34 +77,38 @@ class Done:
     right: float = 0.0
     languages: Mapping[str, int] = field(default_factory=dict)
 
-    def add(self, job: Job, columns: Columns) -> Done:
-        """Count the rows that columns were added to, and what was predicted for them."""
+    def add(self, job: Job, columns: Columns) -> Progress:
+        """Add the rows of a chunk and their predictions, from the columns that prediction added."""
         n, classes, mode = len(columns["error"]), job.model.classes_, job.model.mode
         n_errors = n - columns["error"].count(None)
-        done = replace(self, rows=self.rows + n, errors=self.errors + n_errors)
-        known = [row for row, windows in enumerate(columns["windows"]) if windows]
-        if not known:
-            return done
-        scores = np.array([[columns[f"score_{topic}"][row] for topic in classes] for row in known])
-        answers = [split_cell(columns[_topics(job.model)][row] or "") for row in known]
-        predicted = np.array([[name in answer for name in classes] for answer in answers])
+        progress = replace(self, rows=self.rows + n, errors=self.errors + n_errors)
+        texts = [row for row, windows in enumerate(columns["windows"]) if windows]
+        if not texts:
+            return progress
+        predicted_topics = [split_cell(columns[_topics(job.model)][row] or "") for row in texts]
+        scores = np.empty((len(texts), len(classes)))
+        predicted = np.empty(scores.shape, dtype=bool)
+        for column, topic in enumerate(classes):
+            topic_scores = columns[f"score_{topic}"]
+            scores[:, column] = [topic_scores[row] for row in texts]
+            predicted[:, column] = [topic in topics for topics in predicted_topics]
         counts = mode.outcomes(predicted).sum(axis=0) + (self.counts or 0)
         right = self.right + float(mode.certainty(scores, predicted).sum())
         languages = Counter(self.languages)
-        languages.update(columns[LANGUAGE][row] or "" for row in known)
-        return replace(done, counts=counts.tolist(), right=right, languages=dict(languages))
+        languages.update(columns[LANGUAGE][row] or "" for row in texts)
+        return replace(progress, counts=counts.tolist(), right=right, languages=dict(languages))
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be predicted.
+    """Inputs of bulk prediction, and the model.
 
     Parameters
     ----------
     inputs
-        Tables (.csv, .xlsx, .jsonl, .parquet) and articles (every other file).
+        Tables (.csv, .xlsx, .jsonl, .parquet) and articles (all other files).
     column
-        Name of a table's column that holds the texts.
+        Name of the column of texts in tables.
     """
 
     model: Model
@@ -114,63 +117,65 @@ class Job:
 
     @property
     def added(self) -> dict[str, type]:
-        """The columns that are added to a row, and the types of their values."""
+        """Name of each added column → type of its values."""
         scores = dict.fromkeys((f"score_{topic}" for topic in self.model.classes_), float)
-        return {_topics(self.model): str, **ANSWER, **scores, LANGUAGE: str, "error": str}
+        return {_topics(self.model): str, **FIELDS, **scores, LANGUAGE: str, "error": str}
 
     def chunks(self, added: Collection[str], first: int = 0) -> Iterator[tuple[int, int, Chunk]]:
-        """Number of the input, from `first` on, number of its shard, and the shard's rows."""
-        in_context = any(asdict(self.model.context).values())  # its weights
+        """Yield the number of the input, from `first` on, the number of the shard, and its rows."""
+        in_context = any(asdict(self.model.context).values())  # the model's weights of context
         for number, path in list(enumerate(self.inputs))[first:]:
             log.info("reading %s", path)
             chunks = format_of(path).read(path, self.column, added)
             for shard, chunk in enumerate(chunks):
-                # Articles know what stands around their paragraphs.
+                # Paragraphs of articles have their context already.
                 if in_context and any(isinstance(text, str) for text in chunk.texts):
                     chunk = with_context(chunk, format_of(path).columns(chunk.rows))
                 yield number, shard, chunk
 
     def check(self, added: Collection[str]) -> None:
-        """Refuse tables without the column of texts, with one of those added, and damaged ones."""
+        """Refuse damaged tables, and tables without the column of texts or with an added column."""
         for path in self.inputs:
             format_of(path).check(path, self.column, added)
 
 
-# Called with the number of rows predicted so far and the share of all inputs, 0 to 1.
+# Function that gets the number of rows predicted so far, and their share of the inputs, 0 to 1.
 Advance = Callable[[int, float], None]
 
 
 def predict_columns(model: Model, texts: Sequence[Text]) -> Columns:
-    """The columns that are added to the rows of these texts, except that of the errors."""
-    answers, mode = model.predict(texts), model.mode
-    columns: Columns = {_topics(model): [mode.cell(answer.topics) for answer in answers]}
-    columns |= {name: [getattr(answer, name) for answer in answers] for name in ANSWER}
-    scores = {f"score_{t}": [answer.scores[t] for answer in answers] for t in model.classes_}
-    return columns | scores | {LANGUAGE: [language_of(text) for text in plain(texts)]}
+    """Predict texts, and return the columns that are added to their rows, except for errors."""
+    predictions, mode = model.predict(texts), model.mode
+    columns: Columns = {_topics(model): [mode.cell(row.topics) for row in predictions]}
+    for name in FIELDS:
+        columns[name] = [getattr(row, name) for row in predictions]
+    for topic in model.classes_:
+        columns[f"score_{topic}"] = [row.scores[topic] for row in predictions]
+    columns[LANGUAGE] = [detect_language(text) for text in plain_texts(texts)]
+    return columns
 
 
-def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
-    """Predict the rows of tables and the paragraphs of articles.
+def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progress:
+    """Predict the rows of tables and the paragraphs of articles, and write them in shards.
 
     Parameters
     ----------
     out
-        Folder for the shards, ``NUMBER-NAME-SHARD`` with the suffix of their format. Each row gains
-        the columns predicted_topic (in mode multi predicted_topics, separated by ";"), confidence,
-        sure, windows, ``score_TOPIC`` for each topic, text_language and error.
+        Folder for the shards, ``NUMBER-NAME-SHARD`` with the suffix of their format. Added columns
+        are predicted_topic (in mode multi predicted_topics, separated by ";"), confidence, sure,
+        windows, ``score_TOPIC`` for each topic, text_language and error.
     resume
         Continue an interrupted run in the folder, if there is one.
-
     Raises
     ------
     UserError
         The folder is not empty, or belongs to another run, which may be writing into it now; an
-        input cannot be read, lacks the column, or already has one that would be added.
+        input cannot be read, lacks the column, or already has a column that would be added.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    place = out.resolve()  # one lock for a folder and all links to it
+    folder = out.resolve()  # a folder and all links to it share one lock
     try:
-        with FileLock(place.with_name(f".{place.name}.lock"), timeout=0):
+        with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0):
             return _predict_files(job, out, resume, advance)
     except Timeout:
         raise UserError(
@@ -179,32 +184,32 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
         ) from None
 
 
-def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
-    if not resume:  # before anything is written: inputs that are mended later are other inputs
+def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progress:
+    if not resume:  # a run cannot be resumed once its inputs are corrected
         job.check(job.added)
-    done = _begin(job, out, resume)
+    progress = _begin(job, out, resume)
     sizes = [path.stat().st_size for path in job.inputs]
-    share = share_done(sizes, done.input)
-    advance(done.rows, share)
+    share = share_done(sizes, progress.input)
+    advance(progress.rows, share)
 
     def show(rows: int) -> None:
-        advance(done.rows + rows, share)
+        advance(progress.rows + rows, share)
 
-    for number, of_input in groupby(job.chunks(job.added, done.input), key=itemgetter(0)):
-        for _, shard, chunk in of_input:
+    for number, shards in groupby(job.chunks(job.added, progress.input), key=itemgetter(0)):
+        for _, shard, chunk in shards:
             columns = predict_chunk(job, chunk, show)
             _write_shard(out, number, shard, job, chunk, columns)
-            done = replace(done.add(job, columns), shards=done.shards + 1)
+            progress = replace(progress.add(job, columns), shards=progress.shards + 1)
             share = share_done(sizes, number, chunk.share)
-            advance(done.rows, share)
-        write_json(out / PROGRESS, asdict(replace(done, input=number + 1)), digits=DIGITS)
-        done = _read_progress(out / PROGRESS)  # as a run that is resumed does
-    return done
+            advance(progress.rows, share)
+        write_json(out / PROGRESS, asdict(replace(progress, input=number + 1)), digits=DIGITS)
+        progress = _read_progress(out / PROGRESS)  # a resumed run reads the same rounded sums
+    return progress
 
 
 def _plan(job: Job) -> dict[str, object]:
-    """What has to be the same when a run is resumed."""
-    inputs = [(str(path), path.stat()) for path in files_read(job.inputs)]
+    """Model, settings and inputs of a run, which are the same when it is resumed."""
+    inputs = [(str(path), path.stat()) for path in input_files(job.inputs)]
     return {
         "model": job.model.digest,
         "column": job.column,
@@ -217,50 +222,56 @@ def _plan(job: Job) -> dict[str, object]:
     }
 
 
-def _begin(job: Job, out: Path, resume: bool) -> Done:
-    """Create the output folder, or find out how far the run in it is."""
+def _begin(job: Job, out: Path, resume: bool) -> Progress:
+    """Prepare the output folder, and return the progress of the run in it."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder")
     present = list(out.iterdir()) if out.is_dir() else []
-    drafts = [path for path in present if DRAFT.fullmatch(path.name) and path.is_file()]
-    if not resume and any(path.name != PLAN for path in present):
+    # A folder that has only a plan counts as empty, because its run wrote no shard.
+    outputs = [path for path in present if path.name != PLAN]
+    if outputs and not resume:
         raise UserError(
             f"{out} is not empty: name another folder, or continue the run in it with --resume"
         )
     plan = _plan(job)
-    # A folder with nothing but a plan is as good as empty: its run wrote no shard.
-    if any(path.name != PLAN and path not in drafts for path in present):
+    drafts = [path for path in outputs if DRAFT.fullmatch(path.name) and path.is_file()]
+    if len(drafts) < len(outputs):
         _check_plan(out, plan)
     for draft in drafts:
         draft.unlink()
     write_json(out / PLAN, plan)
     if not (out / PROGRESS).exists():
-        return Done()
-    done = _read_progress(out / PROGRESS)
-    written = sum(_is_before(path, done, job.inputs) for path in present)
-    if written != done.shards:
+        return Progress()
+    return _resumed_progress(out, present, job.inputs)
+
+
+def _resumed_progress(out: Path, present: Sequence[Path], inputs: Sequence[Path]) -> Progress:
+    """Read the progress of the run in a folder, and check that its shards are present."""
+    progress = _read_progress(out / PROGRESS)
+    n_present = sum(_is_complete_shard(path, progress, inputs) for path in present)
+    if n_present != progress.shards:
         raise UserError(
-            f"{out} cannot be resumed: of {done.shards} files that were written {written} are "
-            "there; put the others back, or name another folder"
+            f"{out} cannot be resumed: of {progress.shards} files that were written {n_present} "
+            "are there; put the others back, or name another folder"
         )
-    return done
+    return progress
 
 
-def _read_progress(path: Path) -> Done:
+def _read_progress(path: Path) -> Progress:
     values = read_json(path, "the run that is resumed")
     try:
-        return Done(**values)
+        return Progress(**values)
     except TypeError:
         raise UserError(f"{path} is damaged; name another folder") from None
 
 
-def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
-    """Whether a file is a shard of an input before the one that is next."""
+def _is_complete_shard(path: Path, progress: Progress, inputs: Sequence[Path]) -> bool:
+    """Whether a file is a shard of an input that was finished before the next one."""
     match = _SHARD.fullmatch(path.name)
-    if match is None or (number := int(match[1])) >= done.input:
+    if match is None or (number := int(match[1])) >= progress.input:
         return False
     is_of_run = path.name == _shard_name(number, int(match[2]), inputs[number])
-    # JSON lines alone may be none.
+    # Only a shard of JSON lines may be an empty file; other formats have a header.
     return is_of_run and (path.suffix == ".jsonl" or path.stat().st_size > 0)
 
 
@@ -269,21 +280,21 @@ def _check_plan(out: Path, plan: dict[str, object]) -> None:
     titles = {"model": "the model", "inputs": "the inputs", "column": "--text"}
     changed = [f": {titles[key]} changed since" for key in titles if begun.get(key) != plan[key]]
     if begun != plan:
-        why = (changed or [" by this version of paratopic"])[0]
-        raise UserError(f"{out} cannot be resumed{why}; name another folder")
+        reason = changed[0] if changed else " by this version of paratopic"
+        raise UserError(f"{out} cannot be resumed{reason}; name another folder")
 
 
 def predict_chunk(job: Job, chunk: Chunk, show: Callable[[int], None]) -> Columns:
-    """The columns that are added to a chunk's rows; a row with an error has nothing but that.
+    """Predict the rows of a chunk, and return the columns that are added to them.
 
-    The number of its rows that are done is shown after each step.
+    A row with an error has only that. `show` gets the number of finished rows after each step.
     """
     columns: Columns = {name: [None] * len(chunk.texts) for name in job.added}
     columns["error"] = list(chunk.errors)
     started = time.monotonic()
-    good = [row for row, error in enumerate(chunk.errors) if error is None]
-    for start in range(0, len(good), STEP):
-        rows = good[start : start + STEP]
+    valid = [row for row, error in enumerate(chunk.errors) if error is None]
+    for start in range(0, len(valid), STEP):
+        rows = valid[start : start + STEP]
         texts = [chunk.texts[row] or "" for row in rows]
         for name, values in predict_columns(job.model, texts).items():
             for row, value in zip(rows, values, strict=True):
@@ -298,14 +309,14 @@ def predict_chunk(job: Job, chunk: Chunk, show: Callable[[int], None]) -> Column
 def _write_shard(
     out: Path, number: int, shard: int, job: Job, chunk: Chunk, columns: Columns
 ) -> None:
-    """Write a shard; beside the first of an article, its parts that are no paragraphs."""
+    """Write a shard and, with the first one of an article, the list of its skipped parts."""
     path = job.inputs[number]
     lines = [json.dumps(asdict(part), ensure_ascii=False) + "\n" for part in chunk.skipped]
     if lines:
         write_text(out / f"_skipped-{number:05}-{_short_stem(path)}.jsonl", "".join(lines))
-    with aside(out / _shard_name(number, shard, path)) as draft:
+    with atomic_write(out / _shard_name(number, shard, path)) as draft:
         format_of(path).write(draft, chunk.rows, columns, job.added)
-        with draft.open("r+b") as file:  # on the disk before the progress that counts it
+        with draft.open("r+b") as file:  # on the disk before the progress counts the shard
             os.fsync(file.fileno())
 
 
@@ -315,12 +326,12 @@ def _shard_name(number: int, shard: int, path: Path) -> str:
 
 
 def _short_stem(path: Path) -> str:
-    """Stem of an input, cut to leave room for what is added: names have 255 bytes at most."""
+    """Stem of an input, cut so that names of shards fit into 255 bytes."""
     return path.stem.encode()[:200].decode(errors="ignore")
 
 
 def share_done(sizes: Sequence[int], number: int, part: float = 0.0) -> float:
-    """Share of all inputs that is done: those before input `number`, and a part of that one.
+    """Share of the inputs that is done: all before input `number`, and a part of that one.
 
     >>> share_done([30, 10], 1, 0.5)
     0.875

@@ -1,6 +1,7 @@
 """Bulk prediction into one table, .csv, .xlsx or .parquet, with all rows of all inputs.
 
-Everything is read before anything is predicted: what the table cannot hold is refused at once.
+All inputs are read before the first prediction, so that an input that does not fit into the table
+is refused at once.
 """
 
 from __future__ import annotations
@@ -15,81 +16,82 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from paratopic.bulk import formats
-from paratopic.bulk.jobs import Advance, Done, Job, predict_chunk, share_done
+from paratopic.bulk.jobs import Advance, Job, Progress, predict_chunk, share_done
 from paratopic.project.errors import UserError
-from paratopic.project.files import aside, printable
-from paratopic.tables.sheets import LineFeeds, inert_value, reader_of
-from paratopic.tables.workbook import MOST_COLUMNS, MOST_ROWS, Tab, shown, write_workbook
+from paratopic.project.files import atomic_write, printable
+from paratopic.tables.sheets import LineFeeds, cell_parser, inert_value
+from paratopic.tables.workbook import MOST_COLUMNS, MOST_ROWS, Tab, display_text, write_workbook
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Name of the column with the path of each row's input, where there are several inputs.
+# If there are several inputs, this column has the path of each row's input.
 SOURCE = "source"
 
-# Width of a workbook's columns, in characters, and number of rows that it is taken from.
+# Bounds of a workbook's column widths, in characters, and number of rows that determine the widths.
 _NARROWEST, _WIDEST, _MEASURED = 9, 60, 100
 
 
-class Predicted(NamedTuple):
-    """Rows of one input, as its format has them; the column `SOURCE`, if any; and predictions."""
+class PredictedRows(NamedTuple):
+    """Rows of an input in their format, the column `SOURCE`, if any, and the added columns."""
 
     input: Path
     rows: formats.Rows
     source: formats.Columns
-    answers: formats.Columns
+    predictions: formats.Columns
     types: formats.Types
 
 
-def predict_table(job: Job, out: Path, advance: Advance) -> Done:
+def predict_table(job: Job, out: Path, advance: Advance) -> Progress:
     """Predict the rows of tables and the paragraphs of articles, and write them as one table.
 
-    Parts of articles that are skipped are listed on stderr.
+    The skipped parts of articles are listed on stderr.
 
     Parameters
     ----------
     out
-        The table, whose suffix is one of `WRITERS`. It has the columns of all inputs, in the order
-        in which they are met, then those that `bulk.predict_files` adds. Of several inputs, the
+        The table, whose suffix is one of `WRITERS`. It has the columns of all inputs in order of
+        first occurrence, then the columns that `bulk.predict_files` adds. With several inputs, the
         first column is `SOURCE`.
     advance
-        Called after each step; the share is first of what is read, then of what is predicted.
+        Called after each step, first with the share of the inputs that has been read, later with
+        the share that has been predicted.
 
     Raises
     ------
     UserError
-        An input cannot be read, lacks the column, or already has one that would be added; a .csv or
-        .xlsx table has more rows or columns than a spreadsheet, or a cell of a workbook is too
-        long; or parquet is asked for without pyarrow.
+        An input cannot be read, lacks the column, or already has a column that would be added; a
+        .csv or .xlsx table has more rows or columns than a spreadsheet can have, a cell of a
+        workbook is too long, or `out` is parquet without pyarrow.
     """
-    # Resolved, because a folder on the way may not be there yet.
+    # Folders of the path may not exist yet, so it is resolved before the comparison.
     if (place := out.resolve()).exists() and any(map(place.samefile, job.inputs)):
         raise UserError(f"--out {out} is one of the inputs; name another file")
     if out.suffix.lower() == ".parquet":
         formats.require_pyarrow(out)
-    taken = [SOURCE, *job.added] if len(job.inputs) > 1 else job.added
-    job.check(taken)
-    chunks = list(_read(job, taken, out, advance))
+    added = [SOURCE, *job.added] if len(job.inputs) > 1 else job.added
+    job.check(added)
+    chunks = list(_read(job, added, out, advance))
     n_rows = sum(len(chunk.texts) for _, chunk in chunks)
-    done, parts = Done(), list[Predicted]()
+    progress, parts = Progress(), list[PredictedRows]()
 
     def show(rows: int) -> None:
-        advance(done.rows + rows, (done.rows + rows) / n_rows)
+        advance(progress.rows + rows, (progress.rows + rows) / n_rows)
 
     for path, chunk in chunks:
-        answers = predict_chunk(job, chunk, show)
-        source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in taken else {}
-        parts.append(Predicted(path, chunk.rows, source, answers, job.added))
-        done = done.add(job, answers)
-    with aside(out) as draft:
+        predictions = predict_chunk(job, chunk, show)
+        source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in added else {}
+        parts.append(PredictedRows(path, chunk.rows, source, predictions, job.added))
+        progress = progress.add(job, predictions)
+    with atomic_write(out) as draft:
         WRITERS[out.suffix.lower()](draft, parts)
-    return done
+    return progress
 
 
 def _read(
     job: Job, added: Collection[str], out: Path, advance: Advance
 ) -> Iterator[tuple[Path, formats.Chunk]]:
-    """The rows of all inputs, if the table holds them."""
+    """Yield the path and the rows of each shard; refuse more rows than the table can have."""
     sizes = [path.stat().st_size for path in job.inputs]
     names = dict.fromkeys(added)
     n_rows = 0
@@ -104,24 +106,24 @@ def _read(
                 f"at most, and the inputs have more; name {out.with_suffix('.parquet')}, or a "
                 f"folder, such as {out.with_suffix('')}"
             )
-        formats.list_skipped(printable(path), chunk.skipped)
+        formats.log_skipped(printable(path), chunk.skipped)
         advance(0, share_done(sizes, number, chunk.share))
         yield path, chunk
 
 
-def _rows(parts: Sequence[Predicted], own: Sequence[formats.Columns]) -> Iterator[list[object]]:
-    """The header and all rows; a row has no cell in the columns of other inputs."""
-    names = [*dict.fromkeys(chain(*own)), *parts[0].answers]
+def _rows(parts: Sequence[PredictedRows], own: Sequence[formats.Columns]) -> Iterator[list[object]]:
+    """Yield the header and all rows; cells in the columns of other inputs are empty."""
+    names = [*dict.fromkeys(chain(*own)), *parts[0].predictions]
     yield [_cell(name) for name in names]
-    for part, columns in zip(parts, own, strict=True):
-        each = columns | part.answers
-        cells = [each.get(name) for name in names]
-        for row in range(len(part.answers["error"])):
-            yield [None if values is None else _cell(values[row]) for values in cells]
+    for part, own_columns in zip(parts, own, strict=True):
+        columns = own_columns | part.predictions
+        named_columns = [columns.get(name) for name in names]
+        for row in range(len(part.predictions["error"])):
+            yield [None if values is None else _cell(values[row]) for values in named_columns]
 
 
 def _cell(value: object) -> object:
-    """A value as a cell, which is no formula; lists and objects become JSON."""
+    """Convert a value to a cell that is no formula; lists and objects become JSON."""
     if value is None or isinstance(value, (bool, int, float, Decimal, date, time, timedelta)):
         return value
     return inert_value(_text(value))
@@ -133,67 +135,74 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _values(parts: Sequence[Predicted]) -> list[formats.Columns]:
-    """The own columns of each part, with numbers and dates: in CSV, of which it has the texts."""
-    typed = (formats.format_of(part.input).columns(part.rows, typed=True) for part in parts)
-    own = [part.source | columns for part, columns in zip(parts, typed, strict=True)]
+def _values(parts: Sequence[PredictedRows]) -> list[formats.Columns]:
+    """Columns of each part's input, with numbers and dates, which in CSV are parsed from texts."""
+    own: list[formats.Columns] = []
+    for part in parts:
+        columns = formats.format_of(part.input).columns(part.rows, typed=True)
+        own.append(part.source | columns)
     for path in dict.fromkeys(part.input for part in parts):
         if formats.format_of(path) is formats.FORMATS[".csv"]:
-            of_input = [c for part, c in zip(parts, own, strict=True) if part.input == path]
-            for name in of_input[0]:
-                read = reader_of(chain(*(columns[name] for columns in of_input)))
-                for columns in of_input:
-                    columns[name] = list(map(read, columns[name]))
+            parts_of_input = [c for part, c in zip(parts, own, strict=True) if part.input == path]
+            _parse_cells(parts_of_input)
     return own
 
 
-def _write_csv(path: Path, parts: Sequence[Predicted]) -> None:
+def _parse_cells(parts: Sequence[formats.Columns]) -> None:
+    """Replace texts by numbers and dates in each column of a CSV file that has only these."""
+    for name in parts[0]:
+        parse = cell_parser(chain.from_iterable(columns[name] for columns in parts))
+        for columns in parts:
+            columns[name] = list(map(parse, columns[name]))
+
+
+def _write_csv(path: Path, parts: Sequence[PredictedRows]) -> None:
     own = [part.source | formats.format_of(part.input).columns(part.rows) for part in parts]
     with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
         csv.writer(LineFeeds(file), lineterminator="\r\n").writerows(_rows(parts, own))
 
 
-def _write_xlsx(path: Path, parts: Sequence[Predicted]) -> None:
+def _write_xlsx(path: Path, parts: Sequence[PredictedRows]) -> None:
     own = _values(parts)
     first = islice(_rows(parts, own), _MEASURED)
-    longest = [max(map(len, map(shown, column))) for column in zip(*first, strict=True)]
+    longest = [max(map(len, map(display_text, column))) for column in zip(*first, strict=True)]
     widths = [min(max(length + 1, _NARROWEST), _WIDEST) for length in longest]
     write_workbook(path, Tab(_rows(parts, own), widths=widths))
 
 
-def _write_parquet(path: Path, parts: Sequence[Predicted]) -> None:
+def _write_parquet(path: Path, parts: Sequence[PredictedRows]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     tables = [_arrow(part, columns) for part, columns in zip(parts, _values(parts), strict=True)]
     for name in dict.fromkeys(name for table in tables for name in table.schema.names):
-        alone = [table.select([name]) for table in tables if name in table.schema.names]
+        columns = [table.select([name]) for table in tables if name in table.schema.names]
         try:
-            pa.concat_tables(alone, promote_options="permissive")
-        except (pa.ArrowTypeError, pa.ArrowInvalid):  # numbers here, texts there
+            pa.concat_tables(columns, promote_options="permissive")
+        except (pa.ArrowTypeError, pa.ArrowInvalid):  # two inputs have different types
             for n, table in enumerate(tables):
-                if name in (names := table.schema.names):
+                if name in table.schema.names:
                     texts = _texts(table[name].to_pylist())
-                    tables[n] = table.set_column(names.index(name), name, texts)
-    added = list(parts[0].answers)
+                    tables[n] = table.set_column(table.schema.names.index(name), name, texts)
+    added = list(parts[0].predictions)
     table = pa.concat_tables(tables, promote_options="permissive")
     own = [name for name in table.schema.names if name not in added]
     pq.write_table(table.select([*own, *added]), path)
 
 
-def _arrow(part: Predicted, columns: formats.Columns) -> pa.Table:
-    """A part with all of its columns; those of parquet keep their types."""
+def _arrow(part: PredictedRows, columns: formats.Columns) -> pa.Table:
+    """Table of a part with all of its columns; columns of parquet keep their types."""
     import pyarrow as pa
 
     if isinstance(part.rows, pa.Table):
         rows = part.rows.add_column(0, SOURCE, part.source.values()) if part.source else part.rows
     else:
         rows = pa.table({printable(name): _array(values) for name, values in columns.items()})
-    return formats.with_columns(rows, part.answers, part.types)
+    return formats.with_columns(rows, part.predictions, part.types)
 
 
 def _array(values: Sequence[object]) -> pa.Array:
-    """Values of a column; texts where they have no type in common."""
+    """Convert the values of a column to an array, of texts if they have no type in common."""
     import pyarrow as pa
 
     try:
@@ -208,5 +217,5 @@ def _texts(values: Sequence[object]) -> pa.Array:
     return pa.array([None if value is None else printable(_text(value)) for value in values])
 
 
-# Suffix of a table → what writes it.
+# Suffix of a table → function that writes it.
 WRITERS = {".csv": _write_csv, ".xlsx": _write_xlsx, ".parquet": _write_parquet}

@@ -1,4 +1,4 @@
-"""The command `paratopic annotate`: a language model answers for paragraphs, as a weak source."""
+"""The command `paratopic annotate`: a language model votes on paragraphs, as a weak source."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import typer
 
 from paratopic.annotation.asking import Prompt, Vote, ask_all, read_prompt
 from paratopic.annotation.chat import KEY, Chat
-from paratopic.annotation.suggestion import Suggestion, draw_random, has_label, in_context
+from paratopic.annotation.suggestion import Suggestion, draw_random, has_label, make_suggestions
 from paratopic.labels.log import LLM, Label, append, cell_of, first_words, one_line
 from paratopic.project.errors import UserError, plural
-from paratopic.project.terminal import bar
+from paratopic.project.terminal import progress_bar
 from paratopic.results.project import Project
 
 log = logging.getLogger(__name__)
 
-# A run ends after so many errors, if there is no answer beside them.
+# A run ends after so many errors without a valid reply.
 MOST_ERRORS = 10
 
 
@@ -46,7 +46,7 @@ def annotate(
 ) -> None:
     """Ask a language model for the topics of paragraphs; its answers are a weak source.
 
-    Paragraphs with a hand label come first, because they tell how often the model is right; others
+    Paragraphs with a hand label come first, because they show how often the model is right; others
     are drawn at random. Each answer is in labels.csv before the next paragraph is asked about. The
     same command goes on where it stopped. A key for the server comes from the environment variable
     PARATOPIC_LLM_KEY.
@@ -60,7 +60,7 @@ def annotate(
         )
     chat = Chat(url, model, os.environ.get(KEY, "").strip() or None, timeout)
     prompt = read_prompt(path, project.params.topics)
-    items = _to_ask(project, annotator, prompt.digest, n)
+    items = _paragraphs_to_ask(project, annotator, prompt.digest, n)
     if not items:
         print(f"{annotator} has answered for every paragraph, with the prompt of {path}")
         return
@@ -70,106 +70,107 @@ def annotate(
     print(f"{asking} {model} about, with {path}: about {expected:,} tokens")
     if estimate:
         return
-    if not chat.is_here:
+    if not chat.is_local:
         log.warning(
             "note: these texts, with what is around them, leave this machine: they are sent to %s",
             chat.host,
         )
-    answers = ask_all(chat, prompt, items, concurrency, lambda: run.reaches and not run.is_useless)
-    run.keep(answers, project.labels_file, len(items))
-    if run.is_useless:
+    votes = ask_all(chat, prompt, items, concurrency, lambda: run.has_budget and not run.has_failed)
+    run.save(votes, project.labels_file, len(items))
+    if run.has_failed:
         raise UserError(
             f"{annotator} gave no answer that is of use; the last one was {run.problem}. Try "
             f"another model, or change {path}"
         )
-    if (left := len(items) - run.n) and not run.reaches:
-        print(f"the budget does not reach for the other {left}")
-    if run.n_answers:
+    n_open = len(items) - run.n
+    if n_open and not run.has_budget:
+        print(f"the budget does not reach for the other {n_open}")
+    if run.n_votes:
         print("`dvc repro` learns from them as far as they agree with people")
 
 
 @dataclass
 class _Run:
-    """What came (`n` answers and errors), and how many tokens are spent and may be."""
+    """Votes, errors and tokens of a run, and the budget of tokens (None for no limit).
+
+    `n` counts the replies, `n_votes` the valid ones. `problem` is the last error.
+    """
 
     annotator: str
     prompt: Prompt
     budget: int | None
     concurrency: int
-    of_question: float  # tokens that one should take
+    expected_tokens: float  # per question
     spent: int = 0
     n: int = 0
-    n_answers: int = 0
+    n_votes: int = 0
     problem: str = ""
 
-    def keep(self, answers: Iterable[Vote], labels: Path, n: int) -> None:
-        """Write each of n answers as it comes, and count it and its tokens.
-
-        Whatever ends the run, its sum is printed.
-        """
+    def save(self, votes: Iterable[Vote], labels: Path, n: int) -> None:
+        """Write each of n votes as it comes, and print a summary, even after an interruption."""
         started = time.monotonic()
-        with bar(f"{self.annotator}: paragraph", n) as advance:
+        with progress_bar(f"{self.annotator}: paragraph", n) as advance:
             try:
-                for answer in answers:
-                    self.spent += sum(answer.tokens)
+                for vote in votes:
+                    self.spent += sum(vote.tokens)
                     self.n += 1
-                    self.n_answers += answer.topics is not None
-                    self.problem = answer.problem or self.problem
-                    append(labels, self._line(answer))
+                    self.n_votes += vote.topics is not None
+                    self.problem = vote.problem or self.problem
+                    append(labels, self._line(vote))
                     advance(self.n)
             except KeyboardInterrupt:
                 log.warning("note: stopped; the same command goes on from here")
             finally:
-                seconds, n_errors = time.monotonic() - started, self.n - self.n_answers
-                errors = plural(n_errors, "error")
+                seconds = time.monotonic() - started
+                errors = plural(self.n - self.n_votes, "error")
                 print(
-                    f"{self.annotator}: {plural(self.n_answers, 'answer')} in {labels}, {errors}, "
+                    f"{self.annotator}: {plural(self.n_votes, 'answer')} in {labels}, {errors}, "
                     f"{self.spent:,} tokens, {seconds:.0f} s"
                 )
 
-    def _line(self, answer: Vote) -> Label:
-        """An answer as a line of labels.csv, with what it was asked."""
-        sure = "" if answer.confidence is None else f"{answer.confidence:.4f}"
+    def _line(self, vote: Vote) -> Label:
+        """A vote as a line of labels.csv, with the digest of the prompt."""
+        confidence = "" if vote.confidence is None else f"{vote.confidence:.4f}"
         return Label(
             self.annotator,
-            answer.item.id,
-            cell_of(answer.topics),
-            first_words(answer.item.text),
+            vote.item.id,
+            cell_of(vote.topics),
+            first_words(vote.item.text),
             self.annotator,
-            note=f"error: {answer.problem}" if answer.problem else "",
-            drawn=answer.item.drawn,
-            more=(("confidence", sure), ("prompt", self.prompt.digest)),
+            note=f"error: {vote.problem}" if vote.problem else "",
+            drawn=vote.item.drawn,
+            more=(("confidence", confidence), ("prompt", self.prompt.digest)),
         )
 
     @property
-    def reaches(self) -> bool:
-        """Whether there is enough for another question, beside those that are under way."""
-        each = max(self.of_question, self.spent / self.n if self.n else 0.0)
-        return self.budget is None or self.spent + self.concurrency * each <= self.budget
+    def has_budget(self) -> bool:
+        """Whether the budget allows another question in addition to those under way."""
+        tokens = max(self.expected_tokens, self.spent / self.n if self.n else 0.0)
+        return self.budget is None or self.spent + self.concurrency * tokens <= self.budget
 
     @property
-    def is_useless(self) -> bool:
-        """Whether there are errors alone, and enough of them."""
-        return self.n >= MOST_ERRORS and not self.n_answers
+    def has_failed(self) -> bool:
+        """Whether there are many errors and no vote."""
+        return self.n >= MOST_ERRORS and not self.n_votes
 
 
-def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Suggestion]:
-    """At most n paragraphs that have no answer to this prompt; those with a hand label first.
+def _paragraphs_to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Suggestion]:
+    """At most n paragraphs without a vote by this prompt.
 
-    Those with an error come last.
+    Paragraphs with a hand label come first, and those with an error last.
     """
     labelling = project.labelling
-    frame, judged = labelling.paragraphs, labelling.answers_on
+    frame, voted = labelling.paragraphs, labelling.answers_on
     lines = [
         line
         for line in labelling.lines
         if line.annotator == annotator and dict(line.more).get("prompt") == prompt
     ]
-    answered = {line.paragraph for line in lines if line.is_decided}
+    decided = {line.paragraph for line in lines if line.is_decided}
     asked = {line.paragraph for line in lines}
-    by_hand = frame["id"][has_label(frame, judged)]
-    # The same order each time, so that what was asked is a beginning of it.
-    at_random = draw_random(frame, judged, len(frame), project.params.seed)
-    drawn = dict.fromkeys(by_hand, "") | at_random
-    left = sorted((id_ for id_ in drawn if id_ not in answered), key=asked.__contains__)
-    return in_context(frame, {id_: drawn[id_] for id_ in left[:n]})
+    labelled = frame["id"][has_label(frame, voted)]
+    # One order for all runs continues an interrupted run with the next paragraph of the draw.
+    random_order = draw_random(frame, voted, len(frame), project.params.seed)
+    drawn = dict.fromkeys(labelled, "") | random_order
+    open_ids = sorted((id_ for id_ in drawn if id_ not in decided), key=asked.__contains__)
+    return make_suggestions(frame, {id_: drawn[id_] for id_ in open_ids[:n]})

@@ -1,4 +1,4 @@
-"""The command line `paratopic`: its commands, and how a user's mistake is reported."""
+"""The command line `paratopic`: its commands, and its reports of users' mistakes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typer.core import TyperCommand, TyperGroup
 from paratopic.project import errors
 from paratopic.project.errors import UserError
 
-# Name of a command → what it does. Its module is imported when it runs: some take seconds, and an
-# install for prediction alone lacks what they need.
+# Name of a command → its help. A module is imported when its command runs, because some take
+# seconds to import, and an install only for prediction lacks their libraries.
 COMMANDS = {
     "init": "Start a project of your own: its settings, pipeline and a file for labels.",
     "predict": "Predict topics for the paragraphs of articles, or for the rows of tables.",
@@ -37,7 +37,7 @@ COMMANDS = {
     "trust": "Allow a project that somebody else made to read files outside of it.",
     "ui": "Compare the runs in MLflow: start its server for this project, and open its page.",
 }
-# Where a command is that is not in the module, and not the function, of its name.
+# Module and function of the commands that have other names than these.
 PLACES = {
     "init": "start:init",
     "import": "imports:import_labels",
@@ -51,8 +51,8 @@ PLACES = {
 }
 
 
-class _Late(TyperGroup):
-    """Commands that are imported when they are run. Of the others their help is known."""
+class _LazyGroup(TyperGroup):
+    """Commands that are imported when they run; until then, only their help is known."""
 
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
@@ -66,12 +66,12 @@ class _Late(TyperGroup):
         if isinstance(command, typer.Typer):
             command.info.help = COMMANDS[name]
             return name, typer.main.get_group(command), args[1:]
-        alone = typer.Typer(add_completion=False)
-        alone.command(name)(command)
-        return name, typer.main.get_command(alone), args[1:]
+        single_command = typer.Typer(add_completion=False)
+        single_command.command(name)(command)
+        return name, typer.main.get_command(single_command), args[1:]
 
 
-app = typer.Typer(cls=_Late, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:
@@ -80,15 +80,15 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-# Package → the extra that brings it, where that is not train.
+# Package → the extra that installs it, if that is not train.
 EXTRA_OF = {"openai": "llm"}
 FLAGS = ("-q", "--quiet", "-v", "--verbose")
 
 
 class _Stderr(logging.Handler):
-    """Prints notes on what stderr is at the time, above a progress bar where there is one.
+    """Prints each note once to the present stderr, above a progress bar if there is one.
 
-    A note on a file that is read twice is printed once.
+    A file that is read twice makes the same note twice.
     """
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ def options(
 
 
 def main() -> None:
-    """Entry point; a user's mistake is reported without a traceback."""
+    """Run a command, and report a user's mistake without a traceback."""
     errors.run(_main)
 
 
@@ -143,7 +143,7 @@ def _main() -> None:
 
 
 def _flags_first(words: Sequence[str]) -> list[str]:
-    """Arguments with those of `FLAGS` before the command: predict -q in.txt → -q predict in.txt."""
+    """Move `FLAGS` before the command: predict -q in.txt → -q predict in.txt."""
     end = words.index("--") if "--" in words else len(words)
     flags = [word for word in words[:end] if word in FLAGS]
     return [*flags, *(word for word in words[:end] if word not in FLAGS), *words[end:]]

@@ -1,7 +1,7 @@
-"""The commands `paratopic codebook`: change the codebook while labels are there.
+"""The commands `paratopic codebook`: change the codebook of a project that has labels.
 
-A change is an edit of the codebook alone, which keeps the names of before (`project.codebook`). So
-labels stay as they are written, and git takes a change back.
+A change edits only the codebook, which keeps the former names (`project.codebook`). The file of
+labels stays as it is, so that git can revert a change.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from filelock import FileLock
 
-from paratopic.project.codebook import Change, Kind, change_entries, edit
+from paratopic.project.codebook import Change, Kind, change_entries, edit_yaml
 from paratopic.results.project import Project
 
 codebook = typer.Typer(no_args_is_help=True)
@@ -47,7 +47,7 @@ def split(
     ] = None,
 ) -> None:
     """Split a topic; its paragraphs have to be labelled again."""
-    # An option takes one word each time that it is given: the words after it are arguments.
+    # An option takes one word, so the other new names arrive as arguments.
     _change("split", names[:1], [*(into or []), *names[1:]] if into else [])
 
 
@@ -58,15 +58,15 @@ def drop(name: Annotated[str, typer.Argument(help="Name of a topic.")]) -> None:
 
 
 def _change(kind: Kind, names: list[str], into: list[str]) -> None:
-    """Edit the file of the codebook, and say what that means."""
+    """Edit the file of the codebook, and print the consequences."""
     change = Change(kind, tuple(names), tuple(into))
     paths = Project().paths
-    # Another change waits, and is made to this one's codebook.
+    # A second change at the same time waits, and then reads the result of the first one.
     with FileLock(paths.root / f".{paths.params.name}.lock"):
         before = Project().params.topics
-        edit(paths.topics, paths.root, partial(change_entries, change, before))
+        edit_yaml(paths.topics, paths.root, partial(change_entries, change, before))
     print(f"{change}, in {paths.topics}")
-    if change.opens and paths.paragraphs.exists():
+    if change.needs_relabelling and paths.paragraphs.exists():
         labelling = Project().labelling
         waiting = labelling.in_units(f"paragraphs to be labelled again: {len(labelling.retired):,}")
         print(f"{waiting}; `paratopic suggest` offers them first")

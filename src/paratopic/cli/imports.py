@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Collection
-from itertools import chain
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,13 +13,13 @@ import typer
 from paratopic.annotation import exchange
 from paratopic.annotation.exchange import ImportedLabels
 from paratopic.cli.next_steps import name_of_user, next_steps, print_steps
-from paratopic.labels.answers import merge
-from paratopic.project.errors import SOME_ERRORS, in_short, plural
+from paratopic.labels.votes import merge
+from paratopic.project.errors import SOME_ERRORS, plural, shortened_list
 from paratopic.results.project import Project
 
 log = logging.getLogger(__name__)
 
-MOST_LISTED = 20  # rows without an answer whose numbers are printed
+MOST_LISTED = 20  # Numbers of empty rows that are printed.
 
 
 def import_labels(
@@ -38,39 +37,53 @@ def import_labels(
     """
     project = Project()
     topics = project.params.topics
-    read = {
-        path: exchange.read_answers(path, project.labelling.paragraphs, topics) for path in paths
+    contents = {
+        path: exchange.read_votes(path, project.labelling.paragraphs, topics) for path in paths
     }
-    unnamed = [path for path in paths if not all(label.annotator for label in read[path].labels)]
-    name = name_of_user(annotator) if unnamed else ""
-    if unnamed and annotator is None:
+    name = _default_annotator(contents, annotator)
+    for path, content in contents.items():
+        _merge(project, path, content, name)
+    _warn_of_gaps_in_draw(project, contents.values())
+    steps = {
+        f"edit {path}": "give the rows that were left out an answer (in a sheet, write a topic, or "
+        "none, in the column topics), then import it again"
+        for path, content in contents.items()
+        if content.problems or exchange.EMPTY in content.skipped or not content.labels
+    }
+    if any(content.labels for content in contents.values()):
+        steps |= next_steps(Project(project.folder))
+    print_steps(steps)
+    has_problems = any(content.problems for content in contents.values())
+    raise typer.Exit(SOME_ERRORS if has_problems else 0)
+
+
+def _default_annotator(contents: Mapping[Path, ImportedLabels], annotator: str | None) -> str:
+    """Name for labels without an annotator, logged if it is the login name; "" if not needed."""
+    unnamed = []
+    for path, content in contents.items():
+        if not all(label.annotator for label in content.labels):
+            unnamed.append(path)
+    if not unnamed:
+        return ""
+    name = name_of_user(annotator)
+    if annotator is None:
         log.warning(
             "note: labels in %s name no annotator, so they are recorded as %s's; --annotator sets "
             "another name",
             ", ".join(map(str, unnamed)),
             name,
         )
-    for path, imported in read.items():
-        _merge(project, path, imported, name)
-    _warn_of_another_order(project, read.values())
-    problems = any(imported.problems for imported in read.values())
-    open_rows = {
-        f"edit {path}": "give the rows that were left out an answer (in a sheet, write a topic, or "
-        "none, in the column topics), then import it again"
-        for path, imported in read.items()
-        if imported.problems or exchange.EMPTY in imported.left_out or not imported.labels
-    }
-    has_labels = any(imported.labels for imported in read.values())
-    print_steps(open_rows | (next_steps(Project(project.folder)) if has_labels else {}))
-    raise typer.Exit(SOME_ERRORS if problems else 0)
+    return name
 
 
-def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -> None:
-    """Say how many paragraphs were answered although the one drawn before them was not."""
-    drawn_after = dict(chain.from_iterable(imported.drawn_after.items() for imported in read))
-    answered = {label.paragraph for imported in read for label in imported.labels}
-    labelled = answered | project.labelling.answers_on.keys()
-    if n_early := sum(id_ not in labelled for id_ in drawn_after.values()):
+def _warn_of_gaps_in_draw(project: Project, contents: Collection[ImportedLabels]) -> None:
+    """Count labelled paragraphs for which the paragraph drawn just before has no label."""
+    previous_ids: dict[str, str] = {}
+    labelled = set(project.labelling.answers_on)
+    for content in contents:
+        previous_ids |= content.drawn_after
+        labelled.update(label.paragraph for label in content.labels)
+    if n_early := sum(id_ not in labelled for id_ in previous_ids.values()):
         log.warning(
             "note: %s an answer although the one drawn just before has none. Unless Label Studio "
             "shows its tasks in random order, the answers are not a random sample until all that "
@@ -80,7 +93,7 @@ def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -
 
 
 def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: str) -> None:
-    """Add the labels of a file to labels.csv, and report."""
+    """Add the labels of a file to labels.csv, and print a summary."""
     ranks = {id_: rank for rank, id_ in enumerate(project.labelling.paragraphs["id"])}
     target, params = project.labels_file, project.params
     labels = imported.labels
@@ -91,11 +104,11 @@ def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: st
         print(f"disputed: {dispute}")
     for reason, number in imported.retired.items():
         print(f"{plural(number, 'label')} to be given again ({reason}): `paratopic suggest`")
-    left_out = "".join(f", {len(rows)} {why}" for why, rows in sorted(imported.left_out.items()))
+    skipped = "".join(f", {len(rows)} {why}" for why, rows in sorted(imported.skipped.items()))
     print(
         f"{path}: {plural(added, 'new label')} in {target}, {len(labels) - added} already there, "
-        f"{len(disputes)} disputed, {len(imported.problems)} not imported{left_out}"
+        f"{len(disputes)} disputed, {len(imported.problems)} not imported{skipped}"
     )
-    if empty := imported.left_out.get(exchange.EMPTY):
-        numbers = [where.rpartition(" ")[2] for where in empty]
-        print(f"Empty rows: {in_short(numbers, MOST_LISTED)}")
+    if empty := imported.skipped.get(exchange.EMPTY):
+        numbers = [place.rpartition(" ")[2] for place in empty]
+        print(f"Empty rows: {shortened_list(numbers, MOST_LISTED)}")

@@ -1,4 +1,4 @@
-"""The commands `paratopic errors` and `paratopic review`: wrong answers, and doubtful labels."""
+"""The commands `paratopic errors` and `paratopic review`: mistakes, and doubtful labels."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pandas as pd
 import typer
 
 from paratopic.annotation import exchange
-from paratopic.annotation.suggestion import in_context
+from paratopic.annotation.suggestion import make_suggestions
 from paratopic.cli.next_steps import check_out, print_changes
 from paratopic.cli.predict import labelled_paragraphs
-from paratopic.corpus.table import in_words, read_parquet
+from paratopic.corpus.table import ids_in_words, read_parquet
 from paratopic.findings.review import rank_doubtful, read_scores
 from paratopic.labels.log import first_words
 from paratopic.project.errors import UserError, plural
-from paratopic.project.terminal import listing, terminal
-from paratopic.project.topics import NONE, topics_in_words
+from paratopic.project.terminal import stdout_console, two_column_table
+from paratopic.project.topics import NO_TOPIC_SHORT, topics_in_words
 from paratopic.results.project import Labelling, Project
 
-Again = Annotated[
+SheetOption = Annotated[
     Path | None,
     typer.Option(
         help="Write the listed paragraphs to a file, to label them again: .json (Label Studio), "
@@ -42,7 +42,7 @@ def mistakes(
             "or any column of metadata; repeat for several. Default: all."
         ),
     ] = None,
-    out: Again = None,
+    out: SheetOption = None,
 ) -> None:
     """List the champion's wrong out-of-fold answers, and the slices where it does worse.
 
@@ -63,19 +63,20 @@ def mistakes(
     print("\n  ".join(errors.slices))
     if out is not None:
         listed = listed.rename(columns={"most_probable": "suggestion"})
-        again = listed.assign(reason="the model says otherwise")
-        _write_again(project, again, project.champion, out)
+        listed = listed.assign(reason="the model says otherwise")
+        _write_sheet(project, listed, project.champion, out)
 
 
 def _verdicts(project: Project, listed: pd.DataFrame) -> list[str]:
-    """The label and the answer of each mistake, and the labelled paragraph most like it."""
+    """The label and the prediction of each mistake, and the most similar labelled paragraph."""
     labelled = labelled_paragraphs(project.paths, project.paths.models / project.champion)
     verdicts = []
     for row in listed.to_dict("records"):
-        answer, label = (row[name] or NONE for name in ("answer", "label"))
-        verdict = f"label: {label}, answer: {answer} (probability {row['certainty']:.2f})"
+        label = row["label"] or NO_TOPIC_SHORT
+        prediction = row["answer"] or NO_TOPIC_SHORT
+        verdict = f"label: {label}, answer: {prediction} (probability {row['certainty']:.2f})"
         if labelled and (near := labelled.nearest_other(row["text"])):
-            topics = "; ".join(near.topics) or NONE
+            topics = "; ".join(near.topics) or NO_TOPIC_SHORT
             verdict += (
                 f"\nmost similar (≈ {near.similarity:.2f}): {near.id}, labelled {topics}: "
                 f"{first_words(near.text)}"
@@ -85,7 +86,8 @@ def _verdicts(project: Project, listed: pd.DataFrame) -> list[str]:
 
 
 def review(
-    n: Annotated[int, typer.Option(min=1, help="List at most this many.")] = 50, out: Again = None
+    n: Annotated[int, typer.Option(min=1, help="List at most this many.")] = 50,
+    out: SheetOption = None,
 ) -> None:
     """List ties between annotators, then the labels that are doubtful, and why.
 
@@ -97,12 +99,12 @@ def review(
     labelling, params = project.labelling, project.params
     print_changes(project)
     ties = _ties(labelling)
-    tied = _printed(project, ties, n)
+    tied = _print_rows(project, ties, n)
     if len(ties):
-        left_out = params.prepare.ties == "leave_out"
-        until = " Until then, there is no label." if left_out else ""
+        has_no_label = params.prepare.ties == "leave_out"
+        note = " Until then, there is no label." if has_no_label else ""
         n_ties = plural(len(ties), "tie")
-        print(f"{n_ties} ({len(tied)} listed). Another answer settles a tie.{until}")
+        print(f"{n_ties} ({len(tied)} listed). Another answer settles a tie.{note}")
     rows, scores = read_scores(project.paths, labelling.labelled, params.models)
     if rows.empty and ties.empty:
         raise UserError(
@@ -111,7 +113,7 @@ def review(
         )
     ranked = rank_doubtful(rows, scores, params.topics)
     is_doubtful = (ranked["reason"] != "") & ~ranked["paragraph"].isin(tied["paragraph"])
-    doubtful = _printed(project, ranked[is_doubtful], n)
+    doubtful = _print_rows(project, ranked[is_doubtful], n)
     n_labels = plural(len(ranked), "hand label")
     print(f"{is_doubtful.sum()} of {n_labels} doubtful ({len(doubtful)} listed)")
     if n_unsure := int(ranked["unsure"].sum()):
@@ -122,27 +124,27 @@ def review(
         )
     if out is not None:
         listed = pd.concat([tied, doubtful]).drop_duplicates("paragraph")
-        _write_again(project, listed, " and ".join(params.models), out)
+        _write_sheet(project, listed, " and ".join(params.models), out)
 
 
 def _ties(labelling: Labelling) -> pd.DataFrame:
-    """Paragraphs on which annotators are divided, and in column given who gave which topics."""
+    """Paragraphs on which annotators are tied; column votes has the topics of each annotator."""
     ties = labelling.tied
     rows = labelling.paragraphs.loc[labelling.paragraphs["id"].isin(ties), ["id", "text"]]
-    given = [
-        "; ".join(f"{answer.who}: {topics_in_words(answer.names)}" for answer in ties[id_])
-        for id_ in rows["id"]
-    ]
+    votes = []
+    for id_ in rows["id"]:
+        parts = [f"{vote.who}: {topics_in_words(vote.names)}" for vote in ties[id_]]
+        votes.append("; ".join(parts))
     rows = rows.rename(columns={"id": "paragraph"})
     reason = "a tie between annotators"
-    return rows.assign(given=given, suggestion="", confidence=0.0, reason=reason)
+    return rows.assign(votes=votes, suggestion="", confidence=0.0, reason=reason)
 
 
-def _printed(project: Project, rows: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Print the first n rows: each paragraph, its label and why it is doubtful; returns them."""
+def _print_rows(project: Project, rows: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Print the first n rows with their labels and the reasons for doubt, and return these rows."""
     listed, verdicts = rows.head(n), []
     for row in listed.to_dict("records"):
-        label = row["given"] if "given" in row else topics_in_words(row["label"])
+        label = row["votes"] if "votes" in row else topics_in_words(row["label"])
         if row["suggestion"]:
             label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
         verdicts.append(f"{label}: {row['reason']}")
@@ -152,29 +154,29 @@ def _printed(project: Project, rows: pd.DataFrame, n: int) -> pd.DataFrame:
 
 
 def _print_labels(project: Project, rows: pd.DataFrame) -> None:
-    """Print where labels are, line or row, with what is in columns paragraph, text and verdict."""
+    """Print the line or row of each label, with its paragraph, text and verdict."""
     if rows.empty:
         return
     labelling = project.labelling
-    in_tables = labelling.votes.dropna(subset="place")
-    place_of = dict(zip(in_tables["paragraph"], in_tables["place"], strict=True))
-    names = in_words(read_parquet(project.paths.metadata), list(rows["paragraph"]))
+    table_votes = labelling.votes.dropna(subset="place")
+    place_of_id = dict(zip(table_votes["paragraph"], table_votes["place"], strict=True))
+    names = ids_in_words(read_parquet(project.paths.metadata), list(rows["paragraph"]))
     listed = []
     for row in rows.to_dict("records"):
         id_ = row["paragraph"]
-        lines = ", ".join(answer.line for answer in labelling.answers_on.get(id_, []))
-        where = f"line {lines}" if lines else place_of.get(id_, "")
-        listed.append((where, (names[id_], row["text"], row["verdict"])))
-    terminal().print(listing(listed))
+        lines = ", ".join(vote.line for vote in labelling.answers_on.get(id_, []))
+        place = f"line {lines}" if lines else place_of_id.get(id_, "")
+        listed.append((place, (names[id_], row["text"], row["verdict"])))
+    stdout_console().print(two_column_table(listed))
     if any(map(labelling.answers_on.get, rows["paragraph"])):
         print(f"Lines are those of {project.labels_file}.")
 
 
-def _write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Path) -> None:
-    """Write paragraphs to be labelled again, with a suggestion ("" for none) and the reason."""
+def _write_sheet(project: Project, doubtful: pd.DataFrame, models: str, out: Path) -> None:
+    """Write paragraphs to label again, with the suggested topic ("" for none) and the reason."""
     check_out(project, out)
     labelling = project.labelling
-    paragraphs = in_context(labelling.paragraphs, dict.fromkeys(doubtful["paragraph"], ""))
+    paragraphs = make_suggestions(labelling.paragraphs, dict.fromkeys(doubtful["paragraph"], ""))
     suggestions, when = [], labelling.next_time
     for paragraph, row in zip(paragraphs, doubtful.to_dict("records"), strict=True):
         scores = {row["suggestion"]: row["confidence"]} if row["suggestion"] else {}

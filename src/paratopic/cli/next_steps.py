@@ -1,4 +1,4 @@
-"""What commands share: notes on what is out of date, and what to do next; and `paratopic trust`."""
+"""Functions that commands share: notes on stale results, and next steps; and `paratopic trust`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from paratopic.evaluation.intervals import LEAST_LABELS
 from paratopic.labels.log import one_line
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
-from paratopic.project.reports import last_time
-from paratopic.project.terminal import terminal
+from paratopic.project.reports import last_fit_time
+from paratopic.project.terminal import stdout_console
 from paratopic.reading import outside
 from paratopic.reading.sources import files_of
 from paratopic.results.project import Project
 
-# How many paragraphs a first random sample has: three times what shares need at least.
+# Paragraphs of a first random sample: three times the least number that shares need.
 SAMPLE = 3 * LEAST_LABELS
 DRAW, RUN = f"paratopic label --random --n {SAMPLE}", "dvc repro"
 SHARES, SUGGEST = "paratopic shares", "paratopic label"
@@ -43,9 +43,9 @@ LABEL_GROUPS = {
 def trust(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Allow a project that somebody else made to read files outside of it.
 
-    It is also allowed to run its pipeline, which `label`, `suggest` and `status` do where texts
-    were not read yet. Projects that you started or ran here need this only for sources that are
-    new, and named or linked outside of the project.
+    It is also allowed to run its pipeline, which `label`, `suggest` and `status` do if texts were
+    not read yet. Projects that you started or ran here need this only for new sources outside of
+    the project.
     """
     project = Project()
     places = outside.sources_outside(project)
@@ -65,7 +65,7 @@ def read_texts(project: Project) -> None:
     Raises
     ------
     UserError
-        The stage failed; or the project is not trusted, so that its pipeline is not to run unasked.
+        The stage failed, or the user has not trusted the project to run its pipeline.
     """
     paths = project.paths
     if paths.params.exists() and not paths.paragraphs.exists():
@@ -81,39 +81,38 @@ def read_texts(project: Project) -> None:
 
 
 def note_changes(project: Project, model: Path) -> None:
-    """Print that a model of the project is older than its texts, labels or settings, if it is.
+    """Print a note if a model of the project is older than its texts, labels or settings.
 
-    Nothing is printed about another model, and nothing where sources are outside of a project that
-    nobody trusts.
+    Nothing is printed about another model, or if the project has untrusted sources outside of it.
     """
     paths = project.paths
     is_own = model.resolve().is_relative_to(paths.models.resolve())
-    if is_own and paths.prepared.exists() and not outside.untrusted(project):
+    if is_own and paths.prepared.exists() and not outside.untrusted_sources(project):
         print_changes(project)
 
 
 def print_changes(project: Project) -> None:
-    """Print what changed since the last `dvc repro`, if anything did."""
+    """Print the changes since the last `dvc repro`, if there are any."""
     if project.changes:
-        what = "these figures were made" if project.champion else "the texts were read"
-        print(f"note: {project.changes} changed since {what}: run `dvc repro`")
+        event = "these figures were made" if project.champion else "the texts were read"
+        print(f"note: {project.changes} changed since {event}: run `dvc repro`")
 
 
 def check_out(project: Project, out: Path) -> None:
-    """Refuse to write over a file that a project reads, or that its stages write."""
+    """Refuse to overwrite a file that a project reads, or that its stages write."""
     paths = project.paths
     if not (out.exists() and paths.params.exists()):
         return
     own = [paths.params, paths.codebook, paths.lock, paths.pipeline, *_outputs(paths)]
     own += [project.log] if project.log else []
-    with suppress(UserError):  # sources that are gone
+    with suppress(UserError):  # A source may be missing.
         own += files_of(paths, project.params.prepare.sources)
     if any(out.resolve().is_relative_to(path.resolve()) for path in own):
         raise UserError(f"{out} is a file of this project; name another file")
 
 
 def _outputs(paths: Paths) -> list[Path]:
-    """What the stages have written, by dvc.lock."""
+    """Files that the stages have written, by dvc.lock."""
     try:
         stages = YAML(typ="safe").load(paths.lock)["stages"] if paths.lock.exists() else {}
     except (YAMLError, TypeError, KeyError):
@@ -125,12 +124,12 @@ def _outputs(paths: Paths) -> list[Path]:
 
 
 def name_of_user(annotator: str | None) -> str:
-    """Who labels: the annotator that is named, or whoever is logged in."""
+    """Name of the annotator: the one that is passed, or else the login name."""
     if name := one_line(annotator or ""):
         return name
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # the latter from Python 3.13 on
+    except (KeyError, OSError):  # Python 3.13 raises OSError.
         raise UserError(
             "the system has no name for its user, so it is not known who labels: name the "
             "annotator with --annotator NAME, or in the environment variable LOGNAME"
@@ -138,22 +137,22 @@ def name_of_user(annotator: str | None) -> str:
 
 
 def next_steps(project: Project) -> dict[str, str]:
-    """Command → what it is for, in the order in which they are to be run."""
+    """Command → its purpose, in the order in which to run the commands."""
     labelling = project.labelling
-    unlabelled = labelling.paragraphs["label_source"] == "none"
-    can_draw = bool((unlabelled & ~labelling.paragraphs["boilerplate"]).any())
+    is_unlabelled = labelling.paragraphs["label_source"] == "none"
+    can_draw = bool((is_unlabelled & ~labelling.paragraphs["boilerplate"]).any())
     steps = {}
     if labelling.tied:
         steps["paratopic review --out ties.csv"] = "list the ties, and write a sheet to settle them"
     if not labelling.labelled.by_hand.any() and can_draw:
-        # What prepare has not read yet may be all that there is.
-        first = {} if labelling.current.answers else label_step(labelling.everything)
+        # The labels may all be newer than the last run of stage prepare.
+        first = {} if labelling.current.votes else label_step(labelling.everything)
         return steps | first | TRAIN
     if is_stale := not project.champion or bool(project.changes):
-        steps |= _run(project)
+        steps |= _run_step(project)
     if labelling.sample.drawn < LEAST_LABELS and can_draw:
         steps |= label_step(labelling.everything)
-    elif not is_stale:  # of what is labelled as a whole, they are a count
+    elif not is_stale:  # Shares of a fully labelled corpus need no sample, because they are counts.
         steps[SHARES] = "estimate the shares of the topics, in groups with --by COLUMN"
     if can_draw and project.champion:
         steps[SUGGEST] = labelling.in_units(
@@ -167,7 +166,7 @@ def next_steps(project: Project) -> dict[str, str]:
 
 
 def label_step(rows: pd.DataFrame) -> dict[str, str]:
-    """The step of a random sample; with a column to draw by, if rows differ in one."""
+    """The step of labelling a random sample, with a column to draw by if its values differ."""
     columns = {str(name): rows[name].tolist() for name in rows}
     for by in ("source", "decade", "year"):
         if len({*values_by(columns, by, len(rows))} - {UNKNOWN}) > 1:
@@ -175,22 +174,26 @@ def label_step(rows: pd.DataFrame) -> dict[str, str]:
     return LABEL
 
 
-def _run(project: Project) -> dict[str, str]:
-    """The step of a run, with how long the last fits took."""
-    of_models = {name: last_time(project.paths.times, name) for name in project.params.models}
-    times = "; ".join(f"{name} {time}" for name, time in of_models.items() if time)
-    last = f"last time, measuring took: {times}; training took some more"
-    return {RUN: f"{MEASURE} ({last})"} if times else TRAIN
+def _run_step(project: Project) -> dict[str, str]:
+    """The step of running the pipeline, with the duration of the last fits."""
+    times = []
+    for name in project.params.models:
+        if time := last_fit_time(project.paths.times, name):
+            times.append(f"{name} {time}")
+    note = f"last time, measuring took: {'; '.join(times)}; training took some more"
+    return {RUN: f"{MEASURE} ({note})"} if times else TRAIN
 
 
-def typed() -> str:
-    """The command as it was typed, to be typed again with another option."""
+def typed_command() -> str:
+    """The command as the user typed it."""
     return shlex.join(["paratopic", *sys.argv[1:]])
 
 
 def print_steps(steps: Mapping[str, str]) -> None:
-    """Print commands and what they are for."""
-    console, width = terminal(), max(map(len, steps))
+    """Print commands and their purposes, if there are any."""
+    if not steps:
+        return
+    console, width = stdout_console(), max(map(len, steps))
     console.print("Next:")
     for step, purpose in steps.items():
         console.print(f"  {step:<{width}}  {purpose}", highlight=False, soft_wrap=True)

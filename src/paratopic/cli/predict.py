@@ -1,6 +1,6 @@
-"""The commands `paratopic predict` and `paragraphs`: models and articles.
+"""The commands `paratopic predict` and `paragraphs`.
 
-The predictions come from `inference`, the files of --out from `bulk`. This module must not
+`inference` makes the predictions, and `bulk` writes the files of --out. This module must not
 import pandas, scikit-learn, torch or MLflow, which would slow down the start of the commands.
 """
 
@@ -26,16 +26,16 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from paratopic.bulk import jobs
-from paratopic.bulk.formats import FORMATS, list_skipped
+from paratopic.bulk.formats import FORMATS, log_skipped
 from paratopic.bulk.one_table import WRITERS, predict_table
 from paratopic.inference.model import Model, load
-from paratopic.inference.nearest import LabelledParagraphs, LikeParagraph
+from paratopic.inference.nearest import LabelledParagraphs, SimilarParagraph
 from paratopic.inference.prediction import Explanation, Prediction
 from paratopic.project.errors import SOME_ERRORS, UserError, plural, shortened, signed
-from paratopic.project.files import Paths, inert, printable, root_with
-from paratopic.project.languages import language_of, others
-from paratopic.project.terminal import bar, terminal, waiting
-from paratopic.project.topics import NONE
+from paratopic.project.files import Paths, escape_formula, find_root, printable
+from paratopic.project.languages import detect_language, other_languages_note
+from paratopic.project.terminal import progress_bar, show_status, stdout_console
+from paratopic.project.topics import NO_TOPIC_SHORT
 from paratopic.reading.article import (
     Article,
     Paragraph,
@@ -46,7 +46,7 @@ from paratopic.reading.article import (
 from paratopic.reading.article_files import (
     SUFFIXES,
     find_files,
-    list_left_out,
+    log_skipped_files,
     read_file,
     read_text,
 )
@@ -54,10 +54,10 @@ from paratopic.reading.article_files import (
 log = logging.getLogger(__name__)
 
 
-# Suffixes of the tables that are predicted.
+# Suffixes of tables to predict.
 TABLES = tuple(suffix for suffix in FORMATS if suffix not in SUFFIXES)
 
-# Number of characters that are shown of a labelled paragraph.
+# Characters of a labelled paragraph that are shown.
 N_CHARACTERS = 80
 
 ModelOption = Annotated[
@@ -106,22 +106,22 @@ def predict(
     loaded = load(model)
     if out is not None:
         inputs, left_out = find_files(paths, FORMATS)
-        list_left_out(left_out)
+        log_skipped_files(left_out)
         raise typer.Exit(_predict_files(jobs.Job(loaded, inputs, text), out, resume))
     _check_articles(paths)
-    root = root_with(Paths().paragraphs) if why else None
+    root = find_root(Paths().paragraphs) if why else None
     labelled = labelled_paragraphs(Paths(root), loaded) if root else None
     for article in map(_read_article, paths):
         started = time.monotonic()
-        rows = _rows(loaded, paragraphs_of(article), why, labelled)
-        windows = sum(row.answer.windows for row in rows)
+        rows = _predict_article(loaded, paragraphs_of(article), why, labelled)
+        windows = sum(row.prediction.windows for row in rows)
         seconds = time.monotonic() - started
         log.info("%d paragraphs, %d windows: %.2f s", len(rows), windows, seconds)
         if as_json:
             _print_json(rows)
         else:
             _print_table(f"{article.name} ({loaded.kind})", rows)
-        if warning := _of_languages(loaded, Counter(row.language or "" for row in rows)):
+        if warning := _language_warning(loaded, Counter(row.language or "" for row in rows)):
             log.warning(warning)
 
 
@@ -134,12 +134,12 @@ def paragraphs(
     ],
 ) -> None:
     """Print lines for seeds/labels.csv; replace each "?" with the paragraph's topics."""
-    from paratopic.labels.log import cell_of, first_words  # of the extra train
+    from paratopic.labels.log import cell_of, first_words  # It needs the extra train.
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     names: set[str] = set()
     articles, left_out = find_files([path for path in paths if path != "-"], SUFFIXES)
-    list_left_out(left_out)
+    log_skipped_files(left_out)
     for path in [*map(str, articles), *(["-"] if "-" in paths else [])]:
         if Path(path).suffix.lower() in TABLES:
             raise UserError(
@@ -154,24 +154,26 @@ def paragraphs(
             )
         names.add(article.name)
         for paragraph in paragraphs_of(article):
-            writer.writerow([paragraph.id, cell_of(None), inert(first_words(paragraph.text))])
+            writer.writerow(
+                [paragraph.id, cell_of(None), escape_formula(first_words(paragraph.text))]
+            )
 
 
 def _read_article(path: str) -> Article:
-    """Read an article, - from standard input; its parts that are skipped are listed on stderr."""
+    """Read an article (- for standard input), and list its skipped parts on stderr."""
     log.info("reading %s", "standard input" if path == "-" else path)
     if path == "-":
         article = read_text("stdin", sys.stdin.buffer.read(), "standard input")
     else:
         article = read_file(Path(path))
-    list_skipped(path, skipped_of(article))
+    log_skipped(path, skipped_of(article))
     return article
 
 
 def _check_articles(paths: list[str]) -> None:
-    """Refuse what is no file, and what only --out can do."""
+    """Refuse missing files, and folders and tables, which need --out."""
     for path in map(Path, paths):
-        if str(path) != "-" and not os.path.exists(path):  # `Path.exists` fails at long names
+        if str(path) != "-" and not os.path.exists(path):  # `Path.exists` fails for long names.
             name = shortened(printable(path), N_CHARACTERS)
             raise UserError(
                 f"{name}: no such file. Check the name and the folder; or to predict a sentence, "
@@ -189,28 +191,28 @@ class _Row(NamedTuple):
 
     paragraph: Paragraph
     language: str | None
-    answer: Prediction
-    reason: Explanation | None = None
-    nearest: Sequence[LikeParagraph] = ()
+    prediction: Prediction
+    explanation: Explanation | None = None
+    nearest: Sequence[SimilarParagraph] = ()
 
 
-def _rows(
+def _predict_article(
     model: Model, paragraphs: list[Paragraph], why: bool, labelled: LabelledParagraphs | None
 ) -> list[_Row]:
-    texts = article_passages(paragraphs)
-    languages = [language_of(paragraph.text) for paragraph in paragraphs]
+    passages = article_passages(paragraphs)
+    languages = [detect_language(paragraph.text) for paragraph in paragraphs]
     if not why:
-        return list(map(_Row, paragraphs, languages, model.predict(texts)))
-    reasons = [model.explain(text) for text in texts]
-    answers = [reason.prediction for reason in reasons]
-    alike = [labelled.nearest(text.text) if labelled else [] for text in texts]
-    return list(map(_Row, paragraphs, languages, answers, reasons, alike))
+        return list(map(_Row, paragraphs, languages, model.predict(passages)))
+    explanations = [model.explain(passage) for passage in passages]
+    predictions = [explanation.prediction for explanation in explanations]
+    nearest = [labelled.nearest(passage.text) if labelled else [] for passage in passages]
+    return list(map(_Row, paragraphs, languages, predictions, explanations, nearest))
 
 
 def labelled_paragraphs(paths: Paths, model: Model | Path) -> LabelledParagraphs | None:
-    """The labelled paragraphs of a project, if there are any.
+    """The labelled paragraphs of a project, to find similar ones; None if there are none.
 
-    Where a model, or that in a folder, cannot compare them, a note on stderr says why.
+    If the model, or the model in a folder, cannot compare them, a note on stderr gives the reason.
     """
     try:
         from paratopic.corpus.labelled import read_labelled_paragraphs
@@ -220,34 +222,36 @@ def labelled_paragraphs(paths: Paths, model: Model | Path) -> LabelledParagraphs
         if rows.empty:
             return None
         model = load(model) if isinstance(model, Path) else model
-        with waiting("reading the labelled paragraphs"):
-            columns = (list(rows[name]) for name in ("id", "label", "text"))
-            return LabelledParagraphs(model, *columns)
-    except (ImportError, UserError) as error:  # pandas is for training
+        with show_status("reading the labelled paragraphs"):
+            ids, labels, texts = list(rows["id"]), list(rows["label"]), list(rows["text"])
+            return LabelledParagraphs(model, ids, labels, texts)
+    except (ImportError, UserError) as error:  # An install only for prediction lacks pandas.
         log.warning("note: similar labelled paragraphs are not shown: %s", error)
         return None
 
 
 def _print_json(rows: Sequence[_Row]) -> None:
     for row in rows:
-        line = asdict(row.paragraph) | asdict(row.answer) | {jobs.LANGUAGE: row.language}
-        if row.reason is not None:
-            line["why"] = asdict(row.reason) | {"nearest": list(map(asdict, row.nearest))}
+        line = asdict(row.paragraph) | asdict(row.prediction) | {jobs.LANGUAGE: row.language}
+        if row.explanation is not None:
+            line["why"] = asdict(row.explanation) | {"nearest": list(map(asdict, row.nearest))}
             del line["why"]["prediction"]
         print(json.dumps(line, ensure_ascii=False))
 
 
 def _print_table(title: str, rows: Sequence[_Row]) -> None:
-    why = any(row.reason for row in rows)
+    why = any(row.explanation for row in rows)
     table = Table("topic", "confidence", "sure", "paragraph", title=title, show_lines=why)
-    for paragraph, _, answer, reason, nearest in rows:
-        topics = "; ".join(answer.topics) or NONE
-        sure = "✓" if answer.sure else ""
-        text = paragraph.text if reason is None else _reason(reason, nearest)
-        table.add_row(topics, f"{answer.confidence:.2f}", sure, text)
-    terminal().print(table)
-    if not all(row.answer.topics for row in rows):
-        print(f"Confidence at {NONE}: the probability of the most probable topic.")
+    for paragraph, _, prediction, explanation, nearest in rows:
+        topics = "; ".join(prediction.topics) or NO_TOPIC_SHORT
+        sure = "✓" if prediction.sure else ""
+        text: str | Text = paragraph.text
+        if explanation is not None:
+            text = _explanation_text(explanation, nearest)
+        table.add_row(topics, f"{prediction.confidence:.2f}", sure, text)
+    stdout_console().print(table)
+    if not all(row.prediction.topics for row in rows):
+        print(f"Confidence at {NO_TOPIC_SHORT}: the probability of the most probable topic.")
     if why:
         print(
             "The number before a sentence is by how much the logit of the most probable topic "
@@ -261,23 +265,26 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
         )
 
 
-def _reason(reason: Explanation, nearest: Sequence[LikeParagraph]) -> Text:
-    """Shares of the sentences and of what is around them, and the labelled texts most like it."""
-    topic = reason.topic
-    shares = [sentence.shares.get(topic, 0.0) for sentence in reason.sentences]
+def _explanation_text(explanation: Explanation, nearest: Sequence[SimilarParagraph]) -> Text:
+    """The shares of the sentences and the context, and the most similar labelled paragraphs."""
+    topic = explanation.topic
+    shares = [sentence.shares.get(topic, 0.0) for sentence in explanation.sentences]
     lines = [
         Text(f"{signed(share, 2)} {sentence.text}", "bold" if share == max(shares) else "")
-        for share, sentence in zip(shares, reason.sentences, strict=True)
+        for share, sentence in zip(shares, explanation.sentences, strict=True)
     ]
-    around = [f"{part} {signed(add.get(topic, 0.0), 2)}" for part, add in reason.context.items()]
-    if around:
-        lines.append(Text(f"context: {', '.join(around)}", "italic"))
-    if topic and not reason.prediction.topics:
-        has, needed = reason.prediction.confidence, reason.named_from[topic]
-        line = f"No topic: {topic} has {has:.0%} and is named from {needed:.0%} on."
+    context = [
+        f"{part} {signed(part_shares.get(topic, 0.0), 2)}"
+        for part, part_shares in explanation.context.items()
+    ]
+    if context:
+        lines.append(Text(f"context: {', '.join(context)}", "italic"))
+    if topic and not explanation.prediction.topics:
+        probability, threshold = explanation.prediction.confidence, explanation.named_from[topic]
+        line = f"No topic: {topic} has {probability:.0%} and is named from {threshold:.0%} on."
         lines.append(Text(line, "italic"))
     for near in nearest:
-        topics = "; ".join(near.topics) or NONE
+        topics = "; ".join(near.topics) or NO_TOPIC_SHORT
         words = shortened(near.text, N_CHARACTERS)
         line = f"≈ {near.similarity:.2f} {topics} ({near.id}): {words}"
         lines.append(Text(line, "dim"))
@@ -285,39 +292,39 @@ def _reason(reason: Explanation, nearest: Sequence[LikeParagraph]) -> Text:
 
 
 def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
-    """Predict files, and show progress; returns the exit status."""
+    """Predict files with a progress bar, and return the exit status."""
     if not out.name:
         raise UserError(f'--out "{out}": name a table or a folder for the results')
     if Paths().params.exists():
-        with suppress(ModuleNotFoundError):  # an install for prediction alone has no project
+        with suppress(ModuleNotFoundError):  # An install only for prediction has no projects.
             from paratopic.cli.next_steps import check_out
             from paratopic.results.project import Project
 
             check_out(Project(), out)
     suffix = "" if out.is_dir() else out.suffix.lower()
-    one_table = suffix in WRITERS
-    if suffix in TABLES and not one_table:
+    is_one_table = suffix in WRITERS
+    if suffix in TABLES and not is_one_table:
         raise UserError(
             f"--out {out}: one table can be {', '.join(WRITERS)}; or name a folder, such as "
             f"{out.with_suffix('')}, for one file per input"
         )
-    if one_table and resume:
+    if is_one_table and resume:
         raise UserError(f"--out {out}: --resume works only with a folder; leave it out")
     if job.column.encode(errors="ignore").decode() != job.column:
         raise UserError(f"--text {job.column!r}: this name is not UTF-8, so no column has it")
     try:
-        with bar("predict", 1) as show:
+        with progress_bar("predict", 1) as show:
 
             def advance(rows: int, share: float) -> None:
                 show(share, f"{rows:,} rows")
 
-            if one_table:
+            if is_one_table:
                 done = predict_table(job, out, advance)
             else:
                 done = jobs.predict_files(job, out, resume, advance)
-    except OSError as error:  # an input without permission to read it, a full disk
+    except OSError as error:  # An input is not readable, or the disk is full.
         remedy = f"continue the run with --resume; the results so far are in {out}"
-        remedy = "run the command again" if one_table else remedy
+        remedy = "run the command again" if is_one_table else remedy
         raise UserError(f"{error}: fix this, and {remedy}") from None
     files = plural(len(job.inputs), "file")
     print(f"{out}: {plural(done.rows, 'row')} from {files}, {done.errors} with an error")
@@ -326,36 +333,38 @@ def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
     return SOME_ERRORS if done.errors else 0
 
 
-def _print_counts(model: Model, done: jobs.Done) -> None:
-    """Print how often each topic was predicted, beside its share of the labels held out."""
-    texts = sum(done.counts)
-    known = [f"{100 * share:.0f}" for share in model.calibration.shares]
-    figures = (Column(x, justify="right") for x in ("count", "% of answers", "% of labels"))
-    table = Table("answer", *figures, box=box.SIMPLE_HEAD)
-    for name, count, of_labels in zip_longest([*model.classes_, "none"], done.counts, known):
+def _print_counts(model: Model, done: jobs.Progress) -> None:
+    """Print the count of each topic's predictions, with the topic's share of the labels."""
+    n_texts = sum(done.counts)
+    label_shares = [f"{100 * share:.0f}" for share in model.calibration.shares]
+    headings = ("count", "% of answers", "% of labels")
+    columns = [Column(heading, justify="right") for heading in headings]
+    table = Table("answer", *columns, box=box.SIMPLE_HEAD)
+    names = [*model.classes_, "none"]
+    for name, count, label_share in zip_longest(names, done.counts, label_shares):
         if count is not None:
-            table.add_row(name, f"{count:,}", f"{100 * count / texts:.0f}", of_labels or "")
-    terminal().print(table)
+            table.add_row(name, f"{count:,}", f"{100 * count / n_texts:.0f}", label_share or "")
+    stdout_console().print(table)
     print(
         "These counts are not the true shares of the topics, because models miss rare topics. "
         "`paratopic shares` estimates the shares in a project's paragraphs."
     )
-    if warning := _of_languages(model, done.languages):
+    if warning := _language_warning(model, done.languages):
         print(warning)
-    # Where the project whose model this is has other texts, labels or settings now.
+    # A project's own model may be older than its texts, labels or settings.
     if Paths().prepared.exists():
-        with suppress(ModuleNotFoundError):  # an install for prediction alone trains no models
+        with suppress(ModuleNotFoundError):  # An install only for prediction has no projects.
             from paratopic.cli.next_steps import note_changes
             from paratopic.results.project import Project
 
             note_changes(Project(), model.folder)
     print(
-        f"By the model's own probabilities, about {done.right / texts:.0%} of these answers are "
+        f"By the model's own probabilities, about {done.right / n_texts:.0%} of these answers are "
         "right, if the texts are new to it and like the labelled ones."
     )
 
 
-def _of_languages(model: Model, counts: Mapping[str, int]) -> str:
+def _language_warning(model: Model, counts: Mapping[str, int]) -> str:
     """A warning if some texts, counted by language, are in one that the model is not for, or ""."""
-    unread = others(counts, model.languages, "texts", "the model is for")
-    return f"warning: {unread}: do not rely on the answers for them." if unread else ""
+    note = other_languages_note(counts, model.languages, "texts", "the model is for")
+    return f"warning: {note}: do not rely on the answers for them." if note else ""

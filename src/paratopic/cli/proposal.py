@@ -1,46 +1,48 @@
-"""What `paratopic init` takes the columns and labels of a table for, and what it asks."""
+"""Columns and labels of a table that `paratopic init` reads, and questions about them."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 import typer
 
-from paratopic.cli.next_steps import print_steps, typed
-from paratopic.project.errors import UserError, did_you_mean, in_short, plural, shortened
-from paratopic.project.topics import NONE_CELL, SEPARATOR, Topics, split_cell
+from paratopic.cli.next_steps import print_steps, typed_command
+from paratopic.project.errors import UserError, closest_word_hint, plural, shortened, shortened_list
+from paratopic.project.topics import NO_TOPIC_CELL, SEPARATOR, Topics, split_cell
 from paratopic.reading.cells import iso_date
-from paratopic.reading.columns import Proposal, named_after, propose
+from paratopic.reading.columns import Proposal, columns_named_for, propose
 from paratopic.reading.tables import TABLES, LabelledTable, read_table
 
-# Columns, and values of each, that are listed where it is not clear which column has the labels.
+# Columns, and values of each column, that are listed if the column of labels is not clear.
 MOST_COLUMNS, MOST_VALUES = 12, 4
 
 
-def proposal_of(
+def read_proposal(
     names: Sequence[str], table: str, path: str, label: str
 ) -> tuple[Proposal, list[str]]:
-    """What a table probably means, and its columns; exits where that is not clear.
+    """The probable meaning of a table's columns, and their names; exits if that is not clear.
 
     Parameters
     ----------
     names
-        Topics that the user names; empty where the table's labels are to become the topics.
+        Topics that the user names; empty if the table's labels become the topics.
+    path
+        The path of the table in params.yaml.
     label
-        The column with the labels; empty where it is to be found.
+        The column with the labels; empty to search for it.
     """
-    place = Path(table)
-    if place.suffix.lower() not in TABLES:
+    table_path = Path(table)
+    if table_path.suffix.lower() not in TABLES:
         raise UserError(f"--table {table}: a table can be {', '.join(TABLES)}")
-    columns = read_table(place).columns
+    columns = read_table(table_path).columns
     if label and label not in columns:
+        hint = closest_word_hint(label, columns)
         raise UserError(
-            f"--label {label}: {table} has no such column{did_you_mean(label, columns)}; it has "
-            f"{', '.join(columns)}"
+            f"--label {label}: {table} has no such column{hint}; it has {', '.join(columns)}"
         )
     proposal = propose(columns, path, label, guess=not names)
     if proposal.topics and names:
@@ -57,19 +59,20 @@ def proposal_of(
 
 
 def _ask_for_labels(table: str, proposal: Proposal) -> None:
-    """Say which columns may have the labels, and which commands go on."""
-    candidates, command = proposal.candidates, typed()
+    """Print the columns that may have the labels, and the commands to continue."""
+    candidates, command = proposal.candidates, typed_command()
     unclear = "it is not clear which column has the labels. These may:"
     print(f"{table}: {unclear if candidates else 'no column looks like labels.'}")
-    for name, values in [*candidates.items()][:MOST_COLUMNS]:
+    for name, values in list(candidates.items())[:MOST_COLUMNS]:
         shown = [shortened(value, 40, " [...]") for value in values]
-        print(f"  {name}: {in_short(shown, MOST_VALUES)}")
+        print(f"  {name}: {shortened_list(shown, MOST_VALUES)}")
     if len(candidates) > MOST_COLUMNS:
         print(f"  and {plural(len(candidates) - MOST_COLUMNS, 'other column')}")
     if proposal.flags:
+        flags = shortened_list(proposal.flags, MOST_VALUES)
         print(
-            f"  {in_short(proposal.flags, MOST_VALUES)}: yes or no. If these are topics, make them "
-            "one column with the names of those that are yes: sport;weather"
+            f"  {flags}: yes or no. If these are topics, make them one column with the names of "
+            "those that are yes: sport;weather"
         )
     print_steps(
         {
@@ -80,12 +83,37 @@ def _ask_for_labels(table: str, proposal: Proposal) -> None:
 
 
 def print_proposal(table: str, names: list[str], proposal: Proposal, rows: LabelledTable) -> None:
-    """Say which of the columns named, and which labels, are taken for what."""
+    """Print the meanings of a table's columns and labels."""
     columns = proposal.columns
-    frame, answers, fields = rows
+    frame, votes, fields = rows
+    meanings = _column_meanings(names, columns, rows)
+    print(f"{table}: {plural(len(frame), 'row')}. They are read as follows:")
+    for key, meaning in meanings.items():
+        if key in columns:
+            print(f"  {key:6} column {columns[key]}: {meaning}")
+    if "group" not in columns:
+        print("  group  no column: each row counts as an article of its own")
+    if kept := [str(name) for name in fields if name != "date"]:
+        print(f"  kept   {', '.join(kept)}")
+    for name in names:
+        reason = ""
+        if other := columns.get(name):
+            reason = f", as {other} is taken for it"
+        elif getattr(proposal.source, name, "") is None:
+            reason = " does not have what is expected of it"
+        if reason and name not in columns.values():
+            print(f"  {name:6} not read: the column {name}{reason}")
+    _print_labels(proposal, votes)
+
+
+def _column_meanings(
+    names: Sequence[str], columns: Mapping[str, str], rows: LabelledTable
+) -> dict[str, str]:
+    """Key of a source → the meaning of its column, in the order in which they are printed."""
+    frame, votes, fields = rows
     meanings = {
         "text": f"{frame['text'].str.len().mean():.0f} characters on average",
-        "label": f"{len(answers)} rows are labelled, {len(frame) - len(answers)} are not",
+        "label": f"{len(votes)} rows are labelled, {len(frame) - len(votes)} are not",
         "group": f"{plural(frame['article'].nunique(), 'article')}, each used as a whole to train "
         "a model or to test it",
         "id": f"ids of paragraphs, such as {frame['id'][0]}",
@@ -98,49 +126,35 @@ def print_proposal(table: str, names: list[str], proposal: Proposal, rows: Label
             "neighbours)"
         )
     if "date" in fields:
-        meanings["date"] = _dates(fields["date"].dropna().tolist())
-    print(f"{table}: {plural(len(frame), 'row')}. They are read as follows:")
-    for key in (key for key in meanings if key in columns):
-        print(f"  {key:6} column {columns[key]}: {meanings[key]}")
-    if "group" not in columns:
-        print("  group  no column: each row counts as an article of its own")
-    if kept := [str(name) for name in fields if name != "date"]:
-        print(f"  kept   {', '.join(kept)}")
-    for key in (name for name in names if name not in columns.values()):
-        if (other := columns.get(key)) or getattr(proposal.source, key, "") is None:
-            why = (
-                f", as {other} is taken for it"
-                if other
-                else " does not have what is expected of it"
-            )
-            print(f"  {key:6} not read: the column {key}{why}")
-    _print_labels(proposal, answers)
+        meanings["date"] = _date_range(fields["date"].dropna().tolist())
+    return meanings
 
 
-def _print_labels(proposal: Proposal, answers: pd.DataFrame) -> None:
-    """Say which topic each label is taken for, and how many rows have it."""
+def _print_labels(proposal: Proposal, votes: pd.DataFrame) -> None:
+    """Print each topic with its number of rows and its labels in the table."""
     labels = proposal.source.labels
-    if missing := [label for label in labels if proposal.source.meaning(label) is None]:
+    if missing := [label for label in labels if proposal.source.label_topics(label) is None]:
         print(f"  ?      no label: rows labelled {', '.join(missing)}")
-    counts = Counter(name for names in answers["topics"] for name in names or [NONE_CELL])
-    for name in filter(counts.get, [*proposal.topics, NONE_CELL]):
-        what = "none   of the topics" if name == NONE_CELL else f"topic  {name}"
-        meant = ", ".join(label for label, topic in labels.items() if topic == name)
-        labelled = f", labelled {meant}" if meant else ""
-        print(f"  {what}: {plural(counts[name], 'row')}{labelled}")
+    counts = Counter(name for names in votes["topics"] for name in names or [NO_TOPIC_CELL])
+    for name in filter(counts.get, [*proposal.topics, NO_TOPIC_CELL]):
+        outcome = "none   of the topics" if name == NO_TOPIC_CELL else f"topic  {name}"
+        cells = ", ".join(label for label, topic in labels.items() if topic == name)
+        labelled = f", labelled {cells}" if cells else ""
+        print(f"  {outcome}: {plural(counts[name], 'row')}{labelled}")
 
 
-def doubts(proposal: Proposal, label: str, topics: Topics) -> list[str]:
-    """What may be wrong with the labels that were found, and how to mend it."""
-    notes, command = [], typed()
-    taken, named = proposal.columns.get("label", ""), named_after(proposal.candidates, "label")
-    if taken and named and not label:
+def label_warnings(proposal: Proposal, label: str, topics: Topics) -> list[str]:
+    """Possible mistakes in the labels that were found, with remedies."""
+    notes, command = [], typed_command()
+    column = proposal.columns.get("label", "")
+    others = columns_named_for(proposal.candidates, "label")
+    if column and others and not label:
         notes.append(
-            f"{', '.join(named)}: may have labels, too; `{command} --again --label COLUMN`"
+            f"{', '.join(others)}: may have labels, too; `{command} --again --label COLUMN`"
         )
-    if taken and not label and not named_after([taken], "label"):
+    if column and not label and not columns_named_for([column], "label"):
         notes.append(
-            f"no column is named after labels; if {taken} has none, `{command} --again --topics "
+            f"no column is named after labels; if {column} has none, `{command} --again --topics "
             "sport,weather`"
         )
     if joined := [cell for cell, names in proposal.source.labels.items() if SEPARATOR in names]:
@@ -151,9 +165,9 @@ def doubts(proposal: Proposal, label: str, topics: Topics) -> list[str]:
     return notes
 
 
-def _dates(dates: Sequence[str]) -> str:
-    """The range of dates, and how many of them are none."""
-    known = [iso for date in dates if (iso := iso_date(date))]
+def _date_range(dates: Sequence[str]) -> str:
+    """The first and the last date, and the number of unreadable dates."""
+    known = [date for date in map(iso_date, dates) if date]
     span = f"{min(known)} to {max(known)}" if known else "no date"
-    unknown = len(dates) - len(known)
-    return f"{span}, and {unknown} that cannot be read" if unknown else span
+    n_unknown = len(dates) - len(known)
+    return f"{span}, and {n_unknown} that cannot be read" if n_unknown else span

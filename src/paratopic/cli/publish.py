@@ -1,4 +1,4 @@
-"""The command `paratopic publish`: a model or labels for others, in a folder."""
+"""The command `paratopic publish`: write a model or labels for others, as a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from paratopic.inference.manifest import CARD, is_card_of, prediction_files
 from paratopic.inference.model import load
 from paratopic.labels.dataset import write_dataset
 from paratopic.project.errors import UserError
-from paratopic.project.files import MODEL_CARD, Paths, aside, written_by
+from paratopic.project.files import MODEL_CARD, Paths, atomic_write, checked_read
 from paratopic.results.project import Project
 
 publish = typer.Typer(no_args_is_help=True)
@@ -55,12 +55,12 @@ def publish_labels(
 
 
 def _publish(out: Path, write: Callable[[Path], None], yes: bool) -> None:
-    """Write a folder aside, show what is in it, ask, and give it its name."""
+    """Write a draft of a folder, list its files, ask, and give it its name."""
     if out.exists():
         raise UserError(f"{out} exists already; name another folder")
     if not out.absolute().parent.is_dir():
         raise UserError(f"{out}: there is no folder {out.parent}; make it")
-    with aside(out) as draft:
+    with atomic_write(out) as draft:
         draft.mkdir()
         write(draft)
         print(f"To the folder {out}:")
@@ -71,15 +71,15 @@ def _publish(out: Path, write: Callable[[Path], None], yes: bool) -> None:
 
 
 def _copy_model(folder: Path, kind: str, target: Path) -> None:
-    """Copy the files of a model that prediction reads to an empty folder, and check the copy.
+    """Copy the files that prediction reads, and the model's card, and check the copy.
 
-    Its card goes with them: that of its project, or else the one in its folder.
+    The card is that of the model's project, or else the one in the model's folder.
     """
     for name in prediction_files(kind):
         shutil.copyfile(folder / name, target / name)
     card = Paths(folder.parents[1]).model_reports / folder.name / MODEL_CARD
     if card.exists():
-        with written_by("`dvc repro`", card):
+        with checked_read("`dvc repro`", card):
             text = card.read_text(encoding="utf-8")
         if not is_card_of(text, folder):
             raise UserError(f"{card} is out of date; {folder} changed since: run `dvc repro`")

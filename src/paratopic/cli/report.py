@@ -1,4 +1,4 @@
-"""The commands `paratopic report` and `paratopic status`: figures, and what is missing."""
+"""The commands `paratopic report` and `paratopic status`: figures, and missing labels."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ from paratopic.evaluation.comparison import Comparison, describe_weak
 from paratopic.evaluation.model_report import Metrics, thresholds_in_words, why_none_is_sure
 from paratopic.findings.page import render_page
 from paratopic.findings.wording import overview
-from paratopic.labels.answers import label_in_a_tie
 from paratopic.labels.summary import describe_agreement, describe_sources, sources_that_label
+from paratopic.labels.votes import tie_rule_in_words
 from paratopic.project import files
-from paratopic.project.errors import MOST_NAMED, UserError, in_short, in_units, plural, signed
+from paratopic.project.errors import MOST_NAMED, UserError, in_units, plural, shortened_list, signed
 from paratopic.project.files import Paths
-from paratopic.project.terminal import terminal
-from paratopic.project.topics import NO_TOPIC, first_definition
+from paratopic.project.terminal import stdout_console
+from paratopic.project.topics import NO_TOPIC, default_definition
 from paratopic.results.project import Labelling, Project
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 ACTIVATE = Path(".venv/bin/activate")
 
-# Words of the table.
+# Caption of the table.
 CAPTION = (
     "Each paragraph is predicted by a model that did not learn from it (out-of-fold). macro-F1: "
     "mean F1 over the topics; for answers, none counts as one. champion: the model that "
     "predicts. dummy: always gives the most frequent answer. Quote the {quote}; "
     "`report --open` explains all."
 )
-# Command or file → what it is for.
-NEXT = {
+# Command → its purpose; `report` prints these steps before those of the project.
+REPORT_STEPS = {
     "paratopic predict FILE": "predict the topics of an article's paragraphs",
     "paratopic ui": "compare the runs in MLflow",
-    "paratopic report --open": f"read or send the whole report, {Paths().whole_page}",
+    "paratopic report --open": f"read or send the whole report, {Paths().full_page}",
 }
 
 
@@ -54,37 +54,38 @@ def report(
     open_page: Annotated[
         bool,
         typer.Option(
-            "--open",
-            help=f"Write the whole report, {Paths().whole_page}, and open it in a browser.",
+            "--open", help=f"Write the whole report, {Paths().full_page}, and open it in a browser."
         ),
     ] = False,
 ) -> None:
     """Print the comparison of the models, and what to do next."""
     project = Project()
     params, comparison = project.params, project.comparison
-    labelling = _or_why(lambda: project.labelling)
+    labelling = _result_or_problem(lambda: project.labelling)
     if isinstance(labelling, str):
         print(f"note: {labelling}")
     else:
         print_changes(project)
     if open_page:
-        whole, more = project.paths.whole_page.resolve(), _on_request(project, labelling)
-        page = render_page(project.paths, params.topics, params.models, params.unit, more)
-        files.write_text(whole, page)
-        print(f"written: {whole}")
-        if not webbrowser.open(whole.as_uri()):
+        path = project.paths.full_page.resolve()
+        sections = _full_page_sections(project, labelling)
+        page = render_page(project.paths, params.topics, params.models, params.unit, sections)
+        files.write_text(path, page)
+        print(f"written: {path}")
+        if not webbrowser.open(path.as_uri()):
             print("There is no browser here to open it.")
     else:
-        _print(project, comparison)
-        inactive = ACTIVATE.exists() and not os.environ.get("VIRTUAL_ENV")
-        first = {f"source {ACTIVATE}": "first, in every new terminal"} if inactive else {}
-        print_steps(first | NEXT | ({} if isinstance(labelling, str) else next_steps(project)))
+        _print_comparison(project, comparison)
+        is_inactive = ACTIVATE.exists() and not os.environ.get("VIRTUAL_ENV")
+        steps = {f"source {ACTIVATE}": "first, in every new terminal"} if is_inactive else {}
+        further_steps = {} if isinstance(labelling, str) else next_steps(project)
+        print_steps(steps | REPORT_STEPS | further_steps)
 
 
-def _print(project: Project, comparison: Comparison) -> None:
-    console = terminal()
+def _print_comparison(project: Project, comparison: Comparison) -> None:
+    console = stdout_console()
     if comparison.models:
-        console.print(_table(comparison))
+        console.print(_comparison_table(comparison))
     lines = describe_agreement(comparison.annotators)
     lines += describe_weak(project.prepared, comparison)
     lines += [f"note: {note}" for note in comparison.notes]
@@ -95,43 +96,44 @@ def _print(project: Project, comparison: Comparison) -> None:
         lines.append(f"{pair}: {change}, p = {lead.p:.4f}, {verdict}")
     lines.append(f"champion: {comparison.champion}: {comparison.reason}")
     for name in comparison.models:
-        if figures := measured(project, name):
-            lines.append(f"{name}: {thresholds_in_words(figures)}")
+        if metrics := read_metrics(project, name):
+            lines.append(f"{name}: {thresholds_in_words(metrics)}")
     console.print(*(in_units(line, project.params.unit) for line in lines), sep="\n")
 
 
-def _on_request(project: Project, labelling: Labelling | str) -> dict[str, object]:
-    """The sections that need the champion to be loaded, or why they are missing."""
+def _full_page_sections(project: Project, labelling: Labelling | str) -> dict[str, object]:
+    """The sections for which the champion is loaded, or the reasons why they are missing."""
     if isinstance(labelling, str):
         return {"shares": labelling, "labels": "", "mistakes": labelling}
-    drawn_by = {line.group.partition("=")[0] for line in labelling.lines}
+    columns = {line.group.partition("=")[0] for line in labelling.lines}
     confidence, seed = project.params.evaluate.confidence, project.params.seed
-    mistakes, labelled = _or_why(project.errors), None
+    mistakes = _result_or_problem(project.errors)
+    labelled = None
     if not isinstance(mistakes, str) and len(mistakes.answers.mistakes):
         labelled = labelled_paragraphs(project.paths, project.paths.models / project.champion)
     return {
-        "shares": _or_why(lambda: overview(project.corpus(), confidence, seed, drawn_by)),
+        "shares": _result_or_problem(lambda: overview(project.corpus(), confidence, seed, columns)),
         "labels": labelling.basis,
         "mistakes": mistakes,
         "labelled": labelled,
     }
 
 
-def _or_why(make: Callable[[], Made]) -> Made | str:
-    """What is made, or what is missing for it."""
+def _result_or_problem(make: Callable[[], Result]) -> Result | str:
+    """The result of a function, or the message of its `UserError`."""
     try:
         return make()
     except UserError as error:
         return str(error)
 
 
-def _table(comparison: Comparison) -> Table:
-    """A column for each model, with intervals where it has them."""
+def _comparison_table(comparison: Comparison) -> Table:
+    """The metrics, with a column for each model."""
     models, champion = comparison.models, comparison.champion
     columns = [
         Column(f"{name}\n(champion)", style="bold") if name == champion else name for name in models
     ]
-    # Macro-F1 has no interval where labels of some topics are too few for it.
+    # Macro-F1 has no interval if some topics have too few labels.
     has_interval = models[champion][comparison.metrics[0].key].low is not None
     caption = CAPTION.format(quote="first row" if has_interval else "accuracy, with its interval")
     title = "Out-of-fold figures"
@@ -152,21 +154,21 @@ def status() -> None:
     read_texts(project)
     labelling = project.labelling
     print_changes(project)
-    frame = labelling.paragraphs
-    unlabelled = frame[frame["label_source"] == "none"]
+    paragraphs = labelling.paragraphs
+    unlabelled = paragraphs[paragraphs["label_source"] == "none"]
     _print_labels(project)
     reliabilities = describe_sources(sources_that_label(project.prepared))
     print(
         *reliabilities, labelling.in_units(f"not labelled: {describe_size(unlabelled)}"), sep="\n"
     )
-    if not project.changed_sources and (
-        notes := missing(labelling.labelled, measured(project, project.champion))
-    ):
-        print("Missing:", *map(labelling.in_units, notes), sep="\n  ")
+    if not project.changed_sources:
+        notes = missing_notes(labelling.labelled, read_metrics(project, project.champion))
+        if notes:
+            print("Missing:", *map(labelling.in_units, notes), sep="\n  ")
     if n_tied := len(labelling.tied):
-        given = label_in_a_tie(project.params.prepare.ties, project.params.topics)
+        rule = tie_rule_in_words(project.params.prepare.ties, project.params.topics)
         tied = labelling.in_units(plural(n_tied, "paragraph"))
-        print(f"Ties between annotators: {tied}, {given} until another answer settles it")
+        print(f"Ties between annotators: {tied}, {rule} until another answer settles it")
     if n_retired := len(labelling.retired):
         waiting = labelling.in_units(plural(n_retired, "paragraph"))
         print(f"To label again, because the codebook changed: {waiting}; `suggest` has them first")
@@ -174,66 +176,46 @@ def status() -> None:
 
 
 def _print_labels(project: Project) -> None:
-    """Print how many labels each topic has, whether they are a sample, and who gave them."""
+    """Print the labels by topic, a note on how they were drawn, and the labels by annotator."""
     labelling, in_units = project.labelling, project.labelling.in_units
     data = labelling.labelled
     counts = count_labels(data)
     columns = [Column(str(name), justify="right") for name in counts]
-    of_all = plural(len(labelling.paragraphs), "paragraph")
-    title = in_units(f"{len(data.rows)} of {of_all} labelled")
+    n_paragraphs = plural(len(labelling.paragraphs), "paragraph")
+    title = in_units(f"{len(data.rows)} of {n_paragraphs} labelled")
     if project.changed_sources:
         title += " before these changes"
     table = Table("topic", *columns, title=title)
     for topic, row in counts.iterrows():
         table.add_row(str(topic), *map(str, row))
-    terminal().print(table)
+    stdout_console().print(table)
     if basis := labelling.basis:
         print(in_units(basis))
-    annotators = Counter(line.who for line in labelling.current.answers)
+    annotators = Counter(line.who for line in labelling.current.votes)
     for name, n in annotators.most_common():
         labelled = in_units(f"{plural(n, 'paragraph')} labelled")
         print(f"{project.params.prepare.labels}: {labelled} by {name}")
 
 
 def count_labels(data: Labelled) -> pd.DataFrame:
-    """Count the paragraphs with each topic (rows; the last one is none of the topics) by source.
+    """Count the labelled paragraphs by topic and source.
 
-    Column "articles" has the number of articles with a hand label.
+    The last row is none of the topics. Column "articles" has the number of articles in which a
+    hand label has the topic.
     """
-    has, by_hand = data.outcomes, data.by_hand
+    outcomes, by_hand = data.outcomes, data.by_hand
     counts = {
-        "by hand": has[by_hand].sum(),
-        "from weak sources": has[~by_hand].sum(),
-        "articles": has[by_hand].groupby(data.rows["article"]).any().sum(),
+        "by hand": outcomes[by_hand].sum(),
+        "from weak sources": outcomes[~by_hand].sum(),
+        "articles": outcomes[by_hand].groupby(data.rows["article"]).any().sum(),
     }
     return pd.DataFrame(counts).astype(int)
 
 
-def missing(data: Labelled, measured: Metrics | None) -> list[str]:
-    """Say what more labels would allow, the nearest first, by the champion's metrics.json."""
-    topics, hand = data.topics, data.hand
-    counts, notes = hand.counts, []
-    if few := [name for name in topics.names if counts[name] < 2]:
-        lacking = "measured" if topics.descriptions else "learnt and measured"
-        notes.append(
-            f"{in_short(few, MOST_NAMED)}: fewer than 2 hand labels, too few to be {lacking}"
-        )
-    unmeasured = [
-        name
-        for name, figures in (measured.topics.items() if measured else ())
-        if not figures.support and counts.get(name, 0) > 1  # it may have another name by now
-    ]
-    if undefined := [t.name for t in topics.topics if t.definition == first_definition(t.name)]:
-        notes.append(
-            f"{in_short(undefined, MOST_NAMED)}: no definition in the codebook but the name; "
-            "with few labels, models learn most from definitions"
-        )
-    if unmeasured:
-        notes.append(f"{in_short(unmeasured, MOST_NAMED)}: not measured by the last `dvc repro`")
-    if not counts[NO_TOPIC]:
-        notes.append(
-            f"{NO_TOPIC}: no label yet; a few such paragraphs teach the models when to predict none"
-        )
+def missing_notes(data: Labelled, metrics: Metrics | None) -> list[str]:
+    """Results that need more labels, with the reasons, by the champion's metrics.json."""
+    hand = data.hand_labelled
+    notes = _topic_notes(data, metrics)
     topical = hand.rows[~hand.outcomes[NO_TOPIC]]
     n_articles = topical["article"].nunique()
     if n_articles < LEAST_FOLDS:
@@ -242,12 +224,42 @@ def missing(data: Labelled, measured: Metrics | None) -> list[str]:
             f"and there {'is' if n_articles == 1 else 'are'} {n_articles}. Until then, figures may "
             "be too high: models are tested on articles of which they have seen other paragraphs"
         )
-    if measured and (why := why_none_is_sure(measured)):
-        notes.append(f"sure predictions: {why}")
+    if metrics and (reason := why_none_is_sure(metrics)):
+        notes.append(f"sure predictions: {reason}")
     return notes
 
 
-def measured(project: Project, model: str) -> Metrics | None:
-    """Figures of a model; None where there are none, as of the dummy."""
+def _topic_notes(data: Labelled, metrics: Metrics | None) -> list[str]:
+    """Notes that name topics with under two hand labels, without definition or without metrics."""
+    topics, hand = data.topics, data.hand_labelled
+    counts, notes = hand.counts, []
+    if few := [name for name in topics.names if counts[name] < 2]:
+        lacking = "measured" if topics.descriptions else "learnt and measured"
+        notes.append(
+            f"{shortened_list(few, MOST_NAMED)}: fewer than 2 hand labels, too few to be {lacking}"
+        )
+    unmeasured = [
+        name
+        for name, figures in (metrics.topics.items() if metrics else ())
+        if not figures.support and counts.get(name, 0) > 1  # A renamed topic has no count.
+    ]
+    if undefined := [t.name for t in topics.topics if t.definition == default_definition(t.name)]:
+        notes.append(
+            f"{shortened_list(undefined, MOST_NAMED)}: no definition in the codebook but the name; "
+            "with few labels, models learn most from definitions"
+        )
+    if unmeasured:
+        notes.append(
+            f"{shortened_list(unmeasured, MOST_NAMED)}: not measured by the last `dvc repro`"
+        )
+    if not counts[NO_TOPIC]:
+        notes.append(
+            f"{NO_TOPIC}: no label yet; a few such paragraphs teach the models when to predict none"
+        )
+    return notes
+
+
+def read_metrics(project: Project, model: str) -> Metrics | None:
+    """Metrics of a model; None if it has none, like the dummy."""
     path = project.paths.model_reports / model / "metrics.json"
     return project.metrics(model) if path.exists() else None

@@ -1,4 +1,4 @@
-"""The command `paratopic shares`: how much of the project's paragraphs is about what."""
+"""The command `paratopic shares`: the shares of the topics in a project's paragraphs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,29 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
-from paratopic.cli.next_steps import SHARES, SUGGEST, check_out, next_steps, print_steps, typed
+from paratopic.cli.next_steps import (
+    SHARES,
+    SUGGEST,
+    check_out,
+    next_steps,
+    print_steps,
+    typed_command,
+)
 from paratopic.findings import groups, wording
 from paratopic.findings.groups import BORROWED, COUNT, Findings
 from paratopic.findings.population import Corpus, Counted
 from paratopic.findings.share_tables import Cells, as_text, change_table, number_table, share_table
 from paratopic.project import files
-from paratopic.project.errors import UserError, in_short
-from paratopic.project.terminal import terminal
+from paratopic.project.errors import UserError, shortened_list
+from paratopic.project.terminal import stdout_console
 from paratopic.results.project import Project
 
 SUFFIXES = (".csv", ".json", ".md", ".tex", ".png", ".svg")
-# Decimals of what is written.
+# Decimals of written numbers.
 DECIMALS = 6
 # Title of the table of differences and trends.
 CHANGES = "Changes in percentage points, with intervals"
-# Topics that a message names.
+# Topics that a message lists.
 MOST_LISTED = 8
 
 
@@ -47,11 +54,12 @@ def shares(
             metavar="A B",
         ),
     ] = None,
-    of: Annotated[
+    counted_unit: Annotated[
         Counted,
         typer.Option(
+            "--of",
             help="What the shares are of: paragraphs, words, or articles. An article has a topic "
-            "if any of its paragraphs has it."
+            "if any of its paragraphs has it.",
         ),
     ] = "paragraphs",
     new_articles: Annotated[
@@ -93,72 +101,73 @@ def shares(
     All paragraphs of the project count. The labels of paragraphs drawn at random correct the
     predictions (`paratopic label --random`). For shares of articles, draw whole ones (--articles).
     """
-    named, outs = by or [], out or []
+    names, outs = by or [], out or []
     project = Project()
-    _check(named, compare, of, outs, rows, texts)
-    for path in [*outs, *([rows] if rows else [])]:
+    _check_columns(names, compare)
+    _check_files(counted_unit, outs, rows, texts)
+    for path in [*outs, rows] if rows else outs:
         check_out(project, path)
     labelling, confidence = project.labelling, project.params.evaluate.confidence
-    columns, copies = labelling.columns(named), not distinct
-    corpus = project.corpus(of, predictor=predictor or [], new_articles=new_articles)
-    estimated = project.shares(named, compare, corpus=corpus, distinct=distinct)
-    to_regress = groups.rows_to_regress(corpus, labelling.paragraphs, texts) if rows else None
-    counted = bool((estimated.table["rests_on"] == COUNT).all())
-    shown = "counted" if counted else f"{confidence:.0%} intervals"
-    title = labelling.in_units(f"Shares of the {of}, {shown}")
-    _print(estimated, columns, title)
-    about = [wording.counting(of, copies)]
-    if not counted:
-        about += [labelling.basis, wording.method(corpus), wording.population(corpus)]
-    lines = [*wording.notes(estimated), wording.sentence(estimated, corpus, confidence)]
-    lines += [*wording.outlook(estimated, corpus), *about]
+    columns = labelling.columns(names)
+    corpus = project.corpus(counted_unit, predictor=predictor or [], new_articles=new_articles)
+    findings = project.shares(names, compare, corpus=corpus, distinct=distinct)
+    regression = groups.rows_to_regress(corpus, labelling.paragraphs, texts) if rows else None
+    is_count = bool((findings.table["rests_on"] == COUNT).all())
+    method = "counted" if is_count else f"{confidence:.0%} intervals"
+    title = labelling.in_units(f"Shares of the {counted_unit}, {method}")
+    _print_tables(findings, columns, title)
+    notes = [wording.counting_rule(counted_unit, not distinct)]
+    if not is_count:
+        notes += [labelling.basis, wording.method(corpus), wording.population(corpus)]
+    lines = [*wording.notes(findings), wording.sentence(findings, corpus, confidence)]
+    lines += [*wording.outlook(findings, corpus), *notes]
     print(*map(labelling.in_units, lines), sep="\n")
-    below = [*map(labelling.in_units, [*wording.marks(estimated), *about])]
+    footnotes = [*map(labelling.in_units, [*wording.marks(findings), *notes])]
     for path in outs:
-        _write(path, estimated, columns, title, below)
+        _write(path, findings, columns, title, footnotes)
         print(f"written: {path}")
-    if rows and to_regress:
-        outcomes, lacking = to_regress
+    if rows and regression:
+        outcomes, missing = regression
         files.write_csv(rows, outcomes)
         print(f"written: {rows}. {wording.clustering(corpus)}")
-        if lacking:
-            print(f"{rows} lacks {in_short(lacking, MOST_LISTED)}: no drawn label has it.")
+        if missing:
+            print(f"{rows} lacks {shortened_list(missing, MOST_LISTED)}: no drawn label has it.")
     steps = next_steps(project)
     steps.pop(SHARES, None)
     if not outs:
-        steps[f"{typed()} --out shares.csv --out shares.png"] = "write a table and a picture"
+        steps[f"{typed_command()} --out shares.csv --out shares.png"] = (
+            "write a table and a picture"
+        )
     if steps.pop(SUGGEST, None):
-        steps |= _draw(estimated, named, corpus)
-    if steps:
-        print_steps(steps)
+        steps |= _draw_step(findings, names, corpus)
+    print_steps(steps)
 
 
-def _check(
-    columns: Sequence[str],
-    compare: tuple[str, str] | None,
-    of: Counted,
-    outs: Sequence[Path],
-    rows: Path | None,
-    texts: bool,
-) -> None:
-    """Refuse options that contradict each other or cannot be met."""
+def _check_columns(columns: Sequence[str], compare: tuple[str, str] | None) -> None:
+    """Refuse columns and values that cannot be compared."""
     if len(columns) > 2:
         raise UserError("--by: name two columns at most")
     if len({*columns}) < len(columns):
         raise UserError(f"--by {columns[0]} is there twice; name another column")
-    if taken := [name for name in columns if name in groups.COLUMNS]:
+    if reserved := [name for name in columns if name in groups.COLUMNS]:
         raise UserError(
-            f"--by {taken[0]}: the table of shares has a column of that name itself; name another "
-            "column, or rename it in your table or metadata.csv"
+            f"--by {reserved[0]}: the table of shares has a column of that name itself; name "
+            "another column, or rename it in your table or metadata.csv"
         )
     if compare and not columns:
         raise UserError("--compare needs --by: name the column that has these values")
     if compare and compare[0] == compare[1]:
         raise UserError(f"--compare {compare[0]} {compare[1]}: name two different values")
+
+
+def _check_files(
+    counted_unit: Counted, outs: Sequence[Path], rows: Path | None, texts: bool
+) -> None:
+    """Refuse files of unknown formats, and options that contradict each other."""
     for path in outs:
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"--out {path}: name a file that ends in {', '.join(SUFFIXES)}")
-    if rows and (rows.suffix.lower() != ".csv" or of == "words"):
+    if rows and (rows.suffix.lower() != ".csv" or counted_unit == "words"):
         raise UserError(f"--rows {rows}: name a .csv file; its rows are paragraphs or articles")
     if texts and not rows:
         raise UserError("--texts says what to write with --rows: add --rows FILE")
@@ -166,58 +175,57 @@ def _check(
         raise UserError(f"--rows {rows}: --out names the same file")
 
 
-def _draw(findings: Findings, columns: Sequence[str], corpus: Corpus) -> dict[str, str]:
-    """The command that draws labels to narrow the intervals, first in groups that have none."""
-    n, so = wording.further_labels(findings, corpus)
+def _draw_step(findings: Findings, columns: Sequence[str], corpus: Corpus) -> dict[str, str]:
+    """The step of drawing labels that narrow the intervals, first in groups without labels."""
+    n, purpose = wording.further_labels(findings, corpus)
     if corpus.counted == "articles":
         return {"paratopic label --random --articles": "narrow the intervals"}
     if not n or len(columns) > 1:
         return {}
     by = f" --by {quote(columns[0])}" if columns else ""
-    return {f"paratopic label --random{by} --n {n}": so}
+    return {f"paratopic label --random{by} --n {n}": purpose}
 
 
-def _print(findings: Findings, columns: Sequence[str], title: str) -> None:
-    """Print the shares in the first form that the terminal has room for, and the changes."""
-    console = terminal()
-    wide = console.options.update(max_width=10**6)  # or tables measure what they are squeezed to
-    for form in ({}, {"narrow": True}, {"across": False}):
-        shown = _printed(share_table(findings, columns, **form), f"{title} (in %)")
-        if console.measure(shown, options=wide).maximum <= console.width:
+def _print_tables(findings: Findings, columns: Sequence[str], title: str) -> None:
+    """Print the shares in the first layout that fits the terminal, and the changes."""
+    console = stdout_console()
+    wide = console.options.update(max_width=10**6)  # Otherwise, tables shrink to the terminal.
+    for layout in ({}, {"narrow": True}, {"across": False}):
+        table = _rich_table(share_table(findings, columns, **layout), f"{title} (in %)")
+        if console.measure(table, options=wide).maximum <= console.width:
             break
-    console.print(shown)
+    console.print(table)
     if changes := change_table(findings):
-        console.print(_printed(changes, CHANGES))
+        console.print(_rich_table(changes, CHANGES))
 
 
-def _printed(cells: Cells, title: str) -> Table:
-    figures = (Column(name, justify="right") for name in cells.figures)
-    shown = Table(*cells.words, *figures, title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+def _rich_table(cells: Cells, title: str) -> Table:
+    figures = [Column(name, justify="right") for name in cells.figures]
+    table = Table(*cells.words, *figures, title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for row in cells.rows:
-        shown.add_row(*row)
-    return shown
+        table.add_row(*row)
+    return table
 
 
 def _write(
-    path: Path, findings: Findings, columns: Sequence[str], title: str, explained: Sequence[str]
+    path: Path, findings: Findings, columns: Sequence[str], title: str, footnotes: Sequence[str]
 ) -> None:
     suffix, table = path.suffix.lower(), findings.table
     if not findings.errs_alike:
-        contradicted = {BORROWED: f"{BORROWED}; labels contradict that: do not report"}
-        table = table.replace({"rests_on": contradicted})
+        warning = f"{BORROWED}; labels contradict that: do not report"
+        table = table.replace({"rests_on": {BORROWED: warning}})
     if suffix == ".csv":
         files.write_csv(path, number_table(replace(findings, table=table)).round(DECIMALS))
     elif suffix == ".json":
-        both = {"shares": table, "changes": findings.changes}
-        lines = {
-            name: part.astype(object).where(part.notna(), None).to_dict("records")
-            for name, part in both.items()
-        }
-        files.write_json(path, {"about": title, **lines})
+        content: dict[str, object] = {"about": title}
+        for name, part in {"shares": table, "changes": findings.changes}.items():
+            rows = part.astype(object).where(part.notna(), None)
+            content[name] = rows.to_dict("records")
+        files.write_json(path, content)
     elif suffix in (".md", ".tex"):
         shares = share_table(findings, columns)
-        shown = {f"{title} (in %)": shares, CHANGES: change_table(findings)}
-        files.write_text(path, as_text(shown, explained, suffix))
+        tables = {f"{title} (in %)": shares, CHANGES: change_table(findings)}
+        files.write_text(path, as_text(tables, footnotes, suffix))
     else:
         from paratopic.findings.figures import plot_shares
 

@@ -16,33 +16,33 @@ import typer
 from ruamel.yaml.comments import CommentedMap
 
 from paratopic.cli.next_steps import LABEL, LABEL_GROUPS, TRAIN, label_step, print_steps
-from paratopic.cli.proposal import doubts, print_proposal, proposal_of
+from paratopic.cli.proposal import label_warnings, print_proposal, read_proposal
 from paratopic.labels.log import read_lines
-from paratopic.project.codebook import edit, listed, set_topics, set_value
-from paratopic.project.errors import MOST_NAMED, UserError, in_short, plural
-from paratopic.project.files import LOG, Paths, refuse_outside, template, write_text
+from paratopic.project.codebook import edit_yaml, flow_list, set_topics, set_value
+from paratopic.project.errors import MOST_NAMED, UserError, plural, shortened_list
+from paratopic.project.files import LABELS_FILE, Paths, refuse_outside, template_folder, write_text
 from paratopic.project.folder import Project
-from paratopic.project.source_settings import Source, entry
-from paratopic.project.topics import Topic, Topics, first_definition
+from paratopic.project.source_settings import Source, source_entry
+from paratopic.project.topics import Topic, Topics, default_definition
 from paratopic.reading.article_files import SUFFIXES, find_files
 from paratopic.reading.outside import trust
 from paratopic.reading.tables import TABLES, read_labelled_table
 from paratopic.tracking import ui as page
 
-# The files of a project that are the same in each, relative to its root.
-SAME = ("dvc.yaml", ".gitattributes", ".gitignore", ".dvcignore", ".dvc")
-LABELS = Path("seeds") / LOG
+# Files that are the same in every project, relative to its root.
+COPIED = ("dvc.yaml", ".gitattributes", ".gitignore", ".dvcignore", ".dvc")
+LABELS = Path("seeds") / LABELS_FILE
 README = Path("README.md")
 
-# What comes after the start.
+# The last steps of a new project.
 REPORT = {
     "paratopic report": "see how good they are",
     "paratopic shares": "estimate the shares of the topics",
 }
 
-# Who commits where git knows no user.
-_NOBODY = ("-c", "user.name=paratopic", "-c", "user.email=paratopic@localhost")
-# Where its paragraphs come from.
+# Author of the first commit if git knows no user.
+_UNKNOWN_USER = ("-c", "user.name=paratopic", "-c", "user.email=paratopic@localhost")
+# Default source of paragraphs.
 SEEDS = Source("seeds")
 
 
@@ -95,17 +95,17 @@ def init(
             "name the topics (--topics sport,weather), or take them from the labels of a table "
             "(--table FILE)"
         )
-    source, add = SEEDS, {"cp ARTICLES seeds/": f"add your texts ({', '.join(SUFFIXES)})"}
+    source, steps = SEEDS, {"cp ARTICLES seeds/": f"add your texts ({', '.join(SUFFIXES)})"}
     if articles:
-        find_files([str(articles)], SUFFIXES)  # as stage prepare does
-        source, add = Source(_from(folder, articles)), {}
+        find_files([str(articles)], SUFFIXES)  # It raises the errors of stage prepare.
+        source, steps = Source(_source_path(folder, articles)), {}
     note = (renew if again else create)(folder, new_topics(names), source)
     if not (folder / source.path / "metadata.csv").exists():
-        add[f"create {source.path}/metadata.csv"] = (
+        steps[f"create {source.path}/metadata.csv"] = (
             "if you know dates or sources: columns article (a file's name), date, source; cells "
             "may be empty"
         )
-    _print_start(folder, note, add, LABEL)
+    _print_start(folder, note, steps, LABEL)
 
 
 def ui(
@@ -116,18 +116,18 @@ def ui(
 
 
 def new_topics(names: Sequence[str]) -> Topics:
-    """Make a codebook of names, which define themselves until somebody writes something better."""
+    """Make a codebook of names, with the names as definitions until somebody writes better ones."""
     try:
-        return Topics("single", tuple(Topic(name, first_definition(name)) for name in names))
+        return Topics("single", tuple(Topic(name, default_definition(name)) for name in names))
     except ValueError as error:
         raise UserError(f"--topics: {error}") from None
 
 
 def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
-    """Make a folder a project, in a git repository of its own if it lies in none.
+    """Make a folder a project, and a git repository unless it is in one.
 
-    What is in the folder stays. The repository's first commit has the project's files, and the
-    content of seeds/ and the source, if it is inside.
+    Files in the folder stay. The repository's first commit contains the project's files, the
+    content of seeds/, and the source if it is in the folder.
 
     Parameters
     ----------
@@ -136,14 +136,14 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
 
     Returns
     -------
-    What there is to say about the project and its repository.
+    A message about the project and its repository.
 
     Raises
     ------
     UserError
         The folder has a file that a project has.
     """
-    copied = [Path(name) for name in (*SAME, Paths().params, Paths().codebook)]
+    copied = [Path(name) for name in (*COPIED, Paths().params, Paths().codebook)]
     new = [*copied, LABELS, README]
     if present := [str(folder / path) for path in new if os.path.lexists(folder / path)]:
         raise UserError(
@@ -154,7 +154,7 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
     refuse_outside(folder / LABELS, folder)
     (folder / LABELS).parent.mkdir(parents=True, exist_ok=True)
     for name in copied:
-        original = template() / name
+        original = template_folder() / name
         if original.is_dir():
             # Caches and settings of this machine are no part of a project.
             local = shutil.ignore_patterns("cache", "tmp", "config.local")
@@ -162,34 +162,34 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
         else:
             shutil.copyfile(original, folder / name)
     paths = Paths(folder)
-    edit(paths.params, folder, partial(_begin, topics, source))
-    edit(paths.codebook, folder, partial(set_topics, topics))
+    edit_yaml(paths.params, folder, partial(_edit_new_params, topics, source))
+    edit_yaml(paths.codebook, folder, partial(set_topics, topics))
     write_text(folder / LABELS, "paragraph,topics,text\n")
     readme = Path(__file__).with_name("readme.md").read_text(encoding="utf-8")
     write_text(
         folder / README,
         readme.format(name=folder.resolve().name, suffixes=", ".join(SUFFIXES), source=source.path),
     )
-    ours = [*map(str, new), str(LABELS.parent)]
-    if not Path(source.path).is_absolute():  # what is elsewhere is not the repository's
-        ours.append(source.path)
-    _agree(source, folder)
-    where = "This folder" if folder == Path() else folder
-    return f"{where} is now a paratopic project.\n{_commit(folder, ours)}".rstrip()
+    committed = [*map(str, new), str(LABELS.parent)]
+    if not Path(source.path).is_absolute():  # Git cannot add files outside of the repository.
+        committed.append(source.path)
+    _trust_source(source, folder)
+    subject = "This folder" if folder == Path() else folder
+    return f"{subject} is now a paratopic project.\n{_commit(folder, committed)}".rstrip()
 
 
-def _agree(source: Source, folder: Path) -> None:
-    """Let a project read its source, which may lie elsewhere, without a question."""
+def _trust_source(source: Source, folder: Path) -> None:
+    """Allow a new project to read its source, which may be outside of it."""
     with suppress(OSError):
         trust(Project(folder), [source.path] if Path(source.path).is_absolute() else [])
 
 
 def renew(folder: Path, topics: Topics, source: Source) -> str:
-    """Replace the topics and sources of a project, as `create` sets them; returns what was there.
+    """Replace the topics and sources of a project, and return a message with the old ones.
 
-    Its labels and all other settings stay. A topic that was there before keeps its definition, its
-    patterns and its former names. Labels with the name of any other one are to be given again, as
-    after `paratopic codebook drop`.
+    Labels and all other settings stay. A topic that existed before keeps its definition, its
+    patterns and its former names. Paragraphs with a label of another topic have to be labelled
+    again, as after `paratopic codebook drop`.
 
     Raises
     ------
@@ -201,73 +201,83 @@ def renew(folder: Path, topics: Topics, source: Source) -> str:
     paths, before, log = project.paths, project.params, project.log
     lines = read_lines(log) if log and log.exists() else []
     try:
-        topics = _kept(topics, before.topics, {name for line in lines for name in line.names})
+        topics = _with_known_topics(
+            topics, before.topics, {name for line in lines for name in line.names}
+        )
     except ValueError as error:
         raise UserError(f"{paths.topics}: {error}") from None
-    edit(paths.params, folder, partial(_set, topics, source))
-    edit(paths.topics, folder, partial(set_topics, topics))
-    _agree(source, folder)
-    n_open = sum(bool(topics.today(line.names).retired) for line in lines)
+    edit_yaml(paths.params, folder, partial(_edit_params, topics, source))
+    edit_yaml(paths.topics, folder, partial(set_topics, topics))
+    _trust_source(source, folder)
+    n_open = sum(bool(topics.current_meaning(line.names).retired) for line in lines)
     return "\n".join(
         [
             "Topics and prepare.sources are new; all other settings and labels stay.",
-            f"  topics were   {in_short(before.topics.names, MOST_NAMED)}",
+            f"  topics were   {shortened_list(before.topics.names, MOST_NAMED)}",
             f"  sources were  {', '.join(before.prepare.paths)}",
             *([f"{plural(n_open, 'label')} in {log} to be given again"] if n_open else []),
         ]
     )
 
 
-def _kept(topics: Topics, before: Topics, used: Collection[str]) -> Topics:
-    """New topics, with what the codebook before says of them and of names that labels use."""
-    known = {topic.name: topic for topic in before.topics}
-    old = [(known.get(topic.name, topic), topic) for topic in topics.topics]
-    codebook = tuple(replace(o, definition=o.definition or new.definition) for o, new in old)
+def _with_known_topics(topics: Topics, before: Topics, used: Collection[str]) -> Topics:
+    """New topics with their definitions in the old codebook, and retired names that labels use."""
+    old_topics = {topic.name: topic for topic in before.topics}
+    codebook = []
+    for new in topics.topics:
+        old = old_topics.get(new.name, new)
+        codebook.append(replace(old, definition=old.definition or new.definition))
     names = {name for topic in codebook for name in (topic.name, *topic.was)}
-    gone = [name for name in before.all_names if name in used and name not in names]
-    parts = {name: before.retired.get(name, ()) for name in gone}
-    retired = {name: tuple(part for part in parts[name] if part in names) for name in gone}
-    return replace(topics, codebook=codebook, retired=retired)
+    retired: dict[str, tuple[str, ...]] = {}
+    for name in before.all_names:
+        if name in used and name not in names:
+            parts = before.retired.get(name, ())
+            retired[name] = tuple(part for part in parts if part in names)
+    return replace(topics, codebook=tuple(codebook), retired=retired)
 
 
 def _init_with_table(
     folder: Path, names: list[str], table: str, label: str, random: bool, again: bool
 ) -> None:
-    path = _from(folder, Path(table))
-    proposal, columns = proposal_of(names, table, path, label)
+    path = _source_path(folder, Path(table))
+    proposal, columns = read_proposal(names, table, path, label)
     proposal = proposal._replace(source=replace(proposal.source, random=random))
-    # What stage prepare would refuse is said before anything is written.
+    # Errors of stage prepare are raised here, before any file is written.
     find_files([table], TABLES)
     rows = read_labelled_table(Path(table), [], replace(proposal.source, path=table))
-    several = not names and bool((rows.answers["topics"].map(len) > 1).any())
-    found = tuple(proposal.topics)
-    topics = new_topics(names) if names else Topics("multi" if several else "single", found)
+    is_multi = not names and bool((rows.votes["topics"].map(len) > 1).any())
+    if names:
+        topics = new_topics(names)
+    else:
+        topics = Topics("multi" if is_multi else "single", tuple(proposal.topics))
     note = (renew if again else create)(folder, topics, proposal.source)
     print_proposal(table, columns, proposal, rows)
-    for line in doubts(proposal, label, topics):
+    for line in label_warnings(proposal, label, topics):
         print(f"  note   {line}")
-    all_labelled = len(rows.answers) == len(rows.paragraphs)
-    if all_labelled:
+    is_labelled = len(rows.votes) == len(rows.paragraphs)
+    if is_labelled:
         print("  note   all rows are labelled: for shares of a larger corpus, add its other texts")
-    if several:
+    if is_multi:
         print("  mode   multi: some rows have several topics; in mode single the first would count")
     check = {"check params.yaml": "see that tables are read as shown above (prepare.sources)"}
-    if len(rows.answers) and not random:
+    if len(rows.votes) and not random:
         check["add random: true"] = (
             "to the table in prepare.sources, if you drew the labelled rows at random from it"
         )
     to_label = LABEL_GROUPS if random else label_step(rows.fields)
-    _print_start(folder, note, check, {} if all_labelled else to_label)
+    _print_start(folder, note, check, {} if is_labelled else to_label)
 
 
-def _from(folder: Path, path: Path) -> str:
-    """A path as the project in a folder writes it: from there if it is inside, or else whole."""
-    whole, root = path.resolve(), folder.resolve()
-    return (whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix()
+def _source_path(folder: Path, path: Path) -> str:
+    """A path relative to the project's folder if it is inside, or else an absolute path."""
+    absolute, root = path.resolve(), folder.resolve()
+    if absolute.is_relative_to(root):
+        return absolute.relative_to(root).as_posix()
+    return absolute.as_posix()
 
 
 def _print_start(folder: Path, note: str, check: dict[str, str], to_label: dict[str, str]) -> None:
-    """Say what was done, and what comes next."""
+    """Print a note on the new project, and its next steps."""
     print(note)
     go = {} if folder == Path() else {f"cd {folder}": "go to the project"}
     file = Paths(folder).topics.relative_to(folder)
@@ -275,16 +285,16 @@ def _print_start(folder: Path, note: str, check: dict[str, str], to_label: dict[
     print_steps(go | check | define | to_label | TRAIN | REPORT)
 
 
-def _begin(topics: Topics, source: Source, file: CommentedMap) -> None:
-    """Make the params.yaml of this repository that of a new project."""
+def _edit_new_params(topics: Topics, source: Source, file: CommentedMap) -> None:
+    """Adapt a copy of this repository's params.yaml to a new project."""
     file["language"] = None
-    _set(topics, source, file)
+    _edit_params(topics, source, file)
 
 
-def _set(topics: Topics, source: Source, file: CommentedMap) -> None:
+def _edit_params(topics: Topics, source: Source, file: CommentedMap) -> None:
     """Set the mode and the source of a params.yaml."""
-    path = entry(source)
-    sources = listed([path]) if isinstance(path, str) else [path]
+    path = source_entry(source)
+    sources = flow_list([path]) if isinstance(path, str) else [path]
     for section, key, value in (("topics", "mode", topics.mode), ("prepare", "sources", sources)):
         if file[section]:
             set_value(file[section], key, value)
@@ -293,10 +303,10 @@ def _set(topics: Topics, source: Source, file: CommentedMap) -> None:
 
 
 def _commit(folder: Path, paths: Sequence[str]) -> str:
-    """Give the folder a repository, which DVC needs, and a commit, which experiments start from.
+    """Make a repository, which DVC needs, and a first commit, which experiments need.
 
-    Nothing is committed to a repository that is there already. Without git, DVC is told to go
-    without it. Returns what there is to say; "" for nothing.
+    Nothing is committed to a repository that exists already. Without git, DVC's configuration says
+    so. A message is returned if the commit was not made or has another author; "" otherwise.
     """
     try:
         if not _git(folder, "rev-parse", "--is-inside-work-tree"):
@@ -307,12 +317,12 @@ def _commit(folder: Path, paths: Sequence[str]) -> str:
         with (folder / ".dvc" / "config").open("a", encoding="utf-8") as config:
             config.write("    no_scm = true\n")
         return "Without git there are no experiments (`dvc exp`)."
-    # What an own configuration of git asks for, such as hooks, is for own commits.
+    # The user's hooks and signatures are meant for the user's own commits.
     commit = ("commit", "--quiet", "--no-verify", "--no-gpg-sign", "-m", "Start the project")
     _git(folder, "add", "--", *paths)
     if not _git(folder, *commit):
         return ""
-    if _git(folder, *_NOBODY, *commit):
+    if _git(folder, *_UNKNOWN_USER, *commit):
         return "git refused the first commit, which experiments need: run `git commit` to see why."
     return (
         "git knows no user here, so the first commit is by paratopic; `git config user.name` sets "
@@ -321,5 +331,5 @@ def _commit(folder: Path, paths: Sequence[str]) -> str:
 
 
 def _git(folder: Path, *words: str) -> int:
-    """Run git in a folder; returns its exit status."""
+    """Run git in a folder, and return its exit status."""
     return subprocess.run(["git", *words], cwd=folder, capture_output=True).returncode

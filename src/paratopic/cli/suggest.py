@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from paratopic.annotation import exchange, labelling_page, suggestion
-from paratopic.annotation.suggestion import Suggestion, in_context
+from paratopic.annotation.suggestion import Suggestion, make_suggestions
 from paratopic.cli.next_steps import (
     DRAW,
     check_out,
@@ -24,12 +24,12 @@ from paratopic.cli.next_steps import (
 )
 from paratopic.cli.predict import ModelOption
 from paratopic.corpus.labelled import LEAST_DRAWN, is_random
-from paratopic.corpus.table import groups_by, texts_of
+from paratopic.corpus.table import groups_by, passages_for
 from paratopic.findings.wording import plan
 from paratopic.inference.model import Model, load
 from paratopic.labels.sample import LEAST_COVERED, n_texts
-from paratopic.project.errors import UserError, in_short, plural
-from paratopic.project.terminal import waiting
+from paratopic.project.errors import UserError, plural, shortened_list
+from paratopic.project.terminal import show_status
 from paratopic.project.topics import NO_TOPIC
 from paratopic.results.project import Labelling, Project
 
@@ -82,19 +82,19 @@ Contains = Annotated[
         show_default=False,
     ),
 ]
-# Why what the model thinks is hidden where labels are to measure it, and where it is not asked.
-DRAWN = "paragraphs are drawn at random"
-BY_TEXT = "paragraphs are chosen by their text alone"
-# Values of a column that a message lists.
+# Why predictions are hidden: the labels measure the model, or no model chose the paragraphs.
+HIDDEN_BY_DRAW = "paragraphs are drawn at random"
+HIDDEN_BY_SEARCH = "paragraphs are chosen by their text alone"
+# Most values of a column that a message lists.
 MOST_VALUES = 12
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Draw:
-    """How the paragraphs to label are chosen: the options of `suggest` and `label`.
+    """The options of `suggest` and `label` that determine how paragraphs are chosen.
 
-    Without `random` or `mixed`, all are what the model suggests.
+    By default, the model suggests all of them.
 
     Raises
     ------
@@ -110,31 +110,29 @@ class Draw:
     contains: str = ""
 
     @property
-    def searches(self) -> bool:
-        """Whether paragraphs are chosen by what they may be about or contain."""
+    def is_search(self) -> bool:
+        """Whether paragraphs are searched for by topics or by a text."""
         return bool(self.topics or self.contains)
 
     @property
-    def asks_model(self) -> bool:
+    def needs_model(self) -> bool:
         """Whether a model chooses the paragraphs, or some of them."""
         return not self.random and bool(self.topics or not self.contains)
 
     @property
-    def hides(self) -> str:
-        """Why the model's predictions are hidden by default; "" where they are not."""
+    def reason_to_hide(self) -> str:
+        """Why the model's predictions are hidden by default; "" if they are shown."""
         if self.random or self.mixed:
-            return DRAWN
-        return "" if self.asks_model else BY_TEXT
+            return HIDDEN_BY_DRAW
+        return "" if self.needs_model else HIDDEN_BY_SEARCH
 
     def __post_init__(self) -> None:
         if self.random and self.mixed:
             raise UserError("--random and --mixed cannot be used together; leave one out")
-        if self.searches and (self.random or self.mixed):
-            option, draw = ("--topic" if self.topics else "--contains"), "--random"
-            raise UserError(
-                f"{option} chooses paragraphs and {draw if self.random else '--mixed'} draws them; "
-                "leave one out"
-            )
+        if self.is_search and (self.random or self.mixed):
+            search = "--topic" if self.topics else "--contains"
+            draw = "--random" if self.random else "--mixed"
+            raise UserError(f"{search} chooses paragraphs and {draw} draws them; leave one out")
         if self.articles and self.by:
             raise UserError("--articles and --by cannot be used together; leave one out")
         if (self.articles or self.by) and not self.random:
@@ -167,18 +165,17 @@ def suggest(
     draw = Draw(random, mixed, articles, tuple(by or ()), tuple(topic or ()), contains)
     read_texts(project)
     labelling = project.labelling
-    hidden = _hides(project, blind, labelling.in_units(draw.hides))
-    suggesting = _suggesting(project, draw, model, hidden)
-    suggestions = _suggestions(project, n, draw, suggesting, hidden)
-    if draw.topics:  # what the model thinks of these alone
-        suggestions = [
-            replace(item, scores={name: item.scores[name] for name in draw.topics if item.scores})
-            for item in suggestions
-        ]
+    hidden = _is_hidden(project, blind, labelling.in_units(draw.reason_to_hide))
+    loaded = _load_model(project, draw, model, hidden)
+    suggestions = _suggestions(project, n, draw, loaded, hidden)
+    if draw.topics:
+        for number, item in enumerate(suggestions):
+            scores = {name: item.scores[name] for name in draw.topics if item.scores}
+            suggestions[number] = replace(item, scores=scores)
     if out is None:
         sys.stdout.write(exchange.sheet(suggestions))
         return
-    kind = suggesting.kind if suggesting and not hidden else ""
+    kind = loaded.kind if loaded and not hidden else ""
     written = exchange.write_tasks(out, suggestions, project.params.topics, kind)
     picked = labelling.in_units(plural(len(suggestions), "paragraph"))
     print(f"{picked} to label: {', '.join(map(str, written))}")
@@ -216,76 +213,68 @@ def label(
     labels = project.labels_file
     if not (path or random or mixed or labelling.labelled.by_hand.any()):
         log.warning("note: nothing is labelled yet. First label a random sample (`%s`)", DRAW)
-    drawn = exchange.read_drawn(path, labelling.paragraphs) if path else {}
-    reason = _reason_to_hide(labelling, drawn, name) if path else draw.hides
-    hidden = _hides(project, blind, labelling.in_units(reason))
-    suggesting = _suggesting(project, draw, model, hidden) if path is None or not hidden else None
-    shown = None if hidden else suggesting
-    # The model may read for a minute. The address is there before; a browser waits for the page.
-    token = secrets.token_urlsafe(16)  # other users of this machine cannot guess the address
+    drawn, reason = {}, draw.reason_to_hide
+    if path:
+        drawn = exchange.read_drawn(path, labelling.paragraphs)
+        reason = _reason_to_hide_in_sheet(labelling, drawn, name)
+    hidden = _is_hidden(project, blind, labelling.in_units(reason))
+    loaded = None
+    if path is None or not hidden:
+        loaded = _load_model(project, draw, model, hidden)
+    # The address is printed before the model reads the texts, because that may take a minute.
+    token = secrets.token_urlsafe(16)  # Other users of this machine cannot guess the address.
     with labelling_page.listen(port, token) as listener:
+        shown = None if hidden else loaded
         if path is None:
-            suggestions = _suggestions(project, n, draw, suggesting, hidden)
+            suggestions = _suggestions(project, n, draw, loaded, hidden)
         else:
-            suggestions = in_context(labelling.paragraphs, drawn, shown)
+            suggestions = make_suggestions(labelling.paragraphs, drawn, shown)
         session = labelling_page.Session(
             labels, name, suggestions, lambda: Project(project.folder).params.topics
         )
         if shown:
-            session.explain = lambda id_: shown.explain(*texts_of(labelling.paragraphs, [id_]))
+            session.explain = lambda id_: shown.explain(*passages_for(labelling.paragraphs, [id_]))
         labelling_page.serve(labelling_page.application(session, token), listener)
     print_steps(next_steps(Project(project.folder)))
 
 
-def _suggesting(project: Project, draw: Draw, model: str | None, hidden: bool) -> Model | None:
-    """The model that chooses paragraphs, or whose predictions are shown; None without need."""
+def _load_model(project: Project, draw: Draw, model: str | None, hidden: bool) -> Model | None:
+    """The model that chooses paragraphs, or whose predictions are shown; None if not needed."""
     topics = project.params.topics
     topics.check(draw.topics, "--topic")
-    if hidden and not draw.asks_model:
+    if hidden and not draw.needs_model:
         return None
-    suggesting = load(model)
-    if lacking := [name for name in draw.topics if name not in suggesting.classes_]:
+    loaded = load(model)
+    if unknown := [name for name in draw.topics if name not in loaded.classes_]:
         raise UserError(
-            f"--topic {lacking[0]}: the model in {suggesting.folder} does not know this topic; "
+            f"--topic {unknown[0]}: the model in {loaded.folder} does not know this topic; "
             "`dvc repro` trains it again"
         )
-    if gone := [name for name in suggesting.classes_ if name not in topics.names]:
+    if retired := [name for name in loaded.classes_ if name not in topics.names]:
         log.warning(
             "note: the model still suggests topics that are no longer in the codebook: %s; "
             "`dvc repro` trains it again",
-            ", ".join(gone),
+            ", ".join(retired),
         )
-    return suggesting
+    return loaded
 
 
 def _suggestions(
-    project: Project, n: int, draw: Draw, suggesting: Model | None, hidden: bool
+    project: Project, n: int, draw: Draw, model: Model | None, hidden: bool
 ) -> list[Suggestion]:
-    """At least one suggestion, with what the model thinks unless that is hidden."""
+    """At most n suggestions and at least one, with predictions unless these are hidden."""
     labelling = project.labelling
-    groups = _groups(labelling, draw.by)
-    with waiting("reading the unlabelled texts"):
-        suggestions = _chosen(project, n, draw, groups, suggesting, hidden)
+    groups = _texts_by_group(labelling, draw.by)
+    with show_status("reading the unlabelled texts"):
+        suggestions = _draw_suggestions(project, n, draw, groups, model, hidden)
     if unread := project.unread:
-        message = f"not read yet: {in_short(unread)}; `dvc repro prepare` reads new sources"
+        message = f"not read yet: {shortened_list(unread)}; `dvc repro prepare` reads new sources"
         if not suggestions:
             raise UserError(message)
         log.warning("note: %s", message)
-    if not suggestions and draw.contains:
-        none = labelling.in_units("no paragraph without a label contains it")
-        raise UserError(f"--contains {draw.contains}: {none}")
     if not suggestions:
-        labelled = "article has a labelled paragraph" if draw.articles else "paragraph has a label"
-        labelled = "paragraph of these groups has a label" if draw.by else labelled
-        labelled = labelling.in_units(labelled)
-        paths = ", ".join(project.params.prepare.paths)
-        n = int(labelling.paragraphs["boilerplate"].sum())
-        but = f", but for {n:,} of boilerplate (prepare.skip_boilerplate)" if n else ""
-        raise UserError(
-            f"there is nothing left to label: every {labelled}{but}. Texts are read from {paths}, "
-            "which prepare.sources of params.yaml names"
-        )
-    if draw.searches:
+        raise _nothing_to_label(project, draw)
+    if draw.is_search:
         log.warning(
             "note: %s are chosen, not drawn at random. Labels on them train models, and do not "
             "measure %s: labels that are drawn do, from %d on (`%s`)",
@@ -298,7 +287,27 @@ def _suggestions(
     return [replace(item, when=labelling.next_time) for item in suggestions]
 
 
-def _chosen(
+def _nothing_to_label(project: Project, draw: Draw) -> UserError:
+    labelling = project.labelling
+    if draw.contains:
+        problem = labelling.in_units("no paragraph without a label contains it")
+        return UserError(f"--contains {draw.contains}: {problem}")
+    state = "paragraph has a label"
+    if draw.by:
+        state = "paragraph of these groups has a label"
+    elif draw.articles:
+        state = "article has a labelled paragraph"
+    state = labelling.in_units(state)
+    if n := int(labelling.paragraphs["boilerplate"].sum()):
+        state += f", but for {n:,} of boilerplate (prepare.skip_boilerplate)"
+    paths = ", ".join(project.params.prepare.paths)
+    return UserError(
+        f"there is nothing left to label: every {state}. Texts are read from {paths}, "
+        "which prepare.sources of params.yaml names"
+    )
+
+
+def _draw_suggestions(
     project: Project,
     n: int,
     draw: Draw,
@@ -306,42 +315,47 @@ def _chosen(
     model: Model | None,
     hidden: bool,
 ) -> list[Suggestion]:
-    """At most n paragraphs that are drawn, or suggested by a model, which may be hidden."""
+    """At most n paragraphs that are drawn at random or suggested by a model."""
     labelling, seed = project.labelling, project.params.seed
-    frame, judged = labelling.paragraphs, set(labelling.answers_on)
+    frame, voted = labelling.paragraphs, set(labelling.answers_on)
+    retired: Mapping[str, str] = {}  # These paragraphs have to be labelled again, and come first.
     if draw.articles:
-        drawn = suggestion.draw_articles(frame, judged, n, seed)
+        drawn = suggestion.draw_articles(frame, voted, n, seed)
     elif groups:
-        drawn = suggestion.draw_from_groups(frame, judged, groups, n, seed)
-    elif draw.searches:
-        drawn = suggestion.search(frame, judged, draw.contains, draw.topics, model, n, seed)
+        drawn = suggestion.draw_from_groups(frame, voted, groups, n, seed)
+    elif draw.is_search:
+        drawn = suggestion.search(frame, voted, draw.contains, draw.topics, model, n, seed)
     elif draw.random or model is None:
-        drawn = suggestion.draw_random(frame, judged, n, seed)
+        drawn = suggestion.draw_random(frame, voted, n, seed)
     else:
-        again = {} if draw.mixed else dict.fromkeys([*labelling.retired][:n], "")
-        drawn = suggestion.suggest(frame, judged | again.keys(), model, n - len(again), seed)
+        if not draw.mixed:
+            retired = dict(list(labelling.retired.items())[:n])
+        n_new = n - len(retired)
+        drawn = suggestion.suggest(frame, voted | retired.keys(), model, n_new, seed)
         if draw.mixed:
-            drawn = suggestion.draw_mixed(frame, judged, drawn, n, seed)
-        items = in_context(frame, again | drawn, None if hidden else model)
-        return [replace(x, reason=labelling.retired[x.id] if x.id in again else "") for x in items]
-    return in_context(frame, drawn, None if hidden else model)
+            drawn = suggestion.draw_mixed(frame, voted, drawn, n, seed)
+    drawn = dict.fromkeys(retired, "") | drawn
+    suggestions = make_suggestions(frame, drawn, None if hidden else model)
+    return [replace(item, reason=retired.get(item.id, "")) for item in suggestions]
 
 
-def _groups(labelling: Labelling, wanted: Sequence[str]) -> dict[str, set[str]]:
-    """Groups to draw from, ``"source=Post"`` → its texts: all of a column, or those named."""
+def _texts_by_group(labelling: Labelling, by: Sequence[str]) -> dict[str, set[str]]:
+    """Name of a group to draw from, such as ``"source=Post"`` → its texts."""
     groups: dict[str, set[str]] = {}
-    for name, equals, value in (each.partition("=") for each in wanted):
+    for option in by:
+        name, equals, value = option.partition("=")
         (column,) = labelling.columns([name])
-        of_column, group = groups_by(labelling.everything, column), f"{column}={value}"
-        if equals and group not in of_column:
-            values = [each.removeprefix(f"{column}=") for each in sorted(of_column)]
+        column_groups, group = groups_by(labelling.everything, column), f"{column}={value}"
+        if equals and group not in column_groups:
+            values = [known.removeprefix(f"{column}=") for known in sorted(column_groups)]
             raise UserError(
                 f"--by {name}={value}: {labelling.in_units('no paragraph has this value')}; values "
-                f"of {name} are {in_short(values, MOST_VALUES)}"
+                f"of {name} are {shortened_list(values, MOST_VALUES)}"
             )
-        groups |= {group: of_column[group]} if equals else of_column
+        groups |= {group: column_groups[group]} if equals else column_groups
     least = LEAST_COVERED * n_texts(labelling.paragraphs)
-    is_drawn = labelling.sample.drawn or any(x.is_decided and x.draw for x in labelling.lines)
+    n_drawn = sum(bool(line.is_decided and line.draw) for line in labelling.lines)
+    is_drawn = bool(labelling.sample.drawn or n_drawn)
     if groups and not is_drawn and len(set().union(*groups.values())) < least:
         log.warning(
             "note: nothing was drawn from the other %s, so these labels are no random sample yet; "
@@ -355,10 +369,10 @@ def _groups(labelling: Labelling, wanted: Sequence[str]) -> dict[str, set[str]]:
 def _print_plan(
     project: Project, groups: Mapping[str, set[str]], drawn: Sequence[Suggestion]
 ) -> None:
-    """Say on stderr how wide the intervals of the groups that are drawn from will be."""
+    """Print the expected widths of the groups' intervals on stderr."""
     if not groups:
         return
-    hand = project.labelling.labelled.hand
+    hand = project.labelling.labelled.hand_labelled
     known = {*hand.rows["text"][is_random(hand.rows)]}
     new = {paragraph.text for paragraph in drawn}
     sizes = {
@@ -370,8 +384,8 @@ def _print_plan(
     print(*map(project.labelling.in_units, lines), sep="\n", file=sys.stderr)
 
 
-def _hides(project: Project, blind: bool | None, reason: str) -> bool:
-    """Whether to hide what the model thinks: as asked for, or else where there is a reason."""
+def _is_hidden(project: Project, blind: bool | None, reason: str) -> bool:
+    """Whether to hide predictions: as the option says, or else if there is a reason."""
     if blind is None and reason and project.paths.champion.exists():
         log.warning(
             "note: %s, so the model's predictions are hidden; --no-blind shows them", reason
@@ -379,9 +393,9 @@ def _hides(project: Project, blind: bool | None, reason: str) -> bool:
     return bool(reason) if blind is None else blind
 
 
-def _reason_to_hide(labelling: Labelling, drawn: Mapping[str, str], annotator: str) -> str:
-    """Why the annotator of a sheet is not to see what the model thinks; "" where there is none."""
-    known = [line for line in labelling.current.answers if line.paragraph in drawn]
-    if others := sorted({line.who for line in known if line.annotator != annotator}):
+def _reason_to_hide_in_sheet(labelling: Labelling, drawn: Mapping[str, str], annotator: str) -> str:
+    """Why predictions are hidden from the annotator of a sheet; "" if they are shown."""
+    votes = [line for line in labelling.current.votes if line.paragraph in drawn]
+    if others := sorted({line.who for line in votes if line.annotator != annotator}):
         return f"{', '.join(others)} labelled some of these paragraphs too"
-    return DRAWN if any(drawn.values()) else ""
+    return HIDDEN_BY_DRAW if any(drawn.values()) else ""

@@ -1,1 +1,1 @@
-"""The paragraph table, near-duplicates in it, and the folds that its labelled rows are dealt to."""
+"""The paragraph table, its near-duplicates, its labelled rows, and the folds of these."""

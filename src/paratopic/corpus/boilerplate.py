@@ -1,8 +1,9 @@
-"""Paragraphs of articles that say nothing to judge: references, fragments, and what recurs.
+"""Boilerplate: paragraphs of articles without content to label.
 
-The rules see words alone and are made for precision: what they miss is treated as any other
-paragraph. A row of a table is never boilerplate, because somebody chose it. What is no paragraph at
-all, such as a byline, was left out before (`reading.furniture`).
+These are references, fragments, and texts that recur in many articles. The rules look only at words
+and favour precision over recall; a paragraph that they miss is treated like any other. A row of a
+table is never boilerplate, because somebody chose it. Bylines and other segments that are no
+paragraphs were left out before (`reading.furniture`).
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from paratopic.project.scripts import CJK, CLOSERS, QUESTIONS, STOPS, THAI, UNCA
 # A text in this many articles that are no copies of each other is part of their structure, such as
 # an agency's note or the closing formula of a law.
 RECURRING = 4
-# Fewer words than this, beside the speaker's name, are too few to judge.
+# A text with fewer words than this, without the speaker's name, is too short to label.
 FEWEST_WORDS = 6
-# A text that breaks off is too short to judge if it has at most as many words as a heading.
+# A text that breaks off is too short to label if it has at most as many words as a heading.
 MOST_WORDS_BROKEN = 12
-# A text without a full stop that ends in a date is a reference if it has at most so many words.
+# A text without a full stop that ends in a date is a reference if it has at most this many words.
 MOST_WORDS_DATED = 16
 
 _DIGIT = re.compile(r"\d")
 # 'Q: Do you…', 'Q Do you…', 'THE PRESIDENT: I', but neither 'We agreed: I' nor 'Trade: it grew'.
 _NAME = rf"[^\W\d_a-z{UNCASED}][^\s:]*"
 _SPEAKER = re.compile(rf"(?:Q\b|{_NAME}(?: (?:and|for|of|the|{_NAME})){{0,5}}:(?!\s*[a-z]))\W*")
-# Where no blank divides words, about as many characters as a word has.
+# In scripts without blanks between words, a word is about as many characters as words have.
 _WORD = re.compile(
     rf"[{CJK}]{{1,2}}|[{THAI}]{{1,5}}|[^\s—–{CJK}{THAI}]*[^\W{CJK}{THAI}][^\s—–{CJK}{THAI}]*"
 )
@@ -40,32 +41,32 @@ _SENTENCE_END = re.compile(rf"[.!?…{STOPS}{QUESTIONS}][{CLOSERS}]*$")
 
 
 def is_boilerplate(frame: pd.DataFrame, split: Collection[str]) -> npt.NDArray[np.bool_]:
-    """Say which of n rows of the paragraph table say nothing to judge, (n,).
+    """Whether each of n rows of the paragraph table is boilerplate, (n,).
 
     Parameters
     ----------
     split
         Names of the articles that were split into paragraphs. Other rows are never boilerplate.
     """
-    of_articles = frame["article"].isin(list(split)).to_numpy(dtype=bool)
-    rows = frame[of_articles]
+    is_split = frame["article"].isin(list(split)).to_numpy(dtype=bool)
+    rows = frame[is_split]
     if rows.empty:
-        return of_articles
+        return is_split
     numbers = near_duplicates([_DIGIT.sub("0", text) for text in rows["text"]])
     articles = pd.Series(article_groups(pd.factorize(rows["article"])[0], numbers))
     recurs = articles.groupby(numbers).transform("nunique").to_numpy() >= RECURRING
-    slight = [_is_reference(text) or _is_fragment(text) for text in rows["text"]]
-    boilerplate = of_articles.copy()
-    boilerplate[of_articles] = recurs | slight
+    is_short = [_is_reference(text) or _is_fragment(text) for text in rows["text"]]
+    boilerplate = is_split.copy()
+    boilerplate[is_split] = recurs | is_short
     return boilerplate
 
 
 def _is_reference(text: str) -> bool:
-    """Whether a text names something and says nothing of it: a code, a citation, a source.
+    """Whether a text only names something, such as a code, a citation or a source.
 
     'Billing code 3295-F1-P', '(a) section 103 (8 U.S.C. 1152);', '"Talks open", May 5, 2008'
     """
-    # Letters of scripts without capitals count as small ones.
+    # Letters of scripts without capitals count as lower case.
     n_small = sum(map(str.isalpha, text)) - sum(map(str.isupper, text))
     if 3 * n_small < len("".join(text.split())):
         return not text.isupper()
@@ -76,7 +77,7 @@ def _is_reference(text: str) -> bool:
 
 
 def _is_fragment(text: str) -> bool:
-    """Whether a text is too short to judge: 'Q: Go on, please.', 'THE PRESIDENT: But they —'."""
+    """Whether a text is too short to label: 'Q: Go on, please.', 'THE PRESIDENT: But they —'."""
     n_words = len(_WORD.findall(_SPEAKER.sub("", text, count=1)))
     return n_words < FEWEST_WORDS or (
         n_words <= MOST_WORDS_BROKEN and bool(_BREAKS_OFF.search(text))

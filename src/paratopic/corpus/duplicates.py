@@ -2,10 +2,9 @@
 
 Texts are compared word by word; paraphrases are not found.
 
-Not every two texts are compared. Who shares half of its features with another shares one of the
-rarer half, and rare ones are shared by few (prefix filtering, Chaudhuri, Ganti & Kaushik 2006). Of
-the pairs that this leaves, only those are counted that could connect what is not connected yet. The
-groups are those that comparing all pairs would give.
+Prefix filtering selects the pairs to compare (Chaudhuri, Ganti & Kaushik 2006): two texts that
+share half of their features share one of the rarer half, and few texts have a rare feature. Only
+pairs that are not connected yet are compared. The groups are the same as if all pairs were.
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ Booleans = npt.NDArray[np.bool_]
 NEAR_DUPLICATE = 0.5
 
 # A paragraph in more distinct articles than this is a recurring text, such as an agency's note, and
-# no sign of a copy. Without a bound, every two articles that have it would be compared.
+# no sign of a copy. Without this limit, all pairs of articles with the paragraph would be compared.
 RECURRING = 100
 
-# Where no blank divides words, each character is one.
+# In scripts without blanks between words, each character is a word.
 _WORD = re.compile(rf"[{CJK}{THAI}]|[^\W{CJK}{THAI}]+")
 
-# Features of pairs that are counted at a time.
+# Number of features of pairs that are counted at a time.
 _STEP = 5_000_000
 
-# Says which pairs belong together, (m,), from the number of features that the two share, and the
-# numbers that the one and the other have, (m,) each.
+# Whether pairs are close, (m,), by three arrays, (m,): the number of features that both rows share,
+# and the numbers of features of the first and of the second row.
 _Close = Callable[[Integers, Integers, Integers], Booleans]
 
 
@@ -76,8 +75,8 @@ def article_groups(articles: Integers, duplicates: Integers) -> Integers:
 
     Two articles are copies when more than half of the distinct paragraphs of both are
     near-duplicates of paragraphs of the other. Two articles also share a number when a chain of
-    copies connects them. Paragraphs that recur in more than `RECURRING` articles make no copies,
-    unless the articles have the same paragraphs altogether.
+    copies connects them. Paragraphs in more than `RECURRING` articles are ignored, unless two
+    articles have exactly the same paragraphs.
 
     >>> article_groups(np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 0, 1, 2])).tolist()
     [0, 0, 0, 0, 1, 1]
@@ -96,7 +95,7 @@ def article_groups(articles: Integers, duplicates: Integers) -> Integers:
     members = sparse.csr_matrix((np.ones(len(articles), dtype=np.int32), (articles, duplicates)))
     members.data[:] = 1
     paragraphs = [members.indices[start:end].tobytes() for start, end in pairwise(members.indptr)]
-    # Articles with the same paragraphs are compared with the others once.
+    # Articles with exactly the same paragraphs are compared only once with the others.
     numbers = pd.factorize(np.array(paragraphs, dtype=object))[0]
     distinct = members[np.unique(numbers, return_index=True)[1]]
     n_articles = distinct.getnnz(axis=0)
@@ -126,21 +125,21 @@ def components(row: Integers, column: Integers, n: int) -> Integers:
 
 
 def _connect(features: sparse.csr_matrix, sizes: Integers, close: _Close) -> Integers:
-    """Number n rows so that chains of close ones share a number.
+    """Number n rows so that rows in a chain of close ones share a number.
 
-    Features (n, m) are zeros and ones. Sizes (n,) count those that they leave out, too. Close rows
-    must share half of the sizes of either.
+    Features (n, m) are zeros and ones. Sizes (n,) also count features without a column. Close rows
+    must share at least half of the features of either.
     """
     rare = _rarer_half(features, sizes)
-    # Rows that follow each other among those with a feature: most copies are connected by these.
+    # Pairs of rows that follow each other among those with a feature connect most copies.
     rows, feature = rare.indices.astype(np.int64), rare.tocoo().col
     next_ = np.flatnonzero(feature[:-1] == feature[1:]) + 1
-    once = np.divmod(np.unique(rows[next_ - 1] * len(sizes) + rows[next_]), len(sizes))
-    pairs = [_close_pairs(features, sizes, close, *once)]
+    adjacent = np.divmod(np.unique(rows[next_ - 1] * len(sizes) + rows[next_]), len(sizes))
+    pairs = [_close_pairs(features, sizes, close, *adjacent)]
     numbers = components(*pairs[0], len(sizes))
     for row, column in _unconnected(rare, numbers):
         pairs.append(_close_pairs(features, sizes, close, row, column))
-    row, column = (np.concatenate(ends) for ends in zip(*pairs, strict=True))
+    row, column = np.concatenate(pairs, axis=1)
     return components(row, column, len(sizes))
 
 
@@ -150,7 +149,7 @@ def _rarer_half(features: sparse.csr_matrix, sizes: Integers) -> sparse.csc_matr
     row = np.repeat(np.arange(len(sizes)), np.diff(features.indptr))
     order = np.lexsort((features.indices, n_rows[features.indices], row))
     place = np.arange(len(order)) - features.indptr[row]
-    half = np.ceil(sizes / 2).astype(np.int64)  # what has to be shared
+    half = np.ceil(sizes / 2).astype(np.int64)  # least number of shared features of a close pair
     kept = place <= (np.diff(features.indptr) - half)[row]
     column = features.indices[order]
     kept &= n_rows[column] > 1
@@ -161,36 +160,39 @@ def _rarer_half(features: sparse.csr_matrix, sizes: Integers) -> sparse.csc_matr
 def _unconnected(rare: sparse.csc_matrix, numbers: Integers) -> Iterator[tuple[Integers, Integers]]:
     """Pairs of rows with a common feature and different numbers, some at a time.
 
-    Of a feature's rows, those that share the number of the first are not paired with each other: so
-    a text of which there are thousands costs no millions.
+    Rows of a feature that share the number of its first row are not paired with each other, because
+    a text with thousands of copies would have millions of pairs.
     """
     column = rare.tocoo().col
     other = numbers[rare.indices] != numbers[rare.indices[rare.indptr[column]]]
     mixed = np.isin(column, column[other])
-    parts = []
-    for chosen in (other, mixed & ~other):
-        entries = np.ones(chosen.sum(), np.int32), (rare.indices[chosen], column[chosen])
-        parts.append(sparse.csr_matrix(entries, rare.shape))
-    others, firsts = parts
+    firsts = mixed & ~other
+    first_matrix = _ones_at(rare.indices[firsts], column[firsts], rare.shape)
+    others = _ones_at(rare.indices[other], column[other], rare.shape)
     rows = np.flatnonzero(np.diff(others.indptr))
-    every = others.T.tocsr()
-    for partners in (every, firsts.T.tocsr()):
-        of_column = np.diff(partners.indptr)
-        work = np.cumsum(others[rows] @ of_column)
+    other_partners = others.T.tocsr()
+    for partners in (other_partners, first_matrix.T.tocsr()):
+        n_partners = np.diff(partners.indptr)
+        work = np.cumsum(others[rows] @ n_partners)
         for part in np.split(rows, np.searchsorted(work, np.arange(_STEP, work[-1:].sum(), _STEP))):
             common = (others[part] @ partners).tocoo()
             row, partner = part[common.row], common.col
             kept = numbers[row] != numbers[partner]
-            if partners is every:  # each pair is there in both orders
+            if partners is other_partners:  # the product has each pair in both orders
                 kept &= row < partner
             yield row[kept], partner[kept].astype(np.int64)
+
+
+def _ones_at(row: Integers, column: Integers, shape: tuple[int, int]) -> sparse.csr_matrix:
+    """A matrix of zeros with ones at the given places."""
+    return sparse.csr_matrix((np.ones(len(row), np.int32), (row, column)), shape)
 
 
 def _close_pairs(
     features: sparse.csr_matrix, sizes: Integers, close: _Close, row: Integers, column: Integers
 ) -> tuple[Integers, Integers]:
-    """Those of the pairs that are close."""
-    # The larger has to share half of its features, which the smaller must have.
+    """Select the pairs of rows that are close."""
+    # A close pair shares half of the larger row's features, so the smaller row has at least these.
     possible = 2 * np.minimum(sizes[row], sizes[column]) >= np.maximum(sizes[row], sizes[column])
     row, column = row[possible], column[possible]
     work = np.cumsum(sizes[row] + sizes[column])
@@ -199,35 +201,35 @@ def _close_pairs(
     for one, other in zip(np.split(row, cuts), np.split(column, cuts), strict=True):
         shared = np.asarray(features[one].multiply(features[other]).sum(axis=1)).ravel()
         kept.append(close(shared, sizes[one], sizes[other]))
-    chosen = np.concatenate(kept)
-    return row[chosen], column[chosen]
+    is_close = np.concatenate(kept)
+    return row[is_close], column[is_close]
 
 
 def _number_words(texts: Sequence[str]) -> tuple[Integers, list[npt.NDArray[np.int32]]]:
     """Number the words of texts, without case and punctuation, in order of appearance.
 
-    Returns the number of the sequence of words that each text is, (n,), and the numbers of the
-    words of each distinct sequence. A text without a word is one by itself.
+    Returns the number of each text's sequence of words, (n,), and the numbers of the words of each
+    distinct sequence. A text without a word counts as one word.
     """
     vocabulary: dict[str, int] = {}
-    number_of: dict[bytes, int] = {}
+    sequence_numbers: dict[bytes, int] = {}
     numbers = np.empty(len(texts), dtype=np.int64)
     for place, text in enumerate(texts):
         words = _WORD.findall(text.lower()) or [text]
-        of_text = [vocabulary.setdefault(word, len(vocabulary)) for word in words]
-        sequence = np.array(of_text, dtype=np.int32).tobytes()
-        numbers[place] = number_of.setdefault(sequence, len(number_of))
-    return numbers, [np.frombuffer(sequence, dtype=np.int32) for sequence in number_of]
+        word_numbers = [vocabulary.setdefault(word, len(vocabulary)) for word in words]
+        sequence = np.array(word_numbers, dtype=np.int32).tobytes()
+        numbers[place] = sequence_numbers.setdefault(sequence, len(sequence_numbers))
+    return numbers, [np.frombuffer(sequence, dtype=np.int32) for sequence in sequence_numbers]
 
 
 def _shingles(sequences: Sequence[npt.NDArray[np.int32]]) -> sparse.csr_matrix:
-    """Which sequences of three words each sequence of n has, (n, number of them).
+    """Matrix of the sequences of three words that each sequence has, (n, number of them).
 
-    A shorter one is filled up: "tariffs rose" → {"tariffs rose -"}.
+    A sequence of one or two words is padded: "tariffs rose" → {"tariffs rose -"}.
     """
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-    nothing = np.full(2, -1, dtype=np.int32)
-    words = np.concatenate([nothing[:0], *(part for s in sequences for part in (s, nothing))])
+    padding = np.full(2, -1, dtype=np.int32)
+    words = np.concatenate([padding[:0], *(part for s in sequences for part in (s, padding))])
     words = words.astype(np.int64) + 1
     n_words = int(words.max(initial=0)) + 1
     pairs = pd.factorize(words[:-1] * n_words + words[1:])[0]
@@ -238,5 +240,5 @@ def _shingles(sequences: Sequence[npt.NDArray[np.int32]]) -> sparse.csr_matrix:
     columns = pd.factorize(triples[kept])[0]
     shape = len(lengths), int(columns.max(initial=-1)) + 1
     shingles = sparse.csr_matrix((np.ones(kept.sum(), np.int32), (owner[kept], columns)), shape)
-    shingles.data[:] = 1  # repeated ones are summed up
+    shingles.data[:] = 1  # a repeated shingle has been counted more than once
     return shingles

@@ -1,9 +1,9 @@
-"""How many independent observations a sample is worth, by weights, clusters and correlations.
+"""Effective sample sizes and design effects, by weights, clusters and correlations.
 
-Weighted observations are worth as many of equal weight as give a mean the same variance: their
-effective size. Observations in clusters, such as the paragraphs of articles, give a mean with more
-variance than independent ones: times their design effect (Kish 1965, Survey Sampling; Gabler, Häder
-& Lahiri 1999, Survey Methodology 25, 105-106).
+The effective size of weighted observations is the number of observations of equal weight whose mean
+has the same variance. The mean of observations in clusters, such as the paragraphs of articles, has
+a larger variance than that of independent ones. The design effect is the ratio of both (Kish 1965,
+Survey Sampling; Gabler, Häder & Lahiri 1999, Survey Methodology 25, 105-106).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-# In place of a sum of squares of nothing but zeros, so that nothing is worth 0.
+# A sum of squares of 0 is replaced by this number, so that the effective size is 0 and not NaN.
 TINY = np.finfo(np.float64).tiny
 
 
 def effective_size(weights: Array) -> Array:
-    """Number of observations of equal weight that n weighted ones, (..., n), are worth, (...,).
+    """Effective size of samples of n weighted observations, (..., n), as (...,): (Σw)² / Σw².
 
-    It is (Σw)² / Σw². Of squared errors it is the degrees of freedom of their sum (Satterthwaite
-    1946, Biometrics Bulletin 2, 110-114).
+    For squared errors it is the degrees of freedom of their sum (Satterthwaite 1946, Biometrics
+    Bulletin 2, 110-114).
 
     >>> effective_size(np.array([[2.0, 2.0, 2.0, 2.0], [1.0, 0.0, 3.0, 0.0], [0.0, 0.0, 0.0, 0.0]]))
     array([4. , 1.6, 0. ])
@@ -31,9 +31,9 @@ def effective_size(weights: Array) -> Array:
 
 
 def effective_counts(counts: Array, weights: Array) -> Array:
-    """Counts in K categories, (..., K), whose observations have weights, (..., K).
+    """Effective counts, (..., K), in K categories with counts and weights, (..., K).
 
-    They are in the proportion of the weighted counts, and sum to the effective size.
+    They are proportional to the weighted counts, and their sum is the effective size.
 
     >>> effective_counts(np.array([30.0, 10.0]), np.array([1.0, 3.0]))
     array([15., 15.])
@@ -54,42 +54,42 @@ def design_effect(size: float, correlation: float) -> float:
     return 1 + correlation * (size - 1)
 
 
-def design_effects_of_few(sizes: Integers, n_clusters: float) -> Array:
-    """The same of clusters of m observations, (...,), where r is not known: it is taken for 1 / g.
+def small_sample_design_effects(sizes: Integers, n_clusters: float) -> Array:
+    """Design effects, (...,), of clusters of m observations with an unknown correlation.
 
-    The more clusters there are, the less their observations have in common by chance.
+    The correlation is taken to be 1 / g for g clusters: with more clusters, observations in one
+    have less in common by chance.
 
-    >>> design_effects_of_few(np.array([5, 1]), 2)
+    >>> small_sample_design_effects(np.array([5, 1]), 2)
     array([3., 1.])
     """
     return np.asarray(1 + (sizes - 1) / max(n_clusters, 1))
 
 
-def design_effects_of_pairs(present: Array, correlations: Array) -> Array:
-    """The same of each of s observations of n clusters, (n, s), whose pairs differ in correlation.
+def pairwise_design_effects(present: Array, correlations: Array) -> Array:
+    """Design effects, (n, s), of s observations in each of n clusters, by pairwise correlations.
 
-    It is 1 plus the correlations with the others that are `present`, (n, s) 0 or 1: with m of them
-    that all have the correlation r, 1 + (m - 1) r.
+    It is 1 plus the correlations, (s, s), with the others that are `present`, (n, s) 0 or 1.
 
-    >>> design_effects_of_pairs(np.array([[1.0, 1.0]]), np.array([[1.0, 0.25], [0.25, 1.0]]))
+    >>> pairwise_design_effects(np.array([[1.0, 1.0]]), np.array([[1.0, 0.25], [0.25, 1.0]]))
     array([[1.25, 1.25]])
     """
     return np.maximum(present @ correlations, 1)
 
 
 def measured_design_effect(errors: Array, groups: Integers) -> Array:
-    """Variance of a sum of errors, (n, ...), over what it would be without groups, (...,).
+    """Variance of a sum of errors, (n, ...), over that of independent errors, (...,).
 
-    It is Σ(sum of a group)² / Σ(error)²; 0 where there is no error.
+    It is Σ(sum of a group)² / Σ(error)²; 0 if all errors are 0.
 
     >>> float(measured_design_effect(np.array([1.0, 1.0, -1.0, -1.0]), np.array([0, 0, 1, 1])))
     2.0
     """
-    together, independent = (summed(errors, groups) ** 2).sum(axis=0), (errors**2).sum(axis=0)
-    return np.asarray(together / np.maximum(independent, TINY))
+    grouped = (group_sums(errors, groups) ** 2).sum(axis=0)
+    return np.asarray(grouped / np.maximum((errors**2).sum(axis=0), TINY))
 
 
-def summed(values: Array, groups: Integers) -> Array:
+def group_sums(values: Array, groups: Integers) -> Array:
     """Sums of values (n, ...) over groups, such as articles, (groups, ...)."""
     numbers = np.unique(groups, return_inverse=True)[1]
     sums = np.zeros((numbers.max() + 1, *values.shape[1:]))

@@ -1,10 +1,11 @@
 """Deal labelled paragraphs to folds: the parts that are held out in turn.
 
-A group is dealt as a whole: an article with its copies, or, where articles are too few, a paragraph
-with its near-duplicates. A training part has no paragraph of a group that is held out, and no
-near-duplicate of a paragraph that is. Hand labels alone decide how folds are made: paragraphs with
-weak answers are held out too, so that they get scores, and change no fold of the others. A topic in
-a single group cannot be learnt and held out at once: its paragraphs only train.
+All paragraphs of a group are dealt to one fold. A group is an article with its copies or, if
+articles are too few, a paragraph with its near-duplicates. A training part has no paragraph of a
+group that is held out, and no near-duplicate of a paragraph that is. Only hand labels decide the
+folds. Paragraphs with weak labels are held out too, so that they get scores, but they change no
+fold of the others. A topic in a single group cannot be trained on and held out at once, so its
+paragraphs are always in the training part.
 """
 
 from __future__ import annotations
@@ -20,27 +21,27 @@ import pandas as pd
 from paratopic.corpus.duplicates import Booleans, Integers, article_groups, near_duplicates
 from paratopic.corpus.labelled import DEALT_COLUMNS, Labelled
 from paratopic.corpus.table import has_hand_label, targets_of
-from paratopic.project.errors import MOST_NAMED, UserError, in_short, plural
+from paratopic.project.errors import MOST_NAMED, UserError, plural, shortened_list
 from paratopic.project.reports import Report
 
 if TYPE_CHECKING:
     from paratopic.project import params
 
-# In place of the number of a fold: the row is never held out.
+# This fold number means that a row is never held out.
 ALWAYS_TRAIN = -1
 
-# A rare topic reduces the number of folds to no less than this. With fewer, the training parts
-# would be too small for the figures to say anything about the final model, which has every label.
-# For the same reason a split by article takes as many articles.
+# A rare topic reduces the number of folds to no less than this. With fewer folds, the training
+# parts would be too small for the figures to describe the final model, which is trained on all
+# labels. For the same reason, a split by article needs at least this many articles.
 LEAST_FOLDS = 4
 
-# A share to hold out is rounded to a number of folds out of at most this many: dealing takes time
-# in proportion to their number. Shares below 1/20 are one fold of more.
+# A share to hold out is rounded to a number of folds out of at most this many, because dealing
+# takes time in proportion to their number. A share below 1/20 is one fold out of more.
 FINEST_SHARE = 20
-# Number of labelled paragraphs from which on `auto` holds out a share once, and the share.
-MANY, SHARE = 2_000, 0.2
-# Distinct texts that are dealt, at most. With more, those that are dealt show how far the final
-# model's predictions are from those of the folds' models.
+# With at least this many labelled paragraphs, `auto` holds out this share once.
+HOLDOUT_FROM, HOLDOUT_SHARE = 2_000, 0.2
+# Most distinct texts without a label that are dealt. These are enough to compare the final model's
+# predictions with those of the folds' models.
 MOST_TEXTS = 5_000
 
 
@@ -49,20 +50,20 @@ class TooFewLabels(UserError):
 
 
 class Folds(NamedTuple):
-    """Folds, and how they were chosen.
+    """Folds, with the unit by which they are split.
 
     Parameters
     ----------
     table
         One row for each paragraph and repeat, with the columns id, group (number of the group,
-        which is never divided), duplicates (number of the paragraph's set of near-duplicates),
-        repeat, and fold (number of the fold in which the paragraph is held out, or -1 if it only
-        trains). With a holdout, fold is 0 for paragraphs that are held out and -1 for the rest.
+        which no fold divides), duplicates (number of the paragraph's set of near-duplicates),
+        repeat, and fold (number of the fold in which the paragraph is held out, or `ALWAYS_TRAIN`).
+        With a holdout, fold is 0 for paragraphs that are held out and `ALWAYS_TRAIN` for the rest.
     split_unit
-        What groups consist of: ``"article"``; ``"paragraph"`` where articles are too few;
-        ``"nothing"`` where nothing is held out.
+        Unit of the groups: ``"article"``; ``"paragraph"`` if articles are too few; ``"nothing"`` if
+        nothing is held out.
     messages
-        What a reader of the figures has to know.
+        Notes for readers of the figures.
     """
 
     table: pd.DataFrame
@@ -73,7 +74,7 @@ class Folds(NamedTuple):
 
 
 class Split(Report):
-    """Content of split.json: as `Folds`, with the number of groups that have labels."""
+    """Content of split.json: `Folds` without the table; `groups` is the number with labels."""
 
     split_unit: str
     n_folds: int
@@ -86,7 +87,7 @@ def deal_labelled(data: Labelled, settings: params.Split, seed: int) -> Folds:
     """Deal labelled paragraphs to folds by the settings of a project; errors as `make_folds`."""
     n_by_hand, holdout = int(data.by_hand.sum()), settings.holdout
     if holdout == "auto":
-        holdout = SHARE if n_by_hand >= MANY else None
+        holdout = HOLDOUT_SHARE if n_by_hand >= HOLDOUT_FROM else None
     n_repeats = settings.repeats(n_by_hand)
     return make_folds(data.rows, settings.n_folds, n_repeats, holdout, seed)
 
@@ -99,18 +100,17 @@ def make_folds(
     Parameters
     ----------
     rows
-        Columns id, article, text, topic and, unless all labels are by hand, label_source, as
-        `corpus.labelled.labelled_rows` gives them. Their order does not matter.
+        Columns id, article, text, topic and, unless all labels are by hand, label_source, from
+        `corpus.labelled.labelled_rows`. Their order does not matter.
     n_folds
-        Number of folds wanted. It is reduced to the number of groups that have the rarest topic
-        of those in two groups or more, but not below `LEAST_FOLDS` unless every topic is in fewer
-        groups.
+        Number of folds wanted. It is reduced to the number of groups with the rarest topic that is
+        in two groups or more, but not below `LEAST_FOLDS` unless every topic is in fewer groups.
     n_repeats
-        How often all paragraphs are dealt anew.
+        Number of times that all paragraphs are dealt.
     holdout
-        Share of the paragraphs to hold out once, instead of folds; None for folds. Those that only
-        train do not count. Groups are held out whole, and a rare topic allows fewer shares, so that
-        the share used may differ.
+        Share of the paragraphs to hold out once, instead of folds; None for folds. It is a share of
+        those that can be held out. The real share may differ, because groups are not divided and a
+        rare topic allows fewer shares.
 
     Raises
     ------
@@ -120,32 +120,32 @@ def make_folds(
     rows = rows.sort_values("id", ignore_index=True)
     by_hand = has_hand_label(rows).to_numpy()
     names = sorted({name for label in rows["topic"][by_hand] for name in label})
-    every = pd.DataFrame(targets_of(rows["topic"], names), columns=names)
-    has = every & by_hand[:, None]
+    all_targets = pd.DataFrame(targets_of(rows["topic"], names), columns=names)
+    targets = all_targets & by_hand[:, None]
     duplicates = near_duplicates(list(rows["text"]))
-    _refuse_too_few(has, duplicates)
-    split_unit, groups, messages = _choose_groups(rows["article"], has, duplicates)
-    counts = _measurable(has, groups, duplicates)
-    messages += _not_measurable(has.drop(columns=list(counts)), groups, split_unit)
+    _refuse_too_few(targets, duplicates)
+    split_unit, groups, messages = _choose_groups(rows["article"], targets, duplicates)
+    counts = _measurable(targets, groups, duplicates)
+    messages += _not_measurable(targets.drop(columns=list(counts)), groups, split_unit)
     n_dealt, reduced = _choose_number(n_folds, holdout, counts, split_unit)
-    dealt = by_hand & (has[list(counts)].any(axis=1) | ~has.any(axis=1)).to_numpy()
+    dealt = by_hand & (targets[list(counts)].any(axis=1) | ~targets.any(axis=1)).to_numpy()
     n_used = n_dealt if holdout is None else 1
     units = pd.DataFrame({"id": rows["id"], "group": groups, "duplicates": duplicates})
     tables = []
     for repeat in range(n_repeats if holdout is None else 1):
         fold = np.full(len(rows), ALWAYS_TRAIN, dtype=np.int64)
-        own = int(np.random.SeedSequence((seed, repeat)).generate_state(1)[0])
-        fold[dealt] = deal(has.to_numpy()[dealt], groups[dealt], n_dealt, own)
+        repeat_seed = int(np.random.SeedSequence((seed, repeat)).generate_state(1)[0])
+        fold[dealt] = deal(targets.to_numpy()[dealt], groups[dealt], n_dealt, repeat_seed)
         if holdout is not None:
             fold = _hold_out_share(fold, n_dealt, holdout)
-        fold = _deal_others(fold, by_hand, groups, n_used, own)
+        fold = _deal_weak(fold, by_hand, groups, n_used, repeat_seed)
         tables.append(units.assign(repeat=repeat, fold=fold))
     table = pd.concat(tables, ignore_index=True)
-    messages += reduced + _untrained_topics(table, every)
+    messages += reduced + _untrained_topics(table, all_targets)
     return Folds(table, split_unit, n_used, len(tables), tuple(messages))
 
 
-def no_folds(rows: pd.DataFrame, why: str) -> Folds:
+def no_folds(rows: pd.DataFrame, reason: str) -> Folds:
     """Hold nothing out, so that models are trained but not measured.
 
     Parameters
@@ -155,10 +155,10 @@ def no_folds(rows: pd.DataFrame, why: str) -> Folds:
     """
     numbers = np.arange(len(rows))
     table = pd.DataFrame({"id": rows["id"], "group": numbers, "duplicates": numbers})
-    known = "by their definitions"
+    sources = "by their definitions"
     if not has_hand_label(rows).all():
-        known += " and weak labels"
-    message = f"{why}; models know the topics only {known}, and nothing is measured"
+        sources += " and weak labels"
+    message = f"{reason}; models know the topics only {sources}, and nothing is measured"
     return Folds(table.assign(repeat=0, fold=ALWAYS_TRAIN), "nothing", 0, 0, (message,))
 
 
@@ -176,11 +176,11 @@ def deal(targets: Booleans, groups: Integers, n_folds: int, seed: int) -> Intege
     -------
     (n,) number of the fold in which each row is held out.
     """
-    # Late, because it is slow to load: most stages only look folds up.
+    # The import is late because it is slow, and most stages only read folds.
     from sklearn.model_selection import StratifiedGroupKFold
 
-    # Renaming a topic must not change its paragraphs' folds: topics are put in an order that their
-    # paragraphs give, or numbered in order of appearance.
+    # Renaming a topic must not change its paragraphs' folds, so topics are sorted by their columns
+    # of targets, or numbered in order of appearance.
     if (targets.sum(axis=1) > 1).any():
         order = sorted(range(targets.shape[1]), key=lambda topic: targets[:, topic].tobytes())
         return _deal_iteratively(targets[:, order], groups, n_folds, np.random.default_rng(seed))
@@ -198,7 +198,7 @@ def deal(targets: Booleans, groups: Integers, n_folds: int, seed: int) -> Intege
 def iterate_folds(
     table: pd.DataFrame, ids: Sequence[str]
 ) -> Iterator[tuple[int, int, Integers, Integers]]:
-    """Walk over repeats and folds.
+    """Iterate over repeats and folds.
 
     A training part leaves out the rows of groups that are held out, and near-duplicates of rows
     that are.
@@ -211,7 +211,7 @@ def iterate_folds(
     Yields
     ------
     Numbers of the repeat and of the fold, then positions in `ids` of the training rows and of the
-    rows held out.
+    held-out rows.
     """
     for repeat, part in table.groupby("repeat"):
         columns = part.set_index("id").loc[list(ids), ["group", "duplicates", "fold"]]
@@ -222,18 +222,18 @@ def iterate_folds(
             yield int(str(repeat)), number, np.flatnonzero(~near), np.flatnonzero(held_out)
 
 
-def _refuse_too_few(has: pd.DataFrame, duplicates: Integers) -> None:
+def _refuse_too_few(targets: pd.DataFrame, duplicates: Integers) -> None:
     """Raise `TooFewLabels` unless two topics have two distinct paragraphs each."""
-    if has.columns.empty:
+    if targets.columns.empty:
         raise TooFewLabels(
             "no labelled paragraph has a topic: label more (`paratopic label --random`)"
         )
-    if len(has.columns) < 2:
+    if len(targets.columns) < 2:
         raise TooFewLabels(
-            f"only one topic is labelled ({has.columns[0]}): a classifier needs two topics"
+            f"only one topic is labelled ({targets.columns[0]}): a classifier needs two topics"
         )
-    # Where only one topic is held out, a model that always predicts it is never wrong.
-    if len(_measurable(has, duplicates, duplicates)) < 2:
+    # If only one topic is held out, a model that always predicts it makes no mistake.
+    if len(_measurable(targets, duplicates, duplicates)) < 2:
         raise TooFewLabels(
             "fewer than two topics have two distinct paragraphs, so nothing can be held out: label "
             "more"
@@ -241,66 +241,69 @@ def _refuse_too_few(has: pd.DataFrame, duplicates: Integers) -> None:
 
 
 def _choose_groups(
-    article: pd.Series, has: pd.DataFrame, duplicates: Integers
+    article: pd.Series, targets: pd.DataFrame, duplicates: Integers
 ) -> tuple[str, Integers, list[str]]:
-    """Group by article where there are enough, else by paragraph.
+    """Group by article if there are enough, else by paragraph.
 
-    An article is counted if it has a topic in a paragraph that no other article has: whichever
-    articles are held out, the others leave something to learn from. Returns the split unit, (n,)
+    An article is counted if it has a topic in a paragraph that no other article has. So whichever
+    articles are held out, the others leave examples to train on. Returns the split unit, (n,)
     numbers of the rows' groups, and messages.
     """
     articles = article_groups(pd.factorize(article)[0], duplicates)
     in_one = pd.Series(articles).groupby(duplicates).transform("nunique") == 1
-    n = len(set(articles[in_one.to_numpy() & has.any(axis=1).to_numpy()]))
-    if n >= LEAST_FOLDS and len(_measurable(has, articles, duplicates)) >= 2:
+    n = len(set(articles[in_one.to_numpy() & targets.any(axis=1).to_numpy()]))
+    if n >= LEAST_FOLDS and len(_measurable(targets, articles, duplicates)) >= 2:
         return "article", articles, []
     if articles.max() == 0:
-        why = "all labels are from one article"
+        reason = "all labels are from one article"
     elif n < LEAST_FOLDS:
         few = plural(n, "distinct article has", "distinct articles have")
-        why = f"{few} labels with a topic, and a split by article needs {LEAST_FOLDS}"
+        reason = f"{few} labels with a topic, and a split by article needs {LEAST_FOLDS}"
     else:
-        why = "fewer than two topics are in two or more distinct articles"
+        reason = "fewer than two topics are in two or more distinct articles"
     split = "so the labels are split by paragraph. Expect lower figures on new articles"
-    return "paragraph", duplicates, [f"{why}, {split}"]
+    return "paragraph", duplicates, [f"{reason}, {split}"]
 
 
-def _groups_per_topic(has: pd.DataFrame, groups: Integers) -> dict[str, int]:
+def _groups_per_topic(targets: pd.DataFrame, groups: Integers) -> dict[str, int]:
     """Number of groups that each topic is in."""
-    return {name: len(set(groups[has[name]])) for name in sorted(map(str, has))}
+    return {name: len(set(groups[targets[name]])) for name in sorted(map(str, targets))}
 
 
-def _measurable(has: pd.DataFrame, groups: Integers, duplicates: Integers) -> dict[str, int]:
-    """Topics that can be learnt and held out at once, each with the number of its groups.
+def _measurable(targets: pd.DataFrame, groups: Integers, duplicates: Integers) -> dict[str, int]:
+    """Topics that can be trained on and held out at once, with the numbers of their groups.
 
-    They are in two groups or more, and not by the same text.
+    They are in two groups or more, and have two distinct texts or more.
     """
-    distinct = _groups_per_topic(has, duplicates)
-    counts = _groups_per_topic(has, groups)
+    distinct = _groups_per_topic(targets, duplicates)
+    counts = _groups_per_topic(targets, groups)
     return {name: n for name, n in counts.items() if min(n, distinct[name]) >= 2}
 
 
-def _not_measurable(has: pd.DataFrame, groups: Integers, split_unit: str) -> list[str]:
+def _not_measurable(targets: pd.DataFrame, groups: Integers, split_unit: str) -> list[str]:
     """Messages about topics that are not measurable."""
-    of_unit: dict[str, list[str]] = {}
-    for name, n in _groups_per_topic(has, groups).items():
-        of_unit.setdefault(split_unit if n == 1 else "paragraph", []).append(name)
-    return [
-        f"topics {in_short(names, MOST_NAMED)} are in only one {unit} each, so they cannot be "
-        "measured yet"
-        if len(names) > 1
-        else f"topic {names[0]} is in only one {unit}, so it cannot be measured yet"
-        for unit, names in of_unit.items()
-    ]
+    names_by_unit: dict[str, list[str]] = {}
+    for name, n in _groups_per_topic(targets, groups).items():
+        names_by_unit.setdefault(split_unit if n == 1 else "paragraph", []).append(name)
+    messages = []
+    for unit, names in names_by_unit.items():
+        message = f"topic {names[0]} is in only one {unit}, so it cannot be measured yet"
+        if len(names) > 1:
+            message = (
+                f"topics {shortened_list(names, MOST_NAMED)} are in only one {unit} each, so they "
+                "cannot be measured yet"
+            )
+        messages.append(message)
+    return messages
 
 
 def _choose_number(
     n_folds: int, holdout: float | None, counts: dict[str, int], split_unit: str
 ) -> tuple[int, list[str]]:
-    """Choose the number of folds to deal to; say so where a topic in few groups reduces it.
+    """Choose the number of folds to deal to, with a message if a topic in few groups reduces it.
 
-    With a holdout, as many folds as it takes for some to make that share. The counts are the
-    numbers of groups of each measurable topic.
+    With a holdout, it is the denominator of the share. The counts are the numbers of groups of each
+    measurable topic.
     """
     rarest = min(counts, key=counts.__getitem__)
     most = max(counts[rarest], min(LEAST_FOLDS, max(counts.values())))
@@ -309,8 +312,9 @@ def _choose_number(
     if holdout is None:
         used = min(n_folds, most)
         message = f"{few}, so {used} folds instead of {n_folds}"
-        if without := used - counts[rarest]:
-            message += f", and {without} of them cannot measure it"
+        n_without = used - counts[rarest]
+        if n_without:
+            message += f", and {n_without} of them cannot measure it"
         return used, [message] if used < n_folds else []
     finest = max(FINEST_SHARE, round(1 / holdout))
     share = _nearest_share(holdout, min(finest, most))
@@ -319,28 +323,28 @@ def _choose_number(
 
 
 def _nearest_share(share: float, n_folds: int) -> Fraction:
-    """The nearest share of at most this many folds, of which one at least: .45, 5 → 2/5."""
+    """The nearest share of one fold or more out of at most `n_folds`: .45, 5 → 2/5."""
     return max(Fraction(str(share)).limit_denominator(n_folds), Fraction(1, n_folds))
 
 
-def _deal_others(
+def _deal_weak(
     fold: Integers, by_hand: Booleans, groups: Integers, n_folds: int, seed: int
 ) -> Integers:
-    """Deal rows with weak answers: with the hand labels of their group, or else at random.
+    """Deal rows with weak labels: with the hand labels of their group, or else at random.
 
-    Where a share is held out once, as one fold, the others only train.
+    With a holdout, which is one fold, groups without hand labels are always in the training part.
     """
     numbers, group = np.unique(groups, return_inverse=True)
     shuffled = np.random.default_rng(seed).permutation(len(numbers))
-    of_group = shuffled % n_folds if n_folds > 1 else np.full(len(numbers), ALWAYS_TRAIN)
-    of_group[group[by_hand]] = fold[by_hand]
-    return np.where(by_hand, fold, of_group[group])
+    group_fold = shuffled % n_folds if n_folds > 1 else np.full(len(numbers), ALWAYS_TRAIN)
+    group_fold[group[by_hand]] = fold[by_hand]
+    return np.where(by_hand, fold, group_fold[group])
 
 
 def _hold_out_share(fold: Integers, n_folds: int, holdout: float) -> Integers:
-    """Hold out as many of the first folds together, as fold 0, as come nearest to a share.
+    """Hold out the first folds together, as fold 0, whose rows come nearest to a share.
 
-    Whole groups make uneven folds, so that the folds are not counted but their rows.
+    Rows are counted and not folds, because folds of whole groups differ in size.
     """
     sizes = np.bincount(fold[fold != ALWAYS_TRAIN], minlength=n_folds)
     last = np.abs(sizes.cumsum()[:-1] / sizes.sum() - holdout).argmin()
@@ -353,39 +357,40 @@ def _deal_iteratively(
     """Deal rows with several topics by iterative stratification, in whole groups.
 
     The method is that of Sechidis, Tsoumakas & Vlahavas 2011, "On the Stratification of Multi-Label
-    Data", with groups in place of rows. The topic in the fewest groups that are left comes first.
+    Data", applied to groups instead of rows. The topic in the fewest remaining groups comes first.
     Its groups, largest first, each go to the fold that lacks most rows of this topic, then most
     rows at all. "None of the topics" is treated as a topic.
     """
     numbers, group_of = np.unique(groups, return_inverse=True)
-    # Rows of each group: with each topic, with none of them, and in all.
-    of_rows = np.column_stack([targets, ~targets.any(axis=1), np.ones(len(targets))])
-    counts = pd.DataFrame(of_rows).groupby(groups).sum().to_numpy()
+    # The columns count the rows of each group: with each topic, with none of them, and all.
+    indicators = np.column_stack([targets, ~targets.any(axis=1), np.ones(len(targets))])
+    counts = pd.DataFrame(indicators).groupby(groups).sum().to_numpy()
     lacking = np.tile(counts.sum(axis=0) / n_folds, (n_folds, 1))
     fold_of = np.full(len(numbers), ALWAYS_TRAIN, dtype=np.int64)
-    left = np.ones(len(numbers), dtype=bool)
-    while left.any():
-        n_groups = (counts[left] > 0).sum(axis=0)
+    remaining = np.ones(len(numbers), dtype=bool)
+    while remaining.any():
+        n_groups = (counts[remaining] > 0).sum(axis=0)
         topic = int(np.where(n_groups > 0, n_groups, len(numbers) + 1)[:-1].argmin())
-        candidates = rng.permutation(np.flatnonzero(left & (counts[:, topic] > 0)))
+        candidates = rng.permutation(np.flatnonzero(remaining & (counts[:, topic] > 0)))
         for group in candidates[np.argsort(-counts[candidates, -1], kind="stable")]:
             ties = rng.permutation(n_folds)
-            # The last key of lexsort is the first to decide.
+            # np.lexsort sorts by its last key first.
             fold = np.lexsort((ties, -lacking[:, -1], -lacking[:, topic]))[0]
             fold_of[group] = fold
             lacking[fold] -= counts[group]
-            left[group] = False
+            remaining[group] = False
     return fold_of[group_of]
 
 
-def _untrained_topics(table: pd.DataFrame, has: pd.DataFrame) -> list[str]:
+def _untrained_topics(table: pd.DataFrame, targets: pd.DataFrame) -> list[str]:
     """A message about topics that are held out in some fold and not in its training part."""
     untrained: set[str] = set()
-    for _, _, train, held_out in iterate_folds(table, list(table["id"][: len(has)])):
-        untrained |= set(has.columns[has.iloc[held_out].any() & ~has.iloc[train].any()])
+    for _, _, train, held_out in iterate_folds(table, list(table["id"][: len(targets)])):
+        is_untrained = targets.iloc[held_out].any() & ~targets.iloc[train].any()
+        untrained |= set(targets.columns[is_untrained])
     message = (
-        f"{in_short(sorted(untrained), MOST_NAMED)}: some folds leave no example to learn from, so "
-        "models cannot predict the topic there"
+        f"{shortened_list(sorted(untrained), MOST_NAMED)}: some folds leave no example to learn "
+        "from, so models cannot predict the topic there"
     )
     return [message] if untrained else []
 
@@ -393,17 +398,17 @@ def _untrained_topics(table: pd.DataFrame, has: pd.DataFrame) -> list[str]:
 def deal_unlabelled(
     paragraphs: pd.DataFrame, rows: pd.DataFrame, folds: Folds, seed: int
 ) -> pd.DataFrame:
-    """Say which fold holds each paragraph without a label out, in each repeat.
+    """Deal paragraphs without a label to the folds, in each repeat.
 
-    It is the fold of its article. An article without labels goes to the fold that holds out a
-    near-duplicate of one of its paragraphs, or else to any, in proportion to the labels that folds
-    hold out. Nothing depends on how labelled paragraphs were drawn.
+    A paragraph is dealt to the fold of its article. An article without labels goes to the fold that
+    holds out a near-duplicate of one of its paragraphs, or else to a random one, in proportion to
+    the labels that folds hold out. The result does not depend on how labelled paragraphs were
+    drawn.
 
     Parameters
     ----------
     paragraphs
-        Paragraph table. Boilerplate is left out, and of a text that occurs several times, all but
-        the first.
+        Paragraph table. Boilerplate is left out, and repetitions of a text.
     rows
         Its labelled rows. Those with weak labels in no fold are dealt like those without a label.
 
@@ -411,8 +416,8 @@ def deal_unlabelled(
     -------
     Columns id, article, repeat, fold (`ALWAYS_TRAIN` in an article that no fold holds out), and
     copy_of, the id of a labelled near-duplicate or "". At most `MOST_TEXTS` are drawn. There are no
-    rows if folds do not hold out whole articles in turn: then no models predict all of the corpus
-    without having learnt from it.
+    rows if folds do not hold out whole articles in turn, because out-of-fold models then do not
+    predict all of the corpus.
     """
     if folds.split_unit != "article" or folds.n_folds < 2:
         return pd.DataFrame(columns=DEALT_COLUMNS)
@@ -428,23 +433,24 @@ def deal_unlabelled(
     others = others.assign(copy_of=first.reindex(duplicates[len(rows) :]).fillna("").tolist())
     dealt = folds.table.merge(rows[["id", "article"]].assign(by_hand=has_hand_label(rows)), on="id")
     article_of = rows.set_index("id")["article"]
-    beside = others[others["copy_of"] != ""].drop_duplicates("article").set_index("article")
-    like = article_of.loc[beside["copy_of"]].set_axis(beside.index)
+    copies = others[others["copy_of"] != ""].drop_duplicates("article").set_index("article")
+    labelled_copy = article_of.loc[copies["copy_of"]].set_axis(copies.index)
     new = np.setdiff1d(others["article"], article_of)
     parts = []
     for repeat, part in dealt.groupby("repeat"):
         fold_of = part.groupby("article")["fold"].max()
         sizes = part["fold"][part["by_hand"] & (part["fold"] != ALWAYS_TRAIN)].value_counts()
-        at_random = pd.Series(_in_proportion(sizes.sort_index(), rng.permutation(len(new))), new)
-        of_copies = fold_of.loc[like].set_axis(like.index)
-        at_random.update(of_copies[of_copies.index.isin(new)])
-        fold = others["article"].map(pd.concat([fold_of, at_random.astype(np.int64)]))
+        order = rng.permutation(len(new))
+        new_fold = pd.Series(_in_proportion(sizes.sort_index(), order), new)
+        copy_fold = fold_of.loc[labelled_copy].set_axis(labelled_copy.index)
+        new_fold.update(copy_fold[copy_fold.index.isin(new)])
+        fold = others["article"].map(pd.concat([fold_of, new_fold.astype(np.int64)]))
         parts.append(others.assign(repeat=repeat, fold=fold)[DEALT_COLUMNS])
     return pd.concat(parts, ignore_index=True)
 
 
 def _in_proportion(sizes: pd.Series, order: Integers) -> Integers:
-    """Fold of each of n articles, which are put in this order, as many to each as its size says."""
+    """Fold of each of n articles, dealt in this order in proportion to the sizes of the folds."""
     ends = np.cumsum(sizes.to_numpy()) / sizes.sum()
     places = np.searchsorted(ends, (order + 0.5) / max(len(order), 1))
     return np.asarray(sizes.index.to_numpy()[places], dtype=np.int64)

@@ -1,11 +1,11 @@
 """Labelled paragraphs, which models are fitted to and measured on, and their tables.
 
-Stage prepare writes votes, labels and how paragraphs were drawn into a table each, so that a draw
-changes no table that fits read. Which votes count is decided in `labels.resolve`.
+Stage prepare writes votes, labels and the sample into a table each, so that a new draw changes no
+table that fits read. `labels.resolve` decides which votes count.
 
-Beside labelled paragraphs there may be a pool: paragraphs without a label, from which some models
-learn too. What a fold holds out must not be in its pool under another name: as a near-duplicate, or
-as the rest of an article that is held out. How a model learns from it is for `training.head`.
+There may also be a pool: paragraphs without a label, which some models are trained on, too
+(`training.head`). The pool of a fold must have no near-duplicate of a held-out paragraph, and no
+other paragraph of an article that is held out.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from paratopic.corpus.table import (
 )
 from paratopic.project.errors import UserError
 from paratopic.project.files import Paths
-from paratopic.project.texts import NOTHING, Texts, numbered
+from paratopic.project.texts import NO_TEXT, Texts, numbered
 from paratopic.project.topics import NO_TOPIC, Topics
 
-# A row for each current answer of a person, a table or a weak source: its vote on a paragraph.
+# A row for each current vote of a person, a table or a weak source on a paragraph.
 VOTES_SCHEMA = pa.schema(
     [
         ("paragraph", pa.string()),
@@ -40,9 +40,9 @@ VOTES_SCHEMA = pa.schema(
         ("place", pa.string()),  # in a table: "row 2"; null: elsewhere
         ("kind", pa.string()),  # person, table, rule, heading or model
         ("given", pa.list_(pa.string())),  # topics, in today's names; empty: none of the topics
-        ("confidence", pa.float64()),  # of the source in its vote, 0 to 1; null: it does not say
-        # counts, outvoted (by other people), tie, overruled (by people; or, of a weak source, worth
-        # nothing) or retired (it has a topic that is no more, and is to be given again)
+        ("confidence", pa.float64()),  # of the source in its vote, 0 to 1; null: not known
+        # counts; outvoted (by other people); tie; overruled (by people, or because the weak source
+        # is not accurate enough); or retired (a topic of it has been removed from the codebook)
         ("status", pa.string()),
     ]
 )
@@ -50,27 +50,27 @@ VOTES_SCHEMA = pa.schema(
 LABELS_SCHEMA = pa.schema(
     [("paragraph", pa.string()), ("label", pa.list_(pa.string())), ("by", pa.string())]
 )
-# A row for each paragraph with a hand label, or that was drawn to have one: how it was drawn.
+# A row for each paragraph that has a hand label or was drawn to get one.
 SAMPLE_SCHEMA = pa.schema(
     [
         ("paragraph", pa.string()),
-        ("draw", pa.string()),  # what was drawn: "paragraph", "article"; "": not known
-        # The part of the corpus that its label stands for, such as "table old"; "": all of it.
+        ("draw", pa.string()),  # unit of the draw: "paragraph", "article"; "": not known
+        # The part of the corpus from which it was drawn, such as "table old"; "": all of it.
         ("frame", pa.string()),
-        # How much of the frames the label stands for beside the others: 1 if all were drawn at
-        # random from all paragraphs; null: not known.
+        # The part of the frames that the label stands for, relative to other labels: 1 if all were
+        # drawn at random from all paragraphs; null: not known.
         ("weight", pa.float64()),
-        # How much it tells beside one that was drawn at random, 0 to 1; null: not known.
+        # The effective count of the label, 0 to 1; null: not known.
         ("effective_count", pa.float64()),
     ]
 )
-# What fits read of votes: those of weak sources.
+# The columns of votes that fits read. The rows are those of weak sources.
 WEAK_SCHEMA = pa.schema(
     [VOTES_SCHEMA.field(name) for name in ("paragraph", "source", "given", "confidence")]
 )
 # Kinds of sources whose labels are by hand.
 BY_HAND = ("person", "table")
-# Where a label is from, in the column label_source → words for it.
+# Value of the column label_source → its words in sentences.
 LABEL_SOURCES = {"hand": "by hand", "weak": "by weak sources"}
 
 
@@ -106,7 +106,7 @@ def with_sample(frame: pd.DataFrame, sample: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_random(rows: pd.DataFrame) -> pd.Series:
-    """Which rows were drawn at random from all of the corpus, by their columns of the sample."""
+    """Whether each row was drawn at random from all of the corpus, by the columns of the sample."""
     return (rows["draw"] != "") & (rows["frame"] == "")
 
 
@@ -118,26 +118,26 @@ def weak_votes_on(rows: pd.DataFrame, weak: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_labelled_paragraphs(paths: Paths) -> pd.DataFrame:
-    """Read the paragraphs of a project, with labels and their draws."""
+    """Read the paragraphs of a project with their labels and sample."""
     labels = read_columns(paths.labels, LABELS_SCHEMA)
     frame = with_labels(read_paragraphs(paths.paragraphs), labels)
     return with_sample(frame, read_columns(paths.sample, SAMPLE_SCHEMA))
 
 
-# Number of labels that were drawn at random from which on figures are those of the corpus, not of
-# all that are labelled.
+# With at least this many labels that were drawn at random, figures describe the corpus, and else
+# the labelled paragraphs.
 LEAST_DRAWN = 20
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Paragraphs without a label, and what ties them to those with one.
+    """Paragraphs without a label that models are trained on, and the labelled ones.
 
     Parameters
     ----------
     labelled, unlabelled
-        n paragraphs with a label and m without, with the columns article and text. A text that
-        several articles have is there for each.
+        n paragraphs with a label and m without, with the columns article and text. A text in
+        several articles has a row for each.
     """
 
     labelled: pd.DataFrame
@@ -145,26 +145,26 @@ class Pool:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """All distinct texts without a label, for a model that is not measured."""
+        """All distinct texts without a label, for the final fit."""
         return tuple(dict.fromkeys(self.unlabelled["text"]))
 
     @cached_property
     def _duplicates(self) -> Integers:
-        """(n + m,) numbers of near-duplicates. Only folds need them, and they take long to find."""
+        """(n + m,) numbers of near-duplicates; computed late, because only folds need them."""
         return near_duplicates([*self.labelled["text"], *self.unlabelled["text"]])
 
     def without_leakage(
         self, train: Integers, held_out: Integers, others: Collection[str] = ()
     ) -> tuple[str, ...]:
-        """Select the texts that may teach a model that is measured on held-out rows.
+        """Select the distinct texts that a model may be trained on if rows are held out.
 
-        Left out are near-duplicates of these rows, labelled articles that have no label in the
-        training part or that are held out without one (`others`), and near-duplicates of those of
-        their texts that are in the pool. Each text is there once.
+        The selection has no near-duplicates of held-out rows. It has no texts of articles without a
+        label in the training part, if they have labels or are `others` that are held out, and no
+        near-duplicates of these.
         """
-        known, articles = self.labelled["article"], self.unlabelled["article"]
-        duplicates = self._duplicates[len(known) :]
-        hidden = articles.isin(known) & ~articles.isin(known.iloc[train])
+        labelled, articles = self.labelled["article"], self.unlabelled["article"]
+        duplicates = self._duplicates[len(labelled) :]
+        hidden = articles.isin(labelled) & ~articles.isin(labelled.iloc[train])
         hidden |= articles.isin(others)
         hidden |= np.isin(duplicates, self._duplicates[held_out])
         hidden |= np.isin(duplicates, duplicates[hidden])
@@ -177,45 +177,44 @@ DEALT_COLUMNS = ["id", "article", "repeat", "fold", "copy_of"]
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """Paragraphs without a label, which folds hold out beside the labelled ones.
+    """Paragraphs without a label, which folds hold out in addition to the labelled ones.
 
     Parameters
     ----------
     rows
-        From `corpus.folds.deal_unlabelled`, a row for each paragraph and repeat.
+        From `corpus.folds.deal_unlabelled`, a row for each paragraph and repeat; none by default.
     texts
-        The texts of these rows, with what stands around them; none, the default, where models do
-        not score them.
+        The texts of these rows with their context; none, the default, if models do not score them.
     """
 
     rows: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=DEALT_COLUMNS))
     texts: Texts = field(default_factory=lambda: numbered(()))
 
-    def of(self, fold: int, repeat: int = 0) -> Unlabelled:
-        """Select what a fold of a repeat holds out."""
+    def select_fold(self, fold: int, repeat: int = 0) -> Unlabelled:
+        """Select the paragraphs that a fold of a repeat holds out."""
         part = ((self.rows["fold"] == fold) & (self.rows["repeat"] == repeat)).to_numpy(dtype=bool)
-        texts = self.texts.of(part) if len(self.texts) else self.texts
+        texts = self.texts.select(part) if len(self.texts) else self.texts
         return Unlabelled(self.rows[part], texts)
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """n labelled paragraphs, and how they are dealt to folds.
+    """n labelled paragraphs and their folds.
 
     Parameters
     ----------
     rows
-        The paragraphs, from `labelled_rows`; a column `passage`, if there is one, has their texts
-        with what stands around them.
+        The paragraphs, from `labelled_rows`. An optional column `passage` has their texts with
+        their context.
     folds
-        The table of `corpus.folds.Folds`; empty, the default, where nothing is dealt yet.
-    unlabelled
-        Paragraphs without a label that folds hold out too; none by default.
+        The table of `corpus.folds.Folds`; empty by default.
     pool
-        Paragraphs without a label, of which each fit gets those that tell nothing of its fold; none
+        Paragraphs without a label for training, except those that leak what a fold holds out; none
         by default.
     weak
         Votes of weak sources (`weak_votes`); none by default.
+    unlabelled
+        Paragraphs without a label that folds hold out, too; none by default.
     """
 
     rows: pd.DataFrame
@@ -227,36 +226,36 @@ class Labelled:
 
     @cached_property
     def by_hand(self) -> Booleans:
-        """(n,) which labels are by hand. Only these are evaluated."""
+        """(n,) whether each label is by hand. Only these are evaluated."""
         return has_hand_label(self.rows).to_numpy()
 
     @property
-    def hand(self) -> Labelled:
+    def hand_labelled(self) -> Labelled:
         """The paragraphs with a label by hand."""
-        return self.of(self.by_hand)
+        return self.select(self.by_hand)
 
     @cached_property
     def targets(self) -> Booleans:
-        """(n, k) which topics the paragraphs have."""
+        """(n, k) whether each paragraph has each topic."""
         return targets_of(self.rows["topic"], self.topics.names)
 
     @property
     def outcomes(self) -> pd.DataFrame:
-        """The targets, a column for each topic, and in the last one who has none of the topics."""
-        has = pd.DataFrame(self.targets, self.rows.index, list(self.topics.names))
-        return has.assign(**{NO_TOPIC: self.rows["topic"].str.len() == 0})
+        """The targets in a column for each topic, and a last column for none of the topics."""
+        targets = pd.DataFrame(self.targets, self.rows.index, list(self.topics.names))
+        return targets.assign(**{NO_TOPIC: self.rows["topic"].str.len() == 0})
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of paragraphs with each topic, and last with none of them."""
+        """Number of paragraphs with each topic, and with none of them."""
         return {str(name): int(n) for name, n in self.outcomes.sum().items()}
 
     @property
     def weights(self) -> npt.NDArray[np.float64] | None:
-        """(n,) how much of the corpus each paragraph stands for.
+        """(n,) part of the corpus that each paragraph stands for, relative to the others.
 
-        It is None, so that all count the same, unless `LEAST_DRAWN` of them were drawn at random,
-        and stand for all of it.
+        It is None, for equal weights, unless `LEAST_DRAWN` paragraphs were drawn at random from all
+        of the corpus.
         """
         if "draw" not in self.rows or is_random(self.rows).sum() < LEAST_DRAWN:
             return None
@@ -265,66 +264,65 @@ class Labelled:
     @cached_property
     def groups(self) -> Integers:
         """Numbers of the groups of the rows, (n,)."""
-        return groups_of(self.folds, list(self.rows["id"]))
+        return group_numbers(self.folds, list(self.rows["id"]))
 
     @cached_property
     def texts(self) -> Texts:
-        """The texts of the rows with what stands around them."""
+        """The texts of the rows with their context."""
         return numbered(self.rows.get("passage", self.rows["text"]))
 
-    def of(self, part: Booleans | Integers | slice) -> Labelled:
-        """Select paragraphs, by their numbers or by whether they are wanted."""
+    def select(self, part: Booleans | Integers | slice) -> Labelled:
+        """Select paragraphs by their positions, or by a boolean for each."""
         return replace(self, rows=self.rows.iloc[part])
 
     def measured(self, scores: pd.DataFrame) -> Labelled:
         """Select the paragraphs that are evaluated: by hand, and with out-of-fold scores."""
-        return self.of(self.by_hand & self.rows["id"].isin(scores["id"]).to_numpy())
+        return self.select(self.by_hand & self.rows["id"].isin(scores["id"]).to_numpy())
 
     def without_leakage(self, train: Integers, held_out: Integers) -> tuple[Texts, Texts]:
-        """Texts to learn from and texts that are held out, neither of which reads the other.
+        """Texts to train on and held-out texts, neither of which has the other in its context.
 
-        Where articles are held out whole, that is so by itself. Where an article has paragraphs of
-        both, what stands around these would tell of them. Then its held-out paragraphs are read
-        alone, and near-duplicates of them are left out around the others.
+        If an article has paragraphs of both, its held-out paragraphs lose their context, and
+        paragraphs to train on lose near-duplicates of held-out ones from theirs.
         """
         articles = self.rows["article"].to_numpy()
-        to_learn, to_score = self.texts.of(train), self.texts.of(held_out)
+        to_train, to_score = self.texts.select(train), self.texts.select(held_out)
         divided = np.intersect1d(articles[train], articles[held_out])
         if not len(divided):
-            return to_learn, to_score
-        hidden = np.isin(self._duplicates, self._duplicates[to_score.own])
-        of_divided = np.isin(articles[held_out], divided)[:, None]
-        return to_learn.without(hidden[to_learn.around]), to_score.without(of_divided)
+            return to_train, to_score
+        hidden = np.isin(self._duplicates, self._duplicates[to_score.numbers])
+        is_divided = np.isin(articles[held_out], divided)[:, None]
+        return to_train.without(hidden[to_train.context]), to_score.without(is_divided)
 
     @cached_property
     def _duplicates(self) -> Integers:
-        """Numbers that near-duplicates share, (m,), of the distinct texts.
+        """Numbers of near-duplicates among the distinct texts, (m,).
 
-        Headings have none, unless a paragraph has the same text.
+        A heading has `NO_TEXT`, unless a paragraph has the same text.
         """
         texts = self.texts
-        beside = (texts.at(part).ravel() for part in ("before", "after"))
-        paragraphs = np.setdiff1d(np.concatenate([texts.own, *beside]), NOTHING)
-        duplicates = np.full(len(texts.distinct), NOTHING)
+        neighbours = [texts.at(part).ravel() for part in ("before", "after")]
+        paragraphs = np.setdiff1d(np.concatenate([texts.numbers, *neighbours]), NO_TEXT)
+        duplicates = np.full(len(texts.distinct), NO_TEXT)
         duplicates[paragraphs] = near_duplicates([texts.distinct[n] for n in paragraphs.tolist()])
         return duplicates
 
 
-def groups_of(table: pd.DataFrame, ids: Sequence[str], column: str = "group") -> Integers:
-    """Numbers of the groups of paragraphs, or of their `duplicates`, (n,), from that of `Folds`."""
-    group = table.drop_duplicates("id").set_index("id")[column]
-    return group.loc[list(ids)].to_numpy()
+def group_numbers(table: pd.DataFrame, ids: Sequence[str], column: str = "group") -> Integers:
+    """Group numbers of n paragraphs, (n,), or their `duplicates`, from the table of `Folds`."""
+    numbers = table.drop_duplicates("id").set_index("id")[column]
+    return numbers.loc[list(ids)].to_numpy()
 
 
 def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """Select the rows with a label, and add a column `topic` with the topics that count.
+    """Select the rows with a label, and add a column `topic` with the counted topics.
 
     Parameters
     ----------
     frame
         Paragraph table with its labels (`with_labels`).
     topics
-        The codebook, whose mode says which of a paragraph's topics count (`Topics.counted`).
+        The codebook, whose mode decides which topics of a label are counted (`Topics.counted`).
 
     Returns
     -------
@@ -336,7 +334,7 @@ def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
 
 
 def check_names(frame: pd.DataFrame, topics: Topics) -> None:
-    """Refuse a paragraph table with labels that are no topics: the codebook has changed since."""
+    """Raise a UserError if a label has a topic that is no longer in the codebook."""
     labels = frame[["id", "label"]].explode("label").dropna()
     former = labels[~labels["label"].isin(topics.names)]
     if len(former):
@@ -348,27 +346,27 @@ def check_names(frame: pd.DataFrame, topics: Topics) -> None:
 
 
 def labelled_in(frame: pd.DataFrame, topics: Topics) -> Labelled:
-    """The labelled paragraphs of a paragraph table with its labels, in no folds; `check_names`."""
+    """The labelled paragraphs of a paragraph table, without folds; errors as for `check_names`."""
     check_names(frame, topics)
     return Labelled(labelled_rows(frame, topics), topics)
 
 
 def read_labelled(paths: Paths, topics: Topics) -> Labelled:
-    """Read what fits read of the labelled paragraphs of a project."""
+    """Read the labelled paragraphs of a project, without folds and sample, as fits read them."""
     labels = read_columns(paths.labels, LABELS_SCHEMA)
     frame = with_labels(read_paragraphs(paths.paragraphs), labels)
     return replace(labelled_in(frame, topics), weak=read_columns(paths.weak, WEAK_SCHEMA))
 
 
 def read_sampled(paths: Paths, topics: Topics) -> Labelled:
-    """Read the labelled paragraphs of a project, their folds, and how they were drawn."""
+    """Read the labelled paragraphs of a project with their folds and sample."""
     data = read_labelled(paths, topics)
     rows = with_sample(data.rows, read_columns(paths.sample, SAMPLE_SCHEMA))
     return replace(data, rows=rows, folds=read_parquet(paths.folds))
 
 
 def make_pool(paragraphs: pd.DataFrame, rows: pd.DataFrame, most: int, seed: int) -> Pool:
-    """Draw paragraphs that have no label.
+    """Draw a pool of paragraphs that have no label.
 
     Parameters
     ----------
@@ -377,7 +375,7 @@ def make_pool(paragraphs: pd.DataFrame, rows: pd.DataFrame, most: int, seed: int
     rows
         Its labelled rows.
     most
-        Number of distinct texts, at most.
+        Most distinct texts.
     """
     unlabelled = paragraphs[~paragraphs["id"].isin(rows["id"])]
     unlabelled = unlabelled.drop_duplicates(["article", "text"])

@@ -1,8 +1,8 @@
 """The paragraph table and the table of metadata: their columns, and reading and writing them.
 
-The paragraph table holds every paragraph, labelled or not; `labelled` joins labels to it. What each
-paragraph is from, such as its date, is in a table of its own, so that a corrected date changes no
-paragraph and refits no model. Paragraphs and metadata are found in `reading`.
+The paragraph table has a row for every paragraph, labelled or not; `labelled` joins labels to it.
+Metadata, such as dates, are in a table of their own, so that a corrected date changes no paragraph
+and refits no model. `reading` makes both tables.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paratopic.project.errors import UserError, did_you_mean, plural, shortened
-from paratopic.project.files import aside
+from paratopic.project.errors import UserError, closest_word_hint, plural, shortened
+from paratopic.project.files import atomic_write
 from paratopic.project.passages import Passage, table_passages
 
-# Periods that follow from the column date → number of its characters that tell which one it is.
+# Period of a date → number of characters of the date in ISO form that determine it.
 PERIODS = {"decade": 4, "year": 4, "month": 7, "date": 10}
-# In place of a value that is not known.
+# Name of the group of rows whose value is not known.
 UNKNOWN = "(unknown)"
 _ISO = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}")
 
 
 def values_by(columns: Mapping[str, Sequence[object]], name: str, n: int) -> list[str]:
-    """Value of each of n rows, `UNKNOWN` where it has none.
+    """Value of each of n rows; `UNKNOWN` for a row without one.
 
     >>> values_by({"date": ["2025-09-15", None, "March 2025"]}, "month", 3)
     ['2025-09', '(unknown)', '(unknown)']
@@ -40,18 +40,17 @@ def values_by(columns: Mapping[str, Sequence[object]], name: str, n: int) -> lis
     Parameters
     ----------
     name
-        A column, or one of `PERIODS`, which follow from the column date where no column has their
-        name.
+        A column, or else one of `PERIODS`, which follow from the column date.
     """
     if name in PERIODS and (name not in columns or name == "date"):
-        starts = [_written(cell)[: PERIODS[name]] for cell in columns.get("date", [""] * n)]
+        starts = [_cell_text(cell)[: PERIODS[name]] for cell in columns.get("date", [""] * n)]
         return [_period(start, name) for start in starts]
-    return [_written(cell) or UNKNOWN for cell in columns.get(name, [""] * n)]
+    return [_cell_text(cell) or UNKNOWN for cell in columns.get(name, [""] * n)]
 
 
 @lru_cache(10_000)
 def _period(start: str, name: str) -> str:
-    """The period that the beginning of a date in ISO form is in.
+    """The period of a date, from its beginning in ISO form.
 
     >>> _period("2025-09", "month"), _period("2025", "decade"), _period("2025-02-30", "date")
     ('2025-09', '2020s', '(unknown)')
@@ -65,8 +64,8 @@ def _period(start: str, name: str) -> str:
     return f"{start[:3]}0s" if name == "decade" else start
 
 
-def _written(cell: object) -> str:
-    """A cell as a string, "" where it has no value: NaN is not itself, and other marks no value."""
+def _cell_text(cell: object) -> str:
+    """A cell as a string; "" for NaN, which differs from itself, and other missing values."""
     return str(cell) if isinstance(cell, (str, int, float, date)) and cell == cell else ""
 
 
@@ -77,28 +76,28 @@ PARAGRAPHS_SCHEMA = pa.schema(
         ("title", pa.string()),
         ("heading", pa.string()),
         ("position", pa.int64()),
-        # Whether the rows before and after it in its article stand next to it.
+        # Whether the rows before and after it in its article are its neighbours.
         ("ordered", pa.bool_()),
         ("text", pa.string()),
-        # Neighbours that a table gives, which are no rows of it; "" for none.
+        # Neighbours from columns of a table; "" for none.
         ("before", pa.string()),
         ("after", pa.string()),
-        # Whether it says nothing to judge: such rows are not drawn, and not counted in shares.
+        # Such rows are not drawn, and shares leave them out.
         ("boilerplate", pa.bool_()),
     ]
 )
 
-# What the name of a part of the corpus begins with if it is a table.
+# Prefix of the name of a frame that is a table.
 TABLE = "table "
 
-# Columns that labels bring to it (`labelled.with_labels`, `labelled.with_sample`).
-JOINED = ("label", "label_source", "draw", "frame", "weight", "effective_count")
+# Columns that `labelled.with_labels` and `labelled.with_sample` add to the paragraph table.
+LABEL_COLUMNS = ("label", "label_source", "draw", "frame", "weight", "effective_count")
 
 
 def describe_size(frame: pd.DataFrame) -> str:
-    """Say how many paragraphs there are, and in how many articles if these are fewer.
+    """The numbers of paragraphs and of articles, in words.
 
-    Each row of a table without groups is an article of its own, which nobody would call so.
+    The number of articles is left out if each row is one, as in a table without groups.
 
     >>> describe_size(pd.DataFrame({"article": ["a", "a", "b"]}))
     '3 paragraphs in 2 articles'
@@ -109,28 +108,27 @@ def describe_size(frame: pd.DataFrame) -> str:
     return f"{paragraphs} in {plural(n_articles, 'article')}"
 
 
-def texts_of(frame: pd.DataFrame, ids: Iterable[str]) -> list[Passage]:
-    """Texts of paragraphs with what stands around them, in the order of their ids."""
-    beside = [frame[name].tolist() for name in ("before", "after", "heading", "title")]
+def passages_for(frame: pd.DataFrame, ids: Iterable[str]) -> list[Passage]:
+    """Texts of paragraphs with their context, in the order of the ids."""
+    context = [frame[name].tolist() for name in ("before", "after", "heading", "title")]
     places = frame["position"].astype(object).where(frame["ordered"], None)
     return table_passages(
         frame["text"].tolist(),
         frame["article"].tolist(),
         places.tolist(),
-        beside,
+        context,
         pd.Index(frame["id"]).get_indexer(list(ids)).tolist(),
     )
 
 
 def with_passages(rows: pd.DataFrame, paragraphs: pd.DataFrame) -> pd.DataFrame:
-    """Add a column `passage`: rows with what stands around them in a paragraph table."""
-    passages = pd.Series(texts_of(paragraphs, rows["id"]), rows.index, dtype=object)
+    """Add a column `passage`: the text of each row with its context in a paragraph table."""
+    passages = pd.Series(passages_for(paragraphs, rows["id"]), rows.index, dtype=object)
     return rows.assign(passage=passages)
 
 
 def row_numbers(frame: pd.DataFrame) -> pd.Series:
-    """Id of each paragraph → its number in its table, from the first row below the head; or else in
-    its article.
+    """Id of each paragraph → its number in its table or article, from 1.
 
     >>> row_numbers(pd.DataFrame({"id": ["t:a", "t:b", "u:a"]})).to_dict()
     {'t:a': 1, 't:b': 2, 'u:a': 1}
@@ -140,21 +138,24 @@ def row_numbers(frame: pd.DataFrame) -> pd.Series:
 
 
 def targets_of(labels: Iterable[Collection[str]], names: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Say which of k topics each of n labels has, (n, k).
+    """Whether each of n labels has each of k topics, (n, k).
 
     >>> targets_of([("trade", "security"), ()], ["trade", "security"]).tolist()
     [[True, True], [False, False]]
     """
-    has = [[name in label for name in names] for label in labels]
-    return np.array(has, dtype=bool).reshape(len(has), len(names))
+    rows = list(labels)
+    targets = np.zeros((len(rows), len(names)), dtype=bool)
+    for number, label in enumerate(rows):
+        targets[number] = [name in label for name in names]
+    return targets
 
 
 def with_columns(
     table: pd.DataFrame, names: Sequence[str], values: npt.NDArray[np.float64]
 ) -> pd.DataFrame:
-    """The table with columns of values (n, k), at the places of those that have their names.
+    """The table with k columns of values, (n, k), in place of columns with their names.
 
-    One by one, pandas is slow to add hundreds of columns, and warns of it.
+    All columns are added at once, because pandas is slow to add hundreds one by one.
     """
     columns = pd.DataFrame(values, index=table.index, columns=list(names))
     others = table.drop(columns=list(names), errors="ignore")
@@ -162,27 +163,29 @@ def with_columns(
 
 
 def has_hand_label(rows: pd.DataFrame) -> pd.Series:
-    """Say which rows have a label by hand, (n,). Only these are evaluated.
+    """Whether each row has a label by hand, (n,). Only these are evaluated.
 
-    The answers of weak sources train models and measure nothing. Without a column `label_source`,
-    all labels are by hand.
+    Weak labels are for training only. Without a column `label_source`, all labels are by hand.
     """
     return rows.get("label_source", pd.Series("hand", rows.index)) == "hand"
 
 
 def read_paragraphs(path: Path) -> pd.DataFrame:
-    """Read a paragraph table; a UserError says if it is damaged."""
+    """Read a paragraph table; errors as for `read_parquet`."""
     return read_columns(path, PARAGRAPHS_SCHEMA)
 
 
 def write_columns(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
     """Write the columns of a schema as parquet."""
-    with aside(path) as draft:
+    with atomic_write(path) as draft:
         pq.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False), draft)
 
 
 def read_columns(path: Path, schema: pa.Schema) -> pd.DataFrame:
-    """Read the columns of a schema from parquet, lists as lists; errors as for `read_parquet`."""
+    """Read the columns of a schema from a parquet file; raises what `read_parquet` raises.
+
+    Cells of list columns become Python lists, not NumPy arrays.
+    """
     try:
         table = pq.read_table(path, schema=schema)
     except (FileNotFoundError, pa.ArrowException) as error:
@@ -195,7 +198,7 @@ def read_columns(path: Path, schema: pa.Schema) -> pd.DataFrame:
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
-    """Read a table that a stage wrote; a UserError says that it is missing or damaged."""
+    """Read a table that a stage wrote; a UserError reports that it is missing or damaged."""
     try:
         return pd.read_parquet(path)
     except (FileNotFoundError, pa.ArrowException) as error:
@@ -211,7 +214,7 @@ def _unreadable(path: Path, error: Exception) -> UserError:
     )
 
 
-# The most characters of fields in a list of paragraphs.
+# Most characters of the fields of a paragraph in a list.
 LONGEST_LINE = 100
 
 
@@ -223,44 +226,31 @@ def write_metadata(frame: pd.DataFrame, path: Path) -> None:
 def with_metadata(frame: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
     """Add the columns of a table of metadata to paragraphs.
 
-    Their own columns stay, but those of labels go: metadata may have a column of such a name.
+    Columns of labels are dropped first, because metadata may have columns of the same names. Other
+    columns of the paragraphs take precedence over metadata.
     """
     if "label_source" in frame:
-        frame = frame.drop(columns=[*JOINED], errors="ignore")
-    own = [name for name in metadata if name in frame and name != "id"]
-    return frame.merge(metadata.drop(columns=own), on="id", how="left")
+        frame = frame.drop(columns=[*LABEL_COLUMNS], errors="ignore")
+    shared = [name for name in metadata if name in frame and name != "id"]
+    return frame.merge(metadata.drop(columns=shared), on="id", how="left")
 
 
-def values_of(rows: pd.DataFrame, name: str, option: str = "--by") -> list[str]:
-    """Value of a column for each paragraph, `UNKNOWN` where it has none.
+def column_values(rows: pd.DataFrame, name: str, option: str = "--by") -> list[str]:
+    """Value of a column for each paragraph; `UNKNOWN` for a paragraph without one.
 
     Parameters
     ----------
     name
         The article, a field, or one of `PERIODS`, which follow from the field date.
     option
-        Option that named it, for messages.
+        Command option with the name, for messages.
 
     Raises
     ------
     UserError
         There is no such column, or no paragraph has a date, or no such part of one.
     """
-    own = [str(column) for column in rows if column not in PARAGRAPHS_SCHEMA.names]
-    known = ["article", "title", "heading", *own]
-    if name in PERIODS and (name not in rows or name == "date"):
-        if "date" not in rows or rows["date"].isna().all():
-            raise UserError(
-                f"{option} {name}: no paragraph has a date; give the articles' dates in a "
-                "metadata.csv beside them, or the table a column date, and run `dvc repro`"
-            )
-    elif name not in known:
-        known += [period for period in PERIODS if "date" in own and period not in own]
-        hint = did_you_mean(name, known)
-        raise UserError(
-            f"{option} {name}: there is no such column{hint}; the columns are {', '.join(known)}. "
-            "`dvc repro prepare` reads others from a metadata.csv beside the articles"
-        )
+    _refuse_unknown_column(rows, name, option)
     columns = {str(column): rows[column].tolist() for column in rows if column in (name, "date")}
     values = values_by(columns, name, len(rows))
     if name in PERIODS and set(values) == {UNKNOWN}:
@@ -268,48 +258,68 @@ def values_of(rows: pd.DataFrame, name: str, option: str = "--by") -> list[str]:
     return values
 
 
-def groups_by(rows: pd.DataFrame, name: str) -> dict[str, set[str]]:
-    """Each value of a column, as ``"source=Post"`` → its distinct texts, without boilerplate.
+def _refuse_unknown_column(rows: pd.DataFrame, name: str, option: str) -> None:
+    """Raise a UserError if there is no such column, or no date for a period."""
+    metadata = [str(column) for column in rows if column not in PARAGRAPHS_SCHEMA.names]
+    names = ["article", "title", "heading", *metadata]
+    if name in PERIODS and (name not in rows or name == "date"):
+        if "date" not in rows or rows["date"].isna().all():
+            raise UserError(
+                f"{option} {name}: no paragraph has a date; give the articles' dates in a "
+                "metadata.csv beside them, or the table a column date, and run `dvc repro`"
+            )
+    elif name not in names:
+        if "date" in metadata:
+            names += [period for period in PERIODS if period not in metadata]
+        hint = closest_word_hint(name, names)
+        raise UserError(
+            f"{option} {name}: there is no such column{hint}; the columns are {', '.join(names)}. "
+            "`dvc repro prepare` reads others from a metadata.csv beside the articles"
+        )
 
-    The parameters and errors are those of `values_of`.
+
+def groups_by(rows: pd.DataFrame, name: str) -> dict[str, set[str]]:
+    """Each value of a column, such as ``"source=Post"`` → its distinct texts without boilerplate.
+
+    The parameters and errors are those of `column_values`.
     """
     groups: dict[str, set[str]] = {}
-    each = zip(values_of(rows, name), rows["text"], rows["boilerplate"], strict=True)
-    for value, text, is_boilerplate in each:
+    values = column_values(rows, name)
+    for value, text, is_boilerplate in zip(values, rows["text"], rows["boilerplate"], strict=True):
         texts = groups.setdefault(f"{name}={value}", set())
         if not is_boilerplate:
             texts.add(text)
     return groups
 
 
-def texts_in(rows: pd.DataFrame, frames: Iterable[str]) -> dict[str, set[str]]:
-    """Each part of the corpus that was drawn from → its distinct texts, without boilerplate.
+def texts_by_frame(rows: pd.DataFrame, frames: Iterable[str]) -> dict[str, set[str]]:
+    """Frame → its distinct texts without boilerplate.
 
     Parameters
     ----------
     rows
         Paragraphs with the columns of `with_metadata`.
     frames
-        Groups as ``"source=Post"``, and tables as ``"table NAME"``. Those that there are no more
-        are left out.
+        Groups such as ``"source=Post"``, and tables such as ``"table NAME"``. The result has all
+        groups of their columns, and leaves out frames that no longer exist.
     """
-    wanted, known = [*frames], dict[str, set[str]]()
+    wanted, texts = [*frames], dict[str, set[str]]()
     for column in {frame.partition("=")[0] for frame in wanted if "=" in frame}:
-        with suppress(UserError):  # there is no such column any more
-            known |= groups_by(rows, column)
-    read = rows[~rows["boilerplate"]]
+        with suppress(UserError):  # the column no longer exists
+            texts |= groups_by(rows, column)
+    content = rows[~rows["boilerplate"]]
     for frame in wanted:
         if frame.startswith(TABLE):
-            of_table = read["id"].str.startswith(f"{frame.removeprefix(TABLE)}:")
-            known.setdefault(frame, {*read["text"][of_table]})
-    return known
+            in_table = content["id"].str.startswith(f"{frame.removeprefix(TABLE)}:")
+            texts.setdefault(frame, {*content["text"][in_table]})
+    return texts
 
 
-def in_words(metadata: pd.DataFrame, ids: Collection[str]) -> dict[str, str]:
-    """Id of each paragraph → the id with the paragraph's fields, for lists that people read.
+def ids_in_words(metadata: pd.DataFrame, ids: Collection[str]) -> dict[str, str]:
+    """Id of each paragraph → the id with the paragraph's fields, for printed lists.
 
     >>> metadata = pd.DataFrame({"id": ["t:7"], "date": ["2025-09-15"], "speaker": [None]})
-    >>> in_words(metadata, ["t:7"])
+    >>> ids_in_words(metadata, ["t:7"])
     {'t:7': 't:7 (date 2025-09-15)'}
     """
     words = {id_: id_ for id_ in ids}

@@ -1,1 +1,1 @@
-"""Figures of how good models are and how sure they are, and which of them is the champion."""
+"""Metrics of models with their intervals, the comparison of models, and the champion."""

@@ -1,8 +1,8 @@
-"""The models, a majority-class dummy and weak sources on the same folds, and the champion.
+"""Comparison of the models, a majority-class dummy and weak sources on the same folds.
 
-How far a weak source is trusted, topic by topic, is for `labels.weak`. Here its answers are
-measured as a model's, so that one sees when the model has caught up with its teacher. No file is
-written here, and nothing is plotted: `figures` does that.
+The comparison chooses the champion. The votes of a weak source are measured like a model's
+predictions, which shows whether the model is as good as its weak labels. `labels.weak` estimates
+the accuracy of a weak source for each topic. This module writes no file and plots nothing.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from paratopic.evaluation.intervals import (
     Estimate,
     difference,
     measure,
-    share_estimates,
+    proportion_estimates,
     write_p,
 )
-from paratopic.evaluation.metrics import MetricKey, Proportion, share_of_macro_f1
-from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
+from paratopic.evaluation.metrics import MetricKey, Proportion, macro_f1_proportion
+from paratopic.evaluation.outcomes import Outcomes, cautions, outcomes, prediction_outcomes
 from paratopic.labels.agreement import Agreement
 from paratopic.labels.summary import Prepared, describe_sources, sources_that_label
 from paratopic.project.metric_names import Metric, metrics_in
@@ -35,20 +35,20 @@ from paratopic.project.params import Compare, Evaluate
 from paratopic.project.reports import Report
 
 DUMMY = "dummy"
-# A weak source is measured from so many paragraphs on.
-LEAST = 10
+# A weak source with votes on fewer evaluated paragraphs is not measured.
+LEAST_VOTES = 10
 
 
 @dataclass(frozen=True)
 class SourceComparison:
-    """A weak source and the champion on the paragraphs that the source and people answered.
+    """A weak source and the champion on the n paragraphs with a weak vote and a hand label.
 
     Parameters
     ----------
     source, model
-        Macro-F1 of the answers of each.
+        Macro-F1 of the source's votes and of the champion's predictions.
     lead
-        Difference of the two, the model's first.
+        Macro-F1 of the model minus that of the source.
     """
 
     n: int
@@ -67,26 +67,26 @@ class Lead(Difference):
 class Comparison(Report):
     """Content of comparison.json: models on the same folds.
 
-    Only the champion is known where nothing was held out.
+    Only the champion is known if nothing was held out.
 
     Parameters
     ----------
     n
-        Number of paragraphs that were measured; 0 where nothing was held out.
+        Number of paragraphs that were measured; 0 if nothing was held out.
     models
         Name → metric → estimate; the simplest model comes first.
     topics
         Name of a model → topic → precision, recall, f1; not in the file, as metrics.json has them.
     differences
         Names of two models, "transformer - baseline" → the difference in the macro-F1 of their
-        answers, out-of-fold.
+        out-of-fold predictions.
     leads
-        Differences that the champion is chosen by: those, or the ones of models that know the
-        definitions alone.
+        Differences by which the champion is chosen: `differences`, or those of models that were
+        trained on the definitions only.
     annotators
-        How far they agree; None, the default, if nothing was labelled twice.
+        Agreement of the annotators; None, the default, if no paragraph has votes of two.
     sources
-        Name of a weak source → it and the champion.
+        Name of a weak source → its comparison with the champion.
     """
 
     mode: str
@@ -108,8 +108,8 @@ class Comparison(Report):
     @property
     def metrics(self) -> list[Metric]:
         """The metrics that were measured; models are compared by the first."""
-        known = set[str]().union(*self.models.values())
-        return [metric for key, metric in metrics_in(self.mode).items() if key in known]
+        keys = set[str]().union(*self.models.values())
+        return [metric for key, metric in metrics_in(self.mode).items() if key in keys]
 
 
 def compare(
@@ -127,38 +127,39 @@ def compare(
     scores
         Name of a trained model → its scores (see `outcomes.outcomes`), the simplest model first.
     by_definitions
-        Name of a trained model → scores of all rows by the same model before it saw any label,
-        which the champion is chosen by. Empty where out-of-fold scores are to decide: they speak
-        of new articles only if whole articles were held out.
+        Name of a trained model → scores of all rows by the same model when it was trained on the
+        definitions only. If there are any, they decide the champion, and otherwise the out-of-fold
+        scores, which are valid for new articles only if whole articles were held out.
     """
     tables = {DUMMY: majority_scores(data), **scores}
-    answered = {name: answer_outcomes(data, table) for name, table in tables.items()}
-    # The dummy answers what is most probable, however improbable it is.
-    dummy = answered[DUMMY]
-    answered[DUMMY] = replace(dummy, predicted=dummy.candidates)
-    models, by_topic = {}, {}
+    predictions = {name: prediction_outcomes(data, table) for name, table in tables.items()}
+    # The dummy predicts the most probable outcome, without a threshold.
+    dummy = predictions[DUMMY]
+    predictions[DUMMY] = replace(dummy, predicted=dummy.candidates)
+    models: dict[str, dict[str, Estimate]] = {}
+    topic_figures: dict[str, dict[str, dict[str, Estimate]]] = {}
     for name, table in tables.items():
-        wish = settings.confidence, settings.n_draws, seed
-        measured = measure(outcomes(data, table), answered[name], *wish)
-        known = (key for key in metrics_in(data.topics.mode) if key in measured)
-        models[name] = {key: measured[key] for key in known}
-        by_topic[name] = {
-            topic: {key: measured[key, k] for key in ("precision", "recall", "f1")}
-            for k, topic in enumerate(data.topics.names)
-        }
-    # What is known beforehand has no interval.
+        resampling = settings.confidence, settings.n_draws, seed
+        measured = measure(outcomes(data, table), predictions[name], *resampling)
+        keys = [key for key in metrics_in(data.topics.mode) if key in measured]
+        models[name] = {key: measured[key] for key in keys}
+        topic_figures[name] = {}
+        for k, topic in enumerate(data.topics.names):
+            figures = {key: measured[key, k] for key in ("precision", "recall", "f1")}
+            topic_figures[name][topic] = figures
+    # The dummy is a fixed reference, so its figures have no interval.
     models[DUMMY] = {metric: Estimate(e.value) for metric, e in models[DUMMY].items()}
-    differences = _differences(answered, settings, choice, seed)
-    unlabelled = {name: answer_outcomes(data, table) for name, table in by_definitions.items()}
-    leads = _differences(unlabelled, settings, choice, seed) if unlabelled else differences
+    differences = _differences(predictions, settings, choice, seed)
+    informed = {name: prediction_outcomes(data, table) for name, table in by_definitions.items()}
+    leads = _differences(informed, settings, choice, seed) if informed else differences
     champion = choose_champion(list(scores), leads)
-    reason = _reason(champion, list(scores), leads, bool(unlabelled))
+    reason = _reason(champion, list(scores), leads, bool(informed))
     comparison = Comparison(
         mode=data.topics.mode,
-        n=len(answered[DUMMY].true),
+        n=len(dummy.true),
         notes=tuple(cautions(outcomes(data, tables[DUMMY]), data.topics.names)),
         models=models,
-        topics=by_topic,
+        topics=topic_figures,
         differences=differences,
         leads=leads,
         champion=champion,
@@ -169,21 +170,21 @@ def compare(
 
 
 def _differences(
-    of_models: Mapping[str, Outcomes], settings: Evaluate, choice: Compare, seed: int
+    outcomes_by_model: Mapping[str, Outcomes], settings: Evaluate, choice: Compare, seed: int
 ) -> dict[str, Lead]:
     """Difference of each model to each simpler one, as in `Comparison.differences`."""
     level, leads = settings.confidence, {}
-    for (simpler, one), (name, two) in combinations(of_models.items(), 2):
-        lead = difference(two, one, level, choice.n_permutations, seed)
+    for (simpler, one), (name, other) in combinations(outcomes_by_model.items(), 2):
+        lead = difference(other, one, level, choice.n_permutations, seed)
         leads[f"{name} - {simpler}"] = Lead(**asdict(lead), significant=lead.p <= 1 - level)
     return leads
 
 
-def unmeasured(mode: str, models: Sequence[str]) -> Comparison:
-    """The comparison where nothing was held out: the last model, the most complex, is champion.
+def unmeasured_comparison(mode: str, models: Sequence[str]) -> Comparison:
+    """The comparison if nothing was held out: the last and most complex model is the champion.
 
-    An encoder is known to understand a topic's description without labels; that words of the
-    description occur in a paragraph is chance.
+    An encoder represents the meaning of a definition without labels, while the TF-IDF model depends
+    on words of the definition that occur in a paragraph by chance.
     """
     reason = "no other model was trained"
     if len(models) > 1:
@@ -201,34 +202,33 @@ def unmeasured(mode: str, models: Sequence[str]) -> Comparison:
 
 
 def majority_scores(data: Labelled) -> pd.DataFrame:
-    """Out-of-fold scores of the dummy: the topics' shares in each training part, or, where no fold
-    holds any row out, in all rows.
+    """Out-of-fold scores of the dummy: the shares of the topics in each training part.
 
-    Labels that were drawn count by their weights, as in figures: a draw by group has other shares
-    than the corpus. The most common topic is the most probable one, which is predicted in mode
-    single. In mode multi the thresholds of 0 predict all topics, which of all constant predictions
-    has the highest macro-F1.
+    If nothing is held out, the shares are those of all rows. Labels have their weights, because a
+    draw by group has other shares than the corpus. In mode single, the most common topic is the
+    most probable one and is predicted. In mode multi, thresholds of 0 predict all topics, the
+    constant prediction with the highest macro-F1.
     """
     topics, targets, ids = data.topics, data.targets, data.rows["id"].to_numpy()
-    thresholds = dict.fromkeys(topics.thresholds, 0.0)
+    thresholds = dict.fromkeys(topics.threshold_columns, 0.0)
     weights = np.ones(len(ids)) if data.weights is None else data.weights
     parts = []
-    every = np.arange(len(ids))
-    none_held_out = [(0, ALWAYS_TRAIN, every, every)]
+    all_rows = np.arange(len(ids))
+    none_held_out = [(0, ALWAYS_TRAIN, all_rows, all_rows)]
     for repeat, fold, train, test in [*iterate_folds(data.folds, list(ids))] or none_held_out:
-        weighs = weights[train] if weights[train].any() else None
-        means = np.average(targets[train], axis=0, weights=weighs)
-        shares = dict(zip(topics.scores, means, strict=True))
+        train_weights = weights[train] if weights[train].any() else None
+        means = np.average(targets[train], axis=0, weights=train_weights)
+        shares = dict(zip(topics.score_columns, means, strict=True))
         held_out = {"id": ids[test], "repeat": repeat, "fold": fold}
         parts.append(pd.DataFrame(held_out | shares | thresholds))
     return pd.concat(parts, ignore_index=True)
 
 
 def choose_champion(models: Sequence[str], leads: Mapping[str, Difference]) -> str:
-    """Choose the model whose macro-F1 is expected to be highest, of equals the first, the simplest.
+    """Choose the model with the highest expected macro-F1, and of equals the simplest.
 
-    A model has to be chosen today, and a wrong choice costs as much either way: so the expected
-    lead decides (`Comparison.leads`), not its significance.
+    A wrong choice costs as much for one model as for the other, so the expected lead decides
+    (`Comparison.leads`), not its significance.
     """
     champion, *complex_models = models
     for name in complex_models:
@@ -240,7 +240,7 @@ def choose_champion(models: Sequence[str], leads: Mapping[str, Difference]) -> s
 def _reason(
     champion: str, models: Sequence[str], leads: Mapping[str, Difference], by_definitions: bool
 ) -> str:
-    """Why the champion is champion."""
+    """Reason for the choice of the champion."""
     if len(models) < 2:
         return "no other model was trained"
     evidence = "with the definitions and no labels, " if by_definitions else ""
@@ -253,19 +253,21 @@ def _reason(
                     f"{evidence}the macro-F1 of its answers is {abs(lead):.3f} "
                     f"{'higher' if lead >= 0 else 'lower'} than the {other}'s ({write_p(p)})"
                 )
-    return "; ".join(parts) + by_definitions * (
-        ". This decides, because the labels are from too few articles to show which model is "
-        "better on new ones. It is no independent evidence if the author of the definitions had "
-        "read the labelled articles"
-    )
+    reason = "; ".join(parts)
+    if by_definitions:
+        reason += (
+            ". This decides, because the labels are from too few articles to show which model is "
+            "better on new ones. It is no independent evidence if the author of the definitions "
+            "had read the labelled articles"
+        )
+    return reason
 
 
 def with_basis(comparison: Comparison, split: Split, annotators: Agreement | None) -> Comparison:
-    """Add how paragraphs were held out, and how far annotators agree."""
-    notes = *split.messages, *comparison.notes
+    """Add the split to a comparison, and the agreement of annotators."""
     basis: dict[str, object] = {
         "split_unit": split.split_unit,
-        "notes": notes,
+        "notes": (*split.messages, *comparison.notes),
         "annotators": annotators,
     }
     if comparison.n:
@@ -274,43 +276,43 @@ def with_basis(comparison: Comparison, split: Split, annotators: Agreement | Non
 
 
 def describe_weak(prepared: Prepared, comparison: Comparison) -> list[str]:
-    """Say what weak sources are worth, and how good they are beside the champion."""
+    """Sentences on the accuracy of weak sources, and on their macro-F1 and the champion's."""
     return describe_sources(sources_that_label(prepared)) + [
-        f"macro-F1 on the {beside.n} paragraphs that {name} and people answered: "
-        f"{name} {beside.source}, {comparison.champion} {beside.model}, {write_p(beside.lead.p)}"
-        for name, beside in comparison.sources.items()
+        f"macro-F1 on the {pair.n} paragraphs that {name} and people answered: "
+        f"{name} {pair.source}, {comparison.champion} {pair.model}, {write_p(pair.lead.p)}"
+        for name, pair in comparison.sources.items()
     ]
 
 
 def compare_with_sources(
     data: Labelled, scores: pd.DataFrame, settings: Evaluate, n_permutations: int, seed: int
 ) -> dict[str, SourceComparison]:
-    """Measure each weak source that answered for at least `LEAST` evaluated paragraphs.
+    """Compare each weak source that has votes on at least `LEAST_VOTES` evaluated paragraphs.
 
-    Beside it stands the model with these out-of-fold scores, as in `outcomes.outcomes`.
+    It is compared with the model of these out-of-fold scores, which are as in `outcomes.outcomes`.
     """
     topics, part, too_few = data.topics, data.measured(scores), outcomes(data, scores).too_few
 
-    def macro_f1(answers: Outcomes) -> Estimate:
-        share: dict[MetricKey, Proportion] = {"macro_f1": share_of_macro_f1(answers)}
-        wish = settings.confidence, settings.n_draws, seed
-        estimate = share_estimates(answers, share, *wish)["macro_f1"]
+    def macro_f1(predictions: Outcomes) -> Estimate:
+        proportions: dict[MetricKey, Proportion] = {"macro_f1": macro_f1_proportion(predictions)}
+        resampling = settings.confidence, settings.n_draws, seed
+        estimate = proportion_estimates(predictions, proportions, *resampling)["macro_f1"]
         return Estimate(estimate.value) if too_few else estimate
 
     measured = {}
     for name, votes in weak_votes_on(part.rows, part.weak).groupby("source"):
-        has = targets_of(votes["given"].map(topics.counted), topics.names)
-        given = pd.DataFrame(has, columns=topics.scores, dtype=np.float64)
-        given = given.groupby(part.rows["id"].iloc[votes["row"]].to_numpy()).max()
-        if len(given) < LEAST:
+        targets = targets_of(votes["given"].map(topics.counted), topics.names)
+        by_id = pd.DataFrame(targets, columns=topics.score_columns, dtype=np.float64)
+        by_id = by_id.groupby(part.rows["id"].iloc[votes["row"]].to_numpy()).max()
+        if len(by_id) < LEAST_VOTES:
             continue
-        of_model = scores[scores["id"].isin(given.index)]
-        # The same in each repeat; no source was shown a label of the paragraph's own article.
-        table = given.loc[of_model["id"]]
-        table = with_columns(table, topics.thresholds, np.full(table.shape, 0.5))
-        table = table.assign(id=table.index, repeat=of_model["repeat"].to_numpy())
-        model = answer_outcomes(data, of_model)
-        source = replace(answer_outcomes(data, table), train_share=1.0, topic_shares=None)
+        model_scores = scores[scores["id"].isin(by_id.index)]
+        # A source has the same votes in all repeats. None was shown labels of the same article.
+        table = by_id.loc[model_scores["id"]]
+        table = with_columns(table, topics.threshold_columns, np.full(table.shape, 0.5))
+        table = table.assign(id=table.index, repeat=model_scores["repeat"].to_numpy())
+        model = prediction_outcomes(data, model_scores)
+        source = replace(prediction_outcomes(data, table), train_share=1.0, topic_shares=None)
         lead = difference(model, source, settings.confidence, n_permutations, seed)
-        measured[str(name)] = SourceComparison(len(given), macro_f1(source), macro_f1(model), lead)
+        measured[str(name)] = SourceComparison(len(by_id), macro_f1(source), macro_f1(model), lead)
     return measured

@@ -2,18 +2,17 @@
 
 The unit of resampling is the group (an article, or a paragraph with its near-duplicates) with all
 of its repeats at once, because repeats add no evidence. Intervals are for the quality of the final
-model, which has all labels, although the models of the folds had fewer. No files are read here and
-nothing is drawn.
+model, which is trained on all labels, although the models of the folds were trained on fewer.
 
-The noise of a figure has three sources. Independent paragraphs would vary by as much as shares of
-them do; few paragraphs of a topic often happen to be all right or all wrong, so each topic leans on
-the mean of all. Paragraphs of an article vary together: the bootstrap shows how much more a figure
-varies when articles are drawn, and few articles lean on what is usual. The models of the folds are
-some of many that other labels would have given, which a factor allows for.
+The variance of a figure has three sources. Paragraphs are a sample; few paragraphs of a topic are
+often all right or all wrong by chance, so its figure is shrunk towards the mean of all topics.
+Paragraphs of an article vary together; the bootstrap measures this design effect, which is shrunk
+towards the usual one if articles are few. Other labels would have given other models, which the
+factor `DESIGN_EFFECT` allows for.
 
-Both intervals of a share are for one that rests on so many independent observations
-(`corpus.effective`). Jeffreys' takes this number alone. Wilson's takes a quantile too, which
-differs between shares whose noise has different degrees of freedom.
+Jeffreys' and Wilson's intervals take the effective number of independent observations
+(`corpus.effective`). Wilson's also takes the quantile, which differs between shares if their
+variances have different degrees of freedom.
 """
 
 from __future__ import annotations
@@ -31,51 +30,50 @@ from paratopic.evaluation.metrics import (
     MetricKey,
     Proportion,
     Tally,
+    effective_n_by_topic,
+    effective_n_rows,
     macro_f1,
-    mean_of,
-    n_rows,
-    of_topics,
-    shares_of,
-    shares_of_answers,
+    prediction_proportions,
+    repeat_mean,
+    sample_value,
     tallies,
+    topic_proportions,
     train_share_of_topics,
-    value_of,
 )
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.modes import Array, squared_distances
 
-# With fewer labels of its own, a group has no interval; with fewer labelled articles, if articles
-# were drawn, nothing has one.
+# A group with fewer labels of its own has no interval. If articles were drawn, no figure has an
+# interval with fewer labelled articles.
 LEAST_LABELS, LEAST_ARTICLES = 20, 6
-# The tests of cross-validation share training paragraphs, and the final model is one of many that
-# other labels would have given, so figures vary more than those of as many independent tests. This
-# and the next two were chosen by simulation, on other tables than those that are reported
-# (benchmarks/interval_coverage.py).
+# Factor of the variance. The folds share training paragraphs, and the final model is one of many
+# that other labels would have given, so figures vary more than those of independent tests.
+# benchmarks/interval_coverage.py measures how often the intervals hold with this constant and with
+# those below (benchmarks/results/interval_coverage.csv).
 DESIGN_EFFECT = 1.5
-# How much errors in an article are usually alike (their intraclass correlation), and number of
-# articles that this weighs.
-ALIKE, ALIKE_ARTICLES = 0.1, 2
-# Events are rare, for Wilson's interval, if there are fewer labels with them.
+# Prior of the design effect: the usual intraclass correlation of errors in an article, and the
+# number of articles that it weighs as much as.
+USUAL_CORRELATION, PRIOR_ARTICLES = 0.1, 2
+# Wilson's interval is modified if fewer labels have the event, or lack it.
 RARE = 3.5
-# Number of draws at a time, and of weights in them at most: more than ten thousand paragraphs take
-# fewer draws at a time, so that these stay under 100 MB.
-STEP, WEIGHTS = 250, 2_500_000
-# Errors fall with the number of labels to this power, where nothing else is known, and models stray
-# from it by this much. These and the next two were chosen by simulation, on other tables than those
-# that are reported (benchmarks/interval_coverage.py).
-EXPONENT, STRAY = 0.2, 0.2
-# Where all labels of a topic are held out at once, what models gain from them is not known. It is
-# taken for what they gain where they learnt from this share.
+# Number of draws at a time, and most weights in them. Corpora of more than ten thousand paragraphs
+# take fewer draws at a time, so that the weights stay under 100 MB.
+DRAWS_AT_ONCE, MOST_WEIGHTS = 250, 2_500_000
+# The error is taken to be proportional to the number of labels to the power of minus the first
+# number. The second is the standard deviation of a model's gain from that, as a share of it.
+LEARNING_EXPONENT, GAIN_DEVIATION = 0.2, 0.2
+# The gain from labels is unknown if all labels of a topic are held out at once. Training shares
+# below this one are taken for this one.
 LEAST_TRAIN_SHARE = 0.1
-# Number of paragraphs that the mean of all topics weighs for one of them.
-LIKE_OTHERS = 4.0
+# Number of paragraphs that the mean of all topics weighs as much as, in shrinking a topic's figure.
+PRIOR_PARAGRAPHS = 4.0
 # The expected calibration error of fewer paragraphs is mostly chance.
 LEAST_FOR_ECE = 200
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its interval; `low` and `high` are None where it has none.
+    """A figure with its interval; `low` and `high` are None if it has none.
 
     It may be a metric, a share of a corpus, a difference of two, or a change for each unit of time.
     """
@@ -95,7 +93,7 @@ class Estimate:
 
 
 def margin(share: float, n_labels: int, n_texts: int, confidence: float) -> float:
-    """Half of the interval to expect of a share, by labels of a random sample alone.
+    """Expected half-width of a share's interval from the labels of a random sample.
 
     It is the normal approximation for a finite corpus (Cochran 1977, Sampling Techniques, chapter
     3).
@@ -124,49 +122,47 @@ def write_p(p: float) -> str:
 
 
 def shrunk_design_effect(measured: float, sizes: Integers) -> float:
-    """A design effect that is measured in few groups, shrunk to the usual one; at least 1.
+    """Design effect that was measured in few groups, shrunk towards the usual one; at least 1.
 
     Parameters
     ----------
     measured
-        Variance of draws of groups over that of draws of rows. Draws of n have (n - 1) / (n + 1) of
-        the variance that samples of n have.
+        Variance over draws of groups, divided by that over draws of rows. A draw of n has
+        (n - 1) / (n + 1) of the variance of a sample of n, which this function corrects.
     sizes
         (g,) numbers of rows in the groups.
     """
     n, n_groups = int(sizes.sum()), len(sizes)
     measured *= (n_groups + 1) * (n - 1) / max(1, (n_groups - 1) * (n + 1))
-    usual = design_effect(float((sizes**2).sum()) / n, ALIKE)
-    shrunk = (ALIKE_ARTICLES * usual + (n_groups - 1) * measured) / (ALIKE_ARTICLES + n_groups - 1)
+    usual = design_effect(float((sizes**2).sum()) / n, USUAL_CORRELATION)
+    shrunk = (PRIOR_ARTICLES * usual + (n_groups - 1) * measured) / (PRIOR_ARTICLES + n_groups - 1)
     return max(1.0, shrunk)
 
 
-def few_groups(n_groups: int, confidence: float) -> float:
-    """How much wider intervals are because few groups say little of their noise, at least 1.
+def few_groups_factor(n_groups: int, confidence: float) -> float:
+    """Factor of an interval's width for the uncertain variance of few groups, at least 1.
 
-    That is the quantile of Student's t distribution over that of the normal one.
+    It is the quantile of Student's t distribution over that of the normal one.
     """
-    freedom, quantile = ALIKE_ARTICLES + n_groups - 1, (1 + confidence) / 2
+    freedom, quantile = PRIOR_ARTICLES + n_groups - 1, (1 + confidence) / 2
     return float(stdtrit(freedom, quantile) / ndtri(quantile))
 
 
 def jeffreys(value: float, size: float, confidence: float) -> tuple[float, float]:
-    """Ends of Jeffreys' interval of a share, by the prior Beta(1/2, 1/2); it holds the share.
+    """Ends of Jeffreys' interval of a share, with the prior Beta(1/2, 1/2), extended to the share.
 
     >>> low, high = jeffreys(0.0, 60.0, 0.95)
     >>> low, round(high, 3)
     (0.0, 0.041)
     """
     hits, misses = value * size + 0.5, (1 - value) * size + 0.5
-    low, high = (
-        float(betaincinv(hits, misses, quantile))
-        for quantile in ((1 - confidence) / 2, (1 + confidence) / 2)
-    )
+    low = float(betaincinv(hits, misses, (1 - confidence) / 2))
+    high = float(betaincinv(hits, misses, (1 + confidence) / 2))
     return min(value, low), max(value, high)
 
 
 def wilson(values: Array, sizes: Array, quantile: Array | float) -> tuple[Array, Array]:
-    """Ends of Wilson's interval of shares, (K,) each (1927, J. Am. Statistical Association 22).
+    """Low and high ends, (K,), of Wilson's interval (1927, J. Am. Statistical Association 22).
 
     >>> low, high = wilson(np.array([0.0]), np.array([60.0]), 1.96)
     >>> low.round(3).tolist(), high.round(3).tolist()
@@ -177,9 +173,9 @@ def wilson(values: Array, sizes: Array, quantile: Array | float) -> tuple[Array,
     values
         (K,) shares, 0 to 1.
     sizes
-        (K,) numbers of independent observations that they rest on, above 0.
+        (K,) effective numbers of independent observations, above 0.
     quantile
-        Number of standard errors on each side, one for each share or for all.
+        Number of standard errors on each side, for each share or for all.
     """
     squared = quantile**2
     middle = (values + squared / (2 * sizes)) / (1 + squared / sizes)
@@ -192,18 +188,22 @@ def wilson(values: Array, sizes: Array, quantile: Array | float) -> tuple[Array,
 def modified_wilson(
     values: Array, sizes: Array, confidence: float, quantile: Array | float
 ) -> tuple[Array, Array]:
-    """Ends of Wilson's interval, which holds too seldom next to 0 and 1 and is wider there.
+    """Lower and upper ends of Wilson's interval, widened near 0 and 1, where its coverage is low.
 
-    There it reaches as far as a one-sided interval of rare events (Brown, Cai & DasGupta 2001,
-    Statistical Science 16, 101-133). Parameters as for `wilson`.
+    Near 0 the lower end is that of a one-sided Poisson interval if this is lower, and near 1 the
+    upper end likewise (Brown, Cai & DasGupta 2001, Statistical Science 16, 101-133). Parameters as
+    for `wilson`; `confidence` is that of the Poisson interval.
     """
-    hits, misses = sizes * values, sizes * (1 - values)
-    few_hits, few_misses = (
-        np.where(n < RARE, gammaincinv(np.maximum(n, 1e-9), 1 - confidence) / sizes, 1.0)
-        for n in (hits, misses)
-    )
     low, high = wilson(values, sizes, quantile)
-    return np.minimum(low, few_hits), np.maximum(high, 1 - few_misses)
+    lowest_hits = _rare_event_limit(sizes * values, sizes, confidence)
+    lowest_misses = _rare_event_limit(sizes * (1 - values), sizes, confidence)
+    return np.minimum(low, lowest_hits), np.maximum(high, 1 - lowest_misses)
+
+
+def _rare_event_limit(n_events: Array, sizes: Array, confidence: float) -> Array:
+    """Lower ends of one-sided intervals for shares of rare events, (K,); 1 for other events."""
+    limit = gammaincinv(np.maximum(n_events, 1e-9), 1 - confidence) / sizes
+    return np.where(n_events < RARE, limit, 1.0)
 
 
 @dataclass(frozen=True)
@@ -213,8 +213,8 @@ class Difference:
     Parameters
     ----------
     p
-        Two-sided p-value of no difference. It is below 1 minus the confidence where the interval
-        excludes 0, and only there.
+        Two-sided p-value for no difference. It is below 1 minus the confidence if and only if the
+        interval excludes 0.
     """
 
     value: float
@@ -224,27 +224,29 @@ class Difference:
 
 
 def measure(
-    forced: Outcomes, answers: Outcomes, confidence: float, n_draws: int, seed: int
+    forced: Outcomes, predictions: Outcomes, confidence: float, n_draws: int, seed: int
 ) -> dict[MetricKey, Estimate]:
-    """Every metric of a model's answers, and of its forced topics, with its interval.
+    """All metrics of a model's predictions, and of its forced topics, with their intervals.
 
     Parameters
     ----------
-    confidence
-        Confidence of the intervals, such as 0.95.
+    forced, predictions
+        From `outcomes.outcomes` and `outcomes.prediction_outcomes`.
+    confidence, n_draws
+        Confidence of the intervals, such as 0.95, and number of draws of the bootstrap.
 
     Returns
     -------
-    Means over repeats. Keys are (precision, N), (recall, N) and (f1, N) for each class number N;
-    in mode single also answer_macro_f1, answer_accuracy, coverage (share of rows whose answer is a
-    topic), precision (share of these answers that are right; missing if there are none) and recall
-    (share of the rows with a topic whose answer is right). In mode multi the metrics of the topics
-    are those of the answers, too. And the keys of `estimates`.
-    Macro-F1 has no interval where labels are too few (`Outcomes.too_few`).
+    Means over repeats, with the keys of `estimates` and (precision, N), (recall, N) and (f1, N) for
+    each class number N. Mode single also has answer_macro_f1, answer_accuracy, coverage (share of
+    rows with a predicted topic), precision (share of these predictions that are right; missing if
+    there are none) and recall (share of the rows with a topic for which it is predicted).
+    Macro-F1 has no interval if labels are too few (`Outcomes.too_few`).
     """
-    wish = confidence, n_draws, seed
-    of_answers = share_estimates(answers, shares_of_answers(answers), *wish)
-    measured = of_answers | estimates(forced, *wish)
+    resampling = confidence, n_draws, seed
+    proportions = prediction_proportions(predictions)
+    measured = proportion_estimates(predictions, proportions, *resampling)
+    measured |= estimates(forced, *resampling)
     if forced.too_few:
         averages = {"macro_f1", "answer_macro_f1"} & measured.keys()
         measured |= {key: Estimate(measured[key].value) for key in averages}
@@ -254,73 +256,75 @@ def measure(
 def estimates(
     outcomes: Outcomes, confidence: float, n_draws: int, seed: int
 ) -> dict[MetricKey, Estimate]:
-    """Every metric of the topics, with its interval; parameters as for `measure`.
+    """Estimate all metrics over all topics, with intervals; parameters as for `measure`.
 
     Returns
     -------
-    Means over repeats. Keys are macro_f1, brier and log_loss; in mode single also accuracy; in mode
-    multi subset_accuracy (all of a row's topics are right), micro_f1 and map (mean average
-    precision). From
-    `LEAST_FOR_ECE` rows on there is also ece, without an interval, because chance adds to it.
+    Each metric is the mean over the repeats of cross-validation. Keys are macro_f1, brier and
+    log_loss. Mode single adds accuracy. Mode multi adds subset_accuracy (share of rows whose topics
+    are all right), micro_f1 and map (mean average precision over topics). From `LEAST_FOR_ECE` rows
+    on there is also ece, the expected calibration error. It has no interval, because chance alone
+    makes it positive.
     """
-    measured = share_estimates(outcomes, shares_of(outcomes), confidence, n_draws, seed)
+    proportions = topic_proportions(outcomes)
+    measured = proportion_estimates(outcomes, proportions, confidence, n_draws, seed)
     measured |= _loss_estimates(outcomes, confidence)
     if len(outcomes.true) >= LEAST_FOR_ECE:
-        measured["ece"] = Estimate(float(value_of(outcomes, Tally.calibration_error)))
+        measured["ece"] = Estimate(float(sample_value(outcomes, Tally.calibration_error)))
     return measured
 
 
-def share_estimates(
+def proportion_estimates(
     outcomes: Outcomes,
-    shares: Mapping[MetricKey, Proportion],
+    proportions: Mapping[MetricKey, Proportion],
     confidence: float,
     n_draws: int,
     seed: int,
 ) -> dict[MetricKey, Estimate]:
-    """Figures from 0 to 1 with their intervals; parameters as for `estimates`.
+    """Proportions with their intervals; parameters as for `measure`.
 
-    The interval is that of a binomial share with Jeffreys' prior, of as many paragraphs as have the
-    figure's noise (Korn & Graubard 1998, Survey Methodology 24, 193-201).
+    The interval is Jeffreys' for a binomial share of as many paragraphs as would give the figure's
+    variance (Korn & Graubard 1998, Survey Methodology 24, 193-201).
     """
-    whole = tallies(outcomes, outcomes.counts[None])
-    figures = {name: share.figure for name, share in shares.items()}
+    sample = tallies(outcomes, outcomes.counts[None])
+    figures = {name: proportion.figure for name, proportion in proportions.items()}
     effects = design_effects(outcomes, figures, n_draws, seed)
     measured: dict[MetricKey, Estimate] = {}
-    for name, share in shares.items():
-        value = float(mean_of(whole, share.figure)[0])
-        parts = np.array([value]) if share.parts is None else mean_of(whole, share.parts)[0]
-        variance, spread = independent(parts, share.sizes)
-        wider = few_groups(len(outcomes.group_sizes), confidence)
-        variance *= DESIGN_EFFECT * effects[name] * wider**2
-        low, high = jeffreys(with_all(value, share.train_share), spread / variance, confidence)
+    for name, proportion in proportions.items():
+        value = float(repeat_mean(sample, proportion.figure)[0])
+        parts = np.array([value])
+        if proportion.parts is not None:
+            parts = repeat_mean(sample, proportion.parts)[0]
+        variance, unit_variance = independent_variance(parts, proportion.sizes)
+        factor = few_groups_factor(len(outcomes.group_sizes), confidence)
+        variance *= DESIGN_EFFECT * effects[name] * factor**2
+        expected = with_all_labels(value, proportion.train_share)
+        low, high = jeffreys(expected, unit_variance / variance, confidence)
         measured[name] = Estimate(value, min(value, low), max(value, high))
     return measured
 
 
-def with_all(value: float, train_share: float) -> float:
-    """What is expected of the final model, which has all labels and not just a share of them."""
-    return 1 - (1 - value) * float(max(train_share, LEAST_TRAIN_SHARE) ** EXPONENT)
+def with_all_labels(value: float, train_share: float) -> float:
+    """Expected figure of the final model, from that of models trained on a share of the labels."""
+    return 1 - (1 - value) * float(max(train_share, LEAST_TRAIN_SHARE) ** LEARNING_EXPONENT)
 
 
-def independent(parts: Array, sizes: Array) -> tuple[float, float]:
-    """Variance of a mean of shares if paragraphs were independent, and p(1 - p) of a share near it.
-
-    There are m shares, each of so many paragraphs.
-    """
-    near = _leaning_on_the_mean(parts, sizes)
-    mean = float(near.mean())
-    return float((near * (1 - near) / sizes).mean() / len(parts)), mean * (1 - mean)
+def independent_variance(parts: Array, sizes: Array) -> tuple[float, float]:
+    """Variance of a mean of m shares if paragraphs were independent, and p(1 - p) of this mean."""
+    shrunken = _shrunken_shares(parts, sizes)
+    mean = float(shrunken.mean())
+    return float((shrunken * (1 - shrunken) / sizes).mean() / len(parts)), mean * (1 - mean)
 
 
-def _leaning_on_the_mean(parts: Array, sizes: Array) -> Array:
-    """Shares (m,) of so many paragraphs, as far as these tell them.
+def _shrunken_shares(parts: Array, sizes: Array) -> Array:
+    """Shares, (m,), shrunk towards their mean, and this by one paragraph towards one half.
 
-    Each leans on their mean, and this on one half by one paragraph, so that nothing is certain.
+    So no share is exactly 0 or 1, which would have no variance.
     """
     n = float(sizes.sum())
     mean = (float(parts.mean()) * n + 0.5) / (n + 1)
-    near: Array = (parts * sizes + mean * LIKE_OTHERS) / (sizes + LIKE_OTHERS)
-    return near
+    shrunken: Array = (parts * sizes + mean * PRIOR_PARAGRAPHS) / (sizes + PRIOR_PARAGRAPHS)
+    return shrunken
 
 
 def design_effects(
@@ -329,45 +333,46 @@ def design_effects(
     n_draws: int,
     seed: int,
 ) -> dict[MetricKey, float]:
-    """How many times larger the variance of each figure is than with independent paragraphs.
+    """Variance of each figure over its variance if paragraphs were independent.
 
-    It is measured with the same draws of groups and of rows; parameters as for `estimates`.
+    The same draws are taken of groups and of rows; parameters as for `measure`.
     """
     if len(outcomes.group_sizes) == np.count_nonzero(outcomes.counts):
         return dict.fromkeys(figures, 1.0)
     resampled: dict[MetricKey, list[tuple[Array, Array]]] = {name: [] for name in figures}
-    for both in _draws(outcomes, n_draws, seed):
-        rows, groups = (tallies(outcomes, counts) for counts in both)
+    for row_weights, group_weights in _draws(outcomes, n_draws, seed):
+        rows, groups = tallies(outcomes, row_weights), tallies(outcomes, group_weights)
         for name, figure in figures.items():
-            resampled[name].append((mean_of(rows, figure), mean_of(groups, figure)))
+            resampled[name].append((repeat_mean(rows, figure), repeat_mean(groups, figure)))
     effects = {}
-    for name, each in resampled.items():
-        of_rows, of_groups = np.concatenate(each, axis=1).var(axis=1)
-        seen = float(of_groups / of_rows) if of_rows else 1.0
-        effects[name] = shrunk_design_effect(seen, outcomes.group_sizes)
+    for name, values in resampled.items():
+        row_variance, group_variance = np.concatenate(values, axis=1).var(axis=1)
+        measured = float(group_variance / row_variance) if row_variance else 1.0
+        effects[name] = shrunk_design_effect(measured, outcomes.group_sizes)
     return effects
 
 
 def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[MetricKey, Estimate]:
     """Brier score and log loss with their intervals.
 
-    The noise includes that of one mistake more, the most probable one, in all paragraphs.
+    One more mistake, the most probable one, adds to the variance, so that it is never 0.
     """
     true, scores, mode = outcomes.true, outcomes.scores, outcomes.mode
     mistaken = [mode.likeliest_mistake(true, repeat) for repeat in scores]
     quantile = float(ndtri((1 + confidence) / 2))
-    quantile *= few_groups(len(outcomes.group_sizes), confidence)
+    quantile *= few_groups_factor(len(outcomes.group_sizes), confidence)
     measured: dict[MetricKey, Estimate] = {}
+    counts, total = outcomes.counts, outcomes.counts.sum()
     for name, losses in (("brier", squared_distances), ("log_loss", mode.losses)):
-        of_rows = np.mean([losses(true, repeat) for repeat in scores], axis=0)
+        row_losses = np.mean([losses(true, repeat) for repeat in scores], axis=0)
         if_mistaken = np.mean([losses(m, s) for m, s in zip(mistaken, scores, strict=True)], axis=0)
-        counts, total = outcomes.counts, outcomes.counts.sum()
-        value, mistake = (float((each * counts).sum() / total) for each in (of_rows, if_mistaken))
-        away = counts * (of_rows - value) / total
-        seen = float(measured_design_effect(away, outcomes.groups))
-        effect = shrunk_design_effect(seen, outcomes.group_sizes)
-        variance = DESIGN_EFFECT * effect * float((away**2).sum())
-        variance += ((mistake - value) / n_rows(outcomes)) ** 2
+        value = float((row_losses * counts).sum() / total)
+        mistake = float((if_mistaken * counts).sum() / total)
+        residuals = counts * (row_losses - value) / total
+        measured_effect = float(measured_design_effect(residuals, outcomes.groups))
+        effect = shrunk_design_effect(measured_effect, outcomes.group_sizes)
+        variance = DESIGN_EFFECT * effect * float((residuals**2).sum())
+        variance += ((mistake - value) / effective_n_rows(outcomes)) ** 2
         half = quantile * float(np.sqrt(variance))
         measured[name] = Estimate(value, max(0.0, value - half), value + half)
     return measured
@@ -379,10 +384,10 @@ def difference(
     """Compare two models on the same folds, by macro-F1.
 
     The p-value is that of a two-sided paired permutation test (approximate randomisation: Noreen
-    1989; for F1: Yeh 2000, https://aclanthology.org/C00-2137). If the two models were equally
-    good, their predictions could be swapped, for a paragraph with all of its repeats. Swaps of
-    whole groups show how much more the difference varies with groups. The differences that swaps
-    give get the module's noise. The interval comes from the same differences.
+    1989; for F1: Yeh 2000, https://aclanthology.org/C00-2137). If the two models were equally good,
+    their predictions for a paragraph could be swapped, in all of its repeats at once. Swaps of
+    whole groups measure the design effect. The differences after swaps are widened by the other
+    sources of variance (see the module). The interval comes from the same differences.
 
     Parameters
     ----------
@@ -392,23 +397,21 @@ def difference(
         Number of random swaps; the smallest p-value is 1 / (n_permutations + 1).
     """
     value = float(_leads(one, other, np.zeros((1, len(one.true))))[0])
-    wider = few_groups(len(one.group_sizes), confidence)
-    chances = _chances(one, other, n_permutations, seed) * wider
-    # Rounding must not make equal differences unequal.
-    p = (int((np.abs(chances) >= abs(value) - 1e-12).sum()) + 1) / (n_permutations + 1)
-    half = float(np.quantile(np.abs(chances), confidence))
+    factor = few_groups_factor(len(one.group_sizes), confidence)
+    null_leads = _null_leads(one, other, n_permutations, seed) * factor
+    # The tolerance keeps rounding from making equal differences unequal.
+    p = (int((np.abs(null_leads) >= abs(value) - 1e-12).sum()) + 1) / (n_permutations + 1)
+    half = float(np.quantile(np.abs(null_leads), confidence))
     return Difference(value, max(-1.0, value - half), min(1.0, value + half), p)
 
 
 def _leads(one: Outcomes, other: Outcomes, swapped: Array) -> Array:
-    """Lead in macro-F1, mean over repeats, (d,), for d swaps (d, n) of both models' answers."""
+    """Lead in macro-F1, mean over repeats, (d,), after d swaps (d, n) of the predictions."""
     counts, total = one.counts[None], np.zeros(1)
     true = counts @ one.true
     for repeat in range(len(one.scores)):
-        first, second = (
-            np.hstack([o.predicted[repeat] & o.true, o.predicted[repeat]]).astype(np.float64)
-            for o in (one, other)
-        )
+        first = _hits_and_predictions(one, repeat)
+        second = _hits_and_predictions(other, repeat)
         moved = second - first
         changed = np.flatnonzero(moved.any(axis=1))
         change = (counts * swapped)[:, changed] @ moved[changed]
@@ -418,51 +421,66 @@ def _leads(one: Outcomes, other: Outcomes, swapped: Array) -> Array:
     return np.asarray(total / len(one.scores))
 
 
-def _chances(one: Outcomes, other: Outcomes, n_permutations: int, seed: int) -> Array:
-    """Differences that chance gives where no model is better: (n_permutations,)."""
+def _hits_and_predictions(outcomes: Outcomes, repeat: int) -> Array:
+    """True positives and predictions of a repeat, 0 or 1, (n, 2k)."""
+    predicted = outcomes.predicted[repeat]
+    return np.hstack([predicted & outcomes.true, predicted]).astype(np.float64)
+
+
+def _null_leads(one: Outcomes, other: Outcomes, n_permutations: int, seed: int) -> Array:
+    """Differences by chance if no model is better, (n_permutations,)."""
     rng = np.random.default_rng(seed)
-    first = np.unique(one.groups, return_index=True)[1]
+    first_rows = np.unique(one.groups, return_index=True)[1]
     leads = []
     for d in _steps(n_permutations, len(one.true)):
         swapped = rng.integers(0, 2, size=(d, len(one.true))).astype(np.float64)
-        together = swapped[:, first][:, one.groups]
-        leads.append([_leads(one, other, rows) for rows in (swapped, together)])
-    alone, seen = np.concatenate(leads, axis=1)
-    effect = float(seen.var() / alone.var()) if alone.any() else 1.0
+        swapped_groups = swapped[:, first_rows][:, one.groups]
+        leads.append([_leads(one, other, swapped), _leads(one, other, swapped_groups)])
+    row_leads, group_leads = np.concatenate(leads, axis=1)
+    effect = float(group_leads.var() / row_leads.var()) if row_leads.any() else 1.0
     effect = shrunk_design_effect(effect, one.group_sizes)
-    # Of each topic, how often only one of the models is right: a topic of few paragraphs by chance.
-    right, of_other = ((o.predicted & o.true)[:, :, one.present].mean(axis=0) for o in (one, other))
-    true, sizes = one.counts[:, None] * one.true[:, one.present], of_topics(one)
-    apart = (true * (right - of_other) ** 2).sum(axis=0) / true.sum(axis=0)
-    near = _leaning_on_the_mean(apart, sizes)
-    added = effect * max(0.0, float((near / sizes).mean() / len(near)) - float(alone.var()))
-    # The final models have more labels, from which one may gain more than the other; mostly both
-    # stray to the same side.
-    gains = [
-        (1 - value_of(o, Tally.macro_f1)) * np.log(max(train_share_of_topics(o), LEAST_TRAIN_SHARE))
-        for o in (one, other)
-    ]
-    added = DESIGN_EFFECT * added + (STRAY / 2) ** 2 * sum(gain**2 for gain in gains)
-    chances: Array = np.sqrt(DESIGN_EFFECT * effect) * alone
-    chances += np.sqrt(added) * rng.standard_normal(n_permutations)
-    return chances
+    # Two models may agree on all of a topic's few paragraphs by chance.
+    missing = effect * max(0.0, _disagreement_variance(one, other) - float(row_leads.var()))
+    # The final models are trained on more labels, from which one may gain more than the other. Both
+    # gains mostly deviate in the same direction, so half of the deviation is taken.
+    gains = _log_gain(one) ** 2 + _log_gain(other) ** 2
+    added = DESIGN_EFFECT * missing + (GAIN_DEVIATION / 2) ** 2 * gains
+    null_leads: Array = np.sqrt(DESIGN_EFFECT * effect) * row_leads
+    null_leads += np.sqrt(added) * rng.standard_normal(n_permutations)
+    return null_leads
+
+
+def _disagreement_variance(one: Outcomes, other: Outcomes) -> float:
+    """Variance of the lead by the shares of each topic's rows in which only one model is right."""
+    right = (one.predicted & one.true)[:, :, one.present].mean(axis=0)
+    other_right = (other.predicted & other.true)[:, :, one.present].mean(axis=0)
+    true, sizes = one.counts[:, None] * one.true[:, one.present], effective_n_by_topic(one)
+    disagreement = (true * (right - other_right) ** 2).sum(axis=0) / true.sum(axis=0)
+    shrunken = _shrunken_shares(disagreement, sizes)
+    return float((shrunken / sizes).mean() / len(shrunken))
+
+
+def _log_gain(outcomes: Outcomes) -> float:
+    """Error in macro-F1 times the logarithm of the share of labels that models are trained on."""
+    train_share = max(train_share_of_topics(outcomes), LEAST_TRAIN_SHARE)
+    return float((1 - sample_value(outcomes, Tally.macro_f1)) * np.log(train_share))
 
 
 def _draws(outcomes: Outcomes, n_draws: int, seed: int) -> Iterator[tuple[Array, Array]]:
     """Weights (d, n) of the rows in draws of the Bayesian bootstrap (Rubin 1981), in steps.
 
-    The weights are exponential, and multiply how much each row counts. In the first array rows are
-    drawn, in the second groups, each with the weight of its first row.
+    The weights are exponential, times those of the rows. In the first array rows are drawn, in the
+    second groups, each with the exponential weight of its first row.
     """
     rng = np.random.default_rng(seed)
-    first = np.unique(outcomes.groups, return_index=True)[1]
+    first_rows = np.unique(outcomes.groups, return_index=True)[1]
     for d in _steps(n_draws, len(outcomes.true)):
         rows = rng.exponential(size=(d, len(outcomes.groups)))
-        yield rows * outcomes.counts, rows[:, first][:, outcomes.groups] * outcomes.counts
+        yield rows * outcomes.counts, rows[:, first_rows][:, outcomes.groups] * outcomes.counts
 
 
 def _steps(n: int, n_rows: int) -> Iterator[int]:
-    """Sizes of the steps that n draws of few rows are taken in: 600 → 250, 250, 100."""
-    step = max(1, min(STEP, WEIGHTS // max(1, n_rows)))
+    """Sizes of the steps in which n draws of `n_rows` weights are taken: 600 → 250, 250, 100."""
+    step = max(1, min(DRAWS_AT_ONCE, MOST_WEIGHTS // max(1, n_rows)))
     for start in range(0, n, step):
         yield min(step, n - start)

@@ -1,10 +1,10 @@
-"""Metrics: small pure functions of counts and scores, and all figures of a model's outcomes.
+"""Metrics: small pure functions of counts and scores, and all metrics of a model's outcomes.
 
 Functions work on the last axes of their arrays, so that one call serves a single evaluation as well
 as thousands of resamples. Precision, recall and F1 come from three counts for each topic: `true`,
-the number of texts that have it; `predicted`, the number of texts it is predicted for; `hit`, the
-number of texts where both hold. Topics without a true example are left out of means over topics.
-Intervals are for `intervals`.
+the number of texts that have it; `predicted`, the number of texts that it is predicted for; `hit`,
+the number of true positives. Means over topics leave out topics without a true example.
+`intervals` computes the intervals.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.modes import Array, Integers, Scores, Targets, ratio
 from paratopic.project.metric_names import metrics_in
 
-# Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).
+# Key of a metric: its name, or its name and the number of a class, as in "macro_f1" and ("f1", 0).
 MetricKey = str | tuple[str, int]
 
 N_BINS = 10
@@ -41,18 +41,22 @@ def macro_f1(hit: Array, predicted: Array, true: Array, present: Targets) -> Arr
 def average_precision(true: Targets, scores: Array, counts: Array) -> Array:
     """Average precision of one topic: mean precision at each true text, highest scores first.
 
-    Texts with the same score are taken together, as in scikit-learn.
+    Texts with the same score share one threshold, as in scikit-learn.
+
+    >>> true, scores = np.array([True, False, True]), np.array([0.9, 0.8, 0.3])
+    >>> float(average_precision(true, scores, np.ones(3)).round(3))
+    0.833
 
     Parameters
     ----------
     true, scores
         (n,) whether each text has the topic, and its probabilities.
     counts
-        (..., n) how much each text counts.
+        (..., n) weight of each text.
 
     Returns
     -------
-    (...,); 0 where no true text counts.
+    (...,); 0 where no true text has a weight.
     """
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.diff(scores[order]) != 0, True)
@@ -63,7 +67,7 @@ def average_precision(true: Targets, scores: Array, counts: Array) -> Array:
 
 
 def bins(confidence: Array) -> Integers:
-    """Number of the equal-width confidence bin of each score.
+    """Number of the equal-width bin of each confidence, 0 to `N_BINS` - 1.
 
     >>> bins(np.array([0.05, 0.3, 1.0])).tolist()
     [0, 3, 9]
@@ -76,12 +80,9 @@ def calibration_error(counts: Array, confidence: Array, hit: Array) -> Array:
 
     Parameters
     ----------
-    counts
-        (..., N_BINS) how much the answers in each bin count.
-    confidence
-        (..., N_BINS) their confidences, times how much they count, summed.
-    hit
-        (..., N_BINS) how much the right ones count.
+    counts, confidence, hit
+        (..., N_BINS) sums over the predictions in each bin: of their weights, of their weighted
+        confidences, and of the weights of the right ones.
     """
     gap: Array = np.abs(confidence - hit).sum(axis=-1) / counts.sum(axis=-1)
     return gap
@@ -89,14 +90,14 @@ def calibration_error(counts: Array, confidence: Array, hit: Array) -> Array:
 
 @dataclass(frozen=True)
 class Tally:
-    """One repeat of the outcomes, counted in each of d draws.
+    """Counts of one repeat of the outcomes in each of d draws.
 
     Parameters
     ----------
     rows
-        (d, n) how much each row counts.
+        (d, n) weight of each row.
     hit, predicted, true
-        (d, k) counts of each topic.
+        (d, k) counts of each topic: true positives, predictions and labels.
     """
 
     outcomes: Outcomes
@@ -107,13 +108,13 @@ class Tally:
     true: Array
 
     @classmethod
-    def of(cls, outcomes: Outcomes, repeat: int, rows: Array) -> Tally:
-        """Count a repeat."""
+    def from_outcomes(cls, outcomes: Outcomes, repeat: int, rows: Array) -> Tally:
+        """Count a repeat in draws with these weights of the rows, (d, n)."""
         true, predicted = outcomes.true, outcomes.predicted[repeat]
-        hit, named, has = (
-            rows @ targets.astype(np.float64) for targets in (predicted & true, predicted, true)
-        )
-        return cls(outcomes, repeat, rows, hit, named, has)
+        n_hit = rows @ (predicted & true).astype(np.float64)
+        n_predicted = rows @ predicted.astype(np.float64)
+        n_true = rows @ true.astype(np.float64)
+        return cls(outcomes, repeat, rows, n_hit, n_predicted, n_true)
 
     @property
     def scores(self) -> Scores:
@@ -121,7 +122,7 @@ class Tally:
         return np.asarray(self.outcomes.scores[self.repeat])
 
     def mean(self, values: Array) -> Array:
-        """Mean, (d,), of a value for each row, (n,)."""
+        """Weighted mean, (d,), of a value for each row, (n,)."""
         return np.asarray(self.rows @ values / self.rows.sum(axis=1))
 
     def macro_f1(self) -> Array:
@@ -133,66 +134,70 @@ class Tally:
         return f1(self.hit, self.predicted, self.true)[:, self.outcomes.present]
 
     def micro_f1(self) -> Array:
-        """Micro-F1, (d,), of the counts of all topics: each weighs as often as it occurs."""
-        return f1(*(each.sum(axis=-1) for each in (self.hit, self.predicted, self.true)))
+        """Micro-F1, (d,), the F1 of the counts of all topics together."""
+        return f1(self.hit.sum(axis=-1), self.predicted.sum(axis=-1), self.true.sum(axis=-1))
 
     def accuracy(self) -> Array:
-        """Share of the rows whose topics are all predicted, and no other, (d,)."""
+        """Share of the rows whose predicted topics are exactly the true ones, (d,)."""
         exact = (self.outcomes.predicted[self.repeat] == self.outcomes.true).all(axis=1)
         return self.mean(exact.astype(np.float64))
 
     def coverage(self) -> Array:
-        """Share of the rows whose answer is not the last class, (d,)."""
+        """Share of the rows for which a topic is predicted, not the last class, (d,)."""
         return self.mean(1.0 - self.outcomes.predicted[self.repeat][:, -1])
 
     def precision(self) -> Array:
-        """Share of the answers that are right, (d,), of those that are not the last class."""
-        hit, predicted = (part[:, :-1].sum(axis=1) for part in (self.hit, self.predicted))
-        return ratio(hit, predicted)
+        """Share of the predicted topics that are right, (d,); the last class is no topic."""
+        return ratio(self.hit[:, :-1].sum(axis=1), self.predicted[:, :-1].sum(axis=1))
 
     def recall(self) -> Array:
-        """Share of the rows that are not of the last class whose answer is right, (d,)."""
-        hit, true = (part[:, :-1].sum(axis=1) for part in (self.hit, self.true))
-        return ratio(hit, true)
+        """Share of the rows with a topic for which it is predicted, (d,)."""
+        return ratio(self.hit[:, :-1].sum(axis=1), self.true[:, :-1].sum(axis=1))
 
     def average_precision(self) -> Array:
         """Average precision of each topic that is present, (d, topics)."""
-        each = [
+        by_topic = [
             average_precision(self.outcomes.true[:, topic], self.scores[:, topic], self.rows)
             for topic in np.flatnonzero(self.outcomes.present)
         ]
-        return np.stack(each, axis=-1)
+        return np.stack(by_topic, axis=-1)
 
     def mean_average_precision(self) -> Array:
-        """Mean of the average precision of each topic, (d,)."""
+        """Mean of the topics' average precisions, (d,)."""
         return np.asarray(self.average_precision().mean(axis=-1))
 
     def calibration_error(self) -> Array:
-        """Expected calibration error of the answers, (d,)."""
-        answers = self.outcomes.candidates[self.repeat]
-        row, confidence = np.nonzero(answers)[0], self.scores[answers]
+        """Expected calibration error of the candidate topics, (d,)."""
+        candidates = self.outcomes.candidates[self.repeat]
+        row, confidence = np.nonzero(candidates)[0], self.scores[candidates]
         row_and_bin = row * N_BINS + bins(confidence)
-        size = len(answers) * N_BINS
-        counts, sure, hit = (
-            self.rows @ np.bincount(row_and_bin, values, size).reshape(-1, N_BINS)
-            for values in (np.ones(len(row)), confidence, self.outcomes.true[answers])
+        size = len(candidates) * N_BINS
+
+        def sum_in_bins(values: Array | Targets) -> Array:
+            """Weighted sums of the candidates' values in each bin, (d, N_BINS)."""
+            summed = np.bincount(row_and_bin, values, size).reshape(-1, N_BINS)
+            return np.asarray(self.rows @ summed)
+
+        return calibration_error(
+            sum_in_bins(np.ones(len(row))),
+            sum_in_bins(confidence),
+            sum_in_bins(self.outcomes.true[candidates]),
         )
-        return calibration_error(counts, sure, hit)
 
 
-def value_of(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> Array:
-    """A figure of the sample itself, mean over repeats: the first of a single draw."""
-    value: Array = mean_of(tallies(outcomes, outcomes.counts[None]), figure)[0]
+def sample_value(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> Array:
+    """A figure of the sample itself without resampling, mean over repeats."""
+    value: Array = repeat_mean(tallies(outcomes, outcomes.counts[None]), figure)[0]
     return value
 
 
 def tallies(outcomes: Outcomes, rows: Array) -> list[Tally]:
-    """Each repeat counted in d draws, in which rows count as much as `rows` (d, n) says."""
-    return [Tally.of(outcomes, repeat, rows) for repeat in range(len(outcomes.scores))]
+    """Tally of each repeat in d draws with these weights of the rows, (d, n)."""
+    return [Tally.from_outcomes(outcomes, repeat, rows) for repeat in range(len(outcomes.scores))]
 
 
-def mean_of(tallies: list[Tally], figure: Callable[[Tally], Array]) -> Array:
-    """A figure in each draw, (d,), mean over repeats."""
+def repeat_mean(tallies: list[Tally], figure: Callable[[Tally], Array]) -> Array:
+    """A figure in each draw, (d, ...), mean over repeats."""
     return np.asarray(np.mean([figure(tally) for tally in tallies], axis=0))
 
 
@@ -202,15 +207,15 @@ class Proportion(NamedTuple):
     Attributes
     ----------
     figure
-        Computes it, (d,), from the counts of d draws.
+        Function that computes it, (d,), from the counts of d draws.
     sizes
-        Numbers of independent paragraphs that the figures rest on that it is the mean of, (m,);
-        0 where there is no such figure.
+        (m,) effective numbers of paragraphs behind each of the m figures that it is the mean of; 0
+        for a figure without any.
     train_share
-        Share of the labels that the models learnt from, which the final model has all of; 1 where
-        more labels make no figure better.
+        Share of the labels that the models of the folds were trained on, while the final model is
+        trained on all; 1 for a figure that more labels do not improve.
     parts
-        Computes the figures that it is the mean of, (d, m); None, the default, if that is itself.
+        Function that computes the m figures, (d, m); None, the default, if m is 1.
     """
 
     figure: Callable[[Tally], Array]
@@ -220,87 +225,89 @@ class Proportion(NamedTuple):
 
 
 def train_share_of_topics(outcomes: Outcomes) -> float:
-    """As `Outcomes.train_share`, mean over topics, in which each counts as much as its F1 lacks.
+    """`Outcomes.train_share` as a mean over topics, each weighted by 1 minus its F1.
 
     A rare topic loses more of its labels to the part that is held out than a frequent one.
     """
-    lacking = 1 - value_of(outcomes, Tally.f1)
-    if outcomes.topic_shares is None or not lacking.any():
+    errors = 1 - sample_value(outcomes, Tally.f1)
+    if outcomes.topic_shares is None or not errors.any():
         return outcomes.train_share
     shares = outcomes.topic_shares[outcomes.present]
-    return float((shares * lacking).sum() / lacking.sum())
+    return float((shares * errors).sum() / errors.sum())
 
 
-def n_rows(outcomes: Outcomes) -> float:
-    """Number of rows that count the same and tell as much."""
+def effective_n_rows(outcomes: Outcomes) -> float:
+    """Effective sample size of the rows."""
     return float(effective_size(outcomes.counts))
 
 
-def of_topics(outcomes: Outcomes) -> Array:
-    """As `n_rows`, of each topic that is present."""
+def effective_n_by_topic(outcomes: Outcomes) -> Array:
+    """Effective sample size of the rows of each topic that is present, (topics,)."""
     return effective_size((outcomes.counts[:, None] * outcomes.true[:, outcomes.present]).T)
 
 
-def share_of_macro_f1(outcomes: Outcomes) -> Proportion:
-    """Macro-F1, and what it rests on."""
+def macro_f1_proportion(outcomes: Outcomes) -> Proportion:
+    """Macro-F1 as a proportion."""
     return Proportion(
-        Tally.macro_f1, of_topics(outcomes), train_share_of_topics(outcomes), Tally.f1
+        Tally.macro_f1, effective_n_by_topic(outcomes), train_share_of_topics(outcomes), Tally.f1
     )
 
 
-def shares_of(outcomes: Outcomes) -> dict[MetricKey, Proportion]:
-    """Metrics of the topics, which in mode single are forced."""
-    rows, train_share = np.array([n_rows(outcomes)]), outcomes.train_share
-    accuracy, macro_f1 = Proportion(Tally.accuracy, rows, train_share), share_of_macro_f1(outcomes)
-    shares = {
+def topic_proportions(outcomes: Outcomes) -> dict[MetricKey, Proportion]:
+    """Metrics of the topics; in mode single, a topic is forced for each row."""
+    rows, train_share = np.array([effective_n_rows(outcomes)]), outcomes.train_share
+    accuracy = Proportion(Tally.accuracy, rows, train_share)
+    macro_f1 = macro_f1_proportion(outcomes)
+    figure, parts = Tally.mean_average_precision, Tally.average_precision
+    proportions = {
         "macro_f1": macro_f1,
         "micro_f1": Proportion(Tally.micro_f1, rows, train_share),
-        "map": macro_f1._replace(
-            figure=Tally.mean_average_precision, parts=Tally.average_precision
-        ),
+        "map": macro_f1._replace(figure=figure, parts=parts),
         "accuracy": accuracy,
         "subset_accuracy": accuracy,
     }
-    return _in_mode(shares, outcomes)
+    return _measurable_in_mode(proportions, outcomes)
 
 
-def shares_of_answers(answers: Outcomes) -> dict[MetricKey, Proportion]:
-    """Metrics of the answers: those of the mode, and precision, recall and F1 of each class."""
-    rows, train_share = np.array([n_rows(answers)]), answers.train_share
-    of_topic = effective_size(answers.counts * ~answers.predicted[:, :, -1]).mean(keepdims=True)
-    topical = np.atleast_1d(effective_size(answers.counts * ~answers.true[:, -1]))
-    shares = _in_mode(
+def prediction_proportions(predictions: Outcomes) -> dict[MetricKey, Proportion]:
+    """Metrics of the predictions: those of the mode, and precision, recall and F1 of each class."""
+    weights, train_share = predictions.counts, predictions.train_share
+    rows = np.array([effective_n_rows(predictions)])
+    covered = effective_size(weights * ~predictions.predicted[:, :, -1]).mean(keepdims=True)
+    topical = np.atleast_1d(effective_size(weights * ~predictions.true[:, -1]))
+    proportions = _measurable_in_mode(
         {
-            "answer_macro_f1": share_of_macro_f1(answers),
+            "answer_macro_f1": macro_f1_proportion(predictions),
             "answer_accuracy": Proportion(Tally.accuracy, rows, train_share),
-            "precision": Proportion(Tally.precision, np.asarray(of_topic), train_share),
+            "precision": Proportion(Tally.precision, np.asarray(covered), train_share),
             "recall": Proportion(Tally.recall, topical, train_share),
             "coverage": Proportion(Tally.coverage, rows, 1.0),
         },
-        answers,
+        predictions,
     )
-    counts = answers.counts[:, None]
-    support = np.maximum(effective_size((counts * answers.true).T), 1)
-    of_repeats = effective_size((counts * answers.predicted).swapaxes(1, 2))
-    predicted = np.maximum(of_repeats.mean(axis=0), 1)
-    for topic in range(answers.true.shape[1]):
-        if answers.topic_shares is not None:
-            train_share = float(answers.topic_shares[topic])
+    support = np.maximum(effective_size((weights[:, None] * predictions.true).T), 1)
+    by_repeat = effective_size((weights[:, None] * predictions.predicted).swapaxes(1, 2))
+    predicted = np.maximum(by_repeat.mean(axis=0), 1)
+    for topic in range(predictions.true.shape[1]):
+        if predictions.topic_shares is not None:
+            train_share = float(predictions.topic_shares[topic])
         for name, sizes in (("precision", predicted), ("recall", support), ("f1", support)):
-            figure = partial(_of_topic, name, topic)
-            shares[name, topic] = Proportion(figure, sizes[[topic]], train_share)
-    return shares
+            figure = partial(_topic_figure, name, topic)
+            proportions[name, topic] = Proportion(figure, sizes[[topic]], train_share)
+    return proportions
 
 
-def _in_mode(shares: Mapping[str, Proportion], outcomes: Outcomes) -> dict[MetricKey, Proportion]:
-    """The metrics that the outcomes' mode has, and that rest on something."""
+def _measurable_in_mode(
+    proportions: Mapping[str, Proportion], outcomes: Outcomes
+) -> dict[MetricKey, Proportion]:
+    """Select the metrics that the outcomes' mode has and that some paragraph measures."""
     keys = metrics_in(outcomes.mode.name)
-    return {key: share for key, share in shares.items() if key in keys and share.sizes.any()}
+    return {key: part for key, part in proportions.items() if key in keys and part.sizes.any()}
 
 
-def _of_topic(name: str, topic: int, tally: Tally) -> Array:
+def _topic_figure(name: str, topic: int, tally: Tally) -> Array:
     """Precision, recall or F1 of a topic, (d,)."""
-    hit, predicted, true = (part[:, topic] for part in (tally.hit, tally.predicted, tally.true))
+    hit, predicted, true = tally.hit[:, topic], tally.predicted[:, topic], tally.true[:, topic]
     if name == "f1":
         return f1(hit, predicted, true)
     return ratio(hit, predicted if name == "precision" else true)

@@ -1,6 +1,6 @@
 """The report of one model: metrics, curves, confusions and predictions, and sentences on them.
 
-No file is written here, and nothing is plotted: `figures` does that.
+This module writes no file and plots nothing; stages and `findings.figures` do that.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from paratopic.evaluation import metrics
 from paratopic.evaluation.intervals import Difference, Estimate, difference, measure
 from paratopic.evaluation.outcomes import (
     Outcomes,
-    answer_outcomes,
-    answered,
     cautions,
     confusion,
+    evaluated_predictions,
     mean_over_repeats,
     outcomes,
+    prediction_outcomes,
 )
-from paratopic.inference.modes import NEVER, Array, Calibration, Targets, topical
+from paratopic.inference.modes import NEVER, Array, Calibration, Targets, has_topic
 from paratopic.project.errors import signed
 from paratopic.project.metric_names import Metric, metrics_in
 from paratopic.project.params import Calibrate, Evaluate
 from paratopic.project.reports import Final, Report
 
-# Columns of the tables where nothing was held out.
-EMPTY = {
+# Columns of the tables if nothing was held out.
+EMPTY_TABLES = {
     "confusion": ["label", "answer", "count"],
     "precision_recall": ["topic", "recall", "precision"],
     "reliability": ["confidence", "accuracy", "n"],
@@ -41,8 +41,8 @@ EMPTY = {
     "predictions": ["id", "text", "answer", "label", "right", "most_probable"],
 }
 
-# Part of what stands around a paragraph (`inference.linear_head.ContextWeights`) → its name.
-NAMES = {
+# Part of the context (`inference.linear_head.ContextWeights`) → its name in sentences.
+CONTEXT_NAMES = {
     "neighbours": "its neighbours",
     "heading": "its heading",
     "title": "the title of its article",
@@ -51,7 +51,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What stages fit and calibrate made of one model.
+    """Results of one model from the stages fit and calibrate.
 
     Parameters
     ----------
@@ -60,9 +60,10 @@ class OutOfFold:
         nothing was held out.
     history
         Histories of the fits: columns repeat and fold, then x and y.
+    promise
+        Precision that sure predictions keep, and its settings.
     without_context
-        As `scores`, of the same paragraphs without what stands around them; None, the default,
-        where nothing was read around them.
+        Scores of the same paragraphs without context; None, the default, if the model reads none.
     """
 
     scores: pd.DataFrame
@@ -79,10 +80,10 @@ class Sure:
     Parameters
     ----------
     threshold
-        Least probability of those of the model that ships; None where no promise can be kept. A
-        promise takes topics in at least `groups_needed` groups, and there are `groups`.
+        Least probability of a sure prediction of the model that ships; None if no precision can be
+        promised, which takes `groups_needed` groups with a topic, of which there are `groups`.
     target
-        Share of them that is promised to be right.
+        Promised precision.
     share, precision
         Shares of paragraphs that get one, and of these that are right; None without any.
     """
@@ -97,13 +98,13 @@ class Sure:
 
 @dataclass(frozen=True)
 class Abstention:
-    """What is predicted in mode single: whether a paragraph has a topic at all, and what is sure.
+    """Abstention in mode single: from any topic, and from marking a prediction as sure.
 
     Parameters
     ----------
     auroc_topical
-        Chance that a paragraph with a topic is given more probability of having one than a
-        paragraph with none; None if there is no such pair.
+        Area under the ROC curve of the probability of any topic, for paragraphs with a topic
+        against those with none; None if either are missing.
     """
 
     auroc_topical: float | None
@@ -112,7 +113,7 @@ class Abstention:
 
 @dataclass(frozen=True)
 class Naming:
-    """Effect of the thresholds of mode multi: topics per paragraph, true and predicted."""
+    """Effect of the thresholds of mode multi: true and predicted topics per paragraph."""
 
     thresholds: dict[str, float]
     topics_a_paragraph: float
@@ -121,7 +122,7 @@ class Naming:
 
 @dataclass(frozen=True)
 class TopicFigures:
-    """Figures of one topic, which `support` paragraphs have."""
+    """Figures of one topic; `support` is the number of paragraphs with it."""
 
     support: int
     precision: Estimate
@@ -131,26 +132,26 @@ class TopicFigures:
 
 @dataclass(frozen=True)
 class Context:
-    """What reading around paragraphs gains over reading the same ones alone."""
+    """Gain in macro-F1 with context, compared with the same paragraphs without context."""
 
     gain: Difference
 
 
 class Metrics(Report):
-    """Content of metrics.json. Without anything held out n is 0, and most fields have defaults.
+    """Content of metrics.json. If nothing was held out, n is 0 and most fields have defaults.
 
     Parameters
     ----------
     n, n_topical, mistakes
-        Numbers of paragraphs that were measured, of those with a topic, and of wrong answers.
+        Numbers of paragraphs that were measured, of those with a topic, and of wrong predictions.
     figures
-        Key of a metric → its estimate. In the file they stand beside the other fields.
+        Key of a metric → its estimate. The file has them at the level of the other fields.
     topics
         Name of a topic → its figures.
     abstention, naming
-        What the thresholds do, in mode single and in mode multi.
+        Effect of the thresholds, in mode single and in mode multi.
     context
-        None where nothing was read around paragraphs.
+        Gain from context; None if the model reads none.
     """
 
     n: int
@@ -176,14 +177,14 @@ class Metrics(Report):
     def main(self) -> dict[str, float]:
         """The few figures that DVC's tables and MLflow's list show, by their names there.
 
-        The first one has the ends of its interval beside it.
+        The ends of its interval follow the first one.
         """
         figures: dict[str, float | None] = {}
         for number, metric in enumerate(self.measured):
             if metric.is_main:
                 estimate = self.figures[metric.key]
                 figures[metric.key] = estimate.value
-                if not number:
+                if number == 0:
                     figures[f"{metric.key}_low"] = estimate.low
                     figures[f"{metric.key}_high"] = estimate.high
         return {name: value for name, value in figures.items() if value is not None}
@@ -198,18 +199,20 @@ class Metrics(Report):
 
     @model_serializer(mode="wrap")
     def _spread(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
-        parts = (each if key == "figures" else {key: each} for key, each in dump(self).items())
-        return {key: value for part in parts for key, value in part.items()}
+        values: dict[str, object] = {}
+        for key, value in dump(self).items():
+            values |= value if key == "figures" else {key: value}
+        return values
 
 
 @dataclass(frozen=True)
 class ModelReport:
-    """What is reported of one trained model.
+    """The report of one trained model.
 
     Parameters
     ----------
     shipped
-        About the model that ships.
+        Report on the final fit, the model that ships.
     tables
         Name of a CSV file → its rows: those of `build_report`, and final, the history of the model
         that ships.
@@ -222,7 +225,7 @@ class ModelReport:
 
     @property
     def confusions(self) -> dict[str, dict[str, int]]:
-        """Number of paragraphs: topic of the label → topic of the answer → count."""
+        """Number of paragraphs: topic of the label → predicted topic → count."""
         return {
             str(label): dict(zip(rows["answer"], rows["count"].tolist(), strict=True))
             for label, rows in self.tables["confusion"].groupby("label", sort=False)
@@ -230,36 +233,38 @@ class ModelReport:
 
 
 def abstention(
-    answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold
+    predictions: Outcomes, names: Sequence[str], out_of_fold: OutOfFold
 ) -> dict[str, Abstention]:
-    """What is predicted in mode single, and what is sure by the threshold that ships."""
+    """Measure the thresholds of mode single, by the least probability of sure ones that ships."""
     from sklearn.metrics import roc_auc_score
 
-    true, given = answers.true[:, :-1], answers.predicted[..., :-1]
-    scores = answers.scores[..., :-1]
+    true, predicted = predictions.true[:, :-1], predictions.predicted[..., :-1]
+    scores = predictions.scores[..., :-1]
     threshold = out_of_fold.calibration.sure
-    sure = given & (scores >= threshold)
-    is_topical, auroc = topical(true), None
+    sure = predicted & (scores >= threshold)
+    is_topical, auroc = has_topic(true), None
     if 0 < is_topical.sum() < len(true):
-        of_repeats = np.tile(is_topical, len(scores))
-        auroc = float(roc_auc_score(of_repeats, scores.sum(axis=-1).ravel()))
-    of_sure = Sure(
+        is_topical_by_repeat = np.tile(is_topical, len(scores))
+        auroc = float(roc_auc_score(is_topical_by_repeat, scores.sum(axis=-1).ravel()))
+    sure_figures = Sure(
         threshold=threshold if threshold < NEVER else None,
         target=out_of_fold.promise.precision,
         share=float(sure.any(axis=-1).mean()),
         precision=float((sure & true).sum() / sure.sum()) if sure.any() else None,
         groups_needed=out_of_fold.promise.least_groups,
-        groups=len(np.unique(answers.groups[is_topical])),
+        groups=len(np.unique(predictions.groups[is_topical])),
     )
-    return {"abstention": Abstention(auroc, of_sure)}
+    return {"abstention": Abstention(auroc, sure_figures)}
 
 
-def naming(answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold) -> dict[str, Naming]:
-    """What the thresholds of mode multi do."""
+def naming(
+    predictions: Outcomes, names: Sequence[str], out_of_fold: OutOfFold
+) -> dict[str, Naming]:
+    """Measure the thresholds of mode multi."""
     effect = Naming(
         thresholds=dict(zip(names, out_of_fold.calibration.thresholds, strict=True)),
-        topics_a_paragraph=float(answers.true.mean() * len(names)),
-        named_a_paragraph=float(answers.predicted.mean() * len(names)),
+        topics_a_paragraph=float(predictions.true.mean() * len(names)),
+        named_a_paragraph=float(predictions.predicted.mean() * len(names)),
     )
     return {"naming": effect}
 
@@ -267,7 +272,7 @@ def naming(answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold) -> d
 def build_report(
     data: Labelled, out_of_fold: OutOfFold, split: Split, settings: Evaluate, seed: int
 ) -> tuple[Metrics, dict[str, pd.DataFrame]]:
-    """Measure one model; where nothing was held out, report that.
+    """Measure one model, or report that nothing was held out.
 
     Returns
     -------
@@ -276,39 +281,41 @@ def build_report(
     topics, scores = data.topics, out_of_fold.scores
     basis = {"mode": topics.mode, "split_unit": split.split_unit}
     if scores.empty:
-        tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY.items()}
+        tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY_TABLES.items()}
         return Metrics.model_validate({"n": 0, **basis, "notes": split.messages}), tables
-    forced, of_repeats = outcomes(data, scores), answer_outcomes(data, scores)
-    answers = answered(data, scores)
-    wish = settings.confidence, settings.n_draws, seed
-    measured = measure(forced, of_repeats, *wish)
+    forced, by_repeat = outcomes(data, scores), prediction_outcomes(data, scores)
+    predictions = evaluated_predictions(data, scores)
+    resampling = settings.confidence, settings.n_draws, seed
+    measured = measure(forced, by_repeat, *resampling)
     supports = forced.true[forced.counts > 0].sum(axis=0).tolist()
+    topic_figures = {}
+    for k, (name, support) in enumerate(zip(topics.names, supports, strict=True)):
+        precision, recall = measured["precision", k], measured["recall", k]
+        topic_figures[name] = TopicFigures(support, precision, recall, measured["f1", k])
+    thresholds_effect = abstention if topics.max_topics == 1 else naming
     report = basis | {
-        "n": len(answers.table),
-        "n_topical": int(topical(forced.true).sum()),
-        "mistakes": len(answers.mistakes),
+        "n": len(predictions.table),
+        "n_topical": int(has_topic(forced.true).sum()),
+        "mistakes": len(predictions.mistakes),
         "labels": "hand",
         "figures": {key: value for key, value in measured.items() if isinstance(key, str)},
-        "topics": {
-            name: TopicFigures(n, *(measured[key, k] for key in ("precision", "recall", "f1")))
-            for k, (name, n) in enumerate(zip(topics.names, supports, strict=True))
-        },
-        **(abstention if topics.most == 1 else naming)(of_repeats, topics.names, out_of_fold),
+        "topics": topic_figures,
+        **thresholds_effect(by_repeat, topics.names, out_of_fold),
         "confidence": settings.confidence,
         "notes": (*split.messages, *cautions(forced, topics.names)),
     }
     if out_of_fold.without_context is not None:
-        without_context = answer_outcomes(data, out_of_fold.without_context)
-        report["context"] = Context(difference(of_repeats, without_context, *wish))
-    once = outcomes(data, mean_over_repeats(scores, topics))
-    certainty, right = (answers.table[name].to_numpy() for name in ("certainty", "right"))
+        without_context = prediction_outcomes(data, out_of_fold.without_context)
+        report["context"] = Context(difference(by_repeat, without_context, *resampling))
+    mean_outcomes = outcomes(data, mean_over_repeats(scores, topics))
+    table = predictions.table
     tables = {
-        "confusion": confusion(answers, topics),
-        "precision_recall": precision_recall_table(once, topics.names),
-        "reliability": reliability_table(once),
-        "risk": risk_curve(certainty, right),
+        "confusion": confusion(predictions, topics),
+        "precision_recall": precision_recall_table(mean_outcomes, topics.names),
+        "reliability": reliability_table(mean_outcomes),
+        "risk": risk_curve(table["certainty"].to_numpy(), table["right"].to_numpy()),
         "training": out_of_fold.history,
-        "predictions": answers.table,
+        "predictions": table,
     }
     return Metrics.model_validate(report), tables
 
@@ -326,48 +333,48 @@ def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.Data
 
 
 def reliability_table(outcome: Outcomes) -> pd.DataFrame:
-    """Mean confidence, accuracy and number of the answers in each confidence bin, in one repeat.
+    """Mean confidence, accuracy and number of candidates in each confidence bin, in one repeat.
 
-    A topic is forced in mode single: the answer is a paragraph's most probable topic. In mode multi
-    each topic is an answer.
+    The candidates are each paragraph's most probable topic in mode single, and all topics in mode
+    multi.
     """
     scores = outcome.scores[0]
-    is_answer = outcome.candidates[0]
-    answers = pd.DataFrame(
-        {"confidence": scores[is_answer], "accuracy": outcome.true[is_answer].astype(float)}
+    is_candidate = outcome.candidates[0]
+    candidates = pd.DataFrame(
+        {"confidence": scores[is_candidate], "accuracy": outcome.true[is_candidate].astype(float)}
     )
-    grouped = answers.groupby(metrics.bins(answers["confidence"].to_numpy()))
+    grouped = candidates.groupby(metrics.bins(candidates["confidence"].to_numpy()))
     return grouped.mean().assign(n=grouped.size()).reset_index(drop=True)
 
 
 def risk_curve(confidence: Array, right: Targets) -> pd.DataFrame:
-    """Risk at each share of answers, if the most confident are given first.
+    """Risk-coverage curve of predictions (El-Yaniv & Wiener 2010).
 
-    The curve is that of El-Yaniv & Wiener (2010), from the confidence of each answer, (n,), and
-    whether it is right, (n,).
+    >>> risk_curve(np.array([0.9, 0.6]), np.array([True, False])).to_dict("list")
+    {'answered': [0.5, 1.0], 'risk': [0.0, 0.5]}
 
     Returns
     -------
-    A row for each distinct confidence. answered: the share of the answers that are given; risk: the
-    share of wrong answers among those given.
+    A row for each distinct confidence, (n,). answered: the share of the predictions with at least
+    this confidence; risk: the share of these that are wrong.
     """
     order = np.argsort(-confidence, kind="stable")
-    given = np.arange(1, len(order) + 1)
-    curve = {"answered": given / len(order), "risk": np.cumsum(~right[order]) / given}
+    n_covered = np.arange(1, len(order) + 1)
+    curve = {"answered": n_covered / len(order), "risk": np.cumsum(~right[order]) / n_covered}
     return pd.DataFrame(curve)[np.append(np.diff(confidence[order]) != 0, True)]
 
 
-# Share of answers that are right → of what, in words.
-RIGHT = {
+# Key of a metric → the words for its value in a sentence.
+RIGHT_IN_WORDS = {
     "precision": "the predicted topics are right",
     "recall": "the paragraphs with a topic get it",
 }
 
 
 def why_none_is_sure(metrics: Metrics) -> str:
-    """Say why no prediction is sure: labels are too few, or too many answers wrong; "" if one is.
+    """Reason why no prediction is sure: too few labels or too many mistakes; "" if some are sure.
 
-    Mode multi has no sure predictions.
+    It is "" in mode multi, too, which has no sure predictions.
     """
     if metrics.abstention is None or metrics.abstention.sure.threshold is not None:
         return ""
@@ -385,20 +392,21 @@ def why_none_is_sure(metrics: Metrics) -> str:
 
 
 def thresholds_in_words(metrics: Metrics) -> str:
-    """What a model's thresholds do, and what is promised of sure ones; "" if not measured."""
-    if naming := metrics.naming:
+    """A sentence on the effect of a model's thresholds and its promise; "" if not measured."""
+    if metrics.naming:
         return (
-            f"predicts {naming.named_a_paragraph:.2f} topics per paragraph; "
-            f"people chose {naming.topics_a_paragraph:.2f}."
+            f"predicts {metrics.naming.named_a_paragraph:.2f} topics per paragraph; "
+            f"people chose {metrics.naming.topics_a_paragraph:.2f}."
         )
     if metrics.abstention is None:
         return ""
     words = f"predicts a topic for {metrics.figures['coverage'].value:.0%} of paragraphs (coverage)"
-    for key, what in RIGHT.items():
+    for key, right in RIGHT_IN_WORDS.items():
         if key in metrics.figures:
-            words += f"; {metrics.figures[key].value:.0%} of {what} ({key})"
-    if why := why_none_is_sure(metrics):
-        return f"{words}. No prediction is marked sure: {why}."
+            words += f"; {metrics.figures[key].value:.0%} of {right} ({key})"
+    reason = why_none_is_sure(metrics)
+    if reason:
+        return f"{words}. No prediction is marked sure: {reason}."
     sure = metrics.abstention.sure
     return (
         f"{words}. Predictions with a probability of at least {sure.threshold:.2f} are marked "
@@ -407,33 +415,35 @@ def thresholds_in_words(metrics: Metrics) -> str:
     )
 
 
-# Why neighbours are read although they lower macro-F1.
-HURTS = (
+# Reason why a model reads context although it lowers macro-F1.
+LOSS_REASON = (
     " The weights were chosen on the training part of each fold, where reading less was not "
     "clearly better."
 )
 
 
-def reads(final: Final, metrics: Metrics) -> str:
-    """What a model reads around a paragraph, and what that gained."""
-    parts = [f"{NAMES[name]} ({factor:g})" for name, factor in final.context.items() if factor]
+def context_in_words(final: Final, metrics: Metrics) -> str:
+    """Sentences on the context that a model reads, and on its gain."""
+    parts = [
+        f"{CONTEXT_NAMES[name]} ({factor:g})" for name, factor in final.context.items() if factor
+    ]
     if not parts:
         return "reads each paragraph alone."
     *others, last = parts
     read = f"{', '.join(others)} and {last}" if others else last
     read = f"reads each paragraph with {read.replace('(', '(weight ', 1)}."
     if metrics.context is None:
-        why = (
+        reason = (
             "because the labels are split by paragraph, the figures are for paragraphs that are "
             "read alone"
             if metrics.split_unit == "paragraph"
             else "the models of the folds, which learnt from fewer labels, read no more"
         )
-        return f"{read} What this gains was not measured: {why}."
+        return f"{read} What this gains was not measured: {reason}."
     gain = metrics.context.gain
-    why = HURTS if gain.value < 0 else ""
+    reason = LOSS_REASON if gain.value < 0 else ""
     return (
         f"{read} This changes the macro-F1 of the answers by {signed(gain.value, 3)} "
         f"({signed(gain.low, 3)} to {signed(gain.high, 3)}), compared with the same model on "
-        f"the paragraphs alone.{why}"
+        f"the paragraphs alone.{reason}"
     )

@@ -1,8 +1,9 @@
-"""Out-of-fold scores and answers of a model beside the truth, as all figures and lists read them.
+"""Out-of-fold scores and predictions of a model, joined with the labels.
 
-Scores are calibrated already; nothing is measured here. An answer is what `predict` gives; none of
-the topics is an answer too. A mistake is an answer that differs from its label. Repeats of
-cross-validation make one answer, that of the mean probabilities, so that a paragraph counts once.
+Scores are calibrated already, and `metrics` and `intervals` measure them. A prediction is the
+result of `predict`, which may be none of the topics. A mistake is a prediction that differs from
+the label. In lists and confusions, the repeats of cross-validation give one prediction, that of the
+mean probabilities, so that each paragraph counts once.
 """
 
 from __future__ import annotations
@@ -19,20 +20,21 @@ import pandas as pd
 from paratopic.corpus.folds import ALWAYS_TRAIN
 from paratopic.corpus.labelled import Labelled, is_random
 from paratopic.corpus.table import with_columns
-from paratopic.inference.modes import Array, Integers, Mode, Targets, mode_of, ratio, topical
-from paratopic.project.errors import MOST_NAMED, in_short, plural
-from paratopic.project.topics import NONE, Topics
+from paratopic.inference.modes import Array, Integers, Mode, Targets, has_topic, mode_of, ratio
+from paratopic.project.errors import MOST_NAMED, plural, shortened_list
+from paratopic.project.topics import NO_TOPIC_SHORT, Topics
 
-# A topic with fewer labels is named beside macro-F1, and with fewer labels of all topics than the
-# second number, probabilities are called uncertain.
-FEW_OF_A_TOPIC, FEW = 5, 300
-# Where half of the topics have fewer labels, intervals of macro-F1 hold too rarely.
-FEWEST_OF_MOST = 3
+# Reports warn of topics with fewer labels than the first number, and of uncertain probabilities if
+# fewer labels than the second name a topic.
+FEW_TOPIC_LABELS, FEW_LABELS = 5, 300
+# Macro-F1 has no interval if half of the topics have fewer labels, because it would hold the true
+# value too rarely.
+LEAST_MEDIAN_LABELS = 3
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """A model's out-of-fold scores and predictions beside the truth.
+    """A model's out-of-fold scores and predictions, with the labels.
 
     There are n rows, k topics and r repeats of cross-validation.
 
@@ -45,20 +47,20 @@ class Outcomes:
     groups
         (n,) group numbers, from 0.
     scores
-        (r, n, k) probabilities as `Mode.conditional` has them: in mode single, given that the row
-        has a topic.
+        (r, n, k) probabilities from `Mode.conditional`: in mode single, given that the row has a
+        topic.
     predicted
         (r, n, k) whether each topic is predicted.
     train_share
-        Share of the labelled rows that each fold's model learnt from, on average; 1 for a model
-        that is used as it is.
+        Mean share of the labelled rows that the model of a fold was trained on; 1, the default, for
+        a model that was trained on none of them.
     topic_shares
-        (k,) share of each topic's labelled rows that the models of its held-out rows learnt from,
-        on average: a topic with two rows has one half. None, the default, if each has
+        (k,) mean share of each topic's labelled rows that the models of its held-out rows were
+        trained on: one half for a topic with two rows. None, the default, if each has
         `train_share`.
     weights
-        (n,) how much of the corpus each row stands for, in any unit; None, the default, if all
-        rows count the same.
+        (n,) part of the corpus that each row stands for, in any unit; None, the default, if all
+        rows have the same weight.
     """
 
     mode: Mode
@@ -72,92 +74,91 @@ class Outcomes:
 
     @cached_property
     def counts(self) -> Array:
-        """How much each row counts, (n,)."""
+        """Weight of each row, (n,); 1 if there are no weights."""
         return np.ones(len(self.true)) if self.weights is None else self.weights
 
     @cached_property
     def group_sizes(self) -> Integers:
-        """Number of rows that count in each group that has one, (g,)."""
+        """Number of rows with a weight in each group that has one, (g,)."""
         return np.unique(self.groups[self.counts > 0], return_counts=True)[1]
 
     @cached_property
     def candidates(self) -> Targets:
-        """Which topics might be predicted, whatever their thresholds are, (r, n, k)."""
+        """Whether each topic would be predicted with a low enough threshold, (r, n, k)."""
         return self.mode.candidates(self.scores)
 
     @property
     def present(self) -> Targets:
-        """Whether each topic has a true example that counts, (k,)."""
-        return topical(self.true[self.counts > 0].T)
+        """Whether each topic has a true example with a weight, (k,)."""
+        return has_topic(self.true[self.counts > 0].T)
 
     @property
     def too_few(self) -> str:
-        """Why there is no interval of macro-F1; "" where labels are enough."""
+        """Reason why macro-F1 has no interval; "" if labels are enough."""
         n_labels = self.true[self.counts > 0].sum(axis=0)
-        if n_none := int((n_labels == 0).sum()):
-            return f"{plural(n_none, 'topic')} cannot be measured yet"
-        few = f"half of the topics have fewer than {FEWEST_OF_MOST} labels"
-        return few if np.median(n_labels) < FEWEST_OF_MOST else ""
+        n_missing = int((n_labels == 0).sum())
+        if n_missing:
+            return f"{plural(n_missing, 'topic')} cannot be measured yet"
+        few = f"half of the topics have fewer than {LEAST_MEDIAN_LABELS} labels"
+        return few if np.median(n_labels) < LEAST_MEDIAN_LABELS else ""
 
 
 def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
-    """Join labels, folds and out-of-fold scores, to see how well a model tells topics apart.
+    """Join labels, folds and out-of-fold scores, to measure how well a model separates the topics.
 
-    Rows with hand labels are evaluated, those with weak labels never. In mode single, rows with
-    none of the topics are left out, and the topic that is most probable for its threshold is
-    predicted, whatever the probability of none. In mode multi, the topics that reach their
-    thresholds are predicted.
+    Only hand labels are evaluated. Mode single leaves out rows with none of the topics, and each
+    row gets the topic that is most probable relative to its threshold, whatever the probability of
+    none. In mode multi, the topics that reach their thresholds are predicted.
 
     Parameters
     ----------
     scores
-        Columns id, repeat, and a score and a threshold for each topic, as
-        `training.calibration.calibrate_rows` gives them.
+        Columns id, repeat, and a score and a threshold for each topic, from
+        `training.calibration.calibrate_rows`.
     """
     topics, mode = data.topics, mode_of(data.topics.mode)
     part = data.measured(scores)
-    part = part.of(mode.informative(part.targets))
-    probabilities = mode.conditional(_stack(part, scores, topics.scores))
-    predicted = mode.predicted(probabilities, _stack(part, scores, topics.thresholds))
+    part = part.select(mode.informative(part.targets))
+    probabilities = mode.conditional(_stack(part, scores, topics.score_columns))
+    predicted = mode.predicted(probabilities, _stack(part, scores, topics.threshold_columns))
     return _joined_outcomes(data, part, part.targets, data.targets, probabilities, predicted)
 
 
-def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
-    """Join labels, folds and out-of-fold scores, to see how good a model's answers are.
+def prediction_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
+    """Join labels, folds and out-of-fold scores, to measure the predictions of a model.
 
-    An answer is what `predict` gives. In mode single it may be none of the topics, which is the
-    last of the k + 1 classes, and rows with none of the topics are there too. In mode multi these
-    are the outcomes that the function `outcomes` gives. Parameters as there.
+    In mode single, the last of the k + 1 classes is none of the topics, and rows with none of them
+    are included. In mode multi, the result is that of `outcomes`. Parameters as for `outcomes`.
     """
     topics, mode = data.topics, mode_of(data.topics.mode)
     part = data.measured(scores)
-    probabilities = _stack(part, scores, topics.scores)
-    predicted = mode.predicted(probabilities, _stack(part, scores, topics.thresholds))
-    true, of_all = (mode.outcomes(each.targets) for each in (part, data))
+    probabilities = _stack(part, scores, topics.score_columns)
+    predicted = mode.predicted(probabilities, _stack(part, scores, topics.threshold_columns))
     complete = np.stack([mode.complete(repeat) for repeat in probabilities])
-    answers = np.stack([mode.outcomes(repeat) for repeat in predicted])
-    return _joined_outcomes(data, part, true, of_all, complete, answers)
+    predictions = np.stack([mode.outcomes(repeat) for repeat in predicted])
+    true, all_targets = mode.outcomes(part.targets), mode.outcomes(data.targets)
+    return _joined_outcomes(data, part, true, all_targets, complete, predictions)
 
 
 def _joined_outcomes(
     data: Labelled,
     part: Labelled,
     true: Targets,
-    of_all: Targets,
+    all_targets: Targets,
     scores: Array,
     predicted: Targets,
 ) -> Outcomes:
-    """Outcomes of a part; `true` is its targets, and `of_all` those of all labelled rows.
+    """Outcomes of a part, whose targets are `true`; `all_targets` are those of all labelled rows.
 
-    Where none of the rows of a topic was drawn, they weigh nothing: rows that somebody looked for
-    do not measure it.
+    The rows of a topic get no weight if none of them was drawn at random, because rows that
+    somebody looked for do not represent the topic.
     """
     weights = part.weights
     if weights is not None:
-        has, drawn = part.outcomes, is_random(part.rows)
-        weights = np.where(has.loc[:, ~has[drawn].any()].any(axis=1), 0.0, weights)
+        table, drawn = part.outcomes, is_random(part.rows)
+        weights = np.where(table.loc[:, ~table[drawn].any()].any(axis=1), 0.0, weights)
     held_out = data.folds[data.folds["fold"] != ALWAYS_TRAIN].groupby(["repeat", "fold"]).size()
-    # Models that are used as they are hold nothing out.
+    # Nothing is held out from models that are not trained on these rows.
     share = held_out.mean() / data.folds["id"].nunique() if len(held_out) else 0.0
     return Outcomes(
         mode_of(data.topics.mode),
@@ -166,16 +167,16 @@ def _joined_outcomes(
         scores,
         predicted,
         float(1 - share),
-        train_shares(of_all, data.folds, list(data.rows["id"])),
+        train_shares(all_targets, data.folds, list(data.rows["id"])),
         weights,
     )
 
 
 def train_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> Array:
-    """Share of each topic's rows that models learnt from when its rows were held out, (k,).
+    """Share of each topic's rows that models were trained on when its rows were held out, (k,).
 
-    Means over the held-out rows of each topic; 1 for a topic that is never held out. `targets` are
-    those of all labelled rows, (n, k).
+    The shares are means over the held-out rows of each topic; 1 for a topic that is never held out.
+    The targets, (n, k), are those of all labelled rows, in the order of their ids.
     """
     held_out = folds[folds["fold"] != ALWAYS_TRAIN]
     part = held_out.groupby(["repeat", "fold"]).ngroup().to_numpy()
@@ -186,29 +187,29 @@ def train_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> A
 
 
 def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:
-    """What readers of the figures have to know where labels are few."""
+    """Warnings about figures that are unreliable because labels are few."""
     counts, messages = outcomes.true.sum(axis=0), []
-    few = [name for name, n in zip(names, counts, strict=True) if 0 < n < FEW_OF_A_TOPIC]
+    few = [name for name, n in zip(names, counts, strict=True) if 0 < n < FEW_TOPIC_LABELS]
     if few:
         part = "its part" if len(few) == 1 else "their parts"
         messages.append(
-            f"{in_short(few, MOST_NAMED)}: fewer than {FEW_OF_A_TOPIC} labels, so {part} of "
-            "macro-F1 may be far off"
+            f"{shortened_list(few, MOST_NAMED)}: fewer than {FEW_TOPIC_LABELS} labels, so {part} "
+            "of macro-F1 may be far off"
         )
     if outcomes.too_few:
         messages.append(f"macro-F1 has no interval: {outcomes.too_few}")
-    n = int(topical(outcomes.true).sum())
-    if n < FEW:
+    n = int(has_topic(outcomes.true).sum())
+    if n < FEW_LABELS:
         messages.append(
             f"only {plural(n, 'label names', 'labels name')} a topic: do not rely on probabilities "
-            f"until about {FEW} name one"
+            f"until about {FEW_LABELS} name one"
         )
     return messages
 
 
 def mean_over_repeats(scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """One repeat with the mean scores and thresholds of all, so that a paragraph is there once."""
-    mean = scores.groupby("id")[[*topics.scores, *topics.thresholds]].mean()
+    """Average the scores and thresholds of all repeats, which gives one row per paragraph."""
+    mean = scores.groupby("id")[[*topics.score_columns, *topics.threshold_columns]].mean()
     return mean.assign(repeat=0).reset_index()
 
 
@@ -220,18 +221,18 @@ def _stack(part: Labelled, scores: pd.DataFrame, columns: list[str]) -> Array:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """Answers for n paragraphs that are evaluated.
+class EvaluatedPredictions:
+    """Predictions for the n paragraphs that are evaluated, with their labels.
 
     Parameters
     ----------
     table
-        A row for each paragraph: id, article, heading, text, answer and label (cells of topics, ""
-        for none of them), right (whether the answer is the label), most_probable (a topic, whether
-        or not it is the answer), confidence (its probability), certainty (probability that the
-        answer is right), and `score TOPIC` (probability of each topic).
+        A row for each paragraph: id, article, heading, text, answer (the prediction) and label
+        (cells of topics, "" for none of them), right (whether the prediction is the label),
+        most_probable (a topic, predicted or not), confidence (its probability), certainty
+        (probability that the prediction is right), and `score TOPIC` (probability of each topic).
     outcomes
-        The same, as outcomes in one repeat.
+        The same predictions as outcomes in one repeat.
     """
 
     table: pd.DataFrame
@@ -239,49 +240,49 @@ class Answered:
 
     @property
     def right(self) -> Array:
-        """1 for each answer that is right, else 0, (n,)."""
+        """1 for each prediction that is right, else 0, (n,)."""
         return self.table["right"].to_numpy(dtype=np.float64)
 
     @property
     def mistakes(self) -> pd.DataFrame:
-        """The rows of the table whose answer is wrong, the most certain first."""
+        """The rows of the table whose prediction is wrong, the most certain first."""
         wrong = self.table[~self.table["right"]]
         return wrong.sort_values("certainty", ascending=False, kind="stable", ignore_index=True)
 
 
-def answered(data: Labelled, scores: pd.DataFrame) -> Answered:
-    """Answers of a model for the paragraphs that are evaluated, beside their labels.
+def evaluated_predictions(data: Labelled, scores: pd.DataFrame) -> EvaluatedPredictions:
+    """Predictions of a model for the paragraphs that are evaluated, with their labels.
 
     Scores have at least one row, and are otherwise as in `outcomes`.
     """
     topics, k = data.topics, len(data.topics.names)
-    outcomes = answer_outcomes(data, mean_over_repeats(scores, topics))
+    outcomes = prediction_outcomes(data, mean_over_repeats(scores, topics))
     rows = data.measured(scores).rows
     probabilities = outcomes.scores[0][:, :k]
-    true, given = outcomes.true[:, :k], outcomes.predicted[0][:, :k]
+    true, predicted = outcomes.true[:, :k], outcomes.predicted[0][:, :k]
     table = rows[["id", "article", "heading", "text"]].assign(
-        answer=topics.write(given),
-        label=topics.write(true),
-        right=(true == given).all(axis=1),
+        answer=topics.write_cells(predicted),
+        label=topics.write_cells(true),
+        right=(true == predicted).all(axis=1),
         most_probable=np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)],
         confidence=probabilities.max(axis=1),
-        certainty=outcomes.mode.certainty(probabilities, given),
+        certainty=outcomes.mode.certainty(probabilities, predicted),
     )
-    table = with_columns(table, topics.scores, probabilities)
-    return Answered(table.reset_index(drop=True), outcomes)
+    table = with_columns(table, topics.score_columns, probabilities)
+    return EvaluatedPredictions(table.reset_index(drop=True), outcomes)
 
 
-def confusion(answers: Answered, topics: Topics) -> pd.DataFrame:
-    """How often each label got each answer: columns label, answer and count (of paragraphs).
+def confusion(predictions: EvaluatedPredictions, topics: Topics) -> pd.DataFrame:
+    """Confusion matrix in rows: columns label, answer (the prediction) and count (of paragraphs).
 
     There is a row for each pair, also those that never occur, in the order of the codebook, with
-    `NONE` last. Where there are several topics, they are paired as in `confusion_pairs`.
+    `NO_TOPIC_SHORT` last. Several topics of a paragraph are paired as in `confusion_pairs`.
     """
-    classes = (*topics.names, NONE)
-    both = (answers.outcomes.true, answers.outcomes.predicted[0])
-    true, given = (mode_of("single").outcomes(each[:, : len(topics.names)]) for each in both)
-    counts = Counter(confusion_pairs(true, given, classes))
-    rows = [(label, answer, counts[label, answer]) for label, answer in product(classes, classes)]
+    classes, k, single = (*topics.names, NO_TOPIC_SHORT), len(topics.names), mode_of("single")
+    true = single.outcomes(predictions.outcomes.true[:, :k])
+    predicted = single.outcomes(predictions.outcomes.predicted[0][:, :k])
+    counts = Counter(confusion_pairs(true, predicted, classes))
+    rows = [(*pair, counts[pair]) for pair in product(classes, classes)]
     return pd.DataFrame(rows, columns=["label", "answer", "count"])
 
 
@@ -290,50 +291,60 @@ def confusion_pairs(
 ) -> Iterator[tuple[str, str]]:
     """Pairs of a true and a predicted topic, from n texts' topics (n, k).
 
-    A topic that is predicted right is paired with itself. Each topic that was missed is paired with
-    each wrong one, or with NONE (Heydarian, Doyle & Samavi 2022,
-    https://doi.org/10.1109/ACCESS.2022.3151048), so that trade and security, predicted as trade and
-    technology, give (trade, trade) and (security, technology).
+    A true positive is paired with itself. Each topic that was missed is paired with each wrong one,
+    or with `NO_TOPIC_SHORT` (Heydarian, Doyle & Samavi 2022,
+    https://doi.org/10.1109/ACCESS.2022.3151048).
+
+    >>> true, predicted = np.array([[1, 1, 0]], dtype=bool), np.array([[1, 0, 1]], dtype=bool)
+    >>> list(confusion_pairs(true, predicted, ["trade", "security", "technology"]))
+    [('trade', 'trade'), ('security', 'technology')]
     """
-    for has, given in zip(true, predicted, strict=True):
-        hit, missed, wrong = (
-            [name for name, chosen in zip(names, row, strict=True) if chosen]
-            for row in (has & given, has & ~given, given & ~has)
-        )
+    for true_row, predicted_row in zip(true, predicted, strict=True):
+        hit = _selected(names, true_row & predicted_row)
+        missed = _selected(names, true_row & ~predicted_row)
+        wrong = _selected(names, predicted_row & ~true_row)
         yield from zip(hit, hit, strict=True)
         if missed or wrong:
-            yield from product(missed or [NONE], wrong or [NONE])
+            yield from product(missed or [NO_TOPIC_SHORT], wrong or [NO_TOPIC_SHORT])
 
 
-def confusions(answers: Answered, topics: Topics) -> list[str]:
-    """What is mistaken for what, in words, the most frequent first.
+def _selected(names: Sequence[str], is_selected: Targets) -> list[str]:
+    return [name for name, selected in zip(names, is_selected, strict=True) if selected]
 
-    In mode single such as "security mistaken for trade: 7 of 31 labelled security"; in mode multi
-    how often each topic is missed, and how often it is wrongly predicted.
+
+def confusions(predictions: EvaluatedPredictions, topics: Topics) -> list[str]:
+    """Sentences about each kind of mistake, the most frequent first.
+
+    In mode single, each is about a pair of topics, such as "security mistaken for trade: 7 of 31
+    labelled security". In mode multi, each counts how often a topic is missed or wrongly predicted.
     """
-    find = _taken if topics.most == 1 else _missed
-    return [text for text, count in sorted(find(answers, topics), key=lambda kind: -kind[1])]
+    find = _mistaken_pairs if topics.max_topics == 1 else _errors_by_topic
+    return [text for text, count in sorted(find(predictions, topics), key=lambda kind: -kind[1])]
 
 
-def _taken(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:
-    """Each pair of a label and another answer, and how often there is one."""
-    counts = confusion(answers, topics)
+def _mistaken_pairs(predictions: EvaluatedPredictions, topics: Topics) -> Iterator[tuple[str, int]]:
+    """A sentence about each pair of a label and another prediction that occurs, and its count."""
+    counts = confusion(predictions, topics)
     n_labelled = counts.groupby("label")["count"].sum()
-    for label, answer, count in counts.itertuples(index=False, name=None):
-        if label != answer and count:
-            what = f"{label} mistaken for {answer}"
-            if answer == NONE:
-                what = f"{label} missed (no topic predicted)"
-            if label == NONE:
-                what = f"{answer} predicted where there is no topic"
-            yield f"{what}: {count} of {n_labelled[label]} labelled {label}", count
+    for label, predicted, count in counts.itertuples(index=False, name=None):
+        if label != predicted and count:
+            mistake = f"{label} mistaken for {predicted}"
+            if predicted == NO_TOPIC_SHORT:
+                mistake = f"{label} missed (no topic predicted)"
+            if label == NO_TOPIC_SHORT:
+                mistake = f"{predicted} predicted where there is no topic"
+            yield f"{mistake}: {count} of {n_labelled[label]} labelled {label}", count
 
 
-def _missed(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:
-    """What is missed and what is wrongly given of each topic, and how often."""
-    true, predicted = answers.outcomes.true, answers.outcomes.predicted[0]
-    for name, has, given in zip(topics.names, true.T, predicted.T, strict=True):
-        if missed := int((has & ~given).sum()):
-            yield f"{name} missed: {missed} of {has.sum()} labelled {name}", missed
-        if wrong := int((given & ~has).sum()):
-            yield f"{name} wrongly predicted: {wrong} of {given.sum()} predicted", wrong
+def _errors_by_topic(
+    predictions: EvaluatedPredictions, topics: Topics
+) -> Iterator[tuple[str, int]]:
+    """A sentence about the misses and the wrong predictions of each topic, and their number."""
+    all_true, all_predicted = predictions.outcomes.true.T, predictions.outcomes.predicted[0].T
+    for name, true, predicted in zip(topics.names, all_true, all_predicted, strict=True):
+        n_missed = int((true & ~predicted).sum())
+        if n_missed:
+            yield f"{name} missed: {n_missed} of {true.sum()} labelled {name}", n_missed
+        n_wrong = int((predicted & ~true).sum())
+        if n_wrong:
+            yield f"{name} wrongly predicted: {n_wrong} of {predicted.sum()} predicted", n_wrong

@@ -1,1 +1,1 @@
-"""What a project found: shares of topics, where answers are worse, labels to check, pages of it."""
+"""Findings of a project: shares of topics, worse slices, doubtful labels, and pages of them."""

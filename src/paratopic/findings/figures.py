@@ -1,6 +1,6 @@
-"""Charts of the reports, each plotted once: SVG for the page; PNG, SVG and PDF files.
+"""Charts of the reports: SVG for the page, and PNG and SVG files.
 
-Nothing is measured here: the numbers come from `report`, `comparison` and `findings`. The same
+This module measures nothing: numbers come from `model_report`, `comparison` and `groups`. The same
 numbers give the same bytes.
 """
 
@@ -32,13 +32,13 @@ from paratopic.evaluation.model_report import ModelReport
 from paratopic.findings.groups import BORROWED, Findings, abridged, time_of, value_at
 from paratopic.findings.share_tables import change_table
 from paratopic.project.errors import MOST_NAMED, UserError
-from paratopic.project.files import aside
+from paratopic.project.files import atomic_write
 from paratopic.project.kinds import KINDS
 
 log = logging.getLogger(__name__)
 
-# Variable of page.html → its value in daylight. Charts have no other colours, so that the page can
-# put the variables in their place, whose values differ at night.
+# Variable of page.html → its value in daylight. Charts have only these colours, which the page
+# replaces by its variables, because their values differ at night.
 COLOURS = {
     "ink": "#1c2430",
     "dim": "#5a6473",
@@ -47,23 +47,22 @@ COLOURS = {
     **{kind.name: kind.colour for kind in KINDS.values()},
     "dummy": "#7b8594",
 }
-INK, DIM, CARD, PALE = (COLOURS[name] for name in ("ink", "dim", "card", "dummy"))
-FONT = "DejaVu Sans"  # comes with matplotlib: the same bytes everywhere
-# Charts have this style, and the colours of the page.
+INK, DIM, CARD, PALE = COLOURS["ink"], COLOURS["dim"], COLOURS["card"], COLOURS["dummy"]
+FONT = "DejaVu Sans"  # matplotlib contains it, so files have the same bytes everywhere.
+# Style of all charts, in addition to the colours of the page.
 STYLE = Path(__file__).with_name("charts.mplstyle")
 INKS = {"axes.labelcolor": INK, "text.color": INK, "xtick.color": DIM, "ytick.color": DIM}
 INKS |= {"grid.color": COLOURS["line"], "font.family": FONT}
-# Pictures of shares are read at the width of a column of a paper.
+# Charts of shares have the width of a column of a paper.
 IN_COLUMN = {"font.size": 7, "legend.fontsize": 7, "lines.markersize": 3, "savefig.dpi": 300}
-# Decorate what plots and writes.
+# Decorators of functions that plot or write.
 STYLED = matplotlib.style.context(["default", STYLE, INKS])
 STYLED_FOR_COLUMN = matplotlib.style.context(["default", STYLE, INKS, IN_COLUMN])
-# Size in inches of the charts that the page has too, and the most points of their curves: more
-# cannot be told apart.
+# Size in inches of most charts, and the number of visible points of their curves.
 SIZE, N_POINTS = (5.4, 3.9), 250
-# Size in inches of one of several small charts, and the most names on its axis of time.
+# Size in inches of one of several small charts, and the number of names on its axis of time.
 SMALL, MOST_TICKS = (3.6, 2.6), 8
-# Steps between names on an axis of time: of months, and of other units.
+# Steps between names on an axis of time, in months and in other units.
 MONTHS = (1, 2, 3, 6, *(12 * years for years in (1, 2, 5, 10, 20, 50, 100)))
 STEPS = [step * 10**power for power in range(9) for step in (1, 2, 5)]
 # Size in inches of one of two charts side by side in a column of a paper.
@@ -72,16 +71,16 @@ HALF_COLUMN = (1.7, 1.3)
 
 @STYLED
 def plot_comparison(path: Path, comparison: Comparison, confidence: float) -> None:
-    """Plot the metric that models are compared by, a line for each model."""
+    """Plot the metric by which models are compared, a line for each model."""
     if not comparison.models:
-        figure, axes = _axes(6, 1)
-        why = "nothing was held out, so nothing was measured"
-        axes.text(0.5, 0.5, why, ha="center", va="center")
+        figure, axes = _figure_and_axes(6, 1)
+        reason = "nothing was held out, so nothing was measured"
+        axes.text(0.5, 0.5, reason, ha="center", va="center")
         axes.set_axis_off()
         _save(path, figure, "Comparison of models")
         return
     metric = comparison.metrics[0]
-    figure, axes = _axes(7, 0.8 + 0.4 * len(comparison.models))
+    figure, axes = _figure_and_axes(7, 0.8 + 0.4 * len(comparison.models))
     for line, (model, figures) in enumerate(comparison.models.items()):
         estimate = figures[metric.key]
         if estimate.low is not None and estimate.high is not None:
@@ -99,23 +98,24 @@ def plot_comparison(path: Path, comparison: Comparison, confidence: float) -> No
 def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:
     """Plot shares of topics by group: lines with bands over time, else points with whiskers.
 
-    Each topic has a chart of its own, and the difference of the groups that are compared beside its
-    name; of two columns, the second has a mark for each value. The file is PNG or SVG.
+    Each topic has a chart of its own, whose title has the difference of the compared groups. With
+    two columns, each value of the second one has its own mark. The file is PNG or SVG.
 
     Parameters
     ----------
     columns
-        Those that name the groups; none for all of the corpus.
+        Columns that name the groups; none for the whole corpus.
 
     Raises
     ------
     UserError
         The second column has more values than there are marks.
     """
-    if len(columns) > 1 and (n := findings.table[columns[1]].nunique() - 1) > len(MARKS):
+    n_series = findings.table[columns[1]].nunique() - 1 if len(columns) > 1 else 1
+    if n_series > len(MARKS):
         raise UserError(
             f"--out {path}: a picture tells {len(MARKS)} values of the second column apart, and "
-            f"{columns[1]} has {n}; name it first, or leave it out"
+            f"{columns[1]} has {n_series}; name it first, or leave it out"
         )
     if (findings.table["rests_on"] == BORROWED).any():
         doubted = "" if findings.errs_alike else "; do not report these"
@@ -124,45 +124,52 @@ def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
     titles = {}
     if differences:
         title += f"; with each topic: {differences.figures[0]}, in points"
-        titles = {topic: f"{topic}: {it}".replace(" (", "\n(") for topic, it in differences.rows}
+        for topic, change in differences.rows:
+            titles[topic] = f"{topic}: {change}".replace(" (", "\n(")
     title = fill(title, TITLE, break_on_hyphens=False)
-    if path.suffix.lower() == ".png":  # who shows an SVG has fonts of their own
+    if path.suffix.lower() == ".png":  # Programs that show SVG use fonts of their own.
         names = findings.table[["topic", *columns]].to_numpy().ravel()
         matplotlib.rcParams["font.family"] = _fonts("".join(map(str, names)), path)
     _save(path, _share_charts(findings, columns, titles), title)
 
 
 def _share_charts(findings: Findings, columns: Sequence[str], titles: Mapping[str, str]) -> Figure:
-    """A chart for each topic; `titles` are those that differ from its name."""
+    """Plot the shares of each topic in a panel of its own, by the grouping `columns`.
+
+    `titles` maps a topic to the title of its panel, by default its name.
+    """
     width, height = HALF_COLUMN
     if not columns:
         table = findings.table
         topics = table["topic"].tolist()
-        figure, axes = _axes(2 * width, 0.5 + 0.2 * len(topics))
+        figure, axes = _figure_and_axes(2 * width, 0.5 + 0.2 * len(topics))
         _whiskers(axes, topics, table, MARKS[0][0], 0.0, "")
-        _from_zero(axes, False, table)
+        _set_share_axis(axes, False, table)
         return figure
-    # One series has no name.
+    # A single series has the name "".
     table, by_time = findings.parts.assign(**{"": ""}), findings.is_time
-    divided = ("topic", columns[0], columns[1] if len(columns) > 1 else "")
-    topics, names, series = (table[column].unique().tolist() for column in divided)
+    second_column = columns[1] if len(columns) > 1 else ""
+    topics = table["topic"].unique().tolist()
+    names = table[columns[0]].unique().tolist()
+    series = table[second_column].unique().tolist()
     across = min(2, len(topics))
     down = -(-len(topics) // across)
-    high = height if by_time else 0.5 + 0.15 * len(names) * len(series)
-    high += 0.15 * bool(titles)  # they have a second line
-    figure = Figure(figsize=(2 * width, high * down), layout="constrained")
+    row_height = height if by_time else 0.5 + 0.15 * len(names) * len(series)
+    if titles:  # These have a second line.
+        row_height += 0.15
+    figure = Figure(figsize=(2 * width, row_height * down), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
     for axes, topic in zip(grid, topics, strict=False):
         axes.set_title(titles.get(topic, topic), loc="left")
         for number, name in enumerate(series):
-            part = table[(table["topic"] == topic) & (table[divided[2]] == name)]
+            part = table[(table["topic"] == topic) & (table[second_column] == name)]
             rows, mark = part.set_index(columns[0]).reindex(names), MARKS[number]
             if by_time:
                 _band(axes, names, rows, mark, name)
             else:
                 offset = 0.8 * ((number + 0.5) / len(series) - 0.5)
                 _whiskers(axes, names, rows, mark[0], offset, name)
-        _from_zero(axes, by_time, table)
+        _set_share_axis(axes, by_time, table)
         axes.tick_params(labelbottom=True)
     for axes in grid[len(topics) :]:
         axes.set_axis_off()
@@ -176,32 +183,34 @@ def share_chart(findings: Findings, topic: str) -> Figure:
     rows = table[table["topic"] == topic]
     names = list(rows.iloc[:, 0])
     width, height = SMALL
-    figure, axes = _axes(width, height if by_time else 0.5 + 0.25 * len(names))
+    figure, axes = _figure_and_axes(width, height if by_time else 0.5 + 0.25 * len(names))
     if by_time:
         _band(axes, names, rows, MARKS[0], "")
     else:
         _whiskers(axes, names, rows, MARKS[0][0], 0.0, "")
-    _from_zero(axes, by_time, table)
+    _set_share_axis(axes, by_time, table)
     return figure
 
 
-def _from_zero(axes: Axes, upwards: bool, table: pd.DataFrame) -> None:
-    """Let an axis of shares begin at 0, with room for those of all topics, and write per cent."""
-    axis, limit = (axes.yaxis, axes.set_ylim) if upwards else (axes.xaxis, axes.set_xlim)
-    limit(0, min(1.0, 1.08 * float(table[["share", "high"]].max().max()) or 1.0))
+def _set_share_axis(axes: Axes, vertical: bool, table: pd.DataFrame) -> None:
+    """Let an axis of shares, in per cent, begin at 0 and have room for all topics."""
+    limit = min(1.0, 1.08 * float(table[["share", "high"]].max().max()) or 1.0)
+    set_limits = axes.set_ylim if vertical else axes.set_xlim
+    set_limits(0, limit)
+    axis = axes.yaxis if vertical else axes.xaxis
     axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
-# Marks and lines that a print in grey tells apart.
+# Marks and lines that can be distinguished in a grey print.
 MARKS = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
 
 
 def _band(
     axes: Axes, names: Sequence[str], rows: pd.DataFrame, mark: tuple[str, Any], label: str
 ) -> None:
-    """A line through shares over time, with a band for their intervals.
+    """Plot a line through shares over time, with a band for their intervals.
 
-    Shares without an interval rest on few labels: no line leads to them.
+    The line leaves out shares without an interval, because they rest on few labels.
     """
     places = np.array([time_of(name) for name in names])
     axes.fill_between(places, rows["low"], rows["high"], color=PALE, alpha=0.25, linewidth=0)
@@ -213,7 +222,7 @@ def _band(
 
 
 def _ticks(names: Sequence[str]) -> tuple[list[float], list[str]]:
-    """Places and names on an axis of time: all names, or else times that are equally far apart."""
+    """Places and names on an axis of time: all names, or equally spaced times if there are many."""
     places = [time_of(name) for name in names]
     span = places[-1] - places[0]
     if min(np.diff(places), default=1) * MOST_TICKS >= span:
@@ -227,7 +236,7 @@ def _ticks(names: Sequence[str]) -> tuple[list[float], list[str]]:
 def _whiskers(
     axes: Axes, names: Sequence[str], rows: pd.DataFrame, mark: str, offset: float, label: str
 ) -> None:
-    """Shares as points, a line for each name, with whiskers for their intervals."""
+    """Plot shares as points, a line for each name, with whiskers for their intervals."""
     places = np.arange(len(names)) + offset
     axes.hlines(places, rows["low"], rows["high"], color=DIM, linewidth=1.5)
     _marks(axes, rows["share"], places, rows["low"], mark, label)
@@ -235,7 +244,7 @@ def _whiskers(
 
 
 def _name_lines(axes: Axes, names: Sequence[str]) -> None:
-    """Write a name beside each line, from the top down."""
+    """Write a name next to each line, from the top down."""
     axes.set_yticks(range(len(names)), names, color=INK)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(False, axis="y")
@@ -244,18 +253,18 @@ def _name_lines(axes: Axes, names: Sequence[str]) -> None:
 def _marks(
     axes: Axes, x: npt.ArrayLike, y: npt.ArrayLike, low: pd.Series, mark: str, label: str
 ) -> None:
-    """Marks of shares; hollow where they have no interval."""
+    """Plot marks of shares, hollow for shares without an interval."""
     axes.plot(x, y, mark, color=INK, mfc=CARD, clip_on=False)
     known = low.notna().to_numpy()
     x, y = np.asarray(x)[known], np.asarray(y)[known]
-    # Without any mark, there would be no room for the axes if it were not clipped.
+    # A line without marks has to be clipped, or the layout leaves no room for the axes.
     axes.plot(x, y, mark, color=INK, clip_on=not known.any(), label=label)
 
 
 @STYLED
 def reliability_chart(model: ModelReport) -> Figure:
-    """Accuracy by confidence: a point with Wilson's interval, and its number of answers, by bin."""
-    figure, axes = _shares("confidence", "accuracy")
+    """Plot accuracy by confidence: for each bin a point, Wilson's interval and the number n."""
+    figure, axes = _unit_axes("confidence", "accuracy")
     _guide(axes, (0, 1), "confidence equals accuracy")
     above = axes.get_xaxis_transform()
     axes.text(-0.02, 1.03, "n", transform=above, color=DIM, ha="right")
@@ -268,7 +277,7 @@ def reliability_chart(model: ModelReport) -> Figure:
         axes.vlines(x, low, high, color=COLOURS[model.name], linewidth=2, alpha=0.5)
         tip = f"confidence {x:.0%}, accuracy {y:.0%} ({low:.0%} to {high:.0%}), n = {n}"
         _point(axes, x, y, model.name, gid=tip, label=label)
-        # Neighbours take turns in two rows, so that their numbers never touch.
+        # Numbers are in two rows by turns, so that neighbours never touch.
         place = 1.09 if number % 2 else 1.03
         axes.text(x, place, str(n), transform=above, color=DIM, ha="center")
     return _legend(figure, axes)
@@ -276,8 +285,8 @@ def reliability_chart(model: ModelReport) -> Figure:
 
 @STYLED
 def risk_chart(models: Sequence[ModelReport]) -> Figure:
-    """Risk by the share of answers that are given, the most certain first."""
-    figure, axes = _shares("share of answers", "risk")
+    """Plot risk by the share of predictions, the most certain first."""
+    figure, axes = _unit_axes("share of answers", "risk")
     for model, (_, line) in zip(models, MARKS, strict=False):
         if model.metrics.abstention is not None:
             allowed = 1 - model.metrics.abstention.sure.target
@@ -290,17 +299,17 @@ def risk_chart(models: Sequence[ModelReport]) -> Figure:
 
 @STYLED
 def training_chart(model: ModelReport) -> Figure | None:
-    """Histories of the folds, their mean and that of the model that ships; None for no history.
+    """Plot losses of the folds, their mean and those of the final model; None for no losses.
 
-    C, of which each candidate is some times the one before, has a logarithmic axis.
+    C has a logarithmic axis, because its candidates are a geometric series.
     """
-    # Columns of the first: repeat, fold, x and y; of the other x and y.
-    history, final = (model.tables[name].dropna() for name in ("training", "final"))
+    # The table training has the columns repeat, fold, x and y, and the table final x and y.
+    history, final = model.tables["training"].dropna(), model.tables["final"].dropna()
     if history.empty and final.empty:
         return None
     x, y = (history if final.empty else final).columns[-2:]
-    figure, axes = _axes(*SIZE)
-    axes.axhline(0, color=COLOURS["line"], linewidth=0.8)  # the losses' axis starts here
+    figure, axes = _figure_and_axes(*SIZE)
+    axes.axhline(0, color=COLOURS["line"], linewidth=0.8)  # It lets the axis of losses begin at 0.
     for _, fold in history.groupby(["repeat", "fold"]):
         _curve(axes, fold.sort_values(x), x, y, PALE, linewidth=1, alpha=0.5, label="a fold")
     if len(history):
@@ -317,15 +326,15 @@ def training_chart(model: ModelReport) -> Figure | None:
     return _legend(figure, axes)
 
 
-def _axes(width: float, height: float) -> tuple[Figure, Axes]:
-    """Axes in a figure of this size in inches."""
+def _figure_and_axes(width: float, height: float) -> tuple[Figure, Axes]:
+    """Make a figure of this size in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 
-def _shares(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
-    """Axes of two shares, from 0 to 1."""
-    figure, axes = _axes(*SIZE)
+def _unit_axes(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
+    """Make a figure with both axes from 0 to 1."""
+    figure, axes = _figure_and_axes(*SIZE)
     ticks = np.linspace(0, 1, 5)
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=ticks, yticks=ticks, xlabel=xlabel, ylabel=ylabel)
     for axis in (axes.xaxis, axes.yaxis):
@@ -334,37 +343,36 @@ def _shares(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
 
 
 def _curve(axes: Axes, rows: pd.DataFrame, x: str, y: str, color: str, **settings: Any) -> None:
-    """Join at most `N_POINTS` of the rows, evenly spaced, the first and the last among them."""
+    """Plot a line through the rows, or `N_POINTS` of them, with the first and the last row."""
     places = np.linspace(0, len(rows) - 1, min(len(rows), N_POINTS)).round()
     rows = rows.iloc[np.unique(places).astype(np.int64)]
     axes.plot(rows[x], rows[y], color=color, clip_on=False, **({"linewidth": 2} | settings))
 
 
 def _guide(axes: Axes, ends: tuple[float, float], label: str) -> None:
-    """Plot the line that the eye compares with, from one side to the other."""
+    """Plot a dotted reference line from one side to the other."""
     axes.plot([0, 1], ends, ":", color=DIM, linewidth=1.2, clip_on=False, label=label)
 
 
 def _point(axes: Axes, x: float, y: float, model: str, **settings: Any) -> None:
-    """Plot a point with a rim, which tells it from the lines behind it."""
+    """Plot a point with a rim, which separates it from the lines behind it."""
     axes.plot([x], [y], "o", color=COLOURS[model], ms=7, mec=CARD, clip_on=False, **settings)
 
 
 def _legend(figure: Figure, axes: Axes) -> Figure:
-    """Write below the axes what the lines are, each kind once."""
+    """Add a legend below the axes, with each label once."""
     handles, labels = axes.get_legend_handles_labels()
-    kinds = dict(zip(labels, handles, strict=True))
-    figure.legend(
-        kinds.values(), kinds.keys(), loc="outside lower center", ncols=min(len(kinds), 4)
-    )
+    handle_of = dict(zip(labels, handles, strict=True))
+    columns = min(len(handle_of), 4)
+    figure.legend(handle_of.values(), handle_of.keys(), loc="outside lower center", ncols=columns)
     return figure
 
 
-# Characters of a title that are as wide as a column of a paper.
+# Width of a title in characters, for a column of a paper.
 TITLE = 58
-# Format → metadata that it has no use for: the version of matplotlib would change the bytes.
+# Format → metadata to leave out, because the version of matplotlib would change the bytes.
 WITHOUT = {"png": ("Software",), "svg": ("Creator", "Date")}
-# While a chart is written: matplotlib warns of each letter that its fonts lack.
+# matplotlib warns of each letter that its fonts lack; `_fonts` logs them once instead.
 without_warnings = partial(warnings.catch_warnings, action="ignore", category=UserWarning)
 
 
@@ -374,26 +382,28 @@ def _save(path: Path, chart: Figure, title: str) -> None:
     matplotlib.rcParams["svg.hashsalt"] = title
     chart.suptitle(title, x=0, ha="left")
     metadata = dict.fromkeys(WITHOUT[form])
-    with aside(path) as draft, without_warnings():
+    with atomic_write(path) as draft, without_warnings():
         chart.savefig(draft, format=form, bbox_inches="tight", metadata=metadata)
 
 
 def _fonts(text: str, path: Path) -> list[str]:
-    """`FONT`, and installed fonts for letters that it lacks; a note on letters that none has."""
-    fonts, lacking = [FONT], {ord(letter) for letter in text}
-    lacking -= get_font(fontManager.findfont(FONT)).get_charmap().keys()
+    """Choose `FONT` and installed fonts for letters that it lacks; log letters without a font."""
+    fonts, missing = [FONT], {ord(letter) for letter in text}
+    missing -= get_font(fontManager.findfont(FONT)).get_charmap().keys()
     upright = (font for font in fontManager.ttflist if font.style == "normal")
-    order = sorted(
+    ordered = sorted(
         upright, key=lambda font: ("Sans" not in font.name, font.name, font.weight != 400)
     )
-    for font in order:
-        if font.name.startswith("Last Resort"):  # which has boxes
+    for font in ordered:
+        # The font Last Resort has boxes for all letters.
+        if not missing or font.name.startswith("Last Resort"):
             continue
-        if lacking and (known := lacking & get_font(font.fname).get_charmap().keys()):
+        known = missing & get_font(font.fname).get_charmap().keys()
+        if known:
             fonts.append(font.name)
-            lacking -= known
-    if lacking:
-        letters = " ".join(map(chr, sorted(lacking)[:MOST_NAMED]))
+            missing -= known
+    if missing:
+        letters = " ".join(map(chr, sorted(missing)[:MOST_NAMED]))
         log.warning(
             f"{path}: no installed font has these letters: {letters}. Install one, such as Noto "
             "Sans; or write .svg, which browsers show with fonts of their own."

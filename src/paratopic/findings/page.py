@@ -1,8 +1,7 @@
-"""The report as one page for people who were not there: everything in it, and no network needed.
+"""The report as one page that needs no other file and no network.
 
-Nothing is measured here: the numbers come from `report`, `comparison`, `groups` and `slices`. The
-text is in page.html, and the charts of `figures` are SVG inside it. Which answers are mistakes is
-decided in `outcomes`, which labels are doubtful in `review`.
+This module measures nothing: figures come from `model_report`, `comparison`, `groups` and `slices`,
+doubtful labels from `review`. page.html has the text, and `figures` makes charts as SVG inside it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from matplotlib.figure import Figure
 
 from paratopic.corpus.folds import Split
 from paratopic.corpus.labelled import labelled_in, read_labelled_paragraphs
-from paratopic.corpus.table import targets_of, texts_of
+from paratopic.corpus.table import passages_for, targets_of
 from paratopic.evaluation import model_report
 from paratopic.evaluation.comparison import Comparison, describe_weak
 from paratopic.evaluation.model_report import Metrics, ModelReport
@@ -36,18 +35,18 @@ from paratopic.project.errors import in_units, plural, shortened, signed
 from paratopic.project.files import FINAL, Paths
 from paratopic.project.kinds import KINDS
 from paratopic.project.reports import Final
-from paratopic.project.topics import NONE, Topics, split_cell
+from paratopic.project.topics import NO_TOPIC_SHORT, Topics, split_cell
 
 TEMPLATE = Path(__file__).with_name("page.html")
-# Number of characters that are shown of a paragraph, and of those beside it.
+# Longest excerpt of a paragraph, and of its neighbours, in characters.
 EXCERPT, CONTEXT_CHARACTERS = 900, 200
-# Number of topics that are shown of those that are probable in a paragraph.
+# Number of topics with bars, in addition to those of the label.
 N_PROBABLE = 6
-# What writes the files that are read.
+# Command that writes the files.
 REPRO = "`dvc repro`"
-# Columns whose cells are texts, also where they look like numbers, or are words like "null".
+# Columns of texts, whose cells may look like numbers or be words like "null".
 TEXTS = dict.fromkeys(("id", "article", "heading", "text", "answer", "label"), str)
-# Name of a table with such columns, or without them → how it is read.
+# Name of a table → options for reading it.
 TABLES: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("predictions", "confusion"), {"keep_default_na": False, "dtype": TEXTS}),
     **dict.fromkeys(("reliability", "risk", "training", "final"), {}),
@@ -61,24 +60,24 @@ def render_page(
     unit: str,
     on_request: Mapping[str, object] | None = None,
 ) -> str:
-    """Make the page of what stages wrote in a project.
+    """Make the page from the files that stages wrote in a project.
 
     Parameters
     ----------
     names
         Names of the trained models, in any order.
     unit
-        What the page calls a text.
+        Name of a paragraph on the page.
     on_request
         Sections that need the champion to be loaded; None, the default, for a page without them.
-        These are `shares` (a `wording.Overview`), `labels` (what the labels are a sample of) and
-        `mistakes`, where the champion goes wrong (`results.project.Mistakes`), with `labelled`,
-        which finds the labelled paragraph most like a text. In place of shares or mistakes there
-        may be a line that says what is missing for them.
+        These are `shares` (a `wording.Overview`), `labels` (a line on the sample of labels),
+        `mistakes` of the champion (`results.project.Mistakes`) and `labelled`, which finds the
+        labelled paragraph most similar to a text. Shares or mistakes may be a line with the reason
+        why there are none.
 
     Returns
     -------
-    HTML that asks no network for anything. Texts of users are escaped.
+    HTML without links to other files. Texts of users are escaped.
 
     Raises
     ------
@@ -89,14 +88,14 @@ def render_page(
     frame = read_labelled_paragraphs(paths)
     reviewed = rank_doubtful(*read_scores(paths, labelled_in(frame, topics), names), topics)
     models = [read_report(paths.model_reports / name) for name in names]
-    models.sort(key=lambda each: each.name != comparison.champion)
-    of_training = [f"{model.name}: {note}" for model in models for note in model.shipped.notes]
+    models.sort(key=lambda model: model.name != comparison.champion)
+    training_notes = [f"{model.name}: {note}" for model in models for note in model.shipped.notes]
     templates = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     in_words = partial(in_units, unit=unit)
     templates.filters |= {"percent": lambda share: f"{share_tables.percent(share)}%", "svg": as_svg}
-    templates.filters["in_words"] = in_words  # what is said of paragraphs elsewhere
+    templates.filters["in_words"] = in_words
     return templates.from_string(in_words(TEMPLATE.read_text(encoding="utf-8"))).render(
         plural=plural,
         topics=topics,
@@ -105,19 +104,19 @@ def render_page(
         comparison=comparison,
         people=[*map(in_words, describe_agreement(comparison.annotators))],
         sources=[*map(in_words, describe_weak(prepared, comparison))],
-        notes=[*map(in_words, [*comparison.notes, *prepared.messages, *of_training])],
+        notes=[*map(in_words, [*comparison.notes, *prepared.messages, *training_notes])],
         models=models,
         metrics=comparison.metrics,
         lead=comparison.differences.get(f"{comparison.champion} - dummy"),
         kinds=KINDS,
-        # The page calls these where there is something to show.
+        # The template calls these functions only in sections that it shows.
         figures=figures,
         tables=share_tables,
         wording=wording,
         report=model_report,
         signed=signed,
-        risks=risks,
-        worst=lambda: worst(models, topics, frame),
+        risks_by_coverage=risks_by_coverage,
+        list_mistakes=lambda: list_mistakes(models, topics, frame),
         on_request=on_request,
         doubtful=reviewed[reviewed["reason"] != ""].to_dict("records"),
         n_unsure=int(reviewed["unsure"].sum()),
@@ -125,7 +124,7 @@ def render_page(
 
 
 def read_report(folder: Path) -> ModelReport:
-    """Read what stages evaluate and train wrote of a model, in its folder of reports.
+    """Read the files that stages evaluate and train wrote to a model's folder of reports.
 
     Raises
     ------
@@ -145,17 +144,17 @@ def read_report(folder: Path) -> ModelReport:
 
 @figures.STYLED
 def as_svg(chart: Figure, title: str) -> str:
-    """A chart as an SVG element of the page.
+    """Convert a chart to an SVG element with the page's font and colours.
 
-    It has the page's font and colours. A `gid` with a blank becomes a tooltip.
+    A `gid` with a blank becomes a tooltip.
 
     Parameters
     ----------
     title
-        What it shows, for those who cannot see it; another one for each chart of the page.
+        Description for people who cannot see the chart; a different one for each chart of the page.
     """
     file = io.StringIO()
-    matplotlib.rcParams["svg.hashsalt"] = title  # no other chart of the page has the same ids
+    matplotlib.rcParams["svg.hashsalt"] = title  # Ids differ between the charts of the page.
     with figures.without_warnings():
         chart.savefig(file, format="svg", transparent=True)
     head, group, inside = file.getvalue().partition("<g ")
@@ -172,33 +171,32 @@ def as_svg(chart: Figure, title: str) -> str:
     return f'<svg {box} role="img" aria-label="{html.escape(title)}">{inside}'
 
 
-def worst(
+def list_mistakes(
     models: Sequence[ModelReport], topics: Topics, paragraphs: pd.DataFrame
 ) -> list[dict[str, Any]]:
-    """Paragraphs whose answer by the first model is not the label, the least probable label first.
+    """List paragraphs that the first model predicts wrongly, the least probable label first.
 
     Returns
     -------
     For each paragraph id, heading, text (cut) and whole (uncut); before and after, the end of the
-    paragraph before it in its article and the beginning of the next one, "" where there is none;
-    label; answers (model → topics, or NONE, the first model first); and bars, what the first model
-    sees in the paragraph: name, probability, and whether it is of the label, of the highest
-    probabilities and those of the label, in descending order.
+    previous paragraph in its article and the beginning of the next one, "" for none; label; answers
+    (model → predicted topics, the first model first); and bars, the highest probabilities and those
+    of the label in descending order: name, probability, and whether the label has the outcome.
     """
-    answers = {model.name: model.tables["predictions"]["answer"] for model in models}
+    predictions = {model.name: model.tables["predictions"]["answer"] for model in models}
     table, mode = models[0].tables["predictions"], mode_of(topics.mode)
-    probabilities = mode.complete(table[topics.scores].to_numpy(dtype=np.float64))
+    probabilities = mode.complete(table[topics.score_columns].to_numpy(dtype=np.float64))
     outcomes = mode.outcomes(targets_of(table["label"].map(split_cell), topics.names))
-    classes = (*topics.names, NONE)[: outcomes.shape[1]]
-    of_label = np.where(outcomes, probabilities, 1 - probabilities).min(axis=1)
+    classes = [*topics.names, NO_TOPIC_SHORT]
+    label_probabilities = np.where(outcomes, probabilities, 1 - probabilities).min(axis=1)
     wrong = np.flatnonzero(~table["right"].to_numpy(dtype=bool))
-    wrong = wrong[np.argsort(of_label[wrong], kind="stable")]
+    wrong = wrong[np.argsort(label_probabilities[wrong], kind="stable")]
     cut = partial(shortened, width=CONTEXT_CHARACTERS)  # between words
-    texts = texts_of(paragraphs, table["id"].iloc[wrong])
+    texts = passages_for(paragraphs, table["id"].iloc[wrong])
     mistakes = []
     for row, text in zip(wrong.tolist(), texts, strict=True):
-        of_row = zip(classes, probabilities[row].tolist(), outcomes[row].tolist(), strict=True)
-        bars = sorted(of_row, key=lambda bar: -bar[1])
+        values = zip(classes, probabilities[row].tolist(), outcomes[row].tolist(), strict=False)
+        bars = sorted(values, key=lambda bar: -bar[1])
         mistake = {
             "id": table["id"][row],
             "heading": table["heading"][row],
@@ -206,21 +204,22 @@ def worst(
             "whole": table["text"][row],
             "before": cut("".join(text.before[-1:])[::-1])[::-1],
             "after": cut("".join(text.after[:1])),
-            "label": table["label"][row] or NONE,
-            "answers": {name: of_model[row] or NONE for name, of_model in answers.items()},
+            "label": table["label"][row] or NO_TOPIC_SHORT,
+            "answers": {name: cells[row] or NO_TOPIC_SHORT for name, cells in predictions.items()},
             "bars": [bar for rank, bar in enumerate(bars) if rank < N_PROBABLE or bar[2]],
         }
         mistakes.append(mistake)
     return mistakes
 
 
-def risks(models: Sequence[ModelReport]) -> dict[float, dict[str, float | None]]:
-    """Coverage → model → risk of so many of its most confident answers; None for less than one."""
-
-    def risk(curve: pd.DataFrame, share: float) -> float | None:
-        # Rounding must not leave the last answer out.
-        answered = curve[curve["answered"] <= share + 1e-9]
-        return float(answered["risk"].iloc[-1]) if len(answered) else None
-
-    shares = (0.25, 0.5, 0.75, 1.0)
-    return {n: {model.name: risk(model.tables["risk"], n) for model in models} for n in shares}
+def risks_by_coverage(models: Sequence[ModelReport]) -> dict[float, dict[str, float | None]]:
+    """Coverage → model → risk of its most confident predictions; None if these are fewer than 1."""
+    risks: dict[float, dict[str, float | None]] = {}
+    for coverage in (0.25, 0.5, 0.75, 1.0):
+        risks[coverage] = {}
+        for model in models:
+            curve = model.tables["risk"]
+            # The tolerance includes the last prediction in spite of rounding.
+            rows = curve[curve["answered"] <= coverage + 1e-9]
+            risks[coverage][model.name] = float(rows["risk"].iloc[-1]) if len(rows) else None
+    return risks

@@ -1,7 +1,7 @@
-"""Doubtful labels and weak answers: which of them a person should check, and why.
+"""Doubtful hand labels, which a person should check, with reasons.
 
 This module reads labels, texts and out-of-fold scores. It trains no model and changes no label.
-What a model gets wrong, also where it is merely unsure, is for `mistakes`.
+`evaluation.outcomes` has the mistakes of models, including those with low probabilities.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import read_parquet, targets_of
 from paratopic.evaluation.outcomes import mean_over_repeats
 from paratopic.inference.modes import Array, mode_of
-from paratopic.project.files import IN_CONTEXT, Paths, outdated
+from paratopic.project.files import IN_CONTEXT, Paths, outdated_error
 from paratopic.project.topics import Topics, topics_in_words
 
-# A topic below this probability neither contradicts a label nor tells what a paragraph is about.
+# A topic with a lower probability does not contradict a label.
 PROBABLE = 0.5
 
 # Reasons for checking a label.
@@ -43,50 +43,48 @@ def read_scores(
     files = [paths.scores / model / IN_CONTEXT for model in models]
     scores = [read_parquet(path) for path in files]
     for path, table in zip(files, scores, strict=True):
-        columns = {*topics.scores, *topics.thresholds}
+        columns = {*topics.score_columns, *topics.threshold_columns}
         if not (columns <= {*table.columns} and table["id"].isin(ids).all()):
-            raise outdated(path)
-    return data.hand.rows.reset_index(drop=True), scores
+            raise outdated_error(path)
+    return data.hand_labelled.rows.reset_index(drop=True), scores
 
 
 def rank_doubtful(
     rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics
 ) -> pd.DataFrame:
-    """Rank hand labels by how likely they are to be wrong, with reasons for checking some of them.
+    """Rank hand labels by doubt, and give reasons for checking some of them.
 
     The doubt about a label is one minus its self-confidence (Northcutt, Jiang & Chuang 2021,
     https://arxiv.org/abs/1911.00068): the out-of-fold probability, averaged over models and
-    repeats, of topics that the label does not have. If the label is none of the topics, it is the
-    highest probability of a topic. In mode multi each topic counts as a label of its own, and the
-    most doubtful one decides. If near-duplicates have labels without a common topic, the doubt
-    is at least the share of them that differ from this label: one half for each of two.
+    repeats, of topics that the label does not have. If the label is none of the topics, the doubt
+    is the highest probability of a topic. In mode multi, each topic counts as a label of its own,
+    and the highest doubt is taken. If near-duplicates have labels without a common topic, the doubt
+    is at least the share of them that differ from this label, such as one half for a pair.
 
     Parameters
     ----------
     rows
         Hand-labelled paragraphs: id, text and label (topics, empty for none of them).
     scores
-        One table for each model, as the score stage writes them: id, repeat, and a column of
-        scores and one of thresholds for each topic. For a paragraph without scores, only its
-        near-duplicates count.
+        One table for each model, as stage calibrate writes them: id, repeat, and a column of scores
+        and one of thresholds for each topic. The doubt about a paragraph without scores depends
+        only on its near-duplicates.
 
     Returns
     -------
     All rows, the most doubtful first, ties by id: paragraph (id), label (a tuple), text,
     suggestion (the most probable topic, "" without scores), confidence (its probability), reason
-    for checking the label ("" for none), unsure and doubt, 0 to 1. `unsure` says that no topic is
-    probable, although the label has one: the models are weak there, and nothing speaks against the
-    label.
+    for checking the label ("" for none), unsure and doubt, 0 to 1. A label is unsure if it has a
+    topic and no topic is probable: the models are weak there, and do not contradict the label.
     """
     rows = rows.sort_values("id", ignore_index=True)
     mean = mean_over_repeats(pd.concat(scores), topics).set_index("id")
     scored = rows["id"].isin(mean.index).to_numpy()
     mean = mean.reindex(rows["id"], fill_value=0.0)
-    probabilities, thresholds = (
-        mean[columns].to_numpy(dtype=np.float64) for columns in (topics.scores, topics.thresholds)
-    )
-    has = targets_of(rows["label"], topics.names)
-    doubt, contradicted = mode_of(topics.mode).judge(probabilities, has, thresholds)
+    probabilities = mean[topics.score_columns].to_numpy(dtype=np.float64)
+    thresholds = mean[topics.threshold_columns].to_numpy(dtype=np.float64)
+    targets = targets_of(rows["label"], topics.names)
+    doubt, contradicted = mode_of(topics.mode).label_doubt(probabilities, targets, thresholds)
     confidence = probabilities.max(axis=1)
     best = np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)]
     share, conflict = _conflicts(rows)
@@ -99,7 +97,7 @@ def rank_doubtful(
             "suggestion": np.where(scored, best, ""),
             "confidence": confidence,
             "reason": np.select([share > 0, is_contradicted], [conflict, CONTRADICTED], default=""),
-            "unsure": scored & has.any(axis=1) & (share == 0) & (confidence < PROBABLE),
+            "unsure": scored & targets.any(axis=1) & (share == 0) & (confidence < PROBABLE),
             "doubt": np.maximum(doubt * scored, share),
         }
     )
@@ -111,28 +109,27 @@ def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:
 
     Returns
     -------
-    For each of n rows: the share (n,) of its group of near-duplicates, itself included, whose
-    labels conflict with its own, and the reason (n,) that names the first of them, "" if there
-    is none.
+    For n rows, the share (n,) of each row's group of near-duplicates, including itself, whose
+    labels conflict with its label; and the reason (n,), which names the first of them, "" for none.
     """
     share = np.zeros(len(rows))
     reasons = np.full(len(rows), "", dtype=object)
     labels = [frozenset(names) for names in rows["label"]]
     groups = pd.Series(near_duplicates(list(rows["text"])))
     for group in groups.groupby(groups).groups.values():
-        with_label = defaultdict(list)
+        rows_of_label = defaultdict(list)
         for row in group:
-            with_label[labels[row]].append(row)
-        for label, alike in with_label.items():
-            # An empty label is none of the topics: it conflicts with any other.
-            rivals = [
+            rows_of_label[labels[row]].append(row)
+        for label, agreeing in rows_of_label.items():
+            # An empty label, for none of the topics, conflicts with all others.
+            conflicting = [
                 others
-                for other, others in with_label.items()
+                for other, others in rows_of_label.items()
                 if label != other and not label & other
             ]
-            if rivals:
-                first = min(rivals)[0]
-                named = topics_in_words(rows["label"][first])
-                share[alike] = sum(map(len, rivals)) / len(group)
-                reasons[alike] = f"{DUPLICATE} {rows['id'][first]} ({named})"
+            if conflicting:
+                first = min(conflicting)[0]
+                names = topics_in_words(rows["label"][first])
+                share[agreeing] = sum(map(len, conflicting)) / len(group)
+                reasons[agreeing] = f"{DUPLICATE} {rows['id'][first]} ({names})"
     return share, reasons

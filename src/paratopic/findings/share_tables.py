@@ -1,6 +1,6 @@
-"""Tables of findings: of cells to read, for a terminal, a page and papers; and of numbers, as CSV.
+"""Tables of findings: cells for a terminal, a page and papers, and numbers for CSV files.
 
-The figures are those of `groups`. No file is read or written.
+`groups` has the figures. This module reads and writes no files.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from paratopic.findings.groups import BORROWED, COUNT, Findings, abridged, short
+from paratopic.findings.groups import BORROWED, COUNT, Findings, abridged, short_name
 from paratopic.project.errors import signed
 
-# Shares by group have a column for each topic if there are at most so many.
+# With at most this number of topics, shares by group have a column for each topic.
 MOST_ACROSS = 6
-# Characters of a line of a group's name where there is little room.
+# Width of group names in narrow tables, in characters.
 NARROW = 16
-# Characters that mean something to LaTeX, or that its oldest fonts lack; a bracket after the end of
-# a line would be an option of it.
+# Characters with a meaning in LaTeX, or without a glyph in its oldest fonts. LaTeX would read a
+# bracket after the end of a line as an option.
 _TEX = str.maketrans(
     {
         **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -37,7 +37,7 @@ _TEX = str.maketrans(
 
 
 class Cells(NamedTuple):
-    """A table to read: names of columns of words on the left and of figures, and rows of both."""
+    """A table of text: names of the columns of words and, to their right, of figures, and rows."""
 
     words: Sequence[str]
     figures: Sequence[str]
@@ -45,7 +45,7 @@ class Cells(NamedTuple):
 
 
 def percent(share: float) -> str:
-    """Write a share as a percentage, without its sign; what is there, but rare, is not 0.
+    """Write a share as a percentage without a sign; only shares of practically 0 become "0".
 
     >>> percent(0.254), percent(0.001), percent(0.0)
     ('25', '<1', '0')
@@ -56,53 +56,56 @@ def percent(share: float) -> str:
 def share_table(
     findings: Findings, columns: Sequence[str], *, across: bool = True, narrow: bool = False
 ) -> Cells:
-    """Shares in per cent: "25 (18–34)".
+    """Write shares in per cent: "25 (18–34)".
 
     Parameters
     ----------
     columns
-        Those that name the groups; none for all of the corpus.
+        Columns that name the groups; none for the whole corpus.
     across
-        Whether each group has one line, with a column for each topic. There is a line for each
-        topic anyway if there is one group, or if topics are more than `MOST_ACROSS`.
+        Whether each group has one line, with a column for each topic. There is always a line for
+        each topic if there is only one group, or if there are more than `MOST_ACROSS` topics.
     narrow
         Whether cells have two lines: intervals below shares, and long names of groups divided.
     """
     table, n_topics = findings.table, findings.table["topic"].nunique()
-    line_end = "\n" if narrow else " "
-    cells = [_share(row, line_end) for row in table.to_dict("records")]
-    of = zip(table["labels"], table[findings.unit], strict=True)
-    labels = [f"{n:,}{line_end}of {size:,}" for n, size in of]
-    of_labels = f"effective{line_end}labels" if findings.is_effective else "labels"
+    separator = "\n" if narrow else " "
+    cells = [_share_cell(row, separator) for row in table.to_dict("records")]
+    labels = []
+    for n, size in zip(table["labels"], table[findings.unit], strict=True):
+        labels.append(f"{n:,}{separator}of {size:,}")
+    labels_title = f"effective{separator}labels" if findings.is_effective else "labels"
     keys = [table[name] for name in columns]
     if narrow:
         keys = [key.map(lambda name: fill(abridged(name), NARROW)) for key in keys]
     if across and columns and n_topics <= MOST_ACROSS:
-        of_topics = [cells[number::n_topics] for number in range(n_topics)]
-        lines = [*(key[::n_topics] for key in keys), *of_topics, labels[::n_topics]]
-        figures = [*map(short, table["topic"][:n_topics]), of_labels]
+        lines = [key[::n_topics].tolist() for key in keys]
+        lines += [cells[number::n_topics] for number in range(n_topics)]
+        lines.append(labels[::n_topics])
+        figures = [*map(short_name, table["topic"][:n_topics]), labels_title]
         return Cells(columns, figures, [*zip(*lines, strict=True)])
     rows = zip(*keys, table["topic"], cells, labels, strict=True)
-    return Cells([*columns, "topic"], ["share", of_labels], [*rows])
+    return Cells([*columns, "topic"], ["share", labels_title], [*rows])
 
 
 def change_table(findings: Findings) -> Cells | None:
-    """Differences and trends in points, a line for each topic; None if none has an interval."""
+    """Write changes with intervals in percentage points, a line for each topic; None for none."""
     changes = findings.changes[findings.changes["low"].notna()]
-    cells = {(row["topic"], row["what"]): _change(row) for row in changes.to_dict("records")}
-    topics, whats = (list(dict.fromkeys(changes[name])) for name in ("topic", "what"))
-    rows = [[topic, *(cells.get((topic, what), "–") for what in whats)] for topic in topics]
-    return Cells(["topic"], whats, rows) if rows else None
+    cells = {(row["topic"], row["what"]): _change_cell(row) for row in changes.to_dict("records")}
+    names = list(dict.fromkeys(changes["what"]))
+    rows = []
+    for topic in dict.fromkeys(changes["topic"]):
+        rows.append([topic, *(cells.get((topic, name), "–") for name in names)])
+    return Cells(["topic"], names, rows) if rows else None
 
 
 def number_table(findings: Findings) -> pd.DataFrame:
-    """Shares, differences and trends as numbers, in one table.
+    """Join shares, differences and trends in one table of numbers.
 
     Returns
     -------
-    Column what, "share", "difference" or "trend", and those of `Findings.table`. Of differences and
-    trends, the first column that names groups has what is compared; share, low and high have the
-    change.
+    Column what, "share", "difference" or "trend", and those of `Findings.table`. For differences
+    and trends, the first column names the change, which share, low and high contain.
     """
     shares, changes = findings.table, findings.changes
     if changes.empty:
@@ -125,18 +128,19 @@ def as_text(shown: Mapping[str, Cells | None], notes: Sequence[str], suffix: str
     suffix
         ".md" or ".tex".
     """
-    write, line = (_markdown, _paragraph) if suffix == ".md" else (_latex, "% {}\n".format)
+    write = _markdown if suffix == ".md" else _latex
     parts = [write(title, table) for title, table in shown.items() if table]
-    return "\n".join([*parts, "".join(map(line, notes))]).rstrip("\n") + "\n"
+    lines = [_paragraph(note) if suffix == ".md" else f"% {note}\n" for note in notes]
+    return "\n".join([*parts, "".join(lines)]).rstrip("\n") + "\n"
 
 
 def _markdown(title: str, table: Cells) -> str:
     align = [":--"] * len(table.words) + ["--:"] * len(table.figures)
-    rows = [
-        [cell.replace("|", r"\|") for cell in row]
-        for row in ([*table.words, *table.figures], align, *table.rows)
-    ]
-    return _paragraph(title) + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    text = _paragraph(title)
+    for row in ([*table.words, *table.figures], align, *table.rows):
+        cells = " | ".join(cell.replace("|", r"\|") for cell in row)
+        text += f"| {cells} |\n"
+    return text
 
 
 def _paragraph(text: str) -> str:
@@ -145,29 +149,33 @@ def _paragraph(text: str) -> str:
 
 def _latex(title: str, table: Cells) -> str:
     align = "l" * len(table.words) + "r" * len(table.figures)
-    head, *rows = (
-        " & ".join(cell.translate(_TEX) for cell in row) + r" \\"
-        for row in ([*table.words, *table.figures], *table.rows)
-    )
+    head = _latex_row([*table.words, *table.figures])
+    rows = map(_latex_row, table.rows)
     begin = [r"\begin{table}", r"\centering", rf"\caption{{{title.translate(_TEX)}}}"]
     lines = [rf"\begin{{tabular}}{{{align}}}", r"\hline", head, r"\hline", *rows, r"\hline"]
     return "\n".join([*begin, *lines, r"\end{tabular}", r"\end{table}", ""])
 
 
-def _share(row: Mapping[Hashable, Any], between: str) -> str:
-    if row["share"] != row["share"]:  # NaN: nothing tells of it
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cell.translate(_TEX) for cell in cells) + r" \\"
+
+
+def _share_cell(row: Mapping[Hashable, Any], separator: str) -> str:
+    if np.isnan(row["share"]):
         return "–"
-    value, low, high = (percent(row[name]) for name in ("share", "low", "high"))
+    share = percent(row["share"])
     if row["rests_on"] == COUNT:
-        return f"{value}="
-    if row["low"] == row["low"]:  # not NaN
-        return f"{value}{between}({low}–{high})"
-    return f"{value}{'*' if row['rests_on'] == BORROWED else ''}"
+        return f"{share}="
+    if not np.isnan(row["low"]):
+        return f"{share}{separator}({percent(row['low'])}–{percent(row['high'])})"
+    return f"{share}*" if row["rests_on"] == BORROWED else share
 
 
-def _change(row: Mapping[Hashable, Any]) -> str:
-    numbers = [100 * row[name] for name in ("change", "low", "high")]
-    # Changes with each year are small: their intervals say something with two digits.
-    digits = 1 if numbers[2] - numbers[1] >= 1 else 2
-    change, low, high = (signed(number, digits) for number in numbers)
-    return f"{change} ({low} to {high})" if row["low"] < row["high"] else change
+def _change_cell(row: Mapping[Hashable, Any]) -> str:
+    change, low, high = 100 * row["change"], 100 * row["low"], 100 * row["high"]
+    # Changes per year are small, and narrow intervals need a second digit.
+    digits = 1 if high - low >= 1 else 2
+    text = signed(change, digits)
+    if row["low"] < row["high"]:
+        text += f" ({signed(low, digits)} to {signed(high, digits)})"
+    return text

@@ -1,15 +1,15 @@
-"""Shares of topics in a corpus: what models predict for all texts, corrected by labels of some.
+"""Shares of topics in a corpus: mean predictions for all texts, corrected by labels of some texts.
 
-Counted predictions are no shares: a model misses rare topics and mistakes them for frequent ones.
-So the mean of the probabilities is corrected by how far probabilities are from the labels, on
-labelled texts that were drawn at random (prediction-powered inference: Angelopoulos et al. 2023,
-Science 382, 669-674; with a factor on the predictions: Angelopoulos, Duchi & Zrnic 2023,
-arXiv:2311.01453; for such corpora: Egami et al. 2023, arXiv:2306.04746). A useless model then costs
-nothing, and a good one is worth further labels. All probabilities are by models that did not learn
-from the text's article (cross-prediction: Zrnic & Candès 2024, arXiv:2309.16598).
+Counted predictions are biased estimates of shares: a model misses rare topics and mistakes them for
+frequent ones. So the mean of the probabilities is corrected by the mean residual of labelled texts
+that were drawn at random (prediction-powered inference: Angelopoulos et al. 2023, Science 382,
+669-674; with a factor on the predictions: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453; for
+corpora like these: Egami et al. 2023, arXiv:2306.04746). A useless model then costs nothing, and a
+good model narrows intervals as further labels would. All probabilities are from models that were
+not trained on the text's article (cross-prediction: Zrnic & Candès 2024, arXiv:2309.16598).
 
-Intervals are those of a binomial share (Wilson 1927) of as many independent labels as leave the
-same noise. Nothing is read or drawn here.
+Intervals are those of a binomial share (Wilson 1927) whose number of independent labels has the
+same variance. This module reads no files and draws no samples.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from typing import Self
 import numpy as np
 from scipy.special import stdtrit
 
-from paratopic.corpus.effective import effective_size, summed
+from paratopic.corpus.effective import effective_size, group_sums
 from paratopic.evaluation.intervals import LEAST_ARTICLES, LEAST_LABELS, Estimate, modified_wilson
 from paratopic.inference.modes import SMALLEST, Array, Integers, ratio
 
-# Sums of weights are whole numbers, and predictions all the same, but for rounding.
+# Values that are equal in theory may differ by this much, because of rounding.
 ROUNDING = 1e-9
-# Squared errors that are added, because few labels may happen to have none: to both sides where the
-# noise of predictions is compared with that of labels, and to the noise of a trend.
+# Squared errors that are added, because few labels may have none by chance. EXTRA is added to both
+# variances where that of residuals is compared with that of labels, and EXTRA_OF_TREND to a trend.
 EXTRA, EXTRA_OF_TREND = 2.0, 0.5
-# Number of labels of equal weight, at least, that those of a part have to be worth for an interval.
+# The labels of a part need this effective sample size for an interval.
 LEAST_EFFECTIVE = LEAST_LABELS / 2
 N_PERMUTATIONS = 9_999
 
 
-def size_of(counts: Array) -> int:
-    """Number of labels by their effective counts, (n,): chosen ones count in part."""
+def n_effective_labels(counts: Array) -> int:
+    """Sum the effective counts of labels, (n,), and round down."""
     return int(counts.sum() + ROUNDING)
 
 
@@ -48,30 +48,31 @@ class Sample:
     Parameters
     ----------
     probabilities
-        (N, K) calibrated, by models that did not learn from the text's article. All are 0 where
-        there are no such models: then shares rest on labels alone.
+        (N, K) calibrated, by models that were not trained on the text's article. All are 0 if there
+        are no such models: shares then rest on labels only.
     labelled
         (n,) numbers of the labelled texts.
     truth
         (n, K) whether each labelled text has each outcome.
     weights
-        (n,) how much of the corpus each labelled text stands for beside the others.
+        (n,) relative number of texts that each labelled text stands for.
     effective_counts
-        (n,) how much each label tells beside one that was drawn at random, 0 to 1.
+        (n,) effective count of each label, 0 to 1.
     articles
         (n,) numbers of the articles that the labelled texts are from, if whole articles were drawn;
         None, the default, if each text was drawn by itself.
     exclusive
         Whether each text has exactly one of the outcomes, so that shares sum to 1.
     rate
-        Share of the texts without a label that such models predicted: a random sample of them, by
-        which the probabilities of another model are corrected for all (`population.nested`). 1 by
-        default.
+        Share of the texts without a label that these models predicted. They are a random sample, by
+        which `population.corrected_predictions` corrects another model's probabilities for all
+        texts. 1 by default.
     noise
-        (N, K) variance that this adds to the probability of each text; None, the default, for none.
+        (N, K) variance that this correction adds to the probability of each text; None, the
+        default, for none.
     clusters
         (N,) numbers of the texts' articles, if intervals are for further articles like these; None,
-        the default, if they are for these texts alone.
+        the default, if they are for these texts only.
     """
 
     probabilities: Array
@@ -87,19 +88,19 @@ class Sample:
 
     @cached_property
     def factor(self) -> float:
-        """How far predictions are trusted, from 0 to 1: what leaves the least noise in all shares.
+        """Factor on the predictions, 0 to 1, that minimises the variance of all shares.
 
-        It is one for all outcomes, so that shares of outcomes that exclude each other sum to 1.
-        Noise is measured beside that of the labels alone, so that a rare outcome counts as much as
-        a frequent one.
+        All outcomes have the same factor, so that shares of exclusive outcomes sum to 1. Variances
+        are relative to those of the labels, so that a rare outcome counts as much as a frequent
+        one.
         """
-        known = self.probabilities[self.labelled]
+        predicted = self.probabilities[self.labelled]
         weights = self.weights / self.weights.sum()
-        predicted, true = known - weights @ known, self.truth - weights @ self.truth
+        predicted, true = predicted - weights @ predicted, self.truth - weights @ self.truth
         noise = weights @ true**2 + EXTRA / len(weights)
-        spread = float((weights @ predicted**2 / noise).sum())
-        shared = float((weights @ (predicted * true) / noise).sum())
-        return min(1.0, max(0.0, shared / spread)) if spread > ROUNDING else 0.0
+        variance = float((weights @ predicted**2 / noise).sum())
+        covariance = float((weights @ (predicted * true) / noise).sum())
+        return min(1.0, max(0.0, covariance / variance)) if variance > ROUNDING else 0.0
 
     @cached_property
     def residuals(self) -> Array:
@@ -108,46 +109,44 @@ class Sample:
         return residuals
 
     @property
-    def predicts(self) -> bool:
-        """Whether anything is predicted: if not, shares rest on labels alone."""
+    def has_predictions(self) -> bool:
+        """Whether anything is predicted; if not, shares rest on labels only."""
         return bool(self.probabilities.any())
 
     def without_predictions(self) -> Self:
-        """The same sample with nothing predicted, so that shares rest on labels alone."""
+        """Return the sample without predictions, so that shares rest on labels only."""
         return replace(self, probabilities=np.zeros_like(self.probabilities), rate=1.0, noise=None)
 
     def for_part(self, masses: Array) -> Self:
-        """The sample, without predictions if these are of too few texts to correct the others."""
-        n_predicted = self.rate * np.count_nonzero(self.unknown(masses))
+        """Return the sample, without predictions if too few texts of the part have any."""
+        n_predicted = self.rate * np.count_nonzero(self.unlabelled_masses(masses))
         return self if self.rate == 1 or n_predicted >= LEAST_LABELS else self.without_predictions()
 
     def variance(self, masses: Array) -> Array:
-        """Variance of the sum of predictions, (K,), of which each text's has this mass."""
+        """Variance, (K,), of the sum of predictions in which each text has this mass."""
         if self.noise is None:
             return np.zeros(self.truth.shape[1])
         return np.asarray((self.factor * masses) ** 2 @ self.noise)
 
-    def size(self, masses: Array) -> int:
-        """Number of labels in a part of the corpus; those that were not drawn at random in part."""
-        return size_of(self.effective_counts[masses[self.labelled] > 0])
+    def n_labels(self, masses: Array) -> int:
+        """Sum of the effective counts of the labels in a part of the corpus."""
+        return n_effective_labels(self.effective_counts[masses[self.labelled] > 0])
 
-    def is_counted(self, masses: Array) -> bool:
+    def is_fully_labelled(self, masses: Array) -> bool:
         """Whether all texts of a part are labelled, and intervals are for no others."""
-        return self.clusters is None and not self.unknown(masses).any()
+        return self.clusters is None and not self.unlabelled_masses(masses).any()
 
-    def unknown(self, masses: Array) -> Array:
-        """How much each text counts that has no label, (N,)."""
-        unknown = masses.copy()
-        unknown[self.labelled] = 0.0
-        return unknown
+    def unlabelled_masses(self, masses: Array) -> Array:
+        """Masses, (N,), with 0 for each labelled text."""
+        unlabelled = masses.copy()
+        unlabelled[self.labelled] = 0.0
+        return unlabelled
 
-    def units(self, masses: Array) -> int:
-        """Number of labels in a part, or of articles if these were drawn or if intervals are for
-        further ones; 0 if too few for any interval.
-        """
+    def n_sampling_units(self, masses: Array) -> int:
+        """Number of sampling units in a part, labels or articles; 0 if too few for intervals."""
         weights = self.weights[masses[self.labelled] > 0]
-        # Few labels with high weights among many with low ones tell little.
-        n_labels, effective = self.size(masses), float(effective_size(weights))
+        # A few high weights among many low ones leave a small effective sample size.
+        n_labels, effective = self.n_labels(masses), float(effective_size(weights))
         if n_labels < LEAST_LABELS or effective < LEAST_EFFECTIVE:
             return 0
         if self.clusters is not None:
@@ -166,103 +165,106 @@ class Part:
     Parameters
     ----------
     n_labels
-        Number of labelled texts of the part that the shares rest on.
-    borrowed
-        Whether the part has so few labels that its shares rest on those of other parts: on the
-        assumption that the model errs alike here and there.
-    counted
-        Whether all of its texts are labelled, so that its shares are a count.
+        Effective number of labels in the part.
+    is_borrowed
+        Whether the part has so few labels that its shares rest on those of other parts. This
+        assumes that the model errs alike in all parts.
+    is_count
+        Whether all texts of the part are labelled, so that its shares are a count.
     """
 
     shares: tuple[Estimate, ...]
     n_labels: int
-    borrowed: bool = False
-    counted: bool = False
+    is_borrowed: bool = False
+    is_count: bool = False
 
 
-def _shares(*ends: Array) -> tuple[Estimate, ...]:
-    """Shares from their values and the ends of their intervals, if they have any; (K,) each."""
-    return tuple(Estimate(*map(float, each)) for each in zip(*ends, strict=True))
+def _estimates(*ends: Array) -> tuple[Estimate, ...]:
+    """Estimates from K values, and from the K lower and upper ends of intervals if given."""
+    return tuple(Estimate(*map(float, row)) for row in zip(*ends, strict=True))
 
 
 def shares(sample: Sample, masses: Array, confidence: float) -> Part:
-    """Shares of the outcomes in a corpus or a part of it, from its own labels.
+    """Estimate shares of the outcomes in a corpus or a part of it, from its own labels.
 
     Parameters
     ----------
     masses
-        (N,) how much each text counts, 0 for those outside of the part: 1, its number of copies, or
-        its number of words.
+        (N,) 0 for each text outside of the part. For others, 1, the number of copies or the number
+        of words.
     confidence
-        Confidence of the intervals, such as 0.95. There are none if there are fewer than
-        `LEAST_LABELS` labels, or fewer than `LEAST_ARTICLES` articles that were drawn. Where all
-        texts are labelled, shares are a count, and their intervals have no width.
+        Confidence of the intervals, such as 0.95. There are no intervals with fewer than
+        `LEAST_LABELS` labels, or fewer than `LEAST_ARTICLES` drawn articles. If all texts are
+        labelled, shares are a count, and their intervals have no width.
     """
-    if sample.is_counted(masses):
+    if sample.is_fully_labelled(masses):
         values = masses[sample.labelled] @ sample.truth / masses.sum()
         n = int(np.count_nonzero(masses[sample.labelled]))
-        return Part(_shares(values, values, values), n, counted=True)
+        return Part(_estimates(values, values, values), n, is_count=True)
     sample = sample.for_part(masses)
-    n_labels = sample.size(masses)
-    everywhere = masses @ sample.probabilities / masses.sum()
+    n_labels = sample.n_labels(masses)
+    means = masses @ sample.probabilities / masses.sum()
     if not n_labels:
-        known = everywhere if sample.predicts else np.full_like(everywhere, np.nan)
-        return Part(_shares(known), 0, borrowed=sample.predicts)
-    own = _correction(sample, masses)
-    values = possible(sample.factor * everywhere + own.mean, sample.exclusive)
-    if not (units := sample.units(masses)):
-        return Part(_shares(values), n_labels)
-    sizes, freedom = _sizes(sample, masses, own), np.full(len(values), units - 1.0)
-    if (errors := _errors_of_articles(sample, masses, own, values)) is not None:
-        # An article that was drawn, with all its labels, tells at least as much as half a text.
-        least = units / 2 if sample.clusters is None else 1.0
-        sizes = _sizes_of_articles(sizes, errors, units, values, least)
-        freedom = _freedom(errors, units - 1)
+        values = means if sample.has_predictions else np.full_like(means, np.nan)
+        return Part(_estimates(values), 0, is_borrowed=sample.has_predictions)
+    correction = _correction(sample, masses)
+    values = nearest_shares(sample.factor * means + correction.mean, sample.exclusive)
+    n_units = sample.n_sampling_units(masses)
+    if not n_units:
+        return Part(_estimates(values), n_labels)
+    sizes = _equivalent_sizes(sample, masses, correction)
+    freedom = np.full(len(values), n_units - 1.0)
+    errors = _article_errors(sample, masses, correction, values)
+    if errors is not None:
+        # A drawn article, with all its labels, counts as half a text or more.
+        least = n_units / 2 if sample.clusters is None else 1.0
+        sizes = _clustered_sizes(sizes, errors, n_units, values, least)
+        freedom = _degrees_of_freedom(errors, n_units - 1)
     quantile = np.asarray(stdtrit(freedom, (1 + confidence) / 2), dtype=np.float64)
     low, high = modified_wilson(values, sizes, confidence, quantile)
-    # What none of the labels has may not be there at all, and what all have may be all there is.
-    counted = sample.truth[own.of_labels > 0]
-    low, high = np.where(counted.any(axis=0), low, 0.0), np.where(counted.all(axis=0), 1.0, high)
-    return Part(_shares(values, low, high), n_labels)
+    # An outcome of no label may have a share of 0, and an outcome of all labels a share of 1.
+    truth = sample.truth[correction.label_weights > 0]
+    low, high = np.where(truth.any(axis=0), low, 0.0), np.where(truth.all(axis=0), 1.0, high)
+    return Part(_estimates(values, low, high), n_labels)
 
 
 def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) -> list[Part]:
-    """Shares of the outcomes in parts of a corpus, such as months or outlets.
+    """Estimate shares of the outcomes in parts of a corpus, such as months or outlets.
 
-    A part with fewer labels than `LEAST_LABELS` borrows from the others: its correction is drawn
-    to that of all labels, the more so the fewer it has and the less parts differ beyond chance
-    (DerSimonian & Laird 1986). It has no interval, because nothing tells how far it is from the
-    others. The labels that it has are known.
+    A part with fewer labels than `LEAST_LABELS` borrows from the others: its correction is shrunken
+    towards that of all labels. Shrinkage increases as the part has fewer labels, and as parts
+    differ less beyond chance (DerSimonian & Laird 1986). Such a part has no interval, because its
+    distance from the others cannot be estimated. Its own labels count as they are.
     """
     parts = [shares(sample, part, confidence) for part in masses]
     overall = _correction(sample, np.sum(masses, axis=0))
-    spread = _spread_of_parts(sample, masses, overall)
+    spread = _between_part_variance(sample, masses, overall)
     for number, (part, mass) in enumerate(zip(parts, masses, strict=True)):
-        if part.counted or part.n_labels >= LEAST_LABELS or not sample.predicts:
+        if part.is_count or part.n_labels >= LEAST_LABELS or not sample.has_predictions:
             continue
         mean = overall.mean
         if part.n_labels:
-            own = _correction(sample, mass)
-            shrinkage = ratio(spread, spread + overall.variance / own.size)
-            mean = shrinkage * own.mean + (1 - shrinkage) * overall.mean
-        known, unknown = mass[sample.labelled] @ sample.truth, sample.unknown(mass)
-        others = unknown @ (sample.factor * sample.probabilities + mean)
-        values = possible((known + others) / mass.sum(), sample.exclusive)
-        parts[number] = Part(_shares(values), part.n_labels, borrowed=True)
+            correction = _correction(sample, mass)
+            shrinkage = ratio(spread, spread + overall.variance / correction.size)
+            mean = shrinkage * correction.mean + (1 - shrinkage) * overall.mean
+        known = mass[sample.labelled] @ sample.truth
+        estimated = sample.unlabelled_masses(mass) @ (sample.factor * sample.probabilities + mean)
+        values = nearest_shares((known + estimated) / mass.sum(), sample.exclusive)
+        parts[number] = Part(_estimates(values), part.n_labels, is_borrowed=True)
     return parts
 
 
-def possible(values: Array, exclusive: bool) -> Array:
-    """The nearest shares that there can be to K estimates: 0 to 1, if exclusive with the sum 1.
+def nearest_shares(values: Array, exclusive: bool) -> Array:
+    """Move K estimates to the nearest valid shares: 0 to 1, and if exclusive with the sum 1.
 
-    >>> possible(np.array([0.75, 0.5, -0.25]), True)
+    >>> nearest_shares(np.array([0.75, 0.5, -0.25]), True)
     array([0.625, 0.375, 0.   ])
 
     Parameters
     ----------
     exclusive
-        Whether outcomes exclude each other, and one of them holds (projection onto the simplex:
-        Duchi et al. 2008, ICML, 272-279).
+        Whether each text has exactly one of the outcomes (projection onto the simplex: Duchi et al.
+        2008, ICML, 272-279).
     """
     if not exclusive:
         return np.clip(values, 0.0, 1.0)
@@ -272,7 +274,7 @@ def possible(values: Array, exclusive: bool) -> Array:
 
 
 def difference(one: Estimate, other: Estimate) -> Estimate:
-    """The share of one part minus that of another, whose texts are others.
+    """Subtract the share of one part from that of another part, which has no texts in common.
 
     The interval combines those of both shares (Newcombe 1998, Statistics in Medicine 17, 873-890).
     """
@@ -285,74 +287,76 @@ def difference(one: Estimate, other: Estimate) -> Estimate:
 
 
 def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tuple[Estimate, ...]:
-    """Change of each outcome's share for each unit of time: the slope of a line through the texts.
+    """Estimate the change of each outcome's share in one unit of time, by a straight line.
 
-    Times are (N,), and those of texts with mass 0 may be any.
+    `times` has the shape (N,). The times of texts with mass 0 are ignored.
     """
-    n_labels, units = sample.size(masses), sample.units(masses)
+    n_labels, n_units = sample.n_labels(masses), sample.n_sampling_units(masses)
     sample, times = sample.for_part(masses), np.where(masses > 0, times, 0.0)
-    away = times - masses @ times / masses.sum()
-    spread = float(masses @ away**2) / masses.sum()
+    deviations = times - masses @ times / masses.sum()
+    spread = float(masses @ deviations**2) / masses.sum()
     if not spread or not n_labels:
-        return _shares(np.zeros(sample.truth.shape[1]))
-    slopes = sample.factor * ((masses * away) @ sample.probabilities) / masses.sum() / spread
-    own = _correction(sample, masses)
-    of_labels, leverage = own.of_labels, away[sample.labelled] / spread
-    leans = leverage[:, None] * (sample.residuals - own.mean)
-    slopes = slopes + of_labels @ leans
-    if sample.is_counted(masses):
-        return _shares(slopes, slopes, slopes)
-    if not units:
-        return _shares(slopes)
-    contributions = of_labels[:, None] * (leans - of_labels @ leans)
-    pull = (of_labels * leverage)[:, None]
-    freedom, clusters = np.full(len(slopes), units - 2.0), sample.articles
+        return _estimates(np.zeros(sample.truth.shape[1]))
+    slopes = sample.factor * ((masses * deviations) @ sample.probabilities) / masses.sum() / spread
+    correction = _correction(sample, masses)
+    label_weights, leverage = correction.label_weights, deviations[sample.labelled] / spread
+    label_slopes = leverage[:, None] * (sample.residuals - correction.mean)
+    slopes = slopes + label_weights @ label_slopes
+    if sample.is_fully_labelled(masses):
+        return _estimates(slopes, slopes, slopes)
+    if not n_units:
+        return _estimates(slopes)
+    errors = label_weights[:, None] * (label_slopes - label_weights @ label_slopes)
+    influence = (label_weights * leverage)[:, None]
+    freedom, clusters = np.full(len(slopes), n_units - 2.0), sample.articles
     if sample.clusters is not None:
-        outcomes, clusters = adjusted(sample, masses), sample.clusters
-        pull = (masses * away / masses.sum() / spread)[:, None]
-        line = masses @ outcomes / masses.sum() + away[:, None] * slopes
-        contributions = pull * (outcomes - line)
+        outcomes, clusters = adjusted_outcomes(sample, masses), sample.clusters
+        influence = (masses * deviations / masses.sum() / spread)[:, None]
+        line = masses @ outcomes / masses.sum() + deviations[:, None] * slopes
+        errors = influence * (outcomes - line)
     if clusters is not None:
-        contributions, pull = (summed(each, clusters) for each in (contributions, pull))
-        freedom = _freedom(contributions, units - 2)
-    noise = (contributions**2).sum(axis=0) + EXTRA_OF_TREND / n_labels * (pull**2).sum()
+        errors, influence = group_sums(errors, clusters), group_sums(influence, clusters)
+        freedom = _degrees_of_freedom(errors, n_units - 2)
+    noise = (errors**2).sum(axis=0) + EXTRA_OF_TREND / n_labels * (influence**2).sum()
     if sample.clusters is None:
-        noise = noise + sample.variance(masses * away / masses.sum() / spread)
-    error = np.sqrt(units / (units - 2) * noise)
-    reach = stdtrit(freedom, (1 + confidence) / 2) * error
-    return _shares(slopes, slopes - reach, slopes + reach)
+        noise = noise + sample.variance(masses * deviations / masses.sum() / spread)
+    standard_error = np.sqrt(n_units / (n_units - 2) * noise)
+    margin = stdtrit(freedom, (1 + confidence) / 2) * standard_error
+    return _estimates(slopes, slopes - margin, slopes + margin)
 
 
-def adjusted(sample: Sample, masses: Array) -> Array:
+def adjusted_outcomes(sample: Sample, masses: Array) -> Array:
     """Outcomes of single texts to regress on, (N, K), whose mean is the share.
 
-    Each is the prediction times `Sample.factor`, plus the mean residual. Labelled texts add how far
-    their own residual is from that mean, over the chance with which they were drawn. Some are below
-    0 or above 1. Regressions on them are unbiased whatever the model's errors depend on; those on
-    predictions are not (Egami et al. 2023, arXiv:2306.04746).
+    Each is the prediction times `Sample.factor`, plus the mean residual. Labelled texts add the
+    difference of their own residual from that mean, over the chance with which they were drawn.
+    Some values are below 0 or above 1. Regressions on them are unbiased even if the model's errors
+    depend on the regressors; regressions on predictions are not (Egami et al. 2023,
+    arXiv:2306.04746).
     """
-    own = _correction(sample, masses)
-    outcomes: Array = sample.factor * sample.probabilities + own.mean
-    chances = sample.weights * masses.sum() / (sample.weights @ masses[sample.labelled])
-    outcomes[sample.labelled] += chances[:, None] * (sample.residuals - own.mean)
+    correction = _correction(sample, masses)
+    outcomes: Array = sample.factor * sample.probabilities + correction.mean
+    inverse_chances = sample.weights * masses.sum() / (sample.weights @ masses[sample.labelled])
+    gaps = sample.residuals - correction.mean
+    outcomes[sample.labelled] += inverse_chances[:, None] * gaps
     return outcomes
 
 
 @dataclass(frozen=True)
 class _Correction:
-    """What the labels of a part say of the residuals.
+    """Mean residual of the labels of a part.
 
     Parameters
     ----------
-    of_labels
-        (n,) how much each label counts in the part; they sum to 1.
+    label_weights
+        (n,) weight of each label in the part; they sum to 1.
     mean, variance
         (K,) of the residuals.
     size
-        Number of labels of equal weight that tell as much.
+        Number of labels of equal weight with the same variance of the mean.
     """
 
-    of_labels: Array
+    label_weights: Array
     mean: Array
     variance: Array
     size: float
@@ -360,59 +364,61 @@ class _Correction:
 
 def _correction(sample: Sample, masses: Array) -> _Correction:
     weights = sample.weights * masses[sample.labelled]
-    of_labels = weights / weights.sum()
-    mean = of_labels @ sample.residuals
-    variance = of_labels @ (sample.residuals - mean) ** 2
-    return _Correction(of_labels, mean, variance, float(effective_size(weights)))
+    label_weights = weights / weights.sum()
+    mean = label_weights @ sample.residuals
+    variance = label_weights @ (sample.residuals - mean) ** 2
+    return _Correction(label_weights, mean, variance, float(effective_size(weights)))
 
 
-def _spread_of_parts(sample: Sample, masses: Sequence[Array], overall: _Correction) -> Array:
+def _between_part_variance(sample: Sample, masses: Sequence[Array], overall: _Correction) -> Array:
     """Variance of the parts' corrections beyond chance, (K,)."""
-    own = [_correction(sample, mass) for mass in masses if sample.size(mass)]
-    sizes = np.array([part.size for part in own])
-    if len(own) < 2:
+    corrections = [_correction(sample, mass) for mass in masses if sample.n_labels(mass)]
+    sizes = np.array([correction.size for correction in corrections])
+    if len(corrections) < 2:
         return np.zeros_like(overall.mean)
-    means = np.array([part.mean for part in own])
+    means = np.array([correction.mean for correction in corrections])
     gaps = sizes @ (means - sizes @ means / sizes.sum()) ** 2
-    beyond = gaps - (len(own) - 1) * overall.variance
-    spread: Array = np.maximum(0.0, beyond / (sizes.sum() - sizes @ sizes / sizes.sum()))
-    return spread
+    excess = gaps - (len(corrections) - 1) * overall.variance
+    variance: Array = np.maximum(0.0, excess / (sizes.sum() - sizes @ sizes / sizes.sum()))
+    return variance
 
 
-def _sizes(sample: Sample, masses: Array, own: _Correction) -> Array:
-    """Number of independent labels that each share rests on, (K,), if each text was drawn alone."""
-    residuals, labels = sample.residuals - own.mean, sample.truth - own.of_labels @ sample.truth
-    # In units of the mean label: the extra errors are worth as much with any weights.
-    squared = (own.of_labels * own.size) ** 2
-    of_labels = (squared @ labels**2 + EXTRA) / own.size
-    sizes = own.size * of_labels * own.size / (squared @ residuals**2 + EXTRA)
+def _equivalent_sizes(sample: Sample, masses: Array, correction: _Correction) -> Array:
+    """Numbers of independent labels, (K,), with the same variance, if texts are drawn singly."""
+    residuals = sample.residuals - correction.mean
+    labels = sample.truth - correction.label_weights @ sample.truth
+    # In units of the mean label, so that EXTRA has the same effect with any weights.
+    squared = (correction.label_weights * correction.size) ** 2
+    label_variance = (squared @ labels**2 + EXTRA) / correction.size
+    sizes = correction.size * label_variance * correction.size / (squared @ residuals**2 + EXTRA)
     if sample.articles is None and sample.clusters is None:
-        # What is labelled is known: of a group that is labelled as a whole nothing is uncertain.
+        # Labelled texts are certain, so a group whose texts are all labelled adds no variance.
         weights = sample.weights * (masses[sample.labelled] > 0)
         texts = np.maximum(1.0, weights / weights.sum() * (np.count_nonzero(masses) + 1))
-        noise_left = own.of_labels**2 @ (1 - 1 / texts)
-        sizes = sizes * (own.of_labels @ own.of_labels) / noise_left
-    # Shares vary by that of the labels over their number; what the predictions add comes on top.
-    added = sample.variance(masses / masses.sum()) / of_labels
+        noise_left = correction.label_weights**2 @ (1 - 1 / texts)
+        sizes = sizes * (correction.label_weights @ correction.label_weights) / noise_left
+    # The variance of a share is that of the labels over their number, plus that of predictions.
+    added = sample.variance(masses / masses.sum()) / label_variance
     return np.asarray(sizes / (1 + sizes * added))
 
 
-def _errors_of_articles(
-    sample: Sample, masses: Array, own: _Correction, values: Array
+def _article_errors(
+    sample: Sample, masses: Array, correction: _Correction, values: Array
 ) -> Array | None:
-    """How much each article adds to the errors of the shares, (G, K); None if texts were drawn."""
+    """Errors of the shares by article, (G, K); None if each text was drawn by itself."""
     if sample.clusters is not None:
-        gaps = masses[:, None] * (adjusted(sample, masses) - values) / masses.sum()
-        return summed(gaps[masses > 0], sample.clusters[masses > 0])
+        gaps = masses[:, None] * (adjusted_outcomes(sample, masses) - values) / masses.sum()
+        return group_sums(gaps[masses > 0], sample.clusters[masses > 0])
     if sample.articles is not None:
-        return summed(own.of_labels[:, None] * (sample.residuals - own.mean), sample.articles)
+        weights, gaps = correction.label_weights[:, None], sample.residuals - correction.mean
+        return group_sums(weights * gaps, sample.articles)
     return None
 
 
-def _sizes_of_articles(
+def _clustered_sizes(
     sizes: Array, errors: Array, n_articles: int, values: Array, least: float
 ) -> Array:
-    """The same, at least so many, if articles vary, whose errors are (G, K)."""
+    """Equivalent sizes, (K,), at least `least`, if articles vary with these errors, (G, K)."""
     variance = n_articles / (n_articles - 1) * (errors**2).sum(axis=0)
     independent = np.divide(
         values * (1 - values), variance, out=np.full_like(values, np.inf), where=variance > 0
@@ -421,46 +427,43 @@ def _sizes_of_articles(
     return fewer
 
 
-def _freedom(errors: Array, most: int) -> Array:
-    """Degrees of freedom of the noise of outcomes, (K,), from the errors of G articles, (G, K).
-
-    A rare topic is in few of the articles, and only these tell how much its share varies between
-    articles.
-    """
+def _degrees_of_freedom(errors: Array, most: int) -> Array:
+    """Degrees of freedom, (K,), from the errors of G articles, (G, K); fewer for rare topics."""
     return np.clip(effective_size((errors**2).T), LEAST_ARTICLES - 2, most)
 
 
-def errors_differ(sample: Sample, masses: Sequence[Array], seed: int) -> float | None:
-    """Probability of corrections as different as those of the parts, if the model errs alike.
+def equal_errors_p(sample: Sample, masses: Sequence[Array], seed: int) -> float | None:
+    """Test whether the model errs alike in all parts, by permutations.
 
-    Residuals of labels, or of articles if these were drawn, change places at random, and weights
-    stay where they are. Differences are measured in units of their own noise (Chung & Romano 2013,
-    Annals of Statistics 41, 484-507), because parts may differ in weights and in variance.
+    Residuals of labels, or of articles if these were drawn, are permuted, and weights stay in
+    place. Differences are in units of their own standard errors (Chung & Romano 2013, Annals of
+    Statistics 41, 484-507), because parts may differ in weights and in variance.
 
     Returns
     -------
-    p-value for the outcome where parts differ most, times the number of outcomes (Bonferroni), 1 at
-    most; None with labels in fewer than two parts.
+    p-value of the outcome whose corrections differ most, times the number of outcomes (Bonferroni),
+    1 at most; None with labels in fewer than two parts.
     """
-    of_parts = np.array([mass[sample.labelled] for mass in masses])
-    inside = of_parts.any(axis=0)
-    part, weights = of_parts.argmax(axis=0)[inside], (sample.weights * of_parts.max(axis=0))[inside]
+    label_masses = np.array([mass[sample.labelled] for mass in masses])
+    inside = label_masses.any(axis=0)
+    part = label_masses.argmax(axis=0)[inside]
+    weights = (sample.weights * label_masses.max(axis=0))[inside]
     if len({*part.tolist()}) < 2:
         return None
     residuals = sample.residuals[inside]
     if sample.articles is not None:
         unit = sample.articles[inside] * len(masses) + part
-        sums = summed(np.column_stack([weights, weights[:, None] * residuals]), unit)
+        sums = group_sums(np.column_stack([weights, weights[:, None] * residuals]), unit)
         part = part[np.unique(unit, return_index=True)[1]]
         weights, residuals = sums[:, 0], ratio(sums[:, 1:], sums[:, :1])
-    in_part = np.eye(len(masses))[part].T[np.unique(part)]  # a row for each part that has labels
+    in_part = np.eye(len(masses))[part].T[np.unique(part)]  # a row for each part with labels
     linear, square = in_part * weights, in_part * weights**2
     total = linear.sum(axis=1)[:, None]
-    # Few labels may happen to have no noise: to each part, that of some more is added.
+    # Few labels may have no variance by chance, so each part gets the variance of EXTRA more.
     extra = EXTRA * square.sum(axis=1)[:, None] / in_part.sum(axis=1)[:, None] * residuals.var(0)
 
     def gaps(rows: Array) -> Array:
-        """Squared differences of the parts' mean residuals from a common one, over their noise."""
+        """Squared differences of the parts' mean residuals from a common one, over variances."""
         means = linear @ rows / total
         noise = square @ rows**2 - 2 * means * (square @ rows) + means**2 * square.sum(1)[:, None]
         precision = total**2 / np.maximum(noise + extra, SMALLEST)

@@ -1,44 +1,45 @@
-"""Slices of the evaluated paragraphs where answers are worse than elsewhere, beyond chance.
+"""Slices of the evaluated paragraphs where accuracy is lower than elsewhere, beyond chance.
 
-Many slices are tried, so that some look bad by chance. Right and wrong answers are shuffled over
-the paragraphs, and each time the largest gap of all slices is noted. The p-value of a slice is the
-share of shuffles whose largest gap is at least its own (Westfall & Young 1993, maxT). So at most
-one report in twenty names a slice where nothing is wrong, however many slices there are.
+Many slices are tested, so some have low accuracy by chance. Right and wrong predictions are
+permuted over the paragraphs, and each permutation records the largest gap of all slices. The
+p-value of a slice is the share of permutations whose largest gap is at least its own (Westfall &
+Young 1993, maxT). So at most one report in twenty lists a slice if no slice is worse, for any
+number of slices.
 
-Paragraphs of an article err together. Shuffles of whole articles would show how much if all were of
-one size, but they are not. So each gap is divided by the root of its design effect (Kish 1965): how
-many times larger its variance is with the groups of the folds than with as many independent
-paragraphs. Nothing is read here.
+Errors are correlated within an article. Articles are of different sizes, so they cannot be permuted
+as a whole. Instead, each gap is divided by the root of its design effect (Kish 1965): the ratio of
+its variance with the groups of the folds to that of as many independent paragraphs. This module
+reads no files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.effective import effective_size, measured_design_effect, summed
-from paratopic.corpus.table import PARAGRAPHS_SCHEMA, PERIODS, UNKNOWN, values_by, values_of
-from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, jeffreys, write_p
-from paratopic.evaluation.outcomes import Answered
+from paratopic.corpus.effective import effective_size, group_sums, measured_design_effect
+from paratopic.corpus.table import PARAGRAPHS_SCHEMA, PERIODS, UNKNOWN, column_values, values_by
+from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups_factor, jeffreys, write_p
+from paratopic.evaluation.outcomes import EvaluatedPredictions
 from paratopic.inference.modes import Array, Integers, Targets
 from paratopic.project.errors import UserError, plural
 from paratopic.project.scripts import n_words
 
-# Paragraphs that a slice has at least, and all others together.
+# Least number of paragraphs in a slice, and outside of it.
 LEAST = 10
-# A column of metadata with more values makes no slices; periods may have more.
+# A column of metadata with more values has no slices; periods may have more.
 MOST_VALUES = 30
-# A slice is named if chance gives such a gap in fewer reports.
+# Level of the test, over all slices of a report.
 ALPHA = 0.05
 N_PERMUTATIONS = 2000
-# Permutations at a time.
+# Number of permutations in memory at a time.
 STEP = 250
-# Gaps that differ less are equal but for rounding.
+# Gaps that differ by less are equal, because of rounding.
 ROUNDING = 1e-9
-# Thirds by length, and by position in the article.
+# Names of thirds by length, and by position in the article.
 LENGTHS = ("shortest third", "middle third", "longest third")
 PLACES = ("first third", "middle third", "last third")
 
@@ -50,11 +51,11 @@ class Slice:
     Parameters
     ----------
     accuracy
-        Share of their answers that are right.
+        Share of their predictions that are right, with an interval from `low` to `high`.
     elsewhere
-        Share of the other paragraphs' answers that are right.
+        Share of the other paragraphs' predictions that are right.
     p
-        Probability that any slice looks as bad as this one where no slice is worse than another.
+        Probability that any slice has such a gap by chance.
     """
 
     column: str
@@ -68,22 +69,20 @@ class Slice:
 
     @property
     def is_worse(self) -> bool:
-        """Whether it is worse by more than chance explains."""
+        """Whether the accuracy is significantly lower than elsewhere."""
         return self.p < ALPHA
 
     def __str__(self) -> str:
-        here, low, high, there = (
-            f"{100 * share:.0f}" for share in (self.accuracy, self.low, self.high, self.elsewhere)
-        )
+        interval = f"({100 * self.low:.0f}–{100 * self.high:.0f})"
         return (
-            f"{self.column} = {self.value}: {here}% of {self.n} answers right ({low}–{high}), "
-            f"against {there}% elsewhere ({write_p(self.p)})"
+            f"{self.column} = {self.value}: {100 * self.accuracy:.0f}% of {self.n} answers right "
+            f"{interval}, against {100 * self.elsewhere:.0f}% elsewhere ({write_p(self.p)})"
         )
 
 
 def describe_slices(slices: Sequence[Slice]) -> list[str]:
-    """A line that says whether any slice from `find_slices` is worse, and one for each that is."""
-    worse = [str(each) for each in slices if each.is_worse]
+    """Describe the result of `find_slices` in a line, followed by a line for each worse slice."""
+    worse = [str(row) for row in slices if row.is_worse]
     tested = plural(len(slices), "slice was", "slices were")
     if worse:
         verdict = (
@@ -96,28 +95,28 @@ def describe_slices(slices: Sequence[Slice]) -> list[str]:
     return [f"{tested} tested, and none is worse by more than chance explains."]
 
 
-def columns_of(
+def slice_columns(
     rows: pd.DataFrame,
     ids: Sequence[str],
     annotators: Mapping[str, str],
     wanted: Sequence[str] = (),
 ) -> dict[str, list[str]]:
-    """Columns whose values make slices.
+    """Columns whose values divide paragraphs into slices.
 
     Parameters
     ----------
     rows
-        All paragraphs, with columns of what each is from.
+        All paragraphs, with columns of metadata.
     ids
-        Ids of the n paragraphs that are evaluated.
+        Ids of the n evaluated paragraphs.
     wanted
         Names of the columns to keep; all by default.
 
     Returns
     -------
     Name → value of each of the n paragraphs, "" for none: length, position (in the article),
-    heading, annotator, the columns of what paragraphs are from that have at most `MOST_VALUES`
-    values, and the periods of their dates.
+    heading, annotator, the columns of metadata with at most `MOST_VALUES` values, and the periods
+    of the dates.
 
     Raises
     ------
@@ -126,34 +125,48 @@ def columns_of(
     """
     fields = [str(name) for name in rows if name not in PARAGRAPHS_SCHEMA.names]
     rows = rows.assign(place=_places(rows)).set_index("id", drop=False).loc[list(ids)]
-    lengths = [n_words(text) for text in rows["text"]]
-    thirds = np.searchsorted(np.quantile(lengths, [1 / 3, 2 / 3]), lengths)
     columns = {
-        "length": [LENGTHS[third] for third in thirds],
+        "length": _length_thirds(rows["text"]),
         "position": rows["place"].tolist(),
         "heading": ["under a heading" if cell else "under none" for cell in rows["heading"]],
         "annotator": [annotators.get(id_, "") for id_ in ids],
     }
-    dates = {name: rows[name].tolist() for name in PERIODS if name in fields}
-    periods = {name: values_by(dates, name, len(rows)) for name in PERIODS if name != "date"}
-    columns |= {name: values for name, values in periods.items() if set(values) != {UNKNOWN}}
-    given = {name: values_of(rows, name) for name in fields if name != "date"}
-    many = {name: n for name, values in given.items() if (n := len({*values})) > MOST_VALUES}
-    columns |= {name: values for name, values in given.items() if name not in many}
+    columns |= _period_columns(rows, fields)
+    metadata = {name: column_values(rows, name) for name in fields if name != "date"}
+    sizes = {name: len({*values}) for name, values in metadata.items()}
+    columns |= {name: values for name, values in metadata.items() if sizes[name] <= MOST_VALUES}
     for name in wanted:
-        if name in many:
-            raise UserError(
-                f"--by {name}: the column has {many[name]} values; slices need a column "
-                f"with {MOST_VALUES} or fewer"
-            )
-        if name not in columns:
-            known = ", ".join(columns)
-            raise UserError(f"--by {name}: there is no such column; the columns are {known}")
+        _check_column(name, columns, sizes)
     return {name: columns[name] for name in columns if not wanted or name in wanted}
 
 
+def _length_thirds(texts: pd.Series) -> list[str]:
+    lengths = [n_words(text) for text in texts]
+    thirds = np.searchsorted(np.quantile(lengths, [1 / 3, 2 / 3]), lengths)
+    return [LENGTHS[third] for third in thirds]
+
+
+def _period_columns(rows: pd.DataFrame, fields: Sequence[str]) -> dict[str, list[str]]:
+    """Periods of the dates of paragraphs, except those without any value."""
+    dates = {name: rows[name].tolist() for name in PERIODS if name in fields}
+    periods = {name: values_by(dates, name, len(rows)) for name in PERIODS if name != "date"}
+    return {name: values for name, values in periods.items() if set(values) != {UNKNOWN}}
+
+
+def _check_column(name: str, columns: Collection[str], sizes: Mapping[str, int]) -> None:
+    """Refuse a column that does not exist, or one of metadata with more than `MOST_VALUES`."""
+    if sizes.get(name, 0) > MOST_VALUES:
+        raise UserError(
+            f"--by {name}: the column has {sizes[name]} values; slices need a column with "
+            f"{MOST_VALUES} or fewer"
+        )
+    if name not in columns:
+        known = ", ".join(columns)
+        raise UserError(f"--by {name}: there is no such column; the columns are {known}")
+
+
 def _places(frame: pd.DataFrame) -> list[str]:
-    """The third of its article that each paragraph is in; "" where rows are in no order."""
+    """Third of the article that contains each paragraph; "" for rows without an order."""
     grouped = frame.groupby("article")["position"]
     thirds = 3 * (grouped.rank(method="first") - 0.5) / grouped.transform("size")
     places = np.where(frame["ordered"], np.array(PLACES)[thirds.astype(int)], "")
@@ -161,42 +174,45 @@ def _places(frame: pd.DataFrame) -> list[str]:
 
 
 def find_slices(
-    columns: Mapping[str, Sequence[str]], answers: Answered, confidence: float, seed: int
+    columns: Mapping[str, Sequence[str]],
+    predictions: EvaluatedPredictions,
+    confidence: float,
+    seed: int,
 ) -> list[Slice]:
-    """Compare the answers in each slice with those elsewhere, by the columns of `columns_of`.
+    """Compare the accuracy in each slice with that elsewhere, by the columns of `slice_columns`.
 
     Returns
     -------
-    The worst first. A slice is left out if it or the rest has fewer than `LEAST` paragraphs, or if
-    an earlier slice has the same ones.
+    Slices, the worst first. A slice is left out if it or the rest has fewer than `LEAST`
+    paragraphs, or if an earlier slice has the same paragraphs.
     """
-    outcomes = answers.outcomes
+    outcomes = predictions.outcomes
     members = _members(columns, outcomes.counts > 0)
     if not members:
         return []
-    inside = np.array([chosen for _, _, chosen in members]).T * outcomes.counts[:, None]
+    inside = np.array([is_member for _, _, is_member in members]).T * outcomes.counts[:, None]
     outside = outcomes.counts[:, None] - inside
-    right, inside_share = answers.right, inside / inside.sum(axis=0)
-    gaps_of = outside / outside.sum(axis=0) - inside_share
-    effect = np.sqrt(_design_effects(gaps_of, right, outcomes.groups))
-    effect *= few_groups(len(outcomes.group_sizes), confidence)
-    gaps = right @ gaps_of
+    right, inside_share = predictions.right, inside / inside.sum(axis=0)
+    contrasts = outside / outside.sum(axis=0) - inside_share
+    effect = np.sqrt(_design_effects(contrasts, right, outcomes.groups))
+    effect *= few_groups_factor(len(outcomes.group_sizes), confidence)
+    gaps = right @ contrasts
     rng, steps = np.random.default_rng(seed), range(0, N_PERMUTATIONS, STEP)
-    chances = np.concatenate(
-        [rng.permuted(np.tile(right, (STEP, 1)), axis=1) @ gaps_of for _ in steps]
+    permuted_gaps = np.concatenate(
+        [rng.permuted(np.tile(right, (STEP, 1)), axis=1) @ contrasts for _ in steps]
     )
-    noises = chances.std(axis=0)
-    noises[noises < ROUNDING] = np.inf  # all answers are right, or all are wrong
-    largest = (chances / noises).max(axis=1)
-    reached = largest[:, None] >= gaps / noises / effect - ROUNDING
-    ps = (reached.sum(axis=0) + 1) / (N_PERMUTATIONS + 1)
+    noises = permuted_gaps.std(axis=0)
+    noises[noises < ROUNDING] = np.inf  # All predictions are right, or all are wrong.
+    largest = (permuted_gaps / noises).max(axis=1)
+    is_reached = largest[:, None] >= gaps / noises / effect - ROUNDING
+    ps = (is_reached.sum(axis=0) + 1) / (N_PERMUTATIONS + 1)
     slices = []
     for (column, value, _), shares, gap, p in zip(members, inside_share.T, gaps, ps, strict=True):
         accuracy, n = float(right @ shares), int(np.count_nonzero(shares))
         low, high = _interval(accuracy, shares, right, outcomes.groups, confidence)
         elsewhere = accuracy + float(gap)
         slices.append(Slice(column, value, n, accuracy, low, high, elsewhere, float(p)))
-    return sorted(slices, key=lambda each: (each.p, each.accuracy - each.elsewhere))
+    return sorted(slices, key=lambda row: (row.p, row.accuracy - row.elsewhere))
 
 
 def _members(
@@ -207,29 +223,29 @@ def _members(
     for column, values in columns.items():
         cells = np.array(values, dtype=object)
         for value in sorted(set(values) - {""}):
-            chosen = (cells == value) & counted
-            if LEAST <= chosen.sum() <= counted.sum() - LEAST:
-                members.setdefault(chosen.tobytes(), (column, value, chosen))
+            is_member = (cells == value) & counted
+            if LEAST <= is_member.sum() <= counted.sum() - LEAST:
+                members.setdefault(is_member.tobytes(), (column, value, is_member))
     return list(members.values())
 
 
-def _design_effects(gaps_of: Array, right: Array, groups: Integers) -> Array:
-    """Design effects, (s,), at least 1, of gaps in which n answers have these weights, (n, s)."""
+def _design_effects(contrasts: Array, right: Array, groups: Integers) -> Array:
+    """Design effects, (s,), at least 1, of s contrasts between n predictions, (n, s)."""
     sizes = np.bincount(groups)[:, None]
     errors = (right - right.mean())[:, None]
-    between = (summed(gaps_of, groups) / sizes)[groups]
-    # A gap that all groups have within them is no noise.
-    parts = gaps_of * errors - ((gaps_of - between) * errors).mean(axis=0)
+    between = (group_sums(contrasts, groups) / sizes)[groups]
+    # The mean gap within groups is no noise.
+    parts = contrasts * errors - ((contrasts - between) * errors).mean(axis=0)
     return np.maximum(measured_design_effect(parts, groups), 1.0)
 
 
 def _interval(
     accuracy: float, shares: Array, right: Array, groups: Integers, confidence: float
 ) -> tuple[float, float]:
-    """Interval of the accuracy of a slice, in which each answer has a share; they sum to 1."""
+    """Interval of the accuracy of a slice, whose predictions have these weights, with sum 1."""
     rows = float(effective_size(shares))
-    near = (accuracy * rows + 0.5) / (rows + 1)
-    spread = near * (1 - near)
-    seen = float((summed(shares * (right - accuracy), groups) ** 2).sum())
-    size = spread / (DESIGN_EFFECT * max(seen, spread / rows))
+    shrunken = (accuracy * rows + 0.5) / (rows + 1)
+    spread = shrunken * (1 - shrunken)
+    variance = float((group_sums(shares * (right - accuracy), groups) ** 2).sum())
+    size = spread / (DESIGN_EFFECT * max(variance, spread / rows))
     return jeffreys(accuracy, size, confidence)

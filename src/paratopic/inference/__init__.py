@@ -1,1 +1,1 @@
-"""From a model's folder to predictions, without any training code."""
+"""Prediction with a model's folder, without any training code."""

@@ -1,8 +1,9 @@
-"""The linear head of a model, from features of texts in their context to logits, and its file.
+"""The linear head of a model: it maps features of texts and their context to logits.
 
-A model reads each text by itself, once. What it makes of a text in an article is the sum of the
-text's features and of those around it, each by its weight. What is missing weighs nothing, so a
-text alone is read as it is. How much each part weighs is chosen in training."""
+A model encodes each distinct text once. The features of a text in an article are the weighted sum
+of its own features and those of its context. Missing context has no weight, so a text without
+context keeps its own features. Training chooses the weights.
+"""
 
 from __future__ import annotations
 
@@ -14,27 +15,27 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from paratopic.inference.modes import Array, Features, Integers, Mode, Targets
-from paratopic.project.texts import NEAR, NOTHING, PARTS, PLACES, Text, Texts, numbered
+from paratopic.project.texts import NEIGHBOUR_PLACES, NO_TEXT, PARTS, PLACES, Text, Texts, numbered
 
 if TYPE_CHECKING:
     from scipy import sparse
 
-# How much more the most similar subjects count in `nearness`, which would be the mean at 0.
+# Weight of the most similar subjects in `nearness`; at 0, `nearness` is the mean similarity.
 SHARPNESS = 20.0
-# Number of characters from which on the neighbours of a text weigh less.
-CLEAR = 100
+# The neighbours of texts with more characters than this weigh less.
+LONG_TEXT = 100
 
 
 class Windows(NamedTuple):
-    """What a head reads of n texts, each of which is read in one window or several.
+    """Features of n texts, each of which has one or more windows.
 
     Attributes
     ----------
     features
         (n windows, d) features.
     owner, lengths
-        (n windows,) numbers of the texts that windows belong to, and of tokens, by which the
-        windows of a text are weighed.
+        (n windows,) numbers of the windows' texts, and lengths in tokens, which are the weights of
+        windows in the logits of a text.
     """
 
     features: Features
@@ -43,16 +44,17 @@ class Windows(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """Logits of n texts before calibration, (n, `Mode.n_logits`), and numbers of windows, (n,)."""
+    """Logits of n texts before calibration, (n, `Mode.n_logits`), and their window counts, (n,)."""
 
     logits: Array
     windows: Integers
 
 
 def nearness(similarity: Array) -> Array:
-    """How close n texts are to m others together, (n,), from their similarity (n, m).
+    """Summarise the similarity of n texts to m others, (n, m), in one number per text, (n,).
 
-    It lies between the mean and the largest similarity: the log of the mean exponential.
+    The number is the log of the mean exponential, which lies between the mean and the largest
+    similarity.
 
     >>> nearness(np.array([[0.5, 0.5], [0.5, 0.1]])).round(2).tolist()
     [0.5, 0.47]
@@ -63,14 +65,14 @@ def nearness(similarity: Array) -> Array:
 
 
 class LinearHead(NamedTuple):
-    """Logits of features, which see how close a text is to subjects that are none of the topics.
+    """Logistic regression on features, and on the `nearness` to subjects outside the topics.
 
     Attributes
     ----------
     coef, slope, intercept
-        (r, d), (r,) and (r,) coefficients, of the features and of that `nearness`, and intercepts.
+        (r, d) coefficients of the features, (r,) coefficients of the nearness, (r,) intercepts.
     subjects
-        (m, d) features of the subjects; (0, d) for none.
+        (m, d) features of the subjects; (0, d) without subjects.
     """
 
     coef: Array
@@ -79,90 +81,91 @@ class LinearHead(NamedTuple):
     subjects: Array
 
     def logits(self, features: Features) -> Array:
-        """Logits (n, r) of features (n, d)."""
+        """Compute the logits, (n, r), of features, (n, d)."""
         logits: Array = features @ self.coef.T + self.intercept
         if len(self.subjects):
             logits += nearness(np.asarray(features @ self.subjects.T))[:, None] * self.slope
         return logits
 
     def read(self, windows: Windows, mode: Mode, n_texts: int) -> Reading:
-        """Read n texts by their windows."""
+        """Compute the logits of n texts from their windows."""
         features, owner, lengths = windows
-        number = np.bincount(owner, minlength=n_texts)
+        n_windows = np.bincount(owner, minlength=n_texts)
         logits = mode.combine_windows(self.logits(features), lengths, owner, n_texts)
-        return Reading(logits, number)
+        return Reading(logits, n_windows)
 
     def save(self, path: Path) -> None:
-        """Write the head as safetensors, the same bytes every time."""
+        """Write the head as safetensors; equal heads give equal bytes."""
         from safetensors.numpy import save_file
 
-        # Of an array that is a part of another one, safetensors writes what lies between, too.
-        save_file({name: np.ascontiguousarray(part) for name, part in self._asdict().items()}, path)
+        # safetensors would write the memory between the values of a view, too.
+        arrays = {name: np.ascontiguousarray(array) for name, array in self._asdict().items()}
+        save_file(arrays, path)
 
 
 def read_head(path: Path) -> LinearHead:
-    """Read the head of a model's folder.
+    """Read a head from a file of a model's folder.
 
     Raises
     ------
     ValueError
-        Its weights do not fit each other, or are not finite.
+        The shapes of the weights do not fit each other, or a weight is not finite.
     """
     from safetensors.numpy import load_file
 
     tensors = load_file(path)
     head = LinearHead(**{name: tensors[name] for name in LinearHead._fields})
     (r, d), m = head.coef.shape, len(head.subjects)
-    shapes = [part.shape for part in head]
+    shapes = [array.shape for array in head]
     if shapes != [(r, d), (r,), (r,), (m, d)]:
         raise ValueError(f"weights of {shapes} do not fit each other")
-    if not all(np.isfinite(part).all() for part in (head.coef, head.slope, head.subjects)):
+    if not all(np.isfinite(array).all() for array in (head.coef, head.slope, head.subjects)):
         raise ValueError("weights are not finite")
     return head
 
 
 @dataclass(frozen=True)
 class ContextWeights:
-    """How much a model reads of what stands around a text, whose own features weigh 1.
+    """Weights of the context of a text in its features; the text itself has weight 1.
 
-    The longer a text is, the clearer it is by itself, and the more often its neighbours are about
-    something else. So around a text of n characters, more than `CLEAR`, neighbours weigh
-    `CLEAR` / n as much.
+    A long text needs less context, and its neighbours are more often about something else. If a
+    text has n > `LONG_TEXT` characters, the weights of its neighbours are multiplied by
+    `LONG_TEXT` / n.
 
     Parameters
     ----------
     neighbours
-        Weight of the paragraph before the text and of the one after it, 0 to 1. One that is k away
-        weighs this to the power of k. 0, the default, reads none.
+        Weight of the paragraphs directly before and after the text, 0 to 1. A paragraph at distance
+        k has this weight to the power of k. With 0, the default, neighbours are ignored.
     heading, title
-        Weights of the heading and of the article's title, 0 to 1; 0, the default, reads none.
+        Weights of the heading and of the article's title, 0 to 1; 0, the default, ignores them.
     """
 
     neighbours: float = 0.0
     heading: float = 0.0
     title: float = 0.0
 
-    def at_places(self, texts: Texts) -> Array:
-        """Weights of what stands at each of the `PLACES` around n texts, (n, p); 0 for nothing."""
-        near = [self.neighbours**distance for _, distance in NEAR]
+    def place_weights(self, texts: Texts) -> Array:
+        """Weights of the `PLACES` around n texts, (n, p); 0 where a place has no text."""
+        near = [self.neighbours**distance for _, distance in NEIGHBOUR_PLACES]
         weights = np.tile([*near, self.heading, self.title], (len(texts), 1))
         lengths = np.array([[len(text)] for text in texts.plain]).reshape(-1, 1)
-        weights[:, : len(NEAR)] *= np.minimum(1.0, CLEAR / np.maximum(1, lengths))
-        return np.where(texts.around == NOTHING, 0.0, weights)
+        weights[:, : len(NEIGHBOUR_PLACES)] *= np.minimum(1.0, LONG_TEXT / np.maximum(1, lengths))
+        return np.where(texts.context == NO_TEXT, 0.0, weights)
 
     def reads(self, texts: Texts) -> Targets:
-        """Whether anything around each of n texts is read, (n,)."""
-        return np.asarray(self.at_places(texts).any(axis=1))
+        """Whether each of n texts has context with a weight above 0, (n,)."""
+        return np.asarray(self.place_weights(texts).any(axis=1))
 
     def parts(self, text: Text) -> list[str]:
-        """The `PARTS` of what stands around a text of which anything is read."""
-        (weights,) = self.at_places(numbered([text]))
+        """The `PARTS` of the context of a text that have a weight above 0."""
+        (weights,) = self.place_weights(numbered([text]))
         read = {part for (part, _), weight in zip(PLACES, weights, strict=True) if weight > 0}
         return [part for part in PARTS if part in read]
 
     @classmethod
     def read(cls, values: Mapping[str, float]) -> ContextWeights:
-        """Rebuild weights from `dataclasses.asdict` of them, which come from a file of anybody's.
+        """Rebuild weights from `dataclasses.asdict` of them, which may come from an untrusted file.
 
         Raises
         ------
@@ -175,17 +178,17 @@ class ContextWeights:
         return cls(**values)
 
 
-class InContext(NamedTuple):
-    """What is read of n texts: a sparse matrix of weights, (n, m), in triplets.
+class ContextMatrix(NamedTuple):
+    """Weights of m distinct texts in the features of n texts, as a sparse matrix in triplets.
 
     Attributes
     ----------
     texts
-        m distinct texts.
+        The m distinct texts.
     own
-        (n,) number of each text itself, which weighs 1.
+        (n,) numbers of the texts themselves among the distinct texts; they have weight 1.
     row, column, weight
-        (r,) number of a text, number of another that is read around it, and its weight.
+        (r,) numbers of texts, numbers of distinct texts in their context, and weights of these.
     """
 
     texts: list[str]
@@ -196,29 +199,30 @@ class InContext(NamedTuple):
 
     @property
     def around(self) -> sparse.csr_matrix:
-        """Weights of what is read around the texts, (n, m)."""
+        """Weights of the context, (n, m)."""
         from scipy import sparse
 
         shape = len(self.own), len(self.texts)
         return sparse.csr_matrix((self.weight, (self.row, self.column)), shape)
 
     def sums(self, embeddings: Array) -> Array:
-        """Sums of what is read around the texts, (n, d), from embeddings (m, d) of all that is."""
+        """Weighted sums of the context's embeddings, (n, d), from those of all texts, (m, d)."""
         total = np.zeros((len(self.own), embeddings.shape[1]))
         np.add.at(total, self.row, self.weight[:, None] * embeddings[self.column])
         return total
 
 
-def in_context(texts: Texts, weights: ContextWeights) -> InContext:
-    """Weigh what is read of texts; what weighs nothing is left out.
+def context_matrix(texts: Texts, weights: ContextWeights) -> ContextMatrix:
+    """Compute the weights of texts and their context, without context of weight 0.
 
-    Each distinct text is there once, in the order in which they are met.
+    Each distinct text is listed once, in the order of first occurrence: first the texts, then the
+    context.
     """
-    of_places = weights.at_places(texts)
-    row, place = np.nonzero(of_places)
-    numbers = np.concatenate([texts.own, texts.around[row, place]])
+    weight = weights.place_weights(texts)
+    row, place = np.nonzero(weight)
+    numbers = np.concatenate([texts.numbers, texts.context[row, place]])
     order: dict[int, int] = {}
     columns = [order.setdefault(number, len(order)) for number in numbers.tolist()]
-    read = [texts.distinct[number] for number in order]
+    distinct = [texts.distinct[number] for number in order]
     own, column = np.split(np.array(columns, dtype=np.int64), [len(texts)])
-    return InContext(read, own, row, column, of_places[row, place])
+    return ContextMatrix(distinct, own, row, column, weight[row, place])

@@ -1,8 +1,8 @@
-"""A model's folder: its manifest with calibration and checksums, written and read.
+"""The manifest of a model's folder, with calibration and checksums: writing and reading.
 
-A folder may come from anybody, so what the manifest says is checked before any other file is
-opened: no file outside of the folder is. The weights and vocabularies beside the manifest are for
-the kinds of model themselves. Those of a stranger can take all time or memory; that is not checked.
+A folder may be untrusted, so the manifest is checked before any other file is opened, and no file
+outside of the folder is opened. Each kind of model reads its own weights and vocabulary. The time
+and memory that untrusted weights need are not limited.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any, NamedTuple, get_args
 
 from paratopic.inference.modes import Calibration, read_calibration
 from paratopic.project.errors import UserError
-from paratopic.project.files import markdown, sha256
+from paratopic.project.files import escape_markdown, sha256
 from paratopic.project.kinds import KINDS
-from paratopic.project.languages import NAMES
+from paratopic.project.languages import LANGUAGE_NAMES
 from paratopic.project.topics import ModeName, Topic, Topics
 
 MANIFEST = "paratopic.json"
-# In the folder of a fit that has no manifest yet: its kind, its languages and its settings.
+# A fit has this file instead of a manifest, with its kind, its languages and its settings.
 ABOUT = "fit.json"
-# The model card; until `paratopic publish` or MLflow adds it, a note on what the folder is.
+# The model card. Before `paratopic publish` or MLflow writes the card, this file has `NOTE`.
 CARD = "README.md"
 NOTE = """# A model of paratopic
 
@@ -39,19 +39,19 @@ It has no figures here: `paratopic publish model` makes a copy with the model ca
 """
 FORMAT = 12
 
-# What reading a damaged manifest raises.
+# Reading a damaged manifest can raise these errors.
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 class Manifest(NamedTuple):
-    """The part of a manifest that describes the model.
+    """The description of a model in its manifest.
 
     Attributes
     ----------
     languages
-        Codes of the languages that the model is for; empty where they are not known.
+        Codes of the languages that the model is for; empty if they are not known.
     settings
-        Settings that the kind of model needs to read the other files.
+        Settings that the kind of model needs to read its other files.
     """
 
     kind: str
@@ -62,10 +62,10 @@ class Manifest(NamedTuple):
 
 
 def write_manifest(folder: Path, topics: Topics, calibration: Mapping[str, object]) -> None:
-    """Write the manifest, which makes the folder of a fit a model, and a note on what it is.
+    """Write the manifest, which turns the folder of a fit into a model, and `NOTE` as its card.
 
-    It records the checksums of the files that prediction reads with the kind's classifier. The
-    calibration is `dataclasses.asdict` of it, or a file of that.
+    The manifest records the checksums of the files that prediction reads. The calibration is
+    `dataclasses.asdict` of a `Calibration`.
     """
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     kind = about["kind"]
@@ -83,13 +83,13 @@ def write_manifest(folder: Path, topics: Topics, calibration: Mapping[str, objec
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
-    note = NOTE.format(kind=kind, topics=markdown(", ".join(topics.names)))
+    note = NOTE.format(kind=kind, topics=escape_markdown(", ".join(topics.names)))
     (folder / CARD).write_text(note, encoding="utf-8")
     (folder / ABOUT).unlink()
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a folder's manifest, and check it and every file that it lists.
+    """Read the manifest of a folder, and check it and the checksum of every file that it lists.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def _parse(values: Mapping[str, Any]) -> Manifest:
     calibration = read_calibration(values["calibration"])
     calibration.check(len(topics.names), len(topics.outcomes))
     languages = tuple(values["languages"])
-    if not set(languages) <= set(NAMES):
+    if not set(languages) <= set(LANGUAGE_NAMES):
         raise ValueError(f"languages are {languages!r}")
     return Manifest(values["kind"], topics, calibration, languages, values["settings"])
 
@@ -152,20 +152,20 @@ def prediction_files(kind: str) -> list[str]:
 
 
 def digest_of(folder: Path) -> str:
-    """Digest of a model: of its manifest, which has those of its other files."""
+    """Digest of a model: the checksum of its manifest, which contains those of the other files."""
     return sha256(folder / MANIFEST)
 
 
 def card_mark(folder: Path) -> dict[str, str]:
-    """Key and value in the head of a model's card that say which model it is of."""
+    """Entry in the head of a model's card that identifies the model."""
     return {"paratopic_model": f"sha256:{digest_of(folder)}"}
 
 
 def is_card_of(card: str, folder: Path) -> bool:
-    """Whether a card is that of the model in a folder."""
+    """Whether a card belongs to the model in a folder."""
     return all(f"\n{key}: {value}\n" in card for key, value in card_mark(folder).items())
 
 
 def classifier_of(kind: str) -> Any:
-    """The class that answers from a folder of a kind, an `inference.model.Classifier`."""
+    """Import the `inference.model.Classifier` of a kind of model."""
     return resolve_name(KINDS[kind].classifier)

@@ -1,7 +1,7 @@
-"""A trained model and its predictions; loading it from its folder, and the default model.
+"""Trained models and their predictions: loading a model from its folder, and the default model.
 
-A model has `classes_`, `predict_proba(texts)` and `predict(texts)`, whatever its kind. Nothing here
-trains, and nothing here imports training code, torch, transformers or mlflow.
+Models of every kind have `classes_`, `predict_proba(texts)` and `predict(texts)`. This module does
+not train, and imports no training code, torch, transformers or mlflow.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from paratopic.inference.modes import (
 from paratopic.inference.prediction import Explanation, Prediction, Share, sentences
 from paratopic.inference.registry import fetch, is_remote
 from paratopic.project.errors import UserError
-from paratopic.project.files import Paths, root_with
+from paratopic.project.files import Paths, find_root
 from paratopic.project.kinds import KINDS
 from paratopic.project.passages import Passage, article_passages
 from paratopic.project.texts import Text, Texts, as_passage, numbered
-from paratopic.project.topics import NONE
+from paratopic.project.topics import NO_TOPIC_SHORT
 
-# Name of a type → what to do about an item of it.
+# Name of a type → the remedy that an error about an item of this type suggests.
 _REMEDIES = {
     "NoneType": "; leave missing texts out, or give '' for them",
     "float": "; if it is NaN, a missing text, leave it out, or call .fillna('')",
@@ -51,30 +51,25 @@ _REMEDIES = {
 
 
 class Classifier(Protocol):
-    """How a kind of model scores texts, with the files of its folder.
+    """Interface of the kinds of model, which score texts with the `FILES` of a model's folder.
 
-    It is made from the folder, the mode of the topics, and the settings in the manifest, which may
-    come from anybody.
-
-    Attributes
-    ----------
-    FILES
-        Names of the files that it reads.
+    The constructor takes the folder, the mode of the topics, and the settings of the manifest,
+    which may be untrusted.
     """
 
     FILES: ClassVar[tuple[str, ...]]
     context: ContextWeights
 
     def read(self, texts: Texts) -> Reading:
-        """Read n texts, none of which is blank."""
+        """Compute the logits of n texts, none of which is blank."""
 
     def embed(self, texts: Sequence[str]) -> Features:
-        """Features of n texts alone, (n, d), each row of unit length."""
+        """Compute features of n texts without context, (n, d), in rows of unit length."""
 
 
 @dataclass(frozen=True, repr=False)
 class Model:
-    """A trained model, loaded from its folder. It cannot be pickled: load the folder instead."""
+    """A trained model, which `load` returns. It cannot be pickled: load its folder instead."""
 
     folder: Path
     _manifest: Manifest
@@ -87,12 +82,12 @@ class Model:
 
     @property
     def mode(self) -> Mode:
-        """Whether a text has one topic at most or any number, and what scores mean then."""
+        """Mode of the topics: a text has at most one topic, or any number."""
         return mode_of(self._manifest.topics.mode)
 
     @property
     def definitions(self) -> dict[str, str]:
-        """Topic name → definition, in class order."""
+        """Definition of each topic, in the order of `classes_`."""
         return {topic.name: topic.definition for topic in self._manifest.topics.topics}
 
     @property
@@ -102,19 +97,19 @@ class Model:
 
     @property
     def calibration(self) -> Calibration:
-        """Calibration of the probabilities, and the topics' thresholds."""
+        """Calibration of the probabilities, and thresholds of the topics."""
         return self._manifest.calibration
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Codes of the languages that it is for, such as ``"en"``; empty where not known."""
+        """Codes of the languages that it is for, such as ``"en"``; empty if not known."""
         return self._manifest.languages
 
     def __repr__(self) -> str:
         return f"Model({self.kind!r}, {len(self.classes_)} topics, {str(self.folder)!r})"
 
     def __reduce__(self) -> NoReturn:
-        # The folder may be a temporary one, or hold another model by the time it is read again.
+        # The folder may be temporary, or may contain another model when it is read again.
         raise TypeError(
             "a Model cannot be pickled or copied; load it in the other process: "
             f"load({str(self.folder)!r})"
@@ -122,35 +117,35 @@ class Model:
 
     @property
     def digest(self) -> str:
-        """Digest of its folder, which tells it from other models."""
+        """Digest of its folder, which identifies the model."""
         return digest_of(self.folder)
 
     @property
     def context(self) -> ContextWeights:
-        """How much the model reads of what stands around a text."""
+        """Weights of the context of a text."""
         return self._classifier.context
 
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
-        """Compute the probabilities of the topics.
+        """Predict the probabilities of the topics.
 
         Parameters
         ----------
         texts
-            n texts of any length, each a str or a `Passage`; long ones are read to the end. A blank
-            text (empty or white space only) has all probabilities 0.
+            n texts of any length, each a str or a `Passage`. Long texts are read to the end. All
+            probabilities of a blank text (empty or white space only) are 0.
 
         Returns
         -------
-        (n, k) array, columns in the order of `classes_`. In mode single a row sums to the
-        probability that the text has one of the topics, which is 1 for models that were trained
-        without paragraphs that have none. In mode multi each probability stands for itself.
+        (n, k) array with columns in the order of `classes_`. In mode single, a row sums to the
+        probability that the text has a topic, which is 1 if the model was trained without texts
+        that have none. In mode multi, each topic has its own probability.
 
         Raises
         ------
         TypeError
             `texts` is a single str, a DataFrame or a dict, or an item is not a text.
         """
-        return self.scored(listed(texts))[0]
+        return self.scored(numbered_texts(texts))[0]
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is an iterable of str: the first that fits
@@ -164,9 +159,12 @@ class Model:
         Parameters
         ----------
         texts
-            A str or `Passage` gives one `Prediction`; any other iterable of them gives a list in
-            the same order. A str is read alone, a `Passage` with what stands around it. Half of a
-            pair of surrogates, which is no character, is read as "?".
+            A str or a `Passage`, or an iterable of n of them. A `Passage` is read with its context,
+            a str without context. Half of a surrogate pair is not a character and is read as "?".
+
+        Returns
+        -------
+        One `Prediction` for a str or `Passage`; for an iterable, a list of n in the same order.
 
         Raises
         ------
@@ -176,7 +174,7 @@ class Model:
         if isinstance(texts, (str, Passage)):
             return self.predict([texts])[0]
         predictions, classes = [], self.classes_
-        rows = zip(*(part.tolist() for part in self.scored(listed(texts))), strict=True)
+        rows = zip(*(part.tolist() for part in self.scored(numbered_texts(texts))), strict=True)
         for row, is_predicted, n_windows, sure_from in rows:
             scores = dict(zip(classes, row, strict=True))
             predicted = compress(classes, is_predicted)
@@ -190,34 +188,42 @@ class Model:
     def predict_article(
         self, paragraphs: Sequence[str], headings: Sequence[str] | None = None, title: str = ""
     ) -> list[Prediction]:
-        """Predict the topics of the paragraphs of one article, each read with those around it.
+        """Predict the topics of the paragraphs of one article, each with its context.
 
         Parameters
         ----------
         paragraphs
-            n paragraphs in their order.
+            n paragraphs in the order of the article.
         headings
-            The heading that each of them stands under, ``""`` for none; none by default.
+            n headings, one above each paragraph, ``""`` for none; by default no headings.
         title
-            The title of the article; none by default.
+            Title of the article; by default ``""``, for none.
+
+        Returns
+        -------
+        n predictions in the same order.
 
         Raises
         ------
         TypeError
             `paragraphs` is a single str, or an item is not a str.
         ValueError
-            There are not as many headings as paragraphs.
+            The numbers of headings and paragraphs differ.
         """
-        return self.predict(article_passages(listed(paragraphs).plain, headings, title))
+        return self.predict(article_passages(numbered_texts(paragraphs).plain, headings, title))
 
     def explain(self, text: Text) -> Explanation:
-        """Predict the topics of a text, also without each of its sentences in turn.
+        """Explain the prediction for a text by leaving out each of its parts in turn.
 
         Parameters
         ----------
         text
-            One text of any length, as a str or a `Passage`; of the latter, what stands around it is
-            left out in turn, too. A blank one has no parts.
+            A str or a `Passage` of any length. The parts are its sentences and, for a `Passage`,
+            the parts of its context. A blank text has no parts.
+
+        Returns
+        -------
+        The prediction, its logits, and the share of each part in them.
 
         Raises
         ------
@@ -230,44 +236,46 @@ class Model:
         own = passage.text
         if not own.strip():
             return Explanation(prediction, {}, [], {}, {})
-        borders, around = list(sentences(own)), self.context.parts(passage)
-        read = self.calibration if around else self.calibration.alone or self.calibration
+        borders, context_parts = list(sentences(own)), self.context.parts(passage)
+        calibration = self.calibration
+        if not context_parts:
+            calibration = calibration.alone or calibration
         scores = np.array([[*prediction.scores.values()]])
-        named_from = self.mode.named_from(scores, read.thresholds)[0].tolist()
-        without = [replace(passage, text=own[:start] + own[end:]) for start, end in borders]
-        without += [replace(passage, **{part: ""}) for part in around]
-        names, logits = self._relative_logits([passage, *without])
+        named_from = self.mode.named_from(scores, calibration.thresholds)[0].tolist()
+        shortened = [replace(passage, text=own[:start] + own[end:]) for start, end in borders]
+        shortened += [replace(passage, **{part: ""}) for part in context_parts]
+        names, logits = self._relative_logits([passage, *shortened])
         shares = [dict(zip(names, row.tolist(), strict=True)) for row in logits[0] - logits[1:]]
-        places = zip(borders, shares, strict=False)
+        sentence_shares = zip(borders, shares, strict=False)
         return Explanation(
             prediction,
             dict(zip(names, logits[0].tolist(), strict=True)),
-            [Share(own[start:end], start, end, each) for (start, end), each in places],
-            dict(zip(around, shares[len(borders) :], strict=True)),
+            [Share(own[start:end], start, end, share) for (start, end), share in sentence_shares],
+            dict(zip(context_parts, shares[len(borders) :], strict=True)),
             dict(zip(self.classes_, named_from, strict=True)),
         )
 
     def _relative_logits(self, texts: Sequence[Passage]) -> tuple[list[str], Array]:
-        """Names of the r outcomes that the first of n texts may have, and the logits, (n, r)."""
+        """Names of the r outcomes that the first of n texts can have, and the logits, (n, r)."""
         probabilities = self.mode.complete(self.predict_proba(texts))
         known = probabilities[0] > 0
         logits = self.mode.logits(np.clip(probabilities[:, known], SMALLEST, 1 - SMALLEST))
         logits[[not text.text.strip() for text in texts]] = 0.0
-        return list(compress((*self.classes_, NONE), known)), self.mode.centred(logits)
+        return list(compress((*self.classes_, NO_TOPIC_SHORT), known)), self.mode.centred(logits)
 
     def embed(self, texts: Sequence[Text]) -> Features:
-        """Compute what the model's head reads of texts alone: embeddings, or TF-IDF.
+        """Compute the features of texts without context: embeddings, or TF-IDF for the baseline.
 
-        The products of the rows with each other are how similar the model finds the texts.
+        The dot product of two rows is the cosine similarity of the texts.
 
         Parameters
         ----------
         texts
-            n texts, at least one, of any length. What stands around them is left out.
+            n >= 1 texts of any length. Their context is ignored.
 
         Returns
         -------
-        (n, d) rows of unit length: an array, or a sparse matrix for the baseline, where a text
+        (n, d) rows of unit length: an array, or for the baseline a sparse matrix, in which a text
         without a known word has a row of zeros.
 
         Raises
@@ -275,44 +283,46 @@ class Model:
         TypeError
             `texts` is a single str, a DataFrame or a dict, or an item is not a text.
         """
-        return self._classifier.embed(_encodable(listed(texts)).plain)
+        return self._classifier.embed(_encodable(numbered_texts(texts)).plain)
 
     def scored(self, texts: Texts, forced: bool = False) -> tuple[Scores, Targets, Integers, Array]:
-        """Scores of texts; those of blank ones are 0, and so are their numbers of windows.
+        """Compute scores of n texts and apply the thresholds. Blank texts have scores of 0.
 
-        If `forced`, each text, also a blank one, is known to have a topic, where one counts.
+        With `forced`, in mode single, every text is known to have a topic, also a blank one.
 
         Returns
         -------
         scores, predicted
             (n, k) probabilities of the topics, and whether they are predicted.
         windows, sure_from
-            (n,) numbers of windows, and lowest probabilities of sure predictions.
+            (n,) numbers of windows, 0 if blank, and lowest probabilities of sure predictions.
         """
         filled = np.flatnonzero([bool(text.strip()) for text in texts.plain])
-        in_context = self.context.reads(texts)[:, None]
+        has_context = self.context.reads(texts)[:, None]
         scores = np.zeros((len(texts), len(self.classes_)))
         windows = np.zeros(len(texts), dtype=np.int64)
-        mode, read = self.mode, self.calibration
-        alone = read.alone or read
+        mode, in_context = self.mode, self.calibration
+        without = in_context.alone or in_context
         if len(filled):
-            logits, windows[filled] = self._classifier.read(_encodable(texts.of(filled)))
-            logits = np.where(in_context[filled], read.apply(logits), alone.apply(logits))
+            logits, windows[filled] = self._classifier.read(_encodable(texts.select(filled)))
+            logits = np.where(has_context[filled], in_context.apply(logits), without.apply(logits))
             scores[filled] = mode.scores(logits)
         if forced:
             scores = mode.conditional(scores)
-        predicted = mode.predicted(scores, np.where(in_context, read.thresholds, alone.thresholds))
+        thresholds = np.where(has_context, in_context.thresholds, without.thresholds)
+        predicted = mode.predicted(scores, thresholds)
         predicted &= forced | (windows[:, None] > 0)
-        return scores, predicted, windows, np.where(in_context[:, 0], read.sure, alone.sure)
+        sure_from = np.where(has_context[:, 0], in_context.sure, without.sure)
+        return scores, predicted, windows, sure_from
 
 
-def listed(texts: object) -> Texts:
-    """Number an iterable of texts, which `checked` takes."""
-    return numbered(checked(texts))
+def numbered_texts(texts: object) -> Texts:
+    """Check texts (see `check_texts`), and number them."""
+    return numbered(check_texts(texts))
 
 
-def checked(texts: object) -> list[Text]:
-    """List an iterable of texts; a TypeError says what to do about anything else."""
+def check_texts(texts: object) -> list[Text]:
+    """List an iterable of texts; for anything else, a TypeError names the remedy."""
     if isinstance(texts, (str, Passage)):
         raise TypeError("texts must be a list of str; for one text write [text]")
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):
@@ -331,7 +341,7 @@ def checked(texts: object) -> list[Text]:
 
 
 def _encodable(texts: Texts) -> Texts:
-    """Texts that can be encoded: "cut off \\ud83d" → "cut off ?"."""
+    """Replace half surrogate pairs, which cannot be encoded: "cut off \\ud83d" → "cut off ?"."""
     distinct = [
         text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
         for text in texts.distinct
@@ -341,7 +351,7 @@ def _encodable(texts: Texts) -> Texts:
 
 log = logging.getLogger(__name__)
 
-# A text that a model has to answer when it is loaded.
+# `load` predicts this text to test a model.
 PROBE = "Talks on trade went on."
 
 
@@ -352,17 +362,18 @@ def load(folder: str | os.PathLike[str] | None = None) -> Model:
     ----------
     folder
         Folder of a model, such as ``models/transformer``; the URI of a model in MLflow,
-        ``models:/paratopic@champion`` or ``runs:/ID/model``; or, where there is no such folder, a
-        model on a hub, ``OWNER/NAME`` or ``OWNER/NAME@REVISION``. Each may end with the model's
-        digest, ``#sha256:HEX``, as its card has it; another model is then refused. None, the
-        default, takes the value of the environment variable PARATOPIC_MODEL; without one, the
-        champion of the project that the current directory lies in.
+        ``models:/paratopic@champion`` or ``runs:/ID/model``; or, if there is no such folder, a
+        model on a hub, ``OWNER/NAME`` or ``OWNER/NAME@REVISION``. Each may end with the digest in
+        the model's card, ``#sha256:HEX``; a model with another digest is then refused. By default,
+        the value of the environment variable PARATOPIC_MODEL; without it, the champion of the
+        project that contains the current directory.
 
     Raises
     ------
     UserError
-        The folder does not exist or is not a paratopic model, it is not that of the digest, a
-        store or a hub cannot be reached, or a file is missing or damaged; the message names it.
+        The folder does not exist or is not a paratopic model, its digest differs, a store or a hub
+        cannot be reached, or a file is missing or damaged; the message names it.
+
     """
     started = time.monotonic()
     model = _load(_folder(folder))
@@ -381,15 +392,18 @@ def predict(texts: Iterable[Text]) -> list[Prediction]: ...
 
 
 def predict(texts: Text | Iterable[Text]) -> Prediction | list[Prediction]:
-    """Predict with the default model (see `load`), which stays loaded until it is trained again.
+    """Predict topics with the default model (see `load`), which stays loaded until it changes.
 
-    A model from MLflow or a hub is fetched once a process.
+    A process downloads a model from MLflow or a hub only once.
 
     Parameters
     ----------
     texts
-        A str or `Passage` gives one `Prediction`; any other iterable of them gives a list in the
-        same order.
+        A str or a `Passage`, or an iterable of n of them.
+
+    Returns
+    -------
+    One `Prediction` for a str or `Passage`; for an iterable, a list of n in the same order.
 
     Raises
     ------
@@ -409,24 +423,24 @@ def _default_model(folder: Path, changed: int) -> Model:
     return _load(folder)
 
 
-# Of a process: what an alias points to may change meanwhile.
+# A process keeps the model that it downloaded first, although an alias may change meanwhile.
 _fetch_once = functools.cache(fetch)
 
 
 def _folder(
     folder: str | os.PathLike[str] | None, fetch: Callable[[str, Path], Path] = fetch
 ) -> Path:
-    """Find the folder of a model that is given, or of the default one where none is."""
-    named = str(folder or os.environ.get("PARATOPIC_MODEL") or "")
-    chosen, mark, digest = named.partition("#sha256:")
+    """Find the folder of the named model, or of the default model without a name."""
+    name = str(folder or os.environ.get("PARATOPIC_MODEL") or "")
+    address, mark, digest = name.partition("#sha256:")
     if mark and not digest:
-        raise UserError(f"{named}: the digest after #sha256: is missing")
+        raise UserError(f"{name}: the digest after #sha256: is missing")
     here, place = Path.cwd(), Paths().champion
-    project = root_with(place)
-    if is_remote(chosen):
-        path = fetch(chosen, project or here)
-    elif chosen:
-        path = Path(chosen)
+    project = find_root(place)
+    if is_remote(address):
+        path = fetch(address, project or here)
+    elif address:
+        path = Path(address)
     elif project:
         path = project / place
     else:
@@ -434,14 +448,14 @@ def _folder(
             f"no model: neither {here} nor a folder above it has {place}; run `dvc repro` "
             "in the project, or give a model's folder (--model, load(folder), PARATOPIC_MODEL)"
         )
-    # A file is a champion file, which names the folder beside it.
-    path = (_champion(path) if path.is_file() else path).absolute()
+    path = (_champion_folder(path) if path.is_file() else path).absolute()
     if digest and (path / MANIFEST).exists() and (own := digest_of(path)) != digest:
-        raise UserError(f"{chosen} is another model than sha256:{digest}: its digest is {own}")
+        raise UserError(f"{address} is another model than sha256:{digest}: its digest is {own}")
     return path
 
 
-def _champion(path: Path) -> Path:
+def _champion_folder(path: Path) -> Path:
+    """Folder of the model that a champion file names; it is next to the file."""
     try:
         return path.parent / KINDS[json.loads(path.read_text(encoding="utf-8"))["champion"]].name
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -453,13 +467,13 @@ def _load(folder: Path) -> Model:
     kind, topics = manifest.kind, manifest.topics
     try:
         classifier = classifier_of(kind)(folder, mode_of(topics.mode), manifest.settings)
-        # Pieces that do not fit together, or weights that are no numbers, show in an answer.
+        # A prediction reveals files that do not fit each other, and weights that are not numbers.
         logits, n_logits = classifier.read(numbered([PROBE])).logits, len(topics.outcomes)
         if logits.shape != (1, n_logits) or np.isnan(logits).any():
             raise ValueError(f"it gives {logits.tolist()} as {n_logits} logits")
     except (ImportError, KeyboardInterrupt, SystemExit):
         raise
-    # Each library has its own for a file that it cannot read; panics of Rust are no `Exception`.
+    # Each library raises its own error for a damaged file; a panic in Rust is no `Exception`.
     except BaseException as error:
         raise UserError(
             f"{folder} cannot be loaded as a {kind} ({error!r}); train the model again"

@@ -1,11 +1,12 @@
-"""The two ways to label: a text has one topic at most (`Single`), or any number (`Multi`).
+"""The two modes: a text has at most one topic (`Single`), or any number of topics (`Multi`).
 
-Scores are the probabilities of n texts' topics, (n, k), in codebook order. Targets say which topics
-each text has, (n, k). Their types, and functions on them that need no mode, come first.
+Scores are the probabilities of k topics for n texts, (n, k), in codebook order. Targets are boolean
+arrays of the same shape: which topics each text has. The module begins with their types and with
+functions that do not depend on the mode.
 
-A mode knows what logits, probabilities and thresholds mean, and what labels do (`project.topics`).
-Each has all methods, which `Single` describes, and `Multi` where it differs. How heads and encoders
-are fitted in each mode is for `training` and `transformer`.
+A mode defines the meaning of logits, probabilities and thresholds; its base class in
+`project.topics` defines the meaning of labels. Both classes have the same methods. `Single`
+documents all of them, `Multi` only those that differ.
 """
 
 from __future__ import annotations
@@ -30,57 +31,57 @@ Targets = npt.NDArray[np.bool_]
 # Features of n texts, (n, d).
 Features: TypeAlias = "Array | sparse.csr_matrix"
 
-# Smaller probabilities count as this one in log losses, which are thus at most 34.5.
+# Log losses replace smaller probabilities by this one, which limits a loss to 34.5.
 SMALLEST = 1e-15
-# Probability from which on a topic is more likely there than not.
+# At this probability, presence and absence of a topic are equally likely.
 HALF = 0.5
-# Probabilities of the topics that sum to 1 leave no more than this to none of them.
+# If the scores of a text sum to 1, rounding leaves at most this probability for no topic.
 ROUNDING = 1e-12
-# Threshold that no probability reaches: no prediction is called sure.
+# No probability reaches this threshold, so no prediction is sure.
 NEVER = 2.0
-# Largest number in a calibration: with more, logits could overflow.
+# Numbers in a calibration are at most this large, because logits could overflow otherwise.
 LARGEST = 1e9
 
 
 def softmax(logits: Floats) -> Scores:
-    """Probabilities (n, k) that sum to 1 in each row, from logits (n, k)."""
+    """Convert logits (n, k) to probabilities (n, k) that sum to 1 in each row."""
     exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
 
 
 def sigmoid(logits: Floats) -> Scores:
-    """Probabilities from logits of any shape, each by itself."""
+    """Convert logits of any shape to probabilities, element by element."""
     with np.errstate(over="ignore"):  # very negative logits give 1 / inf, which is 0
         return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))))
 
 
 def conditional(scores: Array) -> Array:
-    """Probabilities (..., k) given that a text has a topic: scores scaled to rows that sum to 1.
+    """Probabilities (..., k) given that a text has a topic: scores scaled to sum to 1 in each row.
 
-    Where all scores are 0, the topics are equally probable.
+    In rows of zeros, the topics get equal probabilities.
     """
     total = scores.sum(axis=-1, keepdims=True)
-    alike = np.full(scores.shape, 1 / scores.shape[-1])
-    return np.asarray(np.divide(scores, total, out=alike, where=total > 0))
+    uniform = np.full(scores.shape, 1 / scores.shape[-1])
+    return np.asarray(np.divide(scores, total, out=uniform, where=total > 0))
 
 
-def ratio(part: Array, whole: Array) -> Array:
-    """`part / whole`, and 0 where `whole` is 0."""
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+def ratio(part: Array, total: Array) -> Array:
+    """Divide `part` by `total`; the ratio is 0 where `total` is 0."""
+    return np.divide(part, total, out=np.zeros_like(part), where=total > 0)
 
 
-def topical(targets: Targets) -> Targets:
+def has_topic(targets: Targets) -> Targets:
     """Whether each row has any topic, (n,)."""
     return np.asarray(targets.any(axis=-1))
 
 
-def classes(targets: Targets) -> Integers:
-    """Class number of each row, (n,): its first topic, or -1 for none."""
-    return np.where(topical(targets), targets.argmax(axis=1), -1)
+def class_numbers(targets: Targets) -> Integers:
+    """Number of the first topic of each row, (n,); -1 without a topic."""
+    return np.where(has_topic(targets), targets.argmax(axis=1), -1)
 
 
 def one_hot(numbers: Integers, k: int) -> Targets:
-    """Targets (..., k) from class numbers (...); -1 gives a row without topics.
+    """Convert class numbers (...) to targets (..., k); -1 gives a row without topics.
 
     >>> one_hot(np.array([1, -1]), 2).astype(int).tolist()
     [[0, 1], [0, 0]]
@@ -89,33 +90,33 @@ def one_hot(numbers: Integers, k: int) -> Targets:
 
 
 def log_losses(true: Integers, scores: Array) -> Array:
-    """Minus the log of the probability, in (n, k), of the true class, in (n,); (n,)."""
-    right = np.take_along_axis(scores, true[:, None], axis=1)[:, 0]
-    return -np.log(np.maximum(right, SMALLEST))
+    """Log loss of each row, (n,), from its true class, (n,), and the probabilities, (n, k)."""
+    probability = np.take_along_axis(scores, true[:, None], axis=1)[:, 0]
+    return -np.log(np.maximum(probability, SMALLEST))
 
 
 def binary_log_losses(targets: Targets, scores: Array) -> Array:
-    """Log loss of having each topic or not, averaged over the topics of each row, (n,)."""
-    right = np.where(targets, scores, 1 - scores)
-    return np.asarray(-np.log(np.maximum(right, SMALLEST)).mean(axis=1))
+    """Binary log loss of each row, averaged over the topics, (n,)."""
+    probability = np.where(targets, scores, 1 - scores)
+    return np.asarray(-np.log(np.maximum(probability, SMALLEST)).mean(axis=1))
 
 
 def squared_distances(targets: Targets, scores: Array) -> Array:
-    """Squared distance of each row of scores from its targets, (n,).
+    """Brier score of each row, (n,): the squared distance between scores and targets.
 
-    It is 0 to 2 for a text with one topic (Brier 1950).
+    It ranges from 0 to 2 for a text with one topic (Brier 1950).
     """
     return np.asarray(((scores - targets) ** 2).sum(axis=1))
 
 
 class Single(SingleLabels):
-    """A text has one topic at most.
+    """Mode in which a text has at most one topic.
 
-    There is a logit for each topic and a last one for none of them. Softmax turns them into as many
-    probabilities.
+    Logits have a column for each topic and a last one for texts without a topic. Softmax converts
+    them to probabilities.
     """
 
-    # Whether each text has exactly one of the outcomes.
+    # Whether exactly one outcome is true of each text.
     exclusive: Final = True
 
     def n_logits(self, k: int) -> int:
@@ -123,31 +124,31 @@ class Single(SingleLabels):
         return k + 1
 
     def probabilities(self, logits: Floats) -> Scores:
-        """Probabilities of logits, both (n, `n_logits`)."""
+        """Convert logits to probabilities, both (n, `n_logits`)."""
         return softmax(logits)
 
     def scores(self, logits: Floats) -> Scores:
-        """Probabilities of the topics alone, (n, k), from logits (n, `n_logits`)."""
+        """Convert logits (n, `n_logits`) to the probabilities of the topics, (n, k)."""
         return self.probabilities(logits)[:, :-1]
 
     def complete(self, scores: Scores) -> Scores:
-        """Probabilities (n, `n_logits`) from those of the topics (n, k)."""
+        """Probabilities of all outcomes, (n, `n_logits`), from those of the topics, (n, k)."""
         none = 1 - scores.sum(axis=1)
         return np.column_stack([scores, np.where(none > ROUNDING, none, 0)])
 
     def logits(self, probabilities: Scores) -> Scores:
-        """Logits that give these probabilities, both (n, `n_logits`); inverts `probabilities`.
+        """Convert probabilities to logits, both (n, `n_logits`); the inverse of `probabilities`.
 
-        They are the logs of the probabilities, one of many choices that softmax inverts.
+        The logits are the logs of the probabilities; a constant offset would not matter.
 
         >>> Single().logits(np.array([[0.5, 0.25, 0.25]])).round(2).tolist()
         [[-0.69, -1.39, -1.39]]
         """
-        with np.errstate(divide="ignore"):  # an outcome without an example has probability 0
+        with np.errstate(divide="ignore"):  # an outcome without examples has probability 0
             return np.log(probabilities)
 
     def centred(self, logits: Array) -> Array:
-        """Logits (n, r) less their mean, because softmax sees differences alone."""
+        """Subtract the mean of each row from logits (n, r): softmax depends on differences only."""
         return np.asarray(logits - logits.mean(axis=1, keepdims=True))
 
     def sharpen(self, probabilities: Scores, power: float) -> Scores:
@@ -162,9 +163,10 @@ class Single(SingleLabels):
     def combine_windows(
         self, logits: Floats, lengths: Sequence[int], owner: Integers, n_texts: int
     ) -> Scores:
-        """Logits of texts (n texts, `n_logits`): means of their windows', weighted by length.
+        """Average the logits of each text's windows by length, (n texts, `n_logits`).
 
-        `logits` are those of n windows, (n, `n_logits`), and `owner` numbers their texts, (n,).
+        `logits`, (n windows, `n_logits`), `lengths`, (n windows,), and `owner`, the number of the
+        text of each window, (n windows,), describe the windows.
         """
         weight = np.asarray(lengths, dtype=np.float64)
         weight /= np.bincount(owner, weights=weight, minlength=n_texts)[owner]
@@ -173,32 +175,31 @@ class Single(SingleLabels):
         return mean
 
     def outcomes(self, targets: Targets) -> Targets:
-        """Which of all that can be true of a text holds, (n, `n_logits`), from its topics.
+        """Which outcome is true of each text, (n, `n_logits`), from targets (n, k).
 
-        It is one of the topics or, in the last column, none of them.
+        The last column is true of texts without a topic.
         """
-        return np.column_stack([targets, ~topical(targets)])
+        return np.column_stack([targets, ~has_topic(targets)])
 
     def candidates(self, scores: Scores, thresholds: Array | Sequence[float] = (1.0,)) -> Targets:
-        """Which topics (..., k) might be predicted: the most probable one for its threshold."""
+        """Which topic has the largest ratio of score to threshold, (..., k)."""
         relative = scores / np.maximum(thresholds, SMALLEST)
         return one_hot(np.asarray(relative.argmax(axis=-1)), scores.shape[-1])
 
     def predicted(self, scores: Scores, thresholds: Array | Sequence[float]) -> Targets:
         """Which topics are predicted, (..., k).
 
-        It is the topic whose probability is largest in proportion to its threshold, if it is at
-        least its threshold times as probable as none of the topics. Of `conditional` scores it
-        always is.
+        The candidate is predicted if its score is at least its threshold times the probability of
+        no topic. For `conditional` scores, it is always predicted.
         """
         none = np.maximum(1 - scores.sum(axis=-1, keepdims=True), 0)
         likely = scores >= np.asarray(thresholds) * none
         return np.asarray(self.candidates(scores, thresholds) & likely)
 
     def named_from(self, scores: Scores, thresholds: Array | Sequence[float]) -> Array:
-        """Probability from which on each topic would be predicted, (n, k), from scores (n, k).
+        """Lowest probability at which each topic would be predicted, (n, k), from scores (n, k).
 
-        What a topic gains is taken from none of the topics; other topics keep their probabilities.
+        The probability of no topic changes accordingly; other topics keep their probabilities.
 
         >>> Single().named_from(np.array([[0.5, 0.1]]), (1.5, 0.25)).round(2).tolist()
         [[0.54, 0.1]]
@@ -207,60 +208,62 @@ class Single(SingleLabels):
         either = scores + np.maximum(1 - scores.sum(axis=1, keepdims=True), 0)
         return np.asarray(either * ratios / (1 + ratios))
 
-    def cautious(self, thresholds: Array, caution: float) -> Array:
-        """Thresholds (k,) at which naming a topic takes so many times the odds."""
+    def stricter_thresholds(self, thresholds: Array, caution: float) -> Array:
+        """Thresholds (k,) at which the odds of a predicted topic are `caution` times as high."""
         return thresholds * caution
 
     def certainty(self, scores: Scores, predicted: Targets) -> Array:
-        """Probability that each answer is right, (n,), from scores and predicted topics (n, k)."""
+        """Probability that each prediction is right, (n,), from scores and predictions (n, k)."""
         return np.asarray((self.complete(scores) * self.outcomes(predicted)).sum(axis=1))
 
     def expected_thresholds(self, scores: Scores) -> Array:
-        """Thresholds (k,) for scores (n, k) that rank rows, but do not tell how many have a topic.
-
-        The most probable outcome is predicted, as it is without any label.
-        """
+        """Thresholds (k,) for uncalibrated scores: the most probable outcome is predicted."""
         return np.ones(scores.shape[1])
 
     def cell(self, topics: Sequence[str]) -> str | None:
-        """Cell of a table for the predicted topics, of which the most probable comes first."""
+        """Table cell of the predicted topics, which are in order of decreasing probability."""
         return topics[0] if topics else None
 
     def informative(self, targets: Targets) -> Targets:
-        """Which rows tell the topics apart, (n,)."""
-        return topical(targets)
+        """Which rows inform about differences between topics, (n,)."""
+        return has_topic(targets)
 
     def conditional(self, scores: Scores) -> Scores:
-        """Scores (..., k) given that a row is `informative`."""
+        """Scores (..., k) on the condition that the row is `informative`."""
         return conditional(scores)
 
     def losses(self, targets: Targets, scores: Scores) -> Array:
-        """Log loss of rows with one class each, (n,), from targets and probabilities (n, classes).
+        """Log loss of each row, (n,), from targets and probabilities (n, classes).
 
-        Classes are the topics of `informative` rows with `conditional` scores, or the `outcomes`.
+        Each row has one class: an outcome, or a topic if rows are `informative`.
         """
-        return log_losses(classes(targets), scores)
+        return log_losses(class_numbers(targets), scores)
 
     def likeliest_mistake(self, targets: Targets, scores: Scores) -> Targets:
-        """The most probable of the targets that `informative` rows do not have, (n, k)."""
+        """The most probable wrong targets of `informative` rows, (n, k)."""
         return self.candidates(np.where(targets, -np.inf, scores))
 
-    def judge(self, scores: Scores, targets: Targets, thresholds: Array) -> tuple[Array, Targets]:
-        """Doubt about labels, (n,), and which contradict scores: they lack the likeliest topic."""
-        doubt = np.where(topical(targets), 1 - (scores * targets).sum(axis=1), scores.max(axis=1))
-        return doubt, ~topical(targets & self.candidates(scores))
+    def label_doubt(
+        self, scores: Scores, targets: Targets, thresholds: Array
+    ) -> tuple[Array, Targets]:
+        """Probability that each label is wrong, (n,), and which labels contradict the scores, (n,).
 
-    def doubt(self, scores: Scores) -> Array:
-        """How unsure a model is about each row of scores, (n,): 0 for sure, 1 for a tie.
+        A label contradicts the scores if it lacks the most probable topic.
+        """
+        doubt = np.where(has_topic(targets), 1 - (scores * targets).sum(axis=1), scores.max(axis=1))
+        return doubt, ~has_topic(targets & self.candidates(scores))
 
-        It is one minus the margin between the two most probable outcomes; none is an outcome too.
+    def uncertainty(self, scores: Scores) -> Array:
+        """Uncertainty of each row of scores, (n,): 0 for a certain prediction, 1 for a tie.
+
+        It is one minus the margin between the two most probable outcomes, no topic included.
         """
         highest = np.sort(self.complete(scores), axis=1)
         return np.asarray(1 - (highest[:, -1] - highest[:, -2]))
 
 
 class Multi(MultiLabels):
-    """A text has any number of topics, each with a logit and a probability of its own."""
+    """Mode in which a text has any number of topics, each with its own logit and probability."""
 
     exclusive: Final = False
 
@@ -277,22 +280,22 @@ class Multi(MultiLabels):
         return scores
 
     def logits(self, probabilities: Scores) -> Scores:
-        with np.errstate(divide="ignore"):  # a topic without an example has probability 0
+        with np.errstate(divide="ignore"):  # a topic without examples has probability 0
             return np.asarray(np.log(probabilities) - np.log1p(-probabilities))
 
     def centred(self, logits: Array) -> Array:
-        """The logits as they are: each tells by itself."""
+        """Return the logits unchanged, because the topics are independent."""
         return logits
 
     def sharpen(self, probabilities: Scores, power: float) -> Scores:
-        """Raise each topic's probability of being there, and of not being there, to a power."""
-        raised, other = probabilities**power, (1 - probabilities) ** power
-        return np.asarray(raised / (raised + other))
+        """Raise the probabilities of presence and absence of each topic to a power, and rescale."""
+        present, absent = probabilities**power, (1 - probabilities) ** power
+        return np.asarray(present / (present + absent))
 
     def combine_windows(
         self, logits: Floats, lengths: Sequence[int], owner: Integers, n_texts: int
     ) -> Scores:
-        """Highest logit of each topic: a text has the topics that any of its windows has."""
+        """Highest logit of each topic, because a text has the topics of all of its windows."""
         highest = np.full((n_texts, logits.shape[1]), -np.inf)
         np.maximum.at(highest, owner, logits)
         return highest
@@ -310,15 +313,15 @@ class Multi(MultiLabels):
     def named_from(self, scores: Scores, thresholds: Array | Sequence[float]) -> Array:
         return np.broadcast_to(thresholds, scores.shape)
 
-    def cautious(self, thresholds: Array, caution: float) -> Array:
+    def stricter_thresholds(self, thresholds: Array, caution: float) -> Array:
         return thresholds * caution / (1 + thresholds * (caution - 1))
 
     def certainty(self, scores: Scores, predicted: Targets) -> Array:
-        """That all topics of an answer are right, as if they were independent."""
+        """Probability that all topics of a prediction are right, if topics are independent."""
         return np.asarray(np.where(predicted, scores, 1 - scores).prod(axis=1))
 
     def expected_thresholds(self, scores: Scores) -> Array:
-        """Each topic is predicted where it is most probable, as if rows had one on average."""
+        """Thresholds at which each topic is predicted in 1 / k of the rows."""
         return np.asarray(np.quantile(scores, 1 - 1 / scores.shape[1], axis=0))
 
     def cell(self, topics: Sequence[str]) -> str | None:
@@ -334,22 +337,26 @@ class Multi(MultiLabels):
         return binary_log_losses(targets, scores)
 
     def likeliest_mistake(self, targets: Targets, scores: Scores) -> Targets:
-        """One topic is mistaken, whose probability is nearest to one half."""
+        """Targets with one wrong topic: the one whose probability is nearest to one half."""
         doubtful = np.abs(scores - HALF).argmin(axis=1)
         return np.asarray(targets ^ one_hot(doubtful, targets.shape[1]))
 
-    def judge(self, scores: Scores, targets: Targets, thresholds: Array) -> tuple[Array, Targets]:
-        """They contradict if a topic is predicted and missing, or present and not predicted.
+    def label_doubt(
+        self, scores: Scores, targets: Targets, thresholds: Array
+    ) -> tuple[Array, Targets]:
+        """Highest probability, over topics, that each label is wrong on the topic, (n,).
 
-        Between a topic's threshold and one half, neither contradicts the label.
+        The second array, (n,), has whether the label contradicts the scores: it lacks a predicted
+        topic, or has one that is not predicted. Scores between a topic's threshold and one half are
+        too uncertain to contradict a label.
         """
         doubt = np.where(targets, 1 - scores, scores).max(axis=1)
         superfluous = targets & (scores < np.minimum(thresholds, HALF))
         missing = ~targets & (scores >= np.maximum(thresholds, HALF))
-        return doubt, topical(superfluous | missing)
+        return doubt, has_topic(superfluous | missing)
 
-    def doubt(self, scores: Scores) -> Array:
-        """Doubt about the topic whose probability is nearest to one half."""
+    def uncertainty(self, scores: Scores) -> Array:
+        """Uncertainty about the topic whose probability is nearest to one half."""
         return np.asarray(1 - np.abs(2 * scores - 1).min(axis=1))
 
 
@@ -365,26 +372,24 @@ def mode_of(name: ModeName) -> Mode:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Corrections of a model's probabilities and thresholds of its predictions.
+    """Scales and shifts of a model's logits, and thresholds of its predictions.
 
     Parameters
     ----------
     scale
-        Positive factors that the logits (see `modes.Mode.logits`) are multiplied by: one for each
-        logit, or one for all.
+        Positive factors of the logits (`modes.Mode.logits`): one for each logit, or one for all.
     shift
-        Numbers added to the scaled logits: one for each, or one for all.
+        Terms added to the scaled logits: one for each logit, or one for all.
     thresholds
-        One for each topic, or one for all. In mode single, how many times as probable as none of
-        the topics a topic has to be to be predicted; in mode multi, how probable.
+        One for each topic, or one for all: lowest probability of a predicted topic; in mode single,
+        lowest ratio of its probability to that of no topic.
     sure
-        Lowest probability at which a prediction is sure; `NEVER`, the default, where none is.
+        Lowest probability of a sure prediction; `NEVER`, the default, if no prediction is sure.
     shares
-        Share of the labels with each outcome (see `modes.Mode.outcomes`); empty, the default, where
-        it is not known.
+        Share of the labels with each outcome (`modes.Mode.outcomes`); empty, the default, if
+        unknown.
     alone
-        Calibration of texts of which nothing is read but themselves; None, the default, where it is
-        this one.
+        Calibration of texts without context; None, the default, if it is the same one.
     """
 
     scale: tuple[float, ...] = (1.0,)
@@ -395,17 +400,17 @@ class Calibration:
     alone: Calibration | None = None
 
     def apply(self, logits: Array) -> Array:
-        """Calibrated logits (..., r) of logits (..., r)."""
+        """Calibrate logits (..., r)."""
         return logits * self.scale + self.shift
 
     def check(self, k: int, n: int) -> None:
-        """Raise a ValueError unless it, and `alone`, fit a model of k topics with n logits."""
+        """Raise a ValueError if it, or `alone`, does not fit a model with k topics and n logits."""
         sizes = {"scale": (1, n), "shift": (1, n), "thresholds": (1, k), "shares": (0, n)}
         for name, allowed in sizes.items():
             if len(getattr(self, name)) not in allowed:
                 raise ValueError(f"calibration has {len(getattr(self, name))} numbers as {name}")
-        every = *self.scale, *self.shift, *self.thresholds, *self.shares, self.sure
-        if not (np.abs(every) <= LARGEST).all():
+        numbers = *self.scale, *self.shift, *self.thresholds, *self.shares, self.sure
+        if not (np.abs(numbers) <= LARGEST).all():
             raise ValueError("calibration: a number is not finite, or too large")
         if not all(factor > 0 for factor in self.scale):
             raise ValueError("calibration: a scale is not positive")
@@ -416,14 +421,14 @@ class Calibration:
 
 
 def read_calibration(values: Mapping[str, Any]) -> Calibration:
-    """Rebuild a calibration from `dataclasses.asdict` of it, also after a detour through JSON.
+    """Rebuild a calibration from `dataclasses.asdict` of it, or from JSON of that.
 
     >>> read_calibration({"scale": [2.0], "shift": [0.0], "thresholds": [0.5]}).thresholds
     (0.5,)
     """
-    parts: dict[str, Any] = {
-        name: tuple(part) if isinstance(part, list) else part for name, part in values.items()
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
     }
-    if parts.get("alone") is not None:
-        parts["alone"] = read_calibration(parts["alone"])
-    return Calibration(**parts)
+    if fields.get("alone") is not None:
+        fields["alone"] = read_calibration(fields["alone"])
+    return Calibration(**fields)

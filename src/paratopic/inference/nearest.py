@@ -1,6 +1,6 @@
-"""The labelled paragraphs that a model finds most like a text.
+"""The labelled paragraphs that are most similar to a text.
 
-The paragraphs are given: a model's folder holds no texts, because it may be given away.
+The caller passes the paragraphs: a model's folder contains no texts, because it may be published.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import numpy as np
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Features
 
-# Number of paragraphs that are found for a text.
+# `LabelledParagraphs.nearest` returns this number of paragraphs.
 N_NEAREST = 3
 
 
 @dataclass(frozen=True)
-class LikeParagraph:
-    """A labelled paragraph that is like a text.
+class SimilarParagraph:
+    """A labelled paragraph that is similar to a text.
 
     Parameters
     ----------
     topics
-        Topics of its label; empty for none of the topics.
+        Topics of its label; empty if it has no topic.
     similarity
-        Cosine between what the model's head reads of both texts: 1 for the text itself.
+        Cosine similarity of the features of both texts; 1 for the text itself.
     """
 
     id: str
@@ -37,7 +37,7 @@ class LikeParagraph:
 
 @dataclass(frozen=True)
 class LabelledParagraphs:
-    """Ids, topics and texts of labelled paragraphs, at least one, as a model reads them."""
+    """Ids, topics and texts of one or more labelled paragraphs, and a model's features of them."""
 
     model: Model
     ids: Sequence[str]
@@ -48,19 +48,20 @@ class LabelledParagraphs:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_features", self.model.embed(self.texts))
 
-    def nearest(self, text: str) -> list[LikeParagraph]:
-        """Find the paragraphs that are most like a text, the most similar first.
+    def nearest(self, text: str) -> list[SimilarParagraph]:
+        """Find the `N_NEAREST` most similar paragraphs, in order of decreasing similarity.
 
-        A text that is labelled itself is among them.
+        They include the text itself if it is labelled.
         """
         products = self.model.embed([text]) @ self._features.T
         similarity = products if isinstance(products, np.ndarray) else products.toarray()
         rows = np.argsort(-similarity[0], kind="stable")[:N_NEAREST]
         return [
-            LikeParagraph(self.ids[row], tuple(self.topics[row]), self.texts[row], near)
-            for row, near in zip(rows.tolist(), similarity[0, rows].tolist(), strict=True)
+            SimilarParagraph(self.ids[row], tuple(self.topics[row]), self.texts[row], cosine)
+            for row, cosine in zip(rows.tolist(), similarity[0, rows].tolist(), strict=True)
         ]
 
-    def nearest_other(self, text: str) -> LikeParagraph | None:
-        """Find the paragraph that is most like a text, but for its copies; None for none near."""
-        return next((near for near in self.nearest(text) if near.text != text), None)
+    def nearest_other(self, text: str) -> SimilarParagraph | None:
+        """Find the most similar paragraph that is no copy of a text; None if all nearest are."""
+        others = (paragraph for paragraph in self.nearest(text) if paragraph.text != text)
+        return next(others, None)

@@ -1,6 +1,6 @@
-"""Prediction with a saved transformer, an ONNX model and a linear head, without torch.
+"""Prediction with a saved transformer: an ONNX encoder and a linear head, without torch.
 
-Tuning the encoder and writing the ONNX model is for the room `transformer`.
+The room `transformer` fine-tunes the encoder and exports it to ONNX.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from paratopic.inference.linear_head import ContextWeights, Reading, Windows, in_context, read_head
+from paratopic.inference.linear_head import (
+    ContextWeights,
+    Reading,
+    Windows,
+    context_matrix,
+    read_head,
+)
 from paratopic.inference.modes import Array, Integers, Mode
 from paratopic.project.texts import Texts
 
@@ -25,23 +31,24 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Encoding, Tokenizer
 
-# Number of tokens that neighbouring windows of a long text share.
+# Neighbouring windows of a long text share this number of tokens.
 OVERLAP = 32
-# Number of tokens that are computed together: on a CPU, more gain nothing and overflow its caches.
+# Maximum number of tokens in a batch: larger batches do not fit into the caches of a CPU.
 BATCH_TOKENS = 256
 
 
 class EncoderClassifier:
-    """A fine-tuned encoder as an ONNX model from token ids to embeddings, and a linear head.
+    """A fine-tuned encoder, as an ONNX model from token ids to embeddings, and a linear head.
 
-    A text always gets the same answer, but for the last digits, whatever else is in the batch and
-    however many processors there are: nothing is padded, and the 8-bit ONNX model has the same
-    scales for every input.
+    Except for the last digits, a prediction depends neither on the other texts of a batch nor on
+    the number of processors: windows are not padded, and the scales of the 8-bit ONNX model do not
+    depend on the input.
 
     Parameters
     ----------
     settings
-        ``max_tokens`` is the length of a window, ``context`` has the `ContextWeights`.
+        ``max_tokens``, the maximum length of a window in tokens, and ``context``, the
+        `ContextWeights`.
     """
 
     MODEL, TOKENIZER, HEAD = "model.onnx", "tokenizer.json", "head.safetensors"
@@ -59,12 +66,12 @@ class EncoderClassifier:
         self._model = OnnxModel(folder / self.MODEL)
 
     def read(self, texts: Texts) -> Reading:
-        """Read n texts, long ones in several windows."""
+        """Compute the logits of n texts; a long text has several windows."""
         windows = embed_in_context(self._tokenizer, texts, self.context, self._model.run)
         return self._head.read(windows, self._mode, len(texts))
 
     def embed(self, texts: Sequence[str]) -> Array:
-        """Embeddings of n texts, (n, d): of several windows the mean, weighted by their lengths."""
+        """Embed n texts without context, (n, d): means of their windows, weighted by length."""
         windows, owner = read_windows(self._tokenizer, texts)
         return mean_embeddings(self._model.run(windows), windows, owner, len(texts))
 
@@ -75,58 +82,58 @@ def embed_in_context(
     context: ContextWeights,
     embed: Callable[[list[list[int]]], Array],
 ) -> Windows:
-    """Embed texts with what is around them, in rows of unit length; each distinct text once.
+    """Embed texts with their context, in rows of unit length.
 
-    `embed` gives embeddings of unit length, (n windows, d), for windows of token ids.
+    `embed` converts windows of token ids to embeddings of unit length, (n windows, d). It gets the
+    windows of each distinct text once.
     """
-    read = in_context(texts, context)
-    windows, text = read_windows(tokenizer, read.texts)
+    matrix = context_matrix(texts, context)
+    windows, text = read_windows(tokenizer, matrix.texts)
     embeddings = embed(windows)
-    n_windows = np.bincount(text, minlength=len(read.texts))[read.own]
+    n_windows = np.bincount(text, minlength=len(matrix.texts))[matrix.own]
     owner = np.repeat(np.arange(len(texts)), n_windows)
-    # Windows lie in the order of their texts: those of a text begin at its first.
-    begins = np.searchsorted(text, read.own) - (np.cumsum(n_windows) - n_windows)
-    rows = np.repeat(begins, n_windows) + np.arange(len(owner))
+    # Windows are in the order of the distinct texts, so a text's windows follow its first one.
+    starts = np.searchsorted(text, matrix.own) - (np.cumsum(n_windows) - n_windows)
+    rows = np.repeat(starts, n_windows) + np.arange(len(owner))
     features = embeddings[rows]
-    if len(read.row):
-        with_context = np.isin(owner, read.row)
-        means = mean_embeddings(embeddings, windows, text, len(read.texts))
-        sums = features[with_context] + read.sums(means)[owner[with_context]]
-        features[with_context] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    if len(matrix.row):
+        has_context = np.isin(owner, matrix.row)
+        means = mean_embeddings(embeddings, windows, text, len(matrix.texts))
+        sums = features[has_context] + matrix.sums(means)[owner[has_context]]
+        features[has_context] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
     return Windows(features, owner, [len(windows[row]) for row in rows.tolist()])
 
 
 def mean_embeddings(
     embeddings: Array, windows: Sequence[Sequence[int]], owner: Integers, n_texts: int
 ) -> Array:
-    """Embeddings of texts, (n texts, d), as means of their windows' by the windows' lengths."""
+    """Average the embeddings of each text's windows by length, in unit rows (n texts, d)."""
     total = np.zeros((n_texts, embeddings.shape[1]))
     np.add.at(total, owner, embeddings * np.array([[len(window)] for window in windows]))
-    lengths: Array = np.linalg.norm(total, axis=1, keepdims=True)
-    return total / lengths
+    norms: Array = np.linalg.norm(total, axis=1, keepdims=True)
+    return total / norms
 
 
 def windowing(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
-    """Set a tokenizer to cut long texts into overlapping windows of at most `max_tokens`."""
+    """Configure a tokenizer to cut texts into overlapping windows of at most `max_tokens`."""
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_tokens, stride=min(OVERLAP, max_tokens // 4))
     return tokenizer
 
 
 def read_windows(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[list[list[int]], Integers]:
-    """Cut texts into windows of token ids, and number the text of each window, (n windows,)."""
+    """Cut texts into windows of token ids; also return the text number of each, (n windows,)."""
     encodings: list[Encoding] = tokenizer.encode_batch_fast(list(texts))
-    of_texts = [[encoding, *encoding.overflowing] for encoding in encodings]
-    owner = [number for number, windows in enumerate(of_texts) for _ in windows]
-    return [window.ids for window in chain(*of_texts)], np.array(owner, dtype=np.int64)
+    text_windows = [[encoding, *encoding.overflowing] for encoding in encodings]
+    owner = [number for number, windows in enumerate(text_windows) for _ in windows]
+    return [window.ids for window in chain(*text_windows)], np.array(owner, dtype=np.int64)
 
 
 class OnnxModel:
     """An ONNX model from token ids to embeddings of windows.
 
-    A window alone is computed by all processors together. Of several, each processor computes some,
-    which is faster. It is opened for one window at first, and for several when it has to, from the
-    bytes that the file had at first.
+    All processors work on a single batch together, and on one batch each if there are several. Each
+    way has its own session, which is opened when needed, from the bytes that the file had at first.
     """
 
     def __init__(self, path: Path) -> None:
@@ -135,20 +142,20 @@ class OnnxModel:
         self._open(n_processors())
 
     def run(self, windows: Sequence[Sequence[int]]) -> Array:
-        """Embed windows of token ids, (n windows, d); those of one length without padding."""
-        # The longest first: they take longest, and no processor is to wait for them at the end.
+        """Embed windows of token ids, (n windows, d), in batches of equal length."""
+        # Batches of long windows take longest, so they come first and no processor waits for them.
         chunks = batches([len(window) for window in windows], BATCH_TOKENS)[::-1]
         session = self._open(n_processors() if len(chunks) == 1 else 1)
 
         def run(rows: Integers) -> npt.NDArray[np.float32]:
             ids = np.array([windows[row] for row in rows], dtype=np.int64)
-            answers: npt.NDArray[np.float32] = session.run(None, {"input_ids": ids})[0]
-            return answers
+            batch: npt.NDArray[np.float32] = session.run(None, {"input_ids": ids})[0]
+            return batch
 
         parts = [run(chunks[0])] if len(chunks) == 1 else list(thread_pool().map(run, chunks))
-        answers = np.empty((len(windows), parts[0].shape[1]))
-        answers[np.concatenate(chunks)] = np.concatenate(parts)
-        return answers
+        embeddings = np.empty((len(windows), parts[0].shape[1]))
+        embeddings[np.concatenate(chunks)] = np.concatenate(parts)
+        return embeddings
 
     def _open(self, threads: int) -> InferenceSession:
         session = _sessions[self].get(threads)
@@ -157,7 +164,7 @@ class OnnxModel:
 
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-            # Weights in further files would be read from any place: there is no such folder.
+            # A model could name any file as its weights; this folder does not exist.
             options.add_session_config_entry(
                 "session.model_external_initializers_file_folder_path", str(self._path)
             )
@@ -171,12 +178,12 @@ class OnnxModel:
         return session
 
 
-# The open sessions of each model by their number of threads.
+# Model → number of threads → open session.
 _sessions: WeakKeyDictionary[OnnxModel, dict[int, InferenceSession]] = WeakKeyDictionary()
 
 
 def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:
-    """Group rows of one length into batches of at most `tokens` tokens, but at least one row.
+    """Group rows of equal length into batches of at most `tokens` tokens, or of one row.
 
     >>> [rows.tolist() for rows in batches([5, 9, 5, 5], 10)]
     [[0, 2], [3], [1]]
@@ -191,29 +198,29 @@ def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:
 
 
 def n_processors() -> int:
-    """Number of processors that this process may use, which can be fewer than the machine has.
+    """Number of processors that this process may use, which may be fewer than the machine has.
 
-    `OMP_NUM_THREADS`, which Spark sets for each of its workers, is the most.
+    `OMP_NUM_THREADS`, which Spark sets for each of its workers, limits it.
     """
-    affinity = hasattr(os, "sched_getaffinity")
-    allowed = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
-    most = os.environ.get("OMP_NUM_THREADS", "")
-    return min(allowed, int(most)) if most.isdigit() else allowed
+    has_affinity = hasattr(os, "sched_getaffinity")
+    allowed = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(allowed, int(limit)) if limit.isdigit() else allowed
 
 
 @functools.cache
 def thread_pool() -> ThreadPoolExecutor:
-    """Threads that compute on one processor each."""
+    """Pool with a thread for each processor."""
     return ThreadPoolExecutor(n_processors(), thread_name_prefix="paratopic")
 
 
 def _close_threads() -> None:
-    """Close the sessions that have threads of their own; they are opened again when needed."""
+    """Close the sessions that have their own threads; they are opened again when needed."""
     for sessions in list(_sessions.values()):
         for threads in [number for number in sessions if number > 1]:
             sessions.pop(threads, None)
 
 
 if hasattr(os, "register_at_fork"):
-    # A child has none of its parent's threads, and would wait for them for ever.
+    # A forked process has none of its parent's threads, and would wait for them for ever.
     os.register_at_fork(before=_close_threads, after_in_child=thread_pool.cache_clear)

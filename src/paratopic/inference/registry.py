@@ -1,7 +1,7 @@
-"""Models that are fetched from MLflow's store or from a model hub, and where the store is.
+"""Downloads of models from MLflow's store or from a model hub, and the address of the store.
 
-Logging runs and registering models is for `tracking`. The libraries are imported late, because
-prediction from a folder does not need them.
+`tracking` logs runs and registers models. The libraries are imported late, because prediction from
+a folder does not need them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import refuse_outside
 from paratopic.project.kinds import KINDS
 
-# An unreachable server is reported after seconds; MLflow's own defaults wait for minutes. The
-# creation of a new database's tables is not logged.
+# MLflow's own defaults wait for minutes before they report an unreachable server, and log each
+# table that a new database gets.
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
@@ -30,34 +30,34 @@ SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
-# Folder of the artifacts of a project's own store, beside its database, and the tables of this
-# with the columns that name places in it.
+# A project's own store has its artifacts in this folder next to its database. These tables of the
+# database have columns with paths in the folder.
 ARTIFACTS = "mlruns"
-_PLACES = {
+_PATH_COLUMNS = {
     "experiments": "artifact_location",
     "runs": "artifact_uri",
     "logged_models": "artifact_location",
     "model_versions": "storage_location",
 }
-# Stores that only the whole of MLflow opens; of a server, mlflow-skinny is enough.
+# These stores need the full mlflow package; for a server, mlflow-skinny is enough.
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 _IN_MLFLOW = ("models:/", "runs:/")
-# Owner and name of a model on a hub, and a branch, a tag or a commit. What is in the folder models
-# is a project's.
+# Owner and name of a model on a hub, and a branch, a tag or a commit. A path in the folder models
+# belongs to a project.
 _ON_HUB = re.compile(r"(?!models/)([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
 
 
 def store_uri(root: Path) -> str:
     """URI of the store: MLFLOW_TRACKING_URI, by default a SQLite file in the project's root.
 
-    The file has absolute paths. Where the project was moved or copied, they are mended first:
-    otherwise models would be written to the old place, or not be found.
+    The file contains absolute paths. If the project was moved or copied, the paths are corrected
+    first: otherwise models would be written to the old folder, or not be found.
 
     Raises
     ------
     UserError
-        The file, or the folder of artifacts, is a link that leads outside of the project.
+        The file, or the folder of artifacts, is a link to a place outside of the project.
     """
     refuse_outside(root / ARTIFACTS, root)
     if uri := os.environ.get("MLFLOW_TRACKING_URI"):
@@ -65,21 +65,21 @@ def store_uri(root: Path) -> str:
     database = root.resolve() / "mlflow.db"
     refuse_outside(database, root)
     if database.exists():
-        _mend_places(database, database.with_name(ARTIFACTS))
+        _correct_paths(database, database.with_name(ARTIFACTS))
     return f"sqlite:///{database}"
 
 
-def _mend_places(database: Path, artifacts: Path) -> None:
-    """Let the experiments of a project, which a store kept elsewhere, have their artifacts here."""
+def _correct_paths(database: Path, artifacts: Path) -> None:
+    """Replace the paths of artifacts in a database that was moved or copied with its project."""
     with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as store, store:
         here = artifacts.as_uri()
         others = store.execute(
             "SELECT DISTINCT artifact_location FROM experiments "
-            "WHERE artifact_location <> ? AND artifact_location LIKE ?",  # others were chosen
+            "WHERE artifact_location <> ? AND artifact_location LIKE ?",  # the user chose others
             (here, f"%/{ARTIFACTS}"),
         )
         for (place,) in others.fetchall():
-            for table, column in _PLACES.items():
+            for table, column in _PATH_COLUMNS.items():
                 store.execute(
                     f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
                     f"WHERE substr({column} || '/', 1, ?) = ?",
@@ -94,12 +94,13 @@ def set_defaults() -> None:
 
 
 @contextmanager
-def reported(problem: str, advice: str = "") -> Iterator[None]:
-    """Ask a store of MLflow in the block; if it cannot be read, a `UserError` says what and why."""
+def store_errors(problem: str, advice: str = "") -> Iterator[None]:
+    """Raise a `UserError` with the problem and its reason if MLflow's store fails in the block."""
     from mlflow.exceptions import MlflowException
 
-    errors: list[type[Exception]] = [MlflowException, OSError, ImportError]  # the last: a driver
-    with suppress(ModuleNotFoundError):  # mlflow-skinny has servers' stores alone
+    # An ImportError means that the driver of a database is missing.
+    errors: list[type[Exception]] = [MlflowException, OSError, ImportError]
+    with suppress(ModuleNotFoundError):  # mlflow-skinny has no stores in databases
         from alembic.util import CommandError
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -112,12 +113,12 @@ def reported(problem: str, advice: str = "") -> Iterator[None]:
 
 
 @contextmanager
-def asking(store: str) -> Iterator[None]:
-    """Make a store the one that MLflow asks, for runs and for registered models.
+def use_store(store: str) -> Iterator[None]:
+    """Make MLflow use a store in the block, for runs and for registered models.
 
-    Registered models are looked up in MLFLOW_REGISTRY_URI if it is set.
-    What `download_artifacts` is told of stores it forgets where a model is registered: it would ask
-    that of the current directory, and make it where there is none.
+    If MLFLOW_REGISTRY_URI is set, registered models are looked up there. The argument
+    `tracking_uri` of `download_artifacts` is not enough: for a registered model, MLflow would open
+    or create a store in the current directory.
     """
     import mlflow
 
@@ -130,7 +131,7 @@ def asking(store: str) -> Iterator[None]:
 
 
 def is_remote(address: str) -> bool:
-    """Whether an address is of a model elsewhere: as for `fetch`, and no path of this machine."""
+    """Whether an address is one that `fetch` accepts, and no path on this machine."""
     return address.startswith(_IN_MLFLOW) or (
         _ON_HUB.fullmatch(address) is not None and not os.path.exists(address)
     )
@@ -139,8 +140,8 @@ def is_remote(address: str) -> bool:
 def fetch(address: str, root: Path) -> Path:
     """Download a model and return its folder.
 
-    A model from MLflow is deleted when the process ends. One from a hub stays in the hub's cache,
-    which serves it too when the hub cannot be reached.
+    A model from MLflow is deleted when the process ends. A model from a hub stays in the hub's
+    cache, which is used if the hub cannot be reached.
 
     Parameters
     ----------
@@ -149,7 +150,7 @@ def fetch(address: str, root: Path) -> Path:
         ``OWNER/NAME`` or ``OWNER/NAME@REVISION``, where the revision is a commit, a tag or a
         branch.
     root
-        Root of the project whose store is asked if MLFLOW_TRACKING_URI is not set.
+        Root of the project whose store is used if MLFLOW_TRACKING_URI is not set.
 
     Raises
     ------
@@ -168,7 +169,7 @@ def _from_hub(address: str) -> Path:
     files = [CARD, *{name for kind in KINDS for name in prediction_files(kind)}]
     try:
         return Path(snapshot_download(name, revision=revision or None, allow_patterns=files))
-    except Exception as error:  # of libraries of huggingface_hub's, which versions differ in
+    except Exception as error:  # versions of huggingface_hub raise errors of different libraries
         reason = str(error).partition("\n")[0]
         raise UserError(
             f"{address}: there is no such folder, and no such model could be loaded from the hub "
@@ -184,11 +185,11 @@ def _from_mlflow(uri: str, root: Path) -> Path:
         from mlflow.artifacts import download_artifacts
 
         if in_database:
-            import sqlalchemy  # noqa: F401  # whether it is installed: mlflow-skinny lacks it
+            import sqlalchemy  # noqa: F401  # mlflow-skinny does not install it
     except ModuleNotFoundError as error:
-        what, extra = ("a database", "train") if in_database else ("a server", "registry")
+        store_kind, extra = ("a database", "train") if in_database else ("a server", "registry")
         raise UserError(
-            f"{uri}: MLflow's store in {what} needs {error.name}, which is not installed; "
+            f"{uri}: MLflow's store in {store_kind} needs {error.name}, which is not installed; "
             f"pip install 'paratopic[{extra}]'"
         ) from None
     database = Path(store.removeprefix("sqlite:///"))
@@ -196,7 +197,7 @@ def _from_mlflow(uri: str, root: Path) -> Path:
         raise UserError(f"{uri}: there is no MLflow store at {database}; `dvc repro` makes it")
     target = tempfile.mkdtemp(prefix="paratopic-")
     atexit.register(shutil.rmtree, target, ignore_errors=True)
-    with reported(f"{uri} cannot be loaded from MLflow at {store}"), asking(store):
+    with store_errors(f"{uri} cannot be loaded from MLflow at {store}"), use_store(store):
         path = Path(download_artifacts(uri, dst_path=target))
-    # A logged model wraps the folder that was saved in data/.
+    # A logged model contains the model's folder in its folder data/.
     return next(path.glob("data/*"), path)

@@ -1,7 +1,7 @@
 """Prediction with a saved baseline: TF-IDF and a linear head, without scikit-learn.
 
-The features equal scikit-learn's to the last bit, but are faster: each distinct word is split into
-n-grams of characters once, however often it occurs. Saving a baseline is for `baseline.fit`.
+The features equal scikit-learn's bit by bit, and are computed faster: each distinct word is split
+into character n-grams only once. `baseline.fit` fits and saves baselines.
 """
 
 from __future__ import annotations
@@ -17,19 +17,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
 
-from paratopic.inference.linear_head import ContextWeights, Reading, Windows, in_context, read_head
+from paratopic.inference.linear_head import (
+    ContextWeights,
+    Reading,
+    Windows,
+    context_matrix,
+    read_head,
+)
 from paratopic.inference.modes import Array, Mode
 from paratopic.project.texts import Texts
 
 if TYPE_CHECKING:
     from scipy import sparse
 
-# Number of words whose n-grams of characters are cached, which takes about 20 MB.
+# The character n-grams of this number of words are cached, which takes about 20 MB.
 CACHED_WORDS = 50_000
 
 # scikit-learn's token_pattern.
 _WORD = re.compile(r"\b\w\w+\b")
-# Longest n-gram: the work on a text grows with it.
+# The time that a text needs grows with the length of n-grams, so this is their maximum.
 MOST_NGRAM = 20
 
 
@@ -39,7 +45,7 @@ class BaselineClassifier:
     Parameters
     ----------
     settings
-        ``features`` maps each feature's name to the keyword arguments of its TfidfVectorizer;
+        ``features`` maps the name of each feature to the keyword arguments of its TfidfVectorizer;
         ``context`` has the `ContextWeights`.
     """
 
@@ -67,46 +73,46 @@ class BaselineClassifier:
             raise ValueError(f"weights of {self._head.coef.shape} do not fit {d} terms")
 
     def read(self, texts: Texts) -> Reading:
-        """Read n texts, each in one window."""
+        """Compute the logits of n texts, which have one window each."""
         features, n = transform_in_context(self._union.transform, texts, self.context), len(texts)
         return self._head.read(Windows(features, np.arange(n), [1] * n), self._mode, n)
 
     def embed(self, texts: Sequence[str]) -> sparse.csr_matrix:
-        """TF-IDF features of n texts, (n, d); a row of zeros for a text without a known term."""
+        """Compute TF-IDF of n texts, (n, d); a text without a known term has a row of zeros."""
         from scipy import sparse
 
         features = self._union.transform(texts)
-        return sparse.csr_matrix(features.multiply(1 / np.maximum(_lengths(features), 1e-9)))
+        return sparse.csr_matrix(features.multiply(1 / np.maximum(_norms(features), 1e-9)))
 
 
 def transform_in_context(
     transform: Callable[[Sequence[str]], sparse.csr_matrix], texts: Texts, context: ContextWeights
 ) -> sparse.csr_matrix:
-    """Features of n texts, (n, d): sums of their own and of those around them.
+    """Compute features of n texts with their context, (n, d).
 
-    A sum is as long as the features of the text itself, unless these are all 0. `transform`
-    computes those of texts alone, (m, d).
+    They are the sum of the text's features and those of its context, scaled to the norm of the
+    text's own features unless these are all 0. `transform` computes features without context.
     """
     from scipy import sparse
 
-    read = in_context(texts, context)
-    each = transform(read.texts)
-    own = each[read.own]
-    if not len(read.row):
+    matrix = context_matrix(texts, context)
+    features = transform(matrix.texts)
+    own = features[matrix.own]
+    if not len(matrix.row):
         return own
-    total = own + read.around @ each
+    total = own + matrix.around @ features
     return sparse.csr_matrix(total.multiply(_scale(own, total)))
 
 
 def _scale(own: sparse.csr_matrix, total: sparse.csr_matrix) -> Array:
-    """Factors (n, 1) that make rows of `total` as long as those of `own` that are not all 0."""
-    wanted, lengths = _lengths(own), _lengths(total)
-    known = (wanted > 0) & (lengths > 0)
-    return np.where(known, wanted / np.where(known, lengths, 1.0), 1.0)
+    """Factors (n, 1) that scale rows of `total` to the norms of `own`; 1 where one of them is 0."""
+    norms, total_norms = _norms(own), _norms(total)
+    is_nonzero = (norms > 0) & (total_norms > 0)
+    return np.where(is_nonzero, norms / np.where(is_nonzero, total_norms, 1.0), 1.0)
 
 
-def _lengths(features: sparse.csr_matrix) -> Array:
-    """Length of each row, (n, 1)."""
+def _norms(features: sparse.csr_matrix) -> Array:
+    """Euclidean norm of each row, (n, 1)."""
     squares = np.asarray(features.multiply(features).sum(axis=1))
     return np.asarray(np.sqrt(squares).reshape(-1, 1))
 
@@ -124,7 +130,7 @@ class Keywords(TypedDict, total=False):
 class TfIdf:
     """Transform of a fitted TfidfVectorizer, for texts that `clean` has prepared.
 
-    Counts are taken as 1 + log(count), and rows have unit length.
+    Term frequencies are sublinear, 1 + log(count), and rows have unit length.
 
     Parameters
     ----------
@@ -133,20 +139,20 @@ class TfIdf:
     idf
         (n terms,) inverse document frequencies.
     keywords
-        Keyword arguments of the TfidfVectorizer, of which analyzer (``"word"`` or ``"char_wb"``)
-        and ngram_range are read.
+        Keyword arguments of the TfidfVectorizer. Only analyzer (``"word"`` or ``"char_wb"``) and
+        ngram_range have an effect.
     """
 
     def __init__(self, terms: Sequence[str], idf: Array, keywords: Keywords) -> None:
         self.terms, self.idf, self._keywords = terms, idf, keywords
         self._column = {term: number for number, term in enumerate(terms)}
         self._sizes = range(keywords["ngram_range"][0], keywords["ngram_range"][1] + 1)
-        self._of_words = {"word": True, "char_wb": False}[keywords["analyzer"]]
-        # A language has few words: most of a text's words were split before.
+        self._by_word = {"word": True, "char_wb": False}[keywords["analyzer"]]
+        # A language has few words, so most words of a text have been split before.
         self._columns_of_word = functools.lru_cache(CACHED_WORDS)(self._find_columns)
 
     def __reduce__(self) -> tuple[type[TfIdf], tuple[object, ...]]:
-        # What words were split before cannot be copied to another process.
+        # The cache of words cannot be copied to another process.
         return TfIdf, (self.terms, self.idf, self._keywords)
 
     def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
@@ -155,12 +161,14 @@ class TfIdf:
 
     def count(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """Count the terms of n texts, (n, n terms)."""
-        if self._of_words:
-            return _table(map(self._find_columns, texts), len(self.terms))
-        number: dict[str, int] = {}
-        words = [[number.setdefault(word, len(number)) for word in text.split()] for text in texts]
-        terms = _table(map(self._columns_of_word, number), len(self.terms))
-        counts: sparse.csr_matrix = _table(words, len(number)) @ terms
+        if self._by_word:
+            return _count_table(map(self._find_columns, texts), len(self.terms))
+        numbers: dict[str, int] = {}
+        rows = []
+        for text in texts:
+            rows.append([numbers.setdefault(word, len(numbers)) for word in text.split()])
+        terms = _count_table(map(self._columns_of_word, numbers), len(self.terms))
+        counts: sparse.csr_matrix = _count_table(rows, len(numbers)) @ terms
         counts.sort_indices()
         return counts
 
@@ -174,17 +182,17 @@ class TfIdf:
 
     @classmethod
     def fit(cls, texts: Sequence[str], keywords: Keywords) -> tuple[TfIdf, sparse.csr_matrix]:
-        """Learn terms and their inverse document frequencies, as TfidfVectorizer does.
+        """Fit terms and inverse document frequencies to n texts, as TfidfVectorizer does.
 
-        Of its keyword arguments, min_df (1 by default) is read, too.
+        The keyword argument min_df (1 by default) has an effect, too.
 
         Returns
         -------
         The fitted transform, and the features of the texts, (n, n terms).
         """
         empty = cls((), np.zeros(0), keywords)
-        # N-grams of characters are each in one word.
-        pieces = set(texts if empty._of_words else chain.from_iterable(map(str.split, texts)))
+        # A character n-gram lies within one word.
+        pieces = set(texts if empty._by_word else chain.from_iterable(map(str.split, texts)))
         ngrams = set(chain.from_iterable(map(empty._ngrams, pieces)))
         terms = np.array(sorted(ngrams), dtype=object)
         counts = cls(terms.tolist(), np.ones(len(terms)), keywords).count(texts)
@@ -195,18 +203,19 @@ class TfIdf:
         return fitted, fitted._weigh(counts[:, kept])
 
     def _ngrams(self, text: str) -> Iterable[str]:
-        """N-grams of each size of a text, or of a word where they are of characters.
+        """N-grams of each size: word n-grams of a text, or character n-grams of a word.
 
-        Those of words in "a b c" in sizes 1 and 2: a, b, c, a b, b c.
+        The word n-grams of "aa bb cc" with sizes 1 and 2 are aa, bb, cc, aa bb, bb cc.
         """
-        if not self._of_words:
+        if not self._by_word:
             return _char_ngrams(f" {text} ", self._sizes)
-        words = _WORD.findall(text)
-        ngrams = (zip(*(words[at:] for at in range(n)), strict=False) for n in self._sizes)
-        return map(" ".join, chain.from_iterable(ngrams))
+        words, ngrams = _WORD.findall(text), list[str]()
+        for n in self._sizes:
+            ngrams += map(" ".join, zip(*(words[start:] for start in range(n)), strict=False))
+        return ngrams
 
     def _find_columns(self, text: str) -> list[int]:
-        """Columns of those of the `_ngrams` that are terms."""
+        """Columns of the `_ngrams` of a text or word that are terms."""
         columns = map(self._column.get, self._ngrams(text))
         return [column for column in columns if column is not None]
 
@@ -221,7 +230,7 @@ class TfIdfUnion:
     def fit(
         cls, texts: Sequence[str], keywords: Mapping[str, Keywords]
     ) -> tuple[TfIdfUnion, sparse.csr_matrix]:
-        """Learn the terms of each feature from n texts; see `TfIdf.fit`."""
+        """Fit each feature to n texts (see `TfIdf.fit`); also return the features of the texts."""
         from scipy import sparse
 
         cleaned = [clean(text) for text in texts]
@@ -230,7 +239,7 @@ class TfIdfUnion:
         return cls({name: feature for name, (feature, _) in fits.items()}), matrix
 
     def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
-        """Compute the features of n texts, (n, n terms of all)."""
+        """Compute the features of n texts, (n, total number of terms)."""
         from scipy import sparse
 
         cleaned = [clean(text) for text in texts]
@@ -240,7 +249,7 @@ class TfIdfUnion:
 
 
 def clean(text: str) -> str:
-    """Lower a text's case and strip its accents, as scikit-learn's strip_accents="unicode" does.
+    """Convert a text to lower case without accents, as scikit-learn's strip_accents="unicode" does.
 
     >>> clean("Café")
     'cafe'
@@ -253,7 +262,7 @@ def clean(text: str) -> str:
 
 
 def _char_ngrams(word: str, sizes: range) -> list[str]:
-    """N-grams of characters of a padded word; a word no longer than n gives itself, once.
+    """Character n-grams of a padded word; a word of n or fewer characters is added once, last.
 
     >>> _char_ngrams(" ab ", range(3, 6))
     [' ab', 'ab ', ' ab ']
@@ -267,8 +276,8 @@ def _char_ngrams(word: str, sizes: range) -> list[str]:
     return ngrams
 
 
-def _table(rows: Iterable[Sequence[int]], width: int) -> sparse.csr_matrix:
-    """Count how often each number occurs in each row, (n rows, width)."""
+def _count_table(rows: Iterable[Sequence[int]], width: int) -> sparse.csr_matrix:
+    """Count the occurrences of the numbers below `width` in each row, (n rows, width)."""
     from scipy import sparse
 
     columns: list[int] = []

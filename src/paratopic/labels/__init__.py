@@ -1,1 +1,1 @@
-"""labels.csv: who gave which label, which of several answers counts, and how far people agree."""
+"""labels.csv, the votes that count, agreement of annotators, weak sources and sample weights."""

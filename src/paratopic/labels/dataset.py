@@ -1,7 +1,7 @@
-"""Labelled paragraphs as a dataset for others: a table, the answers and a card.
+"""Labelled paragraphs as a dataset for others: a table, the votes and a card.
 
-The library `datasets` opens its folder, and so does a project, as a source. Nothing is sent here
-(`cli.publish` does). The text of the card is in dataset.md.
+The library `datasets` opens the folder, and a project reads it as a source. This module sends
+nothing: `cli.publish` does. The text of the card is in dataset.md.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from datasets import ClassLabel, Dataset, Features, Value
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.labels.answers import in_todays_names
 from paratopic.labels.log import Label
+from paratopic.labels.votes import in_current_names
 from paratopic.project.errors import plural
-from paratopic.project.files import markdown, sha256, write_text
+from paratopic.project.files import escape_markdown, sha256, write_text
 from paratopic.project.params import Params
-from paratopic.project.topics import NONE_CELL
+from paratopic.project.topics import NO_TOPIC_CELL
 
 TEMPLATE = Path(__file__).with_name("dataset.md")
-TABLE, ANSWERS, CARD = "paragraphs.parquet", "answers.parquet", "README.md"
-# What the answers have of lines. Without names there are no notes, which may have some.
-OF_LINES = ["paragraph", "cell", "annotator", "when", "drawn", "note"]
-# Columns of the table, to which the label comes.
+TABLE, VOTES, CARD = "paragraphs.parquet", "answers.parquet", "README.md"
+# Fields of lines in the table of votes. Without names there are no notes, which may contain names.
+VOTE_FIELDS = ["paragraph", "cell", "annotator", "when", "drawn", "note"]
+# Columns of the table of paragraphs, before that of the label.
 _COLUMNS = ("id", "article", "title", "heading", "position", "text")
 
 
@@ -38,25 +38,25 @@ def write_dataset(
     Parameters
     ----------
     folder
-        Folder that is there and empty.
+        An empty folder.
     data
-        The paragraphs, with no topic that the codebook lacks. Those without a hand label are left
-        out: whoever reads the dataset could not tell a weak label from one by hand. In mode single
-        the label is the dominant topic, or that there is none.
+        The paragraphs, with topics of the codebook. Those without a hand label are left out,
+        because the dataset does not distinguish weak labels from hand labels. In mode single, the
+        label is the dominant topic or "none of the topics".
     lines
-        Lines of labels.csv, of which answers on the paragraphs are written, in today's names; none
-        for no answers.
+        Lines of labels.csv. Their votes on the paragraphs are written with current names of topics;
+        an empty list leaves out the table of votes.
     anonymous
-        Whether annotators are numbered in place of their names, and notes left out.
+        Whether to replace names of annotators by numbers, and to leave out notes.
     """
-    data = data.hand
+    data = data.hand_labelled
     _table(data).to_parquet(str(folder / TABLE))
     ids = set(data.rows["id"])
-    given = [line for line in lines if line.paragraph in ids and line.is_given]
-    answers = _answers(in_todays_names(given, data.topics), anonymous)
-    if len(answers):
-        answers.to_parquet(folder / ANSWERS, index=False)
-    write_text(folder / CARD, _card(name, params, data, answers, sha256(folder / TABLE)))
+    filled_in = [line for line in lines if line.paragraph in ids and line.is_filled_in]
+    votes = _votes(in_current_names(filled_in, data.topics), anonymous)
+    if len(votes):
+        votes.to_parquet(folder / VOTES, index=False)
+    write_text(folder / CARD, _card(name, params, data, votes, sha256(folder / TABLE)))
 
 
 def _table(data: Labelled) -> Dataset:
@@ -64,28 +64,29 @@ def _table(data: Labelled) -> Dataset:
     labels, outcomes = data.topics.labels, list(data.topics.outcomes)
     name = f"label{labels.plural}"
     features = {name: Value("int64" if name == "position" else "string") for name in _COLUMNS}
-    features[name] = [ClassLabel(names=outcomes)][labels.value]
+    classes = [ClassLabel(names=outcomes)]
+    features[name] = classes[labels.value]
     columns = {name: data.rows[name].tolist() for name in _COLUMNS}
-    numbers = (np.flatnonzero(has).tolist() for has in data.outcomes[outcomes].to_numpy())
-    columns[name] = [row[labels.value] for row in numbers]
+    numbers = (np.flatnonzero(row).tolist() for row in data.outcomes[outcomes].to_numpy())
+    columns[name] = [row_numbers[labels.value] for row_numbers in numbers]
     return Dataset.from_dict(columns, features=Features(features))
 
 
-def _answers(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
-    """The answers on the paragraphs."""
-    answers = pd.DataFrame(list(lines), columns=OF_LINES).rename(columns={"cell": "topics"})
+def _votes(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
+    """The table of votes."""
+    votes = pd.DataFrame(list(lines), columns=VOTE_FIELDS).rename(columns={"cell": "topics"})
     if not anonymous:
-        return answers
-    names = [name for name in answers["annotator"].unique() if name]
+        return votes
+    names = [name for name in votes["annotator"].unique() if name]
     codes = {name: f"annotator {number}" for number, name in enumerate(names, start=1)}
-    return answers.replace({"annotator": codes}).drop(columns="note")
+    return votes.replace({"annotator": codes}).drop(columns="note")
 
 
-def _card(name: str, params: Params, data: Labelled, answers: pd.DataFrame, digest: str) -> str:
+def _card(name: str, params: Params, data: Labelled, votes: pd.DataFrame, digest: str) -> str:
     topics = data.topics
     configs = [{"config_name": "paragraphs", "data_files": TABLE, "default": True}]
-    if len(answers):
-        configs.append({"config_name": "answers", "data_files": ANSWERS})
+    if len(votes):
+        configs.append({"config_name": "answers", "data_files": VOTES})
     card = DatasetCard.from_template(
         DatasetCardData(
             pretty_name=name,
@@ -100,12 +101,12 @@ def _card(name: str, params: Params, data: Labelled, answers: pd.DataFrame, dige
         rows=data.rows,
         counts=data.counts,
         definition_of={topic.name: topic.definition for topic in topics.topics},
-        answers=answers,
+        votes=votes,
         digest=digest,
         label=f"label{topics.labels.plural}",
-        # As an empty list is read.
-        no_topic="".join(topics.outcomes[len(topics.names) :]) or NONE_CELL,
+        # In mode multi, an empty list is read as this cell.
+        no_topic="".join(topics.outcomes[len(topics.names) :]) or NO_TOPIC_CELL,
         plural=plural,
-        markdown=markdown,
+        markdown=escape_markdown,
     )
     return f"{card}\n"

@@ -1,9 +1,9 @@
-"""Read labels.csv, and write to it: a log with one line for each answer about a paragraph.
+"""Read labels.csv, and write to it: a log with one line for each vote on a paragraph.
 
-A line is never removed. Topics are as they were written; `Topics.today` says what their names mean
-now. Cells are separated by commas, or by what separates those of the header: semicolons or tabs.
-Which of several answers counts is for `answers`, whether a paragraph exists for `resolve`, and the
-files of other tools for `annotation.exchange`.
+A line is never removed. Topics are as they were written; `Topics.current_meaning` translates former
+names. The cells of all lines have the header's separator: a comma, a semicolon or a tab. `votes`
+decides which of several votes counts, `resolve` whether a paragraph exists, and
+`annotation.exchange` reads and writes the files of other tools.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from filelock import BaseFileLock, FileLock
 
 from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
-from paratopic.project.files import CONTROL, aside, inert, live
+from paratopic.project.files import CONTROL, atomic_write, escape_formula, unescape_formula
 from paratopic.project.topics import UNDECIDED, join_cell, split_cell
 from paratopic.tables.sheets import LineFeeds, find_separator, read_csv
 
 COLUMNS = ("paragraph", "topics", "text")
-# May be missing: a file that one person writes by hand needs none of them.
+# These columns may be missing: a file that one person writes by hand needs none of them.
 OPTIONAL = ("annotator", "when", "note", "drawn")
 _OWN = (*COLUMNS, *OPTIONAL)
-# In place of a chance: the whole article of the paragraph was drawn at random.
+# The column `drawn` has this word instead of a chance if the whole article was drawn at random.
 ARTICLE = "article"
-# How an annotator without a name is called in messages.
+# Messages use these words for an annotator without a name.
 UNNAMED = "unnamed annotator"
-# What the annotator's name of a language model begins with, and further columns with what its
-# answer took.
+# The annotator's name of a language model, and the further columns with the costs of its reply,
+# begin with this prefix.
 LLM = "llm-"
-# Time of a line that has none.
+# Time of a line without one.
 NEVER = datetime.min.replace(tzinfo=UTC)
 
-# Unicode categories of control characters, and of halves of characters that JSON can carry.
+# Unicode categories of control characters, and of lone surrogates, which JSON can contain.
 _UNWRITABLE = ("Cc", "Cs")
 
-# Characters of a cell that every reader of CSV in Python takes.
+# Python's csv module refuses longer cells by default.
 LONGEST_CELL = 131_072
 
 
@@ -59,20 +59,22 @@ class Label:
 
     Parameters
     ----------
+    where
+        File and line, for messages: ``"seeds/labels.csv, line 7"``.
     cell
         Topics as written: ``"trade;technology"``, "" for none of the topics, "?" for undecided.
     text
         First words of the paragraph, for people who read the file.
     annotator
-        Name of the person who gave the answer; "" where it is not known.
+        Name of the person or weak source that voted; "" where it is not known.
     when
         ISO 8601 date or time, UTC where it has no zone; "" where it is not known.
     drawn
-        How the paragraph was chosen. A number is the chance with which it was drawn next, relative
-        to a draw at random from the paragraphs that were left; "1" for such a draw. "article" if
-        its whole article was drawn at random; "" where it is not known. What follows " of " is the
-        number of paragraphs that there were then: "1 of 940". If it was drawn from a group, that is
-        the number in the group, and the group follows: "1 of 44 in decade=1970s".
+        How the paragraph was chosen. A number is its chance to be drawn next, relative to a random
+        draw from the remaining paragraphs: "1" is such a draw. "article" means that its whole
+        article was drawn at random; "" that the draw is not known. The number of paragraphs at the
+        time of the draw follows " of ": "1 of 940". A draw from a group has the number of
+        paragraphs in the group, and then the group: "1 of 44 in decade=1970s".
     more
         Names and cells of further columns, which are kept.
     """
@@ -89,7 +91,7 @@ class Label:
 
     @property
     def who(self) -> str:
-        """The annotator as messages name him or her."""
+        """The annotator's name in messages."""
         return self.annotator or UNNAMED
 
     @property
@@ -99,12 +101,12 @@ class Label:
 
     @property
     def is_decided(self) -> bool:
-        """Whether there is an answer; else it is taken back, or waits to be filled in."""
+        """Whether the line has a vote; else it withdraws one, or waits to be filled in."""
         return self.cell != UNDECIDED
 
     @property
-    def is_given(self) -> bool:
-        """Whether somebody answered or took an answer back; else it waits to be filled in."""
+    def is_filled_in(self) -> bool:
+        """Whether the line has or withdraws a vote; else it waits to be filled in."""
         return self.is_decided or bool(self.when)
 
     @property
@@ -114,7 +116,7 @@ class Label:
 
     @property
     def time(self) -> datetime:
-        """Time of the answer, which `when` has to tell; `NEVER` where it is empty."""
+        """Time of the vote, parsed from `when`; `NEVER` where it is empty."""
         try:
             time = datetime.fromisoformat(self.when) if self.when else NEVER
         except ValueError:
@@ -126,14 +128,15 @@ class Label:
 
     @property
     def chance(self) -> float | None:
-        """The number in `drawn`; None for "article" and "". Anything else is refused."""
-        how, of, total = self.drawn.removesuffix(f" in {self.group}").partition(" of ")
-        if how in ("", ARTICLE) and total.isdecimal() == bool(of):
+        """The number in `drawn`; None for "article" and "". Another form is a `UserError`."""
+        how, separator, total = self.drawn.removesuffix(f" in {self.group}").partition(" of ")
+        has_valid_total = total.isdecimal() == bool(separator)
+        if how in ("", ARTICLE) and has_valid_total:
             return None
         chance = math.nan
         with suppress(ValueError):
             chance = float(how)
-        if not 0 < chance < math.inf or total.isdecimal() != bool(of):
+        if not 0 < chance < math.inf or not has_valid_total:
             raise UserError(
                 f'{self.where}: "{self.drawn}" in the column drawn is neither a positive number '
                 f'nor "{ARTICLE}"; copy it from the sheet of `paratopic suggest`, or leave it empty'
@@ -142,33 +145,33 @@ class Label:
 
     @property
     def draw(self) -> str:
-        """What was drawn: "paragraph", "article", or "" where it is not known."""
+        """The unit of the draw: "paragraph", "article", or "" where it is not known."""
         return "paragraph" if self.chance is not None else self.drawn.partition(" of ")[0]
 
     @property
     def group(self) -> str:
-        """The group that it was drawn from, ``"decade=1970s"``; "" if from all paragraphs."""
+        """The group of the draw, ``"decade=1970s"``; "" if it was from all paragraphs."""
         return self.drawn.partition(" in ")[2]
 
     @property
     def drawn_from(self) -> int | None:
-        """How many paragraphs there were when it was drawn from all; None where it is not known."""
+        """Number of all paragraphs at the time of a draw from all; None where it is not known."""
         total = "" if self.group else self.drawn.partition(" of ")[2]
         return int(total) if total else None
 
     @property
     def key(self) -> tuple[str, tuple[str, ...], str, datetime, str]:
-        """Equal for two lines that record the same answer."""
+        """A key that is equal for two lines with the same vote."""
         return self.paragraph, self.names, self.annotator, self.time, self.note
 
 
 def after(time: datetime) -> str:
-    """The next instant as `Label.when`."""
+    """The next instant after a time, as `Label.when`."""
     return (time + timedelta(microseconds=1)).isoformat(timespec="microseconds")
 
 
 def cell_of(names: Iterable[str] | None) -> str:
-    """Write the topics of an answer as `Label.cell`; None for undecided.
+    """Write the topics of a vote as `Label.cell`; None for undecided.
 
     >>> cell_of(["trade", "technology"]), cell_of([]), cell_of(None)
     ('trade;technology', '', '?')
@@ -177,7 +180,7 @@ def cell_of(names: Iterable[str] | None) -> str:
 
 
 def first_words(text: str, width: int = 60) -> str:
-    """Shorten a text to its first words, which tell people what a paragraph is.
+    """Shorten a text to its first words, by which people recognise a paragraph.
 
     >>> first_words("Tariffs rose on all goods", 12)
     'Tariffs rose'
@@ -187,13 +190,13 @@ def first_words(text: str, width: int = 60) -> str:
     text
         Any text; each run of white space becomes one space.
     width
-        Highest number of characters. A word that is longer by itself is cut.
+        Highest number of characters. A single word that is longer is cut.
     """
     return shorten(text, width, placeholder="", break_on_hyphens=False)
 
 
 def one_line(text: str) -> str:
-    r"""Put a text on one line, without control characters, which a file of text must not hold.
+    r"""Put a text on one line, and remove control characters, which break text files.
 
     >>> one_line("two\n lines\x00")
     'two lines'
@@ -203,15 +206,15 @@ def one_line(text: str) -> str:
 
 
 def checked(label: Label) -> Label:
-    """The label, if its time and its chance can be read; a `UserError` says that one cannot."""
+    """Return the label if its time and chance can be parsed, or raise a `UserError`."""
     _ = label.time, label.chance
     return label
 
 
 def tidy(label: Label) -> Label:
     """The label as `append` writes it: each cell on one line, without blanks at its ends."""
-    text, annotator, note = map(one_line, (label.text, label.annotator, label.note))
-    return replace(label, text=text, annotator=annotator, note=note)
+    text, note = one_line(label.text), one_line(label.note)
+    return replace(label, text=text, annotator=one_line(label.annotator), note=note)
 
 
 def read_lines(path: Path) -> list[Label]:
@@ -221,13 +224,13 @@ def read_lines(path: Path) -> list[Label]:
     ------
     UserError
         The file or a column is missing, a line is incomplete, the quotes of a cell do not match, or
-        a time or a cell of drawn cannot be read.
+        a time or a cell of the column drawn cannot be parsed.
     """
     return read_table(path)[1]
 
 
 def read_table(path: Path) -> tuple[list[str], list[Label]]:
-    """Read the names of the columns as well; see `read_lines`."""
+    """Read the names of the columns, and the lines; see `read_lines`."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -240,11 +243,11 @@ def read_table(path: Path) -> tuple[list[str], list[Label]]:
 def append(path: Path, label: Label) -> Label:
     """Add one line at the end of labels.csv; it is on the disk when this returns.
 
-    The lines before it stay as they are, and are not parsed. Where a column or the last line end is
-    missing, or the encoding is not UTF-8, the file is written anew, as `rewrite` does.
+    Earlier lines stay as they are, and are not parsed. A file that lacks a column or the last line
+    end, or is not UTF-8, is written anew, as by `rewrite`.
 
-    The line's time is now. It is later than that of the given one, which may be of a line that this
-    one replaces, also after the clock was set back.
+    The line gets the current time. If the clock was set back, it still gets a later time than that
+    of the label, which may be the time of a line that it replaces.
 
     Returns
     -------
@@ -253,7 +256,7 @@ def append(path: Path, label: Label) -> Label:
     Raises
     ------
     UserError
-        A cell is too long to be read again; or, where something is missing, as for `read_lines`.
+        A cell is too long to be read again; for a file that is written anew, as for `read_lines`.
     OSError
         The disk is full, or the file cannot be written. The file is left as it was.
     """
@@ -261,7 +264,8 @@ def append(path: Path, label: Label) -> Label:
         time = max(datetime.now(UTC), label.time + timedelta(microseconds=1))
         label = replace(tidy(label), when=time.isoformat(timespec="microseconds"))
         needed = (*_OWN, *dict(label.more))
-        if path.exists() and (form := _form_for(path, needed)):
+        form = _form_for(path, needed) if path.exists() else None
+        if form:
             _add(path, _csv([label], *form).encode())
         else:
             columns, lines = read_table(path) if path.exists() else ([], [])
@@ -270,28 +274,29 @@ def append(path: Path, label: Label) -> Label:
 
 
 def _form_for(path: Path, needed: Iterable[str]) -> tuple[list[str], str, str] | None:
-    """Columns, separator and line end of a file to which a line can be added as it is; else None.
+    """Columns, separator and line end of a file to which a line can be added; else None.
 
-    It is UTF-8, has the needed columns, and its last line ends.
+    Such a file is UTF-8, has the needed columns, and its last line ends.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        separator, end = _form(names := text.partition("\n")[0])
-        columns = next(csv.reader([names], delimiter=separator, strict=True))
+        header = text.partition("\n")[0]
+        separator, end = _form(header)
+        columns = next(csv.reader([header], delimiter=separator, strict=True))
     except (ValueError, StopIteration, csv.Error):
         return None
-    is_whole = text.endswith("\n") and set(needed) <= set(columns)
-    return (columns, separator, end) if is_whole else None
+    is_complete = text.endswith("\n") and set(needed) <= set(columns)
+    return (columns, separator, end) if is_complete else None
 
 
 def _form(text: str) -> tuple[str, str]:
-    """What separates the cells of a file, and what its lines end with."""
+    """The separator of cells and the line end of a file."""
     end = "\r\n" if text.partition("\n")[0].endswith("\r") else "\n"
     return find_separator(text, COLUMNS[0]), end
 
 
 def state_of(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is written; None where there is none."""
+    """A state that differs after each write of a file; None where there is no file."""
     stat = path.stat() if path.exists() else None
     return stat and (stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
@@ -317,19 +322,19 @@ def locked(path: Path) -> BaseFileLock:
 
 
 def backup(path: Path) -> Path:
-    """Path of the version before the file was last changed otherwise than by a line at its end."""
+    """Path of the version before the file was last written anew."""
     return path.with_name(f"{path.name}.bak")
 
 
 def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
-    """Write the whole file anew, and keep the version before it as `backup`.
+    """Write the whole file anew, and keep the previous version as `backup`.
 
-    Cells are separated, and lines end, as in the version before.
+    The separator and the line ends are those of the previous version.
 
     Parameters
     ----------
     columns
-        Names of its columns; those that are missing are added at the end.
+        Names of its columns; missing ones are added at the end.
 
     Raises
     ------
@@ -337,9 +342,9 @@ def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
         A cell is too long to be read again. The file is left as it was.
     """
     further = dict.fromkeys(name for line in lines for name, _ in line.more)
-    wanted = list(dict.fromkeys([*columns, *_OWN, *further]))
-    before = _decode(path.read_bytes(), path) if path.exists() else ""
-    _replace(path, _csv(lines, wanted, *_form(before), is_whole=True).encode())
+    all_columns = list(dict.fromkeys([*columns, *_OWN, *further]))
+    previous = _decode(path.read_bytes(), path) if path.exists() else ""
+    _replace(path, _csv(lines, all_columns, *_form(previous), is_whole=True).encode())
 
 
 def _decode(data: bytes, path: Path) -> str:
@@ -354,7 +359,7 @@ def _decode(data: bytes, path: Path) -> str:
 def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
     """Names of the columns, and the lines."""
     columns, rows = read_csv(text, path, COLUMNS[:2])
-    # `append` writes all cells, in quotes, and a line end.
+    # `append` writes all cells in quotes, and a line end: a last line without them is incomplete.
     last = text[max(map(text.rfind, "\r\n")) + 1 :]
     cells = next(csv.reader([last], delimiter=find_separator(text, COLUMNS[0])))
     if last.startswith('"') and len(cells) < len(columns):
@@ -363,7 +368,7 @@ def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
 
 
 def _label(where: str, row: dict[str, str]) -> Label:
-    row = {name: live(cell) for name, cell in row.items()}
+    row = {name: unescape_formula(cell) for name, cell in row.items()}
     own = {name: row.get(name, "").strip() for name in _OWN}
     if not own["paragraph"]:
         raise UserError(f"{where}: a line needs the id of a paragraph")
@@ -372,23 +377,24 @@ def _label(where: str, row: dict[str, str]) -> Label:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Replace the file, on the disk when this returns, and keep the version before as its backup.
+    """Replace the file, on the disk when this returns, and keep the previous version as its backup.
 
-    A link stays one, and so do permissions, and the byte order mark that spreadsheets need.
+    A link stays a link. The file keeps its permissions, and the byte order mark that spreadsheets
+    need.
     """
     if path.exists():
-        before = path.read_bytes()
-        with aside(backup(path)) as draft:
-            draft.write_bytes(before)
-        data = BOM_UTF8 + data if before.startswith(BOM_UTF8) else data
+        previous = path.read_bytes()
+        with atomic_write(backup(path)) as draft:
+            draft.write_bytes(previous)
+        data = BOM_UTF8 + data if previous.startswith(BOM_UTF8) else data
     target = path.resolve()
-    with aside(target) as draft, draft.open("wb") as file:
+    with atomic_write(target) as draft, draft.open("wb") as file:
         if target.exists():
             shutil.copymode(target, draft)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    if os.name == "posix":  # the new name, too
+    if os.name == "posix":  # the folder has the new name of the file
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -399,7 +405,7 @@ def _replace(path: Path, data: bytes) -> None:
 def _csv(
     lines: Iterable[Label], columns: Sequence[str], separator: str, end: str, is_whole: bool = False
 ) -> str:
-    """Lines as they are added to a file; or the whole file, with its header."""
+    """The text of lines that are added to a file; or of the whole file, with its header."""
     quoting: Literal[0, 1] = csv.QUOTE_MINIMAL if is_whole else csv.QUOTE_ALL
     text = io.StringIO()
     writer = csv.DictWriter(LineFeeds(text, end), columns, quoting=quoting, delimiter=separator)
@@ -417,5 +423,7 @@ def _csv(
                 f"{line.where}: a cell has the control character U+{ord(control[0]):04X}, with "
                 "which the file could not be read again; remove it"
             )
-        writer.writerow({name: inert(cell) for name, cell in (dict(line.more) | own).items()})
+        writer.writerow(
+            {name: escape_formula(cell) for name, cell in (dict(line.more) | own).items()}
+        )
     return text.getvalue()

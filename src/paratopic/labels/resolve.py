@@ -1,7 +1,7 @@
-"""Decide which votes count: what people, tables and weak sources say → votes, labels, sample.
+"""Decide which votes of people, tables and weak sources count: tables of votes, labels and sample.
 
-How several people's votes are settled is for `answers`, what weak sources teach for `weak`, and how
-labels were drawn for `sample`.
+`votes` aggregates the votes of several people, `weak` combines those of weak sources, and `sample`
+computes weights from the draws.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.labelled import BY_HAND, LABELS_SCHEMA, VOTES_SCHEMA, with_labels
-from paratopic.corpus.table import TABLE, has_hand_label, texts_in, with_metadata
-from paratopic.labels.answers import (
-    CurrentAnswers,
+from paratopic.corpus.table import TABLE, has_hand_label, texts_by_frame, with_metadata
+from paratopic.labels.log import Label, first_words
+from paratopic.labels.sample import weigh_sample
+from paratopic.labels.votes import (
+    CurrentVotes,
     Reason,
     aggregate,
     by_paragraph,
-    current,
-    label_in_a_tie,
-    of_people,
-    read_answers,
+    current_votes,
+    latest_votes,
+    tie_rule_in_words,
+    votes_of_people,
 )
-from paratopic.labels.log import Label, first_words
-from paratopic.labels.sample import weigh_sample
-from paratopic.labels.weak import WeakSources, combine_votes, learn_sources
-from paratopic.project.errors import UserError, in_short, plural
+from paratopic.labels.weak import WeakSources, combine_votes, estimate_sources
+from paratopic.project.errors import UserError, plural, shortened_list
 from paratopic.project.params import Params
 from paratopic.project.passages import section_heading
 from paratopic.project.source_settings import Source
@@ -45,45 +45,45 @@ HEADINGS, RULES = "headings", "rules"
 
 
 class Resolved(NamedTuple):
-    """What counts.
+    """The votes and labels that count.
 
     Attributes
     ----------
     votes, labels, sample
         The tables of `corpus.labelled`.
-    of_people
-        The latest answer of each annotator on each paragraph.
-    trusted
-        How far each weak source is trusted.
+    annotator_votes
+        The latest vote of each annotator on each paragraph.
+    weak_sources
+        The weak sources, with the estimated accuracy of each.
     messages
-        What there is to say, for people.
+        Messages for people.
     """
 
     votes: pd.DataFrame
     labels: pd.DataFrame
     sample: pd.DataFrame
-    of_people: list[Label]
-    trusted: WeakSources
+    annotator_votes: list[Label]
+    weak_sources: WeakSources
     messages: list[str]
 
 
 def resolve(
     paragraphs: pd.DataFrame,
-    of_tables: pd.DataFrame,
+    table_votes: pd.DataFrame,
     lines: Sequence[Label],
     params: Params,
     metadata: pd.DataFrame,
 ) -> Resolved:
-    """Turn what was answered into what counts.
+    """Compute the tables of votes, labels and the sample from all votes.
 
     Parameters
     ----------
-    of_tables
-        Raw answers of labelled tables (`reading.tables.RAW`).
+    table_votes
+        Raw votes of labelled tables (`reading.tables.RAW_VOTE_COLUMNS`).
     lines
         All lines of labels.csv, in its order.
     metadata
-        Columns id and those of what paragraphs are from.
+        The column id, and a column for each field of metadata.
 
     Raises
     ------
@@ -92,75 +92,71 @@ def resolve(
         codebook takes too long.
     """
     topics, settings = params.topics, params.labels
-    by_people = of_people(lines, settings)
-    of_sources = [line for line in lines if settings.is_weak(line.annotator)]
-    current = read_answers(by_people, topics)
+    people_lines = votes_of_people(lines, settings)
+    source_lines = [line for line in lines if settings.is_weak(line.annotator)]
+    current = current_votes(people_lines, topics)
     votes, labels, messages = join_labels(
-        paragraphs, of_tables, current, topics, params.prepare.ties
+        paragraphs, table_votes, current, topics, params.prepare.ties
     )
-    # A table's row that was drawn stays so if people label it again.
-    drawn = dict(zip(of_tables["paragraph"], of_tables["draw"], strict=True))
+    # A row of a table that was drawn remains part of the sample if people label it again.
+    draw_of = dict(zip(table_votes["paragraph"], table_votes["draw"], strict=True))
     frame = with_labels(paragraphs, labels)
-    frame = frame.assign(draw=[drawn.get(id_, "") for id_ in frame["id"]])
+    frame = frame.assign(draw=[draw_of.get(id_, "") for id_ in frame["id"]])
     rows = with_metadata(paragraphs, metadata)
-    tables = [f"{TABLE}{Path(source).stem}" for source in of_tables["source"].unique()]
-    members, lost = _members(rows, by_people, {*drawn.values()})
-    members |= texts_in(rows, tables)
-    sample = _sample(frame, by_people, members)
-    judged = {answer.paragraph for answer in current.answers}
-    weak = vote_rows(votes_of_weak_sources(frame, of_sources, topics, judged))
-    trusted = learn_sources(frame, weak, topics, params.evaluate.confidence)
-    weak, of_weak = _weak_labels(weak, frame, trusted)
-    votes = _in_order(votes, weak, paragraphs)
-    labels = pd.concat([labels, of_weak], ignore_index=True)
+    tables = [f"{TABLE}{Path(source).stem}" for source in table_votes["source"].unique()]
+    members, group_messages = _members(rows, people_lines, {*draw_of.values()})
+    members |= texts_by_frame(rows, tables)
+    sample = _sample(frame, people_lines, members)
+    voted_on = {vote.paragraph for vote in current.votes}
+    weak_votes = vote_rows(votes_of_weak_sources(frame, source_lines, topics, voted_on))
+    sources = estimate_sources(frame, weak_votes, topics, params.evaluate.confidence)
+    weak_votes, weak_labels = _weak_labels(weak_votes, frame, sources)
+    votes = _in_order(votes, weak_votes, paragraphs)
+    labels = pd.concat([labels, weak_labels], ignore_index=True)
     labels = labels.set_index("paragraph").reindex(paragraphs["id"]).dropna(subset="by")
     labels = labels.rename_axis("paragraph").reset_index()
-    return Resolved(votes, labels, sample, current.answers, trusted, [*messages, *lost])
+    return Resolved(votes, labels, sample, current.votes, sources, [*messages, *group_messages])
 
 
 def join_labels(
     paragraphs: pd.DataFrame,
-    of_tables: pd.DataFrame,
-    current: CurrentAnswers,
+    table_votes: pd.DataFrame,
+    current: CurrentVotes,
     topics: Topics,
     ties: TieRule,
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Decide what people say of each paragraph, whose answers take the place of those of tables.
+    """Compute hand labels; votes of people replace those of tables on the same paragraph.
 
     Returns
     -------
-    The tables of their votes and labels, and messages for people.
+    The tables of the votes and of the labels by hand, and messages for people.
     """
     known = set(paragraphs["id"])
-    joined = [label for label in current.answers if label.paragraph in known]
-    rows, label_of, disputed = _of_people(joined, topics, ties)
-    retired = [label for label in current.retired if label.paragraph in known]
-    rows += [_row(label, "retired") for label in retired]
-    replaced = {*label_of, *(label.paragraph for label in retired)}
-    of_table_rows = _of_tables(of_tables, replaced, topics)
-    counting = (row for row in of_table_rows if row["status"] == "counts")
+    votes = [vote for vote in current.votes if vote.paragraph in known]
+    rows, label_of, n_reasons = _aggregated(votes, topics, ties)
+    retired = [vote for vote in current.retired if vote.paragraph in known]
+    rows += [_row(vote, "retired") for vote in retired]
+    overruled = {*label_of, *(vote.paragraph for vote in retired)}
+    table_rows = _table_rows(table_votes, overruled, topics)
+    counting = (row for row in table_rows if row["status"] == "counts")
     label_of = {row["paragraph"]: row["given"] for row in counting} | label_of
-    rows += of_table_rows
-    lost = [label for label in current.answers if label.paragraph not in known]
-    messages = _messages(_absent_articles(lost, paragraphs), disputed, topics, ties)
-    relabel = {row["paragraph"] for row in rows if row["status"] == "retired"}
-    relabel -= {label.paragraph for label in joined}
-    if relabel:
-        messages.append(
-            f"{plural(len(relabel), 'paragraph has', 'paragraphs have')} to be labelled again, "
-            "because the codebook changed: `paratopic suggest` offers them first"
-        )
+    rows += table_rows
+    unmatched = [vote for vote in current.votes if vote.paragraph not in known]
+    absent = _absent_articles(unmatched, paragraphs)
+    to_relabel = {row["paragraph"] for row in rows if row["status"] == "retired"}
+    to_relabel -= {vote.paragraph for vote in votes}
+    messages = _messages(absent, n_reasons, len(to_relabel), topics, ties)
     return vote_rows(rows), label_rows(label_of, "hand"), messages
 
 
 def votes_of_weak_sources(
-    frame: pd.DataFrame, lines: Sequence[Label], topics: Topics, judged: Collection[str]
+    frame: pd.DataFrame, lines: Sequence[Label], topics: Topics, voted_on: Collection[str]
 ) -> Iterator[dict[str, Any]]:
-    """Collect what weak sources say of paragraphs, as rows of votes.
+    """Collect the votes of weak sources on paragraphs, as rows of votes.
 
-    A heading stands for the paragraphs of an article that nobody has looked at yet. Beside these it
-    answers for paragraphs with a hand label alone, so that it can be compared. A rule answers for
-    each topic whose pattern it finds; in mode multi the topics together are its answer.
+    A heading votes on the paragraphs of an article on which no person has voted yet. In other
+    articles it votes only on paragraphs with a hand label, for comparison. A rule votes for each
+    topic whose pattern matches; in mode multi, one vote contains all of these topics.
 
     Parameters
     ----------
@@ -168,49 +164,51 @@ def votes_of_weak_sources(
         Paragraph table with the labels of people and tables.
     lines
         Lines of weak sources, in the order of labels.csv.
-    judged
-        Ids of the paragraphs that people have answers on in labels.csv.
+    voted_on
+        Ids of the paragraphs on which people have voted in labels.csv.
 
     Raises
     ------
     UserError
         A pattern takes too long, or a line has an unknown topic or no number as its confidence.
     """
-    answers: dict[str, list[dict[str, object]]] = {}
-    for line in current(lines, topics):
+    line_votes: dict[str, list[dict[str, object]]] = {}
+    for line in latest_votes(lines, topics):
         names = list(topics.check(line.names, line.where))
         row = {"source": line.annotator, "kind": "model", "given": names}
-        answers.setdefault(line.paragraph, []).append(row | {"confidence": confidence_of(line)})
-    by_hand, most = has_hand_label(frame), topics.most
-    seen = set(frame["article"][frame["id"].isin(list(judged))])
+        line_votes.setdefault(line.paragraph, []).append(row | {"confidence": confidence_of(line)})
+    by_hand, most = has_hand_label(frame), topics.max_topics
+    articles_voted_on = set(frame["article"][frame["id"].isin(list(voted_on))])
     headings, rules = topics.patterns("heading"), topics.patterns("pattern")
     columns = [frame[name] for name in ("id", "article", "heading", "title", "text")]
     for is_hand, id_, article, heading, title, text in zip(by_hand, *columns, strict=True):
-        # Of a paragraph without a label that people are divided on, nothing is learnt.
-        if not is_hand and id_ in judged:
+        # Weak votes on a paragraph with a tie are left out: no model is trained on it.
+        if not is_hand and id_ in voted_on:
             continue
-        rows = [*answers.get(id_, ())]
-        if is_hand or article not in seen:
-            named = next(_matching(headings, section_heading(heading, title)), None)
-            rows += [{"source": HEADINGS, "kind": "heading", "given": [named]}] if named else []
+        rows = [*line_votes.get(id_, ())]
+        if is_hand or article not in articles_voted_on:
+            topic = next(_matching(headings, section_heading(heading, title)), None)
+            if topic:
+                rows.append({"source": HEADINGS, "kind": "heading", "given": [topic]})
         names = list(_matching(rules, text))
-        each = (names[start : start + most] for start in range(0, len(names), most))
-        rows += [{"source": RULES, "kind": "rule", "given": given} for given in each]
+        for start in range(0, len(names), most):
+            part = names[start : start + most]
+            rows.append({"source": RULES, "kind": "rule", "given": part})
         yield from ({"paragraph": id_} | row for row in rows)
 
 
 def _matching(patterns: Mapping[str, Pattern], text: str) -> Iterator[str]:
-    """Names of the topics whose pattern is found in a text, in the order of the codebook."""
-    return (name for name, pattern in patterns.items() if pattern.is_in(text))
+    """Names of the topics whose pattern matches a text, in the order of the codebook."""
+    return (name for name, pattern in patterns.items() if pattern.matches(text))
 
 
 def confidence_of(line: Label) -> float | None:
-    """How certain a weak source is of its answer, 0 to 1; None where it does not say.
+    """Confidence of a weak source in its vote, 0 to 1; None where the cell is empty.
 
     Raises
     ------
     UserError
-        The cell of the column confidence is no such number.
+        The cell of the column confidence is not a number from 0 to 1.
     """
     cell = dict(line.more).get("confidence", "").strip()
     if not cell:
@@ -238,81 +236,83 @@ def label_rows(label_of: Mapping[str, list[str]], by: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=LABELS_SCHEMA.names)
 
 
-def in_names_of_today(
+def tables_in_current_names(
     votes: pd.DataFrame, labels: pd.DataFrame, topics: Topics
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The tables of votes and labels as they read if the codebook changed since stage prepare."""
-    given, is_open = _renamed(votes["given"], topics)
-    votes = votes.assign(given=given, status=votes["status"].mask(is_open, "retired"))
-    label, is_gone = _renamed(labels["label"], topics)
-    return votes[~is_open | votes["kind"].isin(BY_HAND)], labels.assign(label=label)[~is_gone]
+    """Apply changes of the codebook since stage prepare to the tables of votes and labels."""
+    given, is_retired = _renamed(votes["given"], topics)
+    votes = votes.assign(given=given, status=votes["status"].mask(is_retired, "retired"))
+    votes = votes[~is_retired | votes["kind"].isin(BY_HAND)]
+    label, is_retired = _renamed(labels["label"], topics)
+    return votes, labels.assign(label=label)[~is_retired]
 
 
 def _renamed(names: pd.Series, topics: Topics) -> tuple[pd.Series, pd.Series]:
-    """Lists of topics in today's names, and which of them are to be given again."""
-    meanings = [topics.today(each) for each in names]
-    today = pd.Series([list(each.names) for each in meanings], names.index, dtype=object)
-    return today, pd.Series([bool(each.retired) for each in meanings], names.index, dtype=bool)
+    """Lists of topics in current names, and a mask of the lists that name retired topics."""
+    meanings = [topics.current_meaning(row) for row in names]
+    renamed = pd.Series([list(meaning.names) for meaning in meanings], names.index, dtype=object)
+    is_retired = [bool(meaning.retired) for meaning in meanings]
+    return renamed, pd.Series(is_retired, names.index, dtype=bool)
 
 
 def check_meanings(sources: Iterable[Source | str], topics: Topics) -> None:
-    """Raise an error where params.yaml gives a label of a table a topic that is unknown."""
+    """Refuse settings that map a label of a table to an unknown topic, with a `UserError`."""
     for source in sources:
         if isinstance(source, str):
             continue
         for label in source.labels:
             where = f'params.yaml, prepare.sources: labels of {source.path}, "{label}"'
-            _today(source.meaning(label) or [], topics, where)
+            _known_meaning(source.label_topics(label) or [], topics, where)
 
 
 def _in_order(
-    of_people: pd.DataFrame, of_sources: pd.DataFrame, paragraphs: pd.DataFrame
+    hand_votes: pd.DataFrame, weak_votes: pd.DataFrame, paragraphs: pd.DataFrame
 ) -> pd.DataFrame:
     """The votes by paragraph, kind and source, so that the order of files changes no result."""
     place = {id_: row for row, id_ in enumerate(paragraphs["id"])}
-    tables = [each for each in (of_people, of_sources) if len(each)]
-    votes = pd.concat(tables, ignore_index=True) if tables else of_people
+    tables = [table for table in (hand_votes, weak_votes) if len(table)]
+    votes = pd.concat(tables, ignore_index=True) if tables else hand_votes
     columns = [votes[name] for name in ("paragraph", "kind", "source", "given")]
     keys = [(place[id_], *rest) for id_, *rest in zip(*columns, strict=True)]
     return votes.iloc[sorted(range(len(keys)), key=keys.__getitem__)].reset_index(drop=True)
 
 
-def _row(answer: Label, status: str) -> dict[str, object]:
-    """A person's answer as a row of votes."""
-    row = {"paragraph": answer.paragraph, "source": answer.annotator, "kind": "person"}
-    return row | {"given": list(answer.names), "status": status}
+def _row(vote: Label, status: str) -> dict[str, object]:
+    """A person's vote as a row of the table of votes."""
+    row = {"paragraph": vote.paragraph, "source": vote.annotator, "kind": "person"}
+    return row | {"given": list(vote.names), "status": status}
 
 
-def _of_people(
-    labels: Iterable[Label], topics: Topics, ties: TieRule
+def _aggregated(
+    votes: Iterable[Label], topics: Topics, ties: TieRule
 ) -> tuple[list[dict[str, object]], dict[str, list[str]], Counter[Reason]]:
-    """People's votes; id → label; and how many labels were chosen in which way."""
+    """Rows of people's votes; paragraph id → label; and the number of labels for each reason."""
     rows: list[dict[str, object]] = []
     label_of: dict[str, list[str]] = {}
-    chosen_by: Counter[Reason] = Counter()
-    for paragraph, answers in by_paragraph(labels).items():
-        for answer in answers:
-            _check(answer, topics)
-        chosen, reason = aggregate(answers, topics)
+    n_reasons: Counter[Reason] = Counter()
+    for paragraph, paragraph_votes in by_paragraph(votes).items():
+        for vote in paragraph_votes:
+            _check(vote, topics)
+        chosen, reason = aggregate(paragraph_votes, topics)
         counted = set(topics.counted(chosen))
         if (reason, ties) != ("tie", "leave_out"):
             label_of[paragraph] = list(chosen)
-        for answer in answers:
-            agrees = set(topics.counted(answer.names)) == counted
+        for vote in paragraph_votes:
+            agrees = set(topics.counted(vote.names)) == counted
             status = "tie" if reason == "tie" else "counts" if agrees else "outvoted"
-            rows.append(_row(answer, status))
-        chosen_by[reason] += 1
-    return rows, label_of, chosen_by
+            rows.append(_row(vote, status))
+        n_reasons[reason] += 1
+    return rows, label_of, n_reasons
 
 
-def _of_tables(
-    answers: pd.DataFrame, replaced: Collection[str], topics: Topics
+def _table_rows(
+    table_votes: pd.DataFrame, overruled: Collection[str], topics: Topics
 ) -> list[dict[str, Any]]:
-    """Votes of tables, from their raw answers."""
+    """Rows of votes from the raw votes of tables."""
     rows = []
-    for paragraph, source, cell, given, _, where in answers.itertuples(index=False, name=None):
+    for paragraph, source, cell, given, _, where in table_votes.itertuples(index=False, name=None):
         try:
-            meaning = _today(given, topics, where)
+            meaning = _known_meaning(given, topics, where)
         except UserError as error:
             shown = json.dumps(" ".join(cell.split())[:60], ensure_ascii=False)
             raise UserError(
@@ -321,83 +321,85 @@ def _of_tables(
                 f"{{path: {source}, labels: {{{shown}: TOPIC}}}}"
             ) from None
         names, status = list(meaning.names), "retired" if meaning.retired else "counts"
-        status = "overruled" if paragraph in replaced else status
+        status = "overruled" if paragraph in overruled else status
         row = {"paragraph": paragraph, "source": source, "kind": "table", "given": names}
         rows.append(row | {"place": where.rpartition(", ")[2], "status": status})
     return rows
 
 
-def _today(names: Sequence[str], topics: Topics, where: str) -> Meaning:
-    """What names mean today; a UserError says that the codebook never had one of them."""
-    meaning = topics.today(names)
+def _known_meaning(names: Sequence[str], topics: Topics, where: str) -> Meaning:
+    """Current meaning of names; a `UserError` if the codebook never had one of them."""
+    meaning = topics.current_meaning(names)
     if not meaning.retired:
         topics.check(meaning.names, where)
     return meaning
 
 
 def _members(
-    rows: pd.DataFrame, lines: Sequence[Label], of_tables: Collection[str]
+    rows: pd.DataFrame, lines: Sequence[Label], table_draws: Collection[str]
 ) -> tuple[dict[str, set[str]], list[str]]:
-    """Each group that paragraphs were drawn from → its texts; messages on what is left out."""
-    n_drawn = Counter(line.group for line in lines if line.is_decided and line.group)
-    known = texts_in(rows, n_drawn)
-    gone = [f"{group} ({plural(n, 'label')})" for group, n in n_drawn.items() if group not in known]
-    messages = [
-        "some labels are no longer part of the random sample, because the groups that they were "
-        f"drawn from are not in the metadata: {in_short(gone)}"
-    ][: len(gone)]
-    members = {group: known[group] for group in n_drawn if group in known}
-    others = sorted(group for group in known if group not in members and known[group])
-    drawn = (line for line in lines if line.is_decided and line.chance)
-    if others and "paragraph" not in of_tables and all(line.group for line in drawn):
+    """Each group from which paragraphs were drawn → its texts; and messages on other groups."""
+    decided = [line for line in lines if line.is_decided]
+    n_drawn = Counter(line.group for line in decided if line.group)
+    texts_in = texts_by_frame(rows, n_drawn)
+    members = {group: texts_in[group] for group in n_drawn if group in texts_in}
+    missing = [f"{g} ({plural(n, 'label')})" for g, n in n_drawn.items() if g not in texts_in]
+    messages = []
+    if missing:
         messages.append(
-            f"no label was drawn from {in_short(others)}. Until `paratopic label --random --by "
-            f"{quote(others[0])}` draws some, labels of the other groups correct predictions "
+            "some labels are no longer part of the random sample, because the groups that they "
+            f"were drawn from are not in the metadata: {shortened_list(missing)}"
+        )
+    undrawn = sorted({group for group, texts in texts_in.items() if texts} - n_drawn.keys())
+    if undrawn and "paragraph" not in table_draws and not _has_draws_from_all(decided):
+        messages.append(
+            f"no label was drawn from {shortened_list(undrawn)}. Until `paratopic label --random "
+            f"--by {quote(undrawn[0])}` draws some, labels of the other groups correct predictions "
             "there, or shares leave it out if it is a large part of the corpus"
         )
     return members, messages
 
 
+def _has_draws_from_all(lines: Iterable[Label]) -> bool:
+    """Whether any line was drawn from all paragraphs instead of a group."""
+    return not all(line.group for line in lines if line.chance)
+
+
 def _sample(
     frame: pd.DataFrame, lines: Sequence[Label], members: Mapping[str, Collection[str]]
 ) -> pd.DataFrame:
-    """How labels were drawn and weigh; and paragraphs that were drawn and have no label."""
-    drawn = dict(zip(frame["id"], frame["draw"], strict=True))
-    drawn |= {line.paragraph: line.draw for line in lines if line.is_decided and line.drawn}
+    """The table of the sample: paragraphs with a hand label, and drawn ones without a label."""
+    draw_of = dict(zip(frame["id"], frame["draw"], strict=True))
+    draw_of |= {line.paragraph: line.draw for line in lines if line.is_decided and line.drawn}
     has_label = has_hand_label(frame)
     sample = weigh_sample(frame, lines, members).where(has_label, np.nan)
-    sample["draw"] = sample["draw"].where(has_label, frame["id"].map(drawn).fillna(""))
+    sample["draw"] = sample["draw"].where(has_label, frame["id"].map(draw_of).fillna(""))
     sample = sample.assign(paragraph=frame["id"], frame=sample["frame"].fillna(""))
     return sample[has_label | (sample["draw"] != "")].reset_index(drop=True)
 
 
 def _weak_labels(
-    weak: pd.DataFrame, frame: pd.DataFrame, trusted: WeakSources
+    weak_votes: pd.DataFrame, frame: pd.DataFrame, sources: WeakSources
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The votes of weak sources, and the labels that they give where people give none.
+    """The votes of weak sources with their status, and the weak labels.
 
-    Where there are none, they have nothing to teach, and are left out.
+    Without any weak label, the votes are left out too.
     """
-    combined, names = (
-        combine_votes(frame, weak, trusted),
-        np.array(trusted.topics.names, dtype=object),
-    )
-    has_weak_label = (frame["label_source"] == "none").to_numpy() & (combined.weights > 0).any(
-        axis=1
-    )
-    weakly_labelled = zip(
-        frame["id"][has_weak_label], combined.targets[has_weak_label], strict=True
-    )
-    label_of = {id_: names[has].tolist() for id_, has in weakly_labelled}
+    combined = combine_votes(frame, weak_votes, sources)
+    names = np.array(sources.topics.names, dtype=object)
+    is_counted = (combined.weights > 0).any(axis=1)
+    has_weak_label = (frame["label_source"] == "none").to_numpy() & is_counted
+    ids, targets = frame["id"][has_weak_label], combined.targets[has_weak_label]
+    label_of = {id_: names[row].tolist() for id_, row in zip(ids, targets, strict=True)}
     if not label_of:
-        return weak[:0], label_rows({}, "weak")
-    status = np.where(weak["paragraph"].isin(label_of), "counts", "overruled")
-    return weak.assign(status=status), label_rows(label_of, "weak")
+        return weak_votes[:0], label_rows({}, "weak")
+    status = np.where(weak_votes["paragraph"].isin(label_of), "counts", "overruled")
+    return weak_votes.assign(status=status), label_rows(label_of, "weak")
 
 
-def _check(answer: Label, topics: Topics) -> None:
+def _check(vote: Label, topics: Topics) -> None:
     try:
-        topics.check(answer.names, answer.where)
+        topics.check(vote.names, vote.where)
     except UserError as error:
         raise UserError(
             f"{error}. If the topic was renamed or removed in the codebook, say so there: put its "
@@ -405,48 +407,59 @@ def _check(answer: Label, topics: Topics) -> None:
         ) from None
 
 
-def _absent_articles(labels: Sequence[Label], frame: pd.DataFrame) -> Counter[str]:
-    """Count the labels without a paragraph by article, where the article is not a source either."""
+def _absent_articles(votes: Sequence[Label], frame: pd.DataFrame) -> Counter[str]:
+    """Count votes on absent articles; other votes without a paragraph are a `UserError`."""
     articles = set(frame["article"])
-    # On one line, as `first_words` writes them.
-    texts = frame["text"].str.split().str.join(" ") if labels else frame["text"]
+    # The texts are on one line, as `first_words` writes them.
+    texts = frame["text"].str.split().str.join(" ") if votes else frame["text"]
     absent: Counter[str] = Counter()
-    lost = []
-    for label in labels:
-        article = label.paragraph.rpartition(":")[0]
-        words = " ".join(label.text.split())
-        is_like = (
-            frame["article"] == article if article in articles else texts.str.startswith(words)
-        )
-        if article not in articles and not (words and is_like.any()):
-            absent[article] += 1
-            continue
-        lost.append(f'{label.where}: {label.paragraph} "{label.text}" is no longer a paragraph')
+    errors = []
+    for vote in votes:
+        article = vote.paragraph.rpartition(":")[0]
+        words = " ".join(vote.text.split())
+        if article in articles:
+            is_candidate = frame["article"] == article
+        else:
+            is_candidate = texts.str.startswith(words)
+            if not (words and is_candidate.any()):
+                absent[article] += 1
+                continue
+        error = f'{vote.where}: {vote.paragraph} "{vote.text}" is no longer a paragraph'
         if words:
-            # Of these, the one whose beginning is most like the label's first words.
-            beginnings = [text[: len(words)] for text in texts[is_like]]
+            # The most similar paragraph is the one whose beginning is closest to the first words.
+            beginnings = [text[: len(words)] for text in texts[is_candidate]]
             (nearest,) = difflib.get_close_matches(words, beginnings, n=1, cutoff=0)
-            now = frame[is_like].iloc[beginnings.index(nearest)]
-            lost[-1] += f'; most similar now: {now["id"]} "{first_words(now["text"])}"'
-    if lost:
-        raise UserError("\n".join([*lost, "Give these lines the new id, or remove them."]))
+            row = frame[is_candidate].iloc[beginnings.index(nearest)]
+            error += f'; most similar now: {row["id"]} "{first_words(row["text"])}"'
+        errors.append(error)
+    if errors:
+        raise UserError("\n".join([*errors, "Give these lines the new id, or remove them."]))
     return absent
 
 
 def _messages(
-    absent: Mapping[str, int], disputed: Mapping[Reason, int], topics: Topics, ties: TieRule
+    absent: Mapping[str, int],
+    n_reasons: Mapping[Reason, int],
+    n_to_relabel: int,
+    topics: Topics,
+    ties: TieRule,
 ) -> list[str]:
     messages = [
         f"article {article} is not among the sources ({plural(count, 'label')} ignored)"
         for article, count in sorted(absent.items())
     ]
-    if majority := disputed["majority"]:
-        disputed_ones = plural(majority, "disputed paragraph gets", "disputed paragraphs get")
-        messages.append(f"{disputed_ones} the answer of most annotators")
-    if tied := disputed["tie"]:
-        how = label_in_a_tie(ties, topics)
+    if n_majority := n_reasons["majority"]:
+        disputed = plural(n_majority, "disputed paragraph gets", "disputed paragraphs get")
+        messages.append(f"{disputed} the answer of most annotators")
+    if n_ties := n_reasons["tie"]:
+        rule = tie_rule_in_words(ties, topics)
         messages.append(
-            f"{plural(tied, 'tie')} between annotators, {how} (prepare.ties: {ties}). "
+            f"{plural(n_ties, 'tie')} between annotators, {rule} (prepare.ties: {ties}). "
             "Another answer settles a tie; `paratopic review` lists all ties."
+        )
+    if n_to_relabel:
+        messages.append(
+            f"{plural(n_to_relabel, 'paragraph has', 'paragraphs have')} to be labelled again, "
+            "because the codebook changed: `paratopic suggest` offers them first"
         )
     return messages

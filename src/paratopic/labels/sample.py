@@ -1,9 +1,9 @@
-"""Labels as a sample of the corpus: weights that undo with what chances paragraphs were drawn.
+"""Labels as a sample of the corpus: weights that correct for the chances of the draws.
 
 This module does not draw paragraphs (`annotation.suggestion` does) or compute figures from labels.
 
-Labels may be drawn from several frames: all paragraphs, groups and tables. A frame is what a draw
-was made from.
+A frame is the set of paragraphs from which a draw was made. Labels may be drawn from several
+frames: all paragraphs, groups and tables.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ import pandas as pd
 from paratopic.corpus.labelled import LEAST_DRAWN
 from paratopic.corpus.table import TABLE, has_hand_label
 from paratopic.labels.log import ARTICLE, Label
-from paratopic.project.errors import in_short, plural
+from paratopic.project.errors import plural, shortened_list
 from paratopic.project.reports import Report
 
-# Chance that the next paragraph of a mixed draw is drawn at random, and is not a suggestion.
+# Chance that a mixed draw takes its next paragraph at random instead of the next suggestion.
 RANDOM_SHARE = 0.3
 
 
 @dataclass(frozen=True)
 class Draws:
-    """How M texts with a label were chosen.
+    """The draws of M texts with a label.
 
     Parameters
     ----------
     chance_of
         Text → `Label.chance`, in the order in which they were labelled.
     frame_of
-        Text → the frame that it was drawn from: a group, a table, or "" for all paragraphs.
+        Text → the frame from which it was drawn: a group, a table, or "" for all paragraphs.
     frames
-        Each of these → its texts.
+        Frame → its texts.
     in_whole_articles
         Ids of the paragraphs whose whole article was drawn.
     """
@@ -49,82 +49,82 @@ class Draws:
     in_whole_articles: Sequence[str]
 
     @property
-    def drawn(self) -> list[str]:
+    def drawn_texts(self) -> list[str]:
         """The texts that were drawn one by one."""
         return [text for text, chance in self.chance_of.items() if chance is not None]
 
-    def is_counted(self, frame: str) -> bool:
+    def is_fully_labelled(self, frame: str) -> bool:
         """Whether all texts of a group or table have a label, however they were chosen."""
         texts = self.frames[frame]
         return bool(frame and texts) and all(text in self.chance_of for text in texts)
 
-    def covering(self, drawn: Sequence[str]) -> list[str]:
-        """Frames that labels stand for: those of texts that were drawn, or that are counted.
+    def covered_frames(self, drawn: Sequence[str]) -> list[str]:
+        """Frames that labels represent: those with drawn texts, and fully labelled ones.
 
-        Draws from all paragraphs beside others have to be at least `LEAST_DRAWN`.
+        Next to draws from other frames, draws from all paragraphs count only if there are at least
+        `LEAST_DRAWN` of them.
         """
         n_drawn = Counter(self.frame_of[text] for text in drawn)
-        if not any(n_drawn[part] for part in self.frames):
+        if not any(n_drawn[frame] for frame in self.frames):
             return []
-        parts = [part for part in self.frames if part and (n_drawn[part] or self.is_counted(part))]
+        parts = [f for f in self.frames if f and (n_drawn[f] or self.is_fully_labelled(f))]
         return [""] if not parts or n_drawn[""] >= LEAST_DRAWN else parts
 
-    def frame(self, text: str, covering: Sequence[str]) -> str:
-        """The frame that a text was drawn from, or the first of these that it is in."""
+    def frame_among(self, text: str, frames: Sequence[str]) -> str:
+        """The frame from which a text was drawn, or else the first of the frames that has it."""
         own = self.frame_of[text]
-        return own if own in covering else next(p for p in covering if text in self.frames[p])
+        return own if own in frames else next(f for f in frames if text in self.frames[f])
 
 
-def weights_of_articles(frame: pd.DataFrame, labelled: pd.DataFrame, draws: Draws) -> pd.DataFrame:
-    """Weight and effective count of texts of articles that were drawn, if no text is there twice.
+def article_weights(frame: pd.DataFrame, labelled: pd.DataFrame, draws: Draws) -> pd.DataFrame:
+    """Weights and effective counts of texts in drawn articles, as if each text occurred once.
 
-    A text that several of the articles have is labelled in one of them, and counts once. Articles
-    weigh the more the fewer were drawn where they could be.
+    A text that several of the articles have is labelled in one of them, and counts once. An article
+    weighs more, the fewer articles were drawn from its frames. The table is as from `text_weights`.
     """
     drawn = frame[frame["article"].isin(labelled["article"])]
     known = drawn[drawn["text"].isin(labelled["text"])]
     n_known = known.groupby("article")["id"].transform("size")
-    each = known["article"].map(drawn["article"].value_counts()) / n_known
-    weight = each.groupby(known["text"]).sum() / frame["text"].value_counts()
+    article_share = known["article"].map(drawn["article"].value_counts()) / n_known
+    weight = article_share.groupby(known["text"]).sum() / frame["text"].value_counts()
     weight = weight.loc[labelled["text"].unique()]
-    own = labelled["text"].map(draws.frame_of)
+    own_frame = labelled["text"].map(draws.frame_of)
     density = pd.Series(0.0, labelled["article"].unique())
-    for part in own.unique():
-        articles = frame["article"][frame["text"].isin(draws.frames[part])].unique()
-        rate = labelled["article"][own == part].nunique() / len(articles)
+    for name in own_frame.unique():
+        articles = frame["article"][frame["text"].isin(draws.frames[name])].unique()
+        rate = labelled["article"][own_frame == name].nunique() / len(articles)
         density[density.index.isin(articles)] += rate
-    of_texts = labelled["article"].map(density.mean() / density).groupby(labelled["text"]).mean()
-    return pd.DataFrame({"weight": weight * of_texts, "effective_count": weight.clip(upper=1.0)})
+    factor = labelled["article"].map(density.mean() / density).groupby(labelled["text"]).mean()
+    return pd.DataFrame({"weight": weight * factor, "effective_count": weight.clip(upper=1.0)})
 
 
-def weights_of_texts(draws: Draws) -> pd.DataFrame:
-    """Weight and effective count of M texts that were drawn from all or from parts.
+def text_weights(draws: Draws) -> pd.DataFrame:
+    """Weights and effective counts of M texts that were drawn from all texts or from parts.
 
-    Draws from a part tell of its texts alone, and of these the draws from all tell too. So the
-    weights of `_weights` in all and in each part are added, and divided by how many labels there
-    are for each text in all and in these parts. In a part whose texts all have a label, each weighs
-    1.
+    Draws from a part represent only its texts, which draws from all represent too. So the weights
+    of `_weights` in all and in each part are added, and divided by the labels per text in all and
+    in these parts together. In a fully labelled part, each text weighs 1.
 
     Returns
     -------
     Columns weight and effective_count, with the texts as index.
     """
     sums = pd.DataFrame(0.0, list(draws.chance_of), ["weight", "density"])
-    for part, inside in draws.frames.items():
+    for frame, texts in draws.frames.items():
         chances = {
-            text: chance if draws.frame_of[text] == part else None
+            text: chance if draws.frame_of[text] == frame else None
             for text, chance in draws.chance_of.items()
-            if text in inside
+            if text in texts
         }
-        if draws.is_counted(part):
+        if draws.is_fully_labelled(frame):
             weights = np.ones(len(chances))
         elif any(chance is not None for chance in chances.values()):
-            weights = np.array(_weights(list(chances.values()), len(inside)))
+            weights = np.array(_weights(list(chances.values()), len(texts)))
         else:
             continue
         sums.loc[list(chances), "weight"] += weights
-        sums.loc[list(chances), "density"] += weights.sum() / len(inside)
-    # Where all were drawn from all, mean and density are equal to the last bit.
+        sums.loc[list(chances), "density"] += weights.sum() / len(texts)
+    # If every draw was from all paragraphs, mean and density are equal to the last bit.
     mean = sums["weight"].sum() / max(1, len(draws.frames[""]))
     weight = (sums["weight"] * (mean / sums["density"])).fillna(0.0)
     return sums.assign(weight=weight, effective_count=sums["weight"].clip(upper=1.0))
@@ -133,13 +133,13 @@ def weights_of_texts(draws: Draws) -> pd.DataFrame:
 def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:
     """Weights of M paragraphs that were labelled one after another.
 
-    At step s, U paragraphs are left. If one of them is drawn with the probability chance / U, the
-    total of any figure over the corpus is estimated without bias by its sum over the paragraphs
-    labelled before, and U / chance times that of the one drawn. The estimates of all such steps are
-    added up, each times a(s). So a paragraph weighs a(s) U / chance for its own step, if it was
-    drawn, and a(t) for each later step t. The factors a(s) are such that this is 1 for each
-    paragraph drawn, if all chances are 1. Steps of a mixed draw, in which fewer are drawn at
-    random, count less in the same proportion, so that all that were drawn at random weigh alike.
+    At step s, U paragraphs remain, and one of them is drawn with the probability chance / U. An
+    unbiased estimate of the total of any figure over the corpus is its sum over the paragraphs
+    labelled before, plus U / chance times its value for the drawn one. The estimates of all such
+    steps are added up, each times a(s). So a paragraph weighs a(s) U / chance for its own step, if
+    it was drawn, and a(t) for each later step t. The factors a(s) make this 1 for each drawn
+    paragraph if all chances are 1. Steps of a mixed draw, in which fewer paragraphs are drawn at
+    random, count less in the same proportion, so that all random draws weigh the same.
     """
     weights = []
     later = 0.0  # the sum of a(t)
@@ -147,132 +147,134 @@ def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:
         if chance is None:
             weights.append(later)
         else:
-            # Of a suggestion in a mixed draw only the chance is known, not its share at random.
-            counts = max(later, chance if chance <= 1 else RANDOM_SHARE)
-            weights.append(later + (counts - later) / chance)
-            later += (counts - later) / (n_texts - step)
+            # A mixed draw records only the chance of a suggestion, not the share of random draws.
+            target = max(later, chance if chance <= 1 else RANDOM_SHARE)
+            weights.append(later + (target - later) / chance)
+            later += (target - later) / (n_texts - step)
     return weights[::-1]
 
 
-# Share of the corpus that draws from groups have to reach if nothing was drawn from all of it.
-# Files that come later, or a corrected date, must not undo a sample.
+# Draws from groups represent the corpus if the groups cover this share of it. It is below 1, so
+# that later files or a corrected date do not invalidate a sample.
 LEAST_COVERED = 0.9
-# Parts of the corpus that a message names, at most.
+# Highest number of parts of the corpus that a message names.
 MOST_NAMED = 5
-# What was drawn, as in the paragraph table → words for it.
+# Unit of a draw, as in the paragraph table → words for it.
 KINDS = {"paragraph": "paragraphs", ARTICLE: "whole articles"}
 
 
 def weigh_sample(
     frame: pd.DataFrame, lines: Iterable[Label], members: Mapping[str, Collection[str]]
 ) -> pd.DataFrame:
-    """Weigh hand labels so that together they stand for the corpus, or for parts of it.
+    """Compute weights with which hand labels represent the corpus, or parts of it.
 
-    Where paragraphs were drawn one by one, the weights are those of LURE (Farquhar, Gal & Rainforth
-    2021, "On statistical bias in active learning", https://arxiv.org/abs/2101.11665), extended to
-    paragraphs among them that were chosen in another way. Draws from groups, from tables and from
-    all paragraphs count together as in surveys with several frames (Kalton & Anderson 1986, Journal
-    of the Royal Statistical Society A 149, 65-82). Where whole articles were drawn, labels stand
-    for the paragraphs of their article. Of the two, the one with more labels is weighed.
+    For paragraphs that were drawn one by one, the weights are those of LURE (Farquhar, Gal &
+    Rainforth 2021, "On statistical bias in active learning", https://arxiv.org/abs/2101.11665),
+    extended to paragraphs that were chosen in another way between the draws. Draws from groups,
+    from tables and from all paragraphs are combined as in surveys with several frames (Kalton &
+    Anderson 1986, Journal of the Royal Statistical Society A 149, 65-82). If whole articles were
+    drawn, labels represent the paragraphs of their article. If there are draws of both units, the
+    unit with more labels gets the weights.
 
-    Copies of a text are one paragraph: they share its weight. Boilerplate is no part of the corpus.
+    Copies of a text are one paragraph and share its weight. Boilerplate is not part of the corpus.
 
     Parameters
     ----------
     frame
-        Paragraph table with the labels joined. Its column `draw` has what was drawn of the rows of
-        labelled tables.
+        Paragraph table with the labels joined. Its column `draw` has the unit of the draw for rows
+        of labelled tables.
     lines
         All lines of labels.csv, in its order.
     members
-        Part that paragraphs were drawn from (`Label.group`, or a table) → its texts. Draws from
+        Part from which paragraphs were drawn (`Label.group`, or a table) → its texts. Draws from
         other groups count as chosen in another way.
 
     Returns
     -------
-    For each row the columns of `corpus.labelled.SAMPLE_SCHEMA`, but for the paragraph. Weight and
+    For each row the columns of `corpus.labelled.SAMPLE_SCHEMA` except the paragraph. Weight and
     effective_count are 1 if all were drawn at random from all paragraphs, and NaN without a label.
-    Weights are NaN, too, where labels are no sample.
+    All weights are NaN if the labels are not a sample.
     """
-    whole, frame = frame, frame[~frame["boilerplate"]]  # which is never drawn
+    all_rows = frame.index
+    frame = frame[~frame["boilerplate"]]  # boilerplate is never drawn
     hand = frame[has_hand_label(frame)]
     draws = _draws(hand, lines, {"": {*frame["text"]}, **members})
-    drawn, rows, kind = draws.drawn, hand, "paragraph"
-    of_articles = hand[hand["id"].isin(draws.in_whole_articles)]
-    if len(of_articles) and len(drawn) < len(of_articles):
-        rows, kind, drawn = of_articles, ARTICLE, list(of_articles["text"])
-        weights = weights_of_articles(frame, rows, draws)
+    drawn, rows, kind = draws.drawn_texts, hand, "paragraph"
+    in_articles = hand[hand["id"].isin(draws.in_whole_articles)]
+    if len(in_articles) and len(drawn) < len(in_articles):
+        rows, kind, drawn = in_articles, ARTICLE, list(in_articles["text"])
+        weights = article_weights(frame, rows, draws)
     else:
-        weights = weights_of_texts(draws)
-    covering = draws.covering(drawn)
-    covered = {text for part in covering for text in draws.frames[part]}
-    is_whole = len(covered) >= LEAST_COVERED * max(1, len(draws.frames[""]))
+        weights = text_weights(draws)
+    frames = draws.covered_frames(drawn)
+    covered = {text for name in frames for text in draws.frames[name]}
+    covers_corpus = len(covered) >= LEAST_COVERED * max(1, len(draws.frames[""]))
     usual = {"draw": "", "frame": "", "weight": np.nan, "effective_count": np.nan}
-    sample = pd.DataFrame(usual, whole.index)
-    copies = rows.groupby("text")["id"].transform("size")
+    sample = pd.DataFrame(usual, all_rows)
+    n_copies = rows.groupby("text")["id"].transform("size")
     for column in ("weight", "effective_count"):
-        sample.loc[rows.index, column] = rows["text"].map(weights[column]).astype(float) / copies
+        sample.loc[rows.index, column] = rows["text"].map(weights[column]).astype(float) / n_copies
     if not covered:
         return sample.assign(weight=np.nan)
-    if not is_whole:
+    if not covers_corpus:
         sample.loc[rows.index[~rows["text"].isin(covered)], "weight"] = 0.0
         rows = rows[rows["text"].isin(covered)]
     rows = rows[rows["text"].isin(drawn)]
     sample.loc[rows.index, "draw"] = kind
-    if not is_whole:
-        frames = [draws.frame(text, covering) for text in rows["text"]]
-        sample.loc[rows.index, "frame"] = frames
+    if not covers_corpus:
+        sample.loc[rows.index, "frame"] = [draws.frame_among(x, frames) for x in rows["text"]]
     return sample
 
 
 def _draws(
     hand: pd.DataFrame, lines: Iterable[Label], frames: Mapping[str, Collection[str]]
 ) -> Draws:
-    """How the texts with a hand label were chosen; the parameters are those of `weigh_sample`."""
-    first = _first_lines(dict(zip(hand["id"], hand["text"], strict=True)), lines)
-    # Rows of tables that were drawn, and labels without a line, were there before.
-    of_tables = hand[(hand["draw"] != "") | ~hand["text"].isin(first)]
-    tables = {part for part in frames if part.startswith(TABLE) and frames[part] != frames[""]}
-    frame_of = {
-        text: next((part for part in tables if id_.startswith(f"{part[len(TABLE) :]}:")), "")
-        for text, id_ in zip(of_tables["text"], of_tables["id"], strict=True)
-    }
-    chance_of: dict[str, float | None] = {
-        text: 1.0 if draw == "paragraph" else None
-        for text, draw in zip(of_tables["text"], of_tables["draw"], strict=True)
-    }
-    lines_of = {text: line for text, line in first.items() if text not in chance_of}
-    chance_of |= {t: line.chance if line.group in frames else None for t, line in lines_of.items()}
-    frame_of |= {text: line.group for text, line in lines_of.items()}
-    in_articles = [line.paragraph for line in first.values() if line.draw == ARTICLE]
-    in_articles += of_tables["id"][of_tables["draw"] == ARTICLE].tolist()
+    """The draws of texts with a hand label; the parameters are those of `weigh_sample`."""
+    line_of = _deciding_lines(dict(zip(hand["id"], hand["text"], strict=True)), lines)
+    # Drawn rows of tables, and labels without a line, come before the lines.
+    table_rows = hand[(hand["draw"] != "") | ~hand["text"].isin(line_of)]
+    tables = {name for name in frames if name.startswith(TABLE) and frames[name] != frames[""]}
+    columns = [table_rows[name] for name in ("text", "id", "draw")]
+    chance_of: dict[str, float | None] = {}
+    frame_of: dict[str, str] = {}
+    for text, id_, draw in zip(*columns, strict=True):
+        chance_of[text] = 1.0 if draw == "paragraph" else None
+        own_tables = (table for table in tables if id_.startswith(f"{table[len(TABLE) :]}:"))
+        frame_of[text] = next(own_tables, "")
+    for text, line in line_of.items():
+        if text not in chance_of:
+            chance_of[text] = line.chance if line.group in frames else None
+            frame_of[text] = line.group
+    in_articles = [line.paragraph for line in line_of.values() if line.draw == ARTICLE]
+    in_articles += table_rows["id"][table_rows["draw"] == ARTICLE].tolist()
     return Draws(chance_of, frame_of, frames, in_articles)
 
 
 def n_texts(frame: pd.DataFrame) -> int:
-    """Number of paragraphs that can be drawn: without boilerplate, and copies once."""
+    """Number of paragraphs that can be drawn: without boilerplate, and with copies as one."""
     return int(frame["text"][~frame["boilerplate"]].nunique())
 
 
 class Sample(Report):
-    """What the hand labels are a sample of.
+    """A description of the hand labels as a sample.
 
     Parameters
     ----------
     kind
-        What was drawn, "paragraph" or "article"; None where it is not known.
+        Unit of the draws, "paragraph" or "article"; None where it is not known.
     drawn
-        Number of labels that were drawn so.
+        Number of labels that were drawn in this unit.
     frames
-        The groups and tables that labels stand for; none, the default, where they stand for all
+        The groups and tables that labels represent; none, the default, where they represent all
         paragraphs.
     open
-        Number of the paragraphs that were drawn, and whose answers make no label.
+        Number of drawn paragraphs without a label, because votes are tied or retired.
     groups
-        Number of answers on paragraphs that were drawn from groups.
+        Number of labels on paragraphs that were drawn from groups.
     earlier
-        How many answers are on paragraphs that were drawn before others were added, from how many
-        at least, and how many there are now; None, the default, if none is.
+        Three numbers if some votes are on paragraphs that were drawn before others were added: of
+        these votes, of the paragraphs at the first of these draws, and of the paragraphs now. None,
+        the default, otherwise.
     """
 
     kind: Literal["paragraph", "article"] | None
@@ -284,36 +286,38 @@ class Sample(Report):
 
 
 def sample_of(frame: pd.DataFrame, sample: pd.DataFrame, people: Iterable[Label]) -> Sample:
-    """Say what the hand labels are a sample of.
+    """Describe the hand labels as a sample.
 
     Parameters
     ----------
     frame
         Paragraph table with labels and the columns of the sample.
+    sample
+        The table of the sample.
     people
-        The latest answers of people.
+        The latest votes of people.
     """
     drawn = frame[frame["draw"] != ""]
     kind = None if drawn.empty else str(drawn["draw"].iloc[0])
     frames = sorted({*drawn["frame"]} - {""})
     known = frame["text"].isin(frame["text"][has_hand_label(frame)]) | frame["boilerplate"]
     n_open = int(frame["id"][~known].isin(sample["paragraph"][sample["draw"] == kind]).sum())
-    now = n_texts(frame)
-    sizes = [line.drawn_from for line in people if line.drawn_from and line.drawn_from < now]
+    n_now = n_texts(frame)
+    sizes = [line.drawn_from for line in people if line.drawn_from and line.drawn_from < n_now]
     labelled = {*frame["id"][has_hand_label(frame)]}
-    n_of_groups = sum(bool(line.group) for line in people if line.paragraph in labelled)
-    parts = {
+    n_from_groups = sum(bool(line.group) for line in people if line.paragraph in labelled)
+    fields = {
         "frames": frames,
         "open": n_open,
-        "groups": 0 if kind == ARTICLE else n_of_groups,
-        "earlier": (len(sizes), min(sizes), now) if sizes else None,
+        "groups": 0 if kind == ARTICLE else n_from_groups,
+        "earlier": (len(sizes), min(sizes), n_now) if sizes else None,
     }
-    given = {name: part for name, part in parts.items() if part}
-    return Sample.model_validate({"kind": kind, "drawn": len(drawn), **given})
+    filled = {name: value for name, value in fields.items() if value}
+    return Sample.model_validate({"kind": kind, "drawn": len(drawn), **filled})
 
 
 def describe_sample(sample: Sample, n_labels: int) -> str:
-    """Say in a line what the hand labels are a sample of.
+    """Describe the sample of hand labels in one line.
 
     >>> describe_sample(Sample(kind="paragraph", drawn=60), 75)
     'labels: 60 of 75 were drawn at random (paragraphs)'
@@ -331,10 +335,10 @@ def describe_sample(sample: Sample, n_labels: int) -> str:
     line = f"labels: {n} were drawn at random ({kind})"
     if sample.frames:
         return (
-            f"{line}, all from {in_short(sample.frames, MOST_NAMED)}, which leave out more than "
-            f"{1 - LEAST_COVERED:.0%} of the paragraphs: shares are of these parts alone, and all "
-            "other figures give labels the same weight. `paratopic label --random` draws from all "
-            "paragraphs, and with --by COLUMN from each group"
+            f"{line}, all from {shortened_list(sample.frames, MOST_NAMED)}, which leave out more "
+            f"than {1 - LEAST_COVERED:.0%} of the paragraphs: shares are of these parts alone, and "
+            "all other figures give labels the same weight. `paratopic label --random` draws from "
+            "all paragraphs, and with --by COLUMN from each group"
         )
     if sample.groups:
         n = "all" if sample.groups == drawn else f"{sample.groups} of these"
@@ -346,28 +350,28 @@ def describe_sample(sample: Sample, n_labels: int) -> str:
             "what the codebook's changes opened, `paratopic review` lists ties"
         )
     if sample.earlier is not None:
-        n_before, then, now = sample.earlier
+        n_before, n_then, n_now = sample.earlier
         line += (
-            f"; {plural(n_before, 'was', 'were')} drawn when there were {then:,} paragraphs, and "
-            f"there are {now:,}: none of those added since was drawn, so labels of the others "
+            f"; {plural(n_before, 'was', 'were')} drawn when there were {n_then:,} paragraphs, and "
+            f"there are {n_now:,}: none of those added since was drawn, so labels of the others "
             "correct their predictions, until `paratopic label --random` draws some of them"
         )
     return line
 
 
-def _first_lines(text_of: Mapping[str, str], lines: Iterable[Label]) -> dict[str, Label]:
-    """Text → the line that says how it was chosen, in the order in which they were labelled.
+def _deciding_lines(text_of: Mapping[str, str], lines: Iterable[Label]) -> dict[str, Label]:
+    """Text → the line that records its draw, in the order in which texts were labelled.
 
-    It is the earliest line that says so, or the earliest one if none does: a paragraph that is
-    labelled again is not drawn again, and `merge` may have put the second answer before the first.
+    It is the earliest line with a draw, or the earliest line if none has one: a paragraph that is
+    labelled again is not drawn again, and `merge` may have put the second vote before the first.
     """
     decided = [line for line in lines if line.is_decided and line.paragraph in text_of]
-    first: dict[str, Label] = {}
-    # Lines of a sheet have one time, or none. Of suggestions in a mixed draw, the earlier ones have
-    # the higher chances; those drawn at random weigh almost the same wherever they stand.
+    line_of: dict[str, Label] = {}
+    # Lines of a sheet have the same time, or none. Earlier suggestions of a mixed draw have higher
+    # chances. Random draws have almost the same weight at any place in the order.
     for line in sorted(decided, key=lambda line: (line.time, -(line.chance or math.inf))):
         text = text_of[line.paragraph]
-        if text not in first or (line.drawn and not first[text].drawn):
-            first.pop(text, None)  # the place in the order is that of the line, too
-            first[text] = line
-    return first
+        if text not in line_of or (line.drawn and not line_of[text].drawn):
+            line_of.pop(text, None)  # so that the text takes the place of this line in the order
+            line_of[text] = line
+    return line_of

@@ -1,4 +1,4 @@
-"""What there is to say of labels and of weak sources: counts for prepare.json, and lines.
+"""A summary of labels and weak sources: counts for prepare.json, and lines for people.
 
 All figures of the lines are from prepare.json and comparison.json.
 """
@@ -16,8 +16,8 @@ from paratopic.labels.agreement import Agreement, agreement
 from paratopic.labels.resolve import Resolved
 from paratopic.labels.sample import Sample, describe_sample, sample_of
 from paratopic.labels.weak import Reliability
-from paratopic.project.errors import MOST_NAMED, in_short, plural
-from paratopic.project.languages import count_languages, main_languages, others
+from paratopic.project.errors import MOST_NAMED, plural, shortened_list
+from paratopic.project.languages import count_languages, main_languages, other_languages_note
 from paratopic.project.reports import Report
 from paratopic.project.topics import Topics
 
@@ -28,23 +28,23 @@ class Prepared(Report):
     Parameters
     ----------
     skipped
-        Reason → number of parts of the sources that were left out for it.
+        Reason → number of parts of the sources that were left out for this reason.
     metadata
-        Field → where it was found → number of articles.
+        Field → place from which it was read → number of articles.
     boilerplate
         Number of paragraphs that are boilerplate.
     read
         Path of each file that was read → its SHA-256.
     labelled_by
-        "hand", "weak" or "none" → number of paragraphs that are labelled so.
+        "hand", "weak" or "none" → number of paragraphs with such a label.
     topics
         Topic → number of its paragraphs.
     topics_by
         "hand" or "weak" → topic, or none of the topics → number of paragraphs.
     encoders
-        Kind of model → the encoder of its fits; "" for a kind without one.
+        Kind of model → the encoder of its fits; "" for a kind without an encoder.
     annotators
-        How far they agree; None, the default, if no two judged the same paragraph.
+        Agreement of annotators; None, the default, if no two labelled the same paragraph.
     """
 
     articles: int
@@ -71,53 +71,63 @@ def summarise(
     notes: Sequence[str],
     about_sources: Mapping[str, object],
 ) -> Prepared:
-    """Count the labels, and say what stands out.
+    """Count the labels, and collect messages about them.
 
     Parameters
     ----------
+    frame
+        Paragraph table with labels and the columns of the sample.
     notes
         Messages about the sources, which come before those about the labels.
     about_sources
         The fields of the report from `articles` to `read`, and `encoders`.
     """
     data = labelled_in(frame, topics)
-    sample = sample_of(frame, resolved.sample, resolved.of_people)
-    counts, by = data.counts, data.rows["label_source"].to_numpy()
+    sample = sample_of(frame, resolved.sample, resolved.annotator_votes)
+    counts, label_source = data.counts, data.rows["label_source"].to_numpy()
     _, n_none = counts.popitem()
     labelled_by = frame["label_source"].value_counts().sort_index().to_dict()
     messages = [*resolved.messages, *notes]
-    if (drawn := sample.drawn) and not sample.frames:
-        which = "the" if drawn == labelled_by.get("hand") else f"{drawn:,} of the"
-        messages.append(
-            f"{which} labels are a random sample, so figures and their intervals are about all "
-            "paragraphs"
-            if drawn >= LEAST_DRAWN
-            else f"{plural(drawn, 'label was', 'labels were')} drawn at random; from "
-            f"{LEAST_DRAWN} on, labels are weighted by how they were drawn"
-        )
-    messages += _of_copies(data.hand.rows)
-    messages += _of_topics(frame, list(data.rows["text"]), counts, topics)
-    annotators = agreement(resolved.of_people, topics)
+    if sample.drawn and not sample.frames:
+        messages.append(_sample_message(sample.drawn, labelled_by.get("hand")))
+    messages += _copy_messages(data.hand_labelled.rows)
+    messages += _topic_messages(frame, list(data.rows["text"]), counts, topics)
+    annotators = agreement(resolved.annotator_votes, topics)
     report = {
         **about_sources,
         "labelled_by": labelled_by,
         "topics": counts,
-        "topics_by": {source: data.of(by == source).counts for source in sorted(set(by))},
+        "topics_by": {s: data.select(label_source == s).counts for s in sorted(set(label_source))},
         "none_of_the_topics": n_none,
         "sample": sample,
-        "weak": list(resolved.trusted.reliabilities()),
+        "weak": list(resolved.weak_sources.reliabilities()),
         "messages": messages,
     }
-    return Prepared.model_validate(report | ({"annotators": annotators} if annotators else {}))
+    if annotators:
+        report["annotators"] = annotators
+    return Prepared.model_validate(report)
+
+
+def _sample_message(n_drawn: int, n_hand: int | None) -> str:
+    if n_drawn < LEAST_DRAWN:
+        return (
+            f"{plural(n_drawn, 'label was', 'labels were')} drawn at random; from {LEAST_DRAWN} "
+            "on, labels are weighted by how they were drawn"
+        )
+    which = "the" if n_drawn == n_hand else f"{n_drawn:,} of the"
+    return (
+        f"{which} labels are a random sample, so figures and their intervals are about all "
+        "paragraphs"
+    )
 
 
 def describe_labels(report: Prepared) -> Iterator[str]:
-    """Say what is labelled: a line for each kind of source, and one for each weak source."""
+    """Describe the labels: a line for each kind of label, and one for each weak source."""
     titles = {source: f"labelled {words}" for source, words in LABEL_SOURCES.items()}
     for source, title in (titles | {"none": "not labelled"}).items():
         if number := report.labelled_by.get(source):
             counts = report.topics_by.get(source, {})
-            topics = in_short([f"{n} {name}" for name, n in counts.items() if n], MOST_NAMED)
+            topics = shortened_list([f"{n} {name}" for name, n in counts.items() if n], MOST_NAMED)
             yield f"  {number} {title}{': ' if topics else ''}{topics}"
     if by_hand := report.labelled_by.get("hand"):
         yield describe_sample(report.sample, by_hand)
@@ -125,7 +135,7 @@ def describe_labels(report: Prepared) -> Iterator[str]:
 
 
 def describe_agreement(people: Agreement | None) -> list[str]:
-    """Say how far annotators agree; nothing where nobody labelled a paragraph of another.
+    """Describe the agreement of annotators; no line if no two labelled the same paragraph.
 
     >>> describe_agreement(Agreement(("Ann", "Bo"), paragraphs=5, alpha=0.8, macro_f1=None))
     ["2 annotators labelled 5 paragraphs more than once: Krippendorff's alpha 0.800"]
@@ -145,36 +155,36 @@ def describe_agreement(people: Agreement | None) -> list[str]:
 
 
 def sources_that_label(prepared: Prepared) -> Sequence[Reliability]:
-    """What weak sources are worth; nothing if none labels any paragraph."""
+    """The accuracies of weak sources; none if no paragraph has a weak label."""
     return prepared.weak if "weak" in prepared.labelled_by else ()
 
 
 def describe_sources(reliabilities: Iterable[Reliability]) -> list[str]:
-    """Say what each weak source is worth, in a line for each of them."""
+    """Describe the accuracy of weak sources, in a line for each."""
     lines = []
     for name, rows in groupby(reliabilities, key=attrgetter("source")):
-        parts, unknown, uninformative = [], 0, []
+        parts, n_unknown, uninformative = [], 0, []
         for row in rows:
             if not row.counts:
                 uninformative.append(f"{row.topic} ({_right(row)})")
             elif row.compared:
                 parts.append(f"{row.topic} {_right(row)}{_mistaken(row)}")
             else:
-                unknown += 1
-        if unknown:
-            others = "other topics" if parts or uninformative else "topics"
-            parts.append(f"{plural(unknown, others[:-1], others)} without a label by hand")
+                n_unknown += 1
+        if n_unknown:
+            noun = "other topics" if parts or uninformative else "topics"
+            parts.append(f"{plural(n_unknown, noun[:-1], noun)} without a label by hand")
         if uninformative:
-            which = in_short(uninformative, MOST_NAMED)
+            which = shortened_list(uninformative, MOST_NAMED)
             parts.append(f"counts for nothing on {which}: no better than chance")
         lines.append(f"{name}: {', '.join(parts)}")
     return lines
 
 
-def _of_copies(rows: pd.DataFrame) -> Iterator[str]:
+def _copy_messages(rows: pd.DataFrame) -> Iterator[str]:
     """A message about texts whose copies have different labels."""
-    kinds = rows.assign(topic=rows["topic"].map(frozenset)).drop_duplicates(["text", "topic"])
-    differ = kinds[kinds["text"].duplicated(keep=False)]
+    distinct = rows.assign(topic=rows["topic"].map(frozenset)).drop_duplicates(["text", "topic"])
+    differ = distinct[distinct["text"].duplicated(keep=False)]
     if n := differ["text"].nunique():
         ids = differ["id"][differ["text"] == differ["text"].iloc[0]]
         yield (
@@ -183,34 +193,36 @@ def _of_copies(rows: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _of_topics(
+def _topic_messages(
     frame: pd.DataFrame, labelled: Sequence[str], counts: Mapping[str, int], topics: Topics
 ) -> Iterator[str]:
-    """Messages about topics that models cannot learn, and texts that they cannot read."""
-    bare = [topic.name for topic in topics.topics if not topic.description]
-    if 0 < len(bare) < len(topics.topics):
+    """Messages about topics without labels or definitions, and texts in other languages."""
+    undefined = [topic.name for topic in topics.topics if not topic.description]
+    if 0 < len(undefined) < len(topics.topics):
         yield (
             "definitions are not used, because every topic needs one; there is no text before In: "
-            f"or Out: for {in_short(bare, MOST_NAMED)}"
+            f"or Out: for {shortened_list(undefined, MOST_NAMED)}"
         )
     languages = main_languages(count_languages(labelled or topics.descriptions))
-    but = "the labelled ones are" if labelled else "the definitions are"
-    if unlike := others(count_languages(list(frame["text"])), languages, "paragraphs", but):
-        yield f"{unlike}: label some of them, or leave them out"
+    known = "the labelled ones are" if labelled else "the definitions are"
+    n_texts = count_languages(list(frame["text"]))
+    if note := other_languages_note(n_texts, languages, "paragraphs", known):
+        yield f"{note}: label some of them, or leave them out"
     if lacking := [name for name, count in counts.items() if count == 0]:
-        so = "models know only their definitions" if topics.descriptions else "not learnt"
-        yield f"topics without a labelled paragraph ({so}): {in_short(lacking, MOST_NAMED)}"
+        effect = "models know only their definitions" if topics.descriptions else "not learnt"
+        names = shortened_list(lacking, MOST_NAMED)
+        yield f"topics without a labelled paragraph ({effect}): {names}"
 
 
 def _right(row: Reliability) -> str:
-    """How often a source is right: "right in 34 of 41 (estimated accuracy 0.83, 0.69–0.92)"."""
+    """A source's accuracy in words: "right in 34 of 41 (estimated accuracy 0.83, 0.69–0.92)"."""
     interval = f"{row.low:.2f}–{row.high:.2f}"
     estimated = f"(estimated accuracy {row.trust:.2f}, {interval})"
     return f"right in {row.right} of {row.compared} {estimated}"
 
 
 def _mistaken(row: Reliability) -> str:
-    """What people gave instead, if it is one topic for at least half of the errors."""
+    """The topic of the hand labels, if it is the same for at least half of the errors."""
     wrong = row.compared - row.right
     other, n = max(row.instead.items(), key=lambda pair: pair[1], default=("", 0))
     return f", else mostly {other}" if n >= max(2, wrong / 2) else ""

@@ -1,8 +1,7 @@
-"""Weak sources: how far they are trusted, and what models learn from them.
+"""Weak sources: their estimated accuracy, and their combined votes, on which models are trained.
 
-A weak source is a rule, a heading, a language model or another tool. What it says is in the table
-of votes (`resolve`). From those on paragraphs that people labelled too, `trust` learns what they
-are worth.
+A weak source is a rule, a heading, a language model or another tool. Its votes are in the table of
+votes (`resolve`). `source_accuracy` compares those on paragraphs with a hand label with the label.
 """
 
 from __future__ import annotations
@@ -18,21 +17,27 @@ import pandas as pd
 
 from paratopic.corpus.labelled import weak_votes_on
 from paratopic.corpus.table import has_hand_label, targets_of
-from paratopic.labels.trust import UNKNOWN, Answers, Trust, combine, learn_trust
+from paratopic.labels.source_accuracy import (
+    UNKNOWN,
+    SourceAccuracy,
+    Votes,
+    combine,
+    estimate_accuracy,
+)
 from paratopic.project.topics import Topics
 
 
 class CombinedVotes(NamedTuple):
-    """What the weak answers on n paragraphs teach.
+    """Combined votes of weak sources on n paragraphs, for k topics and r questions.
 
     Attributes
     ----------
     targets
-        (n, k) the topics that are most probable.
+        (n, k) mask of the most probable topics.
     ratio
-        (n, K) how many times as probable they make each outcome of each question.
+        (n, K) likelihood ratio of each outcome of each question (`Consensus.ratio`).
     weights
-        (n, r) how much is known of each question: 0, where no answer counts, to 1 as by hand.
+        (n, r) certainty of each question: 0 if no vote counts, up to 1 as for a hand label.
     """
 
     targets: npt.NDArray[np.bool_]
@@ -42,19 +47,18 @@ class CombinedVotes(NamedTuple):
 
 @dataclass(frozen=True)
 class Reliability:
-    """What a source's answers with a topic are worth.
+    """Estimated accuracy of a source's votes for a topic, as in prepare.json.
 
     Parameters
     ----------
     answers, compared, right
-        Number of answers; of those on paragraphs that people labelled too; and of these, the right
-        ones.
+        Number of votes; of those on paragraphs with a hand label; and of right ones among these.
     trust, low, high
-        Probability of being right, and its interval.
+        Probability that a vote is right, and its interval.
     counts
-        Whether models learn from the answers.
+        Whether models are trained on the votes.
     instead
-        Topic → number of labels by hand where the answers are wrong.
+        Topic → number of hand labels where the votes are wrong.
     """
 
     source: str
@@ -71,90 +75,100 @@ class Reliability:
 
 @dataclass(frozen=True)
 class WeakSources:
-    """The weak sources, and how far each is trusted.
+    """The weak sources, and their estimated accuracies.
 
     Parameters
     ----------
-    trusts
-        Trust in them for each question (`Topics.labels`).
+    accuracies
+        Accuracy of the sources on each question (`Topics.labels`).
     """
 
     names: tuple[str, ...]
     topics: Topics
-    trusts: tuple[Trust, ...]
+    accuracies: tuple[SourceAccuracy, ...]
 
     def reliabilities(self) -> Iterator[Reliability]:
-        """List what each source is worth, topic by topic; a last one of each is none of the topics.
+        """List the accuracy of each source by topic, with "none of the topics" last.
 
-        Topics that a source never gives are left out.
+        Topics for which a source never votes are left out.
         """
         labels = self.topics.labels
-        questions = list(zip(labels.questions(self.topics.names), self.trusts, strict=True))
-        for (number, name), (outcomes, trust) in product(enumerate(self.names), questions):
-            for topic in outcomes[labels.answers]:
+        questions = list(zip(labels.questions(self.topics.names), self.accuracies, strict=True))
+        for (number, name), (outcomes, accuracy) in product(enumerate(self.names), questions):
+            for topic in outcomes[labels.named_outcomes]:
                 at = number, outcomes.index(topic)
-                if answers := int(trust.answered[at]):
-                    true = dict(zip(outcomes, trust.table[at].astype(int).tolist(), strict=True))
-                    right = true.pop(topic)
-                    compared = right + sum(true.values())
-                    mean, low, high = (float(x[at]) for x in (trust.mean, trust.low, trust.high))
-                    instead = {other: n for other, n in true.items() if n}
-                    numbers = answers, compared, right, mean, low, high
-                    yield Reliability(name, topic, *numbers, not trust.uninformative[at], instead)
+                n_votes = int(accuracy.n_votes[at])
+                if not n_votes:
+                    continue
+                n_hand = dict(zip(outcomes, accuracy.table[at].astype(int).tolist(), strict=True))
+                right = n_hand.pop(topic)
+                numbers = n_votes, right + sum(n_hand.values()), right
+                mean, low, high = accuracy.mean[at], accuracy.low[at], accuracy.high[at]
+                estimate = float(mean), float(low), float(high)
+                counts = not accuracy.uninformative[at]
+                instead = {other: n for other, n in n_hand.items() if n}
+                yield Reliability(name, topic, *numbers, *estimate, counts, instead)
 
 
-def learn_sources(
+def estimate_sources(
     rows: pd.DataFrame, votes: pd.DataFrame, topics: Topics, confidence: float = 0.95
 ) -> WeakSources:
-    """Learn how far to trust each weak source, from the rows that people labelled.
+    """Estimate the accuracy of each weak source from the rows with a hand label.
 
     Parameters
     ----------
     rows
-        Rows of the paragraph table with their labels. The hand labels of others teach nothing.
+        Rows of the paragraph table with their labels. Hand labels of other rows are not used.
+    votes
+        The table of votes.
     confidence
         Confidence of the intervals; 0.95 by default.
     """
     weak = weak_votes_on(rows, votes)
     names = tuple(sorted(set(weak["source"])))
-    return WeakSources(
-        names,
-        topics,
-        tuple(
-            learn_trust(truth, given, len(names), kinds, confidence)
-            for truth, given, kinds in _questions(rows, weak, topics, names)
-        ),
+    accuracies = tuple(
+        estimate_accuracy(truth, question_votes, len(names), kinds, confidence)
+        for truth, question_votes, kinds in _questions(rows, weak, topics, names)
     )
+    return WeakSources(names, topics, accuracies)
 
 
 def combine_votes(rows: pd.DataFrame, votes: pd.DataFrame, sources: WeakSources) -> CombinedVotes:
-    """Combine the votes of weak sources on n rows, as far as they are trusted."""
-    topics, none = sources.topics, sources.topics.labels.none
+    """Combine the votes of weak sources on n rows, weighted by their accuracies."""
+    topics, none = sources.topics, sources.topics.labels.none_outcome
     questions = _questions(rows, weak_votes_on(rows, votes), topics, sources.names)
-    parts = []
-    for (_, given, _), trust in zip(questions, sources.trusts, strict=True):
-        truth, weight, ratio = combine(given, trust, len(rows))
+    targets, ratios, weights = [], [], []
+    for (_, question_votes, _), accuracy in zip(questions, sources.accuracies, strict=True):
+        truth, weight, ratio = combine(question_votes, accuracy, len(rows))
         likeliest = np.eye(truth.shape[1], dtype=bool)[truth.argmax(axis=1)]
-        parts.append((np.delete(likeliest, none, axis=1), ratio, weight[:, None]))
-    targets, ratios, weights = map(np.hstack, zip(*parts, strict=True))
-    return CombinedVotes(targets & (weights > 0), ratios, weights)
+        targets.append(np.delete(likeliest, none, axis=1))
+        ratios.append(ratio)
+        weights.append(weight[:, None])
+    weight_table = np.hstack(weights)
+    return CombinedVotes(np.hstack(targets) & (weight_table > 0), np.hstack(ratios), weight_table)
 
 
 def _questions(
     rows: pd.DataFrame, weak: pd.DataFrame, topics: Topics, names: Sequence[str]
-) -> Iterator[tuple[npt.NDArray[np.int64], Answers, npt.NDArray[np.int64]]]:
-    """Of each question, the truth as people gave it, the answers, and the kinds of the outcomes."""
-    by_hand, none = has_hand_label(rows).to_numpy(), topics.labels.none
+) -> Iterator[tuple[npt.NDArray[np.int64], Votes, npt.NDArray[np.int64]]]:
+    """For each question: the outcomes of hand labels, the weak votes, and the kinds of outcomes."""
+    by_hand, none = has_hand_label(rows).to_numpy(), topics.labels.none_outcome
     row, confidence = weak["row"].to_numpy(np.int64), weak["confidence"].to_numpy(np.float64)
     source = pd.Index(names).get_indexer(pd.Index(weak["source"]))
-    counted = [
-        [topics.counted(label or ()) for label in column]
-        for column in (rows["label"].where(by_hand, None), weak["given"])
-    ]
+    hand_labels = [topics.counted(label or ()) for label in rows["label"].where(by_hand, None)]
+    weak_labels = [topics.counted(label or ()) for label in weak["given"]]
     for outcomes in topics.labels.questions(topics.names):
-        truth, given = (targets_of(labels, outcomes) for labels in counted)
-        for has in (truth, given):
-            has[:, none] = ~np.delete(has, none, axis=1).any(axis=1)
-        answers = Answers(row, source, given.argmax(axis=1), confidence)
+        true = _outcome_numbers(hand_labels, outcomes, none)
+        votes = Votes(row, source, _outcome_numbers(weak_labels, outcomes, none), confidence)
         kinds = np.eye(len(outcomes), dtype=np.int64)[none]
-        yield np.where(by_hand, truth.argmax(axis=1), UNKNOWN), answers, kinds
+        yield np.where(by_hand, true, UNKNOWN), votes, kinds
+
+
+def _outcome_numbers(
+    labels: Sequence[Sequence[str]], outcomes: Sequence[str], none: int
+) -> npt.NDArray[np.int64]:
+    """(n,) number of the first outcome that a label names; `none` where it names no outcome."""
+    named = targets_of(labels, outcomes)
+    named[:, none] = ~np.delete(named, none, axis=1).any(axis=1)
+    numbers: npt.NDArray[np.int64] = named.argmax(axis=1)
+    return numbers

@@ -1,1 +1,1 @@
-"""What a project folder is: params, the codebook of topics, paths, files and errors."""
+"""The project folder: params, the codebook of topics, paths, files and errors."""

@@ -1,8 +1,7 @@
-"""Change the codebook: what becomes of its topics, and of their entries in its file.
+"""Change the topics of the codebook, and their entries in its file.
 
-The file is read and written by a round trip, so that comments and everything beside the codebook
-stay. The names of before stay in it, as `was` of a topic or in `retired`: `Topics.today` reads
-labels by them.
+The file is edited by a round trip, which keeps comments and all other keys. Former names stay in
+it, as `was` of a topic or in `retired`, so that `Topics.current_meaning` can read old labels.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString
 from ruamel.yaml.tokens import CommentToken
 from ruamel.yaml.util import load_yaml_guess_indent
 
-from paratopic.project.errors import MOST_NAMED, UserError, did_you_mean, in_short
-from paratopic.project.files import aside, read_text, refuse_outside
-from paratopic.project.topics import Topic, Topics, composed, first_definition
+from paratopic.project.errors import MOST_NAMED, UserError, closest_word_hint, shortened_list
+from paratopic.project.files import atomic_write, read_text, refuse_outside
+from paratopic.project.topics import Topic, Topics, default_definition, normalized_name
 
 Kind = Literal["rename", "merge", "split", "drop"]
 
-# Characters of a line of a definition.
+# Number of characters in a line of a definition.
 WIDTH = 92
 
 
@@ -40,8 +39,12 @@ class Change:
 
     Parameters
     ----------
+    kind
+        Kind of change.
+    names
+        The topics that change.
     into
-        The topics that they become; empty for ``"drop"``.
+        The topics that replace them. Default: none, for ``"drop"``.
 
     Raises
     ------
@@ -54,8 +57,8 @@ class Change:
     into: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "names", tuple(dict.fromkeys(map(composed, self.names))))
-        object.__setattr__(self, "into", tuple(dict.fromkeys(map(composed, self.into))))
+        object.__setattr__(self, "names", tuple(dict.fromkeys(map(normalized_name, self.names))))
+        object.__setattr__(self, "into", tuple(dict.fromkeys(map(normalized_name, self.into))))
         before, after = len(self.names), len(self.into)
         if self.kind == "merge" and not (before > 1 and after == 1):
             raise UserError("merge needs at least two topics, and one name after --into")
@@ -68,21 +71,21 @@ class Change:
         return f"{', '.join(self.names)} {words} {', '.join(self.into)}".strip()
 
     @property
-    def opens(self) -> bool:
+    def needs_relabelling(self) -> bool:
         """Whether paragraphs with these topics have to be labelled again."""
         return self.kind in ("split", "drop")
 
     def topics(self, before: Topics) -> Topics:
-        """The codebook after the change, which knows the names of before.
+        """The codebook after the change, including former names.
 
         A renamed topic keeps its definition and its patterns. Those of merged topics are joined.
-        The topics of a split have their names as definitions until somebody writes better ones.
+        Topics that come from a split are defined by their names until a person defines them.
 
         Raises
         ------
         UserError
-            A topic is unknown, a new name is refused or there already, or fewer than two topics
-            would be left.
+            A topic is unknown, a new name is invalid or taken, or fewer than two topics would
+            remain.
         """
         known = {topic.name: topic for topic in before.topics}
         self._check(known)
@@ -90,23 +93,23 @@ class Change:
         try:
             for topic in known.values():
                 if topic.name == self.names[0]:
-                    codebook += self._new(known)
+                    codebook += self._new_topics(known)
                 elif topic.name not in self.names:
                     codebook.append(topic)
-            if self.opens:
-                gone = known[self.names[0]]
-                retired |= dict.fromkeys((gone.name, *gone.was), self.into)
+            if self.needs_relabelling:
+                removed = known[self.names[0]]
+                retired |= dict.fromkeys((removed.name, *removed.was), self.into)
             return replace(before, codebook=tuple(codebook), retired=retired)
         except ValueError as error:
             raise UserError(f"{self.kind}: {error}") from None
 
     def _check(self, known: Collection[str]) -> None:
-        """Refuse unknown names, and new names that are there already."""
+        """Refuse unknown names, and new names that are taken."""
         for name in self.names:
             if name not in known:
                 raise UserError(
-                    f'the codebook has no topic "{name}"{did_you_mean(name, known)}; it has '
-                    f"{in_short([*known], MOST_NAMED)}"
+                    f'the codebook has no topic "{name}"{closest_word_hint(name, known)}; it has '
+                    f"{shortened_list([*known], MOST_NAMED)}"
                 )
         remedy = "take another name, or put topics together with `paratopic codebook merge`"
         if self.kind == "split":
@@ -115,154 +118,157 @@ class Change:
             if name in known and not (self.kind == "merge" and name in self.names):
                 raise UserError(f'the codebook has a topic "{name}" already; {remedy}')
 
-    def _new(self, known: Mapping[str, Topic]) -> list[Topic]:
-        """What takes the place of the first topic."""
+    def _new_topics(self, known: Mapping[str, Topic]) -> list[Topic]:
+        """The topics that replace the first one."""
         first = known[self.names[0]]
-        if self.opens:
-            defined = bool(first.definition)
-            return [Topic(name, first_definition(name) if defined else "") for name in self.into]
-        new = first if self.kind == "rename" else _merged([known[name] for name in self.names])
-        was = [name for old in self.names for name in (*known[old].was, old)]
-        was = [name for name in was if name not in self.into]
-        return [replace(new, name=self.into[0], was=tuple(was))]
+        if self.needs_relabelling:
+            if not first.definition:
+                return [Topic(name) for name in self.into]
+            return [Topic(name, default_definition(name)) for name in self.into]
+        new = first if self.kind == "rename" else _merge([known[name] for name in self.names])
+        former = [name for old in self.names for name in (*known[old].was, old)]
+        former = [name for name in former if name not in self.into]
+        return [replace(new, name=self.into[0], was=tuple(former))]
 
 
-def entry(topic: Topic) -> str | CommentedMap:
-    """Make a topic an entry of the codebook: a name alone, or a mapping of the keys that it has."""
+def topic_entry(topic: Topic) -> str | CommentedMap:
+    """Convert a topic to an entry of the codebook: its name, or a mapping of its keys."""
     if topic == Topic(topic.name):
         return topic.name
     keys = "name", "was", "definition", "heading", "pattern"
-    values = {key: value for key in keys if (value := getattr(topic, key))}
+    values = {key: getattr(topic, key) for key in keys if getattr(topic, key)}
     lines = textwrap.wrap(topic.definition, WIDTH, break_on_hyphens=False)
     if len(lines) > 1 and " ".join(lines) == topic.definition and topic.definition.isprintable():
         values["definition"] = YAML().load("\n  ".join([">-", *lines]))
-    return CommentedMap(values | ({"was": listed(topic.was)} if topic.was else {}))
+    if topic.was:
+        values["was"] = flow_list(topic.was)
+    return CommentedMap(values)
 
 
-def edit(path: Path, root: Path, change: Callable[[CommentedMap], None]) -> None:
-    """Edit the values of a YAML file in the project with a root.
+def edit_yaml(path: Path, root: Path, change: Callable[[CommentedMap], None]) -> None:
+    """Edit the values of a YAML file in the project with this root.
 
-    Comments, order, quotes and permissions stay, and a link stays one.
+    Comments, order, quotes and permissions stay the same, and a link stays a link.
     """
     refuse_outside(path, root)
     text = read_text(path)
-    yaml, new = YAML(), io.StringIO()
+    yaml, edited = YAML(), io.StringIO()
     yaml.preserve_quotes = True
     document, indent, offset = load_yaml_guess_indent(text.replace("\r\n", "\n"), yaml=yaml)
     change(document)
     yaml.width, yaml.Representer = sys.maxsize, _Representer  # lines stay as long as they are
     yaml.indent(sequence=4 if offset is None else indent, offset=2 if offset is None else offset)
-    yaml.dump(document, new)
-    if YAML(typ="safe", pure=True).load(new.getvalue()) != document:
+    yaml.dump(document, edited)
+    if YAML(typ="safe", pure=True).load(edited.getvalue()) != document:
         raise UserError(f"{path} cannot be edited as it is written: edit it by hand")
     target = path.resolve() if path.is_symlink() else path
-    with aside(target) as draft:
-        draft.write_bytes(new.getvalue().replace("\n", "\r\n" if "\r\n" in text else "\n").encode())
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    with atomic_write(target) as draft:
+        draft.write_bytes(edited.getvalue().replace("\n", line_end).encode())
         shutil.copymode(target, draft)
 
 
 def change_entries(change: Change, before: Topics, file: CommentedMap) -> None:
-    """Change the entries in a file that has the codebook.
+    """Change the entries in a file that contains the codebook.
 
-    Comments go with the entry below them, but for those above the first one, which stay.
+    Comments move with the entry below them, except for those above the first entry, which stay.
     """
-    place, key = _topics_in(file)
-    after, entries = change.topics(before), place[key]
+    parent, key = _topics_location(file)
+    after, entries = change.topics(before), parent[key]
     new = [topic for topic in after.topics if topic not in before.topics]
     for number, name in reversed([*enumerate(before.names)]):
         if name in change.names and change.kind == "rename":
             _rename(entries, number, new[0])
         elif name in change.names:
             _replace(entries, number, new if name == change.names[0] else [])
-    _retire(place, {n: to for n, to in after.retired.items() if n not in before.retired})
+    _retire(parent, {n: to for n, to in after.retired.items() if n not in before.retired})
 
 
-def _topics_in(file: CommentedMap) -> tuple[CommentedMap, str]:
-    """The mapping that has the topics and `retired` in that file, and the key of the topics."""
-    is_own = isinstance(file["topics"], list)
-    return (file, "topics") if is_own else (file["topics"], "codebook")
+def _topics_location(file: CommentedMap) -> tuple[CommentedMap, str]:
+    """The mapping in a file that contains the topics and `retired`, and the key of the topics."""
+    is_codebook_file = isinstance(file["topics"], list)
+    return (file, "topics") if is_codebook_file else (file["topics"], "codebook")
 
 
 def set_topics(topics: Topics, file: CommentedMap) -> None:
-    """Replace the topics in that file, and the comments between them."""
-    place, key = _topics_in(file)
-    set_value(place, key, CommentedSeq(map(entry, topics.topics)))
-    if "retired" in place:
-        set_value(place, "retired", CommentedMap())
-    _retire(place, topics.retired)
+    """Replace the topics in a file, including the comments between them."""
+    parent, key = _topics_location(file)
+    set_value(parent, key, CommentedSeq(map(topic_entry, topics.topics)))
+    if "retired" in parent:
+        set_value(parent, "retired", CommentedMap())
+    _retire(parent, topics.retired)
 
 
-def set_value(place: CommentedMap, key: str, value: object) -> None:
-    """Set a value of a mapping that has some; comments below it stay there."""
-    below = _below(place, key if key in place else [*place][-1])
-    place[key] = value
-    _below(place, key, below)
+def set_value(parent: CommentedMap, key: str, value: object) -> None:
+    """Set a value of a mapping that is not empty; the comments below the value stay."""
+    comments = _swap_comments(parent, key if key in parent else [*parent][-1])
+    parent[key] = value
+    _swap_comments(parent, key, comments)
 
 
-def _retire(place: CommentedMap, retired: Mapping[str, Sequence[str]]) -> None:
-    """Add names, if any, to those that are retired."""
+def _retire(parent: CommentedMap, retired: Mapping[str, Sequence[str]]) -> None:
+    """Add names, if any, to the retired ones."""
     if retired:
-        below = _below(place, "retired" if "retired" in place else [*place][-1])
-        names = {name: listed(parts) for name, parts in retired.items()}
-        place.setdefault("retired", CommentedMap()).update(names)
-        _below(place, "retired", below)
+        comments = _swap_comments(parent, "retired" if "retired" in parent else [*parent][-1])
+        names = {name: flow_list(parts) for name, parts in retired.items()}
+        parent.setdefault("retired", CommentedMap()).update(names)
+        _swap_comments(parent, "retired", comments)
 
 
 def _rename(entries: CommentedSeq, number: int, topic: Topic) -> None:
-    """Give an entry the name of a topic and its former ones."""
-    below, node = _below(entries, number), entries[number]
+    """Set the name and the former names of an entry to those of a topic."""
+    comments, node = _swap_comments(entries, number), entries[number]
     if isinstance(node, str):
         entries[number] = node = CommentedMap(name=node)
         node.ca.items["name"] = [None, None, entries.ca.items.pop(number)[0], None]
     node["name"] = topic.name
     if "was" not in node:
         node.insert([*node].index("name") + 1, "was", None)
-    node["was"] = listed(topic.was)
-    _below(entries, number, below)
+    node["was"] = flow_list(topic.was)
+    _swap_comments(entries, number, comments)
 
 
 def _replace(entries: CommentedSeq, number: int, new: Sequence[Topic]) -> None:
-    """Put new entries, or none, in place of one."""
-    below = _below(entries, number)
+    """Replace an entry by new ones, or remove it."""
+    comments = _swap_comments(entries, number)
     for topic in new[::-1]:
-        entries.insert(number + 1, entry(topic))
+        entries.insert(number + 1, topic_entry(topic))
     del entries[number]
     if last := number + len(new):
-        _below(entries, last - 1, below)
-    elif below:
-        entries.ca.items.setdefault(0, [None] * 4)[1] = [CommentToken(below, CommentMark(0), None)]
+        _swap_comments(entries, last - 1, comments)
+    elif comments:
+        token = CommentToken(comments, CommentMark(0), None)
+        entries.ca.items.setdefault(0, [None] * 4)[1] = [token]
 
 
-def _below(node: CommentedMap | CommentedSeq, key: str | int, new: str = "") -> str:
-    """Replace the comments and empty lines below a value; returns those that were there.
+def _swap_comments(node: CommentedMap | CommentedSeq, key: str | int, new: str = "") -> str:
+    """Replace the comments and empty lines below a value, and return the old ones.
 
-    They are whole lines, which ruamel keeps at the last scalar of the value. A comment beside it
-    stays.
+    These are whole lines, which ruamel stores at the last scalar of the value. A comment on the
+    line of the value stays.
     """
     value = node[key]
     if isinstance(value, (CommentedMap, CommentedSeq)) and value and not value.fa.flow_style():
         last = [*value][-1] if isinstance(value, CommentedMap) else len(value) - 1
-        return _below(value, last, new)
+        return _swap_comments(value, last, new)
     tokens = node.ca.items.setdefault(key, [None] * 4)
-    place = 2 if isinstance(node, CommentedMap) else 0
-    token = tokens[place] or CommentToken("", CommentMark(0), None)
+    slot = 2 if isinstance(node, CommentedMap) else 0
+    token = tokens[slot] or CommentToken("", CommentMark(0), None)
     if isinstance(value, (FoldedScalarString, LiteralScalarString)):
-        tokens[place] = CommentToken(new, CommentMark(0), None) if new else None
+        tokens[slot] = CommentToken(new, CommentMark(0), None) if new else None
         return " " * token.start_mark.column + token.value
-    beside, _, old = token.value.partition("\n")
-    tokens[place] = CommentToken(f"{beside}\n{new}", token.start_mark, None)
+    same_line, _, old = token.value.partition("\n")
+    tokens[slot] = CommentToken(f"{same_line}\n{new}", token.start_mark, None)
     return old
 
 
-def _merged(topics: Sequence[Topic]) -> Topic:
-    """One topic for several: descriptions first, then doubtful cases, and patterns that any has."""
+def _merge(topics: Sequence[Topic]) -> Topic:
+    """Merge topics: all descriptions, then all doubtful cases; patterns become alternatives."""
     descriptions = [topic.description for topic in topics]
     cases = [topic.definition.strip().removeprefix(topic.description) for topic in topics]
     definition = " ".join(part.strip() for part in [*descriptions, *cases] if part.strip())
-    heading, pattern = (
-        "|".join(filter(None, (getattr(topic, key) for topic in topics)))
-        for key in ("heading", "pattern")
-    )
+    heading = "|".join(topic.heading for topic in topics if topic.heading)
+    pattern = "|".join(topic.pattern for topic in topics if topic.pattern)
     return Topic(topics[0].name, definition, heading, pattern)
 
 
@@ -275,8 +281,8 @@ _Representer.add_representer(
 )
 
 
-def listed(names: Sequence[str]) -> CommentedSeq:
-    """A list on one line."""
-    listed = CommentedSeq(names)
-    listed.fa.set_flow_style()
-    return listed
+def flow_list(names: Sequence[str]) -> CommentedSeq:
+    """Make a list that is written on one line."""
+    sequence = CommentedSeq(names)
+    sequence.fa.set_flow_style()
+    return sequence

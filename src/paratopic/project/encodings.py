@@ -1,4 +1,4 @@
-"""Text of files: UTF-8, UTF-16, or another encoding, which chardet finds from the bytes."""
+"""Decode text files in UTF-8, UTF-16 or another encoding, which chardet detects."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from paratopic.project.files import CONTROL, INVISIBLE
 log = logging.getLogger(__name__)
 
 _BOMS = {BOM_UTF8: "utf-8", BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"}
-# The encodings that a text may be in: of Windows, Unix, old Macs and DOS. Those of Windows contain
+# Possible encodings of a text, from Windows, Unix, old Macs and DOS. Those of Windows contain
 # ISO 8859-1, -8 and -9.
 _ENCODINGS = (
     "cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 iso8859-2 iso8859-5 iso8859-7 "
     "iso8859-15 koi8-r koi8-u mac-roman mac-cyrillic cp850 cp852 cp866 cp874 "
     "gb18030 big5 cp932 euc-jp cp949"
 ).split()
-# Bytes that are control characters in ISO 8859, which no text has.
+# Bytes that are control characters in ISO 8859, which texts do not contain.
 _C1 = {*range(0x80, 0xA0)}
-# Bytes of texts that have only ASCII and typographic signs of cp1252, which are rare elsewhere.
+# ASCII and the bytes of typographic signs in cp1252, which are rare in other encodings.
 _TYPOGRAPHIC = {*range(128), *"‘’“”–—…•€£§«©»°½".encode("cp1252")}
-# A word with bytes that ASCII lacks. A single one tells no encoding; these are likely ones.
+# A word with bytes that ASCII lacks. If a text has only one, the likely encodings are tried.
 _WORD = re.compile(rb"[A-Za-z]*[\x80-\xff][A-Za-z\x80-\xff]*")
 _LIKELY = ("cp1252", "cp1250", "cp1254")
 
@@ -35,21 +35,20 @@ _LIKELY = ("cp1252", "cp1250", "cp1254")
 def decode(data: bytes, source: str) -> str:
     """Decode the bytes of a text file.
 
-    A byte order mark names the encoding, UTF-8 or UTF-16, and is removed. Without one the text is
-    UTF-8. Where it cannot be UTF-8, it is read in the encoding that it probably has, and a note
-    says so.
+    A byte order mark names the encoding, UTF-8 or UTF-16, and is removed. Text without one is read
+    as UTF-8 or, if that fails, in its probable encoding, with a warning.
 
     Parameters
     ----------
     data
         Content of the file.
     source
-        Where the bytes come from, for error messages: a path, "standard input".
+        Source of the bytes for messages: a path, "standard input".
 
     Raises
     ------
     UserError
-        The bytes are not text in any encoding, or may be different texts in several; or the text is
+        The bytes are no text in any encoding, or different texts in several ones; or the text is
         blank.
     """
     bom, encoding = next(
@@ -59,8 +58,8 @@ def decode(data: bytes, source: str) -> str:
     try:
         text = body.decode(encoding)
     except UnicodeDecodeError as error:
-        # Nearly all bytes are valid cp1252. After a byte order mark, or after letters that are
-        # valid UTF-8, the file is damaged UTF-8; as cp1252 its quotes would silently become 'â€™'.
+        # A file with a byte order mark, or with letters that are valid UTF-8, is damaged UTF-8. It
+        # is not read as cp1252, where nearly all bytes are valid and quotes would become 'â€™'.
         if bom or not body[: error.start].isascii():
             raise UserError(
                 f"{source}: is not valid {encoding.upper()} at byte {len(bom) + error.start}. "
@@ -79,7 +78,7 @@ def decode(data: bytes, source: str) -> str:
 
 
 def read_decoded(path: Path) -> str:
-    """Read a text file in any encoding; a `UserError` says that it cannot be read, see `decode`."""
+    """Read a text file in any encoding; a `UserError` reports a failure, as in `decode`."""
     try:
         return decode(path.read_bytes(), str(path))
     except OSError as error:
@@ -87,8 +86,8 @@ def read_decoded(path: Path) -> str:
 
 
 def _guess(data: bytes, source: str, first: int) -> tuple[str, str]:
-    """Text that is not UTF-8 from its byte `first` on, and its encoding."""
-    possible = encodings_of(data)
+    """Decode text that is not UTF-8 from its byte `first` on; returns it and its encoding."""
+    possible = possible_encodings(data)
     if not possible:
         raise UserError(
             f"{source}: is not UTF-8 at byte {first} (0x{data[first]:02x}), and no other "
@@ -107,13 +106,13 @@ def _guess(data: bytes, source: str, first: int) -> tuple[str, str]:
     return data.decode(encoding), encoding
 
 
-def encodings_of(data: bytes) -> list[str]:
-    """Find the encodings that bytes which are not UTF-8 may be in, the likeliest first.
+def possible_encodings(data: bytes) -> list[str]:
+    """Find the possible encodings of bytes that are not UTF-8, beginning with the likeliest.
 
     Returns
     -------
-    One for most texts. Several where a single word has bytes that ASCII lacks, and these give other
-    letters in each of them; none where no encoding fits.
+    One encoding for most texts. Several, if only one word has bytes that ASCII lacks, and the word
+    differs between them. None, if no encoding fits.
     """
     if _TYPOGRAPHIC.issuperset(data):
         return ["cp1252"]
@@ -123,7 +122,7 @@ def encodings_of(data: bytes) -> list[str]:
     )["encoding"]
     if best is None:
         return []
-    if best == "iso8859-15" and 0xA4 not in data:  # no euro sign, by which it is told from cp1252
+    if best == "iso8859-15" and 0xA4 not in data:  # only the euro sign differs from cp1252
         best = "cp1252"
     readings: dict[str, str] = {}
     for name in [*_LIKELY, best] if len({*_WORD.findall(data)}) == 1 else [best]:

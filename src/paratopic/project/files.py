@@ -1,7 +1,7 @@
-"""The files of a project: where they are, and reading and writing files of any kind.
+"""Paths of a project's files, and functions that read and write text, CSV and JSON.
 
-Writes are all or nothing, and text may be in any common encoding. The contents are the callers'
-business: only the form of text, CSV and JSON is fixed here.
+A file is written completely or not at all. This module defines the form of files, and its callers
+define their contents.
 """
 
 from __future__ import annotations
@@ -20,79 +20,79 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paratopic.project.errors import FULL, UserError
+from paratopic.project.errors import DISK_FULL, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Of the articles in a folder: their fields, one article a row, the labels of their paragraphs, and
-# the topics with their definitions.
-SHEET, LOG, CODEBOOK = "metadata.csv", "labels.csv", "codebook.yaml"
-# In a model's folder of scores: those in context, and the histories of the fits.
+# Files in a folder of articles: fields, one row for each article; labels of the articles'
+# paragraphs; and topics with their definitions.
+METADATA_FILE, LABELS_FILE, CODEBOOK_FILE = "metadata.csv", "labels.csv", "codebook.yaml"
+# Files in a model's folder of scores: scores with context, and the histories of the fits.
 IN_CONTEXT, HISTORY = "scores.parquet", "history.csv"
 CALIBRATION = "calibration.json"
-# Scores of models that know definitions alone.
+# Scores of models that were fitted to definitions only.
 BY_DEFINITIONS = "definitions.parquet"
 WITHOUT_CONTEXT = "without_context.parquet"
-# And of paragraphs that are in no fold, because their topics are in one article alone.
+# Scores of paragraphs that are in no fold, because their topics are in only one article.
 UNFOLDED = "unfolded.parquet"
-# And of paragraphs without a label, by the models of the folds.
+# Scores of paragraphs without a label, by the models of the folds.
 UNLABELLED = "unlabelled.parquet"
-# In a model's folder of reports: what the model that ships learnt from, and its card.
+# Files in a model's folder of reports: a description of the final fit, and the model's card.
 FINAL, MODEL_CARD = "final.json", "card.md"
-# Folders of a project that hold results alone.
-RESULTS = "data", "models", "reports", ".dvc"
-# Characters that show nothing and that `str.strip` keeps; a table for `str.translate`.
+# Folders of a project that contain only results.
+RESULT_FOLDERS = "data", "models", "reports", ".dvc"
+# Invisible characters that `str.strip` keeps; a table for `str.translate`.
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
-# All but \t \n \v \f \r and NEL, which are white space as readers of files see it.
+# Control characters without \t \n \v \f \r and NEL, which readers of files treat as white space.
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
-# Beginning of a cell that a spreadsheet may run, or that `inert` has already changed. In East Asian
-# spreadsheets full-width signs count too.
+# Beginning of a cell that a spreadsheet may run, or that `escape_formula` has escaped. East Asian
+# spreadsheets run cells that begin with full-width signs, too.
 _FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
-# What begins as a formula does, but is a number, or a sign alone.
+# Numbers and single signs, which begin as formulas do but are harmless.
 _NUMBER = re.compile(r"[-+]?(\d[\d.,]*|[.,]\d+)?(e[-+]?\d+)?%?", re.ASCII | re.IGNORECASE)
-# Names that `aside` writes under.
+# Temporary names of `atomic_write`.
 DRAFT = re.compile(r"\..+\.\d+\.draft", re.DOTALL)
 HOUR = 3600.0  # seconds
-# Errors of a file that cannot be written, which may not name it.
-UNWRITABLE = {*FULL, errno.EACCES, errno.EPERM, errno.EROFS}
+# Errors of files that cannot be written. They may lack the name of the file.
+UNWRITABLE = {*DISK_FULL, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class Paths:
-    """Where the files of a project are.
+    """Paths of a project's files.
 
     Parameters
     ----------
     root
-        The project's folder; by default the current directory. Then paths are as messages and
-        dvc.yaml have them.
+        The project's folder. Default: the current directory, for which paths are the same as in
+        messages and dvc.yaml.
     """
 
     def __init__(self, root: Path = Path()) -> None:
         self.root = root
         self.params = root / "params.yaml"
-        self.codebook = root / f"seeds/{CODEBOOK}"
+        self.codebook = root / f"seeds/{CODEBOOK_FILE}"
         self.pipeline, self.lock = root / "dvc.yaml", root / "dvc.lock"
-        # What language models are asked (`paratopic annotate`).
+        # The template of questions to language models (`paratopic annotate`).
         self.prompt = root / "prompt.md"
 
         self.paragraphs = root / "data/paragraphs.parquet"
-        # Votes of people, tables and weak sources; what counts of them; how labels were drawn; and
-        # votes that fits read.
+        # Votes of people, tables and weak sources; labels; the sample, which records how labels
+        # were drawn; and the weak votes that fits read.
         self.votes, self.labels = root / "data/votes.parquet", root / "data/labels.parquet"
         self.sample, self.weak = root / "data/sample.parquet", root / "data/weak.parquet"
         self.metadata = root / "data/metadata.parquet"
         self.folds = root / "data/folds.parquet"
-        # Paragraphs without a label, and the folds that hold them out.
-        self.dealt = root / "data/unlabelled.parquet"
-        # Out-of-fold scores of each model as its fits give them, and calibrated.
+        # Paragraphs without a label, with the folds that hold them out.
+        self.unlabelled = root / "data/unlabelled.parquet"
+        # Out-of-fold scores of each model, before and after calibration.
         self.raw_scores, self.scores = root / "data/fits", root / "data/oof"
-        # What the champion predicts for all paragraphs, kept by the commands `shares` and `report`
-        # where models of the folds have predicted only some.
-        self.predicted = root / "data/predicted.parquet"
-        # The final fit of each model, which a calibration and a manifest make a model that ships.
+        # The champion's predictions for all paragraphs. The commands `shares` and `report` write
+        # them if models of the folds have predicted only some paragraphs.
+        self.predictions = root / "data/predicted.parquet"
+        # The final fit of each model. With a calibration and a manifest it is the model that ships.
         self.final_fits = root / "data/final"
-        # How long the last fits took. DVC keeps it out of git.
+        # Durations of the last fits. DVC keeps this file out of git.
         self.times = root / ".dvc/tmp/paratopic/times.json"
 
         self.models, self.champion = root / "models", root / "models/champion"
@@ -103,32 +103,32 @@ class Paths:
         self.split = root / "reports/split.json"
         self.comparison = root / "reports/comparison.json"
         self.picture = root / "reports/comparison.png"
-        self.headlines = root / "reports/macro_f1.json"
+        self.macro_f1 = root / "reports/macro_f1.json"
         self.page = root / "reports/index.html"
-        # The same with what `paratopic report --open` adds: no stage writes it.
-        self.whole_page = root / "reports/report.html"
+        # The page with the additions of `paratopic report --open`; no stage writes it.
+        self.full_page = root / "reports/report.html"
 
     @property
     def topics(self) -> Path:
-        """The file that has the topics: params.yaml in projects of before."""
+        """The file that contains the topics: params.yaml in old projects."""
         return self.codebook if self.codebook.exists() else self.params
 
     def name(self, path: Path) -> str:
-        """A path as the project has it in its files: from the root, if it is inside."""
+        """Write a path as the project's files do: from the root, if it is in the project."""
         is_inside = path.is_relative_to(self.root)
         return printable(path.relative_to(self.root) if is_inside else path)
 
 
-def root_with(path: Path) -> Path | None:
-    """Find the current directory, or the nearest one above it, that has a path of a project."""
+def find_root(path: Path) -> Path | None:
+    """The current directory, or the closest one above it, that contains a path of a project."""
     here = Path.cwd()
     return next((root for root in (here, *here.parents) if (root / path).exists()), None)
 
 
-def template() -> Path:
-    """Folder of the files that projects share: in the wheel, or the repository that it is made of.
+def template_folder() -> Path:
+    """The folder of the files that new projects copy.
 
-    A package that is installed from a repository's folder has the repository's files.
+    It is in the wheel. A package that is installed from a repository's folder uses the repository.
     """
     package = Path(__file__).parents[1]
     inside = package / "template"
@@ -136,7 +136,7 @@ def template() -> Path:
 
 
 def printable(text: str | Path) -> str:
-    """A path, or a text that may quote half of a letter, as text that can be written as UTF-8.
+    """Escape the surrogates of a path or a text, which UTF-8 cannot encode.
 
     >>> printable("caf\\udce9.txt")
     'caf\\\\udce9.txt'
@@ -145,12 +145,12 @@ def printable(text: str | Path) -> str:
 
 
 @contextmanager
-def aside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Write a file or a folder under a temporary name, and rename it once it is complete.
 
-    Nobody meets `path` half-written. When the block raises or the process is killed, `path` keeps
-    its old content. What has to survive a power cut, too, is synced in the block, as `labels.log`
-    does: nothing is forced to the disk here.
+    `path` is never incomplete. If the block raises or the process is killed, `path` keeps its old
+    content. This function does not force data to the disk: a file that has to survive a power cut
+    is synced in the block, as in `labels.log`.
 
     Yields
     ------
@@ -161,11 +161,11 @@ def aside(path: Path) -> Iterator[Path]:
     UserError
         The path is one of a project's results, and a link leads outside of the project.
     OSError
-        It cannot be written, for a lack of permission or space. The error names `path`, where that
-        of the library that writes names its draft or nothing.
+        The path cannot be written, for a lack of permission or space. The error names `path`, even
+        if the library that writes names the temporary path or none.
     """
     root = next((above for above in path.parents if Paths(above).params.exists()), None)
-    if root is not None and path.relative_to(root).parts[0] in RESULTS:
+    if root is not None and path.relative_to(root).parts[0] in RESULT_FOLDERS:
         refuse_outside(path.parent, root)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_drafts(path.parent)
@@ -177,34 +177,35 @@ def aside(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)  # a folder cannot be renamed over one that is not empty
         os.replace(draft, path)
     except OSError as error:
-        names = error.filename, error.filename2  # of a file that is copied, and of its copy
-        of_draft = any(str(name).startswith(str(draft)) for name in names)
-        if of_draft or (error.filename is None and error.errno in UNWRITABLE):
+        names = error.filename, error.filename2  # copying names the file and its copy
+        names_draft = any(str(name).startswith(str(draft)) for name in names)
+        if names_draft or (error.filename is None and error.errno in UNWRITABLE):
             raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
         raise
     finally:
-        with suppress(OSError):  # where nothing can be written, nor can the draft be removed
+        with suppress(OSError):  # a folder without write permission keeps its draft
             _remove(draft)
 
 
 def refuse_outside(path: Path, root: Path) -> None:
-    """Raise a `UserError` if a path leads outside of the project with a root.
+    """Raise a `UserError` if a path leads outside of the project with this root.
 
-    The project may be a stranger's. What is elsewhere is written only where the user names it on
-    the command line.
+    The project may come from a stranger, so that other places are written only if the user names
+    them on the command line.
     """
-    if not (place := path.resolve()).is_relative_to(root.resolve()):
+    target = path.resolve()
+    if not target.is_relative_to(root.resolve()):
         raise UserError(
-            f"{path}: paratopic does not write outside of the project, to {place}. Remove the "
+            f"{path}: paratopic does not write outside of the project, to {target}. Remove the "
             "link, or name a path in the project"
         )
 
 
-@functools.cache  # once a folder and process
+@functools.cache  # once for each folder and process
 def _remove_drafts(folder: Path) -> None:
-    """Remove what processes that were killed more than an hour ago have left in a folder.
+    """Remove drafts in a folder that are older than an hour, which killed processes have left.
 
-    Of younger ones, a process of another machine may still write them.
+    A process on another machine may still write a younger draft.
     """
     for draft in folder.iterdir():
         with suppress(OSError):
@@ -221,53 +222,53 @@ def _remove(draft: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write text as UTF-8 with LF line ends."""
-    with aside(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
 
 
-def inert(cell: str) -> str:
-    """Keep a spreadsheet from running a cell as a formula; `live` gives the cell back.
+def escape_formula(cell: str) -> str:
+    """Keep a spreadsheet from running a cell as a formula; `unescape_formula` is the inverse.
 
-    One apostrophe is put before it, also where there is one already. See
+    The function adds an apostrophe at the beginning, also after another apostrophe. See
     https://owasp.org/www-community/attacks/CSV_Injection.
 
-    >>> [inert(cell) for cell in ("=1+1", "1 + 1", "'=1+1", "-1.5")]
+    >>> [escape_formula(cell) for cell in ("=1+1", "1 + 1", "'=1+1", "-1.5")]
     ["'=1+1", '1 + 1', "''=1+1", '-1.5']
     """
     return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
-def live(cell: str) -> str:
-    """Give back the cell that `inert` was called with.
+def unescape_formula(cell: str) -> str:
+    """Return the cell that `escape_formula` was called with.
 
-    >>> live("'=1+1"), live("1 + 1")
+    >>> unescape_formula("'=1+1"), unescape_formula("1 + 1")
     ('=1+1', '1 + 1')
     """
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-def markdown(text: str) -> str:
-    r"""Keep Markdown from reading a text as anything but text, such as an image or a new cell.
+def escape_markdown(text: str) -> str:
+    r"""Escape the signs of Markdown and HTML in a text, such as those of an image or a new cell.
 
-    >>> print(markdown("<img src=x> | *R&D*"))
+    >>> print(escape_markdown("<img src=x> | *R&D*"))
     &lt;img src=x&gt; \| \*R&amp;D\*
     """
     return re.sub(r"([\\`*\[\]|])", r"\\\1", html.escape(text, quote=False))
 
 
-def _each_cell(change: Callable[[str], str], table: pd.DataFrame) -> pd.DataFrame:
-    """The table with all of its texts and the names of its columns changed."""
-    texts = [name for name in table if table[name].dtype.kind not in "biuf"]
-    changed = table[texts].map(lambda cell: change(cell) if isinstance(cell, str) else cell)
+def _change_texts(change: Callable[[str], str], table: pd.DataFrame) -> pd.DataFrame:
+    """Change all texts in a table, and the names of its columns."""
+    text_columns = [name for name in table if table[name].dtype.kind not in "biuf"]
+    changed = table[text_columns].map(lambda cell: change(cell) if isinstance(cell, str) else cell)
     return table.assign(**changed).rename(columns=change)
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV: UTF-8, LF line ends, no index.
 
-    No spreadsheet runs one of its cells, or the name of a column, as a formula.
+    Cells and names of columns are escaped, so that no spreadsheet runs them as formulas.
     """
-    write_text(path, _each_cell(inert, table).to_csv(index=False, lineterminator="\n"))
+    write_text(path, _change_texts(escape_formula, table).to_csv(index=False, lineterminator="\n"))
 
 
 def write_json(path: Path, values: Mapping[str, object], digits: int = 6) -> None:
@@ -278,9 +279,8 @@ def write_json(path: Path, values: Mapping[str, object], digits: int = 6) -> Non
     values
         JSON object. NaN and infinity raise a `ValueError`.
     digits
-        Decimals that floats are rounded to. Machines differ in the later digits of a figure; with
-        6 decimals a report is the same on all of them. Numbers that a model computes with need
-        more.
+        Number of decimals of floats. Default: 6, with which a report is the same on all machines,
+        although they differ in later digits. Numbers that a model computes with need more.
     """
     exact = json.dumps(values, allow_nan=False)
     rounded = json.loads(exact, parse_float=lambda number: round(float(number), digits))
@@ -293,7 +293,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def digest(folder: Path) -> str:
+def folder_digest(folder: Path) -> str:
     """SHA-256 of the names and bytes of a folder's files, in hexadecimal digits."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     lines = [f"{sha256(path)} {path.relative_to(folder).as_posix()}\n" for path in paths]
@@ -301,11 +301,11 @@ def digest(folder: Path) -> str:
 
 
 def read_json(path: Path, made_by: str) -> dict[str, Any]:
-    """Read a JSON object, with errors as of `written_by`.
+    """Read a JSON object, with the errors of `checked_read`.
 
-    `reports.Report.load` reads one whose fields are known.
+    `reports.Report.load` reads an object with known fields.
     """
-    with written_by(made_by, path):
+    with checked_read(made_by, path):
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
@@ -313,18 +313,21 @@ def read_json(path: Path, made_by: str) -> dict[str, Any]:
 
 
 def read_csv(path: Path, made_by: str, **options: Any) -> pd.DataFrame:
-    """Read a table that `write_csv` wrote, with errors as of `written_by`."""
+    """Read a table that `write_csv` wrote, with the errors of `checked_read`."""
     import pandas as pd
 
-    with written_by(made_by, path):
+    with checked_read(made_by, path):
         table: pd.DataFrame = pd.read_csv(path, **options)
-    return _each_cell(live, table)
+    return _change_texts(unescape_formula, table)
 
 
 def read_text(path: Path) -> str:
-    """Read the text of params.yaml, or of the codebook, with its line ends.
+    """Read the text of params.yaml or the codebook without changing its line ends.
 
-    A `UserError` says that it is missing or is not UTF-8.
+    Raises
+    ------
+    UserError
+        The file is missing, cannot be read or is not UTF-8.
     """
     try:
         return path.read_bytes().decode("utf-8")
@@ -341,10 +344,10 @@ def read_text(path: Path) -> str:
 
 
 @contextmanager
-def written_by(made_by: str, path: Path) -> Iterator[None]:
-    """Read a file in a block; a `UserError` says that it is missing or damaged.
+def checked_read(made_by: str, path: Path) -> Iterator[None]:
+    """Read a file in a block; a `UserError` reports a missing or damaged file.
 
-    It also names the command or stage that writes the file.
+    The message names the command or stage that writes the file.
     """
     try:
         yield
@@ -354,6 +357,6 @@ def written_by(made_by: str, path: Path) -> Iterator[None]:
         raise UserError(f"{path} is damaged ({error}): {made_by} writes it anew") from None
 
 
-def outdated(path: Path) -> UserError:
-    """What to say of a result that does not fit the codebook or the paragraphs as they are now."""
+def outdated_error(path: Path) -> UserError:
+    """Make the error for a result that does not fit the present codebook or paragraphs."""
     return UserError(f"{path} was made from other topics or paragraphs: run `dvc repro` again")

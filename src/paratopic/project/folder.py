@@ -1,4 +1,4 @@
-"""A project: its folder, which stages, commands and users' code pass on, and its settings."""
+"""A project: its folder, its paths and its settings."""
 
 from __future__ import annotations
 
@@ -31,42 +31,43 @@ class Project:
 
     @property
     def paths(self) -> Paths:
-        """Where its files are."""
+        """Paths of its files."""
         return Paths(Path(self.folder))
 
     @property
     def home(self) -> Path:
-        """Its root, also where DVC runs an experiment in a folder below it."""
+        """Its root, even if DVC runs an experiment in a folder below it."""
         return Path(os.environ.get("DVC_ROOT", self.folder)).resolve()
 
     @property
     def log(self) -> Path | None:
-        """The file that new labels are added to; None where params.yaml names none."""
+        """The file of hand labels; None if params.yaml names none."""
         labels = self.params.prepare.labels
         return None if labels is None else self.paths.root / labels
 
     @cached_property
     def params(self) -> Params:
-        """Its settings, which are read once; errors as of `params.read_params`."""
+        """Its settings, which are read once, with the errors of `params.read_params`."""
         return read_params(self.paths.params)
 
     @property
-    def params_of_fits(self) -> Params:
-        """Its settings with the encoders that stage prepare chose where they are auto."""
+    def fit_params(self) -> Params:
+        """Its settings, in which the encoders that stage prepare chose replace auto."""
         encoders = read_json(self.paths.prepared, "stage prepare")["encoders"]
         return self.params.with_encoders(encoders)
 
 
 def run_stage(main: Callable[..., None]) -> None:
-    """Call the `main` of a stage with the project here and the arguments, as `errors.run` does.
+    """Run the `main` of a stage for the project in the current directory; see `errors.run`.
 
-    Settings that change meanwhile are an error: DVC reads those of the stage once it is done. It
-    would record the new values beside results of the old ones, and not run the stage again.
+    Settings that change during the run are an error: DVC reads them after the stage. It would
+    record the new values with results of the old ones, and not run the stage again.
     """
 
-    def whole() -> None:
+    def run_checked() -> None:
         project = Project()
-        # Looking for cycles in large libraries takes a tenth of a short run; at its end, seconds.
+        # The garbage collector takes a tenth of a short run, and seconds at its end, because
+        # libraries have so many objects.
         gc.set_threshold(10_000)
         before = project.params
         main(project, *sys.argv[1:])
@@ -78,13 +79,13 @@ def run_stage(main: Callable[..., None]) -> None:
                 f"settings changed during the stage ({', '.join(changed)}): run `dvc repro` again"
             )
 
-    run(whole)
+    run(run_checked)
 
 
 def _sections_of_stage(paths: Paths) -> list[str]:
-    """Names of the sections that the stage which DVC runs depends on, by dvc.yaml."""
+    """Names of the sections in dvc.yaml on which the stage that DVC runs depends."""
     stage, _, model = os.environ.get("DVC_STAGE", "").rpartition(":")[2].partition("@")
-    of_stage = YAML(typ="safe").load(paths.pipeline)["stages"].get(stage, {}) if stage else {}
-    # What is in other files is in dicts.
-    keys = [key.partition(".")[0] for key in of_stage.get("params", ()) if isinstance(key, str)]
+    definition = YAML(typ="safe").load(paths.pipeline)["stages"].get(stage, {}) if stage else {}
+    # Keys of other files than params.yaml are in dicts.
+    keys = [key.partition(".")[0] for key in definition.get("params", ()) if isinstance(key, str)]
     return [model if key.startswith("$") else key for key in keys]

@@ -1,8 +1,8 @@
 """Digests of the installed code and versions of libraries, on which the pipeline's stages depend.
 
-They are those of the code that runs, which need not lie in the project. A stage's code is its
-module and all that this imports, at once or late. So a new version runs those stages again whose
-code it changed, and no others. Docstrings, comments and blank lines are no code.
+The digests cover the code that runs, which may lie outside of the project. A stage's code is its
+module and all modules that this one imports, at once or late. A new version of the package runs
+only those stages again whose code changed. Docstrings, comments and blank lines do not count.
 """
 
 from __future__ import annotations
@@ -20,74 +20,78 @@ from typing import Any
 from paratopic.project.kinds import KINDS
 
 PACKAGE = Path(__file__).parents[1]
-# What a statement may stand after.
-_BEFORE = {NEWLINE, NL, COMMENT, INDENT, DEDENT}
+# Tokens that a statement may follow.
+_BEFORE_STATEMENT = {NEWLINE, NL, COMMENT, INDENT, DEDENT}
 
-# What a module imports, or has the defaults of, by the names in `kinds`: module → entries.
+# Some modules import others by their names in `kinds`, or use their defaults: module → entries.
 BY_KIND = {"inference.manifest": ("classifier",), "training.crossval": ("settings", "fit")}
 BY_KIND["findings.card"] = ("settings",)
-# The entries are words for people, too: a fit depends on its own entry, and on that in part.
+# Entries also contain words for people, so that a fit depends only on a part of its own entry.
 ENTRIES = "project.kinds"
-# Packages on which the fits of every kind depend, beside its own.
+# The fits of every kind depend on these packages, in addition to the kind's own packages.
 PACKAGES = ("numpy", "scipy", "scikit-learn")
 
 
 def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
-    """Digest of the code of each stage in a package's folder, by default the installed one.
+    """Compute a digest of the code that each stage of the pipeline runs.
+
+    Parameters
+    ----------
+    package
+        Folder of the package; the installed one by default.
 
     Returns
     -------
-    Name of a stage → 12 hexadecimal digits; of a stage that fits models, name of a kind → digits.
+    Name of a stage → 12 hexadecimal digits or, for a stage that fits models, a dict from each kind
+    of model to its digits.
     """
-    arrows = imports(package)
+    arrows = import_graph(package)
     digests: dict[str, Any] = {}
     for stage in sorted(name for name in arrows if name.startswith("stages.")):
         name = stage.partition(".")[2]
         if "training.crossval" not in closure([stage], arrows):
-            digests[name] = digest(modules_of([stage], KINDS, arrows), package)
+            digests[name] = modules_digest(modules_run([stage], KINDS, arrows), package)
             continue
         digests[name] = {}
         for kind in KINDS.values():
-            modules = modules_of([stage], [kind.name], arrows) - {ENTRIES}
-            entry = repr((kind.fit, kind.settings, kind.learns_from_unlabelled))
-            digests[name][kind.name] = digest(modules, package, entry)
+            modules = modules_run([stage], [kind.name], arrows) - {ENTRIES}
+            entry = repr((kind.fit, kind.settings, kind.uses_unlabelled))
+            digests[name][kind.name] = modules_digest(modules, package, entry)
     return digests
 
 
 def library_versions() -> dict[str, str]:
-    """Name of a kind of model → the packages that its fits compute with, and their versions.
+    """Name of a kind of model → the packages of its fits, with their versions.
 
-    A build for a kind of processor, such as ``+cpu``, is no other version.
+    Builds of one version for other processors, such as ``+cpu``, are not distinguished.
     """
-    return {
-        kind.name: ", ".join(
-            f"{package} {version(package).partition('+')[0]}"
-            for package in PACKAGES + kind.packages
-        )
-        for kind in KINDS.values()
-    }
+    versions = {}
+    for kind in KINDS.values():
+        packages = PACKAGES + kind.packages
+        numbers = [f"{package} {version(package).partition('+')[0]}" for package in packages]
+        versions[kind.name] = ", ".join(numbers)
+    return versions
 
 
-def modules_of(
+def modules_run(
     modules: Collection[str], kinds: Iterable[str], arrows: Mapping[str, set[str]]
 ) -> set[str]:
-    """All modules that some modules, such as "stages.split", run for kinds of model, with these."""
+    """The modules, such as "stages.split", and all that they run for some kinds of model."""
     reached = closure(modules, arrows)
+    entries = {entry for module in reached & BY_KIND.keys() for entry in BY_KIND[module]}
     named = {
         getattr(KINDS[kind], entry).partition(":")[0].removeprefix(f"{PACKAGE.name}.")
-        for module, entries in BY_KIND.items()
-        if module in reached
         for kind in kinds
         for entry in entries
     }
     return closure({*modules} | (named & arrows.keys()), arrows)
 
 
-def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
-    """Module of a package → the modules of it that it imports when it runs, at once or late.
+def import_graph(package: Path = PACKAGE) -> dict[str, set[str]]:
+    """Module of a package → its other modules that this one imports, at once or late.
 
-    Modules have dotted names below the package, such as ``"corpus.folds"``. What is imported for
-    the type checker alone does not count, and neither does what `import paratopic` itself imports.
+    Modules have dotted names below the package, such as ``"corpus.folds"``. Imports that are only
+    for the type checker do not count, and neither do those of `import paratopic` itself.
     """
     paths = {
         ".".join(path.relative_to(package).with_suffix("").parts): path
@@ -96,29 +100,30 @@ def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
     }
     arrows = {}
     for module, path in paths.items():
-        names = (name.partition(".") for name in imported(path.read_text(encoding="utf-8")))
-        arrows[module] = {below for first, _, below in names if first == package.name}
+        names = imported_names(path.read_text(encoding="utf-8"))
+        prefix = f"{package.name}."
+        arrows[module] = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
     return {module: names & paths.keys() for module, names in arrows.items()}
 
 
 def closure(modules: Iterable[str], arrows: Mapping[str, set[str]]) -> set[str]:
-    """The modules, and all that they reach by way of arrows of `imports`."""
+    """The modules and all that they reach through the arrows of `import_graph`."""
     reached = list(modules)
     for module in reached:  # grows
         reached += arrows[module].difference(reached)
     return set(reached)
 
 
-def digest(modules: Iterable[str], package: Path = PACKAGE, more: str = "") -> str:
+def modules_digest(modules: Iterable[str], package: Path = PACKAGE, more: str = "") -> str:
     """Digest of the code of modules, of the templates that they read, and of a further text.
 
-    It has 12 hexadecimal digits.
+    The digest has 12 hexadecimal digits.
     """
     total = hashlib.sha256(more.encode())
     for module in sorted(modules):
         path = package.joinpath(*module.split(".")).with_suffix(".py")
         source = path.read_text(encoding="utf-8")
-        total.update(f"{module}\0{code(source)}\0".encode())
+        total.update(f"{module}\0{code_without_prose(source)}\0".encode())
         for template in sorted(path.parent.iterdir()):
             if template.is_file() and template.suffix != ".py" and f'"{template.name}"' in source:
                 total.update(template.read_bytes())
@@ -126,23 +131,23 @@ def digest(modules: Iterable[str], package: Path = PACKAGE, more: str = "") -> s
 
 
 @cache
-def code(source: str) -> str:
-    """The source of a module without its docstrings, comments and blank lines.
+def code_without_prose(source: str) -> str:
+    """Remove docstrings, comments and blank lines from the source of a module.
 
-    It is cut out of the source, so that it is the same for each version of Python.
+    The rest of the source stays as it is, so that the result is the same in each version of Python.
 
-    >>> code('# Why\\nx = 1  # one\\n\\ndef f():\\n    "Docstring."\\n    return "# text"\\n')
-    'x = 1\\ndef f():\\n    return "# text"'
+    >>> code_without_prose('# Why\\nx = 1  # one\\n\\ndef f():\\n    "Doc"\\n    return "# x"\\n')
+    'x = 1\\ndef f():\\n    return "# x"'
     """
     lines = source.split("\n")
-    kept = set()  # lines inside strings, whose blank lines and ends belong to the string
+    kept = set()  # lines inside strings, where blank lines and line ends belong to the string
     tokens = list(generate_tokens(io.StringIO(source).readline))
     before = [NEWLINE, *(token.type for token in tokens)]
-    # From the end, so that what is cut out moves nothing that comes next.
+    # The loop runs from the end, because removing text moves all text behind it.
     for previous, token, following in reversed([*zip(before, tokens, tokens[1:], strict=False)]):
         is_text = token.type == STRING and following.type == NEWLINE
         (first, start), (last, end) = token.start, token.end
-        if token.type == COMMENT or (is_text and previous in _BEFORE):
+        if token.type == COMMENT or (is_text and previous in _BEFORE_STATEMENT):
             lines[first - 1] = lines[first - 1][:start] + lines[last - 1][end:]
             lines[first:last] = [""] * (last - first)
         elif last > first and token.string.strip():
@@ -155,17 +160,17 @@ def code(source: str) -> str:
 
 
 @cache
-def imported(source: str) -> frozenset[str]:
-    """Dotted names of what the source of a module imports when it runs, and of what these lie in.
+def imported_names(source: str) -> frozenset[str]:
+    """Dotted names that the source of a module imports when it runs, and their parents.
 
-    What is imported from a module may be a module itself, or a name in it.
+    A name that is imported from a module may be a module itself, or a name in it.
     """
     parts = [name.split(".") for name in _imports_below(ast.parse(source))]
     return frozenset(".".join(words[:n]) for words in parts for n in range(1, len(words) + 1))
 
 
 def _imports_below(node: ast.AST) -> Iterator[str]:
-    """Dotted names that a node imports, but for the type checker."""
+    """Dotted names that a node imports, without those for the type checker."""
     match node:
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
             return

@@ -1,7 +1,7 @@
-"""The kinds of model, one entry each: what a kind is, and which modules fit and open it.
+"""The kinds of model, with one entry for each, which names the modules that fit and load it.
 
-A kind's own modules are named here and imported when they are needed, so that prediction never
-loads training. Add a kind by an entry, in the order of simplicity, and the modules that it names.
+These modules are imported only when they are needed, so that prediction never loads training. A new
+kind needs an entry at its place in the order of simplicity, and the modules that the entry names.
 """
 
 from __future__ import annotations
@@ -18,25 +18,24 @@ class Kind:
     name
         Name in `models` of params.yaml, and of the kind's section there.
     title
-        What a model of this kind is, in a few words.
+        Description of the kind in a few words.
     settings
         ``module:name`` of the dataclass of its section in params.yaml.
     fit
         ``module:name`` of the function that fits it, with the parameters of `baseline.fit.fit`.
     classifier
-        ``module:name`` of the class that answers from a model's folder, an
+        ``module:name`` of the class that predicts from a model's folder, an
         `inference.model.Classifier`.
     colour, night_colour
-        Its colour in pictures, and on a dark page.
+        Colours in pictures, on a light and on a dark page.
     curve, no_curve
-        What the curve of its training shows, and why there may be none: sentences for the report.
+        Sentences for the report on the curve of training, and on reasons for its absence.
     packages
-        Packages, beside those of every kind, whose versions the model card lists.
-    learns_from_unlabelled
-        Whether paragraphs without a label teach it: as many as its setting `unlabelled` says.
-        Default: no.
+        Further packages whose versions the model card lists. Default: only those of every kind.
+    uses_unlabelled
+        Whether it is also trained on the pool, whose size is its setting `unlabelled`. Default: no.
     is_parallel
-        Whether one fit uses all processors by itself. Default: no; folds are fitted side by side.
+        Whether one fit uses all processors. Default: no; folds are fitted at the same time.
     """
 
     name: str
@@ -49,11 +48,11 @@ class Kind:
     curve: str
     no_curve: str
     packages: tuple[str, ...] = ()
-    learns_from_unlabelled: bool = False
+    uses_unlabelled: bool = False
     is_parallel: bool = False
 
 
-# From the simplest: to be champion, a model has to be better than each simpler one.
+# The simplest kind comes first. The champion has to be better than each simpler model.
 KINDS = {
     kind.name: kind
     for kind in (
@@ -86,7 +85,7 @@ KINDS = {
                 *("torch", "transformers", "sentence-transformers", "tokenizers"),
                 *("onnx", "onnxruntime"),
             ),
-            learns_from_unlabelled=True,
+            uses_unlabelled=True,
             is_parallel=True,
         ),
     )

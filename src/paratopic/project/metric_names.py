@@ -1,7 +1,7 @@
-"""The metrics, one entry each: what a metric is called, what it means and where it is shown.
+"""The metrics, with one entry for each: its name, its meaning and the places that show it.
 
-How a metric is computed is for `evaluation.metrics`, which has a function for each key. The order
-here is the order wherever metrics are listed; models are compared by the first that a report has.
+`evaluation.metrics` has a function for each key. Lists have the order of the entries, and
+models are compared by the first metric of a mode.
 """
 
 from __future__ import annotations
@@ -11,22 +11,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric over all topics. The page and the card show every one.
+    """A metric over all topics. The report's page and the model card show all metrics.
 
     Parameters
     ----------
     key
         Key in metrics.json and comparison.json, and name in MLflow.
+    title
+        Name for people.
     meaning
-        What it measures, in a few words.
+        Description in a few words.
     modes
-        Modes that it is measured in. Default: both.
+        Modes with this metric. Default: both.
     is_main
-        Whether it is shown where there is room for few: by `paratopic report`, in MLflow's columns
-        and charts, as a tag of a registered model, and in DVC's tables. Default: no.
+        Whether places with room for few metrics show it: `paratopic report`, columns and charts in
+        MLflow, tags of registered models, and tables of DVC. Default: no.
     hub
-        Name of the metric on a model hub, for the head of the card. None, the default, leaves it
-        out there.
+        Name of the metric on a model hub, for the head of the card. Default: None, for metrics that
+        the head lacks.
     """
 
     key: str
@@ -116,7 +118,7 @@ METRICS = (
 
 
 def metrics_in(mode: str) -> dict[str, Metric]:
-    """Key → metric, of the metrics that are measured in a mode.
+    """Key → metric, for the metrics of a mode.
 
     >>> list(metrics_in("multi"))[:3]
     ['macro_f1', 'micro_f1', 'map']

@@ -1,6 +1,6 @@
-"""Texts with what stands around them in their article: what models learn from and predict.
+"""Passages: texts with their contexts, from which models are trained and for which they predict.
 
-How much of it a model reads is for `inference.linear_head`.
+`inference.linear_head` decides how much of a context a model reads.
 """
 
 from __future__ import annotations
@@ -9,25 +9,24 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-# Between headings with no paragraph between them, such as a title and a section's heading.
+# Separates headings without a paragraph between them, such as a title and a section's heading.
 HEADING_SEPARATOR = " / "
-# Number of paragraphs that are read on each side, at most.
-REACH = 3
+# Largest number of paragraphs that are read on each side of a text.
+N_NEIGHBOURS = 3
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A text with what stands around it. Everything but the text may be missing.
+    """A text with its context. All parts of the context are optional.
 
     Parameters
     ----------
-    before
-        The paragraphs before it in its article, in their order, so that the last one is next to the
-        text; or that one alone, as a str. None by default.
-    after
-        The paragraphs after it, in their order; or the next one alone, as a str. None by default.
+    before, after
+        The paragraphs before and after the text in its article, in their order, so that the last
+        one of `before` and the first one of `after` are next to it; or only that one, as a str.
+        Default: none.
     heading, title
-        The heading it stands under, and the title of its article; ``""``, the default, for none.
+        The heading above the text, and the title of its article. Default: ``""``, none.
 
     Raises
     ------
@@ -57,25 +56,27 @@ class Passage:
 def article_passages(
     paragraphs: Sequence[str], headings: Sequence[str] | None = None, title: str = ""
 ) -> list[Passage]:
-    """The paragraphs of one article as passages, each with those around it.
+    """Convert the paragraphs of one article to passages.
 
     Parameters
     ----------
+    paragraphs
+        n texts in their order.
     headings
-        The heading that each of the paragraphs stands under; none by default.
+        The heading above each of the n paragraphs. Default: none.
 
     Raises
     ------
     ValueError
-        There are not as many headings as paragraphs.
+        The number of headings is not n.
     """
     if headings is not None and len(headings) != len(paragraphs):
         raise ValueError(f"{len(headings)} headings for {len(paragraphs)} paragraphs")
     return [
         Passage(
             text,
-            paragraphs[max(0, place - REACH) : place],
-            paragraphs[place + 1 : place + 1 + REACH],
+            paragraphs[max(0, place - N_NEIGHBOURS) : place],
+            paragraphs[place + 1 : place + 1 + N_NEIGHBOURS],
             headings[place] if headings else "",
             title,
         )
@@ -87,41 +88,43 @@ def table_passages(
     texts: Sequence[str | None],
     articles: Sequence[Hashable],
     places: Sequence[float | None],
-    beside: Sequence[Sequence[str]],
+    context: Sequence[Sequence[str]],
     rows: Iterable[int],
 ) -> list[Passage]:
-    """Rows of a table with what stands around them.
+    """Convert rows of a table to passages.
 
     Parameters
     ----------
     texts
-        n texts; None for a row that has none, and is nobody's neighbour.
+        n texts; None for a row without a text, which is no neighbour.
+    articles
+        Article of each of the n rows.
     places
-        Place of each row in its article, in any order; None for a row that has no place.
-    beside
-        Columns `source_settings.CONTEXT_COLUMNS` of the table, (4, n), "" for nothing. Rows without
-        a place are next to each other if each gives the text of the other as its neighbour.
+        Place of each of the n rows in its article, in any order; None for a row without a place.
+    context
+        Columns `source_settings.CONTEXT_COLUMNS` of the table, (4, n), "" for empty cells. Rows
+        without a place are neighbours if each one has the text of the other in these columns.
     rows
-        Numbers of the rows that are asked for, each of which has a text.
+        Numbers of the rows to convert, each of which has a text.
     """
-    before, after, headings, titles = beside
-    previous, following = _next_to(texts, articles, places, before, after)
+    before, after, headings, titles = context
+    previous, following = _neighbour_rows(texts, articles, places, before, after)
 
-    def near(row: int, given: Sequence[str], next_rows: Mapping[int, int]) -> list[str]:
-        """Texts on one side of a row, the nearest first."""
-        nearby: list[str] = []
-        at: int | None = row
-        while at is not None and len(nearby) < REACH:
-            text, at = given[at], next_rows.get(at)
-            text = text or (texts[at] if at is not None else None) or ""
-            nearby += [text] if text else []
-        return nearby
+    def neighbours(row: int, column: Sequence[str], next_rows: Mapping[int, int]) -> list[str]:
+        """Texts on one side of a row, beginning with the closest."""
+        result: list[str] = []
+        current: int | None = row
+        while current is not None and len(result) < N_NEIGHBOURS:
+            text, current = column[current], next_rows.get(current)
+            text = text or (texts[current] if current is not None else None) or ""
+            result += [text] if text else []
+        return result
 
     return [
         Passage(
             texts[row] or "",
-            near(row, before, previous)[::-1],
-            near(row, after, following),
+            neighbours(row, before, previous)[::-1],
+            neighbours(row, after, following),
             section_heading(headings[row], titles[row]),
             titles[row],
         )
@@ -129,7 +132,7 @@ def table_passages(
     ]
 
 
-def _next_to(
+def _neighbour_rows(
     texts: Sequence[str | None],
     articles: Sequence[Hashable],
     places: Sequence[float | None],
@@ -150,15 +153,15 @@ def _next_to(
         for (_, row), (_, other) in pairwise(sorted(members))
     ]
     for row, (text, article, text_after) in enumerate(zip(texts, articles, after, strict=True)):
-        given = row_of.get((article, text_after, text)) if text and text_after else None
-        pairs += [(row, given)] if given is not None else []
+        if text and text_after and (article, text_after, text) in row_of:
+            pairs.append((row, row_of[article, text_after, text]))
     return {other: row for row, other in pairs}, dict(pairs)
 
 
 def section_heading(heading: str, title: str) -> str:
-    """The heading of a section without the title of its article.
+    """Remove the title of an article from the heading of a section.
 
-    A title tells what the article is about, not what each of its sections is about.
+    A title describes the whole article, not the section.
 
     >>> section_heading("Talks open / Trade", "Talks open"), section_heading("Venue", "Talks open")
     ('Trade', 'Venue')

@@ -1,7 +1,7 @@
 """JSON files of `reports/` as objects, whose classes are in the rooms that write the files.
 
-Here are those that several rooms read, and how long the last fits of a project took on this
-machine, on which nothing depends. Prediction needs none of them, nor pydantic.
+This module has the classes that several rooms read, and the durations of the last fits on this
+machine, on which no result depends. Prediction imports neither this module nor pydantic.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import write_json, written_by
+from paratopic.project.files import checked_read, write_json
 from paratopic.project.terminal import duration
 
 
 class Report(BaseModel):
     """Content of a JSON file, or a part of it.
 
-    A field that was not given is not written. What the file has beside the fields is ignored.
+    Fields that were not set are not written. Further keys of the file are ignored.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,11 +32,11 @@ class Report(BaseModel):
 
     @classmethod
     def load(cls, path: Path, made_by: str = "`dvc repro`") -> Self:
-        """Read the file, with errors as of `files.written_by`.
+        """Read the file, with the errors of `files.checked_read`.
 
-        That of another version may lack a field, which is an error, too.
+        A missing field, as in a file of another version, is an error, too.
         """
-        with written_by(made_by, path):
+        with checked_read(made_by, path):
             try:
                 return cls.model_validate_json(path.read_bytes())
             except ValidationError as error:
@@ -46,16 +46,20 @@ class Report(BaseModel):
 
 
 class Final(Report):
-    """Content of final.json: about the model that ships, as stage train left it.
+    """Content of final.json, which describes the final fit.
 
     Parameters
     ----------
+    n_labelled, n_unlabelled
+        Number of texts with a label, and of texts of the pool, that the model was fitted to.
     size
-        Bytes of its files, without calibration and manifest.
+        Bytes of the model's files, without calibration and manifest.
     parity
-        Name of a metric → how close its files' answers are to those of the model that was fitted.
+        Name of a metric → agreement of the files' predictions with those of the fitted model.
     context
-        Part of what stands around a text → its weight (`inference.linear_head.ContextWeights`).
+        Part of a context → its weight (`inference.linear_head.ContextWeights`).
+    notes
+        Notes on the fit.
     """
 
     n_labelled: int
@@ -67,24 +71,24 @@ class Final(Report):
 
 
 class Timer:
-    """Measures how long a stage takes."""
+    """Measures the duration of a stage."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Seconds since it was made."""
+        """Seconds since the timer was made."""
         return time.monotonic() - self._started
 
-    def keep(self, times: Path, stage: str, **about: str) -> None:
-        """Note in the file of times how long a stage took, and what it made."""
-        last = Time(seconds=self.seconds, **about)
+    def save(self, times: Path, stage: str, **details: str) -> None:
+        """Save the duration of a stage in the file of times, with further fields of `Time`."""
+        last = Time(seconds=self.seconds, **details)
         Times({**read_times(times), stage: last}).save(times, digits=1)
 
 
 class Time(Report):
-    """Seconds that a stage took, and what it did: labelled texts, or the digest of its fit."""
+    """Seconds that a stage took, with the number of labelled texts or the digest of its fit."""
 
     seconds: float
     labelled: str = ""
@@ -92,18 +96,18 @@ class Time(Report):
 
 
 class Times(Report, RootModel[dict[str, Time]]):
-    """Name of a stage → its time when it last ran here."""
+    """Name of a stage → its last duration on this machine."""
 
 
 def read_times(path: Path) -> dict[str, Time]:
-    """Name of a stage → its time when it last ran here; empty if not known."""
+    """Read the last durations on this machine: name of a stage → time; empty if unknown."""
     with suppress(UserError):
         return Times.load(path).root
     return {}
 
 
-def last_time(times: Path, model: str) -> str:
-    """How long it last took to measure a model: "3 min for 312 labelled texts"; else ""."""
+def last_fit_time(times: Path, model: str) -> str:
+    """The last duration of a kind's fits: "3 min for 312 labelled texts"; "" if unknown."""
     if not (last := read_times(times).get(f"fit@{model}")):
         return ""
     return f"{duration(last.seconds)} for {last.labelled}"

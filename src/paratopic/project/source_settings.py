@@ -1,6 +1,6 @@
-"""What `prepare.sources` of params.yaml says: where articles and tables are, and a table's columns.
+"""The entries of `prepare.sources` in params.yaml: paths of articles and tables, and columns.
 
-This module reads no file (`reading.sources` and `tables` do).
+This module reads no file; `reading.sources` and `tables` do.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
-from paratopic.project.topics import NONE_CELL, UNDECIDED, split_cell
+from paratopic.project.topics import NO_TOPIC_CELL, UNDECIDED, split_cell
 
-# Keys of the columns that tell what stands around a text.
+# Keys of the columns with the context of a text.
 CONTEXT_COLUMNS = "text_preceding", "text_following", "heading", "title"
 
 
@@ -19,9 +19,8 @@ CONTEXT_COLUMNS = "text_preceding", "text_following", "heading", "title"
 class Source:
     """One entry of `prepare.sources`.
 
-    The columns of a table are those of the keys' names, unless a key names another one. A column
-    that is named has to be there. Null means that the table has no such column, whatever its
-    columns are called.
+    A key stands for the column with the key's name, or for another column that it names, which then
+    has to exist. Null means that the table has no such column, whatever its columns are called.
 
     Parameters
     ----------
@@ -30,7 +29,7 @@ class Source:
     text, label
         Columns with the paragraphs, and with their topics.
     group
-        Column that says which rows belong together, such as to one speech.
+        Column with the group of a row, such as a speech.
     position
         Column with the place of a row in its group.
     text_preceding, text_following
@@ -38,17 +37,16 @@ class Source:
     heading, title
         Columns with the heading of a row's section, and the title of its article.
     drawn
-        Column that says how a labelled row was drawn.
+        Column with the draw of a labelled row.
     id
-        Column with the rows' own ids, which paragraph ids then end with.
+        Column with the rows' own ids, with which paragraph ids end.
     date
         Column that becomes the field `date`.
     random
         Whether all labelled rows are a random sample of the table's rows.
     labels
-        A label of the table → the topic that it means, or several separated by semicolons, or
-        `NONE_CELL`, or `UNDECIDED`. A label that is not there means the topic of its name. Empty by
-        default.
+        Label of the table → the topic that it means, several topics separated by semicolons,
+        `NO_TOPIC_CELL` or `UNDECIDED`. Other labels mean the topic of their name. Default: empty.
     """
 
     # For pydantic, which checks params.yaml.
@@ -71,45 +69,45 @@ class Source:
 
     @property
     def columns(self) -> dict[str, str]:
-        """Key → the column that it stands for; keys that are null are left out."""
-        named = {key: getattr(self, key) for key in KEYS}
-        return {key: name or key for key, name in named.items() if name is not None}
+        """Key → its column, without the keys that are null."""
+        names = {key: getattr(self, key) for key in KEYS}
+        return {key: name or key for key, name in names.items() if name is not None}
 
     @property
     def named(self) -> dict[str, str]:
-        """The keys that name a column, and these columns."""
-        return {key: name for key in KEYS if (name := getattr(self, key))}
+        """Key → its column, for the keys that name one."""
+        return {key: getattr(self, key) for key in KEYS if getattr(self, key)}
 
-    def meaning(self, cell: str) -> list[str] | None:
-        """The topics that a label means, as a whole or else by the names in it; None for no label.
+    def label_topics(self, cell: str) -> list[str] | None:
+        """The topics that a label, or each name in it, means; None for no label.
 
-        >>> Source("t.csv", labels={"Econ": "trade"}).meaning("Econ; security")
+        >>> Source("t.csv", labels={"Econ": "trade"}).label_topics("Econ; security")
         ['trade', 'security']
-        >>> Source("t.csv", labels={"Law; order": "law"}).meaning("Law; order")
+        >>> Source("t.csv", labels={"Law; order": "law"}).label_topics("Law; order")
         ['law']
-        >>> Source("t.csv", labels={"N/A": "?"}).meaning("N/A")
+        >>> Source("t.csv", labels={"N/A": "?"}).label_topics("N/A")
         """
         parts = [cell] if cell in self.labels else split_cell(cell)
         names = [
             name
             for part in parts
             for name in split_cell(self.labels.get(part, part))
-            if name != NONE_CELL or part not in self.labels
+            if name != NO_TOPIC_CELL or part not in self.labels
         ]
         is_label = parts and set(names) != {UNDECIDED}
         return [name for name in names if name != UNDECIDED] if is_label else None
 
 
-# The keys that stand for columns.
+# Keys that stand for columns.
 KEYS = tuple(key.name for key in fields(Source) if key.name not in ("path", "random", "labels"))
 
 
-def entry(source: Source) -> str | dict[str, Any]:
-    """Make a source an entry of `prepare.sources`: a path alone, or a mapping of what is not usual.
+def source_entry(source: Source) -> str | dict[str, Any]:
+    """Convert a source to an entry of `prepare.sources`: its path, or a mapping without defaults.
 
-    >>> entry(Source("t.csv", text="body", labels={"Econ": "trade"}))
+    >>> source_entry(Source("t.csv", text="body", labels={"Econ": "trade"}))
     {'path': 't.csv', 'text': 'body', 'labels': {'Econ': 'trade'}}
     """
-    usual = asdict(Source(""))
-    values = {key: value for key, value in asdict(source).items() if value != usual[key]}
+    defaults = asdict(Source(""))
+    values = {key: value for key, value in asdict(source).items() if value != defaults[key]}
     return source.path if source == Source(source.path) else values

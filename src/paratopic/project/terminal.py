@@ -1,7 +1,7 @@
-"""What programs show: tables on stdout, and the progress of long work on stderr.
+"""Output of programs: tables on stdout, and the progress of long work on stderr.
 
-Progress is a bar on a terminal, and elsewhere, such as in a log, a few lines. The caller decides
-what counts as a step of the work.
+Progress is a bar on a terminal, and a few lines elsewhere, such as in a log. The caller defines the
+steps of the work.
 """
 
 from __future__ import annotations
@@ -17,58 +17,58 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-# A log has a line for each step if there are at most so many, and else one for each tenth.
+# A log has a line for each step of at most so many, and otherwise a line for each tenth.
 MOST_LINES, TENTHS = 20, 10
-# Seconds between two lines in a log, at least.
+# Smallest number of seconds between two lines in a log.
 LOG_INTERVAL = 10.0
-# Share of a step after which the first line comes.
-FIRST = 0.25
-# Times a second that a terminal is drawn, at most.
+# Share of a line's work after which the first line is printed.
+FIRST_SHARE = 0.25
+# A terminal is drawn at most so many times a second.
 REDRAWS = 4
-# Seconds of past work from which the time left is told: a single step may take minutes.
-MEASURED = 3600.0
+# The remaining time is estimated from so many seconds of past work: one step may take minutes.
+ESTIMATE_PERIOD = 3600.0
 
 
 class Advance(Protocol):
-    """Shows that a number of steps are done, and a note on them, by default none."""
+    """Shows the number of steps done so far, and a note on them, by default none."""
 
     def __call__(self, done: float, note: str = "") -> None: ...
 
 
-def terminal() -> Console:
-    """Stdout, on which names and texts are as they are, whatever brackets and colons they have."""
+def stdout_console() -> Console:
+    """Stdout, without markup: brackets and colons of names and texts have no meaning."""
     return Console(markup=False, emoji=False)
 
 
-def listing(rows: Iterable[tuple[str, Iterable[str]]]) -> Table:
-    """Lay out what each row is about, such as a line of a file, and beside it lines of text."""
+def two_column_table(rows: Iterable[tuple[str, Iterable[str]]]) -> Table:
+    """Lay out the subject of each row, such as a line of a file, and lines of text next to it."""
     table = Table.grid(padding=(0, 2, 1, 0))
-    for where, lines in rows:
-        table.add_row(where, Text("\n".join(lines), overflow="fold"))
+    for subject, lines in rows:
+        table.add_row(subject, Text("\n".join(lines), overflow="fold"))
     return table
 
 
-def waiting(what: str) -> AbstractContextManager[object]:
-    """Say what is being done ("reading the paragraphs") while the block runs, on a terminal."""
+def show_status(text: str) -> AbstractContextManager[object]:
+    """Show a text, such as "reading the paragraphs", on a terminal while the block runs."""
     console, is_terminal = _stderr()
-    return console.status(what, refresh_per_second=REDRAWS) if is_terminal else nullcontext()
+    return console.status(text, refresh_per_second=REDRAWS) if is_terminal else nullcontext()
 
 
 @contextmanager
-def bar(label: str, total: int) -> Iterator[Advance]:
-    """Show a progress bar on stderr while the block runs; where that is no terminal, print lines.
+def progress_bar(label: str, total: int) -> Iterator[Advance]:
+    """Show a progress bar on stderr while the block runs, or print lines if it is no terminal.
 
-    A line is printed as soon as `LOG_INTERVAL` seconds are over, to show how long it will take,
-    and then after each step, or after a tenth of the work if there are many steps or one. It comes
-    `LOG_INTERVAL` seconds after the line before it at the earliest, and not after the last step.
+    The first line is printed after `LOG_INTERVAL` seconds, to show how long the work will take.
+    Further lines follow after each step, or after each tenth of one step or of many steps. They are
+    at least `LOG_INTERVAL` seconds apart, and none follows the last step.
 
     Yields
     ------
-    A function to call with the number of steps done so far; of 1 step, the share that is done.
+    A function to call with the number of steps done so far, or with the share of a single step.
     """
     console, is_terminal = _stderr()
     if not is_terminal:
-        yield _lines(console, label, total)
+        yield _line_printer(console, label, total)
         return
     with Progress(
         TextColumn(label),
@@ -79,35 +79,35 @@ def bar(label: str, total: int) -> Iterator[Advance]:
         console=console,
         transient=True,
         refresh_per_second=REDRAWS,
-        speed_estimate_period=MEASURED,
+        speed_estimate_period=ESTIMATE_PERIOD,
     ) as progress:
-        task = progress.add_task(label, total=total, note="", amount=_done(0, total))
+        task = progress.add_task(label, total=total, note="", amount=_amount(0, total))
 
         def advance(done: float, note: str = "") -> None:
-            progress.update(task, completed=done, note=note, amount=_done(done, total))
+            progress.update(task, completed=done, note=note, amount=_amount(done, total))
 
         yield advance
 
 
 def _stderr() -> tuple[Console, bool]:
-    """Stderr, silent where notes are not wanted either, and whether it is a terminal."""
-    wanted = logging.getLogger("paratopic").isEnabledFor(logging.WARNING)
-    console = Console(stderr=True, quiet=not wanted)
-    # Not `console.is_terminal`, which FORCE_COLOR makes true of a log as well.
+    """Stderr, and whether it is a terminal; it is silent if warnings are not logged."""
+    is_quiet = not logging.getLogger("paratopic").isEnabledFor(logging.WARNING)
+    console = Console(stderr=True, quiet=is_quiet)
+    # FORCE_COLOR makes `console.is_terminal` true for a log as well.
     return console, console.file.isatty()
 
 
-def _done(done: float, total: float) -> str:
-    """How much is done: "3 of 15", or the share of a single step.
+def _amount(done: float, total: float) -> str:
+    """The amount of work done: "3 of 15", or the share of a single step.
 
-    >>> _done(3.4, 15), _done(0.4, 1)
+    >>> _amount(3.4, 15), _amount(0.4, 1)
     ('3 of 15', '40%')
     """
     return f"{done:.0%}" if total == 1 else f"{int(done):,} of {int(total):,}"
 
 
 def duration(seconds: float) -> str:
-    """A time that is about right.
+    """Write a rounded duration.
 
     >>> duration(49.6), duration(170), duration(7000)
     ('50 s', '3 min', '117 min')
@@ -115,26 +115,26 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def _lines(console: Console, label: str, total: int) -> Advance:
-    """Progress in lines: "transformer: fit 3 of 15, about 4 min left"."""
+def _line_printer(console: Console, label: str, total: int) -> Advance:
+    """Print progress as lines: "transformer: fit 3 of 15, about 4 min left"."""
     n_lines = total if 1 < total <= MOST_LINES else TENTHS
-    started = when = time.monotonic()
-    shown = 0
-    first: tuple[float, float] | None = None
+    started = last_printed = time.monotonic()
+    shown_part = 0
+    first_call: tuple[float, float] | None = None
 
     def advance(done: float, note: str = "") -> None:
-        """Print a line if there is news."""
-        nonlocal shown, when, first
+        """Print a line if one is due."""
+        nonlocal shown_part, last_printed, first_call
         part, now = int(done * n_lines / total), time.monotonic()
-        # What is loaded before the first step takes long beside it, and does not come again.
-        since, before = first or (started, 0.0)
-        first = first or (now, done)
-        is_first = when == started and done * n_lines >= FIRST * total
-        is_news = done > before and (part > shown or is_first)
-        if is_news and part < n_lines and now - when >= LOG_INTERVAL:
-            shown, when = part, now
-            left = f"about {duration((now - since) * (total - done) / (done - before))} left"
-            words = ", ".join(filter(None, [f"{label} {_done(done, total)}", note, left]))
-            console.print(words, highlight=False, soft_wrap=True)
+        # The time before the first call is left out: much of it is loading, which happens once.
+        since, done_before = first_call or (started, 0.0)
+        first_call = first_call or (now, done)
+        is_first = last_printed == started and done * n_lines >= FIRST_SHARE * total
+        is_due = done > done_before and (part > shown_part or is_first)
+        if is_due and part < n_lines and now - last_printed >= LOG_INTERVAL:
+            shown_part, last_printed = part, now
+            seconds = (now - since) * (total - done) / (done - done_before)
+            parts = [f"{label} {_amount(done, total)}", note, f"about {duration(seconds)} left"]
+            console.print(", ".join(filter(None, parts)), highlight=False, soft_wrap=True)
 
     return advance

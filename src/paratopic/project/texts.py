@@ -1,7 +1,6 @@
-"""Many texts with what stands around them, by numbers: what models learn from and are measured on.
+"""Numbered texts with their contexts, for training and measuring models.
 
-Each distinct text is there once, however often it is read. What of it is read, and how much each
-part weighs, is for `inference.linear_head`.
+Each distinct text is stored once. `inference.linear_head` weights the parts of a context.
 """
 
 from __future__ import annotations
@@ -14,97 +13,103 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from paratopic.project.passages import REACH, Passage
+from paratopic.project.passages import N_NEIGHBOURS, Passage
 
-# A text alone, or with what stands around it.
+# A text without context, or with it.
 Text: TypeAlias = str | Passage
 
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 
-# Parts of what stands around a text, in the order in which they are shown.
+# Parts of a context, in the order in which they are shown.
 PARTS = ("title", "heading", "before", "after")
-# Places around a text: part of each, and its distance there. The nearest come first.
-NEAR = [(part, distance) for part in ("before", "after") for distance in range(1, REACH + 1)]
-PLACES = (*NEAR, ("heading", 1), ("title", 1))
-# In place of a number: nothing stands there.
-NOTHING = -1
+# Places in a context: the part, and the distance from the text, by which each side is ordered.
+NEIGHBOUR_PLACES = [
+    (part, distance) for part in ("before", "after") for distance in range(1, N_NEIGHBOURS + 1)
+]
+PLACES = (*NEIGHBOUR_PLACES, ("heading", 1), ("title", 1))
+# The number at a place that has no text.
+NO_TEXT = -1
 
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """n texts, and what stands around each of them.
+    """n texts with their contexts.
 
     Parameters
     ----------
     distinct
-        m distinct texts; some may be none of the n, and stand around none.
-    own
-        (n,) number of each text.
-    around
-        (n, p) numbers of the texts at the p `PLACES` around each text; `NOTHING` where none is.
+        m distinct texts. A selection of the n texts keeps all of them.
+    numbers
+        (n,) the number of each text in `distinct`.
+    context
+        (n, p) the numbers of the texts at the p `PLACES` of each context; `NO_TEXT` at empty ones.
     """
 
     distinct: Sequence[str]
-    own: Integers
-    around: Integers
+    numbers: Integers
+    context: Integers
 
     def __len__(self) -> int:
-        return len(self.own)
+        return len(self.numbers)
 
     @property
     def plain(self) -> list[str]:
-        """The texts themselves, (n,)."""
-        return [self.distinct[number] for number in self.own.tolist()]
+        """The n texts without context."""
+        return [self.distinct[number] for number in self.numbers.tolist()]
 
     @property
     def without_context(self) -> Texts:
-        """The texts without what stands around them."""
+        """The same texts with empty contexts."""
         return self.without(np.ones((1, 1), dtype=bool))
 
-    def of(self, rows: Integers | Booleans | slice) -> Texts:
-        """Select texts, by their numbers or by whether they are wanted."""
-        return replace(self, own=self.own[rows], around=self.around[rows])
+    def select(self, rows: Integers | Booleans | slice) -> Texts:
+        """Select texts, by their numbers or by a mask."""
+        return replace(self, numbers=self.numbers[rows], context=self.context[rows])
 
     def without(self, hidden: Booleans) -> Texts:
-        """Leave out what is hidden around the texts: (n, p), or what NumPy broadcasts to it."""
-        return replace(self, around=np.where(hidden, NOTHING, self.around))
+        """Empty hidden places of the contexts: (n, p), or a shape that NumPy broadcasts to it."""
+        return replace(self, context=np.where(hidden, NO_TEXT, self.context))
 
     def at(self, part: str) -> Integers:
-        """Numbers of the texts at the places of a part around each text, (n, r)."""
-        return self.around[:, [name == part for name, _ in PLACES]]
+        """Numbers of the texts in a part of each context, (n, r)."""
+        return self.context[:, [name == part for name, _ in PLACES]]
 
 
 def as_passage(text: Text) -> Passage:
-    """The text as a passage, with nothing around it if it is a str."""
+    """Convert a text to a passage; a str has no context."""
     return text if isinstance(text, Passage) else Passage(text)
 
 
-def plain(texts: Iterable[Text]) -> list[str]:
-    """The texts without what stands around them."""
+def plain_texts(texts: Iterable[Text]) -> list[str]:
+    """The texts without context."""
     return [text.text if isinstance(text, Passage) else text for text in texts]
 
 
 def numbered(texts: Iterable[Text]) -> Texts:
-    """Number n texts and those that stand around them; a blank one around a text is nothing."""
-    number: dict[str, int] = {}
-    own, around = list[int](), list[list[int]]()
+    """Number n texts and those in their contexts, in which a blank text counts as missing.
+
+    >>> numbered([Passage("B.", "A."), "A."]).numbers
+    array([0, 1])
+    """
+    number_of: dict[str, int] = {}
+    numbers, contexts = list[int](), list[list[int]]()
     for text in texts:
         passage = as_passage(text)
-        own.append(number.setdefault(passage.text, len(number)))
-        around.append(
+        numbers.append(number_of.setdefault(passage.text, len(number_of)))
+        contexts.append(
             [
-                number.setdefault(each, len(number)) if each.strip() else NOTHING
-                for each in _around(passage)
+                number_of.setdefault(other, len(number_of)) if other.strip() else NO_TEXT
+                for other in _context_texts(passage)
             ]
         )
-    numbers = np.array(around, dtype=np.int64).reshape(-1, len(PLACES))
-    return Texts(list(number), np.array(own, dtype=np.int64), numbers)
+    context = np.array(contexts, dtype=np.int64).reshape(-1, len(PLACES))
+    return Texts(list(number_of), np.array(numbers, dtype=np.int64), context)
 
 
-def _around(passage: Passage) -> Iterator[str]:
-    """The texts at the `PLACES` around a passage, "" for none."""
-    for near in (reversed(passage.before), iter(passage.after)):
-        yield from islice(chain(near, repeat("")), REACH)
+def _context_texts(passage: Passage) -> Iterator[str]:
+    """The texts at the `PLACES` of a passage's context, "" for none."""
+    for neighbours in (reversed(passage.before), iter(passage.after)):
+        yield from islice(chain(neighbours, repeat("")), N_NEIGHBOURS)
     yield from (passage.heading, passage.title)

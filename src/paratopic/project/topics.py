@@ -1,7 +1,7 @@
 """The codebook: the names, order and definitions of the topics, and how labels are written.
 
 The order of the codebook is the order of the classes everywhere: in columns of scores, in rows of
-a confusion matrix, in `classes_`. This module knows nothing of paragraphs, files or models.
+a confusion matrix, in `classes_`. This module depends on no paragraphs, files or models.
 """
 
 from __future__ import annotations
@@ -11,58 +11,59 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import compress
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple
 from unicodedata import normalize
 
-from paratopic.project.errors import MOST_NAMED, UserError, did_you_mean, in_short
+from paratopic.project.errors import MOST_NAMED, UserError, closest_word_hint, shortened_list
 from paratopic.project.scripts import STOPS
 
 if TYPE_CHECKING:
     import regex
 
-# Between the topics in a cell of a file. Between functions labels are tuples of names.
+# Separates the topics in a cell of a file. Functions pass labels as tuples of names.
 SEPARATOR = ";"
-# In place of topics: nobody has decided yet, or an answer is taken back.
+# Replaces the topics of a vote that is undecided or withdrawn.
 UNDECIDED = "?"
 
 # single: a paragraph has at most one topic. multi: it may have several.
 ModeName = Literal["single", "multi"]
 
-# What becomes of a paragraph on which annotators are divided: it has no label until another answer
-# settles it, or `labels.answers.aggregate` decides.
+# leave_out: a paragraph with a tie has no label until another vote breaks the tie. first:
+# `labels.votes.aggregate` breaks it.
 TieRule = Literal["leave_out", "first"]
 
-# What is written where a text has none of the topics: in full, where there is little room, and in a
-# cell of labels, where an empty one would say that there is no label.
+# These stand for none of the topics: in words, where there is little room, and in a cell of labels.
+# An empty cell would mean that there is no label.
 NO_TOPIC = "none of the topics"
-NONE = "(none)"
-NONE_CELL = "none"
+NO_TOPIC_SHORT = "(none)"
+NO_TOPIC_CELL = "none"
 
-# Names that no topic has, because they stand for no answer or for none of the topics.
-_TAKEN = ("", UNDECIDED, NO_TOPIC, f"({NO_TOPIC})", NONE, NONE_CELL)
+# These cannot be names of topics, because they stand for no vote or for none of the topics.
+_RESERVED = ("", UNDECIDED, NO_TOPIC, f"({NO_TOPIC})", NO_TOPIC_SHORT, NO_TOPIC_CELL)
 
-# Characters that the name of a topic must not have: labels are written on one line.
-_REFUSED = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Names of topics cannot contain these characters, because a label is written on one line.
+_FORBIDDEN = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-# Seconds that the search for a pattern may take: in a heading or a text, and in all together, of
-# which those that are quick do not count. Some patterns backtrack for ever.
+# A search for a pattern may take so many seconds in one text, and in all texts together. Searches
+# below the last number do not count. Limits are needed, because some patterns backtrack for ever.
 LONGEST_SEARCH, LONGEST_SEARCHES, QUICK = 1.0, 60.0, 0.001
 
-# Where the doubtful cases of a definition begin.
+# The doubtful cases of a definition begin here.
 _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
 
-# What separates a definition's clauses; the dots of "U.S." and "e.g." do not. Behind commas and
-# stops of scripts such as Chinese and Arabic there may be no blank.
+# These separate the clauses of a definition; the dots of "U.S." and "e.g." do not. Scripts such as
+# Chinese and Arabic may have no blank after commas and full stops.
 _STOPS = re.compile(
     r"(?:[,;:]|(?<=[^\W\d_A-Z]{2})\.)(?:\s+(?:and|or|und|oder|et|ou|y)\b|\s|$)"
     rf"|[，；：、\u060c\u061b\u1363\u1364{STOPS}]"
 )
 
 
-def composed(name: str) -> str:
-    """The name of a topic with accents as parts of letters (NFC): two forms look alike.
+def normalized_name(name: str) -> str:
+    """Normalize the name of a topic to NFC, because two forms of an accent look alike.
 
-    >>> composed("e\u0301conomie") == "\u00e9conomie"
+    >>> normalized_name("e\u0301conomie") == "\u00e9conomie"
     True
     """
     return normalize("NFC", name)
@@ -74,7 +75,7 @@ def split_cell(cell: str) -> tuple[str, ...]:
     >>> split_cell("trade; security")
     ('trade', 'security')
     """
-    names = (composed(name.strip()) for name in cell.split(SEPARATOR))
+    names = (normalized_name(name.strip()) for name in cell.split(SEPARATOR))
     return tuple(dict.fromkeys(name for name in names if name))
 
 
@@ -88,7 +89,7 @@ def join_cell(names: Iterable[str]) -> str:
 
 
 def topics_in_words(names: Iterable[str]) -> str:
-    """Name topics for people.
+    """Write names of topics for people.
 
     >>> topics_in_words(("trade", "security")), topics_in_words(())
     ('trade; security', 'none of the topics')
@@ -96,10 +97,10 @@ def topics_in_words(names: Iterable[str]) -> str:
     return f"{SEPARATOR} ".join(names) or NO_TOPIC
 
 
-def first_definition(name: str) -> str:
-    """The name of a topic as its definition, until somebody writes a better one.
+def default_definition(name: str) -> str:
+    """Write a definition from a topic's name, to be replaced by a better one.
 
-    >>> first_definition("diplomacy_venue")
+    >>> default_definition("diplomacy_venue")
     'Diplomacy venue.'
     """
     words = " ".join(name.replace("_", " ").split())
@@ -115,7 +116,7 @@ class Topic:
     name
         Name of the topic in labels, score columns and predictions.
     definition
-        What the topic covers; then, for annotators, the doubtful cases after "In:" and "Out:".
+        Scope of the topic; then, for annotators, the doubtful cases after "In:" and "Out:".
         Empty by default: labelled tables need no definitions.
     heading
         Regular expression. A heading that it matches anywhere, in upper or lower case, gives the
@@ -137,8 +138,8 @@ class Topic:
     was: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", composed(self.name))
-        object.__setattr__(self, "was", tuple(map(composed, self.was)))
+        object.__setattr__(self, "name", normalized_name(self.name))
+        object.__setattr__(self, "was", tuple(map(normalized_name, self.was)))
         for name in (self.name, *self.was):
             _check_name(name)
         for pattern in (self.heading, self.pattern):
@@ -149,7 +150,7 @@ class Topic:
 
     @property
     def description(self) -> str:
-        """The part of the definition that models read: up to the first "In:" or "Out:"."""
+        """The part of the definition that models read, up to the first "In:" or "Out:"."""
         return _CASES.split(self.definition, maxsplit=1)[0].strip()
 
 
@@ -160,11 +161,11 @@ class Pattern:
     Parameters
     ----------
     expression
-        Upper and lower case do not matter.
+        The expression; it matches upper and lower case alike.
     where
-        Where it is written, for messages.
+        Place where it is written, for messages.
     spent
-        Seconds that searches have taken, without the quick ones; 0 by default.
+        Seconds that searches have taken, without the quick ones. Default: 0.
     """
 
     expression: str
@@ -180,14 +181,14 @@ class Pattern:
         except regex.error as error:
             raise UserError(f"{self.where} cannot be searched for: {error}") from None
 
-    def is_in(self, text: str) -> bool:
-        """Say whether it matches somewhere in a text.
+    def matches(self, text: str) -> bool:
+        """Whether the pattern matches somewhere in a text.
 
         Raises
         ------
         UserError
-            It is no regular expression, or takes longer than `LONGEST_SEARCH`, or than
-            `LONGEST_SEARCHES` in all texts so far.
+            The pattern is no regular expression, or its search takes more than `LONGEST_SEARCH`
+            seconds, or more than `LONGEST_SEARCHES` with all earlier searches.
         """
         started = time.monotonic() + QUICK
         seconds = max(QUICK, min(LONGEST_SEARCH, LONGEST_SEARCHES - self.spent))
@@ -201,10 +202,10 @@ class Pattern:
 
 
 class Meaning(NamedTuple):
-    """What a label means today: its topics in today's names, each once.
+    """The current names of a label's topics, without repetitions.
 
-    They are as they are written if the label is to be given again, or if the codebook does not know
-    them. `retired` says why it is to be given again; it is "" if the label counts.
+    `retired` is the reason why the paragraph has to be labelled again, and "" if the label counts.
+    Names stay as they are written if there is such a reason, or if the codebook lacks them.
     """
 
     names: tuple[str, ...]
@@ -212,43 +213,45 @@ class Meaning(NamedTuple):
 
 
 class SingleLabels:
-    """What labels mean in mode single: the first topic, the dominant one, counts.
+    """The meaning of labels in mode single: only the first topic, the dominant one, counts.
 
     Attributes
     ----------
     counted, value
-        Which of a label's topics count, and what of these is a value in a table or in JSON.
-    none, answers
-        Of the outcomes of a question, the one without a topic, and those that labels name.
+        Index of the topics that count among a label's topics, and index of the value in a table or
+        in JSON among these.
+    none_outcome, named_outcomes
+        Index of the outcome without a topic among the outcomes of a question, and index of the
+        outcomes that labels can name.
     plural
-        Ending of a noun for what counts.
+        Ending of a noun for the topics that count.
     order, example, tie
-        Words for people: on the order of topics, on writing several, and on what counts in a tie.
+        Words for people on the order of topics, on several topics, and on ties.
     """
 
     name: Final = "single"
     counted: Final = slice(1)
     value: Final = 0
-    none: Final = -1
-    answers: Final = slice(None)
+    none_outcome: Final = -1
+    named_outcomes: Final = slice(None)
     plural: Final = ""
     order: Final = ", the dominant one first"
     example: Final = ""
     tie: Final = "the answer that comes first in the codebook"
 
     def questions(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-        """The outcomes of each question that a label answers; one of them is true of a text."""
+        """The outcomes of each question that a label decides, exactly one of which is true."""
         return ((*names, NO_TOPIC),)
 
 
 class MultiLabels:
-    """What labels mean in mode multi: all of their topics count."""
+    """The meaning of labels in mode multi: all topics count; see `SingleLabels`."""
 
     name: Final = "multi"
     counted: Final = slice(None)
     value: Final = slice(None)
-    none: Final = 0
-    answers: Final = slice(1, None)
+    none_outcome: Final = 0
+    named_outcomes: Final = slice(1, None)
     plural: Final = "s"
     order: Final = ""
     example: Final = " (several: trade;security)"
@@ -275,8 +278,8 @@ class Topics:
     codebook
         Topics in class order. A string is the name of a topic without a definition.
     retired
-        Name of a topic that is no more → the topics that took its place; empty for a topic that was
-        dropped. Labels with such a name are to be given again. None by default.
+        Name of a removed topic → the topics that replaced it; empty for a topic that was dropped.
+        Paragraphs with such a label have to be labelled again. Default: no topic.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -286,7 +289,10 @@ class Topics:
     retired: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        retired = {composed(n): tuple(map(composed, parts)) for n, parts in self.retired.items()}
+        retired = {
+            normalized_name(n): tuple(map(normalized_name, parts))
+            for n, parts in self.retired.items()
+        }
         object.__setattr__(self, "retired", retired)
         if len(self.topics) < 2:
             raise ValueError(f"the codebook needs at least two topics, it has {len(self.topics)}")
@@ -300,7 +306,7 @@ class Topics:
                 )
 
     def _check_places(self) -> None:
-        """Refuse a name that stands in two places, and one that nothing explains."""
+        """Refuse a name in two places, and an unknown name among the parts of a retired topic."""
         places = [(topic.name, "as a topic") for topic in self.topics]
         places += [(n, f"in `was` of {topic.name}") for topic in self.topics for n in topic.was]
         places += [(name, "in `retired`") for name in self.retired]
@@ -321,38 +327,41 @@ class Topics:
                     raise ValueError(f'"{part}", in `retired` of {name}, is no other topic')
 
     @cached_property
-    def _today(self) -> dict[str, str]:
+    def _current_names(self) -> dict[str, str]:
         """Name or former name of a topic → its name."""
         return {name: topic.name for topic in self.topics for name in (topic.name, *topic.was)}
 
     @property
     def all_names(self) -> tuple[str, ...]:
         """The names that labels may have: those of topics, and former ones."""
-        return (*self._today, *self.retired)
+        return (*self._current_names, *self.retired)
 
-    def today(self, names: Iterable[str]) -> Meaning:
-        """Read a label, whose names may be former ones.
+    def current_meaning(self, names: Iterable[str]) -> Meaning:
+        """Translate the names of a label, which may be former ones, to current names.
 
         >>> topics = Topics("single", (Topic("trade", was=("commerce",)), "law"), {"army": ()})
-        >>> topics.today(["commerce", "law"]).names
+        >>> topics.current_meaning(["commerce", "law"]).names
         ('trade', 'law')
-        >>> topics.today(["army"]).retired
+        >>> topics.current_meaning(["army"]).retired
         'army was dropped'
         """
         names = tuple(names)
         for name in names:
             if name in self.retired:
-                ahead = [name]
-                for each in ahead:  # grows, because parts may be retired themselves
-                    ahead += [part for part in self.retired.get(each, ()) if part not in ahead]
-                parts = dict.fromkeys(self._today[part] for part in ahead if part in self._today)
-                how = f"split into {', '.join(parts)}" if parts else "dropped"
-                return Meaning(names, f"{name} was {how}")
-        return Meaning(tuple(dict.fromkeys(self._today.get(name, name) for name in names)))
+                reached = [name]
+                for part in reached:  # grows, because parts may be retired themselves
+                    reached += [new for new in self.retired.get(part, ()) if new not in reached]
+                current = [
+                    self._current_names[part] for part in reached if part in self._current_names
+                ]
+                parts = ", ".join(dict.fromkeys(current))
+                change = f"split into {parts}" if parts else "dropped"
+                return Meaning(names, f"{name} was {change}")
+        return Meaning(tuple(dict.fromkeys(self._current_names.get(name, name) for name in names)))
 
     @cached_property
     def topics(self) -> tuple[Topic, ...]:
-        """The codebook's entries in class order."""
+        """The topics in class order."""
         return tuple(Topic(t) if isinstance(t, str) else t for t in self.codebook)
 
     @property
@@ -362,32 +371,34 @@ class Topics:
 
     @property
     def labels(self) -> SingleLabels | MultiLabels:
-        """What labels mean in the mode."""
+        """The meaning of labels in the mode."""
         return _LABELS[self.mode]
 
     @property
-    def most(self) -> int:
-        """How many topics of a text count at most: one in mode single, in mode multi each."""
+    def max_topics(self) -> int:
+        """The largest number of topics of a text that count: one in mode single, else all."""
         return len(self.topics[self.labels.counted])
 
     @property
     def outcomes(self) -> tuple[str, ...]:
-        """What labels can name: each topic and, where one counts, none of them."""
+        """The outcomes that labels can name: each topic and, in mode single, none of them."""
         questions = self.labels.questions(self.names)
-        return tuple(name for outcomes in questions for name in outcomes[self.labels.answers])
+        return tuple(
+            name for outcomes in questions for name in outcomes[self.labels.named_outcomes]
+        )
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """What an annotator chooses from: the names of the topics, then `NO_TOPIC`."""
+        """The choices of an annotator: the names of the topics, then `NO_TOPIC`."""
         return (*self.names, NO_TOPIC)
 
     @property
-    def scores(self) -> list[str]:
-        """Names of the columns with the topics' scores, in tables beside columns such as "id"."""
+    def score_columns(self) -> list[str]:
+        """Names of the columns with the topics' scores; tables also have columns such as "id"."""
         return [f"score {name}" for name in self.names]
 
     @property
-    def thresholds(self) -> list[str]:
+    def threshold_columns(self) -> list[str]:
         """Names of the columns with the topics' thresholds, in the same tables."""
         return [f"threshold {name}" for name in self.names]
 
@@ -395,26 +406,23 @@ class Topics:
     def descriptions(self) -> tuple[str, ...]:
         """The topics' descriptions in class order; empty where any topic lacks one.
 
-        A topic without a description would never be predicted beside topics that have one.
+        A topic without a description would never be predicted if other topics have one.
         """
         descriptions = tuple(topic.description for topic in self.topics)
         return descriptions if all(descriptions) else ()
 
     @property
     def clauses(self) -> tuple[tuple[str, ...], ...]:
-        """The parts of each of the `descriptions`, between commas and other stops.
+        """The parts of each of the `descriptions`, which commas and other marks separate.
 
         >>> sport = Topic("sport", "Games: matches, and players of teams.")
         >>> Topics("single", (sport, Topic("weather", "Rain and wind."))).clauses
         (('Games', 'matches', 'players of teams'), ('Rain and wind',))
         """
-        return tuple(
-            tuple(part for part in map(str.strip, _STOPS.split(text)) if part)
-            for text in self.descriptions
-        )
+        return tuple(_split_clauses(text) for text in self.descriptions)
 
     def counted(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Pick the topics of a paragraph that count: the first, dominant one, or in mode multi all.
+        """Select the topics of a label that count: the first one, or all in mode multi.
 
         >>> Topics("single", ("trade", "security")).counted(["security", "trade"])
         ('security',)
@@ -424,7 +432,7 @@ class Topics:
         return tuple(names[self.labels.counted])
 
     def check(self, names: Iterable[str], where: str) -> tuple[str, ...]:
-        """Drop repeated names; a `UserError` says where the codebook lacks one.
+        """Remove repeated names; a `UserError` names the place of a name that the codebook lacks.
 
         >>> Topics("single", ("trade", "technology")).check(["trade", "trade"], "line 2")
         ('trade',)
@@ -434,38 +442,41 @@ class Topics:
             if name not in self.names:
                 shown = " ".join(name.split())[:60]
                 several = all(part.strip() in self.names for part in name.split(","))
-                hint = " (separate topics by ;)" if several else did_you_mean(name, self.names)
+                hint = " (separate topics by ;)" if several else closest_word_hint(name, self.names)
                 raise UserError(
                     f'{where}: unknown topic "{shown}"{hint}; the codebook has '
-                    f"{in_short(self.names, MOST_NAMED)}; none stands for none of them"
+                    f"{shortened_list(self.names, MOST_NAMED)}; none stands for none of them"
                 )
         return names
 
     def patterns(self, key: Literal["heading", "pattern"]) -> dict[str, Pattern]:
-        """Name of each topic that has a pattern of this key → the pattern, not yet searched for."""
-        what = "heading pattern" if key == "heading" else key
-        return {
-            topic.name: Pattern(expression, f'codebook: the {what} of "{topic.name}"')
-            for topic in self.topics
-            if (expression := getattr(topic, key))
-        }
+        """Name of each topic that has a pattern under this key → the pattern, not yet searched."""
+        noun = "heading pattern" if key == "heading" else key
+        patterns = {}
+        for topic in self.topics:
+            if expression := getattr(topic, key):
+                where = f'codebook: the {noun} of "{topic.name}"'
+                patterns[topic.name] = Pattern(expression, where)
+        return patterns
 
-    def write(self, targets: Iterable[Iterable[bool]]) -> list[str]:
-        """Write cells of labels, one for each row of targets (n, k).
+    def write_cells(self, targets: Iterable[Iterable[bool]]) -> list[str]:
+        """Write targets (n, k) as n cells of labels.
 
-        >>> Topics("multi", ("trade", "technology")).write([[True, True], [False, False]])
+        >>> Topics("multi", ("trade", "technology")).write_cells([[True, True], [False, False]])
         ['trade;technology', '']
         """
-        return [
-            join_cell(name for name, has in zip(self.names, row, strict=True) if has)
-            for row in targets
-        ]
+        return [join_cell(compress(self.names, row)) for row in targets]
+
+
+def _split_clauses(description: str) -> tuple[str, ...]:
+    """The clauses of a description, without blanks around them and without empty ones."""
+    return tuple(filter(None, map(str.strip, _STOPS.split(description))))
 
 
 def _check_name(name: str) -> None:
-    if name in _TAKEN or name != name.strip() or _REFUSED.search(name):
+    if name in _RESERVED or name != name.strip() or _FORBIDDEN.search(name):
         raise ValueError(
             f"{name!r} is not a topic name: it must not be empty or a question mark, {NO_TOPIC!r}, "
-            f"'none' or {NONE!r}, begin or end with a space, or contain {SEPARATOR!r} or a control "
-            "character"
+            f"'none' or {NO_TOPIC_SHORT!r}, begin or end with a space, or contain {SEPARATOR!r} or "
+            "a control character"
         )

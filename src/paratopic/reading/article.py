@@ -1,7 +1,7 @@
-"""Articles: their segments, and the paragraphs and skipped parts that these become.
+"""Articles: their segments, and the paragraphs and skipped parts that segments become.
 
-This module knows no file format (`sandbox` picks the reader), and does not decide what is a heading
-and what is a paragraph (`structure` does).
+This module is independent of file formats: `sandbox` chooses the reader of a format, and
+`structure` decides which segments are headings and which are paragraphs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from paratopic.project.passages import article_passages as passages_of
 
 # The mark that begins a Markdown heading: "## ".
 HEADING_MARK = re.compile(r"#{1,6} (?=\S)")
-# The most text of one article, a heading counted with each of its paragraphs.
+# Maximum size of an article. A heading counts once for each of its paragraphs.
 MOST_CHARACTERS = 10_000_000
 
 
@@ -31,9 +31,9 @@ class Segment(NamedTuple):
     Parameters
     ----------
     text
-        Its text on one line. A Markdown heading keeps its mark.
+        The text on one line. A Markdown heading keeps its mark.
     reason
-        Why it is skipped; "" for headings and body paragraphs.
+        The reason to skip it; "" for headings and body paragraphs.
     """
 
     kind: Literal["heading", "body", "skipped"]
@@ -43,7 +43,7 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class Article:
-    """An article: its segments in order, and what its document says that it is from, as written."""
+    """An article: its segments in order, and the metadata of its document, as written there."""
 
     name: str
     segments: tuple[Segment, ...]
@@ -57,13 +57,12 @@ class Paragraph:
     Parameters
     ----------
     heading
-        The heading it stands under; "" above the first heading. Headings with no paragraph between
-        them are joined: "Key Issues / Trade and Tariffs".
+        The heading above it; "" above the first heading. Headings with no paragraph between them
+        are joined: "Key Issues / Trade and Tariffs".
     position
-        Its number among the paragraphs of its article, from 0.
+        Index among the paragraphs of its article, from 0.
     title
-        The title of its article: the heading, or the first of the headings, that stands above all
-        paragraphs; "" for none.
+        The title of its article: the first heading above all paragraphs; "" for none.
     """
 
     id: str
@@ -83,7 +82,7 @@ class Skipped:
     article
         Name of its article, or path of a file that is skipped as a whole.
     position
-        Position of the paragraph that follows it.
+        Position of the next paragraph.
     text
         "" for a whole file.
     """
@@ -94,17 +93,16 @@ class Skipped:
     reason: str
 
 
-def check_size(size: int, most: int, unit: str, source: str) -> None:
-    """Refuse an article with more than `most` of a unit, such as "pages", by a `UserError`."""
-    if size > most:
-        raise UserError(f"{source}: has more than {most:,} {unit}. Divide it into several files.")
+def check_size(size: int, limit: int, unit: str, source: str) -> None:
+    """Raise a `UserError` if an article has more than `limit` of a unit, such as "bytes"."""
+    if size > limit:
+        raise UserError(f"{source}: has more than {limit:,} {unit}. Divide it into several files.")
 
 
 def paragraphs_of(article: Article) -> list[Paragraph]:
     """List the body paragraphs of an article.
 
-    Repeated paragraphs get ids of their own: the id of the second one ends in "-2", of the third
-    one in "-3".
+    Repeated paragraphs get different ids: the second id ends in "-2", the third in "-3".
 
     Raises
     ------
@@ -130,9 +128,9 @@ def paragraphs_of(article: Article) -> list[Paragraph]:
 
 
 def article_passages(paragraphs: Sequence[Paragraph]) -> list[Passage]:
-    """The paragraphs of one article, each with what stands around it."""
-    headings = [section_heading(each.heading, each.title) for each in paragraphs]
-    texts = [each.text for each in paragraphs]
+    """The paragraphs of one article, each with its context."""
+    headings = [section_heading(row.heading, row.title) for row in paragraphs]
+    texts = [row.text for row in paragraphs]
     return passages_of(texts, headings, paragraphs[0].title if paragraphs else "")
 
 
@@ -159,7 +157,7 @@ def paragraph_id(article_name: str, text: str) -> str:
 
 
 def number_repeats(ids: Iterable[str]) -> list[str]:
-    """Tell repeated ids apart by a number.
+    """Append a number to repeated ids, so that each id occurs once.
 
     >>> number_repeats(["a", "b", "a", "a"])
     ['a', 'b', 'a-2', 'a-3']
@@ -173,7 +171,9 @@ def number_repeats(ids: Iterable[str]) -> list[str]:
 
 
 def merge_skipped(segments: Iterable[Segment], separate: str = "") -> list[Segment]:
-    """Merge neighbouring segments that are skipped for the same reason, but for one of them.
+    """Merge neighbouring segments that are skipped for the same reason.
+
+    Segments that are skipped for the reason `separate` are not merged.
 
     >>> links = [Segment("skipped", name, "navigation") for name in ("Home", "World")]
     >>> merge_skipped(links)
@@ -190,13 +190,13 @@ def merge_skipped(segments: Iterable[Segment], separate: str = "") -> list[Segme
 
 
 def _bodies(segments: Iterable[Segment]) -> Iterator[tuple[str, str]]:
-    """The heading and the text of each body segment."""
+    """Yield the heading and the text of each body segment."""
     heading = ""
-    above: list[str] = []  # headings since the last body
+    pending: list[str] = []  # headings since the last body
     for segment in segments:
         if segment.kind == "heading":
-            above.append(HEADING_MARK.sub("", segment.text, count=1))
+            pending.append(HEADING_MARK.sub("", segment.text, count=1))
         elif segment.kind == "body":
-            heading = HEADING_SEPARATOR.join(above) or heading
-            above.clear()
+            heading = HEADING_SEPARATOR.join(pending) or heading
+            pending.clear()
             yield heading, segment.text

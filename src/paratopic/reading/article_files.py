@@ -1,7 +1,7 @@
-"""Finding the files of articles, and reading each with the reader of its format.
+"""Find the files of articles, and read each file with the reader of its format.
 
-Readers turn bytes into segments; `structure.classify` then applies the same rules to the segments
-of every format.
+Readers turn bytes into segments. `structure.classify` then applies the same rules to the segments
+of all formats.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
-from paratopic.project.files import CODEBOOK, CONTROL, LOG, SHEET, printable
+from paratopic.project.files import CODEBOOK_FILE, CONTROL, LABELS_FILE, METADATA_FILE, printable
 from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, check_size
 from paratopic.reading.sandbox import FORMATS, read_in_sandbox
 from paratopic.reading.structure import classify, plain_segments
@@ -24,29 +24,31 @@ log = logging.getLogger(__name__)
 
 # Suffixes of articles.
 SUFFIXES = (".txt", ".md", *FORMATS)
-# Largest file and greatest number of segments of an article. A book has neither.
+# Maximum size of a file, and number of segments of an article. Books are smaller.
 MOST_BYTES = 250_000_000
 MOST_SEGMENTS = 100_000
+# Files of a project that are no articles.
+_OTHER_FILES = (METADATA_FILE, LABELS_FILE, CODEBOOK_FILE)
 
 
-def list_left_out(left_out: Iterable[tuple[Path, str]]) -> None:
-    """Note what `find_files` left out, and why, on stderr."""
-    for path, reason in left_out:
+def log_skipped_files(skipped_files: Iterable[tuple[Path, str]]) -> None:
+    """Log the files that `find_files` skipped, each with the reason."""
+    for path, reason in skipped_files:
         log.warning("%s: not read (%s)", path, reason)
 
 
 def find_files(
     patterns: Sequence[str], suffixes: Collection[str]
 ) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """Find the files that paths, folders and globs stand for.
+    """Find the files of paths, folders and globs.
 
     A folder stands for all files in it and in its subfolders that have one of the suffixes (in
-    lower case), in sorted order; what links lead to again is read once. Files and folders whose
-    names begin with a dot or ~$ are ignored, and so are metadata.csv, labels.csv and codebook.yaml.
+    lower case), in sorted order. Files that several links lead to count once. Names that begin with
+    a dot or ~$ are ignored, and so are metadata.csv, labels.csv and codebook.yaml.
 
     Returns
     -------
-    The files, each once, and the other content of the folders with the reason why it is left out.
+    The files, each once, and the other content of the folders with the reason to skip it.
 
     Raises
     ------
@@ -54,23 +56,26 @@ def find_files(
         One of the patterns matches no file.
     """
     files: list[Path] = []
-    left_out: dict[Path, str] = {}
+    skipped: dict[Path, str] = {}
     for pattern in patterns:
         matches = _matches(pattern, suffixes)
-        # Not by the methods of Path, which raise an OSError on names that are too long.
+        # The methods of Path would raise an OSError on names that are too long.
         is_file = os.path.exists(pattern) and not os.path.isdir(pattern)
         if all(reason for _, reason in matches) and not is_file:
-            lack = "matches no file: give the path of an article, a table or a folder"
+            problem = "matches no file: give the path of an article, a table or a folder"
             if os.path.isdir(pattern):
-                lack = f"has no article: add some ({', '.join(suffixes)})"
-            raise UserError(f"{printable(Path(pattern))} {lack}")
-        files += [path for path, reason in matches if not reason]
-        left_out |= {path: reason for path, reason in matches if reason}
-    if left_out and not files:
-        reasons = [f"{printable(path)}: has {reason}" for path, reason in left_out.items()]
+                problem = f"has no article: add some ({', '.join(suffixes)})"
+            raise UserError(f"{printable(Path(pattern))} {problem}")
+        for path, reason in matches:
+            if reason:
+                skipped[path] = reason
+            else:
+                files.append(path)
+    if skipped and not files:
+        reasons = [f"{printable(path)}: has {reason}" for path, reason in skipped.items()]
         raise UserError("\n".join([*reasons, "Rename it."]))
     unique = dict.fromkeys(files)
-    return list(unique), [(path, reason) for path, reason in left_out.items() if path not in unique]
+    return list(unique), [(path, reason) for path, reason in skipped.items() if path not in unique]
 
 
 def read_file(path: Path) -> Article:
@@ -79,7 +84,7 @@ def read_file(path: Path) -> Article:
     Raises
     ------
     UserError
-        The file is missing, damaged, encrypted or too large, its name is not UTF-8, or it holds no
+        The file is missing, damaged, encrypted or too large, its name is not UTF-8, or it has no
         text of an article.
     """
     if reason := _name_problem(path):
@@ -95,12 +100,12 @@ def read_file(path: Path) -> Article:
 
 
 def read_text(name: str, data: bytes, source: str) -> Article:
-    """Read an article of plain text from a source, such as "standard input", for messages.
+    """Read an article of plain text. Error messages name its source, such as "standard input".
 
     Raises
     ------
     UserError
-        The bytes are not text in one of the encodings of `decode`, or it is blank or too long.
+        The bytes are no text in one of the encodings of `decode`, or it is blank or too long.
     """
     return _article(name, plain_segments(decode(data, source)), source)
 
@@ -113,8 +118,8 @@ def _article(name: str, segments: Sequence[Segment], source: str) -> Article:
 
 
 def _matches(pattern: str, suffixes: Collection[str]) -> list[tuple[Path, str]]:
-    """The files that a pattern stands for, each with the reason to leave it out, if any."""
-    # Not by the methods of Path, which raise an OSError on names that are too long.
+    """The files that match a pattern, each with the reason to skip it; "" for none."""
+    # The methods of Path would raise an OSError on names that are too long.
     if os.path.isdir(pattern):
         return list(_folder_content(Path(pattern), suffixes, set()))
     globbed = filter(os.path.isfile, sorted(glob.glob(pattern, recursive=True)))
@@ -123,46 +128,47 @@ def _matches(pattern: str, suffixes: Collection[str]) -> list[tuple[Path, str]]:
 
 
 def _folder_content(
-    folder: Path, suffixes: Collection[str], known: set[str]
+    folder: Path, suffixes: Collection[str], visited: set[str]
 ) -> Iterator[tuple[Path, str]]:
-    """The files of a folder, each with the reason to leave it out, if any.
+    """Yield the files of a folder, each with the reason to skip it; "" for none.
 
-    `known` are the real paths of files and folders that were read before, also by a link.
+    `visited` contains the real paths of the files and folders that were found before. It grows.
     """
-    known.add(os.path.realpath(folder))
+    visited.add(os.path.realpath(folder))
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
         yield folder, f"a folder that cannot be read: {error.strerror}"
         return
     for path in paths:
-        # Locks of office programs begin with ~$.
-        if path.name.startswith((".", "~$")) or path.name in (SHEET, LOG, CODEBOOK):
+        # Names of lock files of office programs begin with ~$.
+        if path.name.startswith((".", "~$")) or path.name in _OTHER_FILES:
             continue
-        page = str(path).removesuffix("_files")
-        if (real := os.path.realpath(path)) in known:
+        page, real = str(path).removesuffix("_files"), os.path.realpath(path)
+        if real in visited:
             yield path, "read under another name"
         elif not path.is_dir():
-            if not (reason := _file_problem(path, suffixes)):
-                known.add(real)
+            reason = _file_problem(path, suffixes)
+            if not reason:
+                visited.add(real)
             yield path, reason
-        # A browser saved the pictures and scripts of 'news.html' beside it in 'news_files'.
+        # A browser saves the pictures and scripts of 'news.html' in a folder 'news_files'.
         elif page != str(path) and any(os.path.exists(page + end) for end in (".html", ".htm")):
             yield path, "part of a saved web page"
         else:
-            yield from _folder_content(path, suffixes, known)
+            yield from _folder_content(path, suffixes, visited)
 
 
 def _file_problem(path: Path, suffixes: Collection[str]) -> str:
-    """The reason to leave out a file of a folder; "" for none."""
+    """The reason to skip a file of a folder; "" for none."""
     if path.suffix.lower() not in suffixes:
         return "a file of another kind"
-    # A pipe, say, would be waited for; a link may lead to nothing.
+    # Reading a pipe would wait for ever, and the target of a link may be missing.
     return _name_problem(path) if path.is_file() else "not a file"
 
 
 def _name_problem(path: Path) -> str:
-    """Why no article can be named after a file; "" for no reason."""
+    """The reason why no article can have the name of a file; "" for none."""
     try:
         str(path).encode()
     except UnicodeEncodeError:

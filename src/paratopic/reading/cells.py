@@ -1,4 +1,4 @@
-"""What lines of text, cells, properties of documents and names of files hold: a text, a date."""
+"""Clean texts and find dates in cells, lines, properties of documents and names of files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from unicodedata import normalize
 
 from paratopic.project.files import CONTROL, INVISIBLE, printable
 
-# The most characters of a field, or of its name.
+# Maximum number of characters of a field, or of its name.
 LONGEST = 300
-# Years that are believed in the name of a file, and on a web page.
+# A year outside of this range, in the name of a file or on a web page, is no date.
 FIRST_YEAR, LAST_YEAR = 1800, 2100
 
 _DATE = re.compile(
@@ -19,7 +19,7 @@ _DATE = re.compile(
     r"(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|UTC|[+-][\d:]{2,5}))?)?)?)?"
 )
 _YEAR_LAST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T][\d:]{4,8})?")
-# A date in words, which a weekday or a place may precede; and one in Chinese, Japanese or Korean.
+# Dates in words, which may follow a weekday or a place, and dates in Chinese, Japanese or Korean.
 _WORD = r"[^\s\d.,،/]+"
 _BEFORE = rf"(?:{_WORD}(?: {_WORD})?[,،] |{_WORD} )?"
 _IN_WORDS = (
@@ -52,7 +52,7 @@ _MONTH_IN_NAME = re.compile(r"(?<!\d)(?<!\d[-_])([0-9]{4})-([0-9]{2})(?![-_]?\d)
 
 
 def iso_date(text: str) -> str | None:
-    """A date in ISO form, as precise as it is written; None for what is no date, or ambiguous.
+    """Return a date in ISO form, as precise as it is written; None if it is ambiguous or no date.
 
     >>> [iso_date(text) for text in ("2025-9-5", "2025/09", "2025", "2025-09-15T10:00Z")]
     ['2025-09-05', '2025-09', '2025', '2025-09-15']
@@ -64,37 +64,38 @@ def iso_date(text: str) -> str | None:
     ['2026-03-03', '2026-02-03', '2026-03']
     """
     if match := _DATE.fullmatch(text):
-        return _valid(match[1], match[3], match[4])
+        return _valid_date(match[1], match[3], match[4])
     if match := _YEAR_LAST.fullmatch(text):
-        one, by, other, year = match.groups()
-        day_first, month_first = _valid(year, other, one), _valid(year, one, other)
-        if by == "." or not month_first:
+        number, separator, next_number, year = match.groups()
+        day_first = _valid_date(year, next_number, number)
+        month_first = _valid_date(year, number, next_number)
+        if separator == "." or not month_first:
             return day_first
         return None if day_first else month_first
     match = _COMPACT.fullmatch(text)
-    return _valid(*match.groups()) if match else _in_words(text)
+    return _valid_date(*match.groups()) if match else _in_words(text)
 
 
 def day_in_words(text: str) -> str | None:
-    """The day that a text names and nothing else, such as "Wien, 3. März 2026", in ISO form."""
+    """The day in ISO form if a text contains nothing else, such as "Wien, 3. März 2026"."""
     day = _in_words(text) or ""
     return day if len(day) == len("2025-09-15") else None
 
 
 def date_in_name(name: str) -> str | None:
-    """The first date in the name of a file: of a day, or else of a month.
+    """The first day in the name of a file, or else its first month; None without a date.
 
     >>> [date_in_name(name) for name in ("talks-20250915", "2025-09 talks", "call 2025091512")]
     ['2025-09-15', '2025-09', None]
     """
-    days = [_valid(match[1], match[3], match[4]) for match in _DAY_IN_NAME.finditer(name)]
-    months = [_valid(match[1], match[2], None) for match in _MONTH_IN_NAME.finditer(name)]
+    days = [_valid_date(match[1], match[3], match[4]) for match in _DAY_IN_NAME.finditer(name)]
+    months = [_valid_date(match[1], match[2], None) for match in _MONTH_IN_NAME.finditer(name)]
     dates = filter(None, [*days, *months])
     return next((day for day in dates if FIRST_YEAR <= int(day[:4]) <= LAST_YEAR), None)
 
 
 def without_controls(text: str) -> str:
-    """A text without control characters; those that part words become a blank.
+    """Remove control characters from a text; those that separate words become a blank.
 
     >>> without_controls("Talks\\x1fwent\\x92 on")
     'Talks went on'
@@ -111,25 +112,25 @@ def clean_line(line: str) -> str:
     return " ".join(without_controls(line.translate(INVISIBLE)).split())
 
 
-def cleaned(text: str) -> str:
-    """A text on one line without control characters, cut to `LONGEST` characters.
+def clean_field(text: str) -> str:
+    """Put a text on one line, without control characters, and cut it to `LONGEST` characters.
 
-    >>> cleaned(" Harbour\\x00\\nPress ")
+    >>> clean_field(" Harbour\\x00\\nPress ")
     'Harbour Press'
     """
     return clean_line(printable(text[: 10 * LONGEST]))[:LONGEST].rstrip()
 
 
 def _in_words(text: str) -> str | None:
-    """A date that is written with the name of its month, as `iso_date` returns it."""
+    """The ISO form of a date that is written with the name of its month; None for another text."""
     for match in filter(None, (pattern.fullmatch(text) for pattern in _IN_WORDS)):
         if month := _month(match["month"]):
-            return _valid(match["year"], month, match["day"])
+            return _valid_date(match["year"], month, match["day"])
     return None
 
 
 def _month(name: str) -> str | None:
-    """The number of a month, given its number or its name, which may be cut after three letters.
+    """The number of a month from its number or its name, which may be cut after three letters.
 
     >>> [_month(name) for name in ("Sept", "août", "jui", "במרץ", "12")]
     ['9', '8', None, '3', '12']
@@ -142,12 +143,15 @@ def _month(name: str) -> str | None:
     return str(numbers[0]) if len(numbers) == 1 else None
 
 
-def _valid(year: str, month: str | None, day: str | None) -> str | None:
-    """A date in ISO form, as precise as its parts; None if there is no such day."""
-    if year in ("0001", "9999"):  # databases write the first or the last day they know for none
+def _valid_date(year: str, month: str | None, day: str | None) -> str | None:
+    """Join the parts of a date in ISO form, as precise as they are; None for no such day."""
+    # Databases write their first or last possible day for a missing date.
+    if year in ("0001", "9999"):
         return None
     try:
-        whole = date(int(year), int(month or 1), int(day or 1)).isoformat()
+        iso = date(int(year), int(month or 1), int(day or 1)).isoformat()
     except ValueError:
         return None
-    return whole[: 4 if month is None else 7 if day is None else 10]
+    if month is None:
+        return iso[:4]
+    return iso[:7] if day is None else iso

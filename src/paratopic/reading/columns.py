@@ -1,25 +1,31 @@
-"""What the columns and labels of a table probably mean, from their names and contents.
+"""Propose meanings of the columns and labels of a table, from their names and contents.
 
-These are proposals for `prepare.sources` that a person checks. This module neither reads a file nor
-decides how a table is read (`tables` does).
+A person checks the proposals. This module reads no file; `tables` reads tables.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from unicodedata import normalize
 
 from paratopic.project.errors import UserError, shortened
 from paratopic.project.scripts import n_words
 from paratopic.project.source_settings import CONTEXT_COLUMNS, Source
-from paratopic.project.topics import NONE_CELL, SEPARATOR, UNDECIDED, Topic, join_cell, split_cell
-from paratopic.reading.cells import cleaned, iso_date
+from paratopic.project.topics import (
+    NO_TOPIC_CELL,
+    SEPARATOR,
+    UNDECIDED,
+    Topic,
+    join_cell,
+    split_cell,
+)
+from paratopic.reading.cells import clean_field, iso_date
 from paratopic.reading.tables import DRAWS, label_text
 
-# Key → names of columns that it may stand for, without accents, the likeliest first.
+# Key of `Source` → usual names of its column, without accents, the likeliest first.
 NAMES = {
     "text": "text body paragraph sentence content passage".split(),
     "label": (
@@ -30,7 +36,7 @@ NAMES = {
     "date": "date datum fecha day published datetime timestamp time year".split(),
     "group": "group article document doc speech story url rede artikel discours discurso".split(),
 }
-# Words in the names of columns that say where a text is from, and of those that a model filled.
+# Words in the names of columns that describe a text's origin, or that a model filled.
 _ABOUT = set(
     "speaker author president party newspaper outlet publisher source journal magazine medium "
     "media country region state county district city place location language gender sex "
@@ -47,44 +53,47 @@ _PREDICTED = set(
     "pred predicted prediction predictions confidence probability model machine llm gpt gpt4 "
     "chatgpt".split()
 )
-# Labels that mean none of the topics, or stand where a row has no label → what they mean.
+# Labels that mean none of the topics, or that the row has no label → the meaning.
 MEANINGS = {
-    **dict.fromkeys(("no topic", "none of the topics"), NONE_CELL),
-    **dict.fromkeys("none other others sonstige sonstiges andere keine keins".split(), NONE_CELL),
-    **dict.fromkeys("autre autres aucun aucune otro otros ninguno ninguna".split(), NONE_CELL),
+    **dict.fromkeys(("none", "no topic", "none of the topics"), NO_TOPIC_CELL),
+    **dict.fromkeys("other others sonstige sonstiges andere keine keins".split(), NO_TOPIC_CELL),
+    **dict.fromkeys("autre autres aucun aucune otro otros ninguno ninguna".split(), NO_TOPIC_CELL),
     **dict.fromkeys("n/a #n/a n.a. na <na> nan null missing uncoded".split(), UNDECIDED),
     **dict.fromkeys("- . -9 -99 -999".split(), UNDECIDED),
 }
 
-# More values than these are no topics, unless a column is named after them.
+# A column with more values has no topics, unless its name is that of a column of labels.
 MOST_TOPICS = 40
-# Groups fewer than these are too coarse to hold some of them out.
+# Fewer groups are too few for cross-validation.
 LEAST_GROUPS = 10
-# What stands in a column of yes and no.
+# Values of a column of yes and no.
 _YES_OR_NO = set("0 1 0.0 1.0 true false yes no y n ja nein oui non si sí x".split()) | {""}
 # A number or a date.
 _NUMBER = re.compile(r"[-+]?\d[-\d.,:/ TZ]*")
-# Words of a name that is a text rather than a name, at least.
+# A column name with at least this many words is a text: the table has no header.
 _LONG_NAME = 5
-# A column in which fewer of the rows differ within groups than this share of those that differ at
-# all describes the groups.
+# A column describes the groups of rows if less than this share of its variation lies within groups.
 _RARELY = 0.1
-# An id of a column of any name; no number with decimals is one.
+# An id in a column of any name. Numbers with decimals are no ids.
 _ID = re.compile(r"(?!-?\d*\.\d)[\w./-]{1,40}")
+# Name of each column → its cells, as text.
+_Cells = Mapping[str, Sequence[str]]
 
 
 class Proposal(NamedTuple):
-    """What a table probably means.
+    """The probable meaning of a table's columns and labels.
 
     Parameters
     ----------
+    source
+        The entry of `prepare.sources`.
     columns
-        Key of the entry → the column that is taken for it.
+        Key of the entry → its column.
     topics
-        What its labels mean, the most frequent first; empty for a table without labels.
+        Topics of the labels, the most frequent first; empty for a table without labels.
     candidates
-        Other columns that may have the labels → their values, the most frequent first. Columns that
-        are named after labels come first.
+        Other columns that may have the labels → their values, the most frequent first. Columns with
+        usual names of columns of labels come first.
     flags
         Other columns of yes and no, where there are several.
     """
@@ -99,14 +108,18 @@ class Proposal(NamedTuple):
 def propose(
     columns: Mapping[str, Sequence[object]], path: str, label: str = "", guess: bool = True
 ) -> Proposal:
-    """Propose which columns and labels of a table mean what, with its path in `prepare.sources`.
+    """Propose the meaning of the columns and labels of a table.
 
     Parameters
     ----------
+    columns
+        Name of each column → its values.
+    path
+        Path of the table in `prepare.sources`.
     label
-        The column with the labels; by default it is found.
+        The column with the labels; by default it is searched for.
     guess
-        Whether a column whose name says nothing may be the one with the labels; True by default.
+        Whether a column with an unknown name may have the labels; True by default.
 
     Raises
     ------
@@ -114,149 +127,173 @@ def propose(
         The table has no rows, or nothing but empty ones, or no header.
     """
     cells = {
-        name: [label_text(value) for value in values]
+        name: list(map(label_text, values))
         for name, values in columns.items()
         if name and (name == label or name not in CONTEXT_COLUMNS)
     }
     if not any(any(values) for name, values in cells.items() if name != label):
         raise UserError(f"{path}: there are no rows; of a workbook, the first sheet is read")
-    chosen = _chosen(cells, label, guess)
-    _refuse_missing_header(path, chosen["text"] or "", cells)
-    keys: dict[str, Any] = {key: _entry(key, name, cells) for key, name in chosen.items()}
-    columns_of = {key: name for key, name in chosen.items() if name is not None}
-    labels, topics = _topics(cells.get(columns_of.get("label", ""), []))
-    rest = {name: cells[name] for name in cells if name not in columns_of.values()}
-    return Proposal(
-        Source(path, **keys, labels=labels), columns_of, topics, _candidates(rest), _flags(rest)
-    )
+    column_of = _likely_columns(cells, label, guess)
+    _refuse_missing_header(path, column_of["text"] or "", cells)
+    keys: dict[str, Any] = {key: _entry(key, name, cells) for key, name in column_of.items()}
+    present = {key: name for key, name in column_of.items() if name is not None}
+    labels, topics = _meanings(cells.get(present.get("label", ""), []))
+    unused = {name: cells[name] for name in cells if name not in present.values()}
+    source = Source(path, **keys, labels=labels)
+    return Proposal(source, present, topics, _candidates(unused), _flags(unused))
 
 
-def _chosen(cells: dict[str, list[str]], label: str, guess: bool) -> dict[str, str | None]:
-    """Key of `Source` → the column that it probably stands for, None for none."""
-    chosen: dict[str, str | None] = {"label": label} if label else {}
+def _likely_columns(cells: _Cells, label: str, guess: bool) -> dict[str, str | None]:
+    """Key of `Source` → the column that it probably stands for; None for no column."""
+    columns: dict[str, str | None] = {"label": label} if label else {}
 
-    def choose(key: str, fits: Callable[[Sequence[str]], bool], others: Iterable[str] = ()) -> None:
-        free = (name for name in [*named_after(cells, key), *others] if name not in chosen.values())
-        chosen[key] = next((name for name in free if fits(cells[name])), None)
+    def choose(key: str, fits: Callable[[Sequence[str]], bool], extra: Iterable[str]) -> None:
+        names = [*columns_named_for(cells, key), *extra]
+        columns[key] = next(filter(lambda name: fits(cells[name]), _unused(names, columns)), None)
 
-    # Texts are not much shorter than those of the column with the longest ones.
-    others = [name for name in cells if name != label]
-    longest = max(others, key=lambda name: sum(map(len, cells[name])))
-    least = sum(map(len, cells[longest])) / 4
-    choose("text", lambda values: sum(map(len, values)) >= least, [longest])
+    # Texts are not much shorter than those of the longest column.
+    sizes = {name: sum(map(len, values)) for name, values in cells.items() if name != label}
+    longest = max(sizes, key=sizes.__getitem__)
+    choose("text", lambda values: 4 * sum(map(len, values)) >= sizes[longest], [longest])
     dated = [name for name in cells if _share(cells[name], _is_day) > 0.5]
     choose("date", lambda values: _share(values, iso_date) > 0.5, dated)
-    of_ids = [name for name in cells if all(map(_ID.fullmatch, cells[name]))]
-    choose("id", _are_distinct, [name for name in of_ids if not _rank(name, NAMES["date"])])
+    choose("id", _are_distinct, _like_ids(cells))
     if not label:
-        chosen["label"] = _named_label(cells, chosen.values())
+        columns["label"] = _named_label(cells, columns)
     repeated_ids = [name for name in cells if _rank(name, NAMES["id"])]
     choose("group", lambda values: 1 < len(set(values)) < len(values), repeated_ids)
-    if guess and not chosen["label"]:
-        chosen["label"] = _guessed_label(cells, chosen)
-    n_dates = len(set(cells.get(chosen["date"] or "", ())))
-    if chosen["group"] is None and LEAST_GROUPS <= n_dates <= len(cells[longest]) / 2:
-        chosen["group"] = chosen["date"]
-    is_whole = re.compile(r"-?\d{1,18}").fullmatch
-    if not (chosen["group"] and all(map(is_whole, cells.get("position", ())))):
-        chosen["position"] = None
-    drawn = {*cells.get("drawn", ())}
-    if not drawn <= DRAWS.keys() or ("article" in drawn and not chosen["group"]):
-        chosen["drawn"] = None
-    return chosen
+    if guess and not columns["label"]:
+        columns["label"] = _guessed_label(cells, columns)
+    n_dates = len(set(cells.get(columns["date"] or "", ())))
+    if columns["group"] is None and LEAST_GROUPS <= n_dates <= len(cells[longest]) / 2:
+        columns["group"] = columns["date"]
+    return columns | dict.fromkeys(_unreadable_keys(cells, is_grouped=bool(columns["group"])))
 
 
-def _entry(key: str, name: str | None, cells: dict[str, list[str]]) -> str | None:
-    """What stands after a key: "" where the key says the same by itself."""
+def _unreadable_keys(cells: _Cells, is_grouped: bool) -> list[str]:
+    """The keys `position` and `drawn`, if columns of these names have other content."""
+    is_integer = re.compile(r"-?\d{1,18}").fullmatch
+    draws = set(cells.get("drawn", ()))
+    keys = []
+    if not (is_grouped and all(map(is_integer, cells.get("position", ())))):
+        keys.append("position")
+    if not draws <= DRAWS.keys() or ("article" in draws and not is_grouped):
+        keys.append("drawn")
+    return keys
+
+
+def _unused(names: Iterable[str], columns: Mapping[str, str | None]) -> list[str]:
+    """The names of columns that no key stands for yet."""
+    return [name for name in names if name not in columns.values()]
+
+
+def _like_ids(cells: _Cells) -> list[str]:
+    """The columns whose cells look like ids, and whose name is not that of dates."""
+    names = [name for name in cells if all(map(_ID.fullmatch, cells[name]))]
+    return [name for name in names if not _rank(name, NAMES["date"])]
+
+
+def _entry(key: str, name: str | None, cells: _Cells) -> str | None:
+    """The value of a key in `prepare.sources`; "" where the default has the same meaning."""
     if name is None:
         return None if key in cells or key == "label" else ""
     return "" if name == key else name
 
 
-def _named_label(cells: dict[str, list[str]], taken: Collection[str | None]) -> str | None:
-    """The column that is named after labels and has some, the likeliest; None for none."""
-    fit = [n for n in named_after(cells, "label") if n not in taken and _are_labels(cells[n])]
-    # topic_trade, with yes and no, says whether a text has one topic, not which topic it has.
-    plain = [n for n in fit if not _is_yes_or_no(cells[n]) or n.casefold() in NAMES["label"]]
-    return next(iter(plain or ([] if _flags(cells) else fit)), None)
+def _named_label(cells: _Cells, columns: Mapping[str, str | None]) -> str | None:
+    """The likeliest column that has labels and a usual name for them; None for none."""
+    names = _unused(columns_named_for(cells, "label"), columns)
+    labelled = [name for name in names if _are_labels(cells[name])]
+    # A column topic_trade of yes and no is about one topic only.
+    plain = [n for n in labelled if not _is_yes_or_no(cells[n]) or n.casefold() in NAMES["label"]]
+    if not plain and not _flags(cells):
+        plain = labelled
+    return next(iter(plain), None)
 
 
-def _guessed_label(cells: dict[str, list[str]], chosen: Mapping[str, str | None]) -> str | None:
-    """The only column that may have labels where none is named after them; else None.
+def _guessed_label(cells: _Cells, columns: Mapping[str, str | None]) -> str | None:
+    """The column that has labels, if exactly one column may have them; else None.
 
-    Columns of numbers, and those that describe the text's article or author, have none. A column
-    of any name may do so too, if it stands beside such and nothing says what an article is. An
-    empty column that is named after labels is to be filled.
+    Neither columns of numbers nor columns that describe the text's article or author have labels.
+    Without groups, the latter make the result None, because other columns may describe the article,
+    too. So does a column with a usual name for labels: a person is going to fill it.
     """
-    free = [name for name in cells if name not in chosen.values()]
-    about = [name for name in free if _words(name) & _ABOUT and len({*cells[name]}) > 1]
-    if named_after(free, "label") or (about and not chosen["group"]):
+    unused = _unused(cells, columns)
+    about = [name for name in unused if _words(name) & _ABOUT and len(set(cells[name])) > 1]
+    if columns_named_for(unused, "label") or (about and not columns["group"]):
         return None
-    groups = [cells[name] for name in (*about, chosen["group"]) if name]
-    fit = [
-        name
-        for name in free
-        if not _words(name) & (_ABOUT | _PREDICTED)
-        and not _is_yes_or_no(cells[name])
-        and not all(map(_NUMBER.fullmatch, filter(None, cells[name])))
-        and _are_labels(cells[name], named=False)
-        and all(_differs_within(cells[name], group) for group in groups)
-    ]
-    return fit[0] if len(fit) == 1 else None
+    groups = [cells[name] for name in (*about, columns["group"]) if name]
+    labelled = [name for name in unused if _may_be_labels(name, cells[name])]
+    for group in groups:
+        labelled = [name for name in labelled if _differs_within(cells[name], group)]
+    return labelled[0] if len(labelled) == 1 else None
 
 
-def _candidates(cells: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def _may_be_labels(name: str, values: Sequence[str]) -> bool:
+    """Whether a column with an unknown name may have labels, by its name and its cells."""
+    return (
+        not _words(name) & (_ABOUT | _PREDICTED)
+        and not _is_yes_or_no(values)
+        and not all(map(_NUMBER.fullmatch, filter(None, values)))
+        and _are_labels(values, has_usual_name=False)
+    )
+
+
+def _candidates(cells: _Cells) -> dict[str, list[str]]:
     """Columns that may have labels → their values; see `Proposal`."""
     flags = _flags(cells)
     names = [name for name in cells if name not in flags]
-    named = named_after(names, "label")
+    usual = columns_named_for(names, "label")
     described = [name for name in names if _words(name) & (_ABOUT | _PREDICTED)]
-    values = {
-        name: [value for value, _ in Counter(filter(None, cells[name])).most_common()]
-        for name in dict.fromkeys([*named, *(n for n in names if n not in described), *described])
-    }
-    most = {name: len(cells[name]) / (1 if name in named else 2) for name in values}
-    return {name: each for name, each in values.items() if 1 < len(each) < most[name]}
+    plain = [name for name in names if name not in described]
+    candidates: dict[str, list[str]] = {}
+    for name in dict.fromkeys([*usual, *plain, *described]):
+        counts = Counter(filter(None, cells[name]))
+        limit = len(cells[name]) / (1 if name in usual else 2)
+        if 1 < len(counts) < limit:
+            candidates[name] = [value for value, _ in counts.most_common()]
+    return candidates
 
 
 def _differs_within(values: Sequence[str], groups: Sequence[str]) -> bool:
-    """Whether cells differ within groups, and do not just say what each group is."""
+    """Whether cells differ within groups, so that they do not just describe the groups."""
     counts: dict[str, Counter[str]] = {}
     for value, group in zip(values, groups, strict=True):
         if value and group:
             counts.setdefault(group, Counter())[value] += 1
-    several = [each for each in counts.values() if each.total() > 1]
-    within = sum(each.total() - max(each.values()) for each in several)
-    everything = sum(several, Counter[str]())
-    return within >= _RARELY * (everything.total() - max(everything.values(), default=0))
+    large = [counter for counter in counts.values() if counter.total() > 1]
+    within = sum(counter.total() - max(counter.values()) for counter in large)
+    overall = sum(large, Counter[str]())
+    return within >= _RARELY * (overall.total() - max(overall.values(), default=0))
 
 
 def _is_yes_or_no(values: Sequence[str]) -> bool:
     return any(values) and {value.casefold() for value in {*values}} <= _YES_OR_NO
 
 
-def _flags(cells: Mapping[str, Sequence[str]]) -> list[str]:
-    """Columns of yes and no, where there are several."""
+def _flags(cells: _Cells) -> list[str]:
+    """The columns of yes and no, if there are several."""
     flags = [name for name, values in cells.items() if _is_yes_or_no(values)]
     return flags if len(flags) > 1 else []
 
 
-def _refuse_missing_header(path: str, text: str, cells: Mapping[str, Sequence[str]]) -> None:
-    """Refuse a table whose first row is data: the name of its column of texts is a text."""
-    others = [name for name in cells if name != text]
-    are_data = [name in cells[name] or _NUMBER.fullmatch(name) for name in others]
-    if n_words(text) >= _LONG_NAME and (any(are_data) or not others):
+def _refuse_missing_header(path: str, text: str, cells: _Cells) -> None:
+    """Refuse a table without a header: the name of its column of texts is itself a text."""
+    names = [name for name in cells if name != text]
+    are_data = [name in cells[name] or _NUMBER.fullmatch(name) for name in names]
+    if n_words(text) >= _LONG_NAME and (any(are_data) or not names):
         raise UserError(
             f"{path}: the first row has to name the columns, but it has a text, "
             f'"{shortened(text, 60, " [...]")}". Put a row above it, such as text,label'
         )
 
 
-def named_after(names: Iterable[str], key: str) -> list[str]:
-    """Columns that are named after what a key stands for, the likeliest first."""
-    ranked = sorted((rank, name) for name in names if (rank := _rank(name, NAMES[key])))
-    others = _ABOUT | _PREDICTED if key == "label" else set()
-    return [name for _, name in ranked if not _words(name) & others]
+def columns_named_for(names: Iterable[str], key: str) -> list[str]:
+    """The columns that have a usual name for a key of `Source`, the likeliest first."""
+    ranks = {name: _rank(name, NAMES[key]) for name in names}
+    ranked = sorted((rank, name) for name, rank in ranks.items() if rank)
+    excluded = _ABOUT | _PREDICTED if key == "label" else set()
+    return [name for _, name in ranked if not _words(name) & excluded]
 
 
 def _words(name: str) -> set[str]:
@@ -269,29 +306,31 @@ def _words(name: str) -> set[str]:
     return {*re.findall(r"[^\W_]+", re.sub("[\u0300-\u036f]", "", parts).lower())}
 
 
-def _rank(name: str, known: Sequence[str]) -> tuple[int, int] | None:
-    """How well a column's name fits names that are known, the best first; None if it does not.
+def _rank(name: str, known_names: Sequence[str]) -> tuple[int, int] | None:
+    """Rank a column's name by known names, the smallest rank first; None if it contains none.
 
     >>> _rank("Topic", ("label", "topic")), _rank("main_topic", ("label", "topic"))
     ((0, 1), (1, 1))
     """
     words = _words(name)
-    ranks = ((int(words != {word}), place) for place, word in enumerate(known) if word in words)
+    ranks = [(int(words != {word}), n) for n, word in enumerate(known_names) if word in words]
     return min(ranks, default=None)
 
 
 def _are_distinct(values: Sequence[str]) -> bool:
-    """Whether each cell is an id of its own, as ids are read."""
-    ids = set(map(cleaned, values))
+    """Whether the cells are different ids, and none is empty."""
+    ids = set(map(clean_field, values))
     return all(ids) and len(ids) == len(values)
 
 
-def _are_labels(values: Sequence[str], named: bool = True) -> bool:
-    """Whether cells look like labels, in a column that is named after labels or not."""
+def _are_labels(values: Sequence[str], has_usual_name: bool = True) -> bool:
+    """Whether cells look like labels. A column with a usual name may have more different labels."""
     n = sum(map(bool, values))
-    most = max(min(MOST_TOPICS, n / 2), n / 5) if named else min(MOST_TOPICS, n / 5)
-    names = {name for names in _parts(values).values() for name in names if name}
-    return len(names) <= most and len(_topics(values)[1]) > 1
+    most_labels = min(MOST_TOPICS, n / 5)
+    if has_usual_name:
+        most_labels = max(min(MOST_TOPICS, n / 2), n / 5)
+    labels = {label for labels in _parts(values).values() for label in labels if label}
+    return len(labels) <= most_labels and len(_meanings(values)[1]) > 1
 
 
 def _is_day(text: str) -> bool:
@@ -299,49 +338,60 @@ def _is_day(text: str) -> bool:
 
 
 def _share(values: Sequence[str], fits: Callable[[str], object]) -> float:
-    """Share of the cells that are not empty that fit."""
+    """Share of the cells for which `fits` is true, among those that are not empty."""
     filled = [value for value in values if value]
     return sum(map(bool, map(fits, filled))) / len(filled) if filled else 0.0
 
 
-def _topics(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """What labels mean that are no topics by themselves, and the topics.
+def _meanings(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The meanings of the labels that are not topics themselves, and the topics.
 
-    >>> _topics(["Law; order", "Econ", "Econ", "Other", ""])
+    >>> _meanings(["Law; order", "Econ", "Econ", "Other", ""])
     ({'Law; order': 'Law, order', 'Other': 'none'}, ['Econ', 'Law, order'])
-    >>> _topics(["Law|Econ", "Econ", "Law"])
+    >>> _meanings(["Law|Econ", "Econ", "Law"])
     ({'Law|Econ': 'Law;Econ'}, ['Econ', 'Law'])
     """
     cells = [cell for cell in cells if cell not in ("", UNDECIDED)]
     parts_of = _parts(cells)
     counts = Counter(part for cell in cells for part in parts_of[cell])
-    ranked = [label for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
-    other = {label: MEANINGS.get(label.lower().strip("()")) for label in ranked}
-    topical = [label for label in ranked if not other[label]]
-    if len(set(map(_alike, topical))) < 2:
-        topical = ranked
-    name_of: dict[str, str] = {}  # one for labels that differ in capitals alone
-    for label in topical:
-        if _alike(label) not in name_of:
-            name = _valid(label)
-            while name in name_of.values():
-                name += " 2"
-            name_of[_alike(label)] = name
-    meant = {label: name_of.get(_alike(label)) or other[label] or NONE_CELL for label in ranked}
+    meanings, topics = _label_meanings(sorted(counts, key=lambda label: (-counts[label], label)))
     for cell, parts in parts_of.items():
-        if len(parts) > 1 and parts != split_cell(cell):  # not separated by semicolons
-            names = dict.fromkeys(meant[part] for part in parts)
-            meant[cell] = (
-                join_cell(name for name in names if name not in MEANINGS.values()) or NONE_CELL
-            )
-    mapped = {k: v for k, v in sorted(meant.items()) if k != v or v == NONE_CELL}
-    return mapped, list(name_of.values())
+        if len(parts) > 1 and parts != split_cell(cell):  # semicolons do not separate them
+            names = dict.fromkeys(meanings[part] for part in parts)
+            topical = [name for name in names if name not in MEANINGS.values()]
+            meanings[cell] = join_cell(topical) or NO_TOPIC_CELL
+    changed = {k: v for k, v in sorted(meanings.items()) if k != v or v == NO_TOPIC_CELL}
+    return changed, topics
+
+
+def _label_meanings(labels: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Label → its topic or other meaning; and the topics."""
+    fixed = {label: MEANINGS.get(label.lower().strip("()")) for label in labels}
+    topic_of = _topic_names([label for label in labels if not fixed[label]])
+    if len(topic_of) < 2:
+        topic_of = _topic_names(labels)
+    meanings = {
+        label: topic_of.get(_folded(label)) or fixed[label] or NO_TOPIC_CELL for label in labels
+    }
+    return meanings, list(topic_of.values())
+
+
+def _topic_names(labels: Iterable[str]) -> dict[str, str]:
+    """Folded label → the name of its topic. Labels that differ only in case are one topic."""
+    topic_of: dict[str, str] = {}
+    for label in labels:
+        if _folded(label) not in topic_of:
+            name = _topic_name(label)
+            while name in topic_of.values():
+                name += " 2"
+            topic_of[_folded(label)] = name
+    return topic_of
 
 
 def _parts(cells: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Cell → the labels in it, several if they are separated and each is in another cell too.
+    """Cell → its labels. A cell has several if separators divide it into labels of other cells.
 
-    Names have commas, too: these separate labels only if each of them stands alone elsewhere.
+    A comma may be part of a name. So commas separate labels only if each label is a cell itself.
     """
     parts_of = {cell: split_cell(cell.replace("|", SEPARATOR)) for cell in cells}
     n_cells = Counter(part for parts in parts_of.values() for part in parts)
@@ -354,15 +404,15 @@ def _parts(cells: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return parts_of
 
 
-def _alike(label: str) -> str:
-    """Equal for labels that differ in capitals or in how accents are stored."""
+def _folded(label: str) -> str:
+    """A key that is equal for labels that differ only in case or in how accents are stored."""
     return normalize("NFC", label).casefold()
 
 
-def _valid(label: str) -> str:
-    """The name of a topic that is like a label. `NONE_CELL` has a meaning of its own."""
-    name = cleaned(label.replace(SEPARATOR, ","))
+def _topic_name(label: str) -> str:
+    """A valid name of a topic for a label; it is never `NO_TOPIC_CELL`."""
+    name = clean_field(label.replace(SEPARATOR, ","))
     try:
-        return "other" if name == NONE_CELL else Topic(name).name
+        return "other" if name == NO_TOPIC_CELL else Topic(name).name
     except ValueError:
         return "unknown"

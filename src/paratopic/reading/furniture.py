@@ -1,9 +1,9 @@
-"""Page furniture of articles: bylines, lone dates, captions, calls to action, notices, links, tags.
+"""Find page furniture: bylines, dates, captions, calls to action, notices, links and tags.
 
-Each rule reads the whole text of a segment. The rules are written for precision: text that they
-miss stays a paragraph. A dateline at the beginning of a paragraph belongs to the paragraph. This
-module sees no layout and no markup (`html` and `pdf` do). It knows English, the commonest forms of
-German, French and Spanish, and dates that `cells` reads. In other languages the rules see nothing.
+Each rule matches the full text of a segment. The rules favour precision over recall: text that they
+miss stays a paragraph. A dateline at the beginning of a paragraph belongs to the paragraph. `html`
+and `pdf` use layout and markup; this module uses neither. The rules cover English, the most common
+forms of German, French and Spanish, and dates that `cells` reads. They find nothing else.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NOTICE = "notice"
 LINK = "link alone"
 TAGS = "categories"
 
-# No rule applies to longer texts.
+# Longer texts match no rule.
 MOST_CHARACTERS = 600
 
 _NAME = r"(?:[^\W\d_a-z][\w.'’-]*|de|der|van|von|al|bin)"
@@ -61,7 +61,7 @@ _DASH = r"(?: ?[-–—|·•])"
 _IMAGE = r"(?:Photo|Photograph|Image|Picture|Illustration|Video|Foto|Imagen)"
 _SOCIAL = r"(?:Facebook|Twitter|X|LinkedIn|WhatsApp|Telegram|Reddit|Instagram|Bluesky|YouTube)"
 
-# Reason and greatest number of words → pattern of the whole text. These apply everywhere.
+# Reason and maximum number of words → pattern of the full text. These rules apply everywhere.
 _EVERYWHERE = {
     (BYLINE, 60): rf"\(?{_CREDIT}(?:[;,.]? (?:and )?{_CREDIT})*\.?\)?\.?",
     (BYLINE, 20): rf"(?:Written |Reported )?[Bb]y {_PEOPLE},? {_ROLE}",
@@ -78,7 +78,7 @@ _EVERYWHERE = {
         rf".*(?:\b(?:AP Photo|REUTERS)/{_PERSON}|/(?:Reuters|AFP)|(?:/|\bvia |: |\()Getty Images)"
         r"[)\]]?\.?"
     ),
-    # The last: 'The yard in May. Image: Harbour Press.'
+    # The last alternative matches 'The yard in May. Image: Harbour Press.'
     (CAPTION, 60): (
         rf"{_IMAGE}s?(?: ?(?:credits?|source|caption))? ?: .+|(?:Credit|Caption): .+|"
         rf"(?:.*[.!?”\"')\]] )[(\[]?(?:{_IMAGE}|Credit|Crédit|Bild)s? ?: "
@@ -124,11 +124,11 @@ _EVERYWHERE = {
         r"Todos los derechos reservados)\.?|Our Standards: .*Trust Principles.*"
     ),
     (LINK, 1): r"[(<]?(?:https?://|www\.)\S+",
-    # Of a wiki's page.
+    # Categories at the end of a page of a wiki.
     (TAGS, 60): r"(?:Hidden c|C)ategor(?:y|ies): .*[^.!?…\"'”’»)]",
 }
 
-# These apply only between the first segment, which may be the title, and the first body paragraph.
+# These rules apply only between the first segment (the title, say) and the first body paragraph.
 _OPENING = {
     (BYLINE, 14): (
         rf"(?:Written |Reported |Words )?(?:[Bb]y|BY|Von|Par|Por):? {_PEOPLE}(?:{_DASH} {_STAMP})?"
@@ -136,28 +136,27 @@ _OPENING = {
     (DATE, 12): rf"(?:{_PLACE},?{_DASH}? )?{_STAMP}{_DASH}?",
 }
 
-_EVERYWHERE_RULES, _OPENING_RULES = (
-    {key: re.compile(rule) for key, rule in rules.items()} for rules in (_EVERYWHERE, _OPENING)
-)
+_EVERYWHERE_RULES = {key: re.compile(rule) for key, rule in _EVERYWHERE.items()}
+_OPENING_RULES = {key: re.compile(rule) for key, rule in _OPENING.items()}
 
 _MARKDOWN = re.compile(r"^(?:#{1,6} |[-*•|] )?[*_]*|[*_]*$")  # marks around a text
 _SENTENCE_END = re.compile(rf"[.!?{STOPS}{QUESTIONS}][{CLOSERS}]*$")
-_TITLE_WORDS = 12  # a longer text that ends as a sentence does is not a title
+_TITLE_WORDS = 12  # a longer text is no title if it ends like a sentence
 
 
 def reasons(texts: Sequence[str], headings: Collection[int] = ()) -> list[str]:
-    """Say which texts of an article are page furniture, and of what kind.
+    """Find the texts of an article that are page furniture, with their kinds.
 
     Parameters
     ----------
     texts
         Texts of an article's segments in order, each on one line.
     headings
-        Indices of the texts that are certainly headings. Markdown headings always are.
+        Indices of the texts that are headings for certain. Markdown headings count as such anyway.
 
     Returns
     -------
-    A reason for each text, such as "byline"; "" for text that is not.
+    A reason for each text, such as "byline"; "" for other text.
 
     Examples
     --------
@@ -170,9 +169,9 @@ def reasons(texts: Sequence[str], headings: Collection[int] = ()) -> list[str]:
         reason = _reason(text, _EVERYWHERE_RULES)
         if opening and not reason and number not in headings and not text.startswith("#"):
             reason = _reason_at_opening(text)
-            # Dates that recur are the headings of a chronicle.
+            # Several dates are the headings of a chronicle.
             later = (texts[n] for n in range(number + 1, len(texts)))  # a slice would be a copy
-            if reason == DATE and any(_reason_at_opening(other) == DATE for other in later):
+            if reason == DATE and DATE in map(_reason_at_opening, later):
                 reason = ""
         all_reasons.append(reason)
         is_body = not reason and n_words(text) > _TITLE_WORDS and _SENTENCE_END.search(text)
@@ -189,7 +188,7 @@ def _reason(text: str, rules: Mapping[tuple[str, int], re.Pattern[str]]) -> str:
         return ""
     bare = _MARKDOWN.sub("", text)
     n_words = len(bare.split())
-    for (reason, most), rule in rules.items():
-        if n_words <= most and rule.fullmatch(bare):
+    for (reason, max_words), rule in rules.items():
+        if n_words <= max_words and rule.fullmatch(bare):
             return reason
     return ""

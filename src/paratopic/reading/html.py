@@ -1,15 +1,15 @@
 """Web pages → segments.
 
-trafilatura decides which text is the article's. Order, words and headings are taken from the page
-itself, and all other text is kept as skipped segments with a reason: navigation, captions, asides.
-No script is run and nothing is fetched.
+trafilatura decides which text belongs to the article. Order, words and headings come from the page
+itself. All other text becomes skipped segments with a reason: navigation, captions, asides. No
+script is run and nothing is fetched.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -29,14 +29,14 @@ from paratopic.reading.furniture import CAPTION
 OUTSIDE = "outside the main text"
 TABLE = "table"
 
-# A text this long is the article's wherever trafilatura has it; a shorter one, which may occur
-# anywhere by chance, only where trafilatura has it as a block of its own.
+# A block of at least this many characters belongs to the article if the text from trafilatura
+# contains it. A shorter block may occur there by chance, so it has to be an element of that text.
 FINGERPRINT = 25
-# A table cell with more words may be a paragraph, in a page that is laid out in cells.
+# A table cell with more words may be a paragraph: some pages use a table for their layout.
 CELL_WORDS = 12
 
-# Tag, role or id of an element → the region of the page that it is. Text of these regions is never
-# part of an article.
+# Tag, role or id of an element → its region of the page. Text of these regions is never part of an
+# article.
 _EXCLUDED = {
     "button": "form",
     "dialog": "dialog",
@@ -45,9 +45,9 @@ _EXCLUDED = {
     **dict.fromkeys(("contentinfo", "footer"), "footer"),
     **dict.fromkeys(("nav", "navigation", "toc"), "navigation"),
 }
-# Text of these regions is part of the article where trafilatura says so.
+# Text of these regions is part of the article if trafilatura extracts it.
 _DOUBTFUL = {"banner": "header", "form": "form", "header": "header"}
-# Tag of an element → what its text is inside of.
+# Tag of an element → the kind of container that it is.
 _INSIDE: dict[str, Literal["li", "td"]] = {"li": "li", "td": "td", "th": "td"}
 # Tag of a heading → its level.
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
@@ -59,16 +59,16 @@ _BLOCK_TAGS = set(
     "fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre "
     "section summary table tbody td tfoot th thead tr ul".split()
 )
-# Which dates are looked for. The last day is fixed, so that a page gives the same one at any time.
+# Settings for dates of pages. The last day is fixed, so that results do not change in time.
 _DATES = {
     "original_date": True,
-    "extensive_search": False,  # it would take dates that the text is about
+    "extensive_search": False,  # it would find dates that the text is about
     "min_date": f"{FIRST_YEAR}-01-01",
     "max_date": f"{LAST_YEAR}-12-31",
 }
 # XPath of elements that may show the date of an article.
 _DATED = "//time | //*[contains(@class, 'date') or contains(@class, 'fecha')]"
-# What stands for <br> while text is collected, and two or more in a row. No tree has NUL.
+# The sign for <br> while text is collected, and two or more in a row. No tree contains NUL.
 _BREAK, _TWO_BREAKS = "\0", re.compile(r"\0(?:\s*\0)+")
 _CHARSET = re.compile(
     rb"""<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", re.I
@@ -77,17 +77,17 @@ _CHARSET = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a page's text, on one line, and where it stands.
+    """A block of a page's text, on one line, and its place.
 
     Parameters
     ----------
     level
-        Level of the heading that it is, 1 to 6; 0 for other text.
+        Level of a heading, 1 to 6; 0 for other text.
     inside
         "li" inside a list item, "td" inside a table cell, else "".
     region, excluded
-        Region of the page, such as "footer", or "" for none; and whether its text is never part of
-        an article.
+        Region of the page, such as "footer", or "" for none; and whether text of this region is
+        never part of an article.
     """
 
     text: str = ""
@@ -103,7 +103,7 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
     Raises
     ------
     UserError
-        The bytes are not HTML, elements are nested too deep, or the page holds no article.
+        The bytes are not HTML, elements are nested too deep, or the page contains no article.
     """
     tree = parse(_decode_page(data, source), source)
     blocks = blocks_of(tree)
@@ -117,23 +117,23 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
 
 
 def html_fields(data: bytes) -> dict[str, object]:
-    """What a web page says that it is from: date, source (the name of the site) and author.
+    """Read the metadata of a web page: date, source (the name of the site) and author.
 
-    An odd page raises any error.
+    A malformed page may raise any error.
     """
     page = _decode_page(data, "")
     tree = parse(page, "")
-    shown = [clean_line(element.text_content()) for element in tree.xpath(_DATED)]
+    dated = [clean_line(element.text_content()) for element in tree.xpath(_DATED)]
     metadata = trafilatura.extract_metadata(tree, date_config=_DATES)
-    # trafilatura knows months in English and German, and some in French.
-    in_words = next(filter(None, map(day_in_words, shown)), None)
+    # trafilatura reads months in English and German, and some in French.
+    in_words = next(filter(None, map(day_in_words, dated)), None)
     date = _as_written(metadata.date, page) if metadata.date else in_words
     return {"date": date, "source": metadata.sitename, "author": metadata.author}
 
 
 def parse(page: str, source: str) -> HtmlElement:
-    """The tree of a page; a `UserError` if it is not HTML, or nested too deep to be read whole."""
-    # As UTF-8 bytes: lxml refuses a str that declares its encoding.
+    """Parse a page; a `UserError` if it is not HTML, or nested too deep to be read completely."""
+    # lxml refuses a str that declares its encoding, so it gets UTF-8 bytes.
     parser = lxml.html.HTMLParser(
         encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True
     )
@@ -145,16 +145,17 @@ def parse(page: str, source: str) -> HtmlElement:
         ) from None
     limit = lxml.etree.ErrorTypes.ERR_RESOURCE_LIMIT
     if exceeded := [entry.message for entry in parser.error_log if entry.type == limit]:
-        # The parser stopped there: the rest of the page would be lost.
-        what, _, _ = exceeded[0].partition(",")
-        raise UserError(f"{source}: cannot be read whole: {what}. Copy its text into a .txt file.")
+        # The parser stopped here, and the rest of the page would be lost.
+        problem = exceeded[0].partition(",")[0]
+        hint = "Copy its text into a .txt file."
+        raise UserError(f"{source}: cannot be read whole: {problem}. {hint}")
     return tree
 
 
 def blocks_of(tree: HtmlElement) -> list[Block]:
     """Cut the text of a tree of HTML into blocks, in document order.
 
-    A block ends where a block element begins or ends, and at two <br> in a row.
+    A block ends at the beginning or end of a block element, and at two <br> in a row.
     """
     blocks: list[Block] = []
     pieces: list[str] = []  # text since the last block ended
@@ -166,7 +167,7 @@ def blocks_of(tree: HtmlElement) -> list[Block]:
         pieces.clear()
 
     def collect(element: HtmlElement, place: Block) -> None:
-        """Collect the text of an element that stands at the place of a block without text."""
+        """Collect the text of an element; `place` is a block without text that has its place."""
         if element.tag == "br":
             pieces.append(_BREAK)
         if element.tag in _WITHOUT_TEXT or _is_reference(element):
@@ -192,45 +193,48 @@ def to_segments(blocks: Sequence[Block], kept: Sequence[bool]) -> list[Segment]:
 
 
 def _as_written(date: str, page: str) -> str:
-    """A date without its day if the page does not write it: trafilatura takes today's or the first.
+    """Remove the day of a date if the page does not contain it: trafilatura adds one.
 
     >>> [_as_written("2025-09-01", page) for page in ("1 Sept. 2025", "2025-9-1", "2025-09")]
     ['2025-09-01', '2025-09-01', '2025-09']
     """
     year, month, day = date.split("-")
-    month, day = (rf"0?{int(number)}" for number in (month, day))
-    is_written = rf"{year}\D?{month}\D?{day}(?!\d)|(?<!\d){day}(?!\d).{{1,15}}(?<!\d){year}"
-    page = re.sub(r"[^\D0-9]", lambda digit: str(int(digit[0])), page)  # of other scripts
-    return date if re.search(is_written, page) else date[:7]
+    month, day = rf"0?{int(month)}", rf"0?{int(day)}"
+    written = rf"{year}\D?{month}\D?{day}(?!\d)|(?<!\d){day}(?!\d).{{1,15}}(?<!\d){year}"
+    page = re.sub(r"[^\D0-9]", lambda digit: str(int(digit[0])), page)  # digits of other scripts
+    return date if re.search(written, page) else date[:7]
 
 
 def _decode_page(data: bytes, source: str) -> str:
-    """The text of a page, decoded as it declares, or else by its bytes."""
+    """Decode a page by the encoding that it declares, or else by its bytes."""
     declared = _CHARSET.search(data[:4096])
     if declared and not data.startswith(codecs.BOM_UTF8):
         with suppress(LookupError, UnicodeDecodeError):  # the declaration is wrong
             codec = codecs.lookup(declared[1].decode()).name
-            # Browsers read these two as Windows' superset of them, and so do authors mean them.
+            # Browsers read these two as their superset cp1252, and authors mean that.
             return data.decode("cp1252" if codec in ("ascii", "iso8859-1") else codec)
     return decode(data, source)
 
 
 def _are_in_main(blocks: Sequence[Block], tree: HtmlElement, source: str) -> list[bool]:
-    """Whether the text of each block of a tree is in what trafilatura extracts from it."""
+    """For each block of a page, whether its text is in the main text that trafilatura extracts.
+
+    `source` names the page in errors.
+    """
     try:
         document = trafilatura.bare_extraction(tree, include_comments=False)
-    except Exception as error:  # odd pages raise any error inside trafilatura
+    except Exception as error:  # malformed pages raise any error inside trafilatura
         raise UserError(
             f"{source}: cannot be read as a web page ({error}). Copy its text into a .txt file."
         ) from None
-    assert not isinstance(document, dict)  # a dict comes only where one is asked for
+    assert not isinstance(document, dict)  # the default output is no dict
     elements = () if document is None else document.body.iter()  # the root first
     texts = [_without_space("".join(element.itertext())) for element in elements]
-    whole, alone = "".join(texts[:1]), set(texts)
+    main_text, element_texts = "".join(texts[:1]), set(texts)
 
     def is_in_main(block: Block) -> bool:
         text = _without_space(block.text)
-        return text in alone or (len(text) >= FINGERPRINT and text in whole)
+        return text in element_texts or (len(text) >= FINGERPRINT and text in main_text)
 
     return [not block.excluded and is_in_main(block) for block in blocks]
 
@@ -238,23 +242,27 @@ def _are_in_main(blocks: Sequence[Block], tree: HtmlElement, source: str) -> lis
 def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[bool]:
     """Decide which blocks belong to the article, given which of them are in its main text.
 
-    trafilatura is unreliable about headings, so they go with the text below them. The title stays.
-    A heading below the title stays when the next block stays, or when it is in the main text and
-    not the end of it.
+    trafilatura is unreliable about headings. The title stays. A heading below it stays if the next
+    block stays, or if it is in the main text but not at its end.
     """
     included = [(n, block) for n, block in enumerate(blocks) if not block.excluded]
     texts = [n for n, block in included if in_main[n] and not block.level]
     first, last = (texts[0], texts[-1]) if texts else (in_main.index(True), -1)
-    titles = [n for n, block in included if n < first and block.level == 1]
-    start = titles[-1] if titles else first  # the title is the last h1 above the first text
+    title = _title_index(included, first)
+    start = first if title is None else title
     kept = list(in_main)
     next_kept = False
     for n, block in reversed(included):
         if block.level:
             has_text = next_kept or (in_main[n] and n < last)
-            kept[n] = n in titles[-1:] or (n > start and has_text)
+            kept[n] = n == title or (n > start and has_text)
         next_kept = kept[n]
     return kept
+
+
+def _title_index(blocks: Iterable[tuple[int, Block]], first: int) -> int | None:
+    """The index of the last h1 above the first text, which is the title; None for none."""
+    return max((n for n, block in blocks if n < first and block.level == 1), default=None)
 
 
 def _segment(block: Block, keep: bool) -> Segment:
@@ -270,7 +278,7 @@ def _segment(block: Block, keep: bool) -> Segment:
 def _is_reference(element: HtmlElement) -> bool:
     """Whether an element is the mark of a note or an edit link.
 
-    <sup><a href="#note-1">[1]</a></sup> is, and so is a wiki's '[edit]' beside a heading.
+    Examples are <sup><a href="#note-1">[1]</a></sup>, and a wiki's '[edit]' next to a heading.
     """
     links = element.iter("a") if element.tag == "sup" else ()
     is_note = any((link.get("href") or "").startswith("#") for link in links)
@@ -278,14 +286,14 @@ def _is_reference(element: HtmlElement) -> bool:
 
 
 def _place(element: HtmlElement, outer: Block) -> Block:
-    """The place of the text inside an element that itself stands at the place `outer`."""
+    """The place of the text inside an element; `outer` is the place of the element itself."""
     tag, role, id_ = element.tag, element.get("role") or "", element.get("id") or ""
     inside, level = _INSIDE.get(tag, outer.inside), _LEVELS.get(tag, outer.level)
-    # The notes of Word documents, and of wikis.
+    # Notes of Word documents and of wikis.
     is_note = id_.startswith(("footnote-", "endnote-")) or "references" in _classes(element)
     excluded = _EXCLUDED.get(tag) or _EXCLUDED.get(role)
     excluded = excluded or ("note" if is_note else _EXCLUDED.get(id_))
-    # Of a page that was saved behind an open dialog, everything is hidden.
+    # Everything is hidden in a page that was saved behind an open dialog.
     is_hidden = element.get("hidden") is not None or element.get("aria-hidden") == "true"
     doubtful = _DOUBTFUL.get(tag) or _DOUBTFUL.get(role) or ("hidden" if is_hidden else "")
     region = excluded or (outer.region if outer.excluded else doubtful or outer.region)

@@ -1,8 +1,8 @@
-"""PDFs → segments: headings, paragraphs, and what is neither.
+"""PDFs → segments: headings, paragraphs and skipped text.
 
-Lines form a paragraph by the space above them, their indents, their type, and whether the first
-word of the next line would still have fitted on a line. Lines that recur at the edges of pages are
-skipped, and so is small print. `pdf_lines` says which lines there are.
+The space above lines, their indents, their type, and the room for the first word of the next line
+decide which lines form a paragraph. Lines that recur at the edges of pages are skipped, and so is
+small print. `pdf_lines` finds the lines.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ SMALL = "small print"
 PICTURE = "page without text"
 
 HEADING_WORDS = 40
-SMALLER = 0.82  # times the size of the body's type: the type of small print
-PITCH = 1.3  # times the usual distance between lines: more of it begins a paragraph
+SMALLER = 0.82  # largest size of small print, as a multiple of the body's size of type
+PITCH = 1.3  # largest distance between lines of a paragraph, as a multiple of the usual distance
 BROKEN_WORDS = 0.03  # a document breaks words if a greater share of its lines end in a hyphen
 
-# Running headers and footers stand in this share of a page's height at its top and its bottom …
+# Running headers and footers are in this share of a page's height at its top and its bottom,
 EDGE = 0.12
-# … and have at most this many lines each.
+# and have at most this many lines each.
 EDGE_LINES = 3
-# Small, short lines at the edge are running headers too: a single page repeats nothing.
+# Small, short lines at the edge are running headers, too, because a single page has no repetition.
 RUNNING_SIZE, RUNNING_WORDS = 0.95, 12
 
-# First parts of compounds, which keep their hyphen where the document shows nothing else.
+# First parts of compounds. They keep their hyphen if the document has no other evidence.
 _PREFIXES = set(
     "all anti best co cross deep ex far fast full half high ill large left long low mid multi near "
     "non off old on one open over post pre pro quasi re right second self semi short single small "
@@ -44,12 +44,12 @@ _PREFIXES = set(
 )
 _HYPHENS = "-\u00ad\u2010"
 _ENDED = re.compile(rf"[.!?:…{STOPS}{QUESTIONS}][{CLOSERS}]*(?:\[?\d{{1,3}}\]?)?$")
-# Between lines of Chinese or Japanese, also before a number or a sign, there is no blank.
+# Lines of Chinese or Japanese are joined without a blank, also before a number or a sign.
 _CJK = rf"[{CJK}\u3000-\u303f\uff01-\uff60]"
 _UNSPACED = re.compile(rf"{_CJK}\n[^a-zA-Z]|[^a-zA-Z]\n{_CJK}")
 _BULLET = re.compile(r"(?:[•‣◦▪·–—*-]|\(?(?:\d{1,3}|[a-z])[.)]) ")
 _PAGE_NUMBER = re.compile(r"(?:[Pp]age )?[-–—]? ?\d{1,4}(?: ?(?:/|of) ?\d{1,4})? ?[-–—]?")
-# What browsers print above and below a page: '9/15/25, 10:04 AM   Talks Open', the URL and '1/2'.
+# Headers and footers by browsers: '9/15/25, 10:04 AM   Talks Open', the URL and '1/2'.
 _PRINTED = re.compile(
     r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}, \d{1,2}:\d{2}(?::\d{2})?(?: ?[AaPp][Mm])?\b.*|"
     r"(?:https?|file)://\S+(?: \d+/\d+)?"
@@ -58,7 +58,7 @@ _PRINTED = re.compile(
 
 @dataclass
 class LineGroup:
-    """The lines of a paragraph or heading, in order, and why it is skipped, if it is."""
+    """The lines of a paragraph or heading, in order, and the reason to skip it; "" for none."""
 
     lines: list[Line]
     reason: str = ""
@@ -77,12 +77,13 @@ def pdf_segments(data: bytes, source: str) -> list[Segment]:
     _check_text(lines, source)
     body = body_size(lines)
     running = _running(pages, body)
-    usual = _usual_distance(pages, body)
-    layouts = [_Page([line for line in page if id(line) not in running]) for page in pages]
+    distance = _usual_distance(pages, body)
+    layouts: list[_Page] = []
     blocks: list[LineGroup] = []
-    for page, layout in zip(pages, layouts, strict=True):
+    for page in pages:
+        layouts.append(_Page([line for line in page if id(line) not in running]))
         blocks += [LineGroup([line], RUNNING) for line in page if id(line) in running]
-        blocks += _blocks(layout, usual, body)
+        blocks += _blocks(layouts[-1], distance, body)
     hyphens = Hyphens(lines)
     segments = [_segment(block, hyphens, body) for block in _continued(blocks, layouts)]
     empty = [number for number, page in enumerate(pages, start=1) if not page]
@@ -90,21 +91,21 @@ def pdf_segments(data: bytes, source: str) -> list[Segment]:
 
 
 def pdf_fields(data: bytes) -> dict[str, object]:
-    """What a PDF's properties say that it is from: date (of its making) and author.
+    """Read the date of creation and the author from a PDF's properties.
 
-    Damaged properties raise any error.
+    Damaged properties may raise any error.
     """
     info = read_info(data)
-    # D:20250915100430+02'00', of which everything behind the year may be missing.
+    # The form is D:20250915100430+02'00'. All parts after the year are optional.
     made = re.match(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?", info.get("CreationDate", ""))
     date = "-".join(filter(None, made.groups())) if made else None
     return {"date": date, "author": info.get("Author")}
 
 
 class Hyphens:
-    """Tells the hyphens of compounds from those that break a word at the end of a line.
+    """Joins lines, and removes hyphens that break a word but not those of compounds.
 
-    All lines of the document show how it spells its words elsewhere.
+    The spelling of a word elsewhere in the document decides.
     """
 
     def __init__(self, lines: Sequence[Line]) -> None:
@@ -113,13 +114,13 @@ class Hyphens:
             word.lower() for text in texts for word in re.findall(r"\w+(?:-\w+)*", text)
         )
         ends = Counter(text[-1] for text in texts if re.search(rf"\w[{_HYPHENS}]$", text))
-        # Where words are broken with a sign of its own, or hardly ever, '-' belongs to compounds.
-        has_own_sign = ends["\u00ad"] + ends["\u2010"] > 0
-        self._breaks_words = not has_own_sign and ends["-"] > max(2, BROKEN_WORDS * len(texts))
+        # '-' belongs to compounds if another sign breaks words, or if hardly any word is broken.
+        uses_other_sign = ends["\u00ad"] + ends["\u2010"] > 0
+        self._breaks_words = not uses_other_sign and ends["-"] > max(2, BROKEN_WORDS * len(texts))
 
     def join(self, text: str, following: str) -> str:
         """Join a text and the line below it: 'the nego-', 'tiations' → 'the negotiations'."""
-        # Backwards: a search for words that end the text tries every letter of it.
+        # The text is reversed, because a search for a word at its end would try every letter.
         first = re.match(rf"[{_HYPHENS}](\w+)", text[::-1])
         second = re.match(r"\w+", following)
         if not first or not second:
@@ -127,8 +128,8 @@ class Hyphens:
             return f"{text}{blank}{following}"
         word = first[1][::-1]
         may_break = self._breaks_words and second[0][0].islower() and word.isalpha()
-        is_kept = not may_break or self._is_compound(word.lower(), second[0].lower())
-        return (text if text[-1] == "-" and is_kept else text[:-1]) + following
+        keeps_hyphen = not may_break or self._is_compound(word.lower(), second[0].lower())
+        return (text if text[-1] == "-" and keeps_hyphen else text[:-1]) + following
 
     def join_all(self, texts: Iterable[str]) -> str:
         """Join the lines of a paragraph."""
@@ -141,26 +142,26 @@ class Hyphens:
         return "".join([*pieces, last_word])
 
     def _is_compound(self, first: str, second: str) -> bool:
-        n_whole, n_compound = self._words[first + second], self._words[f"{first}-{second}"]
-        if n_whole != n_compound:
-            return n_compound > n_whole
+        n_joined, n_compound = self._words[first + second], self._words[f"{first}-{second}"]
+        if n_joined != n_compound:
+            return n_compound > n_joined
         return first in _PREFIXES or (self._words[first] > 1 and self._words[second] > 1)
 
 
 class _Page:
-    """The lines of a page without running headers and footers, and its columns' margins."""
+    """The lines of a page without running headers and footers, and the margins of its columns."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = lines
         self._margins: dict[tuple[int, bool, float], tuple[float, float]] = {}
 
     def margins(self, line: Line) -> tuple[float, float]:
-        """Where the lines of the same column and type as a line begin and end."""
+        """Left and right end of the lines that have the same column and type as a line."""
         kind = line.column, line.bold, line.size
         if kind not in self._margins:
             column = [other for other in self.lines if other.column == line.column]
-            alike = [line, *(other for other in column if _same_type(line, other))]
-            self._margins[kind] = min(o.left for o in alike), max(o.right for o in alike)
+            lines = [line, *(other for other in column if _same_type(line, other))]
+            self._margins[kind] = min(o.left for o in lines), max(o.right for o in lines)
         return self._margins[kind]
 
     def is_indented(self, line: Line) -> bool:
@@ -169,15 +170,15 @@ class _Page:
         return line.left > left + 0.8 * line.size
 
     def is_full(self, line: Line, following: Line) -> bool:
-        """Whether the first word of the next line would not have fitted on a line."""
+        """Whether a line has no room for the first word of the next line."""
         _, right = self.margins(line)
         return line.right + 0.2 * line.size + following.first > right - 0.3 * line.size
 
     @cached_property
     def indents_blocks(self) -> bool:
-        """Whether a page indents whole blocks, such as quotations, rather than first lines.
+        """Whether a page indents blocks, such as quotations, rather than first lines.
 
-        Paragraphs of one line follow each other too, so that the majority decides.
+        Paragraphs of one line may follow each other, too, so the majority decides.
         """
         indented = [self.is_indented(line) for line in self.lines]
         after_indented = [following for line, following in pairwise(indented) if line]
@@ -211,12 +212,12 @@ def _running(pages: Sequence[Sequence[Line]], body: float) -> set[int]:
     def key(line: Line) -> tuple[str, int]:
         return re.sub(r"\d+", "0", line.text), round(line.top / 4)
 
-    # The pages on which a text occurs at a height, give or take a little.
+    # Text and height → the pages with this text at about this height.
     pages_with: dict[tuple[str, int], set[int]] = {}
     for line in edge:
         text, height = key(line)
-        for near in (height - 1, height, height + 1):
-            pages_with.setdefault((text, near), set()).add(line.page)
+        for bin_ in (height - 1, height, height + 1):
+            pages_with.setdefault((text, bin_), set()).add(line.page)
     return {
         id(line)
         for line in edge
@@ -239,9 +240,9 @@ def _edge(page: Sequence[Line]) -> list[Line]:
 
 
 def _usual_distance(pages: Iterable[Sequence[Line]], body: float) -> float:
-    """The usual distance between lines of a document, as a multiple of the size of its type.
+    """The usual distance between lines of a document, as a multiple of the body's size of type.
 
-    It is 0 where it is not known.
+    It is 0 if unknown.
     """
     distances = Counter(
         round(line.top - following.top, 0)
@@ -249,9 +250,9 @@ def _usual_distance(pages: Iterable[Sequence[Line]], body: float) -> float:
         for line, following in pairwise(page)
         if line.size == following.size == body and line.top > following.top
     )
-    # Where most paragraphs have one line, the distance between paragraphs is the most frequent one.
-    often = (d for d, n in distances.most_common(2) if 3 * n > distances.total())
-    return min(often, default=0.0) / (body or 1.0)
+    # If most paragraphs have one line, the distance between paragraphs is the most frequent one.
+    frequent = (d for d, n in distances.most_common(2) if 3 * n > distances.total())
+    return min(frequent, default=0.0) / (body or 1.0)
 
 
 def _blocks(page: _Page, usual: float, body: float) -> list[LineGroup]:
@@ -292,12 +293,12 @@ def _same_type(line: Line, other: Line) -> bool:
 
 
 def _breaks_sentence(line: Line, following: Line) -> bool:
-    """Whether the break between two lines lies inside a sentence, by their words alone."""
+    """Whether the break between two lines lies inside a sentence, by their words."""
     return not _ENDED.search(line.text) and following.text[0].islower()
 
 
 def _continued(blocks: Sequence[LineGroup], pages: Sequence[_Page]) -> list[LineGroup]:
-    """Join the paragraphs that the end of a page, a caption or a running header has cut."""
+    """Join the parts of paragraphs that a page break, a caption or a running header divides."""
     joined: list[LineGroup] = []
     body = LineGroup([])  # the last block that is body text
     for block in blocks:
@@ -311,7 +312,7 @@ def _continued(blocks: Sequence[LineGroup], pages: Sequence[_Page]) -> list[Line
 
 
 def _is_cut(block: LineGroup, following: LineGroup, pages: Sequence[_Page], is_next: bool) -> bool:
-    """Whether two blocks are one paragraph; `is_next`: whether no other stands between them."""
+    """Whether two blocks are one paragraph; `is_next`: whether no block is between them."""
     last, first = block.lines[-1], following.lines[0]
     if last.page != first.page and _may_continue(last, first, pages[last.page], pages[first.page]):
         return True

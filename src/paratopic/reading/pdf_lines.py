@@ -1,8 +1,8 @@
-"""The pages of a PDF → lines of type in reading order. Its properties are read here, too.
+"""Read the lines of a PDF's pages in reading order, and its properties.
 
-pdfminer.six finds letters, and pieces of lines. Here the pieces become whole lines again, and the
-lines are put in order, column by column. Which lines form a paragraph is for `pdf` to decide.
-Structure tags are not used, and no text is recognised in pictures.
+pdfminer.six finds letters and pieces of lines. This module joins the pieces to lines, and orders
+the lines column by column. `pdf` decides which lines form a paragraph. Structure tags are not used,
+and no text is recognised in pictures.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from pdfminer.utils import decode_text
 from paratopic.project.errors import UserError
 from paratopic.project.scripts import CJK
 
-LARGER = 1.08  # times the size of the body's type: the type of a heading
-COLUMN = 8  # times the size of its type: the least width of a column
-COLUMN_ROWS = 4  # the least number of rows in a column
-CROSSING = 6  # at most one row in so many crosses the gutter between two columns
+LARGER = 1.08  # least size of a heading, as a multiple of the body's size of type
+COLUMN = 8  # least width of a column, as a multiple of the size of its type
+COLUMN_ROWS = 4  # least number of rows in a column
+CROSSING = 6  # at most one in so many rows crosses the gutter between two columns
 
 WIDEST = 14_400  # points: the widest page that the PDF format allows
 
-# A line of Chinese or Japanese may end after any character with the signs beside it.
+# A line of Chinese or Japanese may end after any character and the signs around it.
 _FIRST_WORD = re.compile(rf"[^\w\s]*[{CJK}][^\w\s]*|[^\s{CJK}]+")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")  # half a letter, which no file can hold
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # half a letter, which no file can contain
 _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl"}
 
 
@@ -53,13 +53,17 @@ class Line:
     column
         Index of its column, from 0; -1 for a line across columns.
     left, right
-        Where it begins and ends, from the left edge of the page.
+        Its ends, from the left edge of the page.
     top, bottom
         Its upper and lower edge, from the bottom edge of the page.
     first
         Width of its first word.
+    size
+        Size of its type.
     bold
         Whether all of its letters are bold.
+    height
+        Height of its page.
     """
 
     text: str
@@ -90,12 +94,12 @@ def read_pages(data: bytes, source: str) -> list[list[Line]]:
         ) from None
     if not pieces:
         raise UserError(f"{source}: has no pages. It is damaged or cut off: get it again.")
-    usual = _gutters([piece for page in pieces for piece in page])
-    return [_lines(page, _gutters(page) or usual) for page in pieces]
+    document_gutters = _gutters([piece for page in pieces for piece in page])
+    return [_lines(page, _gutters(page) or document_gutters) for page in pieces]
 
 
 def read_info(data: bytes) -> dict[str, str]:
-    """Read the properties of a PDF that are texts, such as "Author"; damage raises any error."""
+    """Read the properties of a PDF that are texts, such as "Author"; damage may raise any error."""
     document = PDFDocument(PDFParser(BytesIO(data)))
     newest_last = reversed(document.info)
     values = ((name, resolve1(value)) for info in newest_last for name, value in info.items())
@@ -103,7 +107,7 @@ def read_info(data: bytes) -> dict[str, str]:
 
 
 def body_size(lines: Iterable[Line]) -> float:
-    """The size of type in which most letters are set; 0 without lines."""
+    """The most frequent size of type, by letters; 0 without lines."""
     letters: Counter[float] = Counter()
     for line in lines:
         letters[line.size] += len(line.text)
@@ -111,7 +115,7 @@ def body_size(lines: Iterable[Line]) -> float:
 
 
 def _pages(data: bytes) -> Iterator[LTPage]:
-    """The pages of a PDF, each with its letters in the order in which they are drawn."""
+    """Yield the pages of a PDF, each with its letters in the order in which they are drawn."""
     manager = PDFResourceManager()
     device = PDFPageAggregator(manager, laparams=None)
     interpreter = PDFPageInterpreter(manager, device)
@@ -121,7 +125,7 @@ def _pages(data: bytes) -> Iterator[LTPage]:
 
 
 def _pieces(page: LTPage, number: int) -> list[Line]:
-    # pdfminer would go on to group the pieces in boxes, in time cubic in their number.
+    # pdfminer's next step, grouping the pieces in boxes, takes time cubic in their number.
     layout = LAParams(char_margin=1.0)
     letters = [item for item in page if isinstance(item, LTChar)]
     pieces = page.group_objects(layout, letters) if letters else ()
@@ -152,7 +156,7 @@ def _piece(item: LTTextLine, page: int, height: float) -> Line:
 
 
 def _text(line: LTTextLine) -> str:
-    """A line's text without the "spaces" over which the next letter is printed: soft hyphens."""
+    """The text of a line without soft hyphens: blanks over which the next letter is printed."""
 
     def is_overprinted(item: LTChar | LTAnno, following: LTChar | LTAnno) -> bool:
         if not (isinstance(item, LTChar) and isinstance(following, LTChar)):
@@ -214,36 +218,36 @@ def _with_column(line: Line, gutters: Sequence[float]) -> Line:
 
 
 def _gutters(pieces: Sequence[Line]) -> list[float]:
-    """The gutters between columns: where their middles are, from left to right.
+    """The middles of the gutters between columns, from left to right.
 
-    A gutter is a vertical strip that few rows cross, with many rows on either side of it. The
-    strips beside a list's numbers and a ragged edge are too close to the margin to be gutters.
+    A gutter is a vertical strip that few rows cross, with many rows on either side of it. Strips
+    after a list's numbers and along a ragged edge are too close to the margin to be gutters.
     """
     if not pieces:
         return []
     size = body_size(pieces)
     cover = _cover(pieces, size)
-    least = max(1, int(COLUMN * size))
-    most_left = list(accumulate(cover, max))
-    most_right = list(accumulate(reversed(cover), max))[::-1]
+    width = max(1, int(COLUMN * size))
+    rows_left = list(accumulate(cover, max))
+    rows_right = list(accumulate(reversed(cover), max))[::-1]
     gutters = []
-    x = least
-    while x < len(cover) - least:
-        # Rows of the column that has fewer of them, to the left or to the right of x.
-        rows = min(most_left[x - 1], most_right[x])
+    x = width
+    while x < len(cover) - width:
+        # Number of rows in the column, to the left or to the right of x, that has fewer rows.
+        rows = min(rows_left[x - 1], rows_right[x])
         end = x
         while rows >= COLUMN_ROWS and end < len(cover) and CROSSING * cover[end] <= rows:
             end += 1
-        if end > x and end - x >= 0.7 * size and end < len(cover) - least:
+        if end > x and end - x >= 0.7 * size and end < len(cover) - width:
             gutters.append((x + end) / 2)
-            x = end + least
+            x = end + width
         else:
             x = end + 1
     return gutters
 
 
 def _cover(pieces: Sequence[Line], size: float) -> list[int]:
-    """How many pieces cover each point of the page's width; titles, which cross columns, aside."""
+    """Number of pieces at each point of the page's width, without titles, which cross columns."""
     width = int(min(WIDEST, max(piece.right for piece in pieces))) + 2
     changes = [0] * (width + 1)
     for piece in pieces:

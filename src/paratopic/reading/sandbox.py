@@ -1,8 +1,8 @@
-"""Web pages, Word documents and PDFs are read in a process of their own, which has limits.
+"""Read web pages, Word documents and PDFs in a child process with limits.
 
 A small file may unpack to gigabytes or refer to itself without end, and the libraries that read it
-have no limits. One child process reads many files; after a file that was too much for it, another
-one is started. It ends with its parent, at the latest when a file takes too long.
+have no limits. One child process reads many files; if a file exceeds its limits, it ends and the
+next file starts another one. It ends with its parent, or when a file takes too long.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from typing import Any, TypeVar
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Segment
 
-# Read segments from the bytes of a file, with its path for error messages, and its fields.
+# Functions that read segments or fields from the bytes of a file. Error messages have its path.
 ReadSegments = Callable[[bytes, str], list[Segment]]
 ReadFields = Callable[[bytes], Mapping[str, object]]
-Read = TypeVar("Read")
+Result = TypeVar("Result")
 
 # Suffixes of the files that are read here; see `_readers`.
 FORMATS = (".html", ".htm", ".docx", ".pdf")
 
-# Limits: bytes of memory, and seconds, more of them for larger files. PDFs and Word documents of
-# nothing but text take some 10 seconds a million bytes.
+# Limits: bytes of memory; seconds, and more seconds per million bytes. PDFs and Word documents that
+# contain only text take about 10 seconds per million bytes.
 MEMORY = 2_000_000_000
 SECONDS, SECONDS_A_MILLION = 20.0, 40.0
 
 
 def read_in_sandbox(suffix: str, data: bytes, source: str) -> tuple[list[Segment], dict[str, str]]:
-    """Read a file in the child process: its segments, and what its document says that it is from.
+    """Read the segments of a file, and the fields of its document, in the child process.
 
-    The latter is nothing where looking for it fails.
+    There are no fields if reading them fails.
 
     Raises
     ------
@@ -49,14 +49,14 @@ def read_in_sandbox(suffix: str, data: bytes, source: str) -> tuple[list[Segment
         The file cannot be read, takes too much memory or time, or needs a library that is missing.
     """
     seconds = SECONDS + SECONDS_A_MILLION * len(data) / 1_000_000
-    reply = _CHILD.ask([suffix, source, seconds, len(data)], data)
-    if not reply:
+    response = _CHILD.send([suffix, source, seconds, len(data)], data)
+    if not response:
         raise UserError(
             f"{source}: is too large or too slow to read: it takes more than "
             f"{MEMORY // 10**9} GB of memory or {seconds:.0f} seconds. Divide it into several "
             "files, or copy its text into a .txt file."
         )
-    outcome, content, fields = json.loads(reply)
+    outcome, content, fields = json.loads(response)
     if outcome == "refused":
         raise UserError(content)
     if outcome == "failed":
@@ -65,42 +65,42 @@ def read_in_sandbox(suffix: str, data: bytes, source: str) -> tuple[list[Segment
 
 
 class _Child:
-    """The child process, which is started when it is first asked, and again if it ended."""
+    """The child process. A request starts it, if it has not started yet or has ended."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self.process: subprocess.Popen[bytes] | None = None
 
-    def ask(self, question: list[object], data: bytes) -> bytes:
-        """Its reply to a question about a file, in JSON; empty if it died of the file."""
+    def send(self, request: list[object], data: bytes) -> bytes:
+        """Send a file and return the response in JSON; empty if the process ended."""
         with self._lock:
             # In a fork, the child of the parent process counts as ended.
             if self.process is None or self.process.poll() is not None:
                 self.process = _start()
-            return _ask(self.process, question, data)
+            return _send(self.process, request, data)
 
 
-def _ask(child: subprocess.Popen[bytes], question: list[object], data: bytes) -> bytes:
+def _send(child: subprocess.Popen[bytes], request: list[object], data: bytes) -> bytes:
     assert child.stdin and child.stdout
     try:
         with suppress(BrokenPipeError):
-            child.stdin.writelines([json.dumps(question).encode(), b"\n", data])
+            child.stdin.writelines([json.dumps(request).encode(), b"\n", data])
             child.stdin.flush()
-        reply = child.stdout.readline()
-    except BaseException:  # such as Ctrl+C, after which the next reply would be to this question
+        response = child.stdout.readline()
+    except BaseException:  # after Ctrl+C, say, the next request would get the response to this one
         _stop(child)
         raise
-    if not reply:
+    if not response:
         child.wait()
-    return reply
+    return response
 
 
 _CHILD = _Child()
 
 
 def _start() -> subprocess.Popen[bytes]:
-    # It imports what its parent would, with few threads, each of which reserves memory. Ctrl+C is
-    # for its parent alone.
+    # The child imports the same modules as its parent. Each thread would reserve memory. Only the
+    # parent gets Ctrl+C.
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     child = subprocess.Popen(
         [sys.executable, "-P", "-m", __name__],
@@ -122,8 +122,8 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """Reply to the questions on stdin until it is closed."""
-    replies, sys.stdout = sys.stdout, sys.stderr
+    """Respond to the requests on stdin until it is closed."""
+    responses, sys.stdout = sys.stdout, sys.stderr
     sys.setrecursionlimit(10_000)  # elements may be nested 2,048 deep
     logging.disable()
     warnings.simplefilter("ignore")
@@ -131,46 +131,46 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    print("ready", file=replies, flush=True)
-    for question in sys.stdin.buffer:
-        suffix, source, seconds, size = json.loads(question)
+    print("ready", file=responses, flush=True)
+    for request in sys.stdin.buffer:
+        suffix, source, seconds, size = json.loads(request)
         data = sys.stdin.buffer.read(size)
-        reply = _reply(suffix, data, source, seconds)
-        print(json.dumps(reply), file=replies, flush=True)
+        response = _response(suffix, data, source, seconds)
+        print(json.dumps(response), file=responses, flush=True)
 
 
-def _reply(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, Any, Any]:
-    """What became of a file, its segments or a message, and its fields."""
+def _response(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, Any, Any]:
+    """The outcome ("read", "refused" or "failed"), the segments or a message, and the fields."""
     try:
-        return "read", *_limited(seconds, _read, *_readers(suffix), data, source)
+        return "read", *_run_limited(seconds, _read_document, *_readers(suffix), data, source)
     except ImportError as error:
-        what = f"{suffix} needs {error.name}: pip install 'paratopic[articles]'"
-        return "refused", f"{source}: {what}", {}
+        message = f"{suffix} needs {error.name}: pip install 'paratopic[articles]'"
+        return "refused", f"{source}: {message}", {}
     except UserError as error:
         return "refused", str(error), {}
     except Exception:
         return "failed", traceback.format_exc(), {}
 
 
-def _read(
+def _read_document(
     read_segments: ReadSegments, read_fields: ReadFields, data: bytes, source: str
 ) -> tuple[list[Segment], dict[str, str]]:
-    """The segments of a file, and those fields of its document that are texts."""
+    """Read the segments of a file, and the fields of its document that are texts."""
     segments, fields = read_segments(data, source), {}
-    with suppress(Exception):  # odd files raise any error inside the libraries
+    with suppress(Exception):  # malformed files raise any error inside the libraries
         fields = dict(read_fields(data))
     return segments, {name: text for name, text in fields.items() if isinstance(text, str)}
 
 
-def _limited(seconds: float, read: Callable[..., Read], *arguments: object) -> Read:
-    """What a reader returns; too much time or memory ends the process, even inside a C library."""
-    with open(os.devnull, "w") as nowhere:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+def _run_limited(seconds: float, reader: Callable[..., Result], *arguments: object) -> Result:
+    """Call a reader; too much time or memory ends the process, even inside a C library."""
+    with open(os.devnull, "w") as null:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=null)
         try:
-            return read(*arguments)
+            return reader(*arguments)
         except (MemoryError, UserError) as error:
-            # A reader may have taken a lack of memory for damage.
-            if any(isinstance(each, MemoryError) for each in (error, error.__context__)):
+            # A reader may report a lack of memory as damage of the file.
+            if isinstance(error, MemoryError) or isinstance(error.__context__, MemoryError):
                 os._exit(1)
             raise
         finally:
@@ -178,7 +178,7 @@ def _limited(seconds: float, read: Callable[..., Read], *arguments: object) -> R
 
 
 def _readers(suffix: str) -> tuple[ReadSegments, ReadFields]:
-    """The readers of a format: of segments, and of fields."""
+    """The functions that read the segments and the fields of a format."""
     if suffix == ".pdf":
         from paratopic.reading.pdf import pdf_fields, pdf_segments
 

@@ -1,4 +1,4 @@
-"""All sources of a project: articles and tables → paragraphs, raw answers and fields."""
+"""Read all sources of a project: articles and tables → paragraphs, raw votes and fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError, plural, shortened
-from paratopic.project.files import SHEET, Paths, printable, sha256
+from paratopic.project.files import METADATA_FILE, Paths, printable, sha256
 from paratopic.project.source_settings import Source
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
 from paratopic.reading.article_files import SUFFIXES, find_files, read_file
@@ -26,41 +26,41 @@ from paratopic.reading.metadata import (
     metadata_sheets,
     unread_dates,
 )
-from paratopic.reading.tables import RAW, TABLES, read_labelled_table
+from paratopic.reading.tables import RAW_VOTE_COLUMNS, TABLES, read_labelled_table
 
-# What the reason of an article that cannot be read begins with.
+# First word of the reason to skip an article that cannot be read.
 UNREADABLE = "unreadable"
-# Why a table in a folder is left out.
+# Reason to skip a table in a folder.
 UNNAMED = "a table that prepare.sources does not name"
-# The raw answers of an article, which has none.
-NO_ANSWERS = pd.DataFrame(columns=RAW)
+# The raw votes of an article, which has none.
+NO_VOTES = pd.DataFrame(columns=RAW_VOTE_COLUMNS)
 
 
 class Sources(NamedTuple):
-    """What sources hold.
+    """The content of sources.
 
     Parameters
     ----------
     frame
         The paragraph table (`corpus.table.PARAGRAPHS_SCHEMA`).
-    answers
-        The labels of tables as they are written (`reading.tables.RAW`).
+    votes
+        The labels of tables as they are written (`reading.tables.RAW_VOTE_COLUMNS`).
     skipped
-        The files and texts that are left out. The reasons of articles that cannot be read begin
-        with `UNREADABLE`.
+        The files and texts that become no paragraph. The reasons of articles that cannot be read
+        begin with `UNREADABLE`.
     metadata
-        What each row of the paragraph table is from (`corpus.table`).
+        The metadata of each row of the paragraph table (`corpus.table`).
     origins
-        Name of a field and where it was found → number of articles.
+        Name of a field and its origin → number of articles.
     notes
-        Messages about files of metadata, tables that are left out, and dates that cannot be read.
+        Messages about files of metadata, skipped tables, and dates that cannot be read.
     articles
         Names of the articles that were split into paragraphs. Rows of tables belong to none of
         them.
     """
 
     frame: pd.DataFrame
-    answers: pd.DataFrame
+    votes: pd.DataFrame
     skipped: list[Skipped]
     metadata: pd.DataFrame
     origins: Counter[tuple[str, str]]
@@ -79,78 +79,96 @@ def read_sources(
     Parameters
     ----------
     project
-        Where the project is, from whose root relative paths go.
+        The project's paths. Relative paths of sources start at its root.
     sources
         `prepare.sources` of params.yaml: paths and globs of articles and tables, and folders of
-        articles. Tables in a folder are not read: those that are meant are named.
+        articles. Tables in folders are not read: they have to be named.
     own_files
-        The project's own files that may lie in such folders, and are not reported as skipped.
+        The project's own files, which are not reported as skipped if they lie in these folders.
     no_topic
         Labels of tables that mean none of the topics.
 
     Raises
     ------
     UserError
-        A pattern matches no file, two sources have the same name, a table or the metadata.csv
-        beside an article cannot be read, keys name columns of a file that is no table, or no source
-        holds a paragraph.
+        A pattern matches no file, two sources have the same name, a table or a metadata.csv next to
+        an article cannot be read, keys name columns of a file that is no table, or no source
+        contains a paragraph.
     """
     entries = _entries(project, sources)
-    patterns = [entry.path for entry in entries]
-    own = {file.resolve() for file in own_files}
-    try:
-        paths, left_out = find_files(patterns, SUFFIXES)
-        source_of = _sources_of_tables(entries)
-    except UserError as error:
-        folders = map(Path, filter(os.path.isdir, patterns))
-        inside = [path for folder in folders for path in sorted(folder.rglob("*"))]
-        tables = [path for path in inside if _is_table(path) and path.resolve() not in own]
-        hints = map(_hint, map(project.name, tables))
-        raise UserError("\n".join([f"prepare.sources: {error}", *hints])) from None
+    own_paths = {file.resolve() for file in own_files}
+    paths, unread, entry_of = _find_sources(project, entries, own_paths)
     _refuse_same_names(paths)
-    left_out = [(path, why) for path, why in left_out if path.resolve() not in own]
     skipped = [
-        Skipped(project.name(path), 0, "", UNNAMED if _is_table(path) else why)
-        for path, why in left_out
+        Skipped(project.name(path), 0, "", UNNAMED if _is_table(path) else reason)
+        for path, reason in unread
     ]
     notes = check_sheets(project, [path for path in paths if path.suffix.lower() in SUFFIXES])
-    notes += [_hint(project.name(path)) for path, _ in left_out if _is_table(path)]
-    read = [_read_source(project, path, no_topic, source_of.get(path)) for path in paths]
-    skipped += [part for source in read for part in source.skipped]
-    filled = [source for source in read if not source.frame.empty]
+    notes += [_table_hint(project.name(path)) for path, _ in unread if _is_table(path)]
+    parts = [_read_source(project, path, no_topic, entry_of.get(path)) for path in paths]
+    for part in parts:
+        skipped += part.skipped
+    filled = [part for part in parts if not part.frame.empty]
     if not filled:
-        unreadable = [f"{s.article}: {s.reason}" for s in skipped if _kind(s) == UNREADABLE]
-        all_paths = ", ".join(entry.path for entry in entries)
-        what = f"prepare.sources: there is no paragraph in {all_paths}"
-        raise UserError("\n".join([what, *unreadable]))
-    return _together(filled, skipped, notes)
+        raise _no_paragraph(entries, skipped)
+    return _concatenated(filled, skipped, notes)
 
 
-def files_of(project: Paths, sources: Sequence[Source | str], *others: Path) -> list[Path]:
-    """The files that sources name, some others, and metadata beside them, as far as they exist."""
+def _find_sources(
+    project: Paths, entries: Sequence[Source], own_paths: Collection[Path]
+) -> tuple[list[Path], list[tuple[Path, str]], dict[Path, Source]]:
+    """The files of sources, other files with the reasons to skip them, and entries of tables."""
+    try:
+        paths, unread = find_files([entry.path for entry in entries], SUFFIXES)
+        entry_of = _table_entries(entries)
+    except UserError as error:
+        hints = _table_hints(project, entries, own_paths)
+        raise UserError("\n".join([f"prepare.sources: {error}", *hints])) from None
+    unread = [(path, reason) for path, reason in unread if path.resolve() not in own_paths]
+    return paths, unread, entry_of
+
+
+def _table_hints(project: Paths, entries: Iterable[Source], own: Collection[Path]) -> list[str]:
+    """A hint for each table in the folders of sources, except own files of the project."""
+    folders = [Path(entry.path) for entry in entries if os.path.isdir(entry.path)]
+    paths = [path for folder in folders for path in sorted(folder.rglob("*"))]
+    tables = [path for path in paths if _is_table(path) and path.resolve() not in own]
+    return [_table_hint(project.name(path)) for path in tables]
+
+
+def _no_paragraph(entries: Iterable[Source], skipped: Iterable[Skipped]) -> UserError:
+    """The error for sources without a paragraph, which lists the articles that cannot be read."""
+    unreadable = [f"{s.article}: {s.reason}" for s in skipped if _reason_kind(s) == UNREADABLE]
+    paths = ", ".join(entry.path for entry in entries)
+    return UserError("\n".join([f"prepare.sources: there is no paragraph in {paths}", *unreadable]))
+
+
+def files_of(project: Paths, sources: Sequence[Source | str], *extra: Path) -> list[Path]:
+    """The files of sources and other files, with the metadata in their folders, if they exist."""
     patterns = [entry.path for entry in _entries(project, sources)]
-    paths = [*find_files(patterns, SUFFIXES)[0], *others]
+    paths = [*find_files(patterns, SUFFIXES)[0], *extra]
     return [path for path in sorted({*paths, *metadata_sheets(paths)}) if path.is_file()]
 
 
-def digests_of(project: Paths, sources: Sequence[Source | str], *others: Path) -> dict[str, str]:
-    """Path from the root of each of the files of `files_of`, with the SHA-256 of its bytes.
+def digests_of(project: Paths, sources: Sequence[Source | str], *extra: Path) -> dict[str, str]:
+    """Path from the root of each file of `files_of` → the SHA-256 of its bytes.
 
-    By these it is seen later whether figures are of other files than there are.
+    The digests show later whether the files changed after figures were computed.
     """
-    return {project.name(path): sha256(path) for path in files_of(project, sources, *others)}
+    return {project.name(path): sha256(path) for path in files_of(project, sources, *extra)}
 
 
 def summary_of(sources: Sources) -> dict[str, object]:
-    """Count what there is, for the fields of `labels.summary.Prepared`."""
+    """Count articles, paragraphs, skipped parts and fields, as `labels.summary.Prepared` does."""
+    metadata: dict[str, dict[str, int]] = {}
+    for name in sources.metadata.columns[1:]:
+        counts = {origin: sources.origins[name, origin] for origin in ORIGINS}
+        metadata[name] = {origin: n for origin, n in counts.items() if n}
     return {
         "articles": int(sources.frame["article"].nunique()),
         "paragraphs": len(sources.frame),
-        "skipped": _reasons(sources.skipped),
-        "metadata": {
-            name: {origin: n for origin in ORIGINS if (n := sources.origins[name, origin])}
-            for name in sources.metadata.columns[1:]
-        },
+        "skipped": _reason_counts(sources.skipped),
+        "metadata": metadata,
     }
 
 
@@ -160,16 +178,19 @@ def describe_reading(
     n_boilerplate: int,
     skipped: Collection[Skipped],
 ) -> Iterator[str]:
-    """Say which fields articles have, and what is left out, in a line each."""
+    """Yield the lines of a summary: metadata, files not read, skipped parts and boilerplate.
+
+    `metadata` has the number of articles by field and by the place where the field was found.
+    """
     if metadata:
         yield f"metadata: {_describe_metadata(metadata, n_articles)}"
-    if unreadable := [part.article for part in skipped if _kind(part) == UNREADABLE]:
+    if unreadable := [part.article for part in skipped if _reason_kind(part) == UNREADABLE]:
         names = shortened(", ".join(unreadable), 300)
         count = plural(len(unreadable), "file")
         yield f"{count} could not be read (see {Paths().skipped}): {names}"
     if skipped:
-        whys = ", ".join(f"{count} {why}" for why, count in _reasons(skipped).items())
-        yield f"skipped (see {Paths().skipped}): {whys}"
+        counts = [f"{n} {reason}" for reason, n in _reason_counts(skipped).items()]
+        yield f"skipped (see {Paths().skipped}): {', '.join(counts)}"
     if n_boilerplate:
         yield (
             f"boilerplate: {plural(n_boilerplate, 'paragraph')}, not drawn for labels and not "
@@ -177,18 +198,18 @@ def describe_reading(
         )
 
 
-def _reasons(skipped: Iterable[Skipped]) -> dict[str, int]:
-    """Reason without its details → number of parts that were left out for it, sorted."""
-    return dict(sorted(Counter(map(_kind, skipped)).items()))
+def _reason_counts(skipped: Iterable[Skipped]) -> dict[str, int]:
+    """Reason without its details → number of parts that were skipped for it, sorted."""
+    return dict(sorted(Counter(map(_reason_kind, skipped)).items()))
 
 
-def _kind(part: Skipped) -> str:
-    """The reason without its details: "unreadable: is empty. Give …" → "unreadable"."""
+def _reason_kind(part: Skipped) -> str:
+    """The reason to skip a part, without details: "unreadable: is empty" → "unreadable"."""
     return part.reason.partition(":")[0]
 
 
 def _describe_metadata(metadata: Mapping[str, Mapping[str, int]], n_articles: int) -> str:
-    """How many articles have each field; for dates, which may be wrong, where they are from too.
+    """Describe how many articles have each field. Dates may be wrong, so their origins are added.
 
     >>> origins = {"date": {"documents": 2, "file names": 1}, "source": {"documents": 3}}
     >>> _describe_metadata(origins, 4)
@@ -196,37 +217,42 @@ def _describe_metadata(metadata: Mapping[str, Mapping[str, int]], n_articles: in
     """
     parts: list[str] = []
     for name, origins in metadata.items():
-        of_all = "" if parts else f" of {plural(n_articles, 'article')}"
-        wheres = ", ".join(f"{n} from {origin}" for origin, n in origins.items())
-        where = f" ({wheres})" if name == DATE else ""
-        parts.append(f"{name} for {sum(origins.values())}{of_all}{where}")
+        part = f"{name} for {sum(origins.values())}"
+        if not parts:
+            part += f" of {plural(n_articles, 'article')}"
+        if name == DATE:
+            counts = ", ".join(f"{n} from {origin}" for origin, n in origins.items())
+            part += f" ({counts})"
+        parts.append(part)
     return shortened(", ".join(parts), 300)
 
 
-def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequence[str]) -> Sources:
-    """The rows of several sources, with what is said of all of them."""
+def _concatenated(
+    sources: Sequence[Sources], skipped: list[Skipped], notes: Sequence[str]
+) -> Sources:
+    """Concatenate the rows of sources, and add the skipped parts and notes of all of them."""
     frame = pd.concat([source.frame for source in sources], ignore_index=True)
-    answers = pd.concat([source.answers for source in sources], ignore_index=True)
+    votes = pd.concat([source.votes for source in sources], ignore_index=True)
     metadata = pd.concat([source.metadata for source in sources], ignore_index=True)
     metadata = metadata[sorted(metadata, key=lambda name: (name != DATE, name))]
     metadata.insert(0, "id", frame["id"])
     origins = sum((source.origins for source in sources), Counter[tuple[str, str]]())
     notes = [*notes, *unread_dates(metadata)]
     articles = frozenset[str]().union(*(source.articles for source in sources))
-    return Sources(frame, answers, skipped, metadata, origins, notes, articles)
+    return Sources(frame, votes, skipped, metadata, origins, notes, articles)
 
 
 def _entries(project: Paths, sources: Iterable[Source | str]) -> list[Source]:
-    """The sources with whole paths; a path alone stands for one without further keys."""
+    """The sources as `Source`, with their paths joined to the project's root."""
     entries = [Source(source) if isinstance(source, str) else source for source in sources]
-    if project == Paths():  # then paths stay as they are written
+    if project == Paths():  # paths stay as they are written
         return entries
     return [replace(entry, path=os.path.join(project.root, entry.path)) for entry in entries]
 
 
-def _sources_of_tables(entries: Sequence[Source]) -> dict[Path, Source]:
-    """The tables whose columns or labels are named, with their entries."""
-    source_of: dict[Path, Source] = {}
+def _table_entries(entries: Sequence[Source]) -> dict[Path, Source]:
+    """Path of each table that has keys of its own in `prepare.sources` → its entry."""
+    entry_of: dict[Path, Source] = {}
     for entry in (entry for entry in entries if entry != Source(entry.path)):
         for path in find_files([entry.path], SUFFIXES)[0]:
             if path.suffix.lower() not in TABLES:
@@ -234,17 +260,17 @@ def _sources_of_tables(entries: Sequence[Source]) -> dict[Path, Source]:
                     f"{printable(path)} is no table ({', '.join(TABLES)}), so it has no columns "
                     "and no labels of its own; leave out all keys but path"
                 )
-            if path in source_of:
+            if path in entry_of:
                 raise UserError(f"{printable(path)} is named twice with keys; remove one of them")
-            source_of[path] = entry
-    return source_of
+            entry_of[path] = entry
+    return entry_of
 
 
 def _is_table(path: Path) -> bool:
-    return path.suffix.lower() in TABLES and path.name != SHEET
+    return path.suffix.lower() in TABLES and path.name != METADATA_FILE
 
 
-def _hint(table: str) -> str:
+def _table_hint(table: str) -> str:
     return (
         f"{table} is a table, which is not read from a folder: name it in "
         "prepare.sources of params.yaml to read it"
@@ -254,49 +280,50 @@ def _hint(table: str) -> str:
 def _read_source(
     project: Paths, path: Path, no_topic: Sequence[str], source: Source | None
 ) -> Sources:
-    """What a file holds."""
+    """Read an article or a table."""
     if path.suffix.lower() in SUFFIXES:
         return _read_article(project, path)
     if path.suffix.lower() not in TABLES:
         raise UserError(f"{path}: sources are {', '.join([*SUFFIXES, *TABLES])}")
-    frame, answers, fields = read_labelled_table(path, no_topic, source)
+    frame, votes, fields = read_labelled_table(path, no_topic, source)
     name = project.name(path)
-    where = name + answers["where"].str.removeprefix(str(path))
-    answers = answers.assign(source=name, where=where)
+    where = name + votes["where"].str.removeprefix(str(path))
+    votes = votes.assign(source=name, where=where)
     counts = {name: frame["article"][fields[name].notna()].nunique() for name in fields}
     origins = Counter({(str(name), IN_TABLE): count for name, count in counts.items()})
-    return Sources(frame, answers, [], fields, origins)
+    return Sources(frame, votes, [], fields, origins)
 
 
 def _read_article(project: Paths, path: Path) -> Sources:
-    """An article; one that cannot be read is skipped itself."""
+    """Read an article. An article that cannot be read becomes a skipped part."""
     try:
         article = read_file(path)
         frame = frame_of(paragraphs_of(article))
     except UserError as error:
         reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path.stem}: ")
         skipped = [Skipped(project.name(path), 0, "", f"{UNREADABLE}: {reason}")]
-        return Sources(frame_of([]), NO_ANSWERS, skipped, pd.DataFrame(), Counter())
+        return Sources(frame_of([]), NO_VOTES, skipped, pd.DataFrame(), Counter())
     fields = article_fields(path, article.fields)
     values = {name: field.value for name, field in fields.items()}
     origins = Counter((name, field.origin) for name, field in fields.items())
     metadata = pd.DataFrame(values, index=frame.index, dtype="str")
     articles = frozenset(frame["article"])
-    return Sources(frame, NO_ANSWERS, skipped_of(article), metadata, origins, articles=articles)
+    return Sources(frame, NO_VOTES, skipped_of(article), metadata, origins, articles=articles)
 
 
 def _refuse_same_names(paths: Sequence[Path]) -> None:
     names: dict[str, Path] = {}
     for path in paths:
-        if (first := names.setdefault(path.stem, path)) != path:
+        first_path = names.setdefault(path.stem, path)
+        if first_path != path:
             raise UserError(
-                f"{path} and {first} have the same name, which labels refer to: rename or remove "
-                "one of them"
+                f"{path} and {first_path} have the same name, which labels refer to: rename or "
+                "remove one of them"
             )
 
 
 def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:
     """Turn paragraphs into rows of the paragraph table (`corpus.table.PARAGRAPHS_SCHEMA`)."""
-    usual = {"ordered": True, "before": "", "after": "", "boilerplate": False}
-    rows = [vars(paragraph) | usual for paragraph in paragraphs]
+    constant = {"ordered": True, "before": "", "after": "", "boilerplate": False}
+    rows = [vars(paragraph) | constant for paragraph in paragraphs]
     return pd.DataFrame(rows, columns=PARAGRAPHS_SCHEMA.names)

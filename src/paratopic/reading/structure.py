@@ -1,9 +1,8 @@
-"""Plain text → segments, and telling headings, paragraphs and page furniture of every format apart.
+"""Cut plain text into segments, and classify segments as headings, paragraphs or page furniture.
 
-This module sees words and line breaks alone, no layout and no markup but `#` headings. Where a
-format marks something as a heading or as no part of the article, its reader says so, and that
-stands. Paragraphs that only an indent sets apart are not seen, words broken at a hyphen are not
-mended, and nothing is corrected.
+This module uses only words and line breaks, and `#` as the only markup. Segments that the reader of
+a format marks as headings or as skipped stay so. Paragraphs that begin only with an indent are not
+found, words that are broken at a hyphen are not joined, and errors are not corrected.
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ from paratopic.reading.cells import clean_line
 from paratopic.reading.furniture import reasons
 
 _BULLET = re.compile(r"(?:[-*+•‣◦▪·–—]|\(?(?:\d{1,3}|[a-z]|[ivx]+)[.)]|\([A-Z]\)) ")
-# What may follow a full stop: quotes of several languages, after a blank in French; a wiki's '[3]'.
+# Signs after a full stop: quotes of several languages, after a blank in French; a wiki's '[3]'.
 _CLOSERS = r"(?: ?[»«])?[\"'’”“‘»«」』》）)\]*_]*(?:\[\d+\])*$"
 HEADING_WORDS = 12
-TITLE_WORDS = 40  # the first segment may be a title, and those of executive orders run to 35 words
+TITLE_WORDS = 40  # the first segment may be a title; titles of executive orders have up to 35 words
 
 _QUESTION = re.compile(r"[QA]:|Q[.—–]|Q (?!&)")  # 'Q Do you…', 'Q: Do…', 'Q—and…', but not 'Q & A'
-# A speaker who is cut off ('I think —') included, and commas of Arabic and Ethiopic.
+# The end of a paragraph: also a dash ('I think —'), and commas of Arabic and Ethiopic.
 _BODY_END = re.compile(rf"[.!…,;—–，；\u060c\u061b\u1363\u1364{STOPS}-]{_CLOSERS}")
 _TITLE_CASE_END = re.compile(r"(?:[?:]|\b[A-Z]\.[A-Z]\.)$")  # '…: Why Spain?', 'Risks for the U.S.'
 _LETTER = re.compile(r"[^\W\d_]")
 
-# What may follow a hyphen at the end of a line, as the rest of a word: no 'and a long one'.
+# The rest of a word after a hyphen at the end of a line; not 'and a long one'.
 _SECOND_HALF = re.compile(r"(?!(?:and|or|to|und|oder|bis|et|ou|y) )\w")
 
 # Text whose longest line is shorter or longer than these widths is not wrapped.
@@ -41,14 +40,14 @@ _SENTENCE_END = re.compile(rf"[.!?…:;{STOPS}{QUESTIONS}]{_CLOSERS}")
 def plain_segments(text: str) -> list[Segment]:
     """Cut a text into segments, all of kind "body"; `classify` finds the headings.
 
-    No character is lost, added or moved, except that white space becomes single spaces, and that
-    zero-width spaces, word joiners, byte order marks and soft hyphens are dropped.
+    White space becomes single spaces. Zero-width spaces, word joiners, byte order marks, soft
+    hyphens and control characters are dropped. All other characters stay.
 
     >>> [segment.text for segment in plain_segments("Trade\\n\\nTalks\\twent on.\\n")]
     ['Trade', 'Talks went on.']
     """
     lines = [clean_line(line) for line in text.splitlines()]
-    joins = _wrapping(lines)
+    joins = _paragraph_test(lines)
     texts: list[list[str]] = []
     for line, following in pairwise(["", *lines]):
         if line and following and joins(line, following):
@@ -63,28 +62,34 @@ def plain_segments(text: str) -> list[Segment]:
 def classify(segments: Sequence[Segment]) -> list[Segment]:
     """Decide which segments of an article are headings, body paragraphs and page furniture.
 
-    A reader gives them in order: "heading" and "skipped" segments are what the format marks as
-    such; "body" segments may be anything. A heading with no body paragraph anywhere below it
-    becomes a body paragraph.
+    The segments are in order. The format marks "heading" and "skipped" segments as such; "body"
+    segments may be anything. A heading without a body paragraph anywhere below it becomes a body
+    paragraph.
 
     >>> segments = classify([Segment("body", "Trade"), Segment("body", "Talks went on.")])
     >>> [segment.kind for segment in segments]
     ['heading', 'body']
     """
     cleaned = [segment._replace(text=clean_line(segment.text)) for segment in segments]
-    marked = [segment for segment in cleaned if segment.text]
+    marked = _with_furniture([segment for segment in cleaned if segment.text])
     kept = [number for number, segment in enumerate(marked) if segment.kind != "skipped"]
-    certain = {place for place, number in enumerate(kept) if marked[number].kind == "heading"}
-    why = reasons([marked[number].text for number in kept], certain)
-    for number, reason in zip(kept, why, strict=True):
-        if reason:
-            marked[number] = marked[number]._replace(kind="skipped", reason=reason)
-    kept = [number for number in kept if marked[number].kind != "skipped"]
     headings = set(compress(kept, _are_headings([marked[number] for number in kept])))
     last_body = max((number for number in kept if number not in headings), default=-1)
     for number in kept:
         is_heading = number in headings and number < last_body
         marked[number] = marked[number]._replace(kind="heading" if is_heading else "body")
+    return marked
+
+
+def _with_furniture(segments: Sequence[Segment]) -> list[Segment]:
+    """Mark the segments of an article that are page furniture as skipped."""
+    marked = list(segments)
+    kept = [number for number, segment in enumerate(segments) if segment.kind != "skipped"]
+    headings = {place for place, number in enumerate(kept) if segments[number].kind == "heading"}
+    furniture = reasons([segments[number].text for number in kept], headings)
+    for number, reason in zip(kept, furniture, strict=True):
+        if reason:
+            marked[number] = marked[number]._replace(kind="skipped", reason=reason)
     return marked
 
 
@@ -123,54 +128,51 @@ def _are_headings(segments: Sequence[Segment]) -> list[bool]:
         # 'President Trump: Yes' looks like 'Trade Talks: Why Spain', but a speaker's name recurs.
         return is_speech(text) or (":" in text and labels[text.partition(":")[0]] > 2)
 
-    # In a transcript, a short line without a full stop is speech rather than a heading.
     is_transcript = sum(map(is_utterance, texts)) > 2
 
     def is_heading(number: int, segment: Segment) -> bool:
-        text = segment.text
-        if segment.kind == "heading" or HEADING_MARK.match(text):
+        if segment.kind == "heading" or HEADING_MARK.match(segment.text):
             return True
-        if (
-            n_words(text) > (HEADING_WORDS if number else TITLE_WORDS)
-            or not _LETTER.search(text)
-            or text[0].islower()
-            or _BULLET.match(text)
-            or is_utterance(text)
-        ):
+        if is_utterance(segment.text):
             return False
-        if _TITLE_CASE_END.search(text):
-            return not is_transcript and is_title_case(text)
-        return not _BODY_END.search(text) and (not is_transcript or is_title_case(text))
+        most_words = HEADING_WORDS if number else TITLE_WORDS
+        return _is_heading_text(segment.text, most_words, is_transcript)
 
     return [is_heading(number, segment) for number, segment in enumerate(segments)]
 
 
-def _wrapping(lines: Sequence[str]) -> Callable[[str, str], bool]:
-    """Make what tells whether two neighbouring lines of a document belong to the same paragraph.
+def _is_heading_text(text: str, most_words: int, is_transcript: bool) -> bool:
+    """Whether a text is a heading, by its words and signs.
 
-    A line's *reach* is the length it would have with the first word of the next line. Where it
-    exceeds the longest line, the line had to be broken. A document is wrapped when a third of its
-    line breaks or more fall inside a sentence: before a small letter, or where a line had to be
-    broken and no sentence ends. The other breaks may be the ends of short paragraphs.
+    In a transcript, a short line without a full stop is speech, unless it looks like a title.
+    """
+    if n_words(text) > most_words or text[0].islower():
+        return False
+    if _BULLET.match(text) or not _LETTER.search(text):
+        return False
+    if _TITLE_CASE_END.search(text):
+        return not is_transcript and is_title_case(text)
+    return not _BODY_END.search(text) and (not is_transcript or is_title_case(text))
+
+
+def _paragraph_test(lines: Sequence[str]) -> Callable[[str, str], bool]:
+    """Return a function that says whether two neighbouring lines belong to the same paragraph.
+
+    The *reach* of a line is the length that it would have with the first word of the next line.
+    A line had to be broken if its reach exceeds the longest line. A document is wrapped if at least
+    a third of its line breaks lie inside a sentence: before a small letter, or after a line that
+    had to be broken and does not end a sentence. The other breaks may be the ends of short
+    paragraphs.
     """
     breaks = [pair for pair in pairwise(lines) if all(pair)]
-    # A single word that is longer than the line, such as a URL, says nothing about the width.
+    # A single word that is longer than the line, such as a URL, does not show the width.
     width = max((len(line) for line in lines if " " in line), default=0)
     inside = sum(
         _continues(following) or (_reach(line, following) > width and _is_open(line))
         for line, following in breaks
     )
     is_wrapped = width in WRAP_WIDTHS and 3 * inside >= len(breaks)
-    # Most programs fill each line as far as it goes; some, and people, break it earlier. So a line
-    # was wrapped if it reaches as far as the shortest line that surely was. Lines less than half
-    # full do not count, nor does one break in fifty: a paragraph that starts with a small letter
-    # must not set the limit.
-    sure = sorted(
-        _reach(line, following)
-        for line, following in breaks
-        if _continues(following) and 2 * len(line) >= width
-    )
-    limit = min([width + 1, *sure[len(sure) // 50 :]])
+    limit = _least_reach(breaks, width)
 
     def joins(line: str, following: str) -> bool:
         if not is_wrapped or HEADING_MARK.match(line) or HEADING_MARK.match(following):
@@ -182,13 +184,27 @@ def _wrapping(lines: Sequence[str]) -> Callable[[str, str], bool]:
     return joins
 
 
+def _least_reach(breaks: Sequence[tuple[str, str]], width: int) -> int:
+    """The least reach of a wrapped line: some programs, like people, do not fill each line.
+
+    It is the least reach of the lines before a small letter. Lines that are less than half full do
+    not count, nor the smallest 2 % of the reaches: a paragraph may begin with a small letter.
+    """
+    reaches = sorted(
+        _reach(line, following)
+        for line, following in breaks
+        if _continues(following) and 2 * len(line) >= width
+    )
+    return min([width + 1, *reaches[len(reaches) // 50 :]])
+
+
 def _reach(line: str, following: str) -> int:
     return len(line) + 1 + len(following.split(" ", 1)[0])
 
 
 def _is_open(line: str) -> bool:
     """Whether a line ends inside a sentence."""
-    has_capitals = line != line.lower()  # else any line would look like a title
+    has_capitals = line != line.lower()  # without capitals, any line would look like a title
     return not (_SENTENCE_END.search(line) or (has_capitals and is_title_case(line)))
 
 

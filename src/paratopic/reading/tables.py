@@ -1,7 +1,7 @@
-"""Labelled tables (CSV, .xlsx, JSON lines, parquet) → paragraphs and raw answers.
+"""Labelled tables (CSV, .xlsx, JSON lines, parquet) → paragraphs and raw votes.
 
-A table is read as it is: its texts are neither cut into paragraphs nor searched for headings.
-Columns that no key of `project.source_settings.Source` names become fields of the rows.
+Each row becomes one paragraph; its text is neither divided nor searched for headings. Columns that
+no key of `project.source_settings.Source` names become fields of the rows.
 `labels.resolve` decides whether labels are topics of the codebook.
 """
 
@@ -11,7 +11,7 @@ import logging
 import re
 from ast import literal_eval
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from math import isfinite
@@ -25,9 +25,9 @@ from paratopic.corpus.duplicates import components
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError, refuse_repeated
 from paratopic.project.source_settings import CONTEXT_COLUMNS, KEYS, Source
-from paratopic.project.topics import NONE_CELL, join_cell
+from paratopic.project.topics import NO_TOPIC_CELL, join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
-from paratopic.reading.cells import cleaned, iso_date, without_controls
+from paratopic.reading.cells import clean_field, iso_date, without_controls
 from paratopic.tables.readers import LOADERS, Columns, Table, cell_text
 
 log = logging.getLogger(__name__)
@@ -36,31 +36,30 @@ log = logging.getLogger(__name__)
 TABLES = tuple(LOADERS)
 
 REQUIRED = "text", "label"
-# Column that tells how a labelled row was chosen → what was drawn.
+# Column that describes how a labelled row was drawn, and the meanings of its cells.
 DRAWN, DRAWS = "drawn", {"": "", "1": "paragraph", "1.0": "paragraph", "article": "article"}
-# Columns that tell what stands around a text, beside the group that it is in: its place in the
-# group, or its neighbours themselves.
+# Columns with the context of a text: its group and position, or its neighbours themselves.
 OPTIONAL = ("group", "position", *CONTEXT_COLUMNS, DRAWN)
-# Columns of raw answers: id of the paragraph, path of the table, the label as it is written, the
-# names of topics that it means, how the paragraph was drawn, and file and line for people.
-RAW = ("paragraph", "source", "cell", "topics", "draw", "where")
+# Columns of raw votes: id of the paragraph, path of the table, the label as it is written, its
+# topics, how the paragraph was drawn, and file and line for messages.
+RAW_VOTE_COLUMNS = ("paragraph", "source", "cell", "topics", "draw", "where")
 
 
 class LabelledTable(NamedTuple):
-    """What a table holds.
+    """The content of a table.
 
     Parameters
     ----------
     paragraphs
         Rows of the paragraph table (`corpus.table.PARAGRAPHS_SCHEMA`).
-    answers
-        Raw answers, with the columns `RAW`: one for each row that has a label.
+    votes
+        Raw votes, with the columns `RAW_VOTE_COLUMNS`: one for each row that has a label.
     fields
         The table's other columns that have a value, as text, null where a row has none.
     """
 
     paragraphs: pd.DataFrame
-    answers: pd.DataFrame
+    votes: pd.DataFrame
     fields: pd.DataFrame
 
 
@@ -69,90 +68,102 @@ def read_labelled_table(
 ) -> LabelledTable:
     """Read a labelled table.
 
-    Rows of the same group become one article. Without that column each row is an article, unless
-    its neighbours say which rows stand next to each other.
+    Rows of the same group become one article. Without groups, rows that are neighbours by their
+    columns of neighbours become one article, and each other row is an article of its own.
 
     Parameters
     ----------
     path
-        A .csv, .xlsx, .jsonl or .parquet file, whose name paragraph ids begin with.
+        A .csv, .xlsx, .jsonl or .parquet file. Paragraph ids begin with its name.
     no_topic
         Labels that mean none of the topics. An empty label leaves the row unlabelled.
     source
-        Which columns and labels mean what. By default, columns have the names of its keys, and
+        The meaning of columns and labels. By default, columns have the names of its keys, and
         labels are topics.
 
     Raises
     ------
     UserError
-        The file cannot be read, a column is missing, a text is empty, an id is missing or there
-        twice, or a position is no number or is there twice in a group.
+        The file cannot be read, a column is missing, a text is empty, an id is missing or repeated,
+        or a position is no number or repeated in its group.
     """
-    source, name = source or Source(str(path)), path.stem
-    own = [source.columns[key] for key in REQUIRED if key in source.columns]
-    table = read_table(path, own)
-    columns, wheres = _by_key(table.columns, path, source), table.wheres
-    texts = list(map(_text, columns["text"], wheres))
-    none = [""] * len(texts)
-    beside = {
-        column: [_beside(column, *cell) for cell in zip(columns[column], wheres, strict=True)]
-        for column in OPTIONAL
-        if column in columns
-    }
-    before, after = (beside.get(f"text_{side}", none) for side in ("preceding", "following"))
+    source = source or Source(str(path))
+    typed = [source.columns[key] for key in REQUIRED if key in source.columns]
+    table = read_table(path, typed)
+    columns, locations = _by_key(table.columns, path, source), table.locations
+    texts = list(map(_text, columns["text"], locations))
+    context: dict[str, list[str]] = {}
+    for name in OPTIONAL:
+        if name in columns:
+            cells = zip(columns[name], locations, strict=True)
+            context[name] = [_context_cell(name, cell, where) for cell, where in cells]
     if "id" in columns:
-        ids = [f"{name}:{id_}" for id_ in _own_ids(path, columns["id"], wheres)]
+        ids = [f"{path.stem}:{id_}" for id_ in _row_ids(path, columns["id"], locations)]
     else:
-        ids = number_repeats(paragraph_id(name, text) for text in texts)
-    groups = beside.get("group") or _runs(texts, before, after)
-    articles = [f"{name}/{group}" if group else id_ for id_, group in zip(ids, groups, strict=True)]
-    rows = {"title": none, "heading": none, **beside, "id": ids, "article": articles, "text": texts}
-    rows |= {"before": before, "after": after}
-    frame = pd.DataFrame(rows, columns=PARAGRAPHS_SCHEMA.names).assign(boilerplate=False)
-    frame["ordered"], frame["position"] = "position" in beside, range(len(texts))
-    if "position" in beside:
-        if "group" not in beside:
-            raise UserError(f"{path}: the column position needs a column group, in which it counts")
-        frame["position"] = _positions(articles, beside["position"], wheres)
-    chosen = ["1"] * len(texts) if source.random else beside.get(DRAWN, none)
-    draws = list(map(_draw, chosen, wheres))
-    labels = map(_cell, map(unlisted, columns.get("label", none)), wheres)
-    answers = [
-        (id_, str(path), cell, [] if cell in no_topic else meant, draw, where)
-        for id_, cell, draw, where in zip(ids, labels, draws, wheres, strict=True)
-        if (meant := source.meaning(cell)) is not None
+        ids = number_repeats(paragraph_id(path.stem, text) for text in texts)
+    frame = _paragraph_rows(path, ids, texts, context, locations)
+    empty = [""] * len(ids)
+    drawn = ["1"] * len(ids) if source.random else context.get(DRAWN, empty)
+    draws = list(map(_draw, drawn, locations))
+    labels = map(_cell, map(join_list, columns.get("label", empty)), locations)
+    votes = []
+    for id_, cell, draw, where in zip(ids, labels, draws, locations, strict=True):
+        topics = source.label_topics(cell)
+        if topics is not None:
+            votes.append((id_, str(path), cell, [] if cell in no_topic else topics, draw, where))
+    return LabelledTable(frame, pd.DataFrame(votes, columns=RAW_VOTE_COLUMNS), _fields(columns))
+
+
+def _paragraph_rows(
+    path: Path,
+    ids: Sequence[str],
+    texts: Sequence[str],
+    context: Mapping[str, Sequence[str]],
+    locations: Sequence[str],
+) -> pd.DataFrame:
+    """The rows of the paragraph table; `context` contains the columns `OPTIONAL` that exist."""
+    empty = [""] * len(texts)
+    before, after = context.get("text_preceding", empty), context.get("text_following", empty)
+    groups = context.get("group") or _run_names(texts, before, after)
+    articles = [
+        f"{path.stem}/{group}" if group else id_ for id_, group in zip(ids, groups, strict=True)
     ]
-    return LabelledTable(frame, pd.DataFrame(answers, columns=RAW), _fields(columns))
+    rows = {"title": empty, "heading": empty, **context, "before": before, "after": after}
+    rows |= {"id": ids, "article": articles, "text": texts}
+    frame = pd.DataFrame(rows, columns=PARAGRAPHS_SCHEMA.names).assign(boilerplate=False)
+    frame["ordered"], frame["position"] = "position" in context, range(len(texts))
+    if "position" in context:
+        if "group" not in context:
+            raise UserError(f"{path}: the column position needs a column group, in which it counts")
+        frame["position"] = _positions(articles, context["position"], locations)
+    return frame
 
 
-def read_table(path: Path, whole: Collection[str] = ()) -> Table:
+def read_table(path: Path, typed: Collection[str] = ()) -> Table:
     """Read a file with a suffix of `LOADERS`.
 
     Parameters
     ----------
-    whole
-        Names of the columns whose values keep their types in parquet; none by default. The others
-        become texts, and lists, objects and bytes are left empty.
+    typed
+        Names of the columns whose values keep their types in parquet; none by default. Cells of
+        other columns become texts, or empty if they are lists, objects or bytes.
 
     Raises
     ------
     UserError
         The file cannot be read, or has two columns of the same name.
     """
-    return LOADERS[path.suffix.lower()](path, whole)
+    return LOADERS[path.suffix.lower()](path, typed)
 
 
 def _by_key(columns: Columns, path: Path, source: Source) -> Columns:
-    """The columns by the keys that stand for them, and the others by their own names.
+    """Name the columns by their keys. Columns without a key keep their names.
 
-    A column that has the name of a key, but which the key does not stand for, is left out. Case and
-    blanks at the ends of a key's name do not matter.
+    A column that has the name of a key which stands for another column is dropped. Case and blanks
+    at the ends of a key's name do not matter.
     """
-    refuse_repeated(str(path), list(map(cleaned, columns)))
-    plain = {name: cleaned(name).casefold() for name in columns.keys() - source.named.values()}
-    alike = {name: key for name, key in plain.items() if key in KEYS and key not in columns}
-    if len({*alike.values()}) == len(alike):
-        columns = {alike.get(name, name): values for name, values in columns.items()}
+    refuse_repeated(str(path), list(map(clean_field, columns)))
+    columns = _with_key_spelling(columns, source)
     for key, name in source.columns.items():
         if name not in columns and (key in source.named or key in REQUIRED):
             or_none = ", or null for a table without labels" if key == "label" else ""
@@ -161,34 +172,43 @@ def _by_key(columns: Columns, path: Path, source: Source) -> Columns:
                 f"{', '.join(columns)}. Name the right one in prepare.sources: "
                 f"{{path: {path}, {key}: COLUMN}}{or_none}"
             )
-    own = {key: columns[name] for key, name in source.columns.items() if name in columns}
-    taken = {*source.columns.values(), *KEYS}
-    return own | {name: values for name, values in columns.items() if name not in taken}
+    by_key = {key: columns[name] for key, name in source.columns.items() if name in columns}
+    used = {*source.columns.values(), *KEYS}
+    return by_key | {name: values for name, values in columns.items() if name not in used}
 
 
-def _own_ids(path: Path, values: Sequence[object], wheres: Sequence[str]) -> list[str]:
-    """The ids of the rows, each of which has one of its own."""
+def _with_key_spelling(columns: Columns, source: Source) -> Columns:
+    """Rename columns that differ from a key only in case or blanks, unless two columns do."""
+    plain = {name: clean_field(name).casefold() for name in columns.keys() - source.named.values()}
+    key_of = {name: key for name, key in plain.items() if key in KEYS and key not in columns}
+    if len({*key_of.values()}) < len(key_of):
+        return columns
+    return {key_of.get(name, name): values for name, values in columns.items()}
+
+
+def _row_ids(path: Path, values: Sequence[object], locations: Sequence[str]) -> list[str]:
+    """The ids of the rows; a `UserError` if one is missing or repeated."""
     hint = f"correct it, or write `{{path: {path}, id: null}}` in prepare.sources to go without ids"
-    first: dict[str, str] = {}
-    for value, where in zip(values, wheres, strict=True):
-        own = cleaned(_cell(value, where))
-        if not own:
+    location_of: dict[str, str] = {}
+    for value, where in zip(values, locations, strict=True):
+        id_ = clean_field(_cell(value, where))
+        if not id_:
             raise UserError(f"{where}: has no id; {hint}")
-        if own in first:
-            raise UserError(f'{where}: the id "{own}" is that of {first[own]} too; {hint}')
-        first[own] = where
-    return list(first)
+        if id_ in location_of:
+            raise UserError(f'{where}: the id "{id_}" is that of {location_of[id_]} too; {hint}')
+        location_of[id_] = where
+    return list(location_of)
 
 
 def _fields(columns: Columns) -> pd.DataFrame:
     """The fields of the rows, as text on one line."""
     fields: dict[str, list[str | None]] = {}
     for column, values in columns.items():
-        name = cleaned(column)
+        name = clean_field(column)
         if column in (*REQUIRED, *OPTIONAL) or name in ("", "id"):
             continue
-        # As they are written; "" for a list or an object.
-        texts = [cleaned(shown) for shown in map(cell_text, values)]
+        # The text of a list or an object is "".
+        texts = list(map(clean_field, map(cell_text, values)))
         if name == "date":
             texts = [iso_date(text) or text for text in texts]
         if any(texts):
@@ -196,10 +216,12 @@ def _fields(columns: Columns) -> pd.DataFrame:
     return pd.DataFrame(fields, index=range(len(columns["text"])), dtype="str")
 
 
-def _positions(articles: Sequence[str], cells: Sequence[str], wheres: Sequence[str]) -> list[int]:
+def _positions(
+    articles: Sequence[str], cells: Sequence[str], locations: Sequence[str]
+) -> list[int]:
     """Position of each row in its article."""
     positions: dict[tuple[str, int], str] = {}
-    for article, cell, where in zip(articles, cells, wheres, strict=True):
+    for article, cell, where in zip(articles, cells, locations, strict=True):
         if not re.fullmatch(r"-?\d{1,18}", cell):
             raise UserError(f"{where}: the position is {cell!r}, not a whole number")
         first = positions.setdefault((article, int(cell)), where)
@@ -209,7 +231,7 @@ def _positions(articles: Sequence[str], cells: Sequence[str], wheres: Sequence[s
 
 
 def _draw(cell: str, where: str) -> str:
-    """What was drawn of a row: "paragraph", "article" or "" for not known."""
+    """How a row was drawn: as "paragraph", with its "article", or "" if it is not known."""
     if cell not in DRAWS:
         raise UserError(
             f'{where}: drawn is "{cell}"; write 1 if the row was drawn at random, article if its '
@@ -218,23 +240,20 @@ def _draw(cell: str, where: str) -> str:
     return DRAWS[cell]
 
 
-def _runs(texts: Sequence[str], before: Sequence[str], after: Sequence[str]) -> list[str]:
-    """Number of the run of each row: rows that stand next to each other, or next to a common text.
+def _run_names(texts: Sequence[str], before: Sequence[str], after: Sequence[str]) -> list[str]:
+    """Name of the run of each row, such as "run-3"; "" for a row in no run.
 
-    What a row reads is then never held out from another one of its run. A row without such
-    neighbours has "". A text that recurs, in rows or on one side of them, connects none, unless of
-    two rows each has the other beside it.
+    A run consists of rows that are neighbours, or that have a neighbour in common. Folds do not
+    divide runs, so that no model is trained on the neighbours of held-out rows. A text that recurs,
+    in rows or on one side of them, connects no rows, unless two rows name each other as neighbours.
     """
-    own, previous, following = map(_once, (texts, before, after))
-    edges = [
-        (row, other[text])
-        for one, other in ((previous, own), (following, own), (previous, following))
-        for text, row in one.items()
-        if text in other
-    ]
+    rows, preceding, following = _unique_rows(texts), _unique_rows(before), _unique_rows(after)
+    edges = []
+    for first, second in ((preceding, rows), (following, rows), (preceding, following)):
+        edges += [(row, second[text]) for text, row in first.items() if text in second]
     row_of = {pair: row for row, pair in enumerate(zip(texts, before, strict=True))}
     for row, pair in enumerate(zip(after, texts, strict=True)):
-        if pair[0] and pair in row_of:  # each is next to the other
+        if pair[0] and pair in row_of:  # the rows name each other
             edges.append((row, row_of[pair]))
     ends = np.array(edges, dtype=np.int64).reshape(-1, 2)
     runs = components(ends[:, 0], ends[:, 1], len(texts))
@@ -242,24 +261,24 @@ def _runs(texts: Sequence[str], before: Sequence[str], after: Sequence[str]) -> 
     return [f"run-{run}" if sizes[run] > 1 else "" for run in runs.tolist()]
 
 
-def _once(texts: Sequence[str]) -> dict[str, int]:
-    """The texts that are there once, with their places."""
+def _unique_rows(texts: Sequence[str]) -> dict[str, int]:
+    """Text → its row, for texts that occur once."""
     counts = Counter(texts)
-    return {text: place for place, text in enumerate(texts) if counts[text] == 1 and text}
+    return {text: row for row, text in enumerate(texts) if counts[text] == 1 and text}
 
 
 def _text(value: object, where: str) -> str:
     if value is not None and not isinstance(value, str):
         raise UserError(f"{where}: the text is {type(value).__name__}, not a string; correct it")
-    # Of scraped pages, some texts have control characters, which no file of labels may hold.
+    # Scraped texts may have control characters, which a file of labels must not contain.
     text = without_controls(value or "")
     if not text.strip():
         raise UserError(f"{where}: the text is empty; remove the row")
-    return _whole(text, where)
+    return _encodable(text, where)
 
 
-def _beside(name: str, value: object, where: str) -> str:
-    """A cell that tells what stands around a text; a neighbour is kept as texts are."""
+def _context_cell(name: str, value: object, where: str) -> str:
+    """A cell of the columns `OPTIONAL`. Neighbours keep their white space, as texts do."""
     cell = _cell(value, where)
     if cell and isinstance(value, str) and name.startswith("text_"):
         cell = value
@@ -267,9 +286,9 @@ def _beside(name: str, value: object, where: str) -> str:
 
 
 def _cell(value: object, where: str) -> str:
-    """A label or group as it is written; "" for none.
+    """A label or group as it is written; "" for an empty cell.
 
-    pandas stores whole numbers beside an empty cell as floats: 1.0 → "1".
+    pandas stores whole numbers as floats in a column with empty cells: 1.0 → "1".
     """
     if value is None or value != value:  # NaN
         return ""
@@ -279,31 +298,31 @@ def _cell(value: object, where: str) -> str:
         value = int(value)
     if not isinstance(value, (str, int, float, Decimal)):
         raise UserError(f"{where}: {value!r} is neither a string nor a number")
-    return _whole(str(value).strip(), where)
+    return _encodable(str(value).strip(), where)
 
 
-def unlisted(value: object) -> object:
-    """A list of texts, which may be written as a text, as a cell of labels; else the value.
+def join_list(value: object) -> object:
+    """Join a list of texts to a cell of labels, also if it is written as text; else the value.
 
-    >>> unlisted(["trade", "law"]), unlisted("['law']"), unlisted([]), unlisted("[sic]")
+    >>> join_list(["trade", "law"]), join_list("['law']"), join_list([]), join_list("[sic]")
     ('trade;law', 'law', 'none', '[sic]')
     """
     items = value
     if isinstance(value, str) and value.startswith("["):
         with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
             items = literal_eval(value)
-    if isinstance(items, list) and all(isinstance(each, str) for each in items):
-        return join_cell(items) or NONE_CELL
+    if isinstance(items, list) and all(isinstance(item, str) for item in items):
+        return join_cell(items) or NO_TOPIC_CELL
     return value
 
 
 def label_text(value: object) -> str:
-    """A value as the text that a label would be; "" for numbers and objects."""
-    return cell_text(unlisted(value)).strip()
+    """The text of a value if it were a label; "" for numbers and objects."""
+    return cell_text(join_list(value)).strip()
 
 
-def _whole(text: str, where: str) -> str:
-    """A text that a file can hold."""
+def _encodable(text: str, where: str) -> str:
+    """Return a text; a `UserError` if no file can contain it."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Word documents → segments, by way of HTML. Only .docx is read, not .doc, .odt or .rtf."""
+"""Word documents → HTML → segments. Only .docx is read, not .doc, .odt or .rtf."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from paratopic.reading.html import blocks_of, parse, to_segments
 # The first bytes of an OLE file: an old .doc, or an encrypted .docx.
 _OLE = b"\xd0\xcf\x11\xe0"
 
-# Styles, whose names mammoth compares without capitals; and pictures, which it need not unpack.
+# mammoth ignores the case of names of styles. Pictures are not unpacked.
 _STYLES = "p[style-name='Caption'] => figcaption:fresh\np[style-name='Title'] => h1:fresh"
 _NO_PICTURE = mammoth.images.img_element(lambda image: {})
 
-# The part of a document that has its properties, and the most bytes of it that are read.
+# The part of a document that has its properties, and the maximum number of bytes to read of it.
 _PROPERTIES, _MOST_BYTES = "docProps/core.xml", 1_000_000
 _NAMESPACES = {"dc": "http://purl.org/dc/elements/1.1/", "dcterms": "http://purl.org/dc/terms/"}
 
@@ -40,7 +40,7 @@ def word_segments(data: bytes, source: str) -> list[Segment]:
         converted = mammoth.convert_to_html(
             BytesIO(data), style_map=_STYLES, convert_image=_NO_PICTURE
         )
-    except Exception as error:  # mammoth passes on whatever zipfile and the XML parser raise
+    except Exception as error:  # zipfile and the XML parser raise many kinds of errors
         raise UserError(
             f"{source}: is not a whole Word document ({error}). Save it again as .docx."
         ) from None
@@ -51,9 +51,9 @@ def word_segments(data: bytes, source: str) -> list[Segment]:
 
 
 def word_fields(data: bytes) -> dict[str, object]:
-    """What a Word document's properties say that it is from: date (of its making) and author.
+    """Read the date of creation and the author from a Word document's properties.
 
-    Damaged properties raise any error.
+    Damaged properties may raise any error.
     """
     with ZipFile(BytesIO(data)) as archive, archive.open(_PROPERTIES) as file:
         content = file.read(_MOST_BYTES)

@@ -1,1 +1,1 @@
-"""What users' code and commands get: of projects, and of arrays."""
+"""Results for users' code and commands: of projects, and of arrays."""

@@ -1,6 +1,6 @@
 """Evaluation and shares of any classifier from arrays, by the functions that the pipeline calls.
 
-Arrays become the tables that stages read. No file is read or written.
+This module converts arrays to the tables of the stages. It reads and writes no files.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import pandas as pd
 from paratopic.corpus.folds import ALWAYS_TRAIN
 from paratopic.corpus.labelled import Labelled, labelled_rows, with_labels, with_sample
 from paratopic.evaluation import comparison as models
-from paratopic.findings.groups import Findings, find
-from paratopic.findings.population import GivenPredictor, corpus_of, refuse_improbable
+from paratopic.findings.groups import Findings, find_shares
+from paratopic.findings.population import TablePredictor, check_probabilities, corpus_of
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import Topics
 
@@ -41,63 +41,75 @@ def evaluate(
     Parameters
     ----------
     truth
-        (n,) labels, or (n, k) zeros and ones if texts have several topics.
+        (n,) labels, or (n, k) zeros and ones if a text can have several topics.
     probabilities
-        (n, k) array or DataFrame, 0 to 1, by a model that did not learn from the text's group; of
-        r repeats of cross-validation, (r, n, k). Rows sum to 1 unless topics are several. A dict
-        has those of several models by their names, the simplest first.
+        (n, k) array or DataFrame, 0 to 1, or (r, n, k) for r repeats of cross-validation. The model
+        must not have been trained on texts of the same group. Rows sum to 1, unless a text can have
+        several topics. A dict has the probabilities of several models by name, the simplest first.
     groups
-        (n,) articles, which intervals and tests draw. By default each text is its own.
+        (n,) article of each text. Intervals and tests resample whole articles. By default, each
+        text is an article of its own.
     weights
-        (n,) how much of the corpus each text stands for, 0 if it was not drawn at random; used if
-        20 were. By default all count the same.
+        (n,) relative number of texts of the corpus that each text stands for, 0 if it was not drawn
+        at random. Weights are used if 20 or more are above 0. By default, all texts have the same.
     classes
-        Labels in the order of the columns. By default the columns of the DataFrame.
+        Labels in the order of the columns, (k,). By default, the columns of the DataFrame.
     none
-        Label of texts with none of the topics; without a column, it has what rows lack to 1. None,
-        the default, if there are no such texts.
+        Label of texts with none of the topics. Without a column of its own, its probability is 1
+        minus the others. None, the default, if there are no such texts.
     folds
-        (n,) or (r, n) number of the fold that held the text out, so that intervals are for a model
-        that learns from all. None, the default, for models that learnt from none of the texts.
+        (n,) or (r, n) number of the fold that held out each text. Intervals are then for a model
+        that is trained on all texts. None, the default, for models trained on none of the texts.
     thresholds
-        Name of a model → (k,) or an array like its probabilities, without `none`, as in
-        `Model.calibration`. By default the most probable class is predicted; of several topics,
-        those from one half on.
+        Name of a model → (k,), or an array like its probabilities, without `none`, as in
+        `Model.calibration`. By default, the most probable class is predicted, or each topic with a
+        probability of at least 0.5 if a text can have several.
     confidence, random_state
-        Confidence of the intervals, and seed of the draws.
+        Confidence of the intervals, 0.95 by default, and seed of resampling, 0 by default.
 
     Returns
     -------
-    `models`, with a dummy that always gives the most frequent answer, `topics` and `differences`.
+    A comparison with figures, 0 to 1, in `models` (model → metric → estimate), `topics` (model →
+    topic → metric → estimate) and `differences` ("A - B" → difference). The model "dummy" always
+    predicts the most frequent class.
 
     Raises
     ------
     ValueError, UserError
         Lengths differ, values are no probabilities, a label is unknown or missing, no text has a
-        topic, or all are of one group.
+        topic, or all texts are of one group.
+
+    Examples
+    --------
+    >>> truth = ["trade", "trade", "security"] * 10
+    >>> probabilities = [[0.8, 0.2], [0.4, 0.6], [0.3, 0.7]] * 10
+    >>> comparison = evaluate(truth, probabilities, classes=["trade", "security"])
+    >>> round(comparison.models["model"]["answer_accuracy"].value, 3)
+    0.667
     """
-    named = probabilities if isinstance(probabilities, Mapping) else {"model": probabilities}
-    if models.DUMMY in named:
+    arrays = probabilities if isinstance(probabilities, Mapping) else {"model": probabilities}
+    if models.DUMMY in arrays:
         raise ValueError(f"probabilities: {models.DUMMY} is the most frequent answer; rename yours")
-    names = _Classes.of(truth, next(iter(named.values())), classes, none)
-    labels = names.labels(truth)
-    n, topics, every = len(labels), names.topics, np.arange(len(labels))
-    articles = every if groups is None else _values("groups", groups, n)
+    columns = _Columns.from_arrays(truth, next(iter(arrays.values())), classes, none)
+    labels = columns.labels(truth)
+    n, topics, numbers = len(labels), columns.topics, np.arange(len(labels))
+    articles = numbers if groups is None else _values("groups", groups, n)
     group = pd.factorize(articles)[0]
-    if not any(labels) or not group.any():
-        what = "groups: all texts are of one group" if any(labels) else "truth: no text has a topic"
-        raise ValueError(f"{what}, so nothing can be measured")
+    if not any(labels):
+        raise ValueError("truth: no text has a topic, so nothing can be measured")
+    if not group.any():
+        raise ValueError("groups: all texts are of one group, so nothing can be measured")
     fold = np.atleast_2d(np.full(n, ALWAYS_TRAIN) if folds is None else np.asarray(folds))
     if fold.shape[1:] != (n,) or (folds is not None and fold.min() < 0):
         raise ValueError(f"folds: give each of {n} texts the number of its fold, from 0")
-    frame = _table(articles, every, labels, 0 * every if weights is None else weights)
+    frame = _paragraph_table(articles, numbers, labels, 0 * numbers if weights is None else weights)
     rows = frame[["id"]].assign(group=group, duplicates=group)
-    dealt = pd.concat([rows.assign(repeat=r, fold=fold[r]) for r in range(len(fold))])
-    tables = {
-        name: names.table(dealt, values, f"probabilities, {name}", (thresholds or {}).get(name))
-        for name, values in named.items()
-    }
-    data = Labelled(labelled_rows(frame, topics), topics, dealt)
+    fold_table = pd.concat([rows.assign(repeat=r, fold=fold[r]) for r in range(len(fold))])
+    tables = {}
+    for name, values in arrays.items():
+        limits = (thresholds or {}).get(name)
+        tables[name] = columns.score_table(fold_table, values, f"probabilities, {name}", limits)
+    data = Labelled(labelled_rows(frame, topics), topics, fold_table)
     return models.compare(data, tables, {}, Evaluate(confidence), Compare(), random_state)
 
 
@@ -115,69 +127,82 @@ def shares(
     confidence: float = 0.95,
     random_state: int = 0,
 ) -> Findings:
-    """Estimate how much of N texts is about each topic, with intervals, as `Project.shares` does.
+    """Estimate shares of topics among N texts, with intervals, as `Project.shares` does.
 
     Parameters
     ----------
     probabilities
-        (N, k) of all texts, by a model that did not learn from their articles, as in `evaluate`.
+        (N, k) probabilities of all texts, as for `evaluate`. The model must not have been trained
+        on their articles.
     labelled
-        (n,) numbers from 0 of the texts that were drawn at random and labelled, or (N,) booleans.
+        (n,) numbers, from 0, of the texts that were drawn at random and labelled; or (N,) booleans.
     truth, weights
-        Of these n texts, as in `evaluate`.
+        (n,) or (n, k) labels and (n,) weights of these texts, as for `evaluate`.
     articles
-        (N,) article of each text, if whole articles were drawn; None, the default, if texts were.
+        (N,) article of each text, if whole articles were drawn; None, the default, for texts.
     by
-        (N,) values to divide the texts by, such as months ("2025-09"), or a DataFrame of one or two
-        such columns.
+        (N,) values that divide the texts, such as months ("2025-09"); or a DataFrame with one or
+        two columns of values. None, the default, for shares of all texts only.
     compare
-        Two of the values: the first minus the second. By default the last period minus the first.
+        Two of the values, for the first minus the second. By default, the last period minus the
+        first.
     classes, none, confidence, random_state
-        As in `evaluate`.
+        As for `evaluate`.
 
     Returns
     -------
-    Tables of shares, 0 to 1, and of changes, in shares too: -0.1 is ten percentage points less.
+    Findings with shares, 0 to 1, in the DataFrame `table`, and differences and trends of shares in
+    the DataFrame `changes`, in which -0.1 means ten percentage points less.
 
     Raises
     ------
     ValueError, IndexError, UserError
-        As of `evaluate`; or `labelled` has no text, one twice or one that is not there, too few
-        were drawn, or `compare` has an unknown value.
+        As for `evaluate`; or `labelled` is empty, repeats a text or has an unknown one, too few
+        texts were drawn, or `compare` has an unknown value.
+
+    Examples
+    --------
+    >>> truth = ["trade", "trade", "security"] * 10
+    >>> probabilities = [[0.8, 0.2], [0.8, 0.2], [0.3, 0.7]] * 20
+    >>> findings = shares(probabilities, range(30), truth, classes=["trade", "security"])
+    >>> findings.table["share"].round(2).tolist()
+    [0.67, 0.33, 0.0]
     """
-    names, size = _Classes.of(truth, probabilities, classes, none), np.shape(probabilities)[0]
+    columns = _Columns.from_arrays(truth, probabilities, classes, none)
+    size = np.shape(probabilities)[0]
     numbers = np.arange(size)[[*labelled]]
     if not len(numbers) or len({*numbers.tolist()}) < len(numbers):
         raise ValueError("labelled: there is no text, or one is there twice")
-    draw, of = ("paragraph", range(size)) if articles is None else ("article", articles)
+    draw = "paragraph" if articles is None else "article"
+    articles = _values("articles", range(size) if articles is None else articles, size)
     weights = np.ones(len(numbers)) if weights is None else weights
-    articles = _values("articles", of, size)
-    frame = _table(articles, numbers, names.labels(truth), weights, draw)
-    scores = names.table(frame[["id"]].assign(repeat=0), probabilities, "probabilities", None)
+    frame = _paragraph_table(articles, numbers, columns.labels(truth), weights, draw)
+    rows = frame[["id"]].assign(repeat=0)
+    scores = columns.score_table(rows, probabilities, "probabilities", None)
     by = pd.DataFrame(by).rename(columns={0: "group"})
-    columns = {str(name): _values(f"by, {name}", by[name], size) for name in by}
-    predictor = GivenPredictor(scores, "the given probabilities")
-    corpus = corpus_of(frame, frame.assign(**columns), predictor, names.topics)
-    return find(corpus, list(columns), confidence, compare=compare, seed=random_state)
+    metadata = {str(name): _values(f"by, {name}", by[name], size) for name in by}
+    predictor = TablePredictor(scores, "the given probabilities")
+    corpus = corpus_of(frame, frame.assign(**metadata), predictor, columns.topics)
+    return find_shares(corpus, list(metadata), confidence, compare=compare, seed=random_state)
 
 
 @dataclass(frozen=True)
-class _Classes:
-    """What the columns of probabilities stand for."""
+class _Columns:
+    """Classes in the order of the columns; with `multi`, a text can have several of them."""
 
-    columns: list[Hashable]
+    classes: list[Hashable]
     none: Hashable
-    several: bool
+    multi: bool
 
     @classmethod
-    def of(
+    def from_arrays(
         cls,
         truth: npt.ArrayLike,
         values: npt.ArrayLike,
         classes: Sequence[Hashable] | None,
         none: Hashable,
     ) -> Self:
-        """Read the classes from the columns where they are not given."""
+        """Take the classes from the columns of a DataFrame if `classes` is None."""
         if classes is None:
             if not isinstance(values, pd.DataFrame):
                 raise ValueError("classes: name the columns of the array, or give a DataFrame")
@@ -185,82 +210,98 @@ class _Classes:
         return cls([*classes], none, np.ndim(truth) == 2)
 
     @property
-    def are_topics(self) -> list[bool]:
-        """Which columns are of topics, (k,)."""
-        return [self.several or each != self.none for each in self.columns]
+    def is_topic(self) -> list[bool]:
+        """Whether each class is a topic, (k,)."""
+        return [self.multi or label != self.none for label in self.classes]
 
     @property
     def topics(self) -> Topics:
-        """The codebook, in which any label is a name."""
-        names = tuple(map(str, compress(self.columns, self.are_topics)))
-        return Topics("multi" if self.several else "single", names)
+        """Codebook of the topics."""
+        names = tuple(map(str, compress(self.classes, self.is_topic)))
+        return Topics("multi" if self.multi else "single", names)
 
     def labels(self, truth: npt.ArrayLike) -> list[list[str]]:
-        """Names of the topics of each text."""
+        """Names of the topics of each text, (n,)."""
         n = np.shape(truth)[0]
-        if self.several:
-            has = self._read(truth, "truth", (n,)) > 0
-            return [list(compress(self.topics.names, row)) for row in has]
+        if self.multi:
+            targets = self._checked_probabilities(truth, "truth", (n,)) > 0
+            return [list(compress(self.topics.names, row)) for row in targets]
         labels = _values("truth", truth, n).tolist()
         for row, label in enumerate(labels):
-            if label not in [*self.columns, self.none]:
-                raise ValueError(f"truth, row {row}: {label!r} is not in classes, {self.columns}")
+            if label not in [*self.classes, self.none]:
+                raise ValueError(f"truth, row {row}: {label!r} is not in classes, {self.classes}")
         return [[] if label == self.none else [str(label)] for label in labels]
 
-    def table(
-        self, rows: pd.DataFrame, values: npt.ArrayLike, what: str, least: npt.ArrayLike | None
+    def score_table(
+        self,
+        rows: pd.DataFrame,
+        values: npt.ArrayLike,
+        argument: str,
+        thresholds: npt.ArrayLike | None,
     ) -> pd.DataFrame:
-        """Add columns of scores, and of thresholds (`least`), to rows of repeats of n texts."""
+        """Add columns of scores and thresholds to rows, which have n texts in each of r repeats.
+
+        `values` are probabilities (n, k), or (r, n, k); `argument` names them in errors.
+        `thresholds`, (k,) or None for the defaults, hold for all rows.
+        """
         n, repeats = rows["id"].nunique(), rows["repeat"].nunique()
         shape = (repeats, n) if np.ndim(values) == 3 or repeats > 1 else (n,)
-        scores = self._read(values, what, shape)[..., self.are_topics]
-        usual = 0.5 if self.several else 1.0
-        limits = np.broadcast_to(usual if least is None else least, scores.shape)
-        both = np.concatenate([scores, limits], axis=-1).reshape(len(rows), -1)
-        columns = [*self.topics.scores, *self.topics.thresholds]
-        return rows.reset_index(drop=True).join(pd.DataFrame(both, columns=columns))
+        scores = self._checked_probabilities(values, argument, shape)[..., self.is_topic]
+        if thresholds is None:
+            thresholds = 0.5 if self.multi else 1.0
+        limits = np.broadcast_to(thresholds, scores.shape)
+        cells = np.concatenate([scores, limits], axis=-1).reshape(len(rows), -1)
+        columns = [*self.topics.score_columns, *self.topics.threshold_columns]
+        return rows.reset_index(drop=True).join(pd.DataFrame(cells, columns=columns))
 
-    def _read(self, values: npt.ArrayLike, what: str, shape: tuple[int, ...]) -> np.ndarray:
-        """Probabilities (*shape, k) in the order of the columns."""
+    def _checked_probabilities(
+        self, values: npt.ArrayLike, argument: str, shape: tuple[int, ...]
+    ) -> np.ndarray:
+        """Convert values to an array (*shape, k) in the order of the classes, and check them."""
         if isinstance(values, pd.DataFrame):
-            if {*values} != {*self.columns}:
-                raise ValueError(f"{what}: the columns are {[*values]}, not {self.columns}")
-            values = values[self.columns]
-        read, shape = np.asarray(values, dtype=np.float64), (*shape, len(self.columns))
-        if read.shape != shape:
-            raise ValueError(f"{what}: the shape is {read.shape}, not {shape} with these classes")
-        least = 0 if self.several or self.none not in [None, *self.columns] else 1
-        flat, questions = read.reshape(-1, shape[-1]), shape[-1] if self.several else 1
-        refuse_improbable(flat, questions, least, f"{what}, row", np.arange(len(flat)) % shape[-2])
-        return read
+            if {*values} != {*self.classes}:
+                raise ValueError(f"{argument}: the columns are {[*values]}, not {self.classes}")
+            values = values[self.classes]
+        array, shape = np.asarray(values, dtype=np.float64), (*shape, len(self.classes))
+        if array.shape != shape:
+            raise ValueError(
+                f"{argument}: the shape is {array.shape}, not {shape} with these classes"
+            )
+        least = 0 if self.multi or self.none not in [None, *self.classes] else 1
+        rows, questions = array.reshape(-1, shape[-1]), shape[-1] if self.multi else 1
+        numbers = np.arange(len(rows)) % shape[-2]
+        check_probabilities(rows, questions, least, f"{argument}, row", numbers)
+        return array
 
 
-def _values(what: str, values: npt.ArrayLike, n: int) -> np.ndarray:
-    """Values of n texts, of which none may be missing."""
-    if len(read := pd.Series(values).to_numpy()) != n:
-        raise ValueError(f"{what}: there are {len(read)} values for {n} texts")
-    if (missing := pd.isna(read)).any():
-        raise ValueError(f"{what}, row {missing.argmax()}: there is no value")
-    return read
+def _values(argument: str, values: npt.ArrayLike, n: int) -> np.ndarray:
+    """Convert n values to an array, none of which may be missing."""
+    array = pd.Series(values).to_numpy()
+    if len(array) != n:
+        raise ValueError(f"{argument}: there are {len(array)} values for {n} texts")
+    is_missing = pd.isna(array)
+    if is_missing.any():
+        raise ValueError(f"{argument}, row {is_missing.argmax()}: there is no value")
+    return array
 
 
-def _table(
+def _paragraph_table(
     articles: np.ndarray,
     numbers: np.ndarray,
     labels: Sequence[Sequence[str]],
     weights: npt.ArrayLike,
     draw: str = "paragraph",
 ) -> pd.DataFrame:
-    """The paragraph table, with labels by hand of the texts with these numbers.
+    """Make a paragraph table, with hand labels for the texts with these numbers.
 
-    Those with a weight were drawn at random.
+    Texts with a weight above 0 count as drawn at random.
     """
     ids = np.array([f"{number:09}" for number in range(len(articles))])
     table = pd.DataFrame({"id": ids, "article": articles, "text": ids, "boilerplate": False})
     if len(labels) != len(numbers):
         raise ValueError(f"truth: there are {len(labels)} labels for {len(numbers)} texts")
     weight = _values("weights", weights, len(numbers)).astype(float)
-    own = pd.DataFrame({"paragraph": ids[numbers], "label": labels, "by": "hand", "frame": ""})
-    own = own.assign(draw=np.where(weight > 0, draw, ""), effective_count=1.0)
-    own = own.assign(weight=np.where(weight > 0, weight, np.nan))
-    return with_sample(with_labels(table, own), own)
+    rows = pd.DataFrame({"paragraph": ids[numbers], "label": labels, "by": "hand", "frame": ""})
+    rows = rows.assign(draw=np.where(weight > 0, draw, ""), effective_count=1.0)
+    rows = rows.assign(weight=np.where(weight > 0, weight, np.nan))
+    return with_sample(with_labels(table, rows), rows)

@@ -1,6 +1,6 @@
 """A classifier of texts with the interface of scikit-learn: the pipeline's model, without files.
 
-It does what the stages of the pipeline do, by the same functions, and measures nothing.
+It calls the same functions as the stages of the pipeline, and measures nothing.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from paratopic.corpus.folds import Folds, TooFewLabels, deal_labelled, deal_unlabelled, no_folds
 from paratopic.corpus.labelled import Labelled, Unlabelled
-from paratopic.inference.model import checked, listed, load
-from paratopic.project.files import aside
+from paratopic.inference.model import check_texts, load, numbered_texts
+from paratopic.project.files import atomic_write
 from paratopic.project.kinds import KINDS
-from paratopic.project.languages import encoder_for
-from paratopic.project.params import Params, usual_params
-from paratopic.project.texts import Text, plain
+from paratopic.project.languages import choose_encoder
+from paratopic.project.params import Params, default_params
+from paratopic.project.texts import Text, plain_texts
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.crossval import cross_validate, fit_all, fitter, with_pool
@@ -41,10 +41,10 @@ Labels = npt.NDArray[Any]
 
 @dataclass(eq=False, repr=False)
 class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
-    """A kind of model that is not trained yet.
+    """A classifier of texts that is not fitted yet.
 
-    With the same seed, labels, groups, definitions and texts without a label, it becomes the model
-    that the pipeline makes of them.
+    With the same seed, labels, groups, definitions and texts without a label, it becomes the same
+    model as in the pipeline.
 
     Parameters
     ----------
@@ -52,19 +52,19 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         ``"transformer"``, the default, or ``"baseline"``: TF-IDF, which is fitted in seconds.
     definitions
         Label → definition of its topic, for every label but `none`; labels that `fit` does not see
-        can be predicted too. None, the default, leaves the meaning to labels that are words.
+        can be predicted too. None, the default, for no definitions.
     none
         The label of texts that have none of the topics; None, the default, if there are no such
-        texts. It has no effect where texts have several topics.
+        texts. It has no effect if texts have several topics.
     calibrate
-        Whether models of folds calibrate probabilities and predictions: the default. It takes 5
-        more fits, of fewer than 50 texts 15, and from 2,000 texts on a single one.
+        Whether out-of-fold scores calibrate probabilities and predictions; True by default. This
+        takes 5 more fits, 15 with fewer than 50 texts, and one from 2,000 texts on.
     settings
-        Settings of the kind of model, by their names in its section of params.yaml. Those that are
-        not there are as in a new project, which is all of them by default.
+        Settings of the kind of model, by their names in its section of params.yaml. The others have
+        the defaults of a new project, and so have all by default.
     random_state
-        Seed, as `seed` in params.yaml, or a generator of it; None, the default, takes another each
-        time.
+        Seed, as `seed` in params.yaml, or a generator of seeds; None, the default, draws a new seed
+        for each fit.
 
     Attributes
     ----------
@@ -96,12 +96,12 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         y
             (n,) labels, or (n, k) zeros and ones if texts have several topics.
         groups
-            (n,) which article each text is from. Texts of one article count less than as many of
-            others, and no fold divides them. None, the default, makes each text an article of its
+            (n,) article of each text. Texts of one article count less than as many texts of several
+            articles, and no fold divides them. None, the default, makes each text an article of its
             own.
         pool
-            Texts without a label, from which the transformer learns too, unless most labels are
-            `none`; of many, as many are drawn as the setting `unlabelled` says. None by default.
+            Texts without a label, for the transformer, unless most labels are `none`; at most as
+            many as the setting `unlabelled` are drawn. None by default.
 
         Raises
         ------
@@ -111,43 +111,43 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             There are fewer than two topics, a label lacks its definition or cannot be a topic's
             name, or the lengths differ.
         UserError
-            The settings are not those of the kind of model.
+            The kind of model has no such settings.
 
         Warns
         -----
         UserWarning
-            Labels are too few for folds: nothing is calibrated.
+            Labels are too few for folds, so that nothing is calibrated.
         """
         if self.kind not in KINDS:
             raise ValueError(f"{self.kind!r} is no kind of model; there are {', '.join(KINDS)}")
-        texts, y = checked(X), self._checked(y)
+        texts, y = check_texts(X), self._check_labels(y)
         check_consistent_length(texts, y, groups)
         topics, seed = self._read_labels(y), self.random_state
         if not isinstance(seed, (int, np.integer)):
             seed = check_random_state(seed).randint(2**31)
-        params = usual_params(topics, int(seed), self.kind, self.settings or {})
-        encoders = {k: encoder_for(e, plain(texts))[0] for k, e in params.encoders.items()}
+        params = default_params(topics, int(seed), self.kind, self.settings or {})
+        encoders = {k: choose_encoder(e, plain_texts(texts))[0] for k, e in params.encoders.items()}
         params = params.with_encoders(encoders)
         labels = np.array(self._topics)
-        has = y[:, labels] if y.ndim == 2 else y[:, None] == labels
-        named = [tuple(compress(topics.names, row)) for row in has.tolist()]
-        of = range(len(texts)) if groups is None else np.unique(groups, return_inverse=True)[1]
-        rows = _table(texts, "group", of).assign(topic=pd.Series(named, dtype=object))
-        unlabelled = checked(() if pool is None else pool)
+        targets = y[:, labels] if y.ndim == 2 else y[:, None] == labels
+        named = [tuple(compress(topics.names, row)) for row in targets.tolist()]
+        articles = range(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
+        rows = _table(texts, "group", articles).assign(topic=pd.Series(named, dtype=object))
+        unlabelled = check_texts(() if pool is None else pool)
         others = _table(unlabelled, "pool", range(len(unlabelled)))
         data = with_pool(Labelled(rows, topics), others, self.kind, params)
         folds, fit = self._folds(data, params), fitter(self.kind, params)
         dealt = deal_unlabelled(others, rows, folds, params.seed)
         data = replace(data, folds=folds.table, unlabelled=Unlabelled(dealt))
         # Without calibration nothing is held out; the final fit is the same.
-        measured = data if self.calibrate else replace(data, folds=no_folds(rows, "").table)
-        scores, _, alone, _ = cross_validate(measured, fit, params.seed)
+        folded = data if self.calibrate else replace(data, folds=no_folds(rows, "").table)
+        scores, _, without_context, _ = cross_validate(folded, fit, params.seed)
         _, calibration, _ = calibrate_rows(data, scores, params.calibrate)
-        if not alone.equals(scores):
-            _, of_alone, _ = calibrate_rows(data, alone, params.calibrate)
-            calibration = replace(calibration, alone=of_alone)
+        if not without_context.equals(scores):
+            _, other, _ = calibrate_rows(data, without_context, params.calibrate)
+            calibration = replace(calibration, alone=other)
         fitted = fit_all(data, fit, params.seed)
-        languages = fitted.audience(plain(texts)).codes
+        languages = fitted.audience(plain_texts(texts)).codes
         with TemporaryDirectory() as parent:
             folder = Path(parent) / "model"
             fitted.save(folder, calibration, languages)
@@ -164,35 +164,35 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         (n, k) array, columns in the order of `classes_`. Rows sum to 1 if a text has one class. If
         no label means none of the topics, the probabilities are those given that it has a topic.
         """
-        return self._answer(X)[0]
+        return self._predict(X)[0]
 
     def predict(self, X: Iterable[Text]) -> Labels:
         """Predict the class of each text, or its topics, as `Model.predict` does.
 
-        It need not be the most probable class: all outcomes are taken as equally frequent.
+        The result need not be the most probable class, because it gives all outcomes equal shares.
 
         Returns
         -------
         (n,) labels; if texts have several topics, (n, k) whether each has each of `classes_`.
         """
-        _, predicted = self._answer(X)
+        _, predicted = self._predict(X)
         if self._model.mode.exclusive:
             return np.asarray(self.classes_[predicted.argmax(axis=1)])
         return predicted.astype(np.int64)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the model's folder, which `paratopic.load` opens, in place of what is there.
+        """Write the model's folder, which `paratopic.load` opens, over an earlier one if needed.
 
-        Its topics have the labels as their names.
+        The names of its topics are the labels.
         """
         check_is_fitted(self)
-        with aside(Path(folder)) as draft:
+        with atomic_write(Path(folder)) as draft:
             for path, content in self._files.items():
                 (draft / path).parent.mkdir(parents=True, exist_ok=True)
                 (draft / path).write_bytes(content)
 
     def __getstate__(self) -> dict[str, object]:
-        # A `Model` cannot be pickled: it is loaded again, from the files.
+        # A `Model` cannot be pickled, so that `__setstate__` loads it from the files again.
         state: dict[str, object] = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_model"}
 
@@ -209,18 +209,18 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _answer(self, X: Iterable[Text]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    def _predict(self, X: Iterable[Text]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         """Probabilities of the classes, (n, k), and which are predicted, (n, k)."""
         check_is_fitted(self)
         model, columns = self._model, self._topics
         knows_none = len(columns) < len(self.classes_)
-        scores, predicted, _, _ = model.scored(listed(X), forced=not knows_none)
+        scores, predicted, _, _ = model.scored(numbered_texts(X), forced=not knows_none)
         if knows_none:
             scores, columns = model.mode.complete(scores), [*columns, self.none]
         order = [columns.index(label) for label in self.classes_.tolist()]
         return scores[:, order], model.mode.outcomes(predicted)[:, order]
 
-    def _checked(self, y: npt.ArrayLike | None) -> Labels:
+    def _check_labels(self, y: npt.ArrayLike | None) -> Labels:
         """The labels, (n,), or those of several topics, (n, k)."""
         if y is None:
             raise ValueError("this classifier requires y to be passed, but the target y is None")
@@ -230,15 +230,16 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return np.asarray(y.toarray() if hasattr(y, "toarray") else y)
 
     def _read_labels(self, y: Labels) -> Topics:
-        """Keep the classes, and make a codebook of the topics, in the order of the definitions."""
+        """Set the classes, and make a codebook of the topics, in the order of the definitions."""
         several = y.ndim == 2
         seen = list(range(y.shape[1])) if several else np.unique(y).tolist()
         self.classes_ = np.unique([*seen, *(self.definitions or ())])
         labels: list[Label] = self.classes_.tolist()
         defined = dict.fromkeys(labels, "") if self.definitions is None else self.definitions
         self._topics = [label for label in defined if several or label != self.none]
-        if lacking := [each for each in labels if each not in (*self._topics, self.none)]:
-            raise ValueError(f"definitions: every label needs one, and {lacking[0]!r} has none")
+        undefined = [label for label in labels if label not in (*self._topics, self.none)]
+        if undefined:
+            raise ValueError(f"definitions: every label needs one, and {undefined[0]!r} has none")
         if len(self._topics) < 2:
             raise ValueError(
                 f"y has {len(self._topics)} class of topics, and a classifier needs two at least"
@@ -247,7 +248,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return Topics("multi" if several else "single", codebook)
 
     def _folds(self, data: Labelled, params: Params) -> Folds:
-        """Folds of the texts; none, and a warning, where labels are too few."""
+        """Folds of the texts; none, and a warning, if labels are too few."""
         try:
             return deal_labelled(data, params.split, params.seed)
         except TooFewLabels as error:
@@ -257,11 +258,11 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
 
 def _table(texts: list[Text], name: str, articles: Iterable[int]) -> pd.DataFrame:
-    """Texts in their order, as rows that the pipeline would have."""
+    """Texts in their order, as rows of the pipeline's table."""
     rows = {
         "id": [f"{name} {number:09}" for number in range(len(texts))],
         "article": [f"{name} {number:09}" for number in articles],
-        "text": plain(texts),
+        "text": plain_texts(texts),
         "passage": pd.Series(texts, dtype=object),
         "boilerplate": np.zeros(len(texts), dtype=bool),
     }

@@ -1,1 +1,1 @@
-"""The stages of the pipeline, one module each; dvc.yaml runs them. Nothing imports them."""
+"""The stages of the pipeline, one module each. dvc.yaml runs them; no other module imports them."""

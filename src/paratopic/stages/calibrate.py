@@ -1,4 +1,4 @@
-"""Stage calibrate@MODEL: honest probabilities and thresholds, from out-of-fold scores."""
+"""Stage calibrate@MODEL: calibrated probabilities and thresholds from out-of-fold scores."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def main(project: Project, name: str) -> None:
     if (folder / BY_DEFINITIONS).exists():
         raw = read_parquet(folder / BY_DEFINITIONS)
         tables[BY_DEFINITIONS] = with_expected_thresholds(raw, topics)
-    scores, unlabelled = (read_parquet(folder / each) for each in (IN_CONTEXT, UNLABELLED))
+    scores, unlabelled = read_parquet(folder / IN_CONTEXT), read_parquet(folder / UNLABELLED)
     tables[IN_CONTEXT], calibration, tables[UNLABELLED] = calibrate_rows(
         data, scores, params.calibrate, unlabelled
     )
     if (folder / WITHOUT_CONTEXT).exists():
-        tables[WITHOUT_CONTEXT], of_alone, _ = calibrate_rows(
-            data, read_parquet(folder / WITHOUT_CONTEXT), params.calibrate
-        )
-        calibration = replace(calibration, alone=of_alone)
-    if len(unfolded := read_parquet(folder / UNFOLDED)):
+        scores = read_parquet(folder / WITHOUT_CONTEXT)
+        tables[WITHOUT_CONTEXT], without_context, _ = calibrate_rows(data, scores, params.calibrate)
+        calibration = replace(calibration, alone=without_context)
+    unfolded = read_parquet(folder / UNFOLDED)
+    if len(unfolded):
         tables[UNFOLDED] = calibrated(unfolded, calibration, topics)
-    with files.aside(paths.scores / name) as draft:
+    with files.atomic_write(paths.scores / name) as draft:
         draft.mkdir()
         for file, table in tables.items():
             table.to_parquet(draft / file, index=False)

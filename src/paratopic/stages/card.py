@@ -1,4 +1,4 @@
-"""Stage card@MODEL: the card of the model, which `paratopic publish` and MLflow add to it."""
+"""Stage card@MODEL: the model card, which `paratopic publish` and MLflow add to the model."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from paratopic.project.reports import Final
 
 def main(project: Project, name: str) -> None:
     """Run the stage for a kind of model."""
-    params, paths = project.params_of_fits, project.paths
+    params, paths = project.fit_params, project.paths
     reports = paths.model_reports / name
     final = Final.load(reports / FINAL, "stage train")
     path = reports / "metrics.json"
     report = Metrics.load(path, "stage evaluate")
-    measured = report.topics or params.topics.names  # there are none before the first label
-    if report.mode != params.topics.mode or {*measured} != {*params.topics.names}:
-        raise files.outdated(path)
+    # Before the first label, the report has no topics.
+    measured_topics = report.topics or params.topics.names
+    if report.mode != params.topics.mode or {*measured_topics} != {*params.topics.names}:
+        raise files.outdated_error(path)
     data = read_labelled(paths, params.topics)
     card = render_card(load(paths.models / name), params, data, final, report)
     files.write_text(reports / MODEL_CARD, card)

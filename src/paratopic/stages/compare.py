@@ -1,4 +1,4 @@
-"""Stage compare: the models and a majority-class dummy side by side, and the champion."""
+"""Stage compare: a comparison of the models with each other and a dummy, and the champion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from paratopic.corpus.folds import Split
 from paratopic.corpus.labelled import read_sampled
 from paratopic.corpus.table import read_parquet
-from paratopic.evaluation.comparison import compare, unmeasured, with_basis
+from paratopic.evaluation.comparison import compare, unmeasured_comparison, with_basis
 from paratopic.findings.figures import plot_comparison
 from paratopic.labels.summary import Prepared
 from paratopic.project import files
@@ -19,7 +19,6 @@ from paratopic.project.kinds import KINDS
 
 
 def main(project: Project) -> None:
-    """Run the stage."""
     params, paths = project.params, project.paths
     split = Split.load(paths.split, "stage split")
     prepared = Prepared.load(paths.prepared, "stage prepare")
@@ -34,7 +33,7 @@ def main(project: Project) -> None:
             params.seed,
         )
     else:
-        comparison = unmeasured(params.topics.mode, models)
+        comparison = unmeasured_comparison(params.topics.mode, models)
     comparison = with_basis(comparison, split, prepared.annotators)
     comparison.save(paths.comparison)
     figures = {
@@ -42,14 +41,14 @@ def main(project: Project) -> None:
         for name in models
         if split.n_folds
     }
-    files.write_json(paths.headlines, figures)
+    files.write_json(paths.macro_f1, figures)
     plot_comparison(paths.picture, comparison, params.evaluate.confidence)
     files.write_text(paths.champion, json.dumps({"champion": comparison.champion}) + "\n")
     print(f"champion: {comparison.champion}: {comparison.reason}; see {paths.comparison}")
 
 
 def _by_definitions(paths: files.Paths, models: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Scores of models that know the definitions alone, where they were measured."""
+    """Scores of models that were fitted only to definitions; none unless all models have them."""
     tables = {name: paths.scores / name / files.BY_DEFINITIONS for name in models}
     if not all(path.exists() for path in tables.values()):
         return {}

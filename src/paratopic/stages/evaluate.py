@@ -1,4 +1,4 @@
-"""Stage evaluate@MODEL: out-of-fold scores to metrics with intervals, pictures and predictions."""
+"""Stage evaluate@MODEL: metrics with intervals, curves and predictions from out-of-fold scores."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def main(project: Project, name: str) -> None:
         print(f"{name}: not measured: {'; '.join(metrics.notes)}")
         return
     metric = metrics.measured[0]
-    figure, ends = metrics.figures[metric.key], "no interval"
+    figure, interval = metrics.figures[metric.key], "no interval"
     if figure.low is not None:
-        ends = f"{metrics.confidence:.0%} interval {figure.low:.3f} to {figure.high:.3f}"
-    print(f"{name}: {metric.title} {figure.value:.3f} ({ends})")
+        interval = f"{metrics.confidence:.0%} interval {figure.low:.3f} to {figure.high:.3f}"
+    print(f"{name}: {metric.title} {figure.value:.3f} ({interval})")
 
 
 def read_out_of_fold(project: Project, name: str) -> OutOfFold:
-    """Read what stages fit and calibrate wrote of a model.
+    """Read the files of a model from stages fit and calibrate.
 
     Raises
     ------
@@ -48,16 +48,16 @@ def read_out_of_fold(project: Project, name: str) -> OutOfFold:
     """
     params, paths = project.params, project.paths
     folder = paths.scores / name
-    path, without_context = folder / CALIBRATION, folder / WITHOUT_CONTEXT
+    path, other_path = folder / CALIBRATION, folder / WITHOUT_CONTEXT
     calibration = read_calibration(files.read_json(path, f"stage calibrate@{name}"))
     scores = read_parquet(folder / IN_CONTEXT)
-    has_scores = {*params.topics.scores} <= {*scores}
-    of_topics = has_scores and len(calibration.shift) == len(params.topics.outcomes)
-    if not of_topics and len(scores):
-        raise files.outdated(path)
+    has_scores = {*params.topics.score_columns} <= {*scores}
+    has_topics = has_scores and len(calibration.shift) == len(params.topics.outcomes)
+    if not has_topics and len(scores):
+        raise files.outdated_error(path)
     history = files.read_csv(paths.raw_scores / name / HISTORY, f"stage fit@{name}")
-    read_alone = read_parquet(without_context) if without_context.exists() else None
-    return OutOfFold(scores, history, calibration, params.calibrate, read_alone)
+    without_context = read_parquet(other_path) if other_path.exists() else None
+    return OutOfFold(scores, history, calibration, params.calibrate, without_context)
 
 
 if __name__ == "__main__":

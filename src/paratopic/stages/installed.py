@@ -8,7 +8,6 @@ from paratopic.project.installed import library_versions, stage_digests
 
 
 def main(project: Project) -> None:
-    """Run the stage."""
     files.write_json(project.paths.installed, stage_digests() | {"libraries": library_versions()})
 
 

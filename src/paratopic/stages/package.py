@@ -1,4 +1,4 @@
-"""Stage package@MODEL: the model that ships, which is the final fit with its calibration."""
+"""Stage package@MODEL: the model for predictions, from the final fit and its calibration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def main(project: Project, name: str) -> None:
     """Run the stage for a kind of model."""
     params, paths = project.params, project.paths
     calibration = files.read_json(paths.scores / name / CALIBRATION, f"stage calibrate@{name}")
-    with files.aside(paths.models / name) as draft:
+    with files.atomic_write(paths.models / name) as draft:
         shutil.copytree(paths.final_fits / name, draft)
         write_manifest(draft, params.topics, calibration)
     print(f"{name}: model in {paths.models / name}")

@@ -1,4 +1,4 @@
-"""Stage prepare: sources and labels to paragraphs, votes, labels, the sample, and metadata."""
+"""Stage prepare: tables of paragraphs, votes, labels, the sample and metadata from the sources."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from paratopic.labels.resolve import Resolved, check_meanings, resolve
 from paratopic.labels.summary import Prepared, describe_labels, summarise
 from paratopic.project import errors, files
 from paratopic.project.folder import Project, run_stage
-from paratopic.project.languages import encoder_for
+from paratopic.project.languages import choose_encoder
 from paratopic.reading.article import Skipped
 from paratopic.reading.outside import refuse_untrusted, trust
 from paratopic.reading.sources import (
@@ -38,7 +38,7 @@ from paratopic.reading.sources import (
 
 
 class Outputs(NamedTuple):
-    """The paragraphs; what counts of answers on them; what sources hold; and prepare.json."""
+    """The paragraphs; the votes and labels that count; the sources as read; and prepare.json."""
 
     paragraphs: pd.DataFrame
     resolved: Resolved
@@ -47,42 +47,42 @@ class Outputs(NamedTuple):
 
 
 def prepare(project: Project) -> Outputs:
-    """Read every source, and decide which labels count."""
+    """Read all sources, and decide which votes and labels count."""
     params, log, paths = project.params, project.log, project.paths
     topics, settings = params.topics, params.prepare
-    read: dict[str, str] = {}
-    # First: what changes while it is read has changed since. `read_sources` words the errors.
+    digests: dict[str, str] = {}
+    # Digests come first, so that a file that changes while it is read counts as changed since.
+    # `read_sources` reports unreadable files.
     with suppress(errors.UserError):
-        read = digests_of(paths, settings.sources, *([log] if log else []))
+        digests = digests_of(paths, settings.sources, *([log] if log else []))
     lines = read_lines(log) if log else []
     check_meanings(settings.sources, topics)
     own_files = [log.resolve(), backup(log.resolve())] if log else []
     sources = read_sources(paths, settings.sources, own_files, settings.no_topic)
     articles = sources.articles if settings.skip_boilerplate else ()
     paragraphs = sources.frame.assign(boilerplate=is_boilerplate(sources.frame, articles))
-    resolved = resolve(paragraphs, sources.answers, lines, params, sources.metadata)
+    resolved = resolve(paragraphs, sources.votes, lines, params, sources.metadata)
     frame = with_sample(with_labels(paragraphs, resolved.labels), resolved.sample)
     boilerplate = int(paragraphs["boilerplate"].sum())
-    encoders, chosen = _encoders(project, list(paragraphs["text"]))
-    about_sources = {**summary_of(sources), "boilerplate": boilerplate, "read": read}
-    notes, about = [*sources.notes, *chosen], {**about_sources, "encoders": encoders}
+    encoders, encoder_notes = _encoders(project, list(paragraphs["text"]))
+    about_sources = {**summary_of(sources), "boilerplate": boilerplate, "read": digests}
+    notes, about = [*sources.notes, *encoder_notes], {**about_sources, "encoders": encoders}
     report = summarise(frame, resolved, topics, notes, about)
     return Outputs(paragraphs, resolved, sources, report)
 
 
 def _encoders(project: Project, texts: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """The encoder of each kind of model, "" for a kind without one, and why each was chosen."""
-    before: dict[str, str] = {}
+    """Kind of model → encoder, "" for a kind without one; and notes on the choices."""
+    previous: dict[str, str] = {}
     with suppress(errors.UserError):  # there is no report before the first run
-        before = Prepared.load(project.paths.prepared).encoders
-    wanted = project.params.encoders.items()
-    chosen = {kind: encoder_for(name, texts, before.get(kind, "")) for kind, name in wanted}
+        previous = Prepared.load(project.paths.prepared).encoders
+    settings = project.params.encoders.items()
+    chosen = {kind: choose_encoder(name, texts, previous.get(kind, "")) for kind, name in settings}
     reasons = [reason for _, reason in chosen.values() if reason]
     return {kind: encoder for kind, (encoder, _) in chosen.items()}, reasons
 
 
 def main(project: Project) -> None:
-    """Run the stage."""
     params, paths = project.params, project.paths
     refuse_untrusted(project)
     outputs = prepare(project)
@@ -97,7 +97,7 @@ def main(project: Project) -> None:
     files.write_csv(paths.skipped, pd.DataFrame(skipped, columns=columns))
     report.save(paths.prepared)
     with suppress(OSError):
-        trust(project)  # who runs the pipeline
+        trust(project)  # a person who runs the pipeline trusts the project
     lines = [describe_size(outputs.paragraphs), *describe_labels(report)]
     lines += describe_reading(report.metadata, report.articles, report.boilerplate, skipped)
     lines += [f"note: {message}" for message in report.messages]

@@ -1,6 +1,6 @@
-"""Stage report: everything that was measured, as one page to read and to send.
+"""Stage report: all results in one HTML file, which can be sent to others.
 
-Sections that need the champion to be loaded are left out: `paratopic report --open` adds them.
+Sections for which the champion has to be loaded are left out; `paratopic report --open` adds them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from paratopic.project.folder import Project, run_stage
 
 
 def main(project: Project) -> None:
-    """Run the stage."""
     params, page = project.params, project.paths.page
     files.write_text(page, render_page(project.paths, params.topics, params.models, params.unit))
     print(f"{page}: {page.stat().st_size / 1000:.0f} kB")

@@ -1,4 +1,4 @@
-"""Stage split: the paragraph table to folds."""
+"""Stage split: folds of the labelled and the unlabelled paragraphs."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ from paratopic.project.params import Params
 
 
 def main(project: Project) -> None:
-    """Run the stage."""
     params, paths = project.params, project.paths
     data = read_labelled(paths, params.topics)
     folds = split(data, params)
-    others = deal_unlabelled(read_paragraphs(paths.paragraphs), data.rows, folds, params.seed)
-    for path, table in ((paths.folds, folds.table), (paths.dealt, others)):
-        with files.aside(path) as draft:
+    unlabelled = deal_unlabelled(read_paragraphs(paths.paragraphs), data.rows, folds, params.seed)
+    for path, table in ((paths.folds, folds.table), (paths.unlabelled, unlabelled)):
+        with files.atomic_write(path) as draft:
             table.to_parquet(draft, index=False)
     n_groups = int(folds.table["group"].nunique())
     Split(groups=n_groups, **folds._asdict()).save(paths.split)
     groups = f"by {folds.split_unit} ({n_groups:,} with labels, each in one fold)"
-    dealt = f"{folds.n_repeats} × {folds.n_folds} folds, {groups}" if folds.n_folds else "no folds"
-    lines = [dealt, *(f"note: {message}" for message in folds.messages)]
+    summary = (
+        f"{folds.n_repeats} × {folds.n_folds} folds, {groups}" if folds.n_folds else "no folds"
+    )
+    lines = [summary, *(f"note: {message}" for message in folds.messages)]
     print(*(in_units(line, params.unit) for line in lines), sep="\n")
 
 
 def split(data: Labelled, params: Params) -> Folds:
     """Deal the labelled paragraphs to folds.
 
-    If there are too few labels by hand, nothing is held out, provided that the topics have
-    descriptions to predict them by, or weak labels.
+    If there are too few hand labels, there are no folds, and models are fitted to descriptions of
+    topics or to weak labels without being measured.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Stage train@MODEL: the final model, fitted to every label."""
+"""Stage train@MODEL: the final fit, to all labels."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from paratopic.project.errors import plural
 from paratopic.project.files import FINAL
 from paratopic.project.folder import Project, run_stage
 from paratopic.project.reports import Final, Timer
-from paratopic.project.terminal import bar
+from paratopic.project.terminal import progress_bar
 from paratopic.training.crossval import fit_all, fitter, labelled_for
 
 
 def main(project: Project, name: str) -> None:
     """Run the stage for a kind of model."""
-    params, paths, timer = project.params_of_fits, project.paths, Timer()
+    params, paths, timer = project.fit_params, project.paths, Timer()
     data = labelled_for(name, paths, params)
-    with bar(f"{name}: final fit", 1) as advance:
+    with progress_bar(f"{name}: final fit", 1) as advance:
         model = fit_all(data, fitter(name, params), params.seed, advance)
     audience, folder = model.audience(list(data.rows["text"])), paths.final_fits / name
-    with files.aside(folder) as draft:
+    with files.atomic_write(folder) as draft:
         draft.mkdir()
         parity = model.write_fit(draft, audience.codes)
     notes = [*model.notes, *filter(None, [audience.note])]
-    # Without labels nothing says what the others are about.
+    # The pool weighs as much as the labels, so without labels it is not trained on.
     n_labelled, pool = len(data.rows), data.pool
     n_unlabelled = len(pool.texts) if pool is not None and n_labelled else 0
     final = Final(
@@ -37,12 +37,12 @@ def main(project: Project, name: str) -> None:
     )
     files.write_csv(paths.model_reports / name / "final.csv", model.history)
     final.save(paths.model_reports / name / FINAL)
-    timer.keep(paths.times, f"train@{name}", fit=files.digest(folder))
+    timer.save(paths.times, f"train@{name}", fit=files.folder_digest(folder))
     for note in notes:
         print(f"note: {note}")
     labelled = plural(n_labelled, "labelled text")
-    others = f" and {n_unlabelled:,} without a label" if n_unlabelled else ""
-    print(f"{name}: trained on {labelled}{others} in {timer.seconds:.0f} s")
+    unlabelled = f" and {n_unlabelled:,} without a label" if n_unlabelled else ""
+    print(f"{name}: trained on {labelled}{unlabelled} in {timer.seconds:.0f} s")
 
 
 if __name__ == "__main__":

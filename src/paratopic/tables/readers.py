@@ -1,7 +1,4 @@
-"""Tables as they are written: CSV, Excel, JSON lines and Parquet into columns of values.
-
-What the columns mean is for the callers.
-"""
+"""Read CSV, Excel, JSON lines and Parquet into columns of values. Callers interpret the columns."""
 
 from __future__ import annotations
 
@@ -22,94 +19,98 @@ from paratopic.tables.sheets import read_sheet
 # Name of a column → its values.
 Columns = dict[str, list[object]]
 
-# The day of a time in ISO form.
+# The date in a time in ISO form.
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Table(NamedTuple):
-    """A table as it is written, and where each row is: "t.csv, row 2"; in JSON lines, the line."""
+    """A table as it is written, and the location of each row, such as "t.csv, row 2"."""
 
     columns: Columns
-    wheres: list[str]
+    locations: list[str]
 
 
 def cell_text(value: object) -> str:
-    """A value as it is written: a text or boolean; "" for any other, such as a list."""
+    """The text of a text or boolean as it is written; "" for any other value, such as a list."""
     if isinstance(value, bool):
         return str(value).lower()
     return value if isinstance(value, str) else ""
 
 
-def _read_sheet(path: Path, whole: Collection[str]) -> Table:
+def _read_sheet(path: Path, typed: Collection[str]) -> Table:
     sheet = read_sheet(path, [])
     rows = [(where, cells) for where, cells in sheet.rows if any(cells.values())]
-    columns: Columns = {name: [cells[name] for _, cells in rows] for name in sheet.columns}
+    columns: Columns = {}
+    for name in sheet.columns:
+        columns[name] = [cells[name] for _, cells in rows]
     return Table(columns, [where for where, _ in rows])
 
 
-def _read_jsonl(path: Path, whole: Collection[str]) -> Table:
+def _read_jsonl(path: Path, typed: Collection[str]) -> Table:
     rows: list[dict[str, object]] = []
-    wheres: list[str] = []
-    # Not `splitlines`, which ends lines at characters that JSON has within strings.
+    locations: list[str] = []
+    # `splitlines` would end lines at characters that JSON has within strings.
     for number, line in enumerate(read_decoded(path).split("\n"), start=1):
         if not line.strip():
             continue
-        wheres.append(f"{path}, line {number}")
+        locations.append(f"{path}, line {number}")
         try:
-            row = json.loads(line, parse_int=str, parse_float=str)  # as they are written
+            row = json.loads(line, parse_int=str, parse_float=str)  # numbers stay as written
         except (ValueError, RecursionError) as error:
-            raise UserError(f"{wheres[-1]}: is not JSON ({error})") from None
+            raise UserError(f"{locations[-1]}: is not JSON ({error})") from None
         if not isinstance(row, dict):
-            raise UserError(f"{wheres[-1]}: is not a JSON object; write one on each line")
+            raise UserError(f"{locations[-1]}: is not a JSON object; write one on each line")
         rows.append(row)
-    names = dict.fromkeys(name for row in rows for name in row)
-    return Table({name: [row.get(name) for row in rows] for name in names}, wheres)
+    columns: Columns = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        columns[name] = [row.get(name) for row in rows]
+    return Table(columns, locations)
 
 
-def _read_parquet(path: Path, whole: Collection[str]) -> Table:
+def _read_parquet(path: Path, typed: Collection[str]) -> Table:
     try:
-        # By its path: if Python ends while a thread of Arrow holds an open file, it is aborted.
+        # Arrow opens the path: Python would abort at exit if a thread of Arrow held a file object.
         file = pq.ParquetFile(path)
         schema = file.schema_arrow
         refuse_repeated(str(path), schema.names)
-        read = file.read([field.name for field in schema if field.name in whole or _is_read(field)])
-        columns = _arrow_columns(read, schema, whole)
+        names = [field.name for field in schema if field.name in typed or _is_read(field)]
+        table = file.read(names)
+        columns = _arrow_columns(table, schema, typed)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         number = error.errno if isinstance(error, OSError) else None
         reason = os.strerror(number) if number else str(error).strip()
         raise UserError(f"{path}: cannot be read as parquet: {reason}") from None
-    return Table(columns, [f"{path}, row {row}" for row in range(2, read.num_rows + 2)])
+    return Table(columns, [f"{path}, row {row}" for row in range(2, table.num_rows + 2)])
 
 
-def _arrow_columns(read: pa.Table, schema: pa.Schema, whole: Collection[str]) -> Columns:
-    """The columns of a schema, as texts; those that are not read are empty.
+def _arrow_columns(table: pa.Table, schema: pa.Schema, typed: Collection[str]) -> Columns:
+    """The columns of a schema, as texts; columns that are not read are empty.
 
-    Lists and those that are read `whole` keep the types of their values, and numbers that stand for
-    names become these.
+    Lists and `typed` columns keep the types of their values. Numbers of classes become names.
     """
-    columns: Columns = {name: [None] * read.num_rows for name in schema.names}
-    for name, column in zip(read.schema.names, read.columns, strict=True):
-        is_whole = name in whole or pa.types.is_nested(column.type)
-        columns[name] = column.to_pylist() if is_whole else _as_texts(column)
-    for name, named in _class_names(schema).items():
-        # Numbers of names, as data sets of Hugging Face have them; -1 is no label.
-        by_number = {"-1": None, **{str(number): each for number, each in enumerate(named)}}
-        columns[name] = [_named(value, by_number) for value in columns[name]]
+    columns: Columns = {name: [None] * table.num_rows for name in schema.names}
+    for name, column in zip(table.schema.names, table.columns, strict=True):
+        is_typed = name in typed or pa.types.is_nested(column.type)
+        columns[name] = column.to_pylist() if is_typed else _as_texts(column)
+    for name, classes in _class_names(schema).items():
+        # Data sets of Hugging Face use -1 for no label.
+        by_number = {"-1": None} | {str(number): label for number, label in enumerate(classes)}
+        columns[name] = [_class_of(value, by_number) for value in columns[name]]
     return columns
 
 
-def _named(value: object, by_number: Mapping[str, object]) -> object:
-    """The name that a number stands for, or those of a list of numbers."""
+def _class_of(value: object, by_number: Mapping[str, object]) -> object:
+    """The name of the class that has a number, or the names for a list of numbers."""
     if isinstance(value, list):
-        names = [_named(each, by_number) for each in value]
+        names = [_class_of(number, by_number) for number in value]
         return [name for name in names if name is not None]
-    # Numbers beside an empty cell may be floats.
+    # Numbers are floats in a column with empty cells.
     return by_number.get(str(value).removesuffix(".0"), value)
 
 
 def _is_read(field: pa.Field) -> bool:
-    """Whether a column has a simple type that is no bytes, or lists of texts or whole numbers."""
-    kind = getattr(field.type, "value_type", field.type)  # of lists and dictionaries
+    """Whether a column has a simple type other than bytes, or lists of texts or whole numbers."""
+    kind = getattr(field.type, "value_type", field.type)  # lists and dictionaries have it
     is_text = kind in (pa.string(), pa.large_string(), pa.string_view())
     if is_text or pa.types.is_nested(field.type):
         return bool(is_text or pa.types.is_integer(kind))
@@ -117,7 +118,7 @@ def _is_read(field: pa.Field) -> bool:
 
 
 def _as_texts(column: pa.ChunkedArray) -> list[object]:
-    """A column as texts, with dates in ISO form; None where it has none."""
+    """A column as texts, with dates in ISO form; None for empty cells."""
     try:
         texts: list[str | None] = column.cast(pa.string()).to_pylist()
     except (pa.ArrowException, UnicodeDecodeError):  # times of an unknown zone, say
@@ -131,20 +132,17 @@ def _as_texts(column: pa.ChunkedArray) -> list[object]:
 
 
 def _class_names(schema: pa.Schema) -> dict[str, list[object]]:
-    """The columns of numbers that stand for names, if a file of Hugging Face's says so."""
+    """The columns with numbers of classes → names of classes, by the metadata of Hugging Face."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        return {
-            column: list(item["names"])
-            for column, feature in features.items()
-            if column in schema.names and "names" in (item := _item(feature))
-        }
+        items = {name: _item(features[name]) for name in features if name in schema.names}
+        return {name: list(item["names"]) for name, item in items.items() if "names" in item}
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         return {}
 
 
 def _item(feature: Any) -> Any:
-    """What a feature, or each item of a list, is; older files have a list of one."""
+    """The type of a feature, or of the items of its lists; older files have a list of one type."""
     return feature[0] if isinstance(feature, list) else feature.get("feature", feature)
 
 

@@ -1,7 +1,7 @@
-"""Tables that people fill in: CSV, or the first sheet of a workbook, each with a header.
+"""Read and write tables that people edit: CSV, or the first sheet of a workbook, with a header.
 
 In some countries spreadsheets separate the cells of CSV files by semicolons, and they run some
-cells as formulas. What the columns mean is the callers' business.
+cells as formulas. Callers interpret the columns.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from typing import Any, NamedTuple, TextIO
 
 from paratopic.project.encodings import read_decoded
 from paratopic.project.errors import UserError, refuse_repeated
-from paratopic.project.files import inert
+from paratopic.project.files import escape_formula
 from paratopic.tables.workbook import read_workbook
 
 _LINE_END = re.compile(r"[\r\n]")
-# A first line with which spreadsheets are told the separator.
+# A first line that sets the separator for spreadsheets.
 _SEPARATOR = re.compile(r"sep=(.)\r?\n")
-# Number of rows by which the separator and a title are found; and the share of them that have as
-# many cells as the header below a title, at least.
-FIRST_ROWS, ALIKE = 50, 0.8
-# Numbers as people write them, dates and times. Zeros before a number are those of an id.
+# Number of rows that are searched for the separator and a title. More than this share of the rows
+# below a title has several cells.
+FIRST_ROWS, WIDE_SHARE = 50, 0.8
+# Numbers as people write them, dates and times. A number that begins with zeros is an id.
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
 _DATE, _TIME = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d(:\d\d)?"
-# Digits that each program keeps of a number.
+# Number of digits that all programs keep.
 _DIGITS = 15
 
 
 class Sheet(NamedTuple):
     """A table: names of its columns, and its rows.
 
-    Of each row it has where it is (file and number, as a spreadsheet counts: the header is row 1),
-    and the cells by column; "" for an empty one.
+    A row consists of its location (file and number, as a spreadsheet counts: the header is row 1)
+    and its cells by column; "" for an empty cell.
     """
 
     columns: list[str]
@@ -52,8 +52,8 @@ class Sheet(NamedTuple):
 def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
     """Read a .csv or .xlsx file.
 
-    In CSV, cells are separated by commas, semicolons, tabs or vertical bars. The table has to have
-    the columns that are required, and each of its rows a cell in them.
+    In CSV, commas, semicolons, tabs or vertical bars separate cells. The table has to have the
+    required columns, and each of its rows a cell in them.
 
     Raises
     ------
@@ -69,36 +69,36 @@ def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
 def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line") -> Sheet:
     """Read the text of a CSV file; see `read_sheet`.
 
-    Rows are numbered as a spreadsheet does. They are called by the `unit`, by default lines, for
-    files that have one row a line.
+    Rows are numbered as in a spreadsheet. Messages call them by the `unit`, such as "row". The
+    default is "line", for files with one row per line.
     """
     file, separator = io.StringIO(text, newline=""), find_separator(text, *required[:1])
     place = f"{path}, {unit}"
     lines = csv_rows(file, separator, lambda row, _: f"{place} {row}: this {unit}")
     rows = [(f"{place} {n}", cells) for n, cells in enumerate(lines, start=1) if cells]
-    # A short row may be part of a text with a line break that is not quoted.
-    return _sheet(rows or [(f"{place} 1", [])], required, is_whole=not required)
+    # A short row may be part of a text with an unquoted line break.
+    return _sheet(rows or [(f"{place} 1", [])], required, needs_all_columns=not required)
 
 
 def csv_encoding(file: io.BufferedReader) -> tuple[str, str]:
-    """The encoding of a CSV file, and what becomes of other bytes, so that no row ends the run."""
+    """The encoding of a CSV file, and the error handler for bytes in another encoding."""
     start = file.peek(2)[:2]
     if b"\0" in start:
         raise UserError(f"{file.name}: is UTF-16 without its byte order mark; save it as UTF-8")
     if start in (BOM_UTF16_LE, BOM_UTF16_BE):
         return "utf-16", "backslashreplace"
-    return "utf-8-sig", "surrogateescape"  # which are an error of the row
+    return "utf-8-sig", "surrogateescape"  # the row has an error, but other rows are read
 
 
 def csv_rows(
-    lines: Iterable[str], separator: str, named: Callable[[int, int], str]
+    lines: Iterable[str], separator: str, row_name: Callable[[int, int], str]
 ) -> Iterator[list[str]]:
-    """Read the rows of CSV; an empty line is one without cells, and so is one that is ``sep=;``.
+    """Read the rows of CSV; an empty line, or ``sep=;``, is a row without cells.
 
     Parameters
     ----------
-    named
-        Number of a row, from 1, and of the line that it ends on → what a message calls the row.
+    row_name
+        Number of a row, from 1, and of the line that it ends on → its name in messages.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def csv_rows(
         The quotes of a row do not match.
     """
     csv.field_size_limit(sys.maxsize)  # a text may be long
-    # Strict: otherwise a quote that is never closed would silently hide all rows after it.
+    # Without `strict`, a quote that is never closed would silently hide all rows after it.
     reader = csv.reader(lines, delimiter=separator, strict=True)
     number = 1
     try:
@@ -115,43 +115,43 @@ def csv_rows(
             number += 1
     except csv.Error as error:
         raise UserError(
-            f"{named(number, reader.line_num)} cannot be read ({error}); quotes stand around a "
+            f"{row_name(number, reader.line_num)} cannot be read ({error}); quotes stand around a "
             'whole cell, and a quote inside it is written ""'
         ) from None
 
 
 def csv_table(file: TextIO, path: Path, column: str) -> tuple[str, Iterator[list[str]]]:
-    """Separator and rows of a CSV file of any size with a column, from the header on."""
+    """Separator, and rows from the header on, of a CSV file of any size that has a column."""
     separator = find_separator("".join(islice(file, FIRST_ROWS)), column)
     file.seek(0)
     place = f"{path}: the row that ends on line"
     rows = csv_rows(file, separator, lambda _, line: f"{place} {line}")
     numbered = enumerate(filter(None, rows))
-    first = without_title(list(islice(numbered, FIRST_ROWS)), column)
-    return separator, (cells for _, cells in chain(first, numbered))
+    start = without_title(list(islice(numbered, FIRST_ROWS)), column)
+    return separator, (cells for _, cells in chain(start, numbered))
 
 
 def without_title(rows: list[Any], column: str | None = None) -> list[Any]:
-    """The rows from the header on: rows with their first cell alone above it are a title.
+    """Remove a title: rows above the header in which only the first cell is filled.
 
     Parameters
     ----------
     rows
-        Where each row is, and its cells.
+        Location and cells of each row.
     column
-        A column of the table; not known by default.
+        A column of the table, if one is known.
     """
     if rows and column in rows[0][1]:
         return rows
     sizes = [sum(map(bool, cells)) for _, cells in rows[:FIRST_ROWS]]
     header = next((number for number, size in enumerate(sizes) if size > 1), 0)
     is_title = all(cells[0] for _, cells in rows[:header] if any(cells))
-    n_alike = sum(size > 1 for size in sizes[header:])
-    return rows[header:] if is_title and n_alike > ALIKE * len(sizes[header:]) else rows
+    n_wide = sum(size > 1 for size in sizes[header:])
+    return rows[header:] if is_title and n_wide > WIDE_SHARE * len(sizes[header:]) else rows
 
 
 def _sheet(
-    rows: list[tuple[str, list[str]]], required: Sequence[str], is_whole: bool = False
+    rows: list[tuple[str, list[str]]], required: Sequence[str], needs_all_columns: bool = False
 ) -> Sheet:
     (where, columns), *rows = without_title(rows)
     for column in required:
@@ -166,27 +166,29 @@ def _sheet(
                 f"{hint}"
             )
     refuse_repeated(where, columns)
-    least = len(columns) if is_whole else 1 + max(map(columns.index, required), default=-1)
-    named = []
+    min_cells = 1 + max(map(columns.index, required), default=-1)
+    if needs_all_columns:
+        min_cells = len(columns)
+    named_cells = []
     for place, cells in rows:
-        if len(cells) < least:
-            late = (name for name in required if columns.index(name) >= len(cells))
-            absent = next(late, columns[len(cells)])
+        if len(cells) < min_cells:
+            missing = (name for name in required if columns.index(name) >= len(cells))
+            absent = next(missing, columns[len(cells)])
             raise UserError(
                 f'{place} ends before the column "{absent}"; each row needs a cell there, even if '
                 "it is empty"
             )
         if len(cells) > len(columns):
             raise UserError(f"{place}: more cells than columns; quote a cell with the separator")
-        named.append((place, dict(zip_longest(columns, cells, fillvalue=""))))
-    return Sheet(columns, named)
+        named_cells.append((place, dict(zip_longest(columns, cells, fillvalue=""))))
+    return Sheet(columns, named_cells)
 
 
 @dataclass(frozen=True)
 class LineFeeds:
-    """A file whose lines end in LF, or as it is asked for, for a `csv.writer` with CR LF.
+    """A file for a `csv.writer` with CR LF, whose lines end in LF or another `end`.
 
-    A writer quotes cells with characters of its line end only, but readers end lines at either.
+    A writer quotes only cells with characters of its own line end, but readers end lines at both.
     """
 
     file: TextIO
@@ -197,28 +199,28 @@ class LineFeeds:
 
 
 def inert_value(cell: object) -> object:
-    """A cell that no spreadsheet runs as a formula; numbers stay as they are.
+    """Escape a cell that a spreadsheet would run as a formula; numbers stay as they are.
 
     >>> [inert_value(cell) for cell in ("=A1", "'=A1", "-1.5", "a=b")]
     ["'=A1", "''=A1", '-1.5', 'a=b']
     """
-    return inert(cell) if isinstance(cell, str) else cell
+    return escape_formula(cell) if isinstance(cell, str) else cell
 
 
 def find_separator(text: str, column: str = "") -> str:
-    r"""Find what separates the cells of a CSV file: comma, semicolon, tab or vertical bar.
+    r"""Find the separator of the cells of a CSV file: comma, semicolon, tab or vertical bar.
 
-    The first with which the header has the column that is asked for. Where none has it, that with
-    which most of the first rows have the same number of cells, and of these, most cells; the comma
-    if none does.
+    The first separator with which the header contains `column` is chosen. Without one, it is the
+    separator that gives the largest share of the first rows the same number of cells, and among
+    equals the most cells. The default is the comma.
 
     >>> find_separator("paragraph;topics\na,b;trade\n", "paragraph")
     ';'
     >>> find_separator("text, in full;label\nTariffs rose, and fell;trade\nTalks;security\n")
     ';'
     """
-    if named := _SEPARATOR.match(text):
-        return named[1]
+    if declaration := _SEPARATOR.match(text):
+        return declaration[1]
     header = _LINE_END.split(text.lstrip("\r\n"), maxsplit=1)[0]
     fits = dict.fromkeys(",;\t|", (0.0, 0))
     for separator in fits:
@@ -232,25 +234,25 @@ def find_separator(text: str, column: str = "") -> str:
     return max(fits, key=lambda separator: fits[separator])
 
 
-def reader_of(cells: Iterable[str]) -> Callable[[str], object]:
-    """Find out what the cells of a column are: numbers, dates, times of dates, or texts.
+def cell_parser(cells: Iterable[str]) -> Callable[[str], object]:
+    """Choose a parser for the cells of a column: numbers, dates, times with dates, or texts.
 
-    They are numbers or dates if all of them are, except empty ones, and if no two different cells
-    are the same number. So codes such as 007, or 1.1 beside 1.10, stay texts.
+    A column has numbers or dates if all cells that are not empty do, and if different cells have
+    different values. So codes such as 007, or 1.1 and 1.10, stay texts.
 
-    >>> [list(map(reader_of(cells), cells)) for cells in (["7", "", "1.5"], ["7", "007"])]
+    >>> [list(map(cell_parser(cells), cells)) for cells in (["7", "", "1.5"], ["7", "007"])]
     [[7, None, 1.5], ['7', '007']]
 
     Returns
     -------
-    A function that reads one of them; None for an empty one where they are no texts.
+    A function that parses a cell. It returns None for an empty cell, or "" in a column of texts.
     """
-    known = {cell for cell in cells if cell}
-    for form, read in _READERS:
-        if known and all(map(form.fullmatch, known)):
+    filled = {cell for cell in cells if cell}
+    for form, parse in _PARSERS:
+        if filled and all(map(form.fullmatch, filled)):
             with suppress(ValueError):  # the 31st of a month that has 30 days
-                if len({read(cell) for cell in known}) == len(known):
-                    return lambda cell: read(cell) if cell else None
+                if len({parse(cell) for cell in filled}) == len(filled):
+                    return lambda cell: parse(cell) if cell else None
     return str
 
 
@@ -260,8 +262,8 @@ def _number(cell: str) -> int | float:
     return float(cell) if "." in cell else int(cell)
 
 
-# What each cell of a column looks like → what reads it.
-_READERS: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
+# Pattern of all cells of a column, and their parser.
+_PARSERS: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
     (_NUMBER, _number),
     (re.compile(_DATE), date.fromisoformat),
     (re.compile(f"{_DATE}[T ]{_TIME}"), datetime.fromisoformat),

@@ -1,6 +1,6 @@
-"""Workbooks of spreadsheets (.xlsx): the first sheet is read; any number is written, no formulas.
+"""Read the first sheet of a workbook (.xlsx), and write workbooks without formulas.
 
-What the rows mean is the callers' business. Old workbooks (.xls) are not read.
+Callers interpret the rows. Old workbooks (.xls) are not read.
 """
 
 from __future__ import annotations
@@ -30,37 +30,37 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What a sheet holds below its header, and a cell.
+# Maximum rows below the header, columns of a sheet, and characters of a cell.
 MOST_ROWS, MOST_COLUMNS, MOST_CHARACTERS = 1_048_575, 16_384, 32_767
 
-# Of a workbook that is read: its unpacked size, and the cells of its sheet, empty ones included. A
-# small file may have gigabytes, and a row with one cell at its far end has 16,384.
+# Maximum unpacked size of a workbook to read, and number of cells of its sheet, with empty cells. A
+# small file may unpack to gigabytes, and a row with one cell at its far end has 16,384.
 MOST_BYTES, MOST_CELLS = 500_000_000, 50_000_000
 # The first bytes of an OLE file: an old .xls, or an encrypted .xlsx.
 _OLE = b"\xd0\xcf\x11\xe0"
 
-# Digits of a whole number that a spreadsheet keeps: longer ones, such as ids, are written as text.
+# Digits of a whole number that a spreadsheet keeps. Longer numbers, such as ids, become text.
 _DIGITS = 15
-# When each workbook says that it was made: the same rows give the same bytes.
+# The date of creation in all workbooks, so that the same rows give the same bytes.
 _TIME = datetime(1980, 1, 1)
-# Formulas of all kinds, and cells that take several places, in the XML of a sheet.
+# Formulas of all kinds, and merged cells, in the XML of a sheet.
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s+ref=\"([A-Z]+[0-9]+:[A-Z]+[0-9]+)\"")
-# Rows that are hidden, by hand or by a filter.
+# Rows that a person or a filter hid.
 _HIDDEN = re.compile(rb"<(?:\w+:)?row\s[^>]*\bhidden=\"(?:1|true)\"")
-# A number format that shows zeros before a number, as of the id 00123.
+# A number format that shows leading zeros, such as for the id 00123.
 _ZEROS = re.compile("00+")
-# How workbooks are opened: row by row.
+# Options that make openpyxl read a workbook row by row.
 _QUICK: dict[str, bool] = {"read_only": True, "keep_links": False}
-# The first day that all spreadsheets count alike: earlier ones are written as text.
+# The first day that has the same number in all spreadsheets. Earlier days are written as text.
 _FIRST_DAY = date(1900, 3, 1)
-# Characters that XML must not hold, which a workbook writes as _x0007_, and text that looks so.
+# Characters that XML must not contain, which become _x0007_ in a workbook, and text of this form.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
 @dataclass(frozen=True)
 class Tab:
-    """A sheet of a workbook that is written. Its first row is a header, which stays in view.
+    """A sheet to write to a workbook. Its first row is a header, which stays in view.
 
     Parameters
     ----------
@@ -68,12 +68,12 @@ class Tab:
         Rows of strings, numbers, booleans, dates and times; None for an empty cell. `MOST_ROWS` and
         `MOST_COLUMNS` are not checked.
     widths
-        Width of each column, in characters. Columns without one get that of the spreadsheet.
+        Width of each column, in characters. Other columns get the spreadsheet's default.
     wraps
-        Whether a text that is wider than its column is shown on several lines.
+        Whether a text that is wider than its column continues on the next line; False by default.
     choices
-        Number of a column, from 0 → the cells that its cells may be chosen from, such as
-        "codebook!$A$2:$A$5". Others may be written all the same.
+        Index of a column, from 0 → the range with the choices for its cells, such as
+        "codebook!$A$2:$A$5". Other values are allowed, too.
     """
 
     rows: Iterable[Sequence[object]]
@@ -86,9 +86,9 @@ class Tab:
 def write_workbook(path: Path, *tabs: Tab) -> None:
     """Write a workbook; the same rows give the same bytes.
 
-    Strings become text, which no spreadsheet runs as a formula; numbers, booleans, dates and times
-    keep their type. Times with a zone, which no spreadsheet knows, and dates before March 1900
-    become text. A text of more than `MOST_CHARACTERS` is a `UserError`.
+    Strings become text, which no spreadsheet runs as a formula. Numbers, booleans, dates and times
+    keep their type. Times with a zone, which spreadsheets do not support, and dates before March
+    1900 become text. A text of more than `MOST_CHARACTERS` is a `UserError`.
     """
     from openpyxl import Workbook
     from openpyxl.writer.excel import ExcelWriter
@@ -97,7 +97,7 @@ def write_workbook(path: Path, *tabs: Tab) -> None:
     book.properties.created = book.properties.modified = _TIME
     for tab in tabs:
         _write_tab(book.create_sheet(tab.title), tab)
-    # Copied, because openpyxl stamps each entry of the archive with the time of writing.
+    # The archive is copied, because openpyxl adds the time of writing to each entry.
     with TemporaryFile() as file, ZipFile(file, "w") as stamped, ZipFile(path, "w") as archive:
         ExcelWriter(book, stamped).write_data()
         for name in stamped.namelist():
@@ -112,21 +112,20 @@ def read_workbook(path: Path) -> list[tuple[int, list[str]]]:
 
     Whole numbers are read as such, "1" and not "1.0", and dates as "2025-09-15".
     """
-    return [(number, list(map(shown, values))) for number, values in read_values(path)]
+    return [(number, list(map(display_text, values))) for number, values in read_values(path)]
 
 
 def read_values(path: Path) -> list[tuple[int, list[object]]]:
     """Read the first sheet of a workbook: texts, numbers, booleans, dates and times.
 
-    Hidden sheets do not count; hidden rows do, and a note says so. Of formulas, the results are
-    read. Errors such as #N/A are read as empty cells, and a warning says how many there are and
-    where the first one is.
+    Hidden sheets are skipped. Hidden rows are read, with a note in the log. Formulas are read as
+    their results, and errors such as #N/A as empty cells. A warning has the number of errors and
+    the location of the first one.
 
     Returns
     -------
-    The number of each row, and its cells, None for an empty one; rows without any are left out. The
-    first one is the header. The others have as many cells as it has, or more where there are some
-    beside its own.
+    The number of each row that is not empty, and its cells, None for an empty one. The first row is
+    the header. Other rows have at least as many cells as the header.
 
     Raises
     ------
@@ -144,7 +143,7 @@ def read_values(path: Path) -> list[tuple[int, list[object]]]:
         raise
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # openpyxl passes on whatever zipfile and the XML parser raise
+    except Exception as error:  # zipfile and the XML parser raise many kinds of errors
         raise UserError(f"{path}: is not a whole workbook ({error}). Save it again.") from None
     if not rows:
         raise UserError(f"{path}: the first sheet has no cells; put the table there")
@@ -153,19 +152,19 @@ def read_values(path: Path) -> list[tuple[int, list[object]]]:
 
 
 def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
-    """The rows with cells; empty cells at their ends are left out."""
+    """Yield the number and the cells of each row, without empty cells at its end."""
     import openpyxl
 
     with ZipFile(file) as archive, warnings.catch_warnings():
         if sum(part.file_size for part in archive.infolist()) > MOST_BYTES:
             raise _too_large(path)
-        warnings.simplefilter("ignore")  # of colours and the like, which are not read
+        warnings.simplefilter("ignore")  # they are about colours and the like, which are not read
         sheet = _first_sheet(openpyxl.load_workbook(file, **_QUICK, data_only=True))
         content, formulas = archive.read(sheet._worksheet_path.lstrip("/")), repeat(())
         if _FORMULA.search(content):
             formulas = _first_sheet(openpyxl.load_workbook(file, **_QUICK)).iter_rows()
         n_cells, merged = 0, _merged(_MERGED.findall(content))
-        # Column → the last row of the latest cell there that takes several rows, and its value.
+        # Column → the last row and the value of its latest merged cell.
         tall: dict[int, tuple[int, object]] = {}
         errors: list[str] = []
         rows = zip(sheet.iter_rows(), formulas, strict=False)
@@ -179,10 +178,7 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
             cells = list(map(_value, results))
             for column, last in merged.get(number, ()):
                 tall[column] = last, cells[column - 1] if column <= len(cells) else None
-            for column, (last, value) in tall.items():
-                if number <= last:  # what stands in the first of its rows counts for all
-                    cells += [None] * (column - len(cells))
-                    cells[column - 1] = value
+            _fill_merged(cells, number, tall)
             while cells and cells[-1] in (None, ""):
                 cells.pop()
             if cells:
@@ -196,7 +192,7 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
 
 
 def _value(cell: Cell) -> object:
-    """What a cell holds: None for an error; of a number, the zeros that its format shows first."""
+    """The value of a cell: None for an error, and text for a number with leading zeros."""
     from openpyxl.utils.escape import unescape
 
     if isinstance(cell.value, str):
@@ -206,34 +202,40 @@ def _value(cell: Cell) -> object:
     return cell.value
 
 
-def _merged(places: Iterable[bytes]) -> dict[int, list[tuple[int, int]]]:
-    """Row → column and last row of the cells that begin there and take several rows.
+def _fill_merged(cells: list[object], number: int, tall: dict[int, tuple[int, object]]) -> None:
+    """Give the cells of a row the values of merged cells that begin in it or above it."""
+    for column, (last, value) in tall.items():
+        if number <= last:
+            cells += [None] * (column - len(cells))
+            cells[column - 1] = value
 
-    Those of the header are left out.
-    """
+
+def _merged(places: Iterable[bytes]) -> dict[int, list[tuple[int, int]]]:
+    """Row → column and last row of the merged cells of several rows that begin below the header."""
     from openpyxl.utils import range_boundaries
 
     cells: dict[int, list[tuple[int, int]]] = {}
-    for column, top, _, low in (range_boundaries(place.decode()) for place in places):
-        if 1 < top < low:
-            cells.setdefault(top, []).append((column, low))
+    for place in places:
+        column, top, _, bottom = range_boundaries(place.decode())
+        if 1 < top < bottom:
+            cells.setdefault(top, []).append((column, bottom))
     return cells
 
 
 def _first_sheet(book: Workbook) -> ReadOnlyWorksheet:
     """The first sheet that is not hidden."""
-    shown = (sheet for sheet in book.worksheets if sheet.sheet_state == "visible")
-    sheet = next(shown, book.worksheets[0])
-    sheet.reset_dimensions()  # some files say that each row has 16,384 cells
+    visible = (sheet for sheet in book.worksheets if sheet.sheet_state == "visible")
+    sheet = next(visible, book.worksheets[0])
+    sheet.reset_dimensions()  # some files claim 16,384 cells for each row
     return sheet
 
 
 def _refuse_formulas(formulas: Iterable[Cell], results: Iterable[Cell], where: str) -> None:
-    """Refuse formulas whose results are not stored, as programs write them that compute nothing."""
+    """Refuse formulas without a stored result: some programs write them and compute nothing."""
     for formula, result in zip(formulas, results, strict=False):
         # An empty text is a result, too.
         if formula.data_type == "f" and result.value is None and result.data_type != "str":
-            text = getattr(formula.value, "text", formula.value)  # that of an array is an object
+            text = getattr(formula.value, "text", formula.value)  # array formulas are objects
             raise UserError(
                 f"{where}: the result of the formula {str(text)[:40]} is not stored. Open the file "
                 "in a spreadsheet and save it, or write the values."
@@ -247,10 +249,10 @@ def _too_large(path: Path) -> UserError:
     )
 
 
-def shown(value: object) -> str:
-    """A cell as a spreadsheet shows it.
+def display_text(value: object) -> str:
+    """The text of a cell, as a spreadsheet shows it.
 
-    >>> list(map(shown, ("07", 1.0, True, datetime(2025, 9, 15), None)))
+    >>> list(map(display_text, ("07", 1.0, True, datetime(2025, 9, 15), None)))
     ['07', '1', 'TRUE', '2025-09-15', '']
     """
     match value:
@@ -266,10 +268,10 @@ def shown(value: object) -> str:
             return str(value)
 
 
-def length(text: str) -> int:
-    """Number of characters that a cell takes for a text: an emoji takes two, as in spreadsheets.
+def cell_length(text: str) -> int:
+    """Number of characters of a text as spreadsheets count: an emoji has two.
 
-    >>> length("né 🙂")
+    >>> cell_length("né 🙂")
     5
     """
     return len(_escaped(text).encode("utf-16-le")) // 2
@@ -286,7 +288,7 @@ def _write_tab(sheet: WriteOnlyWorksheet, tab: Tab) -> None:
     from openpyxl.utils import get_column_letter
     from openpyxl.worksheet.datavalidation import DataValidation
 
-    sheet.freeze_panes = "A2"  # this and the widths stand before the rows in the file
+    sheet.freeze_panes = "A2"  # this and the widths come before the rows in the file
     for number, width in enumerate(tab.widths, start=1):
         sheet.column_dimensions[get_column_letter(number)].width = width
     n_rows = 0
@@ -307,7 +309,7 @@ def _write_tab(sheet: WriteOnlyWorksheet, tab: Tab) -> None:
 
 
 def _cell(sheet: WriteOnlyWorksheet, value: object) -> Any:
-    """A value as openpyxl takes it, or a cell where it would take it for something else."""
+    """A value for openpyxl, or a cell if openpyxl would misread the value."""
     from openpyxl.cell import WriteOnlyCell
 
     match value:
@@ -325,7 +327,7 @@ def _cell(sheet: WriteOnlyWorksheet, value: object) -> Any:
             text, kind = str(value), "n"  # openpyxl would round it to 16 digits
         case _:
             text, kind = _escaped(str(value)), "s"
-            if length(str(value)) > MOST_CHARACTERS:
+            if cell_length(str(value)) > MOST_CHARACTERS:
                 raise UserError(
                     f"a cell of .xlsx holds {MOST_CHARACTERS:,} characters, and this text has "
                     f"more: {str(value)[:60]} … Write a .csv file instead."

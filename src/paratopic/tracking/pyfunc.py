@@ -1,7 +1,7 @@
-"""A trained model as MLflow loads and serves it, in Spark too: one row of output for each text.
+"""A trained model in MLflow's format for serving and Spark: one row of output for each text.
 
-MLflow imports this module by name and passes it the model's folder, so that nothing is pickled. The
-predictions come from `inference`; only their form is decided here.
+MLflow imports this module by name and passes the model's folder to it, so that nothing is pickled.
+This module converts predictions of `inference` to a table.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 # Name of the column of texts.
 TEXT = "text"
 
-# What a model is called with, as MLflow shows it.
+# MLflow shows this example of an input with each model.
 EXAMPLE = pd.DataFrame({TEXT: ["The ministry raised tariffs on imported steel."]})
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """The model inside the wrapper that `mlflow.pyfunc.load_model` returns."""
+    """Model inside the wrapper that `mlflow.pyfunc.load_model` returns."""
 
     model: Model
 
@@ -40,33 +40,33 @@ class ServedModel:
         Parameters
         ----------
         model_input
-            Column ``text``, and what stands around the texts where it is known: the columns
-            `CONTEXT_COLUMNS`, None or "" for nothing. ``text_preceding`` and ``text_following``
-            have a list or an array of the neighbours, in the order of the article, or a str for the
-            nearest one. Other columns are not read.
+            Column ``text``, and optionally the columns `CONTEXT_COLUMNS` with the context of the
+            texts, None or "" for none. ``text_preceding`` and ``text_following`` have a list or an
+            array of the neighbours, in the order of the article, or a str for the nearest one.
+            Other columns are ignored.
 
         Returns
         -------
-        One row per text: topic, confidence, sure, and ``score_TOPIC`` for each topic. In mode multi
-        the first column is topics: all predicted topics, separated by ";".
+        One row per text with the columns topic, confidence, sure, and ``score_TOPIC`` for each
+        topic. In mode multi, the first column is topics: the predicted topics, separated by ";".
 
         Raises
         ------
         MlflowException
-            A text is missing or not a str, or what stands around it is neither; the server then
-            answers 400.
+            A text is missing or no str, or its context has another type; the server then responds
+            with status 400.
         """
         from mlflow.exceptions import MlflowException
 
         try:
-            answers = self.model.predict(_texts(model_input))
+            predictions = self.model.predict(_texts(model_input))
         except TypeError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
         names = ["confidence", "sure", *(f"score_{topic}" for topic in self.model.classes_)]
-        rows = [(answer.confidence, answer.sure, *answer.scores.values()) for answer in answers]
+        rows = [(row.confidence, row.sure, *row.scores.values()) for row in predictions]
         table = pd.DataFrame(rows, columns=names).astype({"sure": bool})
-        cells = [self.model.mode.cell(answer.topics) for answer in answers]
-        # Of type object, so that a text without a topic has None, not NaN.
+        cells = [self.model.mode.cell(row.topics) for row in predictions]
+        # The column has type object, because a text without a topic would otherwise have NaN.
         table.insert(0, f"topic{self.model.mode.plural}", pd.Series(cells, dtype=object))
         return table
 
@@ -77,9 +77,10 @@ def save(folder: Path, place: Path, card: str, logged: mlflow.models.Model | Non
     Parameters
     ----------
     place
-        Folder to write; it must not exist. The card is added to the model's own folder in it.
+        Folder to write; it must not exist. It gets a copy of the model's folder, with the card.
+
     logged
-        The ids of the logged model that it becomes. None for a model of no store.
+        Logged model whose ids the saved model gets; by default None, for a model in no store.
     """
     import mlflow.pyfunc
 
@@ -96,26 +97,26 @@ def save(folder: Path, place: Path, card: str, logged: mlflow.models.Model | Non
 
 
 def signature(model: Model) -> mlflow.models.ModelSignature:
-    """Types of the columns of input and output; all but the texts are optional."""
+    """Types of the columns of input and output; only the texts are required."""
     from mlflow.models import ModelSignature, infer_signature
     from mlflow.types.schema import AnyType, ColSpec, Schema
 
     output = ServedModel(model).predict(pd.concat([EXAMPLE] * 2))
     output.isetitem(0, [model.classes_[0], None])  # a text may have no topic
-    # MLflow has no type for a str or several.
+    # MLflow has no type for a column of str and lists.
     types = AnyType(), AnyType(), "string", "string"
-    beside = [ColSpec(*spec, required=False) for spec in zip(types, CONTEXT_COLUMNS, strict=True)]
-    inputs = Schema([ColSpec("string", TEXT), *beside])
+    context = [ColSpec(*spec, required=False) for spec in zip(types, CONTEXT_COLUMNS, strict=True)]
+    inputs = Schema([ColSpec("string", TEXT), *context])
     return ModelSignature(inputs, infer_signature(model_output=output).outputs)
 
 
 def _texts(table: pd.DataFrame) -> list[str] | list[Passage]:
-    """The texts of a table with what its columns tell of them."""
+    """Texts of a table, with context if it has columns of context."""
     texts: list[str] = table[TEXT].tolist()
     if not {*CONTEXT_COLUMNS} & {*table}:
         return texts
-    nothing = pd.Series([""] * len(texts))
-    columns = (table.get(name, nothing).astype(object).fillna("") for name in CONTEXT_COLUMNS)
+    empty = pd.Series([""] * len(texts))
+    columns = [table.get(name, empty).astype(object).fillna("") for name in CONTEXT_COLUMNS]
     return [
         Passage(text, before, after, section_heading(heading, title), title)
         for text, before, after, heading, title in zip(texts, *columns, strict=True)
@@ -123,5 +124,5 @@ def _texts(table: pd.DataFrame) -> list[str] | list[Passage]:
 
 
 def _load_pyfunc(path: str) -> ServedModel:
-    """Called by MLflow."""
+    """Load a model's folder; MLflow calls this function by its name."""
     return ServedModel(load(path))

@@ -1,7 +1,6 @@
 """Records of the models of a project: the content of their MLflow runs.
 
-Params, reports and models become one record per model. Nothing here writes to MLflow (`runs`
-does), and no figure is computed.
+A record combines the params, reports and folder of a model. `runs` writes records to MLflow.
 """
 
 from __future__ import annotations
@@ -24,29 +23,29 @@ from paratopic.project.files import Paths
 from paratopic.project.folder import Project
 from paratopic.project.reports import read_times
 from paratopic.project.topics import join_cell
-from paratopic.tracking.runs import Record, described
+from paratopic.tracking.runs import Record, mlflow_dataset
 
 if TYPE_CHECKING:
     from mlflow.data.pandas_dataset import PandasDataset
 
-# Characters that MLflow refuses in the name of a metric, and the slash: what comes before it is the
-# heading of a group of metrics.
-_REFUSED = re.compile(r"[^\w\-. :]")
+# MLflow refuses these characters in the name of a metric. It accepts the slash, but would group
+# metrics by the part before it.
+_INVALID = re.compile(r"[^\w\-. :]")
 
-# What a run's figures rest on, from metrics.json, as tags.
-BASIS = ("n", "labels", "split_unit")
-# Metrics of each topic, from metrics.json.
-OF_TOPIC = ("f1", "precision", "recall")
+# Keys of metrics.json that become tags: the size and kind of the sample of a run's metrics.
+SAMPLE_KEYS = ("n", "labels", "split_unit")
+# Keys of metrics.json with the metrics of each topic.
+TOPIC_METRICS = ("f1", "precision", "recall")
 
 
 class Outputs(dict[str, str]):
-    """Path → md5 of each output of the pipeline; a UserError says that there is none."""
+    """Path → md5 of each output of the pipeline; a missing path raises a `UserError`."""
 
     def __missing__(self, path: str) -> str:
         raise UserError(f"{Paths().lock} lists no {path}: run `dvc repro` first")
 
 
-def outputs_of(lock: Mapping[str, Any]) -> Outputs:
+def pipeline_outputs(lock: Mapping[str, Any]) -> Outputs:
     """Outputs that dvc.lock lists."""
     stages = lock["stages"].values()
     return Outputs((out["path"], out["md5"]) for stage in stages for out in stage.get("outs", ()))
@@ -55,20 +54,19 @@ def outputs_of(lock: Mapping[str, Any]) -> Outputs:
 def state_of(outputs: Mapping[str, str], name: str) -> str:
     """Digest of a model, its metrics and its card: 16 hexadecimal digits.
 
-    States of the pipeline that differ only in the other model, or in params that changed nothing,
-    share it.
+    It does not depend on other models, nor on params that have no effect on this one.
     """
     model, reports = Paths().models / name, Paths().model_reports / name  # as dvc.lock has them
     paths = model, reports / "metrics.json", reports / files.MODEL_CARD
-    # The last is the input of the model in MLflow: one that was logged with another is logged anew.
+    # The last item is a version of the format of models in MLflow; a change logs all models again.
     own = [*(outputs[str(path)] for path in paths), "columns"]
     return hashlib.sha256(" ".join(own).encode()).hexdigest()[:16]
 
 
 def git_tags(root: Path) -> dict[str, str]:
-    """Tags for the commit, for whether files differ from it, and for who runs the pipeline.
+    """Tags with the commit, with whether files differ from it, and with the user.
 
-    What the pipeline itself writes, dvc.lock and reports/, is not looked at.
+    The pipeline writes dvc.lock and reports/ itself, so changes of these are ignored.
     """
     paths = Paths()
     commit = _git(root, "rev-parse", "HEAD")
@@ -78,15 +76,18 @@ def git_tags(root: Path) -> dict[str, str]:
     if not commit or changes is None:
         return {"git_commit": "unknown"}
     user = _git(root, "config", "user.name")
-    return {
+    tags = {
         "git_commit": commit,
         "git_dirty": str(bool(changes)).lower(),
         "mlflow.source.git.commit": commit,
-    } | ({"mlflow.user": user} if user else {})
+    }
+    if user:
+        tags["mlflow.user"] = user
+    return tags
 
 
 def title_of(tags: Mapping[str, str]) -> str | None:
-    """What the names of runs end in: the experiment, else the commit, else nothing.
+    """Suffix of the names of runs: the DVC experiment, else the commit, else None.
 
     >>> title_of({"git_commit": "0123456789", "git_dirty": "true"})
     '0123456-dirty'
@@ -97,12 +98,12 @@ def title_of(tags: Mapping[str, str]) -> str | None:
 
 
 def records(project: Project, outputs: Mapping[str, str], experiment: str | None) -> list[Record]:
-    """The record of each chosen model, from the files of a project.
+    """Make a record of each model in params.yaml, from the files of a project.
 
     Parameters
     ----------
     experiment
-        Name of the DVC experiment that the files belong to, if any.
+        Name of the DVC experiment that made the files, or None.
     """
     params, paths = project.params, project.paths
     comparison = Comparison.load(paths.comparison, "stage compare")
@@ -116,26 +117,26 @@ def records(project: Project, outputs: Mapping[str, str], experiment: str | None
         tags["dvc_exp"] = experiment
     rows = read_labelled(paths, params.topics).rows[["id", "text", "topic"]]
     rows = rows.assign(topic=rows["topic"].map(join_cell))
-    both = "".join(outputs[paths.name(path)] for path in (paths.paragraphs, paths.labels))
-    digest = hashlib.sha256(both.encode()).hexdigest()[:32]
-    dataset = described(rows, paths.paragraphs.stem, paths.paragraphs, digest)
+    md5s = outputs[paths.name(paths.paragraphs)] + outputs[paths.name(paths.labels)]
+    digest = hashlib.sha256(md5s.encode()).hexdigest()[:32]
+    dataset = mlflow_dataset(rows, paths.paragraphs.stem, paths.paragraphs, digest)
     return [_record(name, project, outputs, tags, comparison, dataset) for name in params.models]
 
 
-def metrics_of(report: Metrics) -> dict[str, float]:
-    """The estimates of a report under the names that they have in MLflow, the main ones first.
+def mlflow_metrics(report: Metrics) -> dict[str, float]:
+    """Convert a model's report to metrics of MLflow, the figures of `Metrics.main` first.
 
-    An estimate ``log_loss`` with its interval becomes log_loss, log_loss_low and log_loss_high; the
-    figures of a topic become f1_trade, precision_trade and recall_trade. Bounds that are None are
-    left out, and so are other numbers, which do not measure the model.
+    ``log_loss`` with its interval becomes ``log_loss``, ``log_loss_low`` and ``log_loss_high``. The
+    metrics of the topic trade become ``f1_trade``, ``precision_trade`` and ``recall_trade``. Values
+    that are None are left out.
     """
     values: dict[str, float | None] = {**report.main}
     for key, estimate in report.figures.items():
         values |= {key: estimate.value, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
     for topic, measured in report.topics.items():
         if measured.support:
-            name = _REFUSED.sub("_", topic)
-            values |= {f"{key}_{name}": getattr(measured, key).value for key in OF_TOPIC}
+            name = _INVALID.sub("_", topic)
+            values |= {f"{key}_{name}": getattr(measured, key).value for key in TOPIC_METRICS}
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -147,35 +148,34 @@ def _record(
     comparison: Comparison,
     dataset: PandasDataset,
 ) -> Record:
-    """The record of one model, from its reports and its folder."""
+    """Make the record of one model from its reports and its folder."""
     paths, state = project.paths, state_of(outputs, name)
-    folder = paths.model_reports / name
+    folder, model = paths.model_reports / name, paths.models / name
     predictions, champion = folder / "predictions.csv", comparison.champion
     verdict = f"The champion is the {champion}: {comparison.reason}."
     report = Metrics.load(folder / "metrics.json", "stage evaluate")
     reports = sorted(folder.glob("[!.]*.*"))
     own_files = filter(Path.exists, (paths.params, paths.codebook, paths.lock))
-    basis = {key: str(getattr(report, key)) for key in BASIS if key in report.model_fields_set}
-    with files.written_by("stage card", folder / files.MODEL_CARD):
+    sample_tags = {k: str(getattr(report, k)) for k in SAMPLE_KEYS if k in report.model_fields_set}
+    with files.checked_read("stage card", folder / files.MODEL_CARD):
         card = (folder / files.MODEL_CARD).read_text(encoding="utf-8")
-    model = paths.models / name
-    own = map(paths.name, (model, paths.scores / name))
-    digests = {f"dvc.{path}": outputs[path] for path in own}
+    own_outputs = map(paths.name, (model, paths.scores / name))
+    digests = {f"dvc.{path}": outputs[path] for path in own_outputs}
     return Record(
         part=name,
         state=state,
         name=f"{name} · {title_of(tags) or state[:7]}",
         params=_settings(name, project),
-        metrics=metrics_of(report),
+        metrics=mlflow_metrics(report),
         main=[*report.main],
         seconds=_seconds_of_training(paths, name),
         steps=_training_steps(folder),
-        tags={**tags, **basis, **digests, "model": name},
+        tags={**tags, **sample_tags, **digests, "model": name},
         files=[*((path, "reports") for path in reports), *((path, "") for path in own_files)],
         model=model,
         card=card,
         dataset=dataset,
-        predictions=described(
+        predictions=mlflow_dataset(
             files.read_csv(predictions, "stage evaluate", keep_default_na=False),
             f"{name} {predictions.stem}",
             predictions,
@@ -191,18 +191,18 @@ def _record(
 
 
 def _settings(name: str, project: Project) -> dict[str, str]:
-    """The settings of one model. MLflow's picture of runs begins with the first that differs."""
+    """Settings of one model. Plots in MLflow begin with the first setting that differs."""
     own = {
         f"{name}.{key}": value if isinstance(value, str) else json.dumps(value)
-        for key, value in asdict(project.params_of_fits.section(name)).items()
+        for key, value in asdict(project.fit_params.section(name)).items()
     }
     return {"algorithm": name, "seed": str(project.params.seed)} | own
 
 
 def _training_steps(folder: Path) -> dict[str, list[float]]:
-    """The losses at each step, of the final training and the mean of the folds.
+    """Losses at each step of the final fit, and their means over the folds.
 
-    Empty for a model that is not trained in steps: its first column has another name.
+    The result is empty for a model without training steps, whose first column has another name.
     """
     final = files.read_csv(folder / "final.csv", "stage train")
     x, y = final.columns
@@ -214,15 +214,15 @@ def _training_steps(folder: Path) -> dict[str, list[float]]:
 
 
 def _seconds_of_training(paths: Paths, name: str) -> float:
-    """How long stage train took to fit the model; 0 if it did not fit it here."""
+    """Duration of the final fit; 0 if the model was fitted on another machine."""
     last, folder = read_times(paths.times).get(f"train@{name}"), paths.final_fits / name
-    if last and folder.exists() and last.fit == files.digest(folder):
+    if last and folder.exists() and last.fit == files.folder_digest(folder):
         return last.seconds
     return 0.0
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git prints in a folder; None without git or outside a repository."""
+    """Run git in a folder and return its output; None without git or outside of a repository."""
     command = ["git", *arguments]
     try:
         run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)

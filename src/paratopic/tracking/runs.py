@@ -1,7 +1,7 @@
-"""Records written to MLflow as runs, each once; the champion becomes a registered version.
+"""Writing of records to MLflow: each becomes a run once, and the champion a registered version.
 
-Files are the source and MLflow holds a copy: nothing is computed here, and a missing run can be
-written again at any time, to any store. MLflow is imported late.
+MLflow has copies of files of the project, so a missing run can be written again at any time, to any
+store. MLflow is imported late.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from filelock import FileLock
 
-from paratopic.inference.registry import asking, reported, set_defaults
+from paratopic.inference.registry import set_defaults, store_errors, use_store
 from paratopic.tracking import pyfunc
 
 if TYPE_CHECKING:
@@ -26,28 +26,28 @@ if TYPE_CHECKING:
     from mlflow.data.pandas_dataset import PandasDataset
     from mlflow.entities import DatasetInput, Run
 
-# Tags of a run: the model, and the digest of what it and its metrics are.
+# Tags of a run: the name of the model, and the digest of the model and its metrics.
 PART, STATE = "paratopic.part", "paratopic.state"
-# Tags of a run: the digests of its data, and of the comparison whose files it has.
+# Tags of a run: the digests of its data, and of the comparison that it has.
 DATA, COMPARED = "dvc.paragraphs", "dvc.comparison"
 
-# MLflow takes so many metrics at once.
+# MLflow accepts at most this number of metrics at once.
 BATCH = 1000
 
 # Name of a run's logged model, and the alias of the registered champion.
 MODEL, ALIAS = "model", "champion"
 
-# Begin of the tags of runs and models that say where they come from.
+# Prefix of the tags of runs and models with their source.
 SOURCE = "mlflow.source."
-# Tag of a logged model that lists the versions that it is registered as.
+# Tag of a logged model that lists its registered versions.
 VERSIONS = "mlflow.modelVersions"
 # MLflow's tag for the description of a run, an experiment or a model.
 DESCRIPTION = "mlflow.note.content"
-# Experiment tag that holds the view which "Views" on the page of the runs offers as "Models".
+# Tag of an experiment with the view of its runs that MLflow lists as "Models" under "Views".
 VIEW = "paratopic"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 
-# The registry's database takes no longer description.
+# Maximum length of a description in the registry's database, in characters.
 LONGEST = 5000
 
 
@@ -55,29 +55,28 @@ LONGEST = 5000
 class Record:
     """The content of one run.
 
-    Another model may change while this one stays the same: the run is kept then, and what it holds
-    of the comparison of both is written again.
+    If only another model changes, the run stays, and its copy of the comparison is replaced.
 
     Parameters
     ----------
     state
-        Digest of the model and its metrics: a store holds each state of a model once.
+        Digest of the model and its metrics. A store has at most one run per state of a model.
     main
-        Names of the metrics to look at first.
+        Names of the main metrics.
     model
-        Folder of the trained model, stored so that MLflow can load and serve it.
+        Folder of the trained model, which MLflow can then load and serve.
     predictions
-        What the model answers out-of-fold, and the label. It is shown as a table, too.
+        Out-of-fold predictions and labels, which are also logged as a table.
     compared, champion, verdict
-        Digest of the comparison, the name of the model that it chose, and its result in words, in
-        Markdown: the run's description.
+        Digest of the comparison, the name of the model that it chose, and its result in Markdown,
+        which becomes the description of the run.
     seconds
-        How long the training took, which is the duration of the run; 0, the default, where that is
-        not known, so that the duration is that of the writing.
+        Duration of the training, which becomes the duration of the run; 0, the default, if it is
+        not known, and the run lasts as long as its writing.
     steps
         Metric name → its value at each step, from step 1.
     files
-        Files to copy, each with its folder among the artifacts ("" for the top).
+        Files to copy, each with its folder among the artifacts ("" for the root).
     """
 
     part: str
@@ -100,40 +99,40 @@ class Record:
     files: Sequence[tuple[Path, str]] = ()
 
 
-def described(
+def mlflow_dataset(
     rows: pd.DataFrame, name: str, source: Path, digest: str, **columns: str
 ) -> PandasDataset:
-    """A table as an input of a run; `columns` are for `mlflow.models.evaluate`."""
-    set_defaults()  # MLflow reads some of them when it is imported
+    """Convert a table to a dataset of a run; `columns` name targets and predictions in it."""
+    set_defaults()  # MLflow reads some of these variables when it is imported
     import mlflow.data
 
     with warnings.catch_warnings():
-        # About a path that two kinds of source could read, and columns of whole numbers.
+        # MLflow warns about a path that fits two kinds of source, and about columns of integers.
         warnings.simplefilter("ignore")
         dataset = mlflow.data.from_pandas(rows, str(source), name=name, digest=digest, **columns)
-        dataset.schema  # noqa: B018  # inferred once, at the first use
+        dataset.schema  # noqa: B018  # the first use infers the schema, with a warning
     return dataset
 
 
 def write_runs(
     uri: str, experiment: str, records: Sequence[Record], artifacts: Path, trial: bool = False
 ) -> int:
-    """Write the runs that the store does not hold yet, and register the champion.
+    """Write the runs that the store does not have yet, and register the champion.
 
-    The champion becomes a version of the registered model that has the experiment's name, with the
+    The champion becomes a version of the registered model with the experiment's name, and gets the
     alias "champion".
 
     Parameters
     ----------
     artifacts
-        Folder for the artifacts of a store that is a local database. Processes that write at the
-        same time wait for each other at a lock beside it.
+        Folder for the artifacts of a store in a local database. A lock file next to it keeps
+        processes from writing at the same time.
     trial
-        Leave the registry, and the runs that there are, as they are.
+        Change neither the registry nor existing runs; by default both are updated.
 
     Returns
     -------
-    Number of runs that were written.
+    Number of new runs.
 
     Raises
     ------
@@ -153,26 +152,26 @@ def write_runs(
         )
     lock = FileLock(artifacts.with_name(f".{artifacts.name}.lock"))
     written = 0
-    with reported(f"MLflow at {uri} cannot be written to", advice), lock, asking(uri):
+    with store_errors(f"MLflow at {uri} cannot be written to", advice), lock, use_store(uri):
         client = MlflowClient(uri)
         experiment_id = _experiment_id(client, experiment, artifacts, records[0].main)
         for record in records:
-            run = _present(client, experiment_id, record)
+            run = _finished_run(client, experiment_id, record)
             if run is None:
-                run = _write(client, experiment_id, record)
+                run = _write_run(client, experiment_id, record)
                 written += 1
             elif not trial and run.data.tags.get(COMPARED) != record.compared:
-                _compare(client, run.info.run_id, record)
+                _write_comparison(client, run.info.run_id, record)
             if record.part == record.champion and not trial:
-                _promote(client, experiment, run, record)
+                _register_champion(client, experiment, run, record)
     return written
 
 
 def _experiment_id(client: MlflowClient, name: str, artifacts: Path, metrics: Sequence[str]) -> str:
-    """Id of an experiment, which is created, restored or described if need be.
+    """Id of an experiment, which is created, restored or described if necessary.
 
-    Its view is renewed, because an older version may have written it. What else describes it is
-    for its owners to change.
+    Its view is updated, because an older version may have written it. Other tags stay, because the
+    user may have changed them.
     """
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
@@ -182,13 +181,13 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: Path, metrics: Se
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     columns = ["tags.`champion`", *(f"metrics.`{metric}`" for metric in metrics)]
-    # In pixels. By default names are cut, and those with the same beginning look the same. Both
-    # ends of the interval have room on a screen of 1,500, beside MLflow's assistant.
+    # By default, MLflow cuts names, and those with the same beginning look the same. With these
+    # widths, both ends of the interval fit on a screen of 1,500 pixels next to MLflow's assistant.
     widths = {column: max(76, 20 + 7 * len(column.split("`")[1])) for column in columns}
     view = {"selectedColumns": columns, "columnOrder": columns, "columnWidths": widths}
     state = json.dumps(view)
     tags = {
-        # Models and their metrics, not the traces of a chat bot.
+        # This kind shows models and their metrics instead of the traces of a chat bot.
         "mlflow.experimentKind": "custom_model_development",
         DESCRIPTION: "Models that predict the topics of paragraphs. Figures are out-of-fold; "
         "`_low` and `_high` are the ends of their intervals.",
@@ -200,8 +199,8 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: Path, metrics: Se
     return str(experiment.experiment_id)
 
 
-def _present(client: MlflowClient, experiment_id: str, record: Record) -> Run | None:
-    """The record's finished run, if there is one; those that were interrupted are deleted."""
+def _finished_run(client: MlflowClient, experiment_id: str, record: Record) -> Run | None:
+    """Find the finished run of a record, if there is one; delete its interrupted runs."""
     query = f"tags.`{STATE}` = '{record.state}' and tags.`{PART}` = '{record.part}'"
     finished = None
     for run in client.search_runs([experiment_id], query):
@@ -215,8 +214,8 @@ def _present(client: MlflowClient, experiment_id: str, record: Record) -> Run | 
     return finished
 
 
-def _write(client: MlflowClient, experiment_id: str, record: Record) -> Run:
-    """Write a record's run."""
+def _write_run(client: MlflowClient, experiment_id: str, record: Record) -> Run:
+    """Write a record as a new run."""
     tags = {PART: record.part, STATE: record.state, DATA: record.dataset.digest}
     now = int(1000 * time.time())
     run = client.create_run(
@@ -226,28 +225,32 @@ def _write(client: MlflowClient, experiment_id: str, record: Record) -> Run:
         run_name=record.name,
     )
     run_id = run.info.run_id
-    client.log_inputs(run_id, [_input(record.dataset, "train"), _input(record.predictions, "eval")])
+    client.log_inputs(
+        run_id,
+        [_dataset_input(record.dataset, "train"), _dataset_input(record.predictions, "eval")],
+    )
     model_id = _log_model(client, run, record)
     _log_figures(client, run, record, model_id)
     for path, place in record.files:
         client.log_artifact(run_id, str(path), place or None)
     client.log_table(run_id, record.predictions.df, "predictions.json")
-    _compare(client, run_id, record)
+    _write_comparison(client, run_id, record)
     client.set_terminated(run_id, end_time=now if record.seconds else None)
     return client.get_run(run_id)
 
 
-def _compare(client: MlflowClient, run_id: str, record: Record) -> None:
-    """Write the comparison to a model's run, in place of the one before."""
+def _write_comparison(client: MlflowClient, run_id: str, record: Record) -> None:
+    """Replace the comparison in a model's run."""
     for path in record.comparison:
         client.log_artifact(run_id, str(path), "comparison")
     client.set_tag(run_id, "champion", "yes" if record.part == record.champion else "no")
     client.set_tag(run_id, DESCRIPTION, record.verdict)
-    client.set_tag(run_id, COMPARED, record.compared)  # at last: the others are there then
+    # This tag comes last, because it marks the others as complete.
+    client.set_tag(run_id, COMPARED, record.compared)
 
 
-def _input(dataset: PandasDataset, context: str) -> DatasetInput:
-    """A dataset with what it is for."""
+def _dataset_input(dataset: PandasDataset, context: str) -> DatasetInput:
+    """Convert a dataset to an input of a run, with its purpose ("train" or "eval")."""
     from mlflow import entities
 
     tags = [entities.InputTag("mlflow.data.context", context)]
@@ -255,7 +258,7 @@ def _input(dataset: PandasDataset, context: str) -> DatasetInput:
 
 
 def _log_figures(client: MlflowClient, run: Run, record: Record, model_id: str) -> None:
-    """Write params and metrics, the latter to the logged model as well."""
+    """Write params and metrics to a run, and metrics to its logged model, too."""
     import mlflow
     from mlflow.entities import Metric
 
@@ -271,7 +274,7 @@ def _log_figures(client: MlflowClient, run: Run, record: Record, model_id: str) 
 
 
 def _log_model(client: MlflowClient, run: Run, record: Record) -> str:
-    """Store a model with the source of its run, described by its card; returns its id."""
+    """Store a model with the source of its run and its card as description; return its id."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
@@ -294,11 +297,11 @@ def _log_model(client: MlflowClient, run: Run, record: Record) -> str:
     return model_id
 
 
-def _promote(client: MlflowClient, name: str, run: Run, record: Record) -> None:
-    """Register a run's model as a version, and point the alias "champion" to it.
+def _register_champion(client: MlflowClient, name: str, run: Run, record: Record) -> None:
+    """Register a run's model as a version, and move the alias "champion" to it.
 
-    Main metrics of the run become tags of the version, and the model's card its description. The
-    registered model is created if it is missing.
+    The main metrics become tags of the version, and the model's card its description. The
+    registered model is created if necessary.
     """
     if not client.search_registered_models(f"name = '{name}'"):
         description = "Topics of paragraphs. The alias champion is the version to predict with."
@@ -316,12 +319,12 @@ def _promote(client: MlflowClient, name: str, run: Run, record: Record) -> None:
             model_id=model_id,
         )
         versions = [version]
-        if VERSIONS not in client.get_logged_model(model_id).tags:  # a server sets it by itself
-            listed = json.dumps([{"name": name, "version": str(version.version)}])
-            client.set_logged_model_tags(model_id, {VERSIONS: listed})
+        if VERSIONS not in client.get_logged_model(model_id).tags:  # a server sets this tag itself
+            registered = json.dumps([{"name": name, "version": str(version.version)}])
+            client.set_logged_model_tags(model_id, {VERSIONS: registered})
     client.set_registered_model_alias(name, ALIAS, str(versions[0].version))
 
 
 def _body(card: str) -> str:
-    """A card without its head, which is for machines."""
+    """Text of a card without its YAML head."""
     return card.split("\n---\n", 1)[-1].strip()

@@ -1,6 +1,6 @@
 """Serve MLflow on this machine and open the page that compares the models: `paratopic ui`.
 
-A store that is a server already is only opened.
+If the store is a server, the command only opens its page.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import time
 import webbrowser
 from contextlib import suppress
 
-from paratopic.inference.registry import reported, set_defaults, store_uri
+from paratopic.inference.registry import set_defaults, store_errors, store_uri
 from paratopic.project.errors import UserError
 from paratopic.project.folder import Project
 from paratopic.tracking.runs import VIEW
 
 HOST, PORT = "127.0.0.1", 5000
 
-# Of MLflow's server, whatever is of no use for looking at models: background jobs over the traces
-# of language models, warnings about its own code, and a line for each request.
+# These variables turn off background jobs over the traces of language models, warnings about code
+# of MLflow, and a log line for each request.
 QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "PYTHONWARNINGS": "ignore",
     "UVICORN_LOG_LEVEL": "warning",
 }
-# Its modules are not looked for in the project first, which may be a stranger's.
+# These variables keep MLflow from importing modules of the project, which may be untrusted.
 SAFE = {"PYTHONSAFEPATH": "1", "UVICORN_APP_DIR": sys.prefix}
 
 
@@ -38,7 +38,7 @@ def main(project: Project, port: int = PORT) -> None:
     Parameters
     ----------
     port
-        Port to serve on; by default `PORT`. A store that is a server has its own.
+        Port to serve on; by default `PORT`. It has no effect if the store is a server.
 
     Raises
     ------
@@ -51,15 +51,16 @@ def main(project: Project, port: int = PORT) -> None:
     if uri.startswith(("http://", "https://")):
         _open(f"{uri.rstrip('/')}/{page}")
         return
-    if answers(port):
+    if server_responds(port):
         raise UserError(f"port {port} is taken: name another one with --port")
     print("Starting MLflow ...", flush=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server ends in any case
+    # SIGTERM has to end the server, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     command += ["--host", HOST, "--port", str(port), "--workers", "1"]
     process = subprocess.Popen(command, env=QUIET | os.environ | SAFE)
     try:
-        while not answers(port):
+        while not server_responds(port):
             if process.poll() is not None:
                 raise UserError(f"MLflow's server for {uri} ended: the lines above say why.")
             time.sleep(0.2)
@@ -73,10 +74,10 @@ def main(project: Project, port: int = PORT) -> None:
 
 
 def _page(uri: str, name: str) -> str:
-    """Address of the page of an experiment's runs in MLflow, below that of a server."""
+    """Path of the page of an experiment's runs on a server of MLflow."""
     from mlflow import MlflowClient
 
-    with reported(f"MLflow at {uri} cannot be read"):
+    with store_errors(f"MLflow at {uri} cannot be read"):
         experiment = MlflowClient(uri).get_experiment_by_name(name)
     if experiment is None:
         raise UserError(
@@ -87,15 +88,15 @@ def _page(uri: str, name: str) -> str:
     return f"{path}?workflowType=machine_learning&viewStateShareKey={VIEW}"
 
 
-def answers(port: int) -> bool:
-    """Whether a server answers at a port of this machine."""
+def server_responds(port: int) -> bool:
+    """Whether a server accepts connections at a port of this machine."""
     with suppress(OSError), socket.create_connection((HOST, port), timeout=5):
         return True
     return False
 
 
 def _open(address: str) -> None:
-    """Print an address, and open it where windows can be opened."""
+    """Print an address, and open it in a browser if the machine has a screen."""
     print(f"\nMLflow shows the models at\n\n    {address}\n", flush=True)
     screens = "DISPLAY", "WAYLAND_DISPLAY"
     if sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in screens):

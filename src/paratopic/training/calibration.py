@@ -1,7 +1,7 @@
 """Fit and apply calibrations: honest probabilities, and thresholds for predicting a topic.
 
-Calibrations are fitted to out-of-fold scores, never to texts. Metrics are for `evaluation`. A saved
-model has its calibration in the manifest, and `inference.model` applies it.
+Calibrations are fitted to out-of-fold scores, never to texts. `evaluation` computes metrics. The
+manifest of a saved model contains its calibration, and `inference.model` applies it.
 """
 
 from __future__ import annotations
@@ -28,24 +28,25 @@ from paratopic.inference.modes import (
     Mode,
     Scores,
     Targets,
+    has_topic,
     mode_of,
     sigmoid,
     softmax,
-    topical,
 )
-from paratopic.project.params import SHARES, Calibrate
+from paratopic.project.params import SURE_SHARES, Calibrate
 from paratopic.project.topics import Topics
 
-# Spreads around 0 of the log scale of logits, and of their shifts in mode single.
-SPREAD, SPREAD_OF_SHIFTS = 0.5, 3.0
-# Logits are cut to this on both sides before a calibration is fitted to them.
+# Standard deviations of the normal priors around 0: of the log scale of logits, and of the shifts
+# in mode single.
+SCALE_SPREAD, SHIFT_SPREAD = 0.5, 3.0
+# Logits are clipped to this on both sides before a calibration is fitted to them.
 LARGEST_LOGIT = 15.0
 # Threshold in mode multi of a topic without examples.
 UNFITTED_THRESHOLD = 0.5
 
 
 class KnownScores(NamedTuple):
-    """Scores whose truth is known, which a calibration is fitted to.
+    """Scores of labelled rows, to which a calibration is fitted.
 
     Attributes
     ----------
@@ -61,7 +62,7 @@ class KnownScores(NamedTuple):
     scores: Scores
     weights: Array
 
-    def of(self, rows: npt.NDArray[np.bool_]) -> KnownScores:
+    def select(self, rows: npt.NDArray[np.bool_]) -> KnownScores:
         """Select rows."""
         return KnownScores(self.targets[rows], self.scores[rows], self.weights[rows])
 
@@ -71,7 +72,7 @@ def calibrate_rows(
 ) -> tuple[pd.DataFrame, Calibration, pd.DataFrame]:
     """Calibrate each fold's scores by the other folds, and fit the final model's calibration.
 
-    Calibrations are fitted to evaluated rows only, and applied to all. Repeats are no further
+    Calibrations are fitted to rows with hand labels only, and applied to all. Repeats add no
     evidence: r of them count as one.
 
     Parameters
@@ -80,68 +81,71 @@ def calibrate_rows(
         Out-of-fold scores from `crossval.cross_validate`: columns id, repeat, fold and one of
         scores for each topic.
     unlabelled
-        The same of paragraphs without a label, which are calibrated like those of their fold; none
-        by default.
+        Out-of-fold scores of paragraphs without a label, which are calibrated like those of their
+        fold; none by default.
 
     Returns
     -------
     scores
         The table with calibrated scores, and a column of thresholds for each topic. Each fold is
-        calibrated by the other folds of its repeat; a lone fold's halves by each other.
+        calibrated by the other folds of its repeat. A single fold is calibrated in halves, each by
+        the other.
     calibration
-        Calibration fitted to all evaluated rows, for the final model.
+        Calibration fitted to all rows with hand labels, for the final model.
     unlabelled
-        The table with calibrated scores.
+        The second table with calibrated scores.
     """
     topics, mode = data.topics, mode_of(data.topics.mode)
-    place = pd.Index(data.rows["id"]).get_indexer(table["id"])
-    counted, groups = data.by_hand[place], data.groups[place]
-    raw = table[topics.scores].to_numpy(dtype=np.float64)
-    stands_for = np.ones(len(data.rows))
-    if (weights := data.hand.weights) is not None:
-        stands_for[data.by_hand] = weights
-    every = KnownScores(data.targets[place], raw, stands_for[place])
+    positions = pd.Index(data.rows["id"]).get_indexer(table["id"])
+    by_hand, groups = data.by_hand[positions], data.groups[positions]
+    raw = table[topics.score_columns].to_numpy(dtype=np.float64)
+    weights = np.ones(len(data.rows))
+    if (hand_weights := data.hand_labelled.weights) is not None:
+        weights[data.by_hand] = hand_weights
+    known = KnownScores(data.targets[positions], raw, weights[positions])
     scores, thresholds = raw.copy(), np.zeros(raw.shape)
     others = table[:0] if unlabelled is None else unlabelled.copy()
-    for part, rest in _parts(table, groups):
-        # Each row is there once.
-        calibration = fit_calibration(every.of(rest & counted), mode, promise.caution)
-        scores[part] = apply_calibration(raw[part], calibration, mode)
-        thresholds[part] = calibration.thresholds
-        repeat, fold = table.loc[part, ["repeat", "fold"]].iloc[0]
-        beside = (others["repeat"] == repeat) & (others["fold"] == fold)
-        known = others.loc[beside, topics.scores].to_numpy(dtype=np.float64)
-        others.loc[beside, topics.scores] = apply_calibration(known, calibration, mode)
-    of_rows = with_columns(table, topics.scores, scores)
-    of_rows = with_columns(of_rows, topics.thresholds, thresholds)
-    once = every._replace(weights=every.weights / max(1, table["repeat"].nunique()))
-    calibration = fit_calibration(once.of(counted), mode, promise.caution)
-    final = every._replace(scores=apply_calibration(raw, calibration, mode)).of(counted)
+    for held_out, rest in _fold_masks(table, groups):
+        # A repeat has each row once, so that the weights need no division here.
+        calibration = fit_calibration(known.select(rest & by_hand), mode, promise.caution)
+        scores[held_out] = apply_calibration(raw[held_out], calibration, mode)
+        thresholds[held_out] = calibration.thresholds
+        repeat, fold = table.loc[held_out, ["repeat", "fold"]].iloc[0]
+        same_fold = (others["repeat"] == repeat) & (others["fold"] == fold)
+        other_scores = others.loc[same_fold, topics.score_columns].to_numpy(dtype=np.float64)
+        others.loc[same_fold, topics.score_columns] = apply_calibration(
+            other_scores, calibration, mode
+        )
+    calibrated_table = with_columns(table, topics.score_columns, scores)
+    calibrated_table = with_columns(calibrated_table, topics.threshold_columns, thresholds)
+    divided = known._replace(weights=known.weights / max(1, table["repeat"].nunique()))
+    calibration = fit_calibration(divided.select(by_hand), mode, promise.caution)
+    final = known._replace(scores=apply_calibration(raw, calibration, mode)).select(by_hand)
     if final.weights.any():
         shares = np.average(mode.outcomes(final.targets), axis=0, weights=final.weights)
         calibration = replace(calibration, shares=tuple(shares.tolist()))
-    paragraph = pd.factorize(table["id"][counted])[0]
-    sure = _sure(mode, final, calibration, paragraph, groups[counted], promise)
-    return of_rows, replace(calibration, sure=sure), others
+    paragraph = pd.factorize(table["id"][by_hand])[0]
+    sure = _lowest_sure_score(mode, final, calibration, paragraph, groups[by_hand], promise)
+    return calibrated_table, replace(calibration, sure=sure), others
 
 
 def fit_calibration(known: KnownScores, mode: Mode, caution: float = 1.0) -> Calibration:
     """Fit a calibration to scores of models that did not see the rows.
 
-    In mode single all logits are scaled alike, and those of each outcome shifted; the thresholds
-    are such that the shifts change no answer. In mode multi each topic's logits are scaled and
-    shifted, and each topic has the threshold with the highest expected F1. Naming a topic takes
-    `caution` times the odds of these thresholds.
+    In mode single all logits have one scale and each outcome has a shift; the thresholds undo the
+    shifts, so that they change no prediction. In mode multi each topic has a scale, a shift and
+    the threshold with the highest expected F1. `caution`, 1 by default, multiplies the odds of
+    these thresholds.
     """
     calibration = (_fit_single if mode.name == "single" else _fit_multi)(known, mode)
-    thresholds = mode.cautious(np.array(calibration.thresholds), caution)
+    thresholds = mode.stricter_thresholds(np.array(calibration.thresholds), caution)
     return replace(calibration, thresholds=tuple(thresholds.tolist()))
 
 
 def measure(targets: Targets, scores: Scores, topics: Topics) -> tuple[Array, Targets, Targets]:
-    """Log losses of rows, (n,), after calibration by themselves.
+    """Log losses of rows, (n,), after a calibration that is fitted to the same rows.
 
-    Beside them, which outcome holds and which is predicted, both (n, K).
+    The other two results are the true and the predicted outcomes, both (n, K).
     """
     mode = mode_of(topics.mode)
     calibration = fit_calibration(KnownScores(targets, scores, np.ones(len(targets))), mode)
@@ -151,16 +155,16 @@ def measure(targets: Targets, scores: Scores, topics: Topics) -> tuple[Array, Ta
 
 
 def with_expected_thresholds(table: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """Add a column of thresholds for each topic to scores that no label calibrates."""
-    thresholds = mode_of(topics.mode).expected_thresholds(table[topics.scores].to_numpy())
-    return with_columns(table, topics.thresholds, np.tile(thresholds, (len(table), 1)))
+    """Add a column of thresholds for each topic to scores for which there is no calibration."""
+    thresholds = mode_of(topics.mode).expected_thresholds(table[topics.score_columns].to_numpy())
+    return with_columns(table, topics.threshold_columns, np.tile(thresholds, (len(table), 1)))
 
 
 def calibrated(table: pd.DataFrame, calibration: Calibration, topics: Topics) -> pd.DataFrame:
-    """The table with its columns of scores calibrated."""
-    raw = table[topics.scores].to_numpy(dtype=np.float64)
+    """Calibrate the columns of scores in a table."""
+    raw = table[topics.score_columns].to_numpy(dtype=np.float64)
     scores = apply_calibration(raw, calibration, mode_of(topics.mode))
-    return with_columns(table, topics.scores, scores)
+    return with_columns(table, topics.score_columns, scores)
 
 
 def apply_calibration(scores: Scores, calibration: Calibration, mode: Mode) -> Scores:
@@ -172,10 +176,10 @@ def apply_calibration(scores: Scores, calibration: Calibration, mode: Mode) -> S
 def fit_scale_and_shifts(logits: Array, outcomes: Targets, weights: Array) -> tuple[float, Array]:
     """Find the scale of all logits and the shift of each outcome's with the lowest log loss.
 
-    A head gives all outcomes equal weight, so its logits do not tell how frequent they are. The
-    shifts do: the mean probability of each outcome is its share of the rows, nearly. The log scale
-    is normal around 0 before any row is seen, with the standard deviation `SPREAD`, and so are the
-    shifts, with `SPREAD_OF_SHIFTS`.
+    A head gives all outcomes equal weight, so its logits do not depend on how frequent they are.
+    The shifts correct this: the mean probability of each outcome becomes nearly its share of the
+    rows. The priors of the log scale and of the shifts are normal around 0, with the standard
+    deviations `SCALE_SPREAD` and `SHIFT_SPREAD`.
 
     Parameters
     ----------
@@ -193,28 +197,28 @@ def fit_scale_and_shifts(logits: Array, outcomes: Targets, weights: Array) -> tu
         shifted = np.exp(log_scale) * logits + shifts
         losses = logsumexp(shifted, axis=1) - shifted[outcomes]
         error = weights[:, None] * (softmax(shifted) - outcomes)
-        value = float(weights @ losses) + log_scale**2 / (2 * SPREAD**2)
-        value += float(shifts @ shifts) / (2 * SPREAD_OF_SHIFTS**2)
-        slope = np.exp(log_scale) * (error * logits).sum() + log_scale / SPREAD**2
-        return value, np.append(slope, error.sum(axis=0) + shifts / SPREAD_OF_SHIFTS**2)
+        value = float(weights @ losses) + log_scale**2 / (2 * SCALE_SPREAD**2)
+        value += float(shifts @ shifts) / (2 * SHIFT_SPREAD**2)
+        slope = np.exp(log_scale) * (error * logits).sum() + log_scale / SCALE_SPREAD**2
+        return value, np.append(slope, error.sum(axis=0) + shifts / SHIFT_SPREAD**2)
 
     best = minimize(loss, np.zeros(logits.shape[1] + 1), jac=True, method="BFGS").x
     return float(np.exp(best[0])), np.asarray(best[1:])
 
 
 def fit_scale_and_shift(
-    logits: Array, has: npt.NDArray[np.bool_], weights: Array
+    logits: Array, truth: npt.NDArray[np.bool_], weights: Array
 ) -> tuple[float, float]:
     """Find the scale and shift of a topic's logits with the lowest log loss (Platt 1999).
 
-    A head gives having the topic and not having it equal weight, so its logits do not tell how
+    A head gives having the topic and not having it equal weight, so its logits do not depend on how
     frequent the topic is. Hence the shift has no prior: the probabilities' mean is the share of the
     rows that have the topic, however few rows there are. The log scale has the same prior as for
     `fit_scale_and_shifts`.
 
     Parameters
     ----------
-    logits, has, weights
+    logits, truth, weights
         (n,) finite logits by models that did not see the rows, whether the rows have the topic,
         which some do and some do not, and their weights.
 
@@ -226,21 +230,21 @@ def fit_scale_and_shift(
     def loss(at: Array) -> tuple[float, Array]:
         log_scale, shift = at
         scaled = np.exp(log_scale) * logits
-        losses = np.logaddexp(0, np.where(has, -1, 1) * (scaled + shift))
-        error = weights * (sigmoid(scaled + shift) - has)
-        value = float(weights @ losses) + log_scale**2 / (2 * SPREAD**2)
-        return value, np.array([error @ scaled + log_scale / SPREAD**2, error.sum()])
+        losses = np.logaddexp(0, np.where(truth, -1, 1) * (scaled + shift))
+        error = weights * (sigmoid(scaled + shift) - truth)
+        value = float(weights @ losses) + log_scale**2 / (2 * SCALE_SPREAD**2)
+        return value, np.array([error @ scaled + log_scale / SCALE_SPREAD**2, error.sum()])
 
     log_scale, shift = minimize(loss, np.zeros(2), jac=True, method="BFGS").x
     return float(np.exp(log_scale)), float(shift)
 
 
 def f1_threshold(scores: Array) -> float:
-    """Lowest of a topic's calibrated probabilities, (n,), at which predicting it gives the best F1.
+    """Find the threshold with the highest expected F1 of a topic's calibrated scores, (n,).
 
-    It is half of that F1 (Lipton, Elkan & Narayanaswamy 2014, arXiv:1402.1892). The F1 is the one
-    that the probabilities themselves let expect, which with few paragraphs is more exact than a
-    count of hits.
+    It is half of that F1 (Lipton, Elkan & Narayanaswamy 2014, arXiv:1402.1892). The expected F1
+    follows from the probabilities, which for few paragraphs is more exact than a count of true
+    positives.
     """
     ordered = np.sort(scores)[::-1]
     predicted = np.arange(1, len(ordered) + 1)
@@ -251,12 +255,13 @@ def f1_threshold(scores: Array) -> float:
 def sure_threshold(
     confidence: Array, right: Targets, groups: Integers, promise: Calibrate
 ) -> float:
-    """Find the lowest confidence at and above which predictions keep a promise.
+    """Find the lowest confidence from which on predictions have the promised precision.
 
-    Of the `SHARES` of the most confident predictions, the largest is taken whose lower bound
-    reaches the precision; they divide the risk among them (Bonferroni, as in Learn then Test:
-    Angelopoulos et al. 2021, https://arxiv.org/abs/2110.01052). A group counts as one observation,
-    right in the share of its predictions that is right.
+    The candidates are thresholds for the most confident `SURE_SHARES` of the predictions. The
+    result belongs to the largest share whose lower bound reaches the precision. The candidates
+    divide the risk among them (Bonferroni, as in Learn then Test: Angelopoulos et al. 2021,
+    https://arxiv.org/abs/2110.01052). A group counts as one observation, whose value is the share
+    of its predictions that are right.
 
     Parameters
     ----------
@@ -268,7 +273,7 @@ def sure_threshold(
     The threshold; `NEVER` if no share keeps the promise.
     """
     ordered = np.sort(confidence)[::-1]
-    for share in SHARES if len(ordered) else ():
+    for share in SURE_SHARES if len(ordered) else ():
         threshold = float(ordered[math.ceil(share * len(ordered)) - 1])
         sure = confidence >= threshold
         number = np.unique(groups[sure], return_inverse=True)[1]
@@ -283,10 +288,10 @@ def sure_threshold(
 def probability_below(values: Array, mean: float) -> float:
     """Probability that a mean of independent values from 0 to 1 is below a number.
 
-    It is that of the Bayesian bootstrap (Rubin 1981) of the values and of one more, which is 0.
-    That is the bound of Gaffke (2005), see Learned-Miller & Thomas 2019 (arXiv:1905.06208), which
-    holds in simulations and is not proven in general. Where all values are 0 or 1 it is that of
-    Clopper & Pearson (1934), which is; where they vary less, it says more.
+    The Bayesian bootstrap (Rubin 1981) of the values and of an additional 0 gives it. This is the
+    bound of Gaffke (2005), see Learned-Miller & Thomas 2019 (arXiv:1905.06208), which holds in
+    simulations and is not proven in general. For values of 0 and 1 only, it equals the proven bound
+    of Clopper & Pearson (1934); for values that vary less, it is tighter.
 
     Parameters
     ----------
@@ -298,11 +303,11 @@ def probability_below(values: Array, mean: float) -> float:
     """
     # The weights are exponential, so that the sum of weighted distances from the number has a
     # simple characteristic function, which is inverted at 0 (Gil-Pelaez 1951).
-    away = np.append(values, 0.0) - mean
-    away /= np.linalg.norm(away)
+    distances = np.append(values, 0.0) - mean
+    distances /= np.linalg.norm(distances)
 
     def integrand(at: float) -> float:
-        steps = away * at
+        steps = distances * at
         size = np.exp(-np.log1p(steps**2).sum() / 2)
         return float(np.sin(np.arctan(steps).sum()) * size / at)
 
@@ -310,7 +315,7 @@ def probability_below(values: Array, mean: float) -> float:
     return float(0.5 - integral / np.pi)
 
 
-def _sure(
+def _lowest_sure_score(
     mode: Mode,
     final: KnownScores,
     calibration: Calibration,
@@ -318,23 +323,23 @@ def _sure(
     groups: Integers,
     promise: Calibrate,
 ) -> float:
-    """Lowest probability of sure predictions, from each paragraph's mean scores over repeats."""
+    """Lowest probability of a sure prediction, from each paragraph's mean scores over repeats."""
     first = np.unique(paragraph, return_index=True)[1]
     mean = np.zeros((len(first), final.scores.shape[1]))
     np.add.at(mean, paragraph, final.scores / np.bincount(paragraph)[paragraph][:, None])
-    # Of several topics, nothing is promised.
+    # In mode multi no prediction is sure.
     predicted = mode.exclusive & mode.predicted(mean, calibration.thresholds)
-    rows = topical(predicted)
-    right = topical(predicted & final.targets[first])
+    rows = has_topic(predicted)
+    right = has_topic(predicted & final.targets[first])
     return sure_threshold(mean[predicted], right[rows], groups[first][rows], promise)
 
 
-def _parts(
+def _fold_masks(
     table: pd.DataFrame, groups: Integers
 ) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
     """Rows of each repeat and fold, and the other rows of the repeat, both as masks (n,)."""
     repeat, fold = table["repeat"].to_numpy(), table["fold"].to_numpy()
-    if len(np.unique(fold)) < 2:  # a lone fold is halved, groups whole
+    if len(np.unique(fold)) < 2:  # a single fold is halved, without dividing groups
         fold = pd.factorize(groups)[0] % 2
     for r, f in sorted(set(zip(repeat.tolist(), fold.tolist(), strict=True))):
         yield (repeat == r) & (fold == f), (repeat == r) & (fold != f)
@@ -343,16 +348,16 @@ def _parts(
 def _fit_single(known: KnownScores, mode: Mode) -> Calibration:
     targets, scores, weights = known
     probabilities, outcomes = mode.complete(scores), mode.outcomes(targets)
-    # Nothing is learnt from rows with an outcome that the model in question does not know.
+    # Rows with an outcome that the model gives no probability contain no information on the scale.
     rows = (probabilities * outcomes).any(axis=1)
-    seen = topical(outcomes[rows].T)
+    seen = has_topic(outcomes[rows].T)
     logits = np.maximum(mode.logits(probabilities), -LARGEST_LOGIT)
     scale, shift = 1.0, np.zeros(len(seen))
     if rows.any():
         scale, shift[seen] = fit_scale_and_shifts(
             logits[rows][:, seen], outcomes[rows][:, seen], weights[rows]
         )
-        # Topics that no row has count as the rarest that some have, and none as what is usual.
+        # A topic without rows gets the shift of the rarest topic that has rows, and none gets 0.
         shift[:-1][~seen[:-1]] = shift[:-1][seen[:-1]].min(initial=0.0)
     thresholds = np.exp(shift[:-1] - shift[-1])
     return Calibration((scale,), tuple(shift.tolist()), tuple(thresholds.tolist()))
@@ -362,13 +367,13 @@ def _fit_multi(known: KnownScores, mode: Mode) -> Calibration:
     targets, raw, weights = known
     logits = np.clip(mode.logits(raw), -LARGEST_LOGIT, LARGEST_LOGIT)
     scale, shift = np.ones(targets.shape[1]), np.zeros(targets.shape[1])
-    for topic, has in enumerate(targets.T):
-        if has.any() and not has.all():
-            scale[topic], shift[topic] = fit_scale_and_shift(logits[:, topic], has, weights)
+    for topic, truth in enumerate(targets.T):
+        if truth.any() and not truth.all():
+            scale[topic], shift[topic] = fit_scale_and_shift(logits[:, topic], truth, weights)
     calibration = Calibration(tuple(scale.tolist()), tuple(shift.tolist()))
     scores = apply_calibration(raw, calibration, mode)
     thresholds = [
-        f1_threshold(of_topic) if has.any() else UNFITTED_THRESHOLD
-        for of_topic, has in zip(scores.T, targets.T, strict=True)
+        f1_threshold(topic_scores) if truth.any() else UNFITTED_THRESHOLD
+        for topic_scores, truth in zip(scores.T, targets.T, strict=True)
     ]
     return replace(calibration, thresholds=tuple(thresholds))

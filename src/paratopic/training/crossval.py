@@ -1,7 +1,7 @@
 """Out-of-fold scores, and the final model that is fitted to all labels, for any kind of model.
 
-How a model is fitted is for `baseline` and `transformer`, of which only the modules of the kind in
-question are imported; which fold a paragraph is in is for `corpus.folds`.
+`baseline` and `transformer` fit the models, and only the modules of the requested kind are
+imported. `corpus.folds` assigns paragraphs to folds.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
 from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds
-from paratopic.corpus.labelled import Labelled, Unlabelled, groups_of, make_pool, read_labelled
-from paratopic.corpus.table import read_paragraphs, read_parquet, texts_of, with_passages
+from paratopic.corpus.labelled import Labelled, Unlabelled, group_numbers, make_pool, read_labelled
+from paratopic.corpus.table import passages_for, read_paragraphs, read_parquet, with_passages
 from paratopic.inference.modes import Integers, Scores
 from paratopic.project.files import Paths
 from paratopic.project.kinds import KINDS
@@ -28,12 +28,12 @@ from paratopic.training.examples import (
     Examples,
     Fit,
     Fitted,
-    examples_of,
+    make_examples,
     silent,
     topics_are_rare,
 )
 
-# With fewer rows, to start processes takes longer than they save.
+# With fewer rows, starting processes takes longer than they save.
 FEW_ROWS = 500
 
 
@@ -54,13 +54,13 @@ def labelled_for(kind: str, paths: Paths, params: Params) -> Labelled:
 
 
 def with_pool(data: Labelled, paragraphs: pd.DataFrame, kind: str, params: Params) -> Labelled:
-    """Draw those paragraphs that have no label, too, if the kind of model learns from them.
+    """Add a pool of paragraphs without a label, if the kind of model trains on one.
 
-    None are drawn where topics are rare: most paragraphs have none of them then, and teach no more
-    than chance would.
+    There is no pool where topics are rare: most of its paragraphs would have none of the topics,
+    and pseudo-labels of the others would be no better than chance.
     """
-    learns = KINDS[kind].learns_from_unlabelled
-    if not learns or topics_are_rare(data.hand.targets, params.topics):
+    uses_pool = KINDS[kind].uses_unlabelled
+    if not uses_pool or topics_are_rare(data.hand_labelled.targets, params.topics):
         return data
     most = params.section(kind).unlabelled
     return replace(data, pool=make_pool(paragraphs, data.rows, most, params.seed))
@@ -68,13 +68,13 @@ def with_pool(data: Labelled, paragraphs: pd.DataFrame, kind: str, params: Param
 
 def with_unlabelled(data: Labelled, paths: Paths) -> Labelled:
     """Add the paragraphs without a label that the folds of the project hold out."""
-    dealt = read_parquet(paths.dealt)
-    texts = numbered(texts_of(read_paragraphs(paths.paragraphs), dealt["id"]))
+    dealt = read_parquet(paths.unlabelled)
+    texts = numbered(passages_for(read_paragraphs(paths.paragraphs), dealt["id"]))
     return replace(data, unlabelled=Unlabelled(dealt, texts))
 
 
 def processes_for(kind: str, n_rows: int) -> int:
-    """Number of processes, on one thread each, that fit a model to the folds of n rows soonest."""
+    """Number of single-threaded processes that fit a model to the folds of n rows fastest."""
     return 1 if KINDS[kind].is_parallel or n_rows < FEW_ROWS else int(cpu_count())
 
 
@@ -84,7 +84,7 @@ def n_fits(folds: pd.DataFrame) -> int:
 
 
 class CrossValidated(NamedTuple):
-    """Out-of-fold scores, and what became of the fits that gave them.
+    """Out-of-fold scores, and the histories of the fits.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class CrossValidated(NamedTuple):
     history
         Histories of all fits: columns repeat, fold and those of `Fitted.history`.
     without_context
-        As `scores`, of the same paragraphs without what stands around them.
+        As `scores`, of the same paragraphs without context.
     unlabelled
         As `scores`, of the paragraphs without a label that the folds hold out.
     """
@@ -109,24 +109,26 @@ def cross_validate(
 ) -> CrossValidated:
     """Score each held-out paragraph with a model that was fitted without its fold.
 
-    Neither reads anything of the other: see `Labelled.without_leakage`.
+    Training texts and held-out texts share no context: see `Labelled.without_leakage`.
 
     Parameters
     ----------
+    fit
+        Fits one model, such as the result of `fitter`.
     seed
         Seed from which each fit gets a seed of its own.
     advance
-        Called with the number of fits done so far; reports to nobody by default.
+        Called with the number of fits done so far; does nothing by default.
     processes
-        Number of processes, each of which does one fit at a time; 1 stays in this process. The
-        results do not depend on it.
+        Number of processes, each of which does one fit at a time; 1, the default, stays in this
+        process. The results do not depend on it.
     """
     parts = list(iterate_folds(data.folds, list(data.rows["id"])))
     if not parts:
-        empty = pd.DataFrame(columns=["id", "repeat", "fold", *data.topics.scores])
+        empty = pd.DataFrame(columns=["id", "repeat", "fold", *data.topics.score_columns])
         return CrossValidated(empty, empty[["repeat", "fold"]], empty, empty)
     processes = min(processes, len(parts))
-    unlabelled = [data.unlabelled.of(fold, repeat) for repeat, fold, _, _ in parts]
+    unlabelled = [data.unlabelled.select_fold(fold, repeat) for repeat, fold, _, _ in parts]
     fits = Parallel(processes, return_as="generator")(
         delayed(_score)(
             fit,
@@ -137,107 +139,108 @@ def cross_validate(
         )
         for done, ((_, _, train, test), others) in enumerate(zip(parts, unlabelled, strict=True))
     )
-    tables = []
-    for done, ((repeat, fold, _, test), fitted) in enumerate(zip(parts, fits, strict=True), 1):
+    fold_results = []
+    for done, ((repeat, fold, _, test), result) in enumerate(zip(parts, fits, strict=True), 1):
         if processes > 1:
             advance(done)
-        where = {"repeat": repeat, "fold": fold}
-        in_context, without, other_scores, history = fitted
+        keys = {"repeat": repeat, "fold": fold}
+        with_context, without_context, other_scores, history = result
         ids, other_ids = data.rows["id"].iloc[test], unlabelled[done - 1].rows["id"]
-        tables.append(
-            (
-                _table(data, ids, in_context, where),
-                pd.DataFrame(where, index=history.index).join(history),
-                _table(data, ids, without, where),
-                _table(data, other_ids, other_scores, where),
+        fold_results.append(
+            CrossValidated(
+                _score_table(data, ids, with_context, keys),
+                pd.DataFrame(keys, index=history.index).join(history),
+                _score_table(data, ids, without_context, keys),
+                _score_table(data, other_ids, other_scores, keys),
             )
         )
-    return CrossValidated(
-        *(pd.concat(each, ignore_index=True) for each in zip(*tables, strict=True))
-    )
+    tables = [pd.concat(group, ignore_index=True) for group in zip(*fold_results, strict=True)]
+    return CrossValidated(*tables)
 
 
 def fit_all(data: Labelled, fit: Fit, seed: int, advance: Advance = silent) -> Fitted:
     """Fit the final model to all labelled paragraphs; parameters as in `cross_validate`."""
-    examples = examples_of(data, slice(None), data.texts, data.pool.texts if data.pool else ())
+    examples = make_examples(data, slice(None), data.texts, data.pool.texts if data.pool else ())
     return fit(examples, _seed(seed, n_fits(data.folds)), advance)
 
 
 def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
-    """Score every labelled paragraph with a model that knows the topics' definitions alone.
+    """Score every labelled paragraph with a model that is fitted to the topics' definitions only.
 
-    It has learnt nothing of the paragraphs' articles, so its scores tell about new articles, unless
-    whoever wrote the definitions had read these. They are read alone, as paragraphs are that are
-    held out beside others of their article: headings could have been in the mind of whoever wrote
-    the definitions. Parameters as in `cross_validate`.
+    The model has seen none of the paragraphs' articles, so its scores show how well new articles
+    are predicted, unless the author of the definitions had read these articles. Paragraphs are
+    scored without context, because their headings could have suggested the definitions. Parameters
+    as in `cross_validate`.
 
     Returns
     -------
     Columns id, repeat (0) and one of scores for each topic.
     """
-    model = fit(examples_of(data, slice(0), data.texts.of(slice(0)), ()), seed, silent)
+    model = fit(make_examples(data, slice(0), data.texts.select(slice(0)), ()), seed, silent)
     scores = model.predict_proba(data.texts.without_context)
-    return _table(data, data.rows["id"], scores, {"repeat": 0})
+    return _score_table(data, data.rows["id"], scores, {"repeat": 0})
 
 
 def score_unfolded(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
-    """Score the paragraphs that are in no fold, with a model that has learnt of none of them.
+    """Score the paragraphs that are in no fold, with a model that is fitted to the others.
 
-    Each of their topics is in one group alone, so that nothing would be left to learn from. Shares
-    of topics in a corpus need scores of all labelled paragraphs: without these, topics that are
-    rare would seem to be still rarer. Parameters as in `cross_validate`.
+    Folds leave out paragraphs whose topic occurs in one group only, because a model fitted without
+    this group has no example of the topic. Estimates of shares in a corpus need scores of all
+    labelled paragraphs: without these, rare topics would seem even rarer. Parameters as in
+    `cross_validate`.
 
     Returns
     -------
     Columns id and one of scores for each topic, also of the paragraphs without a label in these
     groups; no rows where all are in folds, or where a share was held out once.
     """
-    held_out = data.folds.groupby("id")["fold"].max() >= 0
-    unfolded = np.flatnonzero(~held_out[data.rows["id"]].to_numpy() & data.by_hand)
+    is_folded = data.folds.groupby("id")["fold"].max() >= 0
+    unfolded = np.flatnonzero(~is_folded[data.rows["id"]].to_numpy() & data.by_hand)
     train = np.flatnonzero(~np.isin(data.groups, data.groups[unfolded]))
     if n_fits(data.folds) < 2 or not len(unfolded) or not len(train):
-        return pd.DataFrame(columns=["id", *data.topics.scores])
-    others = data.unlabelled.of(ALWAYS_TRAIN)
+        return pd.DataFrame(columns=["id", *data.topics.score_columns])
+    others = data.unlabelled.select_fold(ALWAYS_TRAIN)
     examples, texts = _without_leakage(data, train, unfolded, others)
     model = fit(examples, _seed(seed, n_fits(data.folds) + 1), silent)
-    scores = _table(data, data.rows["id"].iloc[unfolded], model.predict_proba(texts), {})
+    scores = _score_table(data, data.rows["id"].iloc[unfolded], model.predict_proba(texts), {})
     if not len(others.rows):
         return scores
-    more = _table(data, others.rows["id"], model.predict_proba(others.texts), {})
-    return pd.concat([scores, more], ignore_index=True)
+    other_scores = _score_table(data, others.rows["id"], model.predict_proba(others.texts), {})
+    return pd.concat([scores, other_scores], ignore_index=True)
 
 
 def _without_leakage(
     data: Labelled, train: Integers, held_out: Integers, others: Unlabelled
 ) -> tuple[Examples, Texts]:
-    """Rows to learn from and texts that are held out, neither of which tells of the other.
+    """Training examples and held-out texts, without leakage from one to the other.
 
-    Nor do they tell of the texts without a label that are held out beside them.
+    The examples contain neither near-duplicates of `others`, the paragraphs without a label that
+    the same fold holds out, nor pool paragraphs of their articles.
     """
-    duplicates = groups_of(data.folds, list(data.rows["id"]), "duplicates")
+    duplicates = group_numbers(data.folds, list(data.rows["id"]), "duplicates")
     copied = duplicates[data.rows["id"].isin(others.rows["copy_of"])]
     train = train[~np.isin(duplicates[train], copied)]
-    to_learn, texts = data.without_leakage(train, held_out)
+    training_texts, texts = data.without_leakage(train, held_out)
     pool = (
         data.pool.without_leakage(train, held_out, {*others.rows["article"]}) if data.pool else ()
     )
-    return examples_of(data, train, to_learn, pool), texts
+    return make_examples(data, train, training_texts, pool), texts
 
 
-def _table(
-    data: Labelled, ids: pd.Series, scores: Scores, where: Mapping[str, int]
+def _score_table(
+    data: Labelled, ids: pd.Series, scores: Scores, keys: Mapping[str, int]
 ) -> pd.DataFrame:
-    """Columns id, those of `where` and one of scores for each topic, for these paragraphs."""
-    table = pd.DataFrame({"id": ids.to_numpy(), **where})
-    return table.join(pd.DataFrame(scores, columns=data.topics.scores))
+    """Columns id, those of `keys` and one of scores for each topic."""
+    table = pd.DataFrame({"id": ids.to_numpy(), **keys})
+    return table.join(pd.DataFrame(scores, columns=data.topics.score_columns))
 
 
 def _score(
     fit: Fit, examples: Examples, held_out: Texts, others: Texts, seed: int, advance: Advance
 ) -> tuple[Scores, Scores, Scores, pd.DataFrame]:
-    """Scores (n, k) of held-out texts in context and alone, and of others in context.
+    """Scores (n, k) of held-out texts with and without context, and of others with context.
 
-    And the history of the fit.
+    The last result is the history of the fit.
     """
     model = fit(examples, seed, advance)
     scores = model.predict_proba(others) if len(others) else np.empty((0, len(model.classes_)))
@@ -245,5 +248,5 @@ def _score(
 
 
 def _seed(seed: int, number: int) -> int:
-    """Seed of the fit with this number, whichever fits are done before it."""
+    """Seed of the fit with this number, which does not depend on other fits."""
     return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])

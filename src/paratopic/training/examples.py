@@ -1,18 +1,15 @@
-"""Training examples, how much each of them counts, and the contract of a fit.
+"""Training examples and their weights, the choice of context weights, and the contract of a fit.
 
-And how much a model reads of what stands around a text. With few labels the weights are those that
-were best on speeches which others had labelled. Labels of enough articles can tell that other
-weights are better, or that nothing should be read.
-
-Both kinds of model are fitted by a `Fit` and give a `Fitted`; the fits are in `baseline` and
-`transformer`.
+Both kinds of model are fitted by a `Fit`, which returns a `Fitted`. The fits are in `baseline` and
+`transformer`. With few labels, a model reads context with prior weights. Labels of enough articles
+can choose other weights, or no context.
 """
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -20,7 +17,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.effective import design_effects_of_few
+from paratopic.corpus.effective import small_sample_design_effects
 from paratopic.corpus.folds import deal
 from paratopic.corpus.labelled import Labelled
 from paratopic.inference.linear_head import ContextWeights
@@ -34,69 +31,44 @@ from paratopic.inference.modes import (
     Targets,
     mode_of,
 )
-from paratopic.labels.weak import combine_votes, learn_sources
-from paratopic.project.files import aside
-from paratopic.project.languages import Audience, audience_of
-from paratopic.project.texts import NOTHING, Texts
+from paratopic.labels.weak import combine_votes, estimate_sources
+from paratopic.project.files import atomic_write
+from paratopic.project.languages import Audience, find_audience
+from paratopic.project.texts import NO_TEXT, Texts
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import measure
+from paratopic.training.settings import CONTEXT, EVIDENCE
 
-# Number of labelled articles that count as much as the topics' descriptions.
-DESCRIPTION_ARTICLES = 3
-# Share of labels that say none of the topics from which on topics are rare.
-RARE = 0.5
-
-# Name of a metric → how close a saved model's answers are to those before.
+# Name of a metric → how close a saved model's predictions are to those before it was saved.
 Parity = dict[str, float]
 
 # Called with the work done so far, in fits: 0.5 is half of the first fit.
 Advance = Callable[[float], None]
-# Weights that are used unless labels tell that others are better.
-PRIOR = ContextWeights(neighbours=0.6, heading=0.3)
-# The other weights that are tried.
-OTHERS = (
-    ContextWeights(),
-    ContextWeights(neighbours=0.3),
-    ContextWeights(neighbours=0.6),
-    ContextWeights(heading=0.3),
-    ContextWeights(neighbours=0.6, heading=0.3, title=0.3),
-)
-# Labelled articles that it takes to choose, and number of folds: with fewer, held-out ones say
-# little of others.
-LEAST_ARTICLES = 4
-# Standard errors by which other weights have to be better than the prior ones.
-ERRORS = 0.5
-# The choice is made on no more examples than this.
-MOST_TO_CHOOSE = 1000
-# Standard errors by which texts have to be more like their neighbours than like those of others,
-# and number of texts that are compared at most. Nearly all articles are coherent, so that one error
-# is enough: 25 paragraphs rarely show more.
-COHERENT, MOST_TO_COMPARE = 1.0, 300
 
 
 def silent(done: float) -> None:
-    """Report progress to nobody."""
+    """Ignore the progress."""
 
 
-def at_most(most: int, n: int, seed: int) -> Integers:
-    """Numbers of n things in their order: of all or, of more than `most`, of as many at random."""
+def draw_at_most(most: int, n: int, seed: int) -> Integers:
+    """Draw at most `most` of the numbers 0 to n - 1 at random; they stay in their order."""
     if n <= most:
         return np.arange(n)
     return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
-class Soft(NamedTuple):
-    """What is known of n texts, some of which have only weak labels.
+class SoftLabels(NamedTuple):
+    """Labels of n texts, some of which have only weak labels.
 
     Attributes
     ----------
     by_hand
         (n,) which texts have a label by hand.
     ratio
-        (n, K) how many times as probable weak sources make each outcome of each question
-        (`Topics.labels`). Of texts with a label by hand it tells nothing.
+        (n, K) likelihood ratios: how many times as probable the votes of weak sources make each
+        outcome of each question (`Topics.labels`). They have no meaning for labels by hand.
     weights
-        (n, r) how far the answer to each question is trusted, 0 to 1.
+        (n, r) weight of the label for each question, 0 to 1.
     """
 
     by_hand: Targets
@@ -111,24 +83,24 @@ class Examples:
     Parameters
     ----------
     texts
-        n texts, alone or with what stands around them.
+        n texts, with or without context.
     targets
         (n, k) whether each text has each topic.
     groups
-        (n,) group numbers; inner folds hold out whole groups.
+        (n,) group numbers; no inner fold divides a group.
     articles
         (n,) numbers of the articles that the texts are from.
     soft
-        What is known of each text where some labels are weak; None, the default, where none is.
+        The labels of the texts if some are weak; None, the default, if all are by hand.
     unlabelled
-        Texts that nobody labelled; none by default.
+        The pool: texts without a label; none by default.
     """
 
     texts: Texts
     targets: Targets
     groups: Integers
     articles: Integers
-    soft: Soft | None = field(default=None, kw_only=True)
+    soft: SoftLabels | None = field(default=None, kw_only=True)
     unlabelled: Sequence[str] = field(default=(), kw_only=True)
 
     @property
@@ -138,18 +110,18 @@ class Examples:
 
     @property
     def sample_weight(self) -> Array:
-        """How much each text's labels count, (n,) from 0 to 1: less than 1 if they are weak."""
+        """Weight of each text's label, (n,) from 0 to 1: less than 1 if it is weak."""
         return np.ones(len(self.texts)) if self.soft is None else self.soft.weights.max(axis=1)
 
-    def of(self, rows: Integers) -> Examples:
+    def select(self, rows: Integers) -> Examples:
         """Select examples by their numbers."""
         return replace(
             self,
-            texts=self.texts.of(rows),
+            texts=self.texts.select(rows),
             targets=self.targets[rows],
             groups=self.groups[rows],
             articles=self.articles[rows],
-            soft=self.soft and Soft._make(part[rows] for part in self.soft),
+            soft=self.soft and SoftLabels._make(part[rows] for part in self.soft),
         )
 
 
@@ -162,9 +134,9 @@ class Fitted(ABC):
     history
         Course of the fit: two columns of numbers, such as step and loss.
     context
-        How much it reads of what stands around a text.
+        Weights of the context that the model reads.
     notes
-        What a user of the model has to know, such as what was not measured for its encoder.
+        Notes for users of the model, such as that it was fitted to a part of the texts.
     topics
         The codebook; topics without an example are predicted too.
     encoder
@@ -190,10 +162,11 @@ class Fitted(ABC):
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
 
     def scores(self, texts: Texts) -> tuple[Scores, Scores]:
-        """Probabilities of n texts in context, and of the same texts alone."""
+        """Probabilities of n texts with context, and of the same texts without it."""
         scores = self.predict_proba(texts)
-        reads = self.context.reads(texts).any()
-        return scores, self.predict_proba(texts.without_context) if reads else scores
+        if not self.context.reads(texts).any():
+            return scores, scores
+        return scores, self.predict_proba(texts.without_context)
 
     @abstractmethod
     def write(self, folder: Path) -> tuple[dict[str, object], Parity]:
@@ -202,33 +175,33 @@ class Fitted(ABC):
         Returns
         -------
         settings
-            What the classifier has to know beside these files, but for the context.
+            Settings that the classifier needs in addition to these files, except the context.
         parity
-            Metrics of how close the answers by these files are to this model's; empty if equal.
+            Metrics of how close predictions from these files are to this model's; empty if equal.
         """
 
     def audience(self, labelled: Sequence[str]) -> Audience:
-        """Say which languages the model is for, which was fitted to these labelled texts."""
-        return audience_of(labelled, self.topics.descriptions, self.encoder)
+        """Languages of the model, which was fitted to these labelled texts."""
+        return find_audience(labelled, self.topics.descriptions, self.encoder)
 
     def save(self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()) -> Parity:
         """Write a folder that `inference.model.load` opens, the same bytes every time.
 
-        It is for languages with these codes; none, the default, where they are not known.
+        `languages` are the codes of the model's languages; none, the default, if unknown.
         """
-        with aside(folder) as draft:
+        with atomic_write(folder) as draft:
             draft.mkdir()
             parity = self.write_fit(draft, languages)
             write_manifest(draft, self.topics, asdict(calibration))
         return parity
 
     def write_fit(self, folder: Path, languages: Sequence[str]) -> Parity:
-        """Write what a model's folder has but for what calibrates it; parameters as of `save`."""
+        """Write a model's folder without its manifest; parameters as in `save`."""
         settings, parity = self.write(folder)
         settings["context"] = asdict(self.context)
         about = {"kind": self.KIND, "languages": list(languages), "settings": settings}
         (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
-        # Weights come readable by their owner alone; whoever reads the folder may have them.
+        # Libraries make weights readable for their owner only; they get the mode of other files.
         for weights in folder.rglob("*.safetensors"):
             weights.chmod((folder / ABOUT).stat().st_mode)
         return parity
@@ -241,53 +214,50 @@ Fit = Callable[[Examples, int, Advance], Fitted]
 def evidence(examples: Examples, described: bool) -> Array:
     """Weigh each example against the topics' descriptions, if topics are described.
 
-    Paragraphs of one article repeat each other, so that each is divided by the design effect of its
-    article among g labelled ones. The weights are multiplied by g / (g + 3), so that the
+    Paragraphs of one article repeat each other, so that each weight is divided by the design effect
+    of its article among g labelled ones. The weights are multiplied by g / (g + 3), so that the
     descriptions count as three articles.
 
     Returns
     -------
-    (n,) weights of the examples, each 0 to 1. With descriptions, all paragraphs of a lone article
+    (n,) weights of the examples, each 0 to 1. With descriptions, all paragraphs of a single article
     together weigh 1/4, and each of a thousand paragraphs from as many articles weighs almost 1.
-    Without descriptions all examples weigh 1. Labels that are not wholly trusted weigh less, and so
-    does their article.
+    Without descriptions all examples weigh 1. Weak labels weigh less, and so does their article.
     """
     article, weight = examples.articles, examples.sample_weight
     if not described:
         return weight
     size = np.bincount(article, minlength=1)[article]
     g = _n_articles(article, weight)
-    return weight * g / (g + DESCRIPTION_ARTICLES) / design_effects_of_few(size, g)
+    return weight * g / (g + EVIDENCE.description_articles) / small_sample_design_effects(size, g)
 
 
 def share_of_labels(examples: Examples, described: bool) -> float:
-    """Share of the labels in what is known of the topics; see `evidence`.
+    """Share of the labels in the evidence from labels and descriptions; see `evidence`.
 
-    An article counts as far as its most trusted label. Without descriptions, labels are all that is
-    known.
+    An article counts with the largest weight of its labels. The share is 1 without descriptions.
     """
     g = _n_articles(examples.articles, examples.sample_weight)
-    return g / (g + DESCRIPTION_ARTICLES) if described else 1.0
+    return g / (g + EVIDENCE.description_articles) if described else 1.0
 
 
 def topics_are_rare(targets: Targets, topics: Topics) -> bool:
-    """Whether most labels by hand, (n, k), say none of the topics, in mode single.
+    """Whether half of the labels by hand, (n, k), or more are none of the topics, in mode single.
 
-    Then an encoder and a head are taught otherwise than where most texts have a topic: see
-    `transformer` and `crossval`.
+    The tuning of the encoder and the pool depend on this: see `transformer` and `crossval`.
     """
     n_none = int((~mode_of(topics.mode).informative(targets)).sum())
-    return n_none >= RARE * max(len(targets), 1)
+    return n_none >= EVIDENCE.rare_share * max(len(targets), 1)
 
 
 def description_weights(examples: Examples, n_outcomes: int) -> Array:
-    """How much the topics' descriptions count beside labels in a tuned encoder.
+    """Weights of the topics' descriptions in the prior of a head on a tuned encoder.
 
-    The more articles have taught the encoder a topic, the less its closeness to the description
-    adds; an article counts as far as its most trusted label. With labels of g articles it counts as
-    (3 + 1) / (3 + g), so as 1 with one article. A topic without a label counts as 4 / 3, as it has
-    to stand up to those that have some, and so does what the descriptions say of none of the
-    topics. Without any label all count as 1.
+    The more articles the encoder was tuned on for a topic, the less information its similarity to
+    the description adds. With labels of g articles, a description weighs (3 + 1) / (3 + g), so 1
+    with one article; an article counts with the largest weight of its labels. A topic without a
+    label weighs 4 / 3, to compete with topics that have labels, and so does none of the topics.
+    Without any label all weigh 1.
 
     Returns
     -------
@@ -297,118 +267,118 @@ def description_weights(examples: Examples, n_outcomes: int) -> Array:
         return np.ones(n_outcomes)
     none, weight = ~examples.targets.any(axis=1), examples.sample_weight
     outcomes = np.column_stack([examples.targets, none])[:, :n_outcomes]
-    g = np.array([_n_articles(examples.articles[has], weight[has]) for has in outcomes.T])
-    return (DESCRIPTION_ARTICLES + 1) / (DESCRIPTION_ARTICLES + g)
+    g = np.array([_n_articles(examples.articles[rows], weight[rows]) for rows in outcomes.T])
+    return (EVIDENCE.description_articles + 1) / (EVIDENCE.description_articles + g)
 
 
 def _n_articles(articles: Integers, weight: Array) -> float:
-    """Number of articles, each counted with the weight of the label that counts most."""
+    """Number of articles, each counted with the largest weight of its labels."""
     return float(pd.Series(weight).groupby(articles).max().to_numpy().sum())
 
 
-def examples_of(
+def make_examples(
     data: Labelled, part: Integers | slice, texts: Texts, unlabelled: Sequence[str]
 ) -> Examples:
-    """Make a part of the rows, with the texts to read, and texts without a label, examples.
+    """Make training examples of a part of the rows, with their texts and those of a pool.
 
-    How far weak sources are trusted is learnt from the hand labels of this part alone. Rows on
-    which no source counts are left out.
+    The reliability of weak sources is estimated from the hand labels of this part only. Rows whose
+    labels have no weight are left out.
     """
-    data = data.of(part)
+    data = data.select(part)
     articles = pd.factorize(data.rows["article"])[0].astype(np.int64)
     examples = Examples(texts, data.targets, data.groups, articles, unlabelled=unlabelled)
     if data.by_hand.all():
         return examples
     by_hand = data.by_hand[:, None]
-    sources = learn_sources(data.rows, data.weak, data.topics)
+    sources = estimate_sources(data.rows, data.weak, data.topics)
     combined = combine_votes(data.rows, data.weak, sources)
-    soft = Soft(data.by_hand, combined.ratio, np.where(by_hand, 1.0, combined.weights))
+    soft = SoftLabels(data.by_hand, combined.ratio, np.where(by_hand, 1.0, combined.weights))
     targets = np.where(by_hand, data.targets, combined.targets)
     examples = replace(examples, targets=targets, soft=soft)
-    return examples.of(np.flatnonzero(examples.sample_weight > 0))
+    return examples.select(np.flatnonzero(examples.sample_weight > 0))
 
 
-# Probabilities (m, k) of held-out examples, by a head that reads so much and was fitted to others:
-# of weights, and of the numbers of examples to learn from and to answer.
+# Computes probabilities (m, k) of held-out examples by a head that was fitted to others, from the
+# context weights, the numbers of the training examples and those of the held-out examples.
 Score = Callable[[ContextWeights, Integers, Integers], Scores]
 
-# Features of texts alone, (m, d).
+# Computes features (m, d) of texts without context.
 Embed = Callable[[Sequence[str]], Features]
 
 
 def choose_context(
     examples: Examples, topics: Topics, seed: int, score: Score, embed: Embed
 ) -> ContextWeights:
-    """Choose the weights by the log loss of examples that are held out, whole articles at a time.
+    """Choose the context weights by the log loss of held-out articles.
 
-    Neighbours are not read where they are no more like the texts than those of other texts are. No
-    label is needed to see that.
+    Neighbours get no weight if texts are no more similar to their own neighbours than to those of
+    other texts, which shows without labels.
 
     Returns
     -------
-    `PRIOR`, unless other weights are better by more than chance explains. Parts that no example has
-    weigh 0, unless there is no example at all.
+    `CONTEXT.prior`, unless other weights are better by more than chance explains. Parts that no
+    example has weigh 0, unless there is no example at all.
     """
     if not len(examples.texts):
-        return PRIOR
-    is_read = {
-        part: bool((examples.texts.at(part) != NOTHING).any()) for part in ("heading", "title")
-    }
+        return CONTEXT.prior
+    places = {part: examples.texts.at(part) for part in ("heading", "title")}
+    is_read = {part: bool((numbers != NO_TEXT).any()) for part, numbers in places.items()}
     is_read["neighbours"] = _are_coherent(examples.texts, seed, embed)
-    weights = (
-        {part: weight for part, weight in asdict(each).items() if is_read[part]}
-        for each in (PRIOR, *OTHERS)
-    )
-    prior, *others = dict.fromkeys(ContextWeights(**each) for each in weights)
-    rows = at_most(MOST_TO_CHOOSE, len(examples.texts), seed)
+    candidates = [_masked(weights, is_read) for weights in (CONTEXT.prior, *CONTEXT.others)]
+    prior, *others = dict.fromkeys(candidates)
+    rows = draw_at_most(CONTEXT.most_examples, len(examples.texts), seed)
     targets, articles = examples.targets[rows], examples.articles[rows]
     # At least one topic has to be in as many rows as there are folds.
     most = int(targets.sum(axis=0).max(initial=0))
-    if not others or min(len(np.unique(articles)), most) < LEAST_ARTICLES:
+    if not others or min(len(np.unique(articles)), most) < CONTEXT.least_articles:
         return prior
-    fold = deal(targets, articles, LEAST_ARTICLES, seed)
+    fold = deal(targets, articles, CONTEXT.least_articles, seed)
 
-    def losses(read: ContextWeights) -> Array:
+    def log_losses(weights: ContextWeights) -> Array:
         scores = np.zeros(targets.shape)
         for held_out in np.unique(fold):
             test = fold == held_out
-            scores[test] = score(read, rows[~test], rows[test])
+            scores[test] = score(weights, rows[~test], rows[test])
         return measure(targets, scores, topics)[0]
 
-    of_each = np.array([losses(each) for each in (prior, *others)])
-    best = int(of_each.mean(axis=1).argmin())
-    worse = of_each[0] - of_each[best]
-    chance = ERRORS * worse.std() / np.sqrt(len(worse))
-    return prior if worse.mean() <= chance else others[best - 1]
+    losses = np.array([log_losses(weights) for weights in (prior, *others)])
+    best = int(losses.mean(axis=1).argmin())
+    gain = losses[0] - losses[best]
+    chance = CONTEXT.errors * gain.std() / np.sqrt(len(gain))
+    return prior if gain.mean() <= chance else others[best - 1]
+
+
+def _masked(weights: ContextWeights, is_read: Mapping[str, bool]) -> ContextWeights:
+    """Context weights with 0 for each part that is not read."""
+    kept = {part: weight for part, weight in asdict(weights).items() if is_read[part]}
+    return ContextWeights(**kept)
 
 
 def _are_coherent(texts: Texts, seed: int, embed: Embed) -> bool:
-    """Whether texts are more like their neighbours than like those of other texts.
+    """Whether texts are more similar to their own neighbours than to those of other texts.
 
-    The neighbour of a text is the text after it or, without one, that before it. Of fewer than two
-    texts with neighbours, nothing is known, and they are taken to be. Without any neighbours it is
-    false.
+    The neighbour of a text is the text after it or, without one, that before it. The result is true
+    for a single text with a neighbour, and false without any neighbours.
     """
-    before, after = (texts.at(part)[:, 0] for part in ("before", "after"))
-    near = np.where(after == NOTHING, before, after)
-    rows = np.flatnonzero(near != NOTHING)
+    before, after = texts.at("before")[:, 0], texts.at("after")[:, 0]
+    near = np.where(after == NO_TEXT, before, after)
+    rows = np.flatnonzero(near != NO_TEXT)
     if len(rows) < 2:
         return bool(len(rows))
-    rows = rows[at_most(MOST_TO_COMPARE, len(rows), seed)]
-    own, others = (
-        embed([texts.distinct[number] for number in numbers.tolist()])
-        for numbers in (texts.own[rows], near[rows])
-    )
-    products = own @ others.T
+    rows = rows[draw_at_most(CONTEXT.most_compared, len(rows), seed)]
+    features = embed([texts.distinct[number] for number in texts.numbers[rows].tolist()])
+    near_features = embed([texts.distinct[number] for number in near[rows].tolist()])
+    products = features @ near_features.T
     similarity = products if isinstance(products, np.ndarray) else products.toarray()
-    return stand_out(similarity, np.eye(len(rows), dtype=bool), COHERENT)
+    return are_closer_to_own(similarity, np.eye(len(rows), dtype=bool), CONTEXT.coherence_errors)
 
 
-def stand_out(similarity: Array, own: Targets, errors: float) -> bool:
-    """Whether rows are more like their own column than like others, by more standard errors.
+def are_closer_to_own(similarity: Array, own: Targets, errors: float) -> bool:
+    """Whether rows are more similar to their own column than to others, by more standard errors.
 
-    Both are (n, m), and each row has one column of its own.
+    Both arrays are (n, m), and each row has one column of its own.
     """
-    of_own = similarity[own]
-    lead = of_own - (similarity.sum(axis=1) - of_own) / (similarity.shape[1] - 1)
+    own_similarity = similarity[own]
+    others = (similarity.sum(axis=1) - own_similarity) / (similarity.shape[1] - 1)
+    lead = own_similarity - others
     return bool(lead.mean() > errors * lead.std(ddof=1) / np.sqrt(len(lead)))

@@ -1,14 +1,14 @@
-"""Linear heads: what they are fitted to, and how, in each mode.
+"""Linear heads: their training data, and how they are fitted in each mode.
 
-Features are for `baseline` and `transformer`. Heads are regressions (`logistic`), whose prior comes
-from the topics' descriptions.
+`baseline` and `transformer` compute the features. Heads are regressions (`logistic`), whose prior
+comes from the topics' descriptions.
 
-Texts that nobody labelled teach a head by its own answers and those of their neighbours, because
-texts that lie close together mostly have the same topic. So each answer of a head that knows the
-labels alone is averaged with its neighbours', as in label propagation (Zhu & Ghahramani 2002), and
-sharpened, as in entropy minimisation (Grandvalet & Bengio 2004). A head is then fitted to labels
-and pseudo-labels (`add_pseudo_labels`). Where each topic has enough labels, this head predicts the
-texts once more; a topic with few has lost some of its texts to others by then, and would lose more.
+A pool adds pseudo-labels. A head that is fitted to the labels predicts the texts of the pool. Texts
+that are close together mostly have the same topic, so that each prediction is averaged with those
+of its neighbours, as in label propagation (Zhu & Ghahramani 2002), and sharpened, as in entropy
+minimisation (Grandvalet & Bengio 2004). Another head is fitted to labels and pseudo-labels
+(`add_pseudo_labels`). Where each topic has enough labels, this head predicts the pool once more. A
+topic with few labels has lost some of its texts to other topics by then, and would lose more.
 """
 
 from __future__ import annotations
@@ -24,38 +24,16 @@ from paratopic.inference.modes import Array, Features, Integers, Multi, Scores, 
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from paratopic.training.logistic import Linear, TrainingData, fit_binary, fit_logistic
+from paratopic.training.settings import HEAD
 
-# With fewer rows than this, and than features, heads are fitted in the space that the rows span.
+# With fewer rows than this and than features, heads are fitted in the space that the rows span.
 WIDE = 2000
-# Logit for each unit of a text's similarity to a topic's description, before any label is seen.
-PRIOR_SCALE = 10.0
-# By how much a text has to be more similar to a topic's description than it is near to other
-# subjects, before any label is seen, to be as likely to have the topic as to have none. Chosen with
-# `SHARPNESS` on draws of bills and speeches, for the mean of macro-F1 where 13% to 60% of the texts
-# have a topic: from .08 to .13 it differs by 2 points. The second is for encoders other than the
-# default, whose embeddings are centred (`transformer.centre`), chosen with multilingual-e5-small on
-# the same draws: from .05 to .1 it differs by 2 points.
-MARGIN, MARGIN_IF_CENTRED = 0.1, 0.07
-
-# Share of the probability that a head fitted to labels by hand leaves to all outcomes alike.
-UNSEEN = 0.05
-# The lessons of weak labels have this share of their weight at least; otherwise it is the share of
-# labels by hand among them. Chosen on draws of bills, speeches and AG News that are not reported.
-LEAST_BY_HAND = 0.1
-# Number of the nearest other texts that are a text's neighbours.
-NEIGHBOURS = 20
-# Share of the neighbours' answers in the average; the rest is the text's own.
-OF_NEIGHBOURS = 0.5
-# The average is raised to this power.
-POWER = 3.0
-# Number of labels that each topic needs, by their weight, for texts to be answered twice.
-ENOUGH = 4.0
-# Texts that are compared with all others at a time: bounds the memory.
+# Number of texts that are compared with all others at the same time, which limits the memory.
 _STEP = 500
 
 
 def balanced(labels: Integers, weights: Array) -> Array:
-    """Scale weights (n,) so that each topic in `labels` has the same total and their sum stays.
+    """Scale weights (n,) so that each topic in `labels` has the same total; their sum is kept.
 
     >>> balanced(np.array([0, 0, 0, 1]), np.ones(4)).round(2).tolist()
     [0.67, 0.67, 0.67, 2.0]
@@ -65,8 +43,37 @@ def balanced(labels: Integers, weights: Array) -> Array:
     return np.asarray(weights * share / total[labels])
 
 
+# The other subjects of news, which describe texts with none of the topics.
+SUBJECTS: Final = (
+    "Sport: matches, teams, players, coaches, tournaments, results and records.",
+    "Health and medicine: patients, hospitals, doctors, diseases, drugs and vaccines.",
+    "Crime and justice: police, arrests, murders, thefts, trials and sentences.",
+    "Weather: rain, snow, heat, storms and forecasts.",
+    "Disasters and accidents: earthquakes, floods, fires, crashes, rescue and victims.",
+    "Education: schools, universities, teachers, pupils and exams.",
+    "Arts and entertainment: films, music, books, television, theatre and celebrities.",
+    "Religion and belief: churches, mosques, priests, worship and festivals.",
+    "Business and markets: companies, profits, shares, prices, banks and mergers.",
+    "Work and jobs: wages, unions, strikes, employers and unemployment.",
+    "Elections and party politics: candidates, votes, parties, parliament and government.",
+    "Taxes and public spending: budgets, debt, deficits and benefits.",
+    "Environment and climate: pollution, wildlife, forests, emissions and conservation.",
+    "Science and space: research, discoveries, experiments, planets and rockets.",
+    "Farming and food: crops, livestock, farmers, harvests and nutrition.",
+    "Energy: oil, gas, electricity, nuclear plants and renewable power.",
+    "Transport: roads, railways, airlines, ships and traffic.",
+    "Housing and cities: homes, rents, building, land and local councils.",
+    "Migration: immigrants, refugees, visas, asylum and citizenship.",
+    "Family and society: children, women, ageing, poverty, welfare and equality.",
+    "Law and administration: courts, rules, agencies, procedures and reports.",
+    "History and commemoration: anniversaries, monuments, ceremonies and heritage.",
+    "Travel and lifestyle: holidays, restaurants, fashion, cooking and hobbies.",
+    "People: birth, marriage, death, awards and personal stories.",
+)
+
+
 class Described(NamedTuple):
-    """What descriptions tell before any label is seen: of the topics, and of other subjects.
+    """Features of the topics' descriptions and of other subjects, which set the prior of a head.
 
     Attributes
     ----------
@@ -74,18 +81,23 @@ class Described(NamedTuple):
         (k, d) features of the topics' descriptions; (0, d) for none.
     subjects
         (m, d) features of subjects that are none of the topics (`subjects`); (0, d) for none.
-    margin
-        By how much a topic has to be nearer than the subjects; `MARGIN` by default.
+    is_centred
+        Whether the features are centred embeddings; no by default.
     """
 
     features: Array
     subjects: Array
-    margin: float = MARGIN
+    is_centred: bool = False
+
+    @property
+    def margin(self) -> float:
+        """Similarity above the `nearness` at which a topic is as probable as none of them."""
+        return HEAD.centred_margin if self.is_centred else HEAD.margin
 
     def prior(
         self, k: int, regression: Regression, description_weights: Array | None = None
     ) -> Array:
-        """Coefficients of the head of k topics, (`Mode.n_logits`, d + 1).
+        """Prior coefficients of the head of k topics, (`Mode.n_logits`, d + 1).
 
         Parameters
         ----------
@@ -94,18 +106,16 @@ class Described(NamedTuple):
         """
         prior = np.zeros((regression.n_logits(k), self.features.shape[1] + 1))
         if len(self.features):
-            prior[:k, :-1] = PRIOR_SCALE * self.features
-            prior[k:, -1] = PRIOR_SCALE
+            prior[:k, :-1] = HEAD.prior_scale * self.features
+            prior[k:, -1] = HEAD.prior_scale
         return regression.without_common(
             prior if description_weights is None else description_weights[:, None] * prior
         )
 
     def widen(self, features: Features) -> Features:
-        """Add the prior logit of none of the topics to features (n, d), in units of `PRIOR_SCALE`.
+        """Add a column to features (n, d): the prior logit of none of the topics.
 
-        Returns
-        -------
-        (n, d + 1) features; the last column is 0 without subjects.
+        It is in units of `HEAD.prior_scale`, and 0 without subjects.
         """
         column = np.zeros((features.shape[0], 1))
         if len(self.subjects):
@@ -116,16 +126,36 @@ class Described(NamedTuple):
         return np.hstack([features, column])
 
     def head(self, wide: Linear) -> LinearHead:
-        """The head for features without the column of `widen`, from one for those with it."""
+        """Turn a layer for features from `widen` into a head for features without that column."""
         slope = wide.coef[:, -1]
         intercept = wide.intercept + (self.margin * slope if len(self.subjects) else 0.0)
         return LinearHead(wide.coef[:, :-1], slope, intercept, self.subjects)
 
 
+def are_outside_codebook(subjects: Array, descriptions: Array) -> Targets:
+    """Find the subjects that no topic covers: each is closer to another subject than to a topic.
+
+    Parameters
+    ----------
+    subjects, descriptions
+        (m, d) features of the subjects and (k, d) of the topics' descriptions, of equal length.
+
+    Returns
+    -------
+    (m,) truth values. A codebook with the topic "Sport: teams and matches" covers the subject of
+    sport, which otherwise would keep all texts from this topic.
+    """
+    similarity = subjects @ subjects.T
+    np.fill_diagonal(similarity, -np.inf)
+    nearest_topic = (subjects @ descriptions.T).max(axis=1, initial=-np.inf)
+    nearest_subject = similarity.max(axis=1, initial=-np.inf)
+    return np.asarray(nearest_subject > nearest_topic)
+
+
 def hand_label_data(
     features: Features, targets: Targets, evidence: Array, regression: Regression
 ) -> TrainingData:
-    """Turn labels into lessons, in which outcomes have the same total weight.
+    """Make training data of labels, in which outcomes have the same total weight.
 
     Parameters
     ----------
@@ -134,7 +164,7 @@ def hand_label_data(
     targets
         (n, k) topics of the examples.
     evidence
-        (n,) how much each example tells (`examples.evidence`); a window has a share of its text's.
+        (n,) weights of the examples (`examples.evidence`); windows share the weight of their text.
     """
     truth = regression.outcomes(targets).astype(np.float64)
     return TrainingData(features, truth, regression.weigh(truth, evidence))
@@ -148,16 +178,16 @@ def training_data(
     strength: float,
     prior: Array,
 ) -> TrainingData:
-    """Turn examples into lessons, some of which may have weak labels.
+    """Make training data of examples, some of which may have weak labels.
 
-    What weak sources say of a text is weighed against what a head says of it that is fitted to the
-    labels by hand alone, by Bayes' rule. So a wrong answer on a text that is clear is not learnt,
-    and sources that are often wrong do no harm. It is one step of the algorithm with which Raykar
-    et al. 2010, "Learning from crowds", fit a model and the trust in annotators together; more of
-    them gain nothing.
+    Bayes' rule combines the votes of weak sources with the prediction of a head that is fitted to
+    the labels by hand only. So a wrong vote on a clear text has little effect, and unreliable
+    sources do no harm. This is one step of the algorithm of Raykar et al. 2010, "Learning from
+    crowds", which estimates a model and the reliability of annotators together; further steps
+    improve nothing.
 
-    The lessons weigh less in all, the more of them are weak, so that the head is held closer to the
-    prior and learns less of their errors by heart.
+    The total weight falls with the share of weak labels, which keeps the head closer to the prior,
+    so that it fits fewer of their errors.
 
     Parameters
     ----------
@@ -170,48 +200,49 @@ def training_data(
     if soft is None:
         return data
     hand = np.flatnonzero(soft.by_hand)
-    known = regression.probabilities(np.zeros(data.truth.shape))  # all outcomes alike
+    before = regression.probabilities(np.zeros(data.truth.shape))  # equal for all outcomes
     if len(hand) or prior.any():
         by_hand = hand_label_data(
             features[hand], examples.targets[hand], evidence[hand], regression
         )
         coef, intercept = fit_head(by_hand, regression, strength, prior)
-        # What the head has never seen may be true all the same.
-        answers = regression.probabilities(np.asarray(features @ coef.T) + intercept)
-        known = (1 - UNSEEN) * answers + UNSEEN * known
-    truth = regression.update(known, soft.ratio)
+        # An outcome that the head gives no probability may be true all the same.
+        predicted = regression.probabilities(np.asarray(features @ coef.T) + intercept)
+        before = (1 - HEAD.unseen_share) * predicted + HEAD.unseen_share * before
+    truth = regression.update(before, soft.ratio)
     truth[hand] = data.truth[hand]
-    of_hand = float(evidence[hand].sum()) / max(float(evidence.sum()), 1.0)
-    weights = max(LEAST_BY_HAND, of_hand) * regression.weigh(truth, evidence)
+    hand_share = float(evidence[hand].sum()) / max(float(evidence.sum()), 1.0)
+    weights = max(HEAD.least_weak_factor, hand_share) * regression.weigh(truth, evidence)
     return TrainingData(features, truth, weights * (soft.weights / examples.sample_weight[:, None]))
 
 
 def add_pseudo_labels(
-    data: TrainingData, features: Features, answers: Array, regression: Regression
+    data: TrainingData, features: Features, predicted: Array, regression: Regression
 ) -> TrainingData:
-    """Add texts without a label, and what a head answered, to lessons.
+    """Add the texts of a pool with their pseudo-labels to training data.
 
     Parameters
     ----------
     data
-        Lessons from labels.
+        Training data of labels.
     features
-        (m, d) features of the texts, from `Described.widen`; dense, as those of the lessons.
-    answers
-        (m, `Mode.n_logits`) probabilities of the outcomes.
+        (m, d) features of the texts, from `Described.widen`; dense, as those of the labels.
+    predicted
+        (m, `Mode.n_logits`) predicted probabilities of the outcomes.
 
     Returns
     -------
-    The lessons and then the texts, which together weigh as much as the labels in each regression,
-    but each of them no more than a label does on average. Topics are not balanced among them, so
-    that they tell which topics are frequent.
+    The training data and then the texts of the pool. These together weigh as much as the labels in
+    each regression, but each of them no more than a label does on average. Topics are not balanced
+    among them, so that they contain which topics are frequent.
     """
-    truth, weights = regression.pseudo_labels(answers, data.truth)
+    truth, weights = regression.pseudo_labels(predicted, data.truth)
     n_labels = (data.weights > 0).sum(axis=0)
-    texts = np.maximum(np.maximum(weights.sum(axis=0), n_labels), 1)
-    weights = weights * (data.weights.sum(axis=0) / texts)
-    pairs = zip(data, TrainingData(features, truth, weights), strict=True)
-    return TrainingData(*(np.vstack([np.asarray(part) for part in pair]) for pair in pairs))
+    n_texts = np.maximum(np.maximum(weights.sum(axis=0), n_labels), 1)
+    weights = weights * (data.weights.sum(axis=0) / n_texts)
+    all_features = np.vstack([np.asarray(data.features), np.asarray(features)])
+    all_truth, all_weights = np.vstack([data.truth, truth]), np.vstack([data.weights, weights])
+    return TrainingData(all_features, all_truth, all_weights)
 
 
 def fit_head(data: TrainingData, regression: Regression, strength: float, prior: Array) -> Linear:
@@ -237,7 +268,7 @@ def fit_head(data: TrainingData, regression: Regression, strength: float, prior:
 def fit_heads(
     data: TrainingData, regression: Regression, strengths: Iterable[float], prior: Array
 ) -> Iterator[Linear]:
-    """Fit a head for each of several strengths; each begins where the one before ended.
+    """Fit a head for each of several strengths; each search starts from the head before.
 
     Parameters
     ----------
@@ -250,9 +281,9 @@ def fit_heads(
     shared = np.asarray(features @ prior.T)
     n, d = features.shape
     last = None
-    # A description without any feature of the texts is not in the space that they span.
-    apart = prior.any(axis=1) & ~shared.any(axis=0)
-    if n == 0 or n >= min(d, WIDE) or apart.any():
+    # A description that shares no feature with the texts is not in the space that they span.
+    outside = prior.any(axis=1) & ~shared.any(axis=0)
+    if n == 0 or n >= min(d, WIDE) or outside.any():
         for strength in strengths:
             last = regression.fit(data, prior, strength, last)
             yield last
@@ -262,10 +293,10 @@ def fit_heads(
     # fewer dimensions.
     coordinates, basis = _row_space(features)
     reduced = data._replace(features=coordinates)
-    near = shared.T @ basis
+    reduced_prior = shared.T @ basis
     for strength in strengths:
-        last = regression.fit(reduced, near, strength, last)
-        change = (features.T @ (basis @ (last.coef - near).T)).T
+        last = regression.fit(reduced, reduced_prior, strength, last)
+        change = (features.T @ (basis @ (last.coef - reduced_prior).T)).T
         yield Linear(prior + change, last.intercept)
 
 
@@ -276,29 +307,29 @@ class SingleRegression(Single):
     """
 
     # Strength (C) for the embeddings of an encoder.
-    strength: Final = 10.0
+    strength: Final = HEAD.strength
 
     def weigh(self, truth: Array, evidence: Array) -> Array:
         """Weights (n, r) of texts in each regression, from `TrainingData.truth` and evidence."""
         return balanced(truth.argmax(axis=1), evidence)[:, None]
 
-    def pseudo_labels(self, answers: Array, labels: Array) -> tuple[Array, Array]:
-        """Probabilities (m, `Mode.n_logits`) and weights (m, r) with which answers are learnt.
+    def pseudo_labels(self, predicted: Array, labels: Array) -> tuple[Array, Array]:
+        """Probabilities (m, `Mode.n_logits`) and weights (m, r) of pseudo-labels.
 
-        Where none of the labels (n, `Mode.n_logits`) says none of the topics, nor do the answers.
+        If none of the labels (n, `Mode.n_logits`) is none of the topics, no pseudo-label is either.
         """
         if labels[:, -1].any():
-            return answers, np.ones((len(answers), 1))
-        truth = np.column_stack([self.conditional(answers[:, :-1]), np.zeros(len(answers))])
-        return truth, 1 - answers[:, -1:]
+            return predicted, np.ones((len(predicted), 1))
+        truth = np.column_stack([self.conditional(predicted[:, :-1]), np.zeros(len(predicted))])
+        return truth, 1 - predicted[:, -1:]
 
     def update(self, probabilities: Array, ratio: Array) -> Array:
-        """Probabilities (m, `Mode.n_logits`) after evidence (`Soft.ratio`) on their outcomes."""
+        """Posterior probabilities (m, `Mode.n_logits`) after votes with a `SoftLabels.ratio`."""
         raised = probabilities * ratio
         return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
     def without_common(self, prior: Array) -> Array:
-        """Prior coefficients (`Mode.n_logits`, d) without what tells for no outcome."""
+        """Prior coefficients (`Mode.n_logits`, d) without a part that favours no outcome."""
         return prior
 
     def fit(
@@ -306,36 +337,36 @@ class SingleRegression(Single):
     ) -> Linear:
         """Fit the head; parameters as in `fit_logistic`.
 
-        Where no lesson says none of the topics, its prior alone tells of it: otherwise each lesson
-        would tell that a text has a topic.
+        If no label is none of the topics, this outcome keeps its prior: otherwise each label would
+        be evidence that all texts have a topic.
         """
         if data.truth[:, -1].any():
             return fit_logistic(data, strength, prior, start)
-        topical = data._replace(truth=data.truth[:, :-1])
-        before = start and Linear(start.coef[:-1], start.intercept[:-1])
-        topics = fit_logistic(topical, strength, prior[:-1], before)
+        topic_data = data._replace(truth=data.truth[:, :-1])
+        topic_start = start and Linear(start.coef[:-1], start.intercept[:-1])
+        topics = fit_logistic(topic_data, strength, prior[:-1], topic_start)
         none = 0.0 if prior[-1].any() else -np.inf
         return Linear(np.vstack([topics.coef, prior[-1]]), np.append(topics.intercept, none))
 
 
 class MultiRegression(Multi):
-    """Each topic against not having it: two classes, and less freedom."""
+    """A binary regression for each topic, with more shrinkage to the prior."""
 
-    strength: Final = 1.0
+    strength: Final = HEAD.multi_strength
 
     def weigh(self, truth: Array, evidence: Array) -> Array:
-        has = (truth > 1 / 2).astype(np.int64)
-        return np.column_stack([balanced(of_topic, evidence) for of_topic in has.T])
+        targets = (truth > 1 / 2).astype(np.int64)
+        return np.column_stack([balanced(labels, evidence) for labels in targets.T])
 
-    def pseudo_labels(self, answers: Array, labels: Array) -> tuple[Array, Array]:
-        return answers, np.ones(answers.shape)
+    def pseudo_labels(self, predicted: Array, labels: Array) -> tuple[Array, Array]:
+        return predicted, np.ones(predicted.shape)
 
     def update(self, probabilities: Array, ratio: Array) -> Array:
         raised = probabilities * (ratio[:, 1::2] / ratio[:, ::2])  # odds of having each topic
         return np.asarray(raised / (raised + 1 - probabilities))
 
     def without_common(self, prior: Array) -> Array:
-        # Similarity to every topic's description alike tells for none of them.
+        # Equal similarity to the descriptions of all topics favours none of them.
         return np.asarray(prior - prior.mean(axis=0, keepdims=True))
 
     def fit(
@@ -344,9 +375,9 @@ class MultiRegression(Multi):
         features, truth, weights = data
         fits = []
         for topic in range(truth.shape[1]):
-            of_topic = TrainingData(features, truth[:, [topic]], weights[:, [topic]])
-            before = start and (start.coef[topic], float(start.intercept[topic]))
-            fits.append(fit_binary(of_topic, strength, prior[topic], before))
+            topic_data = TrainingData(features, truth[:, [topic]], weights[:, [topic]])
+            topic_start = start and (start.coef[topic], float(start.intercept[topic]))
+            fits.append(fit_binary(topic_data, strength, prior[topic], topic_start))
         return Linear(np.array([coef for coef, _ in fits]), np.array([level for _, level in fits]))
 
 
@@ -354,8 +385,8 @@ Regression: TypeAlias = SingleRegression | MultiRegression
 
 
 def regression_of(topics: Topics) -> Regression:
-    """How heads are fitted that tell these topics."""
-    return SingleRegression() if topics.most == 1 else MultiRegression()
+    """The regression that fits heads in the mode of these topics."""
+    return SingleRegression() if topics.max_topics == 1 else MultiRegression()
 
 
 def _row_space(features: Features) -> tuple[Array, Array]:
@@ -372,35 +403,35 @@ def _row_space(features: Features) -> tuple[Array, Array]:
 
 
 def n_rounds(weights: Array, targets: Targets, described: bool) -> int:
-    """How often texts are answered and learnt from: twice, or once if a topic has few labels.
+    """Number of rounds of pseudo-labels: two, or one if a topic has few labels.
 
     Parameters
     ----------
     weights, targets
         (n,) weights of the labelled texts (`examples.evidence`), and (n, k) their topics.
     described
-        Whether topics have descriptions: without, one that has no label is not predicted, and does
-        not count.
+        Whether topics have descriptions. Without them, a topic without a label is not predicted,
+        and does not count.
     """
-    of_topic = weights @ targets
-    return 2 if (of_topic[described | targets.any(axis=0)] >= ENOUGH).all() else 1
+    topic_weights = (weights @ targets)[described | targets.any(axis=0)]
+    return 2 if (topic_weights >= HEAD.least_topic_weight).all() else 1
 
 
-def smooth_answers(embeddings: Array, probabilities: Scores, regression: Regression) -> Scores:
+def smooth_predictions(embeddings: Array, probabilities: Scores, regression: Regression) -> Scores:
     """Average each text's probabilities with its neighbours', and sharpen them.
 
-    Embeddings, (m, d), are of unit length. Probabilities of the outcomes, (m, `Mode.n_logits`), are
-    those by a head that knows the labels.
+    Embeddings, (m, d), have unit length. A head that is fitted to labels predicted the
+    probabilities of the outcomes, (m, `Mode.n_logits`).
     """
-    n_neighbours = min(NEIGHBOURS, len(embeddings) - 1)
+    n_neighbours = min(HEAD.n_neighbours, len(embeddings) - 1)
     if n_neighbours < 1:
         return probabilities
     average = np.empty_like(probabilities)
     for start in range(0, len(embeddings), _STEP):
         rows = np.arange(start, min(start + _STEP, len(embeddings)))
         distance = -embeddings[rows] @ embeddings.T
-        distance[np.arange(len(rows)), rows] = np.inf  # a text is no neighbour of its own
+        distance[np.arange(len(rows)), rows] = np.inf  # a text is not its own neighbour
         nearest = np.argpartition(distance, n_neighbours - 1, axis=1)[:, :n_neighbours]
         average[rows] = probabilities[nearest].mean(axis=1)
-    average = OF_NEIGHBOURS * average + (1 - OF_NEIGHBOURS) * probabilities
-    return regression.sharpen(average, POWER)
+    average = HEAD.neighbour_share * average + (1 - HEAD.neighbour_share) * probabilities
+    return regression.sharpen(average, HEAD.power)

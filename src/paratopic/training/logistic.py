@@ -1,6 +1,6 @@
 """Logistic regressions whose coefficients have a prior mean other than 0.
 
-What the features and the prior are is for `head`.
+`head` chooses the features and the prior.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from scipy.special import logsumexp
 
 from paratopic.inference.modes import Array, Features
 
-# Variance of intercepts around 0, before any label is seen. With 10, as of the coefficients, 25
-# labels of one article, which tell little of others, multiplied the odds of none by 1.3.
+# Prior variance of intercepts around 0. With 10, as for the coefficients, 25 labels of one article,
+# which say little about other articles, multiplied the odds of none by 1.3.
 INTERCEPT = 1.0
 # Largest norm of the gradient at the end of a fit, for each unit of the examples' weight. On 8,000
 # paragraphs it leaves probabilities within 0.00005 of the best ones; looser, it could change the
@@ -31,7 +31,7 @@ class Linear(NamedTuple):
 
 
 class TrainingData(NamedTuple):
-    """What a regression, or a head of several, is fitted to: n texts, and how much each counts.
+    """Training data of a regression, or of a head of several: n texts with their weights.
 
     Attributes
     ----------
@@ -57,18 +57,18 @@ def fit_logistic(
 
     The fit minimises the weighted log loss plus half of |coef - prior|² / strength and of
     |intercept|² / `INTERCEPT`, which gives the most probable coefficients if they are normal around
-    the prior. With few labels the prior decides, with many the labels do. A topic that no example
-    has keeps its prior and the intercept 0: that nobody labelled it so far does not make it rare.
+    the prior. With few labels the prior decides, with many the labels do. A topic without examples
+    keeps its prior and the intercept 0: a lack of labels so far does not make it rare.
 
     Parameters
     ----------
     data
-        Lessons with one column of weights.
+        Training data with one column of weights.
     strength
         Variance of the coefficients around the prior; scikit-learn's C.
     prior
-        (k, d) coefficients before any label is seen. A topic whose row is 0 and that no example
-        may have is unknown: its probability is 0.
+        (k, d) prior coefficients. A topic whose row is 0 and that no example may have is unknown:
+        its probability is 0.
     start
         Fit of the same examples with another strength, where the search begins; the prior by
         default.
@@ -86,8 +86,8 @@ def fit_logistic(
     if not len(truth):
         return Linear(coef, intercept)
     rows = np.flatnonzero(labelled)
-    before = Linear(coef, intercept) if start is None else start
-    change = np.column_stack([before.coef[rows] - prior[rows], before.intercept[rows]]).T
+    first = Linear(coef, intercept) if start is None else start
+    change = np.column_stack([first.coef[rows] - prior[rows], first.intercept[rows]]).T
     # The prior's logits are fixed; the distance from it is fitted.
     fixed = features @ prior[rows].T
     unlabelled = prior[described & ~labelled]
@@ -107,9 +107,9 @@ def fit_binary(
     Parameters
     ----------
     data
-        Lessons of one class, the property, with one column of weights.
+        Training data of one class, the property, with one column of weights.
     prior
-        (d,) coefficients before any label is seen; all 0 for no prior.
+        (d,) prior coefficients; all 0 for no prior.
 
     Returns
     -------
@@ -138,22 +138,22 @@ class _Point(NamedTuple):
     flat: Array
     loss: float
     gradient: Array
-    share: Array
+    probabilities: Array
 
 
 class _LogLoss:
     """Penalised log loss of coefficients and intercepts, (d + 1, k) in one vector.
 
-    Each topic has a column, so that products with features need no copy. Sparse features are kept
-    by column: then both products go through the many coefficients in order, and jump about among
-    the few rows, which the processor's cache holds.
+    Each topic has a column, so that products with features need no copy. Sparse features are stored
+    by column: then both products read the many coefficients in order, and only access to the few
+    rows is random, which fit into the processor's cache.
 
     Parameters
     ----------
     fixed
         (n, k) logits that are added to those of the coefficients.
     others
-        Log of the sum of exponentials of other logits, which stay as they are, (n,) or for all.
+        Log of the sum of exponentials of other logits, which are constant, (n,) or one for all.
     """
 
     def __init__(
@@ -166,13 +166,14 @@ class _LogLoss:
         self._variance = np.repeat(variance, fixed.shape[1])
 
     def at(self, flat: Array) -> _Point:
-        """Loss and what it takes to go on from there."""
+        """Compute the loss, its gradient and the probabilities at a vector."""
         logits = self._fixed + self._logits(flat)
         total = np.logaddexp(logsumexp(logits, axis=1), self._others)[:, None]
-        share = np.exp(logits - total)
+        probabilities = np.exp(logits - total)
         losses = total - (logits * self._truth).sum(axis=1, keepdims=True)
         value = (self._weights * losses).sum() + flat @ (flat / self._variance) / 2
-        return _Point(flat.copy(), float(value), self._gradient(share - self._truth, flat), share)
+        gradient = self._gradient(probabilities - self._truth, flat)
+        return _Point(flat.copy(), float(value), gradient, probabilities)
 
     def minimise(self, start: Array) -> Array:
         """Coefficients and intercepts, shaped like `start`, with the smallest loss."""
@@ -181,22 +182,22 @@ class _LogLoss:
         if np.linalg.norm(point.gradient) <= tolerance:
             return start
 
-        def at(flat: Array) -> _Point:
-            """The point there; the search asks for it several times in a row."""
+        def cached_point(flat: Array) -> _Point:
+            """Compute each point once; the search asks for it several times in a row."""
             nonlocal point
             if not np.array_equal(flat, point.flat):
                 point = self.at(flat)
             return point
 
-        def loss(flat: Array) -> tuple[float, Array]:
-            return at(flat)[1:3]
+        def loss_and_gradient(flat: Array) -> tuple[float, Array]:
+            return cached_point(flat)[1:3]
 
         def product(flat: Array, direction: Array) -> Array:
-            return self._hessian_product(at(flat), direction)
+            return self._hessian_product(cached_point(flat), direction)
 
-        # Newton's method with conjugate gradients takes half of the products that L-BFGS takes.
+        # Newton's method with conjugate gradients needs half of the products that L-BFGS needs.
         best = minimize(
-            loss,
+            loss_and_gradient,
             start.ravel(),
             jac=True,
             hessp=product,
@@ -208,8 +209,8 @@ class _LogLoss:
     def _hessian_product(self, point: _Point, direction: Array) -> Array:
         """Product of the Hessian at a point and a direction."""
         step = self._logits(direction)
-        mean = (point.share * step).sum(axis=1, keepdims=True)
-        return self._gradient(point.share * (step - mean), direction)
+        mean = (point.probabilities * step).sum(axis=1, keepdims=True)
+        return self._gradient(point.probabilities * (step - mean), direction)
 
     def _logits(self, flat: Array) -> Array:
         columns = flat.reshape(-1, self._fixed.shape[1])

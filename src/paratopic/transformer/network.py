@@ -1,8 +1,8 @@
 """Encoder and head as one network, and embeddings of windows.
 
-On the CPU, windows are divided into chunks, and each chunk is computed by one thread. Results do
-not depend on the number of processors, and threads never wait for each other within a product.
-Texts are for `Embedder`, training is for `tuning` and `fit`.
+On the CPU, windows are divided into chunks, and one thread computes each chunk. Results do not
+depend on the number of processors, and threads never wait for each other within a product.
+`tuning` and `fit` train the network.
 """
 
 from __future__ import annotations
@@ -28,33 +28,34 @@ from paratopic.transformer.quantise import is_quantised
 
 # Number of windows, of similar length, that are encoded together.
 CHUNK = 8
-# A finite logit that softmax and sigmoid take for certainty, in place of an infinite intercept.
-CERTAIN = 1e4
-# Number of windows from which on an export, of five seconds, takes less time than it saves.
-MANY = 1_000
+# Softmax and sigmoid of this finite logit are 1. It replaces infinite intercepts.
+CERTAIN_LOGIT = 1e4
+# From this number of windows on, an export of five seconds takes less time than it saves.
+LEAST_TO_EXPORT = 1_000
 
-Given = TypeVar("Given")
-Done = TypeVar("Done")
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 
 
 class Network(nn.Module):
     """Encoder, and head from its embeddings (n, d) to logits (n, n logits).
 
-    How many logits there are and what they mean is for `inference.modes.Mode`.
+    `inference.modes.Mode` defines the number and the meaning of the logits.
     """
 
     def __init__(self, encoder: SentenceTransformer, head: nn.Linear) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
-        # What being near to other subjects adds to each logit.
+        # Coefficients of the nearness to other subjects, one for each logit.
         self.slope: Tensor = nn.Buffer(torch.zeros_like(head.bias))
         self.subjects: Tensor = nn.Buffer(torch.zeros_like(head.weight[:0]))
 
-    def use(self, head: LinearHead) -> None:
-        """Take over the weights of a head."""
+    def set_head(self, head: LinearHead) -> None:
+        """Copy the weights of a fitted head into the network."""
         with torch.no_grad():
             self.head.weight.copy_(torch.from_numpy(head.coef))
-            self.head.bias.copy_(torch.from_numpy(np.clip(head.intercept, -CERTAIN, CERTAIN)))
+            intercept = np.clip(head.intercept, -CERTAIN_LOGIT, CERTAIN_LOGIT)
+            self.head.bias.copy_(torch.from_numpy(intercept))
             self.slope = torch.from_numpy(head.slope).to(self.head.bias)
             self.subjects = torch.from_numpy(head.subjects).to(self.head.weight)
 
@@ -62,14 +63,14 @@ class Network(nn.Module):
         """Compute logits (n, n logits) of embeddings (n, d)."""
         logits: Tensor = self.head(embeddings)
         if len(self.subjects):
-            sharp = SHARPNESS * embeddings @ self.subjects.T
-            near = sharp.logsumexp(dim=1, keepdim=True) - math.log(len(self.subjects))
-            logits = logits + near / SHARPNESS * self.slope
+            scaled = SHARPNESS * embeddings @ self.subjects.T
+            nearness = scaled.logsumexp(dim=1, keepdim=True) - math.log(len(self.subjects))
+            logits = logits + nearness / SHARPNESS * self.slope
         return logits
 
 
 def chunks(lengths: Sequence[int], size: int) -> list[Integers]:
-    """Group rows of similar length into batches of at most `size`, so that little is padded.
+    """Group rows of similar length into batches of at most `size`, which need little padding.
 
     >>> [rows.tolist() for rows in chunks([5, 90, 6], 2)]
     [[0, 2], [1]]
@@ -91,7 +92,7 @@ def pad(windows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
 
 class Encoded(NamedTuple):
-    """Embeddings (n rows, d) of some windows, and the rows that these windows have among all."""
+    """Embeddings (n rows, d) of some windows, and the numbers of these windows among all."""
 
     rows: Tensor
     embeddings: Tensor
@@ -100,28 +101,29 @@ class Encoded(NamedTuple):
 def embed_windows(encoder: SentenceTransformer, windows: Sequence[Sequence[int]]) -> Tensor:
     """Embed windows, (n windows, d), without gradients."""
     with torch.no_grad():
-        return joined(encoder, encode(encoder, windows), len(windows))
+        return join_chunks(encoder, encode(encoder, windows), len(windows))
 
 
 def encode(encoder: SentenceTransformer, windows: Sequence[Sequence[int]]) -> list[Encoded]:
     """Embed windows in chunks, each of which has a graph of its own for gradients.
 
-    With gradients, CUDA computes in mixed precision. That is for tuning alone: what is scored and
-    saved is what predicts, in full precision.
+    With gradients, CUDA computes in mixed precision. Only tuning needs gradients: scores and saved
+    models are computed in full precision, as predictions are.
     """
-    device, tuning = encoder.device, torch.is_grad_enabled()
+    device, with_gradients = encoder.device, torch.is_grad_enabled()
 
     def run(chunk: Integers) -> Encoded:
-        ids, mask = (part.to(device) for part in pad([windows[n] for n in chunk]))
-        # Each thread has both of its own.
-        with torch.set_grad_enabled(tuning), autocast(device, tuning):
-            features = encoder({"input_ids": ids, "attention_mask": mask})
+        ids, mask = pad([windows[n] for n in chunk])
+        inputs = {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
+        # Both states belong to a thread.
+        with torch.set_grad_enabled(with_gradients), autocast(device, with_gradients):
+            features = encoder(inputs)
             embeddings = nn.functional.normalize(features["sentence_embedding"], dim=1)
         return Encoded(torch.from_numpy(chunk).to(device), embeddings.float())
 
-    # The longest first: no thread is to wait for the other at the end.
+    # The longest windows come first, so that threads end at about the same time.
     longest_first = chunks([len(window) for window in windows], CHUNK)[::-1]
-    return list(_each(device, run, longest_first))
+    return list(_map_parts(device, run, longest_first))
 
 
 def autocast(device: torch.device, mixed: bool) -> torch.autocast:
@@ -130,7 +132,7 @@ def autocast(device: torch.device, mixed: bool) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 
 
-def joined(encoder: SentenceTransformer, encoded: Sequence[Encoded], n_windows: int) -> Tensor:
+def join_chunks(encoder: SentenceTransformer, encoded: Sequence[Encoded], n_windows: int) -> Tensor:
     """Embeddings of all windows, (n windows, d), without gradients."""
     d = encoder.get_embedding_dimension()
     embeddings = torch.zeros(n_windows, d, device=encoder.device)
@@ -139,8 +141,8 @@ def joined(encoder: SentenceTransformer, encoded: Sequence[Encoded], n_windows: 
     return embeddings
 
 
-def exported(encoder: SentenceTransformer) -> OnnxModel:
-    """An encoder on the CPU as an ONNX model, which is opened."""
+def open_export(encoder: SentenceTransformer) -> OnnxModel:
+    """Export an encoder on the CPU as an ONNX model, and open that."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "encoder.onnx"
         export(EmbeddingNetwork(encoder), path)
@@ -150,9 +152,9 @@ def exported(encoder: SentenceTransformer) -> OnnxModel:
 def backpropagate(
     encoded: Sequence[Encoded], gradients: Tensor, parameters: Sequence[nn.Parameter]
 ) -> None:
-    """Give parameters the gradients that follow from those of all embeddings, (n windows, d).
+    """Set the gradients of parameters from those of all embeddings, (n windows, d).
 
-    They are added up in the order of the chunks. Parameters have none before.
+    They are summed in the order of the chunks. Parameters have no gradients before.
     """
 
     def run(chunk: Encoded) -> tuple[Tensor | None, ...]:
@@ -160,45 +162,45 @@ def backpropagate(
             chunk.embeddings, parameters, gradients[chunk.rows], allow_unused=True
         )
 
-    for of_chunk in _each(gradients.device, run, encoded):
-        for parameter, gradient in zip(parameters, of_chunk, strict=True):
+    for chunk_gradients in _map_parts(gradients.device, run, encoded):
+        for parameter, gradient in zip(parameters, chunk_gradients, strict=True):
             if gradient is not None:  # some encoders have parts that embeddings do not depend on
                 parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 
 
-def _each(
-    device: torch.device, task: Callable[[Given], Done], parts: Sequence[Given]
-) -> Iterator[Done]:
-    """What a task makes of each part, in order; on the CPU, threads share the parts."""
+def _map_parts(
+    device: torch.device, task: Callable[[Part], Result], parts: Sequence[Part]
+) -> Iterator[Result]:
+    """Apply a task to each part, with results in order; on the CPU, threads share the parts."""
     if device.type != "cpu":
         yield from map(task, parts)
         return
-    with one_thread_each():
+    with single_threaded_torch():
         yield from thread_pool().map(task, parts)
 
 
 @contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Let PyTorch compute each product, sum and the like on one thread."""
-    usual = torch.get_num_threads()
+def single_threaded_torch() -> Iterator[None]:
+    """Let PyTorch compute each operator on one thread."""
+    n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(usual)
+        torch.set_num_threads(n_threads)
 
 
 class Embedder:
     """Embeds windows with an encoder, which must not change meanwhile.
 
-    PyTorch embeds small numbers of windows. For many it is faster to export the encoder first: then
-    it multiplies 8-bit integers, for which PyTorch computes with floats. If it remembers, it embeds
-    each window once.
+    PyTorch embeds small numbers of windows. For many windows it is faster to export a quantised
+    encoder first, because onnxruntime multiplies 8-bit integers, and PyTorch floats. With `caches`,
+    which is off by default, it embeds each window once.
     """
 
-    def __init__(self, encoder: SentenceTransformer, remembers: bool = False) -> None:
+    def __init__(self, encoder: SentenceTransformer, caches: bool = False) -> None:
         self.encoder = encoder
-        self._known: dict[tuple[int, ...], Array] | None = {} if remembers else None
+        self._cache: dict[tuple[int, ...], Array] | None = {} if caches else None
         self._exported: OnnxModel | None = None
         self._may_export = encoder.device.type == "cpu" and is_quantised(encoder)
 
@@ -206,17 +208,17 @@ class Embedder:
         """Embed windows of token ids, (n windows, d); embeddings are of unit length."""
         if not windows:
             return np.zeros((0, self.encoder.get_embedding_dimension()))
-        if self._known is None:
+        if self._cache is None:
             return self._embed(windows)
         keys = [tuple(window) for window in windows]
-        new = [key for key in dict.fromkeys(keys) if key not in self._known]
+        new = [key for key in dict.fromkeys(keys) if key not in self._cache]
         if new:
-            self._known |= zip(new, self._embed(new), strict=True)
-        return np.array([self._known[key] for key in keys])
+            self._cache |= zip(new, self._embed(new), strict=True)
+        return np.array([self._cache[key] for key in keys])
 
     def _embed(self, windows: Sequence[Sequence[int]]) -> Array:
-        if not self._may_export or len(windows) < MANY:
+        if not self._may_export or len(windows) < LEAST_TO_EXPORT:
             return embed_windows(self.encoder, windows).cpu().double().numpy()
         if self._exported is None:
-            self._exported = exported(self.encoder)
+            self._exported = open_export(self.encoder)
         return self._exported.run(windows)

@@ -1,4 +1,4 @@
-"""Which answer counts, and merging lines into labels.csv."""
+"""The votes that count, and merging lines into labels.csv."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.labels.answers import aggregate, current, disputes, merge
 from paratopic.labels.log import Label, read_lines
+from paratopic.labels.votes import aggregate, disputes, latest_votes, merge
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics, join_cell
-from tests.labels.lines import ANY, BY_HAND, EARLY, LATE, answers_in, write
+from tests.labels.lines import ANY, BY_HAND, EARLY, LATE, latest_votes_in, write
 from tests.samples import PARAMS
 
 LINES = st.builds(
@@ -30,7 +30,7 @@ LINES = st.builds(
 )
 
 
-def test_the_latest_answer_of_each_annotator_counts(path: Path) -> None:
+def test_the_latest_vote_of_each_annotator_counts(path: Path) -> None:
     write(
         path,
         f"a:1,trade,x,ann,{LATE},",
@@ -38,12 +38,12 @@ def test_the_latest_answer_of_each_annotator_counts(path: Path) -> None:
         "a:1,technology,x,ann,,",  # without a time: earlier than all others
         f"a:1,security,x,bo,{EARLY},",
         f"a:2,trade,x,ann,{EARLY},",
-        f"a:2,?,x,ann,{LATE},",  # taken back
+        f"a:2,?,x,ann,{LATE},",  # withdrawn
         "a:3,?,x,,,",  # not decided yet
         "a:3,,x,,,",
         *("a:4,trade,x,ann,,", "a:4,security,x,ann,,", "a:4,trade,x,ann,,"),  # all count
     )
-    assert answers_in(path) == [
+    assert latest_votes_in(path) == [
         *(("a:1", "ann", "trade"), ("a:1", "bo", "security"), ("a:3", "", "")),
         *(("a:4", "ann", "trade"), ("a:4", "ann", "security")),
     ]
@@ -53,27 +53,29 @@ def test_lines_without_an_annotator_that_contradict_each_other_are_refused(path:
     write(path, "a:1,trade,x", "b:1,,y", "a:1,security,x", header=BY_HAND)
     message = r'line 4: a:1 is labelled "security", but .*line 2 labels it "trade"'
     with pytest.raises(UserError, match=message):
-        current(read_lines(path), ANY)
+        latest_votes(read_lines(path), ANY)
 
 
-def settled(topics: Topics, cells: list[str], winner: str, why: str) -> list[Label]:
-    """Answers of annotators, which are settled so in any order."""
-    answers = [Label(f"line {n}", "a:1", cell, "", f"who{n}") for n, cell in enumerate(cells)]
+def checked_votes(
+    topics: Topics, cells: list[str], expected: str, expected_reason: str
+) -> list[Label]:
+    """Votes of annotators, which are aggregated as expected in any order."""
+    votes = [Label(f"line {n}", "a:1", cell, "", f"who{n}") for n, cell in enumerate(cells)]
     for seed in range(5):
-        shuffled = random.Random(seed).sample(answers, len(answers))
+        shuffled = random.Random(seed).sample(votes, len(votes))
         names, reason = aggregate(shuffled, topics)
-        assert (join_cell(names), reason) == (winner, why)
-    return answers
+        assert (join_cell(names), reason) == (expected, expected_reason)
+    return votes
 
 
 @pytest.mark.parametrize("again", ["a:1,trade;security,x", "a:1,trade; security,x"])
-def test_the_same_answer_twice_is_one(path: Path, again: str) -> None:
+def test_the_same_vote_twice_is_one(path: Path, again: str) -> None:
     write(path, "a:1,trade;security,x", again, header=BY_HAND)
-    assert len(current(read_lines(path), ANY)) == 1
+    assert len(latest_votes(read_lines(path), ANY)) == 1
 
 
 @pytest.mark.parametrize(
-    ("cells", "winner", "why"),
+    ("cells", "expected", "reason"),
     [
         (["security;trade", "trade;security"], "trade;security", "agreed"),
         (["trade;security", "trade", "trade;technology"], "trade", "majority"),
@@ -83,23 +85,23 @@ def test_the_same_answer_twice_is_one(path: Path, again: str) -> None:
         (["", ""], "", "agreed"),
     ],
 )
-def test_in_mode_multi_each_topic_counts_that_half_of_the_annotators_name(
-    topics: Topics, cells: list[str], winner: str, why: str
+def test_in_mode_multi_a_topic_counts_if_half_of_the_annotators_vote_for_it(
+    topics: Topics, cells: list[str], expected: str, reason: str
 ) -> None:
     topics = replace(topics, mode="multi")
-    answers = settled(topics, cells, winner, why)
-    assert len(disputes(answers, ["a:1"], topics)) == (why != "agreed")
+    votes = checked_votes(topics, cells, expected, reason)
+    assert len(disputes(votes, ["a:1"], topics)) == (reason != "agreed")
 
 
 @pytest.mark.parametrize(
-    ("cells", "winner", "why"),
+    ("cells", "expected", "reason"),
     [
         (["security", "security"], "security", "agreed"),
         (["security", "trade", "security"], "security", "majority"),
-        # Two of three give security first; their further topics matter less.
+        # Security is dominant in two of three votes; further topics matter less.
         (["security;trade", "trade", "security;technology"], "security;trade", "majority"),
         (["security;trade", "trade", "security"], "security", "majority"),
-        # As many give trade first as security, whatever their further topics.
+        # Trade is dominant as often as security, whatever the further topics.
         (["trade", "trade;security", "security", "security"], "trade", "tie"),
         (["security", "trade"], "trade", "tie"),  # the codebook's order
         (["", "security"], "security", "tie"),  # none of the topics comes last
@@ -107,8 +109,10 @@ def test_in_mode_multi_each_topic_counts_that_half_of_the_annotators_name(
         (["elsewhere", ""], "elsewhere", "tie"),
     ],
 )
-def test_which_of_several_counts(topics: Topics, cells: list[str], winner: str, why: str) -> None:
-    settled(topics, cells, winner, why)
+def test_the_vote_of_most_annotators_counts(
+    topics: Topics, cells: list[str], expected: str, reason: str
+) -> None:
+    checked_votes(topics, cells, expected, reason)
 
 
 def merged(
@@ -117,13 +121,13 @@ def merged(
     return merge(path, new, name, {f"a:{n}": n for n in range(3)}, topics, PARAMS.labels)
 
 
-def test_a_merge_keeps_what_is_there_and_reports_disputes(path: Path, topics: Topics) -> None:
+def test_a_merge_keeps_earlier_lines_and_reports_disputes(path: Path, topics: Topics) -> None:
     header = "paragraph,topics,mine,text"
     write(path, 'a:2,trade,"my, own",Tariffs', "a:1,?,,Undecided", header=header)
     before = path.read_bytes()
     new = [
         Label("f, line 2", "a:2", "security", "Tariffs"),
-        Label("f, line 3", "a:2", "trade", "Tariffs"),  # there already, without an annotator
+        Label("f, line 3", "a:2", "trade", "Tariffs"),  # the file has it without an annotator
         Label("f, line 4", "a:1", "", "Undecided", "bo", EARLY, "why"),
     ]
     added, (tie,) = merged(path, topics, new)
@@ -137,9 +141,9 @@ def test_a_merge_keeps_what_is_there_and_reports_disputes(path: Path, topics: To
         "a:2,security,,Tariffs,file,,,",
     ]
     assert path.with_name("labels.csv.bak").read_bytes() == before
-    again = path.read_bytes()
+    merged_bytes = path.read_bytes()
     assert merged(path, topics, new)[0] == 0
-    assert path.read_bytes() == again
+    assert path.read_bytes() == merged_bytes
     assert path.with_name("labels.csv.bak").read_bytes() == before
 
 
@@ -167,10 +171,10 @@ def test_the_order_of_merges_does_not_matter_and_no_line_is_lost(
         for name, lines in (*files, *files):
             merged(path, topics, lines, name)
         contents.append(path.read_bytes())
-        kept = {line.key for line in read_lines(path)}
+        keys = {line.key for line in read_lines(path)}
         for name, lines in files:
             for line in lines:
                 paragraph, names, annotator, time, note = line.key
-                answer = paragraph, names, annotator.strip(), time, " ".join(note.split())
-                assert answer in kept or (*answer[:2], name, *answer[3:]) in kept
+                key = paragraph, names, annotator.strip(), time, " ".join(note.split())
+                assert key in keys or (*key[:2], name, *key[3:]) in keys
     assert contents[0] == contents[1]
