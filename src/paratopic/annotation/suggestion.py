@@ -268,7 +268,7 @@ def match_texts(texts: Iterable[str], wanted: str) -> list[bool]:
 
     Case is ignored, and so are different ways to write the same letters in Unicode.
 
-    >>> containing(["TARIFFS on steel", "Steel"], "tariff"), containing(["ESG"], "/^e.g$/")
+    >>> match_texts(["TARIFFS on steel", "Steel"], "tariff"), match_texts(["ESG"], "/^e.g$/")
     ([True, False], [True])
 
     Parameters
