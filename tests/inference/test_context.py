@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from paratopic.inference.linear_head import LONG_TEXT, ContextWeights, context_matrix, read_head
+from paratopic.inference.linear_head import LONG_TEXT, ContextWeights, read_head, weigh_texts
 from paratopic.inference.model import Model, load
 from paratopic.inference.modes import Array, Calibration, mode_of
 from paratopic.inference.onnx_model import EncoderClassifier, read_windows
@@ -164,12 +164,12 @@ def test_features_are_the_sum_with_the_context_and_have_the_norm_of_the_text(mod
 
 def test_neighbours_beyond_a_blank_one_are_not_read_and_each_distinct_text_is_read_once() -> None:
     passage = Passage("Text.", ("Far.", ""), ("", " ", "Farther.", "Too far."))
-    read = context_matrix(numbered([passage]), CONTEXT_WEIGHTS)
+    read = weigh_texts(numbered([passage]), CONTEXT_WEIGHTS)
     assert read.texts == ["Text.", "Far.", "Farther."]
     np.testing.assert_allclose(read.weight, [0.6**2, 0.6**3])
     assert CONTEXT_WEIGHTS.parts(passage) == ["before", "after"]
     passages = article_passages(["A.", "B.", "A."], title="T")
-    read = context_matrix(numbered([*passages, "B.", "C."]), ContextWeights(0.5, 0.3, 0.1))
+    read = weigh_texts(numbered([*passages, "B.", "C."]), ContextWeights(0.5, 0.3, 0.1))
     assert read.texts == ["A.", "B.", "C.", "T"]
     assert read.own.tolist() == [0, 1, 0, 1, 2]
     expected = np.zeros((5, 4))
@@ -189,7 +189,7 @@ WEIGHTS = st.builds(ContextWeights, *[st.sampled_from([0.0, 0.5, 1.0])] * 3)
 def test_context_is_read_if_it_has_a_weight(
     passages: list[Passage], weights: ContextWeights
 ) -> None:
-    read = context_matrix(numbered(passages), weights)
+    read = weigh_texts(numbered(passages), weights)
     assert (read.weight > 0).all()
     assert all(text.strip() for text in read.texts)
     reads = weights.reads(numbered(passages)).tolist()

@@ -7,13 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.labels.source_accuracy import (
-    UNKNOWN,
-    SourceAccuracy,
-    Votes,
-    combine,
-    estimate_accuracy,
-)
+from paratopic.labels.source_accuracy import UNKNOWN, Accuracy, Votes, combine, estimate_accuracy
 
 K = 4
 KINDS = np.zeros(K, dtype=np.int64)
@@ -35,7 +29,7 @@ def votes_of(*sources: np.ndarray) -> Votes:
     )
 
 
-def estimated(truth: np.ndarray, n_known: int, *sources: np.ndarray) -> SourceAccuracy:
+def estimated(truth: np.ndarray, n_known: int, *sources: np.ndarray) -> Accuracy:
     anchors = np.where(np.arange(len(truth)) < n_known, truth, UNKNOWN)
     return estimate_accuracy(anchors, votes_of(*sources), len(sources), KINDS)
 

@@ -20,7 +20,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.article import Article, paragraphs_of
 from paratopic.reading.sources import NO_VOTES, frame_of
-from paratopic.training.examples import make_examples
+from paratopic.training.examples import Examples
 from tests.samples import PARAMS, paragraph_table, plain_article, weak_table
 
 TOPICS = Topics(
@@ -162,7 +162,7 @@ def test_held_out_hand_labels_do_not_change_accuracies() -> None:
 
     def soft_ratios(frame: pd.DataFrame) -> object:
         data = Labelled(labelled_rows(frame, topics), topics, folds, weak=votes)
-        examples = make_examples(data, part, data.texts.select(part), ())
+        examples = Examples.make(data, part, data.texts.select(part), ())
         assert examples.soft is not None
         return examples.soft.ratio.tolist()
 
@@ -176,7 +176,7 @@ def test_weak_votes_change_nothing_if_all_labels_are_by_hand() -> None:
     rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
     folds = make_folds(rows, 5, 1, None, 0).table
     data = Labelled(rows, topics, folds, weak=votes)
-    examples = make_examples(data, slice(None), data.texts, ())
+    examples = Examples.make(data, slice(None), data.texts, ())
     assert examples.soft is None and examples.texts is data.texts
     assert (examples.targets == data.targets).all() and (examples.groups == data.groups).all()
     assert (examples.articles == pd.factorize(rows["article"])[0]).all()

@@ -18,8 +18,8 @@ from paratopic.project.languages import (
     count_languages,
     detect_language,
     find_audience,
+    language_note,
     main_languages,
-    other_languages_note,
 )
 from paratopic.transformer.settings import BUNDLED
 from tests.samples import BODIES, GERMAN
@@ -80,7 +80,7 @@ def test_some_of_many_texts_are_counted_and_a_main_language_has_a_twentieth() ->
     ],
 )
 def test_languages_are_counted(counts: dict[str, int], languages: list[str], words: str) -> None:
-    assert re.fullmatch(words, other_languages_note(counts, languages, "texts", "labels are"))
+    assert re.fullmatch(words, language_note(counts, languages, "texts", "labels are"))
 
 
 def test_a_model_is_for_the_languages_of_its_encoder_or_of_its_training_texts() -> None:
@@ -131,5 +131,5 @@ def test_without_the_multilingual_encoder_a_message_says_what_installs_it(
 
 def test_many_languages_are_counted_not_named() -> None:
     known = ENCODER_LANGUAGES[MULTILINGUAL]
-    words = other_languages_note({"mt": 1, "de": 1}, known, "texts", "the model is for")
+    words = language_note({"mt": 1, "de": 1}, known, "texts", "the model is for")
     assert words == f"1 of 2 texts seems to be Maltese, but the model is for {len(known)} others"

@@ -16,10 +16,10 @@ from paratopic.reading.article import (
     Paragraph,
     Segment,
     Skipped,
-    article_passages,
     merge_skipped,
     paragraph_id,
     paragraphs_of,
+    passages_of,
     skipped_of,
 )
 from paratopic.reading.furniture import BYLINE, CAPTION, NOTICE
@@ -68,14 +68,12 @@ def test_the_title_is_the_first_heading_above_all_paragraphs() -> None:
         ("Talks Open", "Talks Open / Trade"),
         ("Talks Open", "Chips"),
     ]
-    assert article_passages(paragraphs) == [
+    assert passages_of(paragraphs) == [
         Passage("One.", (), ("Two.", "Three."), "Trade", "Talks Open"),
         Passage("Two.", ("One.",), ("Three.",), "Trade", "Talks Open"),
         Passage("Three.", ("One.", "Two."), (), "Chips", "Talks Open"),
     ]
-    no_title = article_passages(
-        paragraphs_of(plain_article("harbour", "Words.\n\n# Trade\n\nOne."))
-    )
+    no_title = passages_of(paragraphs_of(plain_article("harbour", "Words.\n\n# Trade\n\nOne.")))
     assert [(passage.title, passage.heading) for passage in no_title] == [("", ""), ("", "Trade")]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, Paths
 from paratopic.reading.cells import LONGEST, clean_field, date_in_name, iso_date
-from paratopic.reading.metadata import Field, article_fields, check_sheets
+from paratopic.reading.metadata import Field, check_sheets, fields_of
 from tests.documents import save
 
 
@@ -69,25 +69,25 @@ def test_any_text_is_cleaned(text: str) -> None:
 
 
 def test_fields_of_a_document_are_cleaned() -> None:
-    fields = article_fields(
+    fields = fields_of(
         Path("a.pdf"),
         {"date": "2025-09-15T10:00:00Z", "source": " A\x00\n B\u2028", "author": "x" * 10**6},
     )
     values = {name: field.value for name, field in fields.items()}
     assert values == {"date": "2025-09-15", "source": "A B", "author": "x" * LONGEST}
-    assert article_fields(Path("a.pdf"), {"date": "yesterday", "source": ""}) == {}
+    assert fields_of(Path("a.pdf"), {"date": "yesterday", "source": ""}) == {}
 
 
 def test_fields_of_the_sheet_precede_those_of_the_document_and_the_name(tmp_path: Path) -> None:
     path = tmp_path / "talks-2025-09-15.pdf"
     document = {"date": "2025-09-16", "author": "Jane Doe"}
-    assert article_fields(path, {}) == {"date": Field("2025-09-15", "file names")}
-    assert article_fields(path, document) == {
+    assert fields_of(path, {}) == {"date": Field("2025-09-15", "file names")}
+    assert fields_of(path, document) == {
         "date": Field("2025-09-16", "documents"),
         "author": Field("Jane Doe", "documents"),
     }
     save(tmp_path, "metadata.csv", f"article,date,source,author\n{path.name},2025,Post,\n")
-    assert article_fields(path, document) == {
+    assert fields_of(path, document) == {
         "date": Field("2025", "metadata.csv"),
         "author": Field("Jane Doe", "documents"),
         "source": Field("Post", "metadata.csv"),
@@ -104,12 +104,12 @@ def test_sheets_of_any_separator_name_articles_with_or_without_suffix(
     ]
     text = "\r\n".join(separator.join(row) for row in rows)
     save(tmp_path, "metadata.csv", text.replace("\x07", "\xa0"))
-    fields = article_fields(tmp_path / "b.md", {})
-    assert [*article_fields(tmp_path / "a.txt", {})] == [*fields] == ["source"]
-    assert article_fields(tmp_path / "b.txt", {}) == {}
+    fields = fields_of(tmp_path / "b.md", {})
+    assert [*fields_of(tmp_path / "a.txt", {})] == [*fields] == ["source"]
+    assert fields_of(tmp_path / "b.txt", {}) == {}
     assert fields["source"].value == "Her ald"
-    assert article_fields(tmp_path / "café.v2.txt", {})["source"].value == "Café"
-    assert article_fields(tmp_path / "c.txt", {}) == {}
+    assert fields_of(tmp_path / "café.v2.txt", {})["source"].value == "Café"
+    assert fields_of(tmp_path / "c.txt", {}) == {}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_bad_sheet_is_refused_with_file_line_and_what_to_do(
 ) -> None:
     save(tmp_path, "metadata.csv", content)
     path = save(tmp_path, "a.txt", "Talks.")
-    for read in (lambda: article_fields(path, {}), lambda: check_sheets(Paths(), [path])):
+    for read in (lambda: fields_of(path, {}), lambda: check_sheets(Paths(), [path])):
         with pytest.raises(UserError, match=message) as error:
             read()
         assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
@@ -149,6 +149,6 @@ def test_a_corrected_sheet_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     sheet = save(tmp_path, "metadata.csv", "article,date\na,2025\n")
     os.utime(sheet, (0, 0))
-    assert article_fields(path, {})["date"].value == "2025"
+    assert fields_of(path, {})["date"].value == "2025"
     save(tmp_path, "metadata.csv", "article,date\na,2024\n")
-    assert article_fields(path, {})["date"].value == "2024"
+    assert fields_of(path, {})["date"].value == "2024"

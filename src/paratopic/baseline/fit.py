@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from paratopic.baseline.settings import FITTING, Baseline
 from paratopic.corpus.folds import ALWAYS_TRAIN, deal
-from paratopic.inference.linear_head import ContextWeights, LinearHead, context_matrix
+from paratopic.inference.linear_head import ContextWeights, LinearHead, weigh_texts
 from paratopic.inference.modes import Array, Features, Integers, Scores, Targets
 from paratopic.inference.tfidf_model import (
     BaselineClassifier,
@@ -44,14 +44,7 @@ from paratopic.training.examples import (
     evidence,
     silent,
 )
-from paratopic.training.head import (
-    SUBJECTS,
-    Described,
-    are_outside_codebook,
-    fit_heads,
-    regression_of,
-    training_data,
-)
+from paratopic.training.head import SUBJECTS, Described, fit_heads, regression_of, training_data
 from paratopic.training.logistic import Linear
 
 # A fit to more texts uses as many at random. It takes 65 MB for each 1,000 texts of 60 words.
@@ -76,10 +69,9 @@ class FittedBaseline(Fitted):
 
     def predict_proba(self, texts: Texts) -> Scores:
         starts = range(0, max(1, len(texts)), TEXTS_AT_A_TIME)
+        parts = (texts.select(slice(start, start + TEXTS_AT_A_TIME)) for start in starts)
         transform = partial(transform_in_context, self._union.transform, context=self.context)
-        slices = (slice(start, start + TEXTS_AT_A_TIME) for start in starts)
-        parts = (transform(texts=texts.select(rows)) for rows in slices)
-        logits = np.vstack([self._head.logits(features) for features in parts])
+        logits = np.vstack([self._head.logits(transform(part)) for part in parts])
         return regression_of(self.topics).scores(logits)
 
     def write(self, folder: Path) -> tuple[dict[str, object], Parity]:
@@ -113,7 +105,7 @@ def fit(
     texts, keywords = examples.texts.plain, _keywords(params, examples.texts.plain, topics)
     descriptions = [*topics.descriptions, *(SUBJECTS if topics.descriptions else ())]
     union, matrix = TfIdfUnion.fit([*descriptions, *texts], keywords)
-    described = _described(matrix[: len(descriptions)].toarray(), len(topics.descriptions))
+    described = Described.make(matrix[: len(descriptions)].toarray(), len(topics.descriptions))
     transform = _cached_transform(union, matrix[len(descriptions) :], examples.texts)
     prior = described.prior(len(topics.names), regression)
     weights = evidence(examples, bool(topics.descriptions))
@@ -147,21 +139,12 @@ def fit(
     return FittedBaseline(history, context, notes, topics, keywords, union, described.head(linear))
 
 
-def _described(features: Array, n_topics: int) -> Described:
-    """Features of descriptions, from those of the topics and then of all subjects."""
-    topics, subjects = np.split(features, [n_topics])
-    return Described(topics, subjects[are_outside_codebook(subjects, topics)])
-
-
 def _cached_transform(
     union: TfIdfUnion, features: sparse.csr_matrix, texts: Texts
 ) -> Callable[[Sequence[str]], sparse.csr_matrix]:
-    """Make a function that looks up features of texts and of their context, computed once.
-
-    `features` are those of the texts themselves.
-    """
+    """Make a function that looks up the given features of texts, and those of their context."""
     rows = {text: row for row, text in enumerate(texts.plain)}
-    context = context_matrix(texts, ContextWeights(neighbours=1.0, heading=1.0, title=1.0)).texts
+    context = weigh_texts(texts, ContextWeights(neighbours=1.0, heading=1.0, title=1.0)).texts
     others = [text for text in context if text not in rows]
     rows |= {text: row for row, text in enumerate(others, start=len(texts))}
     if others:

@@ -20,15 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 from paratopic.project.errors import UserError
 from paratopic.project.passages import table_passages
 from paratopic.project.source_settings import CONTEXT_COLUMNS
-from paratopic.reading.article import (
-    Paragraph,
-    Skipped,
-    article_passages,
-    paragraphs_of,
-    skipped_of,
-)
-from paratopic.reading.article_files import SUFFIXES, read_file
-from paratopic.reading.metadata import article_fields, metadata_sheets
+from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, passages_of, skipped_of
+from paratopic.reading.article_files import SUFFIXES, metadata_sheets, read_file
+from paratopic.reading.metadata import fields_of
 from paratopic.tables.sheets import LineFeeds, csv_encoding, csv_table, inert_value, without_title
 from paratopic.tables.workbook import display_text, read_values
 
@@ -218,10 +212,7 @@ class JsonLines(BulkFormat):
             for lines in batches(numbered):
                 objects = [_json_object(n, line.rstrip(b"\r\n"), added) for n, line in lines]
                 texts = [values.get(column) for _, values, _ in objects]
-                errors = [
-                    error or _text_error(text)
-                    for (_, _, error), text in zip(objects, texts, strict=True)
-                ]
+                errors = [error or _text_error(values.get(column)) for _, values, error in objects]
                 yield Chunk([row for row, _, _ in objects], texts, errors, file.tell() / size)
 
     def check(self, path: Path, column: str, added: Collection[str]) -> None:
@@ -255,7 +246,7 @@ class Articles(JsonLines):
 
     def check(self, path: Path, column: str, added: Collection[str]) -> None:
         """Refuse a damaged metadata.csv. A damaged article gives a row with an error instead."""
-        article_fields(path, {})
+        fields_of(path, {})
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
         try:
@@ -266,16 +257,12 @@ class Articles(JsonLines):
             yield Chunk([row], [None], [str(error)], 1.0)
             return
         reserved = {*added, *(field.name for field in fields(Paragraph))}
-        own_fields = article_fields(path, article.fields).items()
+        own_fields = fields_of(path, article.fields).items()
         metadata = {name: field.value for name, field in own_fields if name not in reserved}
         skipped = skipped_of(article)
-        for batch in batches(zip(paragraphs, article_passages(paragraphs), strict=True)):
-            rows = [
-                json.dumps(asdict(paragraph) | metadata, ensure_ascii=False)
-                for paragraph, _ in batch
-            ]
-            texts = [passage for _, passage in batch]
-            yield Chunk(rows, texts, [None] * len(rows), 1.0, skipped)
+        for batch in batches(zip(paragraphs, passages_of(paragraphs), strict=True)):
+            rows = [json.dumps(asdict(row) | metadata, ensure_ascii=False) for row, _ in batch]
+            yield Chunk(rows, [passage for _, passage in batch], [None] * len(rows), 1.0, skipped)
             skipped = []
 
 
@@ -375,11 +362,10 @@ def _check_columns(
     for name in names:
         if name in added:
             raise UserError(f"{path} has a column {name}, which prediction would add; rename it")
+        if names.count(name) > 1 and name:
+            raise UserError(f"{path} has two columns {name}; rename one")
         if names.count(name) > 1:
-            problem = (
-                f"two columns {name}; rename" if name else "columns without a name; name or delete"
-            )
-            raise UserError(f"{path} has {problem} one")
+            raise UserError(f"{path} has columns without a name; name or delete one")
 
 
 def _values(column: pa.ChunkedArray, times: str) -> list[object]:
@@ -414,10 +400,8 @@ def _cells_chunk(
     errors = [_cells_error(list(map(display_text, row)), width) for row in rows]
     padded = ([*row, *[""] * width] for row in rows)
     cells = [row[:width] for row in padded]
-    texts = [
-        None if error else display_text(row[place])
-        for row, error in zip(cells, errors, strict=True)
-    ]
+    checked = zip(cells, errors, strict=True)
+    texts = [None if error else display_text(row[place]) for row, error in checked]
     return Chunk(Cells(header, cells, separator), texts, errors, share)
 
 

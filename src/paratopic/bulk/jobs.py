@@ -89,8 +89,7 @@ class Progress:
         scores = np.empty((len(texts), len(classes)))
         predicted = np.empty(scores.shape, dtype=bool)
         for column, topic in enumerate(classes):
-            topic_scores = columns[f"score_{topic}"]
-            scores[:, column] = [topic_scores[row] for row in texts]
+            scores[:, column] = [columns[f"score_{topic}"][row] for row in texts]
             predicted[:, column] = [topic in topics for topics in predicted_topics]
         counts = mode.outcomes(predicted).sum(axis=0) + (self.counts or 0)
         right = self.right + float(mode.certainty(scores, predicted).sum())
@@ -126,8 +125,7 @@ class Job:
         in_context = any(asdict(self.model.context).values())  # the model's weights of context
         for number, path in list(enumerate(self.inputs))[first:]:
             log.info("reading %s", path)
-            chunks = format_of(path).read(path, self.column, added)
-            for shard, chunk in enumerate(chunks):
+            for shard, chunk in enumerate(format_of(path).read(path, self.column, added)):
                 # Paragraphs of articles have their context already.
                 if in_context and any(isinstance(text, str) for text in chunk.texts):
                     chunk = with_context(chunk, format_of(path).columns(chunk.rows))
@@ -166,6 +164,7 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progre
         windows, ``score_TOPIC`` for each topic, text_language and error.
     resume
         Continue an interrupted run in the folder, if there is one.
+
     Raises
     ------
     UserError
@@ -198,7 +197,7 @@ def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progr
     for number, shards in groupby(job.chunks(job.added, progress.input), key=itemgetter(0)):
         for _, shard, chunk in shards:
             columns = predict_chunk(job, chunk, show)
-            _write_shard(out, number, shard, job, chunk, columns)
+            _write(out, number, shard, job, chunk, columns)
             progress = replace(progress.add(job, columns), shards=progress.shards + 1)
             share = share_done(sizes, number, chunk.share)
             advance(progress.rows, share)
@@ -301,14 +300,11 @@ def predict_chunk(job: Job, chunk: Chunk, show: Callable[[int], None]) -> Column
                 columns[name][row] = value
         show(rows[-1] + 1)
     windows = sum(filter(None, columns["windows"]))
-    seconds = time.monotonic() - started
-    log.info("%d rows, %d windows: %.2f s", len(chunk.texts), windows, seconds)
+    log.info("%d rows, %d windows: %.2f s", len(chunk.texts), windows, time.monotonic() - started)
     return columns
 
 
-def _write_shard(
-    out: Path, number: int, shard: int, job: Job, chunk: Chunk, columns: Columns
-) -> None:
+def _write(out: Path, number: int, shard: int, job: Job, chunk: Chunk, columns: Columns) -> None:
     """Write a shard and, with the first one of an article, the list of its skipped parts."""
     path = job.inputs[number]
     lines = [json.dumps(asdict(part), ensure_ascii=False) + "\n" for part in chunk.skipped]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from paratopic.bulk import formats
+from paratopic.bulk.formats import FORMATS, Chunk, Columns, format_of
 from paratopic.bulk.jobs import Advance, Job, Progress, predict_chunk, share_done
 from paratopic.project.errors import UserError
 from paratopic.project.files import atomic_write, printable
@@ -37,8 +38,8 @@ class PredictedRows(NamedTuple):
 
     input: Path
     rows: formats.Rows
-    source: formats.Columns
-    predictions: formats.Columns
+    source: Columns
+    predictions: Columns
     types: formats.Types
 
 
@@ -90,14 +91,14 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Progress:
 
 def _read(
     job: Job, added: Collection[str], out: Path, advance: Advance
-) -> Iterator[tuple[Path, formats.Chunk]]:
+) -> Iterator[tuple[Path, Chunk]]:
     """Yield the path and the rows of each shard; refuse more rows than the table can have."""
     sizes = [path.stat().st_size for path in job.inputs]
     names = dict.fromkeys(added)
     n_rows = 0
     for number, _, chunk in job.chunks(added):
         path = job.inputs[number]
-        names |= dict.fromkeys(formats.format_of(path).columns(chunk.rows))
+        names |= dict.fromkeys(format_of(path).columns(chunk.rows))
         n_rows += len(chunk.texts)
         too_many = n_rows > MOST_ROWS or len(names) > MOST_COLUMNS
         if too_many and out.suffix.lower() != ".parquet":
@@ -111,7 +112,7 @@ def _read(
         yield path, chunk
 
 
-def _rows(parts: Sequence[PredictedRows], own: Sequence[formats.Columns]) -> Iterator[list[object]]:
+def _rows(parts: Sequence[PredictedRows], own: Sequence[Columns]) -> Iterator[list[object]]:
     """Yield the header and all rows; cells in the columns of other inputs are empty."""
     names = [*dict.fromkeys(chain(*own)), *parts[0].predictions]
     yield [_cell(name) for name in names]
@@ -135,20 +136,16 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _values(parts: Sequence[PredictedRows]) -> list[formats.Columns]:
+def _values(parts: Sequence[PredictedRows]) -> list[Columns]:
     """Columns of each part's input, with numbers and dates, which in CSV are parsed from texts."""
-    own: list[formats.Columns] = []
-    for part in parts:
-        columns = formats.format_of(part.input).columns(part.rows, typed=True)
-        own.append(part.source | columns)
+    own = [part.source | format_of(part.input).columns(part.rows, typed=True) for part in parts]
     for path in dict.fromkeys(part.input for part in parts):
-        if formats.format_of(path) is formats.FORMATS[".csv"]:
-            parts_of_input = [c for part, c in zip(parts, own, strict=True) if part.input == path]
-            _parse_cells(parts_of_input)
+        if format_of(path) is FORMATS[".csv"]:
+            _parse_cells([c for part, c in zip(parts, own, strict=True) if part.input == path])
     return own
 
 
-def _parse_cells(parts: Sequence[formats.Columns]) -> None:
+def _parse_cells(parts: Sequence[Columns]) -> None:
     """Replace texts by numbers and dates in each column of a CSV file that has only these."""
     for name in parts[0]:
         parse = cell_parser(chain.from_iterable(columns[name] for columns in parts))
@@ -157,7 +154,7 @@ def _parse_cells(parts: Sequence[formats.Columns]) -> None:
 
 
 def _write_csv(path: Path, parts: Sequence[PredictedRows]) -> None:
-    own = [part.source | formats.format_of(part.input).columns(part.rows) for part in parts]
+    own = [part.source | format_of(part.input).columns(part.rows) for part in parts]
     with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
         csv.writer(LineFeeds(file), lineterminator="\r\n").writerows(_rows(parts, own))
 
@@ -184,13 +181,12 @@ def _write_parquet(path: Path, parts: Sequence[PredictedRows]) -> None:
                 if name in table.schema.names:
                     texts = _texts(table[name].to_pylist())
                     tables[n] = table.set_column(table.schema.names.index(name), name, texts)
-    added = list(parts[0].predictions)
     table = pa.concat_tables(tables, promote_options="permissive")
-    own = [name for name in table.schema.names if name not in added]
-    pq.write_table(table.select([*own, *added]), path)
+    own = [name for name in table.schema.names if name not in parts[0].predictions]
+    pq.write_table(table.select([*own, *parts[0].predictions]), path)
 
 
-def _arrow(part: PredictedRows, columns: formats.Columns) -> pa.Table:
+def _arrow(part: PredictedRows, columns: Columns) -> pa.Table:
     """Table of a part with all of its columns; columns of parquet keep their types."""
     import pyarrow as pa
 

@@ -22,8 +22,7 @@ from paratopic.results.project import Project
 
 log = logging.getLogger(__name__)
 
-# A run ends after so many errors without a valid reply.
-MOST_ERRORS = 10
+MOST_ERRORS = 10  # A run ends after so many errors without a valid reply.
 
 
 def annotate(
@@ -155,17 +154,11 @@ class _Run:
 
 
 def _paragraphs_to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Suggestion]:
-    """At most n paragraphs without a vote by this prompt.
-
-    Paragraphs with a hand label come first, and those with an error last.
-    """
+    """At most n paragraphs without a vote by this prompt: hand labels first, errors last."""
     labelling = project.labelling
     frame, voted = labelling.paragraphs, labelling.answers_on
-    lines = [
-        line
-        for line in labelling.lines
-        if line.annotator == annotator and dict(line.more).get("prompt") == prompt
-    ]
+    lines = [line for line in labelling.lines if line.annotator == annotator]
+    lines = [line for line in lines if dict(line.more).get("prompt") == prompt]
     decided = {line.paragraph for line in lines if line.is_decided}
     asked = {line.paragraph for line in lines}
     labelled = frame["id"][has_label(frame, voted)]

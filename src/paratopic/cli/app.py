@@ -80,8 +80,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-# Package → the extra that installs it, if that is not train.
-EXTRA_OF = {"openai": "llm"}
+EXTRA_OF = {"openai": "llm"}  # Package → the extra that installs it, if that is not train.
 FLAGS = ("-q", "--quiet", "-v", "--verbose")
 
 

@@ -12,7 +12,7 @@ import typer
 
 from paratopic.annotation import exchange
 from paratopic.annotation.exchange import ImportedLabels
-from paratopic.cli.next_steps import name_of_user, next_steps, print_steps
+from paratopic.cli.next_steps import next_steps, print_steps, user_name
 from paratopic.labels.votes import merge
 from paratopic.project.errors import SOME_ERRORS, plural, shortened_list
 from paratopic.results.project import Project
@@ -36,10 +36,8 @@ def import_labels(
     then 3. All other rows are imported.
     """
     project = Project()
-    topics = project.params.topics
-    contents = {
-        path: exchange.read_votes(path, project.labelling.paragraphs, topics) for path in paths
-    }
+    topics, paragraphs = project.params.topics, project.labelling.paragraphs
+    contents = {path: exchange.read_votes(path, paragraphs, topics) for path in paths}
     name = _default_annotator(contents, annotator)
     for path, content in contents.items():
         _merge(project, path, content, name)
@@ -65,7 +63,7 @@ def _default_annotator(contents: Mapping[Path, ImportedLabels], annotator: str |
             unnamed.append(path)
     if not unnamed:
         return ""
-    name = name_of_user(annotator)
+    name = user_name(annotator)
     if annotator is None:
         log.warning(
             "note: labels in %s name no annotator, so they are recorded as %s's; --annotator sets "

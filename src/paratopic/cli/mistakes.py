@@ -29,8 +29,7 @@ SheetOption = Annotated[
     ),
 ]
 
-# Kinds of mistakes that are printed.
-MOST_KINDS = 20
+MOST_KINDS = 20  # Kinds of mistakes that are printed.
 
 
 def mistakes(
@@ -72,15 +71,12 @@ def _verdicts(project: Project, listed: pd.DataFrame) -> list[str]:
     labelled = labelled_paragraphs(project.paths, project.paths.models / project.champion)
     verdicts = []
     for row in listed.to_dict("records"):
-        label = row["label"] or NO_TOPIC_SHORT
-        prediction = row["answer"] or NO_TOPIC_SHORT
-        verdict = f"label: {label}, answer: {prediction} (probability {row['certainty']:.2f})"
+        label, answer = row["label"] or NO_TOPIC_SHORT, row["answer"] or NO_TOPIC_SHORT
+        verdict = f"label: {label}, answer: {answer} (probability {row['certainty']:.2f})"
         if labelled and (near := labelled.nearest_other(row["text"])):
             topics = "; ".join(near.topics) or NO_TOPIC_SHORT
-            verdict += (
-                f"\nmost similar (≈ {near.similarity:.2f}): {near.id}, labelled {topics}: "
-                f"{first_words(near.text)}"
-            )
+            neighbour = f"{near.id}, labelled {topics}: {first_words(near.text)}"
+            verdict += f"\nmost similar (≈ {near.similarity:.2f}): {neighbour}"
         verdicts.append(verdict)
     return verdicts
 
@@ -101,8 +97,7 @@ def review(
     ties = _ties(labelling)
     tied = _print_rows(project, ties, n)
     if len(ties):
-        has_no_label = params.prepare.ties == "leave_out"
-        note = " Until then, there is no label." if has_no_label else ""
+        note = " Until then, there is no label." if params.prepare.ties == "leave_out" else ""
         n_ties = plural(len(ties), "tie")
         print(f"{n_ties} ({len(tied)} listed). Another answer settles a tie.{note}")
     rows, scores = read_scores(project.paths, labelling.labelled, params.models)

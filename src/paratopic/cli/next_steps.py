@@ -27,8 +27,7 @@ from paratopic.reading import outside
 from paratopic.reading.sources import files_of
 from paratopic.results.project import Project
 
-# Paragraphs of a first random sample: three times the least number that shares need.
-SAMPLE = 3 * LEAST_LABELS
+SAMPLE = 3 * LEAST_LABELS  # Paragraphs of a first random sample; shares need a third of them.
 DRAW, RUN = f"paratopic label --random --n {SAMPLE}", "dvc repro"
 SHARES, SUGGEST = "paratopic shares", "paratopic label"
 MEASURE = "train the models and measure them"
@@ -123,7 +122,7 @@ def _outputs(paths: Paths) -> list[Path]:
     return [paths.root / out["path"] for stage in stages.values() for out in stage.get("outs", ())]
 
 
-def name_of_user(annotator: str | None) -> str:
+def user_name(annotator: str | None) -> str:
     """Name of the annotator: the one that is passed, or else the login name."""
     if name := one_line(annotator or ""):
         return name
@@ -176,15 +175,13 @@ def label_step(rows: pd.DataFrame) -> dict[str, str]:
 
 def _run_step(project: Project) -> dict[str, str]:
     """The step of running the pipeline, with the duration of the last fits."""
-    times = []
-    for name in project.params.models:
-        if time := last_fit_time(project.paths.times, name):
-            times.append(f"{name} {time}")
+    fits = {name: last_fit_time(project.paths.times, name) for name in project.params.models}
+    times = [f"{name} {time}" for name, time in fits.items() if time]
     note = f"last time, measuring took: {'; '.join(times)}; training took some more"
     return {RUN: f"{MEASURE} ({note})"} if times else TRAIN
 
 
-def typed_command() -> str:
+def invocation() -> str:
     """The command as the user typed it."""
     return shlex.join(["paratopic", *sys.argv[1:]])
 

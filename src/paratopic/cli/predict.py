@@ -33,32 +33,16 @@ from paratopic.inference.nearest import LabelledParagraphs, SimilarParagraph
 from paratopic.inference.prediction import Explanation, Prediction
 from paratopic.project.errors import SOME_ERRORS, UserError, plural, shortened, signed
 from paratopic.project.files import Paths, escape_formula, find_root, printable
-from paratopic.project.languages import detect_language, other_languages_note
+from paratopic.project.languages import detect_language, language_note
 from paratopic.project.terminal import progress_bar, show_status, stdout_console
 from paratopic.project.topics import NO_TOPIC_SHORT
-from paratopic.reading.article import (
-    Article,
-    Paragraph,
-    article_passages,
-    paragraphs_of,
-    skipped_of,
-)
-from paratopic.reading.article_files import (
-    SUFFIXES,
-    find_files,
-    log_skipped_files,
-    read_file,
-    read_text,
-)
+from paratopic.reading.article import Article, Paragraph, paragraphs_of, passages_of, skipped_of
+from paratopic.reading.article_files import SUFFIXES, find_files, log_left_out, read_file, read_text
 
 log = logging.getLogger(__name__)
 
-
-# Suffixes of tables to predict.
-TABLES = tuple(suffix for suffix in FORMATS if suffix not in SUFFIXES)
-
-# Characters of a labelled paragraph that are shown.
-N_CHARACTERS = 80
+TABLES = tuple(suffix for suffix in FORMATS if suffix not in SUFFIXES)  # Suffixes of tables.
+N_CHARACTERS = 80  # Characters of a labelled paragraph that are shown.
 
 ModelOption = Annotated[
     str | None,
@@ -106,7 +90,7 @@ def predict(
     loaded = load(model)
     if out is not None:
         inputs, left_out = find_files(paths, FORMATS)
-        log_skipped_files(left_out)
+        log_left_out(left_out)
         raise typer.Exit(_predict_files(jobs.Job(loaded, inputs, text), out, resume))
     _check_articles(paths)
     root = find_root(Paths().paragraphs) if why else None
@@ -139,7 +123,7 @@ def paragraphs(
     writer = csv.writer(sys.stdout, lineterminator="\n")
     names: set[str] = set()
     articles, left_out = find_files([path for path in paths if path != "-"], SUFFIXES)
-    log_skipped_files(left_out)
+    log_left_out(left_out)
     for path in [*map(str, articles), *(["-"] if "-" in paths else [])]:
         if Path(path).suffix.lower() in TABLES:
             raise UserError(
@@ -154,9 +138,8 @@ def paragraphs(
             )
         names.add(article.name)
         for paragraph in paragraphs_of(article):
-            writer.writerow(
-                [paragraph.id, cell_of(None), escape_formula(first_words(paragraph.text))]
-            )
+            words = escape_formula(first_words(paragraph.text))
+            writer.writerow([paragraph.id, cell_of(None), words])
 
 
 def _read_article(path: str) -> Article:
@@ -199,7 +182,7 @@ class _Row(NamedTuple):
 def _predict_article(
     model: Model, paragraphs: list[Paragraph], why: bool, labelled: LabelledParagraphs | None
 ) -> list[_Row]:
-    passages = article_passages(paragraphs)
+    passages = passages_of(paragraphs)
     languages = [detect_language(paragraph.text) for paragraph in paragraphs]
     if not why:
         return list(map(_Row, paragraphs, languages, model.predict(passages)))
@@ -245,9 +228,7 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
     for paragraph, _, prediction, explanation, nearest in rows:
         topics = "; ".join(prediction.topics) or NO_TOPIC_SHORT
         sure = "✓" if prediction.sure else ""
-        text: str | Text = paragraph.text
-        if explanation is not None:
-            text = _explanation_text(explanation, nearest)
+        text = _explanation_text(explanation, nearest) if explanation else paragraph.text
         table.add_row(topics, f"{prediction.confidence:.2f}", sure, text)
     stdout_console().print(table)
     if not all(row.prediction.topics for row in rows):
@@ -273,10 +254,8 @@ def _explanation_text(explanation: Explanation, nearest: Sequence[SimilarParagra
         Text(f"{signed(share, 2)} {sentence.text}", "bold" if share == max(shares) else "")
         for share, sentence in zip(shares, explanation.sentences, strict=True)
     ]
-    context = [
-        f"{part} {signed(part_shares.get(topic, 0.0), 2)}"
-        for part, part_shares in explanation.context.items()
-    ]
+    parts = explanation.context.items()
+    context = [f"{name} {signed(logits.get(topic, 0.0), 2)}" for name, logits in parts]
     if context:
         lines.append(Text(f"context: {', '.join(context)}", "italic"))
     if topic and not explanation.prediction.topics:
@@ -366,5 +345,5 @@ def _print_counts(model: Model, done: jobs.Progress) -> None:
 
 def _language_warning(model: Model, counts: Mapping[str, int]) -> str:
     """A warning if some texts, counted by language, are in one that the model is not for, or ""."""
-    note = other_languages_note(counts, model.languages, "texts", "the model is for")
+    note = language_note(counts, model.languages, "texts", "the model is for")
     return f"warning: {note}: do not rely on the answers for them." if note else ""

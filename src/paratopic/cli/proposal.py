@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import typer
 
-from paratopic.cli.next_steps import print_steps, typed_command
+from paratopic.cli.next_steps import invocation, print_steps
 from paratopic.project.errors import UserError, closest_word_hint, plural, shortened, shortened_list
-from paratopic.project.topics import NO_TOPIC_CELL, SEPARATOR, Topics, split_cell
+from paratopic.project.topics import NONE_CELL, SEPARATOR, Topics, split_cell
 from paratopic.reading.cells import iso_date
 from paratopic.reading.columns import Proposal, columns_named_for, propose
 from paratopic.reading.tables import TABLES, LabelledTable, read_table
@@ -60,7 +60,7 @@ def read_proposal(
 
 def _ask_for_labels(table: str, proposal: Proposal) -> None:
     """Print the columns that may have the labels, and the commands to continue."""
-    candidates, command = proposal.candidates, typed_command()
+    candidates, command = proposal.candidates, invocation()
     unclear = "it is not clear which column has the labels. These may:"
     print(f"{table}: {unclear if candidates else 'no column looks like labels.'}")
     for name, values in list(candidates.items())[:MOST_COLUMNS]:
@@ -135,9 +135,9 @@ def _print_labels(proposal: Proposal, votes: pd.DataFrame) -> None:
     labels = proposal.source.labels
     if missing := [label for label in labels if proposal.source.label_topics(label) is None]:
         print(f"  ?      no label: rows labelled {', '.join(missing)}")
-    counts = Counter(name for names in votes["topics"] for name in names or [NO_TOPIC_CELL])
-    for name in filter(counts.get, [*proposal.topics, NO_TOPIC_CELL]):
-        outcome = "none   of the topics" if name == NO_TOPIC_CELL else f"topic  {name}"
+    counts = Counter(name for names in votes["topics"] for name in names or [NONE_CELL])
+    for name in filter(counts.get, [*proposal.topics, NONE_CELL]):
+        outcome = "none   of the topics" if name == NONE_CELL else f"topic  {name}"
         cells = ", ".join(label for label, topic in labels.items() if topic == name)
         labelled = f", labelled {cells}" if cells else ""
         print(f"  {outcome}: {plural(counts[name], 'row')}{labelled}")
@@ -145,16 +145,14 @@ def _print_labels(proposal: Proposal, votes: pd.DataFrame) -> None:
 
 def label_warnings(proposal: Proposal, label: str, topics: Topics) -> list[str]:
     """Possible mistakes in the labels that were found, with remedies."""
-    notes, command = [], typed_command()
+    notes, again = [], f"{invocation()} --again"
     column = proposal.columns.get("label", "")
     others = columns_named_for(proposal.candidates, "label")
     if column and others and not label:
-        notes.append(
-            f"{', '.join(others)}: may have labels, too; `{command} --again --label COLUMN`"
-        )
+        notes.append(f"{', '.join(others)}: may have labels, too; `{again} --label COLUMN`")
     if column and not label and not columns_named_for([column], "label"):
         notes.append(
-            f"no column is named after labels; if {column} has none, `{command} --again --topics "
+            f"no column is named after labels; if {column} has none, `{again} --topics "
             "sport,weather`"
         )
     if joined := [cell for cell, names in proposal.source.labels.items() if SEPARATOR in names]:

@@ -35,7 +35,6 @@ Result = TypeVar("Result")
 
 ACTIVATE = Path(".venv/bin/activate")
 
-# Caption of the table.
 CAPTION = (
     "Each paragraph is predicted by a model that did not learn from it (out-of-fold). macro-F1: "
     "mean F1 over the topics; for answers, none counts as one. champion: the model that "
@@ -130,9 +129,8 @@ def _result_or_problem(make: Callable[[], Result]) -> Result | str:
 def _comparison_table(comparison: Comparison) -> Table:
     """The metrics, with a column for each model."""
     models, champion = comparison.models, comparison.champion
-    columns = [
-        Column(f"{name}\n(champion)", style="bold") if name == champion else name for name in models
-    ]
+    best = Column(f"{champion}\n(champion)", style="bold")
+    columns = [best if name == champion else name for name in models]
     # Macro-F1 has no interval if some topics have too few labels.
     has_interval = models[champion][comparison.metrics[0].key].low is not None
     caption = CAPTION.format(quote="first row" if has_interval else "accuracy, with its interval")
@@ -158,9 +156,8 @@ def status() -> None:
     unlabelled = paragraphs[paragraphs["label_source"] == "none"]
     _print_labels(project)
     reliabilities = describe_sources(sources_that_label(project.prepared))
-    print(
-        *reliabilities, labelling.in_units(f"not labelled: {describe_size(unlabelled)}"), sep="\n"
-    )
+    rest = labelling.in_units(f"not labelled: {describe_size(unlabelled)}")
+    print(*reliabilities, rest, sep="\n")
     if not project.changed_sources:
         notes = missing_notes(labelling.labelled, read_metrics(project, project.champion))
         if notes:
@@ -238,11 +235,9 @@ def _topic_notes(data: Labelled, metrics: Metrics | None) -> list[str]:
         notes.append(
             f"{shortened_list(few, MOST_NAMED)}: fewer than 2 hand labels, too few to be {lacking}"
         )
-    unmeasured = [
-        name
-        for name, figures in (metrics.topics.items() if metrics else ())
-        if not figures.support and counts.get(name, 0) > 1  # A renamed topic has no count.
-    ]
+    figures = metrics.topics if metrics else {}
+    labelled = [name for name in figures if counts.get(name, 0) > 1]  # A renamed one has no count.
+    unmeasured = [name for name in labelled if not figures[name].support]
     if undefined := [t.name for t in topics.topics if t.definition == default_definition(t.name)]:
         notes.append(
             f"{shortened_list(undefined, MOST_NAMED)}: no definition in the codebook but the name; "

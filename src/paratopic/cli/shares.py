@@ -12,14 +12,7 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
-from paratopic.cli.next_steps import (
-    SHARES,
-    SUGGEST,
-    check_out,
-    next_steps,
-    print_steps,
-    typed_command,
-)
+from paratopic.cli.next_steps import SHARES, SUGGEST, check_out, invocation, next_steps, print_steps
 from paratopic.findings import groups, wording
 from paratopic.findings.groups import BORROWED, COUNT, Findings
 from paratopic.findings.population import Corpus, Counted
@@ -30,12 +23,9 @@ from paratopic.project.terminal import stdout_console
 from paratopic.results.project import Project
 
 SUFFIXES = (".csv", ".json", ".md", ".tex", ".png", ".svg")
-# Decimals of written numbers.
-DECIMALS = 6
-# Title of the table of differences and trends.
-CHANGES = "Changes in percentage points, with intervals"
-# Topics that a message lists.
-MOST_LISTED = 8
+DECIMALS = 6  # Decimals of written numbers.
+CHANGES = "Changes in percentage points, with intervals"  # Title of a table.
+MOST_LISTED = 8  # Topics that a message lists.
 
 
 def shares(
@@ -54,7 +44,7 @@ def shares(
             metavar="A B",
         ),
     ] = None,
-    counted_unit: Annotated[
+    unit: Annotated[
         Counted,
         typer.Option(
             "--of",
@@ -104,19 +94,19 @@ def shares(
     names, outs = by or [], out or []
     project = Project()
     _check_columns(names, compare)
-    _check_files(counted_unit, outs, rows, texts)
+    _check_files(unit, outs, rows, texts)
     for path in [*outs, rows] if rows else outs:
         check_out(project, path)
     labelling, confidence = project.labelling, project.params.evaluate.confidence
     columns = labelling.columns(names)
-    corpus = project.corpus(counted_unit, predictor=predictor or [], new_articles=new_articles)
+    corpus = project.corpus(unit, predictor=predictor or [], new_articles=new_articles)
     findings = project.shares(names, compare, corpus=corpus, distinct=distinct)
     regression = groups.rows_to_regress(corpus, labelling.paragraphs, texts) if rows else None
     is_count = bool((findings.table["rests_on"] == COUNT).all())
     method = "counted" if is_count else f"{confidence:.0%} intervals"
-    title = labelling.in_units(f"Shares of the {counted_unit}, {method}")
+    title = labelling.in_units(f"Shares of the {unit}, {method}")
     _print_tables(findings, columns, title)
-    notes = [wording.counting_rule(counted_unit, not distinct)]
+    notes = [wording.counting_rule(unit, not distinct)]
     if not is_count:
         notes += [labelling.basis, wording.method(corpus), wording.population(corpus)]
     lines = [*wording.notes(findings), wording.sentence(findings, corpus, confidence)]
@@ -135,9 +125,7 @@ def shares(
     steps = next_steps(project)
     steps.pop(SHARES, None)
     if not outs:
-        steps[f"{typed_command()} --out shares.csv --out shares.png"] = (
-            "write a table and a picture"
-        )
+        steps[f"{invocation()} --out shares.csv --out shares.png"] = "write a table and a picture"
     if steps.pop(SUGGEST, None):
         steps |= _draw_step(findings, names, corpus)
     print_steps(steps)
@@ -160,14 +148,12 @@ def _check_columns(columns: Sequence[str], compare: tuple[str, str] | None) -> N
         raise UserError(f"--compare {compare[0]} {compare[1]}: name two different values")
 
 
-def _check_files(
-    counted_unit: Counted, outs: Sequence[Path], rows: Path | None, texts: bool
-) -> None:
+def _check_files(unit: Counted, outs: Sequence[Path], rows: Path | None, texts: bool) -> None:
     """Refuse files of unknown formats, and options that contradict each other."""
     for path in outs:
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"--out {path}: name a file that ends in {', '.join(SUFFIXES)}")
-    if rows and (rows.suffix.lower() != ".csv" or counted_unit == "words"):
+    if rows and (rows.suffix.lower() != ".csv" or unit == "words"):
         raise UserError(f"--rows {rows}: name a .csv file; its rows are paragraphs or articles")
     if texts and not rows:
         raise UserError("--texts says what to write with --rows: add --rows FILE")

@@ -42,8 +42,7 @@ REPORT = {
 
 # Author of the first commit if git knows no user.
 _UNKNOWN_USER = ("-c", "user.name=paratopic", "-c", "user.email=paratopic@localhost")
-# Default source of paragraphs.
-SEEDS = Source("seeds")
+SEEDS = Source("seeds")  # Default source of paragraphs.
 
 
 def init(
@@ -166,10 +165,8 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
     edit_yaml(paths.codebook, folder, partial(set_topics, topics))
     write_text(folder / LABELS, "paragraph,topics,text\n")
     readme = Path(__file__).with_name("readme.md").read_text(encoding="utf-8")
-    write_text(
-        folder / README,
-        readme.format(name=folder.resolve().name, suffixes=", ".join(SUFFIXES), source=source.path),
-    )
+    title, suffixes = folder.resolve().name, ", ".join(SUFFIXES)
+    write_text(folder / README, readme.format(name=title, suffixes=suffixes, source=source.path))
     committed = [*map(str, new), str(LABELS.parent)]
     if not Path(source.path).is_absolute():  # Git cannot add files outside of the repository.
         committed.append(source.path)
@@ -201,23 +198,22 @@ def renew(folder: Path, topics: Topics, source: Source) -> str:
     paths, before, log = project.paths, project.params, project.log
     lines = read_lines(log) if log and log.exists() else []
     try:
-        topics = _with_known_topics(
-            topics, before.topics, {name for line in lines for name in line.names}
-        )
+        used = {name for line in lines for name in line.names}
+        topics = _with_known_topics(topics, before.topics, used)
     except ValueError as error:
         raise UserError(f"{paths.topics}: {error}") from None
     edit_yaml(paths.params, folder, partial(_edit_params, topics, source))
     edit_yaml(paths.topics, folder, partial(set_topics, topics))
     _trust_source(source, folder)
     n_open = sum(bool(topics.current_meaning(line.names).retired) for line in lines)
-    return "\n".join(
-        [
-            "Topics and prepare.sources are new; all other settings and labels stay.",
-            f"  topics were   {shortened_list(before.topics.names, MOST_NAMED)}",
-            f"  sources were  {', '.join(before.prepare.paths)}",
-            *([f"{plural(n_open, 'label')} in {log} to be given again"] if n_open else []),
-        ]
-    )
+    notes = [
+        "Topics and prepare.sources are new; all other settings and labels stay.",
+        f"  topics were   {shortened_list(before.topics.names, MOST_NAMED)}",
+        f"  sources were  {', '.join(before.prepare.paths)}",
+    ]
+    if n_open:
+        notes.append(f"{plural(n_open, 'label')} in {log} to be given again")
+    return "\n".join(notes)
 
 
 def _with_known_topics(topics: Topics, before: Topics, used: Collection[str]) -> Topics:

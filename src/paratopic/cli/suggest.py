@@ -14,14 +14,7 @@ import typer
 
 from paratopic.annotation import exchange, labelling_page, suggestion
 from paratopic.annotation.suggestion import Suggestion, make_suggestions
-from paratopic.cli.next_steps import (
-    DRAW,
-    check_out,
-    name_of_user,
-    next_steps,
-    print_steps,
-    read_texts,
-)
+from paratopic.cli.next_steps import DRAW, check_out, next_steps, print_steps, read_texts, user_name
 from paratopic.cli.predict import ModelOption
 from paratopic.corpus.labelled import LEAST_DRAWN, is_random
 from paratopic.corpus.table import groups_by, passages_for
@@ -85,8 +78,9 @@ Contains = Annotated[
 # Why predictions are hidden: the labels measure the model, or no model chose the paragraphs.
 HIDDEN_BY_DRAW = "paragraphs are drawn at random"
 HIDDEN_BY_SEARCH = "paragraphs are chosen by their text alone"
-# Most values of a column that a message lists.
-MOST_VALUES = 12
+MOST_VALUES = 12  # Most values of a column that a message lists.
+# Name of a group to draw from, such as "source=Post" → its texts.
+Groups = Mapping[str, set[str]]
 log = logging.getLogger(__name__)
 
 
@@ -209,7 +203,7 @@ def label(
         )
     project = Project()
     read_texts(project)
-    labelling, name = project.labelling, name_of_user(annotator)
+    labelling, name = project.labelling, user_name(annotator)
     labels = project.labels_file
     if not (path or random or mixed or labelling.labelled.by_hand.any()):
         log.warning("note: nothing is labelled yet. First label a random sample (`%s`)", DRAW)
@@ -218,9 +212,8 @@ def label(
         drawn = exchange.read_drawn(path, labelling.paragraphs)
         reason = _reason_to_hide_in_sheet(labelling, drawn, name)
     hidden = _is_hidden(project, blind, labelling.in_units(reason))
-    loaded = None
-    if path is None or not hidden:
-        loaded = _load_model(project, draw, model, hidden)
+    needs_model = path is None or not hidden
+    loaded = _load_model(project, draw, model, hidden) if needs_model else None
     # The address is printed before the model reads the texts, because that may take a minute.
     token = secrets.token_urlsafe(16)  # Other users of this machine cannot guess the address.
     with labelling_page.listen(port, token) as listener:
@@ -308,12 +301,7 @@ def _nothing_to_label(project: Project, draw: Draw) -> UserError:
 
 
 def _draw_suggestions(
-    project: Project,
-    n: int,
-    draw: Draw,
-    groups: Mapping[str, set[str]],
-    model: Model | None,
-    hidden: bool,
+    project: Project, n: int, draw: Draw, groups: Groups, model: Model | None, hidden: bool
 ) -> list[Suggestion]:
     """At most n paragraphs that are drawn at random or suggested by a model."""
     labelling, seed = project.labelling, project.params.seed
@@ -339,8 +327,8 @@ def _draw_suggestions(
     return [replace(item, reason=retired.get(item.id, "")) for item in suggestions]
 
 
-def _texts_by_group(labelling: Labelling, by: Sequence[str]) -> dict[str, set[str]]:
-    """Name of a group to draw from, such as ``"source=Post"`` → its texts."""
+def _texts_by_group(labelling: Labelling, by: Sequence[str]) -> Groups:
+    """The groups that --by names, with their texts; raises if a value is unknown."""
     groups: dict[str, set[str]] = {}
     for option in by:
         name, equals, value = option.partition("=")
@@ -366,9 +354,7 @@ def _texts_by_group(labelling: Labelling, by: Sequence[str]) -> dict[str, set[st
     return groups
 
 
-def _print_plan(
-    project: Project, groups: Mapping[str, set[str]], drawn: Sequence[Suggestion]
-) -> None:
+def _print_plan(project: Project, groups: Groups, drawn: Sequence[Suggestion]) -> None:
     """Print the expected widths of the groups' intervals on stderr."""
     if not groups:
         return

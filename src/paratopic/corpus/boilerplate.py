@@ -36,7 +36,7 @@ _SPEAKER = re.compile(rf"(?:Q\b|{_NAME}(?: (?:and|for|of|the|{_NAME})){{0,5}}:(?
 _WORD = re.compile(
     rf"[{CJK}]{{1,2}}|[{THAI}]{{1,5}}|[^\s—–{CJK}{THAI}]*[^\W{CJK}{THAI}][^\s—–{CJK}{THAI}]*"
 )
-_BREAKS_OFF = re.compile(r"(?:[—–…,-]|\.\.\.)$")
+_BROKEN = re.compile(r"(?:[—–…,-]|\.\.\.)$")
 _SENTENCE_END = re.compile(rf"[.!?…{STOPS}{QUESTIONS}][{CLOSERS}]*$")
 
 
@@ -79,6 +79,4 @@ def _is_reference(text: str) -> bool:
 def _is_fragment(text: str) -> bool:
     """Whether a text is too short to label: 'Q: Go on, please.', 'THE PRESIDENT: But they —'."""
     n_words = len(_WORD.findall(_SPEAKER.sub("", text, count=1)))
-    return n_words < FEWEST_WORDS or (
-        n_words <= MOST_WORDS_BROKEN and bool(_BREAKS_OFF.search(text))
-    )
+    return n_words < FEWEST_WORDS or (n_words <= MOST_WORDS_BROKEN and bool(_BROKEN.search(text)))

@@ -62,10 +62,9 @@ def near_duplicates(texts: Sequence[str]) -> Integers:
     """
     numbers, sequences = _number_words(texts)
     shingles = _shingles(sequences)
+    sizes = shingles.getnnz(axis=1)
     groups = _connect(
-        shingles,
-        shingles.getnnz(axis=1),
-        lambda shared, one, other: shared >= NEAR_DUPLICATE * (one + other - shared),
+        shingles, sizes, lambda n, one, other: n >= NEAR_DUPLICATE * (one + other - n)
     )
     return groups[numbers]
 
@@ -101,9 +100,7 @@ def article_groups(articles: Integers, duplicates: Integers) -> Integers:
     n_articles = distinct.getnnz(axis=0)
     shared = distinct[:, (n_articles > 1) & (n_articles <= RECURRING)]
     groups = _connect(
-        shared,
-        distinct.getnnz(axis=1),
-        lambda shared, one, other: 2 * shared > np.maximum(one, other),
+        shared, distinct.getnnz(axis=1), lambda n, one, other: 2 * n > np.maximum(one, other)
     )
     return groups[numbers][articles]
 

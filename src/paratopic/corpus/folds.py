@@ -183,7 +183,7 @@ def deal(targets: Booleans, groups: Integers, n_folds: int, seed: int) -> Intege
     # of targets, or numbered in order of appearance.
     if (targets.sum(axis=1) > 1).any():
         order = sorted(range(targets.shape[1]), key=lambda topic: targets[:, topic].tobytes())
-        return _deal_iteratively(targets[:, order], groups, n_folds, np.random.default_rng(seed))
+        return _deal_iteratively(targets[:, order], groups, n_folds, seed)
     classes = pd.factorize(np.where(targets.any(axis=1), targets.argmax(axis=1), -2))[0]
     fold = np.full(len(classes), ALWAYS_TRAIN, dtype=np.int64)
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed % 2**32)
@@ -351,9 +351,7 @@ def _hold_out_share(fold: Integers, n_folds: int, holdout: float) -> Integers:
     return np.where((fold != ALWAYS_TRAIN) & (fold <= last), 0, ALWAYS_TRAIN)
 
 
-def _deal_iteratively(
-    targets: Booleans, groups: Integers, n_folds: int, rng: np.random.Generator
-) -> Integers:
+def _deal_iteratively(targets: Booleans, groups: Integers, n_folds: int, seed: int) -> Integers:
     """Deal rows with several topics by iterative stratification, in whole groups.
 
     The method is that of Sechidis, Tsoumakas & Vlahavas 2011, "On the Stratification of Multi-Label
@@ -368,6 +366,7 @@ def _deal_iteratively(
     lacking = np.tile(counts.sum(axis=0) / n_folds, (n_folds, 1))
     fold_of = np.full(len(numbers), ALWAYS_TRAIN, dtype=np.int64)
     remaining = np.ones(len(numbers), dtype=bool)
+    rng = np.random.default_rng(seed)
     while remaining.any():
         n_groups = (counts[remaining] > 0).sum(axis=0)
         topic = int(np.where(n_groups > 0, n_groups, len(numbers) + 1)[:-1].argmin())

@@ -137,16 +137,15 @@ def compare(
     dummy = predictions[DUMMY]
     predictions[DUMMY] = replace(dummy, predicted=dummy.candidates)
     models: dict[str, dict[str, Estimate]] = {}
-    topic_figures: dict[str, dict[str, dict[str, Estimate]]] = {}
+    by_topic: dict[str, dict[str, dict[str, Estimate]]] = {}
     for name, table in tables.items():
         resampling = settings.confidence, settings.n_draws, seed
         measured = measure(outcomes(data, table), predictions[name], *resampling)
         keys = [key for key in metrics_in(data.topics.mode) if key in measured]
         models[name] = {key: measured[key] for key in keys}
-        topic_figures[name] = {}
+        by_topic[name] = {}
         for k, topic in enumerate(data.topics.names):
-            figures = {key: measured[key, k] for key in ("precision", "recall", "f1")}
-            topic_figures[name][topic] = figures
+            by_topic[name][topic] = {key: measured[key, k] for key in ("precision", "recall", "f1")}
     # The dummy is a fixed reference, so its figures have no interval.
     models[DUMMY] = {metric: Estimate(e.value) for metric, e in models[DUMMY].items()}
     differences = _differences(predictions, settings, choice, seed)
@@ -159,7 +158,7 @@ def compare(
         n=len(dummy.true),
         notes=tuple(cautions(outcomes(data, tables[DUMMY]), data.topics.names)),
         models=models,
-        topics=topic_figures,
+        topics=by_topic,
         differences=differences,
         leads=leads,
         champion=champion,

@@ -26,20 +26,8 @@ import numpy as np
 from scipy.special import betaincinv, gammaincinv, ndtri, stdtrit
 
 from paratopic.corpus.effective import Integers, design_effect, measured_design_effect
-from paratopic.evaluation.metrics import (
-    MetricKey,
-    Proportion,
-    Tally,
-    effective_n_by_topic,
-    effective_n_rows,
-    macro_f1,
-    prediction_proportions,
-    repeat_mean,
-    sample_value,
-    tallies,
-    topic_proportions,
-    train_share_of_topics,
-)
+from paratopic.evaluation import metrics
+from paratopic.evaluation.metrics import MetricKey, Proportion, Tally, repeat_mean, tallies
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.modes import Array, squared_distances
 
@@ -244,7 +232,7 @@ def measure(
     Macro-F1 has no interval if labels are too few (`Outcomes.too_few`).
     """
     resampling = confidence, n_draws, seed
-    proportions = prediction_proportions(predictions)
+    proportions = metrics.prediction_proportions(predictions)
     measured = proportion_estimates(predictions, proportions, *resampling)
     measured |= estimates(forced, *resampling)
     if forced.too_few:
@@ -266,11 +254,11 @@ def estimates(
     on there is also ece, the expected calibration error. It has no interval, because chance alone
     makes it positive.
     """
-    proportions = topic_proportions(outcomes)
+    proportions = metrics.topic_proportions(outcomes)
     measured = proportion_estimates(outcomes, proportions, confidence, n_draws, seed)
     measured |= _loss_estimates(outcomes, confidence)
     if len(outcomes.true) >= LEAST_FOR_ECE:
-        measured["ece"] = Estimate(float(sample_value(outcomes, Tally.calibration_error)))
+        measured["ece"] = Estimate(float(metrics.sample_value(outcomes, Tally.calibration_error)))
     return measured
 
 
@@ -372,7 +360,7 @@ def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[MetricKey, Es
         measured_effect = float(measured_design_effect(residuals, outcomes.groups))
         effect = shrunk_design_effect(measured_effect, outcomes.group_sizes)
         variance = DESIGN_EFFECT * effect * float((residuals**2).sum())
-        variance += ((mistake - value) / effective_n_rows(outcomes)) ** 2
+        variance += ((mistake - value) / metrics.effective_n_rows(outcomes)) ** 2
         half = quantile * float(np.sqrt(variance))
         measured[name] = Estimate(value, max(0.0, value - half), value + half)
     return measured
@@ -417,7 +405,7 @@ def _leads(one: Outcomes, other: Outcomes, swapped: Array) -> Array:
         change = (counts * swapped)[:, changed] @ moved[changed]
         for sign, sums in ((1, counts @ first + change), (-1, counts @ second - change)):
             hit, predicted = np.split(sums, 2, axis=1)
-            total = total + sign * macro_f1(hit, predicted, true, one.present)
+            total = total + sign * metrics.macro_f1(hit, predicted, true, one.present)
     return np.asarray(total / len(one.scores))
 
 
@@ -454,7 +442,7 @@ def _disagreement_variance(one: Outcomes, other: Outcomes) -> float:
     """Variance of the lead by the shares of each topic's rows in which only one model is right."""
     right = (one.predicted & one.true)[:, :, one.present].mean(axis=0)
     other_right = (other.predicted & other.true)[:, :, one.present].mean(axis=0)
-    true, sizes = one.counts[:, None] * one.true[:, one.present], effective_n_by_topic(one)
+    true, sizes = one.counts[:, None] * one.true[:, one.present], metrics.effective_n_by_topic(one)
     disagreement = (true * (right - other_right) ** 2).sum(axis=0) / true.sum(axis=0)
     shrunken = _shrunken_shares(disagreement, sizes)
     return float((shrunken / sizes).mean() / len(shrunken))
@@ -462,8 +450,8 @@ def _disagreement_variance(one: Outcomes, other: Outcomes) -> float:
 
 def _log_gain(outcomes: Outcomes) -> float:
     """Error in macro-F1 times the logarithm of the share of labels that models are trained on."""
-    train_share = max(train_share_of_topics(outcomes), LEAST_TRAIN_SHARE)
-    return float((1 - sample_value(outcomes, Tally.macro_f1)) * np.log(train_share))
+    train_share = max(metrics.train_share_of_topics(outcomes), LEAST_TRAIN_SHARE)
+    return float((1 - metrics.sample_value(outcomes, Tally.macro_f1)) * np.log(train_share))
 
 
 def _draws(outcomes: Outcomes, n_draws: int, seed: int) -> Iterator[tuple[Array, Array]]:

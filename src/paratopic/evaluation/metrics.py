@@ -248,9 +248,8 @@ def effective_n_by_topic(outcomes: Outcomes) -> Array:
 
 def macro_f1_proportion(outcomes: Outcomes) -> Proportion:
     """Macro-F1 as a proportion."""
-    return Proportion(
-        Tally.macro_f1, effective_n_by_topic(outcomes), train_share_of_topics(outcomes), Tally.f1
-    )
+    sizes, train_share = effective_n_by_topic(outcomes), train_share_of_topics(outcomes)
+    return Proportion(Tally.macro_f1, sizes, train_share, Tally.f1)
 
 
 def topic_proportions(outcomes: Outcomes) -> dict[MetricKey, Proportion]:

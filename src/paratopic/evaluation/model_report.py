@@ -14,17 +14,9 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer, model_vali
 
 from paratopic.corpus.folds import Split
 from paratopic.corpus.labelled import Labelled
-from paratopic.evaluation import metrics
+from paratopic.evaluation import metrics, outcomes
 from paratopic.evaluation.intervals import Difference, Estimate, difference, measure
-from paratopic.evaluation.outcomes import (
-    Outcomes,
-    cautions,
-    confusion,
-    evaluated_predictions,
-    mean_over_repeats,
-    outcomes,
-    prediction_outcomes,
-)
+from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.modes import NEVER, Array, Calibration, Targets, has_topic
 from paratopic.project.errors import signed
 from paratopic.project.metric_names import Metric, metrics_in
@@ -283,8 +275,8 @@ def build_report(
     if scores.empty:
         tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY_TABLES.items()}
         return Metrics.model_validate({"n": 0, **basis, "notes": split.messages}), tables
-    forced, by_repeat = outcomes(data, scores), prediction_outcomes(data, scores)
-    predictions = evaluated_predictions(data, scores)
+    forced, by_repeat = outcomes.outcomes(data, scores), outcomes.prediction_outcomes(data, scores)
+    predictions = outcomes.evaluated_predictions(data, scores)
     resampling = settings.confidence, settings.n_draws, seed
     measured = measure(forced, by_repeat, *resampling)
     supports = forced.true[forced.counts > 0].sum(axis=0).tolist()
@@ -302,15 +294,15 @@ def build_report(
         "topics": topic_figures,
         **thresholds_effect(by_repeat, topics.names, out_of_fold),
         "confidence": settings.confidence,
-        "notes": (*split.messages, *cautions(forced, topics.names)),
+        "notes": (*split.messages, *outcomes.cautions(forced, topics.names)),
     }
     if out_of_fold.without_context is not None:
-        without_context = prediction_outcomes(data, out_of_fold.without_context)
+        without_context = outcomes.prediction_outcomes(data, out_of_fold.without_context)
         report["context"] = Context(difference(by_repeat, without_context, *resampling))
-    mean_outcomes = outcomes(data, mean_over_repeats(scores, topics))
+    mean_outcomes = outcomes.outcomes(data, outcomes.mean_over_repeats(scores, topics))
     table = predictions.table
     tables = {
-        "confusion": confusion(predictions, topics),
+        "confusion": outcomes.confusion(predictions, topics),
         "precision_recall": precision_recall_table(mean_outcomes, topics.names),
         "reliability": reliability_table(mean_outcomes),
         "risk": risk_curve(table["certainty"].to_numpy(), table["right"].to_numpy()),
@@ -424,9 +416,8 @@ LOSS_REASON = (
 
 def context_in_words(final: Final, metrics: Metrics) -> str:
     """Sentences on the context that a model reads, and on its gain."""
-    parts = [
-        f"{CONTEXT_NAMES[name]} ({factor:g})" for name, factor in final.context.items() if factor
-    ]
+    factors = final.context.items()
+    parts = [f"{CONTEXT_NAMES[name]} ({factor:g})" for name, factor in factors if factor]
     if not parts:
         return "reads each paragraph alone."
     *others, last = parts

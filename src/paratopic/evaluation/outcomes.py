@@ -160,16 +160,9 @@ def _joined_outcomes(
     held_out = data.folds[data.folds["fold"] != ALWAYS_TRAIN].groupby(["repeat", "fold"]).size()
     # Nothing is held out from models that are not trained on these rows.
     share = held_out.mean() / data.folds["id"].nunique() if len(held_out) else 0.0
-    return Outcomes(
-        mode_of(data.topics.mode),
-        true,
-        pd.factorize(part.groups)[0].astype(np.int64),
-        scores,
-        predicted,
-        float(1 - share),
-        train_shares(all_targets, data.folds, list(data.rows["id"])),
-        weights,
-    )
+    mode, groups = mode_of(data.topics.mode), pd.factorize(part.groups)[0].astype(np.int64)
+    topic_shares = train_shares(all_targets, data.folds, list(data.rows["id"]))
+    return Outcomes(mode, true, groups, scores, predicted, float(1 - share), topic_shares, weights)
 
 
 def train_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> Array:
@@ -318,7 +311,7 @@ def confusions(predictions: EvaluatedPredictions, topics: Topics) -> list[str]:
     In mode single, each is about a pair of topics, such as "security mistaken for trade: 7 of 31
     labelled security". In mode multi, each counts how often a topic is missed or wrongly predicted.
     """
-    find = _mistaken_pairs if topics.max_topics == 1 else _errors_by_topic
+    find = _mistaken_pairs if topics.max_topics == 1 else _topic_errors
     return [text for text, count in sorted(find(predictions, topics), key=lambda kind: -kind[1])]
 
 
@@ -336,9 +329,7 @@ def _mistaken_pairs(predictions: EvaluatedPredictions, topics: Topics) -> Iterat
             yield f"{mistake}: {count} of {n_labelled[label]} labelled {label}", count
 
 
-def _errors_by_topic(
-    predictions: EvaluatedPredictions, topics: Topics
-) -> Iterator[tuple[str, int]]:
+def _topic_errors(predictions: EvaluatedPredictions, topics: Topics) -> Iterator[tuple[str, int]]:
     """A sentence about the misses and the wrong predictions of each topic, and their number."""
     all_true, all_predicted = predictions.outcomes.true.T, predictions.outcomes.predicted[0].T
     for name, true, predicted in zip(topics.names, all_true, all_predicted, strict=True):

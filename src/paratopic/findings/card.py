@@ -88,9 +88,7 @@ def _named_from(model: Model) -> list[float]:
     return needed
 
 
-def _metadata(
-    model: Model, params: Params, base_model: str | None, report: Metrics
-) -> ModelCardData:
+def _metadata(model: Model, params: Params, base: str | None, report: Metrics) -> ModelCardData:
     """Metadata of the card for hubs, without an encoder in a local folder."""
     results = [
         EvalResult(
@@ -110,7 +108,7 @@ def _metadata(
         library_name="paratopic",
         pipeline_tag="text-classification",
         tags=["paratopic", "text-classification"],
-        base_model=base_model,
+        base_model=base,
         eval_results=results or None,
         model_name=model.kind if results else None,
         **about,

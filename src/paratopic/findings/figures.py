@@ -1,7 +1,6 @@
 """Charts of the reports: SVG for the page, and PNG and SVG files.
 
-This module measures nothing: numbers come from `model_report`, `comparison` and `groups`. The same
-numbers give the same bytes.
+This module measures nothing. The same numbers give the same bytes.
 """
 
 from __future__ import annotations
@@ -84,9 +83,7 @@ def plot_comparison(path: Path, comparison: Comparison, confidence: float) -> No
     for line, (model, figures) in enumerate(comparison.models.items()):
         estimate = figures[metric.key]
         if estimate.low is not None and estimate.high is not None:
-            axes.hlines(
-                line, estimate.low, estimate.high, color=COLOURS[model], linewidth=2, alpha=0.5
-            )
+            axes.hlines(line, estimate.low, estimate.high, color=COLOURS[model], lw=2, alpha=0.5)
         _point(axes, estimate.value, line, model)
         axes.text(1.03, line, f"{estimate.value:.2f}", va="center")
     _name_lines(axes, list(comparison.models))
@@ -390,11 +387,9 @@ def _fonts(text: str, path: Path) -> list[str]:
     """Choose `FONT` and installed fonts for letters that it lacks; log letters without a font."""
     fonts, missing = [FONT], {ord(letter) for letter in text}
     missing -= get_font(fontManager.findfont(FONT)).get_charmap().keys()
-    upright = (font for font in fontManager.ttflist if font.style == "normal")
-    ordered = sorted(
-        upright, key=lambda font: ("Sans" not in font.name, font.name, font.weight != 400)
-    )
-    for font in ordered:
+    upright = [font for font in fontManager.ttflist if font.style == "normal"]
+    upright.sort(key=lambda font: ("Sans" not in font.name, font.name, font.weight != 400))
+    for font in upright:
         # The font Last Resort has boxes for all letters.
         if not missing or font.name.startswith("Last Resort"):
             continue

@@ -1,7 +1,6 @@
 """Tables of shares: how much of a corpus is about each topic, by period, source or any column.
 
-`shares` has the estimates, `population` the corpus, and `wording` sentences about the tables. This
-module reads no files and plots nothing.
+`shares` has the estimates. This module reads no files and plots nothing.
 """
 
 from __future__ import annotations
@@ -226,11 +225,8 @@ class Findings:
 # Level of the test whether the model errs alike in all parts.
 ALIKE = 0.05
 # Values of the column rests_on.
-OWN, BORROWED, FEW = (
-    "its own labels",
-    "all labels (assumes equal errors in all groups)",
-    "few labels",
-)
+OWN, FEW = "its own labels", "few labels"
+BORROWED = "all labels (assumes equal errors in all groups)"
 COUNT = "a count: all of it is labelled"
 # Name of the whole corpus. It has brackets, because a column may have the value "all".
 ALL = "(all)"
@@ -333,9 +329,7 @@ def short_name(outcome: str) -> str:
     return "none" if outcome == NO_TOPIC else outcome
 
 
-def _part_rows(
-    corpus: Corpus, key: Mapping[str, object], members: Array, part: Part
-) -> pd.DataFrame:
+def _part_rows(corpus: Corpus, key: Mapping[str, str], members: Array, part: Part) -> pd.DataFrame:
     """Make the lines of a part in the table of findings; `key` has its values of the columns."""
     rows = corpus.rows[members > 0]
     sizes = {} if corpus.counted == "articles" else {"paragraphs": len(rows)}
@@ -348,7 +342,7 @@ def _part_rows(
 
 
 def _estimate_lines(
-    corpus: Corpus, key: Mapping[str, object], name: str, estimates: Sequence[Estimate]
+    corpus: Corpus, key: Mapping[str, str], name: str, estimates: Sequence[Estimate]
 ) -> pd.DataFrame:
     """Make a line for each outcome: key, topic, the value in column `name`, low and high."""
     lines = [
@@ -370,9 +364,8 @@ def _compared(grouping: Grouping, compare: tuple[str, str] | None) -> tuple[str,
         return known[-1], known[0]
     for name in compare or ():
         if name not in names:
-            raise UserError(
-                f"--compare {name}: there is no such value; the values are {', '.join(names)}"
-            )
+            listed = ", ".join(names)
+            raise UserError(f"--compare {name}: there is no such value; the values are {listed}")
     return compare
 
 
@@ -386,11 +379,12 @@ def _changes(
 ) -> pd.DataFrame:
     names = [", ".join(key) for key in grouping.keys]
     known = [number for number, key in enumerate(grouping.keys) if UNKNOWN not in key]
-    changes: dict[str, Sequence[Estimate]] = {}
+    tables = []
     if compared is not None:
         minuend = parts[names.index(compared[0])].shares
         subtrahend = parts[names.index(compared[1])].shares
-        changes[" minus ".join(compared)] = list(map(difference, minuend, subtrahend))
+        gaps = list(map(difference, minuend, subtrahend))
+        tables.append(_estimate_lines(corpus, {"what": " minus ".join(compared)}, "change", gaps))
     if len(known) > 2 and grouping.times:
         total = np.sum([masses[part] for part in known], axis=0)
         weighted = [masses[part] * grouping.times[grouping.keys[part]] for part in known]
@@ -398,9 +392,6 @@ def _changes(
         column = grouping.columns[0]
         # The unit of a column with numbers is not known.
         unit = UNITS[column] if column in PERIODS else f"unit of {column}"
-        changes[f"trend per {unit}"] = trend(corpus, total, times, confidence)
-    tables = [
-        _estimate_lines(corpus, {"what": name}, "change", estimates)
-        for name, estimates in changes.items()
-    ]
+        slopes = trend(corpus, total, times, confidence)
+        tables.append(_estimate_lines(corpus, {"what": f"trend per {unit}"}, "change", slopes))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=CHANGES)

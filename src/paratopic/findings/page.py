@@ -1,7 +1,6 @@
 """The report as one page that needs no other file and no network.
 
-This module measures nothing: figures come from `model_report`, `comparison`, `groups` and `slices`,
-doubtful labels from `review`. page.html has the text, and `figures` makes charts as SVG inside it.
+This module measures nothing. page.html has the text, and `figures` makes charts as SVG inside it.
 """
 
 from __future__ import annotations
@@ -131,15 +130,11 @@ def read_report(folder: Path) -> ModelReport:
     UserError
         A file is missing or damaged.
     """
-    return ModelReport(
-        folder.name,
-        Final.load(folder / FINAL),
-        Metrics.load(folder / "metrics.json"),
-        {
-            table: files.read_csv(folder / f"{table}.csv", REPRO, **options)
-            for table, options in TABLES.items()
-        },
-    )
+    final, metrics = Final.load(folder / FINAL), Metrics.load(folder / "metrics.json")
+    tables = {}
+    for name, options in TABLES.items():
+        tables[name] = files.read_csv(folder / f"{name}.csv", REPRO, **options)
+    return ModelReport(folder.name, final, metrics, tables)
 
 
 @figures.STYLED

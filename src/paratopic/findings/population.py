@@ -1,8 +1,7 @@
 """The corpus that shares are estimated for: all paragraphs or articles, and a labelled sample.
 
 This module joins a project's tables with predictions, by models of the folds or from a table. It
-refuses labels that are no sample of the corpus. It reads no files and loads no models; `shares`
-has the estimates.
+refuses labels that are no sample of the corpus. It reads no files and loads no models.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from paratopic.inference.modes import Array, Integers, Scores, mode_of
 from paratopic.labels.log import ARTICLE
 from paratopic.project.errors import UserError, plural, shortened_list
 from paratopic.project.scripts import n_words
-from paratopic.project.topics import NO_TOPIC_CELL, Topics, split_cell
+from paratopic.project.topics import NONE_CELL, Topics, split_cell
 
 # Number of paragraphs that a message names.
 MOST_NAMED = 3
@@ -110,7 +109,7 @@ class CrossPredictor:
         no_predictions = Predictions(np.zeros((len(order) if by_article else n_texts, n_outcomes)))
         is_labelled = np.zeros(n_texts, dtype=bool)
         is_labelled[text_numbers[frame["label_source"] != "none"]] = True
-        repeats = self._probabilities_by_repeat(frame, topics, text_numbers)
+        repeats = self._by_repeat(frame, topics, text_numbers)
         is_predicted = np.asarray(np.isfinite(repeats).all(axis=(0, 2)))
         if self.unlabelled.empty or not is_predicted[is_labelled].all():
             return no_predictions
@@ -129,9 +128,7 @@ class CrossPredictor:
         values, noise = corrected_predictions(rough, means, numbers, rates)
         return Predictions(values, rate, noise)
 
-    def _probabilities_by_repeat(
-        self, frame: pd.DataFrame, topics: Topics, text_numbers: Integers
-    ) -> Array:
+    def _by_repeat(self, frame: pd.DataFrame, topics: Topics, text_numbers: Integers) -> Array:
         """Probabilities of the outcomes of N texts in R repeats, (R, N, K); NaN if not predicted.
 
         The probability of a topic that has labels in no fold is added to that of no topic. So the
@@ -195,7 +192,7 @@ def predictor_from_columns(
     rows
         All paragraphs, with columns of metadata.
     columns
-        One column with topics as in a table of labels, `NO_TOPIC_CELL` for none of them; or a
+        One column with topics as in a table of labels, `NONE_CELL` for none of them; or a
         column of probabilities for each topic, in the order of the codebook.
     no_topic
         Other cells that stand for none of the topics.
@@ -220,10 +217,9 @@ def predictor_from_columns(
             "and run `dvc repro prepare`"
         )
     if len(columns) == 1:
+        none_cells = {NONE_CELL, *no_topic}
         names = [
-            ()
-            if cell in {NO_TOPIC_CELL, *no_topic}
-            else topics.check(split_cell(cell), f"{option}, {id_}")
+            () if cell in none_cells else topics.check(split_cell(cell), f"{option}, {id_}")
             for cell, id_ in zip(cells[:, 0], rows["id"], strict=True)
         ]
         values = targets_of(map(topics.counted, names), topics.names).astype(np.float64)
@@ -475,10 +471,8 @@ def _check_size(n: int, unit: str, need: str, least: int, available: float = np.
         more = f"label {least - n} more (`paratopic label --random{articles}`)"
         if available < least:
             more = f"the project has only {available}: add some, label them"
-        raise UserError(
-            plural(n, f"{unit} drawn at random has", f"{unit}s drawn at random have")
-            + f" {need} need {least}: {more}, and run `dvc repro`"
-        )
+        drawn = plural(n, f"{unit} drawn at random has", f"{unit}s drawn at random have")
+        raise UserError(f"{drawn} {need} need {least}: {more}, and run `dvc repro`")
 
 
 def _is_drawn_by_article(rows: pd.DataFrame) -> pd.Series:

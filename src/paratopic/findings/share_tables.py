@@ -71,9 +71,8 @@ def share_table(
     table, n_topics = findings.table, findings.table["topic"].nunique()
     separator = "\n" if narrow else " "
     cells = [_share_cell(row, separator) for row in table.to_dict("records")]
-    labels = []
-    for n, size in zip(table["labels"], table[findings.unit], strict=True):
-        labels.append(f"{n:,}{separator}of {size:,}")
+    sizes = zip(table["labels"], table[findings.unit], strict=True)
+    labels = [f"{n:,}{separator}of {size:,}" for n, size in sizes]
     labels_title = f"effective{separator}labels" if findings.is_effective else "labels"
     keys = [table[name] for name in columns]
     if narrow:

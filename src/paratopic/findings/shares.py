@@ -105,8 +105,7 @@ class Sample:
     @cached_property
     def residuals(self) -> Array:
         """Labels minus predictions times `factor`, (n, K)."""
-        residuals: Array = self.truth - self.factor * self.probabilities[self.labelled]
-        return residuals
+        return np.asarray(self.truth - self.factor * self.probabilities[self.labelled])
 
     @property
     def has_predictions(self) -> bool:
@@ -379,8 +378,7 @@ def _between_part_variance(sample: Sample, masses: Sequence[Array], overall: _Co
     means = np.array([correction.mean for correction in corrections])
     gaps = sizes @ (means - sizes @ means / sizes.sum()) ** 2
     excess = gaps - (len(corrections) - 1) * overall.variance
-    variance: Array = np.maximum(0.0, excess / (sizes.sum() - sizes @ sizes / sizes.sum()))
-    return variance
+    return np.asarray(np.maximum(0.0, excess / (sizes.sum() - sizes @ sizes / sizes.sum())))
 
 
 def _equivalent_sizes(sample: Sample, masses: Array, correction: _Correction) -> Array:
@@ -415,16 +413,12 @@ def _article_errors(
     return None
 
 
-def _clustered_sizes(
-    sizes: Array, errors: Array, n_articles: int, values: Array, least: float
-) -> Array:
-    """Equivalent sizes, (K,), at least `least`, if articles vary with these errors, (G, K)."""
-    variance = n_articles / (n_articles - 1) * (errors**2).sum(axis=0)
-    independent = np.divide(
-        values * (1 - values), variance, out=np.full_like(values, np.inf), where=variance > 0
-    )
-    fewer: Array = np.maximum(np.minimum(sizes, independent), least)
-    return fewer
+def _clustered_sizes(sizes: Array, errors: Array, n: int, values: Array, least: float) -> Array:
+    """Equivalent sizes, (K,), at least `least`, if n articles vary with these errors, (G, K)."""
+    variance = n / (n - 1) * (errors**2).sum(axis=0)
+    unlimited = np.full_like(values, np.inf)
+    independent = np.divide(values * (1 - values), variance, out=unlimited, where=variance > 0)
+    return np.asarray(np.maximum(np.minimum(sizes, independent), least))
 
 
 def _degrees_of_freedom(errors: Array, most: int) -> Array:

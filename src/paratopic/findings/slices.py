@@ -96,10 +96,7 @@ def describe_slices(slices: Sequence[Slice]) -> list[str]:
 
 
 def slice_columns(
-    rows: pd.DataFrame,
-    ids: Sequence[str],
-    annotators: Mapping[str, str],
-    wanted: Sequence[str] = (),
+    rows: pd.DataFrame, ids: Sequence[str], annotators: Mapping[str, str], kept: Sequence[str] = ()
 ) -> dict[str, list[str]]:
     """Columns whose values divide paragraphs into slices.
 
@@ -109,7 +106,7 @@ def slice_columns(
         All paragraphs, with columns of metadata.
     ids
         Ids of the n evaluated paragraphs.
-    wanted
+    kept
         Names of the columns to keep; all by default.
 
     Returns
@@ -135,9 +132,9 @@ def slice_columns(
     metadata = {name: column_values(rows, name) for name in fields if name != "date"}
     sizes = {name: len({*values}) for name, values in metadata.items()}
     columns |= {name: values for name, values in metadata.items() if sizes[name] <= MOST_VALUES}
-    for name in wanted:
+    for name in kept:
         _check_column(name, columns, sizes)
-    return {name: columns[name] for name in columns if not wanted or name in wanted}
+    return {name: columns[name] for name in columns if not kept or name in kept}
 
 
 def _length_thirds(texts: pd.Series) -> list[str]:
@@ -198,9 +195,8 @@ def find_slices(
     effect *= few_groups_factor(len(outcomes.group_sizes), confidence)
     gaps = right @ contrasts
     rng, steps = np.random.default_rng(seed), range(0, N_PERMUTATIONS, STEP)
-    permuted_gaps = np.concatenate(
-        [rng.permuted(np.tile(right, (STEP, 1)), axis=1) @ contrasts for _ in steps]
-    )
+    batches = [rng.permuted(np.tile(right, (STEP, 1)), axis=1) @ contrasts for _ in steps]
+    permuted_gaps = np.concatenate(batches)
     noises = permuted_gaps.std(axis=0)
     noises[noises < ROUNDING] = np.inf  # All predictions are right, or all are wrong.
     largest = (permuted_gaps / noises).max(axis=1)
@@ -215,16 +211,14 @@ def find_slices(
     return sorted(slices, key=lambda row: (row.p, row.accuracy - row.elsewhere))
 
 
-def _members(
-    columns: Mapping[str, Sequence[str]], counted: Targets
-) -> list[tuple[str, str, Targets]]:
+def _members(columns: Mapping[str, Sequence[str]], used: Targets) -> list[tuple[str, str, Targets]]:
     """Column and value of each slice, and whether each paragraph is in it, (n,)."""
     members: dict[bytes, tuple[str, str, Targets]] = {}
     for column, values in columns.items():
         cells = np.array(values, dtype=object)
         for value in sorted(set(values) - {""}):
-            is_member = (cells == value) & counted
-            if LEAST <= is_member.sum() <= counted.sum() - LEAST:
+            is_member = (cells == value) & used
+            if LEAST <= is_member.sum() <= used.sum() - LEAST:
                 members.setdefault(is_member.tobytes(), (column, value, is_member))
     return list(members.values())
 

@@ -74,7 +74,7 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     changes = findings.changes[~findings.is_trend]
     changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
     if len(changes) and findings.compared:
-        return _change_sentence(findings, changes, corpus, confidence)
+        return _change(findings, changes, corpus, confidence)
     overall = findings.table[: len(corpus.outcomes)]
     overall = overall[overall["topic"] != NO_TOPIC]
     row = overall.iloc[int(overall["share"].argmax())]
@@ -87,9 +87,7 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     return f"{lead} ({interval}), {_basis(findings, corpus)}"
 
 
-def _change_sentence(
-    findings: Findings, changes: pd.DataFrame, corpus: Corpus, confidence: float
-) -> str:
+def _change(findings: Findings, changes: pd.DataFrame, corpus: Corpus, confidence: float) -> str:
     """Write a sentence on the change that is largest for the width of its interval."""
     # The interval of a difference between two counts has no width.
     clarity = changes["change"].abs() / (changes["high"] - changes["low"]).clip(lower=1e-9)
@@ -155,10 +153,8 @@ def population(corpus: Corpus) -> str:
     line = f"Intervals are about further articles like these ({size})"
     if corpus.n_articles >= FEW_ARTICLES:
         return f"{line}, of which they are treated as a random sample."
-    return (
-        f"{line}. With fewer than {FEW_ARTICLES} articles, such intervals are rough, and often too "
-        "narrow."
-    )
+    few = f"With fewer than {FEW_ARTICLES} articles"
+    return f"{line}. {few}, such intervals are rough, and often too narrow."
 
 
 def clustering(corpus: Corpus) -> str:
@@ -166,10 +162,8 @@ def clustering(corpus: Corpus) -> str:
     line = "In regressions, cluster standard errors by article."
     if corpus.n_articles >= FEW_ARTICLES:
         return line
-    return (
-        f"{line} With fewer than {FEW_ARTICLES} articles (there are {corpus.n_articles}), such "
-        "errors are often too small."
-    )
+    few = f"With fewer than {FEW_ARTICLES} articles (there are {corpus.n_articles})"
+    return f"{line} {few}, such errors are often too small."
 
 
 def marks(findings: Findings) -> list[str]:
@@ -207,13 +201,11 @@ def notes(findings: Findings) -> list[str]:
     # A difference between groups without intervals is not shown, and this line gives the reason.
     groups = findings.groups
     n_labels = groups["labels"][groups["low"].isna()]
-    few = [
-        f"{name} has {n_labels[name]}"
-        if n_labels[name] < LEAST_LABELS
-        else f"{name} has them in too few articles"
-        for name in findings.compared
-        if name in n_labels
-    ]
+    few = []
+    for name in findings.compared:
+        if name in n_labels:
+            n = n_labels[name]
+            few.append(f"{name} has {n if n < LEAST_LABELS else 'them in too few articles'}")
     if few:
         needs = f"each of the two needs {LEAST_LABELS} labels, and {', '.join(few)}"
         lines.append(f"{' minus '.join(findings.compared)} is not shown: {needs}.")
@@ -340,21 +332,19 @@ def plan(
         lines = [f"After this draw, {subject} fewer than {LEAST_LABELS} labels, so no interval"]
     else:
         between = f"{after[0]} to {after[-1]}" if after[0] < after[-1] else f"{after[0]}"
-        widths = _planned_widths(after[0], largest, known, confidence)
+        widths = _half_widths(after[0], largest, known, confidence)
         lines = [f"After this draw, each group has {between} labels: {widths}"]
     for n in sorted({min(n, largest) for n in PLANNED}):
         more = sum(max(0, min(n, size) - n_labels) for n_labels, _, size in groups.values())
         if n > after[0] and more:
             smaller = [f"all {size} of {name}" for name, (*_, size) in groups.items() if size < n]
             others = f", or {shortened_list(smaller)}" if smaller else ""
-            widths = _planned_widths(n, largest, known, confidence)
+            widths = _half_widths(n, largest, known, confidence)
             lines.append(f"{n} labels in each group{others} (--n {more}): {widths}")
     return lines
 
 
-def _planned_widths(
-    n: int, largest: int, known: tuple[str, float] | None, confidence: float
-) -> str:
+def _half_widths(n: int, largest: int, known: tuple[str, float] | None, confidence: float) -> str:
     """Half widths with n labels in the largest group, at a share of 50% and at the known share."""
     shares = {"": 0.5}
     if known:
@@ -425,7 +415,5 @@ def _columns(corpus: Corpus, confidence: float, drawn_by: Collection[str]) -> li
 
     periods = periods_of(corpus.rows)
     periods = [name for name in periods if name in drawn_by] or periods
-    columns = []
-    if periods:
-        columns.append(next(filter(has_intervals, periods), periods[0]))
-    return [*columns, *filter(has_intervals, few)]
+    period = [next(filter(has_intervals, periods), periods[0])] if periods else []
+    return [*period, *filter(has_intervals, few)]

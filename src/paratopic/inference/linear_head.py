@@ -90,9 +90,8 @@ class LinearHead(NamedTuple):
     def read(self, windows: Windows, mode: Mode, n_texts: int) -> Reading:
         """Compute the logits of n texts from their windows."""
         features, owner, lengths = windows
-        n_windows = np.bincount(owner, minlength=n_texts)
         logits = mode.combine_windows(self.logits(features), lengths, owner, n_texts)
-        return Reading(logits, n_windows)
+        return Reading(logits, np.bincount(owner, minlength=n_texts))
 
     def save(self, path: Path) -> None:
         """Write the head as safetensors; equal heads give equal bytes."""
@@ -212,7 +211,7 @@ class ContextMatrix(NamedTuple):
         return total
 
 
-def context_matrix(texts: Texts, weights: ContextWeights) -> ContextMatrix:
+def weigh_texts(texts: Texts, weights: ContextWeights) -> ContextMatrix:
     """Compute the weights of texts and their context, without context of weight 0.
 
     Each distinct text is listed once, in the order of first occurrence: first the texts, then the

@@ -122,14 +122,13 @@ def read_manifest(folder: Path) -> Manifest:
             "model again"
         ) from None
     for name, checksum in files.items():
-        if not (folder / name).is_file():
+        file = folder / name
+        if not file.is_file():
             raise UserError(
                 f"{folder} lacks {name}; copy the whole folder, or train the model again"
             )
-        if sha256(folder / name) != checksum:
-            raise UserError(
-                f"{folder / name} is damaged (its checksum differs); train the model again"
-            )
+        if sha256(file) != checksum:
+            raise UserError(f"{file} is damaged (its checksum differs); train the model again")
     return manifest
 
 

@@ -373,7 +373,6 @@ def load(folder: str | os.PathLike[str] | None = None) -> Model:
     UserError
         The folder does not exist or is not a paratopic model, its digest differs, a store or a hub
         cannot be reached, or a file is missing or damaged; the message names it.
-
     """
     started = time.monotonic()
     model = _load(_folder(folder))

@@ -1,7 +1,4 @@
-"""Prediction with a saved transformer: an ONNX encoder and a linear head, without torch.
-
-The room `transformer` fine-tunes the encoder and exports it to ONNX.
-"""
+"""Prediction with a saved transformer: an ONNX encoder and a linear head, without torch."""
 
 from __future__ import annotations
 
@@ -17,13 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from paratopic.inference.linear_head import (
-    ContextWeights,
-    Reading,
-    Windows,
-    context_matrix,
-    read_head,
-)
+from paratopic.inference.linear_head import ContextWeights, Reading, Windows, read_head, weigh_texts
 from paratopic.inference.modes import Array, Integers, Mode
 from paratopic.project.texts import Texts
 
@@ -87,7 +78,7 @@ def embed_in_context(
     `embed` converts windows of token ids to embeddings of unit length, (n windows, d). It gets the
     windows of each distinct text once.
     """
-    matrix = context_matrix(texts, context)
+    matrix = weigh_texts(texts, context)
     windows, text = read_windows(tokenizer, matrix.texts)
     embeddings = embed(windows)
     n_windows = np.bincount(text, minlength=len(matrix.texts))[matrix.own]

@@ -1,7 +1,6 @@
 """Downloads of models from MLflow's store or from a model hub, and the address of the store.
 
-`tracking` logs runs and registers models. The libraries are imported late, because prediction from
-a folder does not need them.
+Their libraries are imported late, because prediction from a folder does not need them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Prediction with a saved baseline: TF-IDF and a linear head, without scikit-learn.
 
 The features equal scikit-learn's bit by bit, and are computed faster: each distinct word is split
-into character n-grams only once. `baseline.fit` fits and saves baselines.
+into character n-grams only once.
 """
 
 from __future__ import annotations
@@ -17,13 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
 
-from paratopic.inference.linear_head import (
-    ContextWeights,
-    Reading,
-    Windows,
-    context_matrix,
-    read_head,
-)
+from paratopic.inference.linear_head import ContextWeights, Reading, Windows, read_head, weigh_texts
 from paratopic.inference.modes import Array, Mode
 from paratopic.project.texts import Texts
 
@@ -95,7 +89,7 @@ def transform_in_context(
     """
     from scipy import sparse
 
-    matrix = context_matrix(texts, context)
+    matrix = weigh_texts(texts, context)
     features = transform(matrix.texts)
     own = features[matrix.own]
     if not len(matrix.row):
@@ -244,8 +238,7 @@ class TfIdfUnion:
 
         cleaned = [clean(text) for text in texts]
         parts = [feature.transform(cleaned) for feature in self.features.values()]
-        features: sparse.csr_matrix = sparse.hstack(parts, format="csr")
-        return features
+        return sparse.csr_matrix(sparse.hstack(parts, format="csr"))
 
 
 def clean(text: str) -> str:

@@ -58,8 +58,7 @@ def agreement(votes: Iterable[Label], topics: Topics) -> Agreement | None:
     if not units:
         return None
     annotators = sorted({annotator for unit in units.values() for annotator in unit})
-    pairs = permutations(annotators, 2)
-    pair_f1 = [_macro_f1(units, topics.outcomes, *pair) for pair in pairs]
+    pair_f1 = [_macro_f1(units, topics.outcomes, *pair) for pair in permutations(annotators, 2)]
     measured_f1 = [f1 for f1 in pair_f1 if f1 is not None]
     macro_f1 = float(np.mean(measured_f1)) if measured_f1 else None
     alpha = krippendorff_alpha([list(unit.values()) for unit in units.values()])
@@ -134,13 +133,11 @@ def _masi(one: TopicSet, other: TopicSet) -> float:
     return 1 - monotonicity * len(one & other) / len(one | other)
 
 
-def _macro_f1(
-    units: Units, outcomes: Sequence[str], reference: str, annotator: str
-) -> float | None:
-    """Macro-F1 of an annotator's votes, where those of the reference annotator count as true."""
-    shared = [unit for unit in units.values() if unit.keys() >= {reference, annotator}]
+def _macro_f1(units: Units, outcomes: Sequence[str], reference: str, other: str) -> float | None:
+    """Macro-F1 of the other annotator's votes, where those of the reference count as true."""
+    shared = [unit for unit in units.values() if unit.keys() >= {reference, other}]
     true = targets_of([unit[reference] for unit in shared], outcomes)
-    voted = targets_of([unit[annotator] for unit in shared], outcomes)
+    voted = targets_of([unit[other] for unit in shared], outcomes)
     present = true.any(axis=0)
     if not present.any():
         return None

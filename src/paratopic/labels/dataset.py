@@ -20,7 +20,7 @@ from paratopic.labels.votes import in_current_names
 from paratopic.project.errors import plural
 from paratopic.project.files import escape_markdown, sha256, write_text
 from paratopic.project.params import Params
-from paratopic.project.topics import NO_TOPIC_CELL
+from paratopic.project.topics import NONE_CELL
 
 TEMPLATE = Path(__file__).with_name("dataset.md")
 TABLE, VOTES, CARD = "paragraphs.parquet", "answers.parquet", "README.md"
@@ -73,7 +73,6 @@ def _table(data: Labelled) -> Dataset:
 
 
 def _votes(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
-    """The table of votes."""
     votes = pd.DataFrame(list(lines), columns=VOTE_FIELDS).rename(columns={"cell": "topics"})
     if not anonymous:
         return votes
@@ -105,7 +104,7 @@ def _card(name: str, params: Params, data: Labelled, votes: pd.DataFrame, digest
         digest=digest,
         label=f"label{topics.labels.plural}",
         # In mode multi, an empty list is read as this cell.
-        no_topic="".join(topics.outcomes[len(topics.names) :]) or NO_TOPIC_CELL,
+        no_topic="".join(topics.outcomes[len(topics.names) :]) or NONE_CELL,
         plural=plural,
         markdown=escape_markdown,
     )

@@ -1,9 +1,7 @@
 """Read labels.csv, and write to it: a log with one line for each vote on a paragraph.
 
 A line is never removed. Topics are as they were written; `Topics.current_meaning` translates former
-names. The cells of all lines have the header's separator: a comma, a semicolon or a tab. `votes`
-decides which of several votes counts, `resolve` whether a paragraph exists, and
-`annotation.exchange` reads and writes the files of other tools.
+names. The cells of all lines have the header's separator: a comma, a semicolon or a tab.
 """
 
 from __future__ import annotations
@@ -40,17 +38,14 @@ _OWN = (*COLUMNS, *OPTIONAL)
 ARTICLE = "article"
 # Messages use these words for an annotator without a name.
 UNNAMED = "unnamed annotator"
-# The annotator's name of a language model, and the further columns with the costs of its reply,
-# begin with this prefix.
+# Prefix of the annotator's name of a language model, and of columns with the costs of its reply.
 LLM = "llm-"
 # Time of a line without one.
 NEVER = datetime.min.replace(tzinfo=UTC)
-
 # Unicode categories of control characters, and of lone surrogates, which JSON can contain.
 _UNWRITABLE = ("Cc", "Cs")
-
 # Python's csv module refuses longer cells by default.
-LONGEST_CELL = 131_072
+MAX_CELL = 131_072
 
 
 @dataclass(frozen=True)
@@ -414,16 +409,13 @@ def _csv(
     for line in lines:
         own = {"paragraph": line.paragraph, "topics": line.cell, "text": line.text}
         own |= {name: getattr(line, name) for name in OPTIONAL}
-        if max(map(len, own.values())) > LONGEST_CELL:
-            raise UserError(
-                f"{line.where}: a cell has more than {LONGEST_CELL} characters; shorten it"
-            )
+        if max(map(len, own.values())) > MAX_CELL:
+            raise UserError(f"{line.where}: a cell has more than {MAX_CELL} characters; shorten it")
         if control := CONTROL.search("".join(own.values())):
             raise UserError(
                 f"{line.where}: a cell has the control character U+{ord(control[0]):04X}, with "
                 "which the file could not be read again; remove it"
             )
-        writer.writerow(
-            {name: escape_formula(cell) for name, cell in (dict(line.more) | own).items()}
-        )
+        cells = dict(line.more) | own
+        writer.writerow({name: escape_formula(cell) for name, cell in cells.items()})
     return text.getvalue()

@@ -1,8 +1,4 @@
-"""Decide which votes of people, tables and weak sources count: tables of votes, labels and sample.
-
-`votes` aggregates the votes of several people, `weak` combines those of weak sources, and `sample`
-computes weights from the draws.
-"""
+"""Decide which votes of people, tables and weak sources count, and make the tables from them."""
 
 from __future__ import annotations
 
@@ -22,14 +18,13 @@ import pandas as pd
 from paratopic.corpus.labelled import BY_HAND, LABELS_SCHEMA, VOTES_SCHEMA, with_labels
 from paratopic.corpus.table import TABLE, has_hand_label, texts_by_frame, with_metadata
 from paratopic.labels.log import Label, first_words
-from paratopic.labels.sample import weigh_sample
+from paratopic.labels.sample import Frames, weigh_sample
 from paratopic.labels.votes import (
     CurrentVotes,
     Reason,
     aggregate,
     by_paragraph,
     current_votes,
-    latest_votes,
     tie_rule_in_words,
     votes_of_people,
 )
@@ -91,22 +86,21 @@ def resolve(
         The paragraph of a label no longer exists, its topic is unknown, or a pattern of the
         codebook takes too long.
     """
-    topics, settings = params.topics, params.labels
+    topics, settings, ties = params.topics, params.labels, params.prepare.ties
     people_lines = votes_of_people(lines, settings)
     source_lines = [line for line in lines if settings.is_weak(line.annotator)]
     current = current_votes(people_lines, topics)
-    votes, labels, messages = join_labels(
-        paragraphs, table_votes, current, topics, params.prepare.ties
-    )
+    votes, labels, messages = join_labels(paragraphs, table_votes, current, topics, ties)
     # A row of a table that was drawn remains part of the sample if people label it again.
     draw_of = dict(zip(table_votes["paragraph"], table_votes["draw"], strict=True))
     frame = with_labels(paragraphs, labels)
     frame = frame.assign(draw=[draw_of.get(id_, "") for id_ in frame["id"]])
     rows = with_metadata(paragraphs, metadata)
     tables = [f"{TABLE}{Path(source).stem}" for source in table_votes["source"].unique()]
-    members, group_messages = _members(rows, people_lines, {*draw_of.values()})
+    decided = [line for line in people_lines if line.is_decided]
+    members, group_messages = _members(rows, decided, {*draw_of.values()})
     members |= texts_by_frame(rows, tables)
-    sample = _sample(frame, people_lines, members)
+    sample = _sample(frame, decided, members)
     voted_on = {vote.paragraph for vote in current.votes}
     weak_votes = vote_rows(votes_of_weak_sources(frame, source_lines, topics, voted_on))
     sources = estimate_sources(frame, weak_votes, topics, params.evaluate.confidence)
@@ -133,7 +127,7 @@ def join_labels(
     """
     known = set(paragraphs["id"])
     votes = [vote for vote in current.votes if vote.paragraph in known]
-    rows, label_of, n_reasons = _aggregated(votes, topics, ties)
+    rows, label_of, reasons = _aggregated(votes, topics, ties)
     retired = [vote for vote in current.retired if vote.paragraph in known]
     rows += [_row(vote, "retired") for vote in retired]
     overruled = {*label_of, *(vote.paragraph for vote in retired)}
@@ -145,7 +139,7 @@ def join_labels(
     absent = _absent_articles(unmatched, paragraphs)
     to_relabel = {row["paragraph"] for row in rows if row["status"] == "retired"}
     to_relabel -= {vote.paragraph for vote in votes}
-    messages = _messages(absent, n_reasons, len(to_relabel), topics, ties)
+    messages = _messages(absent, reasons, len(to_relabel), topics, ties)
     return vote_rows(rows), label_rows(label_of, "hand"), messages
 
 
@@ -173,7 +167,7 @@ def votes_of_weak_sources(
         A pattern takes too long, or a line has an unknown topic or no number as its confidence.
     """
     line_votes: dict[str, list[dict[str, object]]] = {}
-    for line in latest_votes(lines, topics):
+    for line in current_votes(lines, topics).votes:
         names = list(topics.check(line.names, line.where))
         row = {"source": line.annotator, "kind": "model", "given": names}
         line_votes.setdefault(line.paragraph, []).append(row | {"confidence": confidence_of(line)})
@@ -192,8 +186,7 @@ def votes_of_weak_sources(
                 rows.append({"source": HEADINGS, "kind": "heading", "given": [topic]})
         names = list(_matching(rules, text))
         for start in range(0, len(names), most):
-            part = names[start : start + most]
-            rows.append({"source": RULES, "kind": "rule", "given": part})
+            rows.append({"source": RULES, "kind": "rule", "given": names[start : start + most]})
         yield from ({"paragraph": id_} | row for row in rows)
 
 
@@ -258,20 +251,17 @@ def _renamed(names: pd.Series, topics: Topics) -> tuple[pd.Series, pd.Series]:
 def check_meanings(sources: Iterable[Source | str], topics: Topics) -> None:
     """Refuse settings that map a label of a table to an unknown topic, with a `UserError`."""
     for source in sources:
-        if isinstance(source, str):
-            continue
-        for label in source.labels:
-            where = f'params.yaml, prepare.sources: labels of {source.path}, "{label}"'
-            _known_meaning(source.label_topics(label) or [], topics, where)
+        if isinstance(source, Source):
+            for label in source.labels:
+                where = f'params.yaml, prepare.sources: labels of {source.path}, "{label}"'
+                _known_meaning(source.label_topics(label) or [], topics, where)
 
 
-def _in_order(
-    hand_votes: pd.DataFrame, weak_votes: pd.DataFrame, paragraphs: pd.DataFrame
-) -> pd.DataFrame:
+def _in_order(hand: pd.DataFrame, weak: pd.DataFrame, paragraphs: pd.DataFrame) -> pd.DataFrame:
     """The votes by paragraph, kind and source, so that the order of files changes no result."""
     place = {id_: row for row, id_ in enumerate(paragraphs["id"])}
-    tables = [table for table in (hand_votes, weak_votes) if len(table)]
-    votes = pd.concat(tables, ignore_index=True) if tables else hand_votes
+    tables = [votes for votes in (hand, weak) if len(votes)]
+    votes = pd.concat(tables, ignore_index=True) if tables else hand
     columns = [votes[name] for name in ("paragraph", "kind", "source", "given")]
     keys = [(place[id_], *rest) for id_, *rest in zip(*columns, strict=True)]
     return votes.iloc[sorted(range(len(keys)), key=keys.__getitem__)].reset_index(drop=True)
@@ -289,7 +279,7 @@ def _aggregated(
     """Rows of people's votes; paragraph id → label; and the number of labels for each reason."""
     rows: list[dict[str, object]] = []
     label_of: dict[str, list[str]] = {}
-    n_reasons: Counter[Reason] = Counter()
+    reasons: Counter[Reason] = Counter()
     for paragraph, paragraph_votes in by_paragraph(votes).items():
         for vote in paragraph_votes:
             _check(vote, topics)
@@ -301,8 +291,8 @@ def _aggregated(
             agrees = set(topics.counted(vote.names)) == counted
             status = "tie" if reason == "tie" else "counts" if agrees else "outvoted"
             rows.append(_row(vote, status))
-        n_reasons[reason] += 1
-    return rows, label_of, n_reasons
+        reasons[reason] += 1
+    return rows, label_of, reasons
 
 
 def _table_rows(
@@ -336,10 +326,9 @@ def _known_meaning(names: Sequence[str], topics: Topics, where: str) -> Meaning:
 
 
 def _members(
-    rows: pd.DataFrame, lines: Sequence[Label], table_draws: Collection[str]
+    rows: pd.DataFrame, decided: Sequence[Label], table_draws: Collection[str]
 ) -> tuple[dict[str, set[str]], list[str]]:
     """Each group from which paragraphs were drawn → its texts; and messages on other groups."""
-    decided = [line for line in lines if line.is_decided]
     n_drawn = Counter(line.group for line in decided if line.group)
     texts_in = texts_by_frame(rows, n_drawn)
     members = {group: texts_in[group] for group in n_drawn if group in texts_in}
@@ -351,7 +340,8 @@ def _members(
             f"were drawn from are not in the metadata: {shortened_list(missing)}"
         )
     undrawn = sorted({group for group, texts in texts_in.items() if texts} - n_drawn.keys())
-    if undrawn and "paragraph" not in table_draws and not _has_draws_from_all(decided):
+    has_draws_from_all = any(line.chance and not line.group for line in decided)
+    if undrawn and "paragraph" not in table_draws and not has_draws_from_all:
         messages.append(
             f"no label was drawn from {shortened_list(undrawn)}. Until `paratopic label --random "
             f"--by {quote(undrawn[0])}` draws some, labels of the other groups correct predictions "
@@ -360,19 +350,12 @@ def _members(
     return members, messages
 
 
-def _has_draws_from_all(lines: Iterable[Label]) -> bool:
-    """Whether any line was drawn from all paragraphs instead of a group."""
-    return not all(line.group for line in lines if line.chance)
-
-
-def _sample(
-    frame: pd.DataFrame, lines: Sequence[Label], members: Mapping[str, Collection[str]]
-) -> pd.DataFrame:
+def _sample(frame: pd.DataFrame, decided: Sequence[Label], members: Frames) -> pd.DataFrame:
     """The table of the sample: paragraphs with a hand label, and drawn ones without a label."""
     draw_of = dict(zip(frame["id"], frame["draw"], strict=True))
-    draw_of |= {line.paragraph: line.draw for line in lines if line.is_decided and line.drawn}
+    draw_of |= {line.paragraph: line.draw for line in decided if line.drawn}
     has_label = has_hand_label(frame)
-    sample = weigh_sample(frame, lines, members).where(has_label, np.nan)
+    sample = weigh_sample(frame, decided, members).where(has_label, np.nan)
     sample["draw"] = sample["draw"].where(has_label, frame["id"].map(draw_of).fillna(""))
     sample = sample.assign(paragraph=frame["id"], frame=sample["frame"].fillna(""))
     return sample[has_label | (sample["draw"] != "")].reset_index(drop=True)
@@ -438,20 +421,16 @@ def _absent_articles(votes: Sequence[Label], frame: pd.DataFrame) -> Counter[str
 
 
 def _messages(
-    absent: Mapping[str, int],
-    n_reasons: Mapping[Reason, int],
-    n_to_relabel: int,
-    topics: Topics,
-    ties: TieRule,
+    absent: Counter[str], reasons: Counter[Reason], n_to_relabel: int, topics: Topics, ties: TieRule
 ) -> list[str]:
     messages = [
         f"article {article} is not among the sources ({plural(count, 'label')} ignored)"
         for article, count in sorted(absent.items())
     ]
-    if n_majority := n_reasons["majority"]:
+    if n_majority := reasons["majority"]:
         disputed = plural(n_majority, "disputed paragraph gets", "disputed paragraphs get")
         messages.append(f"{disputed} the answer of most annotators")
-    if n_ties := n_reasons["tie"]:
+    if n_ties := reasons["tie"]:
         rule = tie_rule_in_words(ties, topics)
         messages.append(
             f"{plural(n_ties, 'tie')} between annotators, {rule} (prepare.ties: {ties}). "

@@ -1,7 +1,5 @@
 """Labels as a sample of the corpus: weights that correct for the chances of the draws.
 
-This module does not draw paragraphs (`annotation.suggestion` does) or compute figures from labels.
-
 A frame is the set of paragraphs from which a draw was made. Labels may be drawn from several
 frames: all paragraphs, groups and tables.
 """
@@ -26,6 +24,9 @@ from paratopic.project.reports import Report
 # Chance that a mixed draw takes its next paragraph at random instead of the next suggestion.
 RANDOM_SHARE = 0.3
 
+# Frame → its texts.
+Frames = Mapping[str, Collection[str]]
+
 
 @dataclass(frozen=True)
 class Draws:
@@ -45,13 +46,8 @@ class Draws:
 
     chance_of: Mapping[str, float | None]
     frame_of: Mapping[str, str]
-    frames: Mapping[str, Collection[str]]
+    frames: Frames
     in_whole_articles: Sequence[str]
-
-    @property
-    def drawn_texts(self) -> list[str]:
-        """The texts that were drawn one by one."""
-        return [text for text, chance in self.chance_of.items() if chance is not None]
 
     def is_fully_labelled(self, frame: str) -> bool:
         """Whether all texts of a group or table have a label, however they were chosen."""
@@ -163,9 +159,7 @@ MOST_NAMED = 5
 KINDS = {"paragraph": "paragraphs", ARTICLE: "whole articles"}
 
 
-def weigh_sample(
-    frame: pd.DataFrame, lines: Iterable[Label], members: Mapping[str, Collection[str]]
-) -> pd.DataFrame:
+def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label], members: Frames) -> pd.DataFrame:
     """Compute weights with which hand labels represent the corpus, or parts of it.
 
     For paragraphs that were drawn one by one, the weights are those of LURE (Farquhar, Gal &
@@ -199,7 +193,8 @@ def weigh_sample(
     frame = frame[~frame["boilerplate"]]  # boilerplate is never drawn
     hand = frame[has_hand_label(frame)]
     draws = _draws(hand, lines, {"": {*frame["text"]}, **members})
-    drawn, rows, kind = draws.drawn_texts, hand, "paragraph"
+    drawn = [text for text, chance in draws.chance_of.items() if chance is not None]
+    rows, kind = hand, "paragraph"
     in_articles = hand[hand["id"].isin(draws.in_whole_articles)]
     if len(in_articles) and len(drawn) < len(in_articles):
         rows, kind, drawn = in_articles, ARTICLE, list(in_articles["text"])
@@ -226,18 +221,15 @@ def weigh_sample(
     return sample
 
 
-def _draws(
-    hand: pd.DataFrame, lines: Iterable[Label], frames: Mapping[str, Collection[str]]
-) -> Draws:
+def _draws(hand: pd.DataFrame, lines: Iterable[Label], frames: Frames) -> Draws:
     """The draws of texts with a hand label; the parameters are those of `weigh_sample`."""
     line_of = _deciding_lines(dict(zip(hand["id"], hand["text"], strict=True)), lines)
     # Drawn rows of tables, and labels without a line, come before the lines.
     table_rows = hand[(hand["draw"] != "") | ~hand["text"].isin(line_of)]
     tables = {name for name in frames if name.startswith(TABLE) and frames[name] != frames[""]}
-    columns = [table_rows[name] for name in ("text", "id", "draw")]
     chance_of: dict[str, float | None] = {}
     frame_of: dict[str, str] = {}
-    for text, id_, draw in zip(*columns, strict=True):
+    for text, id_, draw in table_rows[["text", "id", "draw"]].itertuples(index=False):
         chance_of[text] = 1.0 if draw == "paragraph" else None
         own_tables = (table for table in tables if id_.startswith(f"{table[len(TABLE) :]}:"))
         frame_of[text] = next(own_tables, "")

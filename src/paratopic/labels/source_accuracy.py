@@ -28,7 +28,7 @@ PRIOR_ERROR_COUNT = 5.0
 STRENGTHS = 2.0 ** np.arange(1, 9)
 # Grid of a source's mean accuracies.
 MEANS = (np.arange(60) + 0.5) / 60
-# Standard deviation of the prior of `SourceAccuracy.slope`, whose mean is 0.
+# Standard deviation of the prior of `Accuracy.slope`, whose mean is 0.
 SLOPE_SD = 0.5
 # Smaller values are taken as 0, because they are within rounding errors.
 NEGLIGIBLE = 1e-9
@@ -62,7 +62,7 @@ class Votes(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SourceAccuracy:
+class Accuracy:
     """Estimated accuracy of the votes of s sources on one question.
 
     Parameters
@@ -105,7 +105,7 @@ class SourceAccuracy:
 
 def estimate_accuracy(
     truth: Integers, votes: Votes, n_sources: int, kinds: Integers, confidence: float = 0.95
-) -> SourceAccuracy:
+) -> Accuracy:
     """Estimate the accuracy of sources from paragraphs whose true outcome is known.
 
     Each source and outcome has its own probability that a vote is right. The probabilities of one
@@ -158,7 +158,7 @@ def estimate_accuracy(
     posterior += mean[:, :, None] * np.eye(k)
     slope = _slopes(votes, true, mean, n_sources)
     copies = _copies(votes, posterior, len(truth), n_sources)
-    return SourceAccuracy(
+    return Accuracy(
         labelled, frequencies, n_votes, table, mean, low, high, posterior, slope, copies
     )
 
@@ -183,7 +183,7 @@ class Consensus(NamedTuple):
     ratio: Array
 
 
-def combine(votes: Votes, accuracy: SourceAccuracy, n: int) -> Consensus:
+def combine(votes: Votes, accuracy: Accuracy, n: int) -> Consensus:
     """Combine the votes on each of n paragraphs.
 
     Votes are taken as independent given the truth, except for copying between sources: each vote
@@ -294,10 +294,9 @@ def _slopes(votes: Votes, true: Integers, mean: Array, n_sources: int) -> Array:
         rows = is_known & (votes.source == source)
         level = logit(mean[source, votes.outcome[rows]])
         sign = np.where(votes.outcome[rows] == true[rows], 1.0, -1.0)
+        at = standardised[rows]
 
-        def loss(
-            slope: float, level: Array = level, sign: Array = sign, at: Array = standardised[rows]
-        ) -> float:
+        def loss(slope: float, level: Array = level, sign: Array = sign, at: Array = at) -> float:
             margins = sign * (level + slope * at)
             return float(np.logaddexp(0, -margins).sum() + slope**2 / (2 * SLOPE_SD**2))
 

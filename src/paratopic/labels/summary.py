@@ -17,7 +17,7 @@ from paratopic.labels.resolve import Resolved
 from paratopic.labels.sample import Sample, describe_sample, sample_of
 from paratopic.labels.weak import Reliability
 from paratopic.project.errors import MOST_NAMED, plural, shortened_list
-from paratopic.project.languages import count_languages, main_languages, other_languages_note
+from paratopic.project.languages import count_languages, language_note, main_languages
 from paratopic.project.reports import Report
 from paratopic.project.topics import Topics
 
@@ -143,12 +143,11 @@ def describe_agreement(people: Agreement | None) -> list[str]:
     if people is None:
         return []
     parts = []
-    if people.macro_f1 is not None:
-        parts.append(
-            f"macro-F1 {people.macro_f1:.3f} against each other, which a model can hardly exceed"
-        )
-    if people.alpha is not None:
-        parts.append(f"Krippendorff's alpha {people.alpha:.3f}")
+    f1, alpha = people.macro_f1, people.alpha
+    if f1 is not None:
+        parts.append(f"macro-F1 {f1:.3f} against each other, which a model can hardly exceed")
+    if alpha is not None:
+        parts.append(f"Krippendorff's alpha {alpha:.3f}")
     names, n = plural(len(people.annotators), "annotator"), people.paragraphs
     measured = "; ".join(parts) or "not measured"
     return [f"{names} labelled {plural(n, 'paragraph')} more than once: {measured}"]
@@ -206,7 +205,7 @@ def _topic_messages(
     languages = main_languages(count_languages(labelled or topics.descriptions))
     known = "the labelled ones are" if labelled else "the definitions are"
     n_texts = count_languages(list(frame["text"]))
-    if note := other_languages_note(n_texts, languages, "paragraphs", known):
+    if note := language_note(n_texts, languages, "paragraphs", known):
         yield f"{note}: label some of them, or leave them out"
     if lacking := [name for name, count in counts.items() if count == 0]:
         effect = "models know only their definitions" if topics.descriptions else "not learnt"
@@ -216,9 +215,8 @@ def _topic_messages(
 
 def _right(row: Reliability) -> str:
     """A source's accuracy in words: "right in 34 of 41 (estimated accuracy 0.83, 0.69–0.92)"."""
-    interval = f"{row.low:.2f}–{row.high:.2f}"
-    estimated = f"(estimated accuracy {row.trust:.2f}, {interval})"
-    return f"right in {row.right} of {row.compared} {estimated}"
+    estimated = f"estimated accuracy {row.trust:.2f}, {row.low:.2f}–{row.high:.2f}"
+    return f"right in {row.right} of {row.compared} ({estimated})"
 
 
 def _mistaken(row: Reliability) -> str:

@@ -1,8 +1,7 @@
 """Decide which votes count: the latest of each annotator, and of several annotators the majority.
 
 A later line of the same annotator replaces an earlier one; "?" withdraws it. The mode decides how
-several votes are aggregated. Votes are read with the current names of topics
-(`Topics.current_meaning`). This module does not check whether a paragraph exists.
+several votes are aggregated. `Topics.current_meaning` translates former names of topics.
 """
 
 from __future__ import annotations
@@ -140,7 +139,7 @@ def aggregate(votes: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], 
     return (_aggregate_dominant if topics.max_topics == 1 else _aggregate_each)(votes, topics)
 
 
-def tied_votes(votes: Iterable[Label], topics: Topics) -> dict[str, list[Label]]:
+def ties(votes: Iterable[Label], topics: Topics) -> dict[str, list[Label]]:
     """Id of each paragraph with a tie between annotators → its votes; see `aggregate`."""
     grouped = by_paragraph(votes).items()
     return {id_: on_one for id_, on_one in grouped if aggregate(on_one, topics)[1] == "tie"}

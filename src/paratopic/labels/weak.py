@@ -1,7 +1,6 @@
 """Weak sources: their estimated accuracy, and their combined votes, on which models are trained.
 
-A weak source is a rule, a heading, a language model or another tool. Its votes are in the table of
-votes (`resolve`). `source_accuracy` compares those on paragraphs with a hand label with the label.
+A weak source is a rule, a heading, a language model or another tool. `resolve` collects its votes.
 """
 
 from __future__ import annotations
@@ -17,13 +16,7 @@ import pandas as pd
 
 from paratopic.corpus.labelled import weak_votes_on
 from paratopic.corpus.table import has_hand_label, targets_of
-from paratopic.labels.source_accuracy import (
-    UNKNOWN,
-    SourceAccuracy,
-    Votes,
-    combine,
-    estimate_accuracy,
-)
+from paratopic.labels.source_accuracy import UNKNOWN, Accuracy, Votes, combine, estimate_accuracy
 from paratopic.project.topics import Topics
 
 
@@ -85,7 +78,7 @@ class WeakSources:
 
     names: tuple[str, ...]
     topics: Topics
-    accuracies: tuple[SourceAccuracy, ...]
+    accuracies: tuple[Accuracy, ...]
 
     def reliabilities(self) -> Iterator[Reliability]:
         """List the accuracy of each source by topic, with "none of the topics" last.

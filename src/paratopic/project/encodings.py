@@ -51,9 +51,8 @@ def decode(data: bytes, source: str) -> str:
         The bytes are no text in any encoding, or different texts in several ones; or the text is
         blank.
     """
-    bom, encoding = next(
-        (pair for pair in _BOMS.items() if data.startswith(pair[0])), (b"", "utf-8")
-    )
+    bom = next((bom for bom in _BOMS if data.startswith(bom)), b"")
+    encoding = _BOMS.get(bom, "utf-8")
     body = data[len(bom) :]
     try:
         text = body.decode(encoding)
@@ -116,10 +115,9 @@ def possible_encodings(data: bytes) -> list[str]:
     """
     if _TYPOGRAPHIC.issuperset(data):
         return ["cp1252"]
-    encodings = [name for name in _ENCODINGS if _C1.isdisjoint(data) or "iso" not in name]
-    best = chardet.detect(
-        data, max_bytes=len(data), compat_names=False, include_encodings=encodings
-    )["encoding"]
+    names = [name for name in _ENCODINGS if _C1.isdisjoint(data) or "iso" not in name]
+    found = chardet.detect(data, max_bytes=len(data), compat_names=False, include_encodings=names)
+    best = found["encoding"]
     if best is None:
         return []
     if best == "iso8859-15" and 0xA4 not in data:  # only the euro sign differs from cp1252

@@ -1,7 +1,6 @@
 """Paths of a project's files, and functions that read and write text, CSV and JSON.
 
-A file is written completely or not at all. This module defines the form of files, and its callers
-define their contents.
+A file is written completely or not at all.
 """
 
 from __future__ import annotations

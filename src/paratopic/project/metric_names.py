@@ -27,8 +27,7 @@ class Metric:
         Whether places with room for few metrics show it: `paratopic report`, columns and charts in
         MLflow, tags of registered models, and tables of DVC. Default: no.
     hub
-        Name of the metric on a model hub, for the head of the card. Default: None, for metrics that
-        the head lacks.
+        Name of the metric on a model hub, for the head of the card. Default: None, not in the head.
     """
 
     key: str
@@ -39,69 +38,62 @@ class Metric:
     hub: str | None = None
 
 
+SINGLE, MULTI = ("single",), ("multi",)
 METRICS = (
     Metric(
         "answer_macro_f1",
         "macro-F1 of answers",
         "mean of the F1 of each topic and of none of the topics",
-        ("single",),
+        SINGLE,
         is_main=True,
     ),
     Metric(
         "answer_accuracy",
         "accuracy of answers",
         "share of answers that are right; “no topic” also counts as an answer",
-        ("single",),
+        SINGLE,
         is_main=True,
     ),
     Metric(
-        "precision",
-        "precision",
-        "share of predicted topics that are right",
-        ("single",),
-        is_main=True,
+        "precision", "precision", "share of predicted topics that are right", SINGLE, is_main=True
     ),
     Metric(
         "recall",
         "recall",
         "of the paragraphs that have a topic, the share that gets it",
-        ("single",),
+        SINGLE,
         is_main=True,
     ),
-    Metric(
-        "coverage", "coverage", "share of paragraphs that get a topic", ("single",), is_main=True
-    ),
+    Metric("coverage", "coverage", "share of paragraphs that get a topic", SINGLE, is_main=True),
     Metric(
         "macro_f1",
         "macro-F1, forced choice",
         "F1 averaged over the topics, on paragraphs that have one; every answer is a topic",
-        ("single",),
+        SINGLE,
         is_main=True,
         hub="f1",
     ),
-    Metric(
-        "macro_f1", "macro-F1", "F1 averaged over the topics", ("multi",), is_main=True, hub="f1"
-    ),
-    Metric("micro_f1", "micro-F1", "F1 of all topics counted together", ("multi",), is_main=True),
+    Metric("macro_f1", "macro-F1", "F1 averaged over the topics", MULTI, is_main=True, hub="f1"),
+    Metric("micro_f1", "micro-F1", "F1 of all topics counted together", MULTI, is_main=True),
     Metric(
         "map",
         "mean average precision",
         "how high a topic's paragraphs rank by its probability",
-        ("multi",),
+        MULTI,
         is_main=True,
     ),
     Metric(
         "accuracy",
         "accuracy, forced choice",
         "of the paragraphs that have a topic, the share whose most probable topic is right",
-        ("single",),
+        SINGLE,
         hub="accuracy",
     ),
     Metric(
         "subset_accuracy",
         "subset accuracy",
         "share of paragraphs with all topics right",
-        ("multi",),
+        MULTI,
         is_main=True,
     ),
     Metric(

@@ -16,15 +16,9 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from pydantic.functional_validators import AfterValidator, BeforeValidator
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.events import AliasEvent
@@ -285,13 +279,9 @@ def read_params(path: Path) -> Params:
     for name in params.models:
         if name not in sections:
             raise UserError(f"{path}: {name}: this key is missing")
-    return replace(
-        params,
-        sections={
-            name: _validate(resolve_name(KINDS[name].settings), section, f"{path}: ", name)
-            for name, section in sections.items()
-        },
-    )
+    for name, section in sections.items():
+        sections[name] = _validate(resolve_name(KINDS[name].settings), section, f"{path}: ", name)
+    return replace(params, sections=sections)
 
 
 def _with_codebook(topics: dict[str, object], params: Path) -> dict[str, object]:
@@ -321,12 +311,7 @@ def default_params(topics: Topics, seed: int, kind: str, settings: Mapping[str, 
 def _validate(section: type[Section], values: object, where: str = "", kind: str = "") -> Section:
     """Convert values to a section; a `UserError` names the keys that are wrong.
 
-    Parameters
-    ----------
-    where
-        Beginning of each line of the error. Default: "".
-    kind
-        Name of the kind of model whose section this is. Default: "", none.
+    Each line of the error begins with `where`. `kind` is the kind of model whose section this is.
     """
     try:
         # Strict validation of JSON still takes a list for a tuple and 1 for 1.0.

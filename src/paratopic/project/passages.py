@@ -1,7 +1,4 @@
-"""Passages: texts with their contexts, from which models are trained and for which they predict.
-
-`inference.linear_head` decides how much of a context a model reads.
-"""
+"""Passages: texts with their contexts, from which models are trained and for which they predict."""
 
 from __future__ import annotations
 
@@ -147,11 +144,9 @@ def _neighbour_rows(
             ordered.setdefault(article, []).append((place, row))
         if text is not None and before[row]:
             row_of[article, text, before[row]] = row
-    pairs = [
-        (row, other)
-        for members in ordered.values()
-        for (_, row), (_, other) in pairwise(sorted(members))
-    ]
+    pairs: list[tuple[int, int]] = []
+    for members in ordered.values():
+        pairs += pairwise(row for _, row in sorted(members))
     for row, (text, article, text_after) in enumerate(zip(texts, articles, after, strict=True)):
         if text and text_after and (article, text_after, text) in row_of:
             pairs.append((row, row_of[article, text_after, text]))

@@ -108,6 +108,5 @@ def read_times(path: Path) -> dict[str, Time]:
 
 def last_fit_time(times: Path, model: str) -> str:
     """The last duration of a kind's fits: "3 min for 312 labelled texts"; "" if unknown."""
-    if not (last := read_times(times).get(f"fit@{model}")):
-        return ""
-    return f"{duration(last.seconds)} for {last.labelled}"
+    last = read_times(times).get(f"fit@{model}")
+    return f"{duration(last.seconds)} for {last.labelled}" if last else ""

@@ -1,7 +1,4 @@
-"""The entries of `prepare.sources` in params.yaml: paths of articles and tables, and columns.
-
-This module reads no file; `reading.sources` and `tables` do.
-"""
+"""The entries of `prepare.sources` in params.yaml: paths of articles and tables, and columns."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
-from paratopic.project.topics import NO_TOPIC_CELL, UNDECIDED, split_cell
+from paratopic.project.topics import NONE_CELL, UNDECIDED, split_cell
 
 # Keys of the columns with the context of a text.
 CONTEXT_COLUMNS = "text_preceding", "text_following", "heading", "title"
@@ -46,7 +43,7 @@ class Source:
         Whether all labelled rows are a random sample of the table's rows.
     labels
         Label of the table → the topic that it means, several topics separated by semicolons,
-        `NO_TOPIC_CELL` or `UNDECIDED`. Other labels mean the topic of their name. Default: empty.
+        `NONE_CELL` or `UNDECIDED`. Other labels mean the topic of their name. Default: empty.
     """
 
     # For pydantic, which checks params.yaml.
@@ -92,7 +89,7 @@ class Source:
             name
             for part in parts
             for name in split_cell(self.labels.get(part, part))
-            if name != NO_TOPIC_CELL or part not in self.labels
+            if name != NONE_CELL or part not in self.labels
         ]
         is_label = parts and set(names) != {UNDECIDED}
         return [name for name in names if name != UNDECIDED] if is_label else None

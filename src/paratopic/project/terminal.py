@@ -1,7 +1,6 @@
 """Output of programs: tables on stdout, and the progress of long work on stderr.
 
-Progress is a bar on a terminal, and a few lines elsewhere, such as in a log. The caller defines the
-steps of the work.
+Progress is a bar on a terminal, and a few lines elsewhere, such as in a log.
 """
 
 from __future__ import annotations
@@ -123,7 +122,6 @@ def _line_printer(console: Console, label: str, total: int) -> Advance:
     first_call: tuple[float, float] | None = None
 
     def advance(done: float, note: str = "") -> None:
-        """Print a line if one is due."""
         nonlocal shown_part, last_printed, first_call
         part, now = int(done * n_lines / total), time.monotonic()
         # The time before the first call is left out: much of it is loading, which happens once.

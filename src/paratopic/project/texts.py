@@ -18,16 +18,13 @@ from paratopic.project.passages import N_NEIGHBOURS, Passage
 # A text without context, or with it.
 Text: TypeAlias = str | Passage
 
-
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 
 # Parts of a context, in the order in which they are shown.
 PARTS = ("title", "heading", "before", "after")
 # Places in a context: the part, and the distance from the text, by which each side is ordered.
-NEIGHBOUR_PLACES = [
-    (part, distance) for part in ("before", "after") for distance in range(1, N_NEIGHBOURS + 1)
-]
+NEIGHBOUR_PLACES = [(part, n) for part in ("before", "after") for n in range(1, N_NEIGHBOURS + 1)]
 PLACES = (*NEIGHBOUR_PLACES, ("heading", 1), ("title", 1))
 # The number at a place that has no text.
 NO_TEXT = -1
@@ -98,12 +95,11 @@ def numbered(texts: Iterable[Text]) -> Texts:
     for text in texts:
         passage = as_passage(text)
         numbers.append(number_of.setdefault(passage.text, len(number_of)))
-        contexts.append(
-            [
-                number_of.setdefault(other, len(number_of)) if other.strip() else NO_TEXT
-                for other in _context_texts(passage)
-            ]
-        )
+        context_numbers = [
+            number_of.setdefault(other, len(number_of)) if other.strip() else NO_TEXT
+            for other in _context_texts(passage)
+        ]
+        contexts.append(context_numbers)
     context = np.array(contexts, dtype=np.int64).reshape(-1, len(PLACES))
     return Texts(list(number_of), np.array(numbers, dtype=np.int64), context)
 

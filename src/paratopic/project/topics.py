@@ -28,7 +28,6 @@ UNDECIDED = "?"
 
 # single: a paragraph has at most one topic. multi: it may have several.
 ModeName = Literal["single", "multi"]
-
 # leave_out: a paragraph with a tie has no label until another vote breaks the tie. first:
 # `labels.votes.aggregate` breaks it.
 TieRule = Literal["leave_out", "first"]
@@ -37,11 +36,10 @@ TieRule = Literal["leave_out", "first"]
 # An empty cell would mean that there is no label.
 NO_TOPIC = "none of the topics"
 NO_TOPIC_SHORT = "(none)"
-NO_TOPIC_CELL = "none"
+NONE_CELL = "none"
 
 # These cannot be names of topics, because they stand for no vote or for none of the topics.
-_RESERVED = ("", UNDECIDED, NO_TOPIC, f"({NO_TOPIC})", NO_TOPIC_SHORT, NO_TOPIC_CELL)
-
+_RESERVED = ("", UNDECIDED, NO_TOPIC, f"({NO_TOPIC})", NO_TOPIC_SHORT, NONE_CELL)
 # Names of topics cannot contain these characters, because a label is written on one line.
 _FORBIDDEN = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -261,9 +259,7 @@ class MultiLabels:
         return tuple((f"not {name}", name) for name in names)
 
 
-_LABELS: dict[ModeName, SingleLabels | MultiLabels] = {
-    labels.name: labels for labels in (SingleLabels(), MultiLabels())
-}
+_LABELS: dict[str, SingleLabels | MultiLabels] = {"single": SingleLabels(), "multi": MultiLabels()}
 
 
 @dataclass(frozen=True)
@@ -289,10 +285,9 @@ class Topics:
     retired: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        retired = {
-            normalized_name(n): tuple(map(normalized_name, parts))
-            for n, parts in self.retired.items()
-        }
+        retired = {}
+        for name, parts in self.retired.items():
+            retired[normalized_name(name)] = tuple(map(normalized_name, parts))
         object.__setattr__(self, "retired", retired)
         if len(self.topics) < 2:
             raise ValueError(f"the codebook needs at least two topics, it has {len(self.topics)}")
@@ -310,20 +305,19 @@ class Topics:
         places = [(topic.name, "as a topic") for topic in self.topics]
         places += [(n, f"in `was` of {topic.name}") for topic in self.topics for n in topic.was]
         places += [(name, "in `retired`") for name in self.retired]
-        first: dict[str, str] = {}
+        seen: dict[str, str] = {}
         for name, place in places:
-            if first.get(name) == place:
+            if seen.get(name) == place:
                 raise ValueError(f"the codebook lists a topic twice: {name}")
-            if name in first:
+            if name in seen:
                 raise ValueError(
-                    f'the codebook has "{name}" twice, {first[name]} and {place}: remove one of '
-                    "them"
+                    f'the codebook has "{name}" twice, {seen[name]} and {place}: remove one of them'
                 )
-            first[name] = place
+            seen[name] = place
         for name, parts in self.retired.items():
             _check_name(name)
             for part in parts:
-                if part not in first or part == name:
+                if part not in seen or part == name:
                     raise ValueError(f'"{part}", in `retired` of {name}, is no other topic')
 
     @cached_property
@@ -351,9 +345,7 @@ class Topics:
                 reached = [name]
                 for part in reached:  # grows, because parts may be retired themselves
                     reached += [new for new in self.retired.get(part, ()) if new not in reached]
-                current = [
-                    self._current_names[part] for part in reached if part in self._current_names
-                ]
+                current = [self._current_names[n] for n in reached if n in self._current_names]
                 parts = ", ".join(dict.fromkeys(current))
                 change = f"split into {parts}" if parts else "dropped"
                 return Meaning(names, f"{name} was {change}")
@@ -383,9 +375,7 @@ class Topics:
     def outcomes(self) -> tuple[str, ...]:
         """The outcomes that labels can name: each topic and, in mode single, none of them."""
         questions = self.labels.questions(self.names)
-        return tuple(
-            name for outcomes in questions for name in outcomes[self.labels.named_outcomes]
-        )
+        return tuple(name for names in questions for name in names[self.labels.named_outcomes])
 
     @property
     def choices(self) -> tuple[str, ...]:

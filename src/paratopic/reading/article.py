@@ -1,8 +1,4 @@
-"""Articles: their segments, and the paragraphs and skipped parts that segments become.
-
-This module is independent of file formats: `sandbox` chooses the reader of a format, and
-`structure` decides which segments are headings and which are paragraphs.
-"""
+"""Articles: their segments, and the paragraphs and skipped parts that segments become."""
 
 from __future__ import annotations
 
@@ -16,8 +12,7 @@ from itertools import accumulate, groupby
 from typing import Literal, NamedTuple
 
 from paratopic.project.errors import UserError
-from paratopic.project.passages import HEADING_SEPARATOR, Passage, section_heading
-from paratopic.project.passages import article_passages as passages_of
+from paratopic.project.passages import HEADING_SEPARATOR, Passage, article_passages, section_heading
 
 # The mark that begins a Markdown heading: "## ".
 HEADING_MARK = re.compile(r"#{1,6} (?=\S)")
@@ -110,28 +105,26 @@ def paragraphs_of(article: Article) -> list[Paragraph]:
         The article has no body paragraph, or its paragraphs and their headings are longer than
         `MOST_CHARACTERS`.
     """
-    bodies = list(_bodies(article.segments))
+    name, bodies = article.name, list(_bodies(article.segments))
     size = sum(len(heading) + len(text) for heading, text in bodies)
-    check_size(size, MOST_CHARACTERS, "characters, headings counted repeatedly", article.name)
+    check_size(size, MOST_CHARACTERS, "characters, headings counted repeatedly", name)
     if not bodies:
         first = article.segments[0] if article.segments else None
         content = f'no paragraph but "{first.text}" ({first.reason})' if first else "no text"
-        raise UserError(
-            f"{article.name}: holds {content}. Give an article with at least one paragraph."
-        )
-    ids = number_repeats(paragraph_id(article.name, text) for _, text in bodies)
+        raise UserError(f"{name}: holds {content}. Give an article with at least one paragraph.")
+    ids = number_repeats(paragraph_id(name, text) for _, text in bodies)
     title = bodies[0][0].partition(HEADING_SEPARATOR)[0]
     return [
-        Paragraph(id_, article.name, heading, position, text, title)
+        Paragraph(id_, name, heading, position, text, title)
         for position, (id_, (heading, text)) in enumerate(zip(ids, bodies, strict=True))
     ]
 
 
-def article_passages(paragraphs: Sequence[Paragraph]) -> list[Passage]:
+def passages_of(paragraphs: Sequence[Paragraph]) -> list[Passage]:
     """The paragraphs of one article, each with its context."""
     headings = [section_heading(row.heading, row.title) for row in paragraphs]
     texts = [row.text for row in paragraphs]
-    return passages_of(texts, headings, paragraphs[0].title if paragraphs else "")
+    return article_passages(texts, headings, paragraphs[0].title if paragraphs else "")
 
 
 def skipped_of(article: Article) -> list[Skipped]:

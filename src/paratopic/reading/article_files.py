@@ -1,8 +1,4 @@
-"""Find the files of articles, and read each file with the reader of its format.
-
-Readers turn bytes into segments. `structure.classify` then applies the same rules to the segments
-of all formats.
-"""
+"""Find the files of articles, and read each file with the reader of its format."""
 
 from __future__ import annotations
 
@@ -22,24 +18,23 @@ from paratopic.reading.structure import classify, plain_segments
 
 log = logging.getLogger(__name__)
 
-# Suffixes of articles.
 SUFFIXES = (".txt", ".md", *FORMATS)
 # Maximum size of a file, and number of segments of an article. Books are smaller.
 MOST_BYTES = 250_000_000
 MOST_SEGMENTS = 100_000
 # Files of a project that are no articles.
 _OTHER_FILES = (METADATA_FILE, LABELS_FILE, CODEBOOK_FILE)
+# A file or folder, and the reason to skip it; "" for none.
+Hit = tuple[Path, str]
 
 
-def log_skipped_files(skipped_files: Iterable[tuple[Path, str]]) -> None:
+def log_left_out(skipped_files: Iterable[Hit]) -> None:
     """Log the files that `find_files` skipped, each with the reason."""
     for path, reason in skipped_files:
         log.warning("%s: not read (%s)", path, reason)
 
 
-def find_files(
-    patterns: Sequence[str], suffixes: Collection[str]
-) -> tuple[list[Path], list[tuple[Path, str]]]:
+def find_files(patterns: Sequence[str], suffixes: Collection[str]) -> tuple[list[Path], list[Hit]]:
     """Find the files of paths, folders and globs.
 
     A folder stands for all files in it and in its subfolders that have one of the suffixes (in
@@ -76,6 +71,11 @@ def find_files(
         raise UserError("\n".join([*reasons, "Rename it."]))
     unique = dict.fromkeys(files)
     return list(unique), [(path, reason) for path, reason in skipped.items() if path not in unique]
+
+
+def metadata_sheets(paths: Iterable[Path]) -> set[Path]:
+    """The path of metadata.csv in the folder of each file, whether it exists or not."""
+    return {path.with_name(METADATA_FILE) for path in paths}
 
 
 def read_file(path: Path) -> Article:
@@ -117,9 +117,8 @@ def _article(name: str, segments: Sequence[Segment], source: str) -> Article:
     return Article(name, tuple(classify(segments)))
 
 
-def _matches(pattern: str, suffixes: Collection[str]) -> list[tuple[Path, str]]:
-    """The files that match a pattern, each with the reason to skip it; "" for none."""
-    # The methods of Path would raise an OSError on names that are too long.
+def _matches(pattern: str, suffixes: Collection[str]) -> list[Hit]:
+    """The files that match a pattern, or the content of a folder."""
     if os.path.isdir(pattern):
         return list(_folder_content(Path(pattern), suffixes, set()))
     globbed = filter(os.path.isfile, sorted(glob.glob(pattern, recursive=True)))
@@ -127,10 +126,8 @@ def _matches(pattern: str, suffixes: Collection[str]) -> list[tuple[Path, str]]:
     return [(path, _name_problem(path)) for path in paths]
 
 
-def _folder_content(
-    folder: Path, suffixes: Collection[str], visited: set[str]
-) -> Iterator[tuple[Path, str]]:
-    """Yield the files of a folder, each with the reason to skip it; "" for none.
+def _folder_content(folder: Path, suffixes: Collection[str], visited: set[str]) -> Iterator[Hit]:
+    """Yield the files of a folder and its subfolders.
 
     `visited` contains the real paths of the files and folders that were found before. It grows.
     """
@@ -187,6 +184,5 @@ def _read_bytes(path: Path) -> bytes:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file. Check the name and the folder.") from None
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read: {error.strerror}. Check its permissions."
-        ) from None
+        problem = f"cannot be read: {error.strerror}. Check its permissions."
+        raise UserError(f"{path}: {problem}") from None

@@ -1,7 +1,4 @@
-"""Propose meanings of the columns and labels of a table, from their names and contents.
-
-A person checks the proposals. This module reads no file; `tables` reads tables.
-"""
+"""Propose meanings of the columns and labels of a table, from their names and contents."""
 
 from __future__ import annotations
 
@@ -14,14 +11,7 @@ from unicodedata import normalize
 from paratopic.project.errors import UserError, shortened
 from paratopic.project.scripts import n_words
 from paratopic.project.source_settings import CONTEXT_COLUMNS, Source
-from paratopic.project.topics import (
-    NO_TOPIC_CELL,
-    SEPARATOR,
-    UNDECIDED,
-    Topic,
-    join_cell,
-    split_cell,
-)
+from paratopic.project.topics import NONE_CELL, SEPARATOR, UNDECIDED, Topic, join_cell, split_cell
 from paratopic.reading.cells import clean_field, iso_date
 from paratopic.reading.tables import DRAWS, label_text
 
@@ -55,9 +45,9 @@ _PREDICTED = set(
 )
 # Labels that mean none of the topics, or that the row has no label → the meaning.
 MEANINGS = {
-    **dict.fromkeys(("none", "no topic", "none of the topics"), NO_TOPIC_CELL),
-    **dict.fromkeys("other others sonstige sonstiges andere keine keins".split(), NO_TOPIC_CELL),
-    **dict.fromkeys("autre autres aucun aucune otro otros ninguno ninguna".split(), NO_TOPIC_CELL),
+    **dict.fromkeys(("none", "no topic", "none of the topics"), NONE_CELL),
+    **dict.fromkeys("other others sonstige sonstiges andere keine keins".split(), NONE_CELL),
+    **dict.fromkeys("autre autres aucun aucune otro otros ninguno ninguna".split(), NONE_CELL),
     **dict.fromkeys("n/a #n/a n.a. na <na> nan null missing uncoded".split(), UNDECIDED),
     **dict.fromkeys("- . -9 -99 -999".split(), UNDECIDED),
 }
@@ -66,7 +56,6 @@ MEANINGS = {
 MOST_TOPICS = 40
 # Fewer groups are too few for cross-validation.
 LEAST_GROUPS = 10
-# Values of a column of yes and no.
 _YES_OR_NO = set("0 1 0.0 1.0 true false yes no y n ja nein oui non si sí x".split()) | {""}
 # A number or a date.
 _NUMBER = re.compile(r"[-+]?\d[-\d.,:/ TZ]*")
@@ -81,7 +70,7 @@ _Cells = Mapping[str, Sequence[str]]
 
 
 class Proposal(NamedTuple):
-    """The probable meaning of a table's columns and labels.
+    """The probable meaning of a table's columns and labels, which a person checks.
 
     Parameters
     ----------
@@ -359,8 +348,8 @@ def _meanings(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         if len(parts) > 1 and parts != split_cell(cell):  # semicolons do not separate them
             names = dict.fromkeys(meanings[part] for part in parts)
             topical = [name for name in names if name not in MEANINGS.values()]
-            meanings[cell] = join_cell(topical) or NO_TOPIC_CELL
-    changed = {k: v for k, v in sorted(meanings.items()) if k != v or v == NO_TOPIC_CELL}
+            meanings[cell] = join_cell(topical) or NONE_CELL
+    changed = {k: v for k, v in sorted(meanings.items()) if k != v or v == NONE_CELL}
     return changed, topics
 
 
@@ -370,9 +359,7 @@ def _label_meanings(labels: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     topic_of = _topic_names([label for label in labels if not fixed[label]])
     if len(topic_of) < 2:
         topic_of = _topic_names(labels)
-    meanings = {
-        label: topic_of.get(_folded(label)) or fixed[label] or NO_TOPIC_CELL for label in labels
-    }
+    meanings = {label: topic_of.get(_fold(label)) or fixed[label] or NONE_CELL for label in labels}
     return meanings, list(topic_of.values())
 
 
@@ -380,11 +367,11 @@ def _topic_names(labels: Iterable[str]) -> dict[str, str]:
     """Folded label → the name of its topic. Labels that differ only in case are one topic."""
     topic_of: dict[str, str] = {}
     for label in labels:
-        if _folded(label) not in topic_of:
+        if _fold(label) not in topic_of:
             name = _topic_name(label)
             while name in topic_of.values():
                 name += " 2"
-            topic_of[_folded(label)] = name
+            topic_of[_fold(label)] = name
     return topic_of
 
 
@@ -404,15 +391,15 @@ def _parts(cells: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return parts_of
 
 
-def _folded(label: str) -> str:
+def _fold(label: str) -> str:
     """A key that is equal for labels that differ only in case or in how accents are stored."""
     return normalize("NFC", label).casefold()
 
 
 def _topic_name(label: str) -> str:
-    """A valid name of a topic for a label; it is never `NO_TOPIC_CELL`."""
+    """A valid name of a topic for a label; it is never `NONE_CELL`."""
     name = clean_field(label.replace(SEPARATOR, ","))
     try:
-        return "other" if name == NO_TOPIC_CELL else Topic(name).name
+        return "other" if name == NONE_CELL else Topic(name).name
     except ValueError:
         return "unknown"

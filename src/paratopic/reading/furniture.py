@@ -1,9 +1,8 @@
 """Find page furniture: bylines, dates, captions, calls to action, notices, links and tags.
 
 Each rule matches the full text of a segment. The rules favour precision over recall: text that they
-miss stays a paragraph. A dateline at the beginning of a paragraph belongs to the paragraph. `html`
-and `pdf` use layout and markup; this module uses neither. The rules cover English, the most common
-forms of German, French and Spanish, and dates that `cells` reads. They find nothing else.
+miss stays a paragraph. A dateline at the beginning of a paragraph belongs to the paragraph. They
+cover English, common forms of German, French and Spanish, and the dates that `cells` reads.
 """
 
 from __future__ import annotations

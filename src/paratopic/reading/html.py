@@ -17,7 +17,7 @@ from typing import Literal
 import lxml.etree
 import lxml.html
 import trafilatura
-from lxml.html import HtmlElement
+from lxml.html import HtmlElement, HTMLParser
 
 from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
@@ -49,7 +49,6 @@ _EXCLUDED = {
 _DOUBTFUL = {"banner": "header", "form": "form", "header": "header"}
 # Tag of an element → the kind of container that it is.
 _INSIDE: dict[str, Literal["li", "td"]] = {"li": "li", "td": "td", "th": "td"}
-# Tag of a heading → its level.
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
 # Tags of elements whose text a browser does not show as text.
 _WITHOUT_TEXT = set("script style noscript template svg head iframe object select textarea".split())
@@ -70,9 +69,8 @@ _DATES = {
 _DATED = "//time | //*[contains(@class, 'date') or contains(@class, 'fecha')]"
 # The sign for <br> while text is collected, and two or more in a row. No tree contains NUL.
 _BREAK, _TWO_BREAKS = "\0", re.compile(r"\0(?:\s*\0)+")
-_CHARSET = re.compile(
-    rb"""<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", re.I
-)
+# The encoding that a page declares.
+_CODEC = re.compile(rb"""(?i)<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""")
 
 
 @dataclass(frozen=True)
@@ -117,10 +115,7 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
 
 
 def html_fields(data: bytes) -> dict[str, object]:
-    """Read the metadata of a web page: date, source (the name of the site) and author.
-
-    A malformed page may raise any error.
-    """
+    """Read the date, source (site) and author of a page; a malformed page may raise any error."""
     page = _decode_page(data, "")
     tree = parse(page, "")
     dated = [clean_line(element.text_content()) for element in tree.xpath(_DATED)]
@@ -134,9 +129,7 @@ def html_fields(data: bytes) -> dict[str, object]:
 def parse(page: str, source: str) -> HtmlElement:
     """Parse a page; a `UserError` if it is not HTML, or nested too deep to be read completely."""
     # lxml refuses a str that declares its encoding, so it gets UTF-8 bytes.
-    parser = lxml.html.HTMLParser(
-        encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True
-    )
+    parser = HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
     try:
         tree = lxml.html.document_fromstring(page.encode(), parser=parser)
     except (lxml.etree.LxmlError, ValueError) as error:
@@ -146,9 +139,8 @@ def parse(page: str, source: str) -> HtmlElement:
     limit = lxml.etree.ErrorTypes.ERR_RESOURCE_LIMIT
     if exceeded := [entry.message for entry in parser.error_log if entry.type == limit]:
         # The parser stopped here, and the rest of the page would be lost.
-        problem = exceeded[0].partition(",")[0]
-        hint = "Copy its text into a .txt file."
-        raise UserError(f"{source}: cannot be read whole: {problem}. {hint}")
+        cause = exceeded[0].partition(",")[0]
+        raise UserError(f"{source}: cannot be read whole: {cause}. Copy its text into a .txt file.")
     return tree
 
 
@@ -207,7 +199,7 @@ def _as_written(date: str, page: str) -> str:
 
 def _decode_page(data: bytes, source: str) -> str:
     """Decode a page by the encoding that it declares, or else by its bytes."""
-    declared = _CHARSET.search(data[:4096])
+    declared = _CODEC.search(data[:4096])
     if declared and not data.startswith(codecs.BOM_UTF8):
         with suppress(LookupError, UnicodeDecodeError):  # the declaration is wrong
             codec = codecs.lookup(declared[1].decode()).name
@@ -217,10 +209,7 @@ def _decode_page(data: bytes, source: str) -> str:
 
 
 def _are_in_main(blocks: Sequence[Block], tree: HtmlElement, source: str) -> list[bool]:
-    """For each block of a page, whether its text is in the main text that trafilatura extracts.
-
-    `source` names the page in errors.
-    """
+    """For each block of a page, whether its text is in the main text that trafilatura extracts."""
     try:
         document = trafilatura.bare_extraction(tree, include_comments=False)
     except Exception as error:  # malformed pages raise any error inside trafilatura

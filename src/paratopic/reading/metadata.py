@@ -1,14 +1,13 @@
 """Metadata of articles: date, source, author and other fields.
 
-The fields of an article come from `metadata.csv` in its folder, from its document or from its
-file's name. The readers of formats read the fields of documents, and `tables` those of its rows.
+The fields of an article come from `metadata.csv` in its folder, its document or its file's name.
 """
 
 from __future__ import annotations
 
 import functools
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +27,8 @@ ID = "id"
 # Origins of fields. The first origin that has a field of an article counts.
 IN_SHEET, IN_DOCUMENT, IN_NAME, IN_TABLE = METADATA_FILE, "documents", "file names", "tables"
 ORIGINS = IN_SHEET, IN_DOCUMENT, IN_NAME, IN_TABLE
+# File and number of a row of a metadata.csv, and its fields.
+_Row = tuple[str, dict[str, str]]
 
 
 class Field(NamedTuple):
@@ -37,7 +38,7 @@ class Field(NamedTuple):
     origin: str
 
 
-def article_fields(path: Path, in_document: Mapping[str, str]) -> dict[str, Field]:
+def fields_of(path: Path, in_document: Mapping[str, str]) -> dict[str, Field]:
     """The fields of an article by their names; `in_document` contains the fields of its document.
 
     A date of the document that cannot be read is ignored.
@@ -56,11 +57,6 @@ def article_fields(path: Path, in_document: Mapping[str, str]) -> dict[str, Fiel
     return fields | {name: Field(value, IN_SHEET) for name, value in _sheet_fields(path).items()}
 
 
-def metadata_sheets(paths: Iterable[Path]) -> set[Path]:
-    """The path of metadata.csv in the folder of each file, whether it exists or not."""
-    return {path.with_name(METADATA_FILE) for path in paths}
-
-
 def check_sheets(project: Paths, paths: Collection[Path]) -> list[str]:
     """Check the metadata.csv of each article's folder; return notes about rows without a file."""
     for path in paths:
@@ -77,7 +73,7 @@ def check_sheets(project: Paths, paths: Collection[Path]) -> list[str]:
     return notes
 
 
-def unread_dates(metadata: pd.DataFrame) -> list[str]:
+def date_notes(metadata: pd.DataFrame) -> list[str]:
     """A note about the dates that cannot be read, which stay as they are written; [] for none."""
     dates = metadata[[ID, DATE]].dropna().to_numpy() if DATE in metadata else ()
     unread = [f"{date} ({id_})" for id_, date in dates if not iso_date(date)]
@@ -95,10 +91,6 @@ def _sheet_fields(path: Path) -> Mapping[str, str]:
     if len(matches) > 1:
         raise _repeated_article(path.name, matches[0][0], matches[1][0])
     return matches[0][1] if matches else {}
-
-
-# File and number of a row of a metadata.csv, and its fields.
-_Row = tuple[str, dict[str, str]]
 
 
 def _sheet_rows(folder: Path) -> Mapping[str, _Row]:

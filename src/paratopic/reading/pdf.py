@@ -1,8 +1,7 @@
 """PDFs → segments: headings, paragraphs and skipped text.
 
 The space above lines, their indents, their type, and the room for the first word of the next line
-decide which lines form a paragraph. Lines that recur at the edges of pages are skipped, and so is
-small print. `pdf_lines` finds the lines.
+decide which lines form a paragraph. Small print and what recurs at the edges of pages are skipped.
 """
 
 from __future__ import annotations
@@ -29,10 +28,9 @@ SMALLER = 0.82  # largest size of small print, as a multiple of the body's size 
 PITCH = 1.3  # largest distance between lines of a paragraph, as a multiple of the usual distance
 BROKEN_WORDS = 0.03  # a document breaks words if a greater share of its lines end in a hyphen
 
-# Running headers and footers are in this share of a page's height at its top and its bottom,
-EDGE = 0.12
-# and have at most this many lines each.
-EDGE_LINES = 3
+# Running headers and footers are in this share of a page's height at its top and its bottom, and
+# have at most this many lines each.
+EDGE, EDGE_LINES = 0.12, 3
 # Small, short lines at the edge are running headers, too, because a single page has no repetition.
 RUNNING_SIZE, RUNNING_WORDS = 0.95, 12
 
@@ -91,10 +89,7 @@ def pdf_segments(data: bytes, source: str) -> list[Segment]:
 
 
 def pdf_fields(data: bytes) -> dict[str, object]:
-    """Read the date of creation and the author from a PDF's properties.
-
-    Damaged properties may raise any error.
-    """
+    """Read a PDF's date of creation and author; damaged properties may raise any error."""
     info = read_info(data)
     # The form is D:20250915100430+02'00'. All parts after the year are optional.
     made = re.match(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?", info.get("CreationDate", ""))
@@ -110,9 +105,8 @@ class Hyphens:
 
     def __init__(self, lines: Sequence[Line]) -> None:
         texts = [line.text for line in lines]
-        self._words = Counter(
-            word.lower() for text in texts for word in re.findall(r"\w+(?:-\w+)*", text)
-        )
+        words = re.findall(r"\w+(?:-\w+)*", "\n".join(texts))
+        self._words = Counter(word.lower() for word in words)
         ends = Counter(text[-1] for text in texts if re.search(rf"\w[{_HYPHENS}]$", text))
         # '-' belongs to compounds if another sign breaks words, or if hardly any word is broken.
         uses_other_sign = ends["\u00ad"] + ends["\u2010"] > 0
@@ -240,10 +234,7 @@ def _edge(page: Sequence[Line]) -> list[Line]:
 
 
 def _usual_distance(pages: Iterable[Sequence[Line]], body: float) -> float:
-    """The usual distance between lines of a document, as a multiple of the body's size of type.
-
-    It is 0 if unknown.
-    """
+    """The usual distance between lines, as a multiple of the body's size of type; 0 if unknown."""
     distances = Counter(
         round(line.top - following.top, 0)
         for page in pages

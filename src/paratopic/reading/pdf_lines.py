@@ -1,8 +1,7 @@
 """Read the lines of a PDF's pages in reading order, and its properties.
 
 pdfminer.six finds letters and pieces of lines. This module joins the pieces to lines, and orders
-the lines column by column. `pdf` decides which lines form a paragraph. Structure tags are not used,
-and no text is recognised in pictures.
+the lines column by column. Structure tags are not used, and no text is recognised in pictures.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ LARGER = 1.08  # least size of a heading, as a multiple of the body's size of ty
 COLUMN = 8  # least width of a column, as a multiple of the size of its type
 COLUMN_ROWS = 4  # least number of rows in a column
 CROSSING = 6  # at most one in so many rows crosses the gutter between two columns
-
 WIDEST = 14_400  # points: the widest page that the PDF format allows
 
 # A line of Chinese or Japanese may end after any character and the signs around it.
@@ -126,9 +124,8 @@ def _pages(data: bytes) -> Iterator[LTPage]:
 
 def _pieces(page: LTPage, number: int) -> list[Line]:
     # pdfminer's next step, grouping the pieces in boxes, takes time cubic in their number.
-    layout = LAParams(char_margin=1.0)
     letters = [item for item in page if isinstance(item, LTChar)]
-    pieces = page.group_objects(layout, letters) if letters else ()
+    pieces = page.group_objects(LAParams(char_margin=1.0), letters) if letters else ()
     filled = (piece for piece in pieces if not piece.is_empty() and piece.get_text().strip())
     return [_piece(piece, number, page.height) for piece in filled]
 
@@ -201,15 +198,10 @@ def _rows(pieces: Sequence[Line], gutters: Sequence[float]) -> list[Line]:
 
 
 def _joined(left: Line, right: Line) -> Line:
-    longer = max(left, right, key=lambda piece: len(piece.text))
-    return replace(
-        left,
-        text=f"{left.text} {right.text}",
-        right=right.right,
-        top=max(left.top, right.top),
-        size=longer.size,
-        bold=left.bold and right.bold,
-    )
+    size = max(left, right, key=lambda piece: len(piece.text)).size
+    text, top = f"{left.text} {right.text}", max(left.top, right.top)
+    bold = left.bold and right.bold
+    return replace(left, text=text, right=right.right, top=top, size=size, bold=bold)
 
 
 def _with_column(line: Line, gutters: Sequence[float]) -> Line:

@@ -12,21 +12,20 @@ import faulthandler
 import json
 import logging
 import os
-import subprocess
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from subprocess import PIPE, Popen
 from threading import Lock
 from typing import Any, TypeVar
 
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Segment
 
-# Functions that read segments or fields from the bytes of a file. Error messages have its path.
-ReadSegments = Callable[[bytes, str], list[Segment]]
-ReadFields = Callable[[bytes], Mapping[str, object]]
+# Functions that read segments and fields from the bytes of a file. Error messages have its path.
+Readers = tuple[Callable[[bytes, str], list[Segment]], Callable[[bytes], Mapping[str, object]]]
 Result = TypeVar("Result")
 
 # Suffixes of the files that are read here; see `_readers`.
@@ -69,7 +68,7 @@ class _Child:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Popen[bytes] | None = None
 
     def send(self, request: list[object], data: bytes) -> bytes:
         """Send a file and return the response in JSON; empty if the process ended."""
@@ -80,7 +79,7 @@ class _Child:
             return _send(self.process, request, data)
 
 
-def _send(child: subprocess.Popen[bytes], request: list[object], data: bytes) -> bytes:
+def _send(child: Popen[bytes], request: list[object], data: bytes) -> bytes:
     assert child.stdin and child.stdout
     try:
         with suppress(BrokenPipeError):
@@ -98,17 +97,12 @@ def _send(child: subprocess.Popen[bytes], request: list[object], data: bytes) ->
 _CHILD = _Child()
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start() -> Popen[bytes]:
     # The child imports the same modules as its parent. Each thread would reserve memory. Only the
     # parent gets Ctrl+C.
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-m", __name__],
-        env=os.environ | environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        process_group=0,
-    )
+    command = [sys.executable, "-P", "-m", __name__]
+    child = Popen(command, env=os.environ | environment, stdin=PIPE, stdout=PIPE, process_group=0)
     atexit.register(_stop, child)
     assert child.stdout
     if not child.stdout.readline():
@@ -116,7 +110,7 @@ def _start() -> subprocess.Popen[bytes]:
     return child
 
 
-def _stop(child: subprocess.Popen[bytes]) -> None:
+def _stop(child: Popen[bytes]) -> None:
     child.kill()
     child.wait()
 
@@ -135,27 +129,26 @@ def main() -> None:
     for request in sys.stdin.buffer:
         suffix, source, seconds, size = json.loads(request)
         data = sys.stdin.buffer.read(size)
-        response = _response(suffix, data, source, seconds)
-        print(json.dumps(response), file=responses, flush=True)
+        response = json.dumps(_response(suffix, data, source, seconds))
+        print(response, file=responses, flush=True)
 
 
 def _response(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, Any, Any]:
     """The outcome ("read", "refused" or "failed"), the segments or a message, and the fields."""
     try:
-        return "read", *_run_limited(seconds, _read_document, *_readers(suffix), data, source)
+        return "read", *_run_limited(seconds, _read_file, _readers(suffix), data, source)
     except ImportError as error:
-        message = f"{suffix} needs {error.name}: pip install 'paratopic[articles]'"
-        return "refused", f"{source}: {message}", {}
+        message = f"{source}: {suffix} needs {error.name}: pip install 'paratopic[articles]'"
+        return "refused", message, {}
     except UserError as error:
         return "refused", str(error), {}
     except Exception:
         return "failed", traceback.format_exc(), {}
 
 
-def _read_document(
-    read_segments: ReadSegments, read_fields: ReadFields, data: bytes, source: str
-) -> tuple[list[Segment], dict[str, str]]:
+def _read_file(readers: Readers, data: bytes, source: str) -> tuple[list[Segment], dict[str, str]]:
     """Read the segments of a file, and the fields of its document that are texts."""
+    read_segments, read_fields = readers
     segments, fields = read_segments(data, source), {}
     with suppress(Exception):  # malformed files raise any error inside the libraries
         fields = dict(read_fields(data))
@@ -177,8 +170,7 @@ def _run_limited(seconds: float, reader: Callable[..., Result], *arguments: obje
             faulthandler.cancel_dump_traceback_later()
 
 
-def _readers(suffix: str) -> tuple[ReadSegments, ReadFields]:
-    """The functions that read the segments and the fields of a format."""
+def _readers(suffix: str) -> Readers:
     if suffix == ".pdf":
         from paratopic.reading.pdf import pdf_fields, pdf_segments
 

@@ -16,23 +16,13 @@ from paratopic.project.errors import UserError, plural, shortened
 from paratopic.project.files import METADATA_FILE, Paths, printable, sha256
 from paratopic.project.source_settings import Source
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
-from paratopic.reading.article_files import SUFFIXES, find_files, read_file
-from paratopic.reading.metadata import (
-    DATE,
-    IN_TABLE,
-    ORIGINS,
-    article_fields,
-    check_sheets,
-    metadata_sheets,
-    unread_dates,
-)
+from paratopic.reading.article_files import SUFFIXES, find_files, metadata_sheets, read_file
+from paratopic.reading.metadata import DATE, IN_TABLE, ORIGINS, check_sheets, date_notes, fields_of
 from paratopic.reading.tables import RAW_VOTE_COLUMNS, TABLES, read_labelled_table
 
 # First word of the reason to skip an article that cannot be read.
 UNREADABLE = "unreadable"
-# Reason to skip a table in a folder.
 UNNAMED = "a table that prepare.sources does not name"
-# The raw votes of an article, which has none.
 NO_VOTES = pd.DataFrame(columns=RAW_VOTE_COLUMNS)
 
 
@@ -55,8 +45,7 @@ class Sources(NamedTuple):
     notes
         Messages about files of metadata, skipped tables, and dates that cannot be read.
     articles
-        Names of the articles that were split into paragraphs. Rows of tables belong to none of
-        them.
+        Names of the articles that were split into paragraphs; rows of tables belong to none.
     """
 
     frame: pd.DataFrame
@@ -69,10 +58,7 @@ class Sources(NamedTuple):
 
 
 def read_sources(
-    project: Paths,
-    sources: Sequence[Source | str],
-    own_files: Collection[Path],
-    no_topic: Sequence[str],
+    project: Paths, sources: Sequence[Source | str], own: Collection[Path], no_topic: Sequence[str]
 ) -> Sources:
     """Read every source of a project.
 
@@ -83,7 +69,7 @@ def read_sources(
     sources
         `prepare.sources` of params.yaml: paths and globs of articles and tables, and folders of
         articles. Tables in folders are not read: they have to be named.
-    own_files
+    own
         The project's own files, which are not reported as skipped if they lie in these folders.
     no_topic
         Labels of tables that mean none of the topics.
@@ -96,22 +82,20 @@ def read_sources(
         contains a paragraph.
     """
     entries = _entries(project, sources)
-    own_paths = {file.resolve() for file in own_files}
+    own_paths = {file.resolve() for file in own}
     paths, unread, entry_of = _find_sources(project, entries, own_paths)
     _refuse_same_names(paths)
-    skipped = [
-        Skipped(project.name(path), 0, "", UNNAMED if _is_table(path) else reason)
-        for path, reason in unread
-    ]
+    unread_files = {path: UNNAMED if _is_table(path) else reason for path, reason in unread}
+    skipped = [Skipped(project.name(path), 0, "", why) for path, why in unread_files.items()]
     notes = check_sheets(project, [path for path in paths if path.suffix.lower() in SUFFIXES])
-    notes += [_table_hint(project.name(path)) for path, _ in unread if _is_table(path)]
-    parts = [_read_source(project, path, no_topic, entry_of.get(path)) for path in paths]
+    notes += [_table_hint(project.name(path)) for path in filter(_is_table, unread_files)]
+    parts = [_read(project, path, no_topic, entry_of.get(path)) for path in paths]
     for part in parts:
         skipped += part.skipped
     filled = [part for part in parts if not part.frame.empty]
     if not filled:
         raise _no_paragraph(entries, skipped)
-    return _concatenated(filled, skipped, notes)
+    return _joined(filled, skipped, notes)
 
 
 def _find_sources(
@@ -227,9 +211,7 @@ def _describe_metadata(metadata: Mapping[str, Mapping[str, int]], n_articles: in
     return shortened(", ".join(parts), 300)
 
 
-def _concatenated(
-    sources: Sequence[Sources], skipped: list[Skipped], notes: Sequence[str]
-) -> Sources:
+def _joined(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequence[str]) -> Sources:
     """Concatenate the rows of sources, and add the skipped parts and notes of all of them."""
     frame = pd.concat([source.frame for source in sources], ignore_index=True)
     votes = pd.concat([source.votes for source in sources], ignore_index=True)
@@ -237,7 +219,7 @@ def _concatenated(
     metadata = metadata[sorted(metadata, key=lambda name: (name != DATE, name))]
     metadata.insert(0, "id", frame["id"])
     origins = sum((source.origins for source in sources), Counter[tuple[str, str]]())
-    notes = [*notes, *unread_dates(metadata)]
+    notes = [*notes, *date_notes(metadata)]
     articles = frozenset[str]().union(*(source.articles for source in sources))
     return Sources(frame, votes, skipped, metadata, origins, notes, articles)
 
@@ -277,9 +259,7 @@ def _table_hint(table: str) -> str:
     )
 
 
-def _read_source(
-    project: Paths, path: Path, no_topic: Sequence[str], source: Source | None
-) -> Sources:
+def _read(project: Paths, path: Path, no_topic: Sequence[str], source: Source | None) -> Sources:
     """Read an article or a table."""
     if path.suffix.lower() in SUFFIXES:
         return _read_article(project, path)
@@ -303,7 +283,7 @@ def _read_article(project: Paths, path: Path) -> Sources:
         reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path.stem}: ")
         skipped = [Skipped(project.name(path), 0, "", f"{UNREADABLE}: {reason}")]
         return Sources(frame_of([]), NO_VOTES, skipped, pd.DataFrame(), Counter())
-    fields = article_fields(path, article.fields)
+    fields = fields_of(path, article.fields)
     values = {name: field.value for name, field in fields.items()}
     origins = Counter((name, field.origin) for name, field in fields.items())
     metadata = pd.DataFrame(values, index=frame.index, dtype="str")

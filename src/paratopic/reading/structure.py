@@ -1,8 +1,7 @@
 """Cut plain text into segments, and classify segments as headings, paragraphs or page furniture.
 
-This module uses only words and line breaks, and `#` as the only markup. Segments that the reader of
-a format marks as headings or as skipped stay so. Paragraphs that begin only with an indent are not
-found, words that are broken at a hyphen are not joined, and errors are not corrected.
+This module uses only words and line breaks, and `#` as the only markup. Paragraphs that begin only
+with an indent are not found, words broken at a hyphen are not joined, nor are errors corrected.
 """
 
 from __future__ import annotations
@@ -49,13 +48,13 @@ def plain_segments(text: str) -> list[Segment]:
     lines = [clean_line(line) for line in text.splitlines()]
     joins = _paragraph_test(lines)
     texts: list[list[str]] = []
-    for line, following in pairwise(["", *lines]):
-        if line and following and joins(line, following):
+    for line, below in pairwise(["", *lines]):
+        if line and below and joins(line, below):
             # 'long-' and 'term' are one word, but 'short-' and 'and a long one' are not.
-            hyphenated = re.search(r"\w-$", line) and _SECOND_HALF.match(following)
-            texts[-1] += [following] if hyphenated else [" ", following]
-        elif following:
-            texts.append([following])
+            hyphenated = re.search(r"\w-$", line) and _SECOND_HALF.match(below)
+            texts[-1] += [below] if hyphenated else [" ", below]
+        elif below:
+            texts.append([below])
     return [Segment("body", "".join(pieces)) for pieces in texts]
 
 
@@ -161,25 +160,24 @@ def _paragraph_test(lines: Sequence[str]) -> Callable[[str, str], bool]:
     The *reach* of a line is the length that it would have with the first word of the next line.
     A line had to be broken if its reach exceeds the longest line. A document is wrapped if at least
     a third of its line breaks lie inside a sentence: before a small letter, or after a line that
-    had to be broken and does not end a sentence. The other breaks may be the ends of short
-    paragraphs.
+    had to be broken and does not end a sentence. The other breaks may end short paragraphs.
     """
     breaks = [pair for pair in pairwise(lines) if all(pair)]
     # A single word that is longer than the line, such as a URL, does not show the width.
     width = max((len(line) for line in lines if " " in line), default=0)
     inside = sum(
-        _continues(following) or (_reach(line, following) > width and _is_open(line))
-        for line, following in breaks
+        _continues(below) or (_reach(line, below) > width and _is_open(line))
+        for line, below in breaks
     )
     is_wrapped = width in WRAP_WIDTHS and 3 * inside >= len(breaks)
     limit = _least_reach(breaks, width)
 
-    def joins(line: str, following: str) -> bool:
-        if not is_wrapped or HEADING_MARK.match(line) or HEADING_MARK.match(following):
+    def joins(line: str, below: str) -> bool:
+        if not is_wrapped or HEADING_MARK.match(line) or HEADING_MARK.match(below):
             return False
-        if is_speech(following) and not _is_open(line):
+        if is_speech(below) and not _is_open(line):
             return False
-        return _continues(following) or _reach(line, following) >= limit
+        return _continues(below) or _reach(line, below) >= limit
 
     return joins
 
@@ -190,16 +188,13 @@ def _least_reach(breaks: Sequence[tuple[str, str]], width: int) -> int:
     It is the least reach of the lines before a small letter. Lines that are less than half full do
     not count, nor the smallest 2 % of the reaches: a paragraph may begin with a small letter.
     """
-    reaches = sorted(
-        _reach(line, following)
-        for line, following in breaks
-        if _continues(following) and 2 * len(line) >= width
-    )
+    filled = [(line, below) for line, below in breaks if 2 * len(line) >= width]
+    reaches = sorted(_reach(line, below) for line, below in filled if _continues(below))
     return min([width + 1, *reaches[len(reaches) // 50 :]])
 
 
-def _reach(line: str, following: str) -> int:
-    return len(line) + 1 + len(following.split(" ", 1)[0])
+def _reach(line: str, below: str) -> int:
+    return len(line) + 1 + len(below.split(" ", 1)[0])
 
 
 def _is_open(line: str) -> bool:
@@ -208,6 +203,6 @@ def _is_open(line: str) -> bool:
     return not (_SENTENCE_END.search(line) or (has_capitals and is_title_case(line)))
 
 
-def _continues(following: str) -> bool:
+def _continues(below: str) -> bool:
     """Whether a line begins inside a sentence."""
-    return following[0].islower() and not _BULLET.match(following)
+    return below[0].islower() and not _BULLET.match(below)

@@ -2,7 +2,6 @@
 
 Each row becomes one paragraph; its text is neither divided nor searched for headings. Columns that
 no key of `project.source_settings.Source` names become fields of the rows.
-`labels.resolve` decides whether labels are topics of the codebook.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from paratopic.corpus.duplicates import components
 from paratopic.corpus.table import PARAGRAPHS_SCHEMA
 from paratopic.project.errors import UserError, refuse_repeated
 from paratopic.project.source_settings import CONTEXT_COLUMNS, KEYS, Source
-from paratopic.project.topics import NO_TOPIC_CELL, join_cell
+from paratopic.project.topics import NONE_CELL, join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.cells import clean_field, iso_date, without_controls
 from paratopic.tables.readers import LOADERS, Columns, Table, cell_text
@@ -43,6 +42,7 @@ OPTIONAL = ("group", "position", *CONTEXT_COLUMNS, DRAWN)
 # Columns of raw votes: id of the paragraph, path of the table, the label as it is written, its
 # topics, how the paragraph was drawn, and file and line for messages.
 RAW_VOTE_COLUMNS = ("paragraph", "source", "cell", "topics", "draw", "where")
+_Texts = Sequence[str]  # of the rows, in order
 
 
 class LabelledTable(NamedTuple):
@@ -115,19 +115,14 @@ def read_labelled_table(
 
 
 def _paragraph_rows(
-    path: Path,
-    ids: Sequence[str],
-    texts: Sequence[str],
-    context: Mapping[str, Sequence[str]],
-    locations: Sequence[str],
+    path: Path, ids: _Texts, texts: _Texts, context: Mapping[str, _Texts], locations: _Texts
 ) -> pd.DataFrame:
     """The rows of the paragraph table; `context` contains the columns `OPTIONAL` that exist."""
     empty = [""] * len(texts)
     before, after = context.get("text_preceding", empty), context.get("text_following", empty)
     groups = context.get("group") or _run_names(texts, before, after)
-    articles = [
-        f"{path.stem}/{group}" if group else id_ for id_, group in zip(ids, groups, strict=True)
-    ]
+    named = zip(ids, groups, strict=True)
+    articles = [f"{path.stem}/{group}" if group else id_ for id_, group in named]
     rows = {"title": empty, "heading": empty, **context, "before": before, "after": after}
     rows |= {"id": ids, "article": articles, "text": texts}
     frame = pd.DataFrame(rows, columns=PARAGRAPHS_SCHEMA.names).assign(boilerplate=False)
@@ -186,7 +181,7 @@ def _with_key_spelling(columns: Columns, source: Source) -> Columns:
     return {key_of.get(name, name): values for name, values in columns.items()}
 
 
-def _row_ids(path: Path, values: Sequence[object], locations: Sequence[str]) -> list[str]:
+def _row_ids(path: Path, values: Sequence[object], locations: _Texts) -> list[str]:
     """The ids of the rows; a `UserError` if one is missing or repeated."""
     hint = f"correct it, or write `{{path: {path}, id: null}}` in prepare.sources to go without ids"
     location_of: dict[str, str] = {}
@@ -216,9 +211,7 @@ def _fields(columns: Columns) -> pd.DataFrame:
     return pd.DataFrame(fields, index=range(len(columns["text"])), dtype="str")
 
 
-def _positions(
-    articles: Sequence[str], cells: Sequence[str], locations: Sequence[str]
-) -> list[int]:
+def _positions(articles: _Texts, cells: _Texts, locations: _Texts) -> list[int]:
     """Position of each row in its article."""
     positions: dict[tuple[str, int], str] = {}
     for article, cell, where in zip(articles, cells, locations, strict=True):
@@ -240,7 +233,7 @@ def _draw(cell: str, where: str) -> str:
     return DRAWS[cell]
 
 
-def _run_names(texts: Sequence[str], before: Sequence[str], after: Sequence[str]) -> list[str]:
+def _run_names(texts: _Texts, before: _Texts, after: _Texts) -> list[str]:
     """Name of the run of each row, such as "run-3"; "" for a row in no run.
 
     A run consists of rows that are neighbours, or that have a neighbour in common. Folds do not
@@ -261,7 +254,7 @@ def _run_names(texts: Sequence[str], before: Sequence[str], after: Sequence[str]
     return [f"run-{run}" if sizes[run] > 1 else "" for run in runs.tolist()]
 
 
-def _unique_rows(texts: Sequence[str]) -> dict[str, int]:
+def _unique_rows(texts: _Texts) -> dict[str, int]:
     """Text → its row, for texts that occur once."""
     counts = Counter(texts)
     return {text: row for row, text in enumerate(texts) if counts[text] == 1 and text}
@@ -312,7 +305,7 @@ def join_list(value: object) -> object:
         with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
             items = literal_eval(value)
     if isinstance(items, list) and all(isinstance(item, str) for item in items):
-        return join_cell(items) or NO_TOPIC_CELL
+        return join_cell(items) or NONE_CELL
     return value
 
 

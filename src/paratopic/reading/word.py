@@ -37,24 +37,19 @@ def word_segments(data: bytes, source: str) -> list[Segment]:
             f"{source}: is encrypted, or an old .doc. Save it as .docx without a password."
         )
     try:
-        converted = mammoth.convert_to_html(
-            BytesIO(data), style_map=_STYLES, convert_image=_NO_PICTURE
-        )
+        page = mammoth.convert_to_html(BytesIO(data), style_map=_STYLES, convert_image=_NO_PICTURE)
     except Exception as error:  # zipfile and the XML parser raise many kinds of errors
         raise UserError(
             f"{source}: is not a whole Word document ({error}). Save it again as .docx."
         ) from None
-    if not converted.value:
+    if not page.value:
         raise UserError(f"{source}: holds no text. Give a document with at least one paragraph.")
-    blocks = blocks_of(parse(converted.value, source))
+    blocks = blocks_of(parse(page.value, source))
     return to_segments(blocks, kept=[True] * len(blocks))
 
 
 def word_fields(data: bytes) -> dict[str, object]:
-    """Read the date of creation and the author from a Word document's properties.
-
-    Damaged properties may raise any error.
-    """
+    """Read a document's date of creation and author; damaged properties may raise any error."""
     with ZipFile(BytesIO(data)) as archive, archive.open(_PROPERTIES) as file:
         content = file.read(_MOST_BYTES)
     parser = lxml.etree.XMLParser(resolve_entities=False, no_network=True)

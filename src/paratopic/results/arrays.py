@@ -11,8 +11,8 @@ from itertools import compress
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from paratopic.corpus.folds import ALWAYS_TRAIN
 from paratopic.corpus.labelled import Labelled, labelled_rows, with_labels, with_sample
@@ -24,15 +24,15 @@ from paratopic.project.topics import Topics
 
 
 def evaluate(
-    truth: npt.ArrayLike,
-    probabilities: npt.ArrayLike | Mapping[str, npt.ArrayLike],
-    groups: npt.ArrayLike | None = None,
-    weights: npt.ArrayLike | None = None,
+    truth: ArrayLike,
+    probabilities: ArrayLike | Mapping[str, ArrayLike],
+    groups: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
     *,
     classes: Sequence[Hashable] | None = None,
     none: Hashable = None,
-    folds: npt.ArrayLike | None = None,
-    thresholds: Mapping[str, npt.ArrayLike] | None = None,
+    folds: ArrayLike | None = None,
+    thresholds: Mapping[str, ArrayLike] | None = None,
     confidence: float = 0.95,
     random_state: int = 0,
 ) -> models.Comparison:
@@ -47,8 +47,7 @@ def evaluate(
         must not have been trained on texts of the same group. Rows sum to 1, unless a text can have
         several topics. A dict has the probabilities of several models by name, the simplest first.
     groups
-        (n,) article of each text. Intervals and tests resample whole articles. By default, each
-        text is an article of its own.
+        (n,) article of each text; whole articles are resampled. By default, each text is its own.
     weights
         (n,) relative number of texts of the corpus that each text stands for, 0 if it was not drawn
         at random. Weights are used if 20 or more are above 0. By default, all texts have the same.
@@ -102,7 +101,8 @@ def evaluate(
     fold = np.atleast_2d(np.full(n, ALWAYS_TRAIN) if folds is None else np.asarray(folds))
     if fold.shape[1:] != (n,) or (folds is not None and fold.min() < 0):
         raise ValueError(f"folds: give each of {n} texts the number of its fold, from 0")
-    frame = _paragraph_table(articles, numbers, labels, 0 * numbers if weights is None else weights)
+    weights = 0 * numbers if weights is None else weights
+    frame = _paragraph_table(articles, numbers, labels, weights, "paragraph")
     rows = frame[["id"]].assign(group=group, duplicates=group)
     fold_table = pd.concat([rows.assign(repeat=r, fold=fold[r]) for r in range(len(fold))])
     tables = {}
@@ -114,11 +114,11 @@ def evaluate(
 
 
 def shares(
-    probabilities: npt.ArrayLike,
+    probabilities: ArrayLike,
     labelled: Iterable[int],
-    truth: npt.ArrayLike,
-    weights: npt.ArrayLike | None = None,
-    articles: npt.ArrayLike | None = None,
+    truth: ArrayLike,
+    weights: ArrayLike | None = None,
+    articles: ArrayLike | None = None,
     by: pd.DataFrame | pd.Series | Sequence[object] | None = None,
     *,
     compare: tuple[str, str] | None = None,
@@ -132,8 +132,7 @@ def shares(
     Parameters
     ----------
     probabilities
-        (N, k) probabilities of all texts, as for `evaluate`. The model must not have been trained
-        on their articles.
+        (N, k) of all texts, as for `evaluate`, by a model that was not trained on their articles.
     labelled
         (n,) numbers, from 0, of the texts that were drawn at random and labelled; or (N,) booleans.
     truth, weights
@@ -144,8 +143,7 @@ def shares(
         (N,) values that divide the texts, such as months ("2025-09"); or a DataFrame with one or
         two columns of values. None, the default, for shares of all texts only.
     compare
-        Two of the values, for the first minus the second. By default, the last period minus the
-        first.
+        Two of the values, for the first minus the second. By default, last period minus first.
     classes, none, confidence, random_state
         As for `evaluate`.
 
@@ -196,11 +194,7 @@ class _Columns:
 
     @classmethod
     def from_arrays(
-        cls,
-        truth: npt.ArrayLike,
-        values: npt.ArrayLike,
-        classes: Sequence[Hashable] | None,
-        none: Hashable,
+        cls, truth: ArrayLike, values: ArrayLike, classes: Sequence[Hashable] | None, none: Hashable
     ) -> Self:
         """Take the classes from the columns of a DataFrame if `classes` is None."""
         if classes is None:
@@ -220,11 +214,11 @@ class _Columns:
         names = tuple(map(str, compress(self.classes, self.is_topic)))
         return Topics("multi" if self.multi else "single", names)
 
-    def labels(self, truth: npt.ArrayLike) -> list[list[str]]:
+    def labels(self, truth: ArrayLike) -> list[list[str]]:
         """Names of the topics of each text, (n,)."""
         n = np.shape(truth)[0]
         if self.multi:
-            targets = self._checked_probabilities(truth, "truth", (n,)) > 0
+            targets = self._checked(truth, "truth", (n,)) > 0
             return [list(compress(self.topics.names, row)) for row in targets]
         labels = _values("truth", truth, n).tolist()
         for row, label in enumerate(labels):
@@ -233,20 +227,16 @@ class _Columns:
         return [[] if label == self.none else [str(label)] for label in labels]
 
     def score_table(
-        self,
-        rows: pd.DataFrame,
-        values: npt.ArrayLike,
-        argument: str,
-        thresholds: npt.ArrayLike | None,
+        self, rows: pd.DataFrame, values: ArrayLike, name: str, thresholds: ArrayLike | None
     ) -> pd.DataFrame:
         """Add columns of scores and thresholds to rows, which have n texts in each of r repeats.
 
-        `values` are probabilities (n, k), or (r, n, k); `argument` names them in errors.
+        `values` are probabilities (n, k), or (r, n, k); errors call them `name`.
         `thresholds`, (k,) or None for the defaults, hold for all rows.
         """
         n, repeats = rows["id"].nunique(), rows["repeat"].nunique()
         shape = (repeats, n) if np.ndim(values) == 3 or repeats > 1 else (n,)
-        scores = self._checked_probabilities(values, argument, shape)[..., self.is_topic]
+        scores = self._checked(values, name, shape)[..., self.is_topic]
         if thresholds is None:
             thresholds = 0.5 if self.multi else 1.0
         limits = np.broadcast_to(thresholds, scores.shape)
@@ -254,50 +244,42 @@ class _Columns:
         columns = [*self.topics.score_columns, *self.topics.threshold_columns]
         return rows.reset_index(drop=True).join(pd.DataFrame(cells, columns=columns))
 
-    def _checked_probabilities(
-        self, values: npt.ArrayLike, argument: str, shape: tuple[int, ...]
-    ) -> np.ndarray:
+    def _checked(self, values: ArrayLike, name: str, shape: tuple[int, ...]) -> np.ndarray:
         """Convert values to an array (*shape, k) in the order of the classes, and check them."""
         if isinstance(values, pd.DataFrame):
             if {*values} != {*self.classes}:
-                raise ValueError(f"{argument}: the columns are {[*values]}, not {self.classes}")
+                raise ValueError(f"{name}: the columns are {[*values]}, not {self.classes}")
             values = values[self.classes]
         array, shape = np.asarray(values, dtype=np.float64), (*shape, len(self.classes))
         if array.shape != shape:
-            raise ValueError(
-                f"{argument}: the shape is {array.shape}, not {shape} with these classes"
-            )
+            raise ValueError(f"{name}: the shape is {array.shape}, not {shape} with these classes")
         least = 0 if self.multi or self.none not in [None, *self.classes] else 1
         rows, questions = array.reshape(-1, shape[-1]), shape[-1] if self.multi else 1
         numbers = np.arange(len(rows)) % shape[-2]
-        check_probabilities(rows, questions, least, f"{argument}, row", numbers)
+        check_probabilities(rows, questions, least, f"{name}, row", numbers)
         return array
 
 
-def _values(argument: str, values: npt.ArrayLike, n: int) -> np.ndarray:
+def _values(name: str, values: ArrayLike, n: int) -> np.ndarray:
     """Convert n values to an array, none of which may be missing."""
     array = pd.Series(values).to_numpy()
     if len(array) != n:
-        raise ValueError(f"{argument}: there are {len(array)} values for {n} texts")
+        raise ValueError(f"{name}: there are {len(array)} values for {n} texts")
     is_missing = pd.isna(array)
     if is_missing.any():
-        raise ValueError(f"{argument}, row {is_missing.argmax()}: there is no value")
+        raise ValueError(f"{name}, row {is_missing.argmax()}: there is no value")
     return array
 
 
 def _paragraph_table(
-    articles: np.ndarray,
-    numbers: np.ndarray,
-    labels: Sequence[Sequence[str]],
-    weights: npt.ArrayLike,
-    draw: str = "paragraph",
+    article: np.ndarray, numbers: np.ndarray, labels: list[list[str]], weights: ArrayLike, draw: str
 ) -> pd.DataFrame:
     """Make a paragraph table, with hand labels for the texts with these numbers.
 
     Texts with a weight above 0 count as drawn at random.
     """
-    ids = np.array([f"{number:09}" for number in range(len(articles))])
-    table = pd.DataFrame({"id": ids, "article": articles, "text": ids, "boilerplate": False})
+    ids = np.array([f"{number:09}" for number in range(len(article))])
+    table = pd.DataFrame({"id": ids, "article": article, "text": ids, "boilerplate": False})
     if len(labels) != len(numbers):
         raise ValueError(f"truth: there are {len(labels)} labels for {len(numbers)} texts")
     weight = _values("weights", weights, len(numbers)).astype(float)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,23 +18,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paratopic.corpus.labelled import (
-    LABELS_SCHEMA,
-    SAMPLE_SCHEMA,
-    VOTES_SCHEMA,
-    Labelled,
-    labelled_rows,
-    weak_votes,
-    with_labels,
-    with_sample,
-)
-from paratopic.corpus.table import (
-    passages_for,
-    read_columns,
-    read_paragraphs,
-    read_parquet,
-    with_metadata,
-)
+from paratopic.corpus import labelled as label_tables
+from paratopic.corpus import table as tables
+from paratopic.corpus.labelled import Labelled, labelled_rows, weak_votes, with_labels, with_sample
 from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.model_report import Metrics
 from paratopic.evaluation.outcomes import EvaluatedPredictions, confusions, evaluated_predictions
@@ -47,13 +33,7 @@ from paratopic.labels.log import Label, after, read_lines
 from paratopic.labels.resolve import tables_in_current_names
 from paratopic.labels.sample import Sample, describe_sample, sample_of
 from paratopic.labels.summary import Prepared
-from paratopic.labels.votes import (
-    CurrentVotes,
-    by_paragraph,
-    current_votes,
-    tied_votes,
-    votes_of_people,
-)
+from paratopic.labels.votes import CurrentVotes, by_paragraph, current_votes, ties, votes_of_people
 from paratopic.project import files, folder
 from paratopic.project.errors import UserError, in_units, shortened_list
 from paratopic.project.passages import Passage
@@ -71,12 +51,8 @@ CHAMPION_STAGES = ("fit", "calibrate", "train", "package")
 class Labelling:
     """Current labels of a project, for the paragraphs from the last run of stage prepare.
 
-    Parameters
-    ----------
-    votes
-        Table of votes, with names of the current codebook.
-    lines
-        All lines of the current file of labels.
+    The table of votes has names of the current codebook, and `lines` are all lines of the current
+    file of labels.
     """
 
     project: folder.Project
@@ -88,7 +64,8 @@ class Labelling:
     @cached_property
     def everything(self) -> pd.DataFrame:
         """The paragraphs with columns of metadata."""
-        return with_metadata(self.paragraphs, read_parquet(self.project.paths.metadata))
+        metadata = tables.read_parquet(self.project.paths.metadata)
+        return tables.with_metadata(self.paragraphs, metadata)
 
     @cached_property
     def labelled(self) -> Labelled:
@@ -121,7 +98,7 @@ class Labelling:
     @property
     def tied(self) -> dict[str, list[Label]]:
         """Id of each paragraph with a tie between annotators → their votes."""
-        votes = tied_votes(self.current.votes, self.project.params.topics)
+        votes = ties(self.current.votes, self.project.params.topics)
         return {id_: votes[id_] for id_ in self.paragraphs["id"] if id_ in votes}
 
     @cached_property
@@ -130,10 +107,9 @@ class Labelling:
         rows = self.votes[self.votes["status"] == "retired"]
         names = dict(zip(rows["paragraph"], rows["given"], strict=True))
         names |= {line.paragraph: line.names for line in self.current.retired}
-        reasons = {}
-        for id_ in self.paragraphs["id"]:
-            if id_ in names and id_ not in self.answers_on:
-                reasons[id_] = self.project.params.topics.current_meaning(names[id_]).retired
+        ids = [id_ for id_ in self.paragraphs["id"] if id_ in names and id_ not in self.answers_on]
+        meaning = self.project.params.topics.current_meaning
+        reasons = {id_: meaning(names[id_]).retired for id_ in ids}
         # The codebook may have a name again that it had not when stage prepare ran.
         return {id_: reason for id_, reason in reasons.items() if reason}
 
@@ -151,10 +127,9 @@ class Labelling:
 
     def columns(self, names: Sequence[str]) -> list[str]:
         """Names of the columns of `--by`: article in place of a source's column of groups."""
-        groups = set[str | None]()
-        for source in self.project.params.prepare.sources:
-            if not isinstance(source, str) and source.group not in self.everything:
-                groups.add(source.group)
+        sources = self.project.params.prepare.sources
+        groups = [source.group for source in sources if not isinstance(source, str)]
+        groups = [group for group in groups if group not in self.everything]
         return ["article" if name in groups else name for name in names]
 
 
@@ -164,8 +139,7 @@ class Mistakes(NamedTuple):
     Attributes
     ----------
     answers
-        All out-of-fold predictions, with their labels. `answers.mistakes` has the wrong ones, the
-        most certain first.
+        All predictions, with labels; in `answers.mistakes` the wrong ones, the most certain first.
     confusions
         Confused topics in words, the most frequent first.
     slices
@@ -188,8 +162,9 @@ class Project(folder.Project):
     ------
     UserError
         By all methods and properties: a file is missing, damaged or out of date; the project names
-        sources outside of it without the user's consent; a column or value does not exist; or
-        shares have no random sample of enough labels.
+        sources outside of it without the user's consent; a column or value does not exist; shares
+        have no random sample of enough labels; or `labels_file` is not in params.yaml, or is
+        outside of the project.
     """
 
     @cached_property
@@ -200,11 +175,11 @@ class Project(folder.Project):
         if not paths.paragraphs.exists():
             raise UserError(f"{paths.paragraphs} not found: `dvc repro` creates it")
         lines = read_lines(log) if log and log.exists() else []
-        votes = read_columns(paths.votes, VOTES_SCHEMA)
-        labels = read_columns(paths.labels, LABELS_SCHEMA)
-        sample = read_columns(paths.sample, SAMPLE_SCHEMA)
+        votes = tables.read_columns(paths.votes, label_tables.VOTES_SCHEMA)
+        labels = tables.read_columns(paths.labels, label_tables.LABELS_SCHEMA)
+        sample = tables.read_columns(paths.sample, label_tables.SAMPLE_SCHEMA)
         votes, labels = tables_in_current_names(votes, labels, self.params.topics)
-        frame = with_sample(with_labels(read_paragraphs(paths.paragraphs), labels), sample)
+        frame = with_sample(with_labels(tables.read_paragraphs(paths.paragraphs), labels), sample)
         return Labelling(self, frame, votes, sample, lines)
 
     @property
@@ -286,7 +261,7 @@ class Project(folder.Project):
         """
         if not self.champion:
             raise UserError("no model is trained and measured yet: run `dvc repro` first")
-        scores = read_parquet(self.paths.scores / self.champion / files.IN_CONTEXT)
+        scores = tables.read_parquet(self.paths.scores / self.champion / files.IN_CONTEXT)
         if self.changes:
             raise UserError(f"{self.changes} changed since the last scores: run `dvc repro` first")
         return scores
@@ -307,13 +282,7 @@ class Project(folder.Project):
 
     @property
     def labels_file(self) -> Path:
-        """The file that new labels are added to.
-
-        Raises
-        ------
-        UserError
-            params.yaml names none, or it is outside of the project.
-        """
+        """The file that new labels are added to."""
         if self.log is None:
             raise UserError("params.yaml names no file of labels: set prepare.labels")
         files.refuse_outside(self.log, self.paths.root)
@@ -338,8 +307,7 @@ class Project(folder.Project):
             Columns of metadata that replace the models' predictions: one column of topics, or a
             column of probabilities, 0 to 1, for each topic. By default, the models predict.
         new_articles
-            Whether intervals are for further articles like these. By default, they are for the
-            project's articles only.
+            Whether intervals are for further articles like these. By default, for these only.
         """
         labelling, topics = self.labelling, self.params.topics
         frame, no_topic = labelling.paragraphs, self.params.prepare.no_topic
@@ -354,23 +322,21 @@ class Project(folder.Project):
     def cross_predictor(
         self, champion: str, scores: pd.DataFrame, frame: pd.DataFrame
     ) -> population.CrossPredictor:
-        """Collect what shares are estimated from: predictions by the champion's fold models.
+        """Predictions by the champion's fold models: `scores` are those of labelled paragraphs.
 
-        `scores` are those of the labelled paragraphs; the final model predicts paragraphs of
-        `frame` that folds do not hold out.
+        The final model predicts paragraphs of `frame` that folds do not hold out.
         """
         out_of_fold = self.paths.scores / champion
-        unfolded = out_of_fold / files.UNFOLDED
-        return population.CrossPredictor(
-            scores,
-            read_parquet(out_of_fold / files.UNLABELLED),
-            read_parquet(unfolded) if unfolded.exists() else scores[:0],
-            lambda ids: self._probabilities(champion, frame, ids),
-        )
+        unlabelled = tables.read_parquet(out_of_fold / files.UNLABELLED)
+        path = out_of_fold / files.UNFOLDED
+        unfolded = tables.read_parquet(path) if path.exists() else scores[:0]
+        predict = partial(self._probabilities, champion, frame)
+        return population.CrossPredictor(scores, unlabelled, unfolded, predict)
 
     def _probabilities(self, champion: str, frame: pd.DataFrame, ids: Iterable[str]) -> np.ndarray:
         """Probabilities of distinct texts by the champion, cached, as they may take minutes."""
-        model, texts, path = self.load(champion), passages_for(frame, ids), self.paths.predictions
+        model, path = self.load(champion), self.paths.predictions
+        texts = tables.passages_for(frame, ids)
         digest = f"{files.sha256(self.paths.paragraphs)} {model.digest}"
         with suppress(OSError, pa.ArrowException):  # There is no cache, or it is damaged.
             cached = pq.read_table(path)
@@ -404,8 +370,7 @@ class Project(folder.Project):
             One or two columns that divide the paragraphs: decade, year, month, date, article, or a
             column of metadata. None, the default, for shares of the whole project only.
         compare
-            Two values of the column, for the first minus the second. By default, the last period
-            minus the first.
+            Two values of the column, for first minus second. By default, last period minus first.
         corpus
             Corpus from the method `corpus`; by default, all paragraphs.
         distinct
@@ -416,15 +381,10 @@ class Project(folder.Project):
         Findings with shares, 0 to 1, in the DataFrame `table`, and differences and trends of shares
         in the DataFrame `changes`, in which -0.1 means ten percentage points less.
         """
-        columns = self.labelling.columns([by] if isinstance(by, str) else by or [])
-        return find_shares(
-            self.corpus() if corpus is None else corpus,
-            columns,
-            self.params.evaluate.confidence,
-            copies=not distinct,
-            compare=compare,
-            seed=self.params.seed,
-        )
+        by = self.labelling.columns([by] if isinstance(by, str) else by or [])
+        corpus = self.corpus() if corpus is None else corpus
+        confidence, seed = self.params.evaluate.confidence, self.params.seed
+        return find_shares(corpus, by, confidence, copies=not distinct, compare=compare, seed=seed)
 
     def errors(self, by: Sequence[str] = ()) -> Mistakes:
         """Return the champion's wrong out-of-fold predictions.
@@ -440,7 +400,7 @@ class Project(folder.Project):
                 "nothing has been measured yet, so no mistakes are known: label more paragraphs, "
                 "and run `dvc repro`"
             )
-        labelled = replace(labelling.labelled, folds=read_parquet(self.paths.folds))
+        labelled = replace(labelling.labelled, folds=tables.read_parquet(self.paths.folds))
         answers = evaluated_predictions(labelled, scores)
         people = {}
         for paragraph, votes in labelling.answers_on.items():

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.integrate import quad
 from scipy.optimize import minimize
@@ -62,7 +61,7 @@ class KnownScores(NamedTuple):
     scores: Scores
     weights: Array
 
-    def select(self, rows: npt.NDArray[np.bool_]) -> KnownScores:
+    def select(self, rows: Targets) -> KnownScores:
         """Select rows."""
         return KnownScores(self.targets[rows], self.scores[rows], self.weights[rows])
 
@@ -111,11 +110,9 @@ def calibrate_rows(
         scores[held_out] = apply_calibration(raw[held_out], calibration, mode)
         thresholds[held_out] = calibration.thresholds
         repeat, fold = table.loc[held_out, ["repeat", "fold"]].iloc[0]
-        same_fold = (others["repeat"] == repeat) & (others["fold"] == fold)
-        other_scores = others.loc[same_fold, topics.score_columns].to_numpy(dtype=np.float64)
-        others.loc[same_fold, topics.score_columns] = apply_calibration(
-            other_scores, calibration, mode
-        )
+        in_fold = (others["repeat"] == repeat) & (others["fold"] == fold)
+        raw_scores = others.loc[in_fold, topics.score_columns].to_numpy(dtype=np.float64)
+        others.loc[in_fold, topics.score_columns] = apply_calibration(raw_scores, calibration, mode)
     calibrated_table = with_columns(table, topics.score_columns, scores)
     calibrated_table = with_columns(calibrated_table, topics.threshold_columns, thresholds)
     divided = known._replace(weights=known.weights / max(1, table["repeat"].nunique()))
@@ -206,9 +203,7 @@ def fit_scale_and_shifts(logits: Array, outcomes: Targets, weights: Array) -> tu
     return float(np.exp(best[0])), np.asarray(best[1:])
 
 
-def fit_scale_and_shift(
-    logits: Array, truth: npt.NDArray[np.bool_], weights: Array
-) -> tuple[float, float]:
+def fit_scale_and_shift(logits: Array, truth: Targets, weights: Array) -> tuple[float, float]:
     """Find the scale and shift of a topic's logits with the lowest log loss (Platt 1999).
 
     A head gives having the topic and not having it equal weight, so its logits do not depend on how
@@ -252,9 +247,7 @@ def f1_threshold(scores: Array) -> float:
     return float(expected.max(initial=0.0) / 2)
 
 
-def sure_threshold(
-    confidence: Array, right: Targets, groups: Integers, promise: Calibrate
-) -> float:
+def sure_threshold(confidence: Array, right: Targets, group: Integers, promise: Calibrate) -> float:
     """Find the lowest confidence from which on predictions have the promised precision.
 
     The candidates are thresholds for the most confident `SURE_SHARES` of the predictions. The
@@ -265,7 +258,7 @@ def sure_threshold(
 
     Parameters
     ----------
-    confidence, right, groups
+    confidence, right, group
         (n,) probability of each prediction, whether it is right, and the number of its group.
 
     Returns
@@ -276,7 +269,7 @@ def sure_threshold(
     for share in SURE_SHARES if len(ordered) else ():
         threshold = float(ordered[math.ceil(share * len(ordered)) - 1])
         sure = confidence >= threshold
-        number = np.unique(groups[sure], return_inverse=True)[1]
+        number = np.unique(group[sure], return_inverse=True)[1]
         shares_right = np.bincount(number, weights=right[sure]) / np.bincount(number)
         if len(shares_right) >= promise.least_groups and (
             probability_below(shares_right, promise.precision) <= promise.risk
@@ -334,9 +327,7 @@ def _lowest_sure_score(
     return sure_threshold(mean[predicted], right[rows], groups[first][rows], promise)
 
 
-def _fold_masks(
-    table: pd.DataFrame, groups: Integers
-) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
+def _fold_masks(table: pd.DataFrame, groups: Integers) -> Iterator[tuple[Targets, Targets]]:
     """Rows of each repeat and fold, and the other rows of the repeat, both as masks (n,)."""
     repeat, fold = table["repeat"].to_numpy(), table["fold"].to_numpy()
     if len(np.unique(fold)) < 2:  # a single fold is halved, without dividing groups
@@ -351,12 +342,10 @@ def _fit_single(known: KnownScores, mode: Mode) -> Calibration:
     # Rows with an outcome that the model gives no probability contain no information on the scale.
     rows = (probabilities * outcomes).any(axis=1)
     seen = has_topic(outcomes[rows].T)
-    logits = np.maximum(mode.logits(probabilities), -LARGEST_LOGIT)
+    logits = np.maximum(mode.logits(probabilities), -LARGEST_LOGIT)[rows][:, seen]
     scale, shift = 1.0, np.zeros(len(seen))
     if rows.any():
-        scale, shift[seen] = fit_scale_and_shifts(
-            logits[rows][:, seen], outcomes[rows][:, seen], weights[rows]
-        )
+        scale, shift[seen] = fit_scale_and_shifts(logits, outcomes[rows][:, seen], weights[rows])
         # A topic without rows gets the shift of the rarest topic that has rows, and none gets 0.
         shift[:-1][~seen[:-1]] = shift[:-1][seen[:-1]].min(initial=0.0)
     thresholds = np.exp(shift[:-1] - shift[-1])

@@ -1,7 +1,6 @@
 """Out-of-fold scores, and the final model that is fitted to all labels, for any kind of model.
 
-`baseline` and `transformer` fit the models, and only the modules of the requested kind are
-imported. `corpus.folds` assigns paragraphs to folds.
+Only the modules of the requested kind of model are imported.
 """
 
 from __future__ import annotations
@@ -23,15 +22,7 @@ from paratopic.project.files import Paths
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import Params
 from paratopic.project.texts import Texts, numbered
-from paratopic.training.examples import (
-    Advance,
-    Examples,
-    Fit,
-    Fitted,
-    make_examples,
-    silent,
-    topics_are_rare,
-)
+from paratopic.training.examples import Advance, Examples, Fit, Fitted, silent, topics_are_rare
 
 # With fewer rows, starting processes takes longer than they save.
 FEW_ROWS = 500
@@ -39,10 +30,8 @@ FEW_ROWS = 500
 
 def fitter(kind: str, params: Params) -> Fit:
     """Bind the topics and a kind's section of the params to its function `fit`."""
-    fit_model, section = resolve_name(KINDS[kind].fit), params.section(kind)
-    return lambda examples, seed, advance: fit_model(
-        examples, params.topics, section, seed, advance
-    )
+    fit, section = resolve_name(KINDS[kind].fit), params.section(kind)
+    return lambda examples, seed, advance: fit(examples, params.topics, section, seed, advance)
 
 
 def labelled_for(kind: str, paths: Paths, params: Params) -> Labelled:
@@ -160,7 +149,7 @@ def cross_validate(
 
 def fit_all(data: Labelled, fit: Fit, seed: int, advance: Advance = silent) -> Fitted:
     """Fit the final model to all labelled paragraphs; parameters as in `cross_validate`."""
-    examples = make_examples(data, slice(None), data.texts, data.pool.texts if data.pool else ())
+    examples = Examples.make(data, slice(None), data.texts, data.pool.texts if data.pool else ())
     return fit(examples, _seed(seed, n_fits(data.folds)), advance)
 
 
@@ -176,7 +165,7 @@ def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     -------
     Columns id, repeat (0) and one of scores for each topic.
     """
-    model = fit(make_examples(data, slice(0), data.texts.select(slice(0)), ()), seed, silent)
+    model = fit(Examples.make(data, slice(0), data.texts.select(slice(0)), ()), seed, silent)
     scores = model.predict_proba(data.texts.without_context)
     return _score_table(data, data.rows["id"], scores, {"repeat": 0})
 
@@ -210,7 +199,7 @@ def score_unfolded(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
 
 
 def _without_leakage(
-    data: Labelled, train: Integers, held_out: Integers, others: Unlabelled
+    data: Labelled, train: Integers, test: Integers, others: Unlabelled
 ) -> tuple[Examples, Texts]:
     """Training examples and held-out texts, without leakage from one to the other.
 
@@ -220,11 +209,9 @@ def _without_leakage(
     duplicates = group_numbers(data.folds, list(data.rows["id"]), "duplicates")
     copied = duplicates[data.rows["id"].isin(others.rows["copy_of"])]
     train = train[~np.isin(duplicates[train], copied)]
-    training_texts, texts = data.without_leakage(train, held_out)
-    pool = (
-        data.pool.without_leakage(train, held_out, {*others.rows["article"]}) if data.pool else ()
-    )
-    return make_examples(data, train, training_texts, pool), texts
+    training_texts, texts = data.without_leakage(train, test)
+    pool = data.pool.without_leakage(train, test, {*others.rows["article"]}) if data.pool else ()
+    return Examples.make(data, train, training_texts, pool), texts
 
 
 def _score_table(

@@ -41,7 +41,6 @@ from paratopic.training.settings import CONTEXT, EVIDENCE
 
 # Name of a metric → how close a saved model's predictions are to those before it was saved.
 Parity = dict[str, float]
-
 # Called with the work done so far, in fits: 0.5 is half of the first fit.
 Advance = Callable[[float], None]
 
@@ -102,6 +101,28 @@ class Examples:
     articles: Integers
     soft: SoftLabels | None = field(default=None, kw_only=True)
     unlabelled: Sequence[str] = field(default=(), kw_only=True)
+
+    @classmethod
+    def make(
+        cls, data: Labelled, part: Integers | slice, texts: Texts, unlabelled: Sequence[str]
+    ) -> Examples:
+        """Make training examples of a part of the rows, with their texts and those of a pool.
+
+        The reliability of weak sources is estimated from the hand labels of this part only. Rows
+        whose labels have no weight are left out.
+        """
+        data = data.select(part)
+        articles = pd.factorize(data.rows["article"])[0].astype(np.int64)
+        examples = cls(texts, data.targets, data.groups, articles, unlabelled=unlabelled)
+        if data.by_hand.all():
+            return examples
+        by_hand = data.by_hand[:, None]
+        sources = estimate_sources(data.rows, data.weak, data.topics)
+        combined = combine_votes(data.rows, data.weak, sources)
+        soft = SoftLabels(data.by_hand, combined.ratio, np.where(by_hand, 1.0, combined.weights))
+        targets = np.where(by_hand, data.targets, combined.targets)
+        examples = replace(examples, targets=targets, soft=soft)
+        return examples.select(np.flatnonzero(examples.sample_weight > 0))
 
     @property
     def by_hand(self) -> Targets:
@@ -274,28 +295,6 @@ def description_weights(examples: Examples, n_outcomes: int) -> Array:
 def _n_articles(articles: Integers, weight: Array) -> float:
     """Number of articles, each counted with the largest weight of its labels."""
     return float(pd.Series(weight).groupby(articles).max().to_numpy().sum())
-
-
-def make_examples(
-    data: Labelled, part: Integers | slice, texts: Texts, unlabelled: Sequence[str]
-) -> Examples:
-    """Make training examples of a part of the rows, with their texts and those of a pool.
-
-    The reliability of weak sources is estimated from the hand labels of this part only. Rows whose
-    labels have no weight are left out.
-    """
-    data = data.select(part)
-    articles = pd.factorize(data.rows["article"])[0].astype(np.int64)
-    examples = Examples(texts, data.targets, data.groups, articles, unlabelled=unlabelled)
-    if data.by_hand.all():
-        return examples
-    by_hand = data.by_hand[:, None]
-    sources = estimate_sources(data.rows, data.weak, data.topics)
-    combined = combine_votes(data.rows, data.weak, sources)
-    soft = SoftLabels(data.by_hand, combined.ratio, np.where(by_hand, 1.0, combined.weights))
-    targets = np.where(by_hand, data.targets, combined.targets)
-    examples = replace(examples, targets=targets, soft=soft)
-    return examples.select(np.flatnonzero(examples.sample_weight > 0))
 
 
 # Computes probabilities (m, k) of held-out examples by a head that was fitted to others, from the

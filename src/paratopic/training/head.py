@@ -89,28 +89,30 @@ class Described(NamedTuple):
     subjects: Array
     is_centred: bool = False
 
+    @classmethod
+    def make(cls, features: Array, k: int) -> Described:
+        """Divide features of k topics and, after them, of all subjects; drop covered subjects."""
+        topics, subjects = np.split(features, [k])
+        return cls(topics, subjects[are_outside_codebook(subjects, topics)])
+
     @property
     def margin(self) -> float:
         """Similarity above the `nearness` at which a topic is as probable as none of them."""
         return HEAD.centred_margin if self.is_centred else HEAD.margin
 
-    def prior(
-        self, k: int, regression: Regression, description_weights: Array | None = None
-    ) -> Array:
+    def prior(self, k: int, regression: Regression, weights: Array | None = None) -> Array:
         """Prior coefficients of the head of k topics, (`Mode.n_logits`, d + 1).
 
         Parameters
         ----------
-        description_weights
+        weights
             (`Mode.n_logits`,) weight of the descriptions for each outcome; 1 by default.
         """
         prior = np.zeros((regression.n_logits(k), self.features.shape[1] + 1))
         if len(self.features):
             prior[:k, :-1] = HEAD.prior_scale * self.features
             prior[k:, -1] = HEAD.prior_scale
-        return regression.without_common(
-            prior if description_weights is None else description_weights[:, None] * prior
-        )
+        return regression.without_common(prior if weights is None else weights[:, None] * prior)
 
     def widen(self, features: Features) -> Features:
         """Add a column to features (n, d): the prior logit of none of the topics.
@@ -202,10 +204,8 @@ def training_data(
     hand = np.flatnonzero(soft.by_hand)
     before = regression.probabilities(np.zeros(data.truth.shape))  # equal for all outcomes
     if len(hand) or prior.any():
-        by_hand = hand_label_data(
-            features[hand], examples.targets[hand], evidence[hand], regression
-        )
-        coef, intercept = fit_head(by_hand, regression, strength, prior)
+        known = hand_label_data(features[hand], examples.targets[hand], evidence[hand], regression)
+        coef, intercept = fit_head(known, regression, strength, prior)
         # An outcome that the head gives no probability may be true all the same.
         predicted = regression.probabilities(np.asarray(features @ coef.T) + intercept)
         before = (1 - HEAD.unseen_share) * predicted + HEAD.unseen_share * before
@@ -332,19 +332,17 @@ class SingleRegression(Single):
         """Prior coefficients (`Mode.n_logits`, d) without a part that favours no outcome."""
         return prior
 
-    def fit(
-        self, data: TrainingData, prior: Array, strength: float, start: Linear | None
-    ) -> Linear:
+    def fit(self, data: TrainingData, prior: Array, strength: float, init: Linear | None) -> Linear:
         """Fit the head; parameters as in `fit_logistic`.
 
         If no label is none of the topics, this outcome keeps its prior: otherwise each label would
         be evidence that all texts have a topic.
         """
         if data.truth[:, -1].any():
-            return fit_logistic(data, strength, prior, start)
+            return fit_logistic(data, strength, prior, init)
         topic_data = data._replace(truth=data.truth[:, :-1])
-        topic_start = start and Linear(start.coef[:-1], start.intercept[:-1])
-        topics = fit_logistic(topic_data, strength, prior[:-1], topic_start)
+        topic_init = init and Linear(init.coef[:-1], init.intercept[:-1])
+        topics = fit_logistic(topic_data, strength, prior[:-1], topic_init)
         none = 0.0 if prior[-1].any() else -np.inf
         return Linear(np.vstack([topics.coef, prior[-1]]), np.append(topics.intercept, none))
 
@@ -369,15 +367,13 @@ class MultiRegression(Multi):
         # Equal similarity to the descriptions of all topics favours none of them.
         return np.asarray(prior - prior.mean(axis=0, keepdims=True))
 
-    def fit(
-        self, data: TrainingData, prior: Array, strength: float, start: Linear | None
-    ) -> Linear:
+    def fit(self, data: TrainingData, prior: Array, strength: float, init: Linear | None) -> Linear:
         features, truth, weights = data
         fits = []
         for topic in range(truth.shape[1]):
             topic_data = TrainingData(features, truth[:, [topic]], weights[:, [topic]])
-            topic_start = start and (start.coef[topic], float(start.intercept[topic]))
-            fits.append(fit_binary(topic_data, strength, prior[topic], topic_start))
+            topic_init = init and (init.coef[topic], float(init.intercept[topic]))
+            fits.append(fit_binary(topic_data, strength, prior[topic], topic_init))
         return Linear(np.array([coef for coef, _ in fits]), np.array([level for _, level in fits]))
 
 

@@ -1,7 +1,4 @@
-"""Logistic regressions whose coefficients have a prior mean other than 0.
-
-`head` chooses the features and the prior.
-"""
+"""Logistic regressions whose coefficients have a prior mean other than 0."""
 
 from __future__ import annotations
 
@@ -51,7 +48,7 @@ class TrainingData(NamedTuple):
 
 
 def fit_logistic(
-    data: TrainingData, strength: float, prior: Array, start: Linear | None = None
+    data: TrainingData, strength: float, prior: Array, init: Linear | None = None
 ) -> Linear:
     """Fit a multinomial logistic regression whose coefficients are shrunk to `prior`, not to 0.
 
@@ -69,7 +66,7 @@ def fit_logistic(
     prior
         (k, d) prior coefficients. A topic whose row is 0 and that no example may have is unknown:
         its probability is 0.
-    start
+    init
         Fit of the same examples with another strength, where the search begins; the prior by
         default.
 
@@ -86,7 +83,7 @@ def fit_logistic(
     if not len(truth):
         return Linear(coef, intercept)
     rows = np.flatnonzero(labelled)
-    first = Linear(coef, intercept) if start is None else start
+    first = Linear(coef, intercept) if init is None else init
     change = np.column_stack([first.coef[rows] - prior[rows], first.intercept[rows]]).T
     # The prior's logits are fixed; the distance from it is fitted.
     fixed = features @ prior[rows].T
@@ -100,7 +97,7 @@ def fit_logistic(
 
 
 def fit_binary(
-    data: TrainingData, strength: float, prior: Array, start: tuple[Array, float] | None = None
+    data: TrainingData, strength: float, prior: Array, init: tuple[Array, float] | None = None
 ) -> tuple[Array, float]:
     """Fit the probability that a text has a property: `fit_logistic` with two classes.
 
@@ -124,7 +121,7 @@ def fit_binary(
         return prior.copy(), np.inf if truth.any() else -np.inf
     if not len(truth):
         return prior.copy(), 0.0
-    coef, intercept = (prior, 0.0) if start is None else start
+    coef, intercept = (prior, 0.0) if init is None else init
     # Two classes with half of the coefficients each, of opposite signs, are penalised half as much.
     # The logit of not having the property is 0.
     loss = _LogLoss(data, (features @ prior)[:, None], 0.0, 2 * strength)

@@ -265,9 +265,8 @@ def _informative_names(
     names = embedder(_first_windows(tokenizer, topics.names))
     similarity = texts @ names.T
     similarity -= similarity.mean(axis=0)  # some names are closer to all texts than others
-    informative = are_closer_to_own(
-        similarity[has_topic], examples.targets[has_topic], TUNING.name_errors
-    )
+    own = examples.targets[has_topic]
+    informative = are_closer_to_own(similarity[has_topic], own, TUNING.name_errors)
     return topics.names if informative else ()
 
 
@@ -391,13 +390,11 @@ class _HeadFit:
         return described.head(head)
 
 
-def _embed_descriptions(
-    embedder: Embedder, tokenizer: Tokenizer, descriptions: Sequence[str]
-) -> Array:
-    """Embeddings of descriptions, (k, d), of unit length; (0, d) for none."""
-    windows, topic = read_windows(tokenizer, descriptions)
+def _embed_descriptions(embedder: Embedder, tokenizer: Tokenizer, texts: Sequence[str]) -> Array:
+    """Embeddings of the texts of descriptions, (k, d), of unit length; (0, d) for none."""
+    windows, topic = read_windows(tokenizer, texts)
     embeddings = embedder(windows)
-    described = np.zeros((len(descriptions), embeddings.shape[1]))
+    described = np.zeros((len(texts), embeddings.shape[1]))
     np.add.at(described, topic, embeddings)
     described /= np.linalg.norm(described, axis=1, keepdims=True)
     return described

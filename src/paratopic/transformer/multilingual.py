@@ -125,9 +125,8 @@ def write_encoder(source: Path, folder: Path) -> None:
     build_model(header, tensors).save_pretrained(folder)
     tokenizer = build_tokenizer(pieces, scores.tolist())
     length = int(header["positions"])
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=length, **TOKENS
-    ).save_pretrained(folder)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=length, **TOKENS)
+    fast.save_pretrained(folder)
 
 
 def unpack(blocks: bytes) -> npt.NDArray[np.float32]:

@@ -175,12 +175,12 @@ def _map_parts(
     if device.type != "cpu":
         yield from map(task, parts)
         return
-    with single_threaded_torch():
+    with one_thread():
         yield from thread_pool().map(task, parts)
 
 
 @contextmanager
-def single_threaded_torch() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Let PyTorch compute each operator on one thread."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)

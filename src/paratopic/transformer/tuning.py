@@ -12,8 +12,6 @@ features (Kumar et al. 2022, arXiv:2202.10054).
 Clauses of the topics' definitions are training texts, too. The final weights are a mix of the tuned
 ones and the encoder's own (WiSE-FT; Wortsman et al. 2022, arXiv:2109.01903), which keeps the
 encoder from overfitting to the articles of few labels.
-
-`encoder` loads the encoder, and `fit` fits heads.
 """
 
 from __future__ import annotations
@@ -28,25 +26,11 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from paratopic.inference.modes import (
-    Array,
-    Integers,
-    Mode,
-    Targets,
-    class_numbers,
-    mode_of,
-    one_hot,
-)
+from paratopic.inference.modes import Array, Integers, Targets, class_numbers, mode_of, one_hot
 from paratopic.inference.onnx_model import read_windows
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Examples, share_of_labels, topics_are_rare
-from paratopic.transformer.network import (
-    Network,
-    backpropagate,
-    encode,
-    join_chunks,
-    single_threaded_torch,
-)
+from paratopic.transformer.network import Network, backpropagate, encode, join_chunks, one_thread
 from paratopic.transformer.settings import TUNING, Transformer
 
 
@@ -119,7 +103,7 @@ def plan_tuning(
     clause_outcomes = mode.outcomes(_clauses(topics)[1])
     targets = np.vstack([mode.outcomes(examples.targets), clause_outcomes])
     share = max(TUNING.least_share, share_of_labels(examples, bool(topics.descriptions)))
-    loss = _choose_loss(examples, mode)
+    loss = _choose_loss(examples, topics)
     if in_context and loss is not _outcome_loss:
         share = min(share, TUNING.most_share_in_context)
     sizes = _sizes(params.batch_size, len(examples.texts), len(clause_outcomes), share)
@@ -131,8 +115,9 @@ def plan_tuning(
     return Plan(loss, n_steps, sizes, share, params.learning_rate, tokens)
 
 
-def _choose_loss(examples: Examples, mode: Mode) -> Loss:
+def _choose_loss(examples: Examples, topics: Topics) -> Loss:
     """Loss of pairs with few labels by hand in mode single, else cross-entropy."""
+    mode = mode_of(topics.mode)
     if not mode.exclusive:
         return _topic_loss
     n_outcomes = int(mode.outcomes(examples.by_hand).any(axis=0).sum())
@@ -140,21 +125,19 @@ def _choose_loss(examples: Examples, mode: Mode) -> Loss:
     return _outcome_loss if len(examples.by_hand) >= many else _pair_loss
 
 
-def _n_steps(
-    targets: Targets, k: int, params: Transformer, in_pairs: bool, in_context: bool
-) -> int:
+def _n_steps(targets: Targets, k: int, params: Transformer, paired: bool, in_context: bool) -> int:
     """Number of steps for examples and clauses with outcomes (n, r).
 
-    In pairs, texts with none of the k topics are in batches, but add no steps.
+    If `paired`, texts with none of the k topics are in batches, but add no steps.
     """
     outcome_counts = targets.sum(axis=0)
     # Tuning needs two texts of one topic, and a text of another topic or of none.
     if outcome_counts[:k].max() < 2 or (outcome_counts > 0).sum() < 2:
         return 0
-    n = int(targets[:, :k].any(axis=1).sum()) if in_pairs else len(targets)
+    n = int(targets[:, :k].any(axis=1).sum()) if paired else len(targets)
     epoch_steps = max(-(-n // params.batch_size), TUNING.least_batches)
     n_steps = min(params.epochs * epoch_steps, TUNING.most_steps)
-    if not in_pairs:
+    if not paired:
         epochs = min(params.epochs, TUNING.most_epochs)
         return max(n_steps, min(epochs * epoch_steps, TUNING.most_long_steps))
     if not in_context:
@@ -163,7 +146,7 @@ def _n_steps(
     return min(n_steps, max(fewer_steps, TUNING.least_steps_in_context))
 
 
-@single_threaded_torch()
+@one_thread()
 def tune(
     network: Network,
     tokenizer: Tokenizer,
