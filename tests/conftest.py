@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pandas as pd
 import pytest
 from filelock import FileLock
@@ -239,3 +240,10 @@ def run_page(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
         return folder
 
     return folder_of
+
+
+@pytest.fixture
+def strict_templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let templates of cards fail where a name is missing, which otherwise would be left out."""
+    strict = functools.partial(jinja2.Template, undefined=jinja2.StrictUndefined)
+    monkeypatch.setattr(jinja2, "Template", strict)

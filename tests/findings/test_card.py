@@ -27,6 +27,8 @@ from paratopic.project.topics import Topic, Topics
 from tests.reports import final, metrics, sure
 from tests.samples import PARAMS
 
+pytestmark = pytest.mark.usefixtures("strict_templates")
+
 PARITY = {"similarity": 0.998, "int8_used": 1.0, "gap": 2e-4, "full_gap": 0.04, "full_same": 0.992}
 
 

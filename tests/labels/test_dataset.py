@@ -18,6 +18,8 @@ from paratopic.project.source_settings import Source
 from paratopic.project.topics import ModeName, Topics
 from tests.samples import PARAMS, paragraph_table, read_labelled_rows
 
+pytestmark = pytest.mark.usefixtures("strict_templates")
+
 SETTINGS = replace(PARAMS, license="cc-by-4.0")
 FRAME = paragraph_table(
     text=["Tariffs rose.", "Troops left.", "Rain fell.", "Nobody read this."],
