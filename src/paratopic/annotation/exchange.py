@@ -239,6 +239,7 @@ def _is_sheet(path: Path) -> bool:
 
 
 def _sheet_votes(path: Path) -> Iterator[Label | _SkippedRow]:
+    """Yield a label for each row of a sheet with a decided vote, and the other rows as skipped."""
     columns, rows = read_sheet(path, COLUMNS[:2])
     for place, row in rows:
         cells = {name: unescape_formula(row.get(name, "").strip()) for name in SHEET}

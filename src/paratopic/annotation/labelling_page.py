@@ -174,17 +174,18 @@ class Session:
         return {"id": item.id, "answer": self._shown_vote(item.id)}
 
     def undo(self, action: PageAction) -> dict[str, Any]:
-        """Undo the last vote, so that the vote before it counts again.
+        """Undo the last vote, so that an earlier vote on the paragraph counts again.
 
         Returns
         -------
         The paragraph's id, its present vote as the page shows it (None for none), and the undone
-        vote, which the annotator can correct; or only `state`, as for `save`.
+        vote, which the annotator can correct; or only `state` if the codebook has changed.
 
         Raises
         ------
         UserError
-            This session has no vote to undo, or as for `state`.
+            This session has no vote to undo, the paragraph was labelled anew elsewhere, or
+            `state` raises it.
         """
         with locked(self.path):
             topics = self._current_topics()

@@ -142,7 +142,10 @@ Advance = Callable[[int, float], None]
 
 
 def predict_columns(model: Model, texts: Sequence[Text]) -> Columns:
-    """Predict texts, and return the columns that are added to their rows, except for errors."""
+    """Predict n texts; return the columns to add to their rows, each with n values.
+
+    The caller adds the column `error`.
+    """
     predictions, mode = model.predict(texts), model.mode
     columns: Columns = {_topics(model): [mode.cell(row.topics) for row in predictions]}
     for name in FIELDS:

@@ -168,6 +168,7 @@ def _write_xlsx(path: Path, parts: Sequence[PredictedRows]) -> None:
 
 
 def _write_parquet(path: Path, parts: Sequence[PredictedRows]) -> None:
+    """Write the rows of all inputs; columns whose types differ become text, predictions go last."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

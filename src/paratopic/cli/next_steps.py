@@ -59,7 +59,7 @@ def trust(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
 
 
 def read_texts(project: Project) -> None:
-    """Run stage prepare if it never ran, so that a new project can be labelled at once.
+    """Run stage prepare if there are no paragraphs yet, so that they can be labelled at once.
 
     Raises
     ------

@@ -109,7 +109,7 @@ def describe_size(frame: pd.DataFrame) -> str:
 
 
 def passages_for(frame: pd.DataFrame, ids: Iterable[str]) -> list[Passage]:
-    """Texts of paragraphs with their context, in the order of the ids."""
+    """A passage for each of the ids, in their order; `frame` has all paragraphs of the articles."""
     context = [frame[name].tolist() for name in ("before", "after", "heading", "title")]
     places = frame["position"].astype(object).where(frame["ordered"], None)
     return table_passages(

@@ -112,11 +112,13 @@ def write_p(p: float) -> str:
 def shrunk_design_effect(measured: float, sizes: Integers) -> float:
     """Design effect that was measured in few groups, shrunk towards the usual one; at least 1.
 
+    The usual one is that of groups of these sizes with the correlation `USUAL_CORRELATION`.
+
     Parameters
     ----------
     measured
-        Variance over draws of groups, divided by that over draws of rows. A draw of n has
-        (n - 1) / (n + 1) of the variance of a sample of n, which this function corrects.
+        Variance over random weights of groups, divided by that over random weights of rows. Random
+        weights of n items give (n - 1) / (n + 1) of the sampling variance; this is corrected.
     sizes
         (g,) numbers of rows in the groups.
     """

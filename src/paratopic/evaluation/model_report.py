@@ -325,10 +325,10 @@ def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.Data
 
 
 def reliability_table(outcome: Outcomes) -> pd.DataFrame:
-    """Mean confidence, accuracy and number of candidates in each confidence bin, in one repeat.
+    """Mean confidence, share that is right and number of predictions, in bins of confidence.
 
-    The candidates are each paragraph's most probable topic in mode single, and all topics in mode
-    multi.
+    Mode single counts the most probable topic of each paragraph, and mode multi every topic. Only
+    the first repeat of cross-validation counts.
     """
     scores = outcome.scores[0]
     is_candidate = outcome.candidates[0]

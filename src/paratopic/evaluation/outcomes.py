@@ -266,7 +266,7 @@ def evaluated_predictions(data: Labelled, scores: pd.DataFrame) -> EvaluatedPred
 
 
 def confusion(predictions: EvaluatedPredictions, topics: Topics) -> pd.DataFrame:
-    """Confusion matrix in rows: columns label, answer (the prediction) and count (of paragraphs).
+    """Confusion matrix in long format: columns label, answer (the prediction) and count.
 
     There is a row for each pair, also those that never occur, in the order of the codebook, with
     `NO_TOPIC_SHORT` last. Several topics of a paragraph are paired as in `confusion_pairs`.

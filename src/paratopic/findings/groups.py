@@ -285,13 +285,21 @@ def rows_to_regress(
     Parameters
     ----------
     frame
-        All paragraphs, by which `corpus.table.row_numbers` numbers the rows.
+        Table of all paragraphs, whose order gives the numbers in the column `row`.
+    with_texts
+        Whether to add a column with the texts; no by default.
 
     Returns
     -------
-    Columns of metadata, labelled, and for each outcome a column `topic_NAME` of
-    `shares.adjusted_outcomes`, with a name that is valid in formulas. Outcomes of no label are left
-    out, because nothing corrects them; their names are the second value.
+    A table with the metadata, a bool column `labelled`, and for each outcome a column `topic_NAME`
+    with the values of `shares.adjusted_outcomes`; names are valid in formulas. Outcomes that no
+    label has are left out, because their predictions cannot be corrected; their names are the
+    second value.
+
+    Raises
+    ------
+    UserError
+        Two columns would have the same name.
     """
     masses = corpus.masses(np.ones(len(corpus.rows)), copies=True)
     names = ["topic_" + re.sub(r"\W", "_", short_name(name)) for name in corpus.outcomes]

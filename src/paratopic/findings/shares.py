@@ -230,10 +230,15 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
 def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) -> list[Part]:
     """Estimate shares of the outcomes in parts of a corpus, such as months or outlets.
 
-    A part with fewer labels than `LEAST_LABELS` borrows from the others: its correction is shrunken
-    towards that of all labels. Shrinkage increases as the part has fewer labels, and as parts
-    differ less beyond chance (DerSimonian & Laird 1986). Such a part has no interval, because its
-    distance from the others cannot be estimated. Its own labels count as they are.
+    The correction of a part is the mean residual (label minus prediction) of its labels. With fewer
+    than `LEAST_LABELS`, it is shrunken towards that of all labels: the more, the fewer labels the
+    part has and the less parts differ beyond chance (DerSimonian & Laird 1986). Such a part has no
+    interval, because so few labels cannot show how far its correction lies from the overall one.
+
+    Parameters
+    ----------
+    masses
+        For each part, the masses of the texts in it, as for `Corpus.masses`.
     """
     parts = [shares(sample, part, confidence) for part in masses]
     overall = _correction(sample, np.sum(masses, axis=0))

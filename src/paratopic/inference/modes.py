@@ -163,7 +163,7 @@ class Single(SingleLabels):
     def combine_windows(
         self, logits: Floats, lengths: Sequence[int], owner: Integers, n_texts: int
     ) -> Scores:
-        """Average the logits of each text's windows by length, (n texts, `n_logits`).
+        """Mean of the logits of each text's windows, weighted by length, (n texts, `n_logits`).
 
         `logits`, (n windows, `n_logits`), `lengths`, (n windows,), and `owner`, the number of the
         text of each window, (n windows,), describe the windows.

@@ -133,7 +133,7 @@ class OnnxModel:
         self._open(n_processors())
 
     def run(self, windows: Sequence[Sequence[int]]) -> Array:
-        """Embed windows of token ids, (n windows, d), in batches of equal length."""
+        """Embeddings of windows of token ids, (n windows, d); no window is padded to a batch."""
         # Batches of long windows take longest, so they come first and no processor waits for them.
         chunks = batches([len(window) for window in windows], BATCH_TOKENS)[::-1]
         session = self._open(n_processors() if len(chunks) == 1 else 1)

@@ -48,7 +48,7 @@ _ON_HUB = re.compile(r"(?!models/)([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
 
 
 def store_uri(root: Path) -> str:
-    """URI of the store: MLFLOW_TRACKING_URI, by default a SQLite file in the project's root.
+    """URI of MLflow's store: MLFLOW_TRACKING_URI, by default a SQLite file in the project's root.
 
     The file contains absolute paths. If the project was moved or copied, the paths are corrected
     first: otherwise models would be written to the old folder, or not be found.
@@ -56,7 +56,7 @@ def store_uri(root: Path) -> str:
     Raises
     ------
     UserError
-        The file, or the folder of artifacts, is a link to a place outside of the project.
+        The folder of artifacts, or the file if it is used, is a link out of the project.
     """
     refuse_outside(root / ARTIFACTS, root)
     if uri := os.environ.get("MLFLOW_TRACKING_URI"):

@@ -122,7 +122,7 @@ def _sample_message(n_drawn: int, n_hand: int | None) -> str:
 
 
 def describe_labels(report: Prepared) -> Iterator[str]:
-    """Describe the labels: a line for each kind of label, and one for each weak source."""
+    """Describe the labels: lines for each kind of label, the sample and each weak source."""
     titles = {source: f"labelled {words}" for source, words in LABEL_SOURCES.items()}
     for source, title in (titles | {"none": "not labelled"}).items():
         if number := report.labelled_by.get(source):

@@ -228,8 +228,8 @@ def write_text(path: Path, text: str) -> None:
 def escape_formula(cell: str) -> str:
     """Keep a spreadsheet from running a cell as a formula; `unescape_formula` is the inverse.
 
-    The function adds an apostrophe at the beginning, also after another apostrophe. See
-    https://owasp.org/www-community/attacks/CSV_Injection.
+    A cell that begins like a formula gets an apostrophe in front, even if it has one; numbers stay
+    as they are. See https://owasp.org/www-community/attacks/CSV_Injection.
 
     >>> [escape_formula(cell) for cell in ("=1+1", "1 + 1", "'=1+1", "-1.5")]
     ["'=1+1", '1 + 1', "''=1+1", '-1.5']

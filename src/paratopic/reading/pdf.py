@@ -113,7 +113,10 @@ class Hyphens:
         self._breaks_words = not uses_other_sign and ends["-"] > max(2, BROKEN_WORDS * len(texts))
 
     def join(self, text: str, following: str) -> str:
-        """Join a text and the line below it: 'the nego-', 'tiations' → 'the negotiations'."""
+        """Join a text and the line below it: 'the nego-', 'tiations' → 'the negotiations'.
+
+        The hyphen stays in compounds, and before a capital letter or a digit.
+        """
         # The text is reversed, because a search for a word at its end would try every letter.
         first = re.match(rf"[{_HYPHENS}](\w+)", text[::-1])
         second = re.match(r"\w+", following)

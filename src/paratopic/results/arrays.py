@@ -196,7 +196,10 @@ class _Columns:
     def from_arrays(
         cls, truth: ArrayLike, values: ArrayLike, classes: Sequence[Hashable] | None, none: Hashable
     ) -> Self:
-        """Take the classes from the columns of a DataFrame if `classes` is None."""
+        """Note the classes, and whether texts may have several (`truth` is 2-D).
+
+        If `classes` is None, they are the columns of `values`, which has to be a DataFrame.
+        """
         if classes is None:
             if not isinstance(values, pd.DataFrame):
                 raise ValueError("classes: name the columns of the array, or give a DataFrame")
@@ -245,7 +248,10 @@ class _Columns:
         return rows.reset_index(drop=True).join(pd.DataFrame(cells, columns=columns))
 
     def _checked(self, values: ArrayLike, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        """Convert values to an array (*shape, k) in the order of the classes, and check them."""
+        """Convert values to an array (*shape, k) in the order of the classes.
+
+        Raises a ValueError unless they are probabilities of this shape; `name` is theirs in it.
+        """
         if isinstance(values, pd.DataFrame):
             if {*values} != {*self.classes}:
                 raise ValueError(f"{name}: the columns are {[*values]}, not {self.classes}")

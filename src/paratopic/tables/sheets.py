@@ -93,17 +93,17 @@ def csv_encoding(file: io.BufferedReader) -> tuple[str, str]:
 def csv_rows(
     lines: Iterable[str], separator: str, row_name: Callable[[int, int], str]
 ) -> Iterator[list[str]]:
-    """Read the rows of CSV; an empty line, or ``sep=;``, is a row without cells.
+    """Read the rows of CSV; an empty line, or ``sep=`` and the separator, is a row without cells.
 
     Parameters
     ----------
     row_name
-        Number of a row, from 1, and of the line that it ends on → its name in messages.
+        Returns how messages name a row, from its number and that of its last line, both from 1.
 
     Raises
     ------
     UserError
-        The quotes of a row do not match.
+        A quote is not closed, or text follows a closing quote.
     """
     csv.field_size_limit(sys.maxsize)  # a text may be long
     # Without `strict`, a quote that is never closed would silently hide all rows after it.

@@ -192,7 +192,7 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
 
 
 def _value(cell: Cell) -> object:
-    """The value of a cell: None for an error, and text for a number with leading zeros."""
+    """The value of a cell: None for an error such as #N/A, text for an integer shown as 007."""
     from openpyxl.utils.escape import unescape
 
     if isinstance(cell.value, str):

@@ -48,7 +48,7 @@ class ServedModel:
         Returns
         -------
         One row per text with the columns topic, confidence, sure, and ``score_TOPIC`` for each
-        topic. In mode multi, the first column is topics: the predicted topics, separated by ";".
+        topic. In mode multi, topics replaces topic: the predicted topics, separated by ";".
 
         Raises
         ------

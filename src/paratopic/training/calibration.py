@@ -316,7 +316,10 @@ def _lowest_sure_score(
     groups: Integers,
     promise: Calibrate,
 ) -> float:
-    """Lowest probability of a sure prediction, from each paragraph's mean scores over repeats."""
+    """Lowest probability from which predicted topics keep the promised precision.
+
+    Scores of a paragraph are its means over repeats. In mode multi, nothing is sure.
+    """
     first = np.unique(paragraph, return_index=True)[1]
     mean = np.zeros((len(first), final.scores.shape[1]))
     np.add.at(mean, paragraph, final.scores / np.bincount(paragraph)[paragraph][:, None])
@@ -353,6 +356,10 @@ def _fit_single(known: KnownScores, mode: Mode) -> Calibration:
 
 
 def _fit_multi(known: KnownScores, mode: Mode) -> Calibration:
+    """Fit a scale, a shift and the threshold with the best F1 for each topic.
+
+    A topic that all rows have, or none, keeps its logits.
+    """
     targets, raw, weights = known
     logits = np.clip(mode.logits(raw), -LARGEST_LOGIT, LARGEST_LOGIT)
     scale, shift = np.ones(targets.shape[1]), np.zeros(targets.shape[1])
