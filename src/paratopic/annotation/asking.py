@@ -203,6 +203,8 @@ def ask_all(
 
     Parameters
     ----------
+    concurrency
+        Largest number of requests under way at a time.
     may_ask
         Function that is called before each request: whether the budget allows it.
 

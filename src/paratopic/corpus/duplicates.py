@@ -46,7 +46,8 @@ _Close = Callable[[Integers, Integers, Integers], Booleans]
 def near_duplicates(texts: Sequence[str]) -> Integers:
     """Number texts so that near-duplicates share a number.
 
-    Two texts also share a number when a chain of near-duplicates connects them.
+    Two texts are near-duplicates when the Jaccard index of their sets of three-word sequences is
+    `NEAR_DUPLICATE` or more. They also share a number when a chain of near-duplicates links them.
 
     >>> near_duplicates(["Tariffs rose today.", "It rained.", "tariffs rose today"]).tolist()
     [0, 1, 0]

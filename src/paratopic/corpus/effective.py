@@ -90,7 +90,7 @@ def measured_design_effect(errors: Array, groups: Integers) -> Array:
 
 
 def group_sums(values: Array, groups: Integers) -> Array:
-    """Sums of values (n, ...) over groups, such as articles, (groups, ...)."""
+    """Sums of values, (n, ...), in each group, (groups, ...), by the rows' groups, (n,)."""
     numbers = np.unique(groups, return_inverse=True)[1]
     sums = np.zeros((numbers.max() + 1, *values.shape[1:]))
     np.add.at(sums, numbers, values)

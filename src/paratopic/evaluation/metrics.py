@@ -28,7 +28,7 @@ N_BINS = 10
 
 
 def f1(hit: Array, predicted: Array, true: Array) -> Array:
-    """F1 of each topic, (..., k): the harmonic mean of precision and recall."""
+    """F1 of each topic, (..., k), from counts of true positives, predictions and labels."""
     return ratio(2 * hit, predicted + true)
 
 

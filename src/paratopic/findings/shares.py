@@ -278,7 +278,7 @@ def nearest_shares(values: Array, exclusive: bool) -> Array:
 
 
 def difference(one: Estimate, other: Estimate) -> Estimate:
-    """Subtract the share of one part from that of another part, which has no texts in common.
+    """Share of one part minus that of the other, which has no texts in common with it.
 
     The interval combines those of both shares (Newcombe 1998, Statistics in Medicine 17, 873-890).
     """

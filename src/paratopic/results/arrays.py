@@ -60,9 +60,9 @@ def evaluate(
         (n,) or (r, n) number of the fold that held out each text. Intervals are then for a model
         that is trained on all texts. None, the default, for models trained on none of the texts.
     thresholds
-        Name of a model → (k,), or an array like its probabilities, without `none`, as in
-        `Model.calibration`. By default, the most probable class is predicted, or each topic with a
-        probability of at least 0.5 if a text can have several.
+        Name of a model → thresholds of the topics, (k,) or an array like its probabilities, without
+        `none`, as in `Model.calibration`. By default, the most probable class is predicted, or each
+        topic with a probability of at least 0.5 if a text can have several.
     confidence, random_state
         Confidence of the intervals, 0.95 by default, and seed of resampling, 0 by default.
 
@@ -132,7 +132,8 @@ def shares(
     Parameters
     ----------
     probabilities
-        (N, k) of all texts, as for `evaluate`, by a model that was not trained on their articles.
+        (N, k) probabilities for all texts, as for `evaluate`, by a model that was not trained on
+        their articles.
     labelled
         (n,) numbers, from 0, of the texts that were drawn at random and labelled; or (N,) booleans.
     truth, weights

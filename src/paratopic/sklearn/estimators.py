@@ -41,7 +41,7 @@ Labels = npt.NDArray[Any]
 
 @dataclass(eq=False, repr=False)
 class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
-    """A classifier of texts that is not fitted yet.
+    """An estimator of scikit-learn that predicts the topics of texts.
 
     With the same seed, labels, groups, definitions and texts without a label, it becomes the same
     model as in the pipeline.
@@ -169,7 +169,8 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def predict(self, X: Iterable[Text]) -> Labels:
         """Predict the class of each text, or its topics, as `Model.predict` does.
 
-        The result need not be the most probable class, because it gives all outcomes equal shares.
+        If a text has one class, it is the one that would be likeliest if all classes were equally
+        frequent, not always the one with the highest probability.
 
         Returns
         -------

@@ -78,7 +78,6 @@ def save(folder: Path, place: Path, card: str, logged: mlflow.models.Model | Non
     ----------
     place
         Folder to write; it must not exist. It gets a copy of the model's folder, with the card.
-
     logged
         Logged model whose ids the saved model gets; by default None, for a model in no store.
     """

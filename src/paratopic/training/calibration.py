@@ -286,13 +286,13 @@ def probability_below(values: Array, mean: float) -> float:
     simulations and is not proven in general. For values of 0 and 1 only, it equals the proven bound
     of Clopper & Pearson (1934); for values that vary less, it is tighter.
 
+    >>> round(probability_below(np.ones(44), 0.9), 6) == round(0.9**44, 6)
+    True
+
     Parameters
     ----------
     mean
         The number, above 0 and below 1.
-
-    >>> round(probability_below(np.ones(44), 0.9), 6) == round(0.9**44, 6)
-    True
     """
     # The weights are exponential, so that the sum of weighted distances from the number has a
     # simple characteristic function, which is inverted at 0 (Gil-Pelaez 1951).

@@ -29,7 +29,7 @@ FEW_ROWS = 500
 
 
 def fitter(kind: str, params: Params) -> Fit:
-    """Bind the topics and a kind's section of the params to its function `fit`."""
+    """Function `fit` of a kind of model, with the topics and the kind's section of the params."""
     fit, section = resolve_name(KINDS[kind].fit), params.section(kind)
     return lambda examples, seed, advance: fit(examples, params.topics, section, seed, advance)
 

@@ -80,7 +80,7 @@ def chunks(lengths: Sequence[int], size: int) -> list[Integers]:
 
 
 def pad(windows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Pad windows to token ids and an attention mask, both (n windows, longest).
+    """Pad windows of token ids to the longest; return ids and attention mask, (n windows, longest).
 
     >>> ids, mask = pad([[7, 8], [9]])
     >>> ids.tolist(), mask.tolist()

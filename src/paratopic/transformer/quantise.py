@@ -38,7 +38,7 @@ Encoder = TypeVar("Encoder", bound=nn.Module)
 def round_rows(weight: Tensor, by: Tensor) -> tuple[Tensor, Tensor]:
     """Quantise a matrix (n, d) to int8 with a scale for each row, (n, 1).
 
-    The number of `by`, (n,), becomes `LARGEST_WEIGHT` in each row.
+    A weight that equals the number of its row in `by`, (n,), becomes `LARGEST_WEIGHT`.
     """
     scale = by[:, None].clamp_min(TINY) / LARGEST_WEIGHT
     return (weight / scale).round_().to(torch.int8), scale
@@ -134,7 +134,7 @@ def quantise(encoder: Encoder, run: Callable[[Encoder], object]) -> Encoder:
     """Make a copy of an encoder whose linear layers multiply 8-bit numbers.
 
     Its tables of embeddings have 8 bits, too. Weights have one scale for each output. Activations
-    have one for each layer that does not depend on the batch, so that neither do predictions.
+    have one for each layer, the same for all batches, so that predictions do not depend on them.
     Before rounding, large columns of activations are scaled down, and the corresponding weights up
     (SmoothQuant, Xiao et al. 2023, arXiv:2211.10438). The texts that `run` encodes set the ranges.
     """
