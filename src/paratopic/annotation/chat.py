@@ -200,7 +200,7 @@ def _hint(status: int, host: str, model: str) -> str:
 
 
 def _parse(completion: ChatCompletion, read: int, key: str, lost_tokens: int) -> Reply:
-    """Read a reply, which the library does not validate.
+    """Read the text, confidence and tokens of a reply; any field may be missing or of a wrong type.
 
     Parameters
     ----------
@@ -209,7 +209,12 @@ def _parse(completion: ChatCompletion, read: int, key: str, lost_tokens: int) ->
     key
         The server's key, which is removed if the reply repeats it; "" for none.
     lost_tokens
-        Tokens of the question in tries whose replies were cut off.
+        Tokens of the question in tries whose replies were cut off, added to those that were read.
+
+    Raises
+    ------
+    BadReply
+        The reply is empty, invalid or a refusal.
     """
     try:
         choice = completion.choices[0]

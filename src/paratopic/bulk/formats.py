@@ -395,7 +395,10 @@ def _text_error(text: object) -> str | None:
 def _cells_chunk(
     header: list[str], rows: Iterable[Sequence[object]], separator: str, column: str, share: float
 ) -> Chunk:
-    """Chunk of the rows of a CSV file or a workbook, padded or cut to the width of the header."""
+    """Chunk of the rows of a CSV file or a workbook, padded or cut to the width of the header.
+
+    A row with an error has no text. `share` is the share of the file that has been read.
+    """
     width, place = len(header), header.index(column)
     errors = [_cells_error(list(map(display_text, row)), width) for row in rows]
     padded = ([*row, *[""] * width] for row in rows)

@@ -78,7 +78,7 @@ class Progress:
     languages: Mapping[str, int] = field(default_factory=dict)
 
     def add(self, job: Job, columns: Columns) -> Progress:
-        """Add the rows of a chunk and their predictions, from the columns that prediction added."""
+        """Return new totals, with a chunk added by the `columns` that prediction added to it."""
         n, classes, mode = len(columns["error"]), job.model.classes_, job.model.mode
         n_errors = n - columns["error"].count(None)
         progress = replace(self, rows=self.rows + n, errors=self.errors + n_errors)

@@ -313,7 +313,7 @@ def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
 
 
 def _print_counts(model: Model, done: jobs.Progress) -> None:
-    """Print the count of each topic's predictions, with the topic's share of the labels."""
+    """Print how often each topic and none was predicted, with notes on how far to trust it."""
     n_texts = sum(done.counts)
     label_shares = [f"{100 * share:.0f}" for share in model.calibration.shares]
     headings = ("count", "% of answers", "% of labels")

@@ -148,10 +148,11 @@ def _joined_outcomes(
     scores: Array,
     predicted: Targets,
 ) -> Outcomes:
-    """Outcomes of a part, whose targets are `true`; `all_targets` are those of all labelled rows.
+    """Outcomes of a part of the labelled rows, with its weights and its topics' shares in training.
 
-    The rows of a topic get no weight if none of them was drawn at random, because rows that
-    somebody looked for do not represent the topic.
+    `true`, `scores` and `predicted` are of the part, `all_targets` of all labelled rows. The rows
+    of a topic get weight 0 if none of them was drawn at random, because rows that somebody looked
+    for do not represent the topic.
     """
     weights = part.weights
     if weights is not None:

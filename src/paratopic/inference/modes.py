@@ -189,8 +189,8 @@ class Single(SingleLabels):
     def predicted(self, scores: Scores, thresholds: Array | Sequence[float]) -> Targets:
         """Which topics are predicted, (..., k).
 
-        The candidate is predicted if its score is at least its threshold times the probability of
-        no topic. For `conditional` scores, it is always predicted.
+        The topic that exceeds its threshold most (`candidates`) is predicted if its score is at
+        least its threshold times the probability of no topic, which is 1 minus the sum of scores.
         """
         none = np.maximum(1 - scores.sum(axis=-1, keepdims=True), 0)
         likely = scores >= np.asarray(thresholds) * none

@@ -270,7 +270,7 @@ def _char_ngrams(word: str, sizes: range) -> list[str]:
 
 
 def _count_table(rows: Iterable[Sequence[int]], width: int) -> sparse.csr_matrix:
-    """Count the occurrences of the numbers below `width` in each row, (n rows, width)."""
+    """Count how often each number occurs in each row, (n rows, width); all are below `width`."""
     from scipy import sparse
 
     columns: list[int] = []

@@ -109,6 +109,7 @@ def summarise(
 
 
 def _sample_message(n_drawn: int, n_hand: int | None) -> str:
+    """Say how many of the hand labels were drawn at random, and what follows for the figures."""
     if n_drawn < LEAST_DRAWN:
         return (
             f"{plural(n_drawn, 'label was', 'labels were')} drawn at random; from {LEAST_DRAWN} "

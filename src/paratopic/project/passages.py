@@ -136,7 +136,11 @@ def _neighbour_rows(
     before: Sequence[str],
     after: Sequence[str],
 ) -> tuple[dict[int, int], dict[int, int]]:
-    """Row → the row before it, and row → the row after it; see `table_passages`."""
+    """Row → the row before it in its article, and row → the row after it.
+
+    Rows are neighbours by the order of their `places`, or if each has the text of the other as its
+    own `before` or `after`.
+    """
     ordered: dict[Hashable, list[tuple[float, int]]] = {}
     row_of: dict[tuple[Hashable, str, str], int] = {}
     for row, (text, article, place) in enumerate(zip(texts, articles, places, strict=True)):

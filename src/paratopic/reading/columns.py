@@ -267,7 +267,7 @@ def _flags(cells: _Cells) -> list[str]:
 
 
 def _refuse_missing_header(path: str, text: str, cells: _Cells) -> None:
-    """Refuse a table without a header: the name of its column of texts is itself a text."""
+    """Raise a UserError if the names of columns are data: the table has no header."""
     names = [name for name in cells if name != text]
     are_data = [name in cells[name] or _NUMBER.fullmatch(name) for name in names]
     if n_words(text) >= _LONG_NAME and (any(are_data) or not names):

@@ -318,7 +318,8 @@ def _lowest_sure_score(
 ) -> float:
     """Lowest probability from which predicted topics keep the promised precision.
 
-    Scores of a paragraph are its means over repeats. In mode multi, nothing is sure.
+    The thresholds of `calibration` decide which topics are predicted, from each paragraph's mean
+    scores over repeats. In mode multi, nothing is sure.
     """
     first = np.unique(paragraph, return_index=True)[1]
     mean = np.zeros((len(first), final.scores.shape[1]))
