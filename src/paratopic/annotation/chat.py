@@ -143,6 +143,7 @@ class Chat:
         self._replies.n += response.is_success
 
     def _send(self, messages: Sequence[Message], **options: object) -> Reply:
+        """Ask once; raise `UserError` if there is no reply, `_Refused` if the server declines."""
         request = {"model": self.model, "messages": list(messages), "temperature": 0.0, **options}
         read = estimate(sum(len(message["content"]) for message in messages))
         self._replies.n = 0

@@ -190,6 +190,7 @@ def sheet(suggestions: Sequence[Suggestion]) -> str:
 
 
 def _sheet_rows(suggestions: Sequence[Suggestion]) -> Iterator[Sequence[object]]:
+    """The header, and the cells of each suggestion; those of the topics are empty."""
     yield SHEET
     for s in suggestions:
         cells = {"paragraph": s.id, "topics": cell_of(None), "text": s.text, "heading": s.heading}
@@ -256,6 +257,7 @@ def _sheet_votes(path: Path) -> Iterator[Label | _SkippedRow]:
 
 
 def _task_votes(task: label_studio.Task, source: str) -> Iterator[Label | _SkippedRow]:
+    """A vote for each annotation that names topics, and a skipped row for each other one."""
     place = f"{source}, task {task.id}"
     if not task.annotations:
         yield _SkippedRow(UNDECIDED, place)

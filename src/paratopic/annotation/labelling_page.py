@@ -351,7 +351,7 @@ def listen(port: int, token: str = "") -> socket.socket:
     port
         0 for any free one.
     token
-        As for `application`.
+        Secret in the address, as for `application`.
 
     Raises
     ------

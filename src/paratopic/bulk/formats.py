@@ -298,7 +298,7 @@ def input_files(inputs: Sequence[Path]) -> list[Path]:
 
 
 def with_context(chunk: Chunk, columns: Columns) -> Chunk:
-    """Add the context in columns of a table to the texts of a chunk that have no context yet."""
+    """Replace the texts of a table with passages, if its columns contain neighbours or headings."""
     if not {*CONTEXT_COLUMNS, POSITION} & columns.keys():
         return chunk
     texts = [text if isinstance(text, str) else None for text in chunk.texts]

@@ -187,6 +187,7 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progre
 
 
 def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progress:
+    """Predict the rows that have no output yet and write them, shard by shard."""
     if not resume:  # a run cannot be resumed once its inputs are corrected
         job.check(job.added)
     progress = _begin(job, out, resume)
@@ -210,7 +211,7 @@ def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progr
 
 
 def _plan(job: Job) -> dict[str, object]:
-    """Model, settings and inputs of a run, which are the same when it is resumed."""
+    """Model, settings and inputs of a run; it can be resumed only if all of them are the same."""
     inputs = [(str(path), path.stat()) for path in input_files(job.inputs)]
     return {
         "model": job.model.digest,
@@ -248,7 +249,7 @@ def _begin(job: Job, out: Path, resume: bool) -> Progress:
 
 
 def _resumed_progress(out: Path, present: Sequence[Path], inputs: Sequence[Path]) -> Progress:
-    """Read the progress of the run in a folder, and check that its shards are present."""
+    """Read the progress of the run in a folder; `UserError` unless `present` has all its shards."""
     progress = _read_progress(out / PROGRESS)
     n_present = sum(_is_complete_shard(path, progress, inputs) for path in present)
     if n_present != progress.shards:

@@ -55,8 +55,8 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Progress:
         first occurrence, then the columns that `bulk.predict_files` adds. With several inputs, the
         first column is `SOURCE`.
     advance
-        Called after each step, first with the share of the inputs that has been read, later with
-        the share that has been predicted.
+        Called with a number of rows and a share, 0 to 1: first of the inputs that have been read,
+        then, from 0 on, of the rows that have been predicted.
 
     Raises
     ------

@@ -59,6 +59,7 @@ class _LazyGroup(TyperGroup):
         self.commands = {name: TyperCommand(name, help=text) for name, text in COMMANDS.items()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Import the command that the first argument names, and no other one."""
         name = args[0]
         if name not in COMMANDS:
             return super().resolve_command(ctx, args)
@@ -129,6 +130,7 @@ def main() -> None:
 
 
 def _main() -> None:
+    """Run the command; if a package is missing, the error names the extra that has it."""
     try:
         app(_flags_first(sys.argv[1:]))
     except ModuleNotFoundError as error:

@@ -182,6 +182,7 @@ class _Row(NamedTuple):
 def _predict_article(
     model: Model, paragraphs: list[Paragraph], why: bool, labelled: LabelledParagraphs | None
 ) -> list[_Row]:
+    """A row for each paragraph, with explanation and similar labelled paragraphs only if `why`."""
     passages = passages_of(paragraphs)
     languages = [detect_language(paragraph.text) for paragraph in paragraphs]
     if not why:
@@ -223,6 +224,7 @@ def _print_json(rows: Sequence[_Row]) -> None:
 
 
 def _print_table(title: str, rows: Sequence[_Row]) -> None:
+    """Print a table of predictions, and below it what its numbers and marks mean."""
     why = any(row.explanation for row in rows)
     table = Table("topic", "confidence", "sure", "paragraph", title=title, show_lines=why)
     for paragraph, _, prediction, explanation, nearest in rows:

@@ -82,6 +82,7 @@ def report(
 
 
 def _print_comparison(project: Project, comparison: Comparison) -> None:
+    """Print the models' scores, their differences, the champion and the thresholds."""
     console = stdout_console()
     if comparison.models:
         console.print(_comparison_table(comparison))
@@ -210,7 +211,7 @@ def count_labels(data: Labelled) -> pd.DataFrame:
 
 
 def missing_notes(data: Labelled, metrics: Metrics | None) -> list[str]:
-    """Results that need more labels, with the reasons, by the champion's metrics.json."""
+    """A sentence for each result of the champion that is missing or weak for lack of labels."""
     hand = data.hand_labelled
     notes = _topic_notes(data, metrics)
     topical = hand.rows[~hand.outcomes[NO_TOPIC]]

@@ -196,6 +196,7 @@ def _rich_table(cells: Cells, title: str) -> Table:
 def _write(
     path: Path, findings: Findings, columns: Sequence[str], title: str, footnotes: Sequence[str]
 ) -> None:
+    """Write shares as numbers (.csv, .json), as a table in percent (.md, .tex), else as a plot."""
     suffix, table = path.suffix.lower(), findings.table
     if not findings.errs_alike:
         warning = f"{BORROWED}; labels contradict that: do not report"

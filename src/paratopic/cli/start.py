@@ -235,6 +235,7 @@ def _with_known_topics(topics: Topics, before: Topics, used: Collection[str]) ->
 def _init_with_table(
     folder: Path, names: list[str], table: str, label: str, random: bool, again: bool
 ) -> None:
+    """Start a project with a table, and print how its columns will be read."""
     path = _source_path(folder, Path(table))
     proposal, columns = read_proposal(names, table, path, label)
     proposal = proposal._replace(source=replace(proposal.source, random=random))

@@ -281,6 +281,7 @@ def _suggestions(
 
 
 def _nothing_to_label(project: Project, draw: Draw) -> UserError:
+    """The error that says that no paragraph of those looked at is without a label."""
     labelling = project.labelling
     if draw.contains:
         problem = labelling.in_units("no paragraph without a label contains it")

@@ -142,7 +142,7 @@ def _connect(features: sparse.csr_matrix, sizes: Integers, close: _Close) -> Int
 
 
 def _rarer_half(features: sparse.csr_matrix, sizes: Integers) -> sparse.csc_matrix:
-    """Features of each row without its more frequent half, and without those of a single row."""
+    """Keep the half of each row's features that the fewest rows have, but not those of one row."""
     n_rows = np.bincount(features.indices, minlength=features.shape[1])
     row = np.repeat(np.arange(len(sizes)), np.diff(features.indptr))
     order = np.lexsort((features.indices, n_rows[features.indices], row))

@@ -330,9 +330,9 @@ def _nearest_share(share: float, n_folds: int) -> Fraction:
 def _deal_weak(
     fold: Integers, by_hand: Booleans, groups: Integers, n_folds: int, seed: int
 ) -> Integers:
-    """Deal rows with weak labels: with the hand labels of their group, or else at random.
+    """Assign rows with weak labels to the fold of their group's hand labels, else to a random one.
 
-    With a holdout, which is one fold, groups without hand labels are always in the training part.
+    With a holdout, which is one fold, groups without hand labels get `ALWAYS_TRAIN`.
     """
     numbers, group = np.unique(groups, return_inverse=True)
     shuffled = np.random.default_rng(seed).permutation(len(numbers))

@@ -171,7 +171,7 @@ def compare(
 def _differences(
     outcomes_by_model: Mapping[str, Outcomes], settings: Evaluate, choice: Compare, seed: int
 ) -> dict[str, Lead]:
-    """Difference of each model to each simpler one, as in `Comparison.differences`."""
+    """Test each model against each one before it, which is simpler; keys are "name - simpler"."""
     level, leads = settings.confidence, {}
     for (simpler, one), (name, other) in combinations(outcomes_by_model.items(), 2):
         lead = difference(other, one, level, choice.n_permutations, seed)
@@ -180,7 +180,7 @@ def _differences(
 
 
 def unmeasured_comparison(mode: str, models: Sequence[str]) -> Comparison:
-    """The comparison if nothing was held out: the last and most complex model is the champion.
+    """The comparison if nothing was held out; the last of `models`, the most complex, is champion.
 
     An encoder represents the meaning of a definition without labels, while the TF-IDF model depends
     on words of the definition that occur in a paragraph by chance.
@@ -286,9 +286,10 @@ def describe_weak(prepared: Prepared, comparison: Comparison) -> list[str]:
 def compare_with_sources(
     data: Labelled, scores: pd.DataFrame, settings: Evaluate, n_permutations: int, seed: int
 ) -> dict[str, SourceComparison]:
-    """Compare each weak source that has votes on at least `LEAST_VOTES` evaluated paragraphs.
+    """Compare the macro-F1 of weak sources with a model's, on the paragraphs of their votes.
 
-    It is compared with the model of these out-of-fold scores, which are as in `outcomes.outcomes`.
+    The model's out-of-fold `scores` are as in `outcomes.outcomes`. Sources with fewer than
+    `LEAST_VOTES` evaluated paragraphs are left out.
     """
     topics, part, too_few = data.topics, data.measured(scores), outcomes(data, scores).too_few
 

@@ -269,7 +269,7 @@ def topic_proportions(outcomes: Outcomes) -> dict[MetricKey, Proportion]:
 
 
 def prediction_proportions(predictions: Outcomes) -> dict[MetricKey, Proportion]:
-    """Metrics of the predictions: those of the mode, and precision, recall and F1 of each class."""
+    """Metrics of predicted labels: overall ones, and precision, recall and F1 of each class."""
     weights, train_share = predictions.counts, predictions.train_share
     rows = np.array([effective_n_rows(predictions)])
     covered = effective_size(weights * ~predictions.predicted[:, :, -1]).mean(keepdims=True)

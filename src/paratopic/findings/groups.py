@@ -385,6 +385,7 @@ def _changes(
     confidence: float,
     compared: tuple[str, str] | None,
 ) -> pd.DataFrame:
+    """Table of changes: between two compared groups, and the trend over more than two periods."""
     names = [", ".join(key) for key in grouping.keys]
     known = [number for number, key in enumerate(grouping.keys) if UNKNOWN not in key]
     tables = []

@@ -123,7 +123,7 @@ def as_text(shown: Mapping[str, Cells | None], notes: Sequence[str], suffix: str
     Parameters
     ----------
     shown
-        Title → table, None for no table. In LaTeX, titles are captions, and notes comments.
+        Title → table; a title with None is left out. LaTeX has titles as captions.
     suffix
         ".md" or ".tex".
     """
@@ -160,6 +160,9 @@ def _latex_row(cells: Sequence[str]) -> str:
 
 
 def _share_cell(row: Mapping[Hashable, Any], separator: str) -> str:
+    """A share in percent with its interval; without one, it ends in "=" if all texts are labelled,
+    and in "*" if it assumes that the model errs alike in all groups.
+    """
     if np.isnan(row["share"]):
         return "–"
     share = percent(row["share"])

@@ -145,7 +145,7 @@ def method(corpus: Corpus) -> str:
 
 
 def population(corpus: Corpus) -> str:
-    """Name the articles that intervals are about."""
+    """Say whether intervals are about these texts alone or about further articles like these."""
     size = describe_size(corpus.rows)
     if corpus.clusters is None:
         line = f"Intervals are about these texts alone ({size})"

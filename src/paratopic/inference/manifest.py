@@ -133,6 +133,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _parse(values: Mapping[str, Any]) -> Manifest:
+    """Build the manifest from parsed JSON; raise ValueError if a value is impossible."""
     mode, codebook = values["topics"]["mode"], values["topics"]["codebook"]
     if mode not in get_args(ModeName):
         raise ValueError(f"topics.mode is {mode!r}")

@@ -462,6 +462,7 @@ def _champion_folder(path: Path) -> Path:
 
 
 def _load(folder: Path) -> Model:
+    """Load a model and try it on one text; any failure becomes a `UserError`."""
     manifest = read_manifest(folder)
     kind, topics = manifest.kind, manifest.topics
     try:

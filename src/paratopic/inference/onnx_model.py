@@ -149,6 +149,7 @@ class OnnxModel:
         return embeddings
 
     def _open(self, threads: int) -> InferenceSession:
+        """The session with this number of threads, which is opened once."""
         session = _sessions[self].get(threads)
         if session is None:
             import onnxruntime

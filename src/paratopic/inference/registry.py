@@ -162,6 +162,7 @@ def fetch(address: str, root: Path) -> Path:
 
 
 def _from_hub(address: str) -> Path:
+    """Download the model's files from the hub, or find them in its cache; return their folder."""
     name, _, revision = address.partition("@")
     from huggingface_hub import constants, snapshot_download
 
@@ -177,6 +178,7 @@ def _from_hub(address: str) -> Path:
 
 
 def _from_mlflow(uri: str, root: Path) -> Path:
+    """Download a model into a folder that is deleted at exit; `root` is the project's folder."""
     set_defaults()
     store = store_uri(root)
     in_database = store.startswith(_DATABASES)

@@ -82,6 +82,7 @@ def _votes(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
 
 
 def _card(name: str, params: Params, data: Labelled, votes: pd.DataFrame, digest: str) -> str:
+    """Text of the data set's README.md: YAML of its metadata, then the description."""
     topics = data.topics
     configs = [{"config_name": "paragraphs", "data_files": TABLE, "default": True}]
     if len(votes):

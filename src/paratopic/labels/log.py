@@ -225,7 +225,7 @@ def read_lines(path: Path) -> list[Label]:
 
 
 def read_table(path: Path) -> tuple[list[str], list[Label]]:
-    """Read the names of the columns, and the lines; see `read_lines`."""
+    """Read a file of labels: the names of its columns, and a label for each line."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -400,7 +400,7 @@ def _replace(path: Path, data: bytes) -> None:
 def _csv(
     lines: Iterable[Label], columns: Sequence[str], separator: str, end: str, is_whole: bool = False
 ) -> str:
-    """The text of lines that are added to a file; or of the whole file, with its header."""
+    """CSV of labels: rows to append to a file, or the whole file with its header if `is_whole`."""
     quoting: Literal[0, 1] = csv.QUOTE_MINIMAL if is_whole else csv.QUOTE_ALL
     text = io.StringIO()
     writer = csv.DictWriter(LineFeeds(text, end), columns, quoting=quoting, delimiter=separator)

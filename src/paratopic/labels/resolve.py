@@ -364,9 +364,10 @@ def _sample(frame: pd.DataFrame, decided: Sequence[Label], members: Frames) -> p
 def _weak_labels(
     weak_votes: pd.DataFrame, frame: pd.DataFrame, sources: WeakSources
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The votes of weak sources with their status, and the weak labels.
+    """The votes of weak sources with a column `status`, and the weak labels.
 
-    Without any weak label, the votes are left out too.
+    The status is "counts" if the paragraph gets a weak label, else "overruled". If no paragraph
+    gets one, both tables are empty.
     """
     combined = combine_votes(frame, weak_votes, sources)
     names = np.array(sources.topics.names, dtype=object)
@@ -423,6 +424,7 @@ def _absent_articles(votes: Sequence[Label], frame: pd.DataFrame) -> Counter[str
 def _messages(
     absent: Counter[str], reasons: Counter[Reason], n_to_relabel: int, topics: Topics, ties: TieRule
 ) -> list[str]:
+    """Sentences on labels that are ignored, disputed or out of date, one for each kind."""
     messages = [
         f"article {article} is not among the sources ({plural(count, 'label')} ignored)"
         for article, count in sorted(absent.items())

@@ -217,6 +217,7 @@ def merge(
 
 
 def _aggregate_dominant(votes: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
+    """The topics, by rank, that most votes give one paragraph, and whether votes differed."""
     n_votes = Counter(vote.names for vote in votes)
     n_dominant = Counter(vote.names[:1] for vote in votes)
 

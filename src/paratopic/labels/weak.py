@@ -113,7 +113,7 @@ def estimate_sources(
     rows
         Rows of the paragraph table with their labels. Hand labels of other rows are not used.
     votes
-        The table of votes.
+        The votes of weak sources, a row for each; columns as in data/votes.parquet.
     confidence
         Confidence of the intervals; 0.95 by default.
     """

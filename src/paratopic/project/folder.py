@@ -65,6 +65,7 @@ def run_stage(main: Callable[..., None]) -> None:
     """
 
     def run_checked() -> None:
+        """Run the stage; raise `UserError` if its settings changed meanwhile."""
         project = Project()
         # The garbage collector takes a tenth of a short run, and seconds at its end, because
         # libraries have so many objects.

@@ -169,7 +169,7 @@ def imported_names(source: str) -> frozenset[str]:
 
 
 def _imports_below(node: ast.AST) -> Iterator[str]:
-    """Dotted names that a node imports, without those for the type checker."""
+    """Dotted names, such as a.b.c for `from a.b import c`, imported in a node at run time."""
     match node:
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
             return

@@ -325,6 +325,7 @@ class _Constructor(SafeConstructor):
     """Accepts types of JSON, and names the line of other values, such as the date 2025-09-15."""
 
     def construct_object(self, node: Node, deep: bool = False) -> object:
+        """Construct a value of YAML; refuse dates, bytes and keys that are not text."""
         where = node.start_mark
         try:
             value = super().construct_object(node, deep)

@@ -122,6 +122,7 @@ def _line_printer(console: Console, label: str, total: int) -> Advance:
     first_call: tuple[float, float] | None = None
 
     def advance(done: float, note: str = "") -> None:
+        """Print a line if the next step is reached and the last line is LOG_INTERVAL old."""
         nonlocal shown_part, last_printed, first_call
         part, now = int(done * n_lines / total), time.monotonic()
         # The time before the first call is left out: much of it is loading, which happens once.

@@ -100,7 +100,9 @@ def read_file(path: Path) -> Article:
 
 
 def read_text(name: str, data: bytes, source: str) -> Article:
-    """Read an article of plain text. Error messages name its source, such as "standard input".
+    """Read an article of plain text, which gets the name.
+
+    Error messages name the source, such as "standard input".
 
     Raises
     ------
@@ -127,9 +129,9 @@ def _matches(pattern: str, suffixes: Collection[str]) -> list[Hit]:
 
 
 def _folder_content(folder: Path, suffixes: Collection[str], visited: set[str]) -> Iterator[Hit]:
-    """Yield the files of a folder and its subfolders.
+    """Yield each file of a folder and its subfolders, and why it is not read, "" if it is.
 
-    `visited` contains the real paths of the files and folders that were found before. It grows.
+    `visited` has the real paths of all files and folders so far; those found are added to it.
     """
     visited.add(os.path.realpath(folder))
     try:
@@ -176,6 +178,7 @@ def _name_problem(path: Path) -> str:
 
 
 def _read_bytes(path: Path) -> bytes:
+    """The file's bytes; `UserError` if it is missing, a folder, too large or cannot be read."""
     if os.path.isdir(path):
         raise UserError(f"{path}: is a folder. Name the text files inside it.")
     try:

@@ -183,6 +183,7 @@ def _reason_at_opening(text: str) -> str:
 
 
 def _reason(text: str, rules: Mapping[tuple[str, int], re.Pattern[str]]) -> str:
+    """Reason of the first rule that allows the number of words and matches the text, or ""."""
     if len(text) > MOST_CHARACTERS:
         return ""
     bare = _MARKDOWN.sub("", text)

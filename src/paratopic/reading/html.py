@@ -231,8 +231,8 @@ def _are_in_main(blocks: Sequence[Block], tree: HtmlElement, source: str) -> lis
 def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[bool]:
     """Decide which blocks belong to the article, given which of them are in its main text.
 
-    trafilatura is unreliable about headings. The title stays. A heading below it stays if the next
-    block stays, or if it is in the main text but not at its end.
+    trafilatura is unreliable about headings. The title stays, and headings above it go. One below
+    it stays if the next block stays, or if it is in the main text but not at its end.
     """
     included = [(n, block) for n, block in enumerate(blocks) if not block.excluded]
     texts = [n for n, block in included if in_main[n] and not block.level]

@@ -105,6 +105,7 @@ def _sheet_rows(folder: Path) -> Mapping[str, _Row]:
 
 @functools.lru_cache(maxsize=4)  # the file is read only once for all articles of its folder
 def _read_sheet_rows(path: Path, modified: int, size: int) -> Mapping[str, _Row]:
+    """Fields of each article in metadata.csv, and the row's place; changed files are read again."""
     sheet = read_sheet(path, [ARTICLE])
     columns = [name for name in map(clean_field, sheet.columns) if name]
     refuse_repeated(f"{path}, row 1", columns)

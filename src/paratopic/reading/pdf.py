@@ -183,6 +183,7 @@ class _Page:
 
 
 def _check_text(lines: Sequence[Line], source: str) -> None:
+    """Raise `UserError` if the text is missing, unreadable, or written from right to left."""
     if not lines:
         raise UserError(
             f"{source}: has no text, only pictures of it: it was probably scanned. Recognise its "

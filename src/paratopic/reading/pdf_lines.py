@@ -131,6 +131,7 @@ def _pieces(page: LTPage, number: int) -> list[Line]:
 
 
 def _piece(item: LTTextLine, page: int, height: float) -> Line:
+    """Convert a text line of pdfminer; `height` is that of the page, in points."""
     letters = [char for char in item if isinstance(char, LTChar) and char.get_text().strip()]
     if not all(map(math.isfinite, (item.y0, item.y1, letters[0].x0, letters[-1].x1, height))):
         raise ValueError("a number in it is too large")

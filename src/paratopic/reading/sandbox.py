@@ -80,6 +80,7 @@ class _Child:
 
 
 def _send(child: Popen[bytes], request: list[object], data: bytes) -> bytes:
+    """Send a request and its data; return the response, a line, or no bytes if the process died."""
     assert child.stdin and child.stdout
     try:
         with suppress(BrokenPipeError):
@@ -98,6 +99,7 @@ _CHILD = _Child()
 
 
 def _start() -> Popen[bytes]:
+    """Start a reading process, and wait until it is ready."""
     # The child imports the same modules as its parent. Each thread would reserve memory. Only the
     # parent gets Ctrl+C.
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
@@ -171,6 +173,7 @@ def _run_limited(seconds: float, reader: Callable[..., Result], *arguments: obje
 
 
 def _readers(suffix: str) -> Readers:
+    """Functions that read segments and fields of files of this format."""
     if suffix == ".pdf":
         from paratopic.reading.pdf import pdf_fields, pdf_segments
 

@@ -292,6 +292,7 @@ def _read_article(project: Paths, path: Path) -> Sources:
 
 
 def _refuse_same_names(paths: Sequence[Path]) -> None:
+    """Raise `UserError` if two files differ in nothing but folder or suffix."""
     names: dict[str, Path] = {}
     for path in paths:
         first_path = names.setdefault(path.stem, path)

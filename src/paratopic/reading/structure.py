@@ -106,7 +106,7 @@ def is_speech(text: str) -> bool:
 
 
 def is_title_case(text: str) -> bool:
-    """Whether a text is capitalised like a title.
+    """Whether all words but a few short ones, such as "of", begin with a capital.
 
     >>> is_title_case("The Madrid Context: Why Spain?"), is_title_case("The talks in Madrid")
     (True, False)

@@ -49,7 +49,7 @@ def word_segments(data: bytes, source: str) -> list[Segment]:
 
 
 def word_fields(data: bytes) -> dict[str, object]:
-    """Read a document's date of creation and author; damaged properties may raise any error."""
+    """Read `date` of creation and `author`, None if absent; damage may raise errors of any type."""
     with ZipFile(BytesIO(data)) as archive, archive.open(_PROPERTIES) as file:
         content = file.read(_MOST_BYTES)
     parser = lxml.etree.XMLParser(resolve_entities=False, no_network=True)

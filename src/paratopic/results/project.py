@@ -387,12 +387,12 @@ class Project(folder.Project):
         return find_shares(corpus, by, confidence, copies=not distinct, compare=compare, seed=seed)
 
     def errors(self, by: Sequence[str] = ()) -> Mistakes:
-        """Return the champion's wrong out-of-fold predictions.
+        """Return the champion's wrong out-of-fold predictions, and the slices where it is worse.
 
         Parameters
         ----------
         by
-            Columns that are searched for slices with lower accuracy; by default all.
+            Columns of metadata whose values are the slices; by default all.
         """
         labelling, params, scores = self.labelling, self.params, self.scores
         if scores.empty:

@@ -47,6 +47,7 @@ def _read_sheet(path: Path, typed: Collection[str]) -> Table:
 
 
 def _read_jsonl(path: Path, typed: Collection[str]) -> Table:
+    """Read JSON Lines; numbers stay text, as they are written, and blank lines are skipped."""
     rows: list[dict[str, object]] = []
     locations: list[str] = []
     # `splitlines` would end lines at characters that JSON has within strings.
@@ -68,6 +69,7 @@ def _read_jsonl(path: Path, typed: Collection[str]) -> Table:
 
 
 def _read_parquet(path: Path, typed: Collection[str]) -> Table:
+    """Read the columns of types that a table can have, and `typed` ones, which stay as they are."""
     try:
         # Arrow opens the path: Python would abort at exit if a thread of Arrow held a file object.
         file = pq.ParquetFile(path)
@@ -84,9 +86,10 @@ def _read_parquet(path: Path, typed: Collection[str]) -> Table:
 
 
 def _arrow_columns(table: pa.Table, schema: pa.Schema, typed: Collection[str]) -> Columns:
-    """The columns of a schema, as texts; columns that are not read are empty.
+    """The columns of a schema, as texts; each cell of a column that the table lacks is None.
 
-    Lists and `typed` columns keep the types of their values. Numbers of classes become names.
+    Lists and `typed` columns keep the types of their values. The numbers of a `ClassLabel` of
+    Hugging Face become the names of its classes.
     """
     columns: Columns = {name: [None] * table.num_rows for name in schema.names}
     for name, column in zip(table.schema.names, table.columns, strict=True):

@@ -153,6 +153,7 @@ def without_title(rows: list[Any], column: str | None = None) -> list[Any]:
 def _sheet(
     rows: list[tuple[str, list[str]]], required: Sequence[str], needs_all_columns: bool = False
 ) -> Sheet:
+    """Split off the header, check the length of each row, and name its cells."""
     (where, columns), *rows = without_title(rows)
     for column in required:
         if column not in columns:

@@ -200,9 +200,10 @@ def _settings(name: str, project: Project) -> dict[str, str]:
 
 
 def _training_steps(folder: Path) -> dict[str, list[float]]:
-    """Losses at each step of the final fit, and their means over the folds.
+    """Losses at each step of the final fit, and means of those of the fits to folds.
 
-    The result is empty for a model without training steps, whose first column has another name.
+    The keys are names of MLflow metrics. For a model that is not trained in steps, which its
+    training log shows, there are none.
     """
     final = files.read_csv(folder / "final.csv", "stage train")
     x, y = final.columns

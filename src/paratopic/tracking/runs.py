@@ -200,7 +200,7 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: Path, metrics: Se
 
 
 def _finished_run(client: MlflowClient, experiment_id: str, record: Record) -> Run | None:
-    """Find the finished run of a record, if there is one; delete its interrupted runs."""
+    """Find the finished run with a record's tags, if there is one; delete unfinished ones."""
     query = f"tags.`{STATE}` = '{record.state}' and tags.`{PART}` = '{record.part}'"
     finished = None
     for run in client.search_runs([experiment_id], query):

@@ -190,6 +190,7 @@ def fit_scale_and_shifts(logits: Array, outcomes: Targets, weights: Array) -> tu
     """
 
     def loss(at: Array) -> tuple[float, Array]:
+        """Penalised log loss, and its gradient by the log of the scale and the shifts."""
         log_scale, shifts = at[0], at[1:]
         shifted = np.exp(log_scale) * logits + shifts
         losses = logsumexp(shifted, axis=1) - shifted[outcomes]
@@ -341,6 +342,7 @@ def _fold_masks(table: pd.DataFrame, groups: Integers) -> Iterator[tuple[Targets
 
 
 def _fit_single(known: KnownScores, mode: Mode) -> Calibration:
+    """Fit a scale for all logits and a shift for each outcome; thresholds follow from shifts."""
     targets, scores, weights = known
     probabilities, outcomes = mode.complete(scores), mode.outcomes(targets)
     # Rows with an outcome that the model gives no probability contain no information on the scale.

@@ -235,15 +235,15 @@ Fit = Callable[[Examples, int, Advance], Fitted]
 def evidence(examples: Examples, described: bool) -> Array:
     """Weigh each example against the topics' descriptions, if topics are described.
 
-    Paragraphs of one article repeat each other, so that each weight is divided by the design effect
-    of its article among g labelled ones. The weights are multiplied by g / (g + 3), so that the
-    descriptions count as three articles.
+    Paragraphs of one article repeat each other, so that with labels in g articles each weight is
+    divided by `small_sample_design_effects` of the labels in its article. The weights are
+    multiplied by g / (g + 3), so that the descriptions count as three articles.
 
     Returns
     -------
     (n,) weights of the examples, each 0 to 1. With descriptions, all paragraphs of a single article
     together weigh 1/4, and each of a thousand paragraphs from as many articles weighs almost 1.
-    Without descriptions all examples weigh 1. Weak labels weigh less, and so does their article.
+    Without descriptions, they are `Examples.sample_weight`, which is below 1 for weak labels.
     """
     article, weight = examples.articles, examples.sample_weight
     if not described:

@@ -250,6 +250,8 @@ def fit_head(data: TrainingData, regression: Regression, strength: float, prior:
 
     Parameters
     ----------
+    regression
+        Kind of logistic regression: softmax of all outcomes, or one for each topic.
     strength
         Variance of the coefficients around the prior, as for `fit_logistic`.
     prior
@@ -414,10 +416,10 @@ def n_rounds(weights: Array, targets: Targets, described: bool) -> int:
 
 
 def smooth_predictions(embeddings: Array, probabilities: Scores, regression: Regression) -> Scores:
-    """Average each text's probabilities with its neighbours', and sharpen them.
+    """Mix each text's probabilities with the mean of its nearest texts', and sharpen the result.
 
-    Embeddings, (m, d), have unit length. A head that is fitted to labels predicted the
-    probabilities of the outcomes, (m, `Mode.n_logits`).
+    Embeddings, (m, d), have unit length; probabilities are (m, `Mode.n_logits`). The kind of
+    `regression`, softmax or one for each topic, decides how they are sharpened.
     """
     n_neighbours = min(HEAD.n_neighbours, len(embeddings) - 1)
     if n_neighbours < 1:

@@ -171,9 +171,9 @@ class _Input:
 def _record_inputs(
     encoder: Encoder, run: Callable[[Encoder], object]
 ) -> tuple[Iterable[_Input], dict[str, nn.Embedding]]:
-    """Record the inputs of linear layers while an encoder runs, and its tables of embeddings.
+    """Run an encoder, and return the ranges of its linear layers' inputs and its embedding layers.
 
-    The encoder must not be used any more after an error.
+    Linear layers that read the same tensor share an `_Input`. After an error, discard the encoder.
     """
     inputs: dict[str, _Input] = {}
     embeddings: dict[str, nn.Embedding] = {}
@@ -185,6 +185,7 @@ def _record_inputs(
         batch.inputs = []
 
     def record(name: str, layer: nn.Linear | nn.Embedding, arguments: tuple[Tensor, ...]) -> None:
+        """Note a layer and the range of its inputs; layers with the same input share a group."""
         with lock:
             if isinstance(layer, nn.Embedding):
                 embeddings[name] = layer

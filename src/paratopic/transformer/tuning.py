@@ -207,7 +207,7 @@ def tune(
 def balanced_batches(
     targets: Targets, n_steps: int, size: int, most: int, rng: np.random.Generator
 ) -> Iterator[Integers]:
-    """Draw batches in which outcomes take turns.
+    """Draw batches that have about the same number of texts of each outcome.
 
     The texts of an outcome get a new random order each time all of them were used.
 
@@ -216,9 +216,9 @@ def balanced_batches(
     targets
         (n, `Mode.n_logits`) outcomes of the texts.
     size
-        Number of texts in a batch, which may be 0. With at most as many texts, each batch has all.
+        Number of texts in a batch, which may be 0. If there are no more texts, each batch has all.
     most
-        Largest number of outcomes in a batch; if there are more, each batch has other ones.
+        Largest number of outcomes in a batch; if there are more, each batch has a random choice.
     """
     pools: dict[int, list[int]] = {}
     present = np.flatnonzero(targets.any(axis=0))
