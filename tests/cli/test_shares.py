@@ -15,12 +15,13 @@ import pandas as pd
 import pytest
 
 from paratopic.corpus.labelled import read_labelled_paragraphs
-from paratopic.corpus.table import write_metadata
+from paratopic.corpus.table import passages_for, write_metadata
 from paratopic.inference.modes import Calibration
 from paratopic.project import files
 from paratopic.project.files import UNLABELLED, Paths
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
+from paratopic.results.project import Project
 from tests.cli.test_codebook import edit_params
 from tests.programs import ROOT, Cli
 from tests.reports import compared
@@ -197,6 +198,14 @@ def test_predictions_are_kept_until_the_paragraphs_change(cli: Cli) -> None:
     write_labelled(frame.assign(text=frame["text"] + " Tariff."))
     cli("shares")
     assert Paths().predictions.read_bytes() != kept
+
+
+def test_kept_predictions_are_not_taken_for_other_texts(cli: Cli) -> None:
+    project, frame = Project(), read_labelled_paragraphs(Paths())
+    for ids in (frame["id"][:2], frame["id"][1:3]):
+        kept = project._probabilities("baseline", frame, ids)
+        expected = project.load("baseline").predict_proba(passages_for(frame, ids))
+        np.testing.assert_array_equal(kept, expected)
 
 
 def test_shares_are_printed_where_nothing_can_be_written(

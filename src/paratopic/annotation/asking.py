@@ -55,7 +55,11 @@ class Prompt:
         return estimate(len(self.question(item))) + REPLY_TOKENS
 
     def question(self, item: Suggestion) -> str:
-        """Fill the prompt of the language model with a paragraph and its context, cut to length."""
+        """Fill the template with a paragraph, its title, its heading and its neighbours.
+
+        It gets at most `MAX_CHARACTERS` of the paragraph, and the `MAX_CONTEXT_CHARACTERS` next to
+        it on each side.
+        """
         return self.fill(
             title=item.title,
             heading=item.heading,
@@ -65,7 +69,7 @@ class Prompt:
         )
 
     def fill(self, **paragraph_fields: str) -> str:
-        """The template, filled with the codebook and the fields of a paragraph."""
+        """Fill the template with the codebook, and with a value for each of `PARAGRAPH_FIELDS`."""
         key, task, value, _ = self._reply_format
         example, none = json.dumps({key: value}, ensure_ascii=False), self.topics.choices[-1]
         listed = "\n".join(
@@ -78,7 +82,7 @@ class Prompt:
 
     @property
     def schema(self) -> dict[str, object]:
-        """JSON schema of a reply."""
+        """JSON schema of a reply: {"topic": choice} or, in mode multi, {"topics": [choice, …]}."""
         key, _, _, value = self._reply_format
         return {
             "type": "object",
@@ -88,12 +92,11 @@ class Prompt:
         }
 
     def read(self, text: str) -> tuple[str, ...]:
-        """Read a reply strictly: the topics in the codebook's order, () for none of them.
+        """Read the topics of a reply, in the codebook's order; () for none of the topics.
 
-        Raises
-        ------
-        BadReply
-            The reply has another form, or other topics.
+        The reply is the JSON of `schema`, perhaps within other text, or only the name of a topic.
+        Case, and quotes and dots around a name, do not matter. A `BadReply` reports another form,
+        no name, an unknown one, two topics in mode single, or a topic beside "none of the topics".
         """
         value: object = text.strip()
         if "{" in text:
@@ -116,7 +119,7 @@ class Prompt:
         return tuple(name for name in self.topics.names if name in chosen)
 
     def _topic_named(self, text: str) -> str | None:
-        """The topic with this name, or the only one with a similar name; else None."""
+        """The choice with this name, or the only one with the same `_normalised` name; or None."""
         choices = self.topics.choices
         if text in choices:
             return text
@@ -125,7 +128,7 @@ class Prompt:
 
     @property
     def _reply_format(self) -> tuple[str, str, object, dict[str, object]]:
-        """Key of a reply, the task, an example of the key's value, and the value's schema."""
+        """Key of a reply, the task in words, an example of the key's value, and its JSON schema."""
         name: dict[str, object] = {"type": "string", "enum": list(self.topics.choices)}
         first, key = self.topics.names[0], f"topic{self.topics.labels.plural}"
         if self.topics.max_topics == 1:
@@ -134,12 +137,12 @@ class Prompt:
 
 
 def read_prompt(path: Path, topics: Topics) -> Prompt:
-    """Read the template of a project, or write the default one if there is none.
+    """Read the template of a project; if there is no file, first write the default one there.
 
     Raises
     ------
     UserError
-        The template has an unknown field, or no field for the paragraph or the topics.
+        The file is no text, has an unknown field or a single $, or lacks $topics or $paragraph.
     """
     if not path.exists():
         files.write_text(path, DEFAULT)
@@ -206,7 +209,8 @@ def ask_all(
     concurrency
         Largest number of requests under way at a time.
     may_ask
-        Function that is called before each request: whether the budget allows it.
+        Called before each request, which is sent only if it returns True. After False, it is called
+        again once a vote has come; if none is under way, the other paragraphs are left out.
 
     Raises
     ------
@@ -242,7 +246,10 @@ def ask_all(
 
 @contextmanager
 def _deferred_interrupt(stopped: threading.Event) -> Iterator[None]:
-    """Let the first Ctrl-C set an event instead of raising an exception."""
+    """Let the first Ctrl-C in the block only set `stopped`; the second one acts as outside of it.
+
+    Nothing changes outside the main thread, or if Ctrl-C is ignored.
+    """
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
@@ -260,7 +267,10 @@ def _deferred_interrupt(stopped: threading.Event) -> Iterator[None]:
 
 
 def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Vote:
-    """Ask about one paragraph, and ask again if the reply is invalid."""
+    """Ask about a paragraph, and ask once more if `Prompt.read` refuses the reply.
+
+    The vote has the tokens of both requests and, if it has no topics, the last problem.
+    """
     messages: list[Message] = [{"role": "user", "content": prompt.question(item)}]
     topics, confidence, tokens, problem = None, None, (0, 0), ""
     for _ in range(2):

@@ -118,12 +118,15 @@ class Chat:
         return self.host in [name.strip("[]") for name in LOCAL_HOSTS]
 
     def ask(self, messages: Sequence[Message], schema: Mapping[str, object]) -> Reply:
-        """Ask for a reply that follows a JSON schema, if the server supports schemas.
+        """Ask for a reply that follows a JSON schema, and for its confidence.
+
+        A server that refuses this is asked without both, and always so once it has replied to that.
+        Messages have the keys role and content.
 
         Raises
         ------
         BadReply
-            The reply is invalid.
+            The reply is empty or invalid, or the server or the model refuses this question.
         UserError
             The server cannot be reached, stays too busy, or refuses every question.
         """
@@ -143,7 +146,10 @@ class Chat:
         self._replies.n += response.is_success
 
     def _send(self, messages: Sequence[Message], **options: object) -> Reply:
-        """Ask once; raise `UserError` if there is no reply, `_Refused` if the server declines."""
+        """Send one request, which has `options` as further fields, and read the reply.
+
+        The errors are those of `ask`; `_Refused` means that the server declined this request.
+        """
         request = {"model": self.model, "messages": list(messages), "temperature": 0.0, **options}
         read = estimate(sum(len(message["content"]) for message in messages))
         self._replies.n = 0
@@ -171,7 +177,7 @@ class _Refused(BadReply):
 
 
 def _is_address(url: str) -> bool:
-    """Whether a URL is valid, without a user name or password, which messages would show."""
+    """Whether a URL is http(s), in ASCII without blanks, with a host and no user or password."""
     try:
         parts = urlsplit(url)
         has_host = bool(parts.hostname) and parts.port != 0
@@ -182,7 +188,7 @@ def _is_address(url: str) -> bool:
 
 
 def _hint(status: int, host: str, model: str) -> str:
-    """The remedy if a server refuses every question; "" if it refuses only this one."""
+    """Message on a status that refuses every question (a redirect, 401 to 405); "" for others."""
     if status in (401, 403):
         return f"{host} refuses the key (status {status}): set the environment variable {KEY}"
     if status == 402:
@@ -241,7 +247,7 @@ def _confidence(choice: Choice) -> float | None:
 
 
 def _tokens(completion: ChatCompletion, read: int, written: int) -> tuple[int, int]:
-    """Tokens read and written; estimated from the characters if the server does not count them."""
+    """The server's counts of tokens read and written, or `read` and `written` characters / 4."""
     n_read = getattr(completion.usage, "prompt_tokens", None)
     n_written = getattr(completion.usage, "completion_tokens", None)
     if type(n_read) is not int or n_read < 0:

@@ -76,7 +76,7 @@ class ImportedLabels:
 
 
 def read_votes(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLabels:
-    """Read the votes in a file in which people labelled.
+    """Read the votes in a file in which people labelled; a row with a mistake becomes a problem.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def read_votes(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLabel
     Raises
     ------
     UserError
-        The file is unreadable.
+        The file is unreadable, or has another suffix.
     """
     if _is_sheet(path):
         return _import_votes(_sheet_votes(path), frame, topics)
@@ -104,22 +104,15 @@ def read_votes(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLabel
 
 
 def read_drawn(path: Path, frame: pd.DataFrame) -> dict[str, str]:
-    """Read which paragraphs a sheet lists, and how they were chosen.
+    """Read the paragraphs that a sheet lists: id → how it was chosen, `Label.drawn`, in its order.
 
-    Parameters
-    ----------
-    path
-        A sheet with the columns paragraph, topics and, optionally, drawn; .csv or .xlsx.
-
-    Returns
-    -------
-    Paragraph id → how it was chosen (`Label.drawn`), in the order of the sheet.
+    The sheet is a .csv or .xlsx file with the columns paragraph, topics and, optionally, drawn.
 
     Raises
     ------
     UserError
-        The file is unreadable, lists an unknown paragraph, or has a cell of drawn that cannot be
-        read.
+        The file is unreadable or has another suffix, lists a paragraph that `frame` lacks, or has a
+        cell of drawn that cannot be read.
     """
     if not _is_sheet(path):
         raise UserError(
@@ -140,20 +133,19 @@ def read_drawn(path: Path, frame: pd.DataFrame) -> dict[str, str]:
 def write_tasks(
     path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: str
 ) -> list[Path]:
-    """Write suggestions for Label Studio (.json) or a spreadsheet (.csv, .xlsx).
+    """Write suggestions in their order for Label Studio (.json) or a spreadsheet (.csv, .xlsx).
+
+    A .json file and a sheet without votes are replaced. A `UserError` reports another suffix, or
+    that a sheet would replace votes or a file that is no sheet.
 
     Parameters
     ----------
-    path
-        File to write; its suffix determines the tool.
-    suggestions
-        Paragraphs to label, in the order in which people should label them.
     model
         Name of the model that made the predictions, for Label Studio.
 
     Returns
     -------
-    The files written: for Label Studio the tasks and, in the same folder, its configuration.
+    The files written: `path` and, for Label Studio, its configuration, `path` with suffix .xml.
     """
     if not _is_sheet(path):
         previous_ids = ["", *(suggestion.id for suggestion in suggestions)]
@@ -183,14 +175,14 @@ def write_tasks(
 
 
 def sheet(suggestions: Sequence[Suggestion]) -> str:
-    """Suggestions as CSV, with a "?" for the topics that a person fills in."""
+    """Suggestions as CSV with the columns `SHEET`; topics are "?", which a person replaces."""
     text = io.StringIO()
     csv.writer(LineFeeds(text)).writerows(_sheet_rows(suggestions))
     return text.getvalue()
 
 
 def _sheet_rows(suggestions: Sequence[Suggestion]) -> Iterator[Sequence[object]]:
-    """The header, and the cells of each suggestion; those of the topics are empty."""
+    """Yield the header, `SHEET`, and the cells of each suggestion; topics are "?", undecided."""
     yield SHEET
     for s in suggestions:
         cells = {"paragraph": s.id, "topics": cell_of(None), "text": s.text, "heading": s.heading}
@@ -203,7 +195,10 @@ def _sheet_rows(suggestions: Sequence[Suggestion]) -> Iterator[Sequence[object]]
 
 
 def _codebook_rows(topics: Topics) -> Iterator[Sequence[str]]:
-    """The values for the column topics, with their meanings."""
+    """Yield the rows of the tab `CODEBOOK_TAB`: a value of the column topics, and its definition.
+
+    They are the header, the topics, none of the topics, "?", and an example of several topics.
+    """
     yield "topics", "definition"
     for topic in topics.topics:
         yield escape_formula(topic.name), escape_formula(topic.definition)
@@ -229,7 +224,7 @@ def _check_unfilled(path: Path) -> None:
 
 
 def _is_sheet(path: Path) -> bool:
-    """Whether a file is a sheet, and not an export of Label Studio."""
+    """Whether the suffix is .csv or .xlsx, not .json (Label Studio); a `UserError` for others."""
     suffix = path.suffix.lower()
     if suffix not in (".json", ".csv", ".xlsx"):
         raise UserError(
@@ -240,7 +235,10 @@ def _is_sheet(path: Path) -> bool:
 
 
 def _sheet_votes(path: Path) -> Iterator[Label | _SkippedRow]:
-    """Yield a label for each row of a sheet with a decided vote, and the other rows as skipped."""
+    """Yield each row of a sheet as an unchecked label, or as skipped if it is undecided.
+
+    An empty cell of topics is undecided if the sheet has a column suggestion.
+    """
     columns, rows = read_sheet(path, COLUMNS[:2])
     for place, row in rows:
         cells = {name: unescape_formula(row.get(name, "").strip()) for name in SHEET}
@@ -257,7 +255,10 @@ def _sheet_votes(path: Path) -> Iterator[Label | _SkippedRow]:
 
 
 def _task_votes(task: label_studio.Task, source: str) -> Iterator[Label | _SkippedRow]:
-    """A vote for each annotation that names topics, and a skipped row for each other one."""
+    """Yield a label for each annotation with topics, and a skipped row for each other one.
+
+    A task without annotations gives a skipped row, too. `source` is its file, for messages.
+    """
     place = f"{source}, task {task.id}"
     if not task.annotations:
         yield _SkippedRow(UNDECIDED, place)
@@ -275,7 +276,7 @@ def _task_votes(task: label_studio.Task, source: str) -> Iterator[Label | _Skipp
 def _import_votes(
     votes: Iterable[Label | _SkippedRow], frame: pd.DataFrame, topics: Topics
 ) -> ImportedLabels:
-    """Check votes, and collect the valid ones, the errors and the skipped rows."""
+    """Check votes; those on paragraphs not in `frame` or refused by `_check_vote` are problems."""
     text_of_id = dict(zip(frame["id"], frame["text"], strict=True))
     imported = ImportedLabels()
     for vote in votes:
@@ -295,7 +296,10 @@ def _import_votes(
 
 
 def _check_vote(vote: Label, text: str, topics: Topics) -> Label:
-    """Check a vote on a paragraph with this text against the codebook."""
+    """Return the vote with the codebook's names, the first words of `text`, and tidy cells.
+
+    A `UserError` reports an unknown topic, none beside a topic, or an unreadable time or draw.
+    """
     choices = [_codebook_name(name, topics) for name in vote.names]
     names = [name for name in choices if name != NONE_CHOICE]
     if names and NONE_CHOICE in choices:
@@ -309,7 +313,7 @@ def _check_vote(vote: Label, text: str, topics: Topics) -> Label:
 
 
 def _codebook_name(name: str, topics: Topics) -> str:
-    """The codebook's spelling of a name, if it has only one; `NONE_CHOICE` for "none"."""
+    """The only known name that is equal but for case; `NONE_CHOICE` for "none"; else `name`."""
     if name in topics.all_names:
         return name
     folded = " ".join(name.split()).casefold()

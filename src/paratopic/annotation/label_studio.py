@@ -75,7 +75,7 @@ class Annotation(BaseModel):
 
     @property
     def annotator(self) -> str:
-        """Name of the annotator: 1 → "label-studio-1", {"email": "bo@b.org"} → "bo@b.org"."""
+        """The annotator's name: 1 → "label-studio-1", {"email": "bo@b.org"} → "bo@b.org"; or ""."""
         user = self.completed_by
         if isinstance(user, dict):
             user = user.get("email") or user.get("id")
@@ -100,7 +100,7 @@ _EXPORT = TypeAdapter(list[Task])
 
 
 def read_export(path: Path) -> list[Task]:
-    """Read the tasks in an export.
+    """Read the tasks and their annotations from an export of Label Studio as JSON.
 
     Raises
     ------
@@ -131,10 +131,10 @@ def configuration(topics: Topics) -> str:
 def make_task(
     suggestion: Suggestion, previous_id: str, topics: Topics, model: str
 ) -> dict[str, object]:
-    """Make a task for Label Studio; see `exchange.write_tasks`.
+    """Make a task: ``data`` of a suggestion and, if it has scores, ``predictions`` of its `topic`.
 
-    A drawn paragraph's task contains the id of the paragraph drawn before it, because an export
-    lacks tasks without annotations, and so does not show gaps in the draw.
+    A drawn paragraph's task contains `previous_id`, the paragraph drawn before it, because an
+    export lacks tasks without annotations, and so does not show gaps in the draw.
     """
     data = {
         "paragraph": suggestion.id,

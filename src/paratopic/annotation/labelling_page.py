@@ -97,12 +97,11 @@ class Session:
     _written_times: set[str] = field(default_factory=set, init=False)
 
     def state(self) -> dict[str, Any]:
-        """Everything that the page shows, as JSON.
+        """Everything that the page shows, as JSON: topics, and items with their votes (answer).
 
-        Raises
-        ------
-        UserError
-            The codebook or the labels cannot be read, or a change is not finished.
+        Other keys: annotator, codebook (its version), most (topics of a vote), explains (whether
+        `why` works) and sample (whether any item was drawn). A `UserError` reports that the
+        codebook or the labels cannot be read.
         """
         topics = self._current_topics()
         items = []
@@ -126,7 +125,8 @@ class Session:
 
         Returns
         -------
-        The most probable topic, and the decrease of its logit without each sentence.
+        The keys topic (the predicted one, or else the most probable one) and sentences, which each
+        have a text and a share, the decrease of the topic's logit without the sentence.
 
         Raises
         ------
@@ -144,23 +144,18 @@ class Session:
         return {"topic": topic, "sentences": sentences}
 
     def save(self, submission: Submission) -> dict[str, Any]:
-        """Write a vote to the file of labels.
-
-        Parameters
-        ----------
-        submission
-            The vote, with the dominant topic first; no topics stand for none of the topics.
+        """Write a vote to the file of labels: topics, the dominant one first; [] for none of them.
 
         Returns
         -------
-        The paragraph's id, and its vote as the page shows it. Only the new `state` is returned, and
-        nothing is saved, if the codebook differs from the one on the page, or if another program
-        removed votes from the file.
+        The keys id (of the paragraph) and answer, its vote (`_shown_vote`). The only key is state,
+        and nothing is saved, if the codebook differs from the one on the page, or if another
+        program removed votes from the file.
 
         Raises
         ------
         UserError
-            The paragraph is not in this session, a topic is unknown, or as for `state`.
+            The paragraph is not in this session, a topic is unknown, or `state` raises it.
         """
         item, previous_votes = self._item(submission.id), self._votes
         with locked(self.path):  # The codebook must not change before the line is written.
@@ -174,12 +169,12 @@ class Session:
         return {"id": item.id, "answer": self._shown_vote(item.id)}
 
     def undo(self, action: PageAction) -> dict[str, Any]:
-        """Undo the last vote, so that an earlier vote on the paragraph counts again.
+        """Undo the session's last vote: write the vote that it replaced again, or withdraw it.
 
         Returns
         -------
-        The paragraph's id, its present vote as the page shows it (None for none), and the undone
-        vote, which the annotator can correct; or only `state` if the codebook has changed.
+        The keys id (of the paragraph), answer, its present vote (`_shown_vote`), and undone, the
+        undone vote, which the annotator can correct; or only state if the codebook changed.
 
         Raises
         ------
@@ -206,7 +201,7 @@ class Session:
         return {"id": item.id, "answer": self._shown_vote(item.id), "undone": undone}
 
     def _current_topics(self) -> Topics:
-        """The present codebook; after a change, votes are read again with its names."""
+        """The present codebook. If it or the file of labels changed, read the votes again."""
         topics = self.read_topics()
         if topics != self._topics or state_of(self.path) != self._file_state:
             self._votes = self._own_votes(topics)
@@ -215,7 +210,7 @@ class Session:
         return topics
 
     def _own_votes(self, topics: Topics) -> dict[str, Label]:
-        """The annotator's latest votes on the session's paragraphs, read from the file."""
+        """Read the file again: paragraph of the session → the annotator's vote that counts."""
         self._file_state = state_of(self.path)
         lines = read_lines(self.path) if self.path.exists() else []
         keys = {(item.id, self.annotator) for item in self.items}
@@ -231,7 +226,7 @@ class Session:
         raise UserError(f"{paragraph} is not among the paragraphs to label")
 
     def _write(self, item: Suggestion, names: Sequence[str] | None, note: str) -> None:
-        """Add a line to the locked file of labels; without names, it withdraws the vote."""
+        """Append a vote to the locked file; names () are none of the topics, None withdraws it."""
         cell, words = cell_of(names), first_words(item.text)
         when = self._latest_times.get(item.id, "")
         line = Label("the page", item.id, cell, words, self.annotator, when, note, item.drawn)
@@ -244,7 +239,7 @@ class Session:
             self._votes[item.id] = written
 
     def _shown_vote(self, paragraph: str) -> dict[str, object] | None:
-        """The annotator's vote as the page shows it; None if there is none."""
+        """The annotator's vote as the page shows it, its topics and note; None if there is none."""
         vote = self._votes.get(paragraph)
         return None if vote is None else {"topics": vote.names, "note": vote.note}
 
@@ -255,7 +250,7 @@ def codebook_version(topics: Topics) -> str:
 
 
 def application(session: Session, token: str = "") -> ASGIApp:
-    """Build the web application: the page, and the requests that it sends.
+    """Build the application: the page at /, and `Session` methods at /state, /why, /save, /undo.
 
     Parameters
     ----------
@@ -305,7 +300,7 @@ def application(session: Session, token: str = "") -> ASGIApp:
 
 
 def error_response(_: Request, error: Exception) -> Response:
-    """Response to an invalid or refused request, or to a vote that cannot be saved."""
+    """The error as text: status 404, 409 (`UserError`), 507 (file not written), or else 400."""
     if isinstance(error, HTTPException):
         return PlainTextResponse("not found: open the whole address that was printed", 404)
     if isinstance(error, OSError):
@@ -329,7 +324,7 @@ def content_policy(page: str) -> str:
 
 
 def refusal(request: Request) -> Response | None:
-    """Response that refuses a request of another page; None for a request of this page.
+    """Response to a request from another Origin (403) or a POST without JSON (415); else None.
 
     Every web page in a browser on this machine can send requests here, with its own Origin. If its
     domain name points to this machine (DNS rebinding), the Host is that name, which
@@ -344,19 +339,10 @@ def refusal(request: Request) -> Response | None:
 
 
 def listen(port: int, token: str = "") -> socket.socket:
-    """Open a port, and print its address; requests wait until `serve` answers them.
+    """Listen on a port (0 for any free one) and print its address; `serve` answers the requests.
 
-    Parameters
-    ----------
-    port
-        0 for any free one.
-    token
-        Secret in the address, as for `application`.
-
-    Raises
-    ------
-    UserError
-        The port is in use.
+    `token` is the secret in the address, as for `application`. A `UserError` reports that the port
+    cannot be used.
     """
     try:
         listener = socket.create_server((HOST, port))

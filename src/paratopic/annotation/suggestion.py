@@ -91,14 +91,14 @@ class Suggestion:
 def make_suggestions(
     frame: pd.DataFrame, drawn: Mapping[str, str], model: Model | None = None
 ) -> list[Suggestion]:
-    """Make suggestions of paragraphs, with their neighbours and the model's predictions.
+    """Make a suggestion of each paragraph in `drawn`, with two neighbours on each side at most.
 
     Parameters
     ----------
     drawn
         Paragraph id → how it was chosen (`Label.drawn`), in the order in which people label them.
     model
-        Model that predicts the paragraphs; none by default.
+        Model that predicts the paragraphs; with None, the default, suggestions have no scores.
     """
     places = frame.set_index("id").loc[list(drawn), ["article", "heading"]].to_numpy()
     passages = passages_for(frame, drawn)
@@ -126,17 +126,14 @@ def make_suggestions(
 def suggest(
     frame: pd.DataFrame, voted: Collection[str], model: Model, n: int, seed: int
 ) -> dict[str, str]:
-    """Suggest the unlabelled paragraphs from which a model gains most.
+    """Suggest unlabelled paragraphs that a model is unsure about and that differ from each other.
 
-    Parameters
-    ----------
-    model
-        Its scores give the doubt about each paragraph, and its embeddings the similarities.
+    The doubt is `Mode.uncertainty`; `choose` selects paragraphs by it and by their embeddings.
 
     Returns
     -------
-    Id → `Label.drawn`, which is "", of at most n paragraphs, the most uncertain first. Paragraphs
-    similar to a labelled one, or to one earlier in the list, come after all others.
+    Id → `Label.drawn`, which is "", of at most n paragraphs, the most uncertain first. Those with a
+    near-duplicate that has a label, a vote (`voted`) or a smaller id come after all others.
     """
     rows = unlabelled_rows(frame, voted)
     if rows.empty:
@@ -189,9 +186,10 @@ def choose(doubt: Array, embed: Callable[[Integers], Features], n: int, seed: in
 
 
 def _nearest_to_centres(features: Features, doubt: Array, n: int, seed: int) -> list[int]:
-    """Numbers of the n rows nearest to the centre of a cluster, in ascending order.
+    """Numbers of the n rows nearest to the centres of n clusters, in ascending order.
 
-    Equal rows can leave fewer than n clusters. The first of the other rows then fill the list.
+    K-means weighs rows by their doubt. If equal rows leave fewer clusters, the first of the other
+    rows are added.
     """
     from sklearn.cluster import KMeans  # It is slow to load, and random draws do not need it.
     from threadpoolctl import threadpool_limits
@@ -230,7 +228,7 @@ def search(
     n: int,
     seed: int,
 ) -> dict[str, str]:
-    """Search unlabelled paragraphs for a text, or for paragraphs that may have certain topics.
+    """Search paragraphs without a label or vote (`voted`) for a text, and sort them by topics.
 
     Parameters
     ----------
@@ -242,7 +240,8 @@ def search(
 
     Returns
     -------
-    As for `suggest`, in this order.
+    Id → `Label.drawn`, which is "", of at most n paragraphs in this order, except that
+    near-duplicates of labelled or earlier ones come after all others.
     """
     rows = unlabelled_rows(frame, voted)
     rows = rows[match_texts(rows["text"], contains)]
@@ -266,20 +265,11 @@ def search(
 def match_texts(texts: Iterable[str], wanted: str) -> list[bool]:
     """Whether each text contains a text, or a match of a regular expression.
 
-    Case is ignored, and so are different ways to write the same letters in Unicode.
+    A regular expression stands between slashes. Case is ignored, and so are different ways to write
+    the same letters in Unicode. A `UserError` reports an expression that is invalid or too slow.
 
     >>> match_texts(["TARIFFS on steel", "Steel"], "tariff"), match_texts(["ESG"], "/^e.g$/")
     ([True, False], [True])
-
-    Parameters
-    ----------
-    wanted
-        The text, or the regular expression between slashes.
-
-    Raises
-    ------
-    UserError
-        The regular expression is invalid, or takes too long.
     """
     is_expression = len(wanted) > 2 and wanted[0] == wanted[-1] == "/"
     plain = normalize("NFKC", wanted)
@@ -351,9 +341,10 @@ def draw_from_groups(
     n: int,
     seed: int,
 ) -> dict[str, str]:
-    """Draw as `draw_random` does from groups, each time from the group with the fewest labels.
+    """Draw at most n unlabelled paragraphs, each at random from the group with the fewest labels.
 
-    A label counts by its effective count, which is 1 if its paragraph was drawn at random.
+    A label counts by its effective count; a drawn paragraph, or a newer vote (`voted`), as 1. The
+    result is id → `Label.drawn`, such as "1 of 44 in decade=1970s", in the order of the draw.
 
     Parameters
     ----------
@@ -387,9 +378,10 @@ def draw_from_groups(
 
 
 def draw_articles(frame: pd.DataFrame, voted: Collection[str], n: int, seed: int) -> dict[str, str]:
-    """Draw whole articles without any label at random, up to n paragraphs, or more by the last one.
+    """Draw whole articles without a label or vote at random, until they have n paragraphs or more.
 
-    The result is id → `Label.drawn` of one paragraph of each text, in the order of the articles.
+    The result is id → `Label.drawn`, such as "article of 940", article by article, without
+    boilerplate and without repetitions of a text. `voted` has the ids with a vote.
     """
     labelled_articles = frame["article"][has_label(frame, voted)]
     rows = frame[~(frame["article"].isin(labelled_articles) | frame["boilerplate"])]
@@ -407,16 +399,15 @@ def draw_articles(frame: pd.DataFrame, voted: Collection[str], n: int, seed: int
 def draw_mixed(
     frame: pd.DataFrame, voted: Collection[str], suggested: Iterable[str], n: int, seed: int
 ) -> dict[str, str]:
-    """Draw suggestions and random paragraphs in a mix, so that each paragraph has a known chance.
+    """Draw at most n unlabelled paragraphs, at random or, more often, the next suggestion.
 
-    Parameters
-    ----------
-    suggested
-        Ids of at least min(n, number of unlabelled) suggestions, in the order of `suggest`.
+    The chance of a random draw is `RANDOM_SHARE`. `suggested` has the ids of at least min(n, number
+    of unlabelled) suggestions, in the order of `suggest`.
 
     Returns
     -------
-    As for `draw_random`.
+    Id → `Label.drawn`, in the order of the draw: "0.3 of 940" if only a random draw could draw the
+    paragraph, and a larger chance if it was the next suggestion.
     """
     rng = _generator(seed, voted)
     remaining = list(unlabelled_rows(frame, voted)["id"])

@@ -75,7 +75,7 @@ class FittedBaseline(Fitted):
         return regression_of(self.topics).scores(logits)
 
     def write(self, folder: Path) -> tuple[dict[str, object], Parity]:
-        """Write terms and weights, which give the same predictions."""
+        """Write terms, IDF and head; return {"features": keywords}, and {} as nothing is lost."""
         features = self._union.features
         terms = {name: feature.terms for name, feature in features.items()}
         vocabulary, idf, head = BaselineClassifier.FILES
@@ -88,9 +88,9 @@ class FittedBaseline(Fitted):
 def fit(
     examples: Examples, topics: Topics, params: Baseline, seed: int, advance: Advance = silent
 ) -> FittedBaseline:
-    """Fit the baseline, with the strength that is best on inner folds of the examples.
+    """Fit TF-IDF, context weights, a strength (`_choose_strength`), and a head to the examples.
 
-    A fit to more than `MOST_TEXTS` examples uses as many at random.
+    The topics' descriptions are its prior. A fit to more than `MOST_TEXTS` uses as many at random.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def fit(
 def _cached_transform(
     union: TfIdfUnion, features: sparse.csr_matrix, texts: Texts
 ) -> Callable[[Sequence[str]], sparse.csr_matrix]:
-    """Make a function that looks up the given features of texts, and those of their context."""
+    """Make a function that looks up `features` of `texts`, and features of their contexts."""
     rows = {text: row for row, text in enumerate(texts.plain)}
     context = weigh_texts(texts, ContextWeights(neighbours=1.0, heading=1.0, title=1.0)).texts
     others = [text for text in context if text not in rows]
@@ -153,10 +153,10 @@ def _cached_transform(
 
 
 def _keywords(params: Baseline, texts: Sequence[str], topics: Topics) -> dict[str, Keywords]:
-    """Keyword arguments of the TfidfVectorizer of each feature of the texts, for the manifest.
+    """Name of a feature, words or characters → keyword arguments of its TfidfVectorizer.
 
-    If most texts have no blanks between words, all features are of characters, also of single ones,
-    which may be words. Without texts, the topics' descriptions decide this.
+    If most texts (descriptions without texts) have no blanks between words, only characters is
+    there, from single ones on. From `FITTING.least_texts_to_drop_terms` texts on, min_df is 2.
     """
     common: Keywords = {"sublinear_tf": True, "strip_accents": "unicode"}
     if len(texts) >= FITTING.least_texts_to_drop_terms:
@@ -179,14 +179,14 @@ def _choose_strength(
     seed: int,
     advance: Advance,
 ) -> tuple[float, pd.DataFrame]:
-    """Find the strength that is best on inner folds; also returns the figures of all strengths.
+    """Find the strength that is best on inner folds; also return a table of all: C and log_loss.
 
-    `path_scores` computes the scores of rows for each strength, by heads that are fitted to other
-    rows. Log losses are computed after calibration, as later in the pipeline. Among the strengths
-    whose log loss is within one standard error of the lowest, the one with the highest macro-F1 is
-    best: the lowest log loss often belongs to a head that hardly ever predicts a rare topic. A
-    topic in one group only is trained on and not held out. If there are no other topics, there are
-    no inner folds, and the result is the middle strength.
+    `path_scores` yields scores of test rows for each strength, by heads fitted to training rows.
+    Log losses are means after calibration, as later in the pipeline. Among the strengths whose log
+    loss is within one standard error of the lowest, the one with the highest macro-F1 is best, the
+    lower log loss among equals: the lowest loss often belongs to a head that hardly ever predicts a
+    rare topic. A topic in one group only is trained on and not held out. If there are no other
+    topics, the result is the middle strength, with losses of NaN.
     """
     n_groups = np.array([len(set(examples.groups[rows])) for rows in examples.targets.T])
     measurable = n_groups > 1
@@ -233,9 +233,9 @@ def _losses_and_macro_f1(targets: Targets, scores: Scores, topics: Topics) -> tu
 
 
 def _draw(groups: Integers, seed: int) -> Integers:
-    """Draw whole groups, (n,), at random, with at most `FITTING.most_to_choose` rows in all.
+    """Numbers of the rows of random whole groups, at most `FITTING.most_to_choose`, in their order.
 
-    The result is all rows if groups are so large that a draw could miss topics.
+    The result is all rows if a group has more than a tenth of this, as a draw could miss topics.
     """
     numbers, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if sizes.max() > FITTING.most_to_choose / 10:

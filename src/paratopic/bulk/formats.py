@@ -1,7 +1,6 @@
 """File formats of bulk prediction: reading rows in shards, and writing them with added columns.
 
-A format reads rows, their texts and their errors. Paragraphs of articles have their context; the
-context of texts in tables comes from further columns (`with_context`).
+A format reads rows, their texts and their errors; `with_context` adds the context in tables.
 """
 
 from __future__ import annotations
@@ -74,10 +73,10 @@ class BulkFormat(Protocol):
     suffix: str
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
-        """Read a file shard by shard. A file without rows gives one chunk without rows.
+        """Yield the shards of a file, or one chunk without rows if the file has none.
 
-        A `UserError` reports a file that cannot be read, lacks the column of texts, or already has
-        a column that prediction would add.
+        A `UserError` reports a file that cannot be read, lacks `column`, which has the texts, or
+        has one of the columns that prediction would add, `added`.
         """
 
     def check(self, path: Path, column: str, added: Collection[str]) -> None:
@@ -86,7 +85,7 @@ class BulkFormat(Protocol):
             pass
 
     def write(self, path: Path, rows: Rows, columns: Columns, types: Types) -> None:
-        """Write the rows of a chunk with added columns; `types` matter only in typed formats."""
+        """Write the rows of a chunk, then the added columns; `types` matter only in parquet."""
 
     def columns(self, rows: Rows, typed: bool = False) -> Columns:
         """Columns of the input, as texts, or with the numbers and dates of the file if `typed`."""
@@ -98,6 +97,7 @@ class Parquet(BulkFormat):
     suffix = ".parquet"
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
+        """Yield shards; `errors` has the rows whose text is null or no string."""
         require_pyarrow(path)
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -133,10 +133,7 @@ class Parquet(BulkFormat):
 
 
 class Cells(NamedTuple):
-    """Rows of a CSV file, or of a workbook with texts, numbers, booleans, dates and times.
-
-    The header and all rows have the same number of cells.
-    """
+    """Texts of CSV, or a workbook's texts, numbers and dates; rows have the header's length."""
 
     header: list[str]
     rows: list[list[object]]
@@ -144,15 +141,12 @@ class Cells(NamedTuple):
 
 
 class Csv(BulkFormat):
-    """CSV files with a header; cells and the separator stay as they are in the file.
-
-    A row with too few or too many cells has an error that shows the cells; the row is padded or cut
-    to the width of the header.
-    """
+    """CSV files with a header; cells and the separator stay as they are in the file."""
 
     suffix = ".csv"
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
+        """Yield shards; `errors` has rows with too few or many cells, or bytes not in UTF-8."""
         size = max(1, path.stat().st_size)
         with path.open("rb") as raw, io.TextIOWrapper(raw, *csv_encoding(raw), newline="") as file:
             separator, lines = csv_table(file, path, column)
@@ -178,12 +172,10 @@ class Csv(BulkFormat):
 
 
 class Xlsx(Csv):
-    """First sheets of workbooks, written as CSV; cells are read as a spreadsheet displays them.
-
-    A workbook that cannot be read gives one row with an error.
-    """
+    """First sheets of workbooks, written as CSV; cells are read as a spreadsheet displays them."""
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
+        """Yield shards as for CSV; a workbook that cannot be read gives one row with an error."""
         try:
             (_, names), *rows = without_title(read_values(path), column)
         except UserError as error:
@@ -198,14 +190,12 @@ class Xlsx(Csv):
 
 
 class JsonLines(BulkFormat):
-    """Files with one JSON object per line; empty lines are skipped. Rows are JSON strings.
-
-    A line without a JSON object gives a row with an error and the line under the key ``line``.
-    """
+    """Files with one JSON object per line; empty lines are skipped. Rows are JSON strings."""
 
     suffix = ".jsonl"
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
+        """Yield shards; `errors` has lines without an object or text, or with a key in `added`."""
         size = max(1, path.stat().st_size)
         with path.open("rb") as file:
             numbered = ((n, line) for n, line in enumerate(file, start=1) if line.strip())
@@ -241,7 +231,6 @@ class Articles(JsonLines):
     """Articles of any format, written as JSON lines with one paragraph per line.
 
     Rows also have the fields of their article, except for fields with the name of another column.
-    An article that cannot be read gives one row with an error.
     """
 
     def check(self, path: Path, column: str, added: Collection[str]) -> None:
@@ -249,6 +238,7 @@ class Articles(JsonLines):
         fields_of(path, {})
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
+        """Yield shards of passages; an article that cannot be read gives one row with an error."""
         try:
             article = read_file(path)
             paragraphs = paragraphs_of(article)
@@ -298,7 +288,11 @@ def input_files(inputs: Sequence[Path]) -> list[Path]:
 
 
 def with_context(chunk: Chunk, columns: Columns) -> Chunk:
-    """Replace the texts of a table with passages, if its columns contain neighbours or headings."""
+    """Replace the texts of a table with `Passage` objects, whose context comes from `columns`.
+
+    It is in `CONTEXT_COLUMNS`, and in neighbours by group and position; without these columns, the
+    result is the chunk itself.
+    """
     if not {*CONTEXT_COLUMNS, POSITION} & columns.keys():
         return chunk
     texts = [text if isinstance(text, str) else None for text in chunk.texts]
@@ -316,7 +310,7 @@ def with_context(chunk: Chunk, columns: Columns) -> Chunk:
 
 
 def _place(group: object, position: Any) -> float | None:
-    """Position of a row in its group; None for a row without neighbours."""
+    """The position as a number; None if it is not one, or if the group is empty or NaN."""
     if group is None or group != group or not str(group).strip():  # NaN is not itself
         return None
     try:
@@ -355,7 +349,7 @@ def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
 def _check_columns(
     path: Path, names: Sequence[str], added: Collection[str], column: str | None = None
 ) -> None:
-    """Refuse a table that lacks the column, or has an added column or two of the same name."""
+    """Raise a `UserError` if `names` lack the column, have an added one, or repeat a name."""
     if column is not None and column not in names:
         present = ", ".join(names) or "none"
         raise UserError(f"{path} has no column {column} (it has: {present}); name one with --text")
@@ -369,9 +363,9 @@ def _check_columns(
 
 
 def _values(column: pa.ChunkedArray, times: str) -> list[object]:
-    """List the values of a column; timestamps are cast to the type `times`.
+    """List the values of a column; timestamps are cast to `times`, "string" or "timestamp[us]".
 
-    Python has no type with nanoseconds. Timestamps with a zone become texts in any case.
+    Those with a zone become texts in any case. A value that Python cannot hold is a `UserError`.
     """
     import pyarrow as pa
 
@@ -397,7 +391,7 @@ def _cells_chunk(
 ) -> Chunk:
     """Chunk of the rows of a CSV file or a workbook, padded or cut to the width of the header.
 
-    A row with an error has no text. `share` is the share of the file that has been read.
+    A row with an error (`_cells_error`) has no text. `share` is the share of the file that is read.
     """
     width, place = len(header), header.index(column)
     errors = [_cells_error(list(map(display_text, row)), width) for row in rows]
@@ -409,7 +403,7 @@ def _cells_chunk(
 
 
 def _cells_error(cells: Sequence[str], width: int) -> str | None:
-    """Message on a row of CSV that has not `width` cells or is not UTF-8; None if it is valid."""
+    """Error of a row without `width` cells, or with surrogates (bytes not in UTF-8); else None."""
     if len(cells) != width:
         return f"{len(cells)} cells under {width} columns: {json.dumps(cells)}"
     try:
@@ -422,9 +416,10 @@ def _cells_error(cells: Sequence[str], width: int) -> str | None:
 def _json_object(
     number: int, line: bytes, added: Collection[str] = ()
 ) -> tuple[str, dict[str, object], str | None]:
-    """Read the object of a line: as JSON, as values, and the error of the row; None if valid.
+    """Read the object of a line: as JSON, as values, and the error of its row; None if valid.
 
-    ``[1]`` on line 6 → ``{"line": [1]}`` as JSON and as values, "line 6: not a JSON object".
+    ``[1]`` on line 6 → ``{"line": [1]}`` as JSON and as values, "line 6: not a JSON object". A key
+    in `added` and half of a surrogate pair (replaced by ?) are errors, too.
     """
     try:
         written = line.decode(json.detect_encoding(line)).strip()

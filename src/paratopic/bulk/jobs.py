@@ -1,9 +1,8 @@
 """Bulk prediction of files of any size: read, predict and write shard by shard.
 
-Memory use is constant, because a shard has at most `formats.SHARD` rows. Each input has its own
-shards, in its own order and format: tables keep all of their columns, workbooks become CSV, and
-articles become JSON lines with one paragraph per line. A shard appears only when it is complete. An
-interrupted run continues with the first incomplete input, and gives the same bytes.
+A shard has at most `formats.SHARD` rows, so that memory use is constant. Each input has its own
+shards, in its order and format: tables keep all columns, workbooks become CSV, and articles become
+JSON lines. An interrupted run goes on with the first incomplete input, and gives the same bytes.
 """
 
 from __future__ import annotations
@@ -62,7 +61,8 @@ class Progress:
     rows, errors, shards
         Numbers of rows that have been predicted, of those with an error, and of shards.
     counts
-        Number of texts with each predicted outcome (`Mode.outcomes`); empty before the first text.
+        Number of texts with each predicted outcome (`Mode.outcomes`), without blank texts and rows
+        with an error; empty before the first text.
     right
         Sum of the probabilities that the predictions for these texts are right.
     languages
@@ -78,7 +78,7 @@ class Progress:
     languages: Mapping[str, int] = field(default_factory=dict)
 
     def add(self, job: Job, columns: Columns) -> Progress:
-        """Return new totals, with a chunk added by the `columns` that prediction added to it."""
+        """Return totals with a chunk's rows and texts, by the `columns` from `predict_chunk`."""
         n, classes, mode = len(columns["error"]), job.model.classes_, job.model.mode
         n_errors = n - columns["error"].count(None)
         progress = replace(self, rows=self.rows + n, errors=self.errors + n_errors)
@@ -100,14 +100,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Job:
-    """Inputs of bulk prediction, and the model.
+    """Inputs of bulk prediction, and the model; `column` has the texts in tables.
 
-    Parameters
-    ----------
-    inputs
-        Tables (.csv, .xlsx, .jsonl, .parquet) and articles (all other files).
-    column
-        Name of the column of texts in tables.
+    Inputs are tables (.csv, .xlsx, .jsonl, .parquet) and articles (all other files).
     """
 
     model: Model
@@ -121,7 +116,10 @@ class Job:
         return {_topics(self.model): str, **FIELDS, **scores, LANGUAGE: str, "error": str}
 
     def chunks(self, added: Collection[str], first: int = 0) -> Iterator[tuple[int, int, Chunk]]:
-        """Yield the number of the input, from `first` on, the number of the shard, and its rows."""
+        """Yield the number of the input, from `first` on, the number of its shard, and the chunk.
+
+        Texts of tables get their context (`with_context`) if the model reads any.
+        """
         in_context = any(asdict(self.model.context).values())  # the model's weights of context
         for number, path in list(enumerate(self.inputs))[first:]:
             log.info("reading %s", path)
@@ -142,10 +140,7 @@ Advance = Callable[[int, float], None]
 
 
 def predict_columns(model: Model, texts: Sequence[Text]) -> Columns:
-    """Predict n texts; return the columns to add to their rows, each with n values.
-
-    The caller adds the column `error`.
-    """
+    """Predict n texts: the columns of `Job.added` except error, each a list of n values."""
     predictions, mode = model.predict(texts), model.mode
     columns: Columns = {_topics(model): [mode.cell(row.topics) for row in predictions]}
     for name in FIELDS:
@@ -157,7 +152,7 @@ def predict_columns(model: Model, texts: Sequence[Text]) -> Columns:
 
 
 def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progress:
-    """Predict the rows of tables and the paragraphs of articles, and write them in shards.
+    """Predict the rows of tables and the paragraphs of articles into shards; return the totals.
 
     Parameters
     ----------
@@ -166,7 +161,9 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progre
         are predicted_topic (in mode multi predicted_topics, separated by ";"), confidence, sure,
         windows, ``score_TOPIC`` for each topic, text_language and error.
     resume
-        Continue an interrupted run in the folder, if there is one.
+        Continue an interrupted run in the folder, if there is one; its totals are included.
+    advance
+        Called with the number of rows predicted so far, and their share of the inputs, 0 to 1.
 
     Raises
     ------
@@ -187,7 +184,7 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progre
 
 
 def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progress:
-    """Predict the rows that have no output yet and write them, shard by shard."""
+    """Do the work of `predict_files`, and save the progress after each input."""
     if not resume:  # a run cannot be resumed once its inputs are corrected
         job.check(job.added)
     progress = _begin(job, out, resume)
@@ -211,7 +208,7 @@ def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progr
 
 
 def _plan(job: Job) -> dict[str, object]:
-    """Model, settings and inputs of a run; it can be resumed only if all of them are the same."""
+    """Values that a resumed run must share: model digest, column, formats, inputs (size, time)."""
     inputs = [(str(path), path.stat()) for path in input_files(job.inputs)]
     return {
         "model": job.model.digest,
@@ -226,7 +223,10 @@ def _plan(job: Job) -> dict[str, object]:
 
 
 def _begin(job: Job, out: Path, resume: bool) -> Progress:
-    """Prepare the output folder, and return the progress of the run in it."""
+    """Write the plan, delete drafts, and return the progress of the run in the folder.
+
+    A `UserError` reports a file, a folder with another plan, or one with output if not `resume`.
+    """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder")
     present = list(out.iterdir()) if out.is_dir() else []
@@ -249,7 +249,10 @@ def _begin(job: Job, out: Path, resume: bool) -> Progress:
 
 
 def _resumed_progress(out: Path, present: Sequence[Path], inputs: Sequence[Path]) -> Progress:
-    """Read the progress of the run in a folder; `UserError` unless `present` has all its shards."""
+    """Read `PROGRESS`, and check that `present`, the paths in the folder, include all its shards.
+
+    `inputs` give the names of shards. A `UserError` reports that shards or the file are missing.
+    """
     progress = _read_progress(out / PROGRESS)
     n_present = sum(_is_complete_shard(path, progress, inputs) for path in present)
     if n_present != progress.shards:
@@ -269,7 +272,7 @@ def _read_progress(path: Path) -> Progress:
 
 
 def _is_complete_shard(path: Path, progress: Progress, inputs: Sequence[Path]) -> bool:
-    """Whether a file is a shard of an input that was finished before the next one."""
+    """Whether a path is a shard of a finished input, by its name, and was not cut to nothing."""
     match = _SHARD.fullmatch(path.name)
     if match is None or (number := int(match[1])) >= progress.input:
         return False
@@ -288,9 +291,10 @@ def _check_plan(out: Path, plan: dict[str, object]) -> None:
 
 
 def predict_chunk(job: Job, chunk: Chunk, show: Callable[[int], None]) -> Columns:
-    """Predict the rows of a chunk, and return the columns that are added to them.
+    """Predict the rows of a chunk: the columns of `Job.added`, each with a value for every row.
 
-    A row with an error has only that. `show` gets the number of finished rows after each step.
+    A row with an error has None in all other columns. `show` gets the number of finished rows after
+    each `STEP` texts.
     """
     columns: Columns = {name: [None] * len(chunk.texts) for name in job.added}
     columns["error"] = list(chunk.errors)
@@ -309,7 +313,7 @@ def predict_chunk(job: Job, chunk: Chunk, show: Callable[[int], None]) -> Column
 
 
 def _write(out: Path, number: int, shard: int, job: Job, chunk: Chunk, columns: Columns) -> None:
-    """Write a shard and, with the first one of an article, the list of its skipped parts."""
+    """Write a shard of input `number`, and to another file the chunk's skipped parts, if any."""
     path = job.inputs[number]
     lines = [json.dumps(asdict(part), ensure_ascii=False) + "\n" for part in chunk.skipped]
     if lines:

@@ -46,7 +46,7 @@ class PredictedRows(NamedTuple):
 def predict_table(job: Job, out: Path, advance: Advance) -> Progress:
     """Predict the rows of tables and the paragraphs of articles, and write them as one table.
 
-    The skipped parts of articles are listed on stderr.
+    Returns the totals. The skipped parts of articles are listed on stderr.
 
     Parameters
     ----------
@@ -55,15 +55,15 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Progress:
         first occurrence, then the columns that `bulk.predict_files` adds. With several inputs, the
         first column is `SOURCE`.
     advance
-        Called with a number of rows and a share, 0 to 1: first of the inputs that have been read,
-        then, from 0 on, of the rows that have been predicted.
+        Called with the number of rows predicted so far and a share, 0 to 1: with 0 rows, of the
+        inputs that have been read; then, from 0 on, of the rows.
 
     Raises
     ------
     UserError
-        An input cannot be read, lacks the column, or already has a column that would be added; a
+        An input cannot be read, lacks the column of texts, or has a column that would be added; a
         .csv or .xlsx table has more rows or columns than a spreadsheet can have, a cell of a
-        workbook is too long, or `out` is parquet without pyarrow.
+        workbook is too long, or `out` is an input, or parquet without pyarrow.
     """
     # Folders of the path may not exist yet, so it is resolved before the comparison.
     if (place := out.resolve()).exists() and any(map(place.samefile, job.inputs)):
@@ -92,7 +92,7 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Progress:
 def _read(
     job: Job, added: Collection[str], out: Path, advance: Advance
 ) -> Iterator[tuple[Path, Chunk]]:
-    """Yield the path and the rows of each shard; refuse more rows than the table can have."""
+    """Yield path and chunk of each shard; `UserError` if `out` cannot have all rows or columns."""
     sizes = [path.stat().st_size for path in job.inputs]
     names = dict.fromkeys(added)
     n_rows = 0
@@ -113,7 +113,7 @@ def _read(
 
 
 def _rows(parts: Sequence[PredictedRows], own: Sequence[Columns]) -> Iterator[list[object]]:
-    """Yield the header and all rows; cells in the columns of other inputs are empty."""
+    """Yield header and rows: all columns in `own`, None if a part lacks one, then predictions."""
     names = [*dict.fromkeys(chain(*own)), *parts[0].predictions]
     yield [_cell(name) for name in names]
     for part, own_columns in zip(parts, own, strict=True):
@@ -188,7 +188,7 @@ def _write_parquet(path: Path, parts: Sequence[PredictedRows]) -> None:
 
 
 def _arrow(part: PredictedRows, columns: Columns) -> pa.Table:
-    """Table of a part with all of its columns; columns of parquet keep their types."""
+    """Table of a part: its rows if they are of parquet, else `columns`; and its predictions."""
     import pyarrow as pa
 
     if isinstance(part.rows, pa.Table):

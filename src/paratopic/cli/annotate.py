@@ -90,10 +90,7 @@ def annotate(
 
 @dataclass
 class _Run:
-    """Votes, errors and tokens of a run, and the budget of tokens (None for no limit).
-
-    `n` counts the replies, `n_votes` the valid ones. `problem` is the last error.
-    """
+    """Totals of a run: `n` replies, `n_votes` valid ones; a budget of tokens, None for no limit."""
 
     annotator: str
     prompt: Prompt
@@ -106,7 +103,11 @@ class _Run:
     problem: str = ""
 
     def save(self, votes: Iterable[Vote], labels: Path, n: int) -> None:
-        """Write each of n votes as it comes, and print a summary, even after an interruption."""
+        """Append each of n votes to the file `labels` as it comes, and print totals at the end.
+
+        A vote without topics is appended as undecided. After Ctrl-C a note is logged, and nothing
+        is raised. Totals are printed after any other error, too.
+        """
         started = time.monotonic()
         with progress_bar(f"{self.annotator}: paragraph", n) as advance:
             try:
@@ -128,7 +129,7 @@ class _Run:
                 )
 
     def _line(self, vote: Vote) -> Label:
-        """A vote as a line of labels.csv, with the digest of the prompt."""
+        """The vote as a line of labels.csv with columns confidence and prompt; "?" for an error."""
         confidence = "" if vote.confidence is None else f"{vote.confidence:.4f}"
         return Label(
             self.annotator,
@@ -149,12 +150,16 @@ class _Run:
 
     @property
     def has_failed(self) -> bool:
-        """Whether there are many errors and no vote."""
+        """Whether there are `MOST_ERRORS` replies or more, and no valid one."""
         return self.n >= MOST_ERRORS and not self.n_votes
 
 
 def _paragraphs_to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Suggestion]:
-    """At most n paragraphs without a vote by this prompt: hand labels first, errors last."""
+    """At most n paragraphs without a vote of `annotator` for `prompt`, the digest of a prompt.
+
+    Paragraphs with a hand label come first, then all other texts in random order, each once and
+    without boilerplate. Last are those for which the reply was an error.
+    """
     labelling = project.labelling
     frame, voted = labelling.paragraphs, labelling.answers_on
     lines = [line for line in labelling.lines if line.annotator == annotator]

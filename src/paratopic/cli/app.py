@@ -59,7 +59,7 @@ class _LazyGroup(TyperGroup):
         self.commands = {name: TyperCommand(name, help=text) for name, text in COMMANDS.items()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Import the command that the first argument names, and no other one."""
+        """Import the command named by args[0]; return its name, the command and the other words."""
         name = args[0]
         if name not in COMMANDS:
             return super().resolve_command(ctx, args)
@@ -86,10 +86,7 @@ FLAGS = ("-q", "--quiet", "-v", "--verbose")
 
 
 class _Stderr(logging.Handler):
-    """Prints each note once to the present stderr, above a progress bar if there is one.
-
-    A file that is read twice makes the same note twice.
-    """
+    """Prints each note to the present stderr above any progress bar; repeated notes only once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,7 +127,7 @@ def main() -> None:
 
 
 def _main() -> None:
-    """Run the command; if a package is missing, the error names the extra that has it."""
+    """Run the command of sys.argv; a UserError names the extra that installs a missing package."""
     try:
         app(_flags_first(sys.argv[1:]))
     except ModuleNotFoundError as error:

@@ -58,7 +58,7 @@ def drop(name: Annotated[str, typer.Argument(help="Name of a topic.")]) -> None:
 
 
 def _change(kind: Kind, names: list[str], into: list[str]) -> None:
-    """Edit the file of the codebook, and print the consequences."""
+    """Edit the codebook's file by `Change(kind, names, into)`; print the change and next steps."""
     change = Change(kind, tuple(names), tuple(into))
     paths = Project().paths
     # A second change at the same time waits, and then reads the result of the first one.

@@ -56,7 +56,7 @@ def import_labels(
 
 
 def _default_annotator(contents: Mapping[Path, ImportedLabels], annotator: str | None) -> str:
-    """Name for labels without an annotator, logged if it is the login name; "" if not needed."""
+    """Name for labels without one: the option, else the login name (logged); "" if all have one."""
     unnamed = []
     for path, content in contents.items():
         if not all(label.annotator for label in content.labels):
@@ -75,7 +75,7 @@ def _default_annotator(contents: Mapping[Path, ImportedLabels], annotator: str |
 
 
 def _warn_of_gaps_in_draw(project: Project, contents: Collection[ImportedLabels]) -> None:
-    """Count labelled paragraphs for which the paragraph drawn just before has no label."""
+    """Log how many imported paragraphs have a label although the one drawn just before has none."""
     previous_ids: dict[str, str] = {}
     labelled = set(project.labelling.answers_on)
     for content in contents:
@@ -91,7 +91,7 @@ def _warn_of_gaps_in_draw(project: Project, contents: Collection[ImportedLabels]
 
 
 def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: str) -> None:
-    """Add the labels of a file to labels.csv, and print a summary."""
+    """Add a file's new labels to labels.csv (`annotator`'s if unnamed); print problems, totals."""
     ranks = {id_: rank for rank, id_ in enumerate(project.labelling.paragraphs["id"])}
     target, params = project.labels_file, project.params
     labels = imported.labels

@@ -67,7 +67,7 @@ def mistakes(
 
 
 def _verdicts(project: Project, listed: pd.DataFrame) -> list[str]:
-    """The label and the prediction of each mistake, and the most similar labelled paragraph."""
+    """A text for each mistake: label, answer, probability, and the nearest labelled text if any."""
     labelled = labelled_paragraphs(project.paths, project.paths.models / project.champion)
     verdicts = []
     for row in listed.to_dict("records"):
@@ -123,7 +123,7 @@ def review(
 
 
 def _ties(labelling: Labelling) -> pd.DataFrame:
-    """Paragraphs on which annotators are tied; column votes has the topics of each annotator."""
+    """Ties: paragraph, text, votes ("Ann: a; Bo: b"), suggestion "", confidence 0, and reason."""
     ties = labelling.tied
     rows = labelling.paragraphs.loc[labelling.paragraphs["id"].isin(ties), ["id", "text"]]
     votes = []
@@ -136,7 +136,7 @@ def _ties(labelling: Labelling) -> pd.DataFrame:
 
 
 def _print_rows(project: Project, rows: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Print the first n rows with their labels and the reasons for doubt, and return these rows."""
+    """Print label and reason of the first n rows (`_ties` or `rank_doubtful`); return the rows."""
     listed, verdicts = rows.head(n), []
     for row in listed.to_dict("records"):
         label = row["votes"] if "votes" in row else topics_in_words(row["label"])
@@ -149,7 +149,7 @@ def _print_rows(project: Project, rows: pd.DataFrame, n: int) -> pd.DataFrame:
 
 
 def _print_labels(project: Project, rows: pd.DataFrame) -> None:
-    """Print the line or row of each label, with its paragraph, text and verdict."""
+    """Print each row: "line 7" of labels.csv or "row 2" of a table, then id, text and verdict."""
     if rows.empty:
         return
     labelling = project.labelling
@@ -168,7 +168,7 @@ def _print_labels(project: Project, rows: pd.DataFrame) -> None:
 
 
 def _write_sheet(project: Project, doubtful: pd.DataFrame, models: str, out: Path) -> None:
-    """Write paragraphs to label again, with the suggested topic ("" for none) and the reason."""
+    """Write `doubtful` to `out` to be labelled again, with suggestions by `models` and reasons."""
     check_out(project, out)
     labelling = project.labelling
     paragraphs = make_suggestions(labelling.paragraphs, dict.fromkeys(doubtful["paragraph"], ""))

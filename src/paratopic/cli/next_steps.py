@@ -59,13 +59,7 @@ def trust(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
 
 
 def read_texts(project: Project) -> None:
-    """Run stage prepare if there are no paragraphs yet, so that they can be labelled at once.
-
-    Raises
-    ------
-    UserError
-        The stage failed, or the user has not trusted the project to run its pipeline.
-    """
+    """Run `dvc repro prepare` if no texts are read yet; UserError if not trusted or if it fails."""
     paths = project.paths
     if paths.params.exists() and not paths.paragraphs.exists():
         if not outside.is_trusted(project):
@@ -80,10 +74,7 @@ def read_texts(project: Project) -> None:
 
 
 def note_changes(project: Project, model: Path) -> None:
-    """Print a note if a model of the project is older than its texts, labels or settings.
-
-    Nothing is printed about another model, or if the project has untrusted sources outside of it.
-    """
+    """Print changes since `dvc repro`, unless the model is another one or a source is untrusted."""
     paths = project.paths
     is_own = model.resolve().is_relative_to(paths.models.resolve())
     if is_own and paths.prepared.exists() and not outside.untrusted_sources(project):
@@ -98,7 +89,7 @@ def print_changes(project: Project) -> None:
 
 
 def check_out(project: Project, out: Path) -> None:
-    """Refuse to overwrite a file that a project reads, or that its stages write."""
+    """Raise a UserError if `out` exists and is a file that the project reads or a stage wrote."""
     paths = project.paths
     if not (out.exists() and paths.params.exists()):
         return
@@ -111,7 +102,7 @@ def check_out(project: Project, out: Path) -> None:
 
 
 def _outputs(paths: Paths) -> list[Path]:
-    """Files that the stages have written, by dvc.lock."""
+    """Paths of all stages' outputs in dvc.lock; [] without the file, UserError if it is damaged."""
     try:
         stages = YAML(typ="safe").load(paths.lock)["stages"] if paths.lock.exists() else {}
     except (YAMLError, TypeError, KeyError):
@@ -123,7 +114,7 @@ def _outputs(paths: Paths) -> list[Path]:
 
 
 def user_name(annotator: str | None) -> str:
-    """Name of the annotator: the one that is passed, or else the login name."""
+    """Name of the annotator: `annotator`, or else the login name; UserError if there is neither."""
     if name := one_line(annotator or ""):
         return name
     try:
@@ -136,7 +127,13 @@ def user_name(annotator: str | None) -> str:
 
 
 def next_steps(project: Project) -> dict[str, str]:
-    """Command → its purpose, in the order in which to run the commands."""
+    """Commands to run next, in this order → the purpose of each.
+
+    Ties are settled first. Without hand labels, the other steps are to label a random sample and to
+    train. Otherwise they are to run the pipeline if results are stale; to draw a sample if fewer
+    than `LEAST_LABELS` labels are drawn, or else to estimate shares; and to label the paragraphs
+    that models learn most from. If nothing is left to label, the last step is to add texts.
+    """
     labelling = project.labelling
     is_unlabelled = labelling.paragraphs["label_source"] == "none"
     can_draw = bool((is_unlabelled & ~labelling.paragraphs["boilerplate"]).any())
@@ -165,7 +162,7 @@ def next_steps(project: Project) -> dict[str, str]:
 
 
 def label_step(rows: pd.DataFrame) -> dict[str, str]:
-    """The step of labelling a random sample, with a column to draw by if its values differ."""
+    """`DRAW` → its purpose, which names --by source, decade or year if its values differ."""
     columns = {str(name): rows[name].tolist() for name in rows}
     for by in ("source", "decade", "year"):
         if len({*values_by(columns, by, len(rows))} - {UNKNOWN}) > 1:

@@ -154,7 +154,7 @@ def _read_article(path: str) -> Article:
 
 
 def _check_articles(paths: list[str]) -> None:
-    """Refuse missing files, and folders and tables, which need --out."""
+    """Raise a UserError for a missing file, and for folders and tables, which need --out."""
     for path in map(Path, paths):
         if str(path) != "-" and not os.path.exists(path):  # `Path.exists` fails for long names.
             name = shortened(printable(path), N_CHARACTERS)
@@ -182,7 +182,7 @@ class _Row(NamedTuple):
 def _predict_article(
     model: Model, paragraphs: list[Paragraph], why: bool, labelled: LabelledParagraphs | None
 ) -> list[_Row]:
-    """A row for each paragraph, with explanation and similar labelled paragraphs only if `why`."""
+    """A row for each paragraph; if `why`, with explanation and the most similar of `labelled`."""
     passages = passages_of(paragraphs)
     languages = [detect_language(paragraph.text) for paragraph in paragraphs]
     if not why:
@@ -194,9 +194,9 @@ def _predict_article(
 
 
 def labelled_paragraphs(paths: Paths, model: Model | Path) -> LabelledParagraphs | None:
-    """The labelled paragraphs of a project, to find similar ones; None if there are none.
+    """The labelled paragraphs of a project, among which a model finds those similar to a text.
 
-    If the model, or the model in a folder, cannot compare them, a note on stderr gives the reason.
+    The result is None without any and, with a note on stderr, if they or `model` cannot be read.
     """
     try:
         from paratopic.corpus.labelled import read_labelled_paragraphs
@@ -224,7 +224,7 @@ def _print_json(rows: Sequence[_Row]) -> None:
 
 
 def _print_table(title: str, rows: Sequence[_Row]) -> None:
-    """Print a table of predictions, and below it what its numbers and marks mean."""
+    """Print topics, confidence, sure (✓) and text or explanation of each row, then a legend."""
     why = any(row.explanation for row in rows)
     table = Table("topic", "confidence", "sure", "paragraph", title=title, show_lines=why)
     for paragraph, _, prediction, explanation, nearest in rows:
@@ -249,7 +249,7 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
 
 
 def _explanation_text(explanation: Explanation, nearest: Sequence[SimilarParagraph]) -> Text:
-    """The shares of the sentences and the context, and the most similar labelled paragraphs."""
+    """A line for each sentence with its share in the logit, for context and each of `nearest`."""
     topic = explanation.topic
     shares = [sentence.shares.get(topic, 0.0) for sentence in explanation.sentences]
     lines = [
@@ -273,7 +273,11 @@ def _explanation_text(explanation: Explanation, nearest: Sequence[SimilarParagra
 
 
 def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
-    """Predict files with a progress bar, and return the exit status."""
+    """Predict files into a table or a folder `out`; return 0, or 3 if some rows have an error.
+
+    Totals are printed. A UserError refuses an `out` that the project uses or that is .jsonl, and
+    `resume` for a table; or it reports a file that cannot be read or written.
+    """
     if not out.name:
         raise UserError(f'--out "{out}": name a table or a folder for the results')
     if Paths().params.exists():
@@ -315,7 +319,7 @@ def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
 
 
 def _print_counts(model: Model, done: jobs.Progress) -> None:
-    """Print how often each topic and none was predicted, with notes on how far to trust it."""
+    """Print counts and shares of the predicted outcomes, shares of the labels, and caveats."""
     n_texts = sum(done.counts)
     label_shares = [f"{100 * share:.0f}" for share in model.calibration.shares]
     headings = ("count", "% of answers", "% of labels")

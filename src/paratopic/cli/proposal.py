@@ -24,16 +24,13 @@ MOST_COLUMNS, MOST_VALUES = 12, 4
 def read_proposal(
     names: Sequence[str], table: str, path: str, label: str
 ) -> tuple[Proposal, list[str]]:
-    """The probable meaning of a table's columns, and their names; exits if that is not clear.
+    """Propose the meaning of the columns of a table; also return the names of all its columns.
 
-    Parameters
-    ----------
-    names
-        Topics that the user names; empty if the table's labels become the topics.
-    path
-        The path of the table in params.yaml.
-    label
-        The column with the labels; empty to search for it.
+    `names` are the topics of --topics; if there are none, the table's labels become the topics.
+    `path` is the table's path in params.yaml, and `label` the column with the labels, "" to search
+    for it. If none is found and `names` is empty, candidates are printed, and the command exits
+    with status 2. A UserError reports a file that is no table, a column `label` that does not exist
+    or has fewer than two labels, and labels in addition to `names`.
     """
     table_path = Path(table)
     if table_path.suffix.lower() not in TABLES:
@@ -59,7 +56,7 @@ def read_proposal(
 
 
 def _ask_for_labels(table: str, proposal: Proposal) -> None:
-    """Print the columns that may have the labels, and the commands to continue."""
+    """Print columns that may have the labels, with some values, and the commands to continue."""
     candidates, command = proposal.candidates, invocation()
     unclear = "it is not clear which column has the labels. These may:"
     print(f"{table}: {unclear if candidates else 'no column looks like labels.'}")
@@ -83,7 +80,7 @@ def _ask_for_labels(table: str, proposal: Proposal) -> None:
 
 
 def print_proposal(table: str, names: list[str], proposal: Proposal, rows: LabelledTable) -> None:
-    """Print the meanings of a table's columns and labels."""
+    """Print how a table with columns `names` is read: keys, kept and unread columns, and labels."""
     columns = proposal.columns
     frame, votes, fields = rows
     meanings = _column_meanings(names, columns, rows)
@@ -109,7 +106,7 @@ def print_proposal(table: str, names: list[str], proposal: Proposal, rows: Label
 def _column_meanings(
     names: Sequence[str], columns: Mapping[str, str], rows: LabelledTable
 ) -> dict[str, str]:
-    """Key of a source → the meaning of its column, in the order in which they are printed."""
+    """Key (text, label, group, id, any date) → words on its column: "90 characters on average"."""
     frame, votes, fields = rows
     meanings = {
         "text": f"{frame['text'].str.len().mean():.0f} characters on average",
@@ -131,7 +128,7 @@ def _column_meanings(
 
 
 def _print_labels(proposal: Proposal, votes: pd.DataFrame) -> None:
-    """Print each topic with its number of rows and its labels in the table."""
+    """Print labels that mean no label; then each topic, and none, with its rows and labels."""
     labels = proposal.source.labels
     if missing := [label for label in labels if proposal.source.label_topics(label) is None]:
         print(f"  ?      no label: rows labelled {', '.join(missing)}")
@@ -144,7 +141,7 @@ def _print_labels(proposal: Proposal, votes: pd.DataFrame) -> None:
 
 
 def label_warnings(proposal: Proposal, label: str, topics: Topics) -> list[str]:
-    """Possible mistakes in the labels that were found, with remedies."""
+    """Notes on columns or labels that may be misread, with remedies; `label` is that of --label."""
     notes, again = [], f"{invocation()} --again"
     column = proposal.columns.get("label", "")
     others = columns_named_for(proposal.candidates, "label")

@@ -55,7 +55,7 @@ def publish_labels(
 
 
 def _publish(out: Path, write: Callable[[Path], None], yes: bool) -> None:
-    """Write a draft of a folder, list its files, ask, and give it its name."""
+    """Make a new folder `out` by `write`, list its files; keep it if `yes` or the user agrees."""
     if out.exists():
         raise UserError(f"{out} exists already; name another folder")
     if not out.absolute().parent.is_dir():
@@ -71,9 +71,9 @@ def _publish(out: Path, write: Callable[[Path], None], yes: bool) -> None:
 
 
 def _copy_model(folder: Path, kind: str, target: Path) -> None:
-    """Copy the files that prediction reads, and the model's card, and check the copy.
+    """Copy the files that prediction reads and the model's card to `target`, and load the copy.
 
-    The card is that of the model's project, or else the one in the model's folder.
+    The card is that of the model's project, which must not be out of date, or else the folder's.
     """
     for name in prediction_files(kind):
         shutil.copyfile(folder / name, target / name)

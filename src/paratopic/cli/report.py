@@ -82,7 +82,7 @@ def report(
 
 
 def _print_comparison(project: Project, comparison: Comparison) -> None:
-    """Print the models' scores, their differences, the champion and the thresholds."""
+    """Print the table of figures; lines on annotators, sources, leads, champion and thresholds."""
     console = stdout_console()
     if comparison.models:
         console.print(_comparison_table(comparison))
@@ -102,7 +102,11 @@ def _print_comparison(project: Project, comparison: Comparison) -> None:
 
 
 def _full_page_sections(project: Project, labelling: Labelling | str) -> dict[str, object]:
-    """The sections for which the champion is loaded, or the reasons why they are missing."""
+    """The sections of `render_page` that need the champion: shares, labels, mistakes, labelled.
+
+    Shares and mistakes are the message of a UserError if they cannot be made, and `labelling` if
+    that is such a message.
+    """
     if isinstance(labelling, str):
         return {"shares": labelling, "labels": "", "mistakes": labelling}
     columns = {line.group.partition("=")[0] for line in labelling.lines}
@@ -128,7 +132,7 @@ def _result_or_problem(make: Callable[[], Result]) -> Result | str:
 
 
 def _comparison_table(comparison: Comparison) -> Table:
-    """The metrics, with a column for each model."""
+    """Table of the main metrics: a row for each, a column for each model, the champion in bold."""
     models, champion = comparison.models, comparison.champion
     best = Column(f"{champion}\n(champion)", style="bold")
     columns = [best if name == champion else name for name in models]
@@ -196,10 +200,9 @@ def _print_labels(project: Project) -> None:
 
 
 def count_labels(data: Labelled) -> pd.DataFrame:
-    """Count the labelled paragraphs by topic and source.
+    """Count labelled paragraphs: a row for each topic, and the last one for none of the topics.
 
-    The last row is none of the topics. Column "articles" has the number of articles in which a
-    hand label has the topic.
+    Columns are "by hand", "from weak sources", and "articles", the number with such a hand label.
     """
     outcomes, by_hand = data.outcomes, data.by_hand
     counts = {
@@ -211,7 +214,11 @@ def count_labels(data: Labelled) -> pd.DataFrame:
 
 
 def missing_notes(data: Labelled, metrics: Metrics | None) -> list[str]:
-    """A sentence for each result of the champion that is missing or weak for lack of labels."""
+    """Notes on topics, figures for new articles, and sure predictions that lack labels.
+
+    The first part is that of `_topic_notes`. `metrics` are the champion's; None leaves out only
+    notes on unmeasured topics and on sure predictions.
+    """
     hand = data.hand_labelled
     notes = _topic_notes(data, metrics)
     topical = hand.rows[~hand.outcomes[NO_TOPIC]]
@@ -228,7 +235,10 @@ def missing_notes(data: Labelled, metrics: Metrics | None) -> list[str]:
 
 
 def _topic_notes(data: Labelled, metrics: Metrics | None) -> list[str]:
-    """Notes that name topics with under two hand labels, without definition or without metrics."""
+    """Notes that name topics with under two hand labels, without definition or without figures.
+
+    Without `metrics`, no topic is unmeasured. The last note is added if no hand label is none.
+    """
     topics, hand = data.topics, data.hand_labelled
     counts, notes = hand.counts, []
     if few := [name for name in topics.names if counts[name] < 2]:

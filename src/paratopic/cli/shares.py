@@ -132,7 +132,7 @@ def shares(
 
 
 def _check_columns(columns: Sequence[str], compare: tuple[str, str] | None) -> None:
-    """Refuse columns and values that cannot be compared."""
+    """Raise a UserError for over two, repeated or reserved columns, or for a wrong --compare."""
     if len(columns) > 2:
         raise UserError("--by: name two columns at most")
     if len({*columns}) < len(columns):
@@ -149,7 +149,7 @@ def _check_columns(columns: Sequence[str], compare: tuple[str, str] | None) -> N
 
 
 def _check_files(unit: Counted, outs: Sequence[Path], rows: Path | None, texts: bool) -> None:
-    """Refuse files of unknown formats, and options that contradict each other."""
+    """Raise a UserError for files of unknown formats, or for options that exclude each other."""
     for path in outs:
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"--out {path}: name a file that ends in {', '.join(SUFFIXES)}")
@@ -162,7 +162,7 @@ def _check_files(unit: Counted, outs: Sequence[Path], rows: Path | None, texts: 
 
 
 def _draw_step(findings: Findings, columns: Sequence[str], corpus: Corpus) -> dict[str, str]:
-    """The step of drawing labels that narrow the intervals, first in groups without labels."""
+    """Command that draws labels to narrow the intervals → its purpose; {} if none is needed."""
     n, purpose = wording.further_labels(findings, corpus)
     if corpus.counted == "articles":
         return {"paratopic label --random --articles": "narrow the intervals"}
@@ -173,7 +173,7 @@ def _draw_step(findings: Findings, columns: Sequence[str], corpus: Corpus) -> di
 
 
 def _print_tables(findings: Findings, columns: Sequence[str], title: str) -> None:
-    """Print the shares in the first layout that fits the terminal, and the changes."""
+    """Print shares in the first of three layouts that fits the terminal, and changes, if any."""
     console = stdout_console()
     wide = console.options.update(max_width=10**6)  # Otherwise, tables shrink to the terminal.
     for layout in ({}, {"narrow": True}, {"across": False}):
@@ -196,7 +196,7 @@ def _rich_table(cells: Cells, title: str) -> Table:
 def _write(
     path: Path, findings: Findings, columns: Sequence[str], title: str, footnotes: Sequence[str]
 ) -> None:
-    """Write shares as numbers (.csv, .json), as a table in percent (.md, .tex), else as a plot."""
+    """Write shares as numbers (.csv, .json), a table in % with footnotes (.md, .tex), or a plot."""
     suffix, table = path.suffix.lower(), findings.table
     if not findings.errs_alike:
         warning = f"{BORROWED}; labels contradict that: do not report"

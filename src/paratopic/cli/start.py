@@ -115,7 +115,7 @@ def ui(
 
 
 def new_topics(names: Sequence[str]) -> Topics:
-    """Make a codebook of names, with the names as definitions until somebody writes better ones."""
+    """Make a codebook in mode single, with names as definitions; UserError if a name is invalid."""
     try:
         return Topics("single", tuple(Topic(name, default_definition(name)) for name in names))
     except ValueError as error:
@@ -123,24 +123,12 @@ def new_topics(names: Sequence[str]) -> Topics:
 
 
 def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
-    """Make a folder a project, and a git repository unless it is in one.
+    """Make a folder a project, and a git repository with a first commit unless it is in one.
 
-    Files in the folder stay. The repository's first commit contains the project's files, the
-    content of seeds/, and the source if it is in the folder.
-
-    Parameters
-    ----------
-    source
-        The source of paragraphs, with a path from the folder; by default the articles in seeds/.
-
-    Returns
-    -------
-    A message about the project and its repository.
-
-    Raises
-    ------
-    UserError
-        The folder has a file that a project has.
+    The path of `source` is absolute or from the folder; by default it is seeds/. The commit
+    contains the project's files, the content of seeds/, and the source if it is in the folder.
+    Files that are in the folder already stay; a UserError names those that would be overwritten.
+    The result is a message about the project and its repository.
     """
     copied = [Path(name) for name in (*COPIED, Paths().params, Paths().codebook)]
     new = [*copied, LABELS, README]
@@ -186,13 +174,8 @@ def renew(folder: Path, topics: Topics, source: Source) -> str:
 
     Labels and all other settings stay. A topic that existed before keeps its definition, its
     patterns and its former names. Paragraphs with a label of another topic have to be labelled
-    again, as after `paratopic codebook drop`.
-
-    Raises
-    ------
-    UserError
-        There is no project, its labels cannot be read, or one of its files has a form that cannot
-        be edited.
+    again, as after `paratopic codebook drop`. A UserError reports that there is no project, that
+    its labels cannot be read, or that the form of a file cannot be edited.
     """
     project = Project(folder)
     paths, before, log = project.paths, project.params, project.log
@@ -217,7 +200,7 @@ def renew(folder: Path, topics: Topics, source: Source) -> str:
 
 
 def _with_known_topics(topics: Topics, before: Topics, used: Collection[str]) -> Topics:
-    """New topics with their definitions in the old codebook, and retired names that labels use."""
+    """`topics` with their entries in `before`; other names of `before` in `used` become retired."""
     old_topics = {topic.name: topic for topic in before.topics}
     codebook = []
     for new in topics.topics:
@@ -235,7 +218,7 @@ def _with_known_topics(topics: Topics, before: Topics, used: Collection[str]) ->
 def _init_with_table(
     folder: Path, names: list[str], table: str, label: str, random: bool, again: bool
 ) -> None:
-    """Start a project with a table, and print how its columns will be read."""
+    """Make or, if `again`, change a project with a table as source; print how columns are read."""
     path = _source_path(folder, Path(table))
     proposal, columns = read_proposal(names, table, path, label)
     proposal = proposal._replace(source=replace(proposal.source, random=random))
@@ -289,7 +272,7 @@ def _edit_new_params(topics: Topics, source: Source, file: CommentedMap) -> None
 
 
 def _edit_params(topics: Topics, source: Source, file: CommentedMap) -> None:
-    """Set the mode and the source of a params.yaml."""
+    """Set topics.mode, and prepare.sources to this source alone, in a params.yaml."""
     path = source_entry(source)
     sources = flow_list([path]) if isinstance(path, str) else [path]
     for section, key, value in (("topics", "mode", topics.mode), ("prepare", "sources", sources)):
@@ -300,10 +283,10 @@ def _edit_params(topics: Topics, source: Source, file: CommentedMap) -> None:
 
 
 def _commit(folder: Path, paths: Sequence[str]) -> str:
-    """Make a repository, which DVC needs, and a first commit, which experiments need.
+    """Make a folder a git repository, and commit `paths`, which are relative to the folder.
 
-    Nothing is committed to a repository that exists already. Without git, DVC's configuration says
-    so. A message is returned if the commit was not made or has another author; "" otherwise.
+    In a repository that exists already, nothing is committed. Without git, DVC is configured to
+    need none. The result is a message if there is no commit or it has another author; "" otherwise.
     """
     try:
         if not _git(folder, "rev-parse", "--is-inside-work-tree"):

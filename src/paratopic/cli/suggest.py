@@ -88,12 +88,7 @@ log = logging.getLogger(__name__)
 class Draw:
     """The options of `suggest` and `label` that determine how paragraphs are chosen.
 
-    By default, the model suggests all of them.
-
-    Raises
-    ------
-    UserError
-        The options contradict each other.
+    By default, the model suggests all of them. Options that contradict each other are a UserError.
     """
 
     random: bool = False
@@ -232,7 +227,7 @@ def label(
 
 
 def _load_model(project: Project, draw: Draw, model: str | None, hidden: bool) -> Model | None:
-    """The model that chooses paragraphs, or whose predictions are shown; None if not needed."""
+    """Load a model if `draw` needs it or it is not hidden, else None; refuse unknown topics."""
     topics = project.params.topics
     topics.check(draw.topics, "--topic")
     if hidden and not draw.needs_model:
@@ -255,7 +250,7 @@ def _load_model(project: Project, draw: Draw, model: str | None, hidden: bool) -
 def _suggestions(
     project: Project, n: int, draw: Draw, model: Model | None, hidden: bool
 ) -> list[Suggestion]:
-    """At most n suggestions and at least one, with predictions unless these are hidden."""
+    """Up to n suggestions, or whole articles, with predictions unless hidden; UserError if none."""
     labelling = project.labelling
     groups = _texts_by_group(labelling, draw.by)
     with show_status("reading the unlabelled texts"):
@@ -281,7 +276,7 @@ def _suggestions(
 
 
 def _nothing_to_label(project: Project, draw: Draw) -> UserError:
-    """The error that says that no paragraph of those looked at is without a label."""
+    """Make the error for a draw that finds no paragraph without a label; it names the sources."""
     labelling = project.labelling
     if draw.contains:
         problem = labelling.in_units("no paragraph without a label contains it")
@@ -304,7 +299,11 @@ def _nothing_to_label(project: Project, draw: Draw) -> UserError:
 def _draw_suggestions(
     project: Project, n: int, draw: Draw, groups: Groups, model: Model | None, hidden: bool
 ) -> list[Suggestion]:
-    """At most n paragraphs that are drawn at random or suggested by a model."""
+    """Choose at most n unlabelled paragraphs, or more to complete an article, by the options.
+
+    `groups` are those of --by. Without options, paragraphs whose labels are retired come first,
+    with the reason, and then the model's suggestions. All have predictions unless `hidden`.
+    """
     labelling, seed = project.labelling, project.params.seed
     frame, voted = labelling.paragraphs, set(labelling.answers_on)
     retired: Mapping[str, str] = {}  # These paragraphs have to be labelled again, and come first.
@@ -329,7 +328,7 @@ def _draw_suggestions(
 
 
 def _texts_by_group(labelling: Labelling, by: Sequence[str]) -> Groups:
-    """The groups that --by names, with their texts; raises if a value is unknown."""
+    """Group of --by, such as "source=Post" → its texts; UserError if column or value is unknown."""
     groups: dict[str, set[str]] = {}
     for option in by:
         name, equals, value = option.partition("=")
@@ -356,7 +355,7 @@ def _texts_by_group(labelling: Labelling, by: Sequence[str]) -> Groups:
 
 
 def _print_plan(project: Project, groups: Groups, drawn: Sequence[Suggestion]) -> None:
-    """Print the expected widths of the groups' intervals on stderr."""
+    """Print on stderr how wide intervals of `groups`, if any, will be once `drawn` has labels."""
     if not groups:
         return
     hand = project.labelling.labelled.hand_labelled

@@ -43,10 +43,10 @@ _SENTENCE_END = re.compile(rf"[.!?…{STOPS}{QUESTIONS}][{CLOSERS}]*$")
 def is_boilerplate(frame: pd.DataFrame, split: Collection[str]) -> npt.NDArray[np.bool_]:
     """Whether each of n rows of the paragraph table is boilerplate, (n,).
 
-    Parameters
-    ----------
-    split
-        Names of the articles that were split into paragraphs. Other rows are never boilerplate.
+    A row of an article in `split`, the articles that were split into paragraphs, is boilerplate if
+    its text is a reference or a fragment, or if near-duplicates of it, whatever their digits, are
+    in at least `RECURRING` articles, of which copies count as one. Other rows are never
+    boilerplate.
     """
     is_split = frame["article"].isin(list(split)).to_numpy(dtype=bool)
     rows = frame[is_split]
@@ -62,9 +62,11 @@ def is_boilerplate(frame: pd.DataFrame, split: Collection[str]) -> npt.NDArray[n
 
 
 def _is_reference(text: str) -> bool:
-    """Whether a text only names something, such as a code, a citation or a source.
+    """Whether a text only names something: 'Billing code 3295-F1-P', '"Talks open", May 5, 2008'.
 
-    'Billing code 3295-F1-P', '(a) section 103 (8 U.S.C. 1152);', '"Talks open", May 5, 2008'
+    It does if fewer than a third of its characters are small letters, unless it is all in capitals.
+    Otherwise it does if at least a quarter of its words have digits, or the last of at most
+    `MOST_WORDS_DATED` words has, and it does not end like a sentence.
     """
     # Letters of scripts without capitals count as lower case.
     n_small = sum(map(str.isalpha, text)) - sum(map(str.isupper, text))

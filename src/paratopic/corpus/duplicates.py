@@ -44,22 +44,14 @@ _Close = Callable[[Integers, Integers, Integers], Booleans]
 
 
 def near_duplicates(texts: Sequence[str]) -> Integers:
-    """Number texts so that near-duplicates share a number.
+    """Number n texts, (n,) from 0 in order of appearance; near-duplicates share a number.
 
     Two texts are near-duplicates when the Jaccard index of their sets of three-word sequences is
     `NEAR_DUPLICATE` or more. They also share a number when a chain of near-duplicates links them.
+    Case and punctuation are ignored.
 
     >>> near_duplicates(["Tariffs rose today.", "It rained.", "tariffs rose today"]).tolist()
     [0, 1, 0]
-
-    Parameters
-    ----------
-    texts
-        n texts. Case and punctuation are ignored.
-
-    Returns
-    -------
-    (n,) numbers, from 0 in order of appearance.
     """
     numbers, sequences = _number_words(texts)
     shingles = _shingles(sequences)
@@ -71,12 +63,12 @@ def near_duplicates(texts: Sequence[str]) -> Integers:
 
 
 def article_groups(articles: Integers, duplicates: Integers) -> Integers:
-    """Number paragraphs so that those of an article, and of its copies, share a number.
+    """Number n paragraphs, (n,), so that those of an article, and of its copies, share a number.
 
-    Two articles are copies when more than half of the distinct paragraphs of both are
-    near-duplicates of paragraphs of the other. Two articles also share a number when a chain of
-    copies connects them. Paragraphs in more than `RECURRING` articles are ignored, unless two
-    articles have exactly the same paragraphs.
+    Numbers are from 0 in order of appearance. Two articles are copies when more than half of the
+    distinct paragraphs of both are near-duplicates of paragraphs of the other. Two articles also
+    share a number when a chain of copies connects them. Paragraphs in more than `RECURRING`
+    articles do not count as near-duplicates, unless two articles have exactly the same paragraphs.
 
     >>> article_groups(np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 0, 1, 2])).tolist()
     [0, 0, 0, 0, 1, 1]
@@ -87,10 +79,6 @@ def article_groups(articles: Integers, duplicates: Integers) -> Integers:
         (n,) number of each paragraph's article, from 0 in order of appearance.
     duplicates
         (n,) numbers of the paragraphs from `near_duplicates`.
-
-    Returns
-    -------
-    (n,) numbers, from 0 in order of appearance.
     """
     members = sparse.csr_matrix((np.ones(len(articles), dtype=np.int32), (articles, duplicates)))
     members.data[:] = 1
@@ -107,15 +95,12 @@ def article_groups(articles: Integers, duplicates: Integers) -> Integers:
 
 
 def components(row: Integers, column: Integers, n: int) -> Integers:
-    """Number n nodes so that connected ones share a number, from 0 in order of appearance.
+    """Number n nodes, (n,) from 0 in order of appearance, so that connected ones share a number.
+
+    `row` and `column`, (m,), are the two ends of each edge.
 
     >>> components(np.array([0]), np.array([2]), 3).tolist()
     [0, 1, 0]
-
-    Parameters
-    ----------
-    row, column
-        (m,) the two ends of each edge.
     """
     graph = sparse.coo_matrix((np.ones(len(row), dtype=np.int8), (row, column)), shape=(n, n))
     numbers = connected_components(graph, directed=False)[1]
@@ -123,10 +108,11 @@ def components(row: Integers, column: Integers, n: int) -> Integers:
 
 
 def _connect(features: sparse.csr_matrix, sizes: Integers, close: _Close) -> Integers:
-    """Number n rows so that rows in a chain of close ones share a number.
+    """Number n rows, (n,) from 0 in order of appearance; rows in a chain of close ones share one.
 
-    Features (n, m) are zeros and ones. Sizes (n,) also count features without a column. Close rows
-    must share at least half of the features of either.
+    `features`, (n, m), are zeros and ones. `sizes`, (n,), are the numbers of features of the rows,
+    also of features without a column. `close` may be true only of rows that share at least half of
+    the features of the larger row.
     """
     rare = _rarer_half(features, sizes)
     # Pairs of rows that follow each other among those with a feature connect most copies.
@@ -142,7 +128,11 @@ def _connect(features: sparse.csr_matrix, sizes: Integers, close: _Close) -> Int
 
 
 def _rarer_half(features: sparse.csr_matrix, sizes: Integers) -> sparse.csc_matrix:
-    """Keep the half of each row's features that the fewest rows have, but not those of one row."""
+    """Drop the ceil(size / 2) - 1 most common features of each row, and features of one row only.
+
+    Two rows that share at least half of the features of the larger row still share one. `sizes`,
+    (n,), also count features without a column. The shape, (n, m), stays.
+    """
     n_rows = np.bincount(features.indices, minlength=features.shape[1])
     row = np.repeat(np.arange(len(sizes)), np.diff(features.indptr))
     order = np.lexsort((features.indices, n_rows[features.indices], row))
@@ -156,10 +146,11 @@ def _rarer_half(features: sparse.csr_matrix, sizes: Integers) -> sparse.csc_matr
 
 
 def _unconnected(rare: sparse.csc_matrix, numbers: Integers) -> Iterator[tuple[Integers, Integers]]:
-    """Pairs of rows with a common feature and different numbers, some at a time.
+    """Yield all pairs of rows with a common feature and different `numbers`, as two arrays (m,).
 
-    Rows of a feature that share the number of its first row are not paired with each other, because
-    a text with thousands of copies would have millions of pairs.
+    The pairs come in parts of limited size, and a pair may be in two parts. Rows with the number of
+    a feature's first row are not paired with each other, because a text with thousands of copies
+    would have millions of pairs.
     """
     column = rare.tocoo().col
     other = numbers[rare.indices] != numbers[rare.indices[rare.indptr[column]]]
@@ -189,7 +180,7 @@ def _ones_at(row: Integers, column: Integers, shape: tuple[int, int]) -> sparse.
 def _close_pairs(
     features: sparse.csr_matrix, sizes: Integers, close: _Close, row: Integers, column: Integers
 ) -> tuple[Integers, Integers]:
-    """Select the pairs of rows that are close."""
+    """Select the pairs of rows, two arrays (m,), for which `close` is true; their order stays."""
     # A close pair shares half of the larger row's features, so the smaller row has at least these.
     possible = 2 * np.minimum(sizes[row], sizes[column]) >= np.maximum(sizes[row], sizes[column])
     row, column = row[possible], column[possible]
@@ -206,8 +197,8 @@ def _close_pairs(
 def _number_words(texts: Sequence[str]) -> tuple[Integers, list[npt.NDArray[np.int32]]]:
     """Number the words of texts, without case and punctuation, in order of appearance.
 
-    Returns the number of each text's sequence of words, (n,), and the numbers of the words of each
-    distinct sequence. A text without a word counts as one word.
+    Returns the number of each text's sequence of words, (n,), and for each distinct sequence an
+    array of the numbers of its words. A text without a word counts as one word.
     """
     vocabulary: dict[str, int] = {}
     sequence_numbers: dict[bytes, int] = {}
@@ -221,7 +212,7 @@ def _number_words(texts: Sequence[str]) -> tuple[Integers, list[npt.NDArray[np.i
 
 
 def _shingles(sequences: Sequence[npt.NDArray[np.int32]]) -> sparse.csr_matrix:
-    """Matrix of the sequences of three words that each sequence has, (n, number of them).
+    """Matrix (n, m) of zeros and ones: which of m three-word sequences each of n sequences has.
 
     A sequence of one or two words is padded: "tariffs rose" → {"tariffs rose -"}.
     """

@@ -55,10 +55,10 @@ def design_effect(size: float, correlation: float) -> float:
 
 
 def small_sample_design_effects(sizes: Integers, n_clusters: float) -> Array:
-    """Design effects, (...,), of clusters of m observations with an unknown correlation.
+    """Design effects, (...,), of clusters of m observations (`sizes`) with an unknown correlation.
 
-    The correlation is taken to be 1 / g for g clusters: with more clusters, observations in one
-    have less in common by chance.
+    The correlation is taken to be 1 / g for g clusters, and 1 if g is below 1: with more clusters,
+    observations in one have less in common by chance.
 
     >>> small_sample_design_effects(np.array([5, 1]), 2)
     array([3., 1.])

@@ -95,7 +95,10 @@ def deal_labelled(data: Labelled, settings: params.Split, seed: int) -> Folds:
 def make_folds(
     rows: pd.DataFrame, n_folds: int, n_repeats: int, holdout: float | None, seed: int
 ) -> Folds:
-    """Deal labelled paragraphs to repeated stratified folds.
+    """Deal labelled paragraphs to repeated stratified folds, by article if there are enough.
+
+    A hand-labelled paragraph is never held out if each of its topics is in one group or one text
+    only. A paragraph with a weak label joins the hand labels of its group, or else a random fold.
 
     Parameters
     ----------
@@ -106,7 +109,7 @@ def make_folds(
         Number of folds wanted. It is reduced to the number of groups with the rarest topic that is
         in two groups or more, but not below `LEAST_FOLDS` unless every topic is in fewer groups.
     n_repeats
-        Number of times that all paragraphs are dealt.
+        Number of times that all paragraphs are dealt; once with a holdout.
     holdout
         Share of the paragraphs to hold out once, instead of folds; None for folds. It is a share of
         those that can be held out. The real share may differ, because groups are not divided and a
@@ -146,12 +149,10 @@ def make_folds(
 
 
 def no_folds(rows: pd.DataFrame, reason: str) -> Folds:
-    """Hold nothing out, so that models are trained but not measured.
+    """Folds that hold nothing out, so that models are trained but not measured.
 
-    Parameters
-    ----------
-    rows
-        Labelled paragraphs, with a column id and, unless all labels are by hand, label_source.
+    Each of `rows`, with the columns id and, unless all labels are by hand, label_source, is a group
+    of its own, with fold `ALWAYS_TRAIN`. The only message begins with `reason`.
     """
     numbers = np.arange(len(rows))
     table = pd.DataFrame({"id": rows["id"], "group": numbers, "duplicates": numbers})
@@ -165,16 +166,17 @@ def no_folds(rows: pd.DataFrame, reason: str) -> Folds:
 def deal(targets: Booleans, groups: Integers, n_folds: int, seed: int) -> Integers:
     """Deal rows to folds with similar shares of each topic, without dividing a group.
 
+    The method is `StratifiedGroupKFold` of scikit-learn, with none of the topics as a class, or
+    iterative stratification if a row has several topics. The order of topics does not matter.
+
     Parameters
     ----------
-    targets
-        (n, k) which topics each row has.
-    groups
-        (n,) number of each row's group.
+    targets, groups
+        (n, k) which topics each row has, and (n,) number of each row's group.
 
     Returns
     -------
-    (n,) number of the fold in which each row is held out.
+    (n,) number, from 0, of the fold in which each row is held out.
     """
     # The import is late because it is slow, and most stages only read folds.
     from sklearn.model_selection import StratifiedGroupKFold
@@ -198,7 +200,7 @@ def deal(targets: Booleans, groups: Integers, n_folds: int, seed: int) -> Intege
 def iterate_folds(
     table: pd.DataFrame, ids: Sequence[str]
 ) -> Iterator[tuple[int, int, Integers, Integers]]:
-    """Iterate over repeats and folds.
+    """Iterate over the repeats and folds in the table of `Folds`, in order of their numbers.
 
     A training part leaves out the rows of groups that are held out, and near-duplicates of rows
     that are.
@@ -223,7 +225,7 @@ def iterate_folds(
 
 
 def _refuse_too_few(targets: pd.DataFrame, duplicates: Integers) -> None:
-    """Raise `TooFewLabels` unless two topics have two distinct paragraphs each."""
+    """Raise `TooFewLabels` unless two topics have two distinct paragraphs each, by `duplicates`."""
     if targets.columns.empty:
         raise TooFewLabels(
             "no labelled paragraph has a topic: label more (`paratopic label --random`)"
@@ -243,11 +245,12 @@ def _refuse_too_few(targets: pd.DataFrame, duplicates: Integers) -> None:
 def _choose_groups(
     article: pd.Series, targets: pd.DataFrame, duplicates: Integers
 ) -> tuple[str, Integers, list[str]]:
-    """Group by article if there are enough, else by paragraph.
+    """Group rows by article with its copies if there are enough articles, else by near-duplicates.
 
-    An article is counted if it has a topic in a paragraph that no other article has. So whichever
-    articles are held out, the others leave examples to train on. Returns the split unit, (n,)
-    numbers of the rows' groups, and messages.
+    `LEAST_FOLDS` articles must have a topic in a paragraph that no other article has, so that
+    examples to train on are left, whichever articles are held out. Two topics must be measurable.
+    Returns the split unit, (n,) numbers of the rows' groups, and messages: why articles are too
+    few, or none.
     """
     articles = article_groups(pd.factorize(article)[0], duplicates)
     in_one = pd.Series(articles).groupby(duplicates).transform("nunique") == 1
@@ -281,7 +284,7 @@ def _measurable(targets: pd.DataFrame, groups: Integers, duplicates: Integers) -
 
 
 def _not_measurable(targets: pd.DataFrame, groups: Integers, split_unit: str) -> list[str]:
-    """Messages about topics that are not measurable."""
+    """Messages, at most two: on the topics in only one group, and on those in only one text."""
     names_by_unit: dict[str, list[str]] = {}
     for name, n in _groups_per_topic(targets, groups).items():
         names_by_unit.setdefault(split_unit if n == 1 else "paragraph", []).append(name)
@@ -300,10 +303,11 @@ def _not_measurable(targets: pd.DataFrame, groups: Integers, split_unit: str) ->
 def _choose_number(
     n_folds: int, holdout: float | None, counts: dict[str, int], split_unit: str
 ) -> tuple[int, list[str]]:
-    """Choose the number of folds to deal to, with a message if a topic in few groups reduces it.
+    """Number of folds to deal to, and a list with a message if a rare topic reduces it, else empty.
 
-    With a holdout, it is the denominator of the share. The counts are the numbers of groups of each
-    measurable topic.
+    The number is `n_folds` or, with a holdout, the denominator of its share. `counts` are the
+    numbers of groups of each measurable topic. The smallest count limits the number, but not to
+    less than `LEAST_FOLDS` or, if this is less, the largest count.
     """
     rarest = min(counts, key=counts.__getitem__)
     most = max(counts[rarest], min(LEAST_FOLDS, max(counts.values())))
@@ -332,7 +336,8 @@ def _deal_weak(
 ) -> Integers:
     """Assign rows with weak labels to the fold of their group's hand labels, else to a random one.
 
-    With a holdout, which is one fold, groups without hand labels get `ALWAYS_TRAIN`.
+    Rows with hand labels keep their `fold`. Each group goes to one fold. With a holdout, which is
+    one fold, groups without hand labels get `ALWAYS_TRAIN`.
     """
     numbers, group = np.unique(groups, return_inverse=True)
     shuffled = np.random.default_rng(seed).permutation(len(numbers))
@@ -352,7 +357,7 @@ def _hold_out_share(fold: Integers, n_folds: int, holdout: float) -> Integers:
 
 
 def _deal_iteratively(targets: Booleans, groups: Integers, n_folds: int, seed: int) -> Integers:
-    """Deal rows with several topics by iterative stratification, in whole groups.
+    """Numbers of folds, (n,), of rows with several topics, by iterative stratification of groups.
 
     The method is that of Sechidis, Tsoumakas & Vlahavas 2011, "On the Stratification of Multi-Label
     Data", applied to groups instead of rows. The topic in the fewest remaining groups comes first.
@@ -382,7 +387,7 @@ def _deal_iteratively(targets: Booleans, groups: Integers, n_folds: int, seed: i
 
 
 def _untrained_topics(table: pd.DataFrame, targets: pd.DataFrame) -> list[str]:
-    """A message about topics that are held out in some fold and not in its training part."""
+    """A list with a message about topics that a fold holds out and cannot train on; else empty."""
     untrained: set[str] = set()
     for _, _, train, held_out in iterate_folds(table, list(table["id"][: len(targets)])):
         is_untrained = targets.iloc[held_out].any() & ~targets.iloc[train].any()
@@ -413,10 +418,10 @@ def deal_unlabelled(
 
     Returns
     -------
-    Columns id, article, repeat, fold (`ALWAYS_TRAIN` in an article that no fold holds out), and
-    copy_of, the id of a labelled near-duplicate or "". At most `MOST_TEXTS` are drawn. There are no
-    rows if folds do not hold out whole articles in turn, because out-of-fold models then do not
-    predict all of the corpus.
+    A row for each paragraph and repeat: id, article, repeat, fold (`ALWAYS_TRAIN` in an article
+    that no fold holds out), and copy_of, the id of a labelled near-duplicate or "". At most
+    `MOST_TEXTS` are drawn. There are no rows if folds do not hold out whole articles in turn,
+    because out-of-fold models then do not predict all of the corpus.
     """
     if folds.split_unit != "article" or folds.n_folds < 2:
         return pd.DataFrame(columns=DEALT_COLUMNS)

@@ -94,7 +94,11 @@ def with_labels(paragraphs: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_sample(frame: pd.DataFrame, sample: pd.DataFrame) -> pd.DataFrame:
-    """Join the table of the sample to paragraphs: columns draw, frame, weight, effective_count."""
+    """Add the columns draw, frame, weight and effective_count of the sample to the paragraph table.
+
+    Without a hand label, draw and frame are "". Without a row in the sample, weight and
+    effective_count are NaN. The column label_source must be there.
+    """
     sample = sample.set_index("paragraph").reindex(frame["id"]).set_axis(frame.index)
     has_label = frame["label_source"] == "hand"
     return frame.assign(
@@ -156,11 +160,11 @@ class Pool:
     def without_leakage(
         self, train: Integers, held_out: Integers, others: Collection[str] = ()
     ) -> tuple[str, ...]:
-        """Select the distinct texts that a model may be trained on if rows are held out.
+        """Select the distinct texts that a model may be trained on if labelled rows are held out.
 
-        The selection has no near-duplicates of held-out rows. It has no texts of articles without a
-        label in the training part, if they have labels or are `others` that are held out, and no
-        near-duplicates of these.
+        A text is left out if its article is one of the held-out `others`, or has labels but none in
+        the training part. Near-duplicates of such texts and of held-out rows are left out, too.
+        `train` and `held_out` are positions of labelled rows.
         """
         labelled, articles = self.labelled["article"], self.unlabelled["article"]
         duplicates = self._duplicates[len(labelled) :]
@@ -282,8 +286,9 @@ class Labelled:
     def without_leakage(self, train: Integers, held_out: Integers) -> tuple[Texts, Texts]:
         """Texts to train on and held-out texts, neither of which has the other in its context.
 
-        If an article has paragraphs of both, its held-out paragraphs lose their context, and
-        paragraphs to train on lose near-duplicates of held-out ones from theirs.
+        If an article has paragraphs of both, its held-out paragraphs lose their context, and all
+        paragraphs to train on lose near-duplicates of held-out ones from theirs. `train` and
+        `held_out` are positions of rows.
         """
         articles = self.rows["article"].to_numpy()
         to_train, to_score = self.texts.select(train), self.texts.select(held_out)
@@ -315,18 +320,10 @@ def group_numbers(table: pd.DataFrame, ids: Sequence[str], column: str = "group"
 
 
 def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """Select the rows with a label, and add a column `topic` with the counted topics.
+    """Select the rows with a label, sorted by id, and add a column `topic` with the counted topics.
 
-    Parameters
-    ----------
-    frame
-        Paragraph table with its labels (`with_labels`).
-    topics
-        The codebook, whose mode decides which topics of a label are counted (`Topics.counted`).
-
-    Returns
-    -------
-    The rows sorted by id. A cell of `topic` is a tuple of names, () for none of the topics.
+    `frame` is a paragraph table with its labels (`with_labels`). A cell of `topic` is a tuple of
+    names, () for none of the topics; the mode of `topics` decides which ones are counted.
     """
     rows = frame[frame["label_source"] != "none"].sort_values("id", ignore_index=True)
     counted = [topics.counted(names) for names in rows["label"]]
@@ -366,16 +363,10 @@ def read_sampled(paths: Paths, topics: Topics) -> Labelled:
 
 
 def make_pool(paragraphs: pd.DataFrame, rows: pd.DataFrame, most: int, seed: int) -> Pool:
-    """Draw a pool of paragraphs that have no label.
+    """Draw a pool of paragraphs that have no label, with at most `most` distinct texts.
 
-    Parameters
-    ----------
-    paragraphs
-        Paragraph table.
-    rows
-        Its labelled rows.
-    most
-        Most distinct texts.
+    `rows` are the labelled rows of the paragraph table. A drawn text keeps a row for each of its
+    articles.
     """
     unlabelled = paragraphs[~paragraphs["id"].isin(rows["id"])]
     unlabelled = unlabelled.drop_duplicates(["article", "text"])

@@ -50,7 +50,7 @@ def values_by(columns: Mapping[str, Sequence[object]], name: str, n: int) -> lis
 
 @lru_cache(10_000)
 def _period(start: str, name: str) -> str:
-    """The period of a date, from its beginning in ISO form.
+    """The period of a date, from its beginning in ISO form; `UNKNOWN` if the date is less exact.
 
     >>> _period("2025-09", "month"), _period("2025", "decade"), _period("2025-02-30", "date")
     ('2025-09', '2020s', '(unknown)')
@@ -97,7 +97,8 @@ LABEL_COLUMNS = ("label", "label_source", "draw", "frame", "weight", "effective_
 def describe_size(frame: pd.DataFrame) -> str:
     """The numbers of paragraphs and of articles, in words.
 
-    The number of articles is left out if each row is one, as in a table without groups.
+    The number of articles is left out if each row is an article of its own, as in a table without
+    groups, unless there is only one row.
 
     >>> describe_size(pd.DataFrame({"article": ["a", "a", "b"]}))
     '3 paragraphs in 2 articles'
@@ -109,7 +110,11 @@ def describe_size(frame: pd.DataFrame) -> str:
 
 
 def passages_for(frame: pd.DataFrame, ids: Iterable[str]) -> list[Passage]:
-    """A passage for each of the ids, in their order; `frame` has all paragraphs of the articles."""
+    """A passage for each of the ids, in their order; `frame` has all paragraphs of the articles.
+
+    A neighbour is the text in the column before or after, or else the next row by position, if the
+    column ordered is true.
+    """
     context = [frame[name].tolist() for name in ("before", "after", "heading", "title")]
     places = frame["position"].astype(object).where(frame["ordered"], None)
     return table_passages(
@@ -182,9 +187,9 @@ def write_columns(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
 
 
 def read_columns(path: Path, schema: pa.Schema) -> pd.DataFrame:
-    """Read the columns of a schema from a parquet file; raises what `read_parquet` raises.
+    """Read the columns of a schema from a parquet file; a UserError if it is missing or damaged.
 
-    Cells of list columns become Python lists, not NumPy arrays.
+    Cells of list columns become Python lists. Columns that the file lacks have nulls.
     """
     try:
         table = pq.read_table(path, schema=schema)
@@ -241,14 +246,14 @@ def column_values(rows: pd.DataFrame, name: str, option: str = "--by") -> list[s
     Parameters
     ----------
     name
-        The article, a field, or one of `PERIODS`, which follow from the field date.
+        article, title, heading, a field, or one of `PERIODS`, which follow from the field date.
     option
         Command option with the name, for messages.
 
     Raises
     ------
     UserError
-        There is no such column, or no paragraph has a date, or no such part of one.
+        There is no such column, no paragraph has a date, or all dates are less exact than a period.
     """
     _refuse_unknown_column(rows, name, option)
     columns = {str(column): rows[column].tolist() for column in rows if column in (name, "date")}
@@ -259,7 +264,10 @@ def column_values(rows: pd.DataFrame, name: str, option: str = "--by") -> list[s
 
 
 def _refuse_unknown_column(rows: pd.DataFrame, name: str, option: str) -> None:
-    """Raise a UserError if there is no such column, or no date for a period."""
+    """Raise a UserError unless `name` is article, title, heading, a field, or a period of a date.
+
+    A period, one of `PERIODS`, is refused if no paragraph has a date. `option` begins the message.
+    """
     metadata = [str(column) for column in rows if column not in PARAGRAPHS_SCHEMA.names]
     names = ["article", "title", "heading", *metadata]
     if name in PERIODS and (name not in rows or name == "date"):
@@ -279,9 +287,9 @@ def _refuse_unknown_column(rows: pd.DataFrame, name: str, option: str) -> None:
 
 
 def groups_by(rows: pd.DataFrame, name: str) -> dict[str, set[str]]:
-    """Each value of a column, such as ``"source=Post"`` → its distinct texts without boilerplate.
+    """Group of each value of a column, such as ``"source=Post"`` → its distinct texts.
 
-    The parameters and errors are those of `column_values`.
+    Boilerplate is left out. The parameters and errors are those of `column_values`.
     """
     groups: dict[str, set[str]] = {}
     values = column_values(rows, name)
@@ -301,7 +309,8 @@ def texts_by_frame(rows: pd.DataFrame, frames: Iterable[str]) -> dict[str, set[s
         Paragraphs with the columns of `with_metadata`.
     frames
         Groups such as ``"source=Post"``, and tables such as ``"table NAME"``. The result has all
-        groups of their columns, and leaves out frames that no longer exist.
+        groups of their columns. Groups that no longer exist are left out; tables that no longer
+        exist have no texts.
     """
     wanted, texts = [*frames], dict[str, set[str]]()
     for column in {frame.partition("=")[0] for frame in wanted if "=" in frame}:
@@ -316,7 +325,7 @@ def texts_by_frame(rows: pd.DataFrame, frames: Iterable[str]) -> dict[str, set[s
 
 
 def ids_in_words(metadata: pd.DataFrame, ids: Collection[str]) -> dict[str, str]:
-    """Id of each paragraph → the id with the paragraph's fields, for printed lists.
+    """Id → the id with the fields of its paragraph, cut to `LONGEST_LINE` characters, in brackets.
 
     >>> metadata = pd.DataFrame({"id": ["t:7"], "date": ["2025-09-15"], "speaker": [None]})
     >>> ids_in_words(metadata, ["t:7"])

@@ -120,7 +120,9 @@ def compare(
     choice: Compare,
     seed: int,
 ) -> Comparison:
-    """Measure the models and the dummy, and choose the champion.
+    """Measure the models, the dummy and weak sources, and choose the champion (`choose_champion`).
+
+    The result has no split and no agreement of annotators yet (`with_basis`).
 
     Parameters
     ----------
@@ -171,7 +173,10 @@ def compare(
 def _differences(
     outcomes_by_model: Mapping[str, Outcomes], settings: Evaluate, choice: Compare, seed: int
 ) -> dict[str, Lead]:
-    """Test each model against each one before it, which is simpler; keys are "name - simpler"."""
+    """Test the macro-F1 of each model and each simpler one before it; keys are "name - simpler".
+
+    A lead is a `difference`, which is significant if p is at most 1 minus the confidence.
+    """
     level, leads = settings.confidence, {}
     for (simpler, one), (name, other) in combinations(outcomes_by_model.items(), 2):
         lead = difference(other, one, level, choice.n_permutations, seed)
@@ -180,7 +185,7 @@ def _differences(
 
 
 def unmeasured_comparison(mode: str, models: Sequence[str]) -> Comparison:
-    """The comparison if nothing was held out; the last of `models`, the most complex, is champion.
+    """A comparison without figures if nothing was held out: the last, most complex model is chosen.
 
     An encoder represents the meaning of a definition without labels, while the TF-IDF model depends
     on words of the definition that occur in a paragraph by chance.
@@ -201,12 +206,12 @@ def unmeasured_comparison(mode: str, models: Sequence[str]) -> Comparison:
 
 
 def majority_scores(data: Labelled) -> pd.DataFrame:
-    """Out-of-fold scores of the dummy: the shares of the topics in each training part.
+    """Out-of-fold scores of the dummy: the weighted shares of the topics in each training part.
 
-    If nothing is held out, the shares are those of all rows. Labels have their weights, because a
-    draw by group has other shares than the corpus. In mode single, the most common topic is the
-    most probable one and is predicted. In mode multi, thresholds of 0 predict all topics, the
-    constant prediction with the highest macro-F1.
+    Columns are id, repeat, fold, and for each topic a score and a threshold of 0. If nothing is
+    held out, the shares are those of all rows. In mode single, the most common topic is the most
+    probable one and is predicted. In mode multi, all topics are predicted, the constant prediction
+    with the highest macro-F1.
     """
     topics, targets, ids = data.topics, data.targets, data.rows["id"].to_numpy()
     thresholds = dict.fromkeys(topics.threshold_columns, 0.0)
@@ -239,7 +244,11 @@ def choose_champion(models: Sequence[str], leads: Mapping[str, Difference]) -> s
 def _reason(
     champion: str, models: Sequence[str], leads: Mapping[str, Difference], by_definitions: bool
 ) -> str:
-    """Reason for the choice of the champion."""
+    """Why the champion was chosen, in words: its lead in macro-F1 over each other model, with p.
+
+    If the leads are those of models trained on definitions only (`by_definitions`), the words say
+    so, and why these decide.
+    """
     if len(models) < 2:
         return "no other model was trained"
     evidence = "with the definitions and no labels, " if by_definitions else ""
@@ -263,7 +272,7 @@ def _reason(
 
 
 def with_basis(comparison: Comparison, split: Split, annotators: Agreement | None) -> Comparison:
-    """Add the split to a comparison, and the agreement of annotators."""
+    """Copy a comparison, and add the split with its messages and the agreement of annotators."""
     basis: dict[str, object] = {
         "split_unit": split.split_unit,
         "notes": (*split.messages, *comparison.notes),
@@ -286,9 +295,9 @@ def describe_weak(prepared: Prepared, comparison: Comparison) -> list[str]:
 def compare_with_sources(
     data: Labelled, scores: pd.DataFrame, settings: Evaluate, n_permutations: int, seed: int
 ) -> dict[str, SourceComparison]:
-    """Compare the macro-F1 of weak sources with a model's, on the paragraphs of their votes.
+    """Name of each weak source → its macro-F1 and a model's, on the paragraphs of its votes.
 
-    The model's out-of-fold `scores` are as in `outcomes.outcomes`. Sources with fewer than
+    The model's out-of-fold `scores` are as in `outcomes.outcomes`. Sources with votes on fewer than
     `LEAST_VOTES` evaluated paragraphs are left out.
     """
     topics, part, too_few = data.topics, data.measured(scores), outcomes(data, scores).too_few

@@ -83,18 +83,11 @@ class Estimate:
 def margin(share: float, n_labels: int, n_texts: int, confidence: float) -> float:
     """Expected half-width of a share's interval from the labels of a random sample.
 
-    It is the normal approximation for a finite corpus (Cochran 1977, Sampling Techniques, chapter
-    3).
+    It is the normal approximation for a finite corpus of `n_texts`, of which `n_labels` are drawn
+    (Cochran 1977, Sampling Techniques, chapter 3). A `share` of 0.5 gives the widest interval.
 
     >>> round(margin(0.5, 20, 280, 0.95), 3), margin(0.5, 280, 280, 0.95)
     (0.211, 0.0)
-
-    Parameters
-    ----------
-    share
-        The share to plan for; 0.5 gives the widest interval.
-    n_labels, n_texts
-        Size of the sample, and of the corpus that it is drawn from.
     """
     variance = share * (1 - share) / n_labels * (1 - n_labels / n_texts)
     return NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(variance)
@@ -112,15 +105,10 @@ def write_p(p: float) -> str:
 def shrunk_design_effect(measured: float, sizes: Integers) -> float:
     """Design effect that was measured in few groups, shrunk towards the usual one; at least 1.
 
-    The usual one is that of groups of these sizes with the correlation `USUAL_CORRELATION`.
-
-    Parameters
-    ----------
-    measured
-        Variance over random weights of groups, divided by that over random weights of rows. Random
-        weights of n items give (n - 1) / (n + 1) of the sampling variance; this is corrected.
-    sizes
-        (g,) numbers of rows in the groups.
+    The usual one is that of g groups with these numbers of rows (`sizes`) and the correlation
+    `USUAL_CORRELATION`; it weighs as much as `PRIOR_ARTICLES` groups. `measured` is the variance
+    over random weights of groups, divided by that over random weights of rows. Random weights of n
+    items give (n - 1) / (n + 1) of the sampling variance; this is corrected.
     """
     n, n_groups = int(sizes.sum()), len(sizes)
     measured *= (n_groups + 1) * (n - 1) / max(1, (n_groups - 1) * (n + 1))
@@ -154,18 +142,12 @@ def jeffreys(value: float, size: float, confidence: float) -> tuple[float, float
 def wilson(values: Array, sizes: Array, quantile: Array | float) -> tuple[Array, Array]:
     """Low and high ends, (K,), of Wilson's interval (1927, J. Am. Statistical Association 22).
 
+    K shares (`values`) have effective numbers of independent observations (`sizes`, above 0).
+    `quantile` is the number of standard errors on each side, for each share or for all.
+
     >>> low, high = wilson(np.array([0.0]), np.array([60.0]), 1.96)
     >>> low.round(3).tolist(), high.round(3).tolist()
     ([0.0], [0.06])
-
-    Parameters
-    ----------
-    values
-        (K,) shares, 0 to 1.
-    sizes
-        (K,) effective numbers of independent observations, above 0.
-    quantile
-        Number of standard errors on each side, for each share or for all.
     """
     squared = quantile**2
     middle = (values + squared / (2 * sizes)) / (1 + squared / sizes)
@@ -248,8 +230,6 @@ def estimates(
 ) -> dict[MetricKey, Estimate]:
     """Estimate all metrics over all topics, with intervals; parameters as for `measure`.
 
-    Returns
-    -------
     Each metric is the mean over the repeats of cross-validation. Keys are macro_f1, brier and
     log_loss. Mode single adds accuracy. Mode multi adds subset_accuracy (share of rows whose topics
     are all right), micro_f1 and map (mean average precision over topics). From `LEAST_FOR_ECE` rows
@@ -271,10 +251,11 @@ def proportion_estimates(
     n_draws: int,
     seed: int,
 ) -> dict[MetricKey, Estimate]:
-    """Proportions with their intervals; parameters as for `measure`.
+    """Key of each proportion → its mean over repeats and its interval; parameters as for `measure`.
 
     The interval is Jeffreys' for a binomial share of as many paragraphs as would give the figure's
-    variance (Korn & Graubard 1998, Survey Methodology 24, 193-201).
+    variance (Korn & Graubard 1998, Survey Methodology 24, 193-201). It is around the figure
+    expected with all labels (`with_all_labels`), and is extended to the mean.
     """
     sample = tallies(outcomes, outcomes.counts[None])
     figures = {name: proportion.figure for name, proportion in proportions.items()}
@@ -323,9 +304,10 @@ def design_effects(
     n_draws: int,
     seed: int,
 ) -> dict[MetricKey, float]:
-    """Variance of each figure over its variance if paragraphs were independent.
+    """Key of each figure → its variance over its variance if paragraphs were independent.
 
-    The same draws are taken of groups and of rows; parameters as for `measure`.
+    It is the ratio of the variances in bootstrap draws of groups and of rows, shrunk towards the
+    usual one (`shrunk_design_effect`); 1 if no group has two rows. Parameters as for `measure`.
     """
     if len(outcomes.group_sizes) == np.count_nonzero(outcomes.counts):
         return dict.fromkeys(figures, 1.0)
@@ -343,7 +325,7 @@ def design_effects(
 
 
 def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[MetricKey, Estimate]:
-    """Brier score and log loss with their intervals.
+    """Weighted means of the losses, with the keys brier and log_loss, and their normal intervals.
 
     One more mistake, the most probable one, adds to the variance, so that it is never 0.
     """
@@ -396,7 +378,10 @@ def difference(
 
 
 def _leads(one: Outcomes, other: Outcomes, swapped: Array) -> Array:
-    """Lead in macro-F1, mean over repeats, (d,), after d swaps (d, n) of the predictions."""
+    """Macro-F1 of `one` minus that of `other`, mean over repeats, (d,), in d swaps of predictions.
+
+    `swapped`, (d, n), is 1 for rows whose predictions the models swap, in all repeats, else 0.
+    """
     counts, total = one.counts[None], np.zeros(1)
     true = counts @ one.true
     for repeat in range(len(one.scores)):
@@ -418,7 +403,12 @@ def _hits_and_predictions(outcomes: Outcomes, repeat: int) -> Array:
 
 
 def _null_leads(one: Outcomes, other: Outcomes, n_permutations: int, seed: int) -> Array:
-    """Differences by chance if no model is better, (n_permutations,)."""
+    """Differences in macro-F1 by chance if no model is better, (n_permutations,).
+
+    They are those after random swaps of rows, times the root of `DESIGN_EFFECT` and of the design
+    effect that swaps of whole groups show. Normal noise is added for disagreements that few rows do
+    not show, and for unequal gains from more labels.
+    """
     rng = np.random.default_rng(seed)
     first_rows = np.unique(one.groups, return_index=True)[1]
     leads = []

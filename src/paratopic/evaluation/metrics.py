@@ -39,24 +39,15 @@ def macro_f1(hit: Array, predicted: Array, true: Array, present: Targets) -> Arr
 
 
 def average_precision(true: Targets, scores: Array, counts: Array) -> Array:
-    """Average precision of one topic: mean precision at each true text, highest scores first.
+    """Average precision of one topic, (...,): mean precision at true texts, highest scores first.
 
-    Texts with the same score share one threshold, as in scikit-learn.
+    `true` and `scores`, (n,), are whether each text has the topic, and its probabilities; `counts`,
+    (..., n), are weights of the texts. Texts with the same score share one threshold, as in
+    scikit-learn. The result is 0 where no true text has a weight.
 
     >>> true, scores = np.array([True, False, True]), np.array([0.9, 0.8, 0.3])
     >>> float(average_precision(true, scores, np.ones(3)).round(3))
     0.833
-
-    Parameters
-    ----------
-    true, scores
-        (n,) whether each text has the topic, and its probabilities.
-    counts
-        (..., n) weight of each text.
-
-    Returns
-    -------
-    (...,); 0 where no true text has a weight.
     """
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.diff(scores[order]) != 0, True)
@@ -78,11 +69,8 @@ def bins(confidence: Array) -> Integers:
 def calibration_error(counts: Array, confidence: Array, hit: Array) -> Array:
     """Expected calibration error (Guo et al. 2017, arXiv:1706.04599), (...,).
 
-    Parameters
-    ----------
-    counts, confidence, hit
-        (..., N_BINS) sums over the predictions in each bin: of their weights, of their weighted
-        confidences, and of the weights of the right ones.
+    The three arrays, (..., `N_BINS`), are sums over the predictions in each bin: of their weights,
+    of their weighted confidences, and of the weights of the right ones.
     """
     gap: Array = np.abs(confidence - hit).sum(axis=-1) / counts.sum(axis=-1)
     return gap
@@ -167,7 +155,7 @@ class Tally:
         return np.asarray(self.average_precision().mean(axis=-1))
 
     def calibration_error(self) -> Array:
-        """Expected calibration error of the candidate topics, (d,)."""
+        """Expected calibration error, (d,), of the most probable class, or of all in mode multi."""
         candidates = self.outcomes.candidates[self.repeat]
         row, confidence = np.nonzero(candidates)[0], self.scores[candidates]
         row_and_bin = row * N_BINS + bins(confidence)
@@ -253,7 +241,11 @@ def macro_f1_proportion(outcomes: Outcomes) -> Proportion:
 
 
 def topic_proportions(outcomes: Outcomes) -> dict[MetricKey, Proportion]:
-    """Metrics of the topics; in mode single, a topic is forced for each row."""
+    """Metrics of the topics; in mode single, a topic is forced for each row.
+
+    Keys are macro_f1 and accuracy in mode single, or macro_f1, micro_f1, map and subset_accuracy in
+    mode multi. A metric that no paragraph measures is left out.
+    """
     rows, train_share = np.array([effective_n_rows(outcomes)]), outcomes.train_share
     accuracy = Proportion(Tally.accuracy, rows, train_share)
     macro_f1 = macro_f1_proportion(outcomes)
@@ -269,7 +261,11 @@ def topic_proportions(outcomes: Outcomes) -> dict[MetricKey, Proportion]:
 
 
 def prediction_proportions(predictions: Outcomes) -> dict[MetricKey, Proportion]:
-    """Metrics of predicted labels: overall ones, and precision, recall and F1 of each class."""
+    """Metrics of predictions, as functions of counts, by name or by name and class number.
+
+    Keys are ("precision", N), ("recall", N) and ("f1", N) for each class; in mode single also
+    answer_macro_f1, answer_accuracy, precision, recall and coverage, if a paragraph measures them.
+    """
     weights, train_share = predictions.counts, predictions.train_share
     rows = np.array([effective_n_rows(predictions)])
     covered = effective_size(weights * ~predictions.predicted[:, :, -1]).mean(keepdims=True)

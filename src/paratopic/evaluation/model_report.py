@@ -227,7 +227,11 @@ class ModelReport:
 def abstention(
     predictions: Outcomes, names: Sequence[str], out_of_fold: OutOfFold
 ) -> dict[str, Abstention]:
-    """Measure the thresholds of mode single, by the least probability of sure ones that ships."""
+    """{"abstention": how well mode single tells any topic from none, and its sure predictions}.
+
+    The rows of all repeats are pooled, and the last class of `predictions` is none of the topics. A
+    predicted topic is sure if its probability reaches the threshold that ships, `Calibration.sure`.
+    """
     from sklearn.metrics import roc_auc_score
 
     true, predicted = predictions.true[:, :-1], predictions.predicted[..., :-1]
@@ -252,7 +256,7 @@ def abstention(
 def naming(
     predictions: Outcomes, names: Sequence[str], out_of_fold: OutOfFold
 ) -> dict[str, Naming]:
-    """Measure the thresholds of mode multi."""
+    """{"naming": thresholds that ship, and true and predicted topics per row, in mode multi}."""
     effect = Naming(
         thresholds=dict(zip(names, out_of_fold.calibration.thresholds, strict=True)),
         topics_a_paragraph=float(predictions.true.mean() * len(names)),
@@ -264,11 +268,12 @@ def naming(
 def build_report(
     data: Labelled, out_of_fold: OutOfFold, split: Split, settings: Evaluate, seed: int
 ) -> tuple[Metrics, dict[str, pd.DataFrame]]:
-    """Measure one model, or report that nothing was held out.
+    """Measure one model, or report that nothing was held out: n is 0, and the tables have no rows.
 
     Returns
     -------
-    The metrics, and name of a CSV file → its rows.
+    The metrics, and name of a CSV file, one of `EMPTY_TABLES` → its rows. "training" is the history
+    of the fits, and "predictions" is the table of `outcomes.EvaluatedPredictions`.
     """
     topics, scores = data.topics, out_of_fold.scores
     basis = {"mode": topics.mode, "split_unit": split.split_unit}
@@ -313,7 +318,7 @@ def build_report(
 
 
 def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
-    """Precision-recall curve of each topic against the others, in one repeat."""
+    """Columns topic, recall and precision: the curve of each present topic, in the first repeat."""
     from sklearn.metrics import precision_recall_curve
 
     parts = []
@@ -325,7 +330,7 @@ def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.Data
 
 
 def reliability_table(outcome: Outcomes) -> pd.DataFrame:
-    """Mean confidence, share that is right and number of predictions, in bins of confidence.
+    """Columns confidence (mean), accuracy and n of the predictions in each bin that has any.
 
     Mode single counts the most probable topic of each paragraph, and mode multi every topic. Only
     the first repeat of cross-validation counts.
@@ -342,13 +347,11 @@ def reliability_table(outcome: Outcomes) -> pd.DataFrame:
 def risk_curve(confidence: Array, right: Targets) -> pd.DataFrame:
     """Risk-coverage curve of predictions (El-Yaniv & Wiener 2010).
 
+    Each distinct confidence has a row, the highest first. answered: the share of the predictions
+    with at least this confidence; risk: the share of these that are wrong.
+
     >>> risk_curve(np.array([0.9, 0.6]), np.array([True, False])).to_dict("list")
     {'answered': [0.5, 1.0], 'risk': [0.0, 0.5]}
-
-    Returns
-    -------
-    A row for each distinct confidence, (n,). answered: the share of the predictions with at least
-    this confidence; risk: the share of these that are wrong.
     """
     order = np.argsort(-confidence, kind="stable")
     n_covered = np.arange(1, len(order) + 1)
@@ -384,7 +387,7 @@ def why_none_is_sure(metrics: Metrics) -> str:
 
 
 def thresholds_in_words(metrics: Metrics) -> str:
-    """A sentence on the effect of a model's thresholds and its promise; "" if not measured."""
+    """Effect of the thresholds and sure predictions, in words: "predicts …"; "" if not measured."""
     if metrics.naming:
         return (
             f"predicts {metrics.naming.named_a_paragraph:.2f} topics per paragraph; "
@@ -415,7 +418,7 @@ LOSS_REASON = (
 
 
 def context_in_words(final: Final, metrics: Metrics) -> str:
-    """Sentences on the context that a model reads, and on its gain."""
+    """Sentences on the context, its weights and its gain in macro-F1: "reads each paragraph …"."""
     factors = final.context.items()
     parts = [f"{CONTEXT_NAMES[name]} ({factor:g})" for name, factor in factors if factor]
     if not parts:

@@ -110,11 +110,8 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     row gets the topic that is most probable relative to its threshold, whatever the probability of
     none. In mode multi, the topics that reach their thresholds are predicted.
 
-    Parameters
-    ----------
-    scores
-        Columns id, repeat, and a score and a threshold for each topic, from
-        `training.calibration.calibrate_rows`.
+    `scores` has the columns id, repeat, and a score and a threshold for each topic, from
+    `training.calibration.calibrate_rows`.
     """
     topics, mode = data.topics, mode_of(data.topics.mode)
     part = data.measured(scores)
@@ -148,7 +145,7 @@ def _joined_outcomes(
     scores: Array,
     predicted: Targets,
 ) -> Outcomes:
-    """Outcomes of a part of the labelled rows, with its weights and its topics' shares in training.
+    """Outcomes of the rows of `part`, with their weights, groups and shares of labels in training.
 
     `true`, `scores` and `predicted` are of the part, `all_targets` of all labelled rows. The rows
     of a topic get weight 0 if none of them was drawn at random, because rows that somebody looked
@@ -181,7 +178,11 @@ def train_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> A
 
 
 def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:
-    """Warnings about figures that are unreliable because labels are few."""
+    """Warnings about figures that are unreliable because labels are few; at most three.
+
+    They are about topics with fewer labels than `FEW_TOPIC_LABELS`, about macro-F1 if it has no
+    interval, and about probabilities if fewer labels than `FEW_LABELS` name a topic.
+    """
     counts, messages = outcomes.true.sum(axis=0), []
     few = [name for name, n in zip(names, counts, strict=True) if 0 < n < FEW_TOPIC_LABELS]
     if few:
@@ -245,7 +246,7 @@ class EvaluatedPredictions:
 
 
 def evaluated_predictions(data: Labelled, scores: pd.DataFrame) -> EvaluatedPredictions:
-    """Predictions of a model for the paragraphs that are evaluated, with their labels.
+    """Predict the evaluated paragraphs by their mean scores over the repeats, and join the labels.
 
     Scores have at least one row, and are otherwise as in `outcomes`.
     """
@@ -317,7 +318,7 @@ def confusions(predictions: EvaluatedPredictions, topics: Topics) -> list[str]:
 
 
 def _mistaken_pairs(predictions: EvaluatedPredictions, topics: Topics) -> Iterator[tuple[str, int]]:
-    """A sentence about each pair of a label and another prediction that occurs, and its count."""
+    """Yield words and a count for each pair of a label and another prediction that occurs."""
     counts = confusion(predictions, topics)
     n_labelled = counts.groupby("label")["count"].sum()
     for label, predicted, count in counts.itertuples(index=False, name=None):
@@ -331,7 +332,7 @@ def _mistaken_pairs(predictions: EvaluatedPredictions, topics: Topics) -> Iterat
 
 
 def _topic_errors(predictions: EvaluatedPredictions, topics: Topics) -> Iterator[tuple[str, int]]:
-    """A sentence about the misses and the wrong predictions of each topic, and their number."""
+    """Yield words and a count for the misses of each topic, and for its wrong predictions."""
     all_true, all_predicted = predictions.outcomes.true.T, predictions.outcomes.predicted[0].T
     for name, true, predicted in zip(topics.names, all_true, all_predicted, strict=True):
         n_missed = int((true & ~predicted).sum())

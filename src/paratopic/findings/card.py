@@ -41,7 +41,7 @@ def example_text(topics: Topics) -> str:
 
 
 def render_card(model: Model, params: Params, data: Labelled, final: Final, report: Metrics) -> str:
-    """Write the card of a model that was trained on labelled paragraphs."""
+    """Fill the template card.md for a model trained on `data`: a YAML head, then Markdown."""
     topics, example = data.topics, example_text(data.topics)
     packages, named_from = PACKAGES + KINDS[model.kind].packages, _named_from(model)
     encoder, base_model = params.encoders.get(model.kind), None
@@ -89,7 +89,7 @@ def _named_from(model: Model) -> list[float]:
 
 
 def _metadata(model: Model, params: Params, base: str | None, report: Metrics) -> ModelCardData:
-    """Metadata of the card for hubs, without an encoder in a local folder."""
+    """YAML head of the card: `params.hub`, digest, `base` encoder, and figures known to hubs."""
     results = [
         EvalResult(
             task_type="text-classification",
@@ -116,7 +116,7 @@ def _metadata(model: Model, params: Params, base: str | None, report: Metrics) -
 
 
 def _interval(report: Metrics, key: str) -> dict[str, float | None] | None:
-    """Interval of a figure; None if it has none."""
+    """Keys confidence, low and high of a figure's interval; None if it has none."""
     estimate = report.figures[key]
     if estimate.low is None:
         return None
@@ -124,7 +124,7 @@ def _interval(report: Metrics, key: str) -> dict[str, float | None] | None:
 
 
 def _training_data(data: Labelled) -> dict[str, Any]:
-    """Counts of labelled paragraphs, for the template."""
+    """Variables of card.md: n_none, counts by topic, n_rows, sources (in words) and n_articles."""
     counts, n_labels = data.counts, data.rows["label_source"].value_counts()
     present = [source for source in LABEL_SOURCES if source in n_labels]
     sources = [f"{n_labels[source]} {LABEL_SOURCES[source]}" for source in present]

@@ -70,7 +70,7 @@ HALF_COLUMN = (1.7, 1.3)
 
 @STYLED
 def plot_comparison(path: Path, comparison: Comparison, confidence: float) -> None:
-    """Plot the metric by which models are compared, a line for each model."""
+    """Write a PNG or SVG with each model's first metric and its interval, or why there is none."""
     if not comparison.models:
         figure, axes = _figure_and_axes(6, 1)
         reason = "nothing was held out, so nothing was measured"
@@ -93,15 +93,11 @@ def plot_comparison(path: Path, comparison: Comparison, confidence: float) -> No
 
 @STYLED_FOR_COLUMN
 def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:
-    """Plot shares of topics by group: lines with bands over time, else points with whiskers.
+    """Write a PNG or SVG with shares of topics by group, below `title` and notes on the marks.
 
-    Each topic has a chart of its own, whose title has the difference of the compared groups. With
-    two columns, each value of the second one has its own mark. The file is PNG or SVG.
-
-    Parameters
-    ----------
-    columns
-        Columns that name the groups; none for the whole corpus.
+    Each topic has a panel, whose title has the difference of the compared groups: over time a line
+    with a band for the intervals, else points with whiskers. At most two `columns` name the groups,
+    and each value of the second has its own mark. Without columns, one panel has all topics.
 
     Raises
     ------
@@ -131,7 +127,7 @@ def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
 
 
 def _share_charts(findings: Findings, columns: Sequence[str], titles: Mapping[str, str]) -> Figure:
-    """Plot the shares of each topic in a panel of its own, by the grouping `columns`.
+    """Plot shares by `columns` in a panel for each topic; without columns, in one for all topics.
 
     `titles` maps a topic to the title of its panel, by default its name.
     """
@@ -190,7 +186,7 @@ def share_chart(findings: Findings, topic: str) -> Figure:
 
 
 def _set_share_axis(axes: Axes, vertical: bool, table: pd.DataFrame) -> None:
-    """Let an axis of shares, in per cent, begin at 0 and have room for all topics."""
+    """Let the axis of shares (y if `vertical`) show per cent, from 0 to above all in `table`."""
     limit = min(1.0, 1.08 * float(table[["share", "high"]].max().max()) or 1.0)
     set_limits = axes.set_ylim if vertical else axes.set_xlim
     set_limits(0, limit)
@@ -205,9 +201,10 @@ MARKS = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", (0, (5, 1))), (
 def _band(
     axes: Axes, names: Sequence[str], rows: pd.DataFrame, mark: tuple[str, Any], label: str
 ) -> None:
-    """Plot a line through shares over time, with a band for their intervals.
+    """Plot shares, one for each period in `names`, as a line with a band for their intervals.
 
-    The line leaves out shares without an interval, because they rest on few labels.
+    Shares without an interval have few labels, so the line leaves them out, and marks are hollow.
+    `mark` is one of `MARKS`, and `label` its name in the legend.
     """
     places = np.array([time_of(name) for name in names])
     axes.fill_between(places, rows["low"], rows["high"], color=PALE, alpha=0.25, linewidth=0)
@@ -219,7 +216,7 @@ def _band(
 
 
 def _ticks(names: Sequence[str]) -> tuple[list[float], list[str]]:
-    """Places and names on an axis of time: all names, or equally spaced times if there are many."""
+    """Places (`time_of`) and names of ticks: all `names`, or about `MOST_TICKS` at equal steps."""
     places = [time_of(name) for name in names]
     span = places[-1] - places[0]
     if min(np.diff(places), default=1) * MOST_TICKS >= span:
@@ -282,7 +279,7 @@ def reliability_chart(model: ModelReport) -> Figure:
 
 @STYLED
 def risk_chart(models: Sequence[ModelReport]) -> Figure:
-    """Plot risk by the share of predictions, the most certain first."""
+    """Plot each model's risk (share wrong) by the share of predictions, the most certain first."""
     figure, axes = _unit_axes("share of answers", "risk")
     for model, (_, line) in zip(models, MARKS, strict=False):
         if model.metrics.abstention is not None:
@@ -296,10 +293,7 @@ def risk_chart(models: Sequence[ModelReport]) -> Figure:
 
 @STYLED
 def training_chart(model: ModelReport) -> Figure | None:
-    """Plot losses of the folds, their mean and those of the final model; None for no losses.
-
-    C has a logarithmic axis, because its candidates are a geometric series.
-    """
+    """Plot losses of folds, their mean and the final fit by step or C (log axis); None if empty."""
     # The table training has the columns repeat, fold, x and y, and the table final x and y.
     history, final = model.tables["training"].dropna(), model.tables["final"].dropna()
     if history.empty and final.empty:
@@ -384,7 +378,7 @@ def _save(path: Path, chart: Figure, title: str) -> None:
 
 
 def _fonts(text: str, path: Path) -> list[str]:
-    """Choose `FONT` and installed fonts for letters that it lacks; log letters without a font."""
+    """List `FONT` and the fonts for letters of `text` that it lacks; log letters without a font."""
     fonts, missing = [FONT], {ord(letter) for letter in text}
     missing -= get_font(fontManager.findfont(FONT)).get_charmap().keys()
     upright = [font for font in fontManager.ttflist if font.style == "normal"]

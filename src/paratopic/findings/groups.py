@@ -49,7 +49,7 @@ class Grouping:
     Parameters
     ----------
     keys
-        Values of each part, in the order of the table.
+        Values of the columns in each part, in the order of the table.
     members
         For each part, whether each row is in it, 1 or 0.
     times
@@ -63,12 +63,14 @@ class Grouping:
 
 
 def group_rows(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
-    """Divide paragraphs by the values of one or two columns, or by `PERIODS` of the column date.
+    """Divide rows by the values of one or two columns, or by `PERIODS` of the column date.
+
+    Parts are in the order of time, or else of `_ranks`; those with an unknown value are last.
 
     Raises
     ------
     UserError
-        There is no such column, or no date in it; or two parts have the same name.
+        There is no such column, or no date in it; or two lines of a table would have one name.
     """
     keys = list(zip(*(column_values(rows, name) for name in columns), strict=True))
     counts = Counter(keys)
@@ -92,10 +94,10 @@ def group_rows(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
 def _ranks(
     rows: pd.DataFrame, columns: Sequence[str], counts: Mapping[tuple[str, ...], int]
 ) -> dict[tuple[str, ...], float]:
-    """Ranks of parts that are no periods; equal ranks are sorted by name.
+    """Ranks of parts that are no periods, by their `counts` of rows; equal ranks sort by name.
 
-    Two columns, or names such as "1990s", are sorted by name only. Other values have the order of
-    their dates if they follow each other, such as presidents, or else of their frequency.
+    Values of two columns, or that all begin with a digit, have equal ranks. Others have the order
+    of their dates if they follow each other, such as presidents, or else the most frequent first.
     """
     if len(columns) > 1 or all(key[0][:1].isdigit() for key in counts):
         return dict.fromkeys(counts, 0.0)
@@ -103,7 +105,7 @@ def _ranks(
 
 
 def _date_ranks(rows: pd.DataFrame, column: str) -> dict[tuple[str, ...], float]:
-    """Rank of each value of a column by its dates; empty if values do not follow each other."""
+    """(value,) → rank by date, from 0; empty if a value has no date, or dates of two overlap."""
     if "date" not in rows or column == "date":
         return {}
     dates = rows["date"].groupby(rows[column]).agg(["min", "max"]).sort_values(["min", "max"])
@@ -113,9 +115,9 @@ def _date_ranks(rows: pd.DataFrame, column: str) -> dict[tuple[str, ...], float]
 
 
 def periods_of(rows: pd.DataFrame) -> list[str]:
-    """Names of the periods that can divide paragraphs, the shortest first.
+    """Those of month, year and decade of which the rows have at least two, the shortest first.
 
-    Months are left out if there are many, or if a date has a year but no month.
+    Months are left out if there are more than `MOST_MONTHS`, or if a date has a year but no month.
     """
     dates = {"date": rows["date"].tolist()} if "date" in rows else {}
     periods = {name: values_by(dates, name, len(rows)) for name in ("month", "year", "decade")}
@@ -163,8 +165,9 @@ class Findings:
     Parameters
     ----------
     table
-        A line for each part and outcome: the part's names, topic, share, low, high, paragraphs
-        (except for shares of articles), articles, labels, and rests_on. The whole corpus is first.
+        A line for each part and outcome: the part's values of the columns, topic, share, low, high
+        (NaN for no interval), paragraphs (except for shares of articles), articles, labels, and
+        rests_on (`OWN`, `FEW`, `BORROWED` or `COUNT`). The whole corpus, `ALL`, is first.
     changes
         A line for each difference or trend and outcome: what, topic, change, low, high.
     differ
@@ -203,10 +206,10 @@ class Findings:
 
     @property
     def groups(self) -> pd.DataFrame:
-        """A row for each part, by its name, with the whole corpus first.
+        """A row for each part, whose name is the index; the whole corpus is first.
 
-        Columns are those of the table for the first topic; n, the number of paragraphs or articles;
-        and widest, half of the widest interval, NaN if there is none.
+        Columns are those of the table for the first outcome; widest, half of the widest interval of
+        an outcome, NaN if one has none; and n, the number of paragraphs or articles.
         """
         table, n_topics = self.table, self.table["topic"].nunique()
         halves = (table["high"] - table["low"]).to_numpy() / 2
@@ -243,13 +246,15 @@ def find_shares(
     compare: tuple[str, str] | None = None,
     seed: int | None = None,
 ) -> Findings:
-    """Estimate shares of a corpus and of its parts by `columns` (`group_rows`), if there are any.
+    """Estimate shares of a corpus and, if there are `columns`, of its parts (`group_rows`).
 
     Parameters
     ----------
+    copies
+        Whether each copy of a text in a part counts, by default. If not, they count as one.
     compare
-        Names of two parts, the first of which is compared with the second. By default, the last
-        period is compared with the first; or the two parts, if there are only two.
+        Names of two parts, for the first minus the second. By default, the last minus the first of
+        the periods, or of the parts if there are only two.
     seed
         Seed of the test whether the model errs alike in all parts. None, the default, for no test.
 
@@ -285,16 +290,16 @@ def rows_to_regress(
     Parameters
     ----------
     frame
-        Table of all paragraphs, whose order gives the numbers in the column `row`.
+        Table of all paragraphs, which gives their numbers in the column `row` (`row_numbers`).
     with_texts
         Whether to add a column with the texts; no by default.
 
     Returns
     -------
-    A table with the metadata, a bool column `labelled`, and for each outcome a column `topic_NAME`
-    with the values of `shares.adjusted_outcomes`; names are valid in formulas. Outcomes that no
-    label has are left out, because their predictions cannot be corrected; their names are the
-    second value.
+    The table: columns of `corpus.rows` except `NON_REGRESSORS`; `labelled`, a bool; and for each
+    outcome `topic_NAME` with the values of `shares.adjusted_outcomes`, where "_" replaces signs
+    that formulas do not allow. It lacks outcomes that no label has, because their predictions
+    cannot be corrected; the second value lists them.
 
     Raises
     ------
@@ -338,7 +343,7 @@ def short_name(outcome: str) -> str:
 
 
 def _part_rows(corpus: Corpus, key: Mapping[str, str], members: Array, part: Part) -> pd.DataFrame:
-    """Make the lines of a part in the table of findings; `key` has its values of the columns."""
+    """Lines of `Findings.table` for a part: its `members` (1 or 0), and `key`, column → value."""
     rows = corpus.rows[members > 0]
     sizes = {} if corpus.counted == "articles" else {"paragraphs": len(rows)}
     sizes |= {"articles": rows["article"].nunique(), "labels": part.n_labels}
@@ -365,7 +370,10 @@ CHANGES = ["what", "topic", "change", "low", "high"]
 
 
 def _compared(grouping: Grouping, compare: tuple[str, str] | None) -> tuple[str, str] | None:
-    """Names of the two groups to compare; by default the last and the first period, or all two."""
+    """Two parts to compare: `compare`, or by default the last period and the first, or both of two.
+
+    None if there is no such default; a `UserError` if `compare` has an unknown name.
+    """
     names = [", ".join(key) for key in grouping.keys]
     known = [name for name, key in zip(names, grouping.keys, strict=True) if UNKNOWN not in key]
     if compare is None and len(known) > 1 and (grouping.times or len(known) == 2):
@@ -385,7 +393,7 @@ def _changes(
     confidence: float,
     compared: tuple[str, str] | None,
 ) -> pd.DataFrame:
-    """Table of changes: between two compared groups, and the trend over more than two periods."""
+    """`Findings.changes`: "A minus B" if compared, and "trend per UNIT" over at least 3 times."""
     names = [", ".join(key) for key in grouping.keys]
     known = [number for number, key in enumerate(grouping.keys) if UNKNOWN not in key]
     tables = []

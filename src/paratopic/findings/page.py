@@ -59,7 +59,7 @@ def render_page(
     unit: str,
     on_request: Mapping[str, object] | None = None,
 ) -> str:
-    """Make the page from the files that stages wrote in a project.
+    """Make the page, HTML without links to files, from the files that stages wrote in a project.
 
     Parameters
     ----------
@@ -74,14 +74,10 @@ def render_page(
         labelled paragraph most similar to a text. Shares or mistakes may be a line with the reason
         why there are none.
 
-    Returns
-    -------
-    HTML without links to other files. Texts of users are escaped.
-
     Raises
     ------
     UserError
-        A file is missing or damaged.
+        A file is missing, damaged or out of date.
     """
     prepared, comparison = Prepared.load(paths.prepared), Comparison.load(paths.comparison)
     frame = read_labelled_paragraphs(paths)
@@ -123,12 +119,9 @@ def render_page(
 
 
 def read_report(folder: Path) -> ModelReport:
-    """Read the files that stages evaluate and train wrote to a model's folder of reports.
+    """Read final.json, metrics.json and the CSV files of `TABLES` from a model's folder of reports.
 
-    Raises
-    ------
-    UserError
-        A file is missing or damaged.
+    A `UserError` reports a missing or damaged file.
     """
     final, metrics = Final.load(folder / FINAL), Metrics.load(folder / "metrics.json")
     tables = {}
@@ -139,14 +132,10 @@ def read_report(folder: Path) -> ModelReport:
 
 @figures.STYLED
 def as_svg(chart: Figure, title: str) -> str:
-    """Convert a chart to an SVG element with the page's font and colours.
+    """Convert a chart to an `<svg>` element, with the page's font and its colours as variables.
 
-    A `gid` with a blank becomes a tooltip.
-
-    Parameters
-    ----------
-    title
-        Description for people who cannot see the chart; a different one for each chart of the page.
+    A `gid` with a blank becomes a tooltip. `title` describes the chart for people who cannot see
+    it, and differs from that of any other chart of the page.
     """
     file = io.StringIO()
     matplotlib.rcParams["svg.hashsalt"] = title  # Ids differ between the charts of the page.
@@ -171,12 +160,14 @@ def list_mistakes(
 ) -> list[dict[str, Any]]:
     """List paragraphs that the first model predicts wrongly, the least probable label first.
 
+    `paragraphs` are all paragraphs of the articles, for the context.
+
     Returns
     -------
     For each paragraph id, heading, text (cut) and whole (uncut); before and after, the end of the
     previous paragraph in its article and the beginning of the next one, "" for none; label; answers
-    (model → predicted topics, the first model first); and bars, the highest probabilities and those
-    of the label in descending order: name, probability, and whether the label has the outcome.
+    (model → predicted topics, the first model first); and bars, the `N_PROBABLE` highest
+    probabilities and those of the label, descending: name, probability, whether the label has it.
     """
     predictions = {model.name: model.tables["predictions"]["answer"] for model in models}
     table, mode = models[0].tables["predictions"], mode_of(topics.mode)
@@ -208,7 +199,10 @@ def list_mistakes(
 
 
 def risks_by_coverage(models: Sequence[ModelReport]) -> dict[float, dict[str, float | None]]:
-    """Coverage → model → risk of its most confident predictions; None if these are fewer than 1."""
+    """Share of predictions (0.25, 0.5, 0.75, 1) → model → its risk if the most certain are kept.
+
+    The risk is the share of the kept predictions that are wrong; None if none is kept.
+    """
     risks: dict[float, dict[str, float | None]] = {}
     for coverage in (0.25, 0.5, 0.75, 1.0):
         risks[coverage] = {}

@@ -62,7 +62,7 @@ class TablePredictor:
     name: str
 
     def predict(self, frame: pd.DataFrame, topics: Topics, by_article: bool) -> Predictions:
-        """Predict as `CrossPredictor.predict` does, with the mean for copies of a text."""
+        """Predict the distinct texts of a table (means over copies), or its articles, in order."""
         mode, k = mode_of(topics.mode), len(topics.names)
         table = self.scores.set_index("id").loc[frame["id"], topics.score_columns]
         scores = table.to_numpy(np.float64)
@@ -100,7 +100,10 @@ class CrossPredictor:
     def predict(self, frame: pd.DataFrame, topics: Topics, by_article: bool) -> Predictions:
         """Predict the distinct texts of a paragraph table with labels, or its articles.
 
-        They are numbered by first appearance. All probabilities are 0 if too few are predicted.
+        They are in order of first appearance. Probabilities are means over repeats of the folds'
+        models. If these have not predicted all texts, they correct those of the final model
+        (`corrected_predictions`). All are 0 if no text without a label has scores, if a labelled
+        text has none, or if articles would need the final model.
         """
         mode, k = mode_of(topics.mode), len(topics.names)
         text_numbers = pd.factorize(frame["text"])[0]
@@ -131,8 +134,9 @@ class CrossPredictor:
     def _by_repeat(self, frame: pd.DataFrame, topics: Topics, text_numbers: Integers) -> Array:
         """Probabilities of the outcomes of N texts in R repeats, (R, N, K); NaN if not predicted.
 
-        The probability of a topic that has labels in no fold is added to that of no topic. So the
-        topic's share rests on its labels only, and shares of exclusive outcomes still sum to 1.
+        Copies of a text get their mean. The probability of a topic that has labels in no fold is
+        moved to that of no topic, or set to 0 in mode multi. So the topic's share rests on its
+        labels only, and shares of exclusive outcomes still sum to 1.
         """
         mode, k = mode_of(topics.mode), len(topics.names)
         number = pd.Series(text_numbers, frame["id"])
@@ -185,22 +189,23 @@ def corrected_predictions(
 def predictor_from_columns(
     rows: pd.DataFrame, columns: Sequence[str], topics: Topics, no_topic: Collection[str]
 ) -> TablePredictor:
-    """Read predictions from columns of the paragraphs' own tables.
+    """Read predictions of all paragraphs from columns of metadata.
 
     Parameters
     ----------
     rows
         All paragraphs, with columns of metadata.
     columns
-        One column with topics as in a table of labels, `NONE_CELL` for none of them; or a
-        column of probabilities for each topic, in the order of the codebook.
+        One column with topics as in a table of labels, which get the probability 1; or a column of
+        probabilities for each topic, in the order of the codebook.
     no_topic
-        Other cells that stand for none of the topics.
+        Cells of the one column that mean none of the topics, besides `NONE_CELL`.
 
     Raises
     ------
     UserError
-        There is no such column, or a paragraph has no prediction or one that cannot be read.
+        The number of columns is neither 1 nor that of the topics, there is no such column, or a
+        cell is empty or invalid.
     """
     if len(columns) not in (1, len(topics.names)):
         raise UserError(
@@ -234,10 +239,10 @@ def predictor_from_columns(
 def check_probabilities(
     values: Array, questions: int, least: float, where: str, rows: np.ndarray
 ) -> None:
-    """Refuse numbers, (n, k), that cannot be probabilities of topics.
+    """Raise a `UserError` if values, (n, k), are no probabilities of topics.
 
-    Each question is a block of columns, which sum to `least` or more, and to 1 or less. The error
-    message begins with `where`, and names the wrong rows by `rows`, (n,).
+    In each of `questions` equal blocks of columns, they are 0 or more, and sum to `least` to 1. The
+    message begins with `where`, and names the first wrong rows by `rows`, (n,).
     """
     sums = np.stack([part.sum(axis=1) for part in np.split(values, questions, axis=1)], axis=1)
     is_in_range = (sums >= least - ROUNDING) & (sums <= 1 + ROUNDING)
@@ -249,11 +254,11 @@ def check_probabilities(
 
 
 def article_outcomes(outcomes: Array, articles: Integers, k: int) -> Array:
-    """Compute outcomes of articles, or probabilities of them, from those of paragraphs.
+    """Compute outcomes of A articles, or probabilities of them, (A, K), from those of paragraphs.
 
     An article has a topic if any of its paragraphs has it. The probability of a topic is the
-    highest of any paragraph. A product, as for independent paragraphs, would be far too high,
-    because a model's errors are correlated within an article.
+    highest of any paragraph, and that of no topic the lowest. A product, as for independent
+    paragraphs, would be far too high, because a model's errors are correlated within an article.
 
     >>> article_outcomes(np.array([[0.5, 0.5], [0.75, 0.25], [0.0, 1.0]]), np.array([0, 0, 1]), 1)
     array([[0.75, 0.25],
@@ -267,10 +272,6 @@ def article_outcomes(outcomes: Array, articles: Integers, k: int) -> Array:
         (n,) number of each paragraph's article, from 0 to A - 1.
     k
         Number of topics. They are the first outcomes; in mode single, no topic is the last one.
-
-    Returns
-    -------
-    (A, K) outcomes or probabilities of articles.
     """
     grouped = pd.DataFrame(outcomes).groupby(articles)
     highest, lowest = grouped.max().to_numpy(), grouped.min().to_numpy()
@@ -308,15 +309,10 @@ class Corpus(Sample):
     predictor: str = ""
 
     def masses(self, rows: Array, copies: bool) -> Array:
-        """Masses (N,) of the N distinct texts in a part of the corpus, 0 for texts outside of it.
+        """Masses, (N,), of the distinct texts in a part: their numbers of rows, or of words.
 
-        Parameters
-        ----------
-        rows
-            (number of rows,) 1 for each row of the corpus in the part, else 0. A text has several
-            rows if it has copies.
-        copies
-            Whether all copies of a text in the part count; if not, they count as one.
+        `rows` has 1 for each row of the corpus in the part, else 0. Words count if `counted` says
+        so. Without `copies`, all rows of a text in the part count as one. Other texts have mass 0.
         """
         n_copies = np.ones(len(rows)) if copies else np.bincount(self._text, rows)[self._text]
         counts = self._lengths * rows / np.maximum(n_copies, 1)
@@ -334,7 +330,7 @@ class Corpus(Sample):
         return int(self.rows["article"].nunique())
 
     def for_new_articles(self) -> Corpus:
-        """Return the corpus as a sample of articles, with intervals for further articles."""
+        """Return a copy with intervals for further articles; a `UserError` if articles are few."""
         if self.n_articles < LEAST_ARTICLES:
             raise UserError(
                 f"--new-articles: intervals for further articles take {LEAST_ARTICLES} articles, "
@@ -364,12 +360,14 @@ def corpus_of(
 ) -> Corpus:
     """Join a project's tables to a corpus without boilerplate.
 
+    If labels were drawn from groups or tables (column frame), the corpus consists of these alone.
+
     Parameters
     ----------
     frame
-        Paragraph table with its labels.
+        Paragraph table with its labels and sample.
     everything
-        All paragraphs, with columns of metadata.
+        The same rows, with columns of metadata.
     predictor
         Predictor of all texts. It is not called if the labels are no sample.
 
@@ -420,9 +418,10 @@ def corpus_of(
 
 
 def _labelled_rows(frame: pd.DataFrame, labels: pd.DataFrame, by_article: bool) -> pd.DataFrame:
-    """Select the sample of articles, or of paragraphs with each text once.
+    """Select the sample among hand labels: each text once, or rows of `_labelled_articles`.
 
-    If all texts are labelled, all count, however they were chosen.
+    A text has the sum of the weights of its copies. If all texts are labelled, all count with the
+    weight 1, however they were chosen. A `UserError` reports labels that are no sample or too few.
     """
     complete = len(frame) > 0 and {*frame["text"]} == {*labels["text"]}
     if by_article:
@@ -436,7 +435,11 @@ def _labelled_rows(frame: pd.DataFrame, labels: pd.DataFrame, by_article: bool) 
 
 
 def _labelled_articles(frame: pd.DataFrame, labels: pd.DataFrame, complete: bool) -> pd.DataFrame:
-    """Select the paragraphs, with topics, of drawn articles whose texts all have a label."""
+    """Paragraphs, with a column `topic`, of drawn articles whose texts all have a label.
+
+    If all texts are labelled (`complete`), all articles count. Else a `UserError` reports fewer
+    than `LEAST_LABELS` of them.
+    """
     topic_of = labels.drop_duplicates("text").set_index("text")["topic"]
     if complete:
         return frame.assign(topic=frame["text"].map(topic_of))
@@ -450,7 +453,7 @@ def _labelled_articles(frame: pd.DataFrame, labels: pd.DataFrame, complete: bool
 
 
 def _check_sample(rows: pd.DataFrame) -> None:
-    """Refuse labels that are no sample, or too few for any estimate."""
+    """Refuse a sample without rows, with too few effective labels, or too few drawn articles."""
     if rows.empty:
         raise UserError(
             "shares need labels of paragraphs that were drawn at random, and nothing says how "
@@ -465,7 +468,7 @@ def _check_sample(rows: pd.DataFrame) -> None:
 
 
 def _check_size(n: int, unit: str, need: str, least: int, available: float = np.inf) -> None:
-    """Refuse a sample of fewer than `least` units: "N articles have NEED need LEAST"."""
+    """Refuse fewer than `least` units: "N articles drawn at random have NEED need LEAST: ..."."""
     if n < least:
         articles = " --articles" if unit == "article" else ""
         more = f"label {least - n} more (`paratopic label --random{articles}`)"
@@ -481,7 +484,7 @@ def _is_drawn_by_article(rows: pd.DataFrame) -> pd.Series:
 
 
 def _article_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Make a row for each article: its text, and the values that all its paragraphs share."""
+    """Make a row for each article: its text, and the values that its paragraphs share, else NaN."""
     paragraph_columns = {*PARAGRAPHS_SCHEMA.names} - {"title", "heading"}
     columns = [name for name in rows if name not in paragraph_columns]
     grouped = rows.groupby("article", sort=False)

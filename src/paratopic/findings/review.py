@@ -32,7 +32,7 @@ DUPLICATE = "near-duplicate of"
 def read_scores(
     paths: Paths, data: Labelled, models: Sequence[str]
 ) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
-    """Select the hand-labelled paragraphs, and read each model's calibrated out-of-fold scores.
+    """Select the rows with a hand label, and read the calibrated out-of-fold scores of each model.
 
     Raises
     ------
@@ -55,11 +55,11 @@ def rank_doubtful(
     """Rank hand labels by doubt, and give reasons for checking some of them.
 
     The doubt about a label is one minus its self-confidence (Northcutt, Jiang & Chuang 2021,
-    https://arxiv.org/abs/1911.00068): the out-of-fold probability, averaged over models and
-    repeats, of topics that the label does not have. If the label is none of the topics, the doubt
-    is the highest probability of a topic. In mode multi, each topic counts as a label of its own,
-    and the highest doubt is taken. If near-duplicates have labels without a common topic, the doubt
-    is at least the share of them that differ from this label, such as one half for a pair.
+    https://arxiv.org/abs/1911.00068), the out-of-fold probability of its topic, averaged over
+    models and repeats. If the label is none of the topics, the doubt is the highest probability of
+    a topic. In mode multi, the presence or absence of each topic is a label of its own, and the
+    highest doubt is taken. If near-duplicates have labels without a common topic, the doubt is at
+    least the share of them that differ from this label, such as one half for a pair.
 
     Parameters
     ----------
@@ -107,10 +107,9 @@ def rank_doubtful(
 def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:
     """Find near-duplicates whose labels have no topic in common.
 
-    Returns
-    -------
-    For n rows, the share (n,) of each row's group of near-duplicates, including itself, whose
-    labels conflict with its label; and the reason (n,), which names the first of them, "" for none.
+    The first result, (n,), is the share of each row's group of near-duplicates, including itself,
+    whose labels conflict with its label. The second, (n,), is a reason that names the first of
+    them and its label, "" for none.
     """
     share = np.zeros(len(rows))
     reasons = np.full(len(rows), "", dtype=object)

@@ -56,12 +56,12 @@ def percent(share: float) -> str:
 def share_table(
     findings: Findings, columns: Sequence[str], *, across: bool = True, narrow: bool = False
 ) -> Cells:
-    """Write shares in per cent: "25 (18–34)".
+    """Write shares in per cent, such as "25 (18–34)", and numbers of labels, such as "40 of 300".
 
     Parameters
     ----------
     columns
-        Columns that name the groups; none for the whole corpus.
+        Columns of the table that name the groups; none for the whole corpus.
     across
         Whether each group has one line, with a column for each topic. There is always a line for
         each topic if there is only one group, or if there are more than `MOST_ACROSS` topics.
@@ -88,7 +88,10 @@ def share_table(
 
 
 def change_table(findings: Findings) -> Cells | None:
-    """Write changes with intervals in percentage points, a line for each topic; None for none."""
+    """Write changes in percentage points: a line for each topic, a column for each change.
+
+    Changes without an interval are left out; the result is None if there are no others.
+    """
     changes = findings.changes[findings.changes["low"].notna()]
     cells = {(row["topic"], row["what"]): _change_cell(row) for row in changes.to_dict("records")}
     names = list(dict.fromkeys(changes["what"]))
@@ -101,10 +104,9 @@ def change_table(findings: Findings) -> Cells | None:
 def number_table(findings: Findings) -> pd.DataFrame:
     """Join shares, differences and trends in one table of numbers.
 
-    Returns
-    -------
-    Column what, "share", "difference" or "trend", and those of `Findings.table`. For differences
-    and trends, the first column names the change, which share, low and high contain.
+    Its columns are what ("share", "difference" or "trend"), and those of `Findings.table`. In lines
+    of a change, the first of these names the change, share, low and high have its size and
+    interval, and all others but topic are empty.
     """
     shares, changes = findings.table, findings.changes
     if changes.empty:
@@ -118,14 +120,10 @@ def number_table(findings: Findings) -> pd.DataFrame:
 
 
 def as_text(shown: Mapping[str, Cells | None], notes: Sequence[str], suffix: str) -> str:
-    """Write tables in Markdown, or as LaTeX that needs no package.
+    """Write tables, and the notes below them, in Markdown (".md") or as LaTeX (".tex").
 
-    Parameters
-    ----------
-    shown
-        Title → table; a title with None is left out. LaTeX has titles as captions.
-    suffix
-        ".md" or ".tex".
+    `shown` maps titles to tables; an entry with None is left out with its title. LaTeX needs no
+    package, has titles as captions, and notes as comments.
     """
     write = _markdown if suffix == ".md" else _latex
     parts = [write(title, table) for title, table in shown.items() if table]
@@ -160,8 +158,9 @@ def _latex_row(cells: Sequence[str]) -> str:
 
 
 def _share_cell(row: Mapping[Hashable, Any], separator: str) -> str:
-    """A share in percent with its interval; without one, it ends in "=" if all texts are labelled,
-    and in "*" if it assumes that the model errs alike in all groups.
+    """Write "25=" for a `COUNT`, "25 (18–34)" with an interval, "25*" if `BORROWED`, or else "25".
+
+    The separator is before the interval. An unknown share is "–".
     """
     if np.isnan(row["share"]):
         return "–"
@@ -174,6 +173,7 @@ def _share_cell(row: Mapping[Hashable, Any], separator: str) -> str:
 
 
 def _change_cell(row: Mapping[Hashable, Any]) -> str:
+    """Write "+1.2 (−0.3 to +2.7)", in points, or "+1.2" if the interval has no width."""
     change, low, high = 100 * row["change"], 100 * row["low"], 100 * row["high"]
     # Changes per year are small, and narrow intervals need a second digit.
     digits = 1 if high - low >= 1 else 2

@@ -117,12 +117,12 @@ class Sample:
         return replace(self, probabilities=np.zeros_like(self.probabilities), rate=1.0, noise=None)
 
     def for_part(self, masses: Array) -> Self:
-        """Return the sample, without predictions if too few texts of the part have any."""
+        """Return the sample, without predictions if too few texts (`LEAST_LABELS`) have any."""
         n_predicted = self.rate * np.count_nonzero(self.unlabelled_masses(masses))
         return self if self.rate == 1 or n_predicted >= LEAST_LABELS else self.without_predictions()
 
     def variance(self, masses: Array) -> Array:
-        """Variance, (K,), of the sum of predictions in which each text has this mass."""
+        """Variance, (K,), that `noise` adds to the sum of predictions times `factor` and masses."""
         if self.noise is None:
             return np.zeros(self.truth.shape[1])
         return np.asarray((self.factor * masses) ** 2 @ self.noise)
@@ -142,7 +142,11 @@ class Sample:
         return unlabelled
 
     def n_sampling_units(self, masses: Array) -> int:
-        """Number of sampling units in a part, labels or articles; 0 if too few for intervals."""
+        """Number of labels in a part, or of its articles if these vary; 0 if too few for intervals.
+
+        Articles vary if they were drawn or intervals are for further ones. Intervals need
+        `LEAST_LABELS` labels, the effective size `LEAST_EFFECTIVE`, and `LEAST_ARTICLES` articles.
+        """
         weights = self.weights[masses[self.labelled] > 0]
         # A few high weights among many low ones leave a small effective sample size.
         n_labels, effective = self.n_labels(masses), float(effective_size(weights))
@@ -186,15 +190,17 @@ def _estimates(*ends: Array) -> tuple[Estimate, ...]:
 def shares(sample: Sample, masses: Array, confidence: float) -> Part:
     """Estimate shares of the outcomes in a corpus or a part of it, from its own labels.
 
+    A share is the mean prediction times `Sample.factor`, plus the weighted mean of the residuals,
+    moved to valid shares (`nearest_shares`). Without labels in the part it is the mean prediction
+    (`Part.is_borrowed`), or NaN if nothing is predicted. If all texts are labelled, shares are a
+    count, and their intervals have no width.
+
     Parameters
     ----------
     masses
-        (N,) 0 for each text outside of the part. For others, 1, the number of copies or the number
-        of words.
+        (N,) 0 for each text outside of the part. For others, 1, the number of copies or of words.
     confidence
-        Confidence of the intervals, such as 0.95. There are no intervals with fewer than
-        `LEAST_LABELS` labels, or fewer than `LEAST_ARTICLES` drawn articles. If all texts are
-        labelled, shares are a count, and their intervals have no width.
+        Confidence of the intervals, such as 0.95. There are none if `Sample.n_sampling_units` is 0.
     """
     if sample.is_fully_labelled(masses):
         values = masses[sample.labelled] @ sample.truth / masses.sum()
@@ -234,11 +240,7 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
     than `LEAST_LABELS`, it is shrunken towards that of all labels: the more, the fewer labels the
     part has and the less parts differ beyond chance (DerSimonian & Laird 1986). Such a part has no
     interval, because so few labels cannot show how far its correction lies from the overall one.
-
-    Parameters
-    ----------
-    masses
-        For each part, the masses of the texts in it, as for `Corpus.masses`.
+    `masses` has an array for each part, (N,) as for `shares`; the result is in the same order.
     """
     parts = [shares(sample, part, confidence) for part in masses]
     overall = _correction(sample, np.sum(masses, axis=0))
@@ -261,14 +263,10 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
 def nearest_shares(values: Array, exclusive: bool) -> Array:
     """Move K estimates to the nearest valid shares: 0 to 1, and if exclusive with the sum 1.
 
+    The latter is a projection onto the simplex (Duchi et al. 2008, ICML, 272-279).
+
     >>> nearest_shares(np.array([0.75, 0.5, -0.25]), True)
     array([0.625, 0.375, 0.   ])
-
-    Parameters
-    ----------
-    exclusive
-        Whether each text has exactly one of the outcomes (projection onto the simplex: Duchi et al.
-        2008, ICML, 272-279).
     """
     if not exclusive:
         return np.clip(values, 0.0, 1.0)
@@ -278,9 +276,10 @@ def nearest_shares(values: Array, exclusive: bool) -> Array:
 
 
 def difference(one: Estimate, other: Estimate) -> Estimate:
-    """Share of one part minus that of the other, which has no texts in common with it.
+    """Share of one part minus that of another part, which has no texts in common with it.
 
     The interval combines those of both shares (Newcombe 1998, Statistics in Medicine 17, 873-890).
+    There is none if either share has none.
     """
     value = one.value - other.value
     if one.low is None or one.high is None or other.low is None or other.high is None:
@@ -293,7 +292,10 @@ def difference(one: Estimate, other: Estimate) -> Estimate:
 def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tuple[Estimate, ...]:
     """Estimate the change of each outcome's share in one unit of time, by a straight line.
 
-    `times` has the shape (N,). The times of texts with mass 0 are ignored.
+    It is the slope of `adjusted_outcomes` on `times`, (N,), by least squares; 0 without labels or
+    with one time only. Times of texts with mass 0 are ignored. Intervals rest on robust standard
+    errors, clustered by article if `Sample.n_sampling_units` counts articles. If that is 0, there
+    are none; if all texts are labelled, they have no width.
     """
     n_labels, n_units = sample.n_labels(masses), sample.n_sampling_units(masses)
     sample, times = sample.for_part(masses), np.where(masses > 0, times, 0.0)
@@ -375,7 +377,7 @@ def _correction(sample: Sample, masses: Array) -> _Correction:
 
 
 def _between_part_variance(sample: Sample, masses: Sequence[Array], overall: _Correction) -> Array:
-    """Variance of the parts' corrections beyond chance, (K,)."""
+    """Variance of the parts' corrections beyond chance, (K,), at least 0 (DerSimonian & Laird)."""
     corrections = [_correction(sample, mass) for mass in masses if sample.n_labels(mass)]
     sizes = np.array([correction.size for correction in corrections])
     if len(corrections) < 2:
@@ -387,7 +389,7 @@ def _between_part_variance(sample: Sample, masses: Sequence[Array], overall: _Co
 
 
 def _equivalent_sizes(sample: Sample, masses: Array, correction: _Correction) -> Array:
-    """Numbers of independent labels, (K,), with the same variance, if texts are drawn singly."""
+    """Numbers of labels, (K,), whose mean has each share's variance if texts are drawn singly."""
     residuals = sample.residuals - correction.mean
     labels = sample.truth - correction.label_weights @ sample.truth
     # In units of the mean label, so that EXTRA has the same effect with any weights.
@@ -408,7 +410,7 @@ def _equivalent_sizes(sample: Sample, masses: Array, correction: _Correction) ->
 def _article_errors(
     sample: Sample, masses: Array, correction: _Correction, values: Array
 ) -> Array | None:
-    """Errors of the shares by article, (G, K); None if each text was drawn by itself."""
+    """Contributions of G articles to errors of the shares, (G, K); None if texts were drawn."""
     if sample.clusters is not None:
         gaps = masses[:, None] * (adjusted_outcomes(sample, masses) - values) / masses.sum()
         return group_sums(gaps[masses > 0], sample.clusters[masses > 0])
@@ -419,7 +421,7 @@ def _article_errors(
 
 
 def _clustered_sizes(sizes: Array, errors: Array, n: int, values: Array, least: float) -> Array:
-    """Equivalent sizes, (K,), at least `least`, if n articles vary with these errors, (G, K)."""
+    """Lower sizes, (K,), to values (1 - values) / variance by article, but not below `least`."""
     variance = n / (n - 1) * (errors**2).sum(axis=0)
     unlimited = np.full_like(values, np.inf)
     independent = np.divide(values * (1 - values), variance, out=unlimited, where=variance > 0)
@@ -438,10 +440,8 @@ def equal_errors_p(sample: Sample, masses: Sequence[Array], seed: int) -> float 
     place. Differences are in units of their own standard errors (Chung & Romano 2013, Annals of
     Statistics 41, 484-507), because parts may differ in weights and in variance.
 
-    Returns
-    -------
-    p-value of the outcome whose corrections differ most, times the number of outcomes (Bonferroni),
-    1 at most; None with labels in fewer than two parts.
+    The result is the p-value of the outcome whose corrections differ most, times the number of
+    outcomes (Bonferroni), at most 1; None with labels in fewer than two parts.
     """
     label_masses = np.array([mass[sample.labelled] for mass in masses])
     inside = label_masses.any(axis=0)

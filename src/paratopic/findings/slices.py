@@ -81,7 +81,7 @@ class Slice:
 
 
 def describe_slices(slices: Sequence[Slice]) -> list[str]:
-    """Describe the result of `find_slices` in a line, followed by a line for each worse slice."""
+    """A line on the number of tested slices, followed by a line for each that `is_worse`."""
     worse = [str(row) for row in slices if row.is_worse]
     tested = plural(len(slices), "slice was", "slices were")
     if worse:
@@ -102,18 +102,18 @@ def slice_columns(
 
     Parameters
     ----------
-    rows
-        All paragraphs, with columns of metadata.
-    ids
-        Ids of the n evaluated paragraphs.
+    rows, ids
+        All paragraphs, with columns of metadata, and the ids of the n evaluated ones.
+    annotators
+        Id of a paragraph → the value of the column annotator.
     kept
         Names of the columns to keep; all by default.
 
     Returns
     -------
-    Name → value of each of the n paragraphs, "" for none: length, position (in the article),
-    heading, annotator, the columns of metadata with at most `MOST_VALUES` values, and the periods
-    of the dates.
+    Name → value of each of the n paragraphs: length, position (in the article; "" for none),
+    heading, annotator ("" for none), and, with `UNKNOWN` for none, the periods of the dates and the
+    columns of metadata with at most `MOST_VALUES` values.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def _period_columns(rows: pd.DataFrame, fields: Sequence[str]) -> dict[str, list
 
 
 def _check_column(name: str, columns: Collection[str], sizes: Mapping[str, int]) -> None:
-    """Refuse a column that does not exist, or one of metadata with more than `MOST_VALUES`."""
+    """Refuse a name with more than `MOST_VALUES` values (`sizes`), or one that `columns` lacks."""
     if sizes.get(name, 0) > MOST_VALUES:
         raise UserError(
             f"--by {name}: the column has {sizes[name]} values; slices need a column with "
@@ -176,12 +176,11 @@ def find_slices(
     confidence: float,
     seed: int,
 ) -> list[Slice]:
-    """Compare the accuracy in each slice with that elsewhere, by the columns of `slice_columns`.
+    """Test by permutations (see the module) whether accuracy is lower in slices than elsewhere.
 
-    Returns
-    -------
-    Slices, the worst first. A slice is left out if it or the rest has fewer than `LEAST`
-    paragraphs, or if an earlier slice has the same paragraphs.
+    `columns` are from `slice_columns`; the value "" makes no slice. The slice with the lowest
+    p-value comes first. A slice is left out if it or the rest has fewer than `LEAST` paragraphs, or
+    if an earlier slice has the same paragraphs.
     """
     outcomes = predictions.outcomes
     members = _members(columns, outcomes.counts > 0)
@@ -212,7 +211,7 @@ def find_slices(
 
 
 def _members(columns: Mapping[str, Sequence[str]], used: Targets) -> list[tuple[str, str, Targets]]:
-    """Column and value of each slice, and whether each paragraph is in it, (n,)."""
+    """Column and value of each slice to test, and which of the `used` rows are in it, (n,)."""
     members: dict[bytes, tuple[str, str, Targets]] = {}
     for column, values in columns.items():
         cells = np.array(values, dtype=object)
@@ -236,7 +235,7 @@ def _design_effects(contrasts: Array, right: Array, groups: Integers) -> Array:
 def _interval(
     accuracy: float, shares: Array, right: Array, groups: Integers, confidence: float
 ) -> tuple[float, float]:
-    """Interval of the accuracy of a slice, whose predictions have these weights, with sum 1."""
+    """Jeffreys' interval of a slice's accuracy; `shares`, (n,), are weights with the sum 1."""
     rows = float(effective_size(shares))
     shrunken = (accuracy * rows + 0.5) / (rows + 1)
     spread = shrunken * (1 - shrunken)

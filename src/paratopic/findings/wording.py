@@ -70,7 +70,7 @@ EFFECTIVE = "effective labels: the number of labels drawn at random that would b
 
 
 def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
-    """Write a sentence to cite: the clearest change, or else the largest share of a topic."""
+    """Write "To cite: ..." on the clearest difference (`_change`), or else on the largest share."""
     changes = findings.changes[~findings.is_trend]
     changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
     if len(changes) and findings.compared:
@@ -88,7 +88,10 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
 
 
 def _change(findings: Findings, changes: pd.DataFrame, corpus: Corpus, confidence: float) -> str:
-    """Write a sentence on the change that is largest for the width of its interval."""
+    """Write a sentence on the difference that is largest relative to the width of its interval.
+
+    If the interval contains 0, the sentence says that no topic differs significantly.
+    """
     # The interval of a difference between two counts has no width.
     clarity = changes["change"].abs() / (changes["high"] - changes["low"]).clip(lower=1e-9)
     row = changes.iloc[int(clarity.argmax())]
@@ -115,7 +118,7 @@ def _change(findings: Findings, changes: pd.DataFrame, corpus: Corpus, confidenc
 
 
 def _basis(findings: Findings, corpus: Corpus) -> str:
-    """Name the labels and predictions that shares are estimated from."""
+    """Write "estimated from the model's predictions for all N paragraphs, corrected with ..."."""
     labels = "labelled articles" if corpus.counted == "articles" else "labels"
     n_labels = f"{findings.table['labels'].iloc[0]:,}"
     # Labels that were not drawn at random have an effective count below 1.
@@ -130,7 +133,7 @@ def _basis(findings: Findings, corpus: Corpus) -> str:
 
 
 def _trends(findings: Findings) -> str:
-    """Name the topics with a trend; "" for none."""
+    """Sentence, after a blank, that names the topics with a significant trend; "" for none."""
     trends = findings.changes[findings.is_trend]
     clear = trends[(trends["low"] > 0) | (trends["high"] < 0)]
     topics = shortened_list([short_name(name) for name in clear["topic"]], MOST_LISTED)
@@ -145,7 +148,7 @@ def method(corpus: Corpus) -> str:
 
 
 def population(corpus: Corpus) -> str:
-    """Say whether intervals are about these texts alone or about further articles like these."""
+    """Say whether intervals are about these texts or further articles, and warn of few articles."""
     size = describe_size(corpus.rows)
     if corpus.clusters is None:
         line = f"Intervals are about these texts alone ({size})"
@@ -167,7 +170,7 @@ def clustering(corpus: Corpus) -> str:
 
 
 def marks(findings: Findings) -> list[str]:
-    """Explain effective labels and the marks of shares, a line each."""
+    """Explain effective labels, and "=" and "*" after shares, in a line for each that occurs."""
     lines = [EFFECTIVE] if findings.is_effective else []
     if (findings.table["rests_on"] == COUNT).any():
         lines.append(
@@ -189,7 +192,7 @@ def marks(findings: Findings) -> list[str]:
 
 
 def notes(findings: Findings) -> list[str]:
-    """Explain shares and differences without an interval, a line each."""
+    """Lines of `marks`, and on missing labels, unknown times, and groups too small to compare."""
     lines = marks(findings)
     if missing_labels(findings):
         lines.append(_describe_missing(findings))
@@ -213,7 +216,7 @@ def notes(findings: Findings) -> list[str]:
 
 
 def missing_labels(findings: Findings) -> dict[str, int]:
-    """Number of labels that each group without an interval needs for one, or for a count."""
+    """Group without an interval → number of further labels it needs for one, or for a count."""
     groups = findings.groups
     few = groups["rests_on"].isin([BORROWED, FEW]) & (groups["labels"] < LEAST_LABELS)
     missing = (groups["n"].clip(upper=LEAST_LABELS) - groups["labels"])[few]
@@ -221,7 +224,7 @@ def missing_labels(findings: Findings) -> dict[str, int]:
 
 
 def _describe_missing(findings: Findings) -> str:
-    """List the missing labels of groups, and the command that draws them."""
+    """Sentences on the labels that groups lack and, for one column, the command to draw them."""
     missing = missing_labels(findings)
     listed = shortened_list([f"{abridged(name)}: {n}" for name, n in missing.items()], MOST_LISTED)
     keys = [str(name) for name in findings.table if name not in COLUMNS]
@@ -244,7 +247,7 @@ def counting_rule(counted: Counted, copies: bool) -> str:
 
 
 def outlook(findings: Findings, corpus: Corpus) -> list[str]:
-    """Describe texts that do not count, and the number of labels for narrow intervals."""
+    """Lines on frames, on boilerplate left out, and on labels or articles to narrow intervals."""
     lines = []
     if corpus.frames:
         frames = shortened_list(list(corpus.frames), MOST_LISTED)
@@ -274,11 +277,8 @@ def needed_labels(groups: pd.DataFrame, corpus: Corpus) -> dict[float, int]:
     """Number of further labels, drawn at random from groups, that make all intervals narrow.
 
     The groups are rows of `Findings.groups`. Widths fall with the root of the number of labels, and
-    of unlabelled texts. Better predictions with more labels are not taken into account.
-
-    Returns
-    -------
-    Half of the widest interval, such as 0.05 → number of labels, without halves that are reached.
+    of unlabelled texts. Better predictions with more labels are not taken into account. The keys
+    are halves of the widest interval, those of `NARROW` that are not reached, such as 0.05.
     """
     needed = {}
     for half in NARROW:
@@ -291,8 +291,9 @@ def needed_labels(groups: pd.DataFrame, corpus: Corpus) -> dict[float, int]:
 
 
 def further_labels(findings: Findings, corpus: Corpus) -> tuple[int, str]:
-    """Number of labels to draw next, from each group if there are groups, and their effect.
+    """Total number of labels to draw next, and their effect in words, "give each group ...".
 
+    Labels that groups lack for an interval come first, then those for the first of `needed_labels`.
     The number is 0 if all intervals are narrow, or if further articles narrow them more.
     """
     n_missing = sum(missing_labels(findings).values())
@@ -308,9 +309,9 @@ def further_labels(findings: Findings, corpus: Corpus) -> tuple[int, str]:
 def plan(
     groups: Mapping[str, tuple[int, int, int]], known: tuple[str, float] | None, confidence: float
 ) -> list[str]:
-    """Write how wide the intervals of shares in groups will be once a draw is labelled.
+    """Write how wide intervals of groups will be after a draw, and after larger ones (`PLANNED`).
 
-    Predictions, which may narrow the intervals, are not used.
+    There is a line for each draw. Predictions, which may narrow the intervals, are not used.
 
     Parameters
     ----------
@@ -319,10 +320,6 @@ def plan(
         paragraphs.
     known
         The most frequent topic so far and its share, 0 to 1; None if there are no labels yet.
-
-    Returns
-    -------
-    A line for this draw, and one for each larger draw of `PLANNED`.
     """
     after = sorted(n_labels + n_drawn for n_labels, n_drawn, _ in groups.values())
     few = sum(n_labels + n < min(LEAST_LABELS, size) for n_labels, n, size in groups.values())
@@ -345,7 +342,7 @@ def plan(
 
 
 def _half_widths(n: int, largest: int, known: tuple[str, float] | None, confidence: float) -> str:
-    """Half widths with n labels in the largest group, at a share of 50% and at the known share."""
+    """Write "about ± 20 points at a share of 50%", followed by the same for the known share."""
     shares = {"": 0.5}
     if known:
         shares[f" ({known[0]} so far)"] = known[1]
@@ -381,9 +378,10 @@ class Overview:
 def overview(
     corpus: Corpus, confidence: float, seed: int, drawn_by: Collection[str] = ()
 ) -> Overview:
-    """Estimate shares for the report; the parameters are those of `find_shares`.
+    """Estimate shares of a corpus, and by the columns of `_columns`, for the report.
 
-    If labels were drawn by a period (`drawn_by`), shares are by that period.
+    The `seed` is that of `find_shares`. `drawn_by` has the columns by whose groups labels were
+    drawn; if one is a period, shares are by that period.
     """
     overall = find_shares(corpus, [], confidence)
     names = _columns(corpus, confidence, drawn_by)

@@ -51,10 +51,10 @@ class Reading(NamedTuple):
 
 
 def nearness(similarity: Array) -> Array:
-    """Summarise the similarity of n texts to m others, (n, m), in one number per text, (n,).
+    """Summarise the similarities s (n, m) of n texts to m others in one number per text, (n,).
 
-    The number is the log of the mean exponential, which lies between the mean and the largest
-    similarity.
+    The number, log(mean(exp(c * s))) / c with c = `SHARPNESS`, lies between the mean and the
+    largest similarity.
 
     >>> nearness(np.array([[0.5, 0.5], [0.5, 0.1]])).round(2).tolist()
     [0.5, 0.47]
@@ -88,7 +88,7 @@ class LinearHead(NamedTuple):
         return logits
 
     def read(self, windows: Windows, mode: Mode, n_texts: int) -> Reading:
-        """Compute the logits of n texts from their windows."""
+        """Combine the logits of n texts' windows by `mode.combine_windows`; count the windows."""
         features, owner, lengths = windows
         logits = mode.combine_windows(self.logits(features), lengths, owner, n_texts)
         return Reading(logits, np.bincount(owner, minlength=n_texts))
@@ -103,12 +103,13 @@ class LinearHead(NamedTuple):
 
 
 def read_head(path: Path) -> LinearHead:
-    """Read a head from a file of a model's folder.
+    """Read a head from the safetensors file that `LinearHead.save` wrote.
 
     Raises
     ------
     ValueError
-        The shapes of the weights do not fit each other, or a weight is not finite.
+        The shapes of the arrays do not fit each other, or a number in an array other than
+        `intercept` is not finite. A missing array is a KeyError.
     """
     from safetensors.numpy import load_file
 
@@ -145,7 +146,7 @@ class ContextWeights:
     title: float = 0.0
 
     def place_weights(self, texts: Texts) -> Array:
-        """Weights of the `PLACES` around n texts, (n, p); 0 where a place has no text."""
+        """Weights of the p `PLACES` around n texts, (n, p); 0 where a place has no text."""
         near = [self.neighbours**distance for _, distance in NEIGHBOUR_PLACES]
         weights = np.tile([*near, self.heading, self.title], (len(texts), 1))
         lengths = np.array([[len(text)] for text in texts.plain]).reshape(-1, 1)
@@ -157,7 +158,7 @@ class ContextWeights:
         return np.asarray(self.place_weights(texts).any(axis=1))
 
     def parts(self, text: Text) -> list[str]:
-        """The `PARTS` of the context of a text that have a weight above 0."""
+        """The `PARTS` of a text's context that are not empty and have a weight above 0."""
         (weights,) = self.place_weights(numbered([text]))
         read = {part for (part, _), weight in zip(PLACES, weights, strict=True) if weight > 0}
         return [part for part in PARTS if part in read]
@@ -168,8 +169,8 @@ class ContextWeights:
 
         Raises
         ------
-        ValueError
-            A weight is not a number from 0 to 1.
+        ValueError, TypeError
+            A weight is not a number from 0 to 1, or a name is not that of a weight.
         """
         for name, weight in values.items():
             if isinstance(weight, bool) or not 0 <= weight <= 1:
@@ -205,17 +206,17 @@ class ContextMatrix(NamedTuple):
         return sparse.csr_matrix((self.weight, (self.row, self.column)), shape)
 
     def sums(self, embeddings: Array) -> Array:
-        """Weighted sums of the context's embeddings, (n, d), from those of all texts, (m, d)."""
+        """Sum the weighted `embeddings`, (m, d), of each text's context, not its own, (n, d)."""
         total = np.zeros((len(self.own), embeddings.shape[1]))
         np.add.at(total, self.row, self.weight[:, None] * embeddings[self.column])
         return total
 
 
 def weigh_texts(texts: Texts, weights: ContextWeights) -> ContextMatrix:
-    """Compute the weights of texts and their context, without context of weight 0.
+    """Number the distinct texts among n texts and their context, and weight the context.
 
-    Each distinct text is listed once, in the order of first occurrence: first the texts, then the
-    context.
+    Context of weight 0 is left out. `ContextMatrix.texts` has each distinct text once, in the order
+    of first occurrence: first the n texts, then their context.
     """
     weight = weights.place_weights(texts)
     row, place = np.nonzero(weight)

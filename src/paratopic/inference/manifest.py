@@ -62,10 +62,10 @@ class Manifest(NamedTuple):
 
 
 def write_manifest(folder: Path, topics: Topics, calibration: Mapping[str, object]) -> None:
-    """Write the manifest, which turns the folder of a fit into a model, and `NOTE` as its card.
+    """Turn the folder of a fit into a model: write a manifest and a card, and delete fit.json.
 
-    The manifest records the checksums of the files that prediction reads. The calibration is
-    `dataclasses.asdict` of a `Calibration`.
+    The manifest has the topics, the calibration (`dataclasses.asdict` of a `Calibration`), the
+    content of fit.json, and checksums of the files that prediction reads. The card is `NOTE`.
     """
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     kind = about["kind"]
@@ -94,9 +94,8 @@ def read_manifest(folder: Path) -> Manifest:
     Raises
     ------
     UserError
-        The folder does not exist or is not a paratopic model; a file that prediction reads is
-        missing or damaged; other files are listed; or a number is out of bounds. The message names
-        the file.
+        The folder or its manifest does not exist; the manifest has another format, an impossible
+        value or other files than prediction reads; or a file is missing or has another checksum.
     """
     if not folder.is_dir():
         raise UserError(
@@ -133,7 +132,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _parse(values: Mapping[str, Any]) -> Manifest:
-    """Build the manifest from parsed JSON; raise ValueError if a value is impossible."""
+    """Build the manifest from parsed JSON; an impossible value raises one of `_DAMAGE`."""
     mode, codebook = values["topics"]["mode"], values["topics"]["codebook"]
     if mode not in get_args(ModeName):
         raise ValueError(f"topics.mode is {mode!r}")
@@ -157,12 +156,12 @@ def digest_of(folder: Path) -> str:
 
 
 def card_mark(folder: Path) -> dict[str, str]:
-    """Entry in the head of a model's card that identifies the model."""
+    """Entry in the head of a model's card: "paratopic_model" → "sha256:" and its `digest_of`."""
     return {"paratopic_model": f"sha256:{digest_of(folder)}"}
 
 
 def is_card_of(card: str, folder: Path) -> bool:
-    """Whether a card belongs to the model in a folder."""
+    """Whether the text of a card has the `card_mark` of the model in a folder."""
     return all(f"\n{key}: {value}\n" in card for key, value in card_mark(folder).items())
 
 

@@ -188,25 +188,21 @@ class Model:
     def predict_article(
         self, paragraphs: Sequence[str], headings: Sequence[str] | None = None, title: str = ""
     ) -> list[Prediction]:
-        """Predict the topics of the paragraphs of one article, each with its context.
+        """Predict the topics of n paragraphs of one article, each with its context.
 
         Parameters
         ----------
         paragraphs
-            n paragraphs in the order of the article.
-        headings
-            n headings, one above each paragraph, ``""`` for none; by default no headings.
-        title
-            Title of the article; by default ``""``, for none.
-
-        Returns
-        -------
-        n predictions in the same order.
+            n paragraphs in the order of the article, which is also that of the n predictions. The
+            context of each is the paragraphs around it, its heading and the title.
+        headings, title
+            n headings, one above each paragraph, ``""`` for none, and the title of the article; by
+            default none.
 
         Raises
         ------
         TypeError
-            `paragraphs` is a single str, or an item is not a str.
+            `paragraphs` is a single str, or an item is not a text.
         ValueError
             The numbers of headings and paragraphs differ.
         """
@@ -215,15 +211,12 @@ class Model:
     def explain(self, text: Text) -> Explanation:
         """Explain the prediction for a text by leaving out each of its parts in turn.
 
-        Parameters
-        ----------
-        text
-            A str or a `Passage` of any length. The parts are its sentences and, for a `Passage`,
-            the parts of its context. A blank text has no parts.
+        The parts are the sentences of the text and, for a `Passage`, the parts of its context that
+        the model reads. The share of a part is the logit of the whole minus that without the part.
 
         Returns
         -------
-        The prediction, its logits, and the share of each part in them.
+        The prediction, its logits and the shares of the parts; a blank text has only a prediction.
 
         Raises
         ------
@@ -256,7 +249,7 @@ class Model:
         )
 
     def _relative_logits(self, texts: Sequence[Passage]) -> tuple[list[str], Array]:
-        """Names of the r outcomes that the first of n texts can have, and the logits, (n, r)."""
+        """Names of the r outcomes with p > 0 in the first text; `Mode.centred` logits, (n, r)."""
         probabilities = self.mode.complete(self.predict_proba(texts))
         known = probabilities[0] > 0
         logits = self.mode.logits(np.clip(probabilities[:, known], SMALLEST, 1 - SMALLEST))
@@ -264,14 +257,9 @@ class Model:
         return list(compress((*self.classes_, NO_TOPIC_SHORT), known)), self.mode.centred(logits)
 
     def embed(self, texts: Sequence[Text]) -> Features:
-        """Compute the features of texts without context: embeddings, or TF-IDF for the baseline.
+        """Compute features of n >= 1 texts without context: embeddings, or TF-IDF for the baseline.
 
         The dot product of two rows is the cosine similarity of the texts.
-
-        Parameters
-        ----------
-        texts
-            n >= 1 texts of any length. Their context is ignored.
 
         Returns
         -------
@@ -286,9 +274,10 @@ class Model:
         return self._classifier.embed(_encodable(numbered_texts(texts)).plain)
 
     def scored(self, texts: Texts, forced: bool = False) -> tuple[Scores, Targets, Integers, Array]:
-        """Compute scores of n texts and apply the thresholds. Blank texts have scores of 0.
+        """Compute calibrated scores of n texts and apply the thresholds; blank texts have score 0.
 
-        With `forced`, in mode single, every text is known to have a topic, also a blank one.
+        Texts without context that the model reads have a calibration of their own. In mode single,
+        `forced` scales scores to sum to 1, and each text, even a blank one, gets a topic.
 
         Returns
         -------
@@ -322,7 +311,7 @@ def numbered_texts(texts: object) -> Texts:
 
 
 def check_texts(texts: object) -> list[Text]:
-    """List an iterable of texts; for anything else, a TypeError names the remedy."""
+    """List an iterable of texts; a TypeError refuses a single text, a dict, a table and others."""
     if isinstance(texts, (str, Passage)):
         raise TypeError("texts must be a list of str; for one text write [text]")
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):
@@ -393,23 +382,15 @@ def predict(texts: Iterable[Text]) -> list[Prediction]: ...
 def predict(texts: Text | Iterable[Text]) -> Prediction | list[Prediction]:
     """Predict topics with the default model (see `load`), which stays loaded until it changes.
 
-    A process downloads a model from MLflow or a hub only once.
-
-    Parameters
-    ----------
-    texts
-        A str or a `Passage`, or an iterable of n of them.
-
-    Returns
-    -------
-    One `Prediction` for a str or `Passage`; for an iterable, a list of n in the same order.
+    A str or a `Passage` gives one `Prediction`, and an iterable of them a list in the same order. A
+    process downloads a model from MLflow or a hub only once.
 
     Raises
     ------
     UserError
         There is no default model, or it is damaged.
     TypeError
-        An item is not a text.
+        `texts` is a DataFrame or a dict, or an item is not a text.
     """
     folder = _folder(None, _fetch_once)
     manifest = folder / MANIFEST
@@ -429,7 +410,11 @@ _fetch_once = functools.cache(fetch)
 def _folder(
     folder: str | os.PathLike[str] | None, fetch: Callable[[str, Path], Path] = fetch
 ) -> Path:
-    """Find the folder of the named model, or of the default model without a name."""
+    """Find the absolute path of a model's folder, by a name that `load` takes; it need not exist.
+
+    None stands for PARATOPIC_MODEL or else the champion. `fetch` downloads a remote model, from its
+    address and the project's root. A `UserError` reports a wrong digest, and a missing champion.
+    """
     name = str(folder or os.environ.get("PARATOPIC_MODEL") or "")
     address, mark, digest = name.partition("#sha256:")
     if mark and not digest:
@@ -462,7 +447,7 @@ def _champion_folder(path: Path) -> Path:
 
 
 def _load(folder: Path) -> Model:
-    """Load a model and try it on one text; any failure becomes a `UserError`."""
+    """Load a model and try it on `PROBE`; failures become a `UserError`, except ImportErrors."""
     manifest = read_manifest(folder)
     kind, topics = manifest.kind, manifest.topics
     try:

@@ -137,9 +137,7 @@ class Single(SingleLabels):
         return np.column_stack([scores, np.where(none > ROUNDING, none, 0)])
 
     def logits(self, probabilities: Scores) -> Scores:
-        """Convert probabilities to logits, both (n, `n_logits`); the inverse of `probabilities`.
-
-        The logits are the logs of the probabilities; a constant offset would not matter.
+        """Convert probabilities to their logs, both (n, `n_logits`); `probabilities` inverts it.
 
         >>> Single().logits(np.array([[0.5, 0.25, 0.25]])).round(2).tolist()
         [[-0.69, -1.39, -1.39]]
@@ -182,7 +180,7 @@ class Single(SingleLabels):
         return np.column_stack([targets, ~has_topic(targets)])
 
     def candidates(self, scores: Scores, thresholds: Array | Sequence[float] = (1.0,)) -> Targets:
-        """Which topic has the largest ratio of score to threshold, (..., k)."""
+        """Which topic has the largest ratio of score to threshold (ties: the first), (..., k)."""
         relative = scores / np.maximum(thresholds, SMALLEST)
         return one_hot(np.asarray(relative.argmax(axis=-1)), scores.shape[-1])
 
@@ -248,7 +246,8 @@ class Single(SingleLabels):
     ) -> tuple[Array, Targets]:
         """Probability that each label is wrong, (n,), and which labels contradict the scores, (n,).
 
-        A label contradicts the scores if it lacks the most probable topic.
+        The first is 1 minus the score of the label's topic or, without one, the highest score. A
+        label contradicts the scores if it lacks the most probable topic.
         """
         doubt = np.where(has_topic(targets), 1 - (scores * targets).sum(axis=1), scores.max(axis=1))
         return doubt, ~has_topic(targets & self.candidates(scores))
@@ -346,7 +345,7 @@ class Multi(MultiLabels):
     ) -> tuple[Array, Targets]:
         """Highest probability, over topics, that each label is wrong on the topic, (n,).
 
-        The second array, (n,), has whether the label contradicts the scores: it lacks a predicted
+        The second array, (n,), is True where a label contradicts the scores: it lacks a predicted
         topic, or has one that is not predicted. Scores between a topic's threshold and one half are
         too uncertain to contradict a label.
         """
@@ -404,7 +403,10 @@ class Calibration:
         return logits * self.scale + self.shift
 
     def check(self, k: int, n: int) -> None:
-        """Raise a ValueError if it, or `alone`, does not fit a model with k topics and n logits."""
+        """Raise a ValueError if a field, or `alone`, is impossible for k topics and n logits.
+
+        Sizes must fit, numbers are at most `LARGEST`, scales above 0 and shares from 0 to 1.
+        """
         sizes = {"scale": (1, n), "shift": (1, n), "thresholds": (1, k), "shares": (0, n)}
         for name, allowed in sizes.items():
             if len(getattr(self, name)) not in allowed:
@@ -421,7 +423,7 @@ class Calibration:
 
 
 def read_calibration(values: Mapping[str, Any]) -> Calibration:
-    """Rebuild a calibration from `dataclasses.asdict` of it, or from JSON of that.
+    """Rebuild a calibration and its `alone` from `dataclasses.asdict`, or from parsed JSON of that.
 
     >>> read_calibration({"scale": [2.0], "shift": [0.0], "thresholds": [0.5]}).thresholds
     (0.5,)

@@ -49,9 +49,9 @@ class LabelledParagraphs:
         object.__setattr__(self, "_features", self.model.embed(self.texts))
 
     def nearest(self, text: str) -> list[SimilarParagraph]:
-        """Find the `N_NEAREST` most similar paragraphs, in order of decreasing similarity.
+        """Find the `N_NEAREST` most similar paragraphs, or all if there are fewer, best first.
 
-        They include the text itself if it is labelled.
+        They include the text itself if it is labelled. Ties keep the order of the paragraphs.
         """
         products = self.model.embed([text]) @ self._features.T
         similarity = products if isinstance(products, np.ndarray) else products.toarray()

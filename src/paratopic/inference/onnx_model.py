@@ -73,10 +73,11 @@ def embed_in_context(
     context: ContextWeights,
     embed: Callable[[list[list[int]]], Array],
 ) -> Windows:
-    """Embed texts with their context, in rows of unit length.
+    """Embed the windows of texts with their context, in rows of unit length.
 
-    `embed` converts windows of token ids to embeddings of unit length, (n windows, d). It gets the
-    windows of each distinct text once.
+    A row is the embedding of a window plus the weighted `mean_embeddings` of the text's context,
+    scaled to unit length. `embed` converts windows of token ids to embeddings of unit length,
+    (n windows, d). It gets the windows of each distinct text once.
     """
     matrix = weigh_texts(texts, context)
     windows, text = read_windows(tokenizer, matrix.texts)
@@ -98,7 +99,10 @@ def embed_in_context(
 def mean_embeddings(
     embeddings: Array, windows: Sequence[Sequence[int]], owner: Integers, n_texts: int
 ) -> Array:
-    """Average the embeddings of each text's windows by length, in unit rows (n texts, d)."""
+    """Average the embeddings of each text's windows, weighted by length, as unit rows (n texts, d).
+
+    `owner` has the number of each window's text; each text needs a window.
+    """
     total = np.zeros((n_texts, embeddings.shape[1]))
     np.add.at(total, owner, embeddings * np.array([[len(window)] for window in windows]))
     norms: Array = np.linalg.norm(total, axis=1, keepdims=True)
@@ -133,7 +137,7 @@ class OnnxModel:
         self._open(n_processors())
 
     def run(self, windows: Sequence[Sequence[int]]) -> Array:
-        """Embeddings of windows of token ids, (n windows, d); no window is padded to a batch."""
+        """Embed one or more windows of token ids, (n windows, d), in batches of equal lengths."""
         # Batches of long windows take longest, so they come first and no processor waits for them.
         chunks = batches([len(window) for window in windows], BATCH_TOKENS)[::-1]
         session = self._open(n_processors() if len(chunks) == 1 else 1)
@@ -149,7 +153,7 @@ class OnnxModel:
         return embeddings
 
     def _open(self, threads: int) -> InferenceSession:
-        """The session with this number of threads, which is opened once."""
+        """The session with this number of threads, which the first call opens."""
         session = _sessions[self].get(threads)
         if session is None:
             import onnxruntime
@@ -175,7 +179,7 @@ _sessions: WeakKeyDictionary[OnnxModel, dict[int, InferenceSession]] = WeakKeyDi
 
 
 def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:
-    """Group rows of equal length into batches of at most `tokens` tokens, or of one row.
+    """Batch row numbers of equal length, shortest first: at most `tokens` tokens or one row each.
 
     >>> [rows.tolist() for rows in batches([5, 9, 5, 5], 10)]
     [[0, 2], [3], [1]]

@@ -87,12 +87,13 @@ class Explanation:
     """A prediction, and the share of each part of the text and its context in the logits.
 
     In mode single, logits are relative to the mean logit of all outcomes, which are the topics and
-    ``(none)``. Outcomes that did not occur in training are left out. A blank text has logits of 0.
+    ``(none)``. Outcomes of probability 0, such as those that did not occur in training, are left
+    out. If the text is blank without a sentence, its logits without the sentence count as 0.
 
     Parameters
     ----------
     logits
-        Topic → its logit.
+        Topic → its logit. Empty for a blank text.
     sentences
         The sentences of the text, in order.
     context
@@ -119,7 +120,7 @@ class Explanation:
 
 
 def sentences(text: str) -> Iterator[tuple[int, int]]:
-    """Find the start and end of each sentence of a text; a line break ends a sentence, too.
+    """Yield start and end of each sentence, without blanks around it; a line break ends one, too.
 
     >>> text = "The U.S. raised tariffs. Beijing replied."
     >>> [text[start:end] for start, end in sentences(text)]

@@ -48,15 +48,15 @@ _ON_HUB = re.compile(r"(?!models/)([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
 
 
 def store_uri(root: Path) -> str:
-    """URI of MLflow's store: MLFLOW_TRACKING_URI, by default a SQLite file in the project's root.
+    """URI of MLflow's store: MLFLOW_TRACKING_URI, by default mlflow.db in the project's root.
 
-    The file contains absolute paths. If the project was moved or copied, the paths are corrected
-    first: otherwise models would be written to the old folder, or not be found.
+    This SQLite file contains absolute paths. If the project was moved or copied, the paths are
+    corrected first: otherwise models would be written to the old folder, or not be found.
 
     Raises
     ------
     UserError
-        The folder of artifacts, or the file if it is used, is a link out of the project.
+        The folder mlruns or, without MLFLOW_TRACKING_URI, mlflow.db is a link out of the project.
     """
     refuse_outside(root / ARTIFACTS, root)
     if uri := os.environ.get("MLFLOW_TRACKING_URI"):
@@ -69,7 +69,11 @@ def store_uri(root: Path) -> str:
 
 
 def _correct_paths(database: Path, artifacts: Path) -> None:
-    """Replace the paths of artifacts in a database that was moved or copied with its project."""
+    """Correct the paths in MLflow's SQLite file after its project was moved or copied.
+
+    If the folder of an experiment is another one named mlruns, `artifacts` replaces it at the start
+    of all paths in `_PATH_COLUMNS`. After an error of SQLite, the file stays as it is.
+    """
     with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as store, store:
         here = artifacts.as_uri()
         others = store.execute(
@@ -94,7 +98,10 @@ def set_defaults() -> None:
 
 @contextmanager
 def store_errors(problem: str, advice: str = "") -> Iterator[None]:
-    """Raise a `UserError` with the problem and its reason if MLflow's store fails in the block."""
+    """Turn an error of MLflow's store in the block into a `UserError`: "problem: reason" + advice.
+
+    These are MlflowException, OSError, ImportError, and all of SQLAlchemy and Alembic.
+    """
     from mlflow.exceptions import MlflowException
 
     # An ImportError means that the driver of a database is missing.
@@ -113,11 +120,10 @@ def store_errors(problem: str, advice: str = "") -> Iterator[None]:
 
 @contextmanager
 def use_store(store: str) -> Iterator[None]:
-    """Make MLflow use a store in the block, for runs and for registered models.
+    """Make MLflow use the store with this URI in the block, and then the former one again.
 
-    If MLFLOW_REGISTRY_URI is set, registered models are looked up there. The argument
-    `tracking_uri` of `download_artifacts` is not enough: for a registered model, MLflow would open
-    or create a store in the current directory.
+    MLFLOW_REGISTRY_URI still decides where registered models are looked up. With only the argument
+    `tracking_uri` of `download_artifacts`, MLflow would look for them in the current directory.
     """
     import mlflow
 
@@ -162,7 +168,7 @@ def fetch(address: str, root: Path) -> Path:
 
 
 def _from_hub(address: str) -> Path:
-    """Download the model's files from the hub, or find them in its cache; return their folder."""
+    """Download the card and files of a hub's model, or use its cache; return the model's folder."""
     name, _, revision = address.partition("@")
     from huggingface_hub import constants, snapshot_download
 
@@ -178,7 +184,7 @@ def _from_hub(address: str) -> Path:
 
 
 def _from_mlflow(uri: str, root: Path) -> Path:
-    """Download a model into a folder that is deleted at exit; `root` is the project's folder."""
+    """Download a model of MLflow to a folder that is deleted at exit; return the model's folder."""
     set_defaults()
     store = store_uri(root)
     in_database = store.startswith(_DATABASES)

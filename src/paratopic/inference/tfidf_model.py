@@ -84,8 +84,8 @@ def transform_in_context(
 ) -> sparse.csr_matrix:
     """Compute features of n texts with their context, (n, d).
 
-    They are the sum of the text's features and those of its context, scaled to the norm of the
-    text's own features unless these are all 0. `transform` computes features without context.
+    They are the text's features plus the weighted features of its context, scaled to the norm of
+    the text's own unless these are all 0. `transform` computes features without context.
     """
     from scipy import sparse
 
@@ -176,13 +176,10 @@ class TfIdf:
 
     @classmethod
     def fit(cls, texts: Sequence[str], keywords: Keywords) -> tuple[TfIdf, sparse.csr_matrix]:
-        """Fit terms and inverse document frequencies to n texts, as TfidfVectorizer does.
+        """Fit TF-IDF to n texts; return the transform and the features of the texts, (n, n terms).
 
-        The keyword argument min_df (1 by default) has an effect, too.
-
-        Returns
-        -------
-        The fitted transform, and the features of the texts, (n, n terms).
+        As with TfidfVectorizer, terms are the sorted n-grams that at least min_df texts have (1 by
+        default), and a term in f texts has the idf log((1 + n) / (1 + f)) + 1.
         """
         empty = cls((), np.zeros(0), keywords)
         # A character n-gram lies within one word.
@@ -197,7 +194,7 @@ class TfIdf:
         return fitted, fitted._weigh(counts[:, kept])
 
     def _ngrams(self, text: str) -> Iterable[str]:
-        """N-grams of each size: word n-grams of a text, or character n-grams of a word.
+        """N-grams of each size: word n-grams of a text, or character n-grams of a padded word.
 
         The word n-grams of "aa bb cc" with sizes 1 and 2 are aa, bb, cc, aa bb, bb cc.
         """
@@ -224,7 +221,7 @@ class TfIdfUnion:
     def fit(
         cls, texts: Sequence[str], keywords: Mapping[str, Keywords]
     ) -> tuple[TfIdfUnion, sparse.csr_matrix]:
-        """Fit each feature to n texts (see `TfIdf.fit`); also return the features of the texts."""
+        """Clean n texts and fit a `TfIdf` for each name; also return the features, (n, n terms)."""
         from scipy import sparse
 
         cleaned = [clean(text) for text in texts]
@@ -270,7 +267,7 @@ def _char_ngrams(word: str, sizes: range) -> list[str]:
 
 
 def _count_table(rows: Iterable[Sequence[int]], width: int) -> sparse.csr_matrix:
-    """Count how often each number occurs in each row, (n rows, width); all are below `width`."""
+    """Count how often each number from 0 to `width` - 1 occurs in each row, (n rows, width)."""
     from scipy import sparse
 
     columns: list[int] = []

@@ -46,13 +46,10 @@ class Agreement:
 
 
 def agreement(votes: Iterable[Label], topics: Topics) -> Agreement | None:
-    """Measure agreement; None where no two annotators labelled the same paragraph.
+    """Measure the agreement of annotators; None if no two of them labelled the same paragraph.
 
-    Parameters
-    ----------
-    votes
-        The latest votes of each annotator, from `latest_votes`. An annotator with several votes on
-        a paragraph is left out there.
+    `votes` are the latest of each annotator, from `latest_votes`. Votes for unknown topics do not
+    count, nor do different votes of one annotator on a paragraph.
     """
     units = _units(votes, topics)
     if not units:
@@ -68,22 +65,15 @@ def agreement(votes: Iterable[Label], topics: Topics) -> Agreement | None:
 def krippendorff_alpha(units: Iterable[Sequence[TopicSet]]) -> float | None:
     """Krippendorff's alpha, for any number of annotators and of missing votes.
 
+    It is 1 for perfect agreement, 0 for agreement by chance, and below 0 for less; None where all
+    votes are the same, or no paragraph has two. `units` has the votes on each paragraph. See
     Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability",
-    https://repository.upenn.edu/asc_papers/43, with the MASI distance. Where no vote has several
+    https://repository.upenn.edu/asc_papers/43. The distance is MASI; where no vote has several
     topics, this is alpha for nominal data.
 
     >>> trade, security = frozenset({"trade"}), frozenset({"security"})
     >>> krippendorff_alpha([[trade, trade], [security, security]])
     1.0
-
-    Parameters
-    ----------
-    units
-        The votes on each paragraph. Paragraphs with fewer than two votes are ignored.
-
-    Returns
-    -------
-    1 for perfect agreement, 0 for agreement by chance; None where all votes are the same.
     """
     total: Counter[TopicSet] = Counter()
     observed = 0.0
@@ -98,7 +88,7 @@ def krippendorff_alpha(units: Iterable[Sequence[TopicSet]]) -> float | None:
 
 
 def _units(votes: Iterable[Label], topics: Topics) -> Units:
-    """The paragraphs that at least two annotators labelled, sorted."""
+    """Paragraph id → annotator → vote, sorted, where at least two annotators have one vote each."""
     votes_on: dict[str, dict[str, set[TopicSet]]] = {}
     none = frozenset(topics.outcomes) - frozenset(topics.names)
     for label in votes:
@@ -134,7 +124,10 @@ def _masi(one: TopicSet, other: TopicSet) -> float:
 
 
 def _macro_f1(units: Units, outcomes: Sequence[str], reference: str, other: str) -> float | None:
-    """Macro-F1 of the other annotator's votes, where those of the reference count as true."""
+    """Macro-F1 of the votes of `other`, with those of `reference` as truth, on shared paragraphs.
+
+    It is over the outcomes that `reference` gives any of these; None if there are none.
+    """
     shared = [unit for unit in units.values() if unit.keys() >= {reference, other}]
     true = targets_of([unit[reference] for unit in shared], outcomes)
     voted = targets_of([unit[other] for unit in shared], outcomes)

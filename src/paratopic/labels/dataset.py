@@ -33,19 +33,17 @@ _COLUMNS = ("id", "article", "title", "heading", "position", "text")
 def write_dataset(
     folder: Path, name: str, params: Params, data: Labelled, lines: Sequence[Label], anonymous: bool
 ) -> None:
-    """Write the folder of a dataset.
+    """Write paragraphs.parquet, answers.parquet and README.md of a dataset to an empty folder.
 
     Parameters
     ----------
-    folder
-        An empty folder.
     data
         The paragraphs, with topics of the codebook. Those without a hand label are left out,
         because the dataset does not distinguish weak labels from hand labels. In mode single, the
         label is the dominant topic or "none of the topics".
     lines
         Lines of labels.csv. Their votes on the paragraphs are written with current names of topics;
-        an empty list leaves out the table of votes.
+        without any, there is no answers.parquet.
     anonymous
         Whether to replace names of annotators by numbers, and to leave out notes.
     """
@@ -60,7 +58,7 @@ def write_dataset(
 
 
 def _table(data: Labelled) -> Dataset:
-    """The rows with their label: in mode single a class, in mode multi a list of classes."""
+    """`_COLUMNS` and "label", a class of `Topics.outcomes`, or in mode multi "labels", a list."""
     labels, outcomes = data.topics.labels, list(data.topics.outcomes)
     name = f"label{labels.plural}"
     features = {name: Value("int64" if name == "position" else "string") for name in _COLUMNS}
@@ -73,6 +71,7 @@ def _table(data: Labelled) -> Dataset:
 
 
 def _votes(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
+    """`VOTE_FIELDS` of each line, `cell` as topics; if `anonymous`, numbered names and no notes."""
     votes = pd.DataFrame(list(lines), columns=VOTE_FIELDS).rename(columns={"cell": "topics"})
     if not anonymous:
         return votes
@@ -82,7 +81,10 @@ def _votes(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
 
 
 def _card(name: str, params: Params, data: Labelled, votes: pd.DataFrame, digest: str) -> str:
-    """Text of the data set's README.md: YAML of its metadata, then the description."""
+    """Text of README.md: YAML for the Hub, a table of topics, the license and how to load the data.
+
+    `votes` has a row for each answer, if any. `digest` is the SHA-256 of paragraphs.parquet.
+    """
     topics = data.topics
     configs = [{"config_name": "paragraphs", "data_files": TABLE, "default": True}]
     if len(votes):

@@ -111,7 +111,7 @@ class Label:
 
     @property
     def time(self) -> datetime:
-        """Time of the vote, parsed from `when`; `NEVER` where it is empty."""
+        """Time of the vote, from `when`; `NEVER` if that is "", a `UserError` if not ISO 8601."""
         try:
             time = datetime.fromisoformat(self.when) if self.when else NEVER
         except ValueError:
@@ -177,15 +177,11 @@ def cell_of(names: Iterable[str] | None) -> str:
 def first_words(text: str, width: int = 60) -> str:
     """Shorten a text to its first words, by which people recognise a paragraph.
 
+    They are whole words of at most `width` characters, or the beginning of a longer first word.
+    Runs of white space become one space.
+
     >>> first_words("Tariffs rose on all goods", 12)
     'Tariffs rose'
-
-    Parameters
-    ----------
-    text
-        Any text; each run of white space becomes one space.
-    width
-        Highest number of characters. A single word that is longer is cut.
     """
     return shorten(text, width, placeholder="", break_on_hyphens=False)
 
@@ -215,17 +211,14 @@ def tidy(label: Label) -> Label:
 def read_lines(path: Path) -> list[Label]:
     """Read all lines of labels.csv in their order.
 
-    Raises
-    ------
-    UserError
-        The file or a column is missing, a line is incomplete, the quotes of a cell do not match, or
-        a time or a cell of the column drawn cannot be parsed.
+    A `UserError` reports a missing file or column, an incomplete line, quotes that do not match,
+    and a time or a cell of the column drawn that cannot be parsed.
     """
     return read_table(path)[1]
 
 
 def read_table(path: Path) -> tuple[list[str], list[Label]]:
-    """Read a file of labels: the names of its columns, and a label for each line."""
+    """Read the names of the columns and all lines of labels.csv; errors as for `read_lines`."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -236,22 +229,18 @@ def read_table(path: Path) -> tuple[list[str], list[Label]]:
 
 
 def append(path: Path, label: Label) -> Label:
-    """Add one line at the end of labels.csv; it is on the disk when this returns.
-
-    Earlier lines stay as they are, and are not parsed. A file that lacks a column or the last line
-    end, or is not UTF-8, is written anew, as by `rewrite`.
+    """Add a line at the end of labels.csv, on the disk when this returns; return it as written.
 
     The line gets the current time. If the clock was set back, it still gets a later time than that
-    of the label, which may be the time of a line that it replaces.
-
-    Returns
-    -------
-    The line as it was written.
+    of the label, which may be the time of a line that it replaces. Earlier lines stay as they are,
+    and are not parsed. A file that is missing, lacks a column or the last line end, or is not
+    UTF-8, is written anew by `rewrite`.
 
     Raises
     ------
     UserError
-        A cell is too long to be read again; for a file that is written anew, as for `read_lines`.
+        A cell is too long, or has a control character; for a file that is written anew, as for
+        `read_lines`.
     OSError
         The disk is full, or the file cannot be written. The file is left as it was.
     """
@@ -297,7 +286,7 @@ def state_of(path: Path) -> tuple[int, int, int] | None:
 
 
 def _add(path: Path, line: bytes) -> None:
-    """Add bytes at the end of the file, on the disk when this returns, or leave it as it was."""
+    """Append bytes to a file and sync it to the disk; an `OSError` leaves the file as it was."""
     with path.open("ab", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         try:
@@ -324,17 +313,9 @@ def backup(path: Path) -> Path:
 def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
     """Write the whole file anew, and keep the previous version as `backup`.
 
-    The separator and the line ends are those of the previous version.
-
-    Parameters
-    ----------
-    columns
-        Names of its columns; missing ones are added at the end.
-
-    Raises
-    ------
-    UserError
-        A cell is too long to be read again. The file is left as it was.
+    The separator and the line ends are those of the previous version. `columns` are names of
+    columns in their order; missing ones are added at the end. A cell that is too long, or has a
+    control character, is a `UserError`, and the file is left as it was.
     """
     further = dict.fromkeys(name for line in lines for name, _ in line.more)
     all_columns = list(dict.fromkeys([*columns, *_OWN, *further]))
@@ -352,7 +333,7 @@ def _decode(data: bytes, path: Path) -> str:
 
 
 def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
-    """Names of the columns, and the lines."""
+    """Names of the columns, and the lines, in the text of a file; `path` is for messages."""
     columns, rows = read_csv(text, path, COLUMNS[:2])
     # `append` writes all cells in quotes, and a line end: a last line without them is incomplete.
     last = text[max(map(text.rfind, "\r\n")) + 1 :]
@@ -363,6 +344,7 @@ def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
 
 
 def _label(where: str, row: dict[str, str]) -> Label:
+    """The line of a row of cells, with formulas unescaped; a `UserError` reports a wrong cell."""
     row = {name: unescape_formula(cell) for name, cell in row.items()}
     own = {name: row.get(name, "").strip() for name in _OWN}
     if not own["paragraph"]:
@@ -400,7 +382,11 @@ def _replace(path: Path, data: bytes) -> None:
 def _csv(
     lines: Iterable[Label], columns: Sequence[str], separator: str, end: str, is_whole: bool = False
 ) -> str:
-    """CSV of labels: rows to append to a file, or the whole file with its header if `is_whole`."""
+    """CSV of labels: rows to append, with all cells in quotes, or the whole file if `is_whole`.
+
+    A whole file has a header, and quotes where needed. Formulas are escaped. A `UserError` reports
+    a cell of more than `MAX_CELL` characters, or with a control character.
+    """
     quoting: Literal[0, 1] = csv.QUOTE_MINIMAL if is_whole else csv.QUOTE_ALL
     text = io.StringIO()
     writer = csv.DictWriter(LineFeeds(text, end), columns, quoting=quoting, delimiter=separator)

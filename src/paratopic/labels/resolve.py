@@ -71,6 +71,8 @@ def resolve(
 ) -> Resolved:
     """Compute the tables of votes, labels and the sample from all votes.
 
+    The label of a paragraph is by people, else by tables, else by weak sources.
+
     Parameters
     ----------
     table_votes
@@ -119,11 +121,11 @@ def join_labels(
     topics: Topics,
     ties: TieRule,
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Compute hand labels; votes of people replace those of tables on the same paragraph.
+    """The tables of hand votes (`VOTES_SCHEMA`) and hand labels (`LABELS_SCHEMA`), and messages.
 
-    Returns
-    -------
-    The tables of the votes and of the labels by hand, and messages for people.
+    Votes of people, even retired ones, replace those of tables on the same paragraph. Votes on
+    articles that no longer exist are left out, with a message. A `UserError` reports an unknown
+    topic, and other votes on paragraphs that no longer exist.
     """
     known = set(paragraphs["id"])
     votes = [vote for vote in current.votes if vote.paragraph in known]
@@ -146,11 +148,12 @@ def join_labels(
 def votes_of_weak_sources(
     frame: pd.DataFrame, lines: Sequence[Label], topics: Topics, voted_on: Collection[str]
 ) -> Iterator[dict[str, Any]]:
-    """Collect the votes of weak sources on paragraphs, as rows of votes.
+    """Yield the votes of weak sources on paragraphs, as rows for `vote_rows`.
 
-    A heading votes on the paragraphs of an article on which no person has voted yet. In other
-    articles it votes only on paragraphs with a hand label, for comparison. A rule votes for each
-    topic whose pattern matches; in mode multi, one vote contains all of these topics.
+    A heading votes, for the first topic that matches, on the paragraphs of an article on which no
+    person has voted yet. In other articles it votes only on paragraphs with a hand label, for
+    comparison. A rule votes for each topic whose pattern matches; in mode multi, one vote contains
+    all of these topics. Paragraphs with votes of people, but without a hand label, are left out.
 
     Parameters
     ----------
@@ -196,13 +199,7 @@ def _matching(patterns: Mapping[str, Pattern], text: str) -> Iterator[str]:
 
 
 def confidence_of(line: Label) -> float | None:
-    """Confidence of a weak source in its vote, 0 to 1; None where the cell is empty.
-
-    Raises
-    ------
-    UserError
-        The cell of the column confidence is not a number from 0 to 1.
-    """
+    """A source's confidence in its vote; None if the cell is empty, a `UserError` if not 0 to 1."""
     cell = dict(line.more).get("confidence", "").strip()
     if not cell:
         return None
@@ -224,7 +221,7 @@ def vote_rows(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
 
 
 def label_rows(label_of: Mapping[str, list[str]], by: str) -> pd.DataFrame:
-    """Make a table of labels: id → topics."""
+    """Make a table of labels, all `by` "hand" or by "weak": id → topics."""
     rows = [(paragraph, label, by) for paragraph, label in label_of.items()]
     return pd.DataFrame(rows, columns=LABELS_SCHEMA.names)
 
@@ -232,7 +229,10 @@ def label_rows(label_of: Mapping[str, list[str]], by: str) -> pd.DataFrame:
 def tables_in_current_names(
     votes: pd.DataFrame, labels: pd.DataFrame, topics: Topics
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Apply changes of the codebook since stage prepare to the tables of votes and labels."""
+    """Rename topics in tables of votes and labels, if the codebook changed since they were made.
+
+    Hand votes with a retired topic get the status "retired"; weak votes and labels are removed.
+    """
     given, is_retired = _renamed(votes["given"], topics)
     votes = votes.assign(given=given, status=votes["status"].mask(is_retired, "retired"))
     votes = votes[~is_retired | votes["kind"].isin(BY_HAND)]
@@ -258,7 +258,7 @@ def check_meanings(sources: Iterable[Source | str], topics: Topics) -> None:
 
 
 def _in_order(hand: pd.DataFrame, weak: pd.DataFrame, paragraphs: pd.DataFrame) -> pd.DataFrame:
-    """The votes by paragraph, kind and source, so that the order of files changes no result."""
+    """Hand and weak votes in one table, sorted by order of paragraphs, kind, source and topics."""
     place = {id_: row for row, id_ in enumerate(paragraphs["id"])}
     tables = [votes for votes in (hand, weak) if len(votes)]
     votes = pd.concat(tables, ignore_index=True) if tables else hand
@@ -276,7 +276,11 @@ def _row(vote: Label, status: str) -> dict[str, object]:
 def _aggregated(
     votes: Iterable[Label], topics: Topics, ties: TieRule
 ) -> tuple[list[dict[str, object]], dict[str, list[str]], Counter[Reason]]:
-    """Rows of people's votes; paragraph id → label; and the number of labels for each reason."""
+    """Rows of people's votes; paragraph id → label; and the number of paragraphs with each reason.
+
+    `aggregate` decides; with the rule leave_out, a tie gives no label. The status of a vote is
+    "tie" if there is one, "counts" if its counted topics are those of the label, else "outvoted".
+    """
     rows: list[dict[str, object]] = []
     label_of: dict[str, list[str]] = {}
     reasons: Counter[Reason] = Counter()
@@ -298,7 +302,10 @@ def _aggregated(
 def _table_rows(
     table_votes: pd.DataFrame, overruled: Collection[str], topics: Topics
 ) -> list[dict[str, Any]]:
-    """Rows of votes from the raw votes of tables."""
+    """Rows of raw votes of tables; status "overruled" for these ids, else "retired" or "counts".
+
+    An unknown topic is a `UserError`, which shows how to map the label of the table to a topic.
+    """
     rows = []
     for paragraph, source, cell, given, _, where in table_votes.itertuples(index=False, name=None):
         try:
@@ -328,7 +335,11 @@ def _known_meaning(names: Sequence[str], topics: Topics, where: str) -> Meaning:
 def _members(
     rows: pd.DataFrame, decided: Sequence[Label], table_draws: Collection[str]
 ) -> tuple[dict[str, set[str]], list[str]]:
-    """Each group from which paragraphs were drawn → its texts; and messages on other groups."""
+    """Each group from which `decided` lines were drawn → its texts; and messages on other groups.
+
+    One is about groups that no longer exist. Another is about groups of the same columns without
+    any draw, if no line was drawn from all paragraphs, and `table_draws` lacks "paragraph".
+    """
     n_drawn = Counter(line.group for line in decided if line.group)
     texts_in = texts_by_frame(rows, n_drawn)
     members = {group: texts_in[group] for group in n_drawn if group in texts_in}
@@ -351,7 +362,7 @@ def _members(
 
 
 def _sample(frame: pd.DataFrame, decided: Sequence[Label], members: Frames) -> pd.DataFrame:
-    """The table of the sample: paragraphs with a hand label, and drawn ones without a label."""
+    """The table of the sample: paragraphs with a hand label, or drawn without one (weight NaN)."""
     draw_of = dict(zip(frame["id"], frame["draw"], strict=True))
     draw_of |= {line.paragraph: line.draw for line in decided if line.drawn}
     has_label = has_hand_label(frame)
@@ -364,10 +375,10 @@ def _sample(frame: pd.DataFrame, decided: Sequence[Label], members: Frames) -> p
 def _weak_labels(
     weak_votes: pd.DataFrame, frame: pd.DataFrame, sources: WeakSources
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The votes of weak sources with a column `status`, and the weak labels.
+    """The votes of weak sources with a column `status`, and weak labels for unlabelled paragraphs.
 
-    The status is "counts" if the paragraph gets a weak label, else "overruled". If no paragraph
-    gets one, both tables are empty.
+    A paragraph gets one if its combined votes have a weight above 0. The status is "counts" if it
+    does, else "overruled". If no paragraph gets one, both tables are empty.
     """
     combined = combine_votes(frame, weak_votes, sources)
     names = np.array(sources.topics.names, dtype=object)
@@ -382,6 +393,7 @@ def _weak_labels(
 
 
 def _check(vote: Label, topics: Topics) -> None:
+    """Refuse a vote for an unknown topic by a `UserError` that explains `was` and `retired`."""
     try:
         topics.check(vote.names, vote.where)
     except UserError as error:
@@ -392,7 +404,11 @@ def _check(vote: Label, topics: Topics) -> None:
 
 
 def _absent_articles(votes: Sequence[Label], frame: pd.DataFrame) -> Counter[str]:
-    """Count votes on absent articles; other votes without a paragraph are a `UserError`."""
+    """Article that no longer exists → number of these votes on it; other votes are a `UserError`.
+
+    The votes are on paragraphs that `frame` lacks. The error lists those whose article exists, or
+    whose first words begin a paragraph of another one, with the most similar paragraph.
+    """
     articles = set(frame["article"])
     # The texts are on one line, as `first_words` writes them.
     texts = frame["text"].str.split().str.join(" ") if votes else frame["text"]
@@ -424,7 +440,7 @@ def _absent_articles(votes: Sequence[Label], frame: pd.DataFrame) -> Counter[str
 def _messages(
     absent: Counter[str], reasons: Counter[Reason], n_to_relabel: int, topics: Topics, ties: TieRule
 ) -> list[str]:
-    """Sentences on labels that are ignored, disputed or out of date, one for each kind."""
+    """Messages: one for each absent article, and one each on majorities, ties and old topics."""
     messages = [
         f"article {article} is not among the sources ({plural(count, 'label')} ignored)"
         for article, count in sorted(absent.items())

@@ -73,10 +73,12 @@ class Draws:
 
 
 def article_weights(frame: pd.DataFrame, labelled: pd.DataFrame, draws: Draws) -> pd.DataFrame:
-    """Weights and effective counts of texts in drawn articles, as if each text occurred once.
+    """The table of `text_weights` for labelled texts of articles that were drawn as a whole.
 
-    A text that several of the articles have is labelled in one of them, and counts once. An article
-    weighs more, the fewer articles were drawn from its frames. The table is as from `text_weights`.
+    An article shares the number of its paragraphs equally among those with a labelled text. The
+    parts of a text are added, and divided by its copies in `frame`; this, at most 1, is the
+    effective count. The weight is larger, the fewer articles were drawn from the frames of the
+    text's articles. `labelled` has the rows of these articles that have a label.
     """
     drawn = frame[frame["article"].isin(labelled["article"])]
     known = drawn[drawn["text"].isin(labelled["text"])]
@@ -103,7 +105,7 @@ def text_weights(draws: Draws) -> pd.DataFrame:
 
     Returns
     -------
-    Columns weight and effective_count, with the texts as index.
+    Columns weight and effective_count (the sum of weights, at most 1), with the texts as index.
     """
     sums = pd.DataFrame(0.0, list(draws.chance_of), ["weight", "density"])
     for frame, texts in draws.frames.items():
@@ -127,10 +129,10 @@ def text_weights(draws: Draws) -> pd.DataFrame:
 
 
 def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:
-    """Weights of M paragraphs that were labelled one after another.
+    """Weights of M paragraphs labelled one after another; those with the chance None are not drawn.
 
-    At step s, U paragraphs remain, and one of them is drawn with the probability chance / U. An
-    unbiased estimate of the total of any figure over the corpus is its sum over the paragraphs
+    At step s, U paragraphs of `n_texts` remain, and one is drawn with the probability chance / U.
+    An unbiased estimate of the total of any figure over the corpus is its sum over the paragraphs
     labelled before, plus U / chance times its value for the drawn one. The estimates of all such
     steps are added up, each times a(s). So a paragraph weighs a(s) U / chance for its own step, if
     it was drawn, and a(t) for each later step t. The factors a(s) make this 1 for each drawn
@@ -178,7 +180,7 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label], members: Frames) -
         Paragraph table with the labels joined. Its column `draw` has the unit of the draw for rows
         of labelled tables.
     lines
-        All lines of labels.csv, in its order.
+        Lines of people in labels.csv, in its order.
     members
         Part from which paragraphs were drawn (`Label.group`, or a table) → its texts. Draws from
         other groups count as chosen in another way.
@@ -187,7 +189,7 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label], members: Frames) -
     -------
     For each row the columns of `corpus.labelled.SAMPLE_SCHEMA` except the paragraph. Weight and
     effective_count are 1 if all were drawn at random from all paragraphs, and NaN without a label.
-    All weights are NaN if the labels are not a sample.
+    Weights are 0 outside of the parts that labels represent; all are NaN if labels are no sample.
     """
     all_rows = frame.index
     frame = frame[~frame["boilerplate"]]  # boilerplate is never drawn
@@ -222,7 +224,10 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label], members: Frames) -
 
 
 def _draws(hand: pd.DataFrame, lines: Iterable[Label], frames: Frames) -> Draws:
-    """The draws of texts with a hand label; the parameters are those of `weigh_sample`."""
+    """The draws of the texts of `hand`, rows with a hand label; `frames`: frame → its texts.
+
+    Drawn rows of tables, and rows without a line, come first, and then the draws of deciding lines.
+    """
     line_of = _deciding_lines(dict(zip(hand["id"], hand["text"], strict=True)), lines)
     # Drawn rows of tables, and labels without a line, come before the lines.
     table_rows = hand[(hand["draw"] != "") | ~hand["text"].isin(line_of)]
@@ -280,14 +285,8 @@ class Sample(Report):
 def sample_of(frame: pd.DataFrame, sample: pd.DataFrame, people: Iterable[Label]) -> Sample:
     """Describe the hand labels as a sample.
 
-    Parameters
-    ----------
-    frame
-        Paragraph table with labels and the columns of the sample.
-    sample
-        The table of the sample.
-    people
-        The latest votes of people.
+    `frame` is the paragraph table with labels and the columns of the sample, `sample` the table of
+    the sample, and `people` are the latest votes of people.
     """
     drawn = frame[frame["draw"] != ""]
     kind = None if drawn.empty else str(drawn["draw"].iloc[0])
@@ -309,7 +308,7 @@ def sample_of(frame: pd.DataFrame, sample: pd.DataFrame, people: Iterable[Label]
 
 
 def describe_sample(sample: Sample, n_labels: int) -> str:
-    """Describe the sample of hand labels in one line.
+    """Describe the sample of `n_labels` hand labels in one line; without any draw, say how to draw.
 
     >>> describe_sample(Sample(kind="paragraph", drawn=60), 75)
     'labels: 60 of 75 were drawn at random (paragraphs)'
@@ -356,6 +355,7 @@ def _deciding_lines(text_of: Mapping[str, str], lines: Iterable[Label]) -> dict[
 
     It is the earliest line with a draw, or the earliest line if none has one: a paragraph that is
     labelled again is not drawn again, and `merge` may have put the second vote before the first.
+    `text_of` has the text of each id with a hand label.
     """
     decided = [line for line in lines if line.is_decided and line.paragraph in text_of]
     line_of: dict[str, Label] = {}

@@ -126,8 +126,6 @@ def estimate_accuracy(
         (n,) true outcomes; `UNKNOWN` for paragraphs without a hand label.
     kinds
         (K,) number of the kind of each outcome. Outcomes of a kind are about equally hard.
-    confidence
-        Confidence of the intervals; 0.95 by default.
     """
     k = len(kinds)
     known = truth[truth != UNKNOWN]
@@ -225,8 +223,9 @@ def _accuracy(
 ) -> tuple[Array, Array, Array]:
     """Accuracy of a source's votes for t outcomes of a kind, from (K, K) votes by true outcome.
 
-    Each is a mixture of Beta distributions. Returned are their means, (t,), and the values below
-    and above which the share `tail` of each lies.
+    Each is a mixture of Beta distributions of the grid, weighted by their likelihood and a prior
+    with the mean `prior_mean`. Returned are their means, (t,), and the values below and above which
+    the share `tail` of each lies.
     """
     right, compared = np.diag(counts)[is_kind], counts.sum(axis=1)[is_kind]
     means, strengths = np.meshgrid(MEANS, STRENGTHS)
@@ -252,7 +251,8 @@ def _shares(table: Array, n_votes: Integers, labelled: Array, n_known: int) -> A
     """(K,) maximum-likelihood shares of the outcomes among all paragraphs, given the votes.
 
     They are estimated by expectation maximisation (Saerens, Latinne & Decaestecker 2002) from the
-    numbers of votes and the confusion matrices of sources. Paragraphs with a hand label count too.
+    numbers of votes and the confusion matrices of sources. Paragraphs with a hand label, `n_known`
+    with the shares `labelled`, count too; without any, the shares stay `labelled`.
     """
     if not n_known:
         return labelled
@@ -287,7 +287,10 @@ def _standardised(votes: Votes, n_sources: int) -> Array:
 
 
 def _slopes(votes: Votes, true: Integers, mean: Array, n_sources: int) -> Array:
-    """(s,) slopes of the logit of being right in confidence; 0 for sources without confidence."""
+    """(s,) `Accuracy.slope`, 0 to 3, by penalised likelihood; 0 for sources without confidence.
+
+    Votes with a known outcome in `true`, (m,), count. Intercepts are the logits of `mean`, (s, K).
+    """
     standardised, slopes = _standardised(votes, n_sources), np.zeros(n_sources)
     is_known = true != UNKNOWN
     for source in np.unique(votes.source[is_known & (standardised != 0)]):
@@ -305,10 +308,11 @@ def _slopes(votes: Votes, true: Integers, mean: Array, n_sources: int) -> Array:
 
 
 def _copies(votes: Votes, posterior: Array, n: int, n_sources: int) -> Array:
-    """(s, s) agreement of sources, corrected for that of sources independent given the truth.
+    """(s, s) agreement of sources beyond chance: (agreement - chance) / (1 - chance), 0 to 1.
 
-    It is estimated from all paragraphs on which both vote, with or without a hand label. If there
-    are few of them, the estimate is close to 1, so that sources count as copies.
+    Chance is the agreement of sources independent given the truth. Both are of all paragraphs on
+    which the two vote, with or without a hand label; 0 without any. If there are few of them, the
+    estimate is close to 1, so that sources count as copies.
     """
     copies = np.eye(n_sources)
     k = posterior.shape[1]

@@ -71,14 +71,14 @@ def summarise(
     notes: Sequence[str],
     about_sources: Mapping[str, object],
 ) -> Prepared:
-    """Count the labels, and collect messages about them.
+    """Make the content of prepare.json: counts of labels, the sample, weak sources and messages.
 
     Parameters
     ----------
     frame
         Paragraph table with labels and the columns of the sample.
     notes
-        Messages about the sources, which come before those about the labels.
+        Messages about the sources, which follow those about the votes.
     about_sources
         The fields of the report from `articles` to `read`, and `encoders`.
     """
@@ -109,7 +109,7 @@ def summarise(
 
 
 def _sample_message(n_drawn: int, n_hand: int | None) -> str:
-    """Say how many of the hand labels were drawn at random, and what follows for the figures."""
+    """Say how many of `n_hand` labels were drawn at random, and if figures describe the corpus."""
     if n_drawn < LEAST_DRAWN:
         return (
             f"{plural(n_drawn, 'label was', 'labels were')} drawn at random; from {LEAST_DRAWN} "
@@ -123,7 +123,7 @@ def _sample_message(n_drawn: int, n_hand: int | None) -> str:
 
 
 def describe_labels(report: Prepared) -> Iterator[str]:
-    """Describe the labels: lines for each kind of label, the sample and each weak source."""
+    """Yield lines: numbers of hand, weak and missing labels, the sample, and each weak source."""
     titles = {source: f"labelled {words}" for source, words in LABEL_SOURCES.items()}
     for source, title in (titles | {"none": "not labelled"}).items():
         if number := report.labelled_by.get(source):
@@ -160,7 +160,7 @@ def sources_that_label(prepared: Prepared) -> Sequence[Reliability]:
 
 
 def describe_sources(reliabilities: Iterable[Reliability]) -> list[str]:
-    """Describe the accuracy of weak sources, in a line for each."""
+    """A line for each weak source: its accuracy by topic, and the topics on which it is unused."""
     lines = []
     for name, rows in groupby(reliabilities, key=attrgetter("source")):
         parts, n_unknown, uninformative = [], 0, []
@@ -182,7 +182,7 @@ def describe_sources(reliabilities: Iterable[Reliability]) -> list[str]:
 
 
 def _copy_messages(rows: pd.DataFrame) -> Iterator[str]:
-    """A message about texts whose copies have different labels."""
+    """Yield a message on the number of texts whose copies have different labels, if any."""
     distinct = rows.assign(topic=rows["topic"].map(frozenset)).drop_duplicates(["text", "topic"])
     differ = distinct[distinct["text"].duplicated(keep=False)]
     if n := differ["text"].nunique():
@@ -196,7 +196,11 @@ def _copy_messages(rows: pd.DataFrame) -> Iterator[str]:
 def _topic_messages(
     frame: pd.DataFrame, labelled: Sequence[str], counts: Mapping[str, int], topics: Topics
 ) -> Iterator[str]:
-    """Messages about topics without labels or definitions, and texts in other languages."""
+    """Yield messages on missing definitions, texts in other languages, and topics without a label.
+
+    There is at most one of each: if some topics, not all, have a definition; if texts are in other
+    languages than the `labelled` texts or else the definitions; if a topic has 0 in `counts`.
+    """
     undefined = [topic.name for topic in topics.topics if not topic.description]
     if 0 < len(undefined) < len(topics.topics):
         yield (

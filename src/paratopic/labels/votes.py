@@ -53,13 +53,9 @@ def latest_votes(lines: Iterable[Label], topics: Topics) -> list[Label]:
 def current_votes(lines: Iterable[Label], topics: Topics) -> CurrentVotes:
     """Select the latest vote of each annotator on each paragraph; "?" withdraws it.
 
-    If an annotator has several votes of the same time, all that differ are kept. The latest vote
-    does not count if its topic was split or dropped since; earlier ones do not either.
-
-    Raises
-    ------
-    UserError
-        Two lines without an annotator have the same time and paragraph, and different topics.
+    If an annotator has several votes of the same time, all that differ are kept; in lines without
+    an annotator, they are a `UserError`. The latest vote does not count if its topic was split or
+    dropped since; earlier ones do not either.
     """
     lines_at: dict[tuple[str, str], dict[datetime, list[Label]]] = {}
     for line in lines:
@@ -89,12 +85,9 @@ def in_current_names(lines: Iterable[Label], topics: Topics) -> list[Label]:
 
 
 def _distinct_votes(votes: Sequence[Label]) -> list[Label]:
-    """Votes of one annotator, paragraph and time without repetitions.
+    """Votes of one annotator, paragraph and time, without repetitions of the same topics.
 
-    Raises
-    ------
-    UserError
-        The annotator has no name, so that votes that differ may be of different people.
+    Different votes are a `UserError` if the annotator has no name: they may be of different people.
     """
     vote_for: dict[tuple[str, ...], Label] = {}
     for vote in votes:
@@ -118,17 +111,12 @@ def by_paragraph(votes: Iterable[Label]) -> dict[str, list[Label]]:
 
 
 def aggregate(votes: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
-    """Choose the topics of a paragraph that count.
+    """Choose the topics of a paragraph that count, from at least one vote on it, in any order.
 
     In mode single, the dominant topic that most annotators voted for counts, with the further
     topics that were given most often with it. The order of the codebook breaks ties; "none of the
     topics" comes last. In mode multi, each topic that at least half of the annotators voted for
     counts.
-
-    Parameters
-    ----------
-    votes
-        Votes on one paragraph, at least one. Their order does not matter.
 
     Returns
     -------
@@ -151,10 +139,10 @@ def tie_rule_in_words(ties: TieRule, topics: Topics) -> str:
 
 
 def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) -> list[str]:
-    """Describe contradictions between lines, and which vote counts.
+    """Describe each of these paragraphs whose lines have different topics, and which vote counts.
 
-    Example: "a:1 – ann: trade, then security → security counts (latest answer)". There is one
-    message for each of these paragraphs that is in dispute.
+    Example: "a:1 – ann: trade, then security → security counts (latest answer)". Lines of one
+    annotator are in the order of time. Lines with retired topics are left out.
     """
     wanted = set(paragraphs)
     lines = [line for line in lines if line.paragraph in wanted and line.is_filled_in]
@@ -184,7 +172,8 @@ def merge(
 
     The order in which files are merged does not change the result, and neither does a second merge
     of the same file. Lines without an annotator keep their place at the top; the others are sorted.
-    The previous version is kept as labels.csv.bak.
+    The previous version is kept as labels.csv.bak. The errors are those of `read_lines` and
+    `current_votes`, and leave the file as it was.
 
     Parameters
     ----------
@@ -199,11 +188,6 @@ def merge(
     Returns
     -------
     The number of added lines, and a message for each dispute on the paragraphs of these lines.
-
-    Raises
-    ------
-    UserError
-        As for `read_lines` and `current_votes`; the file is left as it was.
     """
     with locked(path):
         columns, lines = read_table(path) if path.exists() else ([], [])
@@ -217,7 +201,11 @@ def merge(
 
 
 def _aggregate_dominant(votes: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
-    """The topics, by rank, that most votes give one paragraph, and whether votes differed."""
+    """The topics that count in mode single, and the reason, as `aggregate` returns them.
+
+    They are those of one vote. Votes rank by the number of votes with their dominant topic, its
+    place in the codebook, the number of votes with the same topics, and the places of these.
+    """
     n_votes = Counter(vote.names for vote in votes)
     n_dominant = Counter(vote.names[:1] for vote in votes)
 
@@ -236,6 +224,7 @@ def _aggregate_dominant(votes: Sequence[Label], topics: Topics) -> tuple[tuple[s
 
 
 def _aggregate_each(votes: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
+    """Mode multi: topics with at least half of the votes, in the codebook's order; the reason."""
     n_votes = Counter(name for vote in votes for name in vote.names)
     names = sorted(n_votes, key=lambda name: _place(name, topics))
     chosen = tuple(name for name in names if 2 * n_votes[name] >= len(votes))
@@ -251,6 +240,7 @@ def _place(name: str, topics: Topics) -> tuple[int, str]:
 
 
 def _verdict(votes: Sequence[Label], topics: Topics) -> str:
+    """Say for `disputes` which topics count by these votes, or that there is a tie or no label."""
     if not votes:
         return "no label, because the answer was taken back or the codebook changed"
     names, reason = aggregate(votes, topics)
@@ -266,7 +256,7 @@ def _shown(line: Label, topics: Topics) -> str:
 
 
 def _new_lines(lines: Sequence[Label], incoming: Sequence[Label], annotator: str) -> list[Label]:
-    """The incoming lines that the file does not contain, with their annotator filled in."""
+    """The incoming lines that `lines` lacks, each once, tidy and with `annotator` where unnamed."""
     known = {tidy(line).key for line in lines}
     new = []
     for line in map(tidy, incoming):
@@ -278,7 +268,7 @@ def _new_lines(lines: Sequence[Label], incoming: Sequence[Label], annotator: str
 
 
 def _in_order(lines: Sequence[Label], order: Mapping[str, int]) -> list[Label]:
-    """Lines without an annotator as they are, then the others by paragraph, annotator and time."""
+    """Lines without an annotator as they are, then the others by `order`, annotator and time."""
 
     def rank(line: Label) -> tuple[object, ...]:
         if not line.annotator:

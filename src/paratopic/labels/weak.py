@@ -68,22 +68,16 @@ class Reliability:
 
 @dataclass(frozen=True)
 class WeakSources:
-    """The weak sources, and their estimated accuracies.
-
-    Parameters
-    ----------
-    accuracies
-        Accuracy of the sources on each question (`Topics.labels`).
-    """
+    """The weak sources, and their estimated accuracies, one for each question (`Topics.labels`)."""
 
     names: tuple[str, ...]
     topics: Topics
     accuracies: tuple[Accuracy, ...]
 
     def reliabilities(self) -> Iterator[Reliability]:
-        """List the accuracy of each source by topic, with "none of the topics" last.
+        """Yield the accuracy of each source for each topic, with "none of the topics" last.
 
-        Topics for which a source never votes are left out.
+        Topics for which a source never votes are left out; mode multi has no "none of the topics".
         """
         labels = self.topics.labels
         questions = list(zip(labels.questions(self.topics.names), self.accuracies, strict=True))
@@ -106,16 +100,15 @@ class WeakSources:
 def estimate_sources(
     rows: pd.DataFrame, votes: pd.DataFrame, topics: Topics, confidence: float = 0.95
 ) -> WeakSources:
-    """Estimate the accuracy of each weak source from the rows with a hand label.
+    """Estimate the accuracy of each weak source for each topic from the rows with a hand label.
 
     Parameters
     ----------
     rows
-        Rows of the paragraph table with their labels. Hand labels of other rows are not used.
+        Rows of the paragraph table with their labels. Votes on rows without a hand label show how
+        frequent the topics are. Hand labels of other rows are not used.
     votes
         The votes of weak sources, a row for each; columns as in data/votes.parquet.
-    confidence
-        Confidence of the intervals; 0.95 by default.
     """
     weak = weak_votes_on(rows, votes)
     names = tuple(sorted(set(weak["source"])))
@@ -127,7 +120,10 @@ def estimate_sources(
 
 
 def combine_votes(rows: pd.DataFrame, votes: pd.DataFrame, sources: WeakSources) -> CombinedVotes:
-    """Combine the votes of weak sources on n rows, weighted by their accuracies."""
+    """Combine the votes of weak sources on n rows of the paragraph table, by their accuracies.
+
+    A topic is a target if it is the most probable outcome of its question, and its weight above 0.
+    """
     topics, none = sources.topics, sources.topics.labels.none_outcome
     questions = _questions(rows, weak_votes_on(rows, votes), topics, sources.names)
     targets, ratios, weights = [], [], []
@@ -144,7 +140,11 @@ def combine_votes(rows: pd.DataFrame, votes: pd.DataFrame, sources: WeakSources)
 def _questions(
     rows: pd.DataFrame, weak: pd.DataFrame, topics: Topics, names: Sequence[str]
 ) -> Iterator[tuple[npt.NDArray[np.int64], Votes, npt.NDArray[np.int64]]]:
-    """For each question: the outcomes of hand labels, the weak votes, and the kinds of outcomes."""
+    """For each question: the outcomes of hand labels, the weak votes, and the kinds of outcomes.
+
+    Outcomes are numbers, (n,), `UNKNOWN` without a hand label. Kinds, (K,), are 1 for the outcome
+    that no topic is true, and 0 for the others.
+    """
     by_hand, none = has_hand_label(rows).to_numpy(), topics.labels.none_outcome
     row, confidence = weak["row"].to_numpy(np.int64), weak["confidence"].to_numpy(np.float64)
     source = pd.Index(names).get_indexer(pd.Index(weak["source"]))

@@ -76,10 +76,11 @@ class Change:
         return self.kind in ("split", "drop")
 
     def topics(self, before: Topics) -> Topics:
-        """The codebook after the change, including former names.
+        """The codebook after the change; new topics take the place of the first of `names`.
 
-        A renamed topic keeps its definition and its patterns. Those of merged topics are joined.
-        Topics that come from a split are defined by their names until a person defines them.
+        A renamed topic keeps its definition and patterns; those of merged topics are joined. `was`
+        has the former names. A split or dropped topic moves to `retired`, with its former names. If
+        it has a definition, the parts of the split get a `default_definition`.
 
         Raises
         ------
@@ -104,7 +105,7 @@ class Change:
             raise UserError(f"{self.kind}: {error}") from None
 
     def _check(self, known: Collection[str]) -> None:
-        """Refuse unknown names, and new names that are taken."""
+        """Raise a `UserError` for topics not in `known`, or new names in it, except merged ones."""
         for name in self.names:
             if name not in known:
                 raise UserError(
@@ -119,7 +120,7 @@ class Change:
                 raise UserError(f'the codebook has a topic "{name}" already; {remedy}')
 
     def _new_topics(self, known: Mapping[str, Topic]) -> list[Topic]:
-        """The topics that replace the first one."""
+        """The new topics: none for a drop, the parts of a split, or one topic with former names."""
         first = known[self.names[0]]
         if self.needs_relabelling:
             if not first.definition:
@@ -132,7 +133,7 @@ class Change:
 
 
 def topic_entry(topic: Topic) -> str | CommentedMap:
-    """Convert a topic to an entry of the codebook: its name, or a mapping of its keys."""
+    """Convert a topic to an entry of the codebook: its name, or a mapping of keys with values."""
     if topic == Topic(topic.name):
         return topic.name
     keys = "name", "was", "definition", "heading", "pattern"
@@ -146,9 +147,10 @@ def topic_entry(topic: Topic) -> str | CommentedMap:
 
 
 def edit_yaml(path: Path, root: Path, change: Callable[[CommentedMap], None]) -> None:
-    """Edit the values of a YAML file in the project with this root.
+    """Edit a YAML file in the project with this root: `change` edits its values in place.
 
-    Comments, order, quotes and permissions stay the same, and a link stays a link.
+    Comments, order, quotes and permissions stay the same, and a link stays a link. A `UserError`
+    refuses a file outside of the project, and one that cannot be written with the same values.
     """
     refuse_outside(path, root)
     text = read_text(path)
@@ -169,7 +171,7 @@ def edit_yaml(path: Path, root: Path, change: Callable[[CommentedMap], None]) ->
 
 
 def change_entries(change: Change, before: Topics, file: CommentedMap) -> None:
-    """Change the entries in a file that contains the codebook.
+    """Apply a change of the topics `before` to the parsed file that contains them, in place.
 
     Comments move with the entry below them, except for those above the first entry, which stay.
     """
@@ -191,7 +193,7 @@ def _topics_location(file: CommentedMap) -> tuple[CommentedMap, str]:
 
 
 def set_topics(topics: Topics, file: CommentedMap) -> None:
-    """Replace the topics in a file, including the comments between them."""
+    """Replace the topics and `retired` in a parsed file, including the comments between them."""
     parent, key = _topics_location(file)
     set_value(parent, key, CommentedSeq(map(topic_entry, topics.topics)))
     if "retired" in parent:
@@ -216,7 +218,7 @@ def _retire(parent: CommentedMap, retired: Mapping[str, Sequence[str]]) -> None:
 
 
 def _rename(entries: CommentedSeq, number: int, topic: Topic) -> None:
-    """Set the name and the former names of an entry to those of a topic."""
+    """Set `name` and `was` of entry `number` to those of a topic; a str becomes a mapping."""
     comments, node = _swap_comments(entries, number), entries[number]
     if isinstance(node, str):
         entries[number] = node = CommentedMap(name=node)
@@ -229,7 +231,7 @@ def _rename(entries: CommentedSeq, number: int, topic: Topic) -> None:
 
 
 def _replace(entries: CommentedSeq, number: int, new: Sequence[Topic]) -> None:
-    """Replace an entry by new ones, or remove it."""
+    """Replace entry `number` by entries of the new topics, or remove it if there are none."""
     comments = _swap_comments(entries, number)
     for topic in new[::-1]:
         entries.insert(number + 1, topic_entry(topic))
@@ -242,7 +244,7 @@ def _replace(entries: CommentedSeq, number: int, new: Sequence[Topic]) -> None:
 
 
 def _swap_comments(node: CommentedMap | CommentedSeq, key: str | int, new: str = "") -> str:
-    """Replace the comments and empty lines below a value, and return the old ones.
+    """Replace the comments and empty lines below `node[key]` by `new`, and return the old ones.
 
     These are whole lines, which ruamel stores at the last scalar of the value. A comment on the
     line of the value stays.
@@ -263,7 +265,7 @@ def _swap_comments(node: CommentedMap | CommentedSeq, key: str | int, new: str =
 
 
 def _merge(topics: Sequence[Topic]) -> Topic:
-    """Merge topics: all descriptions, then all doubtful cases; patterns become alternatives."""
+    """Merge topics under the first name: descriptions, doubtful cases; patterns joined by |."""
     descriptions = [topic.description for topic in topics]
     cases = [topic.definition.strip().removeprefix(topic.description) for topic in topics]
     definition = " ".join(part.strip() for part in [*descriptions, *cases] if part.strip())

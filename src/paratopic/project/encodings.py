@@ -33,23 +33,16 @@ _LIKELY = ("cp1252", "cp1250", "cp1254")
 
 
 def decode(data: bytes, source: str) -> str:
-    """Decode the bytes of a text file.
+    """Decode the bytes of a text file; messages call it `source`, such as "standard input".
 
     A byte order mark names the encoding, UTF-8 or UTF-16, and is removed. Text without one is read
     as UTF-8 or, if that fails, in its probable encoding, with a warning.
 
-    Parameters
-    ----------
-    data
-        Content of the file.
-    source
-        Source of the bytes for messages: a path, "standard input".
-
     Raises
     ------
     UserError
-        The bytes are no text in any encoding, or different texts in several ones; or the text is
-        blank.
+        The bytes are damaged UTF-8 or UTF-16, no text in any encoding, or different texts in
+        several ones; or the text is blank or has a control character.
     """
     bom = next((bom for bom in _BOMS if data.startswith(bom)), b"")
     encoding = _BOMS.get(bom, "utf-8")
@@ -85,7 +78,10 @@ def read_decoded(path: Path) -> str:
 
 
 def _guess(data: bytes, source: str, first: int) -> tuple[str, str]:
-    """Decode text that is not UTF-8 from its byte `first` on; returns it and its encoding."""
+    """Decode text that is not UTF-8 at byte `first`, with a warning; return it and its encoding.
+
+    A `UserError` reports that there are no, or several, `possible_encodings`.
+    """
     possible = possible_encodings(data)
     if not possible:
         raise UserError(
@@ -106,12 +102,10 @@ def _guess(data: bytes, source: str, first: int) -> tuple[str, str]:
 
 
 def possible_encodings(data: bytes) -> list[str]:
-    """Find the possible encodings of bytes that are not UTF-8, beginning with the likeliest.
+    """Find the encodings, likeliest first, that bytes that are not UTF-8 may have, by chardet.
 
-    Returns
-    -------
-    One encoding for most texts. Several, if only one word has bytes that ASCII lacks, and the word
-    differs between them. None, if no encoding fits.
+    There is one for most texts; there are several if only one word has bytes that ASCII lacks, and
+    the word differs between them. The list is empty if no encoding fits.
     """
     if _TYPOGRAPHIC.issuperset(data):
         return ["cp1252"]

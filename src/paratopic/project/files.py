@@ -119,7 +119,7 @@ class Paths:
 
 
 def find_root(path: Path) -> Path | None:
-    """The current directory, or the closest one above it, that contains a path of a project."""
+    """The current directory, or the closest one above it, that contains a path; None without."""
     here = Path.cwd()
     return next((root for root in (here, *here.parents) if (root / path).exists()), None)
 
@@ -344,9 +344,10 @@ def read_text(path: Path) -> str:
 
 @contextmanager
 def checked_read(made_by: str, path: Path) -> Iterator[None]:
-    """Read a file in a block; a `UserError` reports a missing or damaged file.
+    """Report a missing or damaged file, which the block reads, as a `UserError`.
 
-    The message names the command or stage that writes the file.
+    FileNotFoundError, ValueError and RecursionError become one; other errors pass. The message
+    names the path and `made_by`, the command or stage that writes the file.
     """
     try:
         yield

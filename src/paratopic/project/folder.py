@@ -58,10 +58,11 @@ class Project:
 
 
 def run_stage(main: Callable[..., None]) -> None:
-    """Run the `main` of a stage for the project in the current directory; see `errors.run`.
+    """Call a stage's `main` with the project in the current directory and the program's arguments.
 
-    Settings that change during the run are an error: DVC reads them after the stage. It would
-    record the new values with results of the old ones, and not run the stage again.
+    A `UserError` ends the program with its message. Settings that change during the run are such an
+    error: DVC reads them after the stage. It would record the new values with results of the old
+    ones, and not run the stage again.
     """
 
     def run_checked() -> None:
@@ -84,7 +85,7 @@ def run_stage(main: Callable[..., None]) -> None:
 
 
 def _sections_of_stage(paths: Paths) -> list[str]:
-    """Names of the sections in dvc.yaml on which the stage that DVC runs depends."""
+    """Sections of params.yaml that dvc.yaml lists for the stage that DVC runs; [] without DVC."""
     stage, _, model = os.environ.get("DVC_STAGE", "").rpartition(":")[2].partition("@")
     definition = YAML(typ="safe").load(paths.pipeline)["stages"].get(stage, {}) if stage else {}
     # Keys of other files than params.yaml are in dicts.

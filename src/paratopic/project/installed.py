@@ -33,12 +33,7 @@ PACKAGES = ("numpy", "scipy", "scikit-learn")
 
 
 def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
-    """Compute a digest of the code that each stage of the pipeline runs.
-
-    Parameters
-    ----------
-    package
-        Folder of the package; the installed one by default.
+    """Compute a digest of the code in the folder `package` that each stage of the pipeline runs.
 
     Returns
     -------
@@ -61,9 +56,9 @@ def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
 
 
 def library_versions() -> dict[str, str]:
-    """Name of a kind of model → the packages of its fits, with their versions.
+    """Name of a kind of model → versions of the packages of its fits: "numpy 2.3.1, scipy 1.16.0".
 
-    Builds of one version for other processors, such as ``+cpu``, are not distinguished.
+    Suffixes of builds for some processors, such as ``+cpu``, are left out.
     """
     versions = {}
     for kind in KINDS.values():
@@ -76,7 +71,11 @@ def library_versions() -> dict[str, str]:
 def modules_run(
     modules: Collection[str], kinds: Iterable[str], arrows: Mapping[str, set[str]]
 ) -> set[str]:
-    """The modules, such as "stages.split", and all that they run for some kinds of model."""
+    """The modules, such as "stages.split", and all that they run for the kinds with these names.
+
+    They run all that they reach through the `arrows` of `import_graph`. A module in `BY_KIND` also
+    runs the modules that its entries name in `KINDS`.
+    """
     reached = closure(modules, arrows)
     entries = {entry for module in reached & BY_KIND.keys() for entry in BY_KIND[module]}
     named = {
@@ -114,9 +113,9 @@ def closure(modules: Iterable[str], arrows: Mapping[str, set[str]]) -> set[str]:
 
 
 def modules_digest(modules: Iterable[str], package: Path = PACKAGE, more: str = "") -> str:
-    """Digest of the code of modules, of the templates that they read, and of a further text.
+    """Digest, 12 hexadecimal digits, of modules' code, of their templates, and of the text `more`.
 
-    The digest has 12 hexadecimal digits.
+    A template of a module is a file in its folder whose name is in the module in double quotes.
     """
     total = hashlib.sha256(more.encode())
     for module in sorted(modules):
@@ -169,7 +168,10 @@ def imported_names(source: str) -> frozenset[str]:
 
 
 def _imports_below(node: ast.AST) -> Iterator[str]:
-    """Dotted names, such as a.b.c for `from a.b import c`, imported in a node at run time."""
+    """Yield the names imported in a node and all nodes below it: a.b.c for `from a.b import c`.
+
+    A statement `if TYPE_CHECKING` is skipped with its `else`.
+    """
     match node:
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
             return

@@ -57,14 +57,10 @@ MAX_DETECTED = 1000
 
 
 def detect_language(text: str) -> str | None:
-    """Detect the language of a text.
+    """Detect the language of the beginning of a text: a code of `LANGUAGE_NAMES`.
 
-    Returns
-    -------
-    A code of `LANGUAGE_NAMES`; None if the text is short, or may be in none or in several of them.
+    It is None if the text is short, or may be in none or in several of the languages.
 
-    Examples
-    --------
     >>> detect_language("Die Ministerin sagte, die Verhandlungen würden fortgesetzt.")
     'de'
     >>> detect_language("Billing code 3295-F1-P")
@@ -105,10 +101,10 @@ class Audience(NamedTuple):
 def find_audience(
     labelled: Sequence[str], definitions: Sequence[str], encoder: str | None
 ) -> Audience:
-    """Find the languages that a model is for, and the number of its texts that it cannot read.
+    """Find the languages that a model is for, and note how many texts its encoder does not read.
 
-    These are the languages that its encoder reads or, if they are unknown, those of its training
-    texts: the labelled ones or, without labels, the definitions of the topics.
+    The texts are the labelled ones or, without labels, the definitions of the topics. The languages
+    are the encoder's in `ENCODER_LANGUAGES` or, if not listed, the `main_languages` of the texts.
     """
     counts = count_languages(labelled or definitions)
     readable = ENCODER_LANGUAGES.get(encoder or "", ())
@@ -119,7 +115,10 @@ def find_audience(
 
 
 def choose_encoder(wanted: str, texts: Sequence[str], before: str = "") -> tuple[str, str]:
-    """Choose an encoder for texts if the setting is auto.
+    """Choose the English or the multilingual encoder for texts if the setting is auto.
+
+    The multilingual one is chosen if at least one text, and a `MULTILINGUAL_SHARE` of the texts in
+    a known language, are in another language than English.
 
     Parameters
     ----------

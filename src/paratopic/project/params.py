@@ -265,8 +265,8 @@ def read_params(path: Path) -> Params:
     Raises
     ------
     UserError
-        A file is missing, is not UTF-8 or is not YAML, or a key is unknown, given twice or
-        ill-typed, or a section is missing.
+        A file is missing, is not UTF-8 or is not YAML, or a key is unknown, given twice or has a
+        wrong value, or a section is missing. The message has a line for each wrong key.
     """
     values, sections = _read_yaml(path), {}
     if isinstance(values, dict):
@@ -285,7 +285,10 @@ def read_params(path: Path) -> Params:
 
 
 def _with_codebook(topics: dict[str, object], params: Path) -> dict[str, object]:
-    """Add the checked file of the codebook to the section `topics` of params.yaml."""
+    """Add the codebook's file to `topics`, the section of the file `params`, if it has no topics.
+
+    A `UserError` refuses topics in both files.
+    """
     path, old_keys = Paths(params.parent).codebook, topics.keys() & {"codebook", "retired"}
     if old_keys and path.exists():
         raise UserError(f"{params} (topics.codebook) and {path} both have topics: remove one")
@@ -309,9 +312,9 @@ def default_params(topics: Topics, seed: int, kind: str, settings: Mapping[str, 
 
 
 def _validate(section: type[Section], values: object, where: str = "", kind: str = "") -> Section:
-    """Convert values to a section; a `UserError` names the keys that are wrong.
+    """Convert parsed values to a section's class; a `UserError` has a line for each wrong key.
 
-    Each line of the error begins with `where`. `kind` is the kind of model whose section this is.
+    A line begins with `where`, then `kind`, the kind of model whose section this is, then the key.
     """
     try:
         # Strict validation of JSON still takes a list for a tuple and 1 for 1.0.
@@ -325,7 +328,7 @@ class _Constructor(SafeConstructor):
     """Accepts types of JSON, and names the line of other values, such as the date 2025-09-15."""
 
     def construct_object(self, node: Node, deep: bool = False) -> object:
-        """Construct a value of YAML; refuse dates, bytes and keys that are not text."""
+        """Construct a value; a ConstructorError refuses dates, bytes and keys that are not str."""
         where = node.start_mark
         try:
             value = super().construct_object(node, deep)
@@ -343,7 +346,7 @@ class _Constructor(SafeConstructor):
 
 
 def _read_yaml(path: Path) -> object:
-    """Read the values of a YAML file; a `UserError` names the line that cannot be read."""
+    """Read a YAML file: values of JSON's types, None if empty. A `UserError` names a wrong line."""
     text, yaml = read_text(path), YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     try:
@@ -364,7 +367,7 @@ def _read_yaml(path: Path) -> object:
 
 
 def _messages(error: ValidationError, section: type, kind: str) -> list[str]:
-    """One message for each key: 'transformer.epochs: Input should be a valid integer (got "x")'."""
+    """One message for each wrong key, after `kind`: 'transformer.epochs: Input should be ...'."""
     messages = []
     for item in error.errors():
         # An entry of a list is an object or a str: the message describes its errors as an object.
@@ -398,7 +401,7 @@ def _cut(text: str) -> str:
 
 
 def _known_keys(section: type, parents: Sequence[str | int]) -> list[str]:
-    """Possible keys in a place: `Params`, ["split"] → ["n_folds", "n_repeats", "holdout"]."""
+    """Keys in a place, [] if unknown: `Params`, ["split"] → ["n_folds", "n_repeats", "holdout"]."""
     if parents and parents[-1] in _ENTRY_TYPES:
         return [item.name for item in fields(_ENTRY_TYPES[parents[-1]])]
     if len(parents) > 1:

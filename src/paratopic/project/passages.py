@@ -53,19 +53,10 @@ class Passage:
 def article_passages(
     paragraphs: Sequence[str], headings: Sequence[str] | None = None, title: str = ""
 ) -> list[Passage]:
-    """Convert the paragraphs of one article to passages.
+    """Convert n paragraphs of an article to passages with up to `N_NEIGHBOURS` on each side.
 
-    Parameters
-    ----------
-    paragraphs
-        n texts in their order.
-    headings
-        The heading above each of the n paragraphs. Default: none.
-
-    Raises
-    ------
-    ValueError
-        The number of headings is not n.
+    There are n `headings`, one above each paragraph, "" for none, or by default no headings. Other
+    numbers of headings raise a ValueError. `title` is that of the article.
     """
     if headings is not None and len(headings) != len(paragraphs):
         raise ValueError(f"{len(headings)} headings for {len(paragraphs)} paragraphs")
@@ -88,7 +79,9 @@ def table_passages(
     context: Sequence[Sequence[str]],
     rows: Iterable[int],
 ) -> list[Passage]:
-    """Convert rows of a table to passages.
+    """Convert rows of a table to passages, in order, with up to `N_NEIGHBOURS` on each side.
+
+    A neighbour is a cell of `context` or, if that is empty, the text of the neighbouring row.
 
     Parameters
     ----------

@@ -32,9 +32,9 @@ class Report(BaseModel):
 
     @classmethod
     def load(cls, path: Path, made_by: str = "`dvc repro`") -> Self:
-        """Read the file, with the errors of `files.checked_read`.
+        """Read the file; a `UserError` reports a missing or damaged one, which `made_by` writes.
 
-        A missing field, as in a file of another version, is an error, too.
+        A file with a missing or wrong field, as in a file of another version, is damaged.
         """
         with checked_read(made_by, path):
             try:

@@ -76,7 +76,9 @@ class Source:
         return {key: getattr(self, key) for key in KEYS if getattr(self, key)}
 
     def label_topics(self, cell: str) -> list[str] | None:
-        """The topics that a label, or each name in it, means; None for no label.
+        """The topics that a cell means; [] for none of the topics, None for no label ("" or "?").
+
+        `labels` translates the whole cell or else each name; others stay as they are, even "none".
 
         >>> Source("t.csv", labels={"Econ": "trade"}).label_topics("Econ; security")
         ['trade', 'security']

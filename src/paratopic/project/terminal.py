@@ -115,7 +115,7 @@ def duration(seconds: float) -> str:
 
 
 def _line_printer(console: Console, label: str, total: int) -> Advance:
-    """Print progress as lines: "transformer: fit 3 of 15, about 4 min left"."""
+    """Make the `Advance` of a log: it prints "transformer: fit 3 of 15, about 4 min left"."""
     n_lines = total if 1 < total <= MOST_LINES else TENTHS
     started = last_printed = time.monotonic()
     shown_part = 0

@@ -180,13 +180,13 @@ class Pattern:
             raise UserError(f"{self.where} cannot be searched for: {error}") from None
 
     def matches(self, text: str) -> bool:
-        """Whether the pattern matches somewhere in a text.
+        """Whether the pattern matches somewhere in a text, in upper or lower case.
 
         Raises
         ------
         UserError
-            The pattern is no regular expression, or its search takes more than `LONGEST_SEARCH`
-            seconds, or more than `LONGEST_SEARCHES` with all earlier searches.
+            The pattern is no regular expression, this search takes over `LONGEST_SEARCH` seconds,
+            or all searches for this pattern together take over `LONGEST_SEARCHES` seconds.
         """
         started = time.monotonic() + QUICK
         seconds = max(QUICK, min(LONGEST_SEARCH, LONGEST_SEARCHES - self.spent))
@@ -301,7 +301,7 @@ class Topics:
                 )
 
     def _check_places(self) -> None:
-        """Refuse a name in two places, and an unknown name among the parts of a retired topic."""
+        """Raise a ValueError for a name in two places, or a retired topic's part in no place."""
         places = [(topic.name, "as a topic") for topic in self.topics]
         places += [(n, f"in `was` of {topic.name}") for topic in self.topics for n in topic.was]
         places += [(name, "in `retired`") for name in self.retired]
@@ -331,7 +331,7 @@ class Topics:
         return (*self._current_names, *self.retired)
 
     def current_meaning(self, names: Iterable[str]) -> Meaning:
-        """Translate the names of a label, which may be former ones, to current names.
+        """Translate the names of a label, which may be former or retired ones, to current names.
 
         >>> topics = Topics("single", (Topic("trade", was=("commerce",)), "law"), {"army": ()})
         >>> topics.current_meaning(["commerce", "law"]).names

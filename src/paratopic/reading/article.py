@@ -95,7 +95,7 @@ def check_size(size: int, limit: int, unit: str, source: str) -> None:
 
 
 def paragraphs_of(article: Article) -> list[Paragraph]:
-    """List the body paragraphs of an article.
+    """List the body paragraphs of an article in order, with ids from `paragraph_id`.
 
     Repeated paragraphs get different ids: the second id ends in "-2", the third in "-3".
 
@@ -138,9 +138,7 @@ def skipped_of(article: Article) -> list[Skipped]:
 
 
 def paragraph_id(article_name: str, text: str) -> str:
-    """Derive a paragraph's id from its text.
-
-    An edit elsewhere in the article leaves the id as it is, so that the paragraph keeps its labels.
+    """Derive a paragraph's id from its text, so that edits elsewhere in its article keep the id.
 
     >>> paragraph_id("madrid", "Talks went on.")
     'madrid:5db912d5a3'
@@ -164,9 +162,7 @@ def number_repeats(ids: Iterable[str]) -> list[str]:
 
 
 def merge_skipped(segments: Iterable[Segment], separate: str = "") -> list[Segment]:
-    """Merge neighbouring segments that are skipped for the same reason.
-
-    Segments that are skipped for the reason `separate` are not merged.
+    """Merge neighbouring segments that are skipped for the same reason, unless this is `separate`.
 
     >>> links = [Segment("skipped", name, "navigation") for name in ("Home", "World")]
     >>> merge_skipped(links)
@@ -183,7 +179,7 @@ def merge_skipped(segments: Iterable[Segment], separate: str = "") -> list[Segme
 
 
 def _bodies(segments: Iterable[Segment]) -> Iterator[tuple[str, str]]:
-    """Yield the heading and the text of each body segment."""
+    """Yield (heading or "", text) of each body segment; headings in a row are joined."""
     heading = ""
     pending: list[str] = []  # headings since the last body
     for segment in segments:

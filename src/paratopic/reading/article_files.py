@@ -35,20 +35,20 @@ def log_left_out(skipped_files: Iterable[Hit]) -> None:
 
 
 def find_files(patterns: Sequence[str], suffixes: Collection[str]) -> tuple[list[Path], list[Hit]]:
-    """Find the files of paths, folders and globs.
+    """List the files of paths, folders and globs, in the order of these patterns.
 
-    A folder stands for all files in it and in its subfolders that have one of the suffixes (in
-    lower case), in sorted order. Files that several links lead to count once. Names that begin with
-    a dot or ~$ are ignored, and so are metadata.csv, labels.csv and codebook.yaml.
+    A folder stands for all files in it and its subfolders with one of the suffixes (in lower case),
+    sorted; paths and globs may have others. Files that several links lead to count once. Folders'
+    metadata.csv, labels.csv, codebook.yaml and names that begin with a dot or ~$ are ignored.
 
     Returns
     -------
-    The files, each once, and the other content of the folders with the reason to skip it.
+    The files, each once, and (path, reason) of each file or folder that is skipped.
 
     Raises
     ------
     UserError
-        One of the patterns matches no file.
+        A pattern matches no file, or only files that are skipped.
     """
     files: list[Path] = []
     skipped: dict[Path, str] = {}
@@ -79,7 +79,7 @@ def metadata_sheets(paths: Iterable[Path]) -> set[Path]:
 
 
 def read_file(path: Path) -> Article:
-    """Read an article. A file that has no suffix of `FORMATS` is read as plain text.
+    """Read an article, which gets the file's name; files not of `FORMATS` are read as plain text.
 
     Raises
     ------
@@ -100,9 +100,7 @@ def read_file(path: Path) -> Article:
 
 
 def read_text(name: str, data: bytes, source: str) -> Article:
-    """Read an article of plain text, which gets the name.
-
-    Error messages name the source, such as "standard input".
+    """Read an article of plain text; errors name its `source`, such as "standard input".
 
     Raises
     ------
@@ -120,7 +118,7 @@ def _article(name: str, segments: Sequence[Segment], source: str) -> Article:
 
 
 def _matches(pattern: str, suffixes: Collection[str]) -> list[Hit]:
-    """The files that match a pattern, or the content of a folder."""
+    """(path, "" or a reason to skip it) of each file that a path, glob or folder stands for."""
     if os.path.isdir(pattern):
         return list(_folder_content(Path(pattern), suffixes, set()))
     globbed = filter(os.path.isfile, sorted(glob.glob(pattern, recursive=True)))
@@ -129,9 +127,10 @@ def _matches(pattern: str, suffixes: Collection[str]) -> list[Hit]:
 
 
 def _folder_content(folder: Path, suffixes: Collection[str], visited: set[str]) -> Iterator[Hit]:
-    """Yield each file of a folder and its subfolders, and why it is not read, "" if it is.
+    """Yield (path, "" or a reason to skip it) of each file in a folder and its subfolders.
 
-    `visited` has the real paths of all files and folders so far; those found are added to it.
+    Skipped folders are yielded, too, but files that are ignored (`find_files`) are not. `visited`
+    has the real paths of all files and folders so far; those found are added to it.
     """
     visited.add(os.path.realpath(folder))
     try:

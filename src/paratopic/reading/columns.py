@@ -74,8 +74,6 @@ class Proposal(NamedTuple):
 
     Parameters
     ----------
-    source
-        The entry of `prepare.sources`.
     columns
         Key of the entry → its column.
     topics
@@ -97,14 +95,10 @@ class Proposal(NamedTuple):
 def propose(
     columns: Mapping[str, Sequence[object]], path: str, label: str = "", guess: bool = True
 ) -> Proposal:
-    """Propose the meaning of the columns and labels of a table.
+    """Propose the meaning of a table's columns and labels, from the values of each column.
 
     Parameters
     ----------
-    columns
-        Name of each column → its values.
-    path
-        Path of the table in `prepare.sources`.
     label
         The column with the labels; by default it is searched for.
     guess
@@ -133,7 +127,13 @@ def propose(
 
 
 def _likely_columns(cells: _Cells, label: str, guess: bool) -> dict[str, str | None]:
-    """Key of `Source` → the column that it probably stands for; None for no column."""
+    """Key of `Source` → the column that it probably stands for; None for no column.
+
+    A column with a usual name is chosen if its cells fit: texts are at least a quarter as long as
+    those of the longest column, which is the text otherwise; most dates can be read; ids differ;
+    groups recur. Dates and ids may also have other names, and dates that recur can be the groups.
+    Without `label`, labels need a usual name or, with `guess`, are those of `_guessed_label`.
+    """
     columns: dict[str, str | None] = {"label": label} if label else {}
 
     def choose(key: str, fits: Callable[[Sequence[str]], bool], extra: Iterable[str]) -> None:
@@ -160,7 +160,7 @@ def _likely_columns(cells: _Cells, label: str, guess: bool) -> dict[str, str | N
 
 
 def _unreadable_keys(cells: _Cells, is_grouped: bool) -> list[str]:
-    """The keys `position` and `drawn`, if columns of these names have other content."""
+    """Which of "position" (integers in groups) and "drawn" (cells of `DRAWS`) cannot be read."""
     is_integer = re.compile(r"-?\d{1,18}").fullmatch
     draws = set(cells.get("drawn", ()))
     keys = []
@@ -190,7 +190,7 @@ def _entry(key: str, name: str | None, cells: _Cells) -> str | None:
 
 
 def _named_label(cells: _Cells, columns: Mapping[str, str | None]) -> str | None:
-    """The likeliest column that has labels and a usual name for them; None for none."""
+    """The likeliest column, not in `columns`, with labels and a usual name; None for none."""
     names = _unused(columns_named_for(cells, "label"), columns)
     labelled = [name for name in names if _are_labels(cells[name])]
     # A column topic_trade of yes and no is about one topic only.
@@ -201,10 +201,11 @@ def _named_label(cells: _Cells, columns: Mapping[str, str | None]) -> str | None
 
 
 def _guessed_label(cells: _Cells, columns: Mapping[str, str | None]) -> str | None:
-    """The column that has labels, if exactly one column may have them; else None.
+    """The column that has labels, if exactly one that is not in `columns` may; else None.
 
-    Neither columns of numbers nor columns that describe the text's article or author have labels.
-    Without groups, the latter make the result None, because other columns may describe the article,
+    Columns of numbers, of yes and no, of predictions, or on the text's article or author have none,
+    nor do columns whose cells hardly differ within a group or, say, an author. Without groups, a
+    column on article or author makes the result None, because other columns may describe these,
     too. So does a column with a usual name for labels: a person is going to fill it.
     """
     unused = _unused(cells, columns)
@@ -229,7 +230,11 @@ def _may_be_labels(name: str, values: Sequence[str]) -> bool:
 
 
 def _candidates(cells: _Cells) -> dict[str, list[str]]:
-    """Columns that may have labels → their values; see `Proposal`."""
+    """Columns that may have labels → their different values, the most frequent first.
+
+    With n rows, columns with usual names have from 2 to n - 1 values, and come first. Others have
+    fewer than n / 2; those on the text's origin or predictions come last. `_flags` are left out.
+    """
     flags = _flags(cells)
     names = [name for name in cells if name not in flags]
     usual = columns_named_for(names, "label")
@@ -245,7 +250,10 @@ def _candidates(cells: _Cells) -> dict[str, list[str]]:
 
 
 def _differs_within(values: Sequence[str], groups: Sequence[str]) -> bool:
-    """Whether cells differ within groups, so that they do not just describe the groups."""
+    """Whether at least `_RARELY` of the cells' variation lies within groups.
+
+    The variation of cells is the number of those that differ from the most frequent one.
+    """
     counts: dict[str, Counter[str]] = {}
     for value, group in zip(values, groups, strict=True):
         if value and group:
@@ -267,7 +275,7 @@ def _flags(cells: _Cells) -> list[str]:
 
 
 def _refuse_missing_header(path: str, text: str, cells: _Cells) -> None:
-    """Raise a UserError if the names of columns are data: the table has no header."""
+    """Raise a UserError if there is no header: the name of `text` is a text, others are data."""
     names = [name for name in cells if name != text]
     are_data = [name in cells[name] or _NUMBER.fullmatch(name) for name in names]
     if n_words(text) >= _LONG_NAME and (any(are_data) or not names):
@@ -296,7 +304,7 @@ def _words(name: str) -> set[str]:
 
 
 def _rank(name: str, known_names: Sequence[str]) -> tuple[int, int] | None:
-    """Rank a column's name by known names, the smallest rank first; None if it contains none.
+    """Rank a column's name by known names among its words, the smallest rank first; None for none.
 
     >>> _rank("Topic", ("label", "topic")), _rank("main_topic", ("label", "topic"))
     ((0, 1), (1, 1))
@@ -313,7 +321,10 @@ def _are_distinct(values: Sequence[str]) -> bool:
 
 
 def _are_labels(values: Sequence[str], has_usual_name: bool = True) -> bool:
-    """Whether cells look like labels. A column with a usual name may have more different labels."""
+    """Whether n filled cells have two topics or more, and few different labels.
+
+    At most n / 5 and `MOST_TOPICS` are few; with a usual name, n / 2 up to `MOST_TOPICS`, or n / 5.
+    """
     n = sum(map(bool, values))
     most_labels = min(MOST_TOPICS, n / 5)
     if has_usual_name:
@@ -333,7 +344,7 @@ def _share(values: Sequence[str], fits: Callable[[str], object]) -> float:
 
 
 def _meanings(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """The meanings of the labels that are not topics themselves, and the topics.
+    """Cell that is no topic itself → its meaning; and the topics, the most frequent first.
 
     >>> _meanings(["Law; order", "Econ", "Econ", "Other", ""])
     ({'Law; order': 'Law, order', 'Other': 'none'}, ['Econ', 'Law, order'])
@@ -354,7 +365,7 @@ def _meanings(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _label_meanings(labels: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Label → its topic or other meaning; and the topics."""
+    """Label → its topic or, if two topics are left, its meaning in `MEANINGS`; and the topics."""
     fixed = {label: MEANINGS.get(label.lower().strip("()")) for label in labels}
     topic_of = _topic_names([label for label in labels if not fixed[label]])
     if len(topic_of) < 2:

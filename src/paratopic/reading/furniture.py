@@ -144,7 +144,7 @@ _TITLE_WORDS = 12  # a longer text is no title if it ends like a sentence
 
 
 def reasons(texts: Sequence[str], headings: Collection[int] = ()) -> list[str]:
-    """Find the texts of an article that are page furniture, with their kinds.
+    """Give the reason why each text is page furniture, such as "byline"; "" for other text.
 
     Parameters
     ----------
@@ -152,10 +152,6 @@ def reasons(texts: Sequence[str], headings: Collection[int] = ()) -> list[str]:
         Texts of an article's segments in order, each on one line.
     headings
         Indices of the texts that are headings for certain. Markdown headings count as such anyway.
-
-    Returns
-    -------
-    A reason for each text, such as "byline"; "" for other text.
 
     Examples
     --------

@@ -96,7 +96,7 @@ class Block:
 
 
 def html_segments(data: bytes, source: str) -> list[Segment]:
-    """Cut a web page into segments.
+    """Cut a web page into segments: its main text, and all other text as skipped segments.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
 
 
 def html_fields(data: bytes) -> dict[str, object]:
-    """Read the date, source (site) and author of a page; a malformed page may raise any error."""
+    """Read `date`, `source` (site) and `author`, None if absent; damage may raise any error."""
     page = _decode_page(data, "")
     tree = parse(page, "")
     dated = [clean_line(element.text_content()) for element in tree.xpath(_DATED)]
@@ -147,7 +147,8 @@ def parse(page: str, source: str) -> HtmlElement:
 def blocks_of(tree: HtmlElement) -> list[Block]:
     """Cut the text of a tree of HTML into blocks, in document order.
 
-    A block ends at the beginning or end of a block element, and at two <br> in a row.
+    A block ends at the beginning or end of a block element, and at two <br> in a row. Marks of
+    notes, edit links and elements `_WITHOUT_TEXT` are left out.
     """
     blocks: list[Block] = []
     pieces: list[str] = []  # text since the last block ended
@@ -159,7 +160,7 @@ def blocks_of(tree: HtmlElement) -> list[Block]:
         pieces.clear()
 
     def collect(element: HtmlElement, place: Block) -> None:
-        """Collect the text of an element; `place` is a block without text that has its place."""
+        """Collect the text of an element; `place` is where it stands, as a block without text."""
         if element.tag == "br":
             pieces.append(_BREAK)
         if element.tag in _WITHOUT_TEXT or _is_reference(element):
@@ -209,7 +210,10 @@ def _decode_page(data: bytes, source: str) -> str:
 
 
 def _are_in_main(blocks: Sequence[Block], tree: HtmlElement, source: str) -> list[bool]:
-    """For each block of a page, whether its text is in the main text that trafilatura extracts."""
+    """Whether the text of each block is in the main text that trafilatura extracts.
+
+    A text below `FINGERPRINT` characters has to be an element there. Excluded blocks are not in it.
+    """
     try:
         document = trafilatura.bare_extraction(tree, include_comments=False)
     except Exception as error:  # malformed pages raise any error inside trafilatura
@@ -229,10 +233,11 @@ def _are_in_main(blocks: Sequence[Block], tree: HtmlElement, source: str) -> lis
 
 
 def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[bool]:
-    """Decide which blocks belong to the article, given which of them are in its main text.
+    """Whether each block belongs to the article, given whether it is in the main text.
 
-    trafilatura is unreliable about headings. The title stays, and headings above it go. One below
-    it stays if the next block stays, or if it is in the main text but not at its end.
+    trafilatura is unreliable about headings. The title, the last h1 above the first text, stays. A
+    heading below it or, without a title, below the first text stays if the next block stays, or if
+    it is in the main text but not at its end. Other headings go.
     """
     included = [(n, block) for n, block in enumerate(blocks) if not block.excluded]
     texts = [n for n, block in included if in_main[n] and not block.level]
@@ -255,6 +260,7 @@ def _title_index(blocks: Iterable[tuple[int, Block]], first: int) -> int | None:
 
 
 def _segment(block: Block, keep: bool) -> Segment:
+    """A skipped segment if a block is excluded, not kept or a short cell; else heading or body."""
     if block.excluded or not keep:
         return Segment("skipped", block.text, block.region or OUTSIDE)
     if block.inside == "td" and n_words(block.text) <= CELL_WORDS:
@@ -265,17 +271,14 @@ def _segment(block: Block, keep: bool) -> Segment:
 
 
 def _is_reference(element: HtmlElement) -> bool:
-    """Whether an element is the mark of a note or an edit link.
-
-    Examples are <sup><a href="#note-1">[1]</a></sup>, and a wiki's '[edit]' next to a heading.
-    """
+    """Whether an element is a note's mark, <sup><a href="#n1">1</a></sup>, or a wiki's '[edit]'."""
     links = element.iter("a") if element.tag == "sup" else ()
     is_note = any((link.get("href") or "").startswith("#") for link in links)
     return is_note or "mw-editsection" in _classes(element)
 
 
 def _place(element: HtmlElement, outer: Block) -> Block:
-    """The place of the text inside an element; `outer` is the place of the element itself."""
+    """The place inside an element, as a block without text; `outer` is the place around it."""
     tag, role, id_ = element.tag, element.get("role") or "", element.get("id") or ""
     inside, level = _INSIDE.get(tag, outer.inside), _LEVELS.get(tag, outer.level)
     # Notes of Word documents and of wikis.

@@ -39,9 +39,10 @@ class Field(NamedTuple):
 
 
 def fields_of(path: Path, in_document: Mapping[str, str]) -> dict[str, Field]:
-    """The fields of an article by their names; `in_document` contains the fields of its document.
+    """Name of a field → its value and origin, for the article in a file.
 
-    A date of the document that cannot be read is ignored.
+    metadata.csv in the folder of `path` takes precedence over `in_document`, the document's fields,
+    and these over the date in the file's name. A date of a document that cannot be read is ignored.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def fields_of(path: Path, in_document: Mapping[str, str]) -> dict[str, Field]:
 
 
 def check_sheets(project: Paths, paths: Collection[Path]) -> list[str]:
-    """Check the metadata.csv of each article's folder; return notes about rows without a file."""
+    """Check metadata.csv beside each file; return a note for each with rows that name no file."""
     for path in paths:
         _sheet_fields(path)
     notes = []
@@ -74,7 +75,7 @@ def check_sheets(project: Paths, paths: Collection[Path]) -> list[str]:
 
 
 def date_notes(metadata: pd.DataFrame) -> list[str]:
-    """A note about the dates that cannot be read, which stay as they are written; [] for none."""
+    """A list of one note, which names the dates of a table that cannot be read; [] for none."""
     dates = metadata[[ID, DATE]].dropna().to_numpy() if DATE in metadata else ()
     unread = [f"{date} ({id_})" for id_, date in dates if not iso_date(date)]
     number = plural(len(unread), "date is", "dates are")
@@ -84,7 +85,7 @@ def date_notes(metadata: pd.DataFrame) -> list[str]:
 
 
 def _sheet_fields(path: Path) -> Mapping[str, str]:
-    """The fields of an article in the metadata.csv of its folder."""
+    """An article's fields in metadata.csv of its folder; {} for none, UserError for two rows."""
     rows = _sheet_rows(path.parent)
     names = dict.fromkeys((_normalised(path.name), _normalised(path.stem)))
     matches = [rows[name] for name in names if name in rows]
@@ -94,7 +95,7 @@ def _sheet_fields(path: Path) -> Mapping[str, str]:
 
 
 def _sheet_rows(folder: Path) -> Mapping[str, _Row]:
-    """The rows of a folder's metadata.csv by the names in its column `article`."""
+    """The rows of a folder's metadata.csv by the names in its column `article`; {} without it."""
     path = folder / METADATA_FILE
     try:
         stat = path.stat()
@@ -105,7 +106,7 @@ def _sheet_rows(folder: Path) -> Mapping[str, _Row]:
 
 @functools.lru_cache(maxsize=4)  # the file is read only once for all articles of its folder
 def _read_sheet_rows(path: Path, modified: int, size: int) -> Mapping[str, _Row]:
-    """Fields of each article in metadata.csv, and the row's place; changed files are read again."""
+    """Article → its row's place and fields, or UserError; `modified`, `size` are for the cache."""
     sheet = read_sheet(path, [ARTICLE])
     columns = [name for name in map(clean_field, sheet.columns) if name]
     refuse_repeated(f"{path}, row 1", columns)

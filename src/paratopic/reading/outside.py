@@ -21,9 +21,7 @@ from paratopic.reading.sources import files_of
 def sources_outside(project: Project) -> list[str]:
     """List the sources and labels of a project that lie outside of it; no file is read.
 
-    Returns
-    -------
-    Paths and globs as they are in params.yaml. A link or relative path is followed by its target:
+    They are paths and globs as in params.yaml. A link or relative path is followed by its target:
     ``"seeds/talks.txt -> /elsewhere/talks.txt"``.
     """
     outside: dict[str, None] = {}
@@ -56,10 +54,7 @@ def refuse_untrusted(project: Project) -> None:
 def trust(project: Project, outside: Iterable[str] = ()) -> None:
     """Record that the user trusts a project, because they made it, ran it or confirmed it.
 
-    Parameters
-    ----------
-    outside
-        Sources that it may read in addition, as `sources_outside` lists them; none by default.
+    From then on it may also read the sources `outside`, as `sources_outside` lists them.
 
     Raises
     ------
@@ -77,7 +72,7 @@ def is_trusted(project: Project) -> bool:
 
 
 def _link_or_pattern(path: Path, pattern: str, project: Project) -> str:
-    """The link in the project that leads to a file outside; without a link, the pattern."""
+    """The link to a file outside, or else the pattern; with " -> target" unless it is absolute."""
     for place in (*reversed(path.parents), path):
         leads_out = _is_inside(place.parent, project) and not _is_inside(place, project)
         if place.is_symlink() and leads_out:

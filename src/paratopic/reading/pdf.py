@@ -63,12 +63,12 @@ class LineGroup:
 
 
 def pdf_segments(data: bytes, source: str) -> list[Segment]:
-    """Cut a PDF into segments.
+    """Cut a PDF into segments in reading order; a skipped one for each empty page comes last.
 
     Raises
     ------
     UserError
-        The PDF is damaged or encrypted, or has no text that can be extracted.
+        The PDF is damaged or encrypted, or its text is missing, unreadable or from right to left.
     """
     pages = read_pages(data, source)
     lines = [line for page in pages for line in page]
@@ -89,7 +89,7 @@ def pdf_segments(data: bytes, source: str) -> list[Segment]:
 
 
 def pdf_fields(data: bytes) -> dict[str, object]:
-    """Read a PDF's date of creation and author; damaged properties may raise any error."""
+    """Read `date` of creation (ISO) and `author`, None if absent; damage may raise any error."""
     info = read_info(data)
     # The form is D:20250915100430+02'00'. All parts after the year are optional.
     made = re.match(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?", info.get("CreationDate", ""))
@@ -98,10 +98,7 @@ def pdf_fields(data: bytes) -> dict[str, object]:
 
 
 class Hyphens:
-    """Joins lines, and removes hyphens that break a word but not those of compounds.
-
-    The spelling of a word elsewhere in the document decides.
-    """
+    """Joins lines, and drops hyphens that break words, as spelling elsewhere in the text shows."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
         texts = [line.text for line in lines]
@@ -115,7 +112,8 @@ class Hyphens:
     def join(self, text: str, following: str) -> str:
         """Join a text and the line below it: 'the nego-', 'tiations' → 'the negotiations'.
 
-        The hyphen stays in compounds, and before a capital letter or a digit.
+        The hyphen stays in compounds, and before a capital letter or a digit. Without a hyphen, a
+        blank joins the lines, but not in Chinese or Japanese.
         """
         # The text is reversed, because a search for a word at its end would try every letter.
         first = re.match(rf"[{_HYPHENS}](\w+)", text[::-1])
@@ -129,7 +127,7 @@ class Hyphens:
         return (text if text[-1] == "-" and keeps_hyphen else text[:-1]) + following
 
     def join_all(self, texts: Iterable[str]) -> str:
-        """Join the lines of a paragraph."""
+        """Join the lines of a paragraph as `join` does."""
         pieces = []
         last_word = ""
         for number, text in enumerate(texts):
@@ -173,10 +171,7 @@ class _Page:
 
     @cached_property
     def indents_blocks(self) -> bool:
-        """Whether a page indents blocks, such as quotations, rather than first lines.
-
-        Paragraphs of one line may follow each other, too, so the majority decides.
-        """
+        """Whether most lines after indented ones are indented: quotations are, not first lines."""
         indented = [self.is_indented(line) for line in self.lines]
         after_indented = [following for line, following in pairwise(indented) if line]
         return 2 * sum(after_indented) > len(after_indented)
@@ -204,7 +199,11 @@ def _check_text(lines: Sequence[Line], source: str) -> None:
 
 
 def _running(pages: Sequence[Sequence[Line]], body: float) -> set[int]:
-    """The `id`s of the lines that are running headers, running footers or page numbers."""
+    """The `id`s of lines at the edges of pages that are running headers or footers.
+
+    They recur, with other digits, at about the same height on more than a third of the pages, or
+    are page numbers, headers of browsers, or short lines in smaller type than the `body`.
+    """
     edge = [line for page in pages for line in _edge(page)]
 
     def key(line: Line) -> tuple[str, int]:
@@ -227,7 +226,7 @@ def _running(pages: Sequence[Sequence[Line]], body: float) -> set[int]:
 
 
 def _edge(page: Sequence[Line]) -> list[Line]:
-    """The lines at the top and at the bottom of a page."""
+    """The `EDGE_LINES` highest and lowest lines of a page, if within `EDGE` of its height."""
     rows = sorted(page, key=lambda line: -line.top)
 
     def is_at_edge(line: Line) -> bool:
@@ -238,7 +237,7 @@ def _edge(page: Sequence[Line]) -> list[Line]:
 
 
 def _usual_distance(pages: Iterable[Sequence[Line]], body: float) -> float:
-    """The usual distance between lines, as a multiple of the body's size of type; 0 if unknown."""
+    """The usual distance between lines of the size `body`, as a multiple of it; 0 if unknown."""
     distances = Counter(
         round(line.top - following.top, 0)
         for page in pages
@@ -251,7 +250,7 @@ def _usual_distance(pages: Iterable[Sequence[Line]], body: float) -> float:
 
 
 def _blocks(page: _Page, usual: float, body: float) -> list[LineGroup]:
-    """The paragraphs and headings of one page, and its small print."""
+    """Group the lines of a page that continue each other; small print gets the reason `SMALL`."""
     blocks: list[LineGroup] = []
     for line in page.lines:
         if blocks and _continues(blocks[-1].lines[-1], line, page, usual):
@@ -262,7 +261,11 @@ def _blocks(page: _Page, usual: float, body: float) -> list[LineGroup]:
 
 
 def _continues(line: Line, following: Line, page: _Page, usual: float) -> bool:
-    """Whether two lines of a page belong to the same paragraph; see `_usual_distance`."""
+    """Whether two lines in a row on a page belong to the same paragraph.
+
+    They have the same type, and at most `PITCH` times the `usual` distance. The second has neither
+    an indent nor a bullet after a sentence, and continues a sentence or did not fit in the first.
+    """
     distance = line.top - following.top
     if not _same_type(line, following) or distance > PITCH * (usual or 1.3) * line.size:
         return False
@@ -276,7 +279,7 @@ def _continues(line: Line, following: Line, page: _Page, usual: float) -> bool:
 
 
 def _may_continue(line: Line, following: Line, page: _Page, following_page: _Page) -> bool:
-    """Whether a paragraph may continue beyond the end of a column or page."""
+    """Whether a paragraph may go on from the last line of a column or page to the next line."""
     if not _same_type(line, following):
         return False
     begins = _BULLET.match(following.text) or following_page.is_indented(following)
@@ -315,6 +318,7 @@ def _is_cut(block: LineGroup, following: LineGroup, pages: Sequence[_Page], is_n
 
 
 def _segment(block: LineGroup, hyphens: Hyphens, body: float) -> Segment:
+    """Join the lines of a block; bold or larger type than `body` makes a short one a heading."""
     text = hyphens.join_all(line.text for line in block.lines)
     if block.reason:
         return Segment("skipped", text, block.reason)

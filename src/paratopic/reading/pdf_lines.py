@@ -46,22 +46,12 @@ class Line:
 
     Parameters
     ----------
-    page
-        Index of its page, from 0.
-    column
-        Index of its column, from 0; -1 for a line across columns.
-    left, right
-        Its ends, from the left edge of the page.
-    top, bottom
-        Its upper and lower edge, from the bottom edge of the page.
-    first
-        Width of its first word.
-    size
-        Size of its type.
-    bold
-        Whether all of its letters are bold.
-    height
-        Height of its page.
+    page, column
+        Indices of its page and column, from 0; the column of a line across columns is -1.
+    left, right, top, bottom
+        Its ends, from the left edge of the page, and its edges, from the bottom of the page.
+    first, size, bold, height
+        Width of its first word; size of its type; whether all of it is bold; height of its page.
     """
 
     text: str
@@ -131,7 +121,7 @@ def _pieces(page: LTPage, number: int) -> list[Line]:
 
 
 def _piece(item: LTTextLine, page: int, height: float) -> Line:
-    """Convert a text line of pdfminer; `height` is that of the page, in points."""
+    """Convert a text line of pdfminer to a piece of column 0; a ValueError for infinite numbers."""
     letters = [char for char in item if isinstance(char, LTChar) and char.get_text().strip()]
     if not all(map(math.isfinite, (item.y0, item.y1, letters[0].x0, letters[-1].x1, height))):
         raise ValueError("a number in it is too large")
@@ -154,7 +144,7 @@ def _piece(item: LTTextLine, page: int, height: float) -> Line:
 
 
 def _text(line: LTTextLine) -> str:
-    """The text of a line without soft hyphens: blanks over which the next letter is printed."""
+    """The text of a line without blanks over which the next letter is printed (soft hyphens)."""
 
     def is_overprinted(item: LTChar | LTAnno, following: LTChar | LTAnno) -> bool:
         if not (isinstance(item, LTChar) and isinstance(following, LTChar)):
@@ -166,7 +156,7 @@ def _text(line: LTTextLine) -> str:
 
 
 def _lines(pieces: Sequence[Line], gutters: Sequence[float]) -> list[Line]:
-    """The lines of a page in reading order.
+    """Join the pieces of a page to lines, in reading order.
 
     Lines across columns divide the page; between two of them it is read column by column.
     """
@@ -181,10 +171,7 @@ def _lines(pieces: Sequence[Line], gutters: Sequence[float]) -> list[Line]:
 
 
 def _rows(pieces: Sequence[Line], gutters: Sequence[float]) -> list[Line]:
-    """Join the pieces that stand in one row and in one column.
-
-    Wide spaces break a line into pieces, as gutters do, which separate two lines.
-    """
+    """Join the pieces of a row that a wide space separates, but not a gutter; from the top down."""
     rows: list[Line] = []
     for piece in sorted(pieces, key=lambda piece: (-round(piece.bottom), piece.left)):
         for index, row in enumerate(rows[-8:], start=max(0, len(rows) - 8)):
@@ -211,10 +198,11 @@ def _with_column(line: Line, gutters: Sequence[float]) -> Line:
 
 
 def _gutters(pieces: Sequence[Line]) -> list[float]:
-    """The middles of the gutters between columns, from left to right.
+    """The middles of the gutters between columns, from left to right; [] for one column.
 
-    A gutter is a vertical strip that few rows cross, with many rows on either side of it. Strips
-    after a list's numbers and along a ragged edge are too close to the margin to be gutters.
+    A gutter is a vertical strip that 1 of `CROSSING` rows crosses at most, with `COLUMN_ROWS` or
+    more on either side. Strips after a list's numbers and along a ragged edge are too close to the
+    margin to be gutters.
     """
     if not pieces:
         return []

@@ -40,7 +40,7 @@ SECONDS, SECONDS_A_MILLION = 20.0, 40.0
 def read_in_sandbox(suffix: str, data: bytes, source: str) -> tuple[list[Segment], dict[str, str]]:
     """Read the segments of a file, and the fields of its document, in the child process.
 
-    There are no fields if reading them fails.
+    There are no fields if reading them fails. Other errors of readers become a RuntimeError.
 
     Raises
     ------
@@ -99,7 +99,7 @@ _CHILD = _Child()
 
 
 def _start() -> Popen[bytes]:
-    """Start a reading process, and wait until it is ready."""
+    """Start a reading process, and wait until it is ready; a RuntimeError if it ends before."""
     # The child imports the same modules as its parent. Each thread would reserve memory. Only the
     # parent gets Ctrl+C.
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
@@ -118,7 +118,7 @@ def _stop(child: Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """Respond to the requests on stdin until it is closed."""
+    """Limit this process's memory, and respond to the requests on stdin until it is closed."""
     responses, sys.stdout = sys.stdout, sys.stderr
     sys.setrecursionlimit(10_000)  # elements may be nested 2,048 deep
     logging.disable()
@@ -158,7 +158,7 @@ def _read_file(readers: Readers, data: bytes, source: str) -> tuple[list[Segment
 
 
 def _run_limited(seconds: float, reader: Callable[..., Result], *arguments: object) -> Result:
-    """Call a reader; too much time or memory ends the process, even inside a C library."""
+    """Return a reader's result; too much time or memory ends the process, even in a C library."""
     with open(os.devnull, "w") as null:
         faulthandler.dump_traceback_later(seconds, exit=True, file=null)
         try:

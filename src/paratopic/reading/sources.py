@@ -64,11 +64,9 @@ def read_sources(
 
     Parameters
     ----------
-    project
-        The project's paths. Relative paths of sources start at its root.
     sources
-        `prepare.sources` of params.yaml: paths and globs of articles and tables, and folders of
-        articles. Tables in folders are not read: they have to be named.
+        `prepare.sources` of params.yaml: paths and globs, from the project's root, of articles and
+        tables, and folders of articles. Tables in folders are not read: they have to be named.
     own
         The project's own files, which are not reported as skipped if they lie in these folders.
     no_topic
@@ -101,7 +99,7 @@ def read_sources(
 def _find_sources(
     project: Paths, entries: Sequence[Source], own_paths: Collection[Path]
 ) -> tuple[list[Path], list[tuple[Path, str]], dict[Path, Source]]:
-    """The files of sources, other files with the reasons to skip them, and entries of tables."""
+    """The sources' files, (path, reason) of skipped ones but `own_paths`, and table → its entry."""
     try:
         paths, unread = find_files([entry.path for entry in entries], SUFFIXES)
         entry_of = _table_entries(entries)
@@ -128,22 +126,19 @@ def _no_paragraph(entries: Iterable[Source], skipped: Iterable[Skipped]) -> User
 
 
 def files_of(project: Paths, sources: Sequence[Source | str], *extra: Path) -> list[Path]:
-    """The files of sources and other files, with the metadata in their folders, if they exist."""
+    """The sources' files and `extra` ones, with metadata.csv beside them; sorted, if they exist."""
     patterns = [entry.path for entry in _entries(project, sources)]
     paths = [*find_files(patterns, SUFFIXES)[0], *extra]
     return [path for path in sorted({*paths, *metadata_sheets(paths)}) if path.is_file()]
 
 
 def digests_of(project: Paths, sources: Sequence[Source | str], *extra: Path) -> dict[str, str]:
-    """Path from the root of each file of `files_of` → the SHA-256 of its bytes.
-
-    The digests show later whether the files changed after figures were computed.
-    """
+    """Path from the root of each file of `files_of` → the SHA-256 of its bytes."""
     return {project.name(path): sha256(path) for path in files_of(project, sources, *extra)}
 
 
 def summary_of(sources: Sources) -> dict[str, object]:
-    """Count articles, paragraphs, skipped parts and fields, as `labels.summary.Prepared` does."""
+    """Counts `articles`, `paragraphs`, `skipped` by reason, and `metadata` by field and origin."""
     metadata: dict[str, dict[str, int]] = {}
     for name in sources.metadata.columns[1:]:
         counts = {origin: sources.origins[name, origin] for origin in ORIGINS}
@@ -162,7 +157,7 @@ def describe_reading(
     n_boilerplate: int,
     skipped: Collection[Skipped],
 ) -> Iterator[str]:
-    """Yield the lines of a summary: metadata, files not read, skipped parts and boilerplate.
+    """Yield a line each on metadata, unreadable files, skipped parts and boilerplate, if any.
 
     `metadata` has the number of articles by field and by the place where the field was found.
     """
@@ -212,7 +207,7 @@ def _describe_metadata(metadata: Mapping[str, Mapping[str, int]], n_articles: in
 
 
 def _joined(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequence[str]) -> Sources:
-    """Concatenate the rows of sources, and add the skipped parts and notes of all of them."""
+    """Concatenate sources, with these `skipped` and `notes`, to which notes on dates are added."""
     frame = pd.concat([source.frame for source in sources], ignore_index=True)
     votes = pd.concat([source.votes for source in sources], ignore_index=True)
     metadata = pd.concat([source.metadata for source in sources], ignore_index=True)
@@ -233,7 +228,7 @@ def _entries(project: Paths, sources: Iterable[Source | str]) -> list[Source]:
 
 
 def _table_entries(entries: Sequence[Source]) -> dict[Path, Source]:
-    """Path of each table that has keys of its own in `prepare.sources` → its entry."""
+    """Path of each table whose entry has keys → the entry; a UserError for other files, or two."""
     entry_of: dict[Path, Source] = {}
     for entry in (entry for entry in entries if entry != Source(entry.path)):
         for path in find_files([entry.path], SUFFIXES)[0]:
@@ -260,7 +255,7 @@ def _table_hint(table: str) -> str:
 
 
 def _read(project: Paths, path: Path, no_topic: Sequence[str], source: Source | None) -> Sources:
-    """Read an article or a table."""
+    """Read an article or, by the suffix, a table; `source` is the table's entry if it has keys."""
     if path.suffix.lower() in SUFFIXES:
         return _read_article(project, path)
     if path.suffix.lower() not in TABLES:

@@ -39,8 +39,8 @@ _SENTENCE_END = re.compile(rf"[.!?…:;{STOPS}{QUESTIONS}]{_CLOSERS}")
 def plain_segments(text: str) -> list[Segment]:
     """Cut a text into segments, all of kind "body"; `classify` finds the headings.
 
-    White space becomes single spaces. Zero-width spaces, word joiners, byte order marks, soft
-    hyphens and control characters are dropped. All other characters stay.
+    A segment is a line or, in wrapped text, the lines of a paragraph (`_paragraph_test`). White
+    space becomes single spaces. Invisible and control characters are dropped, and no others.
 
     >>> [segment.text for segment in plain_segments("Trade\\n\\nTalks\\twent on.\\n")]
     ['Trade', 'Talks went on.']
@@ -61,9 +61,9 @@ def plain_segments(text: str) -> list[Segment]:
 def classify(segments: Sequence[Segment]) -> list[Segment]:
     """Decide which segments of an article are headings, body paragraphs and page furniture.
 
-    The segments are in order. The format marks "heading" and "skipped" segments as such; "body"
-    segments may be anything. A heading without a body paragraph anywhere below it becomes a body
-    paragraph.
+    The format marks "heading" and "skipped" segments as such; "body" segments may be anything.
+    Texts are cleaned, and blank ones are dropped. A heading without a body paragraph anywhere below
+    it becomes a body paragraph.
 
     >>> segments = classify([Segment("body", "Trade"), Segment("body", "Talks went on.")])
     >>> [segment.kind for segment in segments]
@@ -81,7 +81,7 @@ def classify(segments: Sequence[Segment]) -> list[Segment]:
 
 
 def _with_furniture(segments: Sequence[Segment]) -> list[Segment]:
-    """Mark the segments of an article that are page furniture as skipped."""
+    """A copy of an article's segments in which page furniture is skipped, with its reason."""
     marked = list(segments)
     kept = [number for number, segment in enumerate(segments) if segment.kind != "skipped"]
     headings = {place for place, number in enumerate(kept) if segments[number].kind == "heading"}
@@ -93,7 +93,7 @@ def _with_furniture(segments: Sequence[Segment]) -> list[Segment]:
 
 
 def is_speech(text: str) -> bool:
-    """Whether a text begins like a line of a transcript.
+    """Whether a text begins with a speaker in capitals and a colon, or with a "Q" or "A:".
 
     >>> is_speech("Q Do you think so"), is_speech("THE PRESIDENT: Yes")
     (True, True)
@@ -119,7 +119,7 @@ def is_title_case(text: str) -> bool:
 
 
 def _are_headings(segments: Sequence[Segment]) -> list[bool]:
-    """Whether each segment of an article is a heading, by its kind or by its text."""
+    """Whether each segment is a heading, by its kind, Markdown mark or text; utterances are not."""
     texts = [segment.text for segment in segments if segment.kind == "body"]
     labels = Counter(text.partition(":")[0] for text in texts if ":" in text)
 
@@ -141,9 +141,10 @@ def _are_headings(segments: Sequence[Segment]) -> list[bool]:
 
 
 def _is_heading_text(text: str, most_words: int, is_transcript: bool) -> bool:
-    """Whether a text is a heading, by its words and signs.
+    """Whether a text is a heading: at most `most_words`, and no small letter at the beginning.
 
-    In a transcript, a short line without a full stop is speech, unless it looks like a title.
+    It has a letter, no bullet, and no end of a sentence or clause. It may end in "?" or ":" only in
+    title case and not in a transcript, where other headings need title case, too.
     """
     if n_words(text) > most_words or text[0].islower():
         return False
@@ -160,7 +161,9 @@ def _paragraph_test(lines: Sequence[str]) -> Callable[[str, str], bool]:
     The *reach* of a line is the length that it would have with the first word of the next line.
     A line had to be broken if its reach exceeds the longest line. A document is wrapped if at least
     a third of its line breaks lie inside a sentence: before a small letter, or after a line that
-    had to be broken and does not end a sentence. The other breaks may end short paragraphs.
+    had to be broken and does not end a sentence. In a wrapped document, the next line continues the
+    paragraph if it begins with a small letter or if the reach is at least `_least_reach`, but not a
+    Markdown heading, nor a speaker's line after a sentence.
     """
     breaks = [pair for pair in pairwise(lines) if all(pair)]
     # A single word that is longer than the line, such as a URL, does not show the width.

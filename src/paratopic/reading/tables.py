@@ -117,7 +117,11 @@ def read_labelled_table(
 def _paragraph_rows(
     path: Path, ids: _Texts, texts: _Texts, context: Mapping[str, _Texts], locations: _Texts
 ) -> pd.DataFrame:
-    """The rows of the paragraph table; `context` contains the columns `OPTIONAL` that exist."""
+    """The rows of the paragraph table; `context` contains the columns `OPTIONAL` that exist.
+
+    An article is the file's name with the group or run of its rows, or else the id of its only row.
+    Positions that are repeated, without groups or no whole numbers raise a UserError.
+    """
     empty = [""] * len(texts)
     before, after = context.get("text_preceding", empty), context.get("text_following", empty)
     groups = context.get("group") or _run_names(texts, before, after)
@@ -140,8 +144,8 @@ def read_table(path: Path, typed: Collection[str] = ()) -> Table:
     Parameters
     ----------
     typed
-        Names of the columns whose values keep their types in parquet; none by default. Cells of
-        other columns become texts, or empty if they are lists, objects or bytes.
+        Names of the columns whose values keep their types in parquet; none by default. Others
+        become texts, but lists of texts or whole numbers stay, and bytes and objects are empty.
 
     Raises
     ------
@@ -152,10 +156,10 @@ def read_table(path: Path, typed: Collection[str] = ()) -> Table:
 
 
 def _by_key(columns: Columns, path: Path, source: Source) -> Columns:
-    """Name the columns by their keys. Columns without a key keep their names.
+    """Name the columns by their keys in `source`. Columns without a key keep their names.
 
-    A column that has the name of a key which stands for another column is dropped. Case and blanks
-    at the ends of a key's name do not matter.
+    A column with the name of a key that stands for another column is dropped. Case and outer blanks
+    do not matter. Repeated columns, and missing ones that the table needs, raise a UserError.
     """
     refuse_repeated(str(path), list(map(clean_field, columns)))
     columns = _with_key_spelling(columns, source)
@@ -173,7 +177,7 @@ def _by_key(columns: Columns, path: Path, source: Source) -> Columns:
 
 
 def _with_key_spelling(columns: Columns, source: Source) -> Columns:
-    """Rename columns that differ from a key only in case or blanks, unless two columns do."""
+    """Rename columns that differ from a key only in case or blanks; none if two match one key."""
     plain = {name: clean_field(name).casefold() for name in columns.keys() - source.named.values()}
     key_of = {name: key for name, key in plain.items() if key in KEYS and key not in columns}
     if len({*key_of.values()}) < len(key_of):
@@ -196,7 +200,7 @@ def _row_ids(path: Path, values: Sequence[object], locations: _Texts) -> list[st
 
 
 def _fields(columns: Columns) -> pd.DataFrame:
-    """The fields of the rows, as text on one line."""
+    """The columns that no key but date names, as text on one line; empty ones are left out."""
     fields: dict[str, list[str | None]] = {}
     for column, values in columns.items():
         name = clean_field(column)
@@ -212,7 +216,7 @@ def _fields(columns: Columns) -> pd.DataFrame:
 
 
 def _positions(articles: _Texts, cells: _Texts, locations: _Texts) -> list[int]:
-    """Position of each row in its article."""
+    """The positions as int; a UserError if one is no whole number, or repeated in its article."""
     positions: dict[tuple[str, int], str] = {}
     for article, cell, where in zip(articles, cells, locations, strict=True):
         if not re.fullmatch(r"-?\d{1,18}", cell):
@@ -236,9 +240,8 @@ def _draw(cell: str, where: str) -> str:
 def _run_names(texts: _Texts, before: _Texts, after: _Texts) -> list[str]:
     """Name of the run of each row, such as "run-3"; "" for a row in no run.
 
-    A run consists of rows that are neighbours, or that have a neighbour in common. Folds do not
-    divide runs, so that no model is trained on the neighbours of held-out rows. A text that recurs,
-    in rows or on one side of them, connects no rows, unless two rows name each other as neighbours.
+    A run consists of rows that are neighbours, or that have a neighbour in common. A text that
+    recurs, in rows or on one side of them, connects no rows, unless two rows name each other.
     """
     rows, preceding, following = _unique_rows(texts), _unique_rows(before), _unique_rows(after)
     edges = []
@@ -261,6 +264,7 @@ def _unique_rows(texts: _Texts) -> dict[str, int]:
 
 
 def _text(value: object, where: str) -> str:
+    """A text without control characters; a UserError if it is empty or no string."""
     if value is not None and not isinstance(value, str):
         raise UserError(f"{where}: the text is {type(value).__name__}, not a string; correct it")
     # Scraped texts may have control characters, which a file of labels must not contain.
@@ -279,7 +283,7 @@ def _context_cell(name: str, value: object, where: str) -> str:
 
 
 def _cell(value: object, where: str) -> str:
-    """A label or group as it is written; "" for an empty cell.
+    """A label or group as text, "" for an empty cell; a UserError for a list or an object.
 
     pandas stores whole numbers as floats in a column with empty cells: 1.0 → "1".
     """

@@ -25,13 +25,7 @@ _NAMESPACES = {"dc": "http://purl.org/dc/elements/1.1/", "dcterms": "http://purl
 
 
 def word_segments(data: bytes, source: str) -> list[Segment]:
-    """Cut a Word document into segments.
-
-    Raises
-    ------
-    UserError
-        The document is damaged, encrypted or empty.
-    """
+    """Cut a Word document into segments; a `UserError` if it is damaged, encrypted or empty."""
     if data.startswith(_OLE):
         raise UserError(
             f"{source}: is encrypted, or an old .doc. Save it as .docx without a password."

@@ -69,8 +69,9 @@ def evaluate(
     Returns
     -------
     A comparison with figures, 0 to 1, in `models` (model → metric → estimate), `topics` (model →
-    topic → metric → estimate) and `differences` ("A - B" → difference). The model "dummy" always
-    predicts the most frequent class.
+    topic → metric → estimate) and `differences` ("A - B" → difference in macro-F1). A single array
+    is called "model". The model "dummy" always predicts the most frequent class, or all topics if a
+    text can have several.
 
     Raises
     ------
@@ -139,19 +140,21 @@ def shares(
     truth, weights
         (n,) or (n, k) labels and (n,) weights of these texts, as for `evaluate`.
     articles
-        (N,) article of each text, if whole articles were drawn; None, the default, for texts.
+        (N,) article of each text, if whole articles were drawn; None, the default, if texts were.
     by
         (N,) values that divide the texts, such as months ("2025-09"); or a DataFrame with one or
         two columns of values. None, the default, for shares of all texts only.
     compare
-        Two of the values, for the first minus the second. By default, last period minus first.
+        Two of the values, for the first minus the second. By default, last period minus first, or
+        the second minus the first if there are only two values.
     classes, none, confidence, random_state
         As for `evaluate`.
 
     Returns
     -------
-    Findings with shares, 0 to 1, in the DataFrame `table`, and differences and trends of shares in
-    the DataFrame `changes`, in which -0.1 means ten percentage points less.
+    Findings with shares, 0 to 1, in the DataFrame `table`: first of all texts, then of each value;
+    a row for each topic and, unless a text can have several, for none. The DataFrame `changes` has
+    differences and trends of shares, in which -0.1 means ten percentage points less.
 
     Raises
     ------
@@ -197,9 +200,9 @@ class _Columns:
     def from_arrays(
         cls, truth: ArrayLike, values: ArrayLike, classes: Sequence[Hashable] | None, none: Hashable
     ) -> Self:
-        """Note the classes, and whether texts may have several (`truth` is 2-D).
+        """Note the classes, and whether texts may have several of them (`truth` is 2-D).
 
-        If `classes` is None, they are the columns of `values`, which has to be a DataFrame.
+        By default, the classes are the columns of `values`; ValueError if it is no DataFrame then.
         """
         if classes is None:
             if not isinstance(values, pd.DataFrame):
@@ -219,7 +222,7 @@ class _Columns:
         return Topics("multi" if self.multi else "single", names)
 
     def labels(self, truth: ArrayLike) -> list[list[str]]:
-        """Names of the topics of each text, (n,)."""
+        """Names of the topics of each text, a list each, [] for `none`; ValueError if unknown."""
         n = np.shape(truth)[0]
         if self.multi:
             targets = self._checked(truth, "truth", (n,)) > 0
@@ -235,8 +238,8 @@ class _Columns:
     ) -> pd.DataFrame:
         """Add columns of scores and thresholds to rows, which have n texts in each of r repeats.
 
-        `values` are probabilities (n, k), or (r, n, k); errors call them `name`.
-        `thresholds`, (k,) or None for the defaults, hold for all rows.
+        `values` are probabilities (n, k), or (r, n, k); errors call them `name`. `thresholds` have
+        one for each topic, or the shape of the scores; None means 0.5 if `multi`, else 1.
         """
         n, repeats = rows["id"].nunique(), rows["repeat"].nunique()
         shape = (repeats, n) if np.ndim(values) == 3 or repeats > 1 else (n,)
@@ -249,9 +252,10 @@ class _Columns:
         return rows.reset_index(drop=True).join(pd.DataFrame(cells, columns=columns))
 
     def _checked(self, values: ArrayLike, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        """Convert values to an array (*shape, k) in the order of the classes.
+        """Convert values to an array (*shape, k) in the order of the classes; errors name `name`.
 
-        Raises a ValueError unless they are probabilities of this shape; `name` is theirs in it.
+        Another shape or column raises a ValueError, and numbers that are no probabilities a
+        UserError.
         """
         if isinstance(values, pd.DataFrame):
             if {*values} != {*self.classes}:
@@ -268,7 +272,7 @@ class _Columns:
 
 
 def _values(name: str, values: ArrayLike, n: int) -> np.ndarray:
-    """Convert n values to an array, none of which may be missing."""
+    """Convert n values to an array; ValueError for another number of them, or for a missing one."""
     array = pd.Series(values).to_numpy()
     if len(array) != n:
         raise ValueError(f"{name}: there are {len(array)} values for {n} texts")
@@ -281,9 +285,10 @@ def _values(name: str, values: ArrayLike, n: int) -> np.ndarray:
 def _paragraph_table(
     article: np.ndarray, numbers: np.ndarray, labels: list[list[str]], weights: ArrayLike, draw: str
 ) -> pd.DataFrame:
-    """Make a paragraph table, with hand labels for the texts with these numbers.
+    """Make a paragraph table of N texts, with hand labels for the n texts with these `numbers`.
 
-    Texts with a weight above 0 count as drawn at random.
+    Ids and texts are numbers in nine digits. Texts with a weight above 0 count as drawn at random,
+    in the unit `draw`. The table has the columns of `with_labels` and `with_sample`.
     """
     ids = np.array([f"{number:09}" for number in range(len(article))])
     table = pd.DataFrame({"id": ids, "article": article, "text": ids, "boilerplate": False})

@@ -6,6 +6,7 @@ not see sources outside of the project, so stage prepare records digests of the 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -51,8 +52,8 @@ CHAMPION_STAGES = ("fit", "calibrate", "train", "package")
 class Labelling:
     """Current labels of a project, for the paragraphs from the last run of stage prepare.
 
-    The table of votes has names of the current codebook, and `lines` are all lines of the current
-    file of labels.
+    `paragraphs` have their labels, and `drawn` is the table of the sample. `votes` is the table of
+    votes with names of the current codebook, and `lines` are all lines of the file of labels.
     """
 
     project: folder.Project
@@ -103,7 +104,7 @@ class Labelling:
 
     @cached_property
     def retired(self) -> dict[str, str]:
-        """Id of each paragraph to label again because the codebook changed → the reason."""
+        """Id of each paragraph to label again → the reason, such as "army was dropped"."""
         rows = self.votes[self.votes["status"] == "retired"]
         names = dict(zip(rows["paragraph"], rows["given"], strict=True))
         names |= {line.paragraph: line.names for line in self.current.retired}
@@ -169,7 +170,7 @@ class Project(folder.Project):
 
     @cached_property
     def labelling(self) -> Labelling:
-        """The current labels: votes, ties, and how paragraphs were drawn."""
+        """Current labels: tables of stage prepare with current names of topics, and labels.csv."""
         paths, log = self.paths, self.log
         refuse_untrusted(self)
         if not paths.paragraphs.exists():
@@ -204,16 +205,10 @@ class Project(folder.Project):
         return Comparison.load(self.paths.comparison)
 
     def metrics(self, model: str | None = None) -> Metrics:
-        """Return figures of a model, 0 to 1, out-of-fold, with intervals.
+        """Return figures of a model, such as "baseline", or of the champion, 0 to 1, out-of-fold.
 
-        Parameters
-        ----------
-        model
-            Name of a kind of model, such as "baseline"; None, the default, for the champion.
-
-        Returns
-        -------
-        Metrics with `figures` (metric → estimate) and `topics` (topic → precision, recall and F1).
+        `figures` of the result has metric → estimate with interval, and `topics` has topic →
+        support, precision, recall and F1.
         """
         name = model or self.comparison.champion
         return Metrics.load(self.paths.model_reports / name / "metrics.json")
@@ -225,7 +220,7 @@ class Project(folder.Project):
 
     @cached_property
     def changes(self) -> str:
-        """Names of changed sources, settings and results since `dvc repro`; "" for none.
+        """Sources, settings and results that changed since `dvc repro`: "a, b and 3 more"; or "".
 
         Only stages of the champion are checked, and evaluations of all models. DVC runs once.
         """
@@ -242,7 +237,7 @@ class Project(folder.Project):
 
     @cached_property
     def changed_sources(self) -> list[str]:
-        """Names of the files of texts and labels that changed since stage prepare read them."""
+        """Files of texts, labels and metadata that changed, came or went since stage prepare."""
         before = self.prepared.read
         if not before:
             return []
@@ -252,12 +247,10 @@ class Project(folder.Project):
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """The champion's calibrated out-of-fold scores.
+        """The champion's calibrated out-of-fold scores, a row for each paragraph and repeat.
 
-        Raises
-        ------
-        UserError
-            No models were compared yet, or labels or params changed since.
+        Columns are id, repeat, fold and, for each topic, `score TOPIC` and `threshold TOPIC`. A
+        UserError reports that there are no scores, or that they are out of date.
         """
         if not self.champion:
             raise UserError("no model is trained and measured yet: run `dvc repro` first")
@@ -273,7 +266,7 @@ class Project(folder.Project):
 
     @property
     def unread(self) -> list[str]:
-        """Files among the sources that stage prepare has not read yet."""
+        """Files among the sources that stage prepare has not read; [] if a source is missing."""
         try:
             sources = files_of(self.paths, self.params.prepare.sources)
         except UserError:
@@ -322,9 +315,10 @@ class Project(folder.Project):
     def cross_predictor(
         self, champion: str, scores: pd.DataFrame, frame: pd.DataFrame
     ) -> population.CrossPredictor:
-        """Predictions by the champion's fold models: `scores` are those of labelled paragraphs.
+        """Make a predictor from a model's out-of-fold scores; `scores` are of labelled paragraphs.
 
-        The final model predicts paragraphs of `frame` that folds do not hold out.
+        It predicts texts by models of the folds. When it is called and these predict only some of
+        the texts of `frame`, a paragraph table, the final model predicts all of them, too.
         """
         out_of_fold = self.paths.scores / champion
         unlabelled = tables.read_parquet(out_of_fold / files.UNLABELLED)
@@ -333,11 +327,12 @@ class Project(folder.Project):
         predict = partial(self._probabilities, champion, frame)
         return population.CrossPredictor(scores, unlabelled, unfolded, predict)
 
-    def _probabilities(self, champion: str, frame: pd.DataFrame, ids: Iterable[str]) -> np.ndarray:
-        """Probabilities of distinct texts by the champion, cached, as they may take minutes."""
+    def _probabilities(self, champion: str, frame: pd.DataFrame, ids: pd.Series) -> np.ndarray:
+        """Probabilities (n, k) of `ids` by the champion, cached until it or their texts change."""
         model, path = self.load(champion), self.paths.predictions
         texts = tables.passages_for(frame, ids)
-        digest = f"{files.sha256(self.paths.paragraphs)} {model.digest}"
+        texts_digest = hashlib.sha256("\n".join(ids).encode()).hexdigest()
+        digest = f"{files.sha256(self.paths.paragraphs)} {texts_digest} {model.digest}"
         with suppress(OSError, pa.ArrowException):  # There is no cache, or it is damaged.
             cached = pq.read_table(path)
             if (cached.schema.metadata or {}).get(b"of") == digest.encode():
@@ -370,7 +365,8 @@ class Project(folder.Project):
             One or two columns that divide the paragraphs: decade, year, month, date, article, or a
             column of metadata. None, the default, for shares of the whole project only.
         compare
-            Two values of the column, for first minus second. By default, last period minus first.
+            Two values of the column, for first minus second. By default, last period minus first,
+            or of only two values the second minus the first.
         corpus
             Corpus from the method `corpus`; by default, all paragraphs.
         distinct
@@ -378,8 +374,9 @@ class Project(folder.Project):
 
         Returns
         -------
-        Findings with shares, 0 to 1, in the DataFrame `table`, and differences and trends of shares
-        in the DataFrame `changes`, in which -0.1 means ten percentage points less.
+        Findings with shares, 0 to 1, in the DataFrame `table`: a row for each topic, first of the
+        project, then of each value of `by`. The DataFrame `changes` has differences and trends of
+        shares, in which -0.1 means ten percentage points less.
         """
         by = self.labelling.columns([by] if isinstance(by, str) else by or [])
         corpus = self.corpus() if corpus is None else corpus
@@ -389,10 +386,9 @@ class Project(folder.Project):
     def errors(self, by: Sequence[str] = ()) -> Mistakes:
         """Return the champion's wrong out-of-fold predictions, and the slices where it is worse.
 
-        Parameters
-        ----------
-        by
-            Columns of metadata whose values are the slices; by default all.
+        `by` names the columns whose values are slices: length, position, heading, annotator,
+        decade, year, month, or metadata with at most 30 values; by default all. The result has all
+        predictions with their labels, lines on confused topics, and lines on the slices.
         """
         labelling, params, scores = self.labelling, self.params, self.scores
         if scores.empty:
@@ -419,7 +415,7 @@ class Project(folder.Project):
 
 
 def _dvc_status(paths: files.Paths, stages: list[str]) -> dict[str, list[object]]:
-    """Return the output of `dvc status` for stages; if DVC fails, print a note and return {}.
+    """Changed stage → its changes, as `dvc status` lists them; {} and a printed note if DVC fails.
 
     It takes DVC's lock, and writes to its folder.
     """
@@ -437,7 +433,7 @@ def _dvc_status(paths: files.Paths, stages: list[str]) -> dict[str, list[object]
 
 
 def _changed_names(change: object, stage: str) -> list[str]:
-    """Names of changed files and settings in an entry of `dvc status` for a stage.
+    """Files and settings ("seed in params.yaml") in an entry of `dvc status`; [] if it is a text.
 
     Deleted files are left out, because stages write them again, and so are dependencies of stage
     prepare, because `changed_sources` has them.

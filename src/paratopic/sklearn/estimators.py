@@ -87,7 +87,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         groups: npt.ArrayLike | None = None,
         pool: Iterable[Text] | None = None,
     ) -> Self:
-        """Fit the model.
+        """Fit the model to all texts, after its calibration on out-of-fold scores if `calibrate`.
 
         Parameters
         ----------
@@ -100,8 +100,8 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             articles, and no fold divides them. None, the default, makes each text an article of its
             own.
         pool
-            Texts without a label, for the transformer, unless most labels are `none`; at most as
-            many as the setting `unlabelled` are drawn. None by default.
+            Texts without a label, from which the transformer also learns unless half of the labels
+            or more are `none`; at most `unlabelled`, a setting, are drawn. None by default.
 
         Raises
         ------
@@ -174,7 +174,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
         Returns
         -------
-        (n,) labels; if texts have several topics, (n, k) whether each has each of `classes_`.
+        (n,) labels; if texts have several topics, (n, k) ones and zeros, columns as `classes_`.
         """
         _, predicted = self._predict(X)
         if self._model.mode.exclusive:
@@ -211,7 +211,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return tags
 
     def _predict(self, X: Iterable[Text]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-        """Probabilities of the classes, (n, k), and which are predicted, (n, k)."""
+        """Probabilities of `classes_`, (n, k), and whether each class is predicted, (n, k)."""
         check_is_fitted(self)
         model, columns = self._model, self._topics
         knows_none = len(columns) < len(self.classes_)
@@ -222,7 +222,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return scores[:, order], model.mode.outcomes(predicted)[:, order]
 
     def _check_labels(self, y: npt.ArrayLike | None) -> Labels:
-        """The labels, (n,), or those of several topics, (n, k)."""
+        """The labels as an array, (n,), or (n, k) zeros and ones; ValueError for another form."""
         if y is None:
             raise ValueError("this classifier requires y to be passed, but the target y is None")
         check_classification_targets(y)
@@ -231,7 +231,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return np.asarray(y.toarray() if hasattr(y, "toarray") else y)
 
     def _read_labels(self, y: Labels) -> Topics:
-        """Set the classes, and make a codebook of the topics, in the order of the definitions."""
+        """Set `classes_` and `_topics` (all but `none`, ordered by `definitions`); the codebook."""
         several = y.ndim == 2
         seen = list(range(y.shape[1])) if several else np.unique(y).tolist()
         self.classes_ = np.unique([*seen, *(self.definitions or ())])
@@ -249,7 +249,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return Topics("multi" if several else "single", codebook)
 
     def _folds(self, data: Labelled, params: Params) -> Folds:
-        """Folds of the texts; none, and a warning, if labels are too few."""
+        """Folds of the texts; if labels are too few, none, and a warning if `calibrate`."""
         try:
             return deal_labelled(data, params.split, params.seed)
         except TooFewLabels as error:
@@ -259,7 +259,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
 
 def _table(texts: list[Text], name: str, articles: Iterable[int]) -> pd.DataFrame:
-    """Texts in their order, as rows of the pipeline's table."""
+    """Paragraph table of texts: id and article (`name` and number), text, passage, boilerplate."""
     rows = {
         "id": [f"{name} {number:09}" for number in range(len(texts))],
         "article": [f"{name} {number:09}" for number in articles],

@@ -19,7 +19,7 @@ from paratopic.training.calibration import calibrate_rows, calibrated, with_expe
 
 
 def main(project: Project, name: str) -> None:
-    """Run the stage for a kind of model."""
+    """Calibrate the scores in data/fits/NAME; write them, with thresholds, to data/oof/NAME."""
     params, paths = project.params, project.paths
     topics, tables = params.topics, {}
     data, folder = read_sampled(paths, topics), paths.raw_scores / name

@@ -13,7 +13,7 @@ from paratopic.project.reports import Final
 
 
 def main(project: Project, name: str) -> None:
-    """Run the stage for a kind of model."""
+    """Write the card of models/NAME; UserError if its metrics are of another mode or codebook."""
     params, paths = project.fit_params, project.paths
     reports = paths.model_reports / name
     final = Final.load(reports / FINAL, "stage train")

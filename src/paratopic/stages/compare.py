@@ -19,6 +19,7 @@ from paratopic.project.kinds import KINDS
 
 
 def main(project: Project) -> None:
+    """Compare the models by out-of-fold scores; write the comparison, a plot and the champion."""
     params, paths = project.params, project.paths
     split = Split.load(paths.split, "stage split")
     prepared = Prepared.load(paths.prepared, "stage prepare")
@@ -48,7 +49,7 @@ def main(project: Project) -> None:
 
 
 def _by_definitions(paths: files.Paths, models: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Scores of models that were fitted only to definitions; none unless all models have them."""
+    """Model → its scores when fitted only to definitions; {} unless all models have such a file."""
     tables = {name: paths.scores / name / files.BY_DEFINITIONS for name in models}
     if not all(path.exists() for path in tables.values()):
         return {}

@@ -13,7 +13,7 @@ from paratopic.project.folder import Project, run_stage
 
 
 def main(project: Project, name: str) -> None:
-    """Run the stage for a kind of model."""
+    """Measure a model by its files from `read_out_of_fold`; write metrics.json and CSV tables."""
     params, paths = project.params, project.paths
     metrics, tables = build_report(
         read_sampled(paths, params.topics),
@@ -39,13 +39,7 @@ def main(project: Project, name: str) -> None:
 
 
 def read_out_of_fold(project: Project, name: str) -> OutOfFold:
-    """Read the files of a model from stages fit and calibrate.
-
-    Raises
-    ------
-    UserError
-        A file is missing, damaged, or was made with other topics.
-    """
+    """Read a model's files from stages fit and calibrate; UserError if missing or outdated."""
     params, paths = project.params, project.paths
     folder = paths.scores / name
     path, other_path = folder / CALIBRATION, folder / WITHOUT_CONTEXT

@@ -13,7 +13,11 @@ from paratopic.training import crossval
 
 
 def main(project: Project, name: str) -> None:
-    """Run the stage for a kind of model."""
+    """Fit a kind of model without each fold, and score the held-out paragraphs with it.
+
+    Scores before calibration and histories of the fits are written to data/fits/NAME. If folds are
+    split by paragraph and topics are defined, there are also scores by definitions only.
+    """
     params, paths, timer = project.fit_params, project.paths, Timer()
     data = crossval.with_unlabelled(crossval.labelled_for(name, paths, params), paths)
     n, fit, seed = crossval.n_fits(data.folds), crossval.fitter(name, params), params.seed

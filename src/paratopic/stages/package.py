@@ -11,7 +11,7 @@ from paratopic.project.folder import Project, run_stage
 
 
 def main(project: Project, name: str) -> None:
-    """Run the stage for a kind of model."""
+    """Copy the final fit to models/NAME, and add its manifest with the calibration."""
     params, paths = project.params, project.paths
     calibration = files.read_json(paths.scores / name / CALIBRATION, f"stage calibrate@{name}")
     with files.atomic_write(paths.models / name) as draft:

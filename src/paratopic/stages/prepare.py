@@ -47,7 +47,7 @@ class Outputs(NamedTuple):
 
 
 def prepare(project: Project) -> Outputs:
-    """Read all sources, and decide which votes and labels count."""
+    """Read all sources, and decide which votes and labels count; no file is written."""
     params, log, paths = project.params, project.log, project.paths
     topics, settings = params.topics, params.prepare
     digests: dict[str, str] = {}
@@ -72,7 +72,7 @@ def prepare(project: Project) -> Outputs:
 
 
 def _encoders(project: Project, texts: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Kind of model → encoder, "" for a kind without one; and notes on the choices."""
+    """Kind → its encoder, "" for none, chosen by `texts` if auto; and notes on the choices."""
     previous: dict[str, str] = {}
     with suppress(errors.UserError):  # there is no report before the first run
         previous = Prepared.load(project.paths.prepared).encoders
@@ -83,6 +83,7 @@ def _encoders(project: Project, texts: Sequence[str]) -> tuple[dict[str, str], l
 
 
 def main(project: Project) -> None:
+    """Write the results of `prepare` to data/ and reports/, trust the project, and print counts."""
     params, paths = project.params, project.paths
     refuse_untrusted(project)
     outputs = prepare(project)

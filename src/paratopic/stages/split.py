@@ -19,6 +19,7 @@ from paratopic.project.params import Params
 
 
 def main(project: Project) -> None:
+    """Write folds of labelled and of unlabelled paragraphs, and split.json; print them in words."""
     params, paths = project.params, project.paths
     data = read_labelled(paths, params.topics)
     folds = split(data, params)
@@ -37,15 +38,11 @@ def main(project: Project) -> None:
 
 
 def split(data: Labelled, params: Params) -> Folds:
-    """Deal the labelled paragraphs to folds.
+    """Deal the labelled paragraphs to folds, or to none if there are too few hand labels.
 
-    If there are too few hand labels, there are no folds, and models are fitted to descriptions of
-    topics or to weak labels without being measured.
-
-    Raises
-    ------
-    TooFewLabels
-        There are too few labels, a topic lacks a description, and there are no weak labels.
+    Without folds, models are fitted to descriptions of topics or to weak labels and are not
+    measured. `TooFewLabels` is raised if there are neither weak labels nor descriptions of all
+    topics.
     """
     try:
         return deal_labelled(data, params.split, params.seed)

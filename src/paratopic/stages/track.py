@@ -14,6 +14,7 @@ from paratopic.tracking.runs import write_runs
 
 
 def main(project: Project) -> None:
+    """Write runs that MLflow lacks, and update the champion there unless this is an experiment."""
     params = project.params
     outputs = pipeline_outputs(YAML(typ="safe").load(project.paths.lock))
     experiment = os.environ.get("DVC_EXP_NAME")

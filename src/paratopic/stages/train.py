@@ -14,7 +14,7 @@ from paratopic.training.crossval import fit_all, fitter, labelled_for
 
 
 def main(project: Project, name: str) -> None:
-    """Run the stage for a kind of model."""
+    """Fit a kind of model to all labels; write it to data/final/NAME, and reports on the fit."""
     params, paths, timer = project.fit_params, project.paths, Timer()
     data = labelled_for(name, paths, params)
     with progress_bar(f"{name}: final fit", 1) as advance:

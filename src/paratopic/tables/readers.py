@@ -38,6 +38,7 @@ def cell_text(value: object) -> str:
 
 
 def _read_sheet(path: Path, typed: Collection[str]) -> Table:
+    """Read CSV or a workbook: texts, "" in empty cells, and only rows with a filled cell."""
     sheet = read_sheet(path, [])
     rows = [(where, cells) for where, cells in sheet.rows if any(cells.values())]
     columns: Columns = {}
@@ -47,7 +48,11 @@ def _read_sheet(path: Path, typed: Collection[str]) -> Table:
 
 
 def _read_jsonl(path: Path, typed: Collection[str]) -> Table:
-    """Read JSON Lines; numbers stay text, as they are written, and blank lines are skipped."""
+    """Read JSON Lines: a column for each key of any line, None in lines without it.
+
+    Numbers become texts as they are written; other values keep their types. Blank lines are
+    skipped, and a line that is not a JSON object is a `UserError`.
+    """
     rows: list[dict[str, object]] = []
     locations: list[str] = []
     # `splitlines` would end lines at characters that JSON has within strings.
@@ -69,7 +74,10 @@ def _read_jsonl(path: Path, typed: Collection[str]) -> Table:
 
 
 def _read_parquet(path: Path, typed: Collection[str]) -> Table:
-    """Read the columns of types that a table can have, and `typed` ones, which stay as they are."""
+    """Read parquet: cells as texts, but lists and `typed` columns as they are; rows count from 2.
+
+    Bytes, objects and lists of other values than texts and whole numbers are None.
+    """
     try:
         # Arrow opens the path: Python would abort at exit if a thread of Arrow held a file object.
         file = pq.ParquetFile(path)
@@ -86,10 +94,10 @@ def _read_parquet(path: Path, typed: Collection[str]) -> Table:
 
 
 def _arrow_columns(table: pa.Table, schema: pa.Schema, typed: Collection[str]) -> Columns:
-    """The columns of a schema, as texts; each cell of a column that the table lacks is None.
+    """Name of each column of `schema` → its cells as texts; only None if `table` lacks the column.
 
     Lists and `typed` columns keep the types of their values. The numbers of a `ClassLabel` of
-    Hugging Face become the names of its classes.
+    Hugging Face become the names of its classes, and -1 becomes None.
     """
     columns: Columns = {name: [None] * table.num_rows for name in schema.names}
     for name, column in zip(table.schema.names, table.columns, strict=True):
@@ -121,7 +129,10 @@ def _is_read(field: pa.Field) -> bool:
 
 
 def _as_texts(column: pa.ChunkedArray) -> list[object]:
-    """A column as texts, with dates in ISO form; None for empty cells."""
+    """The cells as texts; times become dates in ISO form, and empty cells and NaN become None.
+
+    All are None if Arrow cannot convert the column, such as times of an unknown zone.
+    """
     try:
         texts: list[str | None] = column.cast(pa.string()).to_pylist()
     except (pa.ArrowException, UnicodeDecodeError):  # times of an unknown zone, say
@@ -135,7 +146,7 @@ def _as_texts(column: pa.ChunkedArray) -> list[object]:
 
 
 def _class_names(schema: pa.Schema) -> dict[str, list[object]]:
-    """The columns with numbers of classes → names of classes, by the metadata of Hugging Face."""
+    """Each `ClassLabel` column → names of its classes, by the metadata of Hugging Face, if any."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         items = {name: _item(features[name]) for name in features if name in schema.names}

@@ -50,15 +50,11 @@ class Sheet(NamedTuple):
 
 
 def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
-    """Read a .csv or .xlsx file.
+    """Read a .csv or .xlsx file; a title above the header is left out.
 
-    In CSV, commas, semicolons, tabs or vertical bars separate cells. The table has to have the
-    required columns, and each of its rows a cell in them.
-
-    Raises
-    ------
-    UserError
-        The file cannot be read, or lacks a column; or a row has too few or too many cells.
+    In CSV, commas, semicolons, tabs or vertical bars separate cells. A `UserError` reports a file
+    that cannot be read, a column that is missing or occurs twice, and a row that ends before a
+    required column or has more cells than the header.
     """
     if path.suffix.lower() == ".xlsx":
         rows = [(f"{path}, row {number}", cells) for number, cells in read_workbook(path)]
@@ -67,10 +63,10 @@ def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
 
 
 def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line") -> Sheet:
-    """Read the text of a CSV file; see `read_sheet`.
+    """Read the text of a CSV file as `read_sheet` does; `path` is only part of the locations.
 
-    Rows are numbered as in a spreadsheet. Messages call them by the `unit`, such as "row". The
-    default is "line", for files with one row per line.
+    Rows are numbered as in a spreadsheet, and their locations are "PATH, UNIT 2"; `unit` is "line"
+    by default. Without required columns, each row needs a cell in every column.
     """
     file, separator = io.StringIO(text, newline=""), find_separator(text, *required[:1])
     place = f"{path}, {unit}"
@@ -81,7 +77,10 @@ def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line")
 
 
 def csv_encoding(file: io.BufferedReader) -> tuple[str, str]:
-    """The encoding of a CSV file, and the error handler for bytes in another encoding."""
+    """Encoding of a CSV file, "utf-16" by its byte order mark or "utf-8-sig", and error handler.
+
+    UTF-16 without the mark is a `UserError`.
+    """
     start = file.peek(2)[:2]
     if b"\0" in start:
         raise UserError(f"{file.name}: is UTF-16 without its byte order mark; save it as UTF-8")
@@ -93,17 +92,10 @@ def csv_encoding(file: io.BufferedReader) -> tuple[str, str]:
 def csv_rows(
     lines: Iterable[str], separator: str, row_name: Callable[[int, int], str]
 ) -> Iterator[list[str]]:
-    """Read the rows of CSV; an empty line, or ``sep=`` and the separator, is a row without cells.
+    """Yield the cells of each row of CSV, [] for an empty line, and for ``sep=`` and the separator.
 
-    Parameters
-    ----------
-    row_name
-        Returns how messages name a row, from its number and that of its last line, both from 1.
-
-    Raises
-    ------
-    UserError
-        A quote is not closed, or text follows a closing quote.
+    A `UserError` reports a quote that is not closed and text after a closing quote; it begins with
+    `row_name` of the numbers, from 1, of the row and of its last line. Cells may have any length.
     """
     csv.field_size_limit(sys.maxsize)  # a text may be long
     # Without `strict`, a quote that is never closed would silently hide all rows after it.
@@ -121,7 +113,10 @@ def csv_rows(
 
 
 def csv_table(file: TextIO, path: Path, column: str) -> tuple[str, Iterator[list[str]]]:
-    """Separator, and rows from the header on, of a CSV file of any size that has a column."""
+    """The separator of an open CSV file, and an iterator of its rows from the header on.
+
+    `column` is a name that the header has. A title and rows without cells are left out.
+    """
     separator = find_separator("".join(islice(file, FIRST_ROWS)), column)
     file.seek(0)
     place = f"{path}: the row that ends on line"
@@ -132,14 +127,11 @@ def csv_table(file: TextIO, path: Path, column: str) -> tuple[str, Iterator[list
 
 
 def without_title(rows: list[Any], column: str | None = None) -> list[Any]:
-    """Remove a title: rows above the header in which only the first cell is filled.
+    """Remove a title: rows above the header, which is the first row with several filled cells.
 
-    Parameters
-    ----------
-    rows
-        Location and cells of each row.
-    column
-        A column of the table, if one is known.
+    Rows are pairs of a location and cells; the first `FIRST_ROWS` are examined. Rows above the
+    header are a title if only their first cell is filled, and if more than `WIDE_SHARE` of the
+    others have several filled cells. No row is removed if the first one contains the name `column`.
     """
     if rows and column in rows[0][1]:
         return rows
@@ -153,7 +145,11 @@ def without_title(rows: list[Any], column: str | None = None) -> list[Any]:
 def _sheet(
     rows: list[tuple[str, list[str]]], required: Sequence[str], needs_all_columns: bool = False
 ) -> Sheet:
-    """Split off the header, check the length of each row, and name its cells."""
+    """Make a sheet of locations and cells, "" for missing ones; `without_title` finds the header.
+
+    A `UserError` reports a column that is missing or occurs twice, and a row with more cells than
+    the header, or without one in the last required column or, if `needs_all_columns`, in the last.
+    """
     (where, columns), *rows = without_title(rows)
     for column in required:
         if column not in columns:
@@ -211,9 +207,9 @@ def inert_value(cell: object) -> object:
 def find_separator(text: str, column: str = "") -> str:
     r"""Find the separator of the cells of a CSV file: comma, semicolon, tab or vertical bar.
 
-    The first separator with which the header contains `column` is chosen. Without one, it is the
-    separator that gives the largest share of the first rows the same number of cells, and among
-    equals the most cells. The default is the comma.
+    A first line such as ``sep=;`` names it. Else it is the first with which the header contains
+    `column` or, if none does, the one that gives the largest share of the first rows the same
+    number of cells, and among equals the most cells. The default is the comma.
 
     >>> find_separator("paragraph;topics\na,b;trade\n", "paragraph")
     ';'
@@ -239,14 +235,11 @@ def cell_parser(cells: Iterable[str]) -> Callable[[str], object]:
     """Choose a parser for the cells of a column: numbers, dates, times with dates, or texts.
 
     A column has numbers or dates if all cells that are not empty do, and if different cells have
-    different values. So codes such as 007, or 1.1 and 1.10, stay texts.
+    different values. So codes such as 007, or 1.1 and 1.10, stay texts, as do more than 15 digits.
+    The parser returns None for an empty cell, or "" in a column of texts.
 
     >>> [list(map(cell_parser(cells), cells)) for cells in (["7", "", "1.5"], ["7", "007"])]
     [[7, None, 1.5], ['7', '007']]
-
-    Returns
-    -------
-    A function that parses a cell. It returns None for an empty cell, or "" in a column of texts.
     """
     filled = {cell for cell in cells if cell}
     for form, parse in _PARSERS:

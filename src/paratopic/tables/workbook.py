@@ -87,8 +87,8 @@ def write_workbook(path: Path, *tabs: Tab) -> None:
     """Write a workbook; the same rows give the same bytes.
 
     Strings become text, which no spreadsheet runs as a formula. Numbers, booleans, dates and times
-    keep their type. Times with a zone, which spreadsheets do not support, and dates before March
-    1900 become text. A text of more than `MOST_CHARACTERS` is a `UserError`.
+    keep their type, but whole numbers of more than 15 digits, NaN, times with a zone and dates
+    before March 1900 become text. A text of more than `MOST_CHARACTERS` is a `UserError`.
     """
     from openpyxl import Workbook
     from openpyxl.writer.excel import ExcelWriter
@@ -108,29 +108,18 @@ def write_workbook(path: Path, *tabs: Tab) -> None:
 
 
 def read_workbook(path: Path) -> list[tuple[int, list[str]]]:
-    """Read the first sheet of a workbook, each cell as a spreadsheet shows it; see `read_values`.
-
-    Whole numbers are read as such, "1" and not "1.0", and dates as "2025-09-15".
-    """
+    """Read the first sheet of a workbook as `read_values` does, each cell as its `display_text`."""
     return [(number, list(map(display_text, values))) for number, values in read_values(path)]
 
 
 def read_values(path: Path) -> list[tuple[int, list[object]]]:
-    """Read the first sheet of a workbook: texts, numbers, booleans, dates and times.
+    """Read the number, from 1, and the cells of each filled row of the first visible sheet.
 
-    Hidden sheets are skipped. Hidden rows are read, with a note in the log. Formulas are read as
-    their results, and errors such as #N/A as empty cells. A warning has the number of errors and
-    the location of the first one.
-
-    Returns
-    -------
-    The number of each row that is not empty, and its cells, None for an empty one. The first row is
-    the header. Other rows have at least as many cells as the header.
-
-    Raises
-    ------
-    UserError
-        The file cannot be read, is no workbook, is too large, or has no cell.
+    Cells are texts, numbers, booleans, dates and times; None for an empty one. Rows have at least
+    as many as the first, a header or a title. Hidden rows are read, with a note in the log.
+    Formulas are read as their results, and errors such as #N/A as empty cells, with a warning. Rows
+    of a merged cell below the header all have its value. A `UserError` reports a file that is
+    damaged, encrypted or too large, or has no cell, or a formula without a stored result.
     """
     try:
         with path.open("rb") as file:
@@ -152,7 +141,10 @@ def read_values(path: Path) -> list[tuple[int, list[object]]]:
 
 
 def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
-    """Yield the number and the cells of each row, without empty cells at its end."""
+    """Yield the number, from 1, and the cells of each row with a filled cell, up to its last one.
+
+    Merged cells are filled in. At the end, the log gets the numbers of hidden rows and of errors.
+    """
     import openpyxl
 
     with ZipFile(file) as archive, warnings.catch_warnings():
@@ -211,7 +203,7 @@ def _fill_merged(cells: list[object], number: int, tall: dict[int, tuple[int, ob
 
 
 def _merged(places: Iterable[bytes]) -> dict[int, list[tuple[int, int]]]:
-    """Row → column and last row of the merged cells of several rows that begin below the header."""
+    """Top row → (first column, last row) of ranges (b"A2:B5") of several rows below row 1."""
     from openpyxl.utils import range_boundaries
 
     cells: dict[int, list[tuple[int, int]]] = {}
@@ -231,7 +223,7 @@ def _first_sheet(book: Workbook) -> ReadOnlyWorksheet:
 
 
 def _refuse_formulas(formulas: Iterable[Cell], results: Iterable[Cell], where: str) -> None:
-    """Refuse formulas without a stored result: some programs write them and compute nothing."""
+    """Raise a `UserError` if a formula in a row has no stored result, as some programs write it."""
     for formula, result in zip(formulas, results, strict=False):
         # An empty text is a result, too.
         if formula.data_type == "f" and result.value is None and result.data_type != "str":
@@ -250,7 +242,7 @@ def _too_large(path: Path) -> UserError:
 
 
 def display_text(value: object) -> str:
-    """The text of a cell, as a spreadsheet shows it.
+    """The text of a cell, as a spreadsheet shows it: 15 digits of floats, and dates in ISO form.
 
     >>> list(map(display_text, ("07", 1.0, True, datetime(2025, 9, 15), None)))
     ['07', '1', 'TRUE', '2025-09-15', '']
@@ -282,7 +274,7 @@ def _escaped(text: str) -> str:
 
 
 def _write_tab(sheet: WriteOnlyWorksheet, tab: Tab) -> None:
-    """Write a tab to a sheet that openpyxl writes row by row."""
+    """Write a tab to a sheet: a bold header that stays in view, rows, widths, lists of choices."""
     from openpyxl.cell import Cell, WriteOnlyCell
     from openpyxl.styles import Alignment, Font
     from openpyxl.utils import get_column_letter
@@ -309,7 +301,7 @@ def _write_tab(sheet: WriteOnlyWorksheet, tab: Tab) -> None:
 
 
 def _cell(sheet: WriteOnlyWorksheet, value: object) -> Any:
-    """A value for openpyxl, or a cell if openpyxl would misread the value."""
+    """A value or cell that openpyxl writes as `write_workbook` describes; "" for None."""
     from openpyxl.cell import WriteOnlyCell
 
     match value:

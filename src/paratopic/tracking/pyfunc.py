@@ -47,8 +47,9 @@ class ServedModel:
 
         Returns
         -------
-        One row per text with the columns topic, confidence, sure, and ``score_TOPIC`` for each
-        topic. In mode multi, topics replaces topic: the predicted topics, separated by ";".
+        One row per text with the columns topic (None for none), confidence, sure, and
+        ``score_TOPIC`` for each topic. In mode multi, topics replaces topic: the predicted topics,
+        separated by ";", or "" for none.
 
         Raises
         ------
@@ -74,12 +75,8 @@ class ServedModel:
 def save(folder: Path, place: Path, card: str, logged: mlflow.models.Model | None = None) -> None:
     """Save a model's folder in MLflow's format, with its signature and an example of an input.
 
-    Parameters
-    ----------
-    place
-        Folder to write; it must not exist. It gets a copy of the model's folder, with the card.
-    logged
-        Logged model whose ids the saved model gets; by default None, for a model in no store.
+    The new folder `place`, which must not exist, gets a copy of the model's `folder` with the text
+    `card` as its README. The saved model gets the ids of the model `logged`, by default none.
     """
     import mlflow.pyfunc
 
@@ -96,7 +93,7 @@ def save(folder: Path, place: Path, card: str, logged: mlflow.models.Model | Non
 
 
 def signature(model: Model) -> mlflow.models.ModelSignature:
-    """Types of the columns of input and output; only the texts are required."""
+    """Signature with the types of input columns, of which `TEXT` is required, and of output."""
     from mlflow.models import ModelSignature, infer_signature
     from mlflow.types.schema import AnyType, ColSpec, Schema
 
@@ -110,7 +107,7 @@ def signature(model: Model) -> mlflow.models.ModelSignature:
 
 
 def _texts(table: pd.DataFrame) -> list[str] | list[Passage]:
-    """Texts of a table, with context if it has columns of context."""
+    """Texts of the column `TEXT`; as passages if the table has any of `CONTEXT_COLUMNS`."""
     texts: list[str] = table[TEXT].tolist()
     if not {*CONTEXT_COLUMNS} & {*table}:
         return texts

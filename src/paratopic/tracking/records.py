@@ -64,9 +64,10 @@ def state_of(outputs: Mapping[str, str], name: str) -> str:
 
 
 def git_tags(root: Path) -> dict[str, str]:
-    """Tags with the commit, with whether files differ from it, and with the user.
+    """Tags git_commit, git_dirty ("true" or "false"), mlflow.source.git.commit and mlflow.user.
 
-    The pipeline writes dvc.lock and reports/ itself, so changes of these are ignored.
+    The pipeline writes dvc.lock and reports/ itself, so changes of these are ignored. Without a
+    commit, the only tag is git_commit, "unknown". If git has no user.name, mlflow.user is missing.
     """
     paths = Paths()
     commit = _git(root, "rev-parse", "HEAD")
@@ -98,12 +99,10 @@ def title_of(tags: Mapping[str, str]) -> str | None:
 
 
 def records(project: Project, outputs: Mapping[str, str], experiment: str | None) -> list[Record]:
-    """Make a record of each model in params.yaml, from the files of a project.
+    """Make a record of each model in params.yaml, in that order, from the files of a project.
 
-    Parameters
-    ----------
-    experiment
-        Name of the DVC experiment that made the files, or None.
+    `outputs` are those of `pipeline_outputs`. `experiment` is the name of the DVC experiment that
+    made the files, or None. A missing file or output is a `UserError`.
     """
     params, paths = project.params, project.paths
     comparison = Comparison.load(paths.comparison, "stage compare")
@@ -148,7 +147,10 @@ def _record(
     comparison: Comparison,
     dataset: PandasDataset,
 ) -> Record:
-    """Make the record of one model from its reports and its folder."""
+    """Make the record of the model `name` from its reports and its folder.
+
+    All models share the `tags`, the `comparison` and the `dataset`, the labelled paragraphs.
+    """
     paths, state = project.paths, state_of(outputs, name)
     folder, model = paths.model_reports / name, paths.models / name
     predictions, champion = folder / "predictions.csv", comparison.champion
@@ -191,7 +193,10 @@ def _record(
 
 
 def _settings(name: str, project: Project) -> dict[str, str]:
-    """Settings of one model. Plots in MLflow begin with the first setting that differs."""
+    """Settings of one model: algorithm (its name), seed, and "NAME.KEY" → a value, str or JSON.
+
+    Plots in MLflow begin with the first setting that differs.
+    """
     own = {
         f"{name}.{key}": value if isinstance(value, str) else json.dumps(value)
         for key, value in asdict(project.fit_params.section(name)).items()
@@ -200,10 +205,10 @@ def _settings(name: str, project: Project) -> dict[str, str]:
 
 
 def _training_steps(folder: Path) -> dict[str, list[float]]:
-    """Losses at each step of the final fit, and means of those of the fits to folds.
+    """Losses at each step: "training/loss" of the final fit, and the mean over the fits to folds.
 
-    The keys are names of MLflow metrics. For a model that is not trained in steps, which its
-    training log shows, there are none.
+    The key of the mean is "training/loss_of_folds". The result is empty for a model that is not
+    trained in steps: the first column of final.csv is then not "step".
     """
     final = files.read_csv(folder / "final.csv", "stage train")
     x, y = final.columns
@@ -215,7 +220,7 @@ def _training_steps(folder: Path) -> dict[str, list[float]]:
 
 
 def _seconds_of_training(paths: Paths, name: str) -> float:
-    """Duration of the final fit; 0 if the model was fitted on another machine."""
+    """Seconds of the final fit; 0 if they are unknown, as for a fit on another machine."""
     last, folder = read_times(paths.times).get(f"train@{name}"), paths.final_fits / name
     if last and folder.exists() and last.fit == files.folder_digest(folder):
         return last.seconds

@@ -102,7 +102,7 @@ class Record:
 def mlflow_dataset(
     rows: pd.DataFrame, name: str, source: Path, digest: str, **columns: str
 ) -> PandasDataset:
-    """Convert a table to a dataset of a run; `columns` name targets and predictions in it."""
+    """Convert a table to a dataset of a run; keywords `targets` and `predictions` name columns."""
     set_defaults()  # MLflow reads some of these variables when it is imported
     import mlflow.data
 
@@ -117,10 +117,10 @@ def mlflow_dataset(
 def write_runs(
     uri: str, experiment: str, records: Sequence[Record], artifacts: Path, trial: bool = False
 ) -> int:
-    """Write the runs that the store does not have yet, and register the champion.
+    """Write the runs that the store lacks, register the champion, and return the number written.
 
-    The champion becomes a version of the registered model with the experiment's name, and gets the
-    alias "champion".
+    Other runs get the comparison if it has changed. The champion becomes a version of the
+    registered model with the experiment's name, and gets the alias "champion".
 
     Parameters
     ----------
@@ -129,10 +129,6 @@ def write_runs(
         processes from writing at the same time.
     trial
         Change neither the registry nor existing runs; by default both are updated.
-
-    Returns
-    -------
-    Number of new runs.
 
     Raises
     ------
@@ -170,8 +166,9 @@ def write_runs(
 def _experiment_id(client: MlflowClient, name: str, artifacts: Path, metrics: Sequence[str]) -> str:
     """Id of an experiment, which is created, restored or described if necessary.
 
-    Its view is updated, because an older version may have written it. Other tags stay, because the
-    user may have changed them.
+    A new one in a SQLite store has its files in `artifacts`. The view is updated with columns of
+    `metrics`, because an older version may have written it. Other tags stay, because the user may
+    have changed them.
     """
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
@@ -200,7 +197,7 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: Path, metrics: Se
 
 
 def _finished_run(client: MlflowClient, experiment_id: str, record: Record) -> Run | None:
-    """Find the finished run with a record's tags, if there is one; delete unfinished ones."""
+    """Find the finished run with a record's model and state, or None; delete unfinished ones."""
     query = f"tags.`{STATE}` = '{record.state}' and tags.`{PART}` = '{record.part}'"
     finished = None
     for run in client.search_runs([experiment_id], query):
@@ -215,7 +212,7 @@ def _finished_run(client: MlflowClient, experiment_id: str, record: Record) -> R
 
 
 def _write_run(client: MlflowClient, experiment_id: str, record: Record) -> Run:
-    """Write a record as a new run."""
+    """Write a record as a new, finished run: data, model, figures, files and predictions."""
     tags = {PART: record.part, STATE: record.state, DATA: record.dataset.digest}
     now = int(1000 * time.time())
     run = client.create_run(
@@ -240,7 +237,7 @@ def _write_run(client: MlflowClient, experiment_id: str, record: Record) -> Run:
 
 
 def _write_comparison(client: MlflowClient, run_id: str, record: Record) -> None:
-    """Replace the comparison in a model's run."""
+    """Replace the files in a run's folder comparison, and its tags champion and description."""
     for path in record.comparison:
         client.log_artifact(run_id, str(path), "comparison")
     client.set_tag(run_id, "champion", "yes" if record.part == record.champion else "no")
@@ -258,7 +255,7 @@ def _dataset_input(dataset: PandasDataset, context: str) -> DatasetInput:
 
 
 def _log_figures(client: MlflowClient, run: Run, record: Record, model_id: str) -> None:
-    """Write params and metrics to a run, and metrics to its logged model, too."""
+    """Write params, metrics and losses by step to a run, and metrics to its logged model, too."""
     import mlflow
     from mlflow.entities import Metric
 
@@ -274,7 +271,7 @@ def _log_figures(client: MlflowClient, run: Run, record: Record, model_id: str) 
 
 
 def _log_model(client: MlflowClient, run: Run, record: Record) -> str:
-    """Store a model with the source of its run and its card as description; return its id."""
+    """Store the model of a record, with its params and card and the run's source; return its id."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
@@ -298,10 +295,10 @@ def _log_model(client: MlflowClient, run: Run, record: Record) -> str:
 
 
 def _register_champion(client: MlflowClient, name: str, run: Run, record: Record) -> None:
-    """Register a run's model as a version, and move the alias "champion" to it.
+    """Move the alias "champion" of the registered model `name` to the version of a run's model.
 
-    The main metrics become tags of the version, and the model's card its description. The
-    registered model is created if necessary.
+    The registered model and the version are created if necessary. The version has the model, n and
+    the main metrics as tags, and the card, cut to `LONGEST`, as its description.
     """
     if not client.search_registered_models(f"name = '{name}'"):
         description = "Topics of paragraphs. The alias champion is the version to predict with."

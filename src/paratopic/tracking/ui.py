@@ -33,17 +33,14 @@ SAFE = {"PYTHONSAFEPATH": "1", "UVICORN_APP_DIR": sys.prefix}
 
 
 def main(project: Project, port: int = PORT) -> None:
-    """Serve the store of a project until Ctrl+C.
+    """Open the page of a project's experiment; if its store is no server, serve it until Ctrl+C.
 
-    Parameters
-    ----------
-    port
-        Port to serve on; by default `PORT`. It has no effect if the store is a server.
+    `port` has no effect if the store is a server.
 
     Raises
     ------
     UserError
-        The store cannot be read, or the port is taken.
+        The store cannot be read or has no such experiment, the port is taken, or the server ends.
     """
     set_defaults()
     uri, name = store_uri(project.paths.root), project.params.track.experiment
@@ -74,7 +71,7 @@ def main(project: Project, port: int = PORT) -> None:
 
 
 def _page(uri: str, name: str) -> str:
-    """Path of the page of an experiment's runs on a server of MLflow."""
+    """Path "#/experiments/ID/runs?..." of an experiment's page; a `UserError` without one."""
     from mlflow import MlflowClient
 
     with store_errors(f"MLflow at {uri} cannot be read"):

@@ -79,6 +79,8 @@ def calibrate_rows(
     table
         Out-of-fold scores from `crossval.cross_validate`: columns id, repeat, fold and one of
         scores for each topic.
+    promise
+        Precision of sure predictions with its confidence, and `caution` of thresholds.
     unlabelled
         Out-of-fold scores of paragraphs without a label, which are calibrated like those of their
         fold; none by default.
@@ -92,7 +94,7 @@ def calibrate_rows(
     calibration
         Calibration fitted to all rows with hand labels, for the final model.
     unlabelled
-        The second table with calibrated scores.
+        The second table with calibrated scores; no rows if it is None.
     """
     topics, mode = data.topics, mode_of(data.topics.mode)
     positions = pd.Index(data.rows["id"]).get_indexer(table["id"])
@@ -131,8 +133,8 @@ def fit_calibration(known: KnownScores, mode: Mode, caution: float = 1.0) -> Cal
 
     In mode single all logits have one scale and each outcome has a shift; the thresholds undo the
     shifts, so that they change no prediction. In mode multi each topic has a scale, a shift and
-    the threshold with the highest expected F1. `caution`, 1 by default, multiplies the odds of
-    these thresholds.
+    the threshold with the highest expected F1. `caution`, 1 by default, multiplies the odds at
+    which a topic is predicted, in both modes.
     """
     calibration = (_fit_single if mode.name == "single" else _fit_multi)(known, mode)
     thresholds = mode.stricter_thresholds(np.array(calibration.thresholds), caution)
@@ -238,9 +240,9 @@ def fit_scale_and_shift(logits: Array, truth: Targets, weights: Array) -> tuple[
 def f1_threshold(scores: Array) -> float:
     """Find the threshold with the highest expected F1 of a topic's calibrated scores, (n,).
 
-    It is half of that F1 (Lipton, Elkan & Narayanaswamy 2014, arXiv:1402.1892). The expected F1
-    follows from the probabilities, which for few paragraphs is more exact than a count of true
-    positives.
+    It is half of that F1 (Lipton, Elkan & Narayanaswamy 2014, arXiv:1402.1892), and 0 without
+    scores. The expected F1 follows from the probabilities, which for few paragraphs is more exact
+    than a count of true positives.
     """
     ordered = np.sort(scores)[::-1]
     predicted = np.arange(1, len(ordered) + 1)
@@ -252,10 +254,10 @@ def sure_threshold(confidence: Array, right: Targets, group: Integers, promise: 
     """Find the lowest confidence from which on predictions have the promised precision.
 
     The candidates are thresholds for the most confident `SURE_SHARES` of the predictions. The
-    result belongs to the largest share whose lower bound reaches the precision. The candidates
-    divide the risk among them (Bonferroni, as in Learn then Test: Angelopoulos et al. 2021,
-    https://arxiv.org/abs/2110.01052). A group counts as one observation, whose value is the share
-    of its predictions that are right.
+    result belongs to the largest share with `promise.least_groups` groups whose lower bound reaches
+    `promise.precision`. The candidates divide the risk among them (Bonferroni, as in Learn then
+    Test: Angelopoulos et al. 2021, https://arxiv.org/abs/2110.01052). A group counts as one
+    observation, whose value is the share of its predictions that are right.
 
     Parameters
     ----------
@@ -280,7 +282,7 @@ def sure_threshold(confidence: Array, right: Targets, group: Integers, promise: 
 
 
 def probability_below(values: Array, mean: float) -> float:
-    """Probability that a mean of independent values from 0 to 1 is below a number.
+    """Probability that independent values from 0 to 1 have a true mean below `mean`, in (0, 1).
 
     The Bayesian bootstrap (Rubin 1981) of the values and of an additional 0 gives it. This is the
     bound of Gaffke (2005), see Learned-Miller & Thomas 2019 (arXiv:1905.06208), which holds in
@@ -289,11 +291,6 @@ def probability_below(values: Array, mean: float) -> float:
 
     >>> round(probability_below(np.ones(44), 0.9), 6) == round(0.9**44, 6)
     True
-
-    Parameters
-    ----------
-    mean
-        The number, above 0 and below 1.
     """
     # The weights are exponential, so that the sum of weighted distances from the number has a
     # simple characteristic function, which is inverted at 0 (Gil-Pelaez 1951).
@@ -317,10 +314,11 @@ def _lowest_sure_score(
     groups: Integers,
     promise: Calibrate,
 ) -> float:
-    """Lowest probability from which predicted topics keep the promised precision.
+    """Lowest probability from which predicted topics keep the promised precision, or `NEVER`.
 
     The thresholds of `calibration` decide which topics are predicted, from each paragraph's mean
-    scores over repeats. In mode multi, nothing is sure.
+    scores over repeats. `paragraph` and `groups` number the paragraphs and the groups of the rows
+    of `final`, which has calibrated scores. In mode multi, nothing is sure.
     """
     first = np.unique(paragraph, return_index=True)[1]
     mean = np.zeros((len(first), final.scores.shape[1]))
@@ -333,7 +331,7 @@ def _lowest_sure_score(
 
 
 def _fold_masks(table: pd.DataFrame, groups: Integers) -> Iterator[tuple[Targets, Targets]]:
-    """Rows of each repeat and fold, and the other rows of the repeat, both as masks (n,)."""
+    """Yield masks (n,) of a fold's rows and its repeat's others; one fold is halved, by groups."""
     repeat, fold = table["repeat"].to_numpy(), table["fold"].to_numpy()
     if len(np.unique(fold)) < 2:  # a single fold is halved, without dividing groups
         fold = pd.factorize(groups)[0] % 2
@@ -359,9 +357,9 @@ def _fit_single(known: KnownScores, mode: Mode) -> Calibration:
 
 
 def _fit_multi(known: KnownScores, mode: Mode) -> Calibration:
-    """Fit a scale, a shift and the threshold with the best F1 for each topic.
+    """Fit a scale, a shift and the threshold with the best expected F1 for each topic.
 
-    A topic that all rows have, or none, keeps its logits.
+    A topic that all rows have, or none, keeps its logits. Without rows, its threshold is 1/2.
     """
     targets, raw, weights = known
     logits = np.clip(mode.logits(raw), -LARGEST_LOGIT, LARGEST_LOGIT)

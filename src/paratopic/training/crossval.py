@@ -171,7 +171,7 @@ def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
 
 
 def score_unfolded(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
-    """Score the paragraphs that are in no fold, with a model that is fitted to the others.
+    """Score the hand-labelled paragraphs in no fold, with a model fitted to the other groups.
 
     Folds leave out paragraphs whose topic occurs in one group only, because a model fitted without
     this group has no example of the topic. Estimates of shares in a corpus need scores of all
@@ -180,8 +180,8 @@ def score_unfolded(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
 
     Returns
     -------
-    Columns id and one of scores for each topic, also of the paragraphs without a label in these
-    groups; no rows where all are in folds, or where a share was held out once.
+    Columns id and one of scores for each topic, also of the paragraphs without a label in articles
+    of no fold; no rows if all are in folds, a share was held out once, or no other group is left.
     """
     is_folded = data.folds.groupby("id")["fold"].max() >= 0
     unfolded = np.flatnonzero(~is_folded[data.rows["id"]].to_numpy() & data.by_hand)
@@ -225,10 +225,7 @@ def _score_table(
 def _score(
     fit: Fit, examples: Examples, held_out: Texts, others: Texts, seed: int, advance: Advance
 ) -> tuple[Scores, Scores, Scores, pd.DataFrame]:
-    """Scores (n, k) of held-out texts with and without context, and of others with context.
-
-    The last result is the history of the fit.
-    """
+    """Fit a model; return scores of `held_out` with and without context, of `others`, and history."""
     model = fit(examples, seed, advance)
     scores = model.predict_proba(others) if len(others) else np.empty((0, len(model.classes_)))
     return *model.scores(held_out), scores, model.history

@@ -135,7 +135,7 @@ class Examples:
         return np.ones(len(self.texts)) if self.soft is None else self.soft.weights.max(axis=1)
 
     def select(self, rows: Integers) -> Examples:
-        """Select examples by their numbers."""
+        """Select examples by their numbers; the pool stays."""
         return replace(
             self,
             texts=self.texts.select(rows),
@@ -206,7 +206,7 @@ class Fitted(ABC):
         return find_audience(labelled, self.topics.descriptions, self.encoder)
 
     def save(self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()) -> Parity:
-        """Write a folder that `inference.model.load` opens, the same bytes every time.
+        """Write a folder that `inference.model.load` opens, always the same bytes; return its parity.
 
         `languages` are the codes of the model's languages; none, the default, if unknown.
         """
@@ -217,7 +217,7 @@ class Fitted(ABC):
         return parity
 
     def write_fit(self, folder: Path, languages: Sequence[str]) -> Parity:
-        """Write a model's folder without its manifest; parameters as in `save`."""
+        """Write a model's files but its manifest into a folder; languages and result as in `save`."""
         settings, parity = self.write(folder)
         settings["context"] = asdict(self.context)
         about = {"kind": self.KIND, "languages": list(languages), "settings": settings}
@@ -235,9 +235,10 @@ Fit = Callable[[Examples, int, Advance], Fitted]
 def evidence(examples: Examples, described: bool) -> Array:
     """Weigh each example against the topics' descriptions, if topics are described.
 
-    Paragraphs of one article repeat each other, so that with labels in g articles each weight is
-    divided by `small_sample_design_effects` of the labels in its article. The weights are
-    multiplied by g / (g + 3), so that the descriptions count as three articles.
+    Paragraphs of one article repeat each other, so the weight of a label is divided by
+    1 + (m - 1) / g for m labels in its article and g articles. It is multiplied by g / (g + 3), so
+    that the descriptions count as three articles. In g, an article counts with the largest weight
+    of its labels.
 
     Returns
     -------
@@ -254,10 +255,7 @@ def evidence(examples: Examples, described: bool) -> Array:
 
 
 def share_of_labels(examples: Examples, described: bool) -> float:
-    """Share of the labels in the evidence from labels and descriptions; see `evidence`.
-
-    An article counts with the largest weight of its labels. The share is 1 without descriptions.
-    """
+    """Share of labels in the evidence: g / (g + 3), g as in `evidence`; 1 without descriptions."""
     g = _n_articles(examples.articles, examples.sample_weight)
     return g / (g + EVIDENCE.description_articles) if described else 1.0
 
@@ -276,9 +274,9 @@ def description_weights(examples: Examples, n_outcomes: int) -> Array:
 
     The more articles the encoder was tuned on for a topic, the less information its similarity to
     the description adds. With labels of g articles, a description weighs (3 + 1) / (3 + g), so 1
-    with one article; an article counts with the largest weight of its labels. A topic without a
-    label weighs 4 / 3, to compete with topics that have labels, and so does none of the topics.
-    Without any label all weigh 1.
+    with one article; an article counts with the largest weight of its labels. An outcome (a topic
+    or none of them) without a label weighs 4 / 3, to compete with those that have labels. If no
+    label has a topic, all weigh 1.
 
     Returns
     -------
@@ -311,12 +309,13 @@ def choose_context(
     """Choose the context weights by the log loss of held-out articles.
 
     Neighbours get no weight if texts are no more similar to their own neighbours than to those of
-    other texts, which shows without labels.
+    other texts, by their features from `embed`. `score(weights, train, test)` returns probabilities
+    of the examples `test` by a head that is fitted to the examples `train`, both by their numbers.
 
     Returns
     -------
-    `CONTEXT.prior`, unless other weights are better by more than chance explains. Parts that no
-    example has weigh 0, unless there is no example at all.
+    `CONTEXT.prior`, or one of `CONTEXT.others` that is better by more than `CONTEXT.errors` standard
+    errors, from `CONTEXT.least_articles` on. Parts that no example has weigh 0, if there are any.
     """
     if not len(examples.texts):
         return CONTEXT.prior
@@ -373,9 +372,9 @@ def _are_coherent(texts: Texts, seed: int, embed: Embed) -> bool:
 
 
 def are_closer_to_own(similarity: Array, own: Targets, errors: float) -> bool:
-    """Whether rows are more similar to their own column than to others, by more standard errors.
+    """Whether rows are more similar to their own column than to others, by `errors` standard errors.
 
-    Both arrays are (n, m), and each row has one column of its own.
+    Both arrays are (n, m), and each row of `own` has one true value.
     """
     own_similarity = similarity[own]
     others = (similarity.sum(axis=1) - own_similarity) / (similarity.shape[1] - 1)

@@ -182,11 +182,11 @@ def training_data(
 ) -> TrainingData:
     """Make training data of examples, some of which may have weak labels.
 
-    Bayes' rule combines the votes of weak sources with the prediction of a head that is fitted to
-    the labels by hand only. So a wrong vote on a clear text has little effect, and unreliable
-    sources do no harm. This is one step of the algorithm of Raykar et al. 2010, "Learning from
-    crowds", which estimates a model and the reliability of annotators together; further steps
-    improve nothing.
+    The truth of a weak label is a probability: Bayes' rule combines the votes of weak sources with
+    the prediction of a head that is fitted to the labels by hand only. So a wrong vote on a clear
+    text has little effect, and unreliable sources do no harm. This is one step of the algorithm of
+    Raykar et al. 2010, "Learning from crowds", which estimates a model and the reliability of
+    annotators together; further steps improve nothing.
 
     The total weight falls with the share of weak labels, which keeps the head closer to the prior,
     so that it fits fewer of their errors.
@@ -370,6 +370,7 @@ class MultiRegression(Multi):
         return np.asarray(prior - prior.mean(axis=0, keepdims=True))
 
     def fit(self, data: TrainingData, prior: Array, strength: float, init: Linear | None) -> Linear:
+        """Fit a head: each topic by `fit_binary`; parameters as in `fit_logistic`."""
         features, truth, weights = data
         fits = []
         for topic in range(truth.shape[1]):
@@ -401,7 +402,7 @@ def _row_space(features: Features) -> tuple[Array, Array]:
 
 
 def n_rounds(weights: Array, targets: Targets, described: bool) -> int:
-    """Number of rounds of pseudo-labels: two, or one if a topic has few labels.
+    """Number of rounds of pseudo-labels: 2 if all topics reach `HEAD.least_topic_weight`, else 1.
 
     Parameters
     ----------
@@ -418,8 +419,8 @@ def n_rounds(weights: Array, targets: Targets, described: bool) -> int:
 def smooth_predictions(embeddings: Array, probabilities: Scores, regression: Regression) -> Scores:
     """Mix each text's probabilities with the mean of its nearest texts', and sharpen the result.
 
-    Embeddings, (m, d), have unit length; probabilities are (m, `Mode.n_logits`). The kind of
-    `regression`, softmax or one for each topic, decides how they are sharpened.
+    Embeddings, (m, d), have unit length; probabilities are (m, `Mode.n_logits`). Nearest are the
+    `HEAD.n_neighbours` by cosine. `regression.sharpen` raises the mix to a power and rescales it.
     """
     n_neighbours = min(HEAD.n_neighbours, len(embeddings) - 1)
     if n_neighbours < 1:
