@@ -97,6 +97,12 @@ def test_a_workbook_gives_the_bytes_of_the_same_csv_file_or_an_error(
     assert "a.xlsx: is not a whole workbook" in row["error"]
 
 
+def test_cells_below_a_title_may_be_empty(model: Model, tmp_path: Path) -> None:
+    rows: list[list[object]] = [["id", "text", "n"], [1, "a tariff", 2], [2, "a chip"]]
+    write_workbook(tmp_path / "in.xlsx", Tab([["Survey"], *rows]))
+    assert [row["n"] for row in predicted(model, tmp_path / "in.xlsx")] == ["2", ""]
+
+
 def test_json_lines_that_are_not_objects_are_kept_with_an_error(
     model: Model, tmp_path: Path
 ) -> None:

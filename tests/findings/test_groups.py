@@ -330,6 +330,9 @@ def test_the_sentence_has_the_figures_of_the_table() -> None:
     text = sentence(findings, corpus, 0.95)
     assert f"{100 * row['share']:.0f}% of the paragraphs are about {row['topic']}" in text
     assert f"{100 * row['low']:.0f} to {100 * row['high']:.0f}%" in text
+    few = corpus.labelled[:3]
+    uneven = replace(corpus, weights=np.where(np.isin(corpus.labelled, few), 1e6, corpus.weights))
+    assert "(no interval, because few" in sentence(find_shares(uneven, [], 0.95), uneven, 0.95)
     change = sentence(find_shares(corpus, ["month"], 0.95), corpus, 0.95)
     assert "significantly between 2025-04 and 2025-09" in change
 

@@ -219,6 +219,7 @@ def test_half_of_a_surrogate_pair_is_read_as_a_question_mark(model: Model) -> No
 
 
 def test_embeddings_leave_out_context(model: Model) -> None:
+    assert model.embed([]).shape == (0, model.embed(["Tariffs rose."]).shape[1])
     texts: list[Text] = [AROUND, LONG]
     gap: Any = model.embed(texts) - model.embed([AROUND.text, LONG])
     assert abs(gap).sum() == 0

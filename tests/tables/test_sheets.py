@@ -55,17 +55,19 @@ def test_hidden_sheets_and_titles_of_workbooks(tmp_path: Path) -> None:
     book.active.append(["an", "old", "table"])
     book.active.sheet_state = "hidden"
     sheet = book.create_sheet("new")
-    for row in (["Survey"], ["text", "label"], ["Tariffs rose", "trade"]):
+    for row in (["Survey"], ["text", "year", "label"], ["Tariffs rose", 1, "b"], ["Talks", 2]):
         sheet.append(row)
     book.active = 1
     book.save(tmp_path / "t.xlsx")
     columns, rows = read_sheet(tmp_path / "t.xlsx", [])
-    assert columns == ["text", "label"] and rows[0][0].endswith("t.xlsx, row 3")
+    assert columns == ["text", "year", "label"] and rows[0][0].endswith("t.xlsx, row 3")
+    talks = {"text": "Talks", "year": "2", "label": ""}
+    assert read_sheet(tmp_path / "t.xlsx", ["label"]).rows[1][1] == talks
     chart = BarChart()
     chart.add_data(Reference(sheet, min_col=1, min_row=1, max_row=3))
     book.create_chartsheet("chart", 0).add_chart(chart)
     book.save(tmp_path / "t.xlsx")
-    assert read_sheet(tmp_path / "t.xlsx", []).columns == ["text", "label"]
+    assert read_sheet(tmp_path / "t.xlsx", []).columns == columns
 
 
 @pytest.mark.parametrize(

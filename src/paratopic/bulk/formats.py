@@ -22,7 +22,14 @@ from paratopic.project.source_settings import CONTEXT_COLUMNS
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, passages_of, skipped_of
 from paratopic.reading.article_files import SUFFIXES, metadata_sheets, read_file
 from paratopic.reading.metadata import fields_of
-from paratopic.tables.sheets import LineFeeds, csv_encoding, csv_table, inert_value, without_title
+from paratopic.tables.sheets import (
+    LineFeeds,
+    csv_encoding,
+    csv_table,
+    inert_value,
+    pad_rows,
+    without_title,
+)
 from paratopic.tables.workbook import display_text, read_values
 
 if TYPE_CHECKING:
@@ -177,7 +184,7 @@ class Xlsx(Csv):
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
         """Yield shards as for CSV; a workbook that cannot be read gives one row with an error."""
         try:
-            (_, names), *rows = without_title(read_values(path), column)
+            (_, names), *rows = pad_rows(without_title(read_values(path), column), None)
         except UserError as error:
             yield Chunk(Cells([column], [[None]]), [None], [str(error)], 1.0)
             return

@@ -84,6 +84,8 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
         n = f"{len(corpus.rows):,} {corpus.row_name}"
         return f"{lead}. This is a count: all {n} are labelled."
     interval = f"{confidence:.0%} interval {100 * row['low']:.0f} to {100 * row['high']:.0f}%"
+    if np.isnan(row["low"]):
+        interval = "no interval, because few labels have most of the weight"
     return f"{lead} ({interval}), {_basis(findings, corpus)}"
 
 

@@ -257,7 +257,7 @@ class Model:
         return list(compress((*self.classes_, NO_TOPIC_SHORT), known)), self.mode.centred(logits)
 
     def embed(self, texts: Sequence[Text]) -> Features:
-        """Compute features of n >= 1 texts without context: embeddings, or TF-IDF for the baseline.
+        """Compute features of n texts without context: embeddings, or TF-IDF for the baseline.
 
         The dot product of two rows is the cosine similarity of the texts.
 
@@ -271,7 +271,8 @@ class Model:
         TypeError
             `texts` is a single str, a DataFrame or a dict, or an item is not a text.
         """
-        return self._classifier.embed(_encodable(numbered_texts(texts)).plain)
+        plain = _encodable(numbered_texts(texts)).plain
+        return self._classifier.embed(plain or [PROBE])[: len(plain)]
 
     def scored(self, texts: Texts, forced: bool = False) -> tuple[Scores, Targets, Integers, Array]:
         """Compute calibrated scores of n texts and apply the thresholds; blank texts have score 0.

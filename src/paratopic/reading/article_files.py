@@ -38,8 +38,8 @@ def find_files(patterns: Sequence[str], suffixes: Collection[str]) -> tuple[list
     """List the files of paths, folders and globs, in the order of these patterns.
 
     A folder stands for all files in it and its subfolders with one of the suffixes (in lower case),
-    sorted; paths and globs may have others. Files that several links lead to count once. Folders'
-    metadata.csv, labels.csv, codebook.yaml and names that begin with a dot or ~$ are ignored.
+    sorted; paths and globs may have others. In a folder, a file that several links lead to counts
+    once, and metadata.csv, labels.csv, codebook.yaml and names that begin with . or ~$ are ignored.
 
     Returns
     -------

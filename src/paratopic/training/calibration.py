@@ -359,7 +359,7 @@ def _fit_single(known: KnownScores, mode: Mode) -> Calibration:
 def _fit_multi(known: KnownScores, mode: Mode) -> Calibration:
     """Fit a scale, a shift and the threshold with the best expected F1 for each topic.
 
-    A topic that all rows have, or none, keeps its logits. Without rows, its threshold is 1/2.
+    A topic that all rows have, or none, keeps its logits. If no row has it, its threshold is 1/2.
     """
     targets, raw, weights = known
     logits = np.clip(mode.logits(raw), -LARGEST_LOGIT, LARGEST_LOGIT)

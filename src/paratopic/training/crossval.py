@@ -225,7 +225,7 @@ def _score_table(
 def _score(
     fit: Fit, examples: Examples, held_out: Texts, others: Texts, seed: int, advance: Advance
 ) -> tuple[Scores, Scores, Scores, pd.DataFrame]:
-    """Fit a model; return scores of `held_out` with and without context, of `others`, and history."""
+    """Fit; return scores of `held_out` with and without context, those of `others`, and history."""
     model = fit(examples, seed, advance)
     scores = model.predict_proba(others) if len(others) else np.empty((0, len(model.classes_)))
     return *model.scores(held_out), scores, model.history

@@ -206,7 +206,7 @@ class Fitted(ABC):
         return find_audience(labelled, self.topics.descriptions, self.encoder)
 
     def save(self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()) -> Parity:
-        """Write a folder that `inference.model.load` opens, always the same bytes; return its parity.
+        """Write a folder that `inference.model.load` opens, always the same bytes; return parity.
 
         `languages` are the codes of the model's languages; none, the default, if unknown.
         """
@@ -217,7 +217,7 @@ class Fitted(ABC):
         return parity
 
     def write_fit(self, folder: Path, languages: Sequence[str]) -> Parity:
-        """Write a model's files but its manifest into a folder; languages and result as in `save`."""
+        """Write a model's files except its manifest to `folder`; languages, result as in `save`."""
         settings, parity = self.write(folder)
         settings["context"] = asdict(self.context)
         about = {"kind": self.KIND, "languages": list(languages), "settings": settings}
@@ -314,8 +314,8 @@ def choose_context(
 
     Returns
     -------
-    `CONTEXT.prior`, or one of `CONTEXT.others` that is better by more than `CONTEXT.errors` standard
-    errors, from `CONTEXT.least_articles` on. Parts that no example has weigh 0, if there are any.
+    `CONTEXT.prior`, or one of `CONTEXT.others` if enough articles show that it is better, by more
+    than `CONTEXT.errors` standard errors. Parts that no example has weigh 0, unless there is none.
     """
     if not len(examples.texts):
         return CONTEXT.prior
@@ -372,7 +372,7 @@ def _are_coherent(texts: Texts, seed: int, embed: Embed) -> bool:
 
 
 def are_closer_to_own(similarity: Array, own: Targets, errors: float) -> bool:
-    """Whether rows are more similar to their own column than to others, by `errors` standard errors.
+    """Whether rows are closer to their own column than to the others, by `errors` standard errors.
 
     Both arrays are (n, m), and each row of `own` has one true value.
     """

@@ -402,7 +402,7 @@ def _row_space(features: Features) -> tuple[Array, Array]:
 
 
 def n_rounds(weights: Array, targets: Targets, described: bool) -> int:
-    """Number of rounds of pseudo-labels: 2 if all topics reach `HEAD.least_topic_weight`, else 1.
+    """Rounds of pseudo-labels: 2 if each topic's labels weigh `HEAD.least_topic_weight`, else 1.
 
     Parameters
     ----------

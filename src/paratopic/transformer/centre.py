@@ -47,7 +47,8 @@ def centre(encoder: SentenceTransformer, embeddings: Array, languages: Sequence[
 def centring(embeddings: Array, languages: Sequence[str]) -> tuple[Array, Array]:
     """Matrix (d, d) and offset (d,) that centre embeddings; parameters as of `centre`.
 
-    Each language with `LEAST_TEXTS` texts or more counts the same, however many texts it has.
+    They remove the mean of the means of languages with `LEAST_TEXTS` texts or more, and directions
+    in which these means differ. Without such a language, they remove the mean of all texts.
     """
     codes, number = np.unique(np.array(languages), return_inverse=True)
     frequent = [n for n, code in enumerate(codes) if code and (number == n).sum() >= LEAST_TEXTS]

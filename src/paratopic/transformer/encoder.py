@@ -119,6 +119,8 @@ def check_lengths(encoder: SentenceTransformer, params: Transformer) -> None:
 def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     """Load an encoder: a sentence-transformers model, or any other encoder with mean pooling.
 
+    Its weights become 32-bit floats, and its tokenizer adds its prefix, if any, to each window.
+
     Raises
     ------
     UserError
@@ -158,7 +160,7 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
 
 
 def _check_tokenizer(encoder: SentenceTransformer, name: str) -> None:
-    """Refuse an encoder without a fast tokenizer, or with one that has no vocabulary."""
+    """Raise a UserError without a fast tokenizer, or if it has below half of the model's tokens."""
     model, tokenizer = encoder.transformers_model, encoder.tokenizer
     if model is None or not hasattr(tokenizer, "backend_tokenizer"):
         raise UserError(
@@ -173,7 +175,7 @@ def _check_tokenizer(encoder: SentenceTransformer, name: str) -> None:
 
 
 def _prefix(encoder: SentenceTransformer, name: str) -> str:
-    """Prefix that an encoder expects before each text, by its configuration or else its family."""
+    """Prefix that an encoder expects before texts, by its prompts or else its name; "" for none."""
     prompts: dict[str, str] = {title.lower(): text for title, text in encoder.prompts.items()}
     if any(prompts.values()):
         default = encoder.default_prompt_name or ""
@@ -197,7 +199,7 @@ def prepend_to_windows(tokenizer: Tokenizer, prefix: str) -> None:
 
 
 def _check_export(encoder: SentenceTransformer, name: str) -> None:
-    """Refuse an encoder whose export has other embeddings, before it is tuned."""
+    """Raise a UserError if an encoder not in `EXPORTED` has an export with other embeddings."""
     assert encoder.transformers_model is not None
     architecture = encoder.transformers_model.config.model_type
     if architecture in EXPORTED:

@@ -34,6 +34,7 @@ class EmbeddingNetwork(nn.Module):
         self.encoder = encoder
 
     def forward(self, input_ids: Tensor) -> Tensor:
+        """Embeddings of unit length, (n, d), from token ids, (n, length)."""
         model = self.encoder.transformers_model
         assert model is not None
         inputs = {"input_ids": input_ids}

@@ -101,9 +101,9 @@ class FittedTransformer(Fitted):
         return regression.scores(self._head.read(windows, regression, len(texts)).logits)
 
     def write(self, folder: Path) -> tuple[dict[str, object], Parity]:
-        """Write the encoder as an ONNX model with its head, and for sentence-transformers.
+        """Write the ONNX model, tokenizer and head, and a copy of the encoder unless it is large.
 
-        Metrics of parity are:
+        The setting is ``max_tokens``. Metrics of parity are:
 
         similarity
             Mean cosine between the embeddings of the encoder in full precision and in 8 bits.
@@ -203,7 +203,7 @@ def fit(
 def _centre(
     encoder: SentenceTransformer, examples: Examples, topics: Topics, short: Tokenizer, seed: int
 ) -> None:
-    """Centre an encoder on some texts, the topics' descriptions and the other subjects."""
+    """Centre an encoder in place, on drawn texts, the topics' descriptions and `SUBJECTS`."""
     texts = [*examples.texts.plain, *examples.unlabelled]
     drawn = [texts[row] for row in draw_at_most(TUNING.centring_texts, len(texts), seed)]
     texts = [*drawn, *topics.descriptions, *SUBJECTS]
@@ -235,7 +235,7 @@ def _choose_context(
 
 
 def _first_head_examples(examples: Examples, topics: Topics, seed: int) -> Examples:
-    """At most `TUNING.head_examples` examples, half of them in equal shares of all outcomes."""
+    """At most `TUNING.head_examples` examples, half balanced by outcome, half random; no pool."""
     rng, n = np.random.default_rng(seed), TUNING.head_examples // 2
     outcomes = regression_of(topics).outcomes(examples.targets)
     balanced = next(balanced_batches(outcomes, 1, n, n, rng))
@@ -246,11 +246,10 @@ def _first_head_examples(examples: Examples, topics: Topics, seed: int) -> Examp
 def _informative_names(
     examples: Examples, topics: Topics, embedder: Embedder, tokenizer: Tokenizer
 ) -> tuple[str, ...]:
-    """The topics' names, if topics are rare and the names are informative; otherwise none.
+    """The topics' names, if topics are rare and the names are informative; otherwise ().
 
     Labelled texts have to be closer to the name of their own topic than to the other names, by more
-    than chance explains. Numbers such as "19" are not informative. Names add nothing to labels if
-    most texts have a topic.
+    than `TUNING.name_errors` standard errors. Numbers such as "19" are not informative.
     """
     are_words = all(any(map(str.isalpha, name)) for name in topics.names)
     if not are_words or not topics_are_rare(examples.by_hand, topics):
@@ -296,7 +295,7 @@ def _load_network(params: Transformer, topics: Topics) -> Network:
 def _range_windows(
     tokenizer: Tokenizer, examples: Examples, topics: Topics, seed: int
 ) -> list[list[int]]:
-    """Windows for the 8-bit encoder: of texts, of descriptions and, last, of random words."""
+    """First windows of `RANGE_TEXTS` texts, of the descriptions and, last, of random words."""
     texts = [*examples.texts.plain, *examples.unlabelled]
     spaced = np.linspace(0, len(texts) - 1, min(len(texts), RANGE_TEXTS)).astype(int)
     chosen = [texts[number] for number in spaced]
@@ -316,13 +315,9 @@ def _first_windows(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]
 def _quantise_if_close(
     encoder: SentenceTransformer, windows: Sequence[Sequence[int]]
 ) -> tuple[SentenceTransformer, float]:
-    """The 8-bit copy of an encoder if its embeddings are close to the encoder's; else the encoder.
+    """An encoder's 8-bit copy, or the encoder if the copy is not `CLOSE`; and their mean cosine.
 
-    Three of four windows set the ranges of the copy; the others measure how close it is.
-
-    Returns
-    -------
-    One of the two encoders, and the mean cosine between their embeddings.
+    Three of four windows set the ranges of the copy. The others give the cosine.
     """
     range_windows = [window for number, window in enumerate(windows) if number % 4]
     quantised = quantise(encoder, lambda copied: embed_windows(copied, range_windows))
@@ -363,7 +358,11 @@ class _HeadFit:
         context: ContextWeights,
         description_weights: Array | None = None,
     ) -> LinearHead:
-        """Fit the head to embeddings in context; `description_weights` as in `Described.prior`."""
+        """Fit the head to embeddings of all windows of the examples with their context.
+
+        With a pool, it is fitted again to labels and pseudo-labels, `n_rounds` times. `context` are
+        context weights, and `description_weights` are as in `Described.prior`.
+        """
         topics, regression = self.topics, regression_of(self.topics)
         strength, is_described = regression.strength, bool(topics.descriptions)
         weights = evidence(examples, is_described)

@@ -152,9 +152,9 @@ def open_export(encoder: SentenceTransformer) -> OnnxModel:
 def backpropagate(
     encoded: Sequence[Encoded], gradients: Tensor, parameters: Sequence[nn.Parameter]
 ) -> None:
-    """Set the gradients of parameters from those of all embeddings, (n windows, d).
+    """Set the gradients of `parameters` from `gradients` of all embeddings, (n windows, d).
 
-    They are summed in the order of the chunks. Parameters have no gradients before.
+    Gradients of chunks are summed in their order. Parameters must have no gradients before.
     """
 
     def run(chunk: Encoded) -> tuple[Tensor | None, ...]:

@@ -77,6 +77,7 @@ class Quantiser(nn.Module):
         self._low = -int(zero)
 
     def forward(self, activations: Tensor) -> Tensor:
+        """Round activations times `factor`, -zero to 255 - zero, as float; an export adds zero."""
         scaled = activations * self.factor
         if torch.onnx.is_in_onnx_export():
             return _symbolic(
@@ -104,6 +105,7 @@ class QuantisedLinear(nn.Module):
         self.bias, self.product = nn.Buffer(bias), nn.Buffer(weight * scale, persistent=False)
 
     def forward(self, activations: Tensor) -> Tensor:
+        """Round activations by the quantiser, and multiply floats or, in an export, integers."""
         rounded = self.quantiser(activations)
         if torch.onnx.is_in_onnx_export():
             one, zero = self.quantiser.one, self.quantiser.zero
@@ -171,9 +173,10 @@ class _Input:
 def _record_inputs(
     encoder: Encoder, run: Callable[[Encoder], object]
 ) -> tuple[Iterable[_Input], dict[str, nn.Embedding]]:
-    """Run an encoder, and return the ranges of its linear layers' inputs and its embedding layers.
+    """Run an encoder; return the inputs of its linear layers, and its embedding layers by name.
 
-    Linear layers that read the same tensor share an `_Input`. After an error, discard the encoder.
+    Linear layers that read the same tensor share an `_Input`, with the range of each column. Layers
+    after the pooling are left out. After an error, discard the encoder.
     """
     inputs: dict[str, _Input] = {}
     embeddings: dict[str, nn.Embedding] = {}
@@ -217,7 +220,7 @@ def _record_inputs(
 
 
 def _make_quantiser(shared: _Input) -> Quantiser:
-    """Make the quantiser of the activations that some layers share."""
+    """Make the quantiser of an input, by SmoothQuant and the range in `shared` times `MARGIN`."""
     weights = torch.cat([layer.weight.detach() for layer in shared.layers.values()])
     activations = torch.maximum(-shared.low, shared.high).clamp_min(SMALLEST)
     largest = weights.abs().amax(dim=0).clamp_min(SMALLEST)

@@ -116,7 +116,7 @@ def plan_tuning(
 
 
 def _choose_loss(examples: Examples, topics: Topics) -> Loss:
-    """Loss of pairs with few labels by hand in mode single, else cross-entropy."""
+    """`_topic_loss` in mode multi; else `_pair_loss` with few hand labels, or `_outcome_loss`."""
     mode = mode_of(topics.mode)
     if not mode.exclusive:
         return _topic_loss
@@ -126,9 +126,9 @@ def _choose_loss(examples: Examples, topics: Topics) -> Loss:
 
 
 def _n_steps(targets: Targets, k: int, params: Transformer, paired: bool, in_context: bool) -> int:
-    """Number of steps for examples and clauses with outcomes (n, r).
+    """Number of steps for examples and clauses with outcomes (n, r); 0 if they are too few.
 
-    If `paired`, texts with none of the k topics are in batches, but add no steps.
+    If `paired`, texts with none of the k topics add no steps, and there are fewer `in_context`.
     """
     outcome_counts = targets.sum(axis=0)
     # Tuning needs two texts of one topic, and a text of another topic or of none.
@@ -156,18 +156,11 @@ def tune(
     seed: int,
     advance: Advance,
 ) -> pd.DataFrame:
-    """Tune the network's encoder, and its head too if the plan trains it.
+    """Tune the network's encoder, and its head too if the plan trains it; both are changed.
 
-    A head that is trained must have been fitted before.
-
-    Parameters
-    ----------
-    tokenizer
-        Tokenizer that splits texts into windows of `Plan.tokens`.
-
-    Returns
-    -------
-    One row for each step: step and loss.
+    A head that is trained must have been fitted before. The `tokenizer` splits texts into windows
+    of `Plan.tokens`. The encoder ends with a mix of weights before and after (`Plan.share`). The
+    result has one row for each step: step (from 1) and loss.
     """
     mode, (clauses, clause_topics) = mode_of(topics.mode), _clauses(topics)
     example_outcomes = mode.outcomes(examples.targets)
