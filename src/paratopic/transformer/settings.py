@@ -79,9 +79,8 @@ class Tuning:
     """Least share of the tuned weights in the mix with the encoder's own (WiSE-FT), as with labels
     of one article (`Evidence.description_articles`)."""
     most_share_in_context: float = 0.5
-    """Largest share if the head reads neighbours and the loss is not cross-entropy of outcomes
-    (`context`). The encoder is tuned on neighbours of labelled texts, so that these would seem more
-    informative than neighbours of other texts."""
+    """Largest share if the head reads neighbours (`context`). If the loss is cross-entropy of
+    outcomes, it is that large only if all neighbours are labelled, and 1 if none is."""
     fewer_steps_in_context: int = 3
     """Divisor of the number of steps on pairs if the head reads neighbours (`context`)."""
     least_steps_in_context: int = 12

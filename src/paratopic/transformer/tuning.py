@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from paratopic.inference.modes import Array, Integers, Targets, class_numbers, mode_of, one_hot
 from paratopic.inference.onnx_model import read_windows
+from paratopic.project.texts import NO_TEXT, Texts
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Examples, share_of_labels, topics_are_rare
 from paratopic.transformer.network import Network, backpropagate, encode, join_chunks, one_thread
@@ -104,8 +105,8 @@ def plan_tuning(
     targets = np.vstack([mode.outcomes(examples.targets), clause_outcomes])
     share = max(TUNING.least_share, share_of_labels(examples, bool(topics.descriptions)))
     loss = _choose_loss(examples, topics)
-    if in_context and loss is not _outcome_loss:
-        share = min(share, TUNING.most_share_in_context)
+    if in_context:
+        share = min(share, _most_share_in_context(examples.texts, loss))
     sizes = _sizes(params.batch_size, len(examples.texts), len(clause_outcomes), share)
     if loss is _pair_loss and topics_are_rare(examples.by_hand, topics):
         share = min(share, TUNING.most_share_if_rare)
@@ -123,6 +124,20 @@ def _choose_loss(examples: Examples, topics: Topics) -> Loss:
     n_outcomes = int(mode.outcomes(examples.by_hand).any(axis=0).sum())
     many = min(TUNING.labels_per_outcome * max(n_outcomes, 1), TUNING.labels_in_all)
     return _outcome_loss if len(examples.by_hand) >= many else _pair_loss
+
+
+def _most_share_in_context(texts: Texts, loss: Loss) -> float:
+    """Largest share of the tuned weights if the head reads the neighbours of n labelled texts.
+
+    The encoder is tuned on texts that are neighbours of others, so that these seem more informative
+    than neighbours of other texts. The more of all neighbours are tuned on, the smaller the share.
+    """
+    if loss is not _outcome_loss:
+        return TUNING.most_share_in_context
+    neighbours = np.hstack([texts.at("before"), texts.at("after")])
+    neighbours = neighbours[neighbours != NO_TEXT]
+    tuned = np.isin(neighbours, texts.numbers).sum() / max(len(neighbours), 1)
+    return 1.0 - (1.0 - TUNING.most_share_in_context) * float(tuned)
 
 
 def _n_steps(targets: Targets, k: int, params: Transformer, paired: bool, in_context: bool) -> int:
